@@ -1,0 +1,1 @@
+"""The world: one folder a port; folders do not know each other."""

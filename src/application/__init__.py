@@ -1,0 +1,1 @@
+"""What may be asked: the use cases and the refusals, the public Python API."""

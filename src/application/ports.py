@@ -1,0 +1,382 @@
+"""Every port: what the use cases need from the world, each with its promise in words.
+
+Times are seconds since the epoch, UTC. A port that cannot keep its promise at the moment raises `Unavailable`
+(a dependency is down) or `Overloaded` (too much waits already), and has then changed nothing.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..domain.account import Account, Address, Kind, Username
+from ..domain.code import Challenge, Flow, Proof
+from ..domain.events import Event
+from ..domain.limits import Limit, Tally
+from ..domain.session import Session
+
+Clock = Callable[[], float]
+"""The time now."""
+
+NewId = Callable[[], str]
+"""26 lower-case letters and digits (Crockford's base 32) that nobody can guess: 128 random bits or more."""
+
+
+# --- identifiers ------------------------------------------------------------------------------------------------------
+
+
+class Unreadable(ValueError):
+    """What was typed cannot be what it should be; the text says why, in words for the one who typed it."""
+
+
+class Identifiers(Protocol):
+    """Reads what people type. Each raises `Unreadable`; the text may hold anything, NUL and lone surrogates too."""
+
+    def username(self, text: str) -> Username:
+        """A username by the rules for new ones (PRECIS UsernameCaseMapped, one script, not reserved)."""
+        ...
+
+    def email(self, text: str) -> Address: ...
+
+    def mobile(self, text: str) -> Address: ...
+
+    def name(self, text: str) -> str:
+        """1–500 characters after NFC and trimming, without control, separator or bidi characters."""
+        ...
+
+    def destination(self, text: str) -> Address:
+        """An email or a mobile, told apart by shape."""
+        ...
+
+    def login(self, text: str) -> "Login":
+        """What somebody types to log in: never refuses."""
+        ...
+
+    def username_of_mobile(self, mobile: Address, attempt: int) -> Username:
+        """The username of an account that came by its mobile: the mobile as written, and from the second attempt on a
+        variant of it, for where an account that had the mobile before still has that username."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How an account may be meant: first by its address, then by a username of that key (which imports may look like)."""
+
+    address: Address | None
+    username_key: str
+
+
+# --- database ---------------------------------------------------------------------------------------------------------
+
+
+class Accounts(Protocol):
+    """Questions about accounts as committed; they wait for no writer."""
+
+    def get(self, account_id: int) -> Account | None: ...
+
+    def having(self, address: Address) -> Account | None:
+        """The account whose email or mobile has that key."""
+        ...
+
+    def meant_by(self, login: Login) -> Account | None:
+        """The account that has the address, else the one that has the username; the same work for known and unknown."""
+        ...
+
+    def signed_in(self, account_id: int, session_id: str, now: float) -> Account | None:
+        """The account, if it is active and that session of it is alive."""
+        ...
+
+    def taken(self, username: Username | None, addresses: Iterable[Address], *, but: int = 0) -> frozenset[str]:
+        """Which of `username`, `email`, `mobile` another account than `but` has."""
+        ...
+
+
+class ClaimedAccounts(Accounts, Protocol):
+    """The same inside a transaction. Claim, then save: what was claimed is nobody else's until the transaction ends."""
+
+    def claim(self, account_id: int) -> Account | None: ...
+
+    def claim_having(self, address: Address) -> Account | None: ...
+
+    def add(self, account: Account) -> Account:
+        """Stores a new account and answers it with its `id`. Raises `AlreadyTaken`, naming at least one field."""
+        ...
+
+    def save(self, account: Account) -> None:
+        """Stores a claimed account. Raises `AlreadyTaken`, and `LookupError` where it was not claimed here."""
+        ...
+
+
+class Challenges(Protocol):
+    """The open and past codes; one to a flow and address."""
+
+    def claim(self, flow: Flow, addresses: Iterable[Address], *, beside: str | None = None) -> Sequence[Challenge]:
+        """Those sent to any of the addresses, and those sent beside that destination."""
+        ...
+
+    def put(self, challenge: Challenge) -> None:
+        """Stores it in place of an older one of its flow and address; an older one beside the same destination goes too."""
+        ...
+
+    def save(self, challenge: Challenge) -> None:
+        """Stores a claimed one. Raises `LookupError` where it was not claimed here."""
+        ...
+
+    def end(self, addresses: Iterable[Address]) -> None:
+        """Ends every open code to these addresses, or beside them, in every flow."""
+        ...
+
+    def is_current(self, challenge_id: str, now: float) -> bool:
+        """Whether the code with this id is still worth sending: not replaced, used or expired."""
+        ...
+
+
+class Proofs(Protocol):
+    """Which addresses were proven lately, and who holds the proof."""
+
+    def add(self, proof: Proof) -> None: ...
+
+    def find(self, digest: str, since: float) -> Proof | None: ...
+
+    def is_proven(self, address: Address, since: float) -> bool: ...
+
+
+class Sessions(Protocol):
+    """Claim, then save."""
+
+    def claim(self, session_id: str) -> Session | None: ...
+
+    def add(self, session: Session, *, keep: int) -> None:
+        """Stores a new session; beyond `keep` living ones of the account the oldest end."""
+        ...
+
+    def save(self, session: Session) -> None:
+        """Stores a claimed one. Raises `LookupError` where it was not claimed here."""
+        ...
+
+    def end_all(self, account_id: int, now: float, *, but: str | None = None) -> int:
+        """Ends the account's living sessions, but for one; answers how many ended."""
+        ...
+
+
+class TallyReads(Protocol):
+    """Questions about counters as committed."""
+
+    def look(self, keys: Sequence[str]) -> Sequence[Tally]:
+        """The tallies in the order of their keys, empty where there is none."""
+        ...
+
+
+class Tallies(TallyReads, Protocol):
+    """Counters that survive a restart. Claim, then save."""
+
+    def claim(self, keys: Sequence[str]) -> Sequence[Tally]:
+        """The tallies in the order of their keys, empty where there is none yet; a second claimant waits."""
+        ...
+
+    def save(self, tallies: Iterable[Tally], expires_at: float) -> None:
+        """Stores claimed ones, to be kept until then at least."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What waits to be sent. It holds no code: that is derived from `challenge_id` when it is sent.
+
+    `sent_to` is None for a decoy, which keeps a send to nobody as long as one to somebody.
+    """
+
+    id: str
+    kind: Kind
+    sent_to: str | None
+    template: str
+    challenge_id: str | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+    not_before: float
+    expires_at: float
+    attempts: int = 0
+
+
+class Outbox(Protocol):
+    """Messages under way: at least once each, under a lease."""
+
+    def add(self, message: Message) -> None: ...
+
+    def lease(self, now: float, *, seconds: float, most: int) -> Sequence[Message]:
+        """Due messages that no other courier has, oldest first; they come back when the lease ends."""
+        ...
+
+    def done(self, message_id: str) -> None:
+        """It was sent, or is no longer to be."""
+        ...
+
+    def later(self, message_id: str, not_before: float) -> None:
+        """One attempt failed: again then."""
+        ...
+
+    def dead(self, message_id: str, reason: str) -> None:
+        """It is given up, and kept to be looked at."""
+        ...
+
+
+class Journal(Protocol):
+    """What happened, kept with the change itself."""
+
+    def add(self, event: Event) -> None: ...
+
+
+class Transaction(Protocol):
+    """One unit of work: all of it happens, or none. What has been claimed in it nobody else can claim until it ends."""
+
+    @property
+    def accounts(self) -> ClaimedAccounts: ...
+    @property
+    def challenges(self) -> Challenges: ...
+    @property
+    def proofs(self) -> Proofs: ...
+    @property
+    def sessions(self) -> Sessions: ...
+    @property
+    def tallies(self) -> Tallies: ...
+    @property
+    def outbox(self) -> Outbox: ...
+    @property
+    def journal(self) -> Journal: ...
+
+
+class Database(Protocol):
+    """Where accounts are kept."""
+
+    @property
+    def accounts(self) -> Accounts: ...
+
+    @property
+    def tallies(self) -> TallyReads: ...
+
+    def begin(self) -> AbstractContextManager[Transaction]:
+        """A transaction: committed, durably, when the block is left; rolled back when an exception leaves it."""
+        ...
+
+    def check(self) -> None:
+        """Raises `Unavailable` unless it answers, with the schema that this program needs."""
+        ...
+
+
+# --- secrets ----------------------------------------------------------------------------------------------------------
+
+
+class Codes(Protocol):
+    """Derives what is not stored, under a key that is not in the database."""
+
+    def code(self, challenge_id: str, flow: Flow, address_key: str) -> str:
+        """The decimal digits that were, or will be, sent: the same at each call."""
+        ...
+
+    def blind(self, text: str) -> str:
+        """A short keyed digest: tells whether two texts are the same, and nothing else to who has not the key."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a verified access token says."""
+
+    account_id: int
+    session_id: str
+    expires_at: float
+
+
+class Tokens(Protocol):
+    """Access tokens (JWT, RFC 9068) and refresh tokens (opaque)."""
+
+    @property
+    def access_seconds(self) -> int: ...
+
+    def access(self, account_id: int, session_id: str, now: float) -> str: ...
+
+    def read_access(self, text: str, now: float) -> Claims | None:
+        """What a good access token says; None for anything else, whatever the text."""
+        ...
+
+    def refresh(self, session_id: str, generation: int) -> str: ...
+
+    def read_refresh(self, text: str) -> tuple[str, int] | None:
+        """The session id and generation of a refresh token that was made here; None for anything else."""
+        ...
+
+
+class Hasher(Protocol):
+    """Hashes passwords slowly (Argon2id, RFC 9106), a few at once; raises `Overloaded` beyond that."""
+
+    def hash(self, password: str) -> str: ...
+
+    def verify(self, password_hash: str | None, password: str) -> bool:
+        """Whether it is the password; False after the same time where there is no hash."""
+        ...
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Whether it was made with other parameters than those of today."""
+        ...
+
+
+# --- messages and images ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A message ready to be written: which template, its values, and where to. Secret values are not shown."""
+
+    id: str
+    kind: Kind
+    sent_to: str
+    template: str
+    values: Mapping[str, str] = field(repr=False)
+
+
+class Undeliverable(Exception):
+    """This message can never arrive (the address is refused for good); any other exception means: perhaps later."""
+
+
+class Notifier(Protocol):
+    """Sends messages; returns when the next hop has taken it."""
+
+    def send(self, letter: Letter) -> None: ...
+
+
+class UnreadableImage(ValueError):
+    """It is no image of a kind that is taken; the text says why."""
+
+
+class Images(Protocol):
+    """Makes a picture out of whatever was uploaded."""
+
+    def normalise(self, data: bytes) -> bytes:
+        """The picture as WebP, upright, at most 1024 pixels a side, without metadata. Raises `UnreadableImage`."""
+        ...
+
+
+class Storage(Protocol):
+    """Keeps files under names that nobody can guess."""
+
+    def put(self, data: bytes) -> str:
+        """Stores it durably and answers its new name."""
+        ...
+
+    def get(self, name: str) -> bytes | None:
+        """None where there is none of that name, whatever the text."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Gone afterwards, whether or not it was there."""
+        ...
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+class Throttle(Protocol):
+    """Limits that need not survive a restart."""
+
+    def take(self, key: str, limits: tuple[Limit, ...], now: float) -> int:
+        """Counts one if it fits and answers 0; else counts nothing and answers the whole seconds until one fits."""
+        ...

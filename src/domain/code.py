@@ -1,0 +1,57 @@
+"""A one-time code's life: sent, guessed at, used, replaced."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from .account import Address
+
+MAX_GUESSES = 5
+PROOF_LIFETIME = 3600.0
+
+
+class Flow(StrEnum):
+    """What a code serves; one sent for one flow is worth nothing in the other."""
+
+    OTP = "otp"
+    REGISTER_OR_LOGIN = "otpreglogin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenge:
+    """What an address is asked to send back. The code itself is not in it: it is derived from `id` under a key.
+
+    `beside` is the key of the destination that was asked for, where this code went to another address than that.
+    `sent` is false where there was nobody to send to: such a code is never right. Times are seconds since the epoch.
+    """
+
+    id: str
+    flow: Flow
+    address: Address
+    beside: str | None = None
+    reference: str
+    sent: bool = True
+    sent_at: float
+    expires_at: float
+    guesses: int = 0
+    used_at: float | None = None
+
+    def is_open(self, now: float) -> bool:
+        """Whether a guess at it is still taken."""
+        return self.used_at is None and self.guesses < MAX_GUESSES and self.sent_at <= now < self.expires_at
+
+    def missed(self) -> "Challenge":
+        """After a wrong guess."""
+        return replace(self, guesses=self.guesses + 1)
+
+    def used(self, now: float) -> "Challenge":
+        return replace(self, used_at=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """That a code sent to `address` came back at `proven_at`. `digest` is of the text its bearer holds."""
+
+    digest: str
+    address: Address
+    proven_at: float
+

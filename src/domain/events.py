@@ -1,0 +1,50 @@
+"""What happened, in words an auditor reads. Nothing in an event is a secret, and no address stands in it in full."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class What(StrEnum):
+    """The kinds of events; their values are stable, and stored."""
+
+    REGISTERED = "registered"
+    LOGGED_IN = "logged_in"
+    LOGIN_FAILED = "login_failed"
+    CODE_SENT = "code_sent"
+    CODE_REFUSED = "code_refused"
+    ADDRESS_PROVEN = "address_proven"
+    TAKEN_OVER = "taken_over"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 — the name of an event
+    PASSWORD_RESET = "password_reset"  # noqa: S105 — the name of an event
+    EMAIL_CHANGED = "email_changed"
+    MOBILE_CHANGED = "mobile_changed"
+    USERNAME_CHANGED = "username_changed"
+    NAME_CHANGED = "name_changed"
+    IMAGE_CHANGED = "image_changed"
+    REFRESHED = "refreshed"
+    REFRESH_REUSED = "refresh_reused"
+    LIMITED = "limited"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the address of the network peer and the user agent, as far as known.
+
+    Without an address the limits per address do not apply: an importer that calls in its own name is vouched for.
+    """
+
+    address: str | None = None
+    agent: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened to an account (or to nobody's, `account_id` None), at `at` seconds since the epoch."""
+
+    what: What
+    at: float
+    account_id: int | None = None
+    session_id: str | None = None
+    caller: Caller = field(default_factory=Caller)
+    note: str = ""

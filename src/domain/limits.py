@@ -1,0 +1,58 @@
+"""How often something may happen: sliding windows over a short memory of moments."""
+
+from dataclasses import dataclass, replace
+from math import ceil
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `count` times within any `seconds`."""
+
+    count: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """When something last happened under `key`: seconds since the epoch, oldest first."""
+
+    key: str
+    moments: tuple[float, ...] = ()
+
+    def wait(self, limits: tuple[Limit, ...], now: float) -> int:
+        """Whole seconds until one more fits within every limit; 0 when it fits now."""
+        longest = 0.0
+        for limit in limits:
+            if limit.count > len(self.moments):
+                continue
+            longest = max(longest, self.moments[-limit.count] + limit.seconds - now)
+        return ceil(longest)
+
+    def add(self, limits: tuple[Limit, ...], now: float) -> "Tally":
+        """One more, remembering no more than the limits can ask for.
+
+        A clock that stepped back does not reorder the memory, nor shorten a wait.
+        """
+        moment = max(now, self.moments[-1]) if self.moments else now
+        keep = max(limit.count for limit in limits)
+        return replace(self, moments=(*self.moments, moment)[-keep:])
+
+    def clear(self) -> "Tally":
+        return replace(self, moments=())
+
+
+CODE_SENDS_PER_HOUR = Limit(5, 3600)
+CODE_SENDS_PER_DAY = Limit(10, 86_400)
+WRONG_CODES = (Limit(30, 86_400),)
+WRONG_CODES_BY_ADDRESS = (Limit(30, 300),)
+FAILED_LOGINS_BY_IDENTITY_AND_ADDRESS = (Limit(5, 300),)
+FAILED_LOGINS_BY_IDENTITY = (Limit(30, 900),)
+FAILED_LOGINS_BY_ADDRESS = (Limit(10, 60), Limit(100, 3600))
+REGISTRATIONS_BY_ADDRESS = (Limit(20, 60),)
+UNIQUENESS_CHECKS_BY_ADDRESS = (Limit(30, 60),)
+CALLS_BY_ADDRESS = (Limit(300, 60),)
+
+
+def code_sends(cooldown: float) -> tuple[Limit, ...]:
+    """How often a code may go to one address: once in `cooldown` seconds, 5 an hour, 10 a day."""
+    return (Limit(1, cooldown), CODE_SENDS_PER_HOUR, CODE_SENDS_PER_DAY)

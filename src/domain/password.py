@@ -1,0 +1,70 @@
+"""The password policy: NIST SP 800-63B § 3.1.1 and OWASP ASVS 6.2 in short: length, and nothing an attacker tries first."""
+
+import unicodedata
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+
+MAX_LENGTH = 256
+MAX_BYTES = 1024
+_MIN_WORD = 4
+_REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Cn"})
+
+
+def normalised(password: str) -> str:
+    """The one spelling of a password that is hashed and compared (NFKC). Never trimmed, never truncated."""
+    return unicodedata.normalize("NFKC", password[: 4 * MAX_LENGTH + 1])
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordPolicy:
+    """`common` holds the most common passwords, case-folded; `service` is a name that a password may not be made of."""
+
+    common: Container[str]
+    service: str = "vestibule"
+    min_length: int = 8
+
+    def faults(self, password: str) -> list[str]:
+        """What is wrong with a password, whoever's it is; empty when nothing is."""
+        text = normalised(password)
+        if len(password) > 4 * MAX_LENGTH or len(text) > MAX_LENGTH or _bytes(text) > MAX_BYTES:
+            return [f"A password has at most {MAX_LENGTH} characters."]
+        if any(unicodedata.category(character) in _REFUSED_CATEGORIES for character in text):
+            return ["A password has no control characters and no unassigned ones."]
+        if len(text) < self.min_length:
+            return [f"A password has at least {self.min_length} characters."]
+        if text.casefold() in self.common:
+            return ["This password is among the most common ones."]
+        if _is_made_of(text, (self.service,)):
+            return ["This password is made of the name of the service."]
+        return []
+
+    def faults_of_own(self, password: str, own: Iterable[str | None]) -> list[str]:
+        """What is wrong with it given the account's own words: username, name, email, mobile."""
+        words = [word for text in own if text for word in (text, *_words(text))]
+        if _is_made_of(normalised(password)[:MAX_LENGTH], words):
+            return ["This password is made of the account's own username, name, email or mobile."]
+        return []
+
+
+def _is_made_of(text: str, words: Iterable[str]) -> bool:
+    """Whether the password is one of the words, but for case and for digits and punctuation around or between."""
+    whole = text.casefold()
+    letters = "".join(character for character in whole if character.isalpha())
+    spellings = {whole, letters} - {""}
+    for word in words:
+        folded = normalised(word).casefold()
+        bare = "".join(character for character in folded if character.isalpha())
+        if len(folded) >= _MIN_WORD and (folded in spellings or (len(bare) >= _MIN_WORD and bare in spellings)):
+            return True
+    return False
+
+
+def _words(text: str) -> list[str]:
+    """The parts of a name or an address: between spaces, and either side of `@` and the domain's dots."""
+    for separator in "@.-_+":
+        text = text.replace(separator, " ")
+    return text.split()
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
