@@ -181,7 +181,7 @@ class Tallies(TallyReads, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What waits to be sent. It holds no code: that is derived from `challenge_id` when it is sent.
+    """What waits to be sent. It holds no code: that is derived from `challenge` (id, flow, address key) when it is sent.
 
     `sent_to` is None for a decoy, which keeps a send to nobody as long as one to somebody.
     """
@@ -190,7 +190,7 @@ class Message:
     kind: Kind
     sent_to: str | None
     template: str
-    challenge_id: str | None = None
+    challenge: tuple[str, Flow, str] | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     not_before: float
     expires_at: float

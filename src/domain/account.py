@@ -109,11 +109,9 @@ class Account:
             return self
         return replace(self._with_proven(address.kind), settled=False)
 
-    def moved(self, kind: Kind, address: Address | None, *, proven: bool = False) -> "Account":
-        """With another address of that kind, or none. A new key starts unproven unless its proof is given."""
-        own = self.address(kind)
-        same = own is not None and address is not None and own.key == address.key
-        mark = proven or (same and self._proven(kind))
+    def moved(self, kind: Kind, address: Address | None) -> "Account":
+        """With another address of that kind, or none. A new key starts unproven."""
+        mark = address is not None and self.has_proven(address)
         if kind is Kind.EMAIL:
             return replace(self, email=address, email_proven=mark)
         return replace(self, mobile=address, mobile_proven=mark)

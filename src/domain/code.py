@@ -54,4 +54,3 @@ class Proof:
     digest: str
     address: Address
     proven_at: float
-

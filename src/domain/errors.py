@@ -7,6 +7,7 @@ repeats a secret, and nothing tells whether an account exists unless the call it
 from collections.abc import Mapping
 from typing import ClassVar
 
+
 class Refusal(Exception):
     """The parent of every refusal; never raised itself."""
 

@@ -1,6 +1,6 @@
 """What happened, in words an auditor reads. Nothing in an event is a secret, and no address stands in it in full."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -38,6 +38,9 @@ class Caller:
     request_id: str | None = None
 
 
+VOUCHED = Caller()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One thing that happened to an account (or to nobody's, `account_id` None), at `at` seconds since the epoch."""
@@ -46,5 +49,5 @@ class Event:
     at: float
     account_id: int | None = None
     session_id: str | None = None
-    caller: Caller = field(default_factory=Caller)
+    caller: Caller = VOUCHED
     note: str = ""

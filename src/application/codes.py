@@ -1,0 +1,334 @@
+"""One-time codes: asked for, and brought back.
+
+Lock order, the same everywhere: counters of sends, challenges, counters of wrong codes, accounts, sessions.
+"""
+
+import hmac
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..domain.account import Account, Address, Kind
+from ..domain.code import Challenge, Flow, Proof
+from ..domain.errors import TooManyTries, WrongCode
+from ..domain.events import VOUCHED, Caller, Event, What
+from ..domain.limits import WRONG_CODES, WRONG_CODES_BY_ADDRESS, Limit, Tally, code_sends
+from ..domain.session import Session
+from .fields import Reading
+from .ports import Clock, Codes, Database, Identifiers, Message, NewId, Transaction
+from .tokens import Identity, SignIn, TokenSet
+
+DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """`reference` is a short tag that the messages repeat, so that a person with three of them knows which one counts."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """`proof` is what a registration within the hour may carry, to start with the address proven."""
+
+    proof: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a code goes: `real` is false where nobody is to get it, and all else happens as if."""
+
+    address: Address
+    real: bool = True
+    beside: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeSender:
+    """Puts codes on their way, within the budgets of the addresses they go to.
+
+    `cooldown` and `lifetime` are in seconds.
+    """
+
+    database: Database
+    codes: Codes
+    clock: Clock
+    new_id: NewId
+    cooldown: float = 60.0
+    lifetime: float = 300.0
+
+    def send(self, flow: Flow, named: Sequence[Address], targets: Sequence[Target], caller: Caller) -> Sent:
+        """Raises `TooManyTries` where an address that the caller named has had its share; then nothing is sent.
+
+        An address the caller did not name is passed over silently then, for the caller is not to learn of it.
+        """
+        limits = code_sends(self.cooldown)
+        keys = sorted({self._key(address) for address in (*named, *(target.address for target in targets))})
+        with self.database.begin() as tx:
+            now = self.clock()
+            tallies = dict(zip(keys, tx.tallies.claim(keys), strict=True))
+            wait = max(tallies[self._key(address)].wait(limits, now) for address in named)
+            if not wait:
+                free = {key for key, tally in tallies.items() if not tally.wait(limits, now)}
+                tx.tallies.save([tallies[key].add(limits, now) for key in sorted(free)], now + DAY)
+                reference = self.new_id()[:4].upper()
+                for target in targets:
+                    real = target.real and self._key(target.address) in free
+                    self._send(tx, flow, replace(target, real=real), reference, now)
+                tx.journal.add(Event(what=What.CODE_SENT, at=now, caller=caller, note=flow))
+        if wait:
+            raise TooManyTries(wait)
+        return Sent(reference)
+
+    def _send(self, tx: Transaction, flow: Flow, target: Target, reference: str, now: float) -> None:
+        challenge = Challenge(
+            id=self.new_id(),
+            flow=flow,
+            address=target.address,
+            beside=target.beside,
+            reference=reference,
+            sent=target.real,
+            sent_at=now,
+            expires_at=now + self.lifetime,
+        )
+        tx.challenges.put(challenge)
+        tx.outbox.add(
+            Message(
+                id=self.new_id(),
+                kind=target.address.kind,
+                sent_to=target.address.text if target.real else None,
+                template="code",
+                challenge=(challenge.id, flow, target.address.key),
+                values={"reference": reference, "purpose": flow.value, "minutes": f"{self.lifetime / 60:.0f}"},
+                not_before=now,
+                expires_at=challenge.expires_at,
+            )
+        )
+
+    def _key(self, address: Address) -> str:
+        return "sends:" + self.codes.blind(f"{address.kind}:{address.key}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCode:
+    """Sends a code to `destination`, an email or a mobile; it serves to verify, to log in or to reset, whichever comes first.
+
+    For a mobile a second code goes by mail: to the email of the account that has the mobile, else to `email` if given. With
+    `is_login` nothing is sent where no account has the destination. The answer is the same in every case.
+    Raises `InvalidInput`, `TooManyTries`, `Unavailable`.
+    """
+
+    database: Database
+    identifiers: Identifiers
+    sender: CodeSender
+
+    def __call__(self, *, destination: str, email: str | None = None, is_login: bool = False, caller: Caller = VOUCHED) -> Sent:
+        read = Reading()
+        to = read.text("destination", destination, self.identifiers.destination)
+        copy = read.text("email", email, self.identifiers.email, required=False)
+        login_only = read.flag("is_login", is_login)
+        read.refuse()
+        assert to  # noqa: S101 — `refuse` has raised otherwise
+        owner = self.database.accounts.having(to)
+        real = owner is not None or not login_only
+        if to.kind is Kind.EMAIL:
+            return self.sender.send(Flow.OTP, [to], [Target(to, real)], caller)
+        named = [to, copy] if copy else [to]
+        mail = owner.email if owner else copy
+        beside = Target(mail, real, to.key) if mail else Target(_nobody(to), real=False, beside=to.key)
+        return self.sender.send(Flow.OTP, named, [Target(to, real), beside], caller)
+
+
+def _nobody(to: Address) -> Address:
+    """Stands where a mail would go if there were anywhere to send it."""
+    return Address(Kind.EMAIL, "", f"nobody:{to.key}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What came of a code brought back; `right` is the challenge that it answers, still to be used."""
+
+    right: Challenge | None
+    compared: tuple[Challenge, ...]
+    tallies: tuple[tuple[Tally, tuple[Limit, ...]], ...]
+    wait: int
+    now: float
+    caller: Caller
+
+    def use(self, tx: Transaction) -> Challenge:
+        """Spends the right code."""
+        assert self.right  # noqa: S101 — the caller has looked
+        tx.challenges.save(self.right.used(self.now))
+        return self.right
+
+    def miss(self, tx: Transaction) -> None:
+        """Counts a wrong guess: at each code it was compared with, at each address, and at the caller's."""
+        if self.wait:
+            return
+        for challenge in self.compared:
+            tx.challenges.save(challenge.missed())
+        tx.tallies.save([tally.add(limits, self.now) for tally, limits in self.tallies], self.now + DAY)
+        tx.journal.add(Event(what=What.CODE_REFUSED, at=self.now, caller=self.caller))
+
+    def refusal(self) -> TooManyTries | WrongCode:
+        return TooManyTries(self.wait) if self.wait else WrongCode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeCheck:
+    """Compares a code that was brought back with those that are open; counts are kept in the same transaction."""
+
+    codes: Codes
+    clock: Clock
+    limits_by_address: bool = True
+
+    def __call__(
+        self, tx: Transaction, flow: Flow, named: Sequence[Address], code: str, caller: Caller, *, beside: str | None = None
+    ) -> Attempt:
+        now = self.clock()
+        challenges = [one for one in tx.challenges.claim(flow, named, beside=beside) if one.is_open(now)]
+        guards = [(f"wrong-codes:{self.codes.blind(f'{one.address.kind}:{one.address.key}')}", one) for one in challenges]
+        keys = [key for key, _ in guards]
+        if self.limits_by_address and caller.address is not None:
+            keys.append(f"wrong-codes@{caller.address}")
+        tallies = dict(zip(sorted(keys), tx.tallies.claim(sorted(keys)), strict=True))
+        wait = tallies[keys[-1]].wait(WRONG_CODES_BY_ADDRESS, now) if len(keys) > len(guards) else 0
+        compared = [(key, one) for key, one in guards if not wait and not tallies[key].wait(WRONG_CODES, now)]
+        counted = [(tallies[key], WRONG_CODES) for key, _ in compared]
+        if len(keys) > len(guards):
+            counted.append((tallies[keys[-1]], WRONG_CODES_BY_ADDRESS))
+        return Attempt(
+            right=self._right((one for _, one in compared), code),
+            compared=tuple(one for _, one in compared),
+            tallies=tuple(counted),
+            wait=wait,
+            now=now,
+            caller=caller,
+        )
+
+    def _right(self, challenges: Iterable[Challenge], code: str) -> Challenge | None:
+        given = code.encode()
+        found = None
+        for one in challenges:
+            expected = self.codes.code(one.id, one.flow, one.address.key).encode()
+            if hmac.compare_digest(expected, given) and one.sent:
+                found = one
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnterByCode:
+    """Lets the owner of an address into an account, for the use cases that log in by code."""
+
+    sign_in: SignIn
+
+    def __call__(
+        self, tx: Transaction, account: Account, address: Address, now: float, caller: Caller, *, name: str | None = None
+    ) -> Session:
+        """A session of the claimed account; what stood there before an unsettled account was proven is cleared first."""
+        entered = account.entered_by(address)
+        if entered is not account:
+            entered = replace(entered, name=name or entered.name)
+            start_afresh(tx, account, entered, now)
+            tx.journal.add(Event(what=What.TAKEN_OVER, at=now, account_id=account.id, caller=caller))
+        return self.sign_in.begin(tx, entered, now, caller, f"code:{address.kind}")
+
+
+def start_afresh(tx: Transaction, before: Account, after: Account, now: float) -> None:
+    """Stores the account, and ends every session and open code that it had before."""
+    tx.accounts.save(after)
+    tx.sessions.end_all(before.id, now)
+    tx.challenges.end(before.addresses)
+
+
+def can_enter(account: Account | None, address: Address) -> bool:
+    """Whether a code from the address lets anybody into the account."""
+    return account is not None and account.is_active and account.opens_to(address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyCode:
+    """Proves the address that the code was sent to, on the account that has it, and for an hour to whoever holds the proof.
+
+    With `identity`, the caller's own login, an account of the caller stays as it is. Without, what was set before (password,
+    sessions) is cleared the first time that a code logs in. Beside a proven address, one that the caller does not hold by a
+    login is proven to the bearer alone, not on the account. Raises `InvalidInput`, `WrongCode`, `TooManyTries`, `Unavailable`.
+    """
+
+    database: Database
+    identifiers: Identifiers
+    check: CodeCheck
+    codes: Codes
+    new_id: NewId
+
+    def __call__(
+        self, *, destination: str, verify_otp: str, identity: Identity | None = None, caller: Caller = VOUCHED
+    ) -> Proven:
+        to, code = _read_code(self.identifiers, destination, verify_otp)
+        with self.database.begin() as tx:
+            attempt = self.check(tx, Flow.OTP, [to], code, caller, beside=_beside(to))
+            if attempt.right is not None:
+                address = attempt.use(tx).address
+                proof = self.new_id()
+                tx.proofs.add(Proof(digest=self.codes.blind(f"proof:{proof}"), address=address, proven_at=attempt.now))
+                self._mark(tx, address, identity, attempt.now, caller)
+            else:
+                attempt.miss(tx)
+        if attempt.right is None:
+            raise attempt.refusal()
+        return Proven(proof)
+
+    def _mark(self, tx: Transaction, address: Address, identity: Identity | None, now: float, caller: Caller) -> None:
+        owner = tx.accounts.claim_having(address)
+        if owner is None:
+            return
+        held = identity is not None and identity.account.id == owner.id
+        if held and identity and tx.accounts.signed_in(owner.id, identity.session_id, now):
+            marked = owner.proven_by_holder(address)
+        else:
+            marked = owner.proven_by_anyone(address)
+        if marked != owner:
+            tx.accounts.save(marked)
+            event = Event(what=What.ADDRESS_PROVEN, at=now, account_id=owner.id, caller=caller, note=address.kind)
+            tx.journal.add(event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogInByCode:
+    """A session of the account that has `destination`, for who brings back a code sent for it.
+
+    Raises `InvalidInput`, `WrongCode`, `TooManyTries`, `Unavailable`.
+    """
+
+    database: Database
+    identifiers: Identifiers
+    check: CodeCheck
+    enter: EnterByCode
+
+    def __call__(self, *, destination: str, verify_otp: str, caller: Caller = VOUCHED) -> TokenSet:
+        to, code = _read_code(self.identifiers, destination, verify_otp)
+        session = None
+        with self.database.begin() as tx:
+            attempt = self.check(tx, Flow.OTP, [to], code, caller, beside=_beside(to))
+            account = tx.accounts.claim_having(to) if attempt.right else None
+            if account and attempt.right and can_enter(account, attempt.right.address):
+                address = attempt.use(tx).address
+                session = self.enter(tx, account, address, attempt.now, caller)
+            else:
+                attempt.miss(tx)
+        if session is None:
+            raise attempt.refusal()
+        return self.enter.sign_in.token_set(session)
+
+
+def _read_code(identifiers: Identifiers, destination: str, verify_otp: str) -> tuple[Address, str]:
+    read = Reading()
+    to = read.text("destination", destination, identifiers.destination)
+    code = read.text("verify_otp", verify_otp, str.strip)
+    read.refuse()
+    assert to and code  # noqa: S101 — `refuse` has raised otherwise
+    return to, code
+
+
+def _beside(to: Address) -> str | None:
+    return to.key if to.kind is Kind.MOBILE else None

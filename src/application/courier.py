@@ -1,0 +1,75 @@
+"""Carrying messages out of the outbox into the world."""
+
+import logging
+from dataclasses import dataclass
+
+from .ports import Clock, Codes, Database, Letter, Message, Notifier, Undeliverable
+
+LEASE_SECONDS = 60.0
+MOST_AT_ONCE = 20
+MOST_ATTEMPTS = 6
+FIRST_PAUSE = 5.0
+LONGEST_PAUSE = 600.0
+
+_log = logging.getLogger("vestibule.courier")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverMessages:
+    """Sends what is due, and answers how many messages it took up.
+
+    At least once each: a courier that dies leaves its messages to the next one when the lease ends. A failure is tried again
+    after 5 s, 10 s, 20 s … at most 10 min, six times at most, and never after the code's end. A bad message stops no other.
+    """
+
+    database: Database
+    notifier: Notifier
+    codes: Codes
+    clock: Clock
+    service: str = "Vestibule"
+
+    def __call__(self) -> int:
+        with self.database.begin() as tx:
+            messages = tx.outbox.lease(self.clock(), seconds=LEASE_SECONDS, most=MOST_AT_ONCE)
+        for message in messages:
+            self._deliver(message)
+        return len(messages)
+
+    def _deliver(self, message: Message) -> None:
+        failure: Exception | None = None
+        if self._is_wanted(message):
+            try:
+                self.notifier.send(self._letter(message))
+            except Exception as error:  # noqa: BLE001 — whatever it is, it must not stop the other messages
+                failure = error
+        self._conclude(message, failure)
+
+    def _is_wanted(self, message: Message) -> bool:
+        """Not for a decoy, nor for a code that has been replaced, used or outlived."""
+        now = self.clock()
+        if message.sent_to is None or now >= message.expires_at:
+            return False
+        if message.challenge is None:
+            return True
+        with self.database.begin() as tx:
+            return tx.challenges.is_current(message.challenge[0], now)
+
+    def _letter(self, message: Message) -> Letter:
+        values = {**message.values, "service": self.service}
+        if message.challenge is not None:
+            values["code"] = self.codes.code(*message.challenge)
+        assert message.sent_to is not None  # noqa: S101 — decoys are not wanted
+        return Letter(id=message.id, kind=message.kind, sent_to=message.sent_to, template=message.template, values=values)
+
+    def _conclude(self, message: Message, failure: Exception | None) -> None:
+        pause = min(FIRST_PAUSE * 2**message.attempts, LONGEST_PAUSE)
+        again = self.clock() + pause
+        with self.database.begin() as tx:
+            if failure is None:
+                tx.outbox.done(message.id)
+            elif isinstance(failure, Undeliverable) or message.attempts + 1 >= MOST_ATTEMPTS or again >= message.expires_at:
+                _log.warning("message %s is given up: %s", message.id, type(failure).__name__)
+                tx.outbox.dead(message.id, type(failure).__name__)
+            else:
+                _log.warning("message %s failed, again in %.0f s: %s", message.id, pause, type(failure).__name__)
+                tx.outbox.later(message.id, again)

@@ -1,0 +1,67 @@
+"""The profile image."""
+
+from dataclasses import dataclass, replace
+
+from ..domain.account import Account
+from ..domain.errors import ImageTooLarge, InvalidInput, InvalidToken
+from ..domain.events import VOUCHED, Caller, Event, What
+from .fields import REQUIRED
+from .ports import Clock, Database, Images, Storage, UnreadableImage
+from .tokens import Identity
+
+MAX_BYTES = 5 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadImage:
+    """Makes a picture of the caller's account out of a PNG, JPEG, WebP or GIF; the one before it is removed.
+
+    Raises `InvalidInput` where it is no such image, `ImageTooLarge` above 5 MiB, `InvalidToken` where the session has ended
+    meanwhile, `Overloaded`, `Unavailable`.
+    """
+
+    database: Database
+    images: Images
+    storage: Storage
+    clock: Clock
+
+    def __call__(self, *, identity: Identity, profile_image: bytes | None, caller: Caller = VOUCHED) -> Account:
+        if profile_image is None:
+            raise InvalidInput({"profile_image": [REQUIRED]})
+        if len(profile_image) > MAX_BYTES:
+            raise ImageTooLarge
+        try:
+            picture = self.images.normalise(profile_image)
+        except UnreadableImage as error:
+            raise InvalidInput({"profile_image": [str(error)]}) from None
+        name = self.storage.put(picture)
+        try:
+            account, old = self._hang(identity, name, caller)
+        except BaseException:
+            self.storage.delete(name)
+            raise
+        if old is not None:
+            self.storage.delete(old)
+        return account
+
+    def _hang(self, identity: Identity, name: str, caller: Caller) -> tuple[Account, str | None]:
+        with self.database.begin() as tx:
+            now = self.clock()
+            account = tx.accounts.claim(identity.account.id)
+            if account is None or tx.accounts.signed_in(account.id, identity.session_id, now) is None:
+                raise InvalidToken
+            after = replace(account, image=name)
+            tx.accounts.save(after)
+            event = Event(what=What.IMAGE_CHANGED, at=now, account_id=account.id, session_id=identity.session_id, caller=caller)
+            tx.journal.add(event)
+        return after, account.image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadImage:
+    """The bytes of a picture (WebP) by its name; None where there is none. Whoever knows the name may see it."""
+
+    storage: Storage
+
+    def __call__(self, name: str) -> bytes | None:
+        return self.storage.get(name)

@@ -1,0 +1,115 @@
+"""Logging in with a password."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..domain.account import Account
+from ..domain.errors import TooManyTries, WrongCredentials
+from ..domain.events import VOUCHED, Caller, Event, What
+from ..domain.limits import (
+    FAILED_LOGINS_BY_ADDRESS,
+    FAILED_LOGINS_BY_IDENTITY,
+    FAILED_LOGINS_BY_IDENTITY_AND_ADDRESS,
+    Limit,
+    Tally,
+)
+from ..domain.session import Session
+from .fields import Reading
+from .ports import Clock, Codes, Database, Hasher, Identifiers, Login, Transaction
+from .tokens import SignIn, TokenSet
+
+_MOST_LOOKS = 3
+_KEPT_SECONDS = 3600.0
+
+Guards = tuple[tuple[str, tuple[Limit, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogIn:
+    """A session for who knows the password; `username` may be a username, an email or a mobile.
+
+    Failures are counted before their answer is given: of any number of guesses at once, no more learn that they were wrong
+    than the limits allow, and a right one beyond them is refused too. Unknown, inactive and passwordless accounts cost and
+    answer the same. Raises `InvalidInput`, `WrongCredentials`, `TooManyTries`, `Overloaded`, `Unavailable`.
+    """
+
+    database: Database
+    hasher: Hasher
+    identifiers: Identifiers
+    codes: Codes
+    sign_in: SignIn
+    clock: Clock
+    limits_by_address: bool = True
+
+    def __call__(self, *, username: str, password: str, caller: Caller = VOUCHED) -> TokenSet:
+        read = Reading()
+        login = read.text("username", username, self.identifiers.login)
+        secret = read.password("password", password)
+        read.refuse()
+        assert login and secret  # noqa: S101 — `refuse` has raised otherwise
+        guards = self._guards(login, caller)
+        self._refuse_beyond(guards, self.database.tallies.look([key for key, _ in guards]))
+        account = self.database.accounts.meant_by(login)
+        for _ in range(_MOST_LOOKS):
+            right = self.hasher.verify(account.password_hash if account and account.is_active else None, secret)
+            account, session = self._conclude(account if right else None, secret, guards, caller)
+            if session is not None:
+                return self.sign_in.token_set(session)
+        raise WrongCredentials
+
+    def _conclude(
+        self, hashed: Account | None, secret: str, guards: Guards, caller: Caller
+    ) -> tuple[Account | None, Session | None]:
+        """The session; or the account as it is now, where its password was changed while the given one was being hashed."""
+        renewed = self._renewed(hashed, secret)
+        with self.database.begin() as tx:
+            now = self.clock()
+            tallies = tx.tallies.claim([key for key, _ in guards])
+            wait = _wait(guards, tallies, now)
+            current = tx.accounts.claim(hashed.id) if hashed and not wait else None
+            if hashed and current and current.is_active:
+                if current.password_hash != hashed.password_hash:
+                    return current, None
+                if renewed:
+                    tx.accounts.save(replace(current, password_hash=renewed))
+                return current, self._succeed(tx, current, tallies, now, caller)
+            if not wait:
+                self._fail(tx, guards, tallies, now, caller)
+        if wait:
+            raise TooManyTries(wait)
+        raise WrongCredentials
+
+    def _succeed(self, tx: Transaction, account: Account, tallies: Sequence[Tally], now: float, caller: Caller) -> Session:
+        if self.limits_by_address and caller.address is not None and tallies[0].moments:
+            tx.tallies.save([tallies[0].clear()], now)
+        return self.sign_in.begin(tx, account, now, caller, "password")
+
+    def _fail(self, tx: Transaction, guards: Guards, tallies: Sequence[Tally], now: float, caller: Caller) -> None:
+        counted = [tally.add(limits, now) for tally, (_, limits) in zip(tallies, guards, strict=True)]
+        tx.tallies.save(counted, now + _KEPT_SECONDS)
+        tx.journal.add(Event(what=What.LOGIN_FAILED, at=now, caller=caller))
+
+    def _renewed(self, account: Account | None, secret: str) -> str | None:
+        """A hash by today's parameters, where the stored one is not."""
+        if account and account.password_hash and self.hasher.is_outdated(account.password_hash):
+            return self.hasher.hash(secret)
+        return None
+
+    def _guards(self, login: Login, caller: Caller) -> Guards:
+        meant = f"{login.address.kind}:{login.address.key}" if login.address else f"username:{login.username_key}"
+        identity = f"login:{self.codes.blind(meant)}"
+        if not self.limits_by_address or caller.address is None:
+            return ((identity, FAILED_LOGINS_BY_IDENTITY),)
+        return (
+            (f"{identity}@{caller.address}", FAILED_LOGINS_BY_IDENTITY_AND_ADDRESS),
+            (identity, FAILED_LOGINS_BY_IDENTITY),
+            (f"login@{caller.address}", FAILED_LOGINS_BY_ADDRESS),
+        )
+
+    def _refuse_beyond(self, guards: Guards, tallies: Sequence[Tally]) -> None:
+        if wait := _wait(guards, tallies, self.clock()):
+            raise TooManyTries(wait)
+
+
+def _wait(guards: Guards, tallies: Sequence[Tally], now: float) -> int:
+    return max(tally.wait(limits, now) for tally, (_, limits) in zip(tallies, guards, strict=True))

@@ -1,0 +1,121 @@
+"""Who is it? Access tokens read, refresh tokens turned, sessions begun."""
+
+from dataclasses import dataclass, field
+
+from ..domain.account import Account
+from ..domain.errors import InvalidRefreshToken, InvalidToken, NotAuthenticated
+from ..domain.events import VOUCHED, Caller, Event, What
+from ..domain.session import MAX_SESSIONS, Session, Turn
+from .fields import Reading
+from .ports import Clock, Database, NewId, Tokens, Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenSet:
+    """What a login gives: the access token, the refresh token, the session's id, and the access token's life in seconds."""
+
+    token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    session: str
+    expires_in: int
+    token_type: str = "Bearer"  # noqa: S105 — the name of the scheme
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody who is logged in: the account as it was when asked, and the session."""
+
+    account: Account
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """Begins sessions, for the use cases that log somebody in."""
+
+    tokens: Tokens
+    clock: Clock
+    new_id: NewId
+
+    def begin(self, tx: Transaction, account: Account, now: float, caller: Caller, how: str) -> Session:
+        session = Session(id=self.new_id(), account_id=account.id, created_at=now, refreshed_at=now)
+        tx.sessions.add(session, keep=MAX_SESSIONS)
+        tx.journal.add(
+            Event(what=What.LOGGED_IN, at=now, account_id=account.id, session_id=session.id, caller=caller, note=how)
+        )
+        return session
+
+    def token_set(self, session: Session) -> TokenSet:
+        """The tokens of a session that has been stored."""
+        return TokenSet(
+            token=self.tokens.access(session.account_id, session.id, self.clock()),
+            refresh_token=self.tokens.refresh(session.id, session.generation),
+            session=session.id,
+            expires_in=self.tokens.access_seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authenticate:
+    """Whose access token it is, as of now: its session is alive, its account active.
+
+    Raises `NotAuthenticated` without a token, `InvalidToken` for a bad one, `Unavailable`.
+    """
+
+    database: Database
+    tokens: Tokens
+    clock: Clock
+
+    def __call__(self, token: str | None) -> Identity:
+        if not token:
+            raise NotAuthenticated
+        now = self.clock()
+        claims = self.tokens.read_access(token, now)
+        if claims is None:
+            raise InvalidToken
+        account = self.database.accounts.signed_in(claims.account_id, claims.session_id, now)
+        if account is None:
+            raise InvalidToken
+        return Identity(account, claims.session_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refresh:
+    """A refresh token against a new token set; its successor is in it.
+
+    The previous token is honoured for 30 s, in case its answer was lost; any other reuse ends the session (RFC 9700 § 4.14.2).
+    Raises `InvalidInput` without a token, `InvalidRefreshToken`, `Unavailable`.
+    """
+
+    database: Database
+    tokens: Tokens
+    sign_in: SignIn
+    clock: Clock
+
+    def __call__(self, *, refresh: str, caller: Caller = VOUCHED) -> TokenSet:
+        read = Reading()
+        text = read.text("refresh", refresh, str.strip)
+        read.refuse()
+        presented = self.tokens.read_refresh(text or "")
+        if presented is None:
+            raise InvalidRefreshToken
+        session = self._turn(*presented, caller)
+        if session is None:
+            raise InvalidRefreshToken
+        return self.sign_in.token_set(session)
+
+    def _turn(self, session_id: str, generation: int, caller: Caller) -> Session | None:
+        now = self.clock()
+        with self.database.begin() as tx:
+            session = tx.sessions.claim(session_id)
+            account = tx.accounts.get(session.account_id) if session else None
+            if session is None or account is None or not account.is_active:
+                return None
+            turn, turned = session.refresh(generation, now)
+            if turn is Turn.OVER:
+                return None
+            if turned != session:
+                tx.sessions.save(turned)
+            what = What.REFRESH_REUSED if turn is Turn.REUSED else What.REFRESHED
+            tx.journal.add(Event(what=what, at=now, account_id=account.id, session_id=session.id, caller=caller))
+        return None if turn is Turn.REUSED else turned
