@@ -1,0 +1,85 @@
+"""A database in memory: what the real one promises, but for outliving the process."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock, get_ident
+
+from ...application.ports import Message
+from ...domain.errors import Unavailable
+from ...domain.events import Event
+from .memory_accounts import MemoryAccounts, MemoryClaimedAccounts
+from .memory_codes import MemoryChallenges, MemoryProofs, MemoryTallies, MemoryTallyReads
+from .memory_outbox import MemoryJournal, MemoryOutbox
+from .memory_sessions import MemorySessions
+from .memory_state import State, Unit
+
+_MOST_WAIT = 5.0
+
+
+class MemoryTransaction:
+    """Changes to a version of the rows that becomes everybody's when the transaction is committed."""
+
+    def __init__(self, unit: Unit) -> None:
+        self.accounts = MemoryClaimedAccounts(unit)
+        self.challenges = MemoryChallenges(unit)
+        self.proofs = MemoryProofs(unit)
+        self.sessions = MemorySessions(unit)
+        self.tallies = MemoryTallies(unit)
+        self.outbox = MemoryOutbox(unit)
+        self.journal = MemoryJournal(unit)
+
+
+class MemoryDatabase:
+    """One transaction at a time; readers see what was committed last.
+
+    `on_message` is called after each commit that put something into the outbox.
+    """
+
+    def __init__(self, on_message: Callable[[], None] | None = None) -> None:
+        self._on_message = on_message
+        self._committed = State()
+        self._writing = Lock()
+        self._writer: int | None = None
+        self.accounts = MemoryAccounts(lambda: self._committed)
+        self.tallies = MemoryTallyReads(lambda: self._committed)
+
+    @contextmanager
+    def begin(self) -> Iterator[MemoryTransaction]:
+        if self._writer == get_ident():
+            raise RuntimeError("A transaction is open in this thread already.")
+        if not self._writing.acquire(timeout=_MOST_WAIT):
+            raise Unavailable
+        self._writer = get_ident()
+        unit = Unit(self._committed.copy())
+        try:
+            yield MemoryTransaction(unit)
+            self._committed = unit.end()
+        except BaseException:
+            unit.end()
+            raise
+        finally:
+            self._writer = None
+            self._writing.release()
+        if unit.has_messages and self._on_message is not None:
+            self._on_message()
+
+    def check(self) -> None:
+        """It always answers."""
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What the journal holds."""
+        return tuple(self._committed.events)
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """What waits in the outbox, in the order it was put there."""
+        return tuple(row.message for row in self._committed.waiting.values())
+
+    @property
+    def dead_letters(self) -> tuple[tuple[Message, str], ...]:
+        """What was given up, each with the reason."""
+        return tuple(self._committed.dead.values())

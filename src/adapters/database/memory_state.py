@@ -1,0 +1,69 @@
+"""What the database in memory holds, and one transaction's own version of it."""
+
+from dataclasses import dataclass, field
+
+from ...application.ports import Message
+from ...domain.account import Account, Kind
+from ...domain.code import Challenge, Flow, Proof
+from ...domain.events import Event
+from ...domain.limits import Tally
+from ...domain.session import Session
+from .claims import Claims
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A message that waits: until its time, or until the lease on it ends."""
+
+    message: Message
+    at: float
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """All rows. What they are made of is frozen, so a copy of the mappings is a version of its own."""
+
+    last_account_id: int = 0
+    accounts: dict[int, Account] = field(default_factory=dict)
+    owners: dict[tuple[str, str], int] = field(default_factory=dict)
+    challenges: dict[tuple[Flow, Kind, str], Challenge] = field(default_factory=dict)
+    proofs: dict[str, Proof] = field(default_factory=dict)
+    sessions: dict[str, Session] = field(default_factory=dict)
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    waiting: dict[str, Due] = field(default_factory=dict)
+    dead: dict[str, tuple[Message, str]] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+
+    def copy(self) -> "State":
+        return State(
+            last_account_id=self.last_account_id,
+            accounts=dict(self.accounts),
+            owners=dict(self.owners),
+            challenges=dict(self.challenges),
+            proofs=dict(self.proofs),
+            sessions=dict(self.sessions),
+            tallies=dict(self.tallies),
+            waiting=dict(self.waiting),
+            dead=dict(self.dead),
+            events=list(self.events),
+        )
+
+
+class Unit:
+    """One transaction: its version of the rows, which nobody else sees, and what it has claimed."""
+
+    def __init__(self, state: State) -> None:
+        self._state: State | None = state
+        self.claims = Claims()
+        self.has_messages = False
+
+    @property
+    def state(self) -> State:
+        if self._state is None:
+            raise RuntimeError("The transaction is over.")
+        return self._state
+
+    def end(self) -> State:
+        """Answers the last version; nothing can be read or changed through the transaction any more."""
+        state, self._state = self.state, None
+        return state
