@@ -1,0 +1,84 @@
+"""Whether the lock files are in step with pyproject.toml, offline: each dependency is locked, in a version that is
+allowed, with hashes; none is locked that is no longer named; what serves is what is tested."""
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[2]
+PINNED = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>[^ ;\\]+)(?: ;[^\\]*)? \\\n(?P<rest>(?:[ \t]+.*\n)+)", re.MULTILINE)
+NAMED_BY_PROJECT = re.compile(r"\bvestibule \(pyproject\.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    name: str
+    version: str
+    hashes: frozenset[str]
+    is_named: bool
+    """Whether pyproject.toml names it, by the lock file's own account."""
+
+
+def pins(lock: str) -> dict[str, Pin]:
+    found: dict[str, Pin] = {}
+    for match in PINNED.finditer(lock):
+        name = canonicalize_name(match["name"])
+        hashes = frozenset(re.findall(r"--hash=(sha256:[0-9a-f]{64})\b", match["rest"]))
+        found[name] = Pin(name, match["version"], hashes, bool(NAMED_BY_PROJECT.search(match["rest"])))
+    return found
+
+
+def strange_lines(lock: str) -> list[str]:
+    """What is neither a pin, nor a comment: an option, an address, a path."""
+    return [line for line in PINNED.sub("", lock).splitlines() if line.strip() and not line.lstrip().startswith("#")]
+
+
+def problems(lock: str, dependencies: Iterable[str]) -> Iterator[str]:
+    locked = pins(lock)
+    requirements = [Requirement(text) for text in dependencies]
+    for requirement in requirements:
+        pin = locked.get(canonicalize_name(requirement.name))
+        if pin is None:
+            yield f"{requirement.name} is not locked"
+        elif not requirement.specifier.contains(Version(pin.version), prereleases=True):
+            yield f"{requirement} is wanted, {pin.version} is locked"
+    named = {canonicalize_name(requirement.name) for requirement in requirements}
+    for pin in locked.values():
+        if not pin.hashes:
+            yield f"{pin.name} has no hash"
+        if pin.is_named and pin.name not in named:
+            yield f"{pin.name} is locked for pyproject.toml, which does not name it"
+    yield from (f"neither a pin nor a comment: {line}" for line in strange_lines(lock))
+
+
+def main() -> int:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = project["project"].get("optional-dependencies", {})
+    groups = project["dependency-groups"]
+    serving = [*project["project"]["dependencies"], *groups["install"], *(text for texts in extras.values() for text in texts)]
+    files = {"requirements.lock": serving, "requirements-dev.lock": [*serving, *groups["dev"]]}
+    texts = {name: (ROOT / name).read_text() for name in files}
+    found = [f"{name}: {problem}" for name, wanted in files.items() for problem in problems(texts[name], wanted)]
+    tested = pins(texts["requirements-dev.lock"])
+    for name, pin in pins(texts["requirements.lock"]).items():
+        other = tested.get(name)
+        if other is None or (other.version, other.hashes) != (pin.version, pin.hashes):
+            found.append(f"requirements-dev.lock: {name} is not what requirements.lock has")
+    if not set(project["build-system"]["requires"]) <= set(groups["install"]):
+        found.append("pyproject.toml: build-system.requires is not in the dependency group `install`, which set-up builds with")
+    for line in found:
+        print(line)
+    if found:
+        print("Run scripts/lock.")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

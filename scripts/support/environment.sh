@@ -1,0 +1,23 @@
+# Sourced by the scripts. `environment serve` or `environment develop` makes .venv hold what the lock file says, from
+# nothing if need be. Sets $root, the repository, and $venv.
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
+venv=$root/.venv
+
+is_suitable() {
+    "$1" -I -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
+}
+
+find_python() {
+    for python in ${PYTHON:+"$PYTHON"} python3.13 python3.12 python3.11 python3 python; do
+        is_suitable "$python" && return
+        [ "$python" = "${PYTHON:-}" ] && break # a wish that cannot be met is told, not replaced
+    done
+    echo "vestibule needs Python 3.11 or newer, with its venv module: ${PYTHON:-none of python3.13, python3.12, python3.11, python3, python} is not that. Install one, or set PYTHON to its path." >&2
+    exit 1
+}
+
+environment() {
+    find_python
+    "$python" -I "$root/scripts/support/environment.py" "$1" || exit
+}
