@@ -1,0 +1,30 @@
+"""Names of people: nearly anything, but nothing that breaks a line, a mail header or the direction of writing."""
+
+import unicodedata
+
+from ...application.ports import Unreadable
+from .texts import trimmed
+
+MAX_LENGTH = 500
+_MAX_WRITTEN = 4 * MAX_LENGTH
+_REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Cn", "Zl", "Zp"})
+_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def read_name(text: str) -> str:
+    """1 to 500 code points after NFC and trimming."""
+    written = trimmed(text)
+    if len(written) > _MAX_WRITTEN:
+        raise Unreadable(f"A name has at most {MAX_LENGTH} characters.")
+    name = unicodedata.normalize("NFC", written)
+    if not name:
+        raise Unreadable("A name has at least one character.")
+    if len(name) > MAX_LENGTH:
+        raise Unreadable(f"A name has at most {MAX_LENGTH} characters.")
+    if any(map(_is_refused, name)):
+        raise Unreadable("A name has no line breaks and no control characters.")
+    return name
+
+
+def _is_refused(character: str) -> bool:
+    return character in _BIDI_CONTROLS or unicodedata.category(character) in _REFUSED_CATEGORIES

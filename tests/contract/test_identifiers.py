@@ -1,0 +1,448 @@
+"""What `Identifiers` promises, and which texts are read as what."""
+
+# ruff: noqa: RUF001 — characters that look like others are what is tested
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from vestibule.adapters.identifiers import LibraryIdentifiers
+from vestibule.application.ports import Identifiers, Unreadable
+from vestibule.domain.account import Address, Kind
+
+PLAIN: Identifiers = LibraryIdentifiers()
+INDIAN: Identifiers = LibraryIdentifiers(default_region="IN")
+GERMAN: Identifiers = LibraryIdentifiers(default_region="de")
+DEVELOPMENT: Identifiers = LibraryIdentifiers(special_use_domains=True)
+ALL = (PLAIN, INDIAN, GERMAN, DEVELOPMENT)
+
+ANYTHING = st.text(st.characters(), max_size=40) | st.text(st.characters(categories=["Cs", "Lu", "Mn", "Nd", "Cf", "Po"]))
+NEARLY_EMAIL = st.tuples(st.text(max_size=10), st.text(max_size=20)).map("@".join) | st.from_regex(
+    r"[A-Za-z0-9._+-]{1,8}@[A-Za-z0-9\u00e4\u0131\u05d0_.-]{1,12}\.(com|COM|de|test)", fullmatch=True
+)
+NEARLY_MOBILE = st.text("0123456789+ ()-.\u0661\uff11;x", max_size=24)
+TYPED = ANYTHING | NEARLY_EMAIL | NEARLY_MOBILE
+
+
+def refusal(read: Callable[[str], Any], text: str) -> str | None:
+    try:
+        read(text)
+    except Unreadable as unreadable:
+        return str(unreadable)
+    return None
+
+
+def reads(read: Callable[[str], Any], text: str) -> bool:
+    return refusal(read, text) is None
+
+
+# --- usernames --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("username", "username"),
+        ("updated_username", "updated_username"),
+        ("dummy_username", "dummy_username"),
+        ("Ada.Lovelace-1+x", "ada.lovelace-1+x"),
+        ("a", "a"),
+        ("A" * 150, "a" * 150),
+        ("Straße", "straße"),
+        ("Zoë", "zoë"),
+        ("Zoe\u0308", "zoë"),
+        ("\u0130stanbul", "istanbul"),
+        ("ΟΔΟΣ", "οδοσ"),
+        ("ａｄａ", "ada"),
+        ("Иван99", "иван99"),
+        ("山田はなこ", "山田はなこ"),
+        ("らーめん", "らーめん"),
+        ("山々", "山々"),
+        ("金김치", "金김치"),
+        ("देवी१", "देवी१"),
+        ("देवी1", "देवी1"),
+        ("ქართული", "ქართული"),
+        ("שלום", "שלום"),
+        ("سلام٣", "سلام٣"),
+        ("สวัสดี", "สวัสดี"),
+        ("தமிழ்", "தமிழ்"),
+        ("admin2", "admin2"),
+        ("administrators", "administrators"),
+    ],
+)
+def test_a_username_is_shown_as_written_and_unique_without_regard_to_case(text: str, key: str) -> None:
+    assert PLAIN.username(text).key == key
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "\n", "a" * 151, "é" * 151, "a" * 100_000),
+        *("a b", "a\tb", "a@b", "a＠b", "a/b", "a\\b", "<a>", "a'b", 'a"b', "a:b", "a%b", "l·l", "😀", "a😀", "a\u3002b"),
+        *("12345", "9999999999", "+49", "...", "1.2-3_4+5", "१२३", "٣٤", "１２３", "²³", "a²", "ⅷ", "Ⅷ"),
+        *(
+            "a\x00",
+            "\x00",
+            "a\ud800",
+            "\udfffa",
+            "admin\u200b",
+            "ad\u00admin",
+            "a\u202eb",
+            "a\u200db",
+            "a\ufe0f",
+            "a\u2028b",
+            "a\x85b",
+        ),
+        *("аdmin", "раypal", "αdmin", "user\u0661", "a日本", "한かな", "ａдa", "русskij", "aא"),
+        *("\u0301abc", "a.\u0301b", "1\u0301a", "x" + "\u0301" * 5, "ʻokina", "ʻʻ"),
+    ],
+)
+def test_a_username_is_refused_where_it_is_not_letters_and_digits_of_one_script(text: str) -> None:
+    with pytest.raises(Unreadable):
+        PLAIN.username(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("admin", "ADMIN", "Root", "support", "postmaster", "vestibule", "me", "api", "no-reply", "null"),
+        *(
+            "ᴬdmin",
+            "𝐚dmin",
+            "ａｄｍｉｎ",
+            "ádmin",
+            "ADM\u0130N",
+            "admi\u0307n",
+            "adm\u0131\u0307n",
+            "adm\u0131n",
+            "_admin_",
+            " admin\n",
+        ),
+    ],
+)
+def test_a_reserved_username_is_refused_in_every_spelling(text: str) -> None:
+    with pytest.raises(Unreadable):
+        PLAIN.username(text)
+
+
+def test_a_username_keeps_its_spelling_but_for_trimming_and_nfc() -> None:
+    assert PLAIN.username("  Zoe\u0308.ADA\r\n").text == "Zoë.ADA"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("ali\u0307ce", "alice"), ("\u0130lker", "ilker"), ("ΝΙΚΟΣ", "νικοσ"), ("ΝΙΚΟΣ", "νικος")]
+)
+def test_usernames_that_no_eye_tells_apart_have_one_key(one: str, other: str) -> None:
+    assert PLAIN.username(one).key == PLAIN.username(other).key
+
+
+# --- emails -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "key"),
+    [
+        ("email@user.com", "email@user.com", "email@user.com"),
+        ("email@dummy.com", "email@dummy.com", "email@dummy.com"),
+        ("email@updated.com", "email@updated.com", "email@updated.com"),
+        ("email@django.com", "email@django.com", "email@django.com"),
+        ("email@partial_updated.com", "email@partial_updated.com", "email@partial_updated.com"),
+        ("  Ada.Lovelace+tag@Example.COM\n", "Ada.Lovelace+tag@Example.COM", "ada.lovelace+tag@example.com"),
+        ("ada@BÜCHER.example", "ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example"),
+        ("ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example"),
+        ("ada@ｅxample.com", "ada@example.com", "ada@example.com"),
+        ("ada@example\u3002com", "ada@example.com", "ada@example.com"),
+        ("ada@\u212aiosk.example", "ada@kiosk.example", "ada@kiosk.example"),
+        ("user@ıxample.org", "user@xn--xample-o9a.org", "user@xn--xample-o9a.org"),
+        ("o'hara/x=y@example.com", "o'hara/x=y@example.com", "o'hara/x=y@example.com"),
+    ],
+)
+def test_an_email_is_kept_as_mail_can_be_sent_to_it(text: str, shown: str, key: str) -> None:
+    assert PLAIN.email(text) == Address(Kind.EMAIL, shown, key)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "@", "ada", "ada@", "@example.com", "ada@example", "ada@@example.com", "a@b@example.com", "ada@example.com."),
+        *("ada＠example.com", "ada﹫example.com", "mıke@example.com", "zoë@example.com", "\u212aim@example.com"),
+        *(
+            '"ada"@example.com',
+            '"a b"@example.com',
+            "ada@[127.0.0.1]",
+            "ada@[IPv6:::1]",
+            "ada@127.0.0.1",
+            "Ada <ada@example.com>",
+        ),
+        *(
+            "<ada@example.com>",
+            "ada@localhost",
+            "ada@example.test",
+            "ada@host.local",
+            "ada@x.invalid",
+            "ada@x.onion",
+            "ada@1.in-addr.arpa",
+        ),
+        *(
+            ".ada@example.com",
+            "ada.@example.com",
+            "a..da@example.com",
+            "ada@-example.com",
+            "ada@example-.com",
+            "ada@exa mple.com",
+        ),
+        *("ada@_example.com", "ada@example_.com", "ada@example.c_m", "ada@xn--a.com", "ada@ab--cd.com", "ada@xn--_n.com"),
+        *(
+            "ada\x00@example.com",
+            "ada\ud800@example.com",
+            "ada@exa\udfffmple.com",
+            "ada\r\nBcc: x@example.com",
+            "ada,b@example.com",
+        ),
+        *("a" * 65 + "@example.com", "a@" + "b" * 64 + ".com", "a@" + "b." * 125 + "com", "a" * 100_000 + "@example.com"),
+        *("a" * 60 + "@" + "ü" * 40 + "." + "ü" * 40 + "." + "ü" * 40 + "." + "ü" * 40 + ".example", "mailto:ada@example.com"),
+    ],
+)
+def test_an_email_that_mail_may_not_reach_is_refused(text: str) -> None:
+    with pytest.raises(Unreadable):
+        PLAIN.email(text)
+
+
+def test_an_email_has_254_characters_at_most() -> None:
+    domain = "@" + ".".join(["b" * 61] * 3) + ".com"
+    longest = "a" * (254 - len(domain)) + domain
+    assert PLAIN.email(longest).key == longest
+    assert not reads(PLAIN.email, "a" + longest)
+
+
+@pytest.mark.parametrize(
+    "text", ["Ada@localhost", "ada@mail.localhost", "ada@example.test", "ada@printer.LOCAL", "ada@x.invalid"]
+)
+def test_development_takes_special_use_domains_and_nobody_else_does(text: str) -> None:
+    assert DEVELOPMENT.email(text) == Address(Kind.EMAIL, text, text.lower())
+    assert not reads(PLAIN.email, text)
+
+
+@pytest.mark.parametrize(
+    "text", ["ada@", "@localhost", "ada@.local", "ada@-x.local", "ada@x.onion", "zoë@localhost", "ada@intranet"]
+)
+def test_development_refuses_what_is_no_email_all_the_same(text: str) -> None:
+    with pytest.raises(Unreadable):
+        DEVELOPMENT.email(text)
+
+
+# --- mobiles ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("identifiers", "text", "key"),
+    [
+        (PLAIN, "9999999999", "9999999999"),
+        (PLAIN, "1234567890", "1234567890"),
+        (PLAIN, "1234567", "1234567"),
+        (PLAIN, "123456789012345", "123456789012345"),
+        (PLAIN, "(0170) 123-45.67", "01701234567"),
+        (PLAIN, "+49 170 1234567", "+491701234567"),
+        (PLAIN, "0049 (170) 1234567", "+491701234567"),
+        (PLAIN, "+49 0170 1234567", "+491701234567"),
+        (PLAIN, "+1 (202) 555-0100", "+12025550100"),
+        (INDIAN, "9999999999", "+919999999999"),
+        (INDIAN, "099999 99999", "+919999999999"),
+        (INDIAN, "+49 170 1234567", "+491701234567"),
+        (GERMAN, "0170 1234567", "+491701234567"),
+        (GERMAN, "00919999999999", "+919999999999"),
+    ],
+)
+def test_a_mobile_is_shown_as_written_and_unique_by_its_number(identifiers: Identifiers, text: str, key: str) -> None:
+    assert identifiers.mobile(f" {text}\n") == Address(Kind.MOBILE, text, key)
+
+
+@pytest.mark.parametrize("identifiers", ALL)
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "+", "00", "()", "123456", "1234567890123456", "+1234567890123456", "9" * 100_000, "1" + " " * 50 + "234567"),
+        *("٩٩٩٩٩٩٩٩٩٩", "９９９９９９９９９９", "99999²9999", "९९९९९९९९९९", "＋4917012345678"),
+        *(
+            "tel:+491701234567",
+            "+491701234567;ext=12",
+            "+491701234567 ext 12",
+            "+491701234567x12",
+            "1-800-FLOWERS",
+            "0x1234567",
+        ),
+        *("++491701234567", "49+1701234567", "(+49) 1701234567", "1701234567+", "99999/99999", "99999_99999", "9999999,999"),
+        *("99999\t99999", "99999\n99999", "99999\u00a099999", "99999\u201099999", "9999999999\x00", "9999999999\ud800"),
+        *("+0001234567", "+999 1234567", "+210 1234567", "+49 1", "0000 1234567"),
+    ],
+)
+def test_a_text_that_is_no_mobile_is_refused_whatever_the_region(identifiers: Identifiers, text: str) -> None:
+    with pytest.raises(Unreadable):
+        identifiers.mobile(text)
+
+
+@pytest.mark.parametrize(
+    ("identifiers", "text"), [(INDIAN, "12345678901234"), (LibraryIdentifiers("US"), "123456789012"), (PLAIN, "+1 202 555 01")]
+)
+def test_a_mobile_that_is_impossible_in_its_country_is_refused(identifiers: Identifiers, text: str) -> None:
+    with pytest.raises(Unreadable):
+        identifiers.mobile(text)
+
+
+@pytest.mark.parametrize("region", ["XX", "India", "91", "001", "ZZ", "\x00"])
+def test_a_region_without_phone_numbers_is_refused_at_once(region: str) -> None:
+    with pytest.raises(ValueError, match="not a region"):
+        LibraryIdentifiers(default_region=region)
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("name", "name"),
+        ("some_awesome_name", "some_awesome_name"),
+        ("  Ada  Lovelace \r\n", "Ada  Lovelace"),
+        ("Zoe\u0308", "Zoë"),
+        ("O'Hara <b> & 山田 😀", "O'Hara <b> & 山田 😀"),
+        ("👩\u200d💻", "👩\u200d💻"),
+        ("x" * 500, "x" * 500),
+        ("e\u0301" * 500, "é" * 500),
+    ],
+)
+def test_a_name_is_nearly_anything(text: str, name: str) -> None:
+    assert PLAIN.name(text) == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "  ",
+            "x" * 501,
+            "x" * 100_000,
+            "\ufb2c" * 200,
+            "a\x00b",
+            "a\ud800",
+            "a\nb",
+            "a\rb",
+            "a\tb",
+            "a\x1b[2J",
+            "a\x85b",
+            "a\x0bb",
+        ),
+        *("a\u2028b", "a\u2029b", "a\x1cb", "a\u202eb", "a\u202ab", "a\u2066b", "a\u2069b", "a\u0378b", "a\uffffb"),
+    ],
+)
+def test_a_name_that_breaks_a_line_or_a_header_is_refused(text: str) -> None:
+    with pytest.raises(Unreadable):
+        PLAIN.name(text)
+
+
+# --- told apart by shape ----------------------------------------------------------------------------------------------
+
+
+def test_a_destination_is_an_email_where_it_has_an_at_sign_and_else_a_mobile() -> None:
+    assert PLAIN.destination("email@django.com").kind is Kind.EMAIL
+    assert PLAIN.destination("1234567890").kind is Kind.MOBILE
+    assert not reads(PLAIN.destination, "username")
+    assert not reads(PLAIN.destination, "1234567890＠x.com")
+
+
+def test_a_login_is_meant_by_its_address_first_and_always_by_a_username_too() -> None:
+    email, mobile, username = (PLAIN.login(text) for text in ("Ada@Example.com", "+49 170 1234567", "Ada"))
+    assert email.address == Address(Kind.EMAIL, "Ada@Example.com", "ada@example.com")
+    assert email.username_key == "ada@example.com"
+    assert mobile.address is not None
+    assert mobile.address.key == "+491701234567"
+    assert (username.address, username.username_key) == (None, "ada")
+
+
+def test_the_username_of_a_mobile_is_the_mobile_and_from_the_second_attempt_a_variant() -> None:
+    mobile = PLAIN.mobile("+49 (170) 1234567")
+    usernames = [PLAIN.username_of_mobile(mobile, attempt) for attempt in (1, 2, 3)]
+    assert [username.text for username in usernames] == ["+49 (170) 1234567", "+49 (170) 1234567-2", "+49 (170) 1234567-3"]
+    assert [PLAIN.login(username.text).username_key for username in usernames] == [username.key for username in usernames]
+    assert len({username.key for username in usernames}) == 3
+
+
+# --- for any text at all ----------------------------------------------------------------------------------------------
+
+
+@given(TYPED)
+@example("\ud800\udc00@\udfff")
+@example("a@\u0300.com")
+@example("a@xn--\u00fc.com")
+@example("\u0660\u06f0")
+@example("\u30fb\u00b7\u0375\u05f3\u200c\u200d")
+@example("\u05d0\u06f0a1")
+def test_anything_is_read_or_refused_in_a_sentence_that_does_not_repeat_it(text: str) -> None:
+    for identifiers in ALL:
+        for read in (identifiers.username, identifiers.email, identifiers.mobile, identifiers.name, identifiers.destination):
+            said = refusal(read, text)
+            assert said is None or (said.isascii() and said.endswith("."))
+
+
+@given(TYPED)
+def test_what_was_read_is_read_the_same_again(text: str) -> None:
+    for identifiers in ALL:
+        if reads(identifiers.username, text):
+            username = identifiers.username(text)
+            assert identifiers.username(username.text) == username
+            assert identifiers.username(username.key).key == username.key
+        for read in (identifiers.email, identifiers.mobile):
+            if reads(read, text):
+                address = read(text)
+                assert read(address.text) == address
+        if reads(identifiers.name, text):
+            assert identifiers.name(identifiers.name(text)) == identifiers.name(text)
+
+
+@given(TYPED)
+def test_keys_are_canonical(text: str) -> None:
+    for identifiers in ALL:
+        if reads(identifiers.email, text):
+            key = identifiers.email(text).key
+            assert key.isascii()
+            assert key == key.lower()
+            assert len(key) <= 254
+        if reads(identifiers.mobile, text):
+            key = identifiers.mobile(text).key
+            assert key.removeprefix("+").isascii()
+            assert key.removeprefix("+").isdigit()
+
+
+@given(TYPED)
+def test_no_username_is_shaped_like_an_email_or_a_mobile(text: str) -> None:
+    if reads(PLAIN.username, text):
+        username = PLAIN.username(text)
+        assert not reads(PLAIN.destination, username.text)
+        assert not reads(PLAIN.destination, username.key)
+        assert PLAIN.login(username.text).address is None
+
+
+@given(TYPED | st.text().map(lambda text: text * 300))
+def test_a_login_never_refuses_and_its_key_is_bounded_and_can_be_stored(text: str) -> None:
+    for identifiers in ALL:
+        login = identifiers.login(text)
+        assert len(login.username_key) <= 254
+        assert "\0" not in login.username_key
+        login.username_key.encode()
+
+
+@given(TYPED)
+def test_a_login_finds_what_was_registered(text: str) -> None:
+    for identifiers in ALL:
+        if reads(identifiers.username, text):
+            assert identifiers.login(text).username_key == identifiers.username(text).key
+        if reads(identifiers.destination, text):
+            address = identifiers.destination(text)
+            assert identifiers.login(text).address == address
+            if address.kind is Kind.MOBILE:
+                username = identifiers.username_of_mobile(address, 1)
+                assert identifiers.login(username.text).username_key == username.key
