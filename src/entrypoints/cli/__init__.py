@@ -1,0 +1,153 @@
+"""The command line. Each command imports what it needs when it runs, so that help comes at once."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from ..settings import Settings
+
+_SERVE_HELP = """Start the server.
+
+Everything is set by VESTIBULE_ variables (`vestibule settings` lists them); the options here stand in for a few of them.
+Nothing has to be set: accounts are then kept in SQLite under ./data, and mail and SMS become files there, shown here too.
+"""
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with `vestibule serve`, then open http://127.0.0.1:8000/docs.",
+)
+@click.version_option(package_name="vestibule", message="%(prog)s %(version)s")
+def main() -> None:
+    """Vestibule keeps user accounts: registration, login, one-time codes, password reset, sessions."""
+
+
+@main.command(help=_SERVE_HELP, short_help="Start the server.")
+@click.option("--host", help="The address to listen on [VESTIBULE_HOST].")
+@click.option("--port", type=click.IntRange(1, 65_535), help="The port to listen on [VESTIBULE_PORT].")
+@click.option("--workers", type=click.IntRange(1, 64), help="How many server processes [VESTIBULE_WORKERS].")
+@click.option("--data-dir", type=click.Path(file_okay=False), help="Where everything is kept [VESTIBULE_DATA_DIR].")
+def serve(**options: object) -> None:
+    for name, value in options.items():
+        if value is not None:
+            os.environ[f"VESTIBULE_{name.upper()}"] = str(value)
+    settings = _settings()
+    _prepare(settings)
+
+    from ..server import serve as listen
+
+    _greet(settings)
+    listen(settings)
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database to the schema of this version.
+
+    The embedded database does so by itself whenever the server starts.
+    """
+    settings = _settings()
+    _prepare(settings)
+    click.echo(f"The database is at the schema of this version: {_shown(settings.sqlite_url)}")
+
+
+@main.command("create-superuser")
+@click.option("--username", prompt=True)
+@click.option("--email", prompt=True)
+@click.option("--name", prompt="Full name")
+@click.option("--password-file", type=click.File(), help="A file to read the password from; - for standard input.")
+def create_superuser(username: str, email: str, name: str, password_file: "TextIO | None") -> None:
+    """Make an account that may do everything. Asks for what is not given."""
+    password = (
+        password_file.read().rstrip("\r\n")
+        if password_file is not None
+        else click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    )
+    settings = _settings()
+    _prepare(settings)
+
+    from ...application import InvalidInput
+    from ..container import build
+
+    with build(settings, deliver=False) as vestibule:
+        try:
+            account = vestibule.register.superuser(username=username, name=name, email=email, password=password)
+        except InvalidInput as refusal:
+            for field, messages in refusal.errors.items():
+                click.echo(f"{field}: {' '.join(messages)}", err=True)
+            sys.exit(1)
+    click.echo(f"Made the superuser {account.username.text}, account {account.id}.")
+
+
+@main.command("settings")
+def list_settings() -> None:
+    """List every setting with its default and its meaning.
+
+    Each can also be read from a file: VESTIBULE_EMAIL_URL_FILE=/run/secrets/email_url.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..settings import Settings
+
+    table = Table("Variable", "Default", "Meaning", box=box.SIMPLE, pad_edge=False)
+    for row in Settings.table():
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _settings() -> "Settings":
+    from ..settings import Settings, SettingsError
+
+    try:
+        return Settings.from_environment(os.environ)
+    except SettingsError as error:
+        _stop(str(error))
+
+
+def _prepare(settings: "Settings") -> None:
+    from ..container import check_settings
+
+    os.umask(0o077)
+    try:
+        check_settings(settings)
+    except (ValueError, OSError) as error:
+        _stop(str(error))
+
+
+def _stop(line: str) -> NoReturn:
+    click.echo(f"vestibule: {line}", err=True)
+    sys.exit(2)
+
+
+def _greet(settings: "Settings") -> None:
+    outbox = settings.data_dir.absolute() / "outbox"
+    mail, texts = (
+        f"{outbox}/ (files, shown here too)" if url.startswith("outbox:") else _shown(url)
+        for url in (settings.email_url, settings.sms_url)
+    )
+    click.echo(f"Vestibule listens on  {settings.url}{settings.api_prefix}/")
+    if settings.has_docs:
+        click.echo(f"Try it on             {settings.url}{settings.api_prefix}/docs")
+    click.echo(f"Accounts are kept in  {_shown(settings.sqlite_url)}")
+    click.echo(f"Everything else in    {settings.data_dir.absolute()}/")
+    click.echo(f"Mail goes to          {mail}")
+    click.echo(f"SMS go to             {texts}")
+    click.echo("Stop it with Ctrl-C.")
+
+
+def _shown(url: str) -> str:
+    """A URL without who logs in by it, nor anything that may hold a token."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    if parts.scheme == "sqlite":
+        return str(Path(url.removeprefix("sqlite:///")))
+    return f"{parts.scheme}://{parts.hostname or '…'}"
