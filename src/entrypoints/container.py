@@ -1,0 +1,209 @@
+"""Wiring: the only place that names adapters."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import randbits
+from time import time
+
+from dependency_injector import containers, providers
+
+from ..adapters.codes import HmacCodes
+from ..adapters.database import SqlDatabase
+from ..adapters.hasher import Argon2Hasher
+from ..adapters.identifiers import LibraryIdentifiers
+from ..adapters.imaging import PillowImages
+from ..adapters.notifier import AppriseNotifier, ChannelNotifier, OutboxNotifier, SmtpNotifier, Templates
+from ..adapters.storage import FileStorage
+from ..adapters.throttle import MemoryThrottle
+from ..adapters.token import JwtTokens, Keys, open_keys
+from ..application import (
+    Authenticate,
+    ChangeAccount,
+    CheckUnique,
+    DeliverMessages,
+    LogIn,
+    LogInByCode,
+    ReadImage,
+    Refresh,
+    Register,
+    RegisterOrLogIn,
+    RequestCode,
+    RequestRegistrationCode,
+    ResetPassword,
+    UploadImage,
+    VerifyCode,
+)
+from ..application.codes import CodeCheck, CodeSender, EnterByCode
+from ..application.fields import AccountRules
+from ..application.ports import Notifier
+from ..application.tokens import SignIn
+from ..domain.limits import Limit
+from ..domain.password import PasswordPolicy
+from .courier import CourierThread
+from .passwords import common_passwords
+from .settings import Settings
+from .vestibule import Vestibule
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def new_id() -> str:
+    """26 characters of Crockford's base 32: 130 random bits."""
+    bits = randbits(130)
+    return "".join(_ALPHABET[bits >> shift & 31] for shift in range(0, 130, 5))
+
+
+class Unlimited:
+    """The throttle of a load test."""
+
+    def take(self, key: str, limits: tuple[Limit, ...], now: float) -> int:  # noqa: ARG002 — the port's names
+        return 0
+
+
+def key_files(settings: Settings) -> Keys:
+    return open_keys(settings.data_dir / "keys")
+
+
+def notifier(settings: Settings, echo: Callable[[str], None] | None) -> Notifier:
+    templates = Templates(settings.templates_dir)
+    outbox = OutboxNotifier(settings.data_dir / "outbox", templates, settings.email_from, echo=echo)
+    mail = outbox if settings.email_url.startswith("outbox:") else SmtpNotifier(settings.email_url, settings.email_from, templates)
+    texts = outbox if settings.sms_url.startswith("outbox:") else AppriseNotifier(settings.sms_url, templates)
+    return ChannelNotifier(email=mail, mobile=texts)
+
+
+class Container(containers.DeclarativeContainer):
+    """Everything, each once. `settings`, `on_message` and `echo` are given from outside."""
+
+    settings = providers.Dependency(instance_of=Settings)
+    on_message: providers.Dependency[Callable[[], None]] = providers.Dependency()
+    echo: providers.Dependency[Callable[[str], None] | None] = providers.Dependency()
+
+    clock = providers.Object(time)
+    new_id = providers.Object(new_id)
+    keys = providers.Singleton(key_files, settings)
+    database = providers.Singleton(SqlDatabase, settings.provided.sqlite_url, on_message=on_message)
+    tokens = providers.Singleton(
+        JwtTokens, keys, issuer=settings.provided.url, audience=settings.provided.url
+    )
+    codes = providers.Singleton(HmacCodes, keys.provided.codes[-1].key, digits=settings.provided.otp_length)
+    hasher = providers.Singleton(Argon2Hasher)
+    identifiers = providers.Singleton(
+        LibraryIdentifiers, settings.provided.default_region, special_use_domains=settings.provided.test_domains
+    )
+    notifier = providers.Singleton(notifier, settings, echo)
+    images = providers.Singleton(PillowImages)
+    storage = providers.Singleton(FileStorage, providers.Callable(Path.joinpath, settings.provided.data_dir, "images"))
+    throttle = providers.Selector(
+        providers.Callable(lambda on: "on" if on else "off", settings.provided.rate_limits),
+        on=providers.Singleton(MemoryThrottle),
+        off=providers.Singleton(Unlimited),
+    )
+
+    policy = providers.Singleton(
+        PasswordPolicy,
+        common=providers.Callable(common_passwords),
+        service=settings.provided.service_name,
+        min_length=settings.provided.password_min_length,
+    )
+    rules = providers.Singleton(
+        AccountRules,
+        identifiers=identifiers,
+        policy=policy,
+        codes=codes,
+        clock=clock,
+        mobile_required=settings.provided.mobile_required,
+        email_validation=settings.provided.email_validation,
+        mobile_validation=settings.provided.mobile_validation,
+    )
+    sign_in = providers.Singleton(SignIn, tokens=tokens, clock=clock, new_id=new_id)
+    sender = providers.Singleton(
+        CodeSender, database=database, codes=codes, clock=clock, new_id=new_id, cooldown=settings.provided.otp_cooldown
+    )
+    check = providers.Singleton(
+        CodeCheck, codes=codes, clock=clock, limits_by_address=settings.provided.rate_limits
+    )
+    enter = providers.Singleton(EnterByCode, sign_in=sign_in)
+
+    vestibule = providers.Singleton(
+        Vestibule,
+        settings=settings,
+        register=providers.Singleton(Register, database=database, hasher=hasher, throttle=throttle, rules=rules, clock=clock),
+        check_unique=providers.Singleton(CheckUnique, database=database, throttle=throttle, rules=rules, clock=clock),
+        log_in=providers.Singleton(
+            LogIn,
+            database=database,
+            hasher=hasher,
+            identifiers=identifiers,
+            codes=codes,
+            sign_in=sign_in,
+            clock=clock,
+            limits_by_address=settings.provided.rate_limits,
+        ),
+        authenticate=providers.Singleton(Authenticate, database=database, tokens=tokens, clock=clock),
+        refresh=providers.Singleton(Refresh, database=database, tokens=tokens, sign_in=sign_in, clock=clock),
+        change_account=providers.Singleton(ChangeAccount, database=database, hasher=hasher, rules=rules, clock=clock),
+        request_code=providers.Singleton(RequestCode, database=database, identifiers=identifiers, sender=sender),
+        verify_code=providers.Singleton(
+            VerifyCode, database=database, identifiers=identifiers, check=check, codes=codes, new_id=new_id
+        ),
+        log_in_by_code=providers.Singleton(
+            LogInByCode, database=database, identifiers=identifiers, check=check, enter=enter
+        ),
+        request_registration_code=providers.Singleton(RequestRegistrationCode, identifiers=identifiers, sender=sender),
+        register_or_log_in=providers.Singleton(
+            RegisterOrLogIn, database=database, identifiers=identifiers, check=check, enter=enter
+        ),
+        reset_password=providers.Singleton(ResetPassword, database=database, hasher=hasher, check=check, rules=rules),
+        upload_image=providers.Singleton(UploadImage, database=database, images=images, storage=storage, clock=clock),
+        read_image=providers.Singleton(ReadImage, storage=storage),
+        deliver_messages=providers.Singleton(
+            DeliverMessages,
+            database=database,
+            notifier=notifier,
+            codes=codes,
+            clock=clock,
+            service=settings.provided.service_name,
+        ),
+        throttle=throttle,
+        clock=clock,
+        jwks=tokens.provided.jwks,
+        check=database.provided.check,
+    )
+
+
+@contextmanager
+def build(
+    settings: Settings | None = None, *, deliver: bool = True, echo: Callable[[str], None] | None = None
+) -> Iterator[Vestibule]:
+    """The use cases on these settings (the defaults where none are given), ready until the block is left.
+
+    The embedded database is brought to the schema of this program first. With `deliver` a thread carries messages out as they
+    come; without, `deliver_messages` waits to be called. `echo` is told of each message put in the outbox directory.
+    """
+    settings = settings or Settings()
+    courier = CourierThread()
+    check_settings(settings)
+    container = Container(settings=settings, on_message=courier.wake, echo=providers.Object(echo))
+    vestibule = container.vestibule()
+    if deliver:
+        courier.start(vestibule.deliver_messages)
+    try:
+        yield vestibule
+    finally:
+        courier.stop()
+        container.images().close()
+        container.hasher().close()
+        container.database().close()
+
+
+def check_settings(settings: Settings) -> None:
+    """Makes the data directory, for its owner alone, and brings the embedded database to the schema of this program.
+
+    Raises `ValueError` or `OSError`, one line that says what is wrong, where these settings cannot work.
+    """
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key_files(settings)
+    notifier(settings, None)
+    migrate(settings.sqlite_url)

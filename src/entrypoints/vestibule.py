@@ -1,0 +1,51 @@
+"""Everything that may be asked, built and ready."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..application import (
+    Authenticate,
+    ChangeAccount,
+    CheckUnique,
+    DeliverMessages,
+    LogIn,
+    LogInByCode,
+    ReadImage,
+    Refresh,
+    Register,
+    RegisterOrLogIn,
+    RequestCode,
+    RequestRegistrationCode,
+    ResetPassword,
+    UploadImage,
+    VerifyCode,
+)
+from ..application.ports import Clock, Throttle
+from .settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vestibule:
+    """The use cases on given settings, with what the ways in need beside them."""
+
+    settings: Settings
+    register: Register
+    check_unique: CheckUnique
+    log_in: LogIn
+    authenticate: Authenticate
+    refresh: Refresh
+    change_account: ChangeAccount
+    request_code: RequestCode
+    verify_code: VerifyCode
+    log_in_by_code: LogInByCode
+    request_registration_code: RequestRegistrationCode
+    register_or_log_in: RegisterOrLogIn
+    reset_password: ResetPassword
+    upload_image: UploadImage
+    read_image: ReadImage
+    deliver_messages: DeliverMessages
+    throttle: Throttle
+    clock: Clock
+    jwks: Callable[[], dict[str, object]]
+    check: Callable[[], None]
+    """Raises `Unavailable` unless the database answers with the schema that this program needs."""
