@@ -1,0 +1,292 @@
+"""What `Hasher` promises, and what Argon2id promises beside."""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+from argon2 import Type, extract_parameters
+from hypothesis import given
+from hypothesis import strategies as st
+from vestibule.adapters.hasher import Argon2Hasher, HashingPool, QuickHasher
+from vestibule.application.ports import Hasher
+from vestibule.domain.errors import Overloaded, Unavailable
+
+CHEAP = (3, 12 * 1024)
+PASSWORD = "correct horse battery staple"
+
+
+class RecordingPool(HashingPool):
+    """A pool that remembers what it was asked to work on."""
+
+    def __init__(self) -> None:
+        super().__init__(threads=1, queue=4)
+        self.jobs: list[tuple[Any, ...]] = []
+
+    def submit(self, job: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
+        self.jobs.append((job, *args))
+        return super().submit(job, *args, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def argon2() -> Iterator[Argon2Hasher]:
+    hasher = Argon2Hasher(*CHEAP)
+    yield hasher
+    hasher.close()
+
+
+@pytest.fixture(scope="module", params=["argon2", "quick"])
+def hasher(request: pytest.FixtureRequest, argon2: Argon2Hasher) -> Hasher:
+    return argon2 if request.param == "argon2" else QuickHasher()
+
+
+@pytest.fixture
+def pool() -> Iterator[RecordingPool]:
+    pool = RecordingPool()
+    yield pool
+    pool.close()
+
+
+# --- every hasher -----------------------------------------------------------------------------------------------------
+
+
+def test_the_password_that_was_hashed_is_right_and_any_other_is_wrong(hasher: Hasher) -> None:
+    kept = hasher.hash(PASSWORD)
+    assert hasher.verify(kept, PASSWORD)
+    for wrong in ("", PASSWORD + " ", " " + PASSWORD, PASSWORD.upper(), PASSWORD[:-1], PASSWORD + "\0", "x" * 10_000, "\ud800"):
+        assert not hasher.verify(kept, wrong)
+
+
+def test_a_hash_does_not_hold_the_password_and_is_another_each_time(hasher: Hasher) -> None:
+    one, other = hasher.hash(PASSWORD), hasher.hash(PASSWORD)
+    assert one != other
+    assert PASSWORD not in one
+
+
+def test_a_password_typed_in_another_unicode_form_is_the_same(hasher: Hasher) -> None:
+    assert hasher.verify(hasher.hash("Zoe\u0308 \ufb01nds \uff12"), "Zo\u00eb finds 2")
+
+
+def test_a_long_password_is_not_truncated(hasher: Hasher) -> None:
+    kept = hasher.hash("a" * 255 + "b")
+    assert hasher.verify(kept, "a" * 255 + "b")
+    assert not hasher.verify(kept, "a" * 255 + "c")
+
+
+def test_without_a_hash_no_password_is_right(hasher: Hasher) -> None:
+    assert not hasher.verify(None, PASSWORD)
+    assert not hasher.verify(None, "")
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "",
+        "!",
+        "x",
+        "$",
+        "$$$$$",
+        PASSWORD,
+        "\x00",
+        "\ud800",
+        "é",
+        "quick$1$",
+        "pbkdf2_sha256$1000$salt$hash",
+        "$2b$12$abc",
+        "$argon2id$",
+        "$argon2id$v=19$m=8,t=1,p=1$$",
+        "$argon2id$v=19$m=x,t=1,p=1$c2FsdHNhbHQ$aGFzaA",
+        "$argon2id$v=19$" + "9" * 9999,
+    ],
+)
+def test_a_malformed_hash_opens_to_no_password_and_is_outdated(hasher: Hasher, kept: str) -> None:
+    assert not hasher.verify(kept, PASSWORD)
+    assert not hasher.verify(kept, "")
+    assert hasher.is_outdated(kept)
+
+
+def test_a_hash_made_today_is_not_outdated(hasher: Hasher) -> None:
+    assert not hasher.is_outdated(hasher.hash(PASSWORD))
+
+
+@given(kept=st.text(), password=st.text(st.characters(), max_size=20))
+def test_the_quick_one_survives_any_text(kept: str, password: str) -> None:
+    hasher = QuickHasher()
+    assert not hasher.verify(kept, password)
+    assert not hasher.verify(f"quick$1$a${kept}", password)
+    assert hasher.verify(hasher.hash(password), password)
+
+
+def test_the_quick_one_tells_outdated_hashes_by_their_marker() -> None:
+    kept = QuickHasher("old").hash(PASSWORD)
+    assert QuickHasher("new").is_outdated(kept)
+    assert QuickHasher("new").verify(kept, PASSWORD)
+
+
+# --- Argon2id ---------------------------------------------------------------------------------------------------------
+
+
+def test_by_default_it_is_argon2id_with_two_passes_over_19_mib() -> None:
+    hasher = Argon2Hasher()
+    kept = hasher.hash(PASSWORD)
+    hasher.close()
+    assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    asked = extract_parameters(kept)
+    assert (asked.type, asked.salt_len, asked.hash_len) == (Type.ID, 16, 32)
+
+
+def test_a_hash_with_other_parameters_is_outdated_and_still_right(argon2: Argon2Hasher) -> None:
+    former = Argon2Hasher(time_cost=4, memory_kib=12 * 1024)
+    kept = former.hash(PASSWORD)
+    former.close()
+    assert argon2.is_outdated(kept)
+    assert argon2.verify(kept, PASSWORD)
+    assert not argon2.verify(kept, "another password")
+
+
+@pytest.mark.parametrize(
+    ("time_cost", "memory_kib", "parallelism"),
+    [
+        (1, 46 * 1024 - 1, 1),
+        (2, 19 * 1024 - 1, 1),
+        (3, 12 * 1024 - 1, 1),
+        (10, 12 * 1024 - 1, 1),
+        (0, 65536, 1),
+        (-1, 65536, 1),
+        (11, 65536, 1),
+        (3, 1024 * 1024 + 1, 1),
+        (3, 65536, 17),
+        (3, 65536, 0),
+        (3, -1, 1),
+    ],
+)
+def test_parameters_below_the_floor_or_beyond_bounds_are_refused_in_one_line(
+    time_cost: int, memory_kib: int, parallelism: int
+) -> None:
+    with pytest.raises(ValueError, match=r"^Argon2 [^\n]*\.$"):
+        Argon2Hasher(time_cost, memory_kib, parallelism)
+
+
+@pytest.mark.parametrize(("time_cost", "memory_kib"), [(1, 46 * 1024), (2, 19 * 1024), (3, 12 * 1024)])
+def test_the_floors_themselves_are_taken(time_cost: int, memory_kib: int) -> None:
+    hasher = Argon2Hasher(time_cost, memory_kib)
+    assert hasher.verify(hasher.hash(PASSWORD), PASSWORD)
+    hasher.close()
+
+
+def test_where_there_is_no_hash_the_same_work_is_done_in_the_same_pool(pool: RecordingPool) -> None:
+    hasher = Argon2Hasher(*CHEAP, pool=pool)
+    kept = hasher.hash(PASSWORD)
+    pool.jobs.clear()
+    hasher.verify(kept, PASSWORD)
+    hasher.verify(None, PASSWORD)
+    (real_job, real_hash, real_secret), (dummy_job, dummy_hash, dummy_secret) = pool.jobs
+    assert real_job == dummy_job
+    assert real_secret == dummy_secret
+    assert extract_parameters(real_hash) == extract_parameters(dummy_hash)
+    assert real_hash != dummy_hash
+
+
+TAG = "$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g"
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "$argon2id$v=19$m=1048577,t=2,p=1" + TAG,
+        "$argon2id$v=19$m=19456,t=11,p=1" + TAG,
+        "$argon2id$v=19$m=19456,t=2,p=17" + TAG,
+        "$argon2id$v=19$m=4294967295,t=4294967295,p=255" + TAG,
+        "$argon2id$v=19$m=19456,t=2,p=1" + TAG * 20,
+        "no hash at all",
+    ],
+)
+def test_a_hash_that_would_exhaust_the_machine_is_not_tried_but_the_dummy_is(
+    pool: RecordingPool, kept: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    hasher = Argon2Hasher(*CHEAP, pool=pool)
+    assert not hasher.verify(kept, PASSWORD)
+    ((_, tried, _),) = pool.jobs
+    assert extract_parameters(tried).memory_cost == CHEAP[1]
+    assert "password hash" in caplog.text
+    assert TAG not in caplog.text
+    assert PASSWORD not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "parameters", ["m=1_0,t=1,p=1", "m=1,t=1,p=1", "m=0,t=0,p=0", "m=-8,t=-1,p=-1", "t=1,m=8,p=1", "m=8,t=1,p=1,m=9"]
+)
+def test_a_hash_that_argon2_itself_refuses_opens_to_nobody_and_is_logged(
+    argon2: Argon2Hasher, parameters: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert not argon2.verify(f"$argon2id$v=19${parameters}{TAG}", PASSWORD)
+    assert "nobody can log in with it" in caplog.text
+
+
+# --- the pool ---------------------------------------------------------------------------------------------------------
+
+
+def test_with_all_threads_busy_and_the_queue_full_one_more_is_refused_at_once() -> None:
+    pool = HashingPool(threads=1, queue=1)
+    hasher = Argon2Hasher(*CHEAP, pool=pool)
+    running, gate = threading.Barrier(2), threading.Event()
+    busy = pool.submit(lambda: (running.wait(10), gate.wait(10)))
+    running.wait(10)
+    waiting = pool.submit(lambda: "waited")
+    for ask in (
+        lambda: hasher.hash(PASSWORD),
+        lambda: hasher.verify(None, PASSWORD),
+        lambda: hasher.verify("malformed", PASSWORD),
+    ):
+        with pytest.raises(Overloaded):
+            ask()
+    assert not busy.done()
+    gate.set()
+    assert waiting.result() == "waited"
+    pool.close()
+
+
+def test_a_place_is_free_again_once_its_job_has_ended_or_failed() -> None:
+    pool = HashingPool(threads=1, queue=0)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            pool.run(lambda: 1 // 0)
+        assert pool.run(lambda: "done") == "done"
+    pool.close()
+
+
+def test_never_more_jobs_run_than_there_are_threads() -> None:
+    pool = HashingPool(threads=2, queue=6)
+    both = threading.Barrier(2)
+    names = {future.result() for future in [pool.submit(lambda: (both.wait(10), threading.get_ident())[1]) for _ in range(8)]}
+    pool.close()
+    assert len(names) == 2
+
+
+def test_a_closed_pool_finishes_what_it_took_and_is_unavailable() -> None:
+    pool = HashingPool(threads=1, queue=1)
+    hasher = Argon2Hasher(*CHEAP, pool=pool)
+    taken = [pool.submit(hasher.is_outdated, "") for _ in range(2)]
+    hasher.close()
+    assert [future.result() for future in taken] == [True, True]
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            hasher.hash(PASSWORD)
+
+
+@pytest.mark.parametrize(("threads", "queue"), [(0, 1), (-1, 1), (1, -1)])
+def test_a_pool_without_threads_is_refused(threads: int, queue: int) -> None:
+    with pytest.raises(ValueError, match="one thread"):
+        HashingPool(threads, queue)
+
+
+def test_hashing_steps_back_behind_every_other_thread() -> None:
+    pool = HashingPool(threads=1, queue=0)
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    hashing = pool.run(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+    pool.close()
+    assert hashing == (min(own + 10, 19) if sys.platform == "linux" else own)
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
