@@ -1,0 +1,109 @@
+"""Pictures as files of one directory, each written whole or not at all."""
+
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ...domain.errors import Unavailable
+from .names import is_name, new_name
+
+_STALE_SECONDS = 3600.0
+"""Longer than any put takes: what is older and unfinished belongs to a process that died."""
+
+
+class FileStorage:
+    """Fills the port `Storage`; several processes may share the directory. `Unavailable` for a disk that is full, read-only
+    or gone.
+
+    Makes the directory if it is not there (mode 0700; its files have 0600), and clears away what a crash left half-written.
+    Raises `OSError` where the directory cannot be had.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _remove_stale(directory.glob(".*.tmp"))
+
+    def put(self, data: bytes) -> str:
+        name = new_name()
+        unfinished = self._directory / f".{name}.tmp"
+        with _answering_faults():
+            try:
+                _write(unfinished, data)
+                unfinished.rename(self._directory / name)
+            finally:
+                unfinished.unlink(missing_ok=True)
+            self._settle()
+        return name
+
+    def get(self, name: str) -> bytes | None:
+        if not is_name(name):
+            return None
+        path = self._directory / name
+        with _answering_faults():
+            try:
+                with open(path, "rb", opener=_no_link) as file:
+                    return file.read()
+            except OSError as fault:
+                if fault.errno not in {errno.ENOENT, errno.ELOOP}:  # absent, or a link
+                    raise
+                self._directory.stat()  # where the whole directory is gone, nothing is known about the file
+                return None
+
+    def delete(self, name: str) -> None:
+        if is_name(name):
+            with _answering_faults():
+                (self._directory / name).unlink(missing_ok=True)
+                self._settle()
+
+    def sweep(self, keep: Callable[[str], bool]) -> int:
+        """Deletes the pictures that nobody wants to keep; answers how many.
+
+        Younger ones than an hour stay: the account that will name them may not be saved yet.
+        """
+        return _remove_stale(path for path in self._directory.iterdir() if is_name(path.name) and not keep(path.name))
+
+    def _settle(self) -> None:
+        """Until the directory is on the disk too, a crash may undo what was done to its names."""
+        directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+@contextmanager
+def _answering_faults() -> Iterator[None]:
+    try:
+        yield
+    except OSError as fault:
+        raise Unavailable from fault
+
+
+def _write(path: Path, data: bytes) -> None:
+    with open(path, "xb", opener=_private) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)
+
+
+def _remove_stale(paths: Iterator[Path]) -> int:
+    before = time.time() - _STALE_SECONDS
+    removed = 0
+    for path in paths:
+        with suppress(FileNotFoundError):  # another process sweeps too
+            if path.lstat().st_mtime < before:
+                path.unlink()
+                removed += 1
+    return removed

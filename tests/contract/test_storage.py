@@ -1,0 +1,194 @@
+"""The port `Storage`, over every storage; and what only a directory can be held to."""
+
+import os
+import re
+import resource
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vestibule.adapters.storage import FileStorage, MemoryStorage
+from vestibule.application.ports import Storage
+from vestibule.domain.errors import Unavailable
+
+STRANGE = [
+    "",
+    ".",
+    "..",
+    "../secret",
+    "/etc/passwd",
+    "a" * 32,
+    "a" * 32 + ".webp\n",
+    "A" * 32 + ".webp",
+    "a" * 31 + "é.webp",
+    "a" * 32 + ".webp/..",
+    "../" + "a" * 32 + ".webp",
+    "a" * 32 + ".webp\0",
+    "\udc80" * 32 + ".webp",
+    "x" * 10_000,
+]
+UNKNOWN = "a" * 32 + ".webp"
+
+
+@pytest.fixture(params=["file", "memory"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    made: dict[str, Callable[[], Storage]] = {"file": lambda: FileStorage(tmp_path / "images"), "memory": MemoryStorage}
+    return made[request.param]()
+
+
+class TestEveryStorage:
+    def test_what_was_put_is_got_back_to_the_byte(self, storage: Storage) -> None:
+        data = bytes(range(256)) * 300
+        assert storage.get(storage.put(data)) == data
+
+    def test_a_name_is_32_characters_of_base_32_and_an_ending(self, storage: Storage) -> None:
+        assert re.fullmatch(r"[a-z2-7]{32}\.webp", storage.put(b"x"))
+
+    def test_the_same_bytes_get_another_name_each_time(self, storage: Storage) -> None:
+        assert len({storage.put(b"same") for _ in range(20)}) == 20
+
+    def test_what_was_deleted_is_gone(self, storage: Storage) -> None:
+        gone, kept = storage.put(b"one"), storage.put(b"two")
+        storage.delete(gone)
+        assert (storage.get(gone), storage.get(kept)) == (None, b"two")
+
+    def test_deleting_what_is_not_there_is_no_fault(self, storage: Storage) -> None:
+        name = storage.put(b"one")
+        storage.delete(name)
+        storage.delete(name)
+        storage.delete(UNKNOWN)
+        assert storage.get(name) is None
+
+    @pytest.mark.parametrize("name", [*STRANGE, UNKNOWN])
+    def test_no_name_but_a_given_one_finds_anything(self, storage: Storage, name: str) -> None:
+        kept = storage.put(b"one")
+        storage.delete(name)
+        assert (storage.get(name), storage.get(kept)) == (None, b"one")
+
+    def test_many_may_put_at_once(self, storage: Storage) -> None:
+        contents = [str(number).encode() * 1000 for number in range(60)]
+        together = threading.Barrier(6)
+
+        def put(part: int) -> list[tuple[str, bytes]]:
+            together.wait()
+            return [(storage.put(data), data) for data in contents[part::6]]
+
+        with ThreadPoolExecutor(6) as pool:
+            stored = [pair for pairs in pool.map(put, range(6)) for pair in pairs]
+        assert len({name for name, _ in stored}) == len(contents)
+        assert all(storage.get(name) == data for name, data in stored)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "images"
+
+
+@pytest.fixture
+def files(directory: Path) -> FileStorage:
+    return FileStorage(directory)
+
+
+@contextmanager
+def files_no_larger_than(most: int) -> Iterator[None]:
+    """As if the disk were full from there on."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def put_an_hour_back(path: Path) -> None:
+    then = path.stat().st_mtime - 3700
+    os.utime(path, (then, then))
+
+
+class TestFileStorage:
+    def test_nobody_else_can_look_into_directory_or_file(self, files: FileStorage, directory: Path) -> None:
+        name = files.put(b"x")
+        assert (mode_of(directory), mode_of(directory / name)) == (0o700, 0o600)
+
+    def test_the_pictures_are_there_after_a_restart(self, files: FileStorage, directory: Path) -> None:
+        name = files.put(b"x")
+        assert FileStorage(directory).get(name) == b"x"
+
+    def test_nothing_but_the_picture_remains_of_a_put(self, files: FileStorage, directory: Path) -> None:
+        name = files.put(b"x")
+        assert [path.name for path in directory.iterdir()] == [name]
+
+    def test_a_full_disk_is_unavailable_and_leaves_nothing(self, files: FileStorage, directory: Path) -> None:
+        with files_no_larger_than(1000), pytest.raises(Unavailable):
+            files.put(b"x" * 1001)
+        assert list(directory.iterdir()) == []
+        assert files.get(files.put(b"x" * 1001)) == b"x" * 1001
+
+    @pytest.mark.parametrize("instead", ["nothing", "a file"])
+    def test_without_its_directory_it_is_unavailable_rather_than_empty(
+        self, files: FileStorage, directory: Path, instead: str
+    ) -> None:
+        name = files.put(b"x")
+        files.delete(name)
+        directory.rmdir()
+        if instead == "a file":
+            directory.write_bytes(b"")
+        with pytest.raises(Unavailable):
+            files.put(b"x")
+        with pytest.raises(Unavailable):
+            files.get(name)
+        with pytest.raises(Unavailable):
+            files.delete(name)
+
+    def test_a_link_is_not_followed(self, files: FileStorage, directory: Path) -> None:
+        secret = directory.parent / "secret"
+        secret.write_bytes(b"secret")
+        (directory / UNKNOWN).symlink_to(secret)
+        assert files.get(UNKNOWN) is None
+        files.delete(UNKNOWN)
+        assert secret.read_bytes() == b"secret"
+
+    def test_a_start_clears_what_a_crash_left_unfinished_and_nothing_else(self, files: FileStorage, directory: Path) -> None:
+        crashed, running = directory / f".{UNKNOWN}.tmp", directory / f".{'b' * 32}.webp.tmp"
+        kept, foreign = directory / files.put(b"x"), directory / "README"
+        for path in (crashed, running, foreign):
+            path.write_bytes(b"half")
+        for path in (crashed, kept, foreign):
+            put_an_hour_back(path)
+        FileStorage(directory)
+        assert set(directory.iterdir()) == {running, kept, foreign}
+
+    def test_a_sweep_removes_only_what_is_old_and_unwanted(self, files: FileStorage, directory: Path) -> None:
+        wanted, orphan, young = files.put(b"wanted"), files.put(b"orphan"), files.put(b"young")
+        (directory / "README").write_bytes(b"not ours")
+        for name in (wanted, orphan, "README"):
+            put_an_hour_back(directory / name)
+        assert files.sweep({wanted}.__contains__) == 1
+        assert {path.name for path in directory.iterdir()} == {wanted, young, "README"}
+
+    def test_a_place_that_cannot_be_a_directory_stops_the_start(self, tmp_path: Path) -> None:
+        (tmp_path / "images").write_bytes(b"")
+        with pytest.raises(OSError, match="images"):
+            FileStorage(tmp_path / "images")
+
+
+@given(st.text())
+def test_whatever_the_text_an_empty_storage_has_no_such_file(name: str) -> None:
+    assert MemoryStorage().get(name) is None
+
+
+@given(st.one_of(st.text(), st.from_regex(r"[a-z2-7]{30,33}\.webp.?", fullmatch=True)))
+def test_whatever_the_text_a_directory_has_no_such_file(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    files = FileStorage(tmp_path_factory.getbasetemp() / "whatever")
+    assert files.get(name) is None
