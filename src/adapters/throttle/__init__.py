@@ -1,0 +1,5 @@
+"""Limits that need not survive a restart."""
+
+from .memory import MemoryThrottle
+
+__all__ = ["MemoryThrottle"]

@@ -1,0 +1,68 @@
+"""Refresh tokens: a session's id and a generation under a MAC, so that nothing secret is stored.
+
+The text is `vst_rt_`, then base64url of: secret's number (2 bytes), generation (4), session id (ASCII), MAC (16).
+"""
+
+import hmac
+import re
+import struct
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+
+from .keys import Secret
+
+PREFIX = "vst_rt_"
+SESSION_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
+MAX_GENERATION = 2**32 - 1
+
+_DOMAIN = b"vestibule refresh token 1\0"
+_HEAD = struct.Struct(">HI")
+_MAC_BYTES = 16
+_MAX_LENGTH = 160
+
+
+class RefreshTokens:
+    """Makes and reads refresh tokens; the last secret makes them, all of them read."""
+
+    def __init__(self, secrets: Sequence[Secret]) -> None:
+        self._current = secrets[-1]
+        self._keys = {secret.number: secret.key for secret in secrets}
+
+    def make(self, session_id: str, generation: int) -> str:
+        """Raises `ValueError` for a session id or a generation that no token can carry."""
+        if not SESSION_ID.fullmatch(session_id) or not 0 <= generation <= MAX_GENERATION:
+            raise ValueError("a session id has 1 to 64 letters and digits, and a generation 32 bits")
+        said = _HEAD.pack(self._current.number, generation) + session_id.encode("ascii")
+        return _spelled(said + _mac(self._current.key, said))
+
+    def read(self, text: str) -> tuple[str, int] | None:
+        """The session id and generation, for the one spelling that `make` gave; None for any other text."""
+        sealed = _unspelled(text)
+        if sealed is None or len(sealed) <= _HEAD.size + _MAC_BYTES:
+            return None
+        said, mac = sealed[:-_MAC_BYTES], sealed[-_MAC_BYTES:]
+        number, generation = _HEAD.unpack_from(said)
+        key = self._keys.get(number)
+        if key is None or not hmac.compare_digest(mac, _mac(key, said)):
+            return None
+        return said[_HEAD.size :].decode("ascii"), generation
+
+
+def _mac(key: bytes, said: bytes) -> bytes:
+    return hmac.digest(key, _DOMAIN + said, "sha256")[:_MAC_BYTES]
+
+
+def _spelled(sealed: bytes) -> str:
+    return PREFIX + urlsafe_b64encode(sealed).rstrip(b"=").decode("ascii")
+
+
+def _unspelled(text: str) -> bytes | None:
+    if len(text) > _MAX_LENGTH or not text.startswith(PREFIX):
+        return None
+    body = text.removeprefix(PREFIX)
+    try:
+        sealed = urlsafe_b64decode(body + "=" * (-len(body) % 4))
+    except ValueError:
+        return None
+    # The decoder skips what is not base64 and ignores spare bits: only what it would spell so itself is a token.
+    return sealed if _spelled(sealed) == text else None

@@ -1,0 +1,30 @@
+"""Which access tokens were found good lately: checking a signature costs hundreds of times what looking it up does."""
+
+from collections import OrderedDict
+from threading import Lock
+
+from ...application.ports import Claims
+
+Good = tuple[Claims, float]
+"""What a verified token says, and the first moment at which it is good; until when, the claims say."""
+
+
+class VerifiedTokens:
+    """Remembers the latest `most` tokens that were added. Whether one is good *now* is left to who asks."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._tokens: OrderedDict[str, Good] = OrderedDict()
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def find(self, text: str) -> Good | None:
+        return self._tokens.get(text)
+
+    def add(self, text: str, good: Good) -> None:
+        with self._lock:
+            self._tokens[text] = good
+            if len(self._tokens) > self._most:
+                self._tokens.popitem(last=False)
