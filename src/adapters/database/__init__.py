@@ -1,5 +1,7 @@
-"""Where accounts are kept: in memory."""
+"""Where accounts are kept: in SQL, by SQLAlchemy Core over SQLite; or in memory."""
 
+from .database import SqlDatabase
 from .memory import MemoryDatabase
+from .migration import SchemaTooNew, migrate
 
-__all__ = ["MemoryDatabase"]
+__all__ = ["MemoryDatabase", "SchemaTooNew", "SqlDatabase", "migrate"]

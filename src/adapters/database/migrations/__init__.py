@@ -1,0 +1,1 @@
+"""Alembic's scripts; `vestibule.adapters.database.migration` runs them."""

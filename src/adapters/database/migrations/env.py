@@ -1,0 +1,14 @@
+"""Runs the migrations over the connection, and in the transaction, that `migrate` has opened."""
+
+from alembic import context
+
+
+def run() -> None:
+    attributes = context.config.attributes
+    context.configure(connection=attributes["connection"], target_metadata=attributes["metadata"], render_as_batch=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+if __name__ == "env_py":  # so Alembic calls it; an import must run nothing
+    run()

@@ -1,0 +1,101 @@
+"""The outbox in SQL: what is sent is forgotten, what is given up stays, out of the couriers' sight."""
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, delete, insert, null, select, update
+
+from ...application.ports import Message
+from ...domain.account import Kind
+from ...domain.code import Flow
+from .schema import outbox
+from .statements import Row, Unit, binds
+
+_columns = outbox.columns
+_this = _columns.id == bindparam("message_id")
+_message = [
+    _columns.id,
+    _columns.kind,
+    _columns.sent_to,
+    _columns.template,
+    _columns.challenge,
+    _columns.parameters,
+    _columns.not_before,
+    _columns.expires_at,
+    _columns.attempts,
+]
+
+_ADD = insert(outbox).values(binds([*_message, _columns.due_at]))
+_DUE = (
+    select(*_message)
+    .where(_columns.due_at <= bindparam("now"))
+    .order_by(_columns.due_at, _columns.position)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_LEASE = update(outbox).where(_this).values(due_at=bindparam("until"))
+_DONE = delete(outbox).where(_this)
+_LATER = (
+    update(outbox)
+    .where(_this, _columns.due_at.is_not(None))
+    .values(attempts=_columns.attempts + 1, not_before=bindparam("again"), due_at=bindparam("again"))
+)
+_DEAD = update(outbox).where(_this).values(due_at=null(), dead_because=bindparam("reason"))
+
+
+class SqlOutbox:
+    """Messages inside a transaction."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+        self.has_new = False
+
+    def add(self, message: Message) -> None:
+        self._unit.run(
+            _ADD,
+            id=message.id,
+            kind=message.kind.value,
+            sent_to=message.sent_to,
+            template=message.template,
+            challenge=message.challenge and json.dumps(message.challenge),
+            parameters=json.dumps(dict(message.values)),
+            not_before=message.not_before,
+            expires_at=message.expires_at,
+            attempts=message.attempts,
+            due_at=message.not_before,
+        )
+        self.has_new = True
+
+    def lease(self, now: float, *, seconds: float, most: int) -> Sequence[Message]:
+        leased = [_read(row) for row in self._unit.ask(_DUE, now=now, most=most)]
+        for message in leased:
+            self._unit.run(_LEASE, message_id=message.id, until=now + seconds)
+        return leased
+
+    def done(self, message_id: str) -> None:
+        self._unit.run(_DONE, message_id=message_id)
+
+    def later(self, message_id: str, not_before: float) -> None:
+        self._unit.run(_LATER, message_id=message_id, again=not_before)
+
+    def dead(self, message_id: str, reason: str) -> None:
+        self._unit.run(_DEAD, message_id=message_id, reason=reason)
+
+
+def _read(row: Row) -> Message:
+    message_id, kind, sent_to, template, challenge, parameters, not_before, expires_at, attempts = row
+    return Message(
+        id=message_id,
+        kind=Kind(kind),
+        sent_to=sent_to,
+        template=template,
+        challenge=challenge and _challenge(*json.loads(challenge)),
+        values=json.loads(parameters),
+        not_before=not_before,
+        expires_at=expires_at,
+        attempts=attempts,
+    )
+
+
+def _challenge(challenge_id: str, flow: str, address_key: str) -> tuple[str, Flow, str]:
+    return challenge_id, Flow(flow), address_key

@@ -1,0 +1,48 @@
+"""Proofs in SQL: which address was proven when, and the digest of what its bearer holds."""
+
+from sqlalchemy import bindparam, select
+
+from ...domain.account import Address, Kind
+from ...domain.code import Proof
+from .schema import proofs
+from .statements import Unit, upsert
+
+_columns = proofs.columns
+
+_ADD = upsert(proofs)
+_FIND = select(proofs).where(_columns.digest == bindparam("digest"), _columns.proven_at >= bindparam("since"))
+_OF_ADDRESS = (
+    select(_columns.digest)
+    .where(
+        _columns.address_key == bindparam("key"),
+        _columns.proven_at >= bindparam("since"),
+        _columns.address_kind == bindparam("kind"),
+    )
+    .limit(1)
+)
+
+
+class SqlProofs:
+    """Proofs inside a transaction."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+
+    def add(self, proof: Proof) -> None:
+        address = proof.address
+        self._unit.run(
+            _ADD,
+            digest=proof.digest,
+            address_kind=address.kind.value,
+            address=address.text,
+            address_key=address.key,
+            proven_at=proof.proven_at,
+        )
+
+    def find(self, digest: str, since: float) -> Proof | None:
+        for found, kind, text, key, proven_at in self._unit.ask(_FIND, digest=digest, since=since):
+            return Proof(digest=found, address=Address(Kind(kind), text, key), proven_at=proven_at)
+        return None
+
+    def is_proven(self, address: Address, since: float) -> bool:
+        return bool(self._unit.ask(_OF_ADDRESS, key=address.key, kind=address.kind.value, since=since))

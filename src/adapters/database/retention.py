@@ -1,0 +1,45 @@
+"""How long rows are kept when nothing asks for them any more, and their end, a few at a time."""
+
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Executable, Table, bindparam, delete, select
+
+from .schema import challenges, journal, outbox, proofs, sessions, tallies
+from .statements import Unit
+
+_DAY = 86_400.0
+_SESSION_LIFE = 30 * _DAY
+
+
+def _old(table: Table, key: Column[Any], *conditions: ColumnElement[bool]) -> Executable:
+    some = select(key).where(*conditions).limit(bindparam("most"))
+    return delete(table).where(key.in_(some)).returning(key)
+
+
+def _before(moment: Column[Any]) -> ColumnElement[bool]:
+    return moment < bindparam("cutoff")
+
+
+_oldest = select(journal.c.position, journal.c.at).order_by(journal.c.position).limit(bindparam("most")).subquery()
+_PURGES = (
+    (_DAY, _old(challenges, challenges.c.id, _before(challenges.c.expires_at))),
+    (_DAY, _old(proofs, proofs.c.digest, _before(proofs.c.proven_at))),
+    (_SESSION_LIFE + 30 * _DAY, _old(sessions, sessions.c.id, _before(sessions.c.created_at))),
+    (0.0, _old(tallies, tallies.c.key, _before(tallies.c.expires_at))),
+    (7 * _DAY, _old(outbox, outbox.c.position, outbox.c.due_at.is_(None), _before(outbox.c.expires_at))),
+    (
+        400 * _DAY,
+        delete(journal)
+        .where(journal.c.position.in_(select(_oldest.c.position).where(_oldest.c.at < bindparam("cutoff"))))
+        .returning(journal.c.position),
+    ),
+)
+
+
+def purge(unit: Unit, now: float, most: int) -> int:
+    """Deletes up to `most` rows of each table whose time is over; answers how many.
+
+    Codes and proofs go a day after their end, sessions 30 days after the latest they can have ended, dead letters a week
+    after theirs, events after 400 days.
+    """
+    return sum(len(unit.run(statement, cutoff=now - kept, most=most)) for kept, statement in _PURGES)

@@ -1,0 +1,122 @@
+"""The tables. Times are seconds since the epoch; the migrations make exactly this, and a test holds them to it."""
+
+from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows itself only where the type is INTEGER
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("username", Text, nullable=False),
+    Column("username_key", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("email", Text),
+    Column("email_key", Text, unique=True),
+    Column("mobile", Text),
+    Column("mobile_key", Text, unique=True),
+    Column("email_proven", Boolean, nullable=False),
+    Column("mobile_proven", Boolean, nullable=False),
+    Column("settled", Boolean, nullable=False),
+    Column("password_hash", Text),
+    Column("is_active", Boolean, nullable=False),
+    Column("is_staff", Boolean, nullable=False),
+    Column("is_superuser", Boolean, nullable=False),
+    Column("image", Text),
+    Column("created_at", Double, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+challenges = Table(
+    "challenges",
+    metadata,
+    Column("address_kind", String(8), primary_key=True),
+    Column("address_key", Text, primary_key=True),
+    Column("flow", String(16), primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("address", Text, nullable=False),
+    Column("beside", Text),
+    Column("reference", Text, nullable=False),
+    Column("sent", Boolean, nullable=False),
+    Column("sent_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False, index=True),
+    Column("guesses", Integer, nullable=False),
+    Column("used_at", Double),
+    Index(None, "beside"),
+)
+
+proofs = Table(
+    "proofs",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("address_kind", String(8), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("address_key", Text, nullable=False),
+    Column("proven_at", Double, nullable=False, index=True),
+    Index(None, "address_key", "proven_at"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account_id", _Number, ForeignKey("accounts.id"), nullable=False),
+    Column("created_at", Double, nullable=False, index=True),
+    Column("refreshed_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("ended_at", Double),
+    Index(None, "account_id", "ended_at"),
+)
+
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("moments", Text, nullable=False),
+    Column("expires_at", Double, nullable=False, index=True),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("position", _Number, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("kind", String(8), nullable=False),
+    Column("sent_to", Text),
+    Column("template", Text, nullable=False),
+    Column("challenge", Text),
+    Column("parameters", Text, nullable=False),
+    Column("not_before", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Double, index=True),  # when a courier may take it: its time, or the end of a lease; null when dead
+    Column("dead_because", Text),
+    sqlite_autoincrement=True,
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("position", _Number, primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("account_id", _Number),
+    Column("session_id", Text),
+    Column("caller_address", Text),
+    Column("caller_agent", Text),
+    Column("request_id", Text),
+    Column("note", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+alembic_version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))

@@ -1,0 +1,93 @@
+"""Sessions in SQL."""
+
+from sqlalchemy import bindparam, insert, select, update
+
+from ...domain.session import Session
+from .claims import Claims
+from .schema import accounts, sessions
+from .statements import Unit
+
+_columns = sessions.columns
+_living = (
+    _columns.account_id == bindparam("account_id"),
+    _columns.ended_at.is_(None),
+    _columns.expires_at > bindparam("now"),
+)
+_beyond = select(_columns.id).where(*_living).order_by(_columns.created_at.desc(), _columns.id.desc()).offset(bindparam("stay"))
+
+_CLAIM = select(
+    _columns.id,
+    _columns.account_id,
+    _columns.created_at,
+    _columns.refreshed_at,
+    _columns.generation,
+    _columns.ended_at,
+).where(_columns.id == bindparam("session_id")).with_for_update()  # fmt: skip
+_ACCOUNT = select(accounts.c.id).where(accounts.c.id == bindparam("account_id"))
+_TRIM = update(sessions).where(_columns.id.in_(_beyond)).values(ended_at=bindparam("now"))
+_ADD = insert(sessions)
+_SAVE = (
+    update(sessions)
+    .where(_columns.id == bindparam("session_id"))
+    .values(
+        refreshed_at=bindparam("refreshed_at"),
+        expires_at=bindparam("expires_at"),
+        generation=bindparam("generation"),
+        ended_at=bindparam("ended_at"),
+    )
+)
+_END_ALL = (
+    update(sessions).where(*_living, _columns.id != bindparam("but")).values(ended_at=bindparam("now")).returning(_columns.id)
+)
+
+
+class SqlSessions:
+    """Sessions inside a transaction."""
+
+    def __init__(self, unit: Unit, claims: Claims) -> None:
+        self._unit = unit
+        self._claims = claims
+
+    def claim(self, session_id: str) -> Session | None:
+        for found, account_id, created_at, refreshed_at, generation, ended_at in self._unit.ask(_CLAIM, session_id=session_id):
+            self._claims.hold("sessions", found)
+            return Session(
+                id=found,
+                account_id=account_id,
+                created_at=created_at,
+                refreshed_at=refreshed_at,
+                generation=generation,
+                ended_at=ended_at,
+            )
+        return None
+
+    def add(self, session: Session, *, keep: int) -> None:
+        """Raises `LookupError` where there is no such account."""
+        if not self._unit.ask(_ACCOUNT, account_id=session.account_id):
+            raise LookupError("There is no account for this session.")
+        self._unit.run(_TRIM, account_id=session.account_id, now=session.created_at, stay=keep - 1)
+        self._unit.run(
+            _ADD,
+            id=session.id,
+            account_id=session.account_id,
+            created_at=session.created_at,
+            refreshed_at=session.refreshed_at,
+            expires_at=session.expires_at,
+            generation=session.generation,
+            ended_at=session.ended_at,
+        )
+        self._claims.hold("sessions", session.id)
+
+    def save(self, session: Session) -> None:
+        self._claims.demand("sessions", session.id)
+        self._unit.run(
+            _SAVE,
+            session_id=session.id,
+            refreshed_at=session.refreshed_at,
+            expires_at=session.expires_at,
+            generation=session.generation,
+            ended_at=session.ended_at,
+        )
+
+    def end_all(self, account_id: int, now: float, *, but: str | None = None) -> int:
+        return len(self._unit.run(_END_ALL, account_id=account_id, now=now, but=but or ""))

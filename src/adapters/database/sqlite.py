@@ -1,0 +1,196 @@
+"""SQLite: one connection that writes, and as many that read as threads read at once.
+
+Write-ahead logging lets readers see what was committed last while a transaction is open. Every transaction that writes takes
+the write lock when it begins, for one that takes it later fails at once when another has written meanwhile.
+"""
+
+import sqlite3
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Lock, get_ident
+
+from sqlalchemy import Executable
+from sqlalchemy.dialects import sqlite
+
+from ...domain.errors import Unavailable
+from .statements import Conflict, Row, Texts
+
+MOST_WAIT = 5.0
+_DUPLICATE = {"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"}
+_WRITES = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON")
+_READS = ("PRAGMA query_only = ON", "PRAGMA wal_autocheckpoint = 0")  # SQLite before 3.51.3 wants one checkpointer only
+
+
+def create(path: Path) -> None:
+    """Makes an empty file that only its owner can read, where there is none; SQLite gives its companions the same mode."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600, exist_ok=True)
+
+
+def connect(path: Path, *, wait: float = MOST_WAIT) -> sqlite3.Connection:
+    """A connection that may write, to a file that is there; it begins no transaction by itself."""
+    return _open(path, wait, _WRITES)
+
+
+def _open(path: Path, wait: float, settings: tuple[str, ...]) -> sqlite3.Connection:
+    address = f"{path.absolute().as_uri()}?mode=rw"
+    connection = sqlite3.connect(
+        address, uri=True, timeout=wait, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    try:
+        for setting in settings:
+            connection.execute(setting).fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class SqliteUnit:
+    """One open transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, texts: Texts) -> None:
+        self._connection: sqlite3.Connection | None = connection
+        self._texts = texts
+
+    def ask(self, statement: Executable, /, **values: object) -> list[Row]:
+        return _ask(self._open_connection(), self._texts, statement, values)
+
+    def run(self, statement: Executable, /, **values: object) -> list[Row]:
+        return _execute(self._open_connection(), *self._texts.of(statement, values))
+
+    def end(self) -> None:
+        """Nothing can be read or changed through it any more."""
+        self._connection = None
+
+    def _open_connection(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise RuntimeError("The transaction is over.")
+        return self._connection
+
+
+class Sqlite:
+    """The connections to one file. Safe in any thread; a transaction within a transaction is refused."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._texts = Texts(sqlite.dialect(paramstyle="named"))
+        self._readers: deque[sqlite3.Connection] = deque()
+        self._writing = Lock()
+        self._writer: sqlite3.Connection | None = None
+        self._writing_thread: int | None = None
+        self._is_closed = False
+
+    def ask(self, statement: Executable, /, **values: object) -> list[Row]:
+        """Reads what is committed; waits for no writer."""
+        connection = self._take_reader()
+        try:
+            rows = _ask(connection, self._texts, statement, values)
+        except BaseException:
+            connection.close()
+            raise
+        self._give_back(connection)
+        return rows
+
+    @contextmanager
+    def begin(self) -> Iterator[SqliteUnit]:
+        """A transaction with the write lock; waits up to 5 s for another in this process, as long for one in others."""
+        if self._writing_thread == get_ident():
+            raise RuntimeError("A transaction is open in this thread already.")
+        if not self._writing.acquire(timeout=MOST_WAIT):
+            raise Unavailable
+        self._writing_thread = get_ident()
+        try:
+            with self._transaction() as unit:
+                yield unit
+        finally:
+            self._writing_thread = None
+            self._writing.release()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[SqliteUnit]:
+        connection = self._take_writer()
+        unit = SqliteUnit(connection, self._texts)
+        try:
+            _execute(connection, "BEGIN IMMEDIATE", {})
+            yield unit
+            _execute(connection, "COMMIT", {})
+        except BaseException as error:
+            self._roll_back(connection, is_broken=isinstance(error, Unavailable))
+            raise
+        finally:
+            unit.end()
+
+    def _roll_back(self, connection: sqlite3.Connection, *, is_broken: bool) -> None:
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            is_broken = True
+        if is_broken:
+            self._writer = None
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    def _take_writer(self) -> sqlite3.Connection:
+        if self._writer is None:
+            self._writer = self._connect(_WRITES)
+        return self._writer
+
+    def _take_reader(self) -> sqlite3.Connection:
+        try:
+            return self._readers.pop()
+        except IndexError:
+            return self._connect(_READS)
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        self._readers.append(connection)
+        if self._is_closed:
+            self._close_readers()
+
+    def _connect(self, settings: tuple[str, ...]) -> sqlite3.Connection:
+        if self._is_closed:
+            raise Unavailable
+        try:
+            return _open(self._path, MOST_WAIT, settings)
+        except sqlite3.Error as error:
+            raise _translated(error) from error
+
+    def close(self) -> None:
+        """Waits for an open transaction. Whatever is asked afterwards is refused as `Unavailable`."""
+        self._is_closed = True
+        self._close_readers()
+        with self._writing:
+            writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+
+    def _close_readers(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._readers.pop().close()
+
+
+def _ask(connection: sqlite3.Connection, texts: Texts, statement: Executable, values: dict[str, object]) -> list[Row]:
+    try:
+        return _execute(connection, *texts.of(statement, values))
+    except (OverflowError, UnicodeEncodeError):
+        return []
+
+
+def _execute(connection: sqlite3.Connection, text: str, values: object) -> list[Row]:
+    try:
+        return connection.execute(text, values).fetchall()  # type: ignore[arg-type]
+    except sqlite3.DatabaseError as error:
+        raise _translated(error) from error
+
+
+def _translated(error: sqlite3.Error) -> Exception:
+    """`Unavailable` for a file that is locked, gone, full, damaged or unreadable; a mistake of ours stays what it is."""
+    if isinstance(error, sqlite3.IntegrityError):
+        return Conflict() if error.sqlite_errorname in _DUPLICATE else error
+    if isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError | sqlite3.DataError | sqlite3.NotSupportedError):
+        return error
+    return Unavailable()
