@@ -11,6 +11,7 @@ import pytest
 from argon2 import Type, extract_parameters
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vestibule.adapters.hasher import Argon2Hasher, HashingPool, QuickHasher
 from vestibule.application.ports import Hasher
 from vestibule.domain.errors import Overloaded, Unavailable

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from vestibule.adapters.identifiers import LibraryIdentifiers
 from vestibule.application.ports import Identifiers, Unreadable
 from vestibule.domain.account import Address, Kind

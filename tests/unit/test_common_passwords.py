@@ -1,0 +1,48 @@
+"""The bundled list of common passwords, and what the policy makes of it."""
+
+import pytest
+
+from vestibule.domain.password import PasswordPolicy, normalised
+from vestibule.entrypoints.passwords import common_passwords
+
+
+def test_more_than_ten_thousand_passwords_are_bundled() -> None:
+    assert len(common_passwords()) > 10_000
+
+
+def test_each_is_long_enough_to_be_chosen_and_spelt_as_the_policy_compares() -> None:
+    for password in common_passwords():
+        assert len(password) >= 8
+        assert password == normalised(password).casefold()
+        assert password == password.strip()
+        assert password.isprintable()
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "password",
+        "password1",
+        "12345678",
+        "qwertyuiop",
+        "iloveyou",
+        "11111111",
+        "PassWord",
+        "Password123",
+        "p@ssw0rd",
+        "\uff50\uff41ssword",
+    ],
+)
+def test_a_common_password_is_refused_in_any_case_and_width(password: str) -> None:
+    assert PasswordPolicy(common=common_passwords()).faults(password) == ["This password is among the most common ones."]
+
+
+@pytest.mark.parametrize(
+    "password", ["my_secret_password", "my_new_secret_password", "updated_password", "correct horse battery"]
+)
+def test_a_password_that_is_not_common_is_taken(password: str) -> None:
+    assert PasswordPolicy(common=common_passwords()).faults(password) == []
+
+
+def test_the_list_is_read_once() -> None:
+    assert common_passwords() is common_passwords()
