@@ -1,9 +1,10 @@
 """The profile image."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ..domain.account import Account
-from ..domain.errors import ImageTooLarge, InvalidInput, InvalidToken
+from ..domain.errors import ImageTooLarge, InvalidInput, InvalidToken, Unavailable
 from ..domain.events import VOUCHED, Caller, Event, What
 from .fields import REQUIRED
 from .ports import Clock, Database, Images, Storage, UnreadableImage
@@ -38,11 +39,16 @@ class UploadImage:
         try:
             account, old = self._hang(identity, name, caller)
         except BaseException:
-            self.storage.delete(name)
+            self._discard(name)
             raise
         if old is not None:
-            self.storage.delete(old)
+            self._discard(old)
         return account
+
+    def _discard(self, name: str) -> None:
+        """What cannot be removed now is an orphan that a sweep removes; the answer stands either way."""
+        with suppress(Unavailable):
+            self.storage.delete(name)
 
     def _hang(self, identity: Identity, name: str, caller: Caller) -> tuple[Account, str | None]:
         with self.database.begin() as tx:

@@ -9,11 +9,11 @@ from time import time
 from dependency_injector import containers, providers
 
 from ..adapters.codes import HmacCodes
-from ..adapters.database import SqlDatabase
+from ..adapters.database import SchemaTooNew, SqlDatabase, migrate
 from ..adapters.hasher import Argon2Hasher
 from ..adapters.identifiers import LibraryIdentifiers
 from ..adapters.imaging import PillowImages
-from ..adapters.notifier import AppriseNotifier, ChannelNotifier, OutboxNotifier, SmtpNotifier, Templates
+from ..adapters.notifier import AppriseNotifier, ChannelNotifier, OutboxNotifier, SmtpNotifier, Templates, read_sender
 from ..adapters.storage import FileStorage
 from ..adapters.throttle import MemoryThrottle
 from ..adapters.token import JwtTokens, Keys, open_keys
@@ -38,11 +38,12 @@ from ..application.codes import CodeCheck, CodeSender, EnterByCode
 from ..application.fields import AccountRules
 from ..application.ports import Notifier
 from ..application.tokens import SignIn
+from ..domain.errors import Unavailable
 from ..domain.limits import Limit
 from ..domain.password import PasswordPolicy
 from .courier import CourierThread
 from .passwords import common_passwords
-from .settings import Settings
+from .settings import Settings, SettingsError
 from .vestibule import Vestibule
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -65,12 +66,19 @@ def key_files(settings: Settings) -> Keys:
     return open_keys(settings.data_dir / "keys")
 
 
-def notifier(settings: Settings, echo: Callable[[str], None] | None) -> Notifier:
-    templates = Templates(settings.templates_dir)
-    outbox = OutboxNotifier(settings.data_dir / "outbox", templates, settings.email_from, echo=echo)
-    mail = outbox if settings.email_url.startswith("outbox:") else SmtpNotifier(settings.email_url, settings.email_from, templates)
-    texts = outbox if settings.sms_url.startswith("outbox:") else AppriseNotifier(settings.sms_url, templates)
-    return ChannelNotifier(email=mail, mobile=texts)
+Echo = Callable[[str], None]
+
+
+def email_notifier(settings: Settings, templates: Templates, echo: Echo | None) -> Notifier:
+    if settings.email_url.startswith("outbox:"):
+        return OutboxNotifier(settings.data_dir / "outbox", templates, settings.email_from, echo=echo)
+    return SmtpNotifier(settings.email_url, settings.email_from, templates)
+
+
+def sms_notifier(settings: Settings, templates: Templates, echo: Echo | None) -> Notifier:
+    if settings.sms_url.startswith("outbox:"):
+        return OutboxNotifier(settings.data_dir / "outbox", templates, settings.email_from, echo=echo)
+    return AppriseNotifier(settings.sms_url, templates)
 
 
 class Container(containers.DeclarativeContainer):
@@ -78,21 +86,24 @@ class Container(containers.DeclarativeContainer):
 
     settings = providers.Dependency(instance_of=Settings)
     on_message: providers.Dependency[Callable[[], None]] = providers.Dependency()
-    echo: providers.Dependency[Callable[[str], None] | None] = providers.Dependency()
+    echo: providers.Dependency[Echo | None] = providers.Dependency()
 
     clock = providers.Object(time)
     new_id = providers.Object(new_id)
     keys = providers.Singleton(key_files, settings)
     database = providers.Singleton(SqlDatabase, settings.provided.sqlite_url, on_message=on_message)
-    tokens = providers.Singleton(
-        JwtTokens, keys, issuer=settings.provided.url, audience=settings.provided.url
-    )
+    tokens = providers.Singleton(JwtTokens, keys, issuer=settings.provided.url, audience=settings.provided.url)
     codes = providers.Singleton(HmacCodes, keys.provided.codes[-1].key, digits=settings.provided.otp_length)
     hasher = providers.Singleton(Argon2Hasher)
     identifiers = providers.Singleton(
         LibraryIdentifiers, settings.provided.default_region, special_use_domains=settings.provided.test_domains
     )
-    notifier = providers.Singleton(notifier, settings, echo)
+    templates = providers.Singleton(Templates, settings.provided.templates_dir)
+    notifier = providers.Singleton(
+        ChannelNotifier,
+        email=providers.Singleton(email_notifier, settings, templates, echo),
+        mobile=providers.Singleton(sms_notifier, settings, templates, echo),
+    )
     images = providers.Singleton(PillowImages)
     storage = providers.Singleton(FileStorage, providers.Callable(Path.joinpath, settings.provided.data_dir, "images"))
     throttle = providers.Selector(
@@ -121,9 +132,7 @@ class Container(containers.DeclarativeContainer):
     sender = providers.Singleton(
         CodeSender, database=database, codes=codes, clock=clock, new_id=new_id, cooldown=settings.provided.otp_cooldown
     )
-    check = providers.Singleton(
-        CodeCheck, codes=codes, clock=clock, limits_by_address=settings.provided.rate_limits
-    )
+    check = providers.Singleton(CodeCheck, codes=codes, clock=clock, limits_by_address=settings.provided.rate_limits)
     enter = providers.Singleton(EnterByCode, sign_in=sign_in)
 
     vestibule = providers.Singleton(
@@ -148,9 +157,7 @@ class Container(containers.DeclarativeContainer):
         verify_code=providers.Singleton(
             VerifyCode, database=database, identifiers=identifiers, check=check, codes=codes, new_id=new_id
         ),
-        log_in_by_code=providers.Singleton(
-            LogInByCode, database=database, identifiers=identifiers, check=check, enter=enter
-        ),
+        log_in_by_code=providers.Singleton(LogInByCode, database=database, identifiers=identifiers, check=check, enter=enter),
         request_registration_code=providers.Singleton(RequestRegistrationCode, identifiers=identifiers, sender=sender),
         register_or_log_in=providers.Singleton(
             RegisterOrLogIn, database=database, identifiers=identifiers, check=check, enter=enter
@@ -174,9 +181,7 @@ class Container(containers.DeclarativeContainer):
 
 
 @contextmanager
-def build(
-    settings: Settings | None = None, *, deliver: bool = True, echo: Callable[[str], None] | None = None
-) -> Iterator[Vestibule]:
+def build(settings: Settings | None = None, *, deliver: bool = True, echo: Echo | None = None) -> Iterator[Vestibule]:
     """The use cases on these settings (the defaults where none are given), ready until the block is left.
 
     The embedded database is brought to the schema of this program first. With `deliver` a thread carries messages out as they
@@ -201,9 +206,28 @@ def build(
 def check_settings(settings: Settings) -> None:
     """Makes the data directory, for its owner alone, and brings the embedded database to the schema of this program.
 
-    Raises `ValueError` or `OSError`, one line that says what is wrong, where these settings cannot work.
+    Raises `SettingsError`, one line that names the setting, where these settings cannot work.
     """
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    key_files(settings)
-    notifier(settings, None)
-    migrate(settings.sqlite_url)
+    with _naming("DATA_DIR"):
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key_files(settings)
+    with _naming("TEMPLATES_DIR"):
+        templates = Templates(settings.templates_dir)
+    with _naming("EMAIL_FROM"):
+        read_sender(settings.email_from)
+    with _naming("EMAIL_URL"):
+        email_notifier(settings, templates, None)
+    with _naming("SMS_URL"):
+        sms_notifier(settings, templates, None)
+    with _naming("DEFAULT_REGION"):
+        LibraryIdentifiers(settings.default_region)
+    with _naming("DATABASE_URL"):
+        migrate(settings.sqlite_url)
+
+
+@contextmanager
+def _naming(setting: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OSError, SchemaTooNew, Unavailable) as error:
+        raise SettingsError(f"VESTIBULE_{setting}: {error}") from error

@@ -40,6 +40,6 @@ class CourierThread:
                     pass
             except Unavailable:
                 _log.warning("the outbox cannot be read now; again in %.0f s", PAUSE)
-            except Exception:
+            except Exception:  # noqa: BLE001 — whatever it is, the courier goes on
                 _log.exception("the courier stumbled; again in %.0f s", PAUSE)
             self._due.wait(PAUSE)

@@ -65,7 +65,11 @@ def public_url(text: str) -> str:
 
 def path_prefix(text: str) -> str:
     path = "/" + text.strip("/")
-    if any(not part.replace("-", "").replace("_", "").isalnum() or not part.isascii() for part in path[1:].split("/") if path != "/"):
+    if any(
+        not part.replace("-", "").replace("_", "").isalnum() or not part.isascii()
+        for part in path[1:].split("/")
+        if path != "/"
+    ):
         raise ValueError("must be a path of letters, digits, - and _, such as /api/user")
     return "" if path == "/" else path
 
@@ -105,9 +109,12 @@ class Settings:
         None, url_of("sqlite"), "sqlite:///path; a file in the data directory by default.", secret=True
     )
     email_url: str = setting(
-        "outbox:", url_of("outbox", "smtp", "smtps"), "outbox: (files in the data directory), smtp://… or smtps://…", secret=True
+        "outbox:",
+        url_of("outbox", "smtp", "smtps"),
+        "outbox: (files in the data directory), smtp://… or smtps://…",
+        secret=True,
     )
-    email_from: str = setting("Vestibule <no-reply@localhost>", sender, "The sender of mail.")
+    email_from: str = setting("Vestibule <no-reply@localhost.localdomain>", sender, "The sender of mail.")
     sms_url: str = setting("outbox:", any_url, "outbox: or any Apprise URL.", secret=True)
     images_url: str = setting("file:", url_of("file"), "file: (the data directory).")
     templates_dir: Path | None = setting(None, Path, "A directory whose templates stand in for those of the messages.")
@@ -164,7 +171,9 @@ class Settings:
     def table(cls) -> list[tuple[str, str, str]]:
         """Name, default and meaning of each setting, in order."""
         return [
-            (PREFIX + one.name.upper(), _shown(one.default), one.metadata["help"]) for one in fields(cls) if one.default is not MISSING
+            (PREFIX + one.name.upper(), _shown(one.default), one.metadata["help"])
+            for one in fields(cls)
+            if one.default is not MISSING
         ]
 
 

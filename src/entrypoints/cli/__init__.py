@@ -114,11 +114,12 @@ def _settings() -> "Settings":
 
 def _prepare(settings: "Settings") -> None:
     from ..container import check_settings
+    from ..settings import SettingsError
 
     os.umask(0o077)
     try:
         check_settings(settings)
-    except (ValueError, OSError) as error:
+    except SettingsError as error:
         _stop(str(error))
 
 

@@ -1,0 +1,105 @@
+"""A real server in a process of its own, on an empty data directory, and a plain client."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import AbstractContextManager
+from http.client import HTTPConnection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+Answer = tuple[int, dict[str, Any]]
+
+
+class Server(AbstractContextManager["Server"]):
+    """`vestibule serve` on a free port; killed, if it still runs, when the block is left."""
+
+    def __init__(self, data_dir: Path, **settings: str) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        self._settings = {f"VESTIBULE_{name.upper()}": value for name, value in settings.items()}
+        self._log = data_dir.with_suffix(".log")
+
+    def __enter__(self) -> Self:
+        command = [str(Path(sys.executable).with_name("vestibule")), "serve", "--port", str(self.port)]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("VESTIBULE_")}
+        environment |= {"VESTIBULE_DATA_DIR": str(self.data_dir), **self._settings}
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        self._wait()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.kill()
+
+    def call(self, method: str, path: str, body: object = None, *, token: str | None = None, timeout: float = 15) -> Answer:
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        return self.send(method, path, None if body is None else json.dumps(body).encode(), headers, timeout=timeout)
+
+    def send(self, method: str, path: str, body: bytes | None, headers: dict[str, str], *, timeout: float = 15) -> Answer:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            text = response.read()
+        finally:
+            connection.close()
+        is_json = "json" in (response.headers["Content-Type"] or "")
+        return response.status, json.loads(text) if is_json else {"content": text}
+
+    def code(self, destination: str, reference: str) -> str:
+        """The code in the message to that destination with that reference, as the outbox shows it."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            for file in sorted((self.data_dir / "outbox").glob("*.*"), reverse=True):
+                text = file.read_text()
+                if destination in text and reference in text:
+                    return re.findall(r"(?<![\w.-])\d{6}(?![\w.-])", text.partition("\n\n")[2] or text)[0]
+            time.sleep(0.02)
+        raise TimeoutError(f"no message to {destination}:\n{self.output}")
+
+    @property
+    def output(self) -> str:
+        """What the terminal showed."""
+        return self._log.read_text()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(15)
+
+    def kill(self) -> None:
+        """SIGKILL to the server and all its workers."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait(15)
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the server stopped:\n{self.output}")
+            try:
+                if self.call("GET", "/readyz")[0] == 200:
+                    return
+            except OSError:
+                time.sleep(0.02)
+        raise TimeoutError(f"the server does not answer:\n{self.output}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,75 @@
+"""The commands, as typed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+VESTIBULE = str(Path(sys.executable).with_name("vestibule"))
+PASSWORD = "the engine weaves algebra"
+
+
+def vestibule(*arguments: str, given: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VESTIBULE_")} | settings
+    return subprocess.run(
+        [VESTIBULE, *arguments], env=environment, input=given, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("command", [(), ("serve",), ("migrate",), ("create-superuser",), ("settings",)])
+def test_help_teaches(command: tuple[str, ...]) -> None:
+    shown = vestibule(*command, "--help")
+    assert shown.returncode == 0
+    assert "Usage: vestibule" in shown.stdout
+
+
+def test_settings_are_listed_with_their_meaning() -> None:
+    shown = vestibule("settings", COLUMNS="160")
+    assert shown.returncode == 0
+    assert "VESTIBULE_DATA_DIR" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"VESTIBULE_PROT": "1"}, {"VESTIBULE_PORT": "x"}, {"VESTIBULE_EMAIL_URL": "smtp://"}, {"VESTIBULE_DEFAULT_REGION": "XX"}],
+)
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+def test_a_bad_setting_stops_the_start_with_one_line_that_names_it(
+    command: str, settings: dict[str, str], tmp_path: Path
+) -> None:
+    shown = vestibule(command, **settings, VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+    assert shown.returncode == 2
+    (line,) = shown.stderr.splitlines()
+    assert next(iter(settings)) in line
+
+
+def test_a_data_directory_that_cannot_be_made_stops_the_start_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    shown = vestibule("serve", "--data-dir", str(tmp_path / "file" / "data"))
+    assert shown.returncode == 2
+    (line,) = shown.stderr.splitlines()
+    assert str(tmp_path / "file") in line
+
+
+def test_migrate_says_what_it_did_and_may_be_said_twice(tmp_path: Path) -> None:
+    for _ in range(2):
+        shown = vestibule("migrate", VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+        assert (shown.returncode, shown.stderr) == (0, "")
+        assert str(tmp_path / "data" / "vestibule.db") in shown.stdout
+
+
+def test_a_superuser_is_made_once_and_faults_are_named(tmp_path: Path) -> None:
+    def create(password: str) -> subprocess.CompletedProcess[str]:
+        who = ["--username", "grace", "--email", "grace@example.com", "--name", "Grace Hopper", "--password-file", "-"]
+        return vestibule("create-superuser", *who, given=f"{password}\n", VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+
+    refused = create("password")
+    assert (refused.returncode, refused.stderr.splitlines()) == (1, ["password: This password is among the most common ones."])
+    made = create(PASSWORD)
+    assert (made.returncode, made.stderr, made.stdout) == (0, "", "Made the superuser grace, account 1.\n")
+    again = create(PASSWORD)
+    assert again.returncode == 1
+    assert "username:" in again.stderr
+    assert PASSWORD not in again.stderr + again.stdout

@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import pytest
+from vestibule.entrypoints.settings import Settings, SettingsError
+
+OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
+
+
+def test_nothing_has_to_be_set() -> None:
+    assert Settings.from_environment({"PATH": "/bin"}) == Settings()
+
+
+def test_each_setting_is_read_from_its_variable() -> None:
+    settings = Settings.from_environment(
+        {
+            "VESTIBULE_PORT": "9000",
+            "VESTIBULE_API_PREFIX": "/api/user/",
+            "VESTIBULE_TRUSTED_PROXIES": "10.0.0.0/8, ::1",
+            "VESTIBULE_RATE_LIMITS": "off",
+            "VESTIBULE_DEFAULT_REGION": "de",
+            "VESTIBULE_PUBLIC_URL": "https://accounts.example.org/",
+        }
+    )
+    assert (settings.port, settings.api_prefix, settings.rate_limits) == (9000, "/api/user", False)
+    assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
+    assert (settings.default_region, settings.url, settings.has_docs) == ("DE", "https://accounts.example.org", False)
+
+
+def test_a_setting_is_read_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("smtp://user:secret@mail.example.org\n")
+    settings = Settings.from_environment({"VESTIBULE_EMAIL_URL_FILE": str(tmp_path / "url")})
+    assert settings.email_url == "smtp://user:secret@mail.example.org"
+    assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("VESTIBULE_PROT", "8000"),
+        ("VESTIBULE_PORT", "eighty"),
+        ("VESTIBULE_PORT", "70000"),
+        ("VESTIBULE_PORT", "²"),
+        ("VESTIBULE_RATE_LIMITS", "perhaps"),
+        ("VESTIBULE_DATABASE_URL", "mysql://secret@host/db"),
+        ("VESTIBULE_EMAIL_URL", "pigeon:secret"),
+        ("VESTIBULE_SMS_URL", "secret"),
+        ("VESTIBULE_EMAIL_FROM", "nobody"),
+        ("VESTIBULE_OTP_LENGTH", "3"),
+        ("VESTIBULE_PASSWORD_MIN_LENGTH", "7"),
+        ("VESTIBULE_PUBLIC_URL", "accounts.example.org"),
+        ("VESTIBULE_API_PREFIX", "/a b"),
+        ("VESTIBULE_TRUSTED_PROXIES", "everybody"),
+        ("VESTIBULE_DEFAULT_REGION", "Germany"),
+        ("VESTIBULE_SERVICE_NAME", "Two\nlines"),
+        ("VESTIBULE_PORT_FILE", "/does/not/exist"),
+    ],
+)
+def test_a_bad_setting_is_refused_in_one_line_that_names_it_and_not_its_value(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        Settings.from_environment({variable: value})
+    assert variable in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    assert "secret" not in str(refusal.value)
+
+
+def test_a_setting_is_not_given_twice(tmp_path: Path) -> None:
+    (tmp_path / "port").write_text("1")
+    with pytest.raises(SettingsError, match="VESTIBULE_PORT"):
+        Settings.from_environment({"VESTIBULE_PORT": "1", "VESTIBULE_PORT_FILE": str(tmp_path / "port")})
+
+
+def test_the_operators_page_lists_every_setting_as_it_is() -> None:
+    page = OPERATING.read_text()
+    for name, default, meaning in Settings.table():
+        assert f"| `{name}` | {f'`{default}`' if default else ''} | {meaning} |" in page
