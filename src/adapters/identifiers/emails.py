@@ -23,8 +23,6 @@ def read_email(text: str, *, special_use_domains: bool) -> Address:
         raise Unreadable(f"An email has at most {MAX_LENGTH} characters.")
     sendable = _sendable(written, special_use_domains)
     key = sendable.lower()
-    if len(key) > MAX_LENGTH:
-        raise Unreadable(f"An email has at most {MAX_LENGTH} characters.")
     is_as_written = written.isascii() and written.lower() == key
     return Address(Kind.EMAIL, written if is_as_written else sendable, key)
 
