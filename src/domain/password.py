@@ -5,7 +5,6 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 MAX_LENGTH = 256
-MAX_BYTES = 1024
 _MIN_WORD = 4
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Cn"})
 
@@ -26,7 +25,7 @@ class PasswordPolicy:
     def faults(self, password: str) -> list[str]:
         """What is wrong with a password, whoever's it is; empty when nothing is."""
         text = normalised(password)
-        if len(password) > 4 * MAX_LENGTH or len(text) > MAX_LENGTH or _bytes(text) > MAX_BYTES:
+        if len(password) > 4 * MAX_LENGTH or len(text) > MAX_LENGTH:
             return [f"A password has at most {MAX_LENGTH} characters."]
         if any(unicodedata.category(character) in _REFUSED_CATEGORIES for character in text):
             return ["A password has no control characters and no unassigned ones."]
@@ -64,7 +63,3 @@ def _words(text: str) -> list[str]:
     for separator in "@.-_+":
         text = text.replace(separator, " ")
     return text.split()
-
-
-def _bytes(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))

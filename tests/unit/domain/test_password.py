@@ -1,0 +1,83 @@
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vestibule.domain.password import PasswordPolicy, normalised
+
+POLICY = PasswordPolicy(frozenset({"password", "12345678", "strasse12"}))
+GOOD = "a sea of green glass"
+
+
+@pytest.mark.parametrize("password", [GOOD, "        ", "ﬃﬃﬃab", "x1y2z3w4", "𝒶𝒷𝒸𝒹 ⅷ four", "a" * 256, "𐀀" * 256, "vestibules"])
+def test_length_alone_makes_a_password_good(password: str) -> None:
+    assert POLICY.faults(password) == []
+
+
+@pytest.mark.parametrize(
+    ("password", "word"),
+    [
+        ("seven77", "at least 8"),
+        ("ﬀﬀﬀx", "at least 8"),
+        ("a" * 257, "at most 256"),
+        ("ﷺ" * 15, "at most 256"),
+        ("𐀀" * 256 + "a", "at most 256"),
+        ("a" * 100_000, "at most 256"),
+        ("e\u0301" * 200 + "\u0301" * 1000, "at most 256"),
+        ("tab\tbed password", "control"),
+        ("nul\0led password", "control"),
+        ("surro\ud800gate word", "control"),
+        ("unassigned \u0378 one", "control"),
+        ("password", "common"),
+        ("PassWord", "common"),
+        ("ｐａｓｓｗｏｒｄ", "common"),
+        ("Straße12", "common"),
+        ("vestibule", "service"),
+        ("Vestibule-2024!", "service"),
+    ],
+)
+def test_a_password_is_refused_for_one_reason(password: str, word: str) -> None:
+    [fault] = POLICY.faults(password)
+    assert word in fault
+
+
+def test_the_least_length_can_be_raised() -> None:
+    assert PasswordPolicy(frozenset(), min_length=15).faults("fourteen chars") == ["A password has at least 15 characters."]
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "annabelle",
+        "ANNABELLE1984",
+        "ann@mail.example.com",
+        "Ann-Abelle Bright",
+        "bright!!!!",
+        "12bright34",
+        "9999999999",
+        "example2024",
+        "ａｎｎａｂｅｌｌｅ",
+    ],
+)
+def test_a_password_is_not_made_of_the_accounts_own_words(password: str) -> None:
+    own = ("annabelle", "Ann-Abelle Bright", "ann@mail.example.com", "9999999999", None)
+
+    assert POLICY.faults_of_own(password, own) == ["This password is made of the account's own username, name, email or mobile."]
+
+
+@pytest.mark.parametrize("password", ["annabelle likes rain", "ann12345", "brightness99", "88888888", ""])
+def test_a_password_may_hold_an_own_word_beside_others_and_short_words_do_not_count(password: str) -> None:
+    own = ("annabelle", "Ann Bright", "ann@mail.example.com", "9999999999", None)
+
+    assert POLICY.faults_of_own(password, own) == []
+
+
+@given(st.text(min_size=1, max_size=300))
+def test_what_is_taken_is_taken_in_any_of_its_spellings(password: str) -> None:
+    if not POLICY.faults(password):
+        assert normalised(unicodedata.normalize("NFD", password)) == normalised(password)
+
+
+def test_no_longer_password_is_cut_to_one_that_is_taken() -> None:
+    assert len(normalised("\u03b1\u0313\u0300\u0345" * 300)) > 256
