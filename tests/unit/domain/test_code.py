@@ -1,0 +1,30 @@
+from dataclasses import replace
+
+import pytest
+
+from vestibule.domain.account import Address, Kind
+from vestibule.domain.code import MAX_GUESSES, Challenge, Flow
+
+CHALLENGE = Challenge(
+    id="1", flow=Flow.OTP, address=Address(Kind.EMAIL, "a@b.example", "a@b.example"), reference="ABCD", sent_at=100.0, expires_at=400.0
+)
+
+
+@pytest.mark.parametrize(("now", "is_open"), [(99.0, False), (100.0, True), (399.999, True), (400.0, False)])
+def test_a_code_is_open_from_its_sending_to_the_second_of_its_end(now: float, is_open: bool) -> None:
+    assert CHALLENGE.is_open(now) is is_open
+
+
+def test_a_used_code_is_closed() -> None:
+    assert not CHALLENGE.used(200.0).is_open(201.0)
+
+
+def test_a_code_takes_five_wrong_guesses_and_no_more() -> None:
+    challenge = CHALLENGE
+    for _ in range(MAX_GUESSES):
+        assert challenge.is_open(200.0)
+        challenge = challenge.missed()
+
+    assert MAX_GUESSES == 5
+    assert not challenge.is_open(200.0)
+    assert challenge == replace(CHALLENGE, guesses=5)

@@ -1,0 +1,37 @@
+from vestibule.application import AlreadyTaken, InvalidInput, Overloaded, Refusal, TooManyTries, Unavailable, WrongCode
+
+
+def every_refusal(parent: type[Refusal] = Refusal) -> list[type[Refusal]]:
+    return [one for child in parent.__subclasses__() for one in (child, *every_refusal(child))]
+
+
+def test_every_refusal_has_a_slug_of_its_own_and_a_title() -> None:
+    slugs = [refusal.slug for refusal in every_refusal()]
+
+    assert len(slugs) == len(set(slugs)) >= 12
+    assert all(refusal.title.endswith(".") for refusal in every_refusal())
+
+
+def test_a_refusal_says_its_title_unless_it_knows_more() -> None:
+    assert WrongCode().detail == str(WrongCode()) == WrongCode.title
+    assert TooManyTries(17).detail == "Try again in 17 seconds."
+
+
+def test_bad_input_names_every_field() -> None:
+    refusal = InvalidInput({"name": ["too long"], "email": ["no email", "too long"]})
+
+    assert refusal.errors == {"name": ["too long"], "email": ["no email", "too long"]}
+
+
+def test_what_is_taken_is_named_by_field() -> None:
+    refusal = AlreadyTaken("email", "mobile")
+
+    assert refusal.fields == ("email", "mobile")
+    assert refusal.errors == {
+        "email": ["An account with this email exists already."],
+        "mobile": ["An account with this mobile exists already."],
+    }
+
+
+def test_an_outage_and_an_overload_say_when_to_come_back() -> None:
+    assert (Unavailable().retry_after, Overloaded().retry_after, Overloaded(9).retry_after) == (2, 1, 9)

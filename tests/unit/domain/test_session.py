@@ -1,0 +1,59 @@
+from dataclasses import replace
+
+import pytest
+
+from vestibule.domain.session import Session, Turn
+
+DAY = 86_400.0
+SESSION = Session(id="1", account_id=1, created_at=1000.0, refreshed_at=1000.0)
+
+
+def test_the_current_refresh_token_is_answered_with_the_next() -> None:
+    turn, after = SESSION.refresh(0, 2000.0)
+
+    assert turn is Turn.NEXT
+    assert after == replace(SESSION, generation=1, refreshed_at=2000.0)
+
+
+def test_a_clock_that_stepped_back_does_not_shorten_a_session() -> None:
+    _, after = SESSION.refresh(0, 900.0)
+
+    assert after.refreshed_at == 1000.0
+
+
+def test_the_previous_token_is_honoured_for_30_seconds_with_the_same_successor() -> None:
+    _, turned = SESSION.refresh(0, 2000.0)
+
+    assert turned.refresh(0, 2030.0) == (Turn.AGAIN, turned)
+
+
+def test_after_30_seconds_the_previous_token_ends_the_session() -> None:
+    _, turned = SESSION.refresh(0, 2000.0)
+
+    assert turned.refresh(0, 2030.5) == (Turn.REUSED, replace(turned, ended_at=2030.5))
+
+
+@pytest.mark.parametrize("generation", [0, 3])
+def test_any_other_token_ends_the_session_at_once(generation: int) -> None:
+    turned = replace(SESSION, generation=2, refreshed_at=2000.0)
+
+    assert turned.refresh(generation, 2001.0) == (Turn.REUSED, replace(turned, ended_at=2001.0))
+
+
+def test_a_session_that_ended_stays_as_it_ended() -> None:
+    ended = SESSION.end(1500.0)
+
+    assert ended.end(1600.0) is ended
+    assert ended.refresh(0, 1600.0) == (Turn.OVER, ended)
+
+
+def test_a_session_ends_after_14_idle_days_to_the_second() -> None:
+    assert SESSION.is_alive(1000.0 + 14 * DAY - 1)
+    assert not SESSION.is_alive(1000.0 + 14 * DAY)
+
+
+def test_a_session_ends_30_days_after_it_began_however_busy() -> None:
+    busy = replace(SESSION, refreshed_at=1000.0 + 29 * DAY)
+
+    assert busy.is_alive(1000.0 + 30 * DAY - 1)
+    assert not busy.is_alive(1000.0 + 30 * DAY)
