@@ -1,0 +1,21 @@
+"""Letters on their way (port `Notifier`): into a directory, by SMTP, as SMS by Apprise, or into memory."""
+
+from .delivery import ChannelNotifier, DeliveryFailed
+from .mail import read_sender
+from .memory import MemoryNotifier
+from .outbox import OutboxNotifier
+from .sms import AppriseNotifier
+from .smtp import SmtpNotifier, SmtpServer
+from .templates import Templates
+
+__all__ = [
+    "AppriseNotifier",
+    "ChannelNotifier",
+    "DeliveryFailed",
+    "MemoryNotifier",
+    "OutboxNotifier",
+    "SmtpNotifier",
+    "SmtpServer",
+    "Templates",
+    "read_sender",
+]

@@ -1,0 +1,28 @@
+"""Which way a letter goes, and how it may fail for now."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from ...application.ports import Letter, Notifier
+from ...domain.account import Kind
+
+
+class DeliveryFailed(Exception):
+    """The next hop did not take the letter this time. The text may be logged: it holds no secret and no address of a person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelNotifier:
+    """Sends mails one way and SMS another."""
+
+    email: Notifier
+    mobile: Notifier
+
+    def send(self, letter: Letter) -> None:
+        match letter.kind:
+            case Kind.EMAIL:
+                self.email.send(letter)
+            case Kind.MOBILE:
+                self.mobile.send(letter)
+            case _:
+                assert_never(letter.kind)

@@ -1,0 +1,107 @@
+"""Letters as files in a directory: what a newcomer reads instead of a mailbox."""
+
+import os
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ...application.ports import Letter, Undeliverable
+from ...domain.account import Kind
+from .mail import read_sender, write_mail
+from .templates import Templates
+from .text import one_line
+
+KEPT_SECONDS = 7 * 86400
+_TIME = "%Y-%m-%dT%H-%M-%S.%f"
+_ID = re.compile(r"[\w-]{1,100}", re.ASCII)
+_NAME = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{6})Z-(?P<id>[\w-]+)\.(eml|txt)", re.ASCII)
+
+
+class OutboxNotifier:
+    """Writes each mail as `<time>-<id>.eml` and each SMS as `.txt` into `directory`, for the owner's eyes only.
+
+    Names sort by time. A letter that is sent again is written once. Letters older than seven days are removed. `echo` is
+    called with a line that shows the letter and its file.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        templates: Templates,
+        sender: str,
+        echo: Callable[[str], None] | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._directory = directory
+        self._templates = templates
+        self._sender = read_sender(sender)
+        self._echo = echo
+        self._clock = clock
+        self._make_directory()
+        directory.chmod(0o700)  # it may have been there
+
+    def send(self, letter: Letter) -> None:
+        """Returns when the file is durable."""
+        if not _ID.fullmatch(letter.id):
+            raise Undeliverable("the letter's id cannot be part of a file name")
+        self._make_directory()
+        now = self._clock()
+        content = self._content(letter, now)
+        if self._is_written(letter.id, now):
+            return
+        file = self._directory / f"{datetime.fromtimestamp(now, UTC):{_TIME}}Z-{letter.id}{_suffix(letter)}"
+        _write(file, content)
+        if self._echo is not None:
+            what = "Mail" if letter.kind is Kind.EMAIL else "SMS"
+            self._echo(one_line(f"{what} to {letter.sent_to}: {self._templates.sms(letter)} [{file}]"))
+
+    def _make_directory(self) -> None:
+        """Before each letter: an outbox is emptied by removing it."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _content(self, letter: Letter, now: float) -> bytes:
+        if letter.kind is Kind.EMAIL:
+            return bytes(write_mail(letter, self._templates, self._sender, now))
+        return f"To: {one_line(letter.sent_to)}\n\n{self._templates.sms(letter)}\n".encode()
+
+    def _is_written(self, letter_id: str, now: float) -> bool:
+        """Looks through the directory, and removes what is old on the way."""
+        oldest = f"{datetime.fromtimestamp(now - KEPT_SECONDS, UTC):{_TIME}}"
+        found = False
+        for name in os.listdir(self._directory):  # noqa: PTH208 — a Path for each of thousands of names is slow
+            if match := _NAME.fullmatch(name):
+                found = found or match["id"] == letter_id
+                if match["time"] < oldest:
+                    (self._directory / name).unlink(missing_ok=True)
+        return found
+
+
+def _suffix(letter: Letter) -> str:
+    return ".eml" if letter.kind is Kind.EMAIL else ".txt"
+
+
+def _write(file: Path, content: bytes) -> None:
+    """All of it or nothing, and there after a power cut."""
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    try:
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        unfinished.rename(file)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    _make_durable(file.parent)
+
+
+def _make_durable(directory: Path) -> None:
+    """A rename is only as durable as its directory."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,86 @@
+"""The words of every letter: Jinja templates of this package, and an operator's own in their place.
+
+A letter's template `code` has four files: `code.subject.txt`, `code.txt`, `code.html` and, for SMS, `code.sms.txt`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateError, select_autoescape
+
+from ...application.ports import Letter
+from .text import one_line
+
+_CODE = "482193"
+_KNOWN: Mapping[str, tuple[Mapping[str, str], ...]] = {
+    "code": tuple(
+        {"service": "Vestibule", "code": _CODE, "reference": "K7P2", "minutes": minutes, "purpose": purpose}
+        for purpose, minutes in product(("otp", "otpreglogin"), ("1", "5"))
+    )
+}
+"""Every template, with examples of the values that it is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """What stands in an email. `subject` is one line."""
+
+    subject: str
+    text: str = field(repr=False)
+    html: str = field(repr=False)
+
+
+class Templates:
+    """Writes letters. A file in the directory `override` stands in place of the package's file of that name.
+
+    Everything is read and tried out once, here: raises `ValueError`, naming the file, for an `override` that is no directory, a
+    template that cannot be rendered or that wants a value it is not given, and a subject that holds the code.
+    """
+
+    def __init__(self, override: Path | None = None) -> None:
+        own = Path(__file__).parent / "templates"
+        if override is not None and not override.is_dir():
+            raise ValueError(f"no directory of templates: {override}")
+        self._environment = Environment(
+            loader=ChoiceLoader([FileSystemLoader(place) for place in (override, own) if place is not None]),
+            autoescape=select_autoescape(["html"]),
+            undefined=StrictUndefined,
+            auto_reload=False,  # what was tried out at the start is what is sent
+        )
+        for name, examples in _KNOWN.items():
+            for values in examples:
+                self._try(name, values)
+
+    def mail(self, letter: Letter) -> Mail:
+        return Mail(
+            subject=one_line(self._render(f"{letter.template}.subject.txt", letter.values)),
+            text=self._render(f"{letter.template}.txt", letter.values).strip() + "\n",
+            html=self._render(f"{letter.template}.html", letter.values).strip() + "\n",
+        )
+
+    def sms(self, letter: Letter) -> str:
+        """One line."""
+        return one_line(self._render(f"{letter.template}.sms.txt", letter.values))
+
+    def _render(self, file: str, values: Mapping[str, str]) -> str:
+        return self._environment.get_template(file).render(values)
+
+    def _try(self, name: str, values: Mapping[str, str]) -> None:
+        for file in (f"{name}.subject.txt", f"{name}.txt", f"{name}.html", f"{name}.sms.txt"):
+            try:
+                written = self._render(file, values)
+            except Exception as error:  # whatever an operator's template raises, the file is what must be named
+                raise ValueError(f"the template {file} does not work: {_where(error, file)}{error}") from error
+            if not written.strip():
+                raise ValueError(f"the template {file} is empty")
+            if file.endswith(".subject.txt") and _CODE in "".join(filter(str.isdigit, written)):
+                raise ValueError(f"the template {file} shows the code: a subject is read on locked screens and kept in logs")
+
+
+def _where(error: Exception, file: str) -> str:
+    """Where in the template a mistake of syntax is; it may be in one that is included."""
+    line = getattr(error, "lineno", None) if isinstance(error, TemplateError) else None
+    included = getattr(error, "name", None) or file
+    return f"{included}, line {line}: " if line else ""
