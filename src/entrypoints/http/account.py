@@ -1,0 +1,58 @@
+"""One's own account."""
+
+from litestar import get, patch, put
+
+from ...application import AlreadyTaken, InvalidInput
+from .answers import AccountAnswer, Answer, account_answer
+from .authentication import authenticated
+from .bodies import ChangeAccountBody, ReplaceAccountBody
+from .describing import Login, described
+from .front import caller_of
+from .given import Call, Threads, UseCases
+from .reading import read
+
+
+@get("/account", opt=described("Account", "Read one's own account", AccountAnswer, login=Login.NEEDED), sync_to_thread=False)
+def read_account(request: Call, vestibule: UseCases) -> Answer:
+    """Runs in the event loop: one read by primary key."""
+    return account_answer(200, authenticated(request, vestibule).account, vestibule.settings)
+
+
+@put(
+    "/account",
+    opt=described(
+        "Account",
+        "Replace every field of one's own account",
+        AccountAnswer,
+        body=ReplaceAccountBody,
+        refusals=(InvalidInput, AlreadyTaken),
+        login=Login.NEEDED,
+        detail="A new password ends all other sessions.",
+    ),
+)
+async def replace_account(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
+    identity = authenticated(request, vestibule)
+    fields = await read(request, ReplaceAccountBody)
+    replace = vestibule.change_account.replace
+    account = await lanes.slow(replace, identity=identity, **fields, caller=caller_of(request))
+    return account_answer(200, account, vestibule.settings)
+
+
+@patch(
+    "/account",
+    opt=described(
+        "Account",
+        "Change some fields of one's own account",
+        AccountAnswer,
+        body=ChangeAccountBody,
+        refusals=(InvalidInput, AlreadyTaken),
+        login=Login.NEEDED,
+        detail="A new password ends all other sessions.",
+    ),
+)
+async def change_account(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
+    identity = authenticated(request, vestibule)
+    fields = await read(request, ChangeAccountBody)
+    lane = lanes.quick if fields["password"] is None else lanes.slow
+    account = await lane(vestibule.change_account, identity=identity, **fields, caller=caller_of(request))
+    return account_answer(200, account, vestibule.settings)

@@ -1,0 +1,81 @@
+"""The HTTP entrypoint as one Litestar app."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import cast
+
+from litestar import Litestar, Router
+from litestar.di import Provide
+from litestar.enums import ScopeType
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
+
+from ..vestibule import Vestibule
+from .account import change_account, read_account, replace_account
+from .codes import otp, otpreglogin
+from .docs import docs_handlers
+from .front import Front
+from .image import read_image, upload_image
+from .lanes import Lanes
+from .login import login, refresh_token
+from .password import reset_password
+from .problems import answer_error
+from .registration import isunique, register
+from .service import healthz, jwks, readyz
+
+API: tuple[HTTPRouteHandler, ...] = (
+    register,
+    login,
+    read_account,
+    replace_account,
+    change_account,
+    otp,
+    otpreglogin,
+    reset_password,
+    isunique,
+    upload_image,
+    read_image,
+    refresh_token,
+)
+SERVICE: tuple[HTTPRouteHandler, ...] = (healthz, readyz, jwks)
+
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+
+class App(Litestar):
+    """Litestar behind the front that every call passes."""
+
+    front: Front
+
+    async def __call__(
+        self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
+    ) -> None:
+        inner = super().__call__
+        if scope["type"] == ScopeType.HTTP:
+            await self.front(inner, cast("HTTPScope", scope), cast("Receive", receive), cast("Send", send))
+        else:
+            await inner(scope, receive, send)
+
+
+def create_app(vestibule: Vestibule, *, lifespan: Sequence[Lifespan] = ()) -> Litestar:
+    """The app on use cases that are ready; its limits and threads are its own.
+
+    The documented paths lie under the settings' prefix; what machines ask of the service lies at the root too.
+    """
+    prefix = vestibule.settings.api_prefix
+    handlers = [*API, *SERVICE, *docs_handlers(vestibule.settings, (*API, *SERVICE))]
+    lanes = Lanes()
+    app = App(
+        [Router(prefix, route_handlers=handlers), *SERVICE] if prefix else handlers,
+        dependencies={
+            "vestibule": Provide(lambda: vestibule, sync_to_thread=False),
+            "lanes": Provide(lambda: lanes, sync_to_thread=False),
+        },
+        exception_handlers={Exception: answer_error},
+        lifespan=list(lifespan),
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+    )
+    app.front = Front(vestibule)
+    return app

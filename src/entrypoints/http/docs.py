@@ -1,0 +1,44 @@
+"""The OpenAPI document, and a page to try it on that asks no other host for anything."""
+
+from collections.abc import Sequence
+from html import escape
+from importlib.metadata import version
+from importlib.resources import files
+
+from litestar import get
+from litestar.handlers import HTTPRouteHandler
+
+from ..settings import Settings
+from .answers import JSON, Answer
+from .describing import described
+from .openapi import openapi_document
+
+_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+
+
+def docs_handlers(settings: Settings, handlers: Sequence[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """None where the settings want no documentation."""
+    if not settings.has_docs:
+        return []
+    document = openapi_document(settings, handlers, version("vestibule"))
+    page = _static("page.html").replace("{prefix}", settings.api_prefix).replace("{title}", escape(settings.service_name))
+    return [
+        _serve("/openapi.json", Answer(200, document, JSON)),
+        _serve("/docs", Answer(200, page.encode(), "text/html; charset=utf-8", content_security_policy=_CSP)),
+        _serve("/docs/page.js", Answer(200, _static("page.js").encode(), "text/javascript; charset=utf-8")),
+        _serve("/docs/page.css", Answer(200, _static("page.css").encode(), "text/css; charset=utf-8")),
+    ]
+
+
+def _serve(path: str, answer: Answer) -> HTTPRouteHandler:
+    def serve() -> Answer:
+        return answer
+
+    return get(path, opt=described("Service", "Documentation"), sync_to_thread=False)(serve)
+
+
+def _static(name: str) -> str:
+    return (files(__package__) / "static" / name).read_text("utf-8")

@@ -1,0 +1,95 @@
+"""What every call passes: its id, who makes it, the limit of any call, and the headers of every answer.
+
+One plain ASGI function around the app, because it stands on the hot path.
+"""
+
+from secrets import token_hex
+
+from litestar import Request
+from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Send
+
+from ...application import Caller, TooManyTries
+from ...domain.limits import CALLS_BY_ADDRESS
+from ..vestibule import Vestibule
+from .callers import Callers
+from .given import Call
+from .problems import problem
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+UNLIMITED = frozenset({"/healthz", "/healthz/", "/readyz", "/readyz/"})
+"""What probes ask; spelled otherwise they are limited like any call."""
+
+_MOST_AGENT = 256
+
+
+class Front:
+    """Stands before the app. `caller_of` tells the handlers behind it who calls."""
+
+    def __init__(self, vestibule: Vestibule) -> None:
+        self._throttle = vestibule.throttle
+        self._clock = vestibule.clock
+        self._callers = Callers(vestibule.settings.trusted_proxies)
+        self._headers = _every_answer(https=vestibule.settings.url.startswith("https:"))
+
+    async def __call__(self, app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        caller = self._caller(scope)
+        scope["state"] = {"caller": caller}
+        headers = self._headers
+        own = (b"x-request-id", (caller.request_id or "").encode())
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _complete(message, own, headers)
+            await send(message)
+
+        if scope["path"] not in UNLIMITED:
+            wait = self._throttle.take(f"call:{caller.address}", CALLS_BY_ADDRESS, self._clock())
+            if wait:
+                await _refuse(TooManyTries(wait), scope, receive, send_with_headers)
+                return
+        await app(scope, receive, send_with_headers)
+
+    def _caller(self, scope: HTTPScope) -> Caller:
+        client, headers = scope["client"], scope["headers"]
+        agent = next((value for name, value in headers if name == b"user-agent"), None)
+        return Caller(
+            address=self._callers.address(client[0] if client else None, headers),
+            agent=agent[:_MOST_AGENT].decode("latin-1") if agent else None,
+            request_id=token_hex(16),
+        )
+
+
+def caller_of(request: Call) -> Caller:
+    """Who makes this call, as the front has found."""
+    caller = request.scope["state"]["caller"]
+    assert isinstance(caller, Caller)  # noqa: S101 — nothing reaches a handler but through the front
+    return caller
+
+
+def _complete(message: HTTPResponseStartEvent, own: tuple[bytes, bytes], headers: Headers) -> None:
+    """Adds what the answer does not say otherwise itself."""
+    given = list(message["headers"])
+    said = {name for name, _ in given}
+    given.append(own)
+    given.extend(header for header in headers if header[0] not in said)
+    message["headers"] = given
+
+
+async def _refuse(refusal: TooManyTries, scope: HTTPScope, receive: Receive, send: Send) -> None:
+    request: Call = Request(scope, receive, send)
+    answer = problem(refusal).to_asgi_response(app=None, request=request)
+    await answer(scope, receive, send)
+
+
+def _every_answer(*, https: bool) -> Headers:
+    headers = {
+        "cache-control": "no-store",
+        "content-security-policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+        "cross-origin-resource-policy": "same-origin",
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+    }
+    if https:
+        headers["strict-transport-security"] = "max-age=63072000; includeSubDomains"
+    return tuple((name.encode(), value.encode()) for name, value in headers.items())

@@ -1,0 +1,50 @@
+"""Where use cases run: in worker threads by lanes, so that slow calls never take the threads of quick ones."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+
+from ...application import Overloaded
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_SLOW_THREADS_PER_CORE = 20
+_QUICK_THREADS = 8
+_MOST_SLOW = 400
+_MOST_QUICK = 400
+
+
+class Lane:
+    """So many threads, and so many calls in all, running or waiting; `Overloaded` beyond."""
+
+    def __init__(self, threads: int, most: int) -> None:
+        self._limiter = CapacityLimiter(threads)
+        self._most = most
+        self._inside = 0
+
+    async def __call__(self, ask: Callable[P, T], *args: P.args, **question: P.kwargs) -> T:
+        """Asks in a thread."""
+        if self._inside >= self._most:
+            raise Overloaded
+        self._inside += 1
+        try:
+            return await run_sync(partial(ask, *args, **question), limiter=self._limiter)
+        finally:
+            self._inside -= 1
+
+
+class Lanes:
+    """`slow` for calls that hash a password or decode an image, `quick` for the rest.
+
+    The hasher takes a thread and a queue of 16 for each core; the slow lane has room for them all, so that the hasher,
+    which knows how long its queue takes, is the one to say that it is too long.
+    """
+
+    def __init__(self) -> None:
+        self.slow = Lane(_SLOW_THREADS_PER_CORE * (os.cpu_count() or 1), _MOST_SLOW)
+        self.quick = Lane(_QUICK_THREADS, _MOST_QUICK)

@@ -1,0 +1,43 @@
+"""Logging in with a password, and staying logged in."""
+
+from litestar import post
+
+from ...application import InvalidInput, InvalidRefreshToken, WrongCredentials
+from .answers import Answer, TokenAnswer, token_answer
+from .bodies import LoginBody, RefreshBody
+from .describing import described
+from .front import caller_of
+from .given import Call, Threads, UseCases
+from .reading import read
+
+
+@post(
+    "/login",
+    opt=described(
+        "Login",
+        "Log in with a password",
+        TokenAnswer,
+        body=LoginBody,
+        refusals=(InvalidInput, WrongCredentials),
+        detail="`username` holds a username, an email or a mobile.",
+    ),
+)
+async def login(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
+    fields = await read(request, LoginBody)
+    return token_answer(200, await lanes.slow(vestibule.log_in, **fields, caller=caller_of(request)))
+
+
+@post(
+    "/refresh-token",
+    opt=described(
+        "Login",
+        "Get a new token set for a refresh token",
+        TokenAnswer,
+        body=RefreshBody,
+        refusals=(InvalidInput, InvalidRefreshToken),
+        detail="Each refresh token is good once; the answer holds its successor. Using a spent one ends the session.",
+    ),
+)
+async def refresh_token(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
+    fields = await read(request, RefreshBody)
+    return token_answer(200, await lanes.quick(vestibule.refresh, **fields, caller=caller_of(request)))

@@ -1,0 +1,29 @@
+"""A new password for who has lost the old one."""
+
+from litestar import post
+
+from ...application import InvalidInput, WrongCode
+from .answers import Answer, DetailAnswer
+from .bodies import ResetPasswordBody
+from .describing import described
+from .front import caller_of
+from .given import Call, Threads, UseCases
+from .reading import read
+
+
+@post(
+    "/password/reset",
+    opt=described(
+        "Password",
+        "Set a new password by a code",
+        DetailAnswer,
+        status=202,
+        body=ResetPasswordBody,
+        refusals=(InvalidInput, WrongCode),
+        detail="Ask `/otp/` for the code. A reset ends every session of the account.",
+    ),
+)
+async def reset_password(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
+    fields = await read(request, ResetPasswordBody, digits=vestibule.settings.otp_length)
+    await lanes.slow(vestibule.reset_password, **fields, caller=caller_of(request))
+    return Answer(202, DetailAnswer("The password is changed."))

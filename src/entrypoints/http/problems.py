@@ -1,0 +1,167 @@
+"""Refusals as problem documents (RFC 9457): one status for each, in one table."""
+
+import logging
+
+from litestar import Response
+from litestar.exceptions import HTTPException
+from msgspec import Struct
+
+from ...application import (
+    AlreadyTaken,
+    DifferentAccounts,
+    ImageTooLarge,
+    InvalidInput,
+    InvalidRefreshToken,
+    InvalidToken,
+    NotAuthenticated,
+    Overloaded,
+    Refusal,
+    TooManyTries,
+    Unavailable,
+    WrongCode,
+    WrongCredentials,
+)
+from .given import Call
+
+MEDIA_TYPE = "application/problem+json"
+URN = "urn:vestibule:problem:"
+REALM = 'Bearer realm="vestibule"'
+
+_log = logging.getLogger("vestibule.http")
+
+
+class MalformedBody(Refusal):
+    """The body cannot be read as what its content type says."""
+
+    slug = "malformed-body"
+    title = "The body cannot be read."
+
+
+class MalformedRequest(Refusal):
+    """The request line or a header cannot be what it is."""
+
+    slug = "malformed-request"
+    title = "The request cannot be read."
+
+
+class BodyTooSlow(Refusal):
+    """The body did not arrive in time."""
+
+    slug = "body-too-slow"
+    title = "The body did not arrive in time."
+
+
+class BodyTooLarge(Refusal):
+    """The body has more bytes than the call takes."""
+
+    slug = "body-too-large"
+    title = "The body is too large."
+
+
+class UnsupportedMediaType(Refusal):
+    """The body's content type or encoding is not the one that the call takes."""
+
+    slug = "unsupported-media-type"
+    title = "The body is of a kind that this call does not take."
+
+
+class NotFound(Refusal):
+    """Nothing is here."""
+
+    slug = "not-found"
+    title = "There is nothing here."
+
+
+class MethodNotAllowed(Refusal):
+    """The path has no such method; `Allow` names those it has."""
+
+    slug = "method-not-allowed"
+    title = "This path does not take that method."
+
+
+class Internal(Refusal):
+    """A fault of the program, told to its log; the caller learns no more than the request id."""
+
+    slug = "internal"
+    title = "Something went wrong here."
+
+
+STATUS: dict[type[Refusal], int] = {
+    InvalidInput: 400,
+    AlreadyTaken: 400,
+    DifferentAccounts: 400,
+    MalformedBody: 400,
+    MalformedRequest: 400,
+    WrongCredentials: 401,
+    NotAuthenticated: 401,
+    InvalidToken: 401,
+    InvalidRefreshToken: 401,
+    WrongCode: 403,
+    NotFound: 404,
+    MethodNotAllowed: 405,
+    BodyTooSlow: 408,
+    ImageTooLarge: 413,
+    BodyTooLarge: 413,
+    UnsupportedMediaType: 415,
+    TooManyTries: 429,
+    Internal: 500,
+    Unavailable: 503,
+    Overloaded: 503,
+}
+
+_OF_LITESTAR: dict[int, type[Refusal]] = {400: MalformedRequest, 404: NotFound, 405: MethodNotAllowed}
+
+
+class Problem(Struct, omit_defaults=True):
+    """A refusal. Read `type`; `title` and `detail` are for people; `errors` names every field at fault."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: dict[str, list[str]] = {}
+
+
+def problem_document(refusal: Refusal) -> Problem:
+    return Problem(
+        type=URN + refusal.slug,
+        title=refusal.title,
+        status=STATUS[type(refusal)],
+        detail=refusal.detail,
+        errors=refusal.errors if isinstance(refusal, InvalidInput) else {},
+    )
+
+
+def problem(refusal: Refusal, **headers: str) -> Response[Problem]:
+    document = problem_document(refusal)
+    return Response(
+        document,
+        status_code=document.status,
+        media_type=MEDIA_TYPE,
+        headers={**problem_headers(refusal), **{name.replace("_", "-"): value for name, value in headers.items()}},
+    )
+
+
+def answer_error(request: Call, error: Exception) -> Response[Problem]:
+    """The answer to whatever a handler or the router has raised."""
+    if isinstance(error, Refusal):
+        return problem(error)
+    if isinstance(error, HTTPException) and error.status_code in _OF_LITESTAR:
+        return problem(_OF_LITESTAR[error.status_code](), **(error.headers or {}))
+    request_id = request.scope["state"]["caller"].request_id
+    _log.error("request %s failed: %s", request_id, request.scope.get("path_template", "?"), exc_info=error)
+    return problem(Internal(f"The fault is logged under {request_id}."))
+
+
+def problem_headers(refusal: Refusal) -> dict[str, str]:
+    match refusal:
+        case InvalidToken():
+            return {"www-authenticate": f'{REALM}, error="invalid_token"'}
+        case NotAuthenticated() | WrongCredentials() | InvalidRefreshToken():
+            return {"www-authenticate": REALM}
+        case TooManyTries() | Unavailable():
+            return {"retry-after": str(refusal.retry_after)}
+        case BodyTooLarge() | BodyTooSlow() | ImageTooLarge():
+            return {"connection": "close"}
+        case _:
+            return {}
