@@ -173,10 +173,10 @@ class World:
 
     # --- people -------------------------------------------------------------------------------------------------------
 
-    def person(self, username: str = "ann", **fields: Any) -> Account:
+    def person(self, username: str = "ann", /, **fields: Any) -> Account:
         """A new account, called and addressed after its username unless it is said otherwise."""
         given = {"name": f"{username.title()} Somebody", "email": f"{username}@mail.example.com", "password": PASSWORD}
-        return self.register(username=username, **(given | fields))
+        return self.register(**({"username": username} | given | fields))
 
     def prove(self, destination: str, identity: Identity | None = None) -> str:
         """Proves an address by a code, waiting for the cool-down to end first; answers the proof."""

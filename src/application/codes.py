@@ -60,7 +60,8 @@ class CodeSender:
     def send(self, flow: Flow, named: Sequence[Address], targets: Sequence[Target], caller: Caller) -> Sent:
         """Raises `TooManyTries` where an address that the caller named has had its share; then nothing is sent.
 
-        An address the caller did not name is passed over silently then, for the caller is not to learn of it.
+        An address the caller did not name is passed over silently then, for the caller is not to learn of it; the code that
+        it had last stays good, for it gets no newer one.
         """
         limits = code_sends(self.cooldown)
         keys = sorted({self._key(address) for address in (*named, *(target.address for target in targets))})
@@ -73,18 +74,19 @@ class CodeSender:
                 tx.tallies.save([tallies[key].add(limits, now) for key in sorted(free)], now + DAY)
                 reference = self.new_id()[:4].upper()
                 for target in targets:
-                    real = target.real and self._key(target.address) in free
-                    self._send(tx, flow, replace(target, real=real), reference, now)
+                    passed_over = self._key(target.address) not in free
+                    self._send(tx, flow, _nobody(target.beside) if passed_over else target, reference, now)
                 tx.journal.add(Event(what=What.CODE_SENT, at=now, caller=caller, note=flow))
         if wait:
             raise TooManyTries(wait)
         return Sent(reference)
 
     def _send(self, tx: Transaction, flow: Flow, target: Target, reference: str, now: float) -> None:
+        address = _as_stored(tx, target.address)
         challenge = Challenge(
             id=self.new_id(),
             flow=flow,
-            address=target.address,
+            address=address,
             beside=target.beside,
             reference=reference,
             sent=target.real,
@@ -95,10 +97,10 @@ class CodeSender:
         tx.outbox.add(
             Message(
                 id=self.new_id(),
-                kind=target.address.kind,
-                sent_to=target.address.text if target.real else None,
+                kind=address.kind,
+                sent_to=_sent_to(address) if target.real else None,
                 template="code",
-                challenge=(challenge.id, flow, target.address.key),
+                challenge=(challenge.id, flow, address.key),
                 values={"reference": reference, "purpose": flow.value, "minutes": f"{self.lifetime / 60:.0f}"},
                 not_before=now,
                 expires_at=challenge.expires_at,
@@ -107,6 +109,22 @@ class CodeSender:
 
     def _key(self, address: Address) -> str:
         return "sends:" + self.codes.blind(f"{address.kind}:{address.key}")
+
+
+def _nobody(beside: str | None) -> Target:
+    """Stands where a mail would go if there were anywhere to send it."""
+    return Target(Address(Kind.EMAIL, "", f"nobody:{beside}"), real=False, beside=beside)
+
+
+def _as_stored(tx: Transaction, address: Address) -> Address:
+    """The spelling that the account has: a server may tell `ANN@` from `ann@`, and only one of them is the owner's."""
+    owner = tx.accounts.having(address)
+    return (owner and owner.address(address.kind)) or address
+
+
+def _sent_to(address: Address) -> str:
+    """Mail goes to an address as it is written; an SMS to the number as gateways want it."""
+    return address.text if address.kind is Kind.EMAIL else address.key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,13 +153,8 @@ class RequestCode:
             return self.sender.send(Flow.OTP, [to], [Target(to, real)], caller)
         named = [to, copy] if copy else [to]
         mail = owner.email if owner else copy
-        beside = Target(mail, real, to.key) if mail else Target(_nobody(to), real=False, beside=to.key)
+        beside = Target(mail, real, to.key) if mail else _nobody(to.key)
         return self.sender.send(Flow.OTP, named, [Target(to, real), beside], caller)
-
-
-def _nobody(to: Address) -> Address:
-    """Stands where a mail would go if there were anywhere to send it."""
-    return Address(Kind.EMAIL, "", f"nobody:{to.key}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

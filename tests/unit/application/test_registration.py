@@ -1,0 +1,366 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World, outcome, together
+
+from vestibule.application import VOUCHED, AlreadyTaken, InvalidInput, Kind, TooManyTries
+from vestibule.domain.events import What
+
+WHOLE = {"username": "ann", "name": "Ann Somebody", "email": "ann@mail.example.com", "password": PASSWORD}
+EMAIL_FIRST = "This email has to be proven by a code first."
+MOBILE_FIRST = "This mobile has to be proven by a code first."
+BAD_PROOF = "This proof is not valid, is older than an hour, or is of another address."
+
+
+def refused(call: Any, **fields: Any) -> dict[str, list[str]]:
+    with pytest.raises(InvalidInput) as caught:
+        call(**fields)
+    return caught.value.errors
+
+
+def test_a_new_account_is_as_written_and_has_proven_nothing() -> None:
+    world = World()
+
+    account = world.register(**WHOLE | {"username": "Ann", "email": "Ann@Mail.Example.com", "mobile": "9999 99 99 99"})
+
+    assert (account.username.text, account.username.key) == ("Ann", "ann")
+    assert account.email and (account.email.text, account.email.key) == ("Ann@Mail.Example.com", "ann@mail.example.com")
+    assert account.mobile and account.mobile.text == "9999 99 99 99"
+    assert not (account.email_proven or account.mobile_proven or account.settled)
+    assert not (account.is_staff or account.is_superuser)
+    assert account.is_active
+    assert account.image is None
+    assert world.now(account) == account
+    assert world.can_log_in("ann")
+
+
+def test_a_registration_stands_in_the_journal_with_its_caller() -> None:
+    world = World()
+
+    account = world.register(**WHOLE, caller=SOMEWHERE)
+
+    [event] = world.events(What.REGISTERED)
+    assert (event.account_id, event.at, event.caller) == (account.id, world.clock(), SOMEWHERE)
+
+
+def test_every_bad_field_is_named_at_once_and_nothing_is_kept() -> None:
+    world = World()
+
+    errors = refused(
+        world.register, username="a@b", name="bad\u2028name", email="nobody", mobile="12", password="password", proofs=("x",)
+    )
+
+    assert set(errors) == {"username", "name", "email", "mobile", "password", "proofs"}
+    assert world.events() == []
+
+
+@pytest.mark.parametrize("nothing", [None, "", "   "])
+def test_a_field_left_out_is_named(nothing: Any) -> None:
+    world = World()
+    expected = {"username", "name", "email"} if nothing == "   " else {"username", "name", "email", "password"}
+
+    errors = refused(world.register, username=nothing, name=nothing, email=nothing, password=nothing)
+
+    assert expected <= set(errors)
+    assert errors["email"] == ["This field is required."]
+
+
+def test_what_is_no_text_is_refused_by_name() -> None:
+    errors = refused(World().register, username=1, name=["x"], email={}, mobile=9.5, password=True, proofs="text")
+
+    assert {*errors} == {"username", "name", "email", "mobile", "password", "proofs"}
+    assert errors["username"] == ["This must be text."]
+    assert errors["proofs"] == ["This must be a list of texts."]
+
+
+def test_no_nul_and_no_lone_surrogate_comes_in_by_any_field() -> None:
+    errors = refused(
+        World().register, username="a\0nn", name="A\ud800nn", email="a\0@mail.example.com", password=f"{PASSWORD}\0", proofs=("\0",)
+    )
+
+    assert {*errors} == {"username", "name", "email", "password", "proofs"}
+
+
+def test_proofs_may_be_none() -> None:
+    assert World().register(**WHOLE, proofs=None).id
+
+
+def test_an_account_has_no_mobile_unless_it_is_given_one() -> None:
+    assert World().register(**WHOLE).mobile is None
+
+
+def test_a_mobile_is_demanded_where_it_is_required() -> None:
+    world = World(mobile_required=True)
+
+    assert refused(world.register, **WHOLE) == {"mobile": ["This field is required."]}
+    assert world.register(**WHOLE, mobile="9999999999").mobile
+
+
+@pytest.mark.parametrize(
+    ("fields", "taken"),
+    [
+        ({"username": "ANN"}, ("username",)),
+        ({"email": "ANN@MAIL.example.COM"}, ("email",)),
+        ({"mobile": "99999-99999"}, ("mobile",)),
+        ({"username": "ann", "email": "ann@mail.example.com", "mobile": "9999999999"}, ("email", "mobile", "username")),
+    ],
+)
+def test_what_another_account_has_is_taken_in_any_spelling(fields: dict[str, str], taken: tuple[str, ...]) -> None:
+    world = World()
+    world.person("ann", mobile="9999999999")
+
+    with pytest.raises(AlreadyTaken) as caught:
+        world.person("bob", **fields)
+
+    assert caught.value.fields == taken
+    assert len(world.events(What.REGISTERED)) == 1
+
+
+def test_beside_another_fault_what_is_taken_is_one_of_the_bad_fields() -> None:
+    world = World()
+    world.person("ann")
+
+    with pytest.raises(InvalidInput) as caught:
+        world.person("ann", email="nobody")
+
+    assert not isinstance(caught.value, AlreadyTaken)
+    assert set(caught.value.errors) == {"username", "email"}
+
+
+@pytest.mark.parametrize("password", ["password", "annabelle1", "short", "Ann Somebody"])
+def test_a_password_that_is_common_short_or_made_of_own_words_is_refused(password: str) -> None:
+    world = World()
+
+    assert {*refused(world.register, **WHOLE | {"username": "annabelle", "password": password})} == {"password"}
+
+
+def test_of_two_registrations_of_one_name_at_once_one_wins() -> None:
+    world = World()
+
+    answers = together([lambda n=n: world.register(**WHOLE | {"email": f"{n}@mail.example.com"}) for n in range(8)])
+
+    assert sum(isinstance(answer, AlreadyTaken) for answer in answers) == 7
+    assert len(world.events(What.REGISTERED)) == 1
+
+
+def test_a_name_taken_while_the_password_was_being_hashed_is_taken() -> None:
+    from vestibule.adapters.hasher import QuickHasher  # noqa: PLC0415
+
+    class Slow(QuickHasher):
+        """A hasher that takes so long that somebody else registers meanwhile."""
+
+        meanwhile: Any = None
+
+        def hash(self, password: str) -> str:
+            doing, self.meanwhile = self.meanwhile, None
+            if doing:
+                doing()
+            return super().hash(password)
+
+    slow = Slow()
+    world = World(hasher=slow)
+    slow.meanwhile = lambda: world.register(**WHOLE)
+
+    with pytest.raises(AlreadyTaken) as caught:
+        world.register(**WHOLE | {"email": "other@mail.example.com"})
+
+    assert caught.value.fields == ("username",)
+    assert len(world.events(What.REGISTERED)) == 1
+
+
+# --- proofs -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_registration_that_carries_its_proof_starts_with_the_address_proven() -> None:
+    world = World()
+    proof = world.prove("ann@mail.example.com")
+
+    account = world.person("ann", mobile="9999999999", proofs=(proof,))
+
+    assert (account.email_proven, account.mobile_proven, account.settled) == (True, False, True)
+
+
+def test_each_proof_proves_its_own_address() -> None:
+    world = World()
+    proofs = (world.prove("9999999999"), world.prove("ann@mail.example.com"))
+
+    account = world.person("ann", mobile="9999999999", proofs=proofs)
+
+    assert (account.email_proven, account.mobile_proven, account.settled) == (True, True, True)
+
+
+def test_a_password_set_with_a_proof_outlives_a_login_by_code() -> None:
+    world = World()
+    world.person("ann", proofs=(world.prove("ann@mail.example.com"),))
+
+    world.enter_by_code("ann@mail.example.com")
+
+    assert world.can_log_in("ann")
+
+
+def test_a_proof_of_another_address_or_of_nothing_is_refused() -> None:
+    world = World()
+    proof = world.prove("eve@mail.example.com")
+
+    for given in (proof, "made up"):
+        assert refused(world.register, **WHOLE, proofs=(given,)) == {"proofs": [BAD_PROOF]}
+
+
+def test_a_proof_is_good_for_an_hour_to_the_second() -> None:
+    world = World()
+    proof = world.prove("ann@mail.example.com")
+    world.clock.move(3601)
+    assert refused(world.register, **WHOLE, proofs=(proof,)) == {"proofs": [BAD_PROOF]}
+
+    world.clock.move(-1)
+    assert world.register(**WHOLE, proofs=(proof,)).email_proven
+
+
+# --- EMAIL_VALIDATION, MOBILE_VALIDATION ------------------------------------------------------------------------------
+
+
+def test_with_validation_on_each_address_must_have_been_proven() -> None:
+    world = World(email_validation=True, mobile_validation=True)
+
+    assert refused(world.register, **WHOLE, mobile="9999999999") == {"email": [EMAIL_FIRST], "mobile": [MOBILE_FIRST]}
+
+
+@pytest.mark.parametrize("kind", [Kind.EMAIL, Kind.MOBILE])
+def test_each_of_the_two_settings_demands_its_own_kind_alone(kind: Kind) -> None:
+    world = World(**{f"{kind}_validation": True})
+
+    assert {*refused(world.register, **WHOLE, mobile="9999999999")} == {kind}
+
+
+def test_a_mobile_that_is_not_given_need_not_be_proven() -> None:
+    assert World(mobile_validation=True).register(**WHOLE).mobile is None
+
+
+def test_within_the_hour_validation_is_satisfied_but_the_address_starts_unproven() -> None:
+    """Anybody may have proven it, and only its own proof tells who."""
+    world = World(email_validation=True)
+    world.prove("ann@mail.example.com")
+    world.clock.move(3600)
+
+    account = world.register(**WHOLE)
+
+    assert not account.email_proven
+    assert not account.settled
+
+
+def test_after_the_hour_validation_demands_another_code() -> None:
+    world = World(email_validation=True)
+    world.prove("ann@mail.example.com")
+    world.clock.move(3601)
+
+    assert refused(world.register, **WHOLE) == {"email": [EMAIL_FIRST]}
+
+
+def test_a_carried_proof_satisfies_validation() -> None:
+    world = World(email_validation=True)
+
+    assert world.register(**WHOLE, proofs=(world.prove("ann@mail.example.com"),)).email_proven
+
+
+# --- superusers -------------------------------------------------------------------------------------------------------
+
+
+def test_a_superuser_is_staff_with_a_vouched_email_whatever_is_demanded_of_others() -> None:
+    world = World(email_validation=True, mobile_required=True)
+
+    account = world.register.superuser(**WHOLE)
+
+    assert account.is_superuser
+    assert account.is_staff
+    assert account.email_proven
+    assert account.settled
+    assert world.can_log_in("ann")
+    assert world.events(What.REGISTERED)[0].caller == VOUCHED
+
+
+def test_a_superusers_fields_are_judged_like_anybodys() -> None:
+    assert refused(World().register.superuser, **WHOLE | {"password": "password"}) == {
+        "password": ["This password is among the most common ones."]
+    }
+
+
+# --- is it unique? ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("prop", "value", "is_unique"),
+    [
+        ("username", "ANN", False),
+        ("username", "bob", True),
+        ("email", "Ann@MAIL.example.com", False),
+        ("email", "bob@mail.example.com", True),
+        ("mobile", "9999 999 999", False),
+        ("mobile", "8888888888", True),
+        (" mobile ", "8888888888", True),
+    ],
+)
+def test_uniqueness_is_that_of_registration(prop: Any, value: str, is_unique: bool) -> None:
+    world = World()
+    world.person("ann", mobile="9999999999")
+
+    assert world.check_unique(prop=prop, value=value) is is_unique
+
+
+@pytest.mark.parametrize(
+    ("prop", "value", "bad"),
+    [
+        ("username", "12345678", {"value"}),
+        ("username", "admin", {"value"}),
+        ("email", "nobody", {"value"}),
+        ("mobile", "12", {"value"}),
+        ("name", "Ann", {"prop"}),
+        ("name", "", {"prop", "value"}),
+        (None, None, {"prop", "value"}),
+        ("username", 7, {"value"}),
+    ],
+)
+def test_what_could_never_be_registered_is_refused(prop: Any, value: Any, bad: set[str]) -> None:
+    assert {*refused(World().check_unique, prop=prop, value=value)} == bad
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_address_registers_20_times_a_minute_and_once_more_when_told_to() -> None:
+    world = World()
+    for number in range(20):
+        world.person(f"person{number}", caller=SOMEWHERE)
+    world.clock.move(20)
+
+    refusal = outcome(lambda: world.person("late", caller=SOMEWHERE))
+    assert isinstance(refusal, TooManyTries)
+    assert refusal.retry_after == 40
+    assert world.person("elsewhere", caller=replace(SOMEWHERE, address="203.0.113.9"))
+
+    world.clock.move(39)
+    assert isinstance(outcome(lambda: world.person("late", caller=SOMEWHERE)), TooManyTries)
+    world.clock.move(1)
+    assert world.person("late", caller=SOMEWHERE)
+
+
+def test_failed_registrations_count_and_vouched_callers_are_not_limited() -> None:
+    world = World()
+    for _ in range(20):
+        outcome(lambda: world.person("ann", password="short", caller=SOMEWHERE))
+
+    assert isinstance(outcome(lambda: world.person("ann", caller=SOMEWHERE)), TooManyTries)
+    assert world.person("ann", password=OTHER_PASSWORD)
+
+
+def test_an_address_asks_30_times_a_minute_whether_something_is_unique() -> None:
+    world = World()
+    ask = lambda: world.check_unique(prop="username", value="ann", caller=SOMEWHERE)  # noqa: E731
+    assert [ask() for _ in range(30)] == [True] * 30
+
+    refusal = outcome(ask)
+
+    assert isinstance(refusal, TooManyTries)
+    assert refusal.retry_after == 60
+    world.clock.move(60)
+    assert ask()
