@@ -3,10 +3,11 @@
 import logging
 from dataclasses import dataclass
 
-from .ports import Clock, Codes, Database, Letter, Message, Notifier, Undeliverable
+from .ports import Clock, Codes, Database, DeliveryFailed, Letter, Message, Notifier, Undeliverable
 
 LEASE_SECONDS = 60.0
-MOST_AT_ONCE = 20
+LEASE_USED = LEASE_SECONDS / 2
+MOST_AT_ONCE = 10
 MOST_ATTEMPTS = 6
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 600.0
@@ -29,9 +30,12 @@ class DeliverMessages:
     service: str = "Vestibule"
 
     def __call__(self) -> int:
+        begun = self.clock()
         with self.database.begin() as tx:
-            messages = tx.outbox.lease(self.clock(), seconds=LEASE_SECONDS, most=MOST_AT_ONCE)
+            messages = tx.outbox.lease(begun, seconds=LEASE_SECONDS, most=MOST_AT_ONCE)
         for message in messages:
+            if self.clock() - begun >= LEASE_USED:
+                break  # a slow server has used the time up: the rest comes back when the lease ends, to whoever is free then
             self._deliver(message)
         return len(messages)
 
@@ -68,8 +72,14 @@ class DeliverMessages:
             if failure is None:
                 tx.outbox.done(message.id)
             elif isinstance(failure, Undeliverable) or message.attempts + 1 >= MOST_ATTEMPTS or again >= message.expires_at:
-                _log.warning("message %s is given up: %s", message.id, type(failure).__name__)
-                tx.outbox.dead(message.id, type(failure).__name__)
+                _log.warning("message %s is given up: %s", message.id, _told(failure))
+                tx.outbox.dead(message.id, _told(failure))
             else:
-                _log.warning("message %s failed, again in %.0f s: %s", message.id, pause, type(failure).__name__)
+                _log.warning("message %s failed, again in %.0f s: %s", message.id, pause, _told(failure))
                 tx.outbox.later(message.id, again)
+
+
+def _told(failure: Exception) -> str:
+    """What may be logged: the text of what a notifier says itself, but the kind alone of what it stumbled over."""
+    kind = type(failure).__name__
+    return f"{kind}: {failure}" if isinstance(failure, Undeliverable | DeliveryFailed) else kind

@@ -334,7 +334,11 @@ class Letter:
 
 
 class Undeliverable(Exception):
-    """This message can never arrive (the address is refused for good); any other exception means: perhaps later."""
+    """This message can never arrive: the address is refused for good. The text may be logged: no secret, nobody's address."""
+
+
+class DeliveryFailed(Exception):
+    """The next hop did not take it this time. The text may be logged, as above; that of any other exception may not."""
 
 
 class Notifier(Protocol):

@@ -229,5 +229,5 @@ def check_settings(settings: Settings) -> None:
 def _naming(setting: str) -> Iterator[None]:
     try:
         yield
-    except (ValueError, OSError, SchemaTooNew, Unavailable) as error:
+    except (ValueError, OSError, ImportError, SchemaTooNew, Unavailable) as error:
         raise SettingsError(f"VESTIBULE_{setting}: {error}") from error

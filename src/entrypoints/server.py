@@ -53,5 +53,4 @@ def serve(settings: Settings) -> None:
         workers_kill_timeout=12,
         respawn_failed_workers=True,
         log_level=LogLevels.warning,
-        process_name="vestibule",
     ).serve()

@@ -15,8 +15,8 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from tests.contract.letters import SENDER, TEMPLATES, mail_letter, parsed, part, sms_letter
 
-from vestibule.adapters.notifier import AppriseNotifier, DeliveryFailed, MemoryNotifier, OutboxNotifier, SmtpNotifier
-from vestibule.application.ports import Letter, Notifier
+from vestibule.adapters.notifier import AppriseNotifier, MemoryNotifier, OutboxNotifier, SmtpNotifier
+from vestibule.application.ports import DeliveryFailed, Letter, Notifier
 
 
 class Relay:

@@ -12,8 +12,8 @@ import pytest
 from tests.contract.letters import ALICE, CODE, PHONE, TEMPLATES, sms_letter
 from tests.contract.next_hops import Gateway, apprise_post, gateway_server
 
-from vestibule.adapters.notifier import AppriseNotifier, DeliveryFailed
-from vestibule.application.ports import Undeliverable
+from vestibule.adapters.notifier import AppriseNotifier
+from vestibule.application.ports import DeliveryFailed, Undeliverable
 
 # Apprise loads all its plugins at the first URL; one of them imports `imghdr`, which Python 3.11 calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from tests.contract.letters import ALICE, CODE, SENDER, TEMPLATES, VALUES, mail_letter, parsed, part
 from tests.contract.next_hops import relay, smtp_post
 
-from vestibule.adapters.notifier import DeliveryFailed, SmtpNotifier, SmtpServer
+from vestibule.adapters.notifier import SmtpNotifier, SmtpServer
 from vestibule.adapters.notifier.smtp import Tls
-from vestibule.application.ports import Letter, Undeliverable
+from vestibule.application.ports import DeliveryFailed, Letter, Undeliverable
 
 # aiosmtpd says so whenever AUTH is taken without TLS, which some tests want.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")

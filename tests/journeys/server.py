@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
@@ -79,10 +79,8 @@ class Server(AbstractContextManager["Server"]):
 
     def kill(self) -> None:
         """SIGKILL to the server and all its workers."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait(15)
 
     def _wait(self) -> None:

@@ -5,7 +5,7 @@ from http.client import HTTPException
 from pathlib import Path
 from threading import Event
 
-from server import Server
+from tests.journeys.server import Server
 
 PASSWORD = "the engine weaves algebra"
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from server import Server
+from tests.journeys.server import Server
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,6 +1,6 @@
 """Letters on their way (port `Notifier`): into a directory, by SMTP, as SMS by Apprise, or into memory."""
 
-from .delivery import ChannelNotifier, DeliveryFailed
+from .delivery import ChannelNotifier
 from .mail import read_sender
 from .memory import MemoryNotifier
 from .outbox import OutboxNotifier
@@ -11,7 +11,6 @@ from .templates import Templates
 __all__ = [
     "AppriseNotifier",
     "ChannelNotifier",
-    "DeliveryFailed",
     "MemoryNotifier",
     "OutboxNotifier",
     "SmtpNotifier",

@@ -1,14 +1,10 @@
-"""Which way a letter goes, and how it may fail for now."""
+"""Which way a letter goes."""
 
 from dataclasses import dataclass
 from typing import assert_never
 
 from ...application.ports import Letter, Notifier
 from ...domain.account import Kind
-
-
-class DeliveryFailed(Exception):
-    """The next hop did not take the letter this time. The text may be logged: it holds no secret and no address of a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ...application.ports import Letter, Undeliverable
-from .delivery import DeliveryFailed
+from ...application.ports import DeliveryFailed, Letter, Undeliverable
 from .templates import Templates
 
 if TYPE_CHECKING:

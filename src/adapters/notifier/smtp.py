@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from ...application.ports import Letter, Undeliverable
-from .delivery import DeliveryFailed
+from ...application.ports import DeliveryFailed, Letter, Undeliverable
 from .mail import read_sender, recipient, write_mail
 from .templates import Templates
 
