@@ -15,7 +15,7 @@ from .outbox import SqlOutbox
 from .proofs import SqlProofs
 from .retention import purge
 from .sessions import SqlSessions
-from .sqlite import Sqlite
+from .sqlite import MOST_WAIT, Sqlite
 from .statements import Unit
 from .tallies import SqlTallies, SqlTallyReads
 
@@ -38,11 +38,11 @@ class SqlDatabase:
     """The database at `url`, `sqlite:///relative.db` or `sqlite:////absolute.db`, which `migrate` has prepared.
 
     Raises `ValueError` for other URLs; touches nothing until it is asked. `on_message` is called after each commit that put
-    something into the outbox, in the thread that committed.
+    something into the outbox, in the thread that committed. A transaction waits up to `most_wait` seconds to begin.
     """
 
-    def __init__(self, url: str, on_message: Callable[[], None] | None = None) -> None:
-        self._sql = Sqlite(path_of(url))
+    def __init__(self, url: str, on_message: Callable[[], None] | None = None, *, most_wait: float = MOST_WAIT) -> None:
+        self._sql = Sqlite(path_of(url), most_wait)
         self._on_message = on_message
         self.accounts = SqlAccounts(self._sql.ask)
         self.tallies = SqlTallyReads(self._sql.ask)

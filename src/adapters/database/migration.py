@@ -34,7 +34,10 @@ class SchemaTooNew(Exception):
 
 
 def path_of(url: str) -> Path:
-    """The file that `sqlite:///relative.db` or `sqlite:////absolute.db` means. Raises `ValueError` for any other URL."""
+    """The file that `sqlite:///relative.db` or `sqlite:////absolute.db` means, percent-decoded.
+
+    Raises `ValueError` for any other URL, in words that repeat no password.
+    """
     try:
         parts = make_url(url)
     except ArgumentError:
@@ -43,6 +46,8 @@ def path_of(url: str) -> Path:
         ) from None
     if parts.drivername != "sqlite":
         raise ValueError(f"A database of the kind {parts.drivername} is not known: the URL should start with sqlite:///.")
+    if "?" in url:
+        raise ValueError("The database URL has a question mark: it takes no options, and in a path it is written %3F.")
     if not parts.database or parts.database == ":memory:":
         raise ValueError("The database URL names no file: it should look like sqlite:////var/lib/vestibule/vestibule.db.")
     return Path(parts.database)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Executable, Table, bindparam, delete, select
+from sqlalchemy import ClauseElement, Column, ColumnElement, Table, bindparam, delete, select
 
 from .schema import challenges, journal, outbox, proofs, sessions, tallies
 from .statements import Unit
@@ -11,7 +11,7 @@ _DAY = 86_400.0
 _SESSION_LIFE = 30 * _DAY
 
 
-def _old(table: Table, key: Column[Any], *conditions: ColumnElement[bool]) -> Executable:
+def _old(table: Table, key: Column[Any], *conditions: ColumnElement[bool]) -> ClauseElement:
     some = select(key).where(*conditions).limit(bindparam("most"))
     return delete(table).where(key.in_(some)).returning(key)
 

@@ -6,12 +6,13 @@ the write lock when it begins, for one that takes it later fails at once when an
 
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock, get_ident
+from typing import Any
 
-from sqlalchemy import Executable
+from sqlalchemy import ClauseElement
 from sqlalchemy.dialects import sqlite
 
 from ...domain.errors import Unavailable
@@ -55,10 +56,10 @@ class SqliteUnit:
         self._connection: sqlite3.Connection | None = connection
         self._texts = texts
 
-    def ask(self, statement: Executable, /, **values: object) -> list[Row]:
+    def ask(self, statement: ClauseElement, /, **values: object) -> list[Row]:
         return _ask(self._open_connection(), self._texts, statement, values)
 
-    def run(self, statement: Executable, /, **values: object) -> list[Row]:
+    def run(self, statement: ClauseElement, /, **values: object) -> list[Row]:
         return _execute(self._open_connection(), *self._texts.of(statement, values))
 
     def end(self) -> None:
@@ -72,10 +73,14 @@ class SqliteUnit:
 
 
 class Sqlite:
-    """The connections to one file. Safe in any thread; a transaction within a transaction is refused."""
+    """The connections to one file. Safe in any thread; a transaction within a transaction is refused.
 
-    def __init__(self, path: Path) -> None:
+    A writer waits up to `most_wait` seconds for another in this process, and as long for one in others.
+    """
+
+    def __init__(self, path: Path, most_wait: float = MOST_WAIT) -> None:
         self._path = path
+        self._most_wait = most_wait
         self._texts = Texts(sqlite.dialect(paramstyle="named"))
         self._readers: deque[sqlite3.Connection] = deque()
         self._writing = Lock()
@@ -83,7 +88,7 @@ class Sqlite:
         self._writing_thread: int | None = None
         self._is_closed = False
 
-    def ask(self, statement: Executable, /, **values: object) -> list[Row]:
+    def ask(self, statement: ClauseElement, /, **values: object) -> list[Row]:
         """Reads what is committed; waits for no writer."""
         connection = self._take_reader()
         try:
@@ -96,10 +101,10 @@ class Sqlite:
 
     @contextmanager
     def begin(self) -> Iterator[SqliteUnit]:
-        """A transaction with the write lock; waits up to 5 s for another in this process, as long for one in others."""
+        """A transaction with the write lock. Raises `Unavailable` where it is not to be had in time."""
         if self._writing_thread == get_ident():
             raise RuntimeError("A transaction is open in this thread already.")
-        if not self._writing.acquire(timeout=MOST_WAIT):
+        if not self._writing.acquire(timeout=self._most_wait):
             raise Unavailable
         self._writing_thread = get_ident()
         try:
@@ -117,19 +122,18 @@ class Sqlite:
             _execute(connection, "BEGIN IMMEDIATE", {})
             yield unit
             _execute(connection, "COMMIT", {})
-        except BaseException as error:
-            self._roll_back(connection, is_broken=isinstance(error, Unavailable))
+        except BaseException:
+            self._roll_back(connection)
             raise
         finally:
             unit.end()
 
-    def _roll_back(self, connection: sqlite3.Connection, *, is_broken: bool) -> None:
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        """The next transaction gets another connection where this one cannot even roll back."""
         try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         except sqlite3.Error:
-            is_broken = True
-        if is_broken:
             self._writer = None
             with suppress(sqlite3.Error):
                 connection.close()
@@ -154,7 +158,7 @@ class Sqlite:
         if self._is_closed:
             raise Unavailable
         try:
-            return _open(self._path, MOST_WAIT, settings)
+            return _open(self._path, self._most_wait, settings)
         except sqlite3.Error as error:
             raise _translated(error) from error
 
@@ -173,16 +177,16 @@ class Sqlite:
                 self._readers.pop().close()
 
 
-def _ask(connection: sqlite3.Connection, texts: Texts, statement: Executable, values: dict[str, object]) -> list[Row]:
+def _ask(connection: sqlite3.Connection, texts: Texts, statement: ClauseElement, values: dict[str, object]) -> list[Row]:
     try:
         return _execute(connection, *texts.of(statement, values))
     except (OverflowError, UnicodeEncodeError):
         return []
 
 
-def _execute(connection: sqlite3.Connection, text: str, values: object) -> list[Row]:
+def _execute(connection: sqlite3.Connection, text: str, values: Mapping[str, Any]) -> list[Row]:
     try:
-        return connection.execute(text, values).fetchall()  # type: ignore[arg-type]
+        return connection.execute(text, values).fetchall()
     except sqlite3.DatabaseError as error:
         raise _translated(error) from error
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from sqlalchemy import Column, Dialect, Executable, Table, bindparam
+from sqlalchemy import ClauseElement, Column, Dialect, Table, bindparam
 from sqlalchemy.dialects.postgresql import Insert, insert  # its ON CONFLICT compiles for SQLite as well; not so the reverse
 from sqlalchemy.sql.expression import BindParameter
 
@@ -17,15 +17,15 @@ class Conflict(Exception):
 class Ask(Protocol):
     """Answers the rows of a SELECT; values that no column can hold (unpaired surrogates, 65 bits) match none."""
 
-    def __call__(self, statement: Executable, /, **values: object) -> list[Row]: ...
+    def __call__(self, statement: ClauseElement, /, **values: object) -> list[Row]: ...
 
 
 class Unit(Protocol):
     """One open transaction."""
 
-    def ask(self, statement: Executable, /, **values: object) -> list[Row]: ...
+    def ask(self, statement: ClauseElement, /, **values: object) -> list[Row]: ...
 
-    def run(self, statement: Executable, /, **values: object) -> list[Row]:
+    def run(self, statement: ClauseElement, /, **values: object) -> list[Row]:
         """Changes rows; answers what the statement returns. Raises `Conflict`."""
         ...
 
@@ -35,9 +35,9 @@ class Texts:
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._texts: dict[Executable, tuple[str, dict[str, object]]] = {}
+        self._texts: dict[ClauseElement, tuple[str, dict[str, object]]] = {}
 
-    def of(self, statement: Executable, values: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:
+    def of(self, statement: ClauseElement, values: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:
         """The text, and all values that it needs."""
         known = self._texts.get(statement)
         if known is None:
@@ -45,8 +45,8 @@ class Texts:
         text, constants = known
         return text, ({**constants, **values} if constants else values)
 
-    def _compile(self, statement: Executable) -> tuple[str, dict[str, object]]:
-        compiled = statement.compile(dialect=self._dialect)  # type: ignore[attr-defined]  # every Executable of ours has it
+    def _compile(self, statement: ClauseElement) -> tuple[str, dict[str, object]]:
+        compiled = statement.compile(dialect=self._dialect)
         constants = {name: value for name, value in compiled.params.items() if value is not None}
         return str(compiled), constants
 

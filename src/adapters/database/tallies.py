@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Executable, bindparam, select
+from sqlalchemy import ClauseElement, bindparam, select
 
 from ...domain.limits import Tally
 from .claims import Claims
@@ -24,7 +24,7 @@ class SqlTallyReads:
     def look(self, keys: Sequence[str]) -> Sequence[Tally]:
         return [self._read(_LOOK, key) for key in keys]
 
-    def _read(self, statement: Executable, key: str) -> Tally:
+    def _read(self, statement: ClauseElement, key: str) -> Tally:
         rows = self._ask(statement, key=key)
         return Tally(key, tuple(json.loads(rows[0][0]))) if rows else Tally(key)
 
