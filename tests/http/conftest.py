@@ -1,16 +1,20 @@
-"""The app in front of everything in memory, or of what an operator gets, asked over HTTP."""
+"""The app over everything in memory, asked over HTTP, with a clock that is moved by hand."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+from litestar import Litestar
 from litestar.testing import TestClient
+from tests.world import PASSWORD, World
+
+from vestibule.adapters.imaging import PillowImages
+from vestibule.application import UploadImage
+from vestibule.application.ports import Images
 from vestibule.entrypoints.http import create_app
 from vestibule.entrypoints.settings import Settings
 from vestibule.entrypoints.vestibule import Vestibule
-
-from tests.world import PASSWORD, World
 
 ADA = {
     "username": "ada",
@@ -19,9 +23,55 @@ ADA = {
     "mobile": "9999999999",
     "password": PASSWORD,
 }
+BOB = {**ADA, "username": "bob", "name": "Bob", "email": "bob@mail.example.com", "mobile": "8888888888"}
+URN = "urn:vestibule:problem:"
 
 
-def vestibule_of(world: World, settings: Settings) -> Vestibule:
+class Site:
+    """A client of the app, and the world behind it."""
+
+    def __init__(self, client: TestClient[Litestar], world: World) -> None:
+        self.client = client
+        self.world = world
+
+    def call(self, method: str, path: str, body: Any = None, *, token: str | None = None, **more: Any) -> Any:
+        headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+        headers |= more.pop("headers", {})
+        if body is not None:
+            more["json"] = body
+        return self.client.request(method, path, headers=headers, follow_redirects=False, **more)
+
+    def post(self, path: str, body: Any = None, **more: Any) -> Any:
+        return self.call("POST", path, body, **more)
+
+    def registered(self, **fields: Any) -> dict[str, Any]:
+        answer = self.post("/register/", ADA | fields)
+        assert answer.status_code == 201, answer.text
+        account: dict[str, Any] = answer.json()
+        return account
+
+    def tokens(self, username: str = "ada", password: str = PASSWORD) -> dict[str, Any]:
+        answer = self.post("/login/", {"username": username, "password": password})
+        assert answer.status_code == 200, answer.text
+        tokens: dict[str, Any] = answer.json()
+        return tokens
+
+    def token(self) -> str:
+        """An access token of a fresh Ada."""
+        self.registered()
+        return str(self.tokens()["token"])
+
+    def code(self, destination: str, *, read_at: str | None = None, **fields: Any) -> str:
+        answer = self.post("/otp/", {"destination": destination, **fields})
+        assert answer.status_code == 201, answer.text
+        return self.world.code_for(read_at or destination)
+
+
+def vestibule_of(world: World, settings: Settings, images: Images | None = None) -> Vestibule:
+    """The use cases of the world; with `images` pictures are really decoded."""
+    upload_image = world.upload_image
+    if images is not None:
+        upload_image = UploadImage(database=world.database, images=images, storage=world.storage, clock=world.clock)
     return Vestibule(
         settings=settings,
         register=world.register,
@@ -36,11 +86,124 @@ def vestibule_of(world: World, settings: Settings) -> Vestibule:
         request_registration_code=world.request_registration_code,
         register_or_log_in=world.register_or_log_in,
         reset_password=world.reset_password,
-        upload_image=world.upload_image,
+        upload_image=upload_image,
         read_image=world.read_image,
         deliver_messages=world.deliver_messages,
         throttle=world.throttle,
         clock=world.clock,
-        jwks=world.tokens.jwks,  # type: ignore[arg-type]
+        jwks=lambda: dict(world.tokens.jwks()),
         check=world.database.check,
     )
+
+
+Open = Callable[..., Site]
+
+
+@pytest.fixture
+def open_site() -> Iterator[Open]:
+    """Sites of other worlds, settings or parts than the usual."""
+    clients: list[TestClient[Litestar]] = []
+
+    def open_one(world: World | None = None, *, images: Images | None = None, **settings: Any) -> Site:
+        world = world or World()
+        client = TestClient(create_app(vestibule_of(world, Settings(**settings), images)))
+        clients.append(client.__enter__())
+        return Site(client, world)
+
+    yield open_one
+    for client in clients:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def site(open_site: Open) -> Site:
+    return open_site()
+
+
+@pytest.fixture
+def world(site: Site) -> World:
+    return site.world
+
+
+@pytest.fixture(scope="session")
+def pillow() -> Iterator[PillowImages]:
+    images = PillowImages()
+    yield images
+    images.close()
+
+
+Header = tuple[bytes, bytes]
+
+
+class Raw:
+    """What came back over plain ASGI."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: list[Header] = []
+        self.body = b""
+        self.taken = 0
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], list(message["headers"])
+        else:
+            self.body += message.get("body", b"")
+
+
+class MovedLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock can be moved."""
+
+    offset = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.offset
+
+
+def ask_raw(
+    app: Litestar,
+    method: str,
+    path: str,
+    chunks: Sequence[bytes] = (),
+    *,
+    headers: Sequence[Header] = (),
+    peer: tuple[str, int] | None = ("192.0.2.1", 4000),
+    seconds_between: float = 0.0,
+    breaks_off: bool = False,
+) -> Raw:
+    """One call as a server would hand it over, chunk by chunk; `taken` counts the chunks that were asked for."""
+    raw, loop = Raw(), MovedLoop()
+
+    async def arriving() -> AsyncIterator[dict[str, Any]]:
+        for chunk in chunks:
+            raw.taken += 1
+            loop.offset += seconds_between
+            await asyncio.sleep(0)
+            yield {"type": "http.request", "body": chunk, "more_body": True}
+        if not breaks_off:
+            yield {"type": "http.request", "body": b"", "more_body": False}
+        while True:
+            yield {"type": "http.disconnect"}
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"localhost"), *headers],
+        "client": peer,
+        "server": ("localhost", 80),
+    }
+    source = arriving()
+    try:
+        loop.run_until_complete(app(scope, source.__anext__, raw.send))  # type: ignore[arg-type]
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()
+    return raw

@@ -18,6 +18,7 @@ from .front import Front
 from .image import read_image, upload_image
 from .lanes import Lanes
 from .login import login, refresh_token
+from .options import options_handlers
 from .password import reset_password
 from .problems import answer_error
 from .registration import isunique, register
@@ -64,9 +65,11 @@ def create_app(vestibule: Vestibule, *, lifespan: Sequence[Lifespan] = ()) -> Li
     """
     prefix = vestibule.settings.api_prefix
     handlers = [*API, *SERVICE, *docs_handlers(vestibule.settings, (*API, *SERVICE))]
+    under_prefix = [*options_handlers(handlers), *handlers]
+    at_root = [*options_handlers(SERVICE), *SERVICE]
     lanes = Lanes()
     app = App(
-        [Router(prefix, route_handlers=handlers), *SERVICE] if prefix else handlers,
+        [Router(prefix, route_handlers=under_prefix), *at_root] if prefix else under_prefix,
         dependencies={
             "vestibule": Provide(lambda: vestibule, sync_to_thread=False),
             "lanes": Provide(lambda: lanes, sync_to_thread=False),

@@ -10,7 +10,6 @@ from litestar.handlers import HTTPRouteHandler
 
 from ..settings import Settings
 from .answers import JSON, Answer
-from .describing import described
 from .openapi import openapi_document
 
 _CSP = (
@@ -37,7 +36,7 @@ def _serve(path: str, answer: Answer) -> HTTPRouteHandler:
     def serve() -> Answer:
         return answer
 
-    return get(path, opt=described("Service", "Documentation"), sync_to_thread=False)(serve)
+    return get(path, sync_to_thread=False)(serve)
 
 
 def _static(name: str) -> str:

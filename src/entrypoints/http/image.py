@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from litestar import get, post
+from litestar.params import FromPath
 from msgspec import Meta, Struct
 
 from ...application import ImageTooLarge, InvalidInput
@@ -50,7 +51,7 @@ async def upload_image(request: Call, vestibule: UseCases, lanes: Threads) -> An
     "/images/{name:str}",
     opt=described("Account", "Read a profile image", media_type="image/webp", refusals=(NotFound,)),
 )
-async def read_image(name: str, vestibule: UseCases, lanes: Threads) -> Answer:
+async def read_image(name: FromPath[str], vestibule: UseCases, lanes: Threads) -> Answer:
     picture = await lanes.quick(vestibule.read_image, name)
     if picture is None:
         raise NotFound

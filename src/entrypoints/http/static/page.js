@@ -36,13 +36,15 @@ function input(operation, components) {
     return { shown: [fieldNotes(resolved(schema, components)), area], read: () => ({ body: area.value, type: "application/json" }) };
   }
   if (content) {
+    const schema = resolved(content["multipart/form-data"].schema, components);
+    const [name] = Object.keys(schema.properties);
     const file = element("input", { type: "file" });
     const read = () => {
       const form = new FormData();
-      if (file.files[0]) form.append("profile_image", file.files[0]);
+      if (file.files[0]) form.append(name, file.files[0]);
       return { body: form };
     };
-    return { shown: [file], read };
+    return { shown: [fieldNotes(schema), file], read };
   }
   return { shown: [], read: () => ({}) };
 }

@@ -1,0 +1,199 @@
+"""Every path and method with every status that is documented for it, one line each."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from litestar.handlers import HTTPRouteHandler
+from tests.http.conftest import ADA, BOB, URN, Open, Site
+from tests.world import OTHER_PASSWORD, PASSWORD, PNG, wrong
+
+from vestibule.application import Refusal, TooManyTries
+from vestibule.entrypoints.http.app import API
+from vestibule.entrypoints.http.openapi import described_of, path_of
+from vestibule.entrypoints.http.problems import STATUS, Internal, problem, problem_document
+
+WHOLE = ADA | {"name": "Ada King", "password": OTHER_PASSWORD}
+FILE = {"profile_image": ("me.png", PNG, "image/png")}
+PEOPLE = {name: ADA[name] for name in ("name", "email", "mobile")}
+MAIL = ADA["email"]
+
+
+def expired(site: Site) -> str:
+    token = site.token()
+    site.world.clock.move(301)
+    return token
+
+
+def code_by_mail(site: Site) -> str:
+    site.registered()
+    return site.code(MAIL)
+
+
+def code_to_register(site: Site) -> str:
+    site.post("/otpreglogin/", PEOPLE)
+    return site.world.code_for(MAIL)
+
+
+def otp(**more: Any) -> Callable[[str], Any]:
+    return lambda code: {"json": {"destination": MAIL, "verify_otp": code, **more}}
+
+
+def with_token(**more: Any) -> Callable[[str], Any]:
+    return lambda token: {"token": token, **more}
+
+
+def body(fields: Any) -> Callable[[Any], Any]:
+    return lambda _: {"json": fields}
+
+
+def nobody(_: Site) -> None:
+    """Nothing has happened before."""
+
+
+def somebody(site: Site) -> None:
+    site.registered()
+
+
+Line = tuple[str, str, int, str, Callable[[Site], Any], Callable[[Any], Any]]
+
+LINES: list[Line] = [
+    ("POST", "/register/", 201, "", nobody, body(ADA)),
+    ("POST", "/register/", 400, "invalid-input", nobody, body({})),
+    ("POST", "/register/", 400, "already-taken", somebody, body(ADA)),
+    ("POST", "/login/", 200, "", somebody, body({"username": "ada", "password": PASSWORD})),
+    ("POST", "/login/", 400, "invalid-input", somebody, body({"username": "ada"})),
+    ("POST", "/login/", 401, "wrong-credentials", somebody, body({"username": "ada", "password": OTHER_PASSWORD})),
+    ("POST", "/login/", 401, "wrong-credentials", nobody, body({"username": "ada", "password": PASSWORD})),
+    ("GET", "/account/", 200, "", Site.token, with_token()),
+    ("GET", "/account/", 401, "not-authenticated", nobody, lambda _: {}),
+    ("GET", "/account/", 401, "invalid-token", expired, with_token()),
+    ("PUT", "/account/", 200, "", Site.token, with_token(json=WHOLE)),
+    ("PUT", "/account/", 400, "invalid-input", Site.token, with_token(json={"name": "Ada"})),
+    ("PUT", "/account/", 401, "not-authenticated", nobody, body(WHOLE)),
+    ("PUT", "/account/", 401, "invalid-token", expired, with_token(json=WHOLE)),
+    ("PATCH", "/account/", 200, "", Site.token, with_token(json={"name": "Ada King"})),
+    ("PATCH", "/account/", 200, "", Site.token, with_token(json={"password": OTHER_PASSWORD})),
+    ("PATCH", "/account/", 200, "", Site.token, with_token(json={})),
+    ("PATCH", "/account/", 400, "invalid-input", Site.token, with_token(json={"email": "nowhere"})),
+    ("PATCH", "/account/", 401, "not-authenticated", nobody, body({})),
+    ("PATCH", "/account/", 401, "invalid-token", expired, with_token(json={})),
+    ("POST", "/otp/", 201, "", nobody, body({"destination": MAIL})),
+    ("POST", "/otp/", 400, "invalid-input", nobody, body({})),
+    ("POST", "/otp/", 429, "too-many-tries", code_by_mail, body({"destination": MAIL})),
+    ("POST", "/otp/", 201, "", code_by_mail, otp()),
+    ("POST", "/otp/", 201, "", code_by_mail, otp(is_login="True")),
+    ("POST", "/otp/", 403, "wrong-code", code_by_mail, lambda code: otp()(wrong(code))),
+    ("POST", "/otp/", 403, "wrong-code", nobody, body({"destination": MAIL, "verify_otp": "123456"})),
+    ("POST", "/otpreglogin/", 201, "", nobody, body(PEOPLE)),
+    ("POST", "/otpreglogin/", 400, "invalid-input", nobody, body({"name": "Ada"})),
+    ("POST", "/otpreglogin/", 429, "too-many-tries", code_to_register, body(PEOPLE)),
+    ("POST", "/otpreglogin/", 201, "", code_to_register, lambda code: {"json": PEOPLE | {"verify_otp": code}}),
+    ("POST", "/otpreglogin/", 403, "wrong-code", code_to_register, lambda code: {"json": PEOPLE | {"verify_otp": wrong(code)}}),
+    (
+        "POST",
+        "/password/reset/",
+        202,
+        "",
+        code_by_mail,
+        lambda c: {"json": {"email": MAIL, "otp": c, "password": OTHER_PASSWORD}},
+    ),
+    ("POST", "/password/reset/", 400, "invalid-input", nobody, body({})),
+    (
+        "POST",
+        "/password/reset/",
+        403,
+        "wrong-code",
+        code_by_mail,
+        lambda code: {"json": {"email": MAIL, "otp": wrong(code), "password": OTHER_PASSWORD}},
+    ),
+    ("POST", "/isunique/", 200, "", nobody, body({"prop": "email", "value": MAIL})),
+    ("POST", "/isunique/", 400, "invalid-input", nobody, body({"prop": "shoe size", "value": "43"})),
+    ("POST", "/upload-image/", 201, "", Site.token, with_token(files=FILE)),
+    ("POST", "/upload-image/", 400, "invalid-input", Site.token, with_token(files={"other": FILE["profile_image"]})),
+    ("POST", "/upload-image/", 401, "not-authenticated", nobody, lambda _: {"files": FILE}),
+    ("POST", "/upload-image/", 401, "invalid-token", expired, with_token(files=FILE)),
+    (
+        "POST",
+        "/refresh-token/",
+        200,
+        "",
+        lambda site: (site.registered(), site.tokens())[1],
+        lambda t: {"json": {"refresh": t["refresh_token"]}},
+    ),
+    ("POST", "/refresh-token/", 400, "invalid-input", nobody, body({})),
+    ("POST", "/refresh-token/", 401, "invalid-refresh-token", nobody, body({"refresh": "junk"})),
+    ("GET", "/images/unheard-of.webp", 404, "not-found", nobody, lambda _: {}),
+    ("GET", "/healthz", 200, "", nobody, lambda _: {}),
+    ("GET", "/readyz", 200, "", nobody, lambda _: {}),
+    ("GET", "/.well-known/jwks.json", 200, "", nobody, lambda _: {}),
+    ("GET", "/openapi.json", 200, "", nobody, lambda _: {}),
+    ("GET", "/docs/", 200, "", nobody, lambda _: {}),
+    ("GET", "/nowhere/", 404, "not-found", nobody, lambda _: {}),
+    ("DELETE", "/account/", 405, "method-not-allowed", nobody, lambda _: {}),
+]
+
+
+def title(line: Line) -> str:
+    return f"{line[0]} {line[1]} {line[2]} {line[3]}".strip()
+
+
+@pytest.mark.parametrize("line", LINES, ids=title)
+@pytest.mark.parametrize("prefix", ["", "/api/user"], ids=["at the root", "under a prefix"])
+def test_a_call_answers_as_documented_in_both_spellings(line: Line, prefix: str, open_site: Open) -> None:
+    method, path, status, slug, arrange, asked = line
+    for spelling in (path.rstrip("/"), f"{path.rstrip('/')}/"):
+        root = open_site()
+        site = root if not prefix else open_site(root.world, api_prefix=prefix)
+        answer = site.call(method, prefix + spelling, **_asked(asked(arrange(root))))
+        assert answer.status_code == status, answer.text
+        assert answer.history == []
+        assert not slug or (answer.json()["type"], answer.json()["status"]) == (URN + slug, status)
+
+
+def _asked(given: dict[str, Any]) -> dict[str, Any]:
+    return {("body" if name == "json" else name): value for name, value in given.items()}
+
+
+@pytest.mark.parametrize("handler", API, ids=lambda handler: handler.handler_name)
+def test_every_refusal_of_its_own_that_a_handler_declares_has_a_line(handler: HTTPRouteHandler) -> None:
+    (method,) = handler.http_methods
+    path = path_of(handler).replace("{name}", "unheard-of.webp")
+    shown = {slug for called, where, _, slug, *_ in LINES if (called, where) == (method, path)}
+    elsewhere = {"different-accounts", "image-too-large"} | ({"already-taken"} if path == "/account/" else set())
+    assert {refusal.slug for refusal in described_of(handler).refusals} <= shown | elsewhere
+
+
+def refusals() -> list[type[Refusal]]:
+    found, waiting = [], [Refusal]
+    while waiting:
+        children = waiting.pop().__subclasses__()
+        found += children
+        waiting += children
+    return [one for one in found if one.__module__.startswith("vestibule.")]
+
+
+@pytest.mark.parametrize("refusal", refusals(), ids=lambda refusal: refusal.slug)
+def test_every_refusal_has_a_status_and_a_slug_of_its_own(refusal: type[Refusal]) -> None:
+    assert 400 <= STATUS[refusal] < 600
+    assert [one for one in STATUS if one.slug == refusal.slug] == [refusal]
+
+
+def test_a_refusal_says_how_long_to_wait() -> None:
+    assert problem(TooManyTries(17)).headers["retry-after"] == "17"
+
+
+def test_a_problem_without_bad_fields_has_no_errors() -> None:
+    assert problem_document(Internal()).errors == {}
+
+
+def test_the_email_and_mobile_of_two_accounts_are_told_apart_only_after_a_right_code(site: Site) -> None:
+    site.registered()
+    site.registered(**BOB)
+    mixed = {"name": "Ada", "email": ADA["email"], "mobile": BOB["mobile"]}
+    assert site.post("/otpreglogin/", mixed).status_code == 201
+    code = site.world.code_for(ADA["email"])
+    assert site.post("/otpreglogin/", mixed | {"verify_otp": wrong(code)}).status_code == 403
+    answer = site.post("/otpreglogin/", mixed | {"verify_otp": code})
+    assert (answer.status_code, answer.json()["type"]) == (400, f"{URN}different-accounts")
+    assert not any(text in answer.text for text in (ADA["email"], BOB["mobile"], "ada", "bob"))
