@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from threading import Event as Signal
 
 import pytest
@@ -36,7 +37,7 @@ from vestibule.adapters.database import (
     tallies,
 )
 from vestibule.adapters.database.schema import metadata
-from vestibule.adapters.database.sqlite import Sqlite
+from vestibule.adapters.database.sqlite import Sqlite, connect, create
 from vestibule.application.ports import Message
 from vestibule.domain.account import Account, Kind, Username
 from vestibule.domain.account import Address as To
@@ -199,6 +200,21 @@ def test_several_programs_that_start_at_once_on_nothing_all_succeed(url: str) ->
         one.stdin.write("go\n")
         one.stdin.flush()
     assert [one.communicate(timeout=60)[0] for one in starting] == ["ready\n"] * 4
+
+
+def test_several_that_open_a_new_file_at_once_all_succeed(tmp_path: Path) -> None:
+    together = Barrier(6)
+
+    def opened(path: Path) -> bool:
+        together.wait(10)
+        with closing(connect(path)) as connection:
+            return bool(connection.execute("PRAGMA journal_mode").fetchall() == [("wal",)])
+
+    with ThreadPoolExecutor(6) as threads:
+        for number in range(30):
+            path = tmp_path / f"{number}.db"
+            create(path)
+            assert all(threads.map(opened, [path] * 6))
 
 
 def test_migrating_again_changes_nothing(database: SqlDatabase, url: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock, get_ident
+from time import monotonic, sleep
 from typing import Any
 
 from sqlalchemy import ClauseElement
@@ -19,8 +20,10 @@ from ...domain.errors import Unavailable
 from .statements import Conflict, Row, Texts
 
 MOST_WAIT = 5.0
+_PAUSE = 0.005
 _DUPLICATE = {"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"}
-_WRITES = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON")
+_WAL = "PRAGMA journal_mode = WAL"
+_WRITES = (_WAL, "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON")
 _READS = ("PRAGMA query_only = ON", "PRAGMA wal_autocheckpoint = 0")  # SQLite before 3.51.3 wants one checkpointer only
 
 
@@ -42,11 +45,24 @@ def _open(path: Path, wait: float, settings: tuple[str, ...]) -> sqlite3.Connect
     )
     try:
         for setting in settings:
-            connection.execute(setting).fetchall()
+            _set(connection, setting, monotonic() + wait)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _set(connection: sqlite3.Connection, setting: str, deadline: float) -> None:
+    """Tries again while the file is busy: SQLite does not wait by itself where two turn on write-ahead logging at once."""
+    while True:
+        try:
+            connection.execute(setting).fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() >= deadline:
+                raise
+            sleep(_PAUSE)
+        else:
+            return
 
 
 class SqliteUnit:
