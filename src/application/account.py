@@ -37,7 +37,8 @@ class Changes:
         if self.mobile is not MISSING:
             changed = changed.moved(Kind.MOBILE, self.mobile)
         for address in sorted(self.proven, key=lambda one: one.kind):
-            changed = changed.proven_by_holder(address)
+            if changed.has(address):  # it may have been given up since the proof was looked at
+                changed = changed.proven_by_holder(address)
         return changed
 
 

@@ -1,0 +1,384 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World, outcome, together
+from vestibule.adapters.hasher import QuickHasher
+from vestibule.application import MISSING, Account, AlreadyTaken, Identity, InvalidInput, InvalidToken, Username, WrongCode
+from vestibule.domain.events import What
+
+ANN = "ann@mail.example.com"
+NEW = "new@mail.example.com"
+MOBILE = "9999999999"
+WHOLE = {"username": "ann", "name": "Ann Somebody", "email": ANN, "mobile": MOBILE, "password": PASSWORD}
+
+
+def signed_in(**fields: Any) -> tuple[World, Account, Identity]:
+    """Somebody with two proven addresses, and a login of theirs."""
+    world = World(**fields)
+    proofs = (world.prove(ANN), world.prove(MOBILE))
+    account = world.person("ann", mobile=MOBILE, proofs=proofs)
+    world.clock.move(3601)
+    return world, account, world.sign_in("ann")
+
+
+def change(world: World, identity: Identity, **fields: Any) -> Any:
+    return outcome(lambda: world.change_account(identity=identity, **fields))
+
+
+def put(world: World, identity: Identity, **fields: Any) -> Any:
+    return outcome(lambda: world.change_account.replace(identity=identity, **WHOLE | fields))
+
+
+def changes(world: World) -> list[What]:
+    return [event.what for event in world.events() if event.what.endswith("_changed")]
+
+
+# --- PATCH: what is given changes -------------------------------------------------------------------------------------
+
+
+def test_an_empty_change_changes_nothing() -> None:
+    world, account, identity = signed_in()
+    events = world.events()
+
+    assert change(world, identity) == account
+
+    assert world.now(account) == account
+    assert world.events() == events
+
+
+@pytest.mark.parametrize("nothing", [None, "", "  "])
+def test_null_and_blank_are_no_change(nothing: Any) -> None:
+    world, account, identity = signed_in()
+    password = None if nothing == "  " else nothing
+
+    assert change(world, identity, username=nothing, name=nothing, email=nothing, mobile=nothing, password=password) == account
+
+
+@pytest.mark.parametrize(
+    ("fields", "events"),
+    [
+        ({"username": "Annie"}, [What.USERNAME_CHANGED]),
+        ({"name": "Ann Other"}, [What.NAME_CHANGED]),
+        ({"email": NEW}, [What.EMAIL_CHANGED]),
+        ({"mobile": "8888888888"}, [What.MOBILE_CHANGED]),
+        ({"password": OTHER_PASSWORD}, [What.PASSWORD_CHANGED]),
+        ({"username": "Ann"}, [What.USERNAME_CHANGED]),
+        ({"email": "ANN@mail.example.com"}, []),
+        ({"mobile": "99999 99999"}, []),
+    ],
+)
+def test_each_change_stands_in_the_journal_and_the_rest_stays(fields: dict[str, str], events: list[What]) -> None:
+    world, account, identity = signed_in()
+
+    after = change(world, identity, **fields, caller=SOMEWHERE)
+
+    assert world.now(account) == after
+    assert changes(world) == events
+    assert all((event.account_id, event.caller) == (account.id, SOMEWHERE) for event in world.events() if event.what in events)
+    shown = {"username": after.username.text, "name": after.name, "email": after.email.text, "mobile": after.mobile.text}
+    untouched = {"username": "ann", "name": "Ann Somebody", "email": ANN, "mobile": MOBILE}
+    assert shown == untouched | {field: value for field, value in fields.items() if field != "password"}
+
+
+def test_a_changed_spelling_of_an_address_stays_proven() -> None:
+    world, account, identity = signed_in()
+
+    after = change(world, identity, email="ANN@mail.example.com", mobile="99999 99999")
+
+    assert (after.email_proven, after.mobile_proven) == (True, True)
+
+
+def test_a_new_address_is_unproven_and_its_proven_neighbour_stays_proven() -> None:
+    world, account, identity = signed_in()
+
+    after = change(world, identity, email=NEW)
+
+    assert (after.email_proven, after.mobile_proven) == (False, True)
+    world.clock.move(61)
+    code = world.send(NEW)
+    assert isinstance(outcome(lambda: world.log_in_by_code(destination=NEW, verify_otp=code)), WrongCode)
+
+
+def test_a_new_address_comes_proven_with_its_proof() -> None:
+    world, account, identity = signed_in()
+    proof = world.prove(NEW)
+
+    after = change(world, identity, email=NEW, proofs=(proof,))
+
+    assert (after.email_proven, after.mobile_proven, after.settled) == (True, True, True)
+
+
+def test_a_proof_alone_proves_an_address_that_the_account_has() -> None:
+    world = World()
+    world.person("ann", mobile=MOBILE)
+    proofs = (world.prove(MOBILE),)
+    identity = world.sign_in("ann")
+
+    after = change(world, identity, proofs=proofs)
+
+    assert after.mobile_proven
+    assert world.now(after) == after
+
+
+def test_a_proof_of_an_address_that_was_given_up_meanwhile_proves_nothing() -> None:
+    """Or else two calls at once would mark somebody else's address proven."""
+    world = World()
+    world.person("ann")
+    proof = world.prove(ANN)
+    earlier = world.sign_in("ann")
+    change(world, earlier, email="victim@mail.example.com")
+
+    after = change(world, earlier, proofs=(proof,))
+
+    assert after.email.text == "victim@mail.example.com"
+    assert not after.email_proven
+    assert not world.now(after).email_proven
+
+
+def test_a_foreign_proof_is_refused() -> None:
+    world, account, identity = signed_in()
+
+    refusal = change(world, identity, proofs=(world.prove(NEW),))
+
+    assert isinstance(refusal, InvalidInput)
+    assert {*refusal.errors} == {"proofs"}
+    assert world.now(account) == account
+
+
+def test_every_bad_field_is_named_and_nothing_changes() -> None:
+    world, account, identity = signed_in()
+
+    refusal = change(world, identity, username="a@b", name="a\u2028b", email="nobody", mobile="1", password="short", proofs=("x",))
+
+    assert isinstance(refusal, InvalidInput)
+    assert {*refusal.errors} == {"username", "name", "email", "mobile", "password", "proofs"}
+    assert world.now(account) == account
+    assert changes(world) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "taken"),
+    [
+        ({"username": "BOB"}, {"username"}),
+        ({"email": "BOB@mail.example.com"}, {"email"}),
+        ({"mobile": "88888-88888"}, {"mobile"}),
+    ],
+)
+def test_what_another_account_has_is_taken(fields: dict[str, str], taken: set[str]) -> None:
+    world, account, identity = signed_in()
+    world.person("bob", mobile="8888888888")
+
+    refusal = change(world, identity, **fields)
+
+    assert isinstance(refusal, AlreadyTaken)
+    assert {*refusal.errors} == taken
+    assert world.now(account) == account
+
+
+def test_of_two_changes_to_one_name_at_once_one_wins() -> None:
+    world = World()
+    people = [world.person(name) and world.sign_in(name) for name in ("ann", "bob", "cid", "dan")]
+
+    answers = together([lambda one=one: world.change_account(identity=one, username="wanted") for one in people])
+
+    assert [isinstance(one, AlreadyTaken) for one in answers].count(True) == 3
+    assert len(world.events(What.USERNAME_CHANGED)) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "password"),
+    [({}, "Ann Somebody"), ({"name": "Velvet Thunder"}, "thunder99!"), ({"username": "thunderbird"}, "thunderbird1")],
+)
+def test_a_password_is_judged_by_the_account_as_it_will_be(fields: dict[str, str], password: str) -> None:
+    world, account, identity = signed_in()
+
+    refusal = change(world, identity, **fields, password=password)
+
+    assert isinstance(refusal, InvalidInput)
+    assert {*refusal.errors} == {"password"}
+
+
+# --- PUT: all five ----------------------------------------------------------------------------------------------------
+
+
+def test_a_replacement_sets_all_five_fields() -> None:
+    world, account, identity = signed_in()
+
+    after = put(world, identity, username="annie", name="Annie", email=NEW, mobile="8888888888", password=OTHER_PASSWORD)
+
+    assert (after.username.text, after.name, after.email.text, after.mobile.text) == ("annie", "Annie", NEW, "8888888888")
+    assert world.can_log_in("annie", OTHER_PASSWORD)
+    assert (after.email_proven, after.mobile_proven) == (False, False)
+
+
+def test_a_replacement_with_what_is_there_sets_the_password_anew_and_no_more() -> None:
+    world, account, identity = signed_in()
+
+    after = put(world, identity)
+
+    assert after == replace(account, password_hash=after.password_hash)
+    assert changes(world) == [What.PASSWORD_CHANGED]
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_a_null_mobile_removes_it(nothing: Any) -> None:
+    world, account, identity = signed_in()
+
+    after = put(world, identity, mobile=nothing)
+
+    assert (after.mobile, after.mobile_proven) == (None, False)
+    assert What.MOBILE_CHANGED in changes(world)
+
+
+def test_a_missing_mobile_is_refused_and_so_is_a_null_one_where_one_is_required() -> None:
+    world, account, identity = signed_in()
+    assert {*put(world, identity, mobile=MISSING).errors} == {"mobile"}
+
+    world, account, identity = signed_in(mobile_required=True)
+    assert {*put(world, identity, mobile=None).errors} == {"mobile"}
+    assert change(world, identity, mobile=None) == account
+
+
+def test_a_replacement_names_every_field_that_is_missing() -> None:
+    world, account, identity = signed_in()
+
+    refusal = put(world, identity, username=None, name="", email=MISSING, mobile=MISSING, password=None)
+
+    assert {*refusal.errors} == {"username", "name", "email", "mobile", "password"}
+    assert world.now(account) == account
+
+
+def test_a_username_that_breaks_the_rules_of_today_may_be_kept() -> None:
+    world, account, identity = signed_in()
+    world.alter(account, username=Username("9999999999", "9999999999"))
+    identity = world.sign_in(MOBILE)
+
+    kept = put(world, identity, username=" 9999999999 ", name="Ann Other")
+    assert kept.username.text == "9999999999"
+    assert change(world, identity, username="9999999999", name="Ann Third").name == "Ann Third"
+
+    refusal = change(world, identity, username="8888888888")
+    assert {*refusal.errors} == {"username"}
+
+
+def test_an_account_without_an_email_is_given_one() -> None:
+    world = World()
+    world.person("ann", mobile=MOBILE)
+    identity = world.identity(world.enter_by_code(MOBILE))
+
+    after = put(world, identity, email=NEW)
+
+    assert (after.email.text, after.email_proven) == (NEW, False)
+
+
+# --- what else a change does ------------------------------------------------------------------------------------------
+
+
+def test_a_new_password_ends_the_other_sessions() -> None:
+    world, account, identity = signed_in()
+    other = world.log_in(username="ann", password=PASSWORD)
+
+    change(world, identity, password=OTHER_PASSWORD)
+
+    assert not world.is_signed_in(other)
+    assert change(world, identity, name="Ann Other").name == "Ann Other"
+    assert not world.can_log_in("ann", PASSWORD)
+
+
+@pytest.mark.parametrize("fields", [{"name": "Ann Other"}, {"username": "annie"}, {"email": NEW}, {"mobile": "8888888888"}])
+def test_no_other_change_ends_a_session(fields: dict[str, str]) -> None:
+    world, account, identity = signed_in()
+    other = world.log_in(username="ann", password=PASSWORD)
+
+    change(world, identity, **fields)
+
+    assert world.is_signed_in(other)
+
+
+@pytest.mark.parametrize(
+    ("fields", "ends"),
+    [
+        ({"password": OTHER_PASSWORD}, True),
+        ({"email": NEW}, True),
+        ({"mobile": "8888888888"}, True),
+        ({"name": "Ann Other"}, False),
+        ({"username": "annie"}, False),
+    ],
+)
+def test_a_new_password_email_or_mobile_ends_the_open_codes(fields: dict[str, str], ends: bool) -> None:
+    world, account, identity = signed_in()
+    world.request_code(destination=MOBILE)
+    codes = {address: world.code_for(address) for address in (MOBILE, ANN)}
+
+    change(world, identity, **fields)
+
+    answers = [outcome(lambda a=a: world.verify_code(destination=a, verify_otp=codes[a])) for a in codes]
+    assert [isinstance(answer, WrongCode) for answer in answers] == [ends] * 2
+
+
+def test_a_code_that_was_sent_before_the_address_was_taken_up_is_ended_too() -> None:
+    world, account, identity = signed_in()
+    code = world.send(NEW)
+
+    change(world, identity, email=NEW)
+
+    assert isinstance(outcome(lambda: world.verify_code(destination=NEW, verify_otp=code)), WrongCode)
+
+
+def test_a_change_by_a_session_that_ended_meanwhile_is_refused() -> None:
+    world, account, identity = signed_in()
+    with world.database.begin() as tx:
+        tx.sessions.end_all(account.id, world.clock())
+
+    assert isinstance(change(world, identity, name="Ann Other"), InvalidToken)
+    assert world.now(account) == account
+
+
+def test_a_change_of_an_account_that_is_no_more_is_refused() -> None:
+    world, account, identity = signed_in()
+
+    stranger = replace(identity, account=replace(account, id=99, username=Username("x1", "x1"), email=None, mobile=None))
+
+    assert isinstance(change(world, stranger, name="Ann Other"), InvalidToken)
+
+
+class SlowHasher(QuickHasher):
+    """A hasher that takes so long that something happens meanwhile."""
+
+    meanwhile: Any = None
+
+    def hash(self, password: str) -> str:
+        doing, self.meanwhile = self.meanwhile, None
+        if doing:
+            doing()
+        return super().hash(password)
+
+
+def test_a_reset_while_the_new_password_was_being_hashed_wins() -> None:
+    hasher = SlowHasher()
+    world, account, identity = signed_in(hasher=hasher)
+    code = world.send(ANN)
+    hasher.meanwhile = lambda: world.reset_password(email=ANN, otp=code, password="the owners own choice")
+
+    assert isinstance(change(world, identity, password=OTHER_PASSWORD), InvalidToken)
+    assert world.can_log_in("ann", "the owners own choice")
+
+
+# --- EMAIL_VALIDATION, MOBILE_VALIDATION ------------------------------------------------------------------------------
+
+
+def test_with_validation_on_a_new_address_must_have_been_proven_within_the_hour() -> None:
+    world, account, identity = signed_in()
+    world.rules = replace(world.rules, email_validation=True, mobile_validation=True)
+    world.change_account = replace(world.change_account, rules=world.rules)
+
+    refusal = change(world, identity, email=NEW, mobile="8888888888")
+    assert {*refusal.errors} == {"email", "mobile"}
+    assert change(world, identity, email="ANN@mail.example.com", mobile=MOBILE, name="Ann Other").name == "Ann Other"
+
+    world.prove(NEW)
+    world.prove("8888888888")
+    after = change(world, identity, email=NEW, mobile="8888888888")
+    assert (after.email.text, after.mobile.text, after.email_proven, after.mobile_proven) == (NEW, "8888888888", False, False)
