@@ -1,0 +1,158 @@
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.world import PASSWORD, PNG, SOMEWHERE, World, outcome, together
+from vestibule.adapters.storage import MemoryStorage
+from vestibule.application import Account, Identity, ImageTooLarge, InvalidInput, InvalidToken, Unavailable
+from vestibule.domain.events import What
+
+
+class WatchedStorage(MemoryStorage):
+    """Storage that tells how many files it holds, goes down when told to, and lets something happen while it stores."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.cannot_delete = False
+        self.meanwhile: Callable[[], Any] | None = None
+
+    def put(self, data: bytes) -> str:
+        name = super().put(data)
+        self.names.add(name)
+        if self.meanwhile:
+            self.meanwhile()
+        return name
+
+    def delete(self, name: str) -> None:
+        if self.cannot_delete:
+            raise Unavailable
+        super().delete(name)
+        self.names.discard(name)
+
+
+def signed_in() -> tuple[World, WatchedStorage, Identity]:
+    storage = WatchedStorage()
+    world = World(storage=storage)
+    world.person("ann")
+    return world, storage, world.sign_in("ann")
+
+
+def upload(world: World, identity: Identity, data: bytes | None = PNG) -> Any:
+    return outcome(lambda: world.upload_image(identity=identity, profile_image=data, caller=SOMEWHERE))
+
+
+def test_a_picture_hangs_on_the_account_and_is_read_by_its_name() -> None:
+    world, storage, identity = signed_in()
+
+    account = upload(world, identity)
+
+    assert world.now(account) == account
+    assert storage.names == {account.image}
+    assert world.read_image(account.image) == PNG
+    assert world.read_image("another") is None
+    [event] = world.events(What.IMAGE_CHANGED)
+    assert (event.account_id, event.session_id, event.caller) == (account.id, identity.session_id, SOMEWHERE)
+
+
+def test_the_picture_before_it_is_removed() -> None:
+    world, storage, identity = signed_in()
+    old = upload(world, identity)
+
+    new = upload(world, identity, PNG + b"2")
+
+    assert world.read_image(old.image) is None
+    assert storage.names == {new.image}
+
+
+def test_of_uploads_at_once_one_file_is_left() -> None:
+    world, storage, identity = signed_in()
+
+    answers = together([lambda n=n: world.upload_image(identity=identity, profile_image=PNG + bytes([n])) for n in range(8)])
+
+    assert all(isinstance(answer, Account) for answer in answers)
+    assert storage.names == {world.now(identity.account).image}
+
+
+@pytest.mark.parametrize(
+    ("data", "refusal"), [(None, InvalidInput), (b"", InvalidInput), (b"text", InvalidInput), (PNG + b"0" * 5 * 1024**2, ImageTooLarge)]
+)
+def test_what_is_no_image_or_too_large_is_refused_and_nothing_is_stored(data: bytes | None, refusal: type) -> None:
+    world, storage, identity = signed_in()
+
+    answer = upload(world, identity, data)
+
+    assert isinstance(answer, refusal)
+    if isinstance(answer, InvalidInput):
+        assert {*answer.errors} == {"profile_image"}
+    assert storage.names == set()
+    assert world.now(identity.account).image is None
+
+
+def test_five_mebibytes_are_taken() -> None:
+    world, storage, identity = signed_in()
+
+    assert upload(world, identity, PNG.ljust(5 * 1024**2, b"0")).image
+
+
+def test_when_the_session_ended_meanwhile_nothing_changes_and_no_file_is_left() -> None:
+    world, storage, identity = signed_in()
+    before = upload(world, identity)
+
+    def end() -> None:
+        with world.database.begin() as tx:
+            tx.sessions.end_all(before.id, world.clock())
+
+    storage.meanwhile = end
+
+    assert isinstance(upload(world, identity), InvalidToken)
+    assert world.now(before) == before
+    assert storage.names == {before.image}
+
+
+def test_when_the_transaction_fails_no_file_is_left() -> None:
+    world, storage, identity = signed_in()
+
+    with ExitStack() as meanwhile:
+        storage.meanwhile = lambda: meanwhile.enter_context(world.database.begin())
+        with pytest.raises(RuntimeError):
+            world.upload_image(identity=identity, profile_image=PNG)
+
+    assert storage.names == set()
+    assert world.now(identity.account).image is None
+
+
+def test_a_picture_that_was_hung_is_answered_even_where_the_one_before_cannot_be_removed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """To answer that nothing was changed would not be true."""
+    world, storage, identity = signed_in()
+    old = upload(world, identity)
+    storage.cannot_delete = True
+
+    with caplog.at_level(logging.WARNING, "vestibule.image"):
+        new = upload(world, identity)
+
+    assert isinstance(new, Account)
+    assert world.now(new).image == new.image != old.image
+    assert old.image in caplog.text
+
+
+def test_a_refusal_is_told_even_where_the_new_file_cannot_be_removed() -> None:
+    world, storage, identity = signed_in()
+    storage.cannot_delete = True
+    world.alter(identity.account, is_active=False)
+
+    assert isinstance(upload(world, identity), InvalidToken)
+
+
+def test_a_picture_is_nothing_to_who_is_not_signed_in() -> None:
+    world, storage, identity = signed_in()
+    world.alter(identity.account, is_active=False)
+
+    assert isinstance(upload(world, identity), InvalidToken)
+    assert storage.names == set()
+    assert not world.can_log_in("ann", PASSWORD)
