@@ -1,0 +1,219 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World, outcome, together, wrong
+from vestibule.adapters.hasher import QuickHasher
+from vestibule.application import InvalidInput, TooManyTries, WrongCode
+from vestibule.domain.events import What
+
+ANN = "ann@mail.example.com"
+MOBILE = "9999999999"
+
+
+def reset(world: World, code: str, password: str = OTHER_PASSWORD, email: str = ANN, **more: Any) -> Any:
+    return outcome(lambda: world.reset_password(email=email, otp=code, password=password, **more))
+
+
+def settled(**fields: Any) -> World:
+    world = World(**fields)
+    world.person("ann", mobile=MOBILE, proofs=(world.prove(ANN),))
+    world.clock.move(61)
+    return world
+
+
+def test_a_reset_sets_the_password_and_keeps_the_rest() -> None:
+    world = settled()
+    before = world.owner(ANN)
+    assert before
+
+    assert reset(world, world.send(ANN), caller=SOMEWHERE) is None
+
+    after = world.now(before)
+    assert after == replace(before, password_hash=after.password_hash)
+    assert world.can_log_in("ann", OTHER_PASSWORD)
+    assert not world.can_log_in("ann", PASSWORD)
+    [event] = world.events(What.PASSWORD_RESET)
+    assert (event.account_id, event.caller) == (before.id, SOMEWHERE)
+
+
+def test_a_reset_ends_every_session_and_every_open_code() -> None:
+    world = settled()
+    sessions = [world.log_in(username="ann", password=PASSWORD) for _ in range(3)]
+    world.request_code(destination=MOBILE)
+    sms, mail = world.code_for(MOBILE), world.code_for(ANN)
+
+    reset(world, mail)
+
+    assert [world.is_signed_in(session) for session in sessions] == [False] * 3
+    for code in (sms, mail):
+        assert isinstance(outcome(lambda: world.verify_code(destination=MOBILE, verify_otp=code)), WrongCode)
+
+
+def test_a_reset_of_an_unproven_account_clears_what_an_impostor_may_have_put_there() -> None:
+    world = World()
+    account = world.person("ann", mobile=MOBILE)
+    impostor = world.log_in(username="ann", password=PASSWORD)
+
+    reset(world, world.send(ANN))
+
+    after = world.now(account)
+    assert (after.mobile, after.email_proven, after.settled) == (None, True, True)
+    assert not world.is_signed_in(impostor)
+    assert world.can_log_in("ann", OTHER_PASSWORD)
+
+
+def test_a_password_that_was_reset_is_not_cleared_by_a_later_login_by_code() -> None:
+    world = World()
+    world.person("ann")
+    reset(world, world.send(ANN))
+
+    world.enter_by_code(ANN)
+
+    assert world.can_log_in("ann", OTHER_PASSWORD)
+
+
+def test_a_person_without_a_password_sets_one_by_reset() -> None:
+    world = settled()
+    account = world.owner(ANN)
+    assert account
+    world.alter(account, password_hash=None)
+
+    assert reset(world, world.send(ANN)) is None
+    assert world.can_log_in("ann", OTHER_PASSWORD)
+
+
+@pytest.mark.parametrize(("after", "right"), [(299, True), (300, False)])
+def test_a_reset_takes_a_code_for_five_minutes(after: int, right: bool) -> None:
+    world = settled()
+    code = world.send(ANN)
+    world.clock.move(after)
+
+    assert (reset(world, code) is None) is right
+
+
+def test_a_wrong_code_and_an_unknown_email_are_refused_alike_and_nothing_changes() -> None:
+    world = settled()
+    before = world.owner(ANN)
+    code = world.send(ANN)
+    world.send("nobody@mail.example.com")
+
+    answers = [
+        reset(world, wrong(code)),
+        reset(world, world.code_for("nobody@mail.example.com"), email="nobody@mail.example.com"),
+        reset(world, code, email="never@mail.example.com"),
+    ]
+
+    assert {(type(one), one.detail) for one in answers} == {(WrongCode, WrongCode.title)}
+    assert world.owner(ANN) == before
+    assert len(world.events(What.CODE_REFUSED)) == 3
+
+
+def test_five_wrong_codes_and_the_right_one_is_worth_nothing() -> None:
+    world = settled()
+    code = world.send(ANN)
+
+    for _ in range(5):
+        reset(world, wrong(code))
+
+    assert isinstance(reset(world, code), WrongCode)
+
+
+def test_an_unproven_email_beside_a_proven_mobile_resets_nothing() -> None:
+    world = World()
+    account = world.person("ann", mobile=MOBILE, proofs=(world.prove(MOBILE),))
+
+    assert isinstance(reset(world, world.send(ANN)), WrongCode)
+    assert world.now(account) == account
+
+
+def test_an_inactive_account_is_not_reset() -> None:
+    world = World()
+    account = world.alter(world.person("ann"), is_active=False)
+
+    assert isinstance(reset(world, world.send(ANN)), WrongCode)
+    assert world.now(account) == account
+
+
+def test_the_password_is_judged_before_the_code_is_looked_at() -> None:
+    world = settled()
+    code = world.send(ANN)
+    events = world.events()
+
+    for _ in range(6):
+        refusal = reset(world, wrong(code), password="password")
+        assert isinstance(refusal, InvalidInput)
+        assert {*refusal.errors} == {"password"}
+
+    assert world.events() == events
+    assert reset(world, code) is None
+
+
+def test_every_bad_field_is_named() -> None:
+    refusal = reset(World(), " ", password="", email="nobody")
+
+    assert isinstance(refusal, InvalidInput)
+    assert {*refusal.errors} == {"email", "otp", "password"}
+
+
+@pytest.mark.parametrize("own", ["Ann Somebody", "somebody99!", ANN, MOBILE])
+def test_whether_it_is_made_of_own_data_is_told_after_a_right_code_alone_which_stays_good(own: str) -> None:
+    world = settled()
+    before = world.owner(ANN)
+    code = world.send(ANN)
+    assert isinstance(reset(world, wrong(code), password=own), WrongCode)
+
+    refusal = reset(world, code, password=own)
+
+    assert isinstance(refusal, InvalidInput)
+    assert {*refusal.errors} == {"password"}
+    assert world.owner(ANN) == before
+    assert reset(world, code) is None
+
+
+def test_a_caller_beyond_its_wrong_codes_is_told_when_to_come_back() -> None:
+    world = settled()
+    code = world.send(ANN)
+    for number in range(30):
+        reset(world, "123456", email=f"person{number}@mail.example.com", caller=SOMEWHERE)
+
+    refusal = reset(world, code, caller=SOMEWHERE)
+
+    assert isinstance(refusal, TooManyTries)
+    assert refusal.retry_after == 300
+    assert reset(world, code) is None
+
+
+class SlowHasher(QuickHasher):
+    """A hasher that takes so long that something happens meanwhile."""
+
+    meanwhile: Any = None
+
+    def hash(self, password: str) -> str:
+        doing, self.meanwhile = self.meanwhile, None
+        if doing:
+            doing()
+        return super().hash(password)
+
+
+def test_a_code_used_while_the_password_was_being_hashed_resets_nothing() -> None:
+    hasher = SlowHasher()
+    world = settled(hasher=hasher)
+    code = world.send(ANN)
+    hasher.meanwhile = lambda: world.log_in_by_code(destination=ANN, verify_otp=code)
+
+    assert isinstance(reset(world, code), WrongCode)
+    assert world.can_log_in("ann", PASSWORD)
+
+
+def test_of_two_resets_at_once_by_one_code_one_is_done() -> None:
+    world = settled()
+    code = world.send(ANN)
+
+    answers = together(
+        [lambda n=n: world.reset_password(email=ANN, otp=code, password=f"{OTHER_PASSWORD} {n}") for n in range(6)]
+    )
+
+    assert answers.count(None) == 1
+    assert world.can_log_in("ann", f"{OTHER_PASSWORD} {answers.index(None)}")

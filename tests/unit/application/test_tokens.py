@@ -1,0 +1,206 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World, outcome, together
+from vestibule.application import Identity, InvalidInput, InvalidRefreshToken, InvalidToken, NotAuthenticated, TokenSet
+from vestibule.domain.events import What
+
+DAY = 86_400
+
+
+def begun() -> tuple[World, TokenSet]:
+    world = World()
+    world.person("ann")
+    return world, world.log_in(username="ann", password=PASSWORD)
+
+
+def turn(world: World, tokens: TokenSet) -> Any:
+    return outcome(lambda: world.refresh(refresh=tokens.refresh_token, caller=SOMEWHERE))
+
+
+# --- access tokens ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_no_token_is_told_from_a_bad_one(nothing: str | None) -> None:
+    assert isinstance(outcome(lambda: World().authenticate(nothing)), NotAuthenticated)
+    assert isinstance(outcome(lambda: World().authenticate("junk")), InvalidToken)
+
+
+def test_a_token_tells_whose_it_is_as_of_now() -> None:
+    world, tokens = begun()
+    account = world.identity(tokens).account
+    changed = world.alter(account, name="Ann Other")
+
+    assert world.identity(tokens) == Identity(changed, tokens.session)
+
+
+def test_an_access_token_lasts_as_long_as_it_says() -> None:
+    world, tokens = begun()
+    world.clock.move(tokens.expires_in - 1)
+    assert world.is_signed_in(tokens)
+
+    world.clock.move(1)
+    assert not world.is_signed_in(tokens)
+
+
+def test_a_token_is_refused_at_once_when_its_account_is_inactive() -> None:
+    world, tokens = begun()
+    world.alter(world.identity(tokens).account, is_active=False)
+
+    assert not world.is_signed_in(tokens)
+    assert isinstance(turn(world, tokens), InvalidRefreshToken)
+
+
+def test_a_token_is_refused_at_once_when_its_session_has_ended() -> None:
+    world, tokens = begun()
+    with world.database.begin() as tx:
+        tx.sessions.end_all(world.identity(tokens).account.id, world.clock())
+
+    assert not world.is_signed_in(tokens)
+    assert isinstance(turn(world, tokens), InvalidRefreshToken)
+
+
+# --- refresh tokens ---------------------------------------------------------------------------------------------------
+
+
+def test_a_refresh_token_is_answered_with_its_successor_and_the_session_goes_on() -> None:
+    world, tokens = begun()
+    world.clock.move(301)
+
+    again = turn(world, tokens)
+
+    assert again.session == tokens.session
+    assert again.refresh_token != tokens.refresh_token
+    assert world.is_signed_in(again)
+    [event] = world.events(What.REFRESHED)
+    assert (event.session_id, event.account_id, event.caller) == (tokens.session, world.identity(again).account.id, SOMEWHERE)
+
+
+def test_within_30_seconds_a_lost_answer_is_given_again() -> None:
+    world, tokens = begun()
+    lost = turn(world, tokens)
+    world.clock.move(30)
+
+    again = turn(world, tokens)
+
+    assert again.refresh_token == lost.refresh_token
+    assert isinstance(turn(world, again), TokenSet)
+
+
+def test_after_30_seconds_a_spent_token_ends_its_session() -> None:
+    world, tokens = begun()
+    successor = turn(world, tokens)
+    world.clock.move(31)
+
+    assert isinstance(turn(world, tokens), InvalidRefreshToken)
+
+    assert not world.is_signed_in(successor)
+    assert isinstance(turn(world, successor), InvalidRefreshToken)
+    assert len(world.events(What.REFRESH_REUSED)) == 1
+
+
+def test_a_token_spent_two_turns_ago_ends_its_session_at_once() -> None:
+    world, tokens = begun()
+    latest = turn(world, turn(world, tokens))
+
+    assert isinstance(turn(world, tokens), InvalidRefreshToken)
+    assert not world.is_signed_in(latest)
+
+
+def test_the_end_of_one_session_leaves_the_others() -> None:
+    world, tokens = begun()
+    other = world.log_in(username="ann", password=PASSWORD)
+    turn(world, turn(world, tokens))
+    turn(world, tokens)
+
+    assert world.is_signed_in(other)
+
+
+def test_a_session_ends_after_14_idle_days() -> None:
+    world, tokens = begun()
+    world.clock.move(14 * DAY - 1)
+    tokens = turn(world, tokens)
+    assert isinstance(tokens, TokenSet)
+
+    world.clock.move(14 * DAY)
+    assert isinstance(turn(world, tokens), InvalidRefreshToken)
+
+
+def test_a_session_ends_after_30_days_however_busy() -> None:
+    world, tokens = begun()
+    for _ in range(30):
+        assert isinstance(tokens, TokenSet)
+        world.clock.move(DAY - 1)
+        tokens = turn(world, tokens)
+
+    world.clock.move(30)
+    assert isinstance(turn(world, tokens), InvalidRefreshToken)
+    assert not world.is_signed_in(tokens)
+
+
+@pytest.mark.parametrize("text", ["junk", "vst_rt_", "vst_rt_AAAA"])
+def test_a_made_up_refresh_token_is_refused_and_nothing_happens(text: str) -> None:
+    world, _ = begun()
+    events = world.events()
+
+    assert isinstance(outcome(lambda: world.refresh(refresh=text)), InvalidRefreshToken)
+    assert world.events() == events
+
+
+def test_a_refresh_token_of_a_session_that_is_not_there_is_refused() -> None:
+    world, _ = begun()
+
+    assert isinstance(outcome(lambda: world.refresh(refresh=world.tokens.refresh("nowhere", 0))), InvalidRefreshToken)
+
+
+@pytest.mark.parametrize("nothing", [None, "", 7])
+def test_a_missing_refresh_token_is_a_bad_field(nothing: Any) -> None:
+    refusal = outcome(lambda: World().refresh(refresh=nothing))
+
+    assert isinstance(refusal, InvalidInput)
+    assert {*refusal.errors} == {"refresh"}
+
+
+def test_spaces_around_a_refresh_token_do_no_harm() -> None:
+    world, tokens = begun()
+
+    assert isinstance(turn(world, replace(tokens, refresh_token=f" {tokens.refresh_token}\n")), TokenSet)
+
+
+def test_of_refreshes_at_once_by_one_token_all_get_the_same_successor() -> None:
+    world, tokens = begun()
+
+    answers = together([lambda: world.refresh(refresh=tokens.refresh_token) for _ in range(8)])
+
+    assert len({answer.refresh_token for answer in answers}) == 1
+    assert isinstance(turn(world, answers[0]), TokenSet)
+
+
+# --- how many ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_account_has_100_sessions_and_the_oldest_gives_way() -> None:
+    world, oldest = begun()
+    world.clock.move(1)
+    second = world.log_in(username="ann", password=PASSWORD)
+    world.clock.move(1)
+    for _ in range(99):
+        world.log_in(username="ann", password=PASSWORD)
+
+    assert not world.is_signed_in(oldest)
+    assert world.is_signed_in(second)
+
+
+def test_a_change_of_password_ends_all_other_sessions() -> None:
+    world, tokens = begun()
+    other = world.log_in(username="ann", password=PASSWORD)
+
+    world.change_account(identity=world.identity(tokens), password=OTHER_PASSWORD)
+
+    assert world.is_signed_in(tokens)
+    assert not world.is_signed_in(other)
+    assert isinstance(turn(world, other), InvalidRefreshToken)
+    assert isinstance(turn(world, tokens), TokenSet)
