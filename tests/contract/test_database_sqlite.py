@@ -154,6 +154,23 @@ def test_another_process_can_write_meanwhile(database: SqlDatabase, url: str) ->
     assert stored(database, "third").id == first.id + 2
 
 
+def test_programs_that_count_at_once_wait_for_each_other_and_lose_nothing(url: str) -> None:
+    """Several openings of one file know as little of each other as several programs do."""
+    migrate(url)
+
+    def count(_: int) -> None:
+        with SqlDatabase(url) as database:
+            for _ in range(10):
+                with database.begin() as tx:
+                    [tally] = tx.tallies.claim(["key"])
+                    tx.tallies.save([Tally("key", (*tally.moments, NOW))], NOW)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(count, range(4)))
+    with SqlDatabase(url) as database:
+        assert len(database.tallies.look(["key"])[0].moments) == 40
+
+
 # --- migrations -------------------------------------------------------------------------------------------------------
 
 
