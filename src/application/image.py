@@ -12,8 +12,6 @@ from .tokens import Identity
 
 MAX_BYTES = 5 * 1024 * 1024
 
-_log = logging.getLogger("vestibule.image")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadImage:
