@@ -150,6 +150,9 @@ class World:
             database=self.database, identifiers=self.identifiers, check=check, enter=self.enter
         )
         self.reset_password = ResetPassword(database=self.database, hasher=self.hasher, check=check, rules=self.rules)
+        self.build_courier()
+
+    def build_courier(self) -> None:
         self.deliver_messages = DeliverMessages(
             database=self.database, notifier=self.notifier, codes=self.codes, clock=self.clock
         )

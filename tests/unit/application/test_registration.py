@@ -203,8 +203,8 @@ def test_a_proof_of_another_address_or_of_nothing_is_refused() -> None:
     world = World()
     proof = world.prove("eve@mail.example.com")
 
-    for given in (proof, "made up"):
-        assert refused(world.register, **WHOLE, proofs=(given,)) == {"proofs": [BAD_PROOF]}
+    for given in ((proof,), ("made up",), (proof, "made up")):
+        assert refused(world.register, **WHOLE, proofs=given) == {"proofs": [BAD_PROOF]}
 
 
 def test_a_proof_is_good_for_an_hour_to_the_second() -> None:
