@@ -42,12 +42,18 @@ class Target:
     real: bool = True
     beside: str | None = None
 
+    def passed_over(self) -> "Target":
+        """A decoy in its place, which replaces no code that is under way."""
+        return replace(self, address=_nobodys(self.address.kind, self.beside or self.address.key), real=False)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeSender:
     """Puts codes on their way, within the budgets of the addresses they go to.
 
-    `cooldown` and `lifetime` are in seconds.
+    Two counts are kept for each address, by the same limits: how often callers asked for a code to it, which they may be
+    told of, and how often one went there, which tells whose email stands behind a mobile. `cooldown` and `lifetime` are
+    in seconds.
     """
 
     database: Database
@@ -58,24 +64,25 @@ class CodeSender:
     lifetime: float = 300.0
 
     def send(self, flow: Flow, named: Sequence[Address], targets: Sequence[Target], caller: Caller) -> Sent:
-        """Raises `TooManyTries` where an address that the caller named has had its share; then nothing is sent.
+        """Raises `TooManyTries` where callers have asked for the share of an address that is named; then nothing is sent.
 
-        An address the caller did not name is passed over silently then, for the caller is not to learn of it; the code that
-        it had last stays good, for it gets no newer one.
+        An address that has got its share by asking for another one is passed over silently; the code that it had last stays
+        good, for it gets no newer one. What is read and written does not depend on who has the addresses.
         """
         limits = code_sends(self.cooldown)
-        keys = sorted({self._key(address) for address in (*named, *(target.address for target in targets))})
+        asked = {self._key("asked", address) for address in named}
+        sent = {target: self._key("sent", target.address) for target in targets}
         with self.database.begin() as tx:
             now = self.clock()
-            tallies = dict(zip(keys, tx.tallies.claim(keys), strict=True))
-            wait = max(tallies[self._key(address)].wait(limits, now) for address in named)
+            tallies = {tally.key: tally for tally in tx.tallies.claim(sorted({*asked, *sent.values()}))}
+            wait = max(tallies[key].wait(limits, now) for key in asked)
             if not wait:
-                free = {key for key, tally in tallies.items() if not tally.wait(limits, now)}
-                tx.tallies.save([tallies[key].add(limits, now) for key in sorted(free)], now + DAY)
+                full = {key for key in sent.values() if tallies[key].wait(limits, now)}
+                counted = [tally if key in full else tally.add(limits, now) for key, tally in tallies.items()]
+                tx.tallies.save(counted, now + DAY)
                 reference = self.new_id()[:4].upper()
-                for target in targets:
-                    passed_over = self._key(target.address) not in free
-                    self._send(tx, flow, _nobody(target.beside) if passed_over else target, reference, now)
+                for target, key in sent.items():
+                    self._send(tx, flow, target.passed_over() if key in full else target, reference, now)
                 tx.journal.add(Event(what=What.CODE_SENT, at=now, caller=caller, note=flow))
         if wait:
             raise TooManyTries(wait)
@@ -107,13 +114,13 @@ class CodeSender:
             )
         )
 
-    def _key(self, address: Address) -> str:
-        return "sends:" + self.codes.blind(f"{address.kind}:{address.key}")
+    def _key(self, what: str, address: Address) -> str:
+        return f"{what}:{self.codes.blind(f'{address.kind}:{address.key}')}"
 
 
-def _nobody(beside: str | None) -> Target:
-    """Stands where a mail would go if there were anywhere to send it."""
-    return Target(Address(Kind.EMAIL, "", f"nobody:{beside}"), real=False, beside=beside)
+def _nobodys(kind: Kind, instead_of: str) -> Address:
+    """Stands where a code would go if there were anywhere to send it."""
+    return Address(kind, "", f"nobody:{instead_of}")
 
 
 def _as_stored(tx: Transaction, address: Address) -> Address:
@@ -153,7 +160,7 @@ class RequestCode:
             return self.sender.send(Flow.OTP, [to], [Target(to, real)], caller)
         named = [to, copy] if copy else [to]
         mail = owner.email if owner else copy
-        beside = Target(mail, real, to.key) if mail else _nobody(to.key)
+        beside = Target(mail or _nobodys(Kind.EMAIL, to.key), real and mail is not None, to.key)
         return self.sender.send(Flow.OTP, named, [Target(to, real), beside], caller)
 
 
