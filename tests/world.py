@@ -25,11 +25,15 @@ from vestibule.application import (
     ChangeAccount,
     CheckUnique,
     DeliverMessages,
+    EndSession,
     Identity,
     InvalidToken,
+    ListSessions,
     LogIn,
     LogInByCode,
+    Purge,
     ReadImage,
+    ReadJournal,
     Refresh,
     Refusal,
     Register,
@@ -43,6 +47,7 @@ from vestibule.application import (
 )
 from vestibule.application.codes import CodeCheck, CodeSender, EnterByCode
 from vestibule.application.fields import AccountRules
+from vestibule.application.notices import Notices
 from vestibule.application.ports import Hasher, Letter, Storage
 from vestibule.application.tokens import SignIn
 from vestibule.domain.events import Event, What
@@ -68,6 +73,29 @@ class Clock:
 
     def move(self, seconds: float) -> None:
         self.now += seconds
+
+
+class SlowHasher(QuickHasher):
+    """A hasher that remembers which hashes it was asked about, and takes so long that something happens meanwhile."""
+
+    def __init__(self, marker: str = "1") -> None:
+        super().__init__(marker)
+        self.asked: list[str | None] = []
+        self.meanwhile: list[Callable[[], Any]] = []
+
+    def hash(self, password: str) -> str:
+        self._take_time()
+        return super().hash(password)
+
+    def verify(self, password_hash: str | None, password: str) -> bool:
+        self.asked.append(password_hash)
+        right = super().verify(password_hash, password)
+        self._take_time()
+        return right
+
+    def _take_time(self) -> None:
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
 
 
 class World:
@@ -110,7 +138,8 @@ class World:
         self._build_codes(cooldown, limits_by_address)
 
     def _build_accounts(self, limits_by_address: bool) -> None:
-        sign_in = SignIn(tokens=self.tokens, clock=self.clock, new_id=self.new_id)
+        self.notices = Notices(new_id=self.new_id)
+        sign_in = SignIn(tokens=self.tokens, clock=self.clock, new_id=self.new_id, notices=self.notices)
         self.enter = EnterByCode(sign_in=sign_in)
         self.register = Register(
             database=self.database, hasher=self.hasher, throttle=self.throttle, rules=self.rules, clock=self.clock
@@ -127,7 +156,13 @@ class World:
         )
         self.authenticate = Authenticate(database=self.database, tokens=self.tokens, clock=self.clock)
         self.refresh = Refresh(database=self.database, tokens=self.tokens, sign_in=sign_in, clock=self.clock)
-        self.change_account = ChangeAccount(database=self.database, hasher=self.hasher, rules=self.rules, clock=self.clock)
+        self.change_account = ChangeAccount(
+            database=self.database, hasher=self.hasher, rules=self.rules, clock=self.clock, notices=self.notices
+        )
+        self.list_sessions = ListSessions(database=self.database, clock=self.clock)
+        self.end_session = EndSession(database=self.database, clock=self.clock)
+        self.read_journal = ReadJournal(database=self.database)
+        self.purge = Purge(database=self.database, clock=self.clock)
         self.upload_image = UploadImage(
             database=self.database, images=PassThroughImages(), storage=self.storage, clock=self.clock
         )
@@ -135,21 +170,19 @@ class World:
 
     def _build_codes(self, cooldown: float, limits_by_address: bool) -> None:
         check = CodeCheck(codes=self.codes, clock=self.clock, limits_by_address=limits_by_address)
-        sender = CodeSender(
-            database=self.database, codes=self.codes, clock=self.clock, new_id=self.new_id, cooldown=cooldown
-        )
+        sender = CodeSender(database=self.database, codes=self.codes, clock=self.clock, new_id=self.new_id, cooldown=cooldown)
         self.request_code = RequestCode(database=self.database, identifiers=self.identifiers, sender=sender)
         self.verify_code = VerifyCode(
             database=self.database, identifiers=self.identifiers, check=check, codes=self.codes, new_id=self.new_id
         )
-        self.log_in_by_code = LogInByCode(
-            database=self.database, identifiers=self.identifiers, check=check, enter=self.enter
-        )
+        self.log_in_by_code = LogInByCode(database=self.database, identifiers=self.identifiers, check=check, enter=self.enter)
         self.request_registration_code = RequestRegistrationCode(identifiers=self.identifiers, sender=sender)
         self.register_or_log_in = RegisterOrLogIn(
             database=self.database, identifiers=self.identifiers, check=check, enter=self.enter
         )
-        self.reset_password = ResetPassword(database=self.database, hasher=self.hasher, check=check, rules=self.rules)
+        self.reset_password = ResetPassword(
+            database=self.database, hasher=self.hasher, check=check, rules=self.rules, notices=self.notices
+        )
         self.build_courier()
 
     def build_courier(self) -> None:

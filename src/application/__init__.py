@@ -12,6 +12,7 @@ from ..domain.errors import (
     InvalidInput,
     InvalidRefreshToken,
     InvalidToken,
+    NoSuchSession,
     NotAuthenticated,
     Overloaded,
     Refusal,
@@ -20,7 +21,8 @@ from ..domain.errors import (
     WrongCode,
     WrongCredentials,
 )
-from ..domain.events import VOUCHED, Caller
+from ..domain.events import VOUCHED, Caller, Event, What
+from ..domain.session import Session
 from .account import ChangeAccount
 from .codes import LogInByCode, Proven, RequestCode, Sent, VerifyCode
 from .courier import DeliverMessages
@@ -28,9 +30,12 @@ from .fields import MISSING
 from .image import ReadImage, UploadImage
 from .login import LogIn
 from .password import ResetPassword
+from .ports import Query
 from .registration import CheckUnique, Register
 from .reglogin import RegisterOrLogIn, RequestRegistrationCode
+from .sessions import EndSession, ListSessions
 from .tokens import Authenticate, Identity, Refresh, TokenSet
+from .upkeep import Purge, ReadJournal
 
 __all__ = [
     "MISSING",
@@ -44,18 +49,25 @@ __all__ = [
     "CheckUnique",
     "DeliverMessages",
     "DifferentAccounts",
+    "EndSession",
+    "Event",
     "Identity",
     "ImageTooLarge",
     "InvalidInput",
     "InvalidRefreshToken",
     "InvalidToken",
     "Kind",
+    "ListSessions",
     "LogIn",
     "LogInByCode",
+    "NoSuchSession",
     "NotAuthenticated",
     "Overloaded",
     "Proven",
+    "Purge",
+    "Query",
     "ReadImage",
+    "ReadJournal",
     "Refresh",
     "Refusal",
     "Register",
@@ -64,12 +76,14 @@ __all__ = [
     "RequestRegistrationCode",
     "ResetPassword",
     "Sent",
+    "Session",
     "TokenSet",
     "TooManyTries",
     "Unavailable",
     "UploadImage",
     "Username",
     "VerifyCode",
+    "What",
     "WrongCode",
     "WrongCredentials",
 ]

@@ -8,6 +8,7 @@ from ..domain.account import Account, Address, Kind, Username
 from ..domain.errors import InvalidToken
 from ..domain.events import VOUCHED, Caller, Event, What
 from .fields import MISSING, AccountRules, Missing, Reading, own_words
+from .notices import Notice, Notices
 from .ports import Clock, Database, Hasher, Transaction
 from .tokens import Identity
 
@@ -55,6 +56,7 @@ class ChangeAccount:
     hasher: Hasher
     rules: AccountRules
     clock: Clock
+    notices: Notices
 
     def __call__(
         self,
@@ -133,7 +135,20 @@ class ChangeAccount:
             tx.journal.add(event)
             if what in _ENDS_CODES:
                 tx.challenges.end({*before.addresses, *after.addresses})
+        self._tell(tx, before, after, now)
         return after
+
+    def _tell(self, tx: Transaction, before: Account, after: Account, now: float) -> None:
+        """To where the owner was reached until now, for whoever did this may not be the owner."""
+        told = {
+            What.PASSWORD_CHANGED: (Notice.PASSWORD_CHANGED, None),
+            What.EMAIL_CHANGED: (Notice.EMAIL_CHANGED, before.email),
+            What.MOBILE_CHANGED: (Notice.MOBILE_CHANGED, before.mobile),
+        }
+        for what in _differences(before, after):
+            if what in told:
+                notice, old = told[what]
+                self.notices(tx, notice, before, now, to=old)
 
 
 def _or_same(current: T | None, read: Callable[[str], T]) -> Callable[[str], T]:

@@ -7,6 +7,7 @@ from ..domain.code import Flow
 from ..domain.events import VOUCHED, Caller, Event, What
 from .codes import CodeCheck, can_enter, start_afresh
 from .fields import AccountRules, Reading, own_words_of
+from .notices import Notice, Notices
 from .ports import Database, Hasher, Transaction
 
 
@@ -22,6 +23,7 @@ class ResetPassword:
     hasher: Hasher
     check: CodeCheck
     rules: AccountRules
+    notices: Notices
 
     def __call__(self, *, email: str, otp: str, password: str, caller: Caller = VOUCHED) -> None:
         read = Reading()
@@ -64,4 +66,5 @@ class ResetPassword:
         entered = replace(account.entered_by(address), password_hash=password_hash)
         start_afresh(tx, account, entered, attempt.now)
         tx.journal.add(Event(what=What.PASSWORD_RESET, at=attempt.now, account_id=account.id, caller=caller))
+        self.notices(tx, Notice.PASSWORD_CHANGED, account, attempt.now)
         return None

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from ..domain.account import Account, Address, Kind, Username
 from ..domain.code import Challenge, Flow, Proof
-from ..domain.events import Event
+from ..domain.events import Event, What
 from ..domain.limits import Limit, Tally
 from ..domain.session import Session
 
@@ -141,6 +141,14 @@ class Proofs(Protocol):
     def is_proven(self, address: Address, since: float) -> bool: ...
 
 
+class SessionReads(Protocol):
+    """Questions about sessions as committed."""
+
+    def living(self, account_id: int, now: float) -> Sequence[Session]:
+        """The account's living sessions, the newest first."""
+        ...
+
+
 class Sessions(Protocol):
     """Claim, then save."""
 
@@ -156,6 +164,10 @@ class Sessions(Protocol):
 
     def end_all(self, account_id: int, now: float, *, but: str | None = None) -> int:
         """Ends the account's living sessions, but for one; answers how many ended."""
+        ...
+
+    def agents(self, account_id: int) -> frozenset[str | None]:
+        """The user agents that began sessions of the account, as far back as sessions are kept."""
         ...
 
 
@@ -225,6 +237,26 @@ class Journal(Protocol):
     def add(self, event: Event) -> None: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Which events: those that fit everything given. `since` is included, `until` not; `after` is a position."""
+
+    account_id: int | None = None
+    what: What | None = None
+    address: str | None = None
+    since: float | None = None
+    until: float | None = None
+    after: int = 0
+
+
+class JournalReads(Protocol):
+    """Questions about what happened, as committed."""
+
+    def find(self, query: Query, *, most: int) -> Sequence[tuple[int, Event]]:
+        """Events with their positions, which grow, the oldest first."""
+        ...
+
+
 class Transaction(Protocol):
     """One unit of work: all of it happens, or none. What has been claimed in it nobody else can claim until it ends."""
 
@@ -251,7 +283,13 @@ class Database(Protocol):
     def accounts(self) -> Accounts: ...
 
     @property
+    def sessions(self) -> SessionReads: ...
+
+    @property
     def tallies(self) -> TallyReads: ...
+
+    @property
+    def journal(self) -> JournalReads: ...
 
     def begin(self) -> AbstractContextManager[Transaction]:
         """A transaction: committed, durably, when the block is left; rolled back when an exception leaves it."""
@@ -259,6 +297,10 @@ class Database(Protocol):
 
     def check(self) -> None:
         """Raises `Unavailable` unless it answers, with the schema that this program needs."""
+        ...
+
+    def purge(self, now: float, *, most: int) -> int:
+        """Deletes what is too old to be of use, up to `most` rows of each kind; answers how many. Call it until it is 0."""
         ...
 
 
@@ -380,6 +422,11 @@ class Storage(Protocol):
 
 class Throttle(Protocol):
     """Limits that need not survive a restart."""
+
+    @property
+    def blocks(self) -> bool:
+        """Whether `take` may wait for another machine, and so does not belong in an event loop."""
+        ...
 
     def take(self, key: str, limits: tuple[Limit, ...], now: float) -> int:
         """Counts one if it fits and answers 0; else counts nothing and answers the whole seconds until one fits."""

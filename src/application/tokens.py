@@ -7,6 +7,7 @@ from ..domain.errors import InvalidRefreshToken, InvalidToken, NotAuthenticated
 from ..domain.events import VOUCHED, Caller, Event, What
 from ..domain.session import MAX_SESSIONS, Session, Turn
 from .fields import Reading
+from .notices import Notice, Notices
 from .ports import Clock, Database, NewId, Tokens, Transaction
 
 
@@ -36,13 +37,25 @@ class SignIn:
     tokens: Tokens
     clock: Clock
     new_id: NewId
+    notices: Notices
 
     def begin(self, tx: Transaction, account: Account, now: float, caller: Caller, how: str) -> Session:
-        session = Session(id=self.new_id(), account_id=account.id, created_at=now, refreshed_at=now)
+        """The owner is told of a sign-in by a user agent that has not been seen at the account before, but for the first."""
+        session = Session(
+            id=self.new_id(),
+            account_id=account.id,
+            created_at=now,
+            refreshed_at=now,
+            address=caller.address,
+            agent=caller.agent,
+        )
+        known = tx.sessions.agents(account.id)
         tx.sessions.add(session, keep=MAX_SESSIONS)
         tx.journal.add(
             Event(what=What.LOGGED_IN, at=now, account_id=account.id, session_id=session.id, caller=caller, note=how)
         )
+        if known and caller.agent is not None and caller.agent not in known:
+            self.notices(tx, Notice.NEW_SIGN_IN, account, now)
         return session
 
     def token_set(self, session: Session) -> TokenSet:
@@ -118,4 +131,6 @@ class Refresh:
                 tx.sessions.save(turned)
             what = What.REFRESH_REUSED if turn is Turn.REUSED else What.REFRESHED
             tx.journal.add(Event(what=what, at=now, account_id=account.id, session_id=session.id, caller=caller))
+            if turn is Turn.REUSED:
+                self.sign_in.notices(tx, Notice.REFRESH_REUSED, account, now)
         return None if turn is Turn.REUSED else turned

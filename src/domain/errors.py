@@ -85,6 +85,13 @@ class InvalidRefreshToken(Refusal):
     title = "The refresh token is not valid."
 
 
+class NoSuchSession(Refusal):
+    """The account has no living session of that id."""
+
+    slug = "no-such-session"
+    title = "There is no such session."
+
+
 class WrongCode(Refusal):
     """Never sent, wrong, expired, used, exhausted, of another flow: all the same."""
 

@@ -23,6 +23,8 @@ class What(StrEnum):
     IMAGE_CHANGED = "image_changed"
     REFRESHED = "refreshed"
     REFRESH_REUSED = "refresh_reused"
+    SESSION_ENDED = "session_ended"
+    LOGGED_OUT = "logged_out"
     LIMITED = "limited"
 
 

@@ -25,8 +25,8 @@ class Tally:
         for limit in limits:
             if limit.count > len(self.moments):
                 continue
-            longest = max(longest, self.moments[-limit.count] + limit.seconds - now)
-        return ceil(longest)
+            longest = max(longest, limit.seconds - (now - self.moments[-limit.count]))
+        return ceil(round(longest, 3))  # moments are no finer than a quarter of a microsecond
 
     def add(self, limits: tuple[Limit, ...], now: float) -> "Tally":
         """One more, remembering no more than the limits can ask for.
@@ -51,6 +51,7 @@ FAILED_LOGINS_BY_ADDRESS = (Limit(10, 60), Limit(100, 3600))
 REGISTRATIONS_BY_ADDRESS = (Limit(20, 60),)
 UNIQUENESS_CHECKS_BY_ADDRESS = (Limit(30, 60),)
 CALLS_BY_ADDRESS = (Limit(300, 60),)
+NOTICES = (Limit(10, 86_400),)
 
 
 def code_sends(cooldown: float) -> tuple[Limit, ...]:

@@ -22,7 +22,7 @@ class Turn(Enum):
 class Session:
     """One sign-in. Its refresh tokens are numbered; `generation` is the number of the one that is good now.
 
-    Times are seconds since the epoch.
+    `address` and `agent` are those of the caller that began it. Times are seconds since the epoch.
     """
 
     id: str
@@ -31,6 +31,8 @@ class Session:
     refreshed_at: float
     generation: int = 0
     ended_at: float | None = None
+    address: str | None = None
+    agent: str | None = None
 
     def is_alive(self, now: float) -> bool:
         """Not ended, used within 14 days, begun within 30 (NIST SP 800-63B, AAL1)."""

@@ -22,9 +22,13 @@ from ..application import (
     ChangeAccount,
     CheckUnique,
     DeliverMessages,
+    EndSession,
+    ListSessions,
     LogIn,
     LogInByCode,
+    Purge,
     ReadImage,
+    ReadJournal,
     Refresh,
     Register,
     RegisterOrLogIn,
@@ -36,6 +40,7 @@ from ..application import (
 )
 from ..application.codes import CodeCheck, CodeSender, EnterByCode
 from ..application.fields import AccountRules
+from ..application.notices import Notices
 from ..application.ports import Notifier
 from ..application.tokens import SignIn
 from ..domain.errors import Unavailable
@@ -57,6 +62,8 @@ def new_id() -> str:
 
 class Unlimited:
     """The throttle of a load test."""
+
+    blocks = False
 
     def take(self, key: str, limits: tuple[Limit, ...], now: float) -> int:  # noqa: ARG002 — the port's names
         return 0
@@ -128,7 +135,8 @@ class Container(containers.DeclarativeContainer):
         email_validation=settings.provided.email_validation,
         mobile_validation=settings.provided.mobile_validation,
     )
-    sign_in = providers.Singleton(SignIn, tokens=tokens, clock=clock, new_id=new_id)
+    notices = providers.Singleton(Notices, new_id=new_id)
+    sign_in = providers.Singleton(SignIn, tokens=tokens, clock=clock, new_id=new_id, notices=notices)
     sender = providers.Singleton(
         CodeSender, database=database, codes=codes, clock=clock, new_id=new_id, cooldown=settings.provided.otp_cooldown
     )
@@ -152,7 +160,9 @@ class Container(containers.DeclarativeContainer):
         ),
         authenticate=providers.Singleton(Authenticate, database=database, tokens=tokens, clock=clock),
         refresh=providers.Singleton(Refresh, database=database, tokens=tokens, sign_in=sign_in, clock=clock),
-        change_account=providers.Singleton(ChangeAccount, database=database, hasher=hasher, rules=rules, clock=clock),
+        change_account=providers.Singleton(
+            ChangeAccount, database=database, hasher=hasher, rules=rules, clock=clock, notices=notices
+        ),
         request_code=providers.Singleton(RequestCode, database=database, identifiers=identifiers, sender=sender),
         verify_code=providers.Singleton(
             VerifyCode, database=database, identifiers=identifiers, check=check, codes=codes, new_id=new_id
@@ -162,7 +172,11 @@ class Container(containers.DeclarativeContainer):
         register_or_log_in=providers.Singleton(
             RegisterOrLogIn, database=database, identifiers=identifiers, check=check, enter=enter
         ),
-        reset_password=providers.Singleton(ResetPassword, database=database, hasher=hasher, check=check, rules=rules),
+        reset_password=providers.Singleton(
+            ResetPassword, database=database, hasher=hasher, check=check, rules=rules, notices=notices
+        ),
+        list_sessions=providers.Singleton(ListSessions, database=database, clock=clock),
+        end_session=providers.Singleton(EndSession, database=database, clock=clock),
         upload_image=providers.Singleton(UploadImage, database=database, images=images, storage=storage, clock=clock),
         read_image=providers.Singleton(ReadImage, storage=storage),
         deliver_messages=providers.Singleton(
@@ -173,6 +187,8 @@ class Container(containers.DeclarativeContainer):
             clock=clock,
             service=settings.provided.service_name,
         ),
+        read_journal=providers.Singleton(ReadJournal, database=database),
+        purge=providers.Singleton(Purge, database=database, clock=clock),
         throttle=throttle,
         clock=clock,
         jwks=tokens.provided.jwks,
@@ -193,7 +209,7 @@ def build(settings: Settings | None = None, *, deliver: bool = True, echo: Echo 
     container = Container(settings=settings, on_message=courier.wake, echo=providers.Object(echo))
     vestibule = container.vestibule()
     if deliver:
-        courier.start(vestibule.deliver_messages)
+        courier.start(vestibule.deliver_messages, vestibule.purge)
     try:
         yield vestibule
     finally:

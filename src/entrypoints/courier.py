@@ -2,16 +2,21 @@
 
 import logging
 import threading
+from time import monotonic
 
-from ..application import DeliverMessages, Unavailable
+from ..application import DeliverMessages, Purge, Unavailable
 
 PAUSE = 5.0
+PURGE_PAUSE = 3600.0
 
 _log = logging.getLogger("vestibule.courier")
 
 
 class CourierThread:
-    """Delivers whenever `wake` is called, and looks every five seconds for what other processes or a pause left behind."""
+    """Delivers whenever `wake` is called, and looks every five seconds for what other processes or a pause left behind.
+
+    Every hour it clears away what has ended long ago.
+    """
 
     def __init__(self) -> None:
         self._due = threading.Event()
@@ -21,8 +26,8 @@ class CourierThread:
     def wake(self) -> None:
         self._due.set()
 
-    def start(self, deliver: DeliverMessages) -> None:
-        self._thread = threading.Thread(target=self._run, args=(deliver,), name="courier", daemon=True)
+    def start(self, deliver: DeliverMessages, purge: Purge) -> None:
+        self._thread = threading.Thread(target=self._run, args=(deliver, purge), name="courier", daemon=True)
         self._thread.start()
 
     def stop(self, timeout: float = 15.0) -> None:
@@ -32,12 +37,16 @@ class CourierThread:
         if self._thread is not None:
             self._thread.join(timeout)
 
-    def _run(self, deliver: DeliverMessages) -> None:
+    def _run(self, deliver: DeliverMessages, purge: Purge) -> None:
+        purge_at = 0.0
         while not self._stopped:
             self._due.clear()
             try:
                 while not self._stopped and deliver():
                     pass
+                if monotonic() >= purge_at:
+                    purge_at = monotonic() + PURGE_PAUSE
+                    purge()
             except Unavailable:
                 _log.warning("the outbox cannot be read now; again in %.0f s", PAUSE)
             except Exception:  # noqa: BLE001 — whatever it is, the courier goes on

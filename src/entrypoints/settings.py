@@ -6,7 +6,7 @@ from email.utils import parseaddr
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 PREFIX = "VESTIBULE_"
 Network = IPv4Network | IPv6Network
@@ -165,7 +165,7 @@ class Settings:
 
     @property
     def sqlite_url(self) -> str:
-        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'vestibule.db'}"
+        return self.database_url or f"sqlite:///{quote(str(self.data_dir.absolute() / 'vestibule.db'))}"
 
     @classmethod
     def table(cls) -> list[tuple[str, str, str]]:

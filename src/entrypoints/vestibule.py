@@ -8,9 +8,13 @@ from ..application import (
     ChangeAccount,
     CheckUnique,
     DeliverMessages,
+    EndSession,
+    ListSessions,
     LogIn,
     LogInByCode,
+    Purge,
     ReadImage,
+    ReadJournal,
     Refresh,
     Register,
     RegisterOrLogIn,
@@ -41,9 +45,13 @@ class Vestibule:
     request_registration_code: RequestRegistrationCode
     register_or_log_in: RegisterOrLogIn
     reset_password: ResetPassword
+    list_sessions: ListSessions
+    end_session: EndSession
     upload_image: UploadImage
     read_image: ReadImage
     deliver_messages: DeliverMessages
+    read_journal: ReadJournal
+    purge: Purge
     throttle: Throttle
     clock: Clock
     jwks: Callable[[], dict[str, object]]

@@ -9,12 +9,12 @@ from ...domain.errors import Unavailable
 from .accounts import SqlAccounts, SqlClaimedAccounts
 from .challenges import SqlChallenges
 from .claims import Claims
-from .journal import SqlJournal
+from .journal import SqlJournal, SqlJournalReads
 from .migration import HEAD, VERSION, path_of
 from .outbox import SqlOutbox
 from .proofs import SqlProofs
 from .retention import purge
-from .sessions import SqlSessions
+from .sessions import SqlSessionReads, SqlSessions
 from .sqlite import MOST_WAIT, Sqlite
 from .statements import Unit
 from .tallies import SqlTallies, SqlTallyReads
@@ -45,7 +45,9 @@ class SqlDatabase:
         self._sql = Sqlite(path_of(url), most_wait)
         self._on_message = on_message
         self.accounts = SqlAccounts(self._sql.ask)
+        self.sessions = SqlSessionReads(self._sql.ask)
         self.tallies = SqlTallyReads(self._sql.ask)
+        self.journal = SqlJournalReads(self._sql.ask)
 
     @contextmanager
     def begin(self) -> Iterator[SqlTransaction]:
@@ -59,7 +61,7 @@ class SqlDatabase:
         if self._sql.ask(VERSION) != [(HEAD,)]:
             raise Unavailable
 
-    def purge(self, now: float, *, most: int = 500) -> int:
+    def purge(self, now: float, *, most: int) -> int:
         """Deletes what is too old to be of use, up to `most` rows of each table; answers how many. Call it until it is 0."""
         with self._sql.begin() as unit:
             return purge(unit, now, most)

@@ -9,8 +9,8 @@ from ...domain.errors import Unavailable
 from ...domain.events import Event
 from .memory_accounts import MemoryAccounts, MemoryClaimedAccounts
 from .memory_codes import MemoryChallenges, MemoryProofs, MemoryTallies, MemoryTallyReads
-from .memory_outbox import MemoryJournal, MemoryOutbox
-from .memory_sessions import MemorySessions
+from .memory_outbox import MemoryJournal, MemoryJournalReads, MemoryOutbox
+from .memory_sessions import MemorySessionReads, MemorySessions
 from .memory_state import State, Unit
 
 _MOST_WAIT = 5.0
@@ -41,7 +41,9 @@ class MemoryDatabase:
         self._writing = Lock()
         self._writer: int | None = None
         self.accounts = MemoryAccounts(lambda: self._committed)
+        self.sessions = MemorySessionReads(lambda: self._committed)
         self.tallies = MemoryTallyReads(lambda: self._committed)
+        self.journal = MemoryJournalReads(lambda: self._committed)
 
     @contextmanager
     def begin(self) -> Iterator[MemoryTransaction]:
@@ -65,6 +67,10 @@ class MemoryDatabase:
 
     def check(self) -> None:
         """It always answers."""
+
+    def purge(self, now: float, *, most: int) -> int:  # noqa: ARG002 — the port's names
+        """It keeps everything, for as long as the process lives."""
+        return 0
 
     def close(self) -> None:
         """There is nothing to let go of."""

@@ -1,11 +1,11 @@
 """The outbox and the journal in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ...application.ports import Message
+from ...application.ports import Message, Query
 from ...domain.events import Event
-from .memory_state import Due, Unit
+from .memory_state import Due, State, Unit
 
 
 class MemoryOutbox:
@@ -39,6 +39,28 @@ class MemoryOutbox:
         row = self._unit.state.waiting.pop(message_id, None)
         if row is not None:
             self._unit.state.dead[message_id] = (row.message, reason)
+
+
+class MemoryJournalReads:
+    """Events as committed; a position is the place in the order."""
+
+    def __init__(self, state: Callable[[], State]) -> None:
+        self._state = state
+
+    def find(self, query: Query, *, most: int) -> Sequence[tuple[int, Event]]:
+        numbered = enumerate(self._state().events, 1)
+        return [(position, event) for position, event in numbered if _fits(query, position, event)][:most]
+
+
+def _fits(query: Query, position: int, event: Event) -> bool:
+    return (
+        position > query.after
+        and query.account_id in {None, event.account_id}
+        and query.what in {None, event.what}
+        and query.address in {None, event.caller.address}
+        and (query.since is None or event.at >= query.since)
+        and (query.until is None or event.at < query.until)
+    )
 
 
 class MemoryJournal:

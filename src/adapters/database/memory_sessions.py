@@ -1,7 +1,19 @@
 """Sessions in memory."""
 
+from collections.abc import Callable, Sequence
+
 from ...domain.session import Session
-from .memory_state import Unit
+from .memory_state import State, Unit
+
+
+class MemorySessionReads:
+    """Sessions as committed."""
+
+    def __init__(self, state: Callable[[], State]) -> None:
+        self._state = state
+
+    def living(self, account_id: int, now: float) -> Sequence[Session]:
+        return _living(self._state(), account_id, now)
 
 
 class MemorySessions:
@@ -20,8 +32,7 @@ class MemorySessions:
         state = self._unit.state
         if session.account_id not in state.accounts:
             raise LookupError("There is no account for this session.")
-        living = self._living(session.account_id, session.created_at)
-        living.sort(key=lambda old: (old.created_at, old.id), reverse=True)
+        living = _living(state, session.account_id, session.created_at)
         for old in living[keep - 1 :]:
             state.sessions[old.id] = old.end(session.created_at)
         state.sessions[session.id] = session
@@ -32,11 +43,16 @@ class MemorySessions:
         self._unit.state.sessions[session.id] = session
 
     def end_all(self, account_id: int, now: float, *, but: str | None = None) -> int:
-        ending = [session for session in self._living(account_id, now) if session.id != but]
+        ending = [session for session in _living(self._unit.state, account_id, now) if session.id != but]
         for session in ending:
             self._unit.state.sessions[session.id] = session.end(now)
         return len(ending)
 
-    def _living(self, account_id: int, now: float) -> list[Session]:
-        rows = self._unit.state.sessions.values()
-        return [session for session in rows if session.account_id == account_id and session.is_alive(now)]
+    def agents(self, account_id: int) -> frozenset[str | None]:
+        return frozenset(row.agent for row in self._unit.state.sessions.values() if row.account_id == account_id)
+
+
+def _living(state: State, account_id: int, now: float) -> list[Session]:
+    """The newest first."""
+    rows = [row for row in state.sessions.values() if row.account_id == account_id and row.is_alive(now)]
+    return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)

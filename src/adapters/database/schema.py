@@ -75,6 +75,8 @@ sessions = Table(
     Column("expires_at", Double, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("ended_at", Double),
+    Column("address", Text),
+    Column("agent", Text),
     Index(None, "account_id", "ended_at"),
 )
 
@@ -116,6 +118,7 @@ journal = Table(
     Column("caller_agent", Text),
     Column("request_id", Text),
     Column("note", Text, nullable=False),
+    Index(None, "account_id", "position"),
     sqlite_autoincrement=True,
 )
 

@@ -1,11 +1,13 @@
 """Sessions in SQL."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import bindparam, insert, select, update
 
 from ...domain.session import Session
 from .claims import Claims
 from .schema import accounts, sessions
-from .statements import Unit
+from .statements import Ask, Row, Unit, storable
 
 _columns = sessions.columns
 _living = (
@@ -15,14 +17,10 @@ _living = (
 )
 _beyond = select(_columns.id).where(*_living).order_by(_columns.created_at.desc(), _columns.id.desc()).offset(bindparam("stay"))
 
-_CLAIM = select(
-    _columns.id,
-    _columns.account_id,
-    _columns.created_at,
-    _columns.refreshed_at,
-    _columns.generation,
-    _columns.ended_at,
-).where(_columns.id == bindparam("session_id")).with_for_update()  # fmt: skip
+_ROW = ("id", "account_id", "created_at", "refreshed_at", "generation", "ended_at", "address", "agent")
+_CLAIM = select(*_columns[_ROW]).where(_columns.id == bindparam("session_id")).with_for_update()
+_LIVING = select(*_columns[_ROW]).where(*_living).order_by(_columns.created_at.desc(), _columns.id.desc())
+_AGENTS = select(_columns.agent).where(_columns.account_id == bindparam("account_id")).distinct()
 _ACCOUNT = select(accounts.c.id).where(accounts.c.id == bindparam("account_id"))
 _TRIM = update(sessions).where(_columns.id.in_(_beyond)).values(ended_at=bindparam("now"))
 _ADD = insert(sessions)
@@ -41,6 +39,16 @@ _END_ALL = (
 )
 
 
+class SqlSessionReads:
+    """Sessions as committed."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    def living(self, account_id: int, now: float) -> Sequence[Session]:
+        return [_session(row) for row in self._ask(_LIVING, account_id=account_id, now=now)]
+
+
 class SqlSessions:
     """Sessions inside a transaction."""
 
@@ -49,16 +57,10 @@ class SqlSessions:
         self._claims = claims
 
     def claim(self, session_id: str) -> Session | None:
-        for found, account_id, created_at, refreshed_at, generation, ended_at in self._unit.ask(_CLAIM, session_id=session_id):
-            self._claims.hold("sessions", found)
-            return Session(
-                id=found,
-                account_id=account_id,
-                created_at=created_at,
-                refreshed_at=refreshed_at,
-                generation=generation,
-                ended_at=ended_at,
-            )
+        for row in self._unit.ask(_CLAIM, session_id=session_id):
+            session = _session(row)
+            self._claims.hold("sessions", session.id)
+            return session
         return None
 
     def add(self, session: Session, *, keep: int) -> None:
@@ -75,6 +77,8 @@ class SqlSessions:
             expires_at=session.expires_at,
             generation=session.generation,
             ended_at=session.ended_at,
+            address=storable(session.address),
+            agent=storable(session.agent),
         )
         self._claims.hold("sessions", session.id)
 
@@ -91,3 +95,20 @@ class SqlSessions:
 
     def end_all(self, account_id: int, now: float, *, but: str | None = None) -> int:
         return len(self._unit.run(_END_ALL, account_id=account_id, now=now, but=but or ""))
+
+    def agents(self, account_id: int) -> frozenset[str | None]:
+        return frozenset(agent for (agent,) in self._unit.ask(_AGENTS, account_id=account_id))
+
+
+def _session(row: Row) -> Session:
+    found, account_id, created_at, refreshed_at, generation, ended_at, address, agent = row
+    return Session(
+        id=found,
+        account_id=account_id,
+        created_at=created_at,
+        refreshed_at=refreshed_at,
+        generation=generation,
+        ended_at=ended_at,
+        address=address,
+        agent=agent,
+    )

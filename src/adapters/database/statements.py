@@ -61,3 +61,8 @@ def upsert(table: Table) -> Insert:
     statement = insert(table)
     changed = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
     return statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=changed)
+
+
+def storable(text: str | None) -> str | None:
+    """What a caller sent along must not stop the change that it is written down with."""
+    return None if text is None else text.replace("\0", "?").encode("utf-8", "replace").decode()

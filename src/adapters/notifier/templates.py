@@ -10,6 +10,7 @@ from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateError, select_autoescape
 
+from ...application.notices import Notice
 from ...application.ports import Letter
 from .text import one_line
 
@@ -18,7 +19,10 @@ _KNOWN: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "code": tuple(
         {"service": "Vestibule", "code": _CODE, "reference": "K7P2", "minutes": minutes, "purpose": purpose}
         for purpose, minutes in product(("otp", "otpreglogin"), ("1", "5"))
-    )
+    ),
+    "notice": tuple(
+        {"service": "Vestibule", "what": what.value, "at": "2026-11-23 16:05 UTC"} for what in Notice
+    ),
 }
 """Every template, with examples of the values that it is given."""
 

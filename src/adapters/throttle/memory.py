@@ -14,6 +14,8 @@ from ...domain.limits import Limit
 class MemoryThrottle:
     """The port `Throttle` for one process. At most `max_keys` keys are remembered, the latest to be asked about."""
 
+    blocks = False
+
     def __init__(self, max_keys: int = 100_000) -> None:
         if max_keys < 1:
             raise ValueError("a throttle has to remember one key at least")
@@ -59,7 +61,7 @@ class _Window:
         for limit in limits:
             longest = max(longest, limit.seconds)
             if limit.count <= len(moments):
-                wait = max(wait, moments[-limit.count] + limit.seconds - now)
+                wait = max(wait, round(limit.seconds - (now - moments[-limit.count]), 3))
         if wait > 0:
             return ceil(wait)
         # A clock that stepped back does not reorder the memory, nor shorten a wait.

@@ -146,9 +146,9 @@ def _greet(settings: "Settings") -> None:
 
 def _shown(url: str) -> str:
     """A URL without who logs in by it, nor anything that may hold a token."""
-    from urllib.parse import urlsplit
+    from urllib.parse import unquote, urlsplit
 
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
-        return str(Path(url.removeprefix("sqlite:///")))
+        return str(Path(unquote(url.removeprefix("sqlite:///"))))
     return f"{parts.scheme}://{parts.hostname or '…'}"

@@ -1,9 +1,10 @@
 """What is answered: the shapes of the JSON, and the plain ASGI answer that carries it."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, convert
 from msgspec.json import encode
 
 from ...application import Account, Sent, TokenSet
@@ -70,6 +71,24 @@ class ImageAnswer(Struct):
     profile_image: Annotated[str, Meta(description="The URL of the picture.")]
 
 
+class SessionAnswer(Struct):
+    """A sign-in that is still good."""
+
+    id: str
+    created_at: datetime
+    refreshed_at: Annotated[datetime, Meta(description="When its last token set was made.")]
+    expires_at: Annotated[datetime, Meta(description="When it ends unless it is refreshed before.")]
+    address: Annotated[str | None, Meta(description="The network address that began it.")]
+    agent: Annotated[str | None, Meta(description="The user agent that began it.")]
+    current: Annotated[bool, Meta(description="Whether it is the one that asks.")]
+
+
+class SessionsAnswer(Struct):
+    """The newest first."""
+
+    sessions: list[SessionAnswer]
+
+
 class StatusAnswer(Struct):
     """The service is well."""
 
@@ -113,7 +132,7 @@ def image_url(account: Account, settings: Settings) -> str | None:
 
 
 def token_answer(status: int, tokens: TokenSet) -> Answer:
-    return Answer(status, tokens)
+    return Answer(status, convert(tokens, TokenAnswer, from_attributes=True))
 
 
 def sent_answer(sent: Sent) -> Answer:

@@ -23,6 +23,7 @@ from .password import reset_password
 from .problems import answer_error
 from .registration import isunique, register
 from .service import healthz, jwks, readyz
+from .sessions import end_other_sessions, end_session, list_sessions, logout
 
 API: tuple[HTTPRouteHandler, ...] = (
     register,
@@ -37,6 +38,10 @@ API: tuple[HTTPRouteHandler, ...] = (
     upload_image,
     read_image,
     refresh_token,
+    list_sessions,
+    end_other_sessions,
+    end_session,
+    logout,
 )
 SERVICE: tuple[HTTPRouteHandler, ...] = (healthz, readyz, jwks)
 

@@ -98,6 +98,8 @@ def _create_sessions() -> None:
         sa.Column("expires_at", sa.Double(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("ended_at", sa.Double(), nullable=True),
+        sa.Column("address", sa.Text(), nullable=True),
+        sa.Column("agent", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_sessions_account_id_accounts")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
     )
@@ -153,3 +155,4 @@ def _create_journal() -> None:
         sa.PrimaryKeyConstraint("position", name=op.f("pk_journal")),
         sqlite_autoincrement=True,
     )
+    op.create_index(op.f("ix_journal_account_id_position"), "journal", ["account_id", "position"])
