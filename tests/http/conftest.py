@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,6 @@ from litestar.testing import TestClient
 from tests.world import PASSWORD, World
 
 from vestibule.adapters.imaging import PillowImages
-from vestibule.application import UploadImage
 from vestibule.application.ports import Images
 from vestibule.entrypoints.http import create_app
 from vestibule.entrypoints.settings import Settings
@@ -69,31 +69,11 @@ class Site:
 
 def vestibule_of(world: World, settings: Settings, images: Images | None = None) -> Vestibule:
     """The use cases of the world; with `images` pictures are really decoded."""
-    upload_image = world.upload_image
+    given: dict[str, Any] = {one.name: getattr(world, one.name) for one in fields(Vestibule) if hasattr(world, one.name)}
     if images is not None:
-        upload_image = UploadImage(database=world.database, images=images, storage=world.storage, clock=world.clock)
-    return Vestibule(
-        settings=settings,
-        register=world.register,
-        check_unique=world.check_unique,
-        log_in=world.log_in,
-        authenticate=world.authenticate,
-        refresh=world.refresh,
-        change_account=world.change_account,
-        request_code=world.request_code,
-        verify_code=world.verify_code,
-        log_in_by_code=world.log_in_by_code,
-        request_registration_code=world.request_registration_code,
-        register_or_log_in=world.register_or_log_in,
-        reset_password=world.reset_password,
-        upload_image=upload_image,
-        read_image=world.read_image,
-        deliver_messages=world.deliver_messages,
-        throttle=world.throttle,
-        clock=world.clock,
-        jwks=lambda: dict(world.tokens.jwks()),
-        check=world.database.check,
-    )
+        given["upload_image"] = replace(world.upload_image, images=images)
+    given |= {"settings": settings, "jwks": world.tokens.jwks, "check": world.database.check}
+    return Vestibule(**given)
 
 
 Open = Callable[..., Site]

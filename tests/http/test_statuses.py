@@ -47,6 +47,15 @@ def body(fields: Any) -> Callable[[Any], Any]:
     return lambda _: {"json": fields}
 
 
+def reset(code: str) -> Any:
+    return {"json": {"email": MAIL, "otp": code, "password": OTHER_PASSWORD}}
+
+
+def refresh_token(site: Site) -> Any:
+    site.registered()
+    return site.tokens()["refresh_token"]
+
+
 def nobody(_: Site) -> None:
     """Nothing has happened before."""
 
@@ -99,30 +108,24 @@ LINES: list[Line] = [
         lambda c: {"json": {"email": MAIL, "otp": c, "password": OTHER_PASSWORD}},
     ),
     ("POST", "/password/reset/", 400, "invalid-input", nobody, body({})),
-    (
-        "POST",
-        "/password/reset/",
-        403,
-        "wrong-code",
-        code_by_mail,
-        lambda code: {"json": {"email": MAIL, "otp": wrong(code), "password": OTHER_PASSWORD}},
-    ),
+    ("POST", "/password/reset/", 403, "wrong-code", code_by_mail, lambda code: reset(wrong(code))),
     ("POST", "/isunique/", 200, "", nobody, body({"prop": "email", "value": MAIL})),
     ("POST", "/isunique/", 400, "invalid-input", nobody, body({"prop": "shoe size", "value": "43"})),
     ("POST", "/upload-image/", 201, "", Site.token, with_token(files=FILE)),
     ("POST", "/upload-image/", 400, "invalid-input", Site.token, with_token(files={"other": FILE["profile_image"]})),
     ("POST", "/upload-image/", 401, "not-authenticated", nobody, lambda _: {"files": FILE}),
     ("POST", "/upload-image/", 401, "invalid-token", expired, with_token(files=FILE)),
-    (
-        "POST",
-        "/refresh-token/",
-        200,
-        "",
-        lambda site: (site.registered(), site.tokens())[1],
-        lambda t: {"json": {"refresh": t["refresh_token"]}},
-    ),
+    ("POST", "/refresh-token/", 200, "", refresh_token, lambda token: {"json": {"refresh": token}}),
     ("POST", "/refresh-token/", 400, "invalid-input", nobody, body({})),
     ("POST", "/refresh-token/", 401, "invalid-refresh-token", nobody, body({"refresh": "junk"})),
+    ("GET", "/sessions/", 200, "", Site.token, with_token()),
+    ("GET", "/sessions/", 401, "not-authenticated", nobody, lambda _: {}),
+    ("DELETE", "/sessions/", 200, "", Site.token, with_token()),
+    ("DELETE", "/sessions/", 401, "invalid-token", expired, with_token()),
+    ("DELETE", "/sessions/unheard-of", 404, "no-such-session", Site.token, with_token()),
+    ("DELETE", "/sessions/unheard-of", 401, "not-authenticated", nobody, lambda _: {}),
+    ("POST", "/logout/", 200, "", Site.token, with_token()),
+    ("POST", "/logout/", 401, "invalid-token", expired, with_token()),
     ("GET", "/images/unheard-of.webp", 404, "not-found", nobody, lambda _: {}),
     ("GET", "/healthz", 200, "", nobody, lambda _: {}),
     ("GET", "/readyz", 200, "", nobody, lambda _: {}),
@@ -158,7 +161,7 @@ def _asked(given: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("handler", API, ids=lambda handler: handler.handler_name)
 def test_every_refusal_of_its_own_that_a_handler_declares_has_a_line(handler: HTTPRouteHandler) -> None:
     (method,) = handler.http_methods
-    path = path_of(handler).replace("{name}", "unheard-of.webp")
+    path = path_of(handler).replace("{name}", "unheard-of.webp").replace("{session_id}/", "unheard-of")
     shown = {slug for called, where, _, slug, *_ in LINES if (called, where) == (method, path)}
     elsewhere = {"different-accounts", "image-too-large"} | ({"already-taken"} if path == "/account/" else set())
     assert {refusal.slug for refusal in described_of(handler).refusals} <= shown | elsewhere

@@ -4,6 +4,7 @@ Litestar's own generator reads handlers' signatures, and bodies here are read by
 is built from the same declarations that the reading goes by.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ from .problems import (
 _OF_BODIES: tuple[type[Refusal], ...] = (MalformedBody, BodyTooSlow, BodyTooLarge, UnsupportedMediaType)
 _OF_LOGINS: tuple[type[Refusal], ...] = (NotAuthenticated, InvalidToken)
 _REFERENCES = "#/components/schemas/{name}"
+_PARAMETERS = re.compile(r"\{(\w+)\}")
 
 Json = dict[str, Any]
 
@@ -77,7 +79,7 @@ def refusals_of(said: Described) -> list[type[Refusal]]:
 
 
 def _is_file(path: str) -> bool:
-    return path.endswith((".json", "z", "}"))
+    return path.startswith("/images/") or path.endswith((".json", "z"))
 
 
 def _operation(handler: HTTPRouteHandler, said: Described) -> Json:
@@ -89,8 +91,10 @@ def _operation(handler: HTTPRouteHandler, said: Described) -> Json:
     }
     if said.detail:
         operation["description"] = said.detail
-    if "{name}" in path_of(handler):
-        operation["parameters"] = [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}]
+    if names := _PARAMETERS.findall(path_of(handler)):
+        operation["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+        ]
     if said.body is not None:
         operation["requestBody"] = _request_body(said.body)
     if said.login is not Login.NONE:

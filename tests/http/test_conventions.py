@@ -1,0 +1,387 @@
+"""What the contract says of every call, sentence by sentence."""
+
+import logging
+import re
+from typing import Any
+
+import pytest
+from tests.http.conftest import ADA, URN, Open, Site, ask_raw, vestibule_of
+from tests.world import OTHER_PASSWORD, PASSWORD, World
+
+from vestibule.adapters.database import MemoryDatabase
+from vestibule.adapters.hasher import QuickHasher
+from vestibule.application import Unavailable
+from vestibule.entrypoints.http import create_app
+from vestibule.entrypoints.http.app import API, SERVICE
+from vestibule.entrypoints.http.openapi import path_of
+from vestibule.entrypoints.settings import Settings
+
+JSON = (b"content-type", b"application/json")
+ALWAYS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+    "cache-control": "no-store",
+}
+ANY_CALLS = [
+    ("POST", "/register/"),
+    ("POST", "/login/"),
+    ("GET", "/account/"),
+    ("PUT", "/account/"),
+    ("OPTIONS", "/account/"),
+    ("DELETE", "/account/"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/nowhere"),
+    ("GET", "/images/none.webp"),
+    ("GET", "/openapi.json"),
+]
+
+
+# --- headers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("method", "path"), ANY_CALLS)
+def test_every_answer_carries_the_headers_of_every_answer(method: str, path: str, site: Site) -> None:
+    answer = site.call(method, path)
+    assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
+    assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
+    assert not {"server", "set-cookie", "strict-transport-security"} & set(answer.headers)
+
+
+def test_a_request_id_is_our_own_and_new_each_time(site: Site) -> None:
+    ids = {site.call("GET", "/healthz", headers={"X-Request-ID": "mine"}).headers["x-request-id"] for _ in range(3)}
+    assert len(ids) == 3
+    assert "mine" not in ids
+
+
+def test_behind_https_browsers_are_told_to_stay_there(open_site: Open) -> None:
+    site = open_site(public_url="https://accounts.example.org")
+    assert site.call("GET", "/nowhere").headers["strict-transport-security"] == "max-age=63072000; includeSubDomains"
+
+
+def test_the_key_set_may_be_kept_by_anyone(open_site: Open) -> None:
+    site = open_site(api_prefix="/api/user")
+    for path in ("/.well-known/jwks.json", "/api/user/.well-known/jwks.json"):
+        answer = site.call("GET", path)
+        assert answer.json() == site.world.tokens.jwks()
+        assert answer.headers["cache-control"] == "public, max-age=3600"
+
+
+class Faulty(QuickHasher):
+    """A hasher with a bug."""
+
+    def verify(self, password_hash: str | None, password: str) -> bool:
+        raise RuntimeError("a bug")
+
+
+def test_a_fault_of_the_program_shows_a_request_id_and_nothing_else(open_site: Open, caplog: pytest.LogCaptureFixture) -> None:
+    site = open_site(World(hasher=Faulty()))
+    with caplog.at_level(logging.ERROR, "vestibule.http"):
+        answer = site.post("/login/", {"username": "ada", "password": "a secret of hers"})
+    request_id = answer.headers["x-request-id"]
+    assert answer.status_code == 500
+    assert answer.json() == {
+        "type": f"{URN}internal",
+        "title": "Something went wrong here.",
+        "status": 500,
+        "detail": f"The fault is logged under {request_id}.",
+    }
+    assert answer.headers["cache-control"] == "no-store"
+    assert request_id in caplog.text
+    assert "a secret of hers" not in caplog.text
+
+
+# --- paths and methods ------------------------------------------------------------------------------------------------
+
+
+def test_with_a_prefix_the_calls_are_nowhere_else(open_site: Open) -> None:
+    site = open_site(api_prefix="/api/user")
+    assert site.post("/register/", ADA).status_code == 404
+    assert site.post("/api/user/register/", ADA).status_code == 201
+    assert {site.call("GET", path).status_code for path in ("/healthz", "/readyz", "/api/user/healthz")} == {200}
+
+
+@pytest.mark.parametrize("handler", [*API, *SERVICE], ids=lambda handler: handler.handler_name)
+def test_a_wrong_method_is_told_the_right_ones(handler: Any, site: Site) -> None:
+    path = path_of(handler).replace("{name}", "some.webp")
+    right = {method for one in (*API, *SERVICE) if path_of(one) == path_of(handler) for method in one.http_methods}
+    for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - right:
+        answer = site.call(method, path)
+        assert answer.status_code == 405
+        assert set(answer.headers["allow"].split(", ")) == {*right, "OPTIONS"}
+        assert answer.json()["type"] == f"{URN}method-not-allowed"
+    answer = site.call("OPTIONS", path)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert set(answer.headers["allow"].split(", ")) == {*right, "OPTIONS"}
+
+
+@pytest.mark.parametrize("path", ["//login/", "/login//", "/login%2f", "/%6cogin/", "//login//"])
+def test_no_spelling_of_a_path_goes_round_the_limits(path: str, site: Site) -> None:
+    site.registered()
+    wrong = {"username": "ada", "password": OTHER_PASSWORD}
+    statuses = [site.post(spelling, wrong).status_code for spelling in ("/login/", path) * 6]
+    assert 401 in statuses
+    assert [status for status in statuses if status != 404].count(401) == 5
+    assert set(statuses[-2:]) <= {429, 404}
+
+
+# --- bodies -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        None,
+        "",
+        "text/plain",
+        "text/json",
+        "application/xml",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/jsonp",
+        "application/problem+json",
+        "application/json; charset=latin-1",
+        "application/json; version=2",
+        "application/json, text/plain",
+    ],
+)
+def test_another_content_type_or_none_is_415(content_type: str | None, world: World) -> None:
+    app = create_app(vestibule_of(world, Settings()))
+    headers = [] if content_type is None else [(b"content-type", content_type.encode())]
+    raw = ask_raw(app, "POST", "/isunique/", [b'{"prop": "username", "value": "ada"}'], headers=headers)
+    assert (raw.status, b"unsupported-media-type" in raw.body) == (415, True)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "Application/JSON", "application/json; charset=UTF-8", 'application/json;charset="utf-8"'],
+)
+def test_json_in_utf_8_is_taken_however_it_is_said(content_type: str, site: Site) -> None:
+    body = '{"prop": "username", "value": "ädä"}'.encode()
+    answer = site.call("POST", "/isunique/", content=body, headers={"Content-Type": content_type})
+    assert (answer.status_code, answer.json()) == (200, {"unique": True})
+
+
+def test_two_content_types_are_one_too_many(world: World) -> None:
+    raw = ask_raw(create_app(vestibule_of(world, Settings())), "POST", "/isunique/", [b"{}"], headers=[JSON, JSON])
+    assert raw.status == 415
+
+
+@pytest.mark.parametrize(("encoding", "status"), [("gzip", 415), ("br", 415), ("deflate, gzip", 415), ("identity", 200)])
+def test_a_content_encoding_is_415(encoding: str, status: int, site: Site) -> None:
+    body = {"prop": "username", "value": "ada"}
+    assert site.post("/isunique/", body, headers={"Content-Encoding": encoding}).status_code == status
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b" ",
+        b"{",
+        b'{"username": "ada",}',
+        b"{'username': 'ada'}",
+        b"null",
+        b"[]",
+        b'"text"',
+        b"17",
+        b"\xef\xbb\xbf{}",
+        b'{"prop": NaN}',
+        b'{"prop": 1e999}',
+        b'{"ignored": ' + b"9" * 5000 + b"}",
+        b'{"prop": "\xff"}',
+        b'{"ignored": "\xc3\x28"}',
+        b'{"\xff": 1}',
+        b'{"prop": "\\ud800"}',
+        b'{"ignored": "\\udc00"}',
+        b"[" * 2000,
+        b'{"ignored": ' + b"[" * 2000 + b"]" * 2000 + b"}",
+        b'{"a":' * 2000 + b"1" + b"}" * 2000,
+        '{"prop": "username", "value": "ada"}'.encode("utf-16"),
+        b'{"prop": "username", "value": "ada"} {}',
+    ],
+    ids=lambda content: repr(content[:20]),
+)
+def test_a_body_that_is_no_json_object_in_utf_8_is_400(content: bytes, site: Site) -> None:
+    answer = site.call("POST", "/isunique/", content=content, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["type"]) == (400, f"{URN}malformed-body")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_of_a_field_given_twice_the_last_counts(site: Site) -> None:
+    content = b'{"prop": "shoe size", "prop": "username", "value": "ada"}'
+    answer = site.call("POST", "/isunique/", content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200
+
+
+TEN_MEGABYTES = [b'{"ignored": "' + b"a" * 65_536] + [b"a" * 65_536] * 159
+
+
+def test_a_body_that_says_it_is_too_large_is_not_even_read(world: World) -> None:
+    app = create_app(vestibule_of(world, Settings()))
+    headers = [JSON, (b"content-length", b"10000000")]
+    raw = ask_raw(app, "POST", "/register/", TEN_MEGABYTES, headers=headers)
+    assert (raw.status, raw.taken) == (413, 0)
+    assert (b"connection", b"close") in raw.headers
+
+
+@pytest.mark.parametrize("headers", [[JSON], [JSON, (b"content-length", b"20")]], ids=["without a length", "with a wrong one"])
+def test_a_body_that_turns_out_too_large_is_read_no_further(headers: list[Any], world: World) -> None:
+    raw = ask_raw(create_app(vestibule_of(world, Settings())), "POST", "/register/", TEN_MEGABYTES, headers=headers)
+    assert (raw.status, raw.taken) == (413, 1)
+    assert (b"connection", b"close") in raw.headers
+
+
+def test_16_kib_are_taken_and_not_a_byte_more(site: Site) -> None:
+    room = 16 * 1024 - len(b'{"prop": "username", "value": "ada", "ignored": ""}')
+    for extra, status in ((0, 200), (1, 413)):
+        content = b'{"prop": "username", "value": "ada", "ignored": "' + b"a" * (room + extra) + b'"}'
+        answer = site.call("POST", "/isunique/", content=content, headers={"Content-Type": "application/json"})
+        assert answer.status_code == status
+
+
+def test_a_body_has_15_seconds_to_arrive(world: World) -> None:
+    app = create_app(vestibule_of(world, Settings()))
+    content = [bytes([byte]) for byte in b'{"prop": "username", "value": "ada"}']
+    quick = ask_raw(app, "POST", "/isunique/", content, headers=[JSON], seconds_between=0.3)
+    slow = ask_raw(app, "POST", "/isunique/", content, headers=[JSON], seconds_between=2)
+    assert quick.status == 200
+    assert (slow.status, b"body-too-slow" in slow.body) == (408, True)
+    assert slow.taken < len(content)
+
+
+def test_a_body_that_breaks_off_changes_nothing(world: World) -> None:
+    app = create_app(vestibule_of(world, Settings()))
+    raw = ask_raw(app, "POST", "/register/", [b'{"username": "ada"'], headers=[JSON], breaks_off=True)
+    assert raw.status == 400
+
+
+# --- fields -----------------------------------------------------------------------------------------------------------
+
+
+def test_unknown_fields_are_ignored_and_make_nobody_a_superuser(site: Site) -> None:
+    forged = {"id": 99, "is_superuser": True, "is_staff": True, "is_active": False, "profile_image": "x", "_comment1": "hi"}
+    account = site.registered(**forged)
+    assert (account["id"], account["is_superuser"], account["is_staff"], account["profile_image"]) == (1, False, False, None)
+    token = site.tokens()["token"]
+    for method, body in (("PATCH", forged), ("PUT", ADA | {"password": OTHER_PASSWORD} | forged)):
+        assert site.call(method, "/account/", body, token=token).json() == account
+
+
+def test_numbers_are_taken_for_mobiles_and_codes(site: Site) -> None:
+    assert site.registered(mobile=9999999999)["mobile"] == "9999999999"
+    assert site.post("/isunique/", {"prop": "mobile", "value": 9999999999}).json() == {"unique": False}
+    assert site.post("/login/", {"username": 9999999999, "password": PASSWORD}).status_code == 200
+    assert site.post("/otp/", {"destination": 9999999999}).status_code == 201
+    code = site.world.code_for("9999999999")
+    answer = site.post("/otp/", {"destination": 9999999999, "verify_otp": int(code), "is_login": True})
+    assert answer.status_code == 201, answer.text
+
+
+def test_a_code_that_came_as_a_number_has_lost_its_zeros(site: Site) -> None:
+    for _ in range(400):
+        site.world.clock.move(90_000)
+        code = site.code("someone@mail.example.com")
+        if code.startswith("0"):
+            break
+    assert code.startswith("0")
+    answer = site.post("/otp/", {"destination": "someone@mail.example.com", "verify_otp": int(code)})
+    assert answer.status_code == 201
+
+
+@pytest.mark.parametrize("value", [True, "True", "true", "TRUE", "1", 1, "yes", "on", " true "])
+def test_is_login_is_taken_as_a_boolean_or_as_text(value: Any, site: Site) -> None:
+    site.registered()
+    code = site.code(ADA["email"], is_login=value)
+    answer = site.post("/otp/", {"destination": ADA["email"], "verify_otp": code, "is_login": value})
+    assert "refresh_token" in answer.json()
+
+
+@pytest.mark.parametrize("value", [False, "False", "false", "0", 0, "no", "off", None, ""])
+def test_is_login_may_say_no_in_as_many_ways(value: Any, site: Site) -> None:
+    code = site.code(ADA["email"], is_login=value)
+    answer = site.post("/otp/", {"destination": ADA["email"], "verify_otp": code, "is_login": value})
+    assert "proof" in answer.json()
+
+
+@pytest.mark.parametrize("value", ["maybe", 2, -1, 1.0, [], {}, [True]])
+def test_an_is_login_that_says_neither_is_named_beside_every_other_fault(value: Any, site: Site) -> None:
+    answer = site.post("/otp/", {"destination": "", "email": "nowhere", "is_login": value, "verify_otp": "123456"})
+    assert answer.status_code == 400
+    assert set(answer.json()["errors"]) == {"destination", "email", "is_login"}
+
+
+def test_null_and_empty_optional_fields_count_as_absent(site: Site) -> None:
+    assert site.registered(mobile=None, proofs=None)["mobile"] is None
+    token = site.tokens()["token"]
+    empty = {"username": "", "name": None, "email": "  ", "mobile": "", "password": "", "proofs": None}
+    assert site.call("PATCH", "/account/", empty, token=token).json()["username"] == "ada"
+    for blank in (None, "", "  "):
+        site.world.clock.move(61)
+        body = {
+            "destination": "new@mail.example.com",
+            "email": blank,
+            "verify_otp": blank,
+            "is_login": blank if blank != "  " else None,
+        }
+        assert "reference" in site.post("/otp/", body).json()
+
+
+def test_put_wants_mobile_said_even_if_it_is_null(site: Site) -> None:
+    token = site.token()
+    whole = ADA | {"password": OTHER_PASSWORD}
+    answer = site.call("PUT", "/account/", {name: whole[name] for name in whole if name != "mobile"}, token=token)
+    assert (answer.status_code, set(answer.json()["errors"])) == (400, {"mobile"})
+    assert site.call("PUT", "/account/", whole | {"mobile": None}, token=token).json()["mobile"] is None
+
+
+def test_text_is_trimmed_and_a_password_never(site: Site) -> None:
+    account = site.registered(username=" ada ", name=" Ada ", email=f" {ADA['email']} ", password=f" {PASSWORD} ")
+    assert (account["username"], account["name"], account["email"]) == ("ada", "Ada", ADA["email"])
+    assert site.post("/login/", {"username": " ada ", "password": f" {PASSWORD} "}).status_code == 200
+    assert site.post("/login/", {"username": "ada", "password": PASSWORD}).status_code == 401
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_error_names_every_bad_field_at_once_and_repeats_no_secret(site: Site) -> None:
+    answer = site.post("/register/", {"username": "1", "email": "nowhere", "mobile": "x", "password": "s3cr3t!", "proofs": 1})
+    problem = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert set(problem) == {"type", "title", "status", "detail", "errors"}
+    assert set(problem["errors"]) == {"username", "name", "email", "mobile", "password", "proofs"}
+    assert all(isinstance(message, str) for messages in problem["errors"].values() for message in messages)
+    assert "s3cr3t!" not in answer.text
+
+
+class Broken(MemoryDatabase):
+    """A database that is down."""
+
+    def begin(self) -> Any:
+        raise Unavailable
+
+    def check(self) -> None:
+        raise Unavailable
+
+
+class Down(World):
+    """A world whose database is down."""
+
+    def _build_accounts(self, limits_by_address: bool) -> None:
+        self.database = Broken()
+        super()._build_accounts(limits_by_address)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("POST", "/register/", ADA), ("POST", "/otp/", {"destination": ADA["email"]}), ("GET", "/readyz", None)],
+)
+def test_a_dependency_that_is_down_is_503_with_a_time_to_come_back(method: str, path: str, body: Any, open_site: Open) -> None:
+    site = open_site(Down())
+    answer = site.call(method, path, body)
+    assert (answer.status_code, answer.json()["type"]) == (503, f"{URN}unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    assert site.call("GET", "/healthz").json() == {"status": "ok"}

@@ -1,0 +1,136 @@
+"""The OpenAPI document says what is so, and its page asks no other host for anything."""
+
+import re
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import CHECKS
+from tests.http.conftest import Open, Site, vestibule_of
+from tests.world import PASSWORD, World
+
+from vestibule.entrypoints.http import create_app
+from vestibule.entrypoints.http.app import API, SERVICE
+from vestibule.entrypoints.settings import Settings
+
+DOCUMENTED = {
+    ("post", "/register/", "201"),
+    ("post", "/login/", "200"),
+    ("get", "/account/", "200"),
+    ("put", "/account/", "200"),
+    ("patch", "/account/", "200"),
+    ("post", "/otp/", "201"),
+    ("post", "/otpreglogin/", "201"),
+    ("post", "/password/reset/", "202"),
+    ("post", "/isunique/", "200"),
+    ("post", "/upload-image/", "201"),
+    ("post", "/refresh-token/", "200"),
+}
+
+
+def operations(document: Any) -> list[tuple[str, str, Any]]:
+    return [(method, path, one) for path, methods in document["paths"].items() for method, one in methods.items()]
+
+
+def test_every_call_is_in_it_with_a_name_of_its_own(site: Site) -> None:
+    found = operations(site.call("GET", "/openapi.json").json())
+    assert {(method, path, status) for method, path, one in found for status in one["responses"]} >= DOCUMENTED
+    assert len({one["operationId"] for _, _, one in found}) == len(found) == len((*API, *SERVICE))
+
+
+def test_what_needs_a_login_says_so(site: Site) -> None:
+    for method, path, one in operations(site.call("GET", "/openapi.json").json()):
+        needs = path.startswith(("/account/", "/upload-image/", "/sessions/", "/logout/"))
+        assert (one.get("security") == [{"bearer": []}]) is needs, (method, path)
+        assert ("401" in one["responses"]) is (needs or path in {"/login/", "/refresh-token/"})
+
+
+def test_an_example_of_a_body_is_one_that_is_taken(site: Site) -> None:
+    document = site.call("GET", "/openapi.json").json()
+    content = {path: one["requestBody"]["content"] for _, path, one in operations(document) if "requestBody" in one}
+    examples = {path: body["application/json"]["example"] for path, body in content.items() if "application/json" in body}
+    register, login = examples["/register/"], examples["/login/"]
+    assert site.post("/register/", register).status_code == 201
+    assert site.post("/login/", login).status_code == 200
+    token = site.post("/login/", login).json()["token"]
+    for path, statuses in {"/otp/": {201}, "/otpreglogin/": {429}, "/isunique/": {200}, "/password/reset/": {403}}.items():
+        assert site.post(path, examples[path]).status_code in statuses, path
+    whole = operations({"paths": {"/account/": document["paths"]["/account/"]}})
+    (put,) = (one["requestBody"]["content"]["application/json"]["example"] for method, _, one in whole if method == "put")
+    assert site.call("PUT", "/account/", put, token=token).status_code == 200
+
+
+def test_it_is_served_under_the_prefix_and_names_where_it_is(open_site: Open) -> None:
+    site = open_site(api_prefix="/api/user", public_url="http://accounts.example.org", service_name="<Ada & Co>")
+    document = site.call("GET", "/api/user/openapi.json").json()
+    assert document["servers"] == [{"url": "http://accounts.example.org/api/user"}]
+    assert document["info"]["title"] == "<Ada & Co>"
+    assert "&lt;Ada &amp; Co&gt;" in site.call("GET", "/api/user/docs").text
+
+
+def test_the_page_needs_nothing_from_elsewhere(open_site: Open) -> None:
+    site = open_site(api_prefix="/api/user")
+    page = site.call("GET", "/api/user/docs/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    policy = dict(part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";"))
+    assert set(policy.values()) == {"'none'", "'self'"}
+    assert policy["default-src"] == "'none'"
+    links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(links) == 3
+    for link in links:
+        assert not urlsplit(link).netloc
+        assert site.call("GET", link).status_code == 200
+    assert not re.search(r"<script>|<style|style=|\son\w+=", page.text)
+    for asset in links[:2]:
+        assert "://" not in site.call("GET", asset).text
+
+
+@pytest.mark.parametrize(
+    ("settings", "status"),
+    [
+        ({}, 200),
+        ({"public_url": "https://a.example"}, 404),
+        ({"public_url": "https://a.example", "docs": True}, 200),
+        ({"docs": False}, 404),
+    ],
+)
+def test_it_is_there_unless_the_public_reaches_the_service(settings: Any, status: int, open_site: Open) -> None:
+    site = open_site(**settings)
+    assert {site.call("GET", path).status_code for path in ("/openapi.json", "/docs/", "/docs/page.js")} == {status}
+
+
+# --- schemathesis -----------------------------------------------------------------------------------------------------
+
+_world = World()
+_app = create_app(vestibule_of(_world, Settings()))
+_people = count(1)
+schema = schemathesis.openapi.from_asgi("/openapi.json", _app)
+
+
+def _somebody() -> str:
+    """An access token of somebody new, for a case may end the session or change the password of whose it is."""
+    name = f"somebody{next(_people)}"
+    _world.person(name)
+    return _world.log_in(username=name, password=PASSWORD).token
+
+
+# The document says which shapes are taken; meaning (is that an email?) is judged beyond shape, so that a body of the right
+# shape may well be refused, and text is trimmed and numbers are read, so that one of a wrong shape may be taken.
+_LEFT_OUT = CHECKS.get_by_names(["positive_data_acceptance", "negative_data_rejection"])
+
+
+@schema.parametrize()
+@settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_whatever_is_sent_the_answer_is_one_that_the_document_has(case: Any) -> None:
+    _world.clock.move(61)
+    token = _somebody()
+    case.call_and_validate(headers={"Authorization": f"Bearer {token}"}, excluded_checks=_LEFT_OUT)

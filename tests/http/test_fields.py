@@ -1,0 +1,134 @@
+"""Every field of every body with whatever it must not be: 400, the field is named, and nothing has changed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from tests.http.conftest import ADA, BOB, Site
+from tests.world import OTHER_PASSWORD, PASSWORD
+
+NOT_TEXT: dict[str, Any] = {"a list": ["ada"], "an object": {"a": 1}, "a boolean": True, "a fraction": 1.5, "below zero": -1}
+NOT_IN_TEXT = {"a NUL": "ada\0lovelace", "a control character": "ada\x1blovelace"}
+BIDI = "ada\u202elovelace"
+ABSENT: dict[str, Any] = {"missing": ..., "null": None, "empty": "", "blank": "  "}
+
+
+@dataclass(frozen=True)
+class Form:
+    """A call, a body that it takes, and the fields that have to be there."""
+
+    method: str
+    path: str
+    body: dict[str, Any]
+    required: frozenset[str]
+    too_long: dict[str, str]
+    free_text: frozenset[str] = frozenset()
+    """Fields that any text is looked up by: what cannot be right is simply not right."""
+    is_own: bool = False
+
+
+LONG = {
+    "username": "a" * 151,
+    "name": "a" * 501,
+    "email": "a" * 243 + "@example.com",
+    "mobile": "1" * 16,
+    "password": "a" * 257,
+}
+WHOLE = BOB | {"password": OTHER_PASSWORD}
+CODE = {"destination": BOB["email"], "email": BOB["email"], "verify_otp": "123456"}
+FORMS = [
+    Form("POST", "/register/", WHOLE, frozenset(WHOLE) - {"mobile"}, LONG),
+    Form("PUT", "/account/", WHOLE, frozenset(WHOLE) - {"mobile"}, LONG, is_own=True),
+    Form("PATCH", "/account/", WHOLE, frozenset(), LONG, is_own=True),
+    Form(
+        "POST",
+        "/login/",
+        {"username": "ada", "password": PASSWORD},
+        frozenset({"username", "password"}),
+        {},
+        frozenset({"username", "password"}),
+    ),
+    Form("POST", "/otp/", {"destination": BOB["email"]}, frozenset({"destination"}), {"destination": LONG["email"]}),
+    Form(
+        "POST",
+        "/otp/",
+        {"destination": BOB["mobile"], "email": BOB["email"]},
+        frozenset({"destination"}),
+        {"email": LONG["email"]},
+    ),
+    Form(
+        "POST",
+        "/otpreglogin/",
+        {name: BOB[name] for name in ("name", "email", "mobile")},
+        frozenset({"name", "email", "mobile"}),
+        LONG,
+    ),
+    Form(
+        "POST",
+        "/password/reset/",
+        {"email": BOB["email"], "otp": "123456", "password": OTHER_PASSWORD},
+        frozenset({"email", "otp", "password"}),
+        {"email": LONG["email"], "password": LONG["password"]},
+        frozenset({"otp"}),
+    ),
+    Form("POST", "/isunique/", {"prop": "username", "value": "bob"}, frozenset({"prop", "value"}), {"value": LONG["username"]}),
+    Form("POST", "/refresh-token/", {"refresh": "text"}, frozenset({"refresh"}), {}, frozenset({"refresh"})),
+]
+
+
+def lines() -> list[Any]:
+    found = []
+    for form in FORMS:
+        for field in form.body:
+            bad = dict(NOT_TEXT)
+            bad |= {} if field in form.free_text else NOT_IN_TEXT
+            bad |= ABSENT if field in form.required else {}
+            bad |= {"too long": form.too_long[field]} if field in form.too_long else {}
+            bad |= {"bidi": BIDI} if field not in {"password", *form.free_text} else {}  # a password may be of any script
+            found += [
+                pytest.param(form, field, value, id=f"{form.method} {form.path} {field} {what}") for what, value in bad.items()
+            ]
+    return found
+
+
+@pytest.mark.parametrize(("form", "field", "value"), lines())
+def test_a_bad_field_is_named_and_nothing_has_changed(form: Form, field: str, value: Any, site: Site) -> None:
+    token = site.token() if form.is_own else None
+    body = {name: given for name, given in form.body.items() if not (name == field and value is ...)}
+    if value is not ...:
+        body[field] = value
+    before = everything(site)
+    answer = site.call(form.method, form.path, body, token=token)
+    if (form.path, field, value) == ("/login/", "password", "  "):
+        assert answer.status_code == 401  # blank is a password too, and a wrong one
+        return
+    assert answer.status_code == 400, answer.text
+    assert field in answer.json()["errors"]
+    assert everything(site) == before
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.method} {form.path}")
+def test_every_bad_field_is_named_at_once(form: Form, site: Site) -> None:
+    token = site.token() if form.is_own else None
+    answer = site.call(form.method, form.path, {name: ["no", "text"] for name in form.body}, token=token)
+    assert (answer.status_code, set(answer.json()["errors"])) == (400, set(form.body))
+
+
+def test_a_code_and_its_destination_are_named_together(site: Site) -> None:
+    answer = site.post("/otp/", {"destination": [], "verify_otp": {}})
+    assert (answer.status_code, set(answer.json()["errors"])) == (400, {"destination", "verify_otp"})
+    answer = site.post("/otpreglogin/", {"name": "", "email": 1, "mobile": [], "verify_otp": {}})
+    assert (answer.status_code, set(answer.json()["errors"])) == (400, {"name", "email", "mobile", "verify_otp"})
+
+
+@pytest.mark.parametrize("proofs", ["text", 17, {"a": 1}, [1], [None], ["unheard of"], ["\0"]])
+def test_proofs_that_are_none_are_named(proofs: Any, site: Site) -> None:
+    answer = site.post("/register/", ADA | {"proofs": proofs})
+    assert (answer.status_code, set(answer.json()["errors"])) == (400, {"proofs"})
+    assert site.world.database.accounts.get(1) is None
+
+
+def everything(site: Site) -> Any:
+    """The account that there is, what waits to be sent, and what has happened."""
+    database = site.world.database
+    return database.accounts.get(1), database.accounts.get(2), database.messages, database.events
