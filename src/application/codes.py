@@ -187,8 +187,11 @@ class Attempt:
             return
         for challenge in self.compared:
             tx.challenges.save(challenge.missed())
-        tx.tallies.save([tally.add(limits, self.now) for tally, limits in self.tallies], self.now + DAY)
+        counted = [(tally.add(limits, self.now), limits) for tally, limits in self.tallies]
+        tx.tallies.save([tally for tally, _ in counted], self.now + DAY)
         tx.journal.add(Event(what=What.CODE_REFUSED, at=self.now, caller=self.caller))
+        if any(tally.wait(limits, self.now) for tally, limits in counted):
+            tx.journal.add(Event(what=What.LIMITED, at=self.now, caller=self.caller, note="codes"))
 
     def refusal(self) -> TooManyTries | WrongCode:
         return TooManyTries(self.wait) if self.wait else WrongCode()

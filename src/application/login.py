@@ -52,29 +52,29 @@ class LogIn:
         account = self.database.accounts.meant_by(login)
         for _ in range(_MOST_LOOKS):
             right = self.hasher.verify(account.password_hash if account and account.is_active else None, secret)
-            account, session = self._conclude(account if right else None, secret, guards, caller)
+            account, session = self._conclude(account, secret, guards, caller, right=right)
             if session is not None:
                 return self.sign_in.token_set(session)
         raise WrongCredentials
 
     def _conclude(
-        self, hashed: Account | None, secret: str, guards: Guards, caller: Caller
+        self, meant: Account | None, secret: str, guards: Guards, caller: Caller, *, right: bool
     ) -> tuple[Account | None, Session | None]:
         """The session; or the account as it is now, where its password was changed while the given one was being hashed."""
-        renewed = self._renewed(hashed, secret)
+        renewed = self._renewed(meant if right else None, secret)
         with self.database.begin() as tx:
             now = self.clock()
             tallies = tx.tallies.claim([key for key, _ in guards])
             wait = _wait(guards, tallies, now)
-            current = tx.accounts.claim(hashed.id) if hashed and not wait else None
-            if hashed and current and current.is_active:
-                if current.password_hash != hashed.password_hash:
+            current = tx.accounts.claim(meant.id) if meant and right and not wait else None
+            if meant and current and current.is_active:
+                if current.password_hash != meant.password_hash:
                     return current, None
                 if renewed:
                     tx.accounts.save(replace(current, password_hash=renewed))
                 return current, self._succeed(tx, current, tallies, now, caller)
             if not wait:
-                self._fail(tx, guards, tallies, now, caller)
+                self._fail(tx, guards, tallies, now, meant, caller)
         if wait:
             raise TooManyTries(wait)
         raise WrongCredentials
@@ -84,10 +84,21 @@ class LogIn:
             tx.tallies.save([tallies[0].clear()], now)
         return self.sign_in.begin(tx, account, now, caller, "password")
 
-    def _fail(self, tx: Transaction, guards: Guards, tallies: Sequence[Tally], now: float, caller: Caller) -> None:
+    def _fail(
+        self,
+        tx: Transaction,
+        guards: Guards,
+        tallies: Sequence[Tally],
+        now: float,
+        meant: Account | None,
+        caller: Caller,
+    ) -> None:
         counted = [tally.add(limits, now) for tally, (_, limits) in zip(tallies, guards, strict=True)]
         tx.tallies.save(counted, now + _KEPT_SECONDS)
-        tx.journal.add(Event(what=What.LOGIN_FAILED, at=now, caller=caller))
+        account_id = meant.id if meant else None
+        tx.journal.add(Event(what=What.LOGIN_FAILED, at=now, account_id=account_id, caller=caller, note=_why(meant)))
+        if _wait(guards, counted, now):
+            tx.journal.add(Event(what=What.LIMITED, at=now, account_id=account_id, caller=caller, note="login"))
 
     def _renewed(self, account: Account | None, secret: str) -> str | None:
         """A hash by today's parameters, where the stored one is not."""
@@ -113,3 +124,12 @@ class LogIn:
 
 def _wait(guards: Guards, tallies: Sequence[Tally], now: float) -> int:
     return max(tally.wait(limits, now) for tally, (_, limits) in zip(tallies, guards, strict=True))
+
+
+def _why(meant: Account | None) -> str:
+    """The reason of a failure, for the journal alone."""
+    if meant is None:
+        return "unknown"
+    if not meant.is_active:
+        return "inactive"
+    return "wrong" if meant.password_hash else "passwordless"

@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -83,6 +83,43 @@ def create_superuser(username: str, email: str, name: str, password_file: "TextI
                 click.echo(f"{field}: {' '.join(messages)}", err=True)
             sys.exit(1)
     click.echo(f"Made the superuser {account.username.text}, account {account.id}.")
+
+
+@main.command()
+@click.option("--account", type=int, help="Of this account alone.")
+@click.option("--what", help="Of this kind alone, such as login_failed.")
+@click.option("--address", help="Of callers at this network address alone.")
+@click.option("--since", help="From this moment on: 2026-11-23 or 2026-11-23T16:05, UTC.")
+@click.option("--until", help="Before this moment.")
+@click.option("--after", type=click.IntRange(0), default=0, help="After this position, to go on where you stopped.")
+@click.option("--most", type=click.IntRange(1), help="This many at most.")
+def journal(most: int | None, **wanted: Any) -> None:
+    """Show what happened: one JSON object a line, the oldest first.
+
+    Who did what, when and from where, refused attempts included; kept for 400 days.
+    """
+    from .journal import query, show
+
+    asked = query(**wanted)
+    settings = _settings()
+    _prepare(settings)
+    show(settings, asked, most)
+
+
+@main.command()
+def purge() -> None:
+    """Delete what has ended long enough ago.
+
+    The server does so by itself every hour. Codes go after a day, sessions 30 days after their end, messages that were
+    given up after a week, the journal's events after 400 days.
+    """
+    settings = _settings()
+    _prepare(settings)
+
+    from ..container import build
+
+    with build(settings, deliver=False) as vestibule:
+        click.echo(f"Deleted: {vestibule.purge()} rows.")
 
 
 @main.command("settings")

@@ -1,0 +1,73 @@
+"""What `vestibule journal` shows."""
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+
+import click
+
+from ...application import Event, Query, What
+from ..container import build
+from ..settings import Settings
+
+
+def show(settings: Settings, query: Query, most: int | None) -> None:
+    """Writes the events that fit, a JSON object a line, as they are read."""
+    try:
+        with build(settings, deliver=False) as vestibule:
+            for count, (position, event) in enumerate(vestibule.read_journal(query)):
+                if count == most:
+                    break
+                click.echo(line(position, event))
+    except BrokenPipeError:  # `vestibule journal | head` is no fault
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def line(position: int, event: Event) -> str:
+    """One event as JSON; what is not known is left out."""
+    said = {
+        "position": position,
+        "at": datetime.fromtimestamp(event.at, UTC).isoformat(timespec="milliseconds"),
+        "what": event.what.value,
+        "account": event.account_id,
+        "session": event.session_id,
+        "address": event.caller.address,
+        "agent": event.caller.agent,
+        "request": event.caller.request_id,
+        "note": event.note or None,
+    }
+    return json.dumps({name: value for name, value in said.items() if value is not None}, ensure_ascii=False)
+
+
+def query(
+    *, account: int | None, what: str | None, address: str | None, since: str | None, until: str | None, after: int
+) -> Query:
+    """Raises `click.BadParameter` for what cannot be read."""
+    return Query(
+        account_id=account,
+        what=_kind(what),
+        address=address,
+        since=_moment(since, "--since"),
+        until=_moment(until, "--until"),
+        after=after,
+    )
+
+
+def _kind(text: str | None) -> What | None:
+    try:
+        return What(text) if text is not None else None
+    except ValueError:
+        kinds = ", ".join(sorted(What))
+        raise click.BadParameter(f"there is no such event; there are {kinds}", param_hint="--what") from None
+
+
+def _moment(text: str | None, option: str) -> float | None:
+    """Seconds since the epoch, of a date or a moment in ISO 8601; UTC where it does not say otherwise."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter("it should look like 2026-11-23 or 2026-11-23T16:05", param_hint=option) from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
