@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from vestibule.adapters.database import MemoryDatabase, SqlDatabase, migrate
-from vestibule.application.ports import Database, Login, Message
+from vestibule.application.ports import Database, Login, Message, Query
 from vestibule.domain.account import Account, Address, Kind, Username
 from vestibule.domain.code import Challenge, Flow, Proof
 from vestibule.domain.errors import AlreadyTaken
@@ -824,3 +824,63 @@ def test_two_couriers_never_hold_the_same_message(database: Database) -> None:
         leased = [one.id for batch in threads.map(lambda _: lease(database, NOW, most=4), range(8)) for one in batch]
     assert len(leased) == 24
     assert len(set(leased)) == 24
+
+
+def test_living_sessions_are_listed_the_newest_first_with_who_began_them(database: Database) -> None:
+    ann, other = stored(database, ada()), stored(database, bob())
+    begun = [signed_in(database, ann, number, NOW + number) for number in (1, 2, 3)]
+    signed_in(database, other, 4)
+    with database.begin() as tx:
+        named = replace(session(ann, 5, NOW + 5), address="192.0.2.1", agent="a phone")
+        tx.sessions.add(named, keep=100)
+        ended = tx.sessions.claim(begun[1].id)
+        assert ended is not None
+        tx.sessions.save(ended.end(NOW + 6))
+
+    assert list(database.sessions.living(ann.id, NOW + 7)) == [named, begun[2], begun[0]]
+    assert list(database.sessions.living(ann.id, NOW + 7 + IDLE_SECONDS)) == []
+    assert list(database.sessions.living(2**70, NOW)) == []
+
+
+def test_the_agents_of_an_account_are_those_of_all_its_sessions_ended_ones_too(database: Database) -> None:
+    ann, other = stored(database, ada()), stored(database, bob())
+    with database.begin() as tx:
+        assert tx.sessions.agents(ann.id) == frozenset()
+        tx.sessions.add(replace(session(ann, 1), agent="a phone"), keep=100)
+        tx.sessions.add(session(ann, 2), keep=100)
+        tx.sessions.add(replace(session(other, 3), agent="a tower"), keep=100)
+        tx.sessions.end_all(ann.id, NOW)
+    with database.begin() as tx:
+        assert tx.sessions.agents(ann.id) == {"a phone", None}
+
+
+def test_an_agent_of_whatever_text_does_not_stop_a_sign_in(database: Database) -> None:
+    ann = stored(database, ada())
+    with database.begin() as tx:
+        tx.sessions.add(replace(session(ann, 1), agent="nul \0 and half a pair \ud800"), keep=100)
+    assert len(database.sessions.living(ann.id, NOW)) == 1
+
+
+def test_the_journal_is_asked_by_account_kind_caller_and_time_and_goes_on_where_it_stopped(database: Database) -> None:
+    events = [
+        Event(what=What.REGISTERED, at=NOW, account_id=1, caller=Caller("192.0.2.1", "a phone", "request")),
+        Event(what=What.LOGIN_FAILED, at=NOW + 1, caller=Caller("192.0.2.2"), note="unknown"),
+        Event(what=What.LOGGED_IN, at=NOW + 2, account_id=1, session_id="session", caller=Caller("192.0.2.1")),
+        Event(what=What.LOGGED_IN, at=NOW + 3, account_id=2),
+    ]
+    with database.begin() as tx:
+        for event in events:
+            tx.journal.add(event)
+
+    def found(most: int = 10, **wanted: Any) -> list[Event]:
+        return [event for _, event in database.journal.find(Query(**wanted), most=most)]
+
+    assert found() == events
+    assert found(account_id=1) == [events[0], events[2]]
+    assert found(what=What.LOGGED_IN) == events[2:]
+    assert found(address="192.0.2.2") == [events[1]]
+    assert found(since=NOW + 1, until=NOW + 3) == events[1:3]
+    assert found(account_id=1, what=What.LOGGED_IN, address="192.0.2.1", since=NOW) == [events[2]]
+    positions = [position for position, _ in database.journal.find(Query(), most=2)]
+    assert positions == sorted(positions)
+    assert found(after=positions[-1]) == events[2:]
