@@ -1,26 +1,33 @@
 """The port `Throttle`: a sliding window that is exact, atomic and bounded. Every adapter passes the same suite."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.throttles import memory_throttles, redis_throttles
 
 from vestibule.adapters.throttle import MemoryThrottle
 from vestibule.application.ports import Throttle
 from vestibule.domain.limits import Limit, Tally
 
 NOW = 1_700_000_000.0
-ADAPTERS: dict[str, type[Throttle]] = {"memory": MemoryThrottle}
+ADAPTERS = {"memory": memory_throttles, "redis": redis_throttles}
 
 
-@pytest.fixture(params=ADAPTERS.values(), ids=list(ADAPTERS))
-def throttle(request: pytest.FixtureRequest) -> Throttle:
-    made: Throttle = request.param()
-    return made
+@pytest.fixture(scope="module", params=ADAPTERS.values(), ids=list(ADAPTERS))
+def make(request: pytest.FixtureRequest) -> Iterator[Callable[[], Throttle]]:
+    """Makes throttles that have counted nothing yet."""
+    with request.param() as make:
+        yield make
+
+
+@pytest.fixture
+def throttle(make: Callable[[], Throttle]) -> Throttle:
+    return make()
 
 
 def test_as_many_as_the_limit_says_are_let_through_and_no_more(throttle: Throttle) -> None:
@@ -104,11 +111,10 @@ limit = st.builds(Limit, st.integers(1, 5), st.sampled_from([1.0, 7.5, 60.0, 360
 gaps = st.lists(st.floats(0, 40) | st.sampled_from([0.0, 1.0, 60.0, 3600.0]), max_size=60)
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS.values(), ids=ADAPTERS)
 @given(limits=st.lists(limit, min_size=1, max_size=3).map(tuple), gaps=gaps)
 @settings(max_examples=100, deadline=None)
-def test_it_answers_as_a_tally_would(adapter: type[Throttle], limits: tuple[Limit, ...], gaps: list[float]) -> None:
-    throttle, tally, now = adapter(), Tally("a"), NOW
+def test_it_answers_as_a_tally_would(make: Callable[[], Throttle], limits: tuple[Limit, ...], gaps: list[float]) -> None:
+    throttle, tally, now = make(), Tally("a"), NOW
     for gap in gaps:
         now += gap
         wait = tally.wait(limits, now)
@@ -117,13 +123,12 @@ def test_it_answers_as_a_tally_would(adapter: type[Throttle], limits: tuple[Limi
         assert throttle.take("a", limits, now) == wait
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS.values(), ids=ADAPTERS)
 @given(limits=st.lists(limit, min_size=1, max_size=3).map(tuple), gaps=gaps)
 @settings(max_examples=100, deadline=None)
 def test_whoever_waits_as_told_is_let_in_and_not_a_second_sooner(
-    adapter: type[Throttle], limits: tuple[Limit, ...], gaps: list[float]
+    make: Callable[[], Throttle], limits: tuple[Limit, ...], gaps: list[float]
 ) -> None:
-    throttle, now = adapter(), NOW
+    throttle, now = make(), NOW
     for gap in gaps:
         now += gap
         wait = throttle.take("a", limits, now)
