@@ -8,11 +8,12 @@ from secrets import token_hex
 from litestar import Request
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Send
 
-from ...application import Caller, TooManyTries
+from ...application import Caller, Overloaded, Refusal, TooManyTries
 from ...domain.limits import CALLS_BY_ADDRESS
 from ..vestibule import Vestibule
 from .callers import Callers
 from .given import Call
+from .lanes import Lane
 from .problems import problem
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -21,6 +22,8 @@ UNLIMITED = frozenset({"/healthz", "/healthz/", "/readyz", "/readyz/"})
 """What probes ask; spelled otherwise they are limited like any call."""
 
 _MOST_AGENT = 256
+_THREADS = 8
+_MOST_WAITING = 1000
 
 
 class Front:
@@ -28,6 +31,7 @@ class Front:
 
     def __init__(self, vestibule: Vestibule) -> None:
         self._throttle = vestibule.throttle
+        self._lane = Lane(_THREADS, _MOST_WAITING)
         self._clock = vestibule.clock
         self._callers = Callers(vestibule.settings.trusted_proxies)
         self._headers = _every_answer(https=vestibule.settings.url.startswith("https:"))
@@ -44,11 +48,20 @@ class Front:
             await send(message)
 
         if scope["path"] not in UNLIMITED:
-            wait = self._throttle.take(f"call:{caller.address}", CALLS_BY_ADDRESS, self._clock())
-            if wait:
-                await _refuse(TooManyTries(wait), scope, receive, send_with_headers)
+            refusal = await self._refusal(caller)
+            if refusal is not None:
+                await _refuse(refusal, scope, receive, send_with_headers)
                 return
         await app(scope, receive, send_with_headers)
+
+    async def _refusal(self, caller: Caller) -> Refusal | None:
+        """Asks a throttle that may have to wait in threads of its own, and any other here, where it costs the least."""
+        question = f"call:{caller.address}", CALLS_BY_ADDRESS, self._clock()
+        try:
+            wait = await self._lane(self._throttle.take, *question) if self._throttle.blocks else self._throttle.take(*question)
+        except Overloaded as overloaded:
+            return overloaded
+        return TooManyTries(wait) if wait else None
 
     def _caller(self, scope: HTTPScope) -> Caller:
         client, headers = scope["client"], scope["headers"]
@@ -76,7 +89,7 @@ def _complete(message: HTTPResponseStartEvent, own: tuple[bytes, bytes], headers
     message["headers"] = given
 
 
-async def _refuse(refusal: TooManyTries, scope: HTTPScope, receive: Receive, send: Send) -> None:
+async def _refuse(refusal: Refusal, scope: HTTPScope, receive: Receive, send: Send) -> None:
     request: Call = Request(scope, receive, send)
     answer = problem(refusal).to_asgi_response(app=None, request=request)
     await answer(scope, receive, send)

@@ -42,8 +42,9 @@ class UploadBody(Struct):
 )
 async def upload_image(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
     identity = authenticated(request, vestibule)
-    file = await read_file(request, "profile_image")
-    account = await lanes.slow(vestibule.upload_image, identity=identity, profile_image=file, caller=caller_of(request))
+    with lanes.uploads:
+        file = await read_file(request, "profile_image")
+        account = await lanes.slow(vestibule.upload_image, identity=identity, profile_image=file, caller=caller_of(request))
     return Answer(201, ImageAnswer("The image is stored.", image_url(account, vestibule.settings) or ""))
 
 

@@ -17,6 +17,22 @@ _SLOW_THREADS_PER_CORE = 20
 _QUICK_THREADS = 8
 _MOST_SLOW = 400
 _MOST_QUICK = 400
+_MOST_UPLOADS = 24
+
+
+class Room:
+    """A `with` block for so many at once; `Overloaded` beyond. For use in one thread, that of the event loop."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+
+    def __enter__(self) -> None:
+        if self._free == 0:
+            raise Overloaded
+        self._free -= 1
+
+    def __exit__(self, *_: object) -> None:
+        self._free += 1
 
 
 class Lane:
@@ -24,27 +40,23 @@ class Lane:
 
     def __init__(self, threads: int, most: int) -> None:
         self._limiter = CapacityLimiter(threads)
-        self._most = most
-        self._inside = 0
+        self._room = Room(most)
 
     async def __call__(self, ask: Callable[P, T], *args: P.args, **question: P.kwargs) -> T:
         """Asks in a thread."""
-        if self._inside >= self._most:
-            raise Overloaded
-        self._inside += 1
-        try:
+        with self._room:
             return await run_sync(partial(ask, *args, **question), limiter=self._limiter)
-        finally:
-            self._inside -= 1
 
 
 class Lanes:
     """`slow` for calls that hash a password or decode an image, `quick` for the rest.
 
     The hasher takes a thread and a queue of 16 for each core; the slow lane has room for them all, so that the hasher,
-    which knows how long its queue takes, is the one to say that it is too long.
+    which knows how long its queue takes, is the one to say that it is too long. `uploads` is how many files of 5 MiB may be
+    in memory at once.
     """
 
     def __init__(self) -> None:
         self.slow = Lane(_SLOW_THREADS_PER_CORE * (os.cpu_count() or 1), _MOST_SLOW)
         self.quick = Lane(_QUICK_THREADS, _MOST_QUICK)
+        self.uploads = Room(_MOST_UPLOADS)

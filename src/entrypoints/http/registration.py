@@ -1,5 +1,7 @@
 """Registering, and asking whether one could."""
 
+from functools import partial
+
 from litestar import post
 
 from ...application import AlreadyTaken, InvalidInput
@@ -38,7 +40,8 @@ async def register(request: Call, vestibule: UseCases, lanes: Threads) -> Answer
         refusals=(InvalidInput,),
     ),
 )
-async def isunique(request: Call, vestibule: UseCases) -> Answer:
-    """Runs in the event loop: it is two reads by key."""
+async def isunique(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
+    """Runs in the event loop, for it is two reads by key, unless its limit may have to be waited for."""
     fields = await read(request, CheckUniqueBody)
-    return Answer(200, UniqueAnswer(vestibule.check_unique(**fields, caller=caller_of(request))))
+    ask = partial(vestibule.check_unique, **fields, caller=caller_of(request))
+    return Answer(200, UniqueAnswer(await lanes.quick(ask) if vestibule.throttle.blocks else ask()))

@@ -1,0 +1,57 @@
+"""What only a real server and a real connection can show."""
+
+import http.client
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from tests.journeys.server import Server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(Path(tmp_path_factory.mktemp("server")) / "data") as server:
+        yield server
+
+
+def spoken(server: Server, text: bytes) -> bytes:
+    """What comes back on a connection of its own until the server closes it."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(text)
+        received = b""
+        while chunk := connection.recv(65_536):
+            received += chunk
+    return received
+
+
+def test_ten_megabytes_without_a_length_are_cut_off(server: Server) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    chunk = b'{"ignored": "' + b"a" * 65_536
+    with suppress(OSError):  # cut off while it was sending: the answer may be there all the same
+        connection.request("POST", "/register/", iter([chunk] * 160), {"Content-Type": "application/json"}, encode_chunked=True)
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["Connection"]) == (413, "close")
+    connection.close()
+
+
+def test_a_head_has_no_body_and_no_version_is_told(server: Server) -> None:
+    received = spoken(server, b"HEAD /account/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert (head.split()[1], body) == (b"405", b"")
+    assert not re.search(rb"server:.*\d", head, re.IGNORECASE)
+    assert b"x-request-id: " in head.lower()
+
+
+@pytest.mark.parametrize("path", [b"//healthz", b"/healthz/", b"/%68ealthz", b"/nowhere", b"/../etc/passwd", b"/%00", b"/\xff"])
+def test_no_path_is_too_strange_to_answer(path: bytes, server: Server) -> None:
+    received = spoken(server, b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert received.split()[1] in {b"200", b"400", b"404"}
+
+
+def test_two_calls_on_one_connection_have_ids_of_their_own(server: Server) -> None:
+    call = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    received = spoken(server, call + call.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    assert len(set(re.findall(rb"x-request-id: (\w+)", received))) == 2
