@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..domain.errors import NoSuchSession
+from ..domain.errors import InvalidToken, NoSuchSession
 from ..domain.events import VOUCHED, Caller, Event, What
 from ..domain.session import Session
-from .ports import Clock, Database
+from .ports import Clock, Database, Transaction
 from .tokens import Identity
 
 
@@ -25,7 +25,8 @@ class ListSessions:
 class EndSession:
     """Ends a session of the caller; its tokens are refused from then on.
 
-    Raises `NoSuchSession` where the caller has no living session of that id, `Unavailable`.
+    Raises `NoSuchSession` where the caller has no living session of that id, `InvalidToken` where the caller's own has ended
+    meanwhile, `Unavailable`.
     """
 
     database: Database
@@ -35,6 +36,7 @@ class EndSession:
         what = What.LOGGED_OUT if session_id == identity.session_id else What.SESSION_ENDED
         with self.database.begin() as tx:
             now = self.clock()
+            _demand_signed_in(tx, identity, now)
             session = tx.sessions.claim(session_id)
             if session is None or session.account_id != identity.account.id or not session.is_alive(now):
                 raise NoSuchSession
@@ -45,6 +47,7 @@ class EndSession:
         """Ends every session of the caller but the one that asks; answers how many."""
         with self.database.begin() as tx:
             now = self.clock()
+            _demand_signed_in(tx, identity, now)
             ended = tx.sessions.end_all(identity.account.id, now, but=identity.session_id)
             event = Event(
                 what=What.SESSION_ENDED,
@@ -56,3 +59,9 @@ class EndSession:
             )
             tx.journal.add(event)
         return ended
+
+
+def _demand_signed_in(tx: Transaction, identity: Identity, now: float) -> None:
+    """Or else whoever was just thrown out could still throw out the owner, by a call that was under way."""
+    if tx.accounts.signed_in(identity.account.id, identity.session_id, now) is None:
+        raise InvalidToken

@@ -1,9 +1,9 @@
 from dataclasses import replace
 
 import pytest
-from tests.world import PASSWORD, SOMEWHERE, World
+from tests.world import PASSWORD, SOMEWHERE, World, together
 
-from vestibule.application import NoSuchSession
+from vestibule.application import InvalidToken, NoSuchSession
 from vestibule.domain.events import What
 
 LAPTOP = replace(SOMEWHERE, agent="a laptop")
@@ -72,3 +72,27 @@ def test_all_others_end_and_the_one_that_asks_goes_on() -> None:
 
     assert [world.is_signed_in(one) for one in tokens] == [False, True, False]
     assert [event.note for event in world.events(What.SESSION_ENDED)] == ["others:2"]
+
+
+def test_who_was_thrown_out_meanwhile_throws_out_nobody() -> None:
+    world = World()
+    world.person("ann")
+    tokens = world.log_in(username="ann", password=PASSWORD)
+    owner, thief = world.identity(tokens), world.sign_in("ann")
+    world.end_session.others(identity=owner)
+
+    with pytest.raises(InvalidToken):
+        world.end_session.others(identity=thief)
+    with pytest.raises(InvalidToken):
+        world.end_session(identity=thief, session_id=owner.session_id)
+    assert world.is_signed_in(tokens)
+
+
+def test_of_two_who_throw_each_other_out_at_once_one_stays() -> None:
+    world = World()
+    world.person("ann")
+    tokens = [world.log_in(username="ann", password=PASSWORD) for _ in range(2)]
+
+    together([lambda one=one: world.end_session.others(identity=world.identity(one)) for one in tokens])
+
+    assert [world.is_signed_in(one) for one in tokens].count(True) == 1
