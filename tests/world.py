@@ -199,8 +199,12 @@ class World:
         return [letter for letter in self.notifier.letters if letter.sent_to == address]
 
     def code_for(self, address: str) -> str:
-        """The code in the newest letter there."""
-        return self.letters_to(address)[-1].values["code"]
+        """The newest code there."""
+        return self.codes_at(address)[-1]
+
+    def codes_at(self, address: str) -> list[str]:
+        """The codes that have arrived there, oldest first."""
+        return [letter.values["code"] for letter in self.letters_to(address) if "code" in letter.values]
 
     def send(self, destination: str, **more: Any) -> str:
         """Asks for a code, and reads it where it was asked for."""

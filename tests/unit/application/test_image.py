@@ -1,10 +1,9 @@
-from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
-
 from tests.world import PASSWORD, PNG, SOMEWHERE, World, outcome, together
+
 from vestibule.adapters.storage import MemoryStorage
 from vestibule.application import Account, Identity, ImageTooLarge, InvalidInput, InvalidToken, Unavailable
 from vestibule.domain.events import What
@@ -17,7 +16,7 @@ class WatchedStorage(MemoryStorage):
         super().__init__()
         self.names: set[str] = set()
         self.cannot_delete = False
-        self.meanwhile: Callable[[], Any] | None = None
+        self.meanwhile: Any = None
 
     def put(self, data: bytes) -> str:
         name = super().put(data)
@@ -77,7 +76,8 @@ def test_of_uploads_at_once_one_file_is_left() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "refusal"), [(None, InvalidInput), (b"", InvalidInput), (b"text", InvalidInput), (PNG + b"0" * 5 * 1024**2, ImageTooLarge)]
+    ("data", "refusal"),
+    [(None, InvalidInput), (b"", InvalidInput), (b"text", InvalidInput), (PNG + b"0" * 5 * 1024**2, ImageTooLarge)],
 )
 def test_what_is_no_image_or_too_large_is_refused_and_nothing_is_stored(data: bytes | None, refusal: type) -> None:
     world, storage, identity = signed_in()
@@ -92,7 +92,7 @@ def test_what_is_no_image_or_too_large_is_refused_and_nothing_is_stored(data: by
 
 
 def test_five_mebibytes_are_taken() -> None:
-    world, storage, identity = signed_in()
+    world, _, identity = signed_in()
 
     assert upload(world, identity, PNG.ljust(5 * 1024**2, b"0")).image
 

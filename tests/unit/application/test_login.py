@@ -1,9 +1,9 @@
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
-from tests.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World, outcome, together
+from tests.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, SlowHasher, World, outcome, together
 
 from vestibule.adapters.hasher import QuickHasher
 from vestibule.application import InvalidInput, TokenSet, TooManyTries, WrongCredentials
@@ -12,27 +12,13 @@ from vestibule.domain.events import What
 ELSEWHERE = replace(SOMEWHERE, address="203.0.113.9")
 
 
-class SlowHasher(QuickHasher):
-    """A hasher that counts its work, and takes so long that something happens meanwhile."""
-
-    def __init__(self, marker: str = "1") -> None:
-        super().__init__(marker)
-        self.asked: list[str | None] = []
-        self.meanwhile: list[Callable[[], Any]] = []
-
-    def verify(self, password_hash: str | None, password: str) -> bool:
-        self.asked.append(password_hash)
-        right = super().verify(password_hash, password)
-        if self.meanwhile:
-            self.meanwhile.pop(0)()
-        return right
-
-
 def fail(world: World, times: int, username: str = "ann", **more: Any) -> list[Any]:
     return [outcome(lambda: world.log_in(username=username, password="not the password", **more)) for _ in range(times)]
 
 
-@pytest.mark.parametrize("username", ["ann", "ANN", " ann ", "ann@mail.example.com", "ANN@Mail.Example.com", "9999999999", "99999 99999"])
+@pytest.mark.parametrize(
+    "username", ["ann", "ANN", " ann ", "ann@mail.example.com", "ANN@Mail.Example.com", "9999999999", "99999 99999"]
+)
 def test_a_person_logs_in_by_username_email_or_mobile(username: str) -> None:
     world = World()
     account = world.person("ann", mobile="9999999999")
@@ -100,17 +86,20 @@ def test_wrong_unknown_inactive_and_passwordless_are_alike_in_answer_and_work() 
     seen = []
 
     for username, password in [
-        ("wrong", OTHER_PASSWORD), ("unknown", PASSWORD), ("inactive", PASSWORD), ("passwordless", PASSWORD)
+        ("wrong", OTHER_PASSWORD),
+        ("unknown", PASSWORD),
+        ("inactive", PASSWORD),
+        ("passwordless", PASSWORD),
     ]:
         before = len(hasher.asked), len(world.events())
-        refusal = outcome(lambda: world.log_in(username=username, password=password, caller=SOMEWHERE))
+        refusal = outcome(partial(world.log_in, username=username, password=password, caller=SOMEWHERE))
         after = len(hasher.asked), len(world.events())
         tallies = sum(len(tally.moments) for tally in world.database.tallies.look([f"login@{SOMEWHERE.address}"]))
         seen.append((type(refusal), str(refusal), after[0] - before[0], after[1] - before[1], tallies))
 
     assert [one[:4] for one in seen] == [(WrongCredentials, WrongCredentials.title, 1, 1)] * 4
     assert [one[4] for one in seen] == [1, 2, 3, 4]
-    assert [(event.what, event.account_id) for event in world.events(What.LOGIN_FAILED)] == [(What.LOGIN_FAILED, None)] * 4
+    assert [event.note for event in world.events(What.LOGIN_FAILED)] == ["wrong", "unknown", "inactive", "passwordless"]
 
 
 def test_the_password_of_an_inactive_account_is_not_even_compared() -> None:
@@ -245,9 +234,7 @@ def test_of_any_number_of_wrong_guesses_at_once_five_are_answered() -> None:
     world = World()
     world.person("ann")
 
-    answers = together(
-        [lambda: world.log_in(username="ann", password=OTHER_PASSWORD, caller=SOMEWHERE) for _ in range(20)]
-    )
+    answers = together([lambda: world.log_in(username="ann", password=OTHER_PASSWORD, caller=SOMEWHERE) for _ in range(20)])
 
     assert [type(one) for one in answers].count(WrongCredentials) == 5
     assert [type(one) for one in answers].count(TooManyTries) == 15
@@ -273,7 +260,7 @@ def test_a_password_changed_while_the_old_one_was_hashed_is_the_one_that_counts(
     hasher = SlowHasher()
     world = World(hasher=hasher)
     account = world.person("ann")
-    change = lambda: world.alter(account, password_hash=hasher.hash(OTHER_PASSWORD))  # noqa: E731
+    change = lambda: world.alter(account, password_hash=QuickHasher().hash(OTHER_PASSWORD))  # noqa: E731
 
     hasher.meanwhile = [change]
     assert isinstance(outcome(lambda: world.log_in(username="ann", password=PASSWORD)), WrongCredentials)
@@ -284,7 +271,7 @@ def test_a_password_stored_anew_while_it_was_hashed_is_looked_at_again() -> None
     hasher = SlowHasher()
     world = World(hasher=hasher)
     account = world.person("ann")
-    hasher.meanwhile = [lambda: world.alter(account, password_hash=hasher.hash(PASSWORD))]
+    hasher.meanwhile = [lambda: world.alter(account, password_hash=QuickHasher().hash(PASSWORD))]
 
     assert isinstance(world.log_in(username="ann", password=PASSWORD), TokenSet)
     assert len(hasher.asked) == 2
@@ -294,7 +281,7 @@ def test_a_password_that_changes_at_every_look_logs_nobody_in() -> None:
     hasher = SlowHasher()
     world = World(hasher=hasher)
     account = world.person("ann")
-    hasher.meanwhile = [lambda: world.alter(account, password_hash=hasher.hash(PASSWORD))] * 3
+    hasher.meanwhile = [lambda: world.alter(account, password_hash=QuickHasher().hash(PASSWORD))] * 3
 
     assert isinstance(outcome(lambda: world.log_in(username="ann", password=PASSWORD)), WrongCredentials)
     assert len(hasher.asked) == 3

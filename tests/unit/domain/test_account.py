@@ -8,9 +8,7 @@ EMAIL = Address(Kind.EMAIL, "Ann@Mail.example.com", "ann@mail.example.com")
 MOBILE = Address(Kind.MOBILE, "9999999999", "9999999999")
 OTHER_EMAIL = Address(Kind.EMAIL, "ann@work.example.com", "ann@work.example.com")
 
-FRESH = Account(
-    username=Username("ann", "ann"), name="Ann", email=EMAIL, mobile=MOBILE, password_hash="a hash", created_at=1.0
-)
+FRESH = Account(username=Username("ann", "ann"), name="Ann", email=EMAIL, mobile=MOBILE, password_hash="a hash", created_at=1.0)
 HELD = replace(FRESH, email_proven=True, settled=True)
 CLAIMED = replace(FRESH, email_proven=True, settled=False)
 
@@ -50,7 +48,7 @@ def test_a_password_hash_is_not_shown() -> None:
         (replace(HELD, mobile_proven=True), MOBILE, True),
     ],
 )
-def test_a_code_opens_by_a_proven_address_or_by_any_where_none_is_proven(account: Account, address: Address, opens: bool) -> None:
+def test_a_code_opens_by_a_proven_address_or_by_any_where_none_is(account: Account, address: Address, opens: bool) -> None:
     assert account.opens_to(address) is opens
 
 

@@ -6,7 +6,12 @@ from vestibule.domain.account import Address, Kind
 from vestibule.domain.code import MAX_GUESSES, Challenge, Flow
 
 CHALLENGE = Challenge(
-    id="1", flow=Flow.OTP, address=Address(Kind.EMAIL, "a@b.example", "a@b.example"), reference="ABCD", sent_at=100.0, expires_at=400.0
+    id="1",
+    flow=Flow.OTP,
+    address=Address(Kind.EMAIL, "a@b.example", "a@b.example"),
+    reference="ABCD",
+    sent_at=100.0,
+    expires_at=400.0,
 )
 
 

@@ -63,7 +63,8 @@ def test_the_least_length_can_be_raised() -> None:
 def test_a_password_is_not_made_of_the_accounts_own_words(password: str) -> None:
     own = ("annabelle", "Ann-Abelle Bright", "ann@mail.example.com", "9999999999", None)
 
-    assert POLICY.faults_of_own(password, own) == ["This password is made of the account's own username, name, email or mobile."]
+    [fault] = POLICY.faults_of_own(password, own)
+    assert "the account's own" in fault
 
 
 @pytest.mark.parametrize("password", ["annabelle likes rain", "ann12345", "brightness99", "88888888", ""])
