@@ -8,7 +8,7 @@ from itertools import count
 from threading import Barrier
 from typing import Any
 
-from vestibule.adapters.codes import HmacCodes
+from vestibule.adapters.codes import CodeSecrets, HmacCodes
 from vestibule.adapters.database import MemoryDatabase
 from vestibule.adapters.hasher import QuickHasher
 from vestibule.adapters.identifiers import LibraryIdentifiers
@@ -60,6 +60,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"picture"
 SOMEWHERE = Caller("198.51.100.7")
 
 _KEYS = Keys.generate()
+_CODE_SECRETS = CodeSecrets.single(b"a secret that the tests all know")
 
 
 class Clock:
@@ -122,7 +123,7 @@ class World:
         self.storage = storage or MemoryStorage()
         self.notifier = MemoryNotifier()
         self.throttle = MemoryThrottle()
-        self.codes = HmacCodes(b"a secret that the tests all know", digits)
+        self.codes = HmacCodes(lambda: _CODE_SECRETS, digits)
         self.tokens = JwtTokens(_KEYS, issuer="https://vestibule.example", audience="https://vestibule.example")
         self.identifiers = LibraryIdentifiers(default_region)
         self.rules = AccountRules(

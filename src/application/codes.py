@@ -91,7 +91,7 @@ class CodeSender:
     def _send(self, tx: Transaction, flow: Flow, target: Target, reference: str, now: float) -> None:
         address = _as_stored(tx, target.address)
         challenge = Challenge(
-            id=self.new_id(),
+            id=self.codes.mark(self.new_id()),
             flow=flow,
             address=address,
             beside=target.beside,

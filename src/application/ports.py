@@ -310,6 +310,10 @@ class Database(Protocol):
 class Codes(Protocol):
     """Derives what is not stored, under a key that is not in the database."""
 
+    def mark(self, challenge_id: str) -> str:
+        """The id that a new challenge is to have: it tells which key the code is under, so that a code outlives a rotation."""
+        ...
+
     def code(self, challenge_id: str, flow: Flow, address_key: str) -> str:
         """The decimal digits that were, or will be, sent: the same at each call."""
         ...

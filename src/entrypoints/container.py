@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from secrets import randbits
 from time import time
 
 from dependency_injector import containers, providers
 
-from ..adapters.codes import HmacCodes
+from ..adapters.codes import CodeSecrets, HmacCodes
 from ..adapters.database import SchemaTooNew, SqlDatabase, migrate
 from ..adapters.hasher import Argon2Hasher
 from ..adapters.identifiers import LibraryIdentifiers
@@ -16,7 +17,7 @@ from ..adapters.imaging import PillowImages
 from ..adapters.notifier import AppriseNotifier, ChannelNotifier, OutboxNotifier, SmtpNotifier, Templates, read_sender
 from ..adapters.storage import FileStorage
 from ..adapters.throttle import MemoryThrottle
-from ..adapters.token import JwtTokens, Keys, open_keys
+from ..adapters.token import JwtTokens, KeyDirectory, KeyKeeper, in_use, open_keys
 from ..application import (
     Authenticate,
     ChangeAccount,
@@ -41,7 +42,7 @@ from ..application import (
 from ..application.codes import CodeCheck, CodeSender, EnterByCode
 from ..application.fields import AccountRules
 from ..application.notices import Notices
-from ..application.ports import Notifier
+from ..application.ports import Clock, Notifier
 from ..application.tokens import SignIn
 from ..domain.errors import Unavailable
 from ..domain.limits import Limit
@@ -69,8 +70,22 @@ class Unlimited:
         return 0
 
 
-def key_files(settings: Settings) -> Keys:
-    return open_keys(settings.data_dir / "keys")
+def keys_in(settings: Settings) -> Path:
+    return settings.data_dir / "keys"
+
+
+def key_keeper(settings: Settings) -> KeyKeeper:
+    """For the command line: changes the keys that servers find changed within seconds."""
+    return KeyKeeper(keys_in(settings))
+
+
+def code_secrets(source: KeyDirectory, clock: Clock) -> CodeSecrets:
+    keys = source.current()
+    return CodeSecrets(
+        by_number={secret.number: secret.key for secret in keys.codes},
+        newest=in_use(keys.codes, clock()).number,
+        blinding=keys.blinding[-1].key,
+    )
 
 
 Echo = Callable[[str], None]
@@ -97,10 +112,12 @@ class Container(containers.DeclarativeContainer):
 
     clock = providers.Object(time)
     new_id = providers.Object(new_id)
-    keys = providers.Singleton(key_files, settings)
+    keys = providers.Singleton(KeyDirectory, providers.Callable(keys_in, settings))
     database = providers.Singleton(SqlDatabase, settings.provided.sqlite_url, on_message=on_message)
-    tokens = providers.Singleton(JwtTokens, keys, issuer=settings.provided.url, audience=settings.provided.url)
-    codes = providers.Singleton(HmacCodes, keys.provided.codes[-1].key, digits=settings.provided.otp_length)
+    tokens = providers.Singleton(JwtTokens, keys, issuer=settings.provided.url, audience=settings.provided.url, clock=clock)
+    codes = providers.Singleton(
+        HmacCodes, providers.Factory(partial, code_secrets, keys, clock), digits=settings.provided.otp_length
+    )
     hasher = providers.Singleton(Argon2Hasher)
     identifiers = providers.Singleton(
         LibraryIdentifiers, settings.provided.default_region, special_use_domains=settings.provided.test_domains
@@ -226,7 +243,7 @@ def check_settings(settings: Settings) -> None:
     """
     with _naming("DATA_DIR"):
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        key_files(settings)
+        open_keys(keys_in(settings))
     with _naming("TEMPLATES_DIR"):
         templates = Templates(settings.templates_dir)
     with _naming("EMAIL_FROM"):

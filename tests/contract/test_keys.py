@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 
@@ -24,7 +25,7 @@ from hypothesis import strategies as st
 
 from vestibule.adapters.token import JwtTokens, Keys, Secret, SigningKey, open_keys
 
-FILES = {"signing-1.pem", "codes-1.key", "refresh-1.key"}
+FILES = {"signing-1.pem", "codes-1.key", "refresh-1.key", "blinding-1.key"}
 
 PRINTS_ITS_KEYS = """
 import sys
@@ -33,12 +34,12 @@ from vestibule.adapters.token import open_keys
 print("ready", flush=True)
 for directory in sys.stdin.readline().split():
     keys = open_keys(Path(directory))
-    print(keys.signing[0].kid, keys.codes[0].text(), keys.refresh[0].text(), flush=True)
+    print(keys.signing[0].kid, *(kind[0].text() for kind in (keys.codes, keys.refresh, keys.blinding)), flush=True)
 """
 
 
-def _said(keys: Keys) -> tuple[list[str], list[Secret], list[Secret]]:
-    return [key.kid for key in keys.signing], list(keys.codes), list(keys.refresh)
+def _said(keys: Keys) -> tuple[list[str], list[Secret]]:
+    return [key.kid for key in keys.signing], [*keys.codes, *keys.refresh, *keys.blinding]
 
 
 def _pem(private: Ed25519PrivateKey) -> bytes:
@@ -61,7 +62,7 @@ def test_the_first_start_makes_keys_and_every_later_one_finds_them(tmp_path: Pat
 def test_two_deployments_have_nothing_in_common(tmp_path: Path) -> None:
     one, other = open_keys(tmp_path / "one"), open_keys(tmp_path / "other")
     assert one.signing[0].kid != other.signing[0].kid
-    assert len({one.codes[0].key, other.codes[0].key, one.refresh[0].key, other.refresh[0].key}) == 4
+    assert len({secret.key for keys in (one, other) for secret in (*keys.codes, *keys.refresh, *keys.blinding)}) == 6
 
 
 def test_nobody_but_the_owner_can_read_what_is_made_whatever_the_umask(tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_threads_that_start_at_once_end_with_the_same_keys_and_leave_nothing_beh
 
     def opened(directory: Path) -> str:
         start.wait()
-        return repr([key.text() for keys in (open_keys(directory),) for key in (*keys.codes, *keys.refresh)])
+        return repr([key.text() for keys in (open_keys(directory),) for key in (*keys.codes, *keys.refresh, *keys.blinding)])
 
     with ThreadPoolExecutor(workers) as pool:
         for number in range(20):
@@ -114,7 +115,7 @@ def test_a_kind_of_key_that_is_lost_is_made_anew_and_the_others_stay(tmp_path: P
     (tmp_path / "codes-1.key").unlink()
     after = open_keys(tmp_path)
     assert after.codes != before.codes
-    assert (after.signing[0].kid, after.refresh) == (before.signing[0].kid, before.refresh)
+    assert replace(after, codes=before.codes) == before
 
 
 def test_what_an_interrupted_start_left_behind_is_not_taken_for_a_key(tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ def test_what_an_interrupted_start_left_behind_is_not_taken_for_a_key(tmp_path: 
     assert _said(open_keys(tmp_path)) == _said(open_keys(tmp_path))
 
 
-def test_the_highest_number_is_the_current_key_by_number_and_not_by_spelling(tmp_path: Path) -> None:
+def test_keys_are_in_the_order_of_their_numbers_and_not_of_their_spelling(tmp_path: Path) -> None:
     first = open_keys(tmp_path)
     tenth, second = SigningKey.generate(), SigningKey.generate()
     _put(tmp_path / "signing-10.pem", tenth.pem())
@@ -199,7 +200,7 @@ def test_a_file_that_is_no_signing_key_is_refused_in_one_line_that_names_it(tmp_
     assert refusal.value.__suppress_context__
 
 
-@pytest.mark.parametrize("name", ["codes-1.key", "refresh-1.key"])
+@pytest.mark.parametrize("name", ["codes-1.key", "refresh-1.key", "blinding-1.key"])
 @pytest.mark.parametrize(
     "content",
     [
@@ -259,6 +260,7 @@ def test_a_key_survives_its_file(tmp_path: Path) -> None:
     _put(tmp_path / "signing-1.pem", keys.signing[0].pem())
     _put(tmp_path / "codes-1.key", keys.codes[0].text())
     _put(tmp_path / "refresh-1.key", keys.refresh[0].text())
+    _put(tmp_path / "blinding-1.key", keys.blinding[0].text())
     assert _said(open_keys(tmp_path)) == _said(keys)
 
 
@@ -278,14 +280,14 @@ def test_generated_keys_are_kept_nowhere_and_differ_each_time() -> None:
 def test_a_deployment_needs_every_kind_of_key() -> None:
     keys = Keys.generate()
     with pytest.raises(ValueError, match="each kind"):
-        Keys(signing=(), codes=keys.codes, refresh=keys.refresh)
+        replace(keys, signing=())
 
 
 def test_no_secret_is_shown() -> None:
     keys = Keys.generate()
     shown = repr(keys)
     assert keys.signing[0].kid in shown
-    for secret in (*keys.codes, *keys.refresh):
+    for secret in (*keys.codes, *keys.refresh, *keys.blinding):
         assert repr(secret.key) not in shown
         assert secret.text() not in shown
     assert "private" not in shown

@@ -4,7 +4,7 @@ import base64
 import hmac
 import json
 import string
-from collections.abc import Callable
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -146,7 +146,7 @@ def test_a_token_seen_before_costs_no_signature_check() -> None:
 
 def test_only_the_latest_verified_tokens_are_remembered() -> None:
     verified = VerifiedTokens(most=3)
-    good = (Claims(7, SESSION, NOW), NOW)
+    good = (Claims(7, SESSION, NOW), NOW, NOW)
     for number in range(10):
         verified.add(str(number), good)
     assert len(verified) == 3
@@ -383,22 +383,105 @@ def test_neither_kind_of_token_passes_for_the_other(tokens: Tokens) -> None:
 # --- rotation ---------------------------------------------------------------------------------------------------------
 
 
-def _rotated(change: Callable[[Keys], Keys]) -> tuple[JwtTokens, JwtTokens]:
-    return _tokens(KEYS), _tokens(change(KEYS))
+DAY = 86_400.0
+OLD, NEW = SigningKey.generate(1), SigningKey.generate(2, starts=NOW + DAY)
+OLD_SECRET, NEW_SECRET = Secret.generate(1), Secret.generate(2, starts=NOW + 60)
+ROTATED = replace(KEYS, signing=(OLD, NEW), refresh=(OLD_SECRET, NEW_SECRET))
 
 
-def test_a_newer_signing_key_signs_and_the_older_one_still_verifies() -> None:
-    newer = SigningKey.generate()
-    before, after = _rotated(lambda keys: Keys((*keys.signing, newer), keys.codes, keys.refresh))
-    assert _part(after.access(7, SESSION, NOW), 0)["kid"] == newer.kid
+class Turned:
+    """Keys that are changed by hand while they are in use."""
+
+    def __init__(self, keys: Keys) -> None:
+        self.keys = keys
+
+    def current(self) -> Keys:
+        return self.keys
+
+
+def _kid(text: str) -> str:
+    return str(_part(text, 0)["kid"])
+
+
+def _published(keys: Keys, now: float) -> list[str]:
+    return [key["kid"] for key in _tokens(keys, clock=lambda: now).jwks()["keys"]]
+
+
+def test_a_new_signing_key_is_published_before_it_signs() -> None:
+    tokens = _tokens(ROTATED)
+    assert _published(ROTATED, NOW) == [OLD.kid, NEW.kid]
+    assert _kid(tokens.access(7, SESSION, NOW + DAY - 0.001)) == OLD.kid
+    assert _kid(tokens.access(7, SESSION, NOW + DAY)) == NEW.kid
+
+
+def test_a_server_whose_clock_is_behind_takes_what_the_new_key_signs_already() -> None:
+    text = _tokens(ROTATED).access(7, SESSION, NOW + DAY)
+    assert _tokens(ROTATED).read_access(text, NOW + DAY - 30) is not None
+
+
+def test_a_token_outlives_the_rotation_that_follows_it() -> None:
+    tokens = _tokens(ROTATED)
+    text = tokens.access(7, SESSION, NOW + DAY - 1)
+    assert _kid(text) == OLD.kid
+    assert tokens.read_access(text, NOW + DAY + 298.999) is not None
+    assert tokens.read_access(text, NOW + DAY + 299) is None
+
+
+def test_a_retired_key_verifies_for_the_life_of_a_token_and_the_leeway_and_is_then_published_no_more() -> None:
+    end = NOW + DAY + 330
+    forged = _signed(_claims(exp=int(NOW + 10 * DAY)), OLD)
+    tokens = _tokens(ROTATED)
+    assert tokens.read_access(forged, end - 0.001) is not None
+    assert tokens.read_access(forged, end) is None
+    assert _tokens(ROTATED).read_access(forged, end) is None
+    assert _published(ROTATED, end - 0.001) == [OLD.kid, NEW.kid]
+    assert _published(ROTATED, end) == [NEW.kid]
+
+
+def test_a_key_that_does_not_say_when_it_begins_has_begun_and_the_one_before_it_verifies_until_it_is_taken_away() -> None:
+    newer = SigningKey.generate(2)
+    keys = replace(KEYS, signing=(OLD, newer))
+    before, after = _tokens(replace(KEYS, signing=(OLD,))), _tokens(keys)
+    assert _kid(after.access(7, SESSION, NOW)) == newer.kid
     assert after.read_access(before.access(7, SESSION, NOW), NOW) is not None
     assert before.read_access(after.access(7, SESSION, NOW), NOW) is None
-    assert [key["kid"] for key in after.jwks()["keys"]] == [KEYS.signing[0].kid, newer.kid]
+    assert _published(keys, NOW + 365 * DAY) == [OLD.kid, newer.kid]
 
 
-def test_a_newer_refresh_secret_makes_and_the_older_one_still_reads() -> None:
-    newer = Secret.generate(2)
-    before, after = _rotated(lambda keys: Keys(keys.signing, keys.codes, (*keys.refresh, newer)))
-    assert after.read_refresh(before.refresh(SESSION, 3)) == (SESSION, 3)
-    assert after.read_refresh(after.refresh(SESSION, 3)) == (SESSION, 3)
-    assert before.read_refresh(after.refresh(SESSION, 3)) is None
+def test_before_all_keys_the_first_one_signs() -> None:
+    keys = replace(KEYS, signing=(SigningKey.generate(1, NOW + 5), NEW))
+    tokens = _tokens(keys)
+    text = tokens.access(7, SESSION, NOW)
+    assert _kid(text) == keys.signing[0].kid
+    assert tokens.read_access(text, NOW) is not None
+
+
+def test_new_keys_are_used_and_keys_taken_away_refused_without_a_restart_also_for_tokens_seen_before() -> None:
+    source = Turned(replace(ROTATED, signing=(OLD,), refresh=(OLD_SECRET,)))
+    tokens = JwtTokens(source, issuer=ISSUER, audience=AUDIENCE, clock=lambda: NOW + DAY)
+    text, refresh = tokens.access(7, SESSION, NOW + DAY), tokens.refresh(SESSION, 3)
+    assert tokens.read_access(text, NOW + DAY) is not None
+
+    source.keys = ROTATED
+    assert _kid(tokens.access(7, SESSION, NOW + DAY)) == NEW.kid
+    assert tokens.read_access(text, NOW + DAY) is not None
+    assert tokens.read_refresh(refresh) == (SESSION, 3)
+    assert tokens.refresh(SESSION, 3) != refresh
+
+    source.keys = replace(ROTATED, signing=(NEW,), refresh=(NEW_SECRET,))
+    assert tokens.read_access(text, NOW + DAY) is None
+    assert tokens.read_refresh(refresh) is None
+    assert [key["kid"] for key in tokens.jwks()["keys"]] == [NEW.kid]
+
+
+def test_a_new_refresh_secret_makes_once_it_begins_and_the_old_one_reads_for_as_long_as_a_session_can_live() -> None:
+    def at(now: float, keys: Keys = ROTATED) -> JwtTokens:
+        return _tokens(keys, clock=lambda: now)
+
+    begins = NOW + 60
+    old = at(begins - 1).refresh(SESSION, 3)
+    assert at(NOW, replace(KEYS, refresh=(OLD_SECRET,))).read_refresh(old) == (SESSION, 3)
+    assert at(begins).refresh(SESSION, 3) != old
+    assert at(begins).read_refresh(at(begins).refresh(SESSION, 3)) == (SESSION, 3)
+    assert at(begins + 30 * DAY - 1).read_refresh(old) == (SESSION, 3)
+    assert at(begins + 30 * DAY).read_refresh(old) is None

@@ -1,5 +1,5 @@
 """Codes and keyed digests, derived by HMAC instead of stored."""
 
-from .codes import HmacCodes
+from .codes import CodeSecrets, HmacCodes
 
-__all__ = ["HmacCodes"]
+__all__ = ["CodeSecrets", "HmacCodes"]

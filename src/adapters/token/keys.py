@@ -1,10 +1,11 @@
-"""The keys of one deployment: what signs access tokens, what derives codes, what seals refresh tokens."""
+"""The keys of one deployment: what signs access tokens, derives codes, seals refresh tokens and blinds what is counted."""
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 from hashlib import sha256
 from secrets import token_bytes
+from typing import Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -16,21 +17,26 @@ MAX_SECRET_BYTES = 1024
 MAX_SECRET_NUMBER = 9999
 _MIN_DIFFERENT_BYTES = 10
 
+ALWAYS = 0.0
+"""When a key began that does not say when."""
+
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """An Ed25519 key pair; `kid` is the RFC 7638 thumbprint of its public half."""
+    """An Ed25519 key pair; `kid` is the RFC 7638 thumbprint of its public half. It signs from the moment `starts`."""
 
     kid: str
-    private: Ed25519PrivateKey = field(repr=False)
-    public: Ed25519PublicKey = field(repr=False)
+    private: Ed25519PrivateKey = field(repr=False, compare=False)
+    public: Ed25519PublicKey = field(repr=False, compare=False)
+    number: int = 1
+    starts: float = ALWAYS
 
     @classmethod
-    def generate(cls) -> "SigningKey":
-        return cls._of(Ed25519PrivateKey.generate())
+    def generate(cls, number: int = 1, starts: float = ALWAYS) -> "SigningKey":
+        return cls._of(Ed25519PrivateKey.generate(), number, starts)
 
     @classmethod
-    def from_pem(cls, pem: bytes) -> "SigningKey":
+    def from_pem(cls, pem: bytes, number: int = 1, starts: float = ALWAYS) -> "SigningKey":
         """Raises `ValueError` for anything but an unencrypted Ed25519 private key."""
         try:
             private = load_pem_private_key(pem, password=None)
@@ -38,7 +44,7 @@ class SigningKey:
             private = None
         if not isinstance(private, Ed25519PrivateKey):
             raise ValueError("not an unencrypted Ed25519 private key in PEM (PKCS #8)")
-        return cls._of(private)
+        return cls._of(private, number, starts)
 
     def pem(self) -> bytes:
         return self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -48,21 +54,25 @@ class SigningKey:
         return {**_public_members(self.public), "kid": self.kid, "use": "sig", "alg": "EdDSA"}
 
     @classmethod
-    def _of(cls, private: Ed25519PrivateKey) -> "SigningKey":
+    def _of(cls, private: Ed25519PrivateKey, number: int, starts: float) -> "SigningKey":
         public = private.public_key()
         members = json.dumps(_public_members(public), separators=(",", ":"), sort_keys=True)
-        return cls(kid=_base64url(sha256(members.encode()).digest()), private=private, public=public)
+        kid = _base64url(sha256(members.encode()).digest())
+        return cls(kid=kid, private=private, public=public, number=number, starts=starts)
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """32 to 1024 random bytes, and the number (1 to 9999) by which what they made tells which of several it was.
+    """32 to 1024 random bytes, used for what is new from the moment `starts`.
+
+    What they made tells by their number (1 to 9999) which of several they were.
 
     Raises `ValueError` for a number or a length out of range, and for bytes that are plainly not random.
     """
 
     number: int
     key: bytes = field(repr=False)
+    starts: float = ALWAYS
 
     def __post_init__(self) -> None:
         if not 1 <= self.number <= MAX_SECRET_NUMBER:
@@ -73,11 +83,11 @@ class Secret:
             raise ValueError("a secret is random, this one has too few different bytes")
 
     @classmethod
-    def generate(cls, number: int = 1) -> "Secret":
-        return cls(number, token_bytes(SECRET_BYTES))
+    def generate(cls, number: int = 1, starts: float = ALWAYS) -> "Secret":
+        return cls(number, token_bytes(SECRET_BYTES), starts)
 
     @classmethod
-    def from_text(cls, number: int, text: str) -> "Secret":
+    def from_text(cls, number: int, text: str, starts: float = ALWAYS) -> "Secret":
         """Reads base64url, with or without its padding. Raises `ValueError` for any other text."""
         spelled = text.strip().rstrip("=")
         try:
@@ -86,7 +96,7 @@ class Secret:
             key = b""
         if not key or _base64url(key) != spelled:
             raise ValueError("a secret is spelled in base64url, this one is not")
-        return cls(number, key)
+        return cls(number, key, starts)
 
     def text(self) -> str:
         return _base64url(self.key)
@@ -94,20 +104,37 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """All keys of a deployment, each kind oldest first: the last makes what is new, all verify what is old."""
+    """All keys of a deployment, each kind oldest first; `terms` tells which makes what is new and which verifies what is old.
+
+    The blinding secret has no term: what it blinded is compared for as long as it is kept, so it is not rotated.
+    """
 
     signing: tuple[SigningKey, ...]
     codes: tuple[Secret, ...]
     refresh: tuple[Secret, ...]
+    blinding: tuple[Secret, ...]
 
     def __post_init__(self) -> None:
-        if not (self.signing and self.codes and self.refresh):
+        if not (self.signing and self.codes and self.refresh and self.blinding):
             raise ValueError("a deployment needs at least one key of each kind")
 
     @classmethod
     def generate(cls) -> "Keys":
         """New keys that are kept nowhere: for tests, and for importers that keep their own."""
-        return cls(signing=(SigningKey.generate(),), codes=(Secret.generate(),), refresh=(Secret.generate(),))
+        signing, codes, refresh, blinding = SigningKey.generate(), Secret.generate(), Secret.generate(), Secret.generate()
+        return cls((signing,), (codes,), (refresh,), (blinding,))
+
+    def current(self) -> "Keys":
+        """These, always: keys that are not read again are their own source."""
+        return self
+
+
+class KeySource(Protocol):
+    """Where keys come from that may be rotated while they are in use."""
+
+    def current(self) -> Keys:
+        """The keys as they are now; the same object for as long as they are the same."""
+        ...
 
 
 def _public_members(public: Ed25519PublicKey) -> dict[str, str]:

@@ -9,7 +9,9 @@ import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 
+from ...domain.session import LIFE_SECONDS
 from .keys import Secret
+from .terms import in_use, terms
 
 PREFIX = "vst_rt_"
 SESSION_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
@@ -22,28 +24,29 @@ _MAX_LENGTH = 160
 
 
 class RefreshTokens:
-    """Makes and reads refresh tokens; the last secret makes them, all of them read."""
+    """Makes and reads refresh tokens; the secret in use makes them, and one that was reads them while a session can live."""
 
     def __init__(self, secrets: Sequence[Secret]) -> None:
-        self._current = secrets[-1]
-        self._keys = {secret.number: secret.key for secret in secrets}
+        self._secrets = tuple(secrets)
+        self._terms = {term.key.number: term for term in terms(self._secrets)}
 
-    def make(self, session_id: str, generation: int) -> str:
+    def make(self, session_id: str, generation: int, now: float) -> str:
         """Raises `ValueError` for a session id or a generation that no token can carry."""
         if not SESSION_ID.fullmatch(session_id) or not 0 <= generation <= MAX_GENERATION:
             raise ValueError("a session id has 1 to 64 letters and digits, and a generation 32 bits")
-        said = _HEAD.pack(self._current.number, generation) + session_id.encode("ascii")
-        return _spelled(said + _mac(self._current.key, said))
+        secret = in_use(self._secrets, now)
+        said = _HEAD.pack(secret.number, generation) + session_id.encode("ascii")
+        return _spelled(said + _mac(secret.key, said))
 
-    def read(self, text: str) -> tuple[str, int] | None:
+    def read(self, text: str, now: float) -> tuple[str, int] | None:
         """The session id and generation, for the one spelling that `make` gave; None for any other text."""
         sealed = _unspelled(text)
         if sealed is None or len(sealed) <= _HEAD.size + _MAC_BYTES:
             return None
         said, mac = sealed[:-_MAC_BYTES], sealed[-_MAC_BYTES:]
         number, generation = _HEAD.unpack_from(said)
-        key = self._keys.get(number)
-        if key is None or not hmac.compare_digest(mac, _mac(key, said)):
+        term = self._terms.get(number)
+        if term is None or now >= term.ends(LIFE_SECONDS) or not hmac.compare_digest(mac, _mac(term.key.key, said)):
             return None
         return said[_HEAD.size :].decode("ascii"), generation
 

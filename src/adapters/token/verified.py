@@ -5,8 +5,8 @@ from threading import Lock
 
 from ...application.ports import Claims
 
-Good = tuple[Claims, float]
-"""What a verified token says, and the first moment at which it is good; until when, the claims say."""
+Good = tuple[Claims, float, float]
+"""What a verified token says, the first moment at which it is good, and the first at which it no longer is."""
 
 
 class VerifiedTokens:
