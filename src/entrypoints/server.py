@@ -1,35 +1,77 @@
 """The server: granian in front, the HTTP app in each worker, a courier beside it."""
 
+import asyncio
 import logging
+import multiprocessing
 import os
+import resource
+import signal
 import sys
+import threading
+import time
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, asynccontextmanager
+from types import FrameType
 
-from granian import Granian
 from granian.constants import HTTPModes, Interfaces, RuntimeModes
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from granian.server import MPServer
 from litestar import Litestar
 
 from .container import build
 from .http.app import create_app
 from .settings import Settings
 
+GRACE_SECONDS = 10.0
+"""What requests under way, and the message at hand, may still take after SIGTERM."""
+
+MOST_CONNECTIONS = 1024
+_KILLED_AFTER = 14
+_MOST_HEADER_BYTES = 64 * 1024
+_LOOK_EVERY = 0.5
+_FILES = 4 * MOST_CONNECTIONS
+
 
 def app() -> Litestar:
     """The app of one worker process, on the settings of the environment."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until it serves, a worker has nothing to finish
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which tells the workers
     settings = Settings.from_environment(os.environ)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     stack = ExitStack()
     vestibule = stack.enter_context(build(settings, echo=_show))
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
 
     @asynccontextmanager
     async def open_until_shutdown(_: Litestar) -> AsyncGenerator[None]:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _begin_to_end, stack)
         with stack:
             yield
 
     return create_app(vestibule, lifespan=[open_until_shutdown])
+
+
+def _begin_to_end(stack: ExitStack) -> None:
+    """Whatever is not finished in time is cut off: the slowest client does not decide when a server stops."""
+    last = threading.Timer(GRACE_SECONDS, _end, [stack])
+    last.daemon = True
+    last.start()
+    signal.raise_signal(signal.SIGINT)  # granian's own handler: it takes both signals for the same
+
+
+def _end(stack: ExitStack) -> None:
+    stack.close()
+    os._exit(0)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would go on serving, unseen by whoever starts the server again."""
+    parent = multiprocessing.parent_process()
+    while parent is not None and os.getppid() == parent.pid:
+        time.sleep(_LOOK_EVERY)
+    if parent is not None:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _show(text: str) -> None:
@@ -37,9 +79,21 @@ def _show(text: str) -> None:
     sys.stdout.flush()
 
 
+class Server(MPServer):
+    """Told to stop a second time, it stops at once."""
+
+    def signal_handler_interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.interrupt_signal:
+            for worker in self.wrks:
+                worker.kill()  # type: ignore[no-untyped-call]  # granian's, as below
+            sys.exit(128 + number)
+        super().signal_handler_interrupt(number, frame)  # type: ignore[no-untyped-call]
+
+
 def serve(settings: Settings) -> None:
     """Serves until SIGINT or SIGTERM; requests under way are finished first, for 10 seconds at most."""
-    Granian(
+    _allow_files()
+    Server(
         "vestibule.entrypoints.server:app",
         factory=True,
         address=settings.host,
@@ -49,8 +103,17 @@ def serve(settings: Settings) -> None:
         http=HTTPModes.http1,
         runtime_mode=RuntimeModes.st,
         websockets=False,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000, keep_alive=True),
-        workers_kill_timeout=12,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000, keep_alive=True, max_buffer_size=_MOST_HEADER_BYTES),
+        backpressure=MOST_CONNECTIONS,
+        workers_kill_timeout=_KILLED_AFTER,
         respawn_failed_workers=True,
         log_level=LogLevels.warning,
     ).serve()
+
+
+def _allow_files() -> None:
+    """Many systems begin with 1,024 open files, which as many connections leave none of for the database."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

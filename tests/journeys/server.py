@@ -61,10 +61,10 @@ class Server(AbstractContextManager["Server"]):
         """The code in the message to that destination with that reference, as the outbox shows it."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            for file in sorted((self.data_dir / "outbox").glob("*.*"), reverse=True):
+            for file in sorted((self.data_dir / "outbox").glob("[!.]*.*"), reverse=True):
                 text = file.read_text()
                 if destination in text and reference in text:
-                    return re.findall(r"(?<![\w.-])\d{6}(?![\w.-])", text.partition("\n\n")[2] or text)[0]
+                    return str(re.findall(r"(?<![\w.-])\d{6}(?![\w.-])", text.partition("\n\n")[2] or text)[0])
             time.sleep(0.02)
         raise TimeoutError(f"no message to {destination}:\n{self.output}")
 

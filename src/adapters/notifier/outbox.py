@@ -14,6 +14,10 @@ from .templates import Templates
 from .text import one_line
 
 KEPT_SECONDS = 7 * 86400
+_STALE_SECONDS = 3600
+"""Longer than any letter takes to write: what is older and unfinished belongs to a process that died."""
+
+_UNFINISHED = ".unfinished"
 _TIME = "%Y-%m-%dT%H-%M-%S.%f"
 _ID = re.compile(r"[\w-]{1,100}", re.ASCII)
 _NAME = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{6})Z-(?P<id>[\w-]+)\.(eml|txt)", re.ASCII)
@@ -22,8 +26,8 @@ _NAME = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{6})Z-(?P<id>[\w
 class OutboxNotifier:
     """Writes each mail as `<time>-<id>.eml` and each SMS as `.txt` into `directory`, for the owner's eyes only.
 
-    Names sort by time. A letter that is sent again is written once. Letters older than seven days are removed. `echo` is
-    called with a line that shows the letter and its file.
+    Names sort by time. A letter that is sent again is written once. Letters older than seven days are removed, and what a
+    crash left half-written. `echo` is called with a line that shows the letter and its file.
     """
 
     def __init__(
@@ -69,12 +73,13 @@ class OutboxNotifier:
 
     def _is_written(self, letter_id: str, now: float) -> bool:
         """Looks through the directory, and removes what is old on the way."""
-        oldest = f"{datetime.fromtimestamp(now - KEPT_SECONDS, UTC):{_TIME}}"
+        oldest, stale = (f"{datetime.fromtimestamp(now - ago, UTC):{_TIME}}" for ago in (KEPT_SECONDS, _STALE_SECONDS))
         found = False
         for name in os.listdir(self._directory):  # noqa: PTH208 — a Path for each of thousands of names is slow
-            if match := _NAME.fullmatch(name):
-                found = found or match["id"] == letter_id
-                if match["time"] < oldest:
+            finished = name.removeprefix(".").removesuffix(_UNFINISHED)
+            if match := _NAME.fullmatch(finished):
+                found = found or (match["id"] == letter_id and finished == name)
+                if match["time"] < (oldest if finished == name else stale):
                     (self._directory / name).unlink(missing_ok=True)
         return found
 
@@ -85,7 +90,7 @@ def _suffix(letter: Letter) -> str:
 
 def _write(file: Path, content: bytes) -> None:
     """All of it or nothing, and there after a power cut."""
-    unfinished = file.with_name(f".{file.name}.unfinished")
+    unfinished = file.with_name(f".{file.name}{_UNFINISHED}")
     try:
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
             stream.write(content)

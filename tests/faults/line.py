@@ -1,0 +1,147 @@
+"""A kept connection to a server, and people who call over it."""
+
+import io
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from threading import Barrier
+from typing import Any, Self, TypeVar
+
+from PIL import Image
+
+T = TypeVar("T")
+
+PASSWORD = "the engine weaves algebra"
+GONE = (OSError, HTTPException)
+"""What a client sees of a server that is killed."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes = field(repr=False)
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+    @property
+    def problem(self) -> str:
+        """The slug of a problem document; it fails where there is none."""
+        assert self.headers["content-type"] == "application/problem+json", self.content
+        assert self.json["status"] == self.status
+        return str(self.json["type"]).removeprefix("urn:vestibule:problem:")
+
+
+class Line:
+    """One connection, kept as long as the server keeps it."""
+
+    def __init__(self, port: int, *, timeout: float = 20) -> None:
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def ask(self, method: str, path: str, body: object = None, token: str | None = None) -> Answer:
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        return self.send(method, path, None if body is None else json.dumps(body).encode(), token, headers)
+
+    def send(
+        self, method: str, path: str, body: bytes | None, token: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        every = dict(headers or {})
+        if token is not None:
+            every["Authorization"] = f"Bearer {token}"
+        try:
+            self._connection.request(method, path, body, every)
+            response = self._connection.getresponse()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        except GONE:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # --- what people do -------------------------------------------------------------------------------------------------
+
+    def register(self, name: str, password: str = PASSWORD) -> Answer:
+        return self.ask("POST", "/register/", person(name, password))
+
+    def log_in(self, name: str, password: str = PASSWORD) -> Answer:
+        return self.ask("POST", "/login/", {"username": name, "password": password})
+
+    def tokens(self, name: str, password: str = PASSWORD) -> dict[str, Any]:
+        """A token set of somebody who is registered first, if need be."""
+        self.register(name, password)
+        answer = self.log_in(name, password)
+        assert answer.status == 200, answer.content
+        tokens: dict[str, Any] = answer.json
+        return tokens
+
+    def refresh(self, token: str) -> Answer:
+        return self.ask("POST", "/refresh-token/", {"refresh": token})
+
+    def account(self, token: str) -> Answer:
+        return self.ask("GET", "/account/", token=token)
+
+    def change_password(self, token: str, password: str) -> Answer:
+        return self.ask("PATCH", "/account/", {"password": password}, token)
+
+    def send_code(self, destination: str) -> Answer:
+        return self.ask("POST", "/otp/", {"destination": destination})
+
+    def verify(self, destination: str, code: str) -> Answer:
+        return self.ask("POST", "/otp/", {"destination": destination, "verify_otp": code})
+
+    def upload(self, token: str, file: bytes) -> Answer:
+        head = b'--b\r\nContent-Disposition: form-data; name="profile_image"; filename="me"\r\n\r\n'
+        headers = {"Content-Type": "multipart/form-data; boundary=b"}
+        return self.send("POST", "/upload-image/", head + file + b"\r\n--b--\r\n", token, headers)
+
+
+def person(name: str, password: str = PASSWORD) -> dict[str, str]:
+    return {"username": name, "name": "A Person", "email": f"{name}@example.com", "password": password}
+
+
+def picture(side: int = 64) -> bytes:
+    """A PNG unlike any other."""
+    file = io.BytesIO()
+    Image.frombytes("RGB", (side, side), os.urandom(3 * side * side)).save(file, "PNG")
+    return file.getvalue()
+
+
+def wrong(code: str) -> str:
+    return f"{(int(code) + 1) % 10 ** len(code):0{len(code)}}"
+
+
+def at_once(port: int, calls: list[Callable[[Line], T]]) -> list[T]:
+    """What each answers when all begin together, each on a connection of its own that is open already."""
+    start = Barrier(len(calls))
+
+    def run(call: Callable[[Line], T]) -> T:
+        with Line(port) as line:
+            line.ask("GET", "/healthz")
+            start.wait(20)
+            return call(line)
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(run, calls))
+
+
+@contextmanager
+def lines(port: int, count: int) -> Iterator[list[Line]]:
+    every = [Line(port) for _ in range(count)]
+    try:
+        yield every
+    finally:
+        for line in every:
+            line.close()
