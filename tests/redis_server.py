@@ -1,4 +1,4 @@
-"""A real Redis: one that runs, or a process of our own that can be stopped, killed and started again."""
+"""A real Redis: one that runs, or a process of ours that can be killed and started again; and what may stand in its place."""
 
 import os
 import shutil
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event, Thread
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +18,7 @@ from redis import Redis, RedisError
 from tests.journeys.server import free_port
 
 USUAL_URL = "redis://127.0.0.1:6379/15"
+_BYE = b"!"
 
 
 class RedisServer(AbstractContextManager["RedisServer"]):
@@ -53,6 +55,42 @@ class RedisServer(AbstractContextManager["RedisServer"]):
     def _listens(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+class Stranger:
+    """Listens where Redis should be. Says the same to whatever it hears, or with None nothing at all."""
+
+    def __init__(self, answer: bytes | None = None) -> None:
+        self.visits = 0
+        self.came = Event()
+        self._answer = answer
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.url = f"redis://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._visitors: list[socket.socket] = []
+        self._thread = Thread(target=self._receive)
+        self._thread.start()
+
+    def hang_up(self) -> None:
+        for each in self._visitors:
+            each.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        with socket.create_connection(self._socket.getsockname()) as last:
+            last.sendall(_BYE)
+            self._thread.join(10)
+        for each in (*self._visitors, self._socket):
+            each.close()
+
+    def _receive(self) -> None:
+        while True:
+            visitor, _ = self._socket.accept()
+            self._visitors.append(visitor)
+            if visitor.recv(1, socket.MSG_PEEK) == _BYE:
+                return
+            self.visits += 1
+            self.came.set()
+            if self._answer is not None:
+                visitor.sendall(self._answer)
 
 
 @contextmanager

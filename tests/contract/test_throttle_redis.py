@@ -1,13 +1,12 @@
 """What limits in Redis promise beyond their port: shared by nodes, and limits all the same where Redis fails."""
 
 import logging
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from threading import Barrier, Thread
+from threading import Barrier
 from time import monotonic
 from traceback import format_exception
 from urllib.parse import quote
@@ -16,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis import Redis
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, Stranger
 from tests.throttles import PATIENCE, NoFallback
 
 from vestibule.adapters.throttle import MemoryThrottle, RedisThrottle
@@ -37,37 +36,6 @@ class HandClock:
 
     def __call__(self) -> float:
         return self.now
-
-
-class Stranger:
-    """Listens where Redis should be. Says the same to whatever it hears, or with None nothing at all."""
-
-    def __init__(self, answer: bytes | None = None) -> None:
-        self.answer = answer
-        self.visits = 0
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.url = f"redis://127.0.0.1:{self._socket.getsockname()[1]}"
-        self._visitors: list[socket.socket] = []
-        self._thread = Thread(target=self._receive)
-        self._thread.start()
-
-    def _receive(self) -> None:
-        while True:
-            visitor, _ = self._socket.accept()
-            self._visitors.append(visitor)
-            greeting = visitor.recv(1, socket.MSG_PEEK)
-            if greeting == b"!":
-                return
-            self.visits += 1
-            if self.answer is not None:
-                visitor.sendall(self.answer)
-
-    def close(self) -> None:
-        with socket.create_connection(self._socket.getsockname()) as last:
-            last.sendall(b"!")
-            self._thread.join(10)
-        for each in (*self._visitors, self._socket):
-            each.close()
 
 
 @pytest.fixture
