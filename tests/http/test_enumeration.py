@@ -1,0 +1,287 @@
+"""That no answer tells who exists: the same calls in two worlds, where an account is in one and not in the other.
+
+Compared are status, every header, body, and the rows that were written, table by table; then again for random calls.
+"""
+
+import json
+import re
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from litestar.testing import TestClient
+from tests.http.conftest import ADA, BOB, Site, vestibule_of
+from tests.world import PASSWORD, World
+
+from vestibule.adapters.database import SqlDatabase, migrate
+from vestibule.entrypoints.http import create_app
+from vestibule.entrypoints.settings import Settings
+
+EMAIL, MOBILE, USERNAME = ADA["email"], ADA["mobile"], ADA["username"]
+BESIDE, UNKNOWN_MOBILE = "beside@mail.example.com", "7777777777"
+WRONG = "000000"
+
+Told = tuple[Any, ...]
+Step = Callable[["Watched"], Told]
+
+KNOWN: dict[str, dict[str, Any]] = {
+    "just registered": {},
+    "settled": {"email_proven": True, "mobile_proven": True, "settled": True},
+    "with one proven address": {"mobile_proven": True, "settled": True},
+    "inactive": {"is_active": False},
+    "without a password": {"password_hash": None},
+    "without an email": {"email": None},
+    "without a mobile": {"mobile": None},
+}
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database that notes each change of a row."""
+    file = tmp_path_factory.mktemp("empty") / "vestibule.db"
+    migrate(f"sqlite:///{file}")
+    with closing(sqlite3.connect(file)) as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        database.execute("CREATE TABLE changes (change TEXT)")
+        for table in set(tables) - {"sqlite_sequence", "alembic_version"}:
+            for change, noted in (("INSERT", "stored"), ("UPDATE", "stored"), ("DELETE", "deleted")):
+                database.execute(
+                    f"CREATE TRIGGER note_{change}_{table} AFTER {change} ON {table} "  # noqa: S608 — our own names
+                    f"BEGIN INSERT INTO changes VALUES ('{noted} {table}'); END"
+                )
+        database.commit()
+    return file
+
+
+class OnDisk(World):
+    """A world with a real database."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        super().__init__()
+
+    def _build_accounts(self, limits_by_address: bool) -> None:
+        database: Any = SqlDatabase(f"sqlite:///{self._file}")
+        self.database = database
+        super()._build_accounts(limits_by_address)
+
+
+class Watched:
+    """A site, and what it does to its database."""
+
+    def __init__(self, site: Site, file: Path) -> None:
+        self.site = site
+        self._database = sqlite3.connect(file)
+        self._seen = 0
+        self.written()
+
+    def post(self, path: str, body: dict[str, Any]) -> Told:
+        return (path, *answered(self.site, path, body), self.written())
+
+    def written(self) -> Counter[str]:
+        """How many rows were stored and deleted since it was asked last, by table."""
+        rows = self._database.execute("SELECT rowid, change FROM changes WHERE rowid > ?", (self._seen,)).fetchall()
+        self._seen = max([self._seen, *(number for number, _ in rows)])
+        return Counter(change for _, change in rows)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def answered(site: Site, path: str, body: dict[str, Any]) -> Told:
+    """All that a caller can see, but for what is random in every answer."""
+    answer = site.post(path, body)
+    headers = sorted((name, value) for name, value in answer.headers.multi_items() if name != "x-request-id")
+    return answer.status_code, headers, re.sub(r'(?<="reference":")[0-9A-Z]{4}(?=")', "????", answer.text)
+
+
+def populated(world: World, known: dict[str, Any] | None) -> Site:
+    """Bob is there, and Ada as `known` says; not where it is None."""
+    site = Site(TestClient(create_app(vestibule_of(world, Settings()))), world)
+    world.register(**BOB)
+    if known is not None:
+        world.alter(world.register(**ADA), **known)
+    return site
+
+
+@contextmanager
+def watched(empty: Path, directory: Path, known: dict[str, Any] | None) -> Iterator[Watched]:
+    directory.mkdir()
+    file = Path(shutil.copy(empty, directory))
+    world = OnDisk(file)
+    with closing(world.database), closing(Watched(populated(world, known), file)) as site:
+        yield site
+
+
+def post(path: str, **body: Any) -> Step:
+    return lambda watched: watched.post(path, body)
+
+
+def otp(destination: str, **more: Any) -> Step:
+    return post("/otp/", destination=destination, **more)
+
+
+def reglogin(email: str, mobile: str, **more: Any) -> Step:
+    return post("/otpreglogin/", name="Somebody", email=email, mobile=mobile, **more)
+
+
+def wait(seconds: float) -> Step:
+    def step(watched: Watched) -> Told:
+        watched.site.world.clock.move(seconds)
+        return ()
+
+    return step
+
+
+def deliver(watched: Watched) -> Told:
+    """Decoys are as much work for the database as letters."""
+    return watched.site.world.deliver_messages(), watched.written()
+
+
+def login(username: str) -> list[Step]:
+    """Up to the limit of one identity from one address, beyond it, to its end, and up to that of the address."""
+    again = post("/login/", username=username, password="not the password")
+    return [*[again, wait(7)] * 7, wait(260), again, again, wait(1), *[again] * 7]
+
+
+def share(send: Step) -> list[Step]:
+    """All that an address may be sent in a day, the refusals between, and beyond."""
+    return [
+        send,
+        send,
+        deliver,
+        wait(59),
+        send,
+        wait(1),
+        *[send, wait(60)] * 5,
+        wait(3300),
+        *[send, wait(60)] * 6,
+        wait(80_000),
+        send,
+    ]
+
+
+def guesses(destination: str) -> list[Step]:
+    code = {"verify_otp": WRONG}
+    tries = [otp(destination, **code), otp(destination, is_login=True, **code)]
+    if "@" in destination:
+        tries.append(post("/password/reset/", email=destination, otp=WRONG, password=PASSWORD))
+    return [*tries * 3, wait(300), *tries]
+
+
+STORIES: dict[str, list[Step]] = {
+    "login by username": login(USERNAME),
+    "login by email": login(EMAIL),
+    "login by mobile": login(MOBILE),
+    "codes to an email": share(otp(EMAIL)),
+    "login codes to an email": share(otp(EMAIL, is_login=True)),
+    "codes to a mobile": share(otp(MOBILE)),
+    "login codes to a mobile": share(otp(MOBILE, is_login=True)),
+    "codes to a mobile and an email beside": share(otp(MOBILE, email=BESIDE)),
+    "codes to a mobile and its owner's email beside": share(otp(MOBILE, email=EMAIL)),
+    "login codes to a mobile and an email beside": share(otp(MOBILE, email=BESIDE, is_login=True)),
+    "codes to register or log in": share(reglogin(EMAIL, MOBILE)),
+    "codes to register or log in, of another mobile": share(reglogin(EMAIL, UNKNOWN_MOBILE)),
+    "codes to register or log in, of somebody else's mobile": share(reglogin(EMAIL, BOB["mobile"])),
+    "guesses without a code": [*guesses(EMAIL), *guesses(MOBILE), reglogin(EMAIL, MOBILE, verify_otp=WRONG)],
+    "guesses at codes to an email": [otp(EMAIL), *guesses(EMAIL)],
+    "more guesses than a caller has": [otp(EMAIL), *[otp(EMAIL, verify_otp=WRONG)] * 31, *guesses(EMAIL)],
+    "guesses at login codes to an email": [otp(EMAIL, is_login=True), *guesses(EMAIL)],
+    "guesses at codes to a mobile": [otp(MOBILE), *guesses(MOBILE)],
+    "guesses at login codes to a mobile": [otp(MOBILE, is_login=True), *guesses(MOBILE)],
+    "guesses at codes to a mobile and an email beside": [otp(MOBILE, email=BESIDE), *guesses(MOBILE), *guesses(BESIDE)],
+    "guesses to register or log in": [reglogin(EMAIL, MOBILE), *[reglogin(EMAIL, MOBILE, verify_otp=WRONG)] * 7],
+    "guesses to register or log in, of two people": [
+        reglogin(EMAIL, BOB["mobile"]),
+        *[reglogin(EMAIL, BOB["mobile"], verify_otp=WRONG)] * 7,
+    ],
+    "guesses in the other flow": [otp(EMAIL), reglogin(EMAIL, MOBILE, verify_otp=WRONG), wait(60), *guesses(MOBILE)],
+    "resets without a code": [post("/password/reset/", email=EMAIL, otp=WRONG, password=PASSWORD)] * 7,
+    "resets to a bad password": [post("/password/reset/", email=EMAIL, otp=WRONG, password=bad) for bad in ("ada", "x" * 300)],
+    "resets to a password of the account's own": [
+        otp(EMAIL),
+        post("/password/reset/", email=EMAIL, otp=WRONG, password="Ada Lovelace 1"),
+    ],
+    "a mobile after its owner's email": [otp(EMAIL), wait(1), otp(MOBILE), deliver, wait(59), otp(EMAIL), otp(MOBILE)],
+    "an email after its owner's mobile": [otp(MOBILE), wait(1), otp(EMAIL), deliver, otp(EMAIL), wait(59), otp(MOBILE)],
+    "a mobile whose owner's email has had its share": [*[otp(EMAIL), wait(60)] * 6, *[otp(MOBILE), otp(MOBILE), deliver] * 2],
+    "an email that has had its share by its owner's mobile": [*[otp(MOBILE), wait(60)] * 6, otp(EMAIL), otp(EMAIL), deliver],
+    "an email to register or log in after its owner's mobile": [otp(MOBILE), wait(1), reglogin(EMAIL, UNKNOWN_MOBILE), deliver],
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_the_same_calls_are_answered_and_written_down_alike_whoever_exists(story: str, empty: Path, tmp_path: Path) -> None:
+    with watched(empty, tmp_path / "nobody", None) as nobody:
+        expected = [step(nobody) for step in STORIES[story]]
+    for name in KNOWN if story.startswith("login by") else ("settled", "inactive", "without an email"):
+        with watched(empty, tmp_path / name, KNOWN[name]) as somebody:
+            for at, step in enumerate(STORIES[story]):
+                assert step(somebody) == expected[at], f"step {at}, an account {name}"
+
+
+def test_the_stories_are_told_in_full(empty: Path, tmp_path: Path) -> None:
+    """That what is alike is not all the same refusal: each kind of call is accepted and refused, limited, and leaves rows."""
+    statuses, changes = set(), Counter[str]()
+    for number, steps in enumerate(STORIES.values()):
+        with watched(empty, tmp_path / str(number), {}) as somebody:
+            told = [step(somebody) for step in steps]
+        calls = [one for one in told if len(one) > 2]
+        statuses |= {(path, status) for path, status, *_ in calls}
+        changes += sum((written for *_, written in calls), Counter[str]())
+
+    assert statuses == {
+        *(("/login/", status) for status in (401, 429)),
+        *(("/otp/", status) for status in (201, 403, 429)),
+        *(("/otpreglogin/", status) for status in (201, 403, 429)),
+        *(("/password/reset/", status) for status in (400, 403, 429)),
+    }
+    assert {change.split()[1] for change in changes} == {"tallies", "challenges", "outbox", "journal"}
+
+
+EMAILS = (EMAIL, BESIDE, BOB["email"])
+MOBILES = (MOBILE, UNKNOWN_MOBILE, BOB["mobile"])
+calls = st.one_of(
+    st.fixed_dictionaries({"username": st.sampled_from((USERNAME, EMAIL, MOBILE)), "password": st.just("not the password")}),
+    st.fixed_dictionaries(
+        {"destination": st.sampled_from(EMAILS + MOBILES)},
+        optional={"email": st.sampled_from(EMAILS), "is_login": st.booleans(), "verify_otp": st.just(WRONG)},
+    ),
+    st.fixed_dictionaries(
+        {"name": st.just("Somebody"), "email": st.sampled_from(EMAILS), "mobile": st.sampled_from(MOBILES)},
+        optional={"verify_otp": st.just(WRONG)},
+    ),
+    st.fixed_dictionaries({"email": st.sampled_from(EMAILS), "otp": st.just(WRONG), "password": st.just(PASSWORD)}),
+)
+pauses = st.sampled_from((0.0, 1.0, 59.0, 60.0, 299.0, 3600.0, 40_000.0))
+
+
+def path_of(body: dict[str, Any]) -> str:
+    fields = {"username": "/login/", "destination": "/otp/", "name": "/otpreglogin/", "otp": "/password/reset/"}
+    return next(path for field, path in fields.items() if field in body)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(known=st.sampled_from(sorted(KNOWN)), asked=st.lists(st.tuples(pauses, calls), min_size=5, max_size=40))
+def test_no_row_of_calls_without_a_right_secret_tells_who_exists(known: str, asked: list[tuple[float, dict[str, Any]]]) -> None:
+    sites = populated(World(), KNOWN[known]), populated(World(), None)
+    for pause, body in asked:
+        for site in sites:
+            site.world.clock.move(pause)
+        somebody, nobody = (answered(site, path_of(body), body) for site in sites)
+        assert somebody == nobody, json.dumps(body)
+
+
+def test_a_right_password_of_an_inactive_account_is_answered_like_a_wrong_one(empty: Path, tmp_path: Path) -> None:
+    told = []
+    for number, known in enumerate((KNOWN["inactive"], None)):
+        with watched(empty, tmp_path / str(number), known) as site:
+            told.append([site.post("/login/", {"username": USERNAME, "password": PASSWORD}) for _ in range(7)])
+    assert told[0] == told[1]
