@@ -305,8 +305,7 @@ class VerifyCode:
         owner = tx.accounts.claim_having(address)
         if owner is None:
             return
-        held = identity is not None and identity.account.id == owner.id
-        if held and identity and tx.accounts.signed_in(owner.id, identity.session_id, now):
+        if identity is not None and tx.accounts.signed_in(owner.id, identity.session_id, now):
             marked = owner.proven_by_holder(address)
         else:
             marked = owner.proven_by_anyone(address)
