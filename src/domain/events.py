@@ -26,6 +26,7 @@ class What(StrEnum):
     SESSION_ENDED = "session_ended"
     LOGGED_OUT = "logged_out"
     LIMITED = "limited"
+    KEYS_CHANGED = "keys_changed"
 
 
 @dataclass(frozen=True, slots=True)

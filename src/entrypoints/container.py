@@ -1,7 +1,7 @@
 """Wiring: the only place that names adapters."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from secrets import randbits
@@ -45,6 +45,7 @@ from ..application.notices import Notices
 from ..application.ports import Clock, Notifier
 from ..application.tokens import SignIn
 from ..domain.errors import Unavailable
+from ..domain.events import Event, What
 from ..domain.limits import Limit
 from ..domain.password import PasswordPolicy
 from .courier import CourierThread
@@ -256,6 +257,14 @@ def check_settings(settings: Settings) -> None:
         LibraryIdentifiers(settings.default_region)
     with _naming("DATABASE_URL"):
         migrate(settings.sqlite_url)
+
+
+def journal_keys(settings: Settings, note: str) -> None:
+    """Writes down that the keys were changed, and how. Raises `SettingsError` where the database cannot take it now."""
+    with _naming("DATABASE_URL"):
+        migrate(settings.sqlite_url)
+        with closing(SqlDatabase(settings.sqlite_url)) as database, database.begin() as tx:
+            tx.journal.add(Event(what=What.KEYS_CHANGED, at=time(), note=note))
 
 
 @contextmanager

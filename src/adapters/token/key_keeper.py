@@ -85,15 +85,15 @@ class KeyKeeper:
         held = [key for key in self.held() if key.kind == kind]
         waits = any(key.state is State.WAITING for key in held)
         if waits and not at_once:
-            raise KeysStay(f"{held[-1].name} is {held[-1].said}.")
+            raise KeysStay(f"{held[-1].name} is the next one already: {held[-1].said}.")
         if not waits and kind == SIGNING.name and len(held) >= MOST_SIGNING_KEYS:
-            raise KeysStay(f"There are {len(held)} signing keys already; {held[0].name} is {held[0].said}.")
+            raise KeysStay(f"There are {len(held)} signing keys already; {held[0].name}: {held[0].said}.")
         return self._next(held, self._clock() + (0 if at_once else _KINDS[kind].notice))
 
-    def revoke(self, name: str) -> HeldKey | None:
+    def revoke(self, name: str) -> tuple[HeldKey, HeldKey | None]:
         """Takes the key of that name or key id away, so that nothing it made is good; where it was in use another one is.
 
-        Answers the one that took its place. Raises `KeysStay` where there is no such key.
+        Answers it, and the one that took its place. Raises `KeysStay` where there is no such key.
         """
         self.prune()
         held = self.held()
@@ -104,7 +104,7 @@ class KeyKeeper:
         if leaked.state is State.IN_USE:
             successor = self._next([key for key in held if key.kind == leaked.kind], self._clock())
         remove(_KINDS[leaked.kind].path(self._directory, leaked.number))
-        return successor
+        return leaked, successor
 
     def prune(self) -> list[HeldKey]:
         """Takes away the keys that made nothing which can still be good, and answers them."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from .keys import keys
+
 if TYPE_CHECKING:
     from typing import TextIO
 
@@ -26,6 +28,9 @@ Nothing has to be set: accounts are then kept in SQLite under ./data, and mail a
 @click.version_option(package_name="vestibule", message="%(prog)s %(version)s")
 def main() -> None:
     """Vestibule keeps user accounts: registration, login, one-time codes, password reset, sessions."""
+
+
+main.add_command(keys)
 
 
 @main.command(help=_SERVE_HELP, short_help="Start the server.")
