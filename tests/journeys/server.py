@@ -27,6 +27,12 @@ class Server(AbstractContextManager["Server"]):
         self._log = data_dir.with_suffix(".log")
 
     def __enter__(self) -> Self:
+        self.start()
+        self.wait()
+        return self
+
+    def start(self) -> None:
+        """Starts the process, and waits for nothing."""
         command = [str(Path(sys.executable).with_name("vestibule")), "serve", "--port", str(self.port)]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VESTIBULE_")}
         environment |= {"VESTIBULE_DATA_DIR": str(self.data_dir), **self._settings}
@@ -34,8 +40,6 @@ class Server(AbstractContextManager["Server"]):
             self.process = subprocess.Popen(
                 command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
-        self._wait()
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.kill()
@@ -83,7 +87,8 @@ class Server(AbstractContextManager["Server"]):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(15)
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Until it answers."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
