@@ -16,7 +16,7 @@ from ..adapters.identifiers import LibraryIdentifiers
 from ..adapters.imaging import PillowImages
 from ..adapters.notifier import AppriseNotifier, ChannelNotifier, OutboxNotifier, SmtpNotifier, Templates, read_sender
 from ..adapters.storage import FileStorage
-from ..adapters.throttle import MemoryThrottle
+from ..adapters.throttle import MemoryThrottle, RedisThrottle
 from ..adapters.token import JwtTokens, KeyDirectory, KeyKeeper, in_use, open_keys
 from ..application import (
     Authenticate,
@@ -42,7 +42,7 @@ from ..application import (
 from ..application.codes import CodeCheck, CodeSender, EnterByCode
 from ..application.fields import AccountRules
 from ..application.notices import Notices
-from ..application.ports import Clock, Notifier
+from ..application.ports import Clock, Notifier, Throttle
 from ..application.tokens import SignIn
 from ..domain.errors import Unavailable
 from ..domain.events import Event, What
@@ -104,6 +104,14 @@ def sms_notifier(settings: Settings, templates: Templates, echo: Echo | None) ->
     return AppriseNotifier(settings.sms_url, templates)
 
 
+def throttle(settings: Settings) -> Throttle:
+    if not settings.rate_limits:
+        return Unlimited()
+    if settings.redis_url is None:
+        return MemoryThrottle()
+    return RedisThrottle(settings.redis_url, fallback=MemoryThrottle())
+
+
 class Container(containers.DeclarativeContainer):
     """Everything, each once. `settings`, `on_message` and `echo` are given from outside."""
 
@@ -131,11 +139,7 @@ class Container(containers.DeclarativeContainer):
     )
     images = providers.Singleton(PillowImages)
     storage = providers.Singleton(FileStorage, providers.Callable(Path.joinpath, settings.provided.data_dir, "images"))
-    throttle = providers.Selector(
-        providers.Callable(lambda on: "on" if on else "off", settings.provided.rate_limits),
-        on=providers.Singleton(MemoryThrottle),
-        off=providers.Singleton(Unlimited),
-    )
+    throttle = providers.Singleton(throttle, settings)
 
     policy = providers.Singleton(
         PasswordPolicy,
@@ -226,6 +230,8 @@ def build(settings: Settings | None = None, *, deliver: bool = True, echo: Echo 
     check_settings(settings)
     container = Container(settings=settings, on_message=courier.wake, echo=providers.Object(echo))
     vestibule = container.vestibule()
+    if isinstance(vestibule.throttle, RedisThrottle):
+        vestibule.throttle.probe()
     if deliver:
         courier.start(vestibule.deliver_messages, vestibule.purge)
     try:
@@ -234,6 +240,8 @@ def build(settings: Settings | None = None, *, deliver: bool = True, echo: Echo 
         courier.stop()
         container.images().close()
         container.hasher().close()
+        if isinstance(vestibule.throttle, RedisThrottle):
+            vestibule.throttle.close()
         container.database().close()
 
 
@@ -253,6 +261,8 @@ def check_settings(settings: Settings) -> None:
         email_notifier(settings, templates, None)
     with _naming("SMS_URL"):
         sms_notifier(settings, templates, None)
+    with _naming("REDIS_URL"):
+        throttle(settings)
     with _naming("DEFAULT_REGION"):
         LibraryIdentifiers(settings.default_region)
     with _naming("DATABASE_URL"):

@@ -117,6 +117,12 @@ class Settings:
     email_from: str = setting("Vestibule <no-reply@localhost.localdomain>", sender, "The sender of mail.")
     sms_url: str = setting("outbox:", any_url, "outbox: or any Apprise URL.", secret=True)
     images_url: str = setting("file:", url_of("file"), "file: (the data directory).")
+    redis_url: str | None = setting(
+        None,
+        url_of("redis", "rediss", "unix"),
+        "redis://… or rediss://…: limits per address are then shared by all workers and nodes that name it.",
+        secret=True,
+    )
     templates_dir: Path | None = setting(None, Path, "A directory whose templates stand in for those of the messages.")
     public_url: str | None = setting(None, public_url, "Where clients reach the service; http://host:port by default.")
     api_prefix: str = setting("", path_prefix, "A path that all endpoints are mounted under, such as /api/user.")

@@ -183,6 +183,10 @@ def _greet(settings: "Settings") -> None:
     click.echo(f"Everything else in    {settings.data_dir.absolute()}/")
     click.echo(f"Mail goes to          {mail}")
     click.echo(f"SMS go to             {texts}")
+    if settings.rate_limits and settings.redis_url is not None:
+        click.echo(f"Limits are counted in {_shown(settings.redis_url)}")
+    elif settings.rate_limits and settings.workers > 1:
+        click.echo("Warning: each worker counts limits per address for itself; with VESTIBULE_REDIS_URL they count together.")
     click.echo("Stop it with Ctrl-C.")
 
 
