@@ -124,7 +124,7 @@ _LEFT_OUT = CHECKS.get_by_names(["positive_data_acceptance", "negative_data_reje
 
 @schema.parametrize()
 @settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],

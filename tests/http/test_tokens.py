@@ -99,6 +99,13 @@ def test_the_scheme_is_read_without_regard_to_case(site: Site) -> None:
         assert site.call("GET", "/account/", headers={"Authorization": f"{scheme} {token}"}).status_code == 200
 
 
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_who_is_not_logged_in_is_told_so_before_the_body_is_read(method: str, site: Site) -> None:
+    headers = [(b"content-type", b"application/json")]
+    raw = ask_raw(create_app(vestibule_of(site.world, Settings())), method, "/account/", [b"{"], headers=headers)
+    assert (raw.status, raw.taken) == (401, 0)
+
+
 def test_two_authorization_headers_are_one_too_many(site: Site) -> None:
     header = (b"authorization", f"Bearer {site.token()}".encode())
     app = create_app(vestibule_of(site.world, Settings()))

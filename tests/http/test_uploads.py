@@ -100,7 +100,7 @@ def test_another_name_finds_nothing(name: str, site: Site) -> None:
 @pytest.mark.parametrize(
     "files",
     [
-        {"profile_image": (None, "text instead of a file")},
+        {"profile_image": (None, PNG)},
         {"profile_image": ("me.png", b"", "image/png")},
         {"other": ("me.png", PNG, "image/png")},
         {"Profile_Image": ("me.png", PNG, "image/png")},
