@@ -50,7 +50,7 @@ from ..domain.limits import Limit
 from ..domain.password import PasswordPolicy
 from .courier import CourierThread
 from .passwords import common_passwords
-from .settings import Settings, SettingsError
+from .settings import HashCost, Settings, SettingsError
 from .vestibule import Vestibule
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -87,6 +87,10 @@ def code_secrets(source: KeyDirectory, clock: Clock) -> CodeSecrets:
         newest=in_use(keys.codes, clock()).number,
         blinding=keys.blinding[-1].key,
     )
+
+
+def argon2(cost: HashCost) -> Argon2Hasher:
+    return Argon2Hasher(cost.time_cost, cost.memory_kib, cost.parallelism)
 
 
 Echo = Callable[[str], None]
@@ -127,7 +131,7 @@ class Container(containers.DeclarativeContainer):
     codes = providers.Singleton(
         HmacCodes, providers.Factory(partial, code_secrets, keys, clock), digits=settings.provided.otp_length
     )
-    hasher = providers.Singleton(Argon2Hasher)
+    hasher = providers.Singleton(argon2, settings.provided.password_hash)
     identifiers = providers.Singleton(
         LibraryIdentifiers, settings.provided.default_region, special_use_domains=settings.provided.test_domains
     )
@@ -253,6 +257,8 @@ def check_settings(settings: Settings) -> None:
     with _naming("DATA_DIR"):
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         open_keys(keys_in(settings))
+    with _naming("PASSWORD_HASH"):
+        argon2(settings.password_hash).close()
     with _naming("TEMPLATES_DIR"):
         templates = Templates(settings.templates_dir)
     with _naming("EMAIL_FROM"):

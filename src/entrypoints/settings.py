@@ -1,11 +1,12 @@
 """What an operator may change: every setting, its default, and how it is read from the environment."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from email.utils import parseaddr
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 PREFIX = "VESTIBULE_"
@@ -97,6 +98,29 @@ def words(text: str) -> str:
     return text.strip()
 
 
+class HashCost(NamedTuple):
+    """What a password hash costs: passes, KiB of memory, lanes."""
+
+    time_cost: int
+    memory_kib: int
+    parallelism: int
+
+    def __str__(self) -> str:
+        return f"t={self.time_cost},m={self.memory_kib},p={self.parallelism}"
+
+
+_COSTS = {"default": HashCost(2, 19 * 1024, 1), "strong": HashCost(3, 64 * 1024, 1)}
+
+
+def hash_cost(text: str) -> HashCost:
+    if text in _COSTS:
+        return _COSTS[text]
+    found = re.fullmatch(r"t=([0-9]{1,2}),m=([0-9]{1,7}),p=([0-9]{1,2})", text, re.ASCII)
+    if found is None:
+        raise ValueError("must be default, strong, or passes, KiB and lanes such as t=3,m=65536,p=1")
+    return HashCost(*map(int, found.groups()))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be set. `from_environment` reads `VESTIBULE_<NAME>` and `VESTIBULE_<NAME>_FILE`."""
@@ -138,6 +162,10 @@ class Settings:
     otp_length: int = setting(6, number(4, 10), "Digits of a one-time code.")
     otp_cooldown: int = setting(60, number(1, 86_400), "Seconds between two codes to the same address.")
     password_min_length: int = setting(8, number(8, 64), "The fewest characters of a new password; 15 is recommended.")
+
+    password_hash: HashCost = setting(
+        _COSTS["default"], hash_cost, "default, strong (three passes over 64 MiB), or t=3,m=65536,p=1 and the like."
+    )
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":

@@ -73,3 +73,18 @@ def test_a_superuser_is_made_once_and_faults_are_named(tmp_path: Path) -> None:
     assert again.returncode == 1
     assert "username:" in again.stderr
     assert PASSWORD not in again.stderr + again.stdout
+
+
+def test_calibration_ends_with_a_setting_that_the_server_takes(tmp_path: Path) -> None:
+    shown = vestibule("hash-calibrate", "--target-ms", "250")
+    assert shown.returncode == 0, shown.stderr
+    name, _, value = shown.stdout.splitlines()[-1].partition("=")
+    assert name == "VESTIBULE_PASSWORD_HASH"
+    assert vestibule("migrate", VESTIBULE_DATA_DIR=str(tmp_path / "data"), **{name: value}).returncode == 0
+
+
+@pytest.mark.parametrize("cost", ["weak", "t=1,m=19456,p=1", "t=2,m=1024,p=1"])
+def test_a_hash_that_costs_too_little_stops_the_start(cost: str, tmp_path: Path) -> None:
+    shown = vestibule("migrate", VESTIBULE_DATA_DIR=str(tmp_path / "data"), VESTIBULE_PASSWORD_HASH=cost)
+    assert shown.returncode == 2
+    assert "VESTIBULE_PASSWORD_HASH" in shown.stderr

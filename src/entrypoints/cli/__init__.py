@@ -127,6 +127,24 @@ def purge() -> None:
         click.echo(f"Deleted: {vestibule.purge()} rows.")
 
 
+@main.command("hash-calibrate")
+@click.option("--target-ms", type=click.FloatRange(1, 5000), default=50, show_default=True, help="What a login may take.")
+def hash_calibrate(target_ms: float) -> None:
+    """Find what a password hash may cost on this machine.
+
+    Tries dearer and dearer ones, and ends with the setting of the dearest that takes no longer than the target.
+    """
+    from .calibrate import calibrate
+
+    best = None
+    for cost, milliseconds in calibrate(target_ms):
+        click.echo(f"{milliseconds:7.1f} ms  {cost}")
+        best = cost if milliseconds <= target_ms else best
+    if best is None:
+        _stop("even the least that is safe takes longer than that on this machine; keep the default.")
+    click.echo(f"VESTIBULE_PASSWORD_HASH={best}")
+
+
 @main.command("settings")
 def list_settings() -> None:
     """List every setting with its default and its meaning.
