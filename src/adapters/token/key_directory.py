@@ -54,7 +54,7 @@ class KeyDirectory:
         self._clock = clock
         self._looking = Lock()
         self._keys = open_keys(directory)
-        self._seen: Seen = frozenset()  # so that the first look reads again, and nothing changed meanwhile is missed
+        self._seen: Seen | None = None  # so that the first look reads again, and nothing changed meanwhile is missed
         self._next_look = clock() + LOOK_EVERY
 
     def current(self) -> Keys:
