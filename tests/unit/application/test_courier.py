@@ -101,6 +101,18 @@ def test_a_code_is_never_delivered_after_its_end() -> None:
     assert world.database.messages == ()
 
 
+def test_a_message_without_a_code_has_an_end_too() -> None:
+    world = World()
+    notice(world, "in time", lifetime=11)
+    notice(world, "too late", lifetime=10)
+    world.clock.move(10)
+
+    assert deliver(world) == 2
+
+    assert [letter.id for letter in world.notifier.letters] == ["in time"]
+    assert world.database.messages == ()
+
+
 @pytest.mark.parametrize("by", ["replacement", "change"])
 def test_a_code_that_has_been_replaced_or_ended_is_not_sent(by: str) -> None:
     world = World()
