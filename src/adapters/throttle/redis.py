@@ -37,9 +37,10 @@ local wait, longest, most = 0, 0, 0
 for at = 2, #ARGV, 2 do
     local count, seconds = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
     local moment = redis.call('LINDEX', window, -count)
-    if moment then wait = math.max(wait, tonumber(moment) + seconds - now) end
+    if moment then wait = math.max(wait, seconds - (now - tonumber(moment))) end
     longest, most = math.max(longest, seconds), math.max(most, count)
 end
+wait = tonumber(string.format('%.3f', wait))
 if wait > 0 then return math.ceil(wait) end
 local last = redis.call('LINDEX', window, -1)
 redis.call('RPUSH', window, last and tonumber(last) > now and last or ARGV[1])
