@@ -211,6 +211,7 @@ class Anything(RuleBasedStateMachine):
         """Somebody found a refresh token that was spent before."""
         held = data.draw(st.sampled_from([held for held in self.held if held.spent]))
         assert held.spent is not None
+        self.world.clock.move(data.draw(st.sampled_from((0.0, 31.0))))
         lives, is_grace = self.lives(held), self.world.clock() - held.refreshed <= GRACE_SECONDS
 
         answer = outcome(lambda: self.world.refresh(refresh=held.spent.refresh_token))
