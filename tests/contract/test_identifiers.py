@@ -1,6 +1,6 @@
 """What `Identifiers` promises, and which texts are read as what."""
 
-# ruff: noqa: RUF001 — characters that look like others are what is tested
+
 
 from collections.abc import Callable
 from typing import Any

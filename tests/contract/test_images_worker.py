@@ -19,7 +19,6 @@ from vestibule.adapters.imaging import PillowImages
 from vestibule.application.ports import UnreadableImage
 from vestibule.domain.errors import Overloaded, Unavailable
 
-
 Found = TypeVar("Found")
 
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from vestibule.entrypoints.settings import Settings, SettingsError
 
 OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
