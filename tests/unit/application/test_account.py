@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from vestibule.domain.events import What
 ANN = "ann@mail.example.com"
 NEW = "new@mail.example.com"
 MOBILE = "9999999999"
-WHOLE = {"username": "ann", "name": "Ann Somebody", "email": ANN, "mobile": MOBILE, "password": PASSWORD}
+WHOLE: dict[str, Any] = {"username": "ann", "name": "Ann Somebody", "email": ANN, "mobile": MOBILE, "password": PASSWORD}
 
 
 def signed_in(**fields: Any) -> tuple[World, Account, Identity]:
@@ -180,9 +181,12 @@ def test_what_another_account_has_is_taken(fields: dict[str, str], taken: set[st
 
 def test_of_two_changes_to_one_name_at_once_one_wins() -> None:
     world = World()
-    people = [world.person(name) and world.sign_in(name) for name in ("ann", "bob", "cid", "dan")]
+    names = ("ann", "bob", "cid", "dan")
+    for name in names:
+        world.person(name)
+    people = [world.sign_in(name) for name in names]
 
-    answers = together([lambda one=one: world.change_account(identity=one, username="wanted") for one in people])
+    answers = together([partial(world.change_account, identity=one, username="wanted") for one in people])
 
     assert [isinstance(one, AlreadyTaken) for one in answers].count(True) == 3
     assert len(world.events(What.USERNAME_CHANGED)) == 1
@@ -315,7 +319,7 @@ def test_a_new_password_email_or_mobile_ends_the_open_codes(fields: dict[str, st
 
     change(world, identity, **fields)
 
-    answers = [outcome(lambda a=a: world.verify_code(destination=a, verify_otp=codes[a])) for a in codes]
+    answers = [outcome(partial(world.verify_code, destination=a, verify_otp=codes[a])) for a in codes]
     assert [isinstance(answer, WrongCode) for answer in answers] == [ends] * 2
 
 

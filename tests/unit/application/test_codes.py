@@ -103,7 +103,7 @@ def test_a_newer_code_takes_five_guesses_of_its_own() -> None:
 
 def test_a_code_of_register_or_login_serves_only_there_and_the_other_way_round() -> None:
     world = World()
-    pair = {"name": "Ann", "email": ANN, "mobile": MOBILE}
+    pair: dict[str, Any] = {"name": "Ann", "email": ANN, "mobile": MOBILE}
     world.request_registration_code(**pair)
     code = world.code_for(ANN)
     assert isinstance(verify(world, ANN, code), WrongCode)
@@ -350,7 +350,7 @@ def test_a_login_code_for_a_stranger_is_not_sent_and_everything_else_is_the_same
 
     assert len(world.letters_to(ANN)) == 1
     assert world.letters_to(EVE) == []
-    assert world.database.messages == ()
+    assert list(world.database.messages) == []
 
 
 def test_a_decoy_is_never_right() -> None:

@@ -1,4 +1,5 @@
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import pytest
@@ -69,7 +70,7 @@ def test_the_picture_before_it_is_removed() -> None:
 def test_of_uploads_at_once_one_file_is_left() -> None:
     world, storage, identity = signed_in()
 
-    answers = together([lambda n=n: world.upload_image(identity=identity, profile_image=PNG + bytes([n])) for n in range(8)])
+    answers = together([partial(world.upload_image, identity=identity, profile_image=PNG + bytes([n])) for n in range(8)])
 
     assert all(isinstance(answer, Account) for answer in answers)
     assert storage.names == {world.now(identity.account).image}

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def test_a_reset_ends_every_session_and_every_open_code() -> None:
 
     assert [world.is_signed_in(session) for session in sessions] == [False] * 3
     for code in (sms, mail):
-        assert isinstance(outcome(lambda c=code: world.verify_code(destination=MOBILE, verify_otp=c)), WrongCode)
+        assert isinstance(outcome(partial(world.verify_code, destination=MOBILE, verify_otp=code)), WrongCode)
 
 
 def test_a_reset_of_an_unproven_account_clears_what_an_impostor_may_have_put_there() -> None:
@@ -198,9 +199,7 @@ def test_of_two_resets_at_once_by_one_code_one_is_done() -> None:
     world = settled()
     code = world.send(ANN)
 
-    answers = together(
-        [lambda n=n: world.reset_password(email=ANN, otp=code, password=f"{OTHER_PASSWORD} {n}") for n in range(6)]
-    )
+    answers = together([partial(world.reset_password, email=ANN, otp=code, password=f"{OTHER_PASSWORD} {n}") for n in range(6)])
 
     assert answers.count(None) == 1
     assert world.can_log_in("ann", f"{OTHER_PASSWORD} {answers.index(None)}")

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from tests.world import PASSWORD, SOMEWHERE, World, together
@@ -93,6 +94,8 @@ def test_of_two_who_throw_each_other_out_at_once_one_stays() -> None:
     world.person("ann")
     tokens = [world.log_in(username="ann", password=PASSWORD) for _ in range(2)]
 
-    together([lambda one=one: world.end_session.others(identity=world.identity(one)) for one in tokens])
+    identities = [world.identity(one) for one in tokens]
+
+    together([partial(world.end_session.others, identity=identity) for identity in identities])
 
     assert [world.is_signed_in(one) for one in tokens].count(True) == 1

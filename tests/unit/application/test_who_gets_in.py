@@ -6,6 +6,7 @@ means has broken in.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -120,7 +121,7 @@ class Anything(RuleBasedStateMachine):
         self.ask(destination, asks)
         identity = self.identity(person) if with_login else None
         for address, code in self.codes(person):
-            answer = outcome(lambda c=code: self.world.verify_code(destination=destination, verify_otp=c, identity=identity))
+            answer = outcome(partial(self.world.verify_code, destination=destination, verify_otp=code, identity=identity))
             if isinstance(answer, Proven):
                 self.proofs[person].append((address, answer.proof))
                 self.mark(address, person, identity)
@@ -132,7 +133,7 @@ class Anything(RuleBasedStateMachine):
         self.ask(destination, asks)
         owner = self.world.owner(destination)
         for address, code in self.codes(person):
-            answer = outcome(lambda c=code: self.world.log_in_by_code(destination=destination, verify_otp=c))
+            answer = outcome(partial(self.world.log_in_by_code, destination=destination, verify_otp=code))
             if isinstance(answer, TokenSet):
                 assert owner is not None
                 self.entered(person, address, owner, answer)
@@ -146,7 +147,7 @@ class Anything(RuleBasedStateMachine):
         owner = self.world.owner(email) or self.world.owner(mobile)
         for address, code in self.codes(person):
             answer = outcome(
-                lambda c=code: self.world.register_or_log_in(name="Somebody", email=email, mobile=mobile, verify_otp=c)
+                partial(self.world.register_or_log_in, name="Somebody", email=email, mobile=mobile, verify_otp=code)
             )
             if isinstance(answer, TokenSet) and owner is None:
                 account = self.world.identity(answer).account
@@ -164,7 +165,7 @@ class Anything(RuleBasedStateMachine):
         self.ask(email, asks)
         owner = self.world.owner(email)
         for address, code in self.codes(person):
-            answer = outcome(lambda c=code: self.world.reset_password(email=email, otp=c, password=PASSWORDS[person]))
+            answer = outcome(partial(self.world.reset_password, email=email, otp=code, password=PASSWORDS[person]))
             if answer is None:
                 assert owner is not None
                 assert address == email
@@ -328,7 +329,7 @@ class Anything(RuleBasedStateMachine):
     def sessions_are_alive_as_long_as_they_should_be(self) -> None:
         for held in self.held:
             fresh = self.world.tokens.access(held.account_id, held.tokens.session, self.world.clock())
-            assert (outcome(lambda t=fresh: self.world.authenticate(t)).__class__ is Identity) is self.lives(held)
+            assert (outcome(partial(self.world.authenticate, fresh)).__class__ is Identity) is self.lives(held)
 
     @invariant()
     def what_is_stored_is_what_was_proven(self) -> None:
