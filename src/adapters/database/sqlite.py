@@ -4,6 +4,7 @@ Write-ahead logging lets readers see what was committed last while a transaction
 the write lock when it begins, for one that takes it later fails at once when another has written meanwhile.
 """
 
+import os
 import sqlite3
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -19,8 +20,10 @@ from sqlalchemy.dialects import sqlite
 from ...domain.errors import Unavailable
 from .statements import Conflict, Row, Texts
 
-MOST_WAIT = 5.0
-_PAUSE = 0.005
+MOST_WAIT = 2.0
+"""With what else a call waits for, this lets it be refused within three seconds where the database cannot be had."""
+
+_PAUSE = 0.002
 _DUPLICATE = {"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"}
 _WAL = "PRAGMA journal_mode = WAL"
 _WRITES = (_WAL, "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON")
@@ -45,18 +48,20 @@ def _open(path: Path, wait: float, settings: tuple[str, ...]) -> sqlite3.Connect
     )
     try:
         for setting in settings:
-            _set(connection, setting, monotonic() + wait)
+            _insist(connection, setting, monotonic() + wait)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _set(connection: sqlite3.Connection, setting: str, deadline: float) -> None:
-    """Tries again while the file is busy: SQLite does not wait by itself where two turn on write-ahead logging at once."""
+def _insist(connection: sqlite3.Connection, text: str, deadline: float) -> None:
+    """Tries again while the file is busy. SQLite does not wait by itself where two turn on write-ahead logging at once, and
+    where it does, its pauses grow so long that the one who has waited longest is the least likely to be next.
+    """
     while True:
         try:
-            connection.execute(setting).fetchall()
+            connection.execute(text).fetchall()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() >= deadline:
                 raise
@@ -91,7 +96,9 @@ class SqliteUnit:
 class Sqlite:
     """The connections to one file. Safe in any thread; a transaction within a transaction is refused.
 
-    A writer waits up to `most_wait` seconds for another in this process, and as long for one in others.
+    A writer waits up to `most_wait` seconds for others, in this process and elsewhere. Where the file is removed or replaced
+    while it is open, nothing more is written, for it would be lost, and no other file is opened in its place, for the log
+    beside it (`-wal`) would be taken for that one's.
     """
 
     def __init__(self, path: Path, most_wait: float = MOST_WAIT) -> None:
@@ -101,6 +108,7 @@ class Sqlite:
         self._readers: deque[sqlite3.Connection] = deque()
         self._writing = Lock()
         self._writer: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
         self._writing_thread: int | None = None
         self._is_closed = False
 
@@ -120,22 +128,23 @@ class Sqlite:
         """A transaction with the write lock. Raises `Unavailable` where it is not to be had in time."""
         if self._writing_thread == get_ident():
             raise RuntimeError("A transaction is open in this thread already.")
+        deadline = monotonic() + self._most_wait
         if not self._writing.acquire(timeout=self._most_wait):
             raise Unavailable
         self._writing_thread = get_ident()
         try:
-            with self._transaction() as unit:
+            with self._transaction(deadline) as unit:
                 yield unit
         finally:
             self._writing_thread = None
             self._writing.release()
 
     @contextmanager
-    def _transaction(self) -> Iterator[SqliteUnit]:
+    def _transaction(self, deadline: float) -> Iterator[SqliteUnit]:
         connection = self._take_writer()
         unit = SqliteUnit(connection, self._texts)
         try:
-            _execute(connection, "BEGIN IMMEDIATE", {})
+            _begin(connection, deadline)
             yield unit
             _execute(connection, "COMMIT", {})
         except BaseException:
@@ -154,27 +163,41 @@ class Sqlite:
             with suppress(sqlite3.Error):
                 connection.close()
 
+    def look(self) -> None:
+        """Raises `Unavailable` unless the file that was opened first is still in its place."""
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 — before every transaction, and a third of the cost of Path's
+        except OSError:
+            raise Unavailable from None
+        file = (found.st_dev, found.st_ino)
+        if self._file is None:
+            self._file = file
+        if file != self._file:
+            raise Unavailable
+
     def _take_writer(self) -> sqlite3.Connection:
+        self.look()
         if self._writer is None:
-            self._writer = self._connect(_WRITES)
+            self._writer = self._connect(_WRITES, 0.0)
         return self._writer
 
     def _take_reader(self) -> sqlite3.Connection:
         try:
             return self._readers.pop()
         except IndexError:
-            return self._connect(_READS)
+            self.look()
+            return self._connect(_READS, self._most_wait)
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         self._readers.append(connection)
         if self._is_closed:
             self._close_readers()
 
-    def _connect(self, settings: tuple[str, ...]) -> sqlite3.Connection:
+    def _connect(self, settings: tuple[str, ...], wait: float) -> sqlite3.Connection:
         if self._is_closed:
             raise Unavailable
         try:
-            return _open(self._path, self._most_wait, settings)
+            return _open(self._path, wait, settings)
         except sqlite3.Error as error:
             raise _translated(error) from error
 
@@ -191,6 +214,13 @@ class Sqlite:
         with suppress(IndexError):
             while True:
                 self._readers.pop().close()
+
+
+def _begin(connection: sqlite3.Connection, deadline: float) -> None:
+    try:
+        _insist(connection, "BEGIN IMMEDIATE", deadline)
+    except sqlite3.DatabaseError as error:
+        raise _translated(error) from error
 
 
 def _ask(connection: sqlite3.Connection, texts: Texts, statement: ClauseElement, values: dict[str, object]) -> list[Row]:

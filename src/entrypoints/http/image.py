@@ -53,7 +53,7 @@ async def upload_image(request: Call, vestibule: UseCases, lanes: Threads) -> An
     opt=described("Account", "Read a profile image", media_type="image/webp", refusals=(NotFound,)),
 )
 async def read_image(name: FromPath[str], vestibule: UseCases, lanes: Threads) -> Answer:
-    picture = await lanes.quick(vestibule.read_image, name)
+    picture = await lanes.reads(vestibule.read_image, name)
     if picture is None:
         raise NotFound
     return Answer(

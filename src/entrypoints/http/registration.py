@@ -44,4 +44,4 @@ async def isunique(request: Call, vestibule: UseCases, lanes: Threads) -> Answer
     """Runs in the event loop, for it is two reads by key, unless its limit may have to be waited for."""
     fields = await read(request, CheckUniqueBody)
     ask = partial(vestibule.check_unique, **fields, caller=caller_of(request))
-    return Answer(200, UniqueAnswer(await lanes.quick(ask) if vestibule.throttle.blocks else ask()))
+    return Answer(200, UniqueAnswer(await lanes.reads(ask) if vestibule.throttle.blocks else ask()))

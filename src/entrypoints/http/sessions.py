@@ -16,7 +16,7 @@ from .given import Call, Threads, UseCases
 @get("/sessions", opt=described("Sessions", "List one's own sessions", SessionsAnswer, login=Login.NEEDED))
 async def list_sessions(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
     identity = authenticated(request, vestibule)
-    sessions = await lanes.quick(vestibule.list_sessions, identity=identity)
+    sessions = await lanes.reads(vestibule.list_sessions, identity=identity)
     return Answer(200, SessionsAnswer([_shown(session, identity) for session in sessions]))
 
 
