@@ -56,8 +56,9 @@ def redis(running: RedisServer) -> RedisServer:
     if running.process.poll() is not None:
         running.start()
     with Redis.from_url(running.url) as client:
-        client.flushall()
+        client.replicaof("no", "one")
         client.config_set("maxmemory", 0)
+        client.flushall()
     return running
 
 
@@ -71,6 +72,13 @@ def open_throttle(
         yield throttle
     finally:
         throttle.close()
+
+
+def wait_until_alone(client: Redis) -> None:
+    """Until no other is connected, for Redis learns of it in its own time."""
+    deadline = monotonic() + 10
+    while len(client.client_list()) > 1:
+        assert monotonic() < deadline
 
 
 # --- sharing ----------------------------------------------------------------------------------------------------------
@@ -108,9 +116,7 @@ def test_no_more_than_16_connections_are_held_and_none_when_closed(redis: RedisS
         assert 1 <= len(client.client_list()) - 1 <= 16
 
         throttle.close()
-        deadline = monotonic() + 10
-        while len(client.client_list()) > 1:  # Redis learns of it in its own time
-            assert monotonic() < deadline
+        wait_until_alone(client)
 
 
 limit = st.builds(Limit, st.integers(1, 5), st.sampled_from([0.5, 7.5, 60.0, 3600.0]) | st.floats(0.001, 100_000))
@@ -236,6 +242,23 @@ def test_a_redis_that_is_full_takes_no_limit_away(redis: RedisServer, caplog: py
         client.config_set("maxmemory", 1)
         assert [throttle.take("a", MINUTE, NOW) for _ in range(4)] == [0, 0, 0, 60]
     assert "OutOfMemoryError" in caplog.text
+
+
+def test_after_a_failover_no_connection_is_kept_to_what_is_now_a_replica(redis: RedisServer) -> None:
+    clock = HandClock()
+    with open_throttle(redis.url, MemoryThrottle(), clock=clock) as throttle, Redis.from_url(redis.url) as client:
+        assert [throttle.take("a", MINUTE, NOW) for _ in range(3)] == [0, 0, 0]
+        client.replicaof("127.0.0.1", "1")
+        assert throttle.take("b", MINUTE, NOW) == 0
+        wait_until_alone(client)
+        client.replicaof("no", "one")
+        clock.now += PAUSE
+        assert throttle.take("a", MINUTE, NOW) == 60
+
+
+def test_a_server_that_knows_no_newer_protocol_serves(tmp_path: Path) -> None:
+    with RedisServer(tmp_path, "--rename-command", "HELLO", "") as redis, open_throttle(redis.url) as throttle:
+        assert [throttle.take("a", MINUTE, NOW) for _ in range(4)] == [0, 0, 0, 60]
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,6 @@ class RedisThrottle:
             timeout=timeout,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
-            retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0),
             protocol=2,  # understood by whatever speaks Redis, without a round trip to agree on it
             driver_info=None,
         )
