@@ -41,6 +41,7 @@ from vestibule.application import (
     RequestCode,
     RequestRegistrationCode,
     ResetPassword,
+    SetActive,
     TokenSet,
     UploadImage,
     VerifyCode,
@@ -139,7 +140,7 @@ class World:
         self._build_codes(cooldown, limits_by_address)
 
     def _build_accounts(self, limits_by_address: bool) -> None:
-        self.notices = Notices(new_id=self.new_id)
+        self.notices = Notices(codes=self.codes, new_id=self.new_id)
         sign_in = SignIn(tokens=self.tokens, clock=self.clock, new_id=self.new_id, notices=self.notices)
         self.enter = EnterByCode(sign_in=sign_in)
         self.register = Register(
@@ -162,6 +163,7 @@ class World:
         )
         self.list_sessions = ListSessions(database=self.database, clock=self.clock)
         self.end_session = EndSession(database=self.database, clock=self.clock)
+        self.set_active = SetActive(database=self.database, identifiers=self.identifiers, clock=self.clock)
         self.read_journal = ReadJournal(database=self.database)
         self.purge = Purge(database=self.database, clock=self.clock)
         self.upload_image = UploadImage(

@@ -12,6 +12,7 @@ from ..domain.errors import (
     InvalidInput,
     InvalidRefreshToken,
     InvalidToken,
+    NoSuchAccount,
     NoSuchSession,
     NotAuthenticated,
     Overloaded,
@@ -24,6 +25,7 @@ from ..domain.errors import (
 from ..domain.events import VOUCHED, Caller, Event, What
 from ..domain.session import Session
 from .account import ChangeAccount
+from .administration import SetActive
 from .codes import LogInByCode, Proven, RequestCode, Sent, VerifyCode
 from .courier import DeliverMessages
 from .fields import MISSING
@@ -60,6 +62,7 @@ __all__ = [
     "ListSessions",
     "LogIn",
     "LogInByCode",
+    "NoSuchAccount",
     "NoSuchSession",
     "NotAuthenticated",
     "Overloaded",
@@ -77,6 +80,7 @@ __all__ = [
     "ResetPassword",
     "Sent",
     "Session",
+    "SetActive",
     "TokenSet",
     "TooManyTries",
     "Unavailable",

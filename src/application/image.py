@@ -38,8 +38,8 @@ class UploadImage:
         name = self.storage.put(picture)
         try:
             account, old = self._hang(identity, name, caller)
-        except BaseException:
-            self._discard(name)
+        except InvalidToken:
+            self._discard(name)  # after any other fault the account may have it: an orphan is better than a hole
             raise
         if old is not None:
             self._discard(old)

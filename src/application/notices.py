@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from ..domain.account import Account, Address, Kind
 from ..domain.limits import NOTICES
-from .ports import Message, NewId, Transaction
+from .ports import Codes, Message, NewId, Transaction
 
 DAY = 86_400.0
 
@@ -23,19 +23,23 @@ class Notice(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notices:
-    """Puts notices into the outbox: ten a day for an account, so that nobody can be flooded by what others do."""
+    """Puts notices into the outbox: ten a day to an address, whatever is done with how many accounts.
 
+    An SMS goes to a proven mobile alone, for anybody can register numbers that cost money to reach.
+    """
+
+    codes: Codes
     new_id: NewId
 
     def __call__(self, tx: Transaction, what: Notice, account: Account, now: float, *, to: Address | None = None) -> None:
-        """To `to`, or where the owner is reached best; to nobody where the account has no address.
+        """To `to`, or where the owner is reached best; to nobody where neither may be written to.
 
         The last claim of a transaction: counters of notices come after all else in the order of locks.
         """
-        address = to or reached_at(account)
+        address = to if to and _may_be_told(account, to) else reached_at(account)
         if address is None:
             return
-        (tally,) = tx.tallies.claim([f"notices:{account.id}"])
+        (tally,) = tx.tallies.claim([f"notices:{self.codes.blind(f'{address.kind}:{address.key}')}"])
         if tally.wait(NOTICES, now):
             return
         tx.tallies.save([tally.add(NOTICES, now)], now + DAY)
@@ -54,5 +58,9 @@ class Notices:
 
 def reached_at(account: Account) -> Address | None:
     """A proven address rather than another, an email rather than a mobile."""
-    known = sorted(account.addresses, key=lambda one: (not account.has_proven(one), one.kind is Kind.MOBILE))
-    return known[0] if known else None
+    known = [address for address in account.addresses if _may_be_told(account, address)]
+    return min(known, key=lambda one: (not account.has_proven(one), one.kind is Kind.MOBILE), default=None)
+
+
+def _may_be_told(account: Account, address: Address) -> bool:
+    return address.kind is Kind.EMAIL or account.has_proven(address)

@@ -85,6 +85,13 @@ class InvalidRefreshToken(Refusal):
     title = "The refresh token is not valid."
 
 
+class NoSuchAccount(Refusal):
+    """There is no account of that username, email or mobile; told to whoever runs the service alone."""
+
+    slug = "no-such-account"
+    title = "There is no such account."
+
+
 class NoSuchSession(Refusal):
     """The account has no living session of that id."""
 

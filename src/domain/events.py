@@ -21,6 +21,8 @@ class What(StrEnum):
     USERNAME_CHANGED = "username_changed"
     NAME_CHANGED = "name_changed"
     IMAGE_CHANGED = "image_changed"
+    ACTIVATED = "activated"
+    DEACTIVATED = "deactivated"
     REFRESHED = "refreshed"
     REFRESH_REUSED = "refresh_reused"
     SESSION_ENDED = "session_ended"

@@ -36,6 +36,7 @@ from ..application import (
     RequestCode,
     RequestRegistrationCode,
     ResetPassword,
+    SetActive,
     UploadImage,
     VerifyCode,
 )
@@ -161,7 +162,7 @@ class Container(containers.DeclarativeContainer):
         email_validation=settings.provided.email_validation,
         mobile_validation=settings.provided.mobile_validation,
     )
-    notices = providers.Singleton(Notices, new_id=new_id)
+    notices = providers.Singleton(Notices, codes=codes, new_id=new_id)
     sign_in = providers.Singleton(SignIn, tokens=tokens, clock=clock, new_id=new_id, notices=notices)
     sender = providers.Singleton(
         CodeSender, database=database, codes=codes, clock=clock, new_id=new_id, cooldown=settings.provided.otp_cooldown
@@ -203,6 +204,7 @@ class Container(containers.DeclarativeContainer):
         ),
         list_sessions=providers.Singleton(ListSessions, database=database, clock=clock),
         end_session=providers.Singleton(EndSession, database=database, clock=clock),
+        set_active=providers.Singleton(SetActive, database=database, identifiers=identifiers, clock=clock),
         upload_image=providers.Singleton(UploadImage, database=database, images=images, storage=storage, clock=clock),
         read_image=providers.Singleton(ReadImage, storage=storage),
         deliver_messages=providers.Singleton(

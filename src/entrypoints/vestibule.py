@@ -21,6 +21,7 @@ from ..application import (
     RequestCode,
     RequestRegistrationCode,
     ResetPassword,
+    SetActive,
     UploadImage,
     VerifyCode,
 )
@@ -47,6 +48,7 @@ class Vestibule:
     reset_password: ResetPassword
     list_sessions: ListSessions
     end_session: EndSession
+    set_active: SetActive
     upload_image: UploadImage
     read_image: ReadImage
     deliver_messages: DeliverMessages

@@ -88,3 +88,13 @@ def test_a_hash_that_costs_too_little_stops_the_start(cost: str, tmp_path: Path)
     shown = vestibule("migrate", VESTIBULE_DATA_DIR=str(tmp_path / "data"), VESTIBULE_PASSWORD_HASH=cost)
     assert shown.returncode == 2
     assert "VESTIBULE_PASSWORD_HASH" in shown.stderr
+
+
+def test_an_account_is_deactivated_and_activated_by_whatever_it_is_called(tmp_path: Path) -> None:
+    data = {"VESTIBULE_DATA_DIR": str(tmp_path / "data")}
+    who = ["--username", "grace", "--email", "grace@example.com", "--name", "Grace Hopper", "--password-file", "-"]
+    assert vestibule("create-superuser", *who, given=f"{PASSWORD}\n", **data).returncode == 0
+    assert vestibule("deactivate", "grace@example.com", **data).stdout == "Account 1, grace, is deactivated.\n"
+    assert vestibule("activate", "grace", **data).stdout == "Account 1, grace, is active.\n"
+    unknown = vestibule("deactivate", "nobody", **data)
+    assert (unknown.returncode, unknown.stderr) == (2, "vestibule: There is no such account.\n")

@@ -91,6 +91,23 @@ def create_superuser(username: str, email: str, name: str, password_file: "TextI
 
 
 @main.command()
+@click.argument("who")
+def deactivate(who: str) -> None:
+    """Deactivate an account, meant by its username, email or mobile.
+
+    It ends the account's sessions and open codes; nobody logs in to it until it is activated again.
+    """
+    _set_active(who, active=False)
+
+
+@main.command()
+@click.argument("who")
+def activate(who: str) -> None:
+    """Activate an account that was deactivated."""
+    _set_active(who, active=True)
+
+
+@main.command()
 @click.option("--account", type=int, help="Of this account alone.")
 @click.option("--what", help="Of this kind alone, such as login_failed.")
 @click.option("--address", help="Of callers at this network address alone.")
@@ -161,6 +178,21 @@ def list_settings() -> None:
     for row in Settings.table():
         table.add_row(*row)
     Console().print(table)
+
+
+def _set_active(who: str, *, active: bool) -> None:
+    settings = _settings()
+    _prepare(settings)
+
+    from ...application import NoSuchAccount
+    from ..container import build
+
+    with build(settings, deliver=False) as vestibule:
+        try:
+            account = vestibule.set_active(who=who, active=active)
+        except NoSuchAccount as refusal:
+            _stop(refusal.detail)
+    click.echo(f"Account {account.id}, {account.username.text}, is {'active' if active else 'deactivated'}.")
 
 
 def _settings() -> "Settings":

@@ -29,6 +29,7 @@ def test_a_new_email_is_told_to_the_old_one_and_a_new_mobile_to_the_old_one() ->
     world.person("ann", mobile="9999999999")
     identity = world.sign_in("ann")
 
+    world.prove("9999999999", identity)
     world.change_account(identity=identity, email="new@mail.example.com", mobile="8888888888")
 
     assert told(world, ANN) == ["email_changed"]
@@ -88,9 +89,29 @@ def test_a_proven_address_is_told_rather_than_another_and_nobody_where_there_is_
     assert told(world, "9999999999") == ["password_changed"]
     assert told(world, ANN) == []
 
-    world.alter(account, email=None, mobile=None)
+    world.alter(account, email=None, mobile_proven=False)
     world.change_account(identity=world.sign_in("ann", OTHER_PASSWORD), password=PASSWORD)
     assert told(world, "9999999999") == ["password_changed"]
+
+
+def test_no_sms_goes_to_a_mobile_that_nobody_has_proven() -> None:
+    world = World()
+    world.person("ann", mobile="9999999999")
+
+    world.change_account(identity=world.sign_in("ann"), mobile="8888888888")
+
+    assert told(world, "9999999999") == told(world, "8888888888") == []
+    assert told(world, ANN) == ["mobile_changed"]
+
+
+def test_an_address_is_told_ten_times_a_day_at_most_by_whatever_accounts() -> None:
+    world = World(limits_by_address=False)
+    for number in range(12):
+        world.person(f"mallory{number}", email="victim@mail.example.com")
+        identity = world.sign_in(f"mallory{number}")
+        world.change_account(identity=identity, email=f"mallory{number}@mail.example.com")
+
+    assert told(world, "victim@mail.example.com") == ["email_changed"] * 10
 
 
 def test_an_owner_is_told_ten_times_a_day_at_most() -> None:
