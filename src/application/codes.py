@@ -14,7 +14,7 @@ from ..domain.events import VOUCHED, Caller, Event, What
 from ..domain.limits import WRONG_CODES, WRONG_CODES_BY_ADDRESS, Limit, Tally, code_sends
 from ..domain.session import Session
 from .fields import Reading
-from .ports import Clock, Codes, Database, Identifiers, Message, NewId, Transaction
+from .ports import Accounts, Clock, Codes, Database, Identifiers, Message, NewId, Transaction
 from .tokens import Identity, SignIn, TokenSet
 
 DAY = 86_400.0
@@ -89,7 +89,7 @@ class CodeSender:
         return Sent(reference)
 
     def _send(self, tx: Transaction, flow: Flow, target: Target, reference: str, now: float) -> None:
-        address = _as_stored(tx, target.address)
+        address = target.address
         challenge = Challenge(
             id=self.codes.mark(self.new_id()),
             flow=flow,
@@ -123,10 +123,10 @@ def _nobodys(kind: Kind, instead_of: str) -> Address:
     return Address(kind, "", f"nobody:{instead_of}")
 
 
-def _as_stored(tx: Transaction, address: Address) -> Address:
-    """The spelling that the account has: a server may tell `ANN@` from `ann@`, and only one of them is the owner's."""
-    owner = tx.accounts.having(address)
-    return (owner and owner.address(address.kind)) or address
+def looked_up(accounts: Accounts, address: Address) -> tuple[Account | None, Address]:
+    """Who has it, and how it is written there: a server may tell `ANN@` from `ann@`, and only one of them is the owner's."""
+    owner = accounts.having(address)
+    return owner, (owner and owner.address(address.kind)) or address
 
 
 def _sent_to(address: Address) -> str:
@@ -154,11 +154,14 @@ class RequestCode:
         login_only = read.flag("is_login", is_login)
         read.refuse()
         assert to  # noqa: S101 — `refuse` has raised otherwise
-        owner = self.database.accounts.having(to)
+        owner, to = looked_up(self.database.accounts, to)
         real = owner is not None or not login_only
         if to.kind is Kind.EMAIL:
             return self.sender.send(Flow.OTP, [to], [Target(to, real)], caller)
-        named = [to, copy] if copy else [to]
+        named = [to]
+        if copy:
+            _, copy = looked_up(self.database.accounts, copy)
+            named.append(copy)
         mail = owner.email if owner else copy
         beside = Target(mail or _nobodys(Kind.EMAIL, to.key), real and mail is not None, to.key)
         return self.sender.send(Flow.OTP, named, [Target(to, real), beside], caller)
@@ -170,6 +173,7 @@ class Attempt:
 
     right: Challenge | None
     compared: tuple[Challenge, ...]
+    decoys: tuple[Challenge, ...]
     tallies: tuple[tuple[Tally, tuple[Limit, ...]], ...]
     wait: int
     now: float
@@ -187,6 +191,8 @@ class Attempt:
             return
         for challenge in self.compared:
             tx.challenges.save(challenge.missed())
+        for decoy in self.decoys:
+            tx.challenges.put(decoy.missed())
         counted = [(tally.add(limits, self.now), limits) for tally, limits in self.tallies]
         tx.tallies.save([tally for tally, _ in counted], self.now + DAY)
         tx.journal.add(Event(what=What.CODE_REFUSED, at=self.now, caller=self.caller))
@@ -199,7 +205,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeCheck:
-    """Compares a code that was brought back with those that are open; counts are kept in the same transaction."""
+    """Compares a code that was brought back with those that are open; counts are kept in the same transaction.
+
+    Where none is open a decoy is guessed at, so that the time of the answer does not tell to whom a code went.
+    """
 
     codes: Codes
     clock: Clock
@@ -210,24 +219,32 @@ class CodeCheck:
     ) -> Attempt:
         now = self.clock()
         challenges = [one for one in tx.challenges.claim(flow, named, beside=beside) if one.is_open(now)]
-        guards = [(f"wrong-codes:{self.codes.blind(f'{one.address.kind}:{one.address.key}')}", one) for one in challenges]
-        keys = [key for key, _ in guards]
-        if self.limits_by_address and caller.address is not None:
-            keys.append(f"wrong-codes@{caller.address}")
-        tallies = dict(zip(sorted(keys), tx.tallies.claim(sorted(keys)), strict=True))
-        wait = tallies[keys[-1]].wait(WRONG_CODES_BY_ADDRESS, now) if len(keys) > len(guards) else 0
+        missing = len(named) + (beside is not None) - len(challenges)
+        decoys = [self._decoy(flow, named[0], at, now) for at in range(missing)]
+        guards = [(self._guard(one.address), one) for one in (*challenges, *decoys)]
+        by_caller = [f"wrong-codes@{caller.address}"] if self.limits_by_address and caller.address is not None else []
+        tallies = {tally.key: tally for tally in tx.tallies.claim(sorted([*(key for key, _ in guards), *by_caller]))}
+        wait = max((tallies[key].wait(WRONG_CODES_BY_ADDRESS, now) for key in by_caller), default=0)
         compared = [(key, one) for key, one in guards if not wait and not tallies[key].wait(WRONG_CODES, now)]
         counted = [(tallies[key], WRONG_CODES) for key, _ in compared]
-        if len(keys) > len(guards):
-            counted.append((tallies[keys[-1]], WRONG_CODES_BY_ADDRESS))
         return Attempt(
             right=self._right((one for _, one in compared), code),
-            compared=tuple(one for _, one in compared),
-            tallies=tuple(counted),
+            compared=tuple(one for _, one in compared if one not in decoys),
+            decoys=tuple(one for _, one in compared if one in decoys),
+            tallies=(*counted, *((tallies[key], WRONG_CODES_BY_ADDRESS) for key in by_caller)),
             wait=wait,
             now=now,
             caller=caller,
         )
+
+    def _guard(self, address: Address) -> str:
+        return f"wrong-codes:{self.codes.blind(f'{address.kind}:{address.key}')}"
+
+    def _decoy(self, flow: Flow, instead_of: Address, at: int, now: float) -> Challenge:
+        """One that is over: it is never claimed, and goes with the next purge."""
+        nobodys = _nobodys(instead_of.kind, f"{at}:{instead_of.key}")
+        name = self.codes.blind(f"decoy:{flow}:{nobodys.key}:{now}")
+        return Challenge(id=name, flow=flow, address=nobodys, reference="", sent=False, sent_at=now, expires_at=now)
 
     def _right(self, challenges: Iterable[Challenge], code: str) -> Challenge | None:
         given = code.encode()

@@ -7,7 +7,7 @@ from ..domain.code import Flow
 from ..domain.errors import DifferentAccounts, Refusal
 from ..domain.events import VOUCHED, Caller, Event, What
 from ..domain.session import Session
-from .codes import Attempt, CodeCheck, CodeSender, EnterByCode, Sent, Target, can_enter
+from .codes import Attempt, CodeCheck, CodeSender, EnterByCode, Sent, Target, can_enter, looked_up
 from .fields import Reading
 from .ports import Database, Identifiers, Transaction
 from .tokens import TokenSet
@@ -15,7 +15,7 @@ from .tokens import TokenSet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRegistrationCode:
-    """Sends a code to the email and another to the mobile; either will do. Whose they are is not looked at.
+    """Sends a code to the email and another to the mobile; either will do. Whose they are changes nothing but the spelling.
 
     Raises `InvalidInput`, `TooManyTries`, `Unavailable`.
     """
@@ -28,7 +28,8 @@ class RequestRegistrationCode:
         _, mail, phone = _read(read, self.identifiers, name, email, mobile)
         read.refuse()
         assert mail and phone  # noqa: S101 — `refuse` has raised otherwise
-        return self.sender.send(Flow.REGISTER_OR_LOGIN, [mail, phone], [Target(mail), Target(phone)], caller)
+        named = [looked_up(self.sender.database.accounts, address)[1] for address in (mail, phone)]
+        return self.sender.send(Flow.REGISTER_OR_LOGIN, named, [Target(address) for address in named], caller)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

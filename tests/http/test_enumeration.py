@@ -105,9 +105,9 @@ def answered(site: Site, path: str, body: dict[str, Any]) -> Told:
 def populated(world: World, known: dict[str, Any] | None) -> Site:
     """Bob is there, and Ada as `known` says; not where it is None."""
     site = Site(TestClient(create_app(vestibule_of(world, Settings()))), world)
-    world.register(**BOB)
+    world.person(**BOB)
     if known is not None:
-        world.alter(world.register(**ADA), **known)
+        world.alter(world.person(**ADA), **known)
     return site
 
 
@@ -213,6 +213,7 @@ STORIES: dict[str, list[Step]] = {
     "an email after its owner's mobile": [otp(MOBILE), wait(1), otp(EMAIL), deliver, otp(EMAIL), wait(59), otp(MOBILE)],
     "a mobile whose owner's email has had its share": [*[otp(EMAIL), wait(60)] * 6, *[otp(MOBILE), otp(MOBILE), deliver] * 2],
     "an email that has had its share by its owner's mobile": [*[otp(MOBILE), wait(60)] * 6, otp(EMAIL), otp(EMAIL), deliver],
+    "guesses at an email after its owner's mobile": [otp(MOBILE), *[step for step in guesses(EMAIL) for _ in range(2)]],
     "an email to register or log in after its owner's mobile": [otp(MOBILE), wait(1), reglogin(EMAIL, UNKNOWN_MOBILE), deliver],
 }
 
