@@ -44,6 +44,7 @@ def test_a_setting_is_read_from_a_file(tmp_path: Path) -> None:
         ("VESTIBULE_RATE_LIMITS", "perhaps"),
         ("VESTIBULE_DATABASE_URL", "mysql://secret@host/db"),
         ("VESTIBULE_EMAIL_URL", "pigeon:secret"),
+        ("VESTIBULE_REDIS_URL", "memcached://:secret@host"),
         ("VESTIBULE_SMS_URL", "secret"),
         ("VESTIBULE_EMAIL_FROM", "nobody"),
         ("VESTIBULE_OTP_LENGTH", "3"),
@@ -62,6 +63,12 @@ def test_a_bad_setting_is_refused_in_one_line_that_names_it_and_not_its_value(va
     assert variable in str(refusal.value)
     assert "\n" not in str(refusal.value)
     assert "secret" not in str(refusal.value)
+
+
+def test_a_url_of_redis_is_taken_and_not_shown() -> None:
+    settings = Settings.from_environment({"VESTIBULE_REDIS_URL": "rediss://:secret@redis.example.org/1"})
+    assert settings.redis_url == "rediss://:secret@redis.example.org/1"
+    assert "secret" not in repr(settings)
 
 
 def test_a_setting_is_not_given_twice(tmp_path: Path) -> None:
