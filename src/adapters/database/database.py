@@ -58,7 +58,6 @@ class SqlDatabase:
             self._on_message()
 
     def check(self) -> None:
-        self._sql.look()
         if self._sql.ask(VERSION) != [(HEAD,)]:
             raise Unavailable
 

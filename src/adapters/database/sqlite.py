@@ -97,7 +97,7 @@ class Sqlite:
     """The connections to one file. Safe in any thread; a transaction within a transaction is refused.
 
     A writer waits up to `most_wait` seconds for others, in this process and elsewhere. Where the file is removed or replaced
-    while it is open, nothing more is written, for it would be lost, and no other file is opened in its place, for the log
+    while it is open, all is refused: what is written would be lost, and no other file is opened in its place, for the log
     beside it (`-wal`) would be taken for that one's.
     """
 
@@ -114,6 +114,7 @@ class Sqlite:
 
     def ask(self, statement: ClauseElement, /, **values: object) -> list[Row]:
         """Reads what is committed; waits for no writer."""
+        self._look()
         connection = self._take_reader()
         try:
             rows = _ask(connection, self._texts, statement, values)
@@ -163,10 +164,10 @@ class Sqlite:
             with suppress(sqlite3.Error):
                 connection.close()
 
-    def look(self) -> None:
-        """Raises `Unavailable` unless the file that was opened first is still in its place."""
+    def _look(self) -> None:
+        """Raises `Unavailable` unless the file that was opened first is still there."""
         try:
-            found = os.stat(self._path)  # noqa: PTH116 — before every transaction, and a third of the cost of Path's
+            found = os.stat(self._path)  # noqa: PTH116 — before everything, and a third of the cost of Path's
         except OSError:
             raise Unavailable from None
         file = (found.st_dev, found.st_ino)
@@ -176,7 +177,7 @@ class Sqlite:
             raise Unavailable
 
     def _take_writer(self) -> sqlite3.Connection:
-        self.look()
+        self._look()
         if self._writer is None:
             self._writer = self._connect(_WRITES, 0.0)
         return self._writer
@@ -185,7 +186,6 @@ class Sqlite:
         try:
             return self._readers.pop()
         except IndexError:
-            self.look()
             return self._connect(_READS, self._most_wait)
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
