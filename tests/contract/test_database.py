@@ -1,16 +1,18 @@
-"""What every database promises, in memory as on disk."""
+"""What every database promises: in memory, in SQLite, in PostgreSQL."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Event as Signal
 from threading import Thread
 from typing import Any
 
 import pytest
+from tests.postgres_server import run
 
 from vestibule.adapters.database import MemoryDatabase, SqlDatabase, migrate
 from vestibule.application.ports import Database, Login, Message, Query
@@ -55,25 +57,27 @@ SELECT at, what, account_id, session_id, caller_address, caller_agent, request_i
 """
 
 
-def rows(path: Path, query: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(query).fetchall()
+DEAD = "SELECT id, dead_because FROM outbox WHERE due_at IS NULL"
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+def on_disk(url: str, rows: Callable[[str], list[tuple[Any, ...]]]) -> Iterator[Kept]:
+    calls: list[str] = []
+    with SqlDatabase(url, lambda: calls.append("message")) as database:
+        yield Kept(database, lambda: rows(JOURNAL), lambda: rows(DEAD), calls)
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
     if request.param == "memory":
         yield in_memory()
-        return
-    path, calls = tmp_path / "vestibule.db", list[str]()
-    migrate(f"sqlite:///{path}")
-    with SqlDatabase(f"sqlite:///{path}", lambda: calls.append("message")) as database:
-        yield Kept(
-            database,
-            lambda: rows(path, JOURNAL),
-            lambda: [(str(a), str(b)) for a, b in rows(path, "SELECT id, dead_because FROM outbox WHERE due_at IS NULL")],
-            calls,
-        )
+    elif request.param == "sqlite":
+        path = tmp_path / "vestibule.db"
+        migrate(f"sqlite:///{path}")
+        with closing(sqlite3.connect(path)) as beside:
+            yield from on_disk(f"sqlite:///{path}", lambda query: beside.execute(query).fetchall())
+    else:
+        url = request.getfixturevalue("postgres")
+        yield from on_disk(url, partial(run, url))
 
 
 @pytest.fixture
@@ -801,18 +805,18 @@ def test_a_second_claimant_waits_and_then_sees_what_the_first_has_saved(
 
     waiting = Thread(target=second)
     with database.begin() as tx:
+        one = tx.accounts.claim_having(MAIL)
+        [code] = tx.challenges.claim(Flow.OTP, [MAIL])
+        [tally] = tx.tallies.claim(["key"])
+        begun = tx.sessions.claim("session-001")
+        assert one
+        assert begun
         waiting.start()
         assert at_the_door.wait(5)
         assert not done.wait(0.05)
-        one = tx.accounts.claim_having(MAIL)
-        assert one
         tx.accounts.save(replace(one, name=f"{one.name}+"))
-        [code] = tx.challenges.claim(Flow.OTP, [MAIL])
         tx.challenges.save(code.missed())
-        [tally] = tx.tallies.claim(["key"])
         tx.tallies.save([tally.add((Limit(9, 60),), NOW)], NOW + 60)
-        begun = tx.sessions.claim("session-001")
-        assert begun
         tx.sessions.save(begun.refresh(begun.generation, NOW)[1])
     waiting.join()
     assert seen == [2]

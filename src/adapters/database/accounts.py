@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles fo
 
 from ...application.ports import Login
 from ...domain.account import Account, Address, Kind, Username
-from ...domain.errors import AlreadyTaken
+from ...domain.errors import AlreadyTaken, Unavailable
 from .claims import Claims
 from .schema import accounts, sessions
 from .statements import Ask, Conflict, Row, Unit, binds
@@ -93,7 +93,7 @@ class SqlClaimedAccounts(SqlAccounts):
     def save(self, account: Account) -> None:
         self._claims.demand("accounts", account.id)
         try:
-            self._unit.run(_SAVE, account_id=account.id, **_values(account))
+            self._unit.try_to_run(_SAVE, account_id=account.id, **_values(account))
         except Conflict:
             raise self._already_taken(account) from None
 
@@ -105,6 +105,8 @@ class SqlClaimedAccounts(SqlAccounts):
     def _already_taken(self, account: Account) -> AlreadyTaken:
         """Names every field that is taken; the broken key alone would tell only one."""
         fields = self.taken(account.username, account.addresses, but=account.id)
+        if not fields:  # it was let go of in this moment
+            raise Unavailable(retry_after=0)
         return AlreadyTaken(*(field for field in _key_columns if field in fields))
 
 

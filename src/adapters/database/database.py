@@ -10,14 +10,15 @@ from .accounts import SqlAccounts, SqlClaimedAccounts
 from .challenges import SqlChallenges
 from .claims import Claims
 from .journal import SqlJournal, SqlJournalReads
-from .migration import HEAD, VERSION, path_of
+from .migration import HEAD, VERSION
 from .outbox import SqlOutbox
 from .proofs import SqlProofs
 from .retention import purge
 from .sessions import SqlSessionReads, SqlSessions
-from .sqlite import MOST_WAIT, Sqlite
-from .statements import Unit
+from .sqlite import Sqlite
+from .statements import Connections, Unit
 from .tallies import SqlTallies, SqlTallyReads
+from .where import driver_wanted, is_postgres, path_of
 
 
 class SqlTransaction:
@@ -35,14 +36,15 @@ class SqlTransaction:
 
 
 class SqlDatabase:
-    """The database at `url`, `sqlite:///relative.db` or `sqlite:////absolute.db`, which `migrate` has prepared.
+    """The database at `url`, which `migrate` has prepared: `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://…`.
 
-    Raises `ValueError` for other URLs; touches nothing until it is asked. `on_message` is called after each commit that put
-    something into the outbox, in the thread that committed. A transaction waits up to `most_wait` seconds to begin.
+    Raises `ValueError` for other URLs, and `ImportError` where the driver is not installed; touches nothing until it is asked.
+    `on_message` is called after each commit that put something into the outbox, in the thread that committed. A transaction
+    waits up to `most_wait` seconds to begin: 5 on SQLite, which has one writer, and else 1.
     """
 
-    def __init__(self, url: str, on_message: Callable[[], None] | None = None, *, most_wait: float = MOST_WAIT) -> None:
-        self._sql = Sqlite(path_of(url), most_wait)
+    def __init__(self, url: str, on_message: Callable[[], None] | None = None, *, most_wait: float | None = None) -> None:
+        self._sql = _connections(url, most_wait)
         self._on_message = on_message
         self.accounts = SqlAccounts(self._sql.ask)
         self.sessions = SqlSessionReads(self._sql.ask)
@@ -75,3 +77,12 @@ class SqlDatabase:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _connections(url: str, most_wait: float | None) -> Connections:
+    given = {} if most_wait is None else {"most_wait": most_wait}
+    if not is_postgres(url):
+        return Sqlite(path_of(url), **given)
+    with driver_wanted():
+        from .postgres import Postgres  # noqa: PLC0415 — its driver is an extra, and takes 0.1 s to load
+    return Postgres(url, **given)

@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, NullPool, create_engine, event, inspect, make_url, select
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect, select
+from sqlalchemy.exc import DBAPIError
 
 from ...domain.errors import Unavailable
 from . import sqlite
 from .schema import alembic_version, metadata
+from .where import driver_wanted, is_postgres, path_of
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -22,6 +23,7 @@ VERSION = select(alembic_version.c.version_num)
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 _MOST_WAIT = 60.0
+_MIGRATING = int.from_bytes(b"vestibul")
 
 
 class SchemaTooNew(Exception):
@@ -33,49 +35,64 @@ class SchemaTooNew(Exception):
         )
 
 
-def path_of(url: str) -> Path:
-    """The file that `sqlite:///relative.db` or `sqlite:////absolute.db` means, percent-decoded.
+class SchemaTooOld(Exception):
+    """The database has not been migrated to the schema that this program needs."""
 
-    Raises `ValueError` for any other URL, in words that repeat no password.
-    """
-    try:
-        parts = make_url(url)
-    except ArgumentError:
-        raise ValueError(
-            "The database URL is not one: it should look like sqlite:////var/lib/vestibule/vestibule.db."
-        ) from None
-    if parts.drivername != "sqlite":
-        raise ValueError(f"A database of the kind {parts.drivername} is not known: the URL should start with sqlite:///.")
-    if "?" in url:
-        raise ValueError("The database URL has a question mark: it takes no options, and in a path it is written %3F.")
-    if not parts.database or parts.database == ":memory:":
-        raise ValueError("The database URL names no file: it should look like sqlite:////var/lib/vestibule/vestibule.db.")
-    return Path(parts.database)
+    def __init__(self, revision: str | None) -> None:
+        has = f"schema {revision}" if revision else "no schema yet"
+        super().__init__(f"The database has {has}, and this program needs {HEAD}: run `vestibule migrate` first.")
 
 
 def migrate(url: str) -> None:
-    """Brings the database at `url` to the schema of today, in one transaction; makes it where there is none.
+    """Brings the database at `url` to the schema of today, in one transaction; makes an SQLite file where there is none.
 
     Of several that do so at once one works and the others wait, a minute at most. Raises `SchemaTooNew`, `ValueError` for
-    an unknown kind of URL, and `Unavailable`.
+    an unknown kind of URL, `ImportError` where its driver is not installed, and `Unavailable`.
     """
-    with migrating(path_of(url)) as connection:
+    with migrating(url) as connection:
         present = _revision(connection)
         if present != HEAD:
             _upgrade(connection, present)
 
 
+def prepare(url: str) -> None:
+    """Migrates an SQLite file, and looks whether a server's database has been migrated.
+
+    Others may run on that one, so its operator says when. Raises `SchemaTooOld` too.
+    """
+    if not is_postgres(url):
+        migrate(url)
+        return
+    with migrating(url) as connection:
+        present = _revision(connection)
+        if present != HEAD:
+            _demand_known(connection, present)
+            raise SchemaTooOld(present)
+
+
 @contextmanager
-def migrating(path: Path) -> Iterator[Connection]:
-    """A transaction that nobody else writes beside, over a file that is made where there is none."""
-    sqlite.create(path)
-    engine = create_engine("sqlite://", creator=lambda: sqlite.connect(path, wait=_MOST_WAIT), poolclass=NullPool)
-    event.listen(engine, "begin", _take_write_lock)
+def migrating(url: str) -> Iterator[Connection]:
+    """A transaction that no other migration runs beside; an SQLite file is made where there is none."""
     try:
-        with engine.begin() as connection:
+        with _engine(url).begin() as connection:
             yield connection
     except DBAPIError as error:
         raise Unavailable from error
+
+
+def _engine(url: str) -> Engine:
+    if is_postgres(url):
+        with driver_wanted():
+            from .postgres import connect_to_migrate  # noqa: PLC0415 — its driver is an extra
+
+        engine = create_engine("postgresql+psycopg://", creator=lambda: connect_to_migrate(url), poolclass=NullPool)
+        event.listen(engine, "begin", _wait_for_other_migrations)
+    else:
+        path = path_of(url)
+        sqlite.create(path)
+        engine = create_engine("sqlite://", creator=lambda: sqlite.connect(path, wait=_MOST_WAIT), poolclass=NullPool)
+        event.listen(engine, "begin", _take_write_lock)
+    return engine
 
 
 def scripts(connection: Connection) -> "Config":
@@ -90,13 +107,18 @@ def scripts(connection: Connection) -> "Config":
 
 def _upgrade(connection: Connection, present: str | None) -> None:
     from alembic.command import upgrade  # noqa: PLC0415 — as above
+
+    _demand_known(connection, present)
+    upgrade(scripts(connection), HEAD)
+
+
+def _demand_known(connection: Connection, present: str | None) -> None:
+    """Raises `SchemaTooNew` for a migration that this program does not have."""
     from alembic.script import ScriptDirectory  # noqa: PLC0415 — as above
 
-    config = scripts(connection)
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    known = {script.revision for script in ScriptDirectory.from_config(scripts(connection)).walk_revisions()}
     if present is not None and present not in known:
         raise SchemaTooNew(present)
-    upgrade(config, HEAD)
 
 
 def _revision(connection: Connection) -> str | None:
@@ -108,3 +130,8 @@ def _revision(connection: Connection) -> str | None:
 
 def _take_write_lock(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _wait_for_other_migrations(connection: Connection) -> None:
+    """A lock on nothing that is there: before the first migration there is no table that one could lock."""
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")

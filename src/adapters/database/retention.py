@@ -12,7 +12,8 @@ _SESSION_LIFE = 30 * _DAY
 
 
 def _old(table: Table, key: Column[Any], *conditions: ColumnElement[bool]) -> ClauseElement:
-    some = select(key).where(*conditions).limit(bindparam("most"))
+    """Not what somebody has claimed: it may be of use again, and then is not what was looked for."""
+    some = select(key).where(*conditions).limit(bindparam("most")).with_for_update(skip_locked=True)
     return delete(table).where(key.in_(some)).returning(key)
 
 

@@ -73,6 +73,8 @@ def _insist(connection: sqlite3.Connection, text: str, deadline: float) -> None:
 class SqliteUnit:
     """One open transaction."""
 
+    is_alone = True
+
     def __init__(self, connection: sqlite3.Connection, texts: Texts) -> None:
         self._connection: sqlite3.Connection | None = connection
         self._texts = texts
@@ -82,6 +84,8 @@ class SqliteUnit:
 
     def run(self, statement: ClauseElement, /, **values: object) -> list[Row]:
         return _execute(self._open_connection(), *self._texts.of(statement, values))
+
+    try_to_run = run  # a statement that fails has changed nothing, and the transaction goes on
 
     def end(self) -> None:
         """Nothing can be read or changed through it any more."""

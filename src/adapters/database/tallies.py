@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import cache
 
-from sqlalchemy import ClauseElement, bindparam, select
+from sqlalchemy import ClauseElement, Text, bindparam, select
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite as well; not so the reverse
 
 from ...domain.limits import Tally
 from .claims import Claims
@@ -11,8 +13,16 @@ from .schema import tallies
 from .statements import Ask, Unit, upsert
 
 _LOOK = select(tallies.c.moments).where(tallies.c.key == bindparam("key"))
-_CLAIM = _LOOK.with_for_update()
 _SAVE = upsert(tallies)
+
+
+@cache
+def _making(count: int) -> ClauseElement:
+    """Claims so many rows in one statement, in the order given: makes those that are not there, for purging."""
+    row = [{"key": bindparam(f"key{number}", type_=Text), "moments": "[]", "expires_at": 0.0} for number in range(count)]
+    statement = insert(tallies).values(row)
+    held = statement.on_conflict_do_update(index_elements=[tallies.c.key], set_={"key": statement.excluded.key})
+    return held.returning(tallies.c.key, tallies.c.moments)
 
 
 class SqlTallyReads:
@@ -22,11 +32,8 @@ class SqlTallyReads:
         self._ask = ask
 
     def look(self, keys: Sequence[str]) -> Sequence[Tally]:
-        return [self._read(_LOOK, key) for key in keys]
-
-    def _read(self, statement: ClauseElement, key: str) -> Tally:
-        rows = self._ask(statement, key=key)
-        return Tally(key, tuple(json.loads(rows[0][0]))) if rows else Tally(key)
+        found = ((key, self._ask(_LOOK, key=key)) for key in keys)
+        return [_tally(key, rows[0][0] if rows else "[]") for key, rows in found]
 
 
 class SqlTallies(SqlTallyReads):
@@ -40,9 +47,19 @@ class SqlTallies(SqlTallyReads):
     def claim(self, keys: Sequence[str]) -> Sequence[Tally]:
         for key in keys:
             self._claims.hold("tallies", key)
-        return [self._read(_CLAIM, key) for key in keys]
+        return self.look(keys) if self._unit.is_alone else self._made(keys)
+
+    def _made(self, keys: Sequence[str]) -> Sequence[Tally]:
+        """A row that is not there cannot be waited for. All go in the order of the keys, so that nobody waits in a circle."""
+        wanted = {f"key{number}": key for number, key in enumerate(sorted(set(keys)))}
+        moments: dict[str, str] = dict(self._unit.run(_making(len(wanted)), **wanted)) if wanted else {}
+        return [_tally(key, moments[key]) for key in keys]
 
     def save(self, tallies: Iterable[Tally], expires_at: float) -> None:
         for tally in tallies:
             self._claims.demand("tallies", tally.key)
             self._unit.run(_SAVE, key=tally.key, moments=json.dumps(tally.moments), expires_at=expires_at)
+
+
+def _tally(key: str, moments: str) -> Tally:
+    return Tally(key, tuple(json.loads(moments)))

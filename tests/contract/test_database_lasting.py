@@ -1,0 +1,306 @@
+"""What a database that lasts promises beyond what every database does: in SQLite, in PostgreSQL."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from threading import Event as Signal
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from tests.databases import NOW, named, program, rows, stored
+
+from vestibule.adapters.database import SchemaTooNew, SchemaTooOld, SqlDatabase, migrate, migration, prepare
+from vestibule.adapters.database.schema import metadata
+from vestibule.application.ports import Message
+from vestibule.domain.account import Address as To
+from vestibule.domain.account import Kind, Username
+from vestibule.domain.code import Challenge, Flow, Proof
+from vestibule.domain.errors import Unavailable
+from vestibule.domain.events import Event, What
+from vestibule.domain.limits import Tally
+from vestibule.domain.session import Session
+
+DAY = 86_400.0
+MAIL = To(Kind.EMAIL, "ada@example.org", "ada@example.org")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of a database that is empty, or not even there."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/data/vestibule.db"
+    found: str = request.getfixturevalue("new_postgres")
+    return found
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[SqlDatabase]:
+    migrate(url)
+    with SqlDatabase(url) as opened:
+        yield opened
+
+
+# --- durable ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_committed_is_found_by_the_next_program(database: SqlDatabase, url: str) -> None:
+    account = stored(database, "ada")
+    database.close()
+    with SqlDatabase(url) as reopened:
+        assert reopened.accounts.get(account.id) == account
+
+
+def test_a_program_that_is_killed_in_a_transaction_leaves_nothing_of_it(database: SqlDatabase, url: str) -> None:
+    stored(database, "before")
+    does = """
+database = SqlDatabase(url)
+with database.begin() as tx:
+    tx.accounts.add(Account(username=Username("half", "half"), name="half", email=None, created_at=1.0))
+    print("in the middle", flush=True)
+    sys.stdin.read()
+"""
+    with program(url, does) as dying:
+        assert dying.stdout
+        assert dying.stdout.readline() == "in the middle\n"
+        dying.kill()
+    assert database.accounts.taken(Username("half", "half"), []) == set()
+    assert stored(database, "half").username.key == "half"
+
+
+def test_another_process_can_write_meanwhile(database: SqlDatabase, url: str) -> None:
+    first = stored(database, "first")
+    with program(url, "stored(SqlDatabase(url), 'second')") as other:
+        assert other.wait(20) == 0
+    assert database.accounts.taken(Username("second", "second"), []) == {"username"}
+    assert stored(database, "third").id == first.id + 2
+
+
+def test_programs_that_count_at_once_wait_for_each_other_and_lose_nothing(url: str) -> None:
+    """Several openings of one database know as little of each other as several programs do."""
+    migrate(url)
+
+    def count(_: int) -> None:
+        with SqlDatabase(url) as database:
+            for _ in range(10):
+                with database.begin() as tx:
+                    [tally] = tx.tallies.claim(["key"])
+                    tx.tallies.save([Tally("key", (*tally.moments, NOW))], NOW)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(count, range(4)))
+    with SqlDatabase(url) as database:
+        assert len(database.tallies.look(["key"])[0].moments) == 40
+
+
+# --- migrations -------------------------------------------------------------------------------------------------------
+
+
+def test_migrations_make_what_the_tables_are_declared_to_be(url: str) -> None:
+    migrate(url)
+    with migration.migrating(url) as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_the_schema_goes_up_and_down_and_up_again(database: SqlDatabase, url: str) -> None:
+    stored(database, "ada")
+    with migration.migrating(url) as connection:
+        command.downgrade(migration.scripts(connection), "base")
+    with pytest.raises(Unavailable):
+        database.accounts.get(1)
+    with pytest.raises(Unavailable):
+        database.check()
+    migrate(url)
+    database.check()
+    assert stored(database, "ada").id == 1
+
+
+def test_the_last_migration_is_the_one_the_program_asks_for(url: str) -> None:
+    with migration.migrating(url) as connection:
+        assert ScriptDirectory.from_config(migration.scripts(connection)).get_heads() == [migration.HEAD]
+
+
+def test_a_migration_that_fails_midway_leaves_nothing(url: str) -> None:
+    rows(url, "CREATE TABLE tallies (something integer)")
+    with pytest.raises(Unavailable):
+        migrate(url)
+    with pytest.raises(Unavailable), SqlDatabase(url) as database:
+        database.accounts.get(1)
+    rows(url, "DROP TABLE tallies")
+    migrate(url)
+
+
+def test_several_programs_that_migrate_at_once_all_succeed(url: str) -> None:
+    does = "sys.stdin.readline(); migrate(url); SqlDatabase(url).check(); print('ready')"
+    starting = [program(url, does) for _ in range(4)]
+    for one in starting:
+        assert one.stdin
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    assert [one.communicate(timeout=60)[0] for one in starting] == ["ready\n"] * 4
+
+
+def test_migrating_again_changes_nothing(database: SqlDatabase, url: str) -> None:
+    account = stored(database, "ada")
+    migrate(url)
+    prepare(url)
+    assert database.accounts.get(account.id) == account
+
+
+def test_a_schema_newer_than_the_program_is_refused_and_left_alone(database: SqlDatabase, url: str) -> None:
+    rows(url, "UPDATE alembic_version SET version_num = '9999'")
+    for refuses in (migrate, prepare):
+        with pytest.raises(SchemaTooNew, match="9999, which is newer than this program's"):
+            refuses(url)
+    with pytest.raises(Unavailable):
+        database.check()
+    assert rows(url, "SELECT version_num FROM alembic_version") == [("9999",)]
+
+
+def test_starting_migrates_a_file_and_only_looks_at_a_server(url: str) -> None:
+    with SqlDatabase(url) as database:
+        if url.startswith("sqlite"):
+            prepare(url)
+        else:
+            with pytest.raises(SchemaTooOld, match=r"no schema yet.*run `vestibule migrate`"):
+                prepare(url)
+            with pytest.raises(Unavailable):
+                database.check()
+            migrate(url)
+        database.check()
+
+
+def test_a_database_without_its_schema_does_not_check_out(url: str) -> None:
+    rows(url, "SELECT 1")
+    with SqlDatabase(url) as database, pytest.raises(Unavailable):
+        database.check()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("mysql://root:secret@host/name", "kind mysql is not known"),
+        ("sqlite+aiosqlite:///x.db", "kind sqlite"),
+        ("postgresql+psycopg://user:secret@host/name", "kind postgresql"),
+        ("sqlite://", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+        ("sqlite:///a?b/vestibule.db", "question mark"),
+        ("postgresql://user:secret@[host/name", "should look like postgresql"),
+        ("postgresql://user:se%cret@host/name", "should look like postgresql"),
+        ("postgres://user:secret@host/name?secret=1", "should look like postgresql"),
+        ("secret", "should look like"),
+        ("", "should look like"),
+    ],
+)
+def test_a_url_that_cannot_be_is_refused_in_one_line_without_its_secret(url: str, says: str) -> None:
+    refusing: tuple[Callable[[str], object], ...] = (migrate, prepare, SqlDatabase)
+    for refuses in refusing:
+        with pytest.raises(ValueError, match=says) as refused:
+            refuses(url)
+        assert "secret" not in str(refused.value)
+        assert "\n" not in str(refused.value)
+
+
+# --- the end ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_asked_of_a_closed_database_is_unavailable(database: SqlDatabase) -> None:
+    stored(database, "ada")
+    database.close()
+    with pytest.raises(Unavailable):
+        database.accounts.get(1)
+    with pytest.raises(Unavailable):
+        stored(database, "late")
+
+
+def test_closing_waits_for_an_open_transaction(database: SqlDatabase, url: str) -> None:
+    closed = Signal()
+
+    def close() -> None:
+        database.close()
+        closed.set()
+
+    with ThreadPoolExecutor(1) as elsewhere, database.begin() as tx:
+        closing_it = elsewhere.submit(close)
+        assert not closed.wait(0.05)
+        account = tx.accounts.add(named("ada"))
+    assert closing_it.exception() is None
+    with SqlDatabase(url) as reopened:
+        assert reopened.accounts.get(account.id) == account
+
+
+def test_many_threads_read_at_once(database: SqlDatabase) -> None:
+    account = stored(database, "ada")
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: database.accounts.get(account.id), range(400)))
+    assert found == [account] * 400
+
+
+# --- retention --------------------------------------------------------------------------------------------------------
+
+
+def left(url: str) -> dict[str, int]:
+    names = ("challenges", "proofs", "sessions", "tallies", "outbox", "journal")
+    return {name: rows(url, f"SELECT count(*) FROM {name}")[0][0] for name in names}  # noqa: S608 — listed
+
+
+def fill(database: SqlDatabase, at: float, name: str) -> None:
+    """One row in each table, of things that were over at that time."""
+    to = replace(MAIL, key=name)
+    with database.begin() as tx:
+        owner = tx.accounts.add(named(name))
+        tx.challenges.put(Challenge(id=name, flow=Flow.OTP, address=to, reference="", sent_at=at - 300, expires_at=at))
+        tx.proofs.add(Proof(digest=name, address=to, proven_at=at))
+        tx.sessions.add(Session(id=name, account_id=owner.id, created_at=at - 30 * DAY, refreshed_at=at - 30 * DAY), keep=9)
+        tx.tallies.claim([name])
+        tx.tallies.save([Tally(name, (at,))], at)
+        tx.outbox.add(Message(id=name, kind=Kind.EMAIL, sent_to=None, template="", not_before=at, expires_at=at))
+        tx.outbox.dead(name, "Undeliverable")
+        tx.journal.add(Event(what=What.CODE_SENT, at=at))
+
+
+@pytest.mark.parametrize(
+    ("days", "gone"),
+    [
+        (0.9, {"tallies"}),
+        (1.1, {"tallies", "challenges", "proofs"}),
+        (6.9, {"tallies", "challenges", "proofs"}),
+        (7.1, {"tallies", "challenges", "proofs", "outbox"}),
+        (29.9, {"tallies", "challenges", "proofs", "outbox"}),
+        (30.1, {"tallies", "challenges", "proofs", "outbox", "sessions"}),
+        (399.9, {"tallies", "challenges", "proofs", "outbox", "sessions"}),
+        (400.1, {"tallies", "challenges", "proofs", "outbox", "sessions", "journal"}),
+    ],
+)
+def test_what_is_old_goes_in_its_time_and_what_is_not_stays(
+    database: SqlDatabase, url: str, days: float, gone: set[str]
+) -> None:
+    fill(database, NOW, "old")
+    fill(database, NOW + days * DAY, "new")
+    assert database.purge(NOW + days * DAY, most=500) == len(gone)
+    assert left(url) == {name: 1 if name in gone else 2 for name in left(url)}
+    assert database.accounts.get(1) is not None
+
+
+def test_purging_takes_few_rows_at_a_time_and_gets_through_in_the_end(database: SqlDatabase, url: str) -> None:
+    for number in range(5):
+        fill(database, NOW, f"{number}")
+    assert [database.purge(NOW + 500 * DAY, most=2) for _ in range(4)] == [12, 12, 6, 0]
+    assert set(left(url).values()) == {0}
+
+
+def test_a_message_that_is_still_to_be_sent_is_not_purged(database: SqlDatabase) -> None:
+    with database.begin() as tx:
+        tx.outbox.add(Message(id="m", kind=Kind.EMAIL, sent_to=None, template="", not_before=NOW, expires_at=NOW))
+    assert database.purge(NOW + 500 * DAY, most=500) == 0
+
+
+def test_what_a_claim_left_behind_without_saving_is_purged(database: SqlDatabase, url: str) -> None:
+    with database.begin() as tx:
+        tx.tallies.claim(["a", "b"])
+    assert database.purge(NOW, most=500) == left(url)["tallies"] + (0 if url.startswith("sqlite") else 2)
+    assert left(url)["tallies"] == 0
