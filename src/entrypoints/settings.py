@@ -190,7 +190,7 @@ class Settings:
     @property
     def url(self) -> str:
         """Where clients reach the service, without a trailing slash or the prefix."""
-        host = "localhost" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 — compared, not bound
+        host = "localhost" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 — compared, not bound  # nosec B104
         return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
