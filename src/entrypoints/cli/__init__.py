@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from .keys import keys
+from .prove import prove
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -31,6 +32,7 @@ def main() -> None:
 
 
 main.add_command(keys)
+main.add_command(prove)
 
 
 @main.command(help=_SERVE_HELP, short_help="Start the server.")
