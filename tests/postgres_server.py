@@ -23,17 +23,17 @@ _FASTER = ("fsync=off", "full_page_writes=off", "autovacuum=off")  # what is sho
 
 
 class PostgresServer(AbstractContextManager["PostgresServer"]):
-    """`postgres` on a free port, out of a wheel, in a directory that goes with it; stopped when the block is left."""
+    """`postgres` out of a wheel, on a free port; stopped when the block is left, and its directory goes with it."""
 
-    def __init__(self, directory: Path, **settings: object) -> None:
+    def __init__(self, **settings: object) -> None:
+        self._directory = TemporaryDirectory()  # not below one of pytest's, which are closed to all but one
         self.port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
-        self._directory = directory
         self._settings = [*_FASTER, *(f"{name}={value}" for name, value in settings.items())]
-        self._as: dict[str, Any] = {"cwd": directory}
+        self._as: dict[str, Any] = {"cwd": self._directory.name}
         if os.geteuid() == 0:  # which PostgreSQL refuses to run as
             nobody = pwd.getpwnam("nobody")
-            os.chown(directory, nobody.pw_uid, nobody.pw_gid)
+            os.chown(self._directory.name, nobody.pw_uid, nobody.pw_gid)
             self._as |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
     def __enter__(self) -> Self:
@@ -47,9 +47,10 @@ class PostgresServer(AbstractContextManager["PostgresServer"]):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
+        self._directory.cleanup()
 
     def start(self) -> None:
-        settings = [f"port={self.port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={self._directory}"]
+        settings = [f"port={self.port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={self._directory.name}"]
         options = [word for setting in [*settings, *self._settings] for word in ("-c", setting)]
         self.process = subprocess.Popen(
             [_program("postgres"), "-D", "data", *options],
@@ -63,6 +64,10 @@ class PostgresServer(AbstractContextManager["PostgresServer"]):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("PostgreSQL does not start")
             time.sleep(0.02)
+
+    def signal(self, backend: int, number: signal.Signals) -> None:
+        """To the process behind one of its connections, whose number it says itself."""
+        os.kill(backend, number)
 
     def stop(self) -> None:
         """At once, as a crash would."""
@@ -79,7 +84,7 @@ def any_postgres() -> Iterator[str]:
     if running:
         yield running
         return
-    with TemporaryDirectory() as directory, PostgresServer(Path(directory)) as server:
+    with PostgresServer() as server:
         yield server.url
 
 
