@@ -71,20 +71,20 @@ def test_every_documented_call_answers_with_its_documented_status(server: Server
     assert call("PATCH", "/account/", {})[0] == 401
 
     # One-time codes
-    sent = call("POST", "/otp/", {"destination": "1234567890", "email": "email@django.com", "_comment1": "…"})
-    assert sent[0] == 201
+    status, sent = call("POST", "/otp/", {"destination": "1234567890", "email": "email@django.com", "_comment1": "…"})
+    assert status == 201
     assert call("POST", "/otp/", {"destination": "nowhere"})[0] == 400
     assert call("POST", "/otp/", {"destination": "1234567890", "verify_otp": "000000"})[0] in {403, 201}
-    code = server.code("1234567890", sent[1]["reference"])
+    code = server.code("1234567890", sent["reference"])
     status, proven = call("POST", "/otp/", {"destination": "1234567890", "verify_otp": code})
     assert (status, sorted(proven)) == (201, ["detail", "proof"])
     assert call("POST", "/otp/", {"destination": "1234567890", "verify_otp": code})[0] == 403
-    sent = call("POST", "/otp/", {"destination": "email@updated.com", "is_login": "True"})
-    code = server.code("email@updated.com", sent[1]["reference"])
-    body = {"destination": "email@updated.com", "verify_otp": int(code), "is_login": "True"}
-    status, tokens = call("POST", "/otp/", body)
+    status, sent = call("POST", "/otp/", {"destination": "email@updated.com", "is_login": "True"})
+    code = server.code("email@updated.com", sent["reference"])
+    login: dict[str, object] = {"destination": "email@updated.com", "verify_otp": int(code), "is_login": "True"}
+    status, tokens = call("POST", "/otp/", login)
     assert (status, tokens["token_type"]) == (201, "Bearer")
-    assert call("POST", "/otp/", body)[0] == 403
+    assert call("POST", "/otp/", login)[0] == 403
 
     # Register or log in
     person = {"name": "some_awesome_name", "email": "email2@django.com", "mobile": "2234567890"}

@@ -20,9 +20,7 @@ _KNOWN: Mapping[str, tuple[Mapping[str, str], ...]] = {
         {"service": "Vestibule", "code": _CODE, "reference": "K7P2", "minutes": minutes, "purpose": purpose}
         for purpose, minutes in product(("otp", "otpreglogin"), ("1", "5"))
     ),
-    "notice": tuple(
-        {"service": "Vestibule", "what": what.value, "at": "2026-11-23 16:05 UTC"} for what in Notice
-    ),
+    "notice": tuple({"service": "Vestibule", "what": what.value, "at": "2026-11-23 16:05 UTC"} for what in Notice),
 }
 """Every template, with examples of the values that it is given."""
 
