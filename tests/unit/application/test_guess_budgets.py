@@ -1,0 +1,223 @@
+"""Attacks from ten thousand addresses, and from one, over a day: how many guesses they get."""
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import count, cycle
+from typing import Any
+
+import pytest
+from tests.world import OTHER_PASSWORD, PASSWORD, World, outcome
+
+from vestibule.adapters.hasher import QuickHasher
+from vestibule.application import Caller, Proven, TokenSet, TooManyTries, WrongCode, WrongCredentials
+from vestibule.application.ports import Codes
+from vestibule.domain.code import Flow
+
+ANN, MOBILE, STRANGERS_MOBILE = "ann@mail.example.com", "9999999999", "8888888888"
+DAY, CALLERS = 86_400, 10_000
+LONE = Caller("198.51.100.7")
+
+Ask = Callable[..., Any]
+
+
+class NotedCodes:
+    """Codes that note to which address each belongs that is compared with a guess."""
+
+    def __init__(self, codes: Codes) -> None:
+        self._codes = codes
+        self.compared: list[str] = []
+
+    def code(self, challenge_id: str, flow: Flow, address_key: str) -> str:
+        self.compared.append(address_key)
+        return self._codes.code(challenge_id, flow, address_key)
+
+    def blind(self, text: str) -> str:
+        return self._codes.blind(text)
+
+
+class NotedHasher(QuickHasher):
+    """Counts the passwords that it is asked to compare."""
+
+    compared = 0
+
+    def verify(self, password_hash: str | None, password: str) -> bool:
+        self.compared += 1
+        return super().verify(password_hash, password)
+
+
+class GuessedAt(World):
+    """A world that notes every comparison of a code, whoever makes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted = NotedCodes(self.codes)
+        for name in ("verify_code", "log_in_by_code", "register_or_log_in", "reset_password"):
+            asked = getattr(self, name)
+            setattr(self, name, replace(asked, check=replace(asked.check, codes=self.noted)))
+
+    def compared(self, address: str) -> int:
+        return self.noted.compared.count(self.address(address).key)
+
+    def sends(self) -> list[Ask]:
+        """Ways to have codes sent to Ann: by her email, by her mobile to both, and for register-or-login."""
+        both = partial(self.request_registration_code, name="Ann", email=ANN, mobile=MOBILE)
+        return [*(partial(self.request_code, destination=one) for one in (ANN, MOBILE)), both]
+
+    def guesses(self) -> list[Ask]:
+        """Every way to guess at a code of hers; each takes the code and the caller."""
+        return [
+            *(lambda code, caller, to=to: self.verify_code(destination=to, verify_otp=code, caller=caller) for to in self.mine),
+            *(
+                lambda code, caller, to=to: self.log_in_by_code(destination=to, verify_otp=code, caller=caller)
+                for to in self.mine
+            ),
+            lambda code, caller: self.reset_password(email=ANN, otp=code, password=OTHER_PASSWORD, caller=caller),
+            *(
+                lambda code, caller, to=to: self.register_or_log_in(
+                    name="Ann", email=ANN, mobile=to, verify_otp=code, caller=caller
+                )
+                for to in (MOBILE, MOBILE, STRANGERS_MOBILE)
+            ),
+        ]
+
+    mine = (ANN, MOBILE, STRANGERS_MOBILE)
+
+
+def somewhere(number: int) -> Caller:
+    return Caller(f"10.0.{number >> 8}.{number & 255}")
+
+
+def most_within(moments: list[float], seconds: float) -> int:
+    """The most of the moments, which are in order, that lie within so many seconds."""
+    return max(bisect_right(moments, moment) - bisect_right(moments, moment - seconds) for moment in moments)
+
+
+@pytest.mark.parametrize("owned", [True, False])
+def test_a_day_of_guesses_from_10_000_addresses_gets_30_at_each_destination_and_none_is_right_afterwards(owned: bool) -> None:
+    world = GuessedAt()
+    if owned:
+        world.person("ann", mobile=MOBILE)
+    start, sends, guesses = world.clock(), cycle(world.sends()), cycle(world.guesses())
+    for number in range(CALLERS):
+        if number % (CALLERS // 9) == 0 and number < CALLERS - 10:
+            next(sends)()
+        refusal = outcome(lambda: next(guesses)(f"{number:06}", somewhere(number)))  # noqa: B023 — asked at once
+        assert isinstance(refusal, WrongCode)
+        world.clock.move(0.9 * DAY / CALLERS)
+    assert [world.compared(address) for address in (ANN, MOBILE)] == [30, 30]
+
+    world.clock.now = start + DAY - 1
+    before = [len(world.codes_at(address)) for address in (ANN, MOBILE)]
+    for destination in (MOBILE, ANN):
+        world.request_code(destination=destination)
+    assert [len(world.codes_at(address)) for address in (ANN, MOBILE)] == [number + 1 for number in before]
+    for address in (ANN, MOBILE):
+        for guess in world.guesses():
+            assert isinstance(outcome(lambda: guess(world.code_for(address), LONE)), WrongCode)  # noqa: B023 — asked at once
+    assert [world.compared(address) for address in (ANN, MOBILE)] == [30, 30]
+
+
+def test_a_day_after_the_last_guess_a_right_code_is_right_again() -> None:
+    world = GuessedAt()
+    for number in range(CALLERS // 10):
+        if number % 5 == 0:
+            outcome(partial(world.request_code, destination=ANN))
+        outcome(lambda: world.verify_code(destination=ANN, verify_otp=f"{number:06}", caller=somewhere(number)))  # noqa: B023
+        world.clock.move(60)
+    assert world.compared(ANN) == 30
+
+    world.clock.move(DAY)
+    assert isinstance(world.verify_code(destination=ANN, verify_otp=world.send(ANN)), Proven)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("name", ["ann", ANN, MOBILE])
+def test_a_day_of_passwords_from_10_000_addresses_gets_30_in_15_minutes_and_the_right_one_is_refused_beyond(
+    name: str, known: bool
+) -> None:
+    hasher = NotedHasher()
+    world = World(hasher=hasher)
+    if known:
+        world.person("ann", mobile=MOBILE)
+    wrong_at = []
+    for number in range(CALLERS):
+        log_in = partial(world.log_in, username=name, caller=somewhere(number))
+        if isinstance(outcome(partial(log_in, password=f"guess {number}")), WrongCredentials):
+            wrong_at.append(world.clock())
+        else:
+            assert isinstance(outcome(partial(log_in, password=PASSWORD)), TooManyTries)
+        world.clock.move(DAY / CALLERS)
+
+    assert most_within(wrong_at, 900) == 30
+    assert hasher.compared == len(wrong_at) <= 30 * DAY / 900
+
+
+def test_one_guess_at_each_of_many_accounts_from_one_address_gets_30_in_five_minutes() -> None:
+    world = GuessedAt()
+    people = [world.person(f"person{number}", mobile=f"99999{number:05}") for number in range(60)]
+    tries = cycle(
+        partial(ask, destination=address.text, verify_otp="000000", caller=LONE)
+        for person in people
+        for address in person.addresses
+        for ask in (world.verify_code, world.log_in_by_code)
+    )
+    wrong_at = []
+    for at in range(3600):
+        if at % 600 == 0:
+            for person in people:
+                outcome(lambda: world.request_code(destination=person.addresses[1].text))  # noqa: B023 — asked at once
+        if isinstance(outcome(next(tries)), WrongCode):
+            wrong_at.append(world.clock())
+        world.clock.move(1)
+
+    assert most_within(wrong_at, 300) == 30
+    assert len(wrong_at) == 3600 // 300 * 30
+
+
+def test_one_password_at_each_of_many_accounts_from_one_address_gets_10_in_a_minute_and_100_in_an_hour() -> None:
+    world = World()
+    numbers = count()
+    wrong_at = []
+    for _ in range(7200):
+        name = f"person{next(numbers)}"
+        if isinstance(outcome(lambda: world.log_in(username=name, password=PASSWORD, caller=LONE)), WrongCredentials):  # noqa: B023
+            wrong_at.append(world.clock())
+        world.clock.move(1)
+
+    assert (most_within(wrong_at, 60), most_within(wrong_at, 3600), len(wrong_at)) == (10, 100, 200)
+
+
+@pytest.mark.parametrize("kind", ["codes", "passwords"])
+def test_who_is_told_when_to_come_back_is_taken_then_and_not_a_second_before(kind: str) -> None:
+    world = World()
+    numbers = count()
+
+    def guess() -> Any:
+        name = f"person{next(numbers)}"
+        if kind == "passwords":
+            return outcome(lambda: world.log_in(username=name, password=PASSWORD, caller=LONE))
+        return outcome(lambda: world.verify_code(destination=f"{name}@mail.example.com", verify_otp="000000", caller=LONE))
+
+    told = 0
+    for _ in range(400):
+        refusal = guess()
+        if isinstance(refusal, TooManyTries):
+            told += 1
+            world.clock.move(refusal.retry_after - 1)
+            assert isinstance(guess(), TooManyTries)
+            world.clock.move(1)
+            assert isinstance(guess(), WrongCode | WrongCredentials)
+        world.clock.move(0.3)
+    assert told > 3
+
+
+def test_the_owner_is_let_in_by_a_right_code_while_guesses_are_left() -> None:
+    """The counter that holds an attack up is not one that refuses everybody."""
+    world = GuessedAt()
+    world.person("ann", mobile=MOBILE)
+    for number in range(4):
+        outcome(lambda: world.log_in_by_code(destination=MOBILE, verify_otp=f"{number:06}", caller=somewhere(number)))  # noqa: B023
+
+    assert isinstance(world.log_in_by_code(destination=MOBILE, verify_otp=world.send(MOBILE)), TokenSet)
