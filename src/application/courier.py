@@ -1,8 +1,10 @@
 """Carrying messages out of the outbox into the world."""
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..domain.account import Kind
 from .ports import Clock, Codes, Database, DeliveryFailed, Letter, Message, Notifier, Undeliverable
 
 LEASE_SECONDS = 60.0
@@ -29,15 +31,27 @@ class DeliverMessages:
     clock: Clock
     service: str = "Vestibule"
 
-    def __call__(self) -> int:
+    def __call__(self, kind: Kind | None = None, *, is_over: Callable[[], bool] = lambda: False) -> int:
+        """Of one kind alone, where each has a courier of its own, so that none waits for the other's server.
+
+        `is_over` is asked before each message; once it says so, what is left is due again.
+        """
         begun = self.clock()
         with self.database.begin() as tx:
-            messages = tx.outbox.lease(begun, seconds=LEASE_SECONDS, most=MOST_AT_ONCE)
-        for message in messages:
+            messages = tx.outbox.lease(begun, seconds=LEASE_SECONDS, most=MOST_AT_ONCE, kind=kind)
+        for position, message in enumerate(messages):
+            if is_over():
+                self._put_back(messages[position:])
+                break
             if self.clock() - begun >= LEASE_USED:
                 break  # a slow server has used the time up: the rest comes back when the lease ends, to whoever is free then
             self._deliver(message)
         return len(messages)
+
+    def _put_back(self, messages: Sequence[Message]) -> None:
+        with self.database.begin() as tx:
+            for message in messages:
+                tx.outbox.later(message.id, message.not_before)
 
     def _deliver(self, message: Message) -> None:
         failure: Exception | None = None

@@ -214,8 +214,8 @@ class Outbox(Protocol):
 
     def add(self, message: Message) -> None: ...
 
-    def lease(self, now: float, *, seconds: float, most: int) -> Sequence[Message]:
-        """Due messages that no other courier has, oldest first; they come back when the lease ends."""
+    def lease(self, now: float, *, seconds: float, most: int, kind: Kind | None = None) -> Sequence[Message]:
+        """Due messages (of that kind) that no other courier has, oldest first; they come back when the lease ends."""
         ...
 
     def done(self, message_id: str) -> None:

@@ -1,10 +1,12 @@
-"""A thread that carries messages out of the outbox as they come."""
+"""Threads that carry messages out of the outbox as they come, and clear away what has ended."""
 
 import logging
-import threading
+from collections.abc import Callable
+from functools import partial
+from threading import Event, Thread
 from time import monotonic
 
-from ..application import DeliverMessages, Purge, Unavailable
+from ..application import DeliverMessages, Kind, Purge, Unavailable
 
 PAUSE = 5.0
 PURGE_PAUSE = 3600.0
@@ -15,40 +17,48 @@ _log = logging.getLogger("vestibule.courier")
 class CourierThread:
     """Delivers whenever `wake` is called, and looks every five seconds for what other processes or a pause left behind.
 
-    Every hour it clears away what has ended long ago.
+    Each kind of message has a thread of its own, so that a mail server that hangs holds up no SMS. One more clears away every
+    hour what has ended long ago.
     """
 
     def __init__(self) -> None:
-        self._due = threading.Event()
-        self._stopped = False
-        self._thread: threading.Thread | None = None
+        self._stopped = Event()
+        self._due = {kind: Event() for kind in Kind}
+        self._threads: list[Thread] = []
 
     def wake(self) -> None:
-        self._due.set()
+        for due in self._due.values():
+            due.set()
 
     def start(self, deliver: DeliverMessages, purge: Purge) -> None:
-        self._thread = threading.Thread(target=self._run, args=(deliver, purge), name="courier", daemon=True)
-        self._thread.start()
+        for kind, due in self._due.items():
+            self._begin(f"courier of {kind}", partial(self._carry, deliver, kind), PAUSE, due)
+        self._begin("purge", purge, PURGE_PAUSE, self._stopped)
 
-    def stop(self, timeout: float = 15.0) -> None:
-        """Finishes the message at hand."""
-        self._stopped = True
-        self._due.set()
-        if self._thread is not None:
-            self._thread.join(timeout)
+    def stop(self, timeout: float = 8.0) -> None:
+        """Finishes the messages at hand, for that many seconds."""
+        until = monotonic() + timeout
+        self._stopped.set()
+        self.wake()
+        for thread in self._threads:
+            thread.join(max(0.0, until - monotonic()))
 
-    def _run(self, deliver: DeliverMessages, purge: Purge) -> None:
-        purge_at = 0.0
-        while not self._stopped:
-            self._due.clear()
+    def _begin(self, name: str, work: Callable[[], object], pause: float, due: Event) -> None:
+        thread = Thread(target=self._go_round, args=(name, work, pause, due), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _go_round(self, name: str, work: Callable[[], object], pause: float, due: Event) -> None:
+        while not self._stopped.is_set():
             try:
-                while not self._stopped and deliver():
-                    pass
-                if monotonic() >= purge_at:
-                    purge_at = monotonic() + PURGE_PAUSE
-                    purge()
+                work()
             except Unavailable:
-                _log.warning("the outbox cannot be read now; again in %.0f s", PAUSE)
-            except Exception:  # noqa: BLE001 — whatever it is, the courier goes on
-                _log.exception("the courier stumbled; again in %.0f s", PAUSE)
-            self._due.wait(PAUSE)
+                _log.warning("%s: the database cannot be had now; again in %.0f s", name, pause)
+            except Exception:  # noqa: BLE001 — whatever it is, the next round is another chance
+                _log.exception("%s stumbled; again in %.0f s", name, pause)
+            due.wait(pause)
+
+    def _carry(self, deliver: DeliverMessages, kind: Kind) -> None:
+        self._due[kind].clear()
+        while not self._stopped.is_set() and deliver(kind, is_over=self._stopped.is_set):
+            pass

@@ -20,7 +20,9 @@ from vestibule.application.ports import DeliveryFailed, Letter, Notifier
 
 
 class Relay:
-    """An SMTP server on a port of its own. `answers` says what it answers to MAIL, RCPT or DATA, where not 250."""
+    """An SMTP server on a port of its own. `answers` says what it answers to MAIL, RCPT or DATA, where not 250; for DATA it
+    takes `seconds`.
+    """
 
     def __init__(self, **options: Any) -> None:
         self.options = options
@@ -30,6 +32,7 @@ class Relay:
         self.logins: list[LoginPassword] = []
         self.encrypted: list[bool] = []
         self.rude = False
+        self.seconds = 0.0
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._server: asyncio.Server | None = None
@@ -45,6 +48,7 @@ class Relay:
         return self.answers.get("RCPT", "250 OK")
 
     async def handle_DATA(self, _: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 — aiosmtpd's name
+        await asyncio.sleep(self.seconds)
         if "DATA" not in self.answers:
             assert envelope.mail_from is not None
             assert isinstance(envelope.content, bytes)

@@ -665,6 +665,13 @@ def test_due_messages_come_oldest_first_and_no_more_than_wanted(database: Databa
     assert [one.id for one in lease(database, NOW + 9)] == ["message-1"]
 
 
+def test_a_courier_of_one_kind_leaves_the_other_alone(database: Database) -> None:
+    post(database, message(1), message(2, kind=Kind.MOBILE), message(3))
+    with database.begin() as tx:
+        assert [one.id for one in tx.outbox.lease(NOW, seconds=60, most=10, kind=Kind.MOBILE)] == ["message-2"]
+        assert [one.id for one in tx.outbox.lease(NOW, seconds=60, most=10, kind=Kind.EMAIL)] == ["message-1", "message-3"]
+
+
 def test_a_leased_message_comes_back_when_the_lease_ends_unless_it_is_done(database: Database) -> None:
     post(database, message(1), message(2))
     assert len(lease(database, NOW)) == 2

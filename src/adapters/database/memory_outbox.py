@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ...application.ports import Message, Query
+from ...domain.account import Kind
 from ...domain.events import Event
 from .memory_state import Due, State, Unit
 
@@ -18,9 +19,10 @@ class MemoryOutbox:
         self._unit.state.waiting[message.id] = Due(message, message.not_before)
         self._unit.has_messages = True
 
-    def lease(self, now: float, *, seconds: float, most: int) -> Sequence[Message]:
+    def lease(self, now: float, *, seconds: float, most: int, kind: Kind | None = None) -> Sequence[Message]:
         rows = self._unit.state.waiting
-        due = sorted((row for row in rows.values() if row.at <= now), key=lambda row: row.at)[:most]
+        wanted = [row for row in rows.values() if row.at <= now and kind in {None, row.message.kind}]
+        due = sorted(wanted, key=lambda row: row.at)[:most]
         for row in due:
             rows[row.message.id] = Due(row.message, now + seconds)
         return [row.message for row in due]

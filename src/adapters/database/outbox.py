@@ -33,6 +33,7 @@ _DUE = (
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
+_DUE_OF_KIND = _DUE.where(_columns.kind == bindparam("kind"))
 _LEASE = update(outbox).where(_this).values(due_at=bindparam("until"))
 _DONE = delete(outbox).where(_this)
 _LATER = (
@@ -66,8 +67,9 @@ class SqlOutbox:
         )
         self.has_new = True
 
-    def lease(self, now: float, *, seconds: float, most: int) -> Sequence[Message]:
-        leased = [_read(row) for row in self._unit.ask(_DUE, now=now, most=most)]
+    def lease(self, now: float, *, seconds: float, most: int, kind: Kind | None = None) -> Sequence[Message]:
+        due, of = (_DUE, {}) if kind is None else (_DUE_OF_KIND, {"kind": kind.value})
+        leased = [_read(row) for row in self._unit.ask(due, now=now, most=most, **of)]
         for message in leased:
             self._unit.run(_LEASE, message_id=message.id, until=now + seconds)
         return leased

@@ -277,3 +277,23 @@ def test_more_messages_than_one_round_takes_are_all_sent() -> None:
 
     assert deliver(world) == 25
     assert [letter.id for letter in world.notifier.letters] == [f"message {number:02}" for number in range(25)]
+
+
+def test_a_courier_of_one_kind_carries_no_other() -> None:
+    world = World()
+    notice(world, "a mail")
+
+    assert world.deliver_messages(Kind.MOBILE) == 0
+    assert world.deliver_messages(Kind.EMAIL) == 1
+
+
+def test_a_courier_that_is_called_off_finishes_the_message_at_hand_and_the_rest_is_due_again() -> None:
+    world = World()
+    for name in ("one", "two", "three"):
+        notice(world, name)
+
+    world.deliver_messages(is_over=lambda: bool(world.notifier.letters))
+    assert len(world.notifier.letters) == 1
+
+    deliver(world)
+    assert sorted(letter.id for letter in world.notifier.letters) == ["one", "three", "two"]
