@@ -3,9 +3,8 @@
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from threading import Barrier
@@ -123,7 +122,7 @@ def wrong(code: str) -> str:
     return f"{(int(code) + 1) % 10 ** len(code):0{len(code)}}"
 
 
-def at_once(port: int, calls: list[Callable[[Line], T]]) -> list[T]:
+def at_once(port: int, calls: Sequence[Callable[[Line], T]]) -> list[T]:
     """What each answers when all begin together, each on a connection of its own that is open already."""
     start = Barrier(len(calls))
 
@@ -135,13 +134,3 @@ def at_once(port: int, calls: list[Callable[[Line], T]]) -> list[T]:
 
     with ThreadPoolExecutor(len(calls)) as threads:
         return list(threads.map(run, calls))
-
-
-@contextmanager
-def lines(port: int, count: int) -> Iterator[list[Line]]:
-    every = [Line(port) for _ in range(count)]
-    try:
-        yield every
-    finally:
-        for line in every:
-            line.close()

@@ -61,9 +61,9 @@ class Server(AbstractContextManager["Server"]):
         is_json = "json" in (response.headers["Content-Type"] or "")
         return response.status, json.loads(text) if is_json else {"content": text}
 
-    def code(self, destination: str, reference: str) -> str:
+    def code(self, destination: str, reference: str, *, within: float = 10) -> str:
         """The code in the message to that destination with that reference, as the outbox shows it."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + within
         while time.monotonic() < deadline:
             for file in sorted((self.data_dir / "outbox").glob("[!.]*.*"), reverse=True):
                 text = file.read_text()
