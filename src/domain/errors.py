@@ -125,7 +125,10 @@ class TooManyTries(Refusal):
 
 
 class Unavailable(Refusal):
-    """Something that the call depends on is down; nothing was changed. `retry_after` is in seconds."""
+    """Something that the call depends on is down; nothing was changed.
+
+    `retry_after` is in seconds; 0 where two changes stood in each other's way, so that the same call is good at once.
+    """
 
     slug = "unavailable"
     title = "The service cannot answer this now."

@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
-from ...application import Overloaded
+from ...application import Overloaded, Unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,14 +52,19 @@ class Lane:
         self._room = Room(most)
 
     async def __call__(self, ask: Callable[P, T], *args: P.args, **question: P.kwargs) -> T:
-        """Asks in a thread."""
+        """Asks in a thread; once more where two changes stood in each other's way, and this one had to give way."""
         with self._room:
             if self._turns.locked():
                 await self._wait()
             else:
                 await self._turns.acquire()
+            again = partial(run_sync, partial(ask, *args, **question), limiter=self._limiter)
             try:
-                return await run_sync(partial(ask, *args, **question), limiter=self._limiter)
+                return await again()
+            except Unavailable as refusal:
+                if refusal.retry_after > 0:
+                    raise
+                return await again()
             finally:
                 self._turns.release()
 
