@@ -10,7 +10,7 @@ from time import time
 from dependency_injector import containers, providers
 
 from ..adapters.codes import CodeSecrets, HmacCodes
-from ..adapters.database import SchemaTooNew, SqlDatabase, migrate
+from ..adapters.database import SchemaTooNew, SchemaTooOld, SqlDatabase, migrate, prepare
 from ..adapters.hasher import Argon2Hasher
 from ..adapters.identifiers import LibraryIdentifiers
 from ..adapters.imaging import PillowImages
@@ -127,7 +127,7 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Object(time)
     new_id = providers.Object(new_id)
     keys = providers.Singleton(KeyDirectory, providers.Callable(keys_in, settings))
-    database = providers.Singleton(SqlDatabase, settings.provided.sqlite_url, on_message=on_message)
+    database = providers.Singleton(SqlDatabase, settings.provided.accounts_url, on_message=on_message)
     tokens = providers.Singleton(JwtTokens, keys, issuer=settings.provided.url, audience=settings.provided.url, clock=clock)
     codes = providers.Singleton(
         HmacCodes, providers.Factory(partial, code_secrets, keys, clock), digits=settings.provided.otp_length
@@ -221,6 +221,7 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         jwks=tokens.provided.jwks,
         check=database.provided.check,
+        database_blocks=database.provided.blocks,
     )
 
 
@@ -251,10 +252,11 @@ def build(settings: Settings | None = None, *, deliver: bool = True, echo: Echo 
         container.database().close()
 
 
-def check_settings(settings: Settings) -> None:
+def check_settings(settings: Settings, *, migrating: bool = False) -> None:
     """Makes the data directory, for its owner alone, and brings the embedded database to the schema of this program.
 
-    Raises `SettingsError`, one line that names the setting, where these settings cannot work.
+    A server's database is brought there with `migrating` only, and else has to be there already. Raises `SettingsError`, one
+    line that names the setting, where these settings cannot work.
     """
     with _naming("DATA_DIR"):
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -274,14 +276,14 @@ def check_settings(settings: Settings) -> None:
     with _naming("DEFAULT_REGION"):
         LibraryIdentifiers(settings.default_region)
     with _naming("DATABASE_URL"):
-        migrate(settings.sqlite_url)
+        (migrate if migrating else prepare)(settings.accounts_url)
 
 
 def journal_keys(settings: Settings, note: str) -> None:
     """Writes down that the keys were changed, and how. Raises `SettingsError` where the database cannot take it now."""
     with _naming("DATABASE_URL"):
-        migrate(settings.sqlite_url)
-        with closing(SqlDatabase(settings.sqlite_url)) as database, database.begin() as tx:
+        prepare(settings.accounts_url)
+        with closing(SqlDatabase(settings.accounts_url)) as database, database.begin() as tx:
             tx.journal.add(Event(what=What.KEYS_CHANGED, at=time(), note=note))
 
 
@@ -289,5 +291,8 @@ def journal_keys(settings: Settings, note: str) -> None:
 def _naming(setting: str) -> Iterator[None]:
     try:
         yield
-    except (ValueError, OSError, ImportError, SchemaTooNew, Unavailable) as error:
+    except Unavailable as error:
+        why = str(error.__cause__ or "no answer").partition("\n")[0]
+        raise SettingsError(f"VESTIBULE_{setting}: it cannot be used now ({why}).") from error
+    except (ValueError, OSError, ImportError, SchemaTooNew, SchemaTooOld) as error:
         raise SettingsError(f"VESTIBULE_{setting}: {error}") from error

@@ -130,7 +130,10 @@ class Settings:
     workers: int = setting(1, number(1, 64), "How many server processes.")
     data_dir: Path = setting(Path("data"), Path, "Where database, keys, images and outbox are kept.")
     database_url: str | None = setting(
-        None, url_of("sqlite"), "sqlite:///path; a file in the data directory by default.", secret=True
+        None,
+        url_of("sqlite", "postgresql", "postgres"),
+        "sqlite:///path or postgresql://…; a file in the data directory by default.",
+        secret=True,
     )
     email_url: str = setting(
         "outbox:",
@@ -198,7 +201,8 @@ class Settings:
         return self.docs if self.docs is not None else not self.url.startswith("https:")
 
     @property
-    def sqlite_url(self) -> str:
+    def accounts_url(self) -> str:
+        """The database's URL, with the password."""
         return self.database_url or f"sqlite:///{quote(str(self.data_dir.absolute() / 'vestibule.db'))}"
 
     @classmethod

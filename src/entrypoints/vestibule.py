@@ -59,3 +59,5 @@ class Vestibule:
     jwks: Callable[[], dict[str, object]]
     check: Callable[[], None]
     """Raises `Unavailable` unless the database answers with the schema that this program needs."""
+    database_blocks: bool = False
+    """Whether a question to the database may wait for another machine, and so does not belong in an event loop."""

@@ -40,10 +40,12 @@ class SqlDatabase:
 
     Raises `ValueError` for other URLs, and `ImportError` where the driver is not installed; touches nothing until it is asked.
     `on_message` is called after each commit that put something into the outbox, in the thread that committed. A transaction
-    waits up to `most_wait` seconds to begin: 5 on SQLite, which has one writer, and else 1.
+    waits up to `most_wait` seconds to begin: 5 on SQLite, which has one writer, and else 1. `blocks` tells whether a question
+    may wait for another machine, and so does not belong in an event loop.
     """
 
     def __init__(self, url: str, on_message: Callable[[], None] | None = None, *, most_wait: float | None = None) -> None:
+        self.blocks = is_postgres(url)
         self._sql = _connections(url, most_wait)
         self._on_message = on_message
         self.accounts = SqlAccounts(self._sql.ask)

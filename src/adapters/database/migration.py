@@ -77,7 +77,7 @@ def migrating(url: str) -> Iterator[Connection]:
         with _engine(url).begin() as connection:
             yield connection
     except DBAPIError as error:
-        raise Unavailable from error
+        raise Unavailable from error.orig
 
 
 def _engine(url: str) -> Engine:

@@ -40,12 +40,13 @@ main.add_command(prove)
 @click.option("--port", type=click.IntRange(1, 65_535), help="The port to listen on [VESTIBULE_PORT].")
 @click.option("--workers", type=click.IntRange(1, 64), help="How many server processes [VESTIBULE_WORKERS].")
 @click.option("--data-dir", type=click.Path(file_okay=False), help="Where everything is kept [VESTIBULE_DATA_DIR].")
-def serve(**options: object) -> None:
+@click.option("--migrate", "migrating", is_flag=True, help="Bring a server's database to the schema of this version first.")
+def serve(*, migrating: bool, **options: object) -> None:
     for name, value in options.items():
         if value is not None:
             os.environ[f"VESTIBULE_{name.upper()}"] = str(value)
     settings = _settings()
-    _prepare(settings)
+    _prepare(settings, migrating=migrating)
 
     from ..server import serve as listen
 
@@ -57,11 +58,11 @@ def serve(**options: object) -> None:
 def migrate() -> None:
     """Bring the database to the schema of this version.
 
-    The embedded database does so by itself whenever the server starts.
+    The embedded database is brought there whenever the server starts; a PostgreSQL only by this, or by `serve --migrate`.
     """
     settings = _settings()
-    _prepare(settings)
-    click.echo(f"The database is at the schema of this version: {_shown(settings.sqlite_url)}")
+    _prepare(settings, migrating=True)
+    click.echo(f"The database is at the schema of this version: {_shown(settings.accounts_url)}")
 
 
 @main.command("create-superuser")
@@ -206,13 +207,13 @@ def _settings() -> "Settings":
         _stop(str(error))
 
 
-def _prepare(settings: "Settings") -> None:
+def _prepare(settings: "Settings", *, migrating: bool = False) -> None:
     from ..container import check_settings
     from ..settings import SettingsError
 
     os.umask(0o077)
     try:
-        check_settings(settings)
+        check_settings(settings, migrating=migrating)
     except SettingsError as error:
         _stop(str(error))
 
@@ -231,7 +232,7 @@ def _greet(settings: "Settings") -> None:
     click.echo(f"Vestibule listens on  {settings.url}{settings.api_prefix}/")
     if settings.has_docs:
         click.echo(f"Try it on             {settings.url}{settings.api_prefix}/docs")
-    click.echo(f"Accounts are kept in  {_shown(settings.sqlite_url)}")
+    click.echo(f"Accounts are kept in  {_shown(settings.accounts_url)}")
     click.echo(f"Everything else in    {settings.data_dir.absolute()}/")
     click.echo(f"Mail goes to          {mail}")
     click.echo(f"SMS go to             {texts}")
@@ -249,4 +250,5 @@ def _shown(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
         return str(Path(unquote(url.removeprefix("sqlite:///"))))
-    return f"{parts.scheme}://{parts.hostname or '…'}"
+    name = parts.path if parts.scheme.startswith("postgres") else ""
+    return f"{parts.scheme}://{parts.hostname or '…'}{name}"

@@ -12,10 +12,10 @@ from .given import Call, Threads, UseCases
 from .reading import read
 
 
-@get("/account", opt=described("Account", "Read one's own account", AccountAnswer, login=Login.NEEDED), sync_to_thread=False)
-def read_account(request: Call, vestibule: UseCases) -> Answer:
-    """Runs in the event loop: one read by primary key."""
-    return account_answer(200, authenticated(request, vestibule).account, vestibule.settings)
+@get("/account", opt=described("Account", "Read one's own account", AccountAnswer, login=Login.NEEDED))
+async def read_account(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
+    identity = await authenticated(request, vestibule, lanes)
+    return account_answer(200, identity.account, vestibule.settings)
 
 
 @put(
@@ -31,7 +31,7 @@ def read_account(request: Call, vestibule: UseCases) -> Answer:
     ),
 )
 async def replace_account(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
-    identity = authenticated(request, vestibule)
+    identity = await authenticated(request, vestibule, lanes)
     fields = await read(request, ReplaceAccountBody)
     replace = vestibule.change_account.replace
     account = await lanes.slow(replace, identity=identity, **fields, caller=caller_of(request))
@@ -51,7 +51,7 @@ async def replace_account(request: Call, vestibule: UseCases, lanes: Threads) ->
     ),
 )
 async def change_account(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
-    identity = authenticated(request, vestibule)
+    identity = await authenticated(request, vestibule, lanes)
     fields = await read(request, ChangeAccountBody)
     lane = lanes.quick if fields["password"] is None else lanes.slow
     account = await lane(vestibule.change_account, identity=identity, **fields, caller=caller_of(request))

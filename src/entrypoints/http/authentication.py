@@ -3,20 +3,22 @@
 from ...application import Identity, InvalidToken, NotAuthenticated
 from ..vestibule import Vestibule
 from .given import Call
+from .lanes import Lanes
 
 
-def authenticated(request: Call, vestibule: Vestibule) -> Identity:
-    """Runs in the event loop, for it is short: a token seen before costs no signature check.
+async def authenticated(request: Call, vestibule: Vestibule, lanes: Lanes) -> Identity:
+    """Runs in the event loop where it is short: a token seen before costs no signature check, and a file is near.
 
-    Raises `NotAuthenticated` without a bearer token, `InvalidToken` for a bad one, `Unavailable`.
+    Raises `NotAuthenticated` without a bearer token, `InvalidToken` for a bad one, `Overloaded`, `Unavailable`.
     """
-    return vestibule.authenticate(_bearer_token(request))
+    token = _bearer_token(request)
+    return await lanes.reads(vestibule.authenticate, token) if vestibule.database_blocks else vestibule.authenticate(token)
 
 
-def perhaps_authenticated(request: Call, vestibule: Vestibule) -> Identity | None:
+async def perhaps_authenticated(request: Call, vestibule: Vestibule, lanes: Lanes) -> Identity | None:
     """The same where no login is needed: a bad header changes nothing."""
     try:
-        return vestibule.authenticate(_bearer_token(request))
+        return await authenticated(request, vestibule, lanes)
     except (NotAuthenticated, InvalidToken):
         return None
 

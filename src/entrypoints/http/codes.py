@@ -48,7 +48,7 @@ async def otp(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
 
 
 async def _verify(request: Call, vestibule: Vestibule, lanes: Lanes, fields: dict[str, Any], caller: Caller) -> Answer:
-    identity = perhaps_authenticated(request, vestibule)
+    identity = await perhaps_authenticated(request, vestibule, lanes)
     proven = await lanes.quick(vestibule.verify_code, **fields, identity=identity, caller=caller)
     return Answer(201, ProvenAnswer("This address is proven.", proven.proof))
 

@@ -41,7 +41,7 @@ class UploadBody(Struct):
     ),
 )
 async def upload_image(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
-    identity = authenticated(request, vestibule)
+    identity = await authenticated(request, vestibule, lanes)
     with lanes.uploads:
         file = await read_file(request, "profile_image")
         account = await lanes.slow(vestibule.upload_image, identity=identity, profile_image=file, caller=caller_of(request))

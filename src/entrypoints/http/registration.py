@@ -41,7 +41,8 @@ async def register(request: Call, vestibule: UseCases, lanes: Threads) -> Answer
     ),
 )
 async def isunique(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
-    """Runs in the event loop, for it is two reads by key, unless its limit may have to be waited for."""
+    """Runs in the event loop, for it is two reads by key, unless one or its limit may have to be waited for."""
     fields = await read(request, CheckUniqueBody)
     ask = partial(vestibule.check_unique, **fields, caller=caller_of(request))
-    return Answer(200, UniqueAnswer(await lanes.reads(ask) if vestibule.throttle.blocks else ask()))
+    blocks = vestibule.throttle.blocks or vestibule.database_blocks
+    return Answer(200, UniqueAnswer(await lanes.reads(ask) if blocks else ask()))

@@ -15,7 +15,7 @@ from .given import Call, Threads, UseCases
 
 @get("/sessions", opt=described("Sessions", "List one's own sessions", SessionsAnswer, login=Login.NEEDED))
 async def list_sessions(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
-    identity = authenticated(request, vestibule)
+    identity = await authenticated(request, vestibule, lanes)
     sessions = await lanes.reads(vestibule.list_sessions, identity=identity)
     return Answer(200, SessionsAnswer([_shown(session, identity) for session in sessions]))
 
@@ -26,7 +26,7 @@ async def list_sessions(request: Call, vestibule: UseCases, lanes: Threads) -> A
     status_code=200,
 )
 async def end_other_sessions(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
-    identity = authenticated(request, vestibule)
+    identity = await authenticated(request, vestibule, lanes)
     ended = await lanes.quick(vestibule.end_session.others, identity=identity, caller=caller_of(request))
     return Answer(200, DetailAnswer(f"Ended: {ended}."))
 
@@ -37,14 +37,14 @@ async def end_other_sessions(request: Call, vestibule: UseCases, lanes: Threads)
     status_code=200,
 )
 async def end_session(request: Call, vestibule: UseCases, lanes: Threads, session_id: FromPath[str]) -> Answer:
-    identity = authenticated(request, vestibule)
+    identity = await authenticated(request, vestibule, lanes)
     await lanes.quick(vestibule.end_session, identity=identity, session_id=session_id, caller=caller_of(request))
     return Answer(200, DetailAnswer("The session has ended."))
 
 
 @post("/logout", opt=described("Sessions", "Log out: end the session that asks", DetailAnswer, login=Login.NEEDED))
 async def logout(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
-    identity = authenticated(request, vestibule)
+    identity = await authenticated(request, vestibule, lanes)
     end = vestibule.end_session
     await lanes.quick(end, identity=identity, session_id=identity.session_id, caller=caller_of(request))
     return Answer(200, DetailAnswer("You are logged out."))
