@@ -2,8 +2,8 @@
 
 import os
 import re
-import sqlite3
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from threading import Event
 
+from tests.databases import rows
 from tests.faults.line import GONE, PASSWORD, Line, picture
 from tests.journeys.server import Server
 
@@ -34,18 +35,19 @@ class Life:
     done: int = 0
 
 
-def test_whatever_was_acknowledged_survives_kills_at_any_moment(tmp_path: Path) -> None:
+def test_whatever_was_acknowledged_survives_kills_at_any_moment(tmp_path: Path, kept_at: Callable[[Path], str]) -> None:
+    url = kept_at(tmp_path / "data")
     chance = Random()  # noqa: S311 — it guards nothing
     lives = [Life(f"person{number}x") for number in range(PEOPLE)]
     for _ in range(ROUNDS):
-        with Server(tmp_path / "data", rate_limits="off") as server:
+        with Server(tmp_path / "data", rate_limits="off", database_url=url) as server:
             for life in lives:
                 check(server, life)
             burst(server, lives, chance.uniform(0.2, 1.0))
-        end_leases(tmp_path / "data" / "vestibule.db")
+        end_leases(url)
     assert min(life.done for life in lives) > ROUNDS, "the bursts are no bursts"
     age(tmp_path / "data")
-    with Server(tmp_path / "data", rate_limits="off") as server:
+    with Server(tmp_path / "data", rate_limits="off", database_url=url) as server:
         for life in lives:
             check(server, life)
             check_what_is_spent(server, life)
@@ -180,11 +182,9 @@ def check_what_is_spent(server: Server, life: Life) -> None:
             assert line.refresh(token).status == 401, "a spent refresh token is never good again"
 
 
-def end_leases(database: Path) -> None:
+def end_leases(url: str) -> None:
     """As if a minute had passed: what a killed courier had at hand is anybody's again."""
-    with sqlite3.connect(database) as connection:
-        connection.execute("UPDATE outbox SET due_at = due_at - 60 WHERE due_at IS NOT NULL")
-    connection.close()
+    rows(url, "UPDATE outbox SET due_at = due_at - 60 WHERE due_at IS NOT NULL")
 
 
 def age(data: Path) -> None:

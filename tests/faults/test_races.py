@@ -1,14 +1,14 @@
 """What happens at once happens in some order: bursts over real connections, and what may come of them."""
 
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from functools import partial
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.databases import rows
 from tests.faults.line import PASSWORD, Answer, Line, at_once, person, picture, wrong
 from tests.journeys.server import Server
 
@@ -16,8 +16,14 @@ MANY = 20
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("races") / "data", rate_limits="off", workers="2") as server:
+def data(tmp_path_factory: pytest.TempPathFactory, kept_at: Callable[[Path], str]) -> Path:
+    """A directory of its own for each kind of database."""
+    return tmp_path_factory.mktemp("races") / "data"
+
+
+@pytest.fixture(scope="module")
+def server(data: Path, kept_at: Callable[[Path], str]) -> Iterator[Server]:
+    with Server(data, rate_limits="off", workers="2", database_url=kept_at(data)) as server:
         yield server
         assert "Traceback" not in server.output
 
@@ -100,14 +106,13 @@ def test_one_of_many_resets_by_a_code_sets_the_password(server: Server) -> None:
             assert line.log_in("somebody4", password).status == (200 if answer.status == 202 else 401)
 
 
-def test_many_wrong_guesses_at_once_are_five(server: Server) -> None:
+def test_many_wrong_guesses_at_once_are_five(server: Server, data: Path, kept_at: Callable[[Path], str]) -> None:
     right = code(server, "somebody5@example.com")
     assert statuses(burst(server, lambda line: line.verify("somebody5@example.com", wrong(right)))) == {403: MANY}
     with Line(server.port) as line:
         assert line.verify("somebody5@example.com", right).status == 403
-    with closing(sqlite3.connect(server.data_dir / "vestibule.db")) as database:
-        sql = "SELECT guesses FROM challenges WHERE address_key = 'somebody5@example.com'"
-        assert database.execute(sql).fetchall() == [(5,)]
+    sql = "SELECT guesses FROM challenges WHERE address_key = 'somebody5@example.com'"
+    assert rows(kept_at(data), sql) == [(5,)]
 
 
 def test_many_refreshes_of_one_token_get_the_same_successor(server: Server) -> None:

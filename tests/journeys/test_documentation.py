@@ -2,7 +2,7 @@
 
 import io
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,9 @@ ADA = {
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with Server(tmp_path / "data") as server:
+def server(tmp_path: Path, kept_at: Callable[[Path], str]) -> Iterator[Server]:
+    data = tmp_path / "data"
+    with Server(data, database_url=kept_at(data)) as server:
         yield server
 
 
