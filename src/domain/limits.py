@@ -14,7 +14,11 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """When something last happened under `key`: seconds since the epoch, oldest first."""
+    """When something last happened under `key`: seconds since the epoch, oldest first.
+
+    A clock that stepped back a little neither reorders the memory nor shortens a wait. One that was ahead by more than a
+    whole window had been wrong: what it counted holds nobody up until then, and counts as of now when the next is counted.
+    """
 
     key: str
     moments: tuple[float, ...] = ()
@@ -25,17 +29,19 @@ class Tally:
         for limit in limits:
             if limit.count > len(self.moments):
                 continue
-            longest = max(longest, limit.seconds - (now - self.moments[-limit.count]))
+            left = limit.seconds - (now - self.moments[-limit.count])
+            if left <= 2 * limit.seconds:
+                longest = max(longest, left)
         return ceil(round(longest, 3))  # moments are no finer than a quarter of a microsecond
 
     def add(self, limits: tuple[Limit, ...], now: float) -> "Tally":
-        """One more, remembering no more than the limits can ask for.
-
-        A clock that stepped back does not reorder the memory, nor shorten a wait.
-        """
-        moment = max(now, self.moments[-1]) if self.moments else now
+        """One more, remembering no more than the limits can ask for."""
+        moments = self.moments
+        if moments and moments[-1] - now > min(limit.seconds for limit in limits):
+            moments = tuple(min(moment, now) for moment in moments)
+        moment = max(now, moments[-1]) if moments else now
         keep = max(limit.count for limit in limits)
-        return replace(self, moments=(*self.moments, moment)[-keep:])
+        return replace(self, moments=(*moments, moment)[-keep:])
 
     def clear(self) -> "Tally":
         return replace(self, moments=())

@@ -48,7 +48,7 @@ class Session:
             return Turn.OVER, self
         if generation == self.generation:
             return Turn.NEXT, replace(self, generation=generation + 1, refreshed_at=max(now, self.refreshed_at))
-        if generation == self.generation - 1 and now - self.refreshed_at <= GRACE_SECONDS:
+        if generation == self.generation - 1 and abs(now - self.refreshed_at) <= GRACE_SECONDS:
             return Turn.AGAIN, self
         return Turn.REUSED, self.end(now)
 

@@ -79,6 +79,13 @@ def test_a_clock_that_steps_back_shortens_no_wait(throttle: Throttle) -> None:
     assert throttle.take("a", limits, NOW + 59) == 1
 
 
+def test_a_clock_that_had_been_ahead_by_more_than_a_window_holds_nobody_up(throttle: Throttle) -> None:
+    limits = (Limit(2, 60), Limit(5, 3600))
+    assert [throttle.take("a", limits, NOW + 86_400) for _ in range(3)] == [0, 0, 60]
+    assert [throttle.take("a", limits, NOW) for _ in range(2)] == [0, 60]
+    assert [throttle.take("a", limits, NOW + 60) for _ in range(3)] == [0, 0, 3540]
+
+
 def test_what_was_counted_while_the_clock_was_back_is_not_forgotten_early(throttle: Throttle) -> None:
     limits = (Limit(2, 60),)
     assert [throttle.take("a", limits, NOW), throttle.take("a", limits, NOW - 30)] == [0, 0]

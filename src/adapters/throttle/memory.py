@@ -61,10 +61,13 @@ class _Window:
         for limit in limits:
             longest = max(longest, limit.seconds)
             if limit.count <= len(moments):
-                wait = max(wait, round(limit.seconds - (now - moments[-limit.count]), 3))
+                left = limit.seconds - (now - moments[-limit.count])
+                if left <= 2 * limit.seconds:
+                    wait = max(wait, round(left, 3))
         if wait > 0:
             return ceil(wait)
-        # A clock that stepped back does not reorder the memory, nor shorten a wait.
+        if moments and moments[-1] - now > min(limit.seconds for limit in limits):
+            self.moments = moments = deque(min(moment, now) for moment in moments)
         moment = max(now, moments[-1]) if moments else now
         while moments and moments[0] + longest <= now:
             moments.popleft()

@@ -33,16 +33,23 @@ _FORM = "must be redis://[user:password@]host[:port][/number], rediss://… or u
 # KEYS: the window. ARGV: now, then count and seconds of each limit.
 _TAKE = """
 local window, now = KEYS[1], tonumber(ARGV[1])
-local wait, longest, most = 0, 0, 0
+local wait, longest, shortest, most = 0, 0, math.huge, 0
 for at = 2, #ARGV, 2 do
     local count, seconds = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
     local moment = redis.call('LINDEX', window, -count)
-    if moment then wait = math.max(wait, seconds - (now - tonumber(moment))) end
-    longest, most = math.max(longest, seconds), math.max(most, count)
+    local left = moment and seconds - (now - tonumber(moment)) or 0
+    if left <= 2 * seconds then wait = math.max(wait, left) end
+    longest, shortest, most = math.max(longest, seconds), math.min(shortest, seconds), math.max(most, count)
 end
 wait = tonumber(string.format('%.3f', wait))
 if wait > 0 then return math.ceil(wait) end
 local last = redis.call('LINDEX', window, -1)
+if last and tonumber(last) - now > shortest then
+    for at, moment in ipairs(redis.call('LRANGE', window, 0, -1)) do
+        if tonumber(moment) > now then redis.call('LSET', window, at - 1, ARGV[1]) end
+    end
+    last = ARGV[1]
+end
 redis.call('RPUSH', window, last and tonumber(last) > now and last or ARGV[1])
 redis.call('LTRIM', window, -most, -1)
 -- A minute over, for clocks that do not quite agree; after it, one that was far wrong is forgotten.

@@ -43,6 +43,14 @@ def test_a_clock_that_stepped_back_shortens_no_wait() -> None:
     assert counted(100, 50).moments == (100, 100)
 
 
+def test_a_clock_that_had_been_ahead_by_more_than_a_window_holds_nobody_up() -> None:
+    ahead = counted(10_000, 10_000)
+
+    assert ahead.wait(LIMITS, 10_000 - 60) == 120
+    assert ahead.wait(LIMITS, 10_000 - 61) == 0
+    assert ahead.add(LIMITS, 9000).moments == (9000, 9000, 9000)
+
+
 def test_a_cleared_tally_has_forgotten() -> None:
     assert counted(1, 2).clear() == Tally("key")
 

@@ -27,6 +27,13 @@ def test_the_previous_token_is_honoured_for_30_seconds_with_the_same_successor()
     assert turned.refresh(0, 2030.0) == (Turn.AGAIN, turned)
 
 
+def test_a_clock_that_stepped_back_gives_the_previous_token_no_time() -> None:
+    _, turned = SESSION.refresh(0, 2000.0)
+
+    assert turned.refresh(0, 1970.0)[0] is Turn.AGAIN
+    assert turned.refresh(0, 1969.0)[0] is Turn.REUSED
+
+
 def test_after_30_seconds_the_previous_token_ends_the_session() -> None:
     _, turned = SESSION.refresh(0, 2000.0)
 
