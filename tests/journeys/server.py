@@ -20,9 +20,10 @@ Answer = tuple[int, dict[str, Any]]
 class Server(AbstractContextManager["Server"]):
     """`vestibule serve` on a free port; killed, if it still runs, when the block is left."""
 
-    def __init__(self, data_dir: Path, **settings: str) -> None:
+    def __init__(self, data_dir: Path, *options: str, **settings: str) -> None:
         self.data_dir = data_dir
         self.port = free_port()
+        self._options = options
         self._settings = {f"VESTIBULE_{name.upper()}": value for name, value in settings.items()}
         self._log = data_dir.with_suffix(".log")
 
@@ -33,7 +34,7 @@ class Server(AbstractContextManager["Server"]):
 
     def start(self) -> None:
         """Starts the process, and waits for nothing."""
-        command = [str(Path(sys.executable).with_name("vestibule")), "serve", "--port", str(self.port)]
+        command = [str(Path(sys.executable).with_name("vestibule")), "serve", "--port", str(self.port), *self._options]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VESTIBULE_")}
         environment |= {"VESTIBULE_DATA_DIR": str(self.data_dir), **self._settings}
         with self._log.open("ab") as log:

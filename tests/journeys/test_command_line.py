@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
+from tests.journeys.server import Server, free_port
 
 VESTIBULE = str(Path(sys.executable).with_name("vestibule"))
 PASSWORD = "the engine weaves algebra"
@@ -98,3 +100,38 @@ def test_an_account_is_deactivated_and_activated_by_whatever_it_is_called(tmp_pa
     assert vestibule("activate", "grace", **data).stdout == "Account 1, grace, is active.\n"
     unknown = vestibule("deactivate", "nobody", **data)
     assert (unknown.returncode, unknown.stderr) == (2, "vestibule: There is no such account.\n")
+
+
+def test_a_server_whose_postgresql_has_no_schema_says_what_to_do_and_stops(new_postgres: str, tmp_path: Path) -> None:
+    given = {"VESTIBULE_DATABASE_URL": with_password(new_postgres), "VESTIBULE_DATA_DIR": str(tmp_path / "data")}
+    for command in ("serve", "purge"):
+        shown = vestibule(command, **given)
+        assert shown.returncode == 2
+        (line,) = shown.stderr.splitlines()
+        assert "VESTIBULE_DATABASE_URL" in line
+        assert "run `vestibule migrate`" in line
+    shown = vestibule("migrate", **given)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "secret" not in shown.stdout
+    assert vestibule("purge", **given).stdout == "Deleted: 0 rows.\n"
+
+
+def test_a_server_may_be_told_to_migrate_as_it_starts_and_never_shows_the_password(new_postgres: str, tmp_path: Path) -> None:
+    with Server(tmp_path / "data", "--migrate", database_url=with_password(new_postgres)) as server:
+        assert server.call("GET", "/readyz")[0] == 200
+        assert f"Accounts are kept in  postgresql://{make_url(new_postgres).host}/vestibule_test_" in server.output
+        assert "secret" not in server.output
+
+
+def test_a_postgresql_that_does_not_answer_stops_the_start_in_one_line_without_the_password(tmp_path: Path) -> None:
+    url = f"postgresql://user:secret@127.0.0.1:{free_port()}/name"
+    shown = vestibule("serve", VESTIBULE_DATABASE_URL=url, VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+    assert shown.returncode == 2
+    (line,) = shown.stderr.splitlines()
+    assert line.startswith("vestibule: VESTIBULE_DATABASE_URL: it cannot be used now (connection failed")
+    assert "secret" not in line
+
+
+def with_password(url: str) -> str:
+    """One that is not asked for, and must not be shown."""
+    return make_url(url).set(password="secret").render_as_string(hide_password=False)

@@ -34,6 +34,13 @@ def test_a_setting_is_read_from_a_file(tmp_path: Path) -> None:
     assert "secret" not in repr(settings)
 
 
+@pytest.mark.parametrize("url", ["postgresql://user:secret@host:5432/name?sslmode=require", "postgres://user:secret@host/name"])
+def test_a_database_elsewhere_is_named_by_its_url_which_is_not_shown(url: str) -> None:
+    settings = Settings.from_environment({"VESTIBULE_DATABASE_URL": url})
+    assert settings.accounts_url == url
+    assert "secret" not in repr(settings)
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
