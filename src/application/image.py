@@ -7,7 +7,7 @@ from ..domain.account import Account
 from ..domain.errors import ImageTooLarge, InvalidInput, InvalidToken, Unavailable
 from ..domain.events import VOUCHED, Caller, Event, What
 from .fields import REQUIRED
-from .ports import Clock, Database, Images, Storage, UnreadableImage
+from .ports import Clock, Database, Images, Link, Storage, UnreadableImage
 from .tokens import Identity
 
 MAX_BYTES = 5 * 1024 * 1024
@@ -71,3 +71,7 @@ class ReadImage:
 
     def __call__(self, name: str) -> bytes | None:
         return self.storage.get(name)
+
+    def link(self, name: str) -> Link | None:
+        """Where whoever asks may fetch it for some minutes without this program; None where it is had here alone."""
+        return self.storage.link(name)

@@ -405,6 +405,14 @@ class Images(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A URL that gives one file to whoever has it, for so many seconds."""
+
+    url: str = field(repr=False)
+    seconds: int
+
+
 class Storage(Protocol):
     """Keeps files under names that nobody can guess."""
 
@@ -418,6 +426,10 @@ class Storage(Protocol):
 
     def delete(self, name: str) -> None:
         """Gone afterwards, whether or not it was there."""
+        ...
+
+    def link(self, name: str) -> Link | None:
+        """Where whoever asks may fetch it without this program; None where there is no such way, or can be no such name."""
         ...
 
 

@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from secrets import randbits
+from threading import Thread
 from time import time
 
 from dependency_injector import containers, providers
@@ -15,7 +16,7 @@ from ..adapters.hasher import Argon2Hasher
 from ..adapters.identifiers import LibraryIdentifiers
 from ..adapters.imaging import PillowImages
 from ..adapters.notifier import AppriseNotifier, ChannelNotifier, OutboxNotifier, SmtpNotifier, Templates, read_sender
-from ..adapters.storage import FileStorage
+from ..adapters.storage import FileStorage, S3Storage
 from ..adapters.throttle import MemoryThrottle, RedisThrottle
 from ..adapters.token import JwtTokens, KeyDirectory, KeyKeeper, in_use, open_keys
 from ..application import (
@@ -43,7 +44,7 @@ from ..application import (
 from ..application.codes import CodeCheck, CodeSender, EnterByCode
 from ..application.fields import AccountRules
 from ..application.notices import Notices
-from ..application.ports import Clock, Notifier, Throttle
+from ..application.ports import Clock, Notifier, Storage, Throttle
 from ..application.tokens import SignIn
 from ..domain.errors import Unavailable
 from ..domain.events import Event, What
@@ -117,6 +118,12 @@ def throttle(settings: Settings) -> Throttle:
     return RedisThrottle(settings.redis_url, fallback=MemoryThrottle())
 
 
+def storage(settings: Settings) -> Storage:
+    if settings.images_url.startswith("s3:"):
+        return S3Storage(settings.images_url)
+    return FileStorage(settings.data_dir / "images")
+
+
 class Container(containers.DeclarativeContainer):
     """Everything, each once. `settings`, `on_message` and `echo` are given from outside."""
 
@@ -143,7 +150,7 @@ class Container(containers.DeclarativeContainer):
         mobile=providers.Singleton(sms_notifier, settings, templates, echo),
     )
     images = providers.Singleton(PillowImages)
-    storage = providers.Singleton(FileStorage, providers.Callable(Path.joinpath, settings.provided.data_dir, "images"))
+    storage = providers.Singleton(storage, settings)
     throttle = providers.Singleton(throttle, settings)
 
     policy = providers.Singleton(
@@ -241,6 +248,7 @@ def build(settings: Settings | None = None, *, deliver: bool = True, echo: Echo 
         vestibule.throttle.probe()
     if deliver:
         courier.start(vestibule.deliver_messages, vestibule.purge)
+        _look_at(container.storage())
     try:
         yield vestibule
     finally:
@@ -250,6 +258,12 @@ def build(settings: Settings | None = None, *, deliver: bool = True, echo: Echo 
         if isinstance(vestibule.throttle, RedisThrottle):
             vestibule.throttle.close()
         container.database().close()
+
+
+def _look_at(storage: Storage) -> None:
+    """Beside the start, which a bucket that is slow or away does not hold up."""
+    if isinstance(storage, S3Storage):
+        Thread(target=storage.probe, name="images").start()
 
 
 def check_settings(settings: Settings, *, migrating: bool = False) -> None:
@@ -273,6 +287,10 @@ def check_settings(settings: Settings, *, migrating: bool = False) -> None:
         sms_notifier(settings, templates, None)
     with _naming("REDIS_URL"):
         throttle(settings)
+    with _naming("IMAGES_URL"):
+        may_link = isinstance(storage(settings), S3Storage)
+    if settings.images_redirect and not may_link:
+        raise SettingsError("VESTIBULE_IMAGES_REDIRECT: there is nowhere to send to, unless VESTIBULE_IMAGES_URL names S3.")
     with _naming("DEFAULT_REGION"):
         LibraryIdentifiers(settings.default_region)
     with _naming("DATABASE_URL"):

@@ -51,6 +51,12 @@ def url_of(*schemes: str) -> Callable[[str], str]:
     return read
 
 
+def images_place(text: str) -> str:
+    if text != "file:" and not text.startswith("s3://"):
+        raise ValueError("must be file: or s3://bucket/prefix")
+    return text
+
+
 def any_url(text: str) -> str:
     if ":" not in text:
         raise ValueError("must be a URL")
@@ -143,7 +149,10 @@ class Settings:
     )
     email_from: str = setting("Vestibule <no-reply@localhost.localdomain>", sender, "The sender of mail.")
     sms_url: str = setting("outbox:", any_url, "outbox: or any Apprise URL.", secret=True)
-    images_url: str = setting("file:", url_of("file"), "file: (the data directory).")
+    images_url: str = setting("file:", images_place, "file: (the data directory) or s3://bucket/prefix.")
+    images_redirect: bool = setting(
+        False, flag, "on sends who asks for an image on S3 there, by a URL that is signed for minutes."
+    )
     redis_url: str | None = setting(
         None,
         url_of("redis", "rediss", "unix"),

@@ -1,4 +1,4 @@
-"""The port `Storage`, over every storage; and what only a directory can be held to."""
+"""The port `Storage`, over every storage; and what only a directory can be held to. More of S3 is in `test_storage_s3`."""
 
 import os
 import re
@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.s3_server import S3Server, become
 
-from vestibule.adapters.storage import FileStorage, MemoryStorage
+from vestibule.adapters.storage import FileStorage, MemoryStorage, S3Storage
 from vestibule.application.ports import Storage
 from vestibule.domain.errors import Unavailable
 
@@ -37,10 +39,21 @@ STRANGE = [
 UNKNOWN = "a" * 32 + ".webp"
 
 
-@pytest.fixture(params=["file", "memory"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    made: dict[str, Callable[[], Storage]] = {"file": lambda: FileStorage(tmp_path / "images"), "memory": MemoryStorage}
+@pytest.fixture(params=["file", "memory", "s3"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
+    made: dict[str, Callable[[], Storage]] = {
+        "file": lambda: FileStorage(tmp_path / "images"),
+        "memory": MemoryStorage,
+        "s3": lambda: in_a_new_bucket(request.getfixturevalue("s3_server"), monkeypatch),
+    }
     return made[request.param]()
+
+
+def in_a_new_bucket(server: S3Server, patch: pytest.MonkeyPatch) -> S3Storage:
+    bucket = f"images-{token_hex(8)}"
+    server.make(bucket)
+    become(server.environment(), patch)
+    return S3Storage(f"s3://{bucket}/profile")
 
 
 class TestEveryStorage:
@@ -71,6 +84,10 @@ class TestEveryStorage:
         kept = storage.put(b"one")
         storage.delete(name)
         assert (storage.get(name), storage.get(kept)) == (None, b"one")
+
+    @pytest.mark.parametrize("name", STRANGE)
+    def test_there_is_no_link_to_what_cannot_be_a_name(self, storage: Storage, name: str) -> None:
+        assert storage.link(name) is None
 
     def test_many_may_put_at_once(self, storage: Storage) -> None:
         contents = [str(number).encode() * 1000 for number in range(60)]
@@ -114,6 +131,12 @@ def mode_of(path: Path) -> int:
 def put_an_hour_back(path: Path) -> None:
     then = path.stat().st_mtime - 3700
     os.utime(path, (then, then))
+
+
+@pytest.mark.parametrize("make", [FileStorage, lambda _: MemoryStorage()], ids=["file", "memory"])
+def test_what_is_kept_here_is_had_here_alone(make: Callable[[Path], Storage], tmp_path: Path) -> None:
+    storage = make(tmp_path)
+    assert storage.link(storage.put(b"x")) is None
 
 
 class TestFileStorage:

@@ -1,6 +1,7 @@
-"""Where pictures are kept (port `Storage`): in a directory, or in memory."""
+"""Where pictures are kept (port `Storage`): in a directory, on S3, or in memory."""
 
 from .file import FileStorage
 from .memory import MemoryStorage
+from .s3 import S3Storage
 
-__all__ = ["FileStorage", "MemoryStorage"]
+__all__ = ["FileStorage", "MemoryStorage", "S3Storage"]

@@ -234,6 +234,8 @@ def _greet(settings: "Settings") -> None:
         click.echo(f"Try it on             {settings.url}{settings.api_prefix}/docs")
     click.echo(f"Accounts are kept in  {_shown(settings.accounts_url)}")
     click.echo(f"Everything else in    {settings.data_dir.absolute()}/")
+    if settings.images_url != "file:":
+        click.echo(f"Images are kept in    {settings.images_url}")
     click.echo(f"Mail goes to          {mail}")
     click.echo(f"SMS go to             {texts}")
     if settings.rate_limits and settings.redis_url is not None:

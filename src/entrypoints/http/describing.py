@@ -35,6 +35,7 @@ class Described:
     answers: tuple[type[Struct], ...]
     refusals: tuple[type[Refusal], ...]
     login: Login
+    redirects: bool
 
 
 ALWAYS: tuple[type[Refusal], ...] = (TooManyTries, Internal, Overloaded, Unavailable)
@@ -50,6 +51,7 @@ def described(
     media_type: str = JSON,
     refusals: tuple[type[Refusal], ...] = (),
     login: Login = Login.NONE,
+    redirects: bool = False,
 ) -> Mapping[str, Any]:
     """The `opt` of a handler."""
     said = Described(
@@ -62,5 +64,6 @@ def described(
         answers=answers,
         refusals=refusals,
         login=login,
+        redirects=redirects,
     )
     return {KEY: said}

@@ -7,6 +7,7 @@ from litestar.params import FromPath
 from msgspec import Meta, Struct
 
 from ...application import ImageTooLarge, InvalidInput
+from ...application.ports import Link
 from .answers import Answer, ImageAnswer, image_url
 from .authentication import authenticated
 from .describing import Login, described
@@ -14,6 +15,9 @@ from .front import caller_of
 from .given import Call, Threads, UseCases
 from .problems import NotFound
 from .uploads import read_file
+
+_MARGIN_SECONDS = 60
+"""What a link must still be good for when a cache hands it out for the last time."""
 
 
 class UploadBody(Struct):
@@ -44,16 +48,20 @@ async def upload_image(request: Call, vestibule: UseCases, lanes: Threads) -> An
     identity = await authenticated(request, vestibule, lanes)
     with lanes.uploads:
         file = await read_file(request, "profile_image")
-        account = await lanes.slow(vestibule.upload_image, identity=identity, profile_image=file, caller=caller_of(request))
+        account = await lanes.pictures(vestibule.upload_image, identity=identity, profile_image=file, caller=caller_of(request))
     return Answer(201, ImageAnswer("The image is stored.", image_url(account, vestibule.settings) or ""))
 
 
 @get(
     "/images/{name:str}",
-    opt=described("Account", "Read a profile image", media_type="image/webp", refusals=(NotFound,)),
+    opt=described("Account", "Read a profile image", media_type="image/webp", refusals=(NotFound,), redirects=True),
 )
 async def read_image(name: FromPath[str], vestibule: UseCases, lanes: Threads) -> Answer:
-    picture = await lanes.reads(vestibule.read_image, name)
+    if vestibule.settings.images_redirect:
+        link = await lanes.pictures(vestibule.read_image.link, name)
+        if link is not None:
+            return _sent_to(link)
+    picture = await lanes.pictures(vestibule.read_image, name)
     if picture is None:
         raise NotFound
     return Answer(
@@ -63,5 +71,16 @@ async def read_image(name: FromPath[str], vestibule: UseCases, lanes: Threads) -
         cache_control="public, max-age=31536000, immutable",
         content_disposition='inline; filename="image.webp"',
         content_security_policy="default-src 'none'; sandbox",
+        cross_origin_resource_policy="cross-origin",
+    )
+
+
+def _sent_to(link: Link) -> Answer:
+    return Answer(
+        307,
+        b"",
+        "text/plain",
+        location=link.url,
+        cache_control=f"public, max-age={link.seconds - _MARGIN_SECONDS}",
         cross_origin_resource_policy="cross-origin",
     )

@@ -21,6 +21,8 @@ _MOST_QUICK = 400
 _READ_THREADS = 4
 _MOST_READS = 400
 _MOST_UPLOADS = 24
+_PICTURE_THREADS = _MOST_UPLOADS + 8
+_MOST_PICTURES = 400
 _MOST_WAIT = 1.0
 
 
@@ -77,16 +79,17 @@ class Lane:
 
 
 class Lanes:
-    """`slow` for calls that hash a password or decode an image, `quick` for the rest, `reads` for those that change nothing,
-    and so wait for nobody who does.
+    """`slow` for calls that hash a password, `pictures` for those that store or read one, `quick` for the rest, `reads` for
+    those that change nothing, and so wait for nobody who does.
 
     The hasher takes a thread and a queue of 16 for each core; the slow lane has room for them all, so that the hasher,
     which knows how long its queue takes, is the one to say that it is too long. `uploads` is how many files of 5 MiB may be
-    in memory at once.
+    in memory at once; that many wait for a decoder or for S3, and leave threads to those who read.
     """
 
     def __init__(self) -> None:
         self.slow = Lane(_SLOW_THREADS_PER_CORE * (os.cpu_count() or 1), _MOST_SLOW)
         self.quick = Lane(_QUICK_THREADS, _MOST_QUICK)
         self.reads = Lane(_READ_THREADS, _MOST_READS)
+        self.pictures = Lane(_PICTURE_THREADS, _MOST_PICTURES)
         self.uploads = Room(_MOST_UPLOADS)

@@ -87,7 +87,7 @@ def _operation(handler: HTTPRouteHandler, said: Described) -> Json:
         "operationId": handler.handler_name.replace("_", "-"),
         "tags": [said.tag],
         "summary": said.summary,
-        "responses": {str(said.status): _success(said), **_problems(refusals_of(said))},
+        "responses": {str(said.status): _success(said), **_elsewhere(said), **_problems(refusals_of(said))},
     }
     if said.detail:
         operation["description"] = said.detail
@@ -132,6 +132,13 @@ def _success(said: Described) -> Json:
         schema = dict(references[0]) if len(references) == 1 else {"anyOf": list(references)}
     text = " ".join((answer.__doc__ or "").strip() for answer in said.answers) or "The file."
     return {"description": text, "content": {said.media_type: {"schema": schema}}}
+
+
+def _elsewhere(said: Described) -> Json:
+    if not said.redirects:
+        return {}
+    where = {"required": True, "schema": {"type": "string", "format": "uri"}}
+    return {"307": {"description": "The file is at `Location`, for some minutes.", "headers": {"location": where}}}
 
 
 def _problems(refusals: Iterable[type[Refusal]]) -> Json:
