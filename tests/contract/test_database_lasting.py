@@ -151,14 +151,20 @@ def test_migrating_again_changes_nothing(database: SqlDatabase, url: str) -> Non
     assert database.accounts.get(account.id) == account
 
 
-def test_a_schema_newer_than_the_program_is_refused_and_left_alone(database: SqlDatabase, url: str) -> None:
+def test_a_schema_newer_than_the_program_refuses_a_start_and_not_those_who_run(database: SqlDatabase, url: str) -> None:
     rows(url, "UPDATE alembic_version SET version_num = '9999'")
     for refuses in (migrate, prepare):
         with pytest.raises(SchemaTooNew, match="9999, which is newer than this program's"):
             refuses(url)
-    with pytest.raises(Unavailable):
-        database.check()
+    database.check()
     assert rows(url, "SELECT version_num FROM alembic_version") == [("9999",)]
+
+
+def test_a_schema_older_than_the_program_does_not_check_out(database: SqlDatabase, url: str) -> None:
+    for older in ("UPDATE alembic_version SET version_num = '0000'", "DELETE FROM alembic_version"):
+        rows(url, older)
+        with pytest.raises(Unavailable):
+            database.check()
 
 
 def test_starting_migrates_a_file_and_only_looks_at_a_server(url: str) -> None:
