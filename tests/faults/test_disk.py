@@ -111,6 +111,6 @@ def check(server: Server, registered: list[str], sent: list[tuple[str, str]]) ->
     with Line(server.port) as line:
         for name in registered:
             assert line.ask("POST", "/isunique/", {"prop": "username", "value": name}).json == {"unique": False}
-    end_leases(server.data_dir / "vestibule.db")
+    end_leases(f"sqlite:///{server.data_dir / 'vestibule.db'}")
     for destination, reference in sent:
         server.code(destination, reference)

@@ -45,9 +45,13 @@ wait = tonumber(string.format('%.3f', wait))
 if wait > 0 then return math.ceil(wait) end
 local last = redis.call('LINDEX', window, -1)
 if last and tonumber(last) - now > shortest then
-    for at, moment in ipairs(redis.call('LRANGE', window, 0, -1)) do
-        if tonumber(moment) > now then redis.call('LSET', window, at - 1, ARGV[1]) end
+    local kept = {}
+    for at = 0, most - 1 do
+        local moment = redis.call('LINDEX', window, at)
+        if moment then kept[at + 1] = tonumber(moment) > now and ARGV[1] or moment end
     end
+    redis.call('LTRIM', window, 1, 0)
+    redis.call('RPUSH', window, unpack(kept))
     last = ARGV[1]
 end
 redis.call('RPUSH', window, last and tonumber(last) > now and last or ARGV[1])
