@@ -14,6 +14,9 @@ MOST_ATTEMPTS = 6
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 600.0
 
+NOBODY = {Kind.EMAIL: "nobody@localhost.localdomain", Kind.MOBILE: "0000000000"}
+"""Who stands on a letter that is only pretended."""
+
 _log = logging.getLogger("vestibule.courier")
 
 
@@ -23,6 +26,7 @@ class DeliverMessages:
 
     At least once each: a courier that dies leaves its messages to the next one when the lease ends. A failure is tried again
     after 5 s, 10 s, 20 s … at most 10 min, six times at most, and never after the code's end. A bad message stops no other.
+    A decoy goes the way of the others up to the last step.
     """
 
     database: Database
@@ -57,15 +61,16 @@ class DeliverMessages:
         failure: Exception | None = None
         if self._is_wanted(message):
             try:
-                self.notifier.send(self._letter(message))
+                carry = self.notifier.send if message.sent_to is not None else self.notifier.pretend
+                carry(self._letter(message))
             except Exception as error:  # noqa: BLE001 — whatever it is, it must not stop the other messages
                 failure = error
         self._conclude(message, failure)
 
     def _is_wanted(self, message: Message) -> bool:
-        """Not for a decoy, nor for a code that has been replaced, used or outlived."""
+        """Not for a code that has been replaced, used or outlived."""
         now = self.clock()
-        if message.sent_to is None or now >= message.expires_at:
+        if now >= message.expires_at:
             return False
         if message.challenge is None:
             return True
@@ -76,8 +81,8 @@ class DeliverMessages:
         values = {**message.values, "service": self.service}
         if message.challenge is not None:
             values["code"] = self.codes.code(*message.challenge)
-        assert message.sent_to is not None  # noqa: S101 — decoys are not wanted
-        return Letter(id=message.id, kind=message.kind, sent_to=message.sent_to, template=message.template, values=values)
+        sent_to = message.sent_to or NOBODY[message.kind]
+        return Letter(id=message.id, kind=message.kind, sent_to=sent_to, template=message.template, values=values)
 
     def _conclude(self, message: Message, failure: Exception | None) -> None:
         pause = min(FIRST_PAUSE * 2**message.attempts, LONGEST_PAUSE)

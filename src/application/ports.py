@@ -392,6 +392,13 @@ class Notifier(Protocol):
 
     def send(self, letter: Letter) -> None: ...
 
+    def pretend(self, letter: Letter) -> None:
+        """Sends nothing, at the pace and the cost of a letter that is sent, and fails where that would fail.
+
+        Else the calls that come next would feel whether a message was carried out.
+        """
+        ...
+
 
 class UnreadableImage(ValueError):
     """It is no image of a kind that is taken; the text says why."""

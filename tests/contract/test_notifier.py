@@ -12,6 +12,7 @@ from tests.contract.letters import ALICE, CODE, PHONE, SENDER, TEMPLATES, VALUES
 from tests.contract.next_hops import Gateway, Post, apprise_post, gateway_server, memory_post, outbox_post, relay, smtp_post
 
 from vestibule.adapters.notifier import ChannelNotifier, MemoryNotifier, OutboxNotifier
+from vestibule.application.courier import NOBODY
 from vestibule.application.ports import Undeliverable
 
 # Apprise loads all its plugins at the first URL; one of them imports `imghdr`, which Python 3.11 calls deprecated.
@@ -69,6 +70,12 @@ def test_letters_sent_at_once_arrive_each(post: Post) -> None:
     texts = [text for _, text in post.arrived()]
     assert {code for code in codes for text in texts if code in text} == codes
     assert len(texts) == len(codes)
+
+
+def test_a_pretended_letter_arrives_nowhere(post: Post) -> None:
+    post.notifier.send(post.letter(1))
+    post.notifier.pretend(replace(post.letter(2), sent_to=NOBODY[post.letter().kind]))
+    assert len(post.arrived()) == 1
 
 
 def test_while_the_next_hop_is_down_a_letter_fails_for_now_and_says_no_secret(post: Post) -> None:

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -152,6 +153,24 @@ def test_what_the_server_refuses_for_now_or_because_of_us_may_be_sent_again(verb
         server.answers.clear()
         notifier.send(mail_letter())
     assert len(server.received) == 1
+
+
+def test_a_pretended_letter_waits_as_long_as_the_server_took_for_the_last_one() -> None:
+    with relay() as server:
+        notifier = smtp_post(server).notifier
+        server.seconds = 0.3
+        notifier.send(mail_letter(1))
+        begun = time.monotonic()
+        notifier.pretend(mail_letter(2))
+        assert 0.3 <= time.monotonic() - begun < 3
+        assert len(server.received) == 1
+
+
+def test_a_pretended_letter_fails_where_a_letter_would() -> None:
+    with relay() as server:
+        notifier = smtp_post(server).notifier
+    with pytest.raises(DeliveryFailed):
+        notifier.pretend(mail_letter())
 
 
 def test_a_failed_farewell_does_not_unsend_a_letter() -> None:

@@ -15,10 +15,16 @@ class ChannelNotifier:
     mobile: Notifier
 
     def send(self, letter: Letter) -> None:
-        match letter.kind:
+        self._way(letter.kind).send(letter)
+
+    def pretend(self, letter: Letter) -> None:
+        self._way(letter.kind).pretend(letter)
+
+    def _way(self, kind: Kind) -> Notifier:
+        match kind:
             case Kind.EMAIL:
-                self.email.send(letter)
+                return self.email
             case Kind.MOBILE:
-                self.mobile.send(letter)
+                return self.mobile
             case _:
-                assert_never(letter.kind)
+                assert_never(kind)

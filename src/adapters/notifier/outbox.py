@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from ...application.ports import Letter, Undeliverable
 from ...domain.account import Kind
@@ -61,6 +62,18 @@ class OutboxNotifier:
         if self._echo is not None:
             what = "Mail" if letter.kind is Kind.EMAIL else "SMS"
             self._echo(one_line(f"{what} to {letter.sent_to}: {self._templates.sms(letter)} [{file}]"))
+
+    def pretend(self, letter: Letter) -> None:
+        """Writes as much, as durably, into a file that has no name."""
+        self._make_directory()
+        now = self._clock()
+        content = self._content(letter, now)
+        self._is_written(letter.id, now)
+        with TemporaryFile(dir=self._directory) as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        _make_durable(self._directory)
 
     def _make_directory(self) -> None:
         """Before each letter: an outbox is emptied by removing it."""

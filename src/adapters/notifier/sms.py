@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ...application.ports import DeliveryFailed, Letter, Undeliverable
+from .pace import Pace
 from .templates import Templates
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class AppriseNotifier:
     def __init__(self, url: str, templates: Templates) -> None:
         self._apprise = _library()
         self._templates = templates
+        self._pace = Pace()
         with _listening():
             self._url = self._addressed(url)
 
@@ -45,12 +47,17 @@ class AppriseNotifier:
         number = letter.sent_to.translate(_SEPARATORS)
         if not _NUMBER.fullmatch(number):
             raise Undeliverable("no number that an SMS can be sent to")
-        with _listening() as heard:
+        with self._pace.measured(), _listening() as heard:
             # A gateway each time: Apprise makes one that has sent wait for seconds before it sends again.
             gateway = self._gateway(self._url, number)
             taken = gateway is not None and gateway.notify(body=self._templates.sms(letter), title="")
-        if not taken:
-            raise DeliveryFailed(f"the SMS gateway did not take it ({', '.join(heard) or 'no answer'})")
+            if not taken:
+                raise DeliveryFailed(f"the SMS gateway did not take it ({', '.join(heard) or 'no answer'})")
+
+    def pretend(self, letter: Letter) -> None:
+        """Writes the text, and waits as long as the gateway took for the last one."""
+        self._templates.sms(letter)
+        self._pace.wait()
 
     def _gateway(self, url: str, number: str) -> Any:
         asset = self._apprise.AppriseAsset(app_id="Vestibule")

@@ -7,13 +7,14 @@ import smtplib
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from ...application.ports import DeliveryFailed, Letter, Undeliverable
 from .mail import read_sender, recipient, write_mail
+from .pace import Pace
 from .templates import Templates
 
 _PERMANENT = 500
@@ -127,16 +128,28 @@ class SmtpNotifier:
         self._timeout = timeout
         self._clock = clock
         self._context = ssl.create_default_context()
+        self._pace = Pace()
 
     def __repr__(self) -> str:
         return f"SmtpNotifier({self._server!r})"
 
     def send(self, letter: Letter) -> None:
         message = write_mail(letter, self._templates, self._sender, self._clock())
+        with self._conversation() as client, self._pace.measured():
+            client.send_message(message, self._sender.addr_spec, [recipient(message)])
+
+    def pretend(self, letter: Letter) -> None:
+        """Writes the mail and greets the server, and hands nothing in for as long as it took to hand in the last one."""
+        write_mail(letter, self._templates, self._sender, self._clock())
+        with self._conversation():
+            self._pace.wait()
+
+    @contextlib.contextmanager
+    def _conversation(self) -> Iterator[smtplib.SMTP]:
         try:
             with contextlib.closing(self._connect()) as client:
                 self._greet(client)
-                client.send_message(message, self._sender.addr_spec, [recipient(message)])
+                yield client
                 self._part(client)
         except OSError as error:  # smtplib's own errors are of this kind too
             raise self._failure(error) from None

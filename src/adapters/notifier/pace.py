@@ -1,0 +1,26 @@
+"""How long letters take, so that one to nobody takes as long."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic, sleep
+
+_AT_FIRST = 0.1
+_MOST = 1.0
+
+
+class Pace:
+    """The duration of the last letter that was taken; a tenth of a second until there was one."""
+
+    def __init__(self) -> None:
+        self._seconds = _AT_FIRST
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        """Notes how long the block takes, unless it fails."""
+        begun = monotonic()
+        yield
+        self._seconds = monotonic() - begun
+
+    def wait(self) -> None:
+        """As long, but no more than a second: real letters wait behind this one."""
+        sleep(min(self._seconds, _MOST))
