@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from .enumeration import Probe
+    from .enumeration import Probe, Stage
     from .likeness import Estimate, Likeness
 
 _WIDTH = 132  # of a table that goes into a file
@@ -73,6 +73,7 @@ def enumeration(samples: int, wanted: tuple[str, ...], as_json: bool) -> None:
 def _measured(probes: "list[Probe]", samples: int) -> "dict[str, Likeness]":
     """With progress on the terminal, where there is one."""
     import asyncio
+    from itertools import groupby
 
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -82,21 +83,26 @@ def _measured(probes: "list[Probe]", samples: int) -> "dict[str, Likeness]":
 
     columns = TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeRemainingColumn()
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress, stage() as stand:
+    found = {}
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=len(probes) * samples)
 
-        async def measure() -> "dict[str, Likeness]":
-            found = {}
-            for probe in probes:
-                progress.update(task, description=probe.name)
-                pairs = []
-                async for pair in stand.pairs(probe, samples):
-                    pairs.append(pair)
-                    progress.advance(task)
-                found[probe.name] = likeness(pairs)
-            return found
+        async def measure(probe: "Probe", on: "Stage") -> None:
+            progress.update(task, description=probe.name)
+            pairs = []
+            async for pair in on.pairs(probe, samples):
+                pairs.append(pair)
+                progress.advance(task)
+            found[probe.name] = likeness(pairs)
 
-        return asyncio.run(measure())
+        async def measure_all() -> None:
+            for deliver, group in groupby(probes, lambda probe: probe.while_delivering):
+                with stage(deliver=deliver) as on:
+                    for probe in group:
+                        await measure(probe, on)
+
+        asyncio.run(measure_all())
+    return found
 
 
 def _print_table(found: "dict[str, Likeness]") -> None:
