@@ -85,6 +85,18 @@ def networks(text: str) -> tuple[Network, ...]:
     return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
+_PORT_OF_ITS_OWN = re.compile(r"http:.*:80|https:.*:443")
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """As browsers write them, for they are compared letter by letter."""
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not all(_ORIGIN.fullmatch(origin) and not _PORT_OF_ITS_OWN.fullmatch(origin) for origin in found):
+        raise ValueError("must be origins as browsers send them, such as https://app.example.org, separated by commas")
+    return found
+
+
 def region(text: str) -> str | None:
     if text and not (len(text) == 2 and text.isascii() and text.isalpha()):  # noqa: PLR2004 — ISO 3166-1 alpha-2
         raise ValueError("must be a country of two letters, such as DE")
@@ -163,6 +175,9 @@ class Settings:
     public_url: str | None = setting(None, public_url, "Where clients reach the service; http://host:port by default.")
     api_prefix: str = setting("", path_prefix, "A path that all endpoints are mounted under, such as /api/user.")
     trusted_proxies: tuple[Network, ...] = setting((), networks, "Networks whose X-Forwarded-For is believed: 10.0.0.0/8, …")
+    cors_origins: tuple[str, ...] = setting(
+        (), origins, "Origins whose pages may call the service from a browser: https://app.example.org, …"
+    )
     rate_limits: bool = setting(True, flag, "off lifts the limits per caller's address, for a load test.")
     docs: bool | None = setting(None, flag, "The OpenAPI page; on by default, unless PUBLIC_URL is https.")
     service_name: str = setting("Vestibule", words, "What messages call the service.")

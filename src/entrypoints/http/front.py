@@ -12,11 +12,10 @@ from ...application import Caller, Overloaded, Refusal, TooManyTries
 from ...domain.limits import CALLS_BY_ADDRESS
 from ..vestibule import Vestibule
 from .callers import Callers
+from .cors import Cors, Headers
 from .given import Call
 from .lanes import Lane
 from .problems import problem
-
-Headers = tuple[tuple[bytes, bytes], ...]
 
 UNLIMITED = frozenset({"/healthz", "/healthz/", "/readyz", "/readyz/"})
 """What probes ask; spelled otherwise they are limited like any call."""
@@ -35,11 +34,12 @@ class Front:
         self._clock = vestibule.clock
         self._callers = Callers(vestibule.settings.trusted_proxies)
         self._headers = _every_answer(https=vestibule.settings.url.startswith("https:"))
+        self._cors = Cors(vestibule.settings.cors_origins) if vestibule.settings.cors_origins else None
 
     async def __call__(self, app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> None:
         caller = self._caller(scope)
         scope["state"] = {"caller": caller}
-        headers = self._headers
+        headers = self._headers if self._cors is None else self._headers + self._cors.headers(scope)
         own = (b"x-request-id", (caller.request_id or "").encode())
 
         async def send_with_headers(message: Message) -> None:

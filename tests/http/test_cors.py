@@ -1,0 +1,143 @@
+"""Pages of other origins: those that are named, letter by letter, and no others."""
+
+from typing import Any
+
+import pytest
+from tests.http.conftest import ADA, URN, Open, Site
+from tests.world import World
+
+from vestibule.adapters.throttle import MemoryThrottle
+from vestibule.domain.limits import Limit
+from vestibule.entrypoints.http.app import API, SERVICE
+from vestibule.entrypoints.http.openapi import path_of
+from vestibule.entrypoints.settings import Settings, SettingsError
+
+APP = "https://app.example.org"
+EXPOSED = {"Retry-After", "X-Request-ID", "WWW-Authenticate"}
+PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+
+
+@pytest.fixture
+def shared(open_site: Open) -> Site:
+    return open_site(cors_origins=(APP, "http://localhost:3000"))
+
+
+def cors_headers(answer: Any) -> dict[str, str]:
+    return {name: value for name, value in answer.headers.items() if name.startswith("access-control-")}
+
+
+@pytest.mark.parametrize("handler", [*API, *SERVICE], ids=lambda handler: handler.handler_name)
+def test_a_page_of_a_named_origin_may_make_any_call(handler: Any, shared: Site) -> None:
+    path = path_of(handler).replace("{name}", "some.webp").replace("{session_id}", "some")
+    answer = shared.call("OPTIONS", path, headers={"Origin": APP, **PREFLIGHT})
+    assert answer.status_code == 204
+    assert answer.headers["access-control-allow-origin"] == APP
+    assert set(answer.headers["access-control-allow-methods"].split(", ")) >= handler.http_methods - {"HEAD"}
+    assert answer.headers["access-control-allow-headers"] == "Authorization, Content-Type"
+    assert int(answer.headers["access-control-max-age"]) > 0
+
+
+@pytest.mark.parametrize("origin", [APP, "http://localhost:3000"])
+def test_a_page_of_a_named_origin_may_read_answers_and_what_an_error_says(origin: str, shared: Site) -> None:
+    answers = [
+        shared.post("/register/", ADA, headers={"Origin": origin}),
+        shared.post("/register/", ADA, headers={"Origin": origin}),
+        shared.call("GET", "/account/", headers={"Origin": origin}),
+        shared.call("GET", "/nowhere", headers={"Origin": origin}),
+        shared.call("DELETE", "/login/", headers={"Origin": origin}),
+    ]
+    assert [answer.status_code for answer in answers] == [201, 400, 401, 404, 405]
+    for answer in answers:
+        assert answer.headers["access-control-allow-origin"] == origin
+        assert set(answer.headers["access-control-expose-headers"].split(", ")) == EXPOSED
+        assert answer.headers["vary"] == "Origin"
+        assert "access-control-allow-credentials" not in answer.headers
+
+
+class Closed(MemoryThrottle):
+    """A throttle that has had enough."""
+
+    def take(self, key: str, limits: tuple[Limit, ...], now: float) -> int:
+        return 17
+
+
+def test_a_page_learns_of_a_limit_and_when_to_come_back(open_site: Open) -> None:
+    world = World()
+    world.throttle = Closed()
+    answer = open_site(world, cors_origins=(APP,)).post("/login/", {}, headers={"Origin": APP})
+    assert (answer.status_code, answer.json()["type"]) == (429, f"{URN}too-many-tries")
+    assert (answer.headers["access-control-allow-origin"], answer.headers["retry-after"]) == (APP, "17")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://app.example.org.evil.example",
+        "https://evil.example",
+        "https://app.example.or",
+        "https://appxexample.org",
+        "https://sub.app.example.org",
+        "http://app.example.org",
+        "https://app.example.org:8443",
+        "https://app.example.org/",
+        "https://APP.example.org",
+        "http://localhost:30000",
+        "null",
+        "*",
+        "",
+        None,
+    ],
+)
+def test_a_page_of_any_other_origin_may_read_nothing(origin: str | None, shared: Site) -> None:
+    headers = {} if origin is None else {"Origin": origin}
+    for answer in (
+        shared.call("OPTIONS", "/login/", headers=headers | PREFLIGHT),
+        shared.post("/register/", ADA, headers=headers),
+        shared.call("GET", "/nowhere", headers=headers),
+    ):
+        assert cors_headers(answer) == {}
+        assert answer.headers["vary"] == "Origin"
+
+
+def test_without_the_setting_there_is_nothing_of_it(site: Site) -> None:
+    for method in ("OPTIONS", "POST"):
+        answer = site.call(method, "/register/", headers={"Origin": APP, **PREFLIGHT})
+        assert cors_headers(answer) == {}
+        assert "vary" not in answer.headers
+
+
+def test_origins_are_set_as_browsers_send_them() -> None:
+    given = "https://app.example.org, http://localhost:3000,https://xn--bcher-kva.example,http://[::1]:8080,"
+    assert Settings.from_environment({"VESTIBULE_CORS_ORIGINS": given}).cors_origins == (
+        "https://app.example.org",
+        "http://localhost:3000",
+        "https://xn--bcher-kva.example",
+        "http://[::1]:8080",
+    )
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        "*",
+        "null",
+        "app.example.org",
+        "https://*.example.org",
+        "https://.*",
+        "https://app.example.org/",
+        "https://app.example.org/path",
+        "https://app.example.org?query",
+        "https://user@app.example.org",
+        "https://App.example.org",
+        "https://bücher.example",
+        "https://app.example.org:443",
+        "http://app.example.org:80",
+        "ftp://app.example.org",
+        "https://",
+        "https://app.example.org https://other.example.org",
+        "https://app.example.org, *",
+    ],
+)
+def test_what_no_browser_sends_is_no_origin(origins: str) -> None:
+    with pytest.raises(SettingsError, match="VESTIBULE_CORS_ORIGINS"):
+        Settings.from_environment({"VESTIBULE_CORS_ORIGINS": origins})
