@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
@@ -20,11 +21,12 @@ Answer = tuple[int, dict[str, Any]]
 class Server(AbstractContextManager["Server"]):
     """`vestibule serve` on a free port; killed, if it still runs, when the block is left."""
 
-    def __init__(self, data_dir: Path, *options: str, **settings: str) -> None:
+    def __init__(self, data_dir: Path, *options: str, environment: Mapping[str, str] | None = None, **settings: str) -> None:
+        """`environment` is for variables that are not its own."""
         self.data_dir = data_dir
         self.port = free_port()
         self._options = options
-        self._settings = {f"VESTIBULE_{name.upper()}": value for name, value in settings.items()}
+        self._settings = {f"VESTIBULE_{name.upper()}": value for name, value in settings.items()} | dict(environment or {})
         self._log = data_dir.with_suffix(".log")
 
     def __enter__(self) -> Self:
@@ -35,7 +37,7 @@ class Server(AbstractContextManager["Server"]):
     def start(self) -> None:
         """Starts the process, and waits for nothing."""
         command = [str(Path(sys.executable).with_name("vestibule")), "serve", "--port", str(self.port), *self._options]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("VESTIBULE_")}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("VESTIBULE_", "AWS_"))}
         environment |= {"VESTIBULE_DATA_DIR": str(self.data_dir), **self._settings}
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(

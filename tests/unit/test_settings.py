@@ -53,6 +53,9 @@ def test_a_database_elsewhere_is_named_by_its_url_which_is_not_shown(url: str) -
         ("VESTIBULE_EMAIL_URL", "pigeon:secret"),
         ("VESTIBULE_REDIS_URL", "memcached://:secret@host"),
         ("VESTIBULE_SMS_URL", "secret"),
+        ("VESTIBULE_IMAGES_URL", "file:///secret"),
+        ("VESTIBULE_IMAGES_URL", "https://secret.s3.amazonaws.com/"),
+        ("VESTIBULE_IMAGES_REDIRECT", "perhaps"),
         ("VESTIBULE_EMAIL_FROM", "nobody"),
         ("VESTIBULE_OTP_LENGTH", "3"),
         ("VESTIBULE_PASSWORD_MIN_LENGTH", "7"),
@@ -76,6 +79,13 @@ def test_a_url_of_redis_is_taken_and_not_shown() -> None:
     settings = Settings.from_environment({"VESTIBULE_REDIS_URL": "rediss://:secret@redis.example.org/1"})
     assert settings.redis_url == "rediss://:secret@redis.example.org/1"
     assert "secret" not in repr(settings)
+
+
+def test_images_may_be_on_s3_and_read_there() -> None:
+    settings = Settings.from_environment(
+        {"VESTIBULE_IMAGES_URL": "s3://bucket/prefix", "VESTIBULE_IMAGES_REDIRECT": "on", "AWS_REGION": "eu-central-1"}
+    )
+    assert (settings.images_url, settings.images_redirect) == ("s3://bucket/prefix", True)
 
 
 def test_a_setting_is_not_given_twice(tmp_path: Path) -> None:

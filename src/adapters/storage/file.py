@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ...application.ports import Link
 from ...domain.errors import Unavailable
 from .names import is_name, new_name
 
@@ -59,8 +60,9 @@ class FileStorage:
                 (self._directory / name).unlink(missing_ok=True)
                 self._settle()
 
-    def link(self, name: str) -> None:
+    def link(self, name: str) -> Link | None:  # noqa: ARG002 — the port's name
         """There is no other way to a directory."""
+        return None
 
     def sweep(self, keep: Callable[[str], bool]) -> int:
         """Deletes the pictures that nobody wants to keep; answers how many.

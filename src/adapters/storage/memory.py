@@ -1,5 +1,6 @@
 """Pictures in memory: gone with the process."""
 
+from ...application.ports import Link
 from .names import new_name
 
 
@@ -20,5 +21,6 @@ class MemoryStorage:
     def delete(self, name: str) -> None:
         self._files.pop(name, None)
 
-    def link(self, name: str) -> None:
+    def link(self, name: str) -> Link | None:  # noqa: ARG002 — the port's name
         """There is no other way to what is in memory."""
+        return None

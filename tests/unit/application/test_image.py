@@ -7,6 +7,7 @@ from tests.world import PASSWORD, PNG, SOMEWHERE, World, outcome, together
 
 from vestibule.adapters.storage import MemoryStorage
 from vestibule.application import Account, Identity, ImageTooLarge, InvalidInput, InvalidToken, Unavailable
+from vestibule.application.ports import Link
 from vestibule.domain.events import What
 
 
@@ -55,6 +56,24 @@ def test_a_picture_hangs_on_the_account_and_is_read_by_its_name() -> None:
     assert world.read_image("another") is None
     [event] = world.events(What.IMAGE_CHANGED)
     assert (event.account_id, event.session_id, event.caller) == (account.id, identity.session_id, SOMEWHERE)
+
+
+class LinkedStorage(MemoryStorage):
+    """Storage that there is another way to."""
+
+    def link(self, name: str) -> Link | None:
+        return Link(f"https://images.example.org/{name}?signed", 300) if self.get(name) else None
+
+
+def test_a_picture_has_a_link_only_where_its_storage_gives_one() -> None:
+    world, _, identity = signed_in()
+    assert world.read_image.link(upload(world, identity).image) is None
+
+    world = World(storage=LinkedStorage())
+    world.person("ann")
+    image = upload(world, world.sign_in("ann")).image
+    assert world.read_image.link(image) == Link(f"https://images.example.org/{image}?signed", 300)
+    assert world.read_image.link("another") is None
 
 
 def test_the_picture_before_it_is_removed() -> None:
