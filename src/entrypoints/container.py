@@ -52,7 +52,8 @@ from ..domain.limits import Limit
 from ..domain.password import PasswordPolicy
 from .courier import CourierThread
 from .passwords import common_passwords
-from .settings import HashCost, Settings, SettingsError
+from .settings import Settings, SettingsError
+from .values import HashCost
 from .vestibule import Vestibule
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

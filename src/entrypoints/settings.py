@@ -1,16 +1,31 @@
 """What an operator may change: every setting, its default, and how it is read from the environment."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from email.utils import parseaddr
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from typing import Any
+from urllib.parse import quote
+
+from .values import (
+    COSTS,
+    HashCost,
+    Network,
+    any_url,
+    flag,
+    hash_cost,
+    images_place,
+    networks,
+    number,
+    origins,
+    path_prefix,
+    public_url,
+    region,
+    sender,
+    url_of,
+    words,
+)
 
 PREFIX = "VESTIBULE_"
-Network = IPv4Network | IPv6Network
 
 
 class SettingsError(ValueError):
@@ -20,123 +35,6 @@ class SettingsError(ValueError):
 def setting(default: Any, read: Callable[[str], Any], help: str, *, secret: bool = False) -> Any:  # noqa: A002 — click's word
     """One setting: its default, how its text is read (ValueError says what is wrong), what it does."""
     return field(default=default, repr=not secret, metadata={"read": read, "help": help, "secret": secret})
-
-
-def flag(text: str) -> bool:
-    match text.lower():
-        case "on" | "true" | "1" | "yes":
-            return True
-        case "off" | "false" | "0" | "no":
-            return False
-        case _:
-            raise ValueError("must be on or off")
-
-
-def number(low: int, high: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return int(text)
-
-    return read
-
-
-def url_of(*schemes: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        scheme, colon, _ = text.partition(":")
-        if not colon or scheme not in schemes:
-            raise ValueError("must begin with " + " or ".join(f"{scheme}:" for scheme in schemes))
-        return text
-
-    return read
-
-
-def images_place(text: str) -> str:
-    if text != "file:" and not text.startswith("s3://"):
-        raise ValueError("must be file: or s3://bucket/prefix")
-    return text
-
-
-def any_url(text: str) -> str:
-    if ":" not in text:
-        raise ValueError("must be a URL")
-    return text
-
-
-def public_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be http:// or https:// and a host, without a query")
-    return text.rstrip("/")
-
-
-def path_prefix(text: str) -> str:
-    path = "/" + text.strip("/")
-    if any(
-        not part.replace("-", "").replace("_", "").isalnum() or not part.isascii()
-        for part in path[1:].split("/")
-        if path != "/"
-    ):
-        raise ValueError("must be a path of letters, digits, - and _, such as /api/user")
-    return "" if path == "/" else path
-
-
-def networks(text: str) -> tuple[Network, ...]:
-    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
-
-
-_ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
-_PORT_OF_ITS_OWN = re.compile(r"http:.*:80|https:.*:443")
-
-
-def origins(text: str) -> tuple[str, ...]:
-    """As browsers write them, for they are compared letter by letter."""
-    found = tuple(part.strip() for part in text.split(",") if part.strip())
-    if not all(_ORIGIN.fullmatch(origin) and not _PORT_OF_ITS_OWN.fullmatch(origin) for origin in found):
-        raise ValueError("must be origins as browsers send them, such as https://app.example.org, separated by commas")
-    return found
-
-
-def region(text: str) -> str | None:
-    if text and not (len(text) == 2 and text.isascii() and text.isalpha()):  # noqa: PLR2004 — ISO 3166-1 alpha-2
-        raise ValueError("must be a country of two letters, such as DE")
-    return text.upper() or None
-
-
-def sender(text: str) -> str:
-    name, address = parseaddr(text)
-    if "@" not in address or any(character in text for character in "\r\n"):
-        raise ValueError("must be an address, such as Vestibule <accounts@example.org>")
-    return text if name else address
-
-
-def words(text: str) -> str:
-    if not text.strip() or not text.isprintable():
-        raise ValueError("must be printable text")
-    return text.strip()
-
-
-class HashCost(NamedTuple):
-    """What a password hash costs: passes, KiB of memory, lanes."""
-
-    time_cost: int
-    memory_kib: int
-    parallelism: int
-
-    def __str__(self) -> str:
-        return f"t={self.time_cost},m={self.memory_kib},p={self.parallelism}"
-
-
-_COSTS = {"default": HashCost(2, 19 * 1024, 1), "strong": HashCost(3, 64 * 1024, 1)}
-
-
-def hash_cost(text: str) -> HashCost:
-    if text in _COSTS:
-        return _COSTS[text]
-    found = re.fullmatch(r"t=([0-9]{1,2}),m=([0-9]{1,7}),p=([0-9]{1,2})", text, re.ASCII)
-    if found is None:
-        raise ValueError("must be default, strong, or passes, KiB and lanes such as t=3,m=65536,p=1")
-    return HashCost(*map(int, found.groups()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +89,7 @@ class Settings:
     password_min_length: int = setting(8, number(8, 64), "The fewest characters of a new password; 15 is recommended.")
 
     password_hash: HashCost = setting(
-        _COSTS["default"], hash_cost, "default, strong (three passes over 64 MiB), or t=3,m=65536,p=1 and the like."
+        COSTS["default"], hash_cost, "default, strong (three passes over 64 MiB), or t=3,m=65536,p=1 and the like."
     )
 
     @classmethod

@@ -5,7 +5,7 @@ from statistics import median
 from time import perf_counter
 
 from ..container import argon2
-from ..settings import HashCost
+from ..values import HashCost
 
 _LEAST_KIB = 19 * 1024
 _MOST_KIB = 1024 * 1024
