@@ -13,6 +13,7 @@ from .values import (
     any_url,
     flag,
     hash_cost,
+    hosts,
     images_place,
     networks,
     number,
@@ -73,6 +74,9 @@ class Settings:
     public_url: str | None = setting(None, public_url, "Where clients reach the service; http://host:port by default.")
     api_prefix: str = setting("", path_prefix, "A path that all endpoints are mounted under, such as /api/user.")
     trusted_proxies: tuple[Network, ...] = setting((), networks, "Networks whose X-Forwarded-For is believed: 10.0.0.0/8, …")
+    allowed_hosts: tuple[str, ...] = setting(
+        (), hosts, "Names that clients may reach the service by: accounts.example.org, …; any by default."
+    )
     cors_origins: tuple[str, ...] = setting(
         (), origins, "Origins whose pages may call the service from a browser: https://app.example.org, …"
     )

@@ -85,6 +85,16 @@ def origins(text: str) -> tuple[str, ...]:
     return found
 
 
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\]")
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    found = tuple(part.strip().lower() for part in text.split(",") if part.strip())
+    if not all(_HOST.fullmatch(host) for host in found):
+        raise ValueError("must be names without a port, such as accounts.example.org, separated by commas")
+    return found
+
+
 def region(text: str) -> str | None:
     if text and not (len(text) == 2 and text.isascii() and text.isalpha()):  # noqa: PLR2004 — ISO 3166-1 alpha-2
         raise ValueError("must be a country of two letters, such as DE")

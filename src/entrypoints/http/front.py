@@ -14,8 +14,9 @@ from ..vestibule import Vestibule
 from .callers import Callers
 from .cors import Cors, Headers
 from .given import Call
+from .hosts import Hosts
 from .lanes import Lane
-from .problems import problem
+from .problems import UnknownHost, problem
 
 UNLIMITED = frozenset({"/healthz", "/healthz/", "/readyz", "/readyz/"})
 """What probes ask; spelled otherwise they are limited like any call."""
@@ -34,6 +35,7 @@ class Front:
         self._clock = vestibule.clock
         self._callers = Callers(vestibule.settings.trusted_proxies)
         self._headers = _every_answer(https=vestibule.settings.url.startswith("https:"))
+        self._hosts = Hosts(vestibule.settings.allowed_hosts) if vestibule.settings.allowed_hosts else None
         self._cors = Cors(vestibule.settings.cors_origins) if vestibule.settings.cors_origins else None
 
     async def __call__(self, app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> None:
@@ -49,6 +51,8 @@ class Front:
 
         if scope["path"] not in UNLIMITED:
             refusal = await self._refusal(caller)
+            if refusal is None and self._hosts is not None and not self._hosts.include(scope["headers"]):
+                refusal = UnknownHost()
             if refusal is not None:
                 await _refuse(refusal, scope, receive, send_with_headers)
                 return

@@ -46,6 +46,13 @@ class MalformedRequest(Refusal):
     title = "The request cannot be read."
 
 
+class UnknownHost(Refusal):
+    """The `Host` header is none of the names that the service answers to."""
+
+    slug = "unknown-host"
+    title = "The service is not known by this name."
+
+
 class BodyTooSlow(Refusal):
     """The body did not arrive in time."""
 
@@ -94,6 +101,7 @@ STATUS: dict[type[Refusal], int] = {
     DifferentAccounts: 400,
     MalformedBody: 400,
     MalformedRequest: 400,
+    UnknownHost: 400,
     WrongCredentials: 401,
     NotAuthenticated: 401,
     InvalidToken: 401,
