@@ -209,6 +209,36 @@ class Message:
     attempts: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """A message as it lies in the outbox. Positions grow.
+
+    `due_at` is when a courier may take it: its time, or the end of the lease that a courier has on it. It is None for one that
+    was given up, `dead_because` of something.
+    """
+
+    position: int
+    message: Message
+    due_at: float | None
+    dead_because: str | None = None
+
+    @property
+    def is_dead(self) -> bool:
+        return self.due_at is None
+
+    def is_leased(self, now: float) -> bool:
+        """Whether a courier has it."""
+        return self.due_at is not None and self.due_at > max(now, self.message.not_before)
+
+
+class OutboxReads(Protocol):
+    """Questions about messages as committed."""
+
+    def find(self, *, dead: bool, after: int, most: int) -> Sequence[Posted]:
+        """Those at positions beyond that one, in order: all, or with `dead` those that were given up."""
+        ...
+
+
 class Outbox(Protocol):
     """Messages under way: at least once each, under a lease."""
 
@@ -226,8 +256,18 @@ class Outbox(Protocol):
         """One attempt failed: again then."""
         ...
 
+    def put_back(self, message_id: str) -> None:
+        """It was leased and not tried: due again at its time."""
+        ...
+
     def dead(self, message_id: str, reason: str) -> None:
         """It is given up, and kept to be looked at."""
+        ...
+
+    def claim(self, message_id: str) -> Posted | None: ...
+
+    def retry(self, message_id: str, now: float) -> None:
+        """Due now and as if never tried, even where it was given up."""
         ...
 
 
@@ -287,6 +327,9 @@ class Database(Protocol):
 
     @property
     def tallies(self) -> TallyReads: ...
+
+    @property
+    def outbox(self) -> OutboxReads: ...
 
     @property
     def journal(self) -> JournalReads: ...

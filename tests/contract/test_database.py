@@ -1,7 +1,7 @@
 """What every database promises: in memory, in SQLite, in PostgreSQL."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ import pytest
 from tests.postgres_server import run
 
 from vestibule.adapters.database import MemoryDatabase, SqlDatabase, migrate
-from vestibule.application.ports import Database, Login, Message, Query
+from vestibule.application.ports import Database, Login, Message, Posted, Query
 from vestibule.domain.account import Account, Address, Kind, Username
 from vestibule.domain.code import Challenge, Flow, Proof
 from vestibule.domain.errors import AlreadyTaken
@@ -158,6 +158,10 @@ def post(database: Database, *messages: Message) -> None:
 def lease(database: Database, now: float, most: int = 10) -> list[Message]:
     with database.begin() as tx:
         return list(tx.outbox.lease(now, seconds=60, most=most))
+
+
+def names(found: Sequence[Posted]) -> list[str]:
+    return [one.message.id for one in found]
 
 
 class Interrupted(Exception):
@@ -698,6 +702,84 @@ def test_a_dead_message_is_kept_with_its_reason_and_never_comes_again(kept: Kept
         tx.outbox.later("message-1", NOW)
     assert lease(kept.database, NOW + 10**6) == []
     assert kept.dead() == [("message-1", "Undeliverable")]
+
+
+def test_a_message_that_was_not_tried_is_due_again_at_once_with_its_attempts_as_they_were(database: Database) -> None:
+    post(database, message(1, attempts=2))
+    lease(database, NOW)
+    with database.begin() as tx:
+        tx.outbox.put_back("message-1")
+    assert lease(database, NOW) == [message(1, attempts=2)]
+
+
+def test_what_was_given_up_or_sent_is_not_put_back(kept: Kept) -> None:
+    post(kept.database, message(1), message(2))
+    lease(kept.database, NOW)
+    with kept.database.begin() as tx:
+        tx.outbox.dead("message-1", "Undeliverable")
+        tx.outbox.done("message-2")
+        for name in ("message-1", "message-2"):
+            tx.outbox.put_back(name)
+    assert lease(kept.database, NOW + 10**6) == []
+    assert kept.dead() == [("message-1", "Undeliverable")]
+
+
+def test_the_outbox_is_looked_through_in_order_the_dead_ones_too(database: Database) -> None:
+    decoy = message(2, sent_to=None, not_before=NOW + 9)
+    post(database, message(1), decoy, message(3), message(4))
+    with database.begin() as tx:
+        tx.outbox.lease(NOW, seconds=60, most=1)
+        tx.outbox.dead("message-3", "Undeliverable")
+        tx.outbox.dead("message-4", "Timeout")
+    found = database.outbox.find(dead=False, after=0, most=9)
+    positions = [one.position for one in found]
+    assert positions == sorted(set(positions))
+    assert [(one.message, one.due_at, one.dead_because) for one in found] == [
+        (message(1), NOW + 60, None),
+        (decoy, NOW + 9, None),
+        (message(3), None, "Undeliverable"),
+        (message(4), None, "Timeout"),
+    ]
+    assert [(one.is_leased(NOW), one.is_leased(NOW + 60), one.is_dead) for one in found] == [
+        (True, False, False),
+        (False, False, False),
+        (False, False, True),
+        (False, False, True),
+    ]
+    assert names(database.outbox.find(dead=True, after=0, most=9)) == ["message-3", "message-4"]
+    assert names(database.outbox.find(dead=True, after=positions[2], most=9)) == ["message-4"]
+    assert names(database.outbox.find(dead=False, after=positions[0], most=2)) == ["message-2", "message-3"]
+
+
+def test_looking_through_the_outbox_waits_for_no_writer(database: Database) -> None:
+    post(database, message(1))
+    with database.begin() as tx:
+        tx.outbox.done("message-1")
+        assert names(database.outbox.find(dead=False, after=0, most=9)) == ["message-1"]
+
+
+def test_a_message_is_claimed_as_it_lies_there(database: Database) -> None:
+    post(database, message(1))
+    [lies] = database.outbox.find(dead=False, after=0, most=1)
+    with database.begin() as tx:
+        assert tx.outbox.claim("message-1") == lies
+        assert tx.outbox.claim("message-2") is None
+
+
+def test_a_dead_message_that_is_to_be_tried_again_is_as_new(kept: Kept) -> None:
+    post(kept.database, message(1, attempts=5), message(2))
+    with kept.database.begin() as tx:
+        tx.outbox.dead("message-1", "Undeliverable")
+        tx.outbox.later("message-2", NOW + 600)
+    calls = len(kept.calls)
+    with kept.database.begin() as tx:
+        for name in ("message-1", "message-2", "message-3"):
+            tx.outbox.retry(name, NOW + 7)
+    assert kept.dead() == []
+    assert kept.calls[calls:] == ["message"]
+    assert lease(kept.database, NOW + 6) == []
+    again = sorted(lease(kept.database, NOW + 7), key=lambda one: one.id)
+    assert again == [message(number, not_before=NOW + 7, attempts=0) for number in (1, 2)]
 
 
 def test_a_message_that_kills_its_couriers_does_not_keep_the_others_back(database: Database) -> None:

@@ -11,7 +11,7 @@ from .challenges import SqlChallenges
 from .claims import Claims
 from .journal import SqlJournal, SqlJournalReads
 from .migration import HEAD, VERSION
-from .outbox import SqlOutbox
+from .outbox import SqlOutbox, SqlOutboxReads
 from .proofs import SqlProofs
 from .retention import purge
 from .sessions import SqlSessionReads, SqlSessions
@@ -51,6 +51,7 @@ class SqlDatabase:
         self.accounts = SqlAccounts(self._sql.ask)
         self.sessions = SqlSessionReads(self._sql.ask)
         self.tallies = SqlTallyReads(self._sql.ask)
+        self.outbox = SqlOutboxReads(self._sql.ask)
         self.journal = SqlJournalReads(self._sql.ask)
 
     @contextmanager

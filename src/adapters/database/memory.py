@@ -9,7 +9,8 @@ from ...domain.errors import Unavailable
 from ...domain.events import Event
 from .memory_accounts import MemoryAccounts, MemoryClaimedAccounts
 from .memory_codes import MemoryChallenges, MemoryProofs, MemoryTallies, MemoryTallyReads
-from .memory_outbox import MemoryJournal, MemoryJournalReads, MemoryOutbox
+from .memory_journal import MemoryJournal, MemoryJournalReads
+from .memory_outbox import MemoryOutbox, MemoryOutboxReads
 from .memory_sessions import MemorySessionReads, MemorySessions
 from .memory_state import State, Unit
 
@@ -43,6 +44,7 @@ class MemoryDatabase:
         self.accounts = MemoryAccounts(lambda: self._committed)
         self.sessions = MemorySessionReads(lambda: self._committed)
         self.tallies = MemoryTallyReads(lambda: self._committed)
+        self.outbox = MemoryOutboxReads(lambda: self._committed)
         self.journal = MemoryJournalReads(lambda: self._committed)
 
     @contextmanager
@@ -83,9 +85,9 @@ class MemoryDatabase:
     @property
     def messages(self) -> tuple[Message, ...]:
         """What waits in the outbox, in the order it was put there."""
-        return tuple(row.message for row in self._committed.waiting.values())
+        return tuple(row.message for row in self._committed.outbox.values() if not row.is_dead)
 
     @property
     def dead_letters(self) -> tuple[tuple[Message, str], ...]:
         """What was given up, each with the reason."""
-        return tuple(self._committed.dead.values())
+        return tuple((row.message, row.dead_because or "") for row in self._committed.outbox.values() if row.is_dead)

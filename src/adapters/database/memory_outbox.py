@@ -1,75 +1,75 @@
-"""The outbox and the journal in memory."""
+"""The outbox in memory."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ...application.ports import Message, Query
+from ...application.ports import Message, Posted
 from ...domain.account import Kind
-from ...domain.events import Event
-from .memory_state import Due, State, Unit
+from .memory_state import State, Unit
+
+
+class MemoryOutboxReads:
+    """Messages as committed."""
+
+    def __init__(self, state: Callable[[], State]) -> None:
+        self._state = state
+
+    def find(self, *, dead: bool, after: int, most: int) -> Sequence[Posted]:
+        rows = self._state().outbox.values()
+        return [row for row in rows if row.position > after and (row.is_dead or not dead)][:most]
 
 
 class MemoryOutbox:
-    """Messages under way; one that was sent is forgotten, one that was given up is kept apart."""
+    """Messages under way; one that was sent is forgotten."""
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
 
     def add(self, message: Message) -> None:
-        self._unit.state.waiting[message.id] = Due(message, message.not_before)
+        state = self._unit.state
+        state.last_position += 1
+        state.outbox[message.id] = Posted(position=state.last_position, message=message, due_at=message.not_before)
         self._unit.has_messages = True
 
     def lease(self, now: float, *, seconds: float, most: int, kind: Kind | None = None) -> Sequence[Message]:
-        rows = self._unit.state.waiting
-        wanted = [row for row in rows.values() if row.at <= now and kind in {None, row.message.kind}]
-        due = sorted(wanted, key=lambda row: row.at)[:most]
+        waiting = [
+            (row.due_at, row)
+            for row in self._unit.state.outbox.values()
+            if row.due_at is not None and row.due_at <= now and kind in {None, row.message.kind}
+        ]
+        due = [row for _, row in sorted(waiting, key=lambda one: one[0])[:most]]
         for row in due:
-            rows[row.message.id] = Due(row.message, now + seconds)
+            self._put(replace(row, due_at=now + seconds))
         return [row.message for row in due]
 
     def done(self, message_id: str) -> None:
-        self._unit.state.waiting.pop(message_id, None)
+        self._unit.state.outbox.pop(message_id, None)
 
     def later(self, message_id: str, not_before: float) -> None:
-        rows = self._unit.state.waiting
-        if message_id in rows:
-            message = rows[message_id].message
-            again = replace(message, not_before=not_before, attempts=message.attempts + 1)
-            rows[message_id] = Due(again, not_before)
+        row = self.claim(message_id)
+        if row is not None and not row.is_dead:
+            message = replace(row.message, not_before=not_before, attempts=row.message.attempts + 1)
+            self._put(replace(row, message=message, due_at=not_before))
+
+    def put_back(self, message_id: str) -> None:
+        row = self.claim(message_id)
+        if row is not None and not row.is_dead:
+            self._put(replace(row, due_at=row.message.not_before))
 
     def dead(self, message_id: str, reason: str) -> None:
-        row = self._unit.state.waiting.pop(message_id, None)
+        row = self.claim(message_id)
         if row is not None:
-            self._unit.state.dead[message_id] = (row.message, reason)
+            self._put(replace(row, due_at=None, dead_because=reason))
 
+    def claim(self, message_id: str) -> Posted | None:
+        return self._unit.state.outbox.get(message_id)
 
-class MemoryJournalReads:
-    """Events as committed; a position is the place in the order."""
+    def retry(self, message_id: str, now: float) -> None:
+        row = self.claim(message_id)
+        if row is not None:
+            message = replace(row.message, not_before=now, attempts=0)
+            self._put(replace(row, message=message, due_at=now, dead_because=None))
+            self._unit.has_messages = True
 
-    def __init__(self, state: Callable[[], State]) -> None:
-        self._state = state
-
-    def find(self, query: Query, *, most: int) -> Sequence[tuple[int, Event]]:
-        numbered = enumerate(self._state().events, 1)
-        return [(position, event) for position, event in numbered if _fits(query, position, event)][:most]
-
-
-def _fits(query: Query, position: int, event: Event) -> bool:
-    return (
-        position > query.after
-        and query.account_id in {None, event.account_id}
-        and query.what in {None, event.what}
-        and query.address in {None, event.caller.address}
-        and (query.since is None or event.at >= query.since)
-        and (query.until is None or event.at < query.until)
-    )
-
-
-class MemoryJournal:
-    """Events in the order they happened."""
-
-    def __init__(self, unit: Unit) -> None:
-        self._unit = unit
-
-    def add(self, event: Event) -> None:
-        self._unit.state.events.append(event)
+    def _put(self, row: Posted) -> None:
+        self._unit.state.outbox[row.message.id] = row

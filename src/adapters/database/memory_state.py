@@ -2,21 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from ...application.ports import Message
+from ...application.ports import Posted
 from ...domain.account import Account, Kind
 from ...domain.code import Challenge, Flow, Proof
 from ...domain.events import Event
 from ...domain.limits import Tally
 from ...domain.session import Session
 from .claims import Claims
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A message that waits: until its time, or until the lease on it ends."""
-
-    message: Message
-    at: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,8 +22,8 @@ class State:
     proofs: dict[str, Proof] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     tallies: dict[str, Tally] = field(default_factory=dict)
-    waiting: dict[str, Due] = field(default_factory=dict)
-    dead: dict[str, tuple[Message, str]] = field(default_factory=dict)
+    last_position: int = 0
+    outbox: dict[str, Posted] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
 
     def copy(self) -> "State":
@@ -43,8 +35,8 @@ class State:
             proofs=dict(self.proofs),
             sessions=dict(self.sessions),
             tallies=dict(self.tallies),
-            waiting=dict(self.waiting),
-            dead=dict(self.dead),
+            last_position=self.last_position,
+            outbox=dict(self.outbox),
             events=list(self.events),
         )
 

@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, null, select, update
 
-from ...application.ports import Message
+from ...application.ports import Message, Posted
 from ...domain.account import Kind
 from ...domain.code import Flow
 from .schema import outbox
-from .statements import Row, Unit, binds
+from .statements import Ask, Row, Unit, binds
 
 _columns = outbox.columns
 _this = _columns.id == bindparam("message_id")
@@ -41,7 +42,27 @@ _LATER = (
     .where(_this, _columns.due_at.is_not(None))
     .values(attempts=_columns.attempts + 1, not_before=bindparam("again"), due_at=bindparam("again"))
 )
+_PUT_BACK = update(outbox).where(_this, _columns.due_at.is_not(None)).values(due_at=_columns.not_before)
 _DEAD = update(outbox).where(_this).values(due_at=null(), dead_because=bindparam("reason"))
+_RETRY = (
+    update(outbox)
+    .where(_this)
+    .values(attempts=0, not_before=bindparam("again"), due_at=bindparam("again"), dead_because=null())
+)
+_POSTED = select(_columns.position, _columns.due_at, _columns.dead_because, *_message)
+_CLAIM = _POSTED.where(_this).with_for_update()
+_FIND = _POSTED.where(_columns.position > bindparam("after")).order_by(_columns.position).limit(bindparam("most"))
+_FIND_DEAD = _FIND.where(_columns.due_at.is_(None))
+
+
+class SqlOutboxReads:
+    """Messages as committed."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    def find(self, *, dead: bool, after: int, most: int) -> Sequence[Posted]:
+        return [_posted(row) for row in self._ask(_FIND_DEAD if dead else _FIND, after=after, most=most)]
 
 
 class SqlOutbox:
@@ -80,11 +101,27 @@ class SqlOutbox:
     def later(self, message_id: str, not_before: float) -> None:
         self._unit.run(_LATER, message_id=message_id, again=not_before)
 
+    def put_back(self, message_id: str) -> None:
+        self._unit.run(_PUT_BACK, message_id=message_id)
+
     def dead(self, message_id: str, reason: str) -> None:
         self._unit.run(_DEAD, message_id=message_id, reason=reason)
 
+    def claim(self, message_id: str) -> Posted | None:
+        rows = self._unit.ask(_CLAIM, message_id=message_id)
+        return _posted(rows[0]) if rows else None
 
-def _read(row: Row) -> Message:
+    def retry(self, message_id: str, now: float) -> None:
+        self._unit.run(_RETRY, message_id=message_id, again=now)
+        self.has_new = True
+
+
+def _posted(row: Row) -> Posted:
+    position, due_at, dead_because, *message = row
+    return Posted(position=position, message=_read(message), due_at=due_at, dead_because=dead_because)
+
+
+def _read(row: Sequence[Any]) -> Message:
     message_id, kind, sent_to, template, challenge, parameters, not_before, expires_at, attempts = row
     return Message(
         id=message_id,

@@ -1,0 +1,39 @@
+"""The journal in memory."""
+
+from collections.abc import Callable, Sequence
+
+from ...application.ports import Query
+from ...domain.events import Event
+from .memory_state import State, Unit
+
+
+class MemoryJournalReads:
+    """Events as committed; a position is the place in the order."""
+
+    def __init__(self, state: Callable[[], State]) -> None:
+        self._state = state
+
+    def find(self, query: Query, *, most: int) -> Sequence[tuple[int, Event]]:
+        numbered = enumerate(self._state().events, 1)
+        return [(position, event) for position, event in numbered if _fits(query, position, event)][:most]
+
+
+def _fits(query: Query, position: int, event: Event) -> bool:
+    return (
+        position > query.after
+        and query.account_id in {None, event.account_id}
+        and query.what in {None, event.what}
+        and query.address in {None, event.caller.address}
+        and (query.since is None or event.at >= query.since)
+        and (query.until is None or event.at < query.until)
+    )
+
+
+class MemoryJournal:
+    """Events in the order they happened."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+
+    def add(self, event: Event) -> None:
+        self._unit.state.events.append(event)
