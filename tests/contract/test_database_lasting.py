@@ -144,6 +144,15 @@ def test_several_programs_that_migrate_at_once_all_succeed(url: str) -> None:
     assert [one.communicate(timeout=60)[0] for one in starting] == ["ready\n"] * 4
 
 
+def test_a_migration_waits_for_another(url: str) -> None:
+    with ThreadPoolExecutor(1) as elsewhere:
+        with migration.migrating(url):
+            waiting = elsewhere.submit(migrate, url)
+            with pytest.raises(TimeoutError):
+                waiting.result(1)
+        waiting.result(30)
+
+
 def test_migrating_again_changes_nothing(database: SqlDatabase, url: str) -> None:
     account = stored(database, "ada")
     migrate(url)
