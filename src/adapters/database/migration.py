@@ -50,9 +50,7 @@ def migrate(url: str) -> None:
     an unknown kind of URL, `ImportError` where its driver is not installed, and `Unavailable`.
     """
     with migrating(url) as connection:
-        present = _revision(connection)
-        if present != HEAD:
-            _upgrade(connection, present)
+        bring_to_head(connection)
 
 
 def prepare(url: str) -> None:
@@ -64,10 +62,22 @@ def prepare(url: str) -> None:
         migrate(url)
         return
     with migrating(url) as connection:
-        present = _revision(connection)
-        if present != HEAD:
-            _demand_known(connection, present)
-            raise SchemaTooOld(present)
+        demand_head(connection)
+
+
+def bring_to_head(connection: Connection) -> None:
+    """Migrates within the transaction that is open. Raises `SchemaTooNew`."""
+    present = _revision(connection)
+    if present != HEAD:
+        _upgrade(connection, present)
+
+
+def demand_head(connection: Connection) -> None:
+    """Raises `SchemaTooOld` or `SchemaTooNew` where the database has another schema than this program."""
+    present = _revision(connection)
+    if present != HEAD:
+        _demand_known(connection, present)
+        raise SchemaTooOld(present)
 
 
 @contextmanager

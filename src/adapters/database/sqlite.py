@@ -41,6 +41,11 @@ def connect(path: Path, *, wait: float = MOST_WAIT) -> sqlite3.Connection:
     return _open(path, wait, _WRITES)
 
 
+def connect_to_read(path: Path, *, wait: float = MOST_WAIT) -> sqlite3.Connection:
+    """The same, and it can change nothing."""
+    return _open(path, wait, _READS)
+
+
 def _open(path: Path, wait: float, settings: tuple[str, ...]) -> sqlite3.Connection:
     address = f"{path.absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(
