@@ -25,9 +25,11 @@ from vestibule.application import (
     ChangeAccount,
     CheckUnique,
     DeliverMessages,
+    DropMessages,
     EndSession,
     Identity,
     InvalidToken,
+    ListMessages,
     ListSessions,
     LogIn,
     LogInByCode,
@@ -41,6 +43,7 @@ from vestibule.application import (
     RequestCode,
     RequestRegistrationCode,
     ResetPassword,
+    RetryMessages,
     SetActive,
     TokenSet,
     UploadImage,
@@ -164,6 +167,9 @@ class World:
         self.list_sessions = ListSessions(database=self.database, clock=self.clock)
         self.end_session = EndSession(database=self.database, clock=self.clock)
         self.set_active = SetActive(database=self.database, identifiers=self.identifiers, clock=self.clock)
+        self.list_messages = ListMessages(database=self.database)
+        self.retry_messages = RetryMessages(database=self.database, clock=self.clock)
+        self.drop_messages = DropMessages(database=self.database, clock=self.clock)
         self.read_journal = ReadJournal(database=self.database)
         self.purge = Purge(database=self.database, clock=self.clock)
         self.upload_image = UploadImage(

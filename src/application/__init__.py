@@ -7,12 +7,14 @@ them all on given settings.
 from ..domain.account import Account, Address, Kind, Username
 from ..domain.errors import (
     AlreadyTaken,
+    CannotRetry,
     DifferentAccounts,
     ImageTooLarge,
     InvalidInput,
     InvalidRefreshToken,
     InvalidToken,
     NoSuchAccount,
+    NoSuchMessage,
     NoSuchSession,
     NotAuthenticated,
     Overloaded,
@@ -31,8 +33,9 @@ from .courier import DeliverMessages
 from .fields import MISSING
 from .image import ReadImage, UploadImage
 from .login import LogIn
+from .outbox import DropMessages, ListMessages, RetryMessages
 from .password import ResetPassword
-from .ports import Query
+from .ports import Posted, Query
 from .registration import CheckUnique, Register
 from .reglogin import RegisterOrLogIn, RequestRegistrationCode
 from .sessions import EndSession, ListSessions
@@ -47,10 +50,12 @@ __all__ = [
     "AlreadyTaken",
     "Authenticate",
     "Caller",
+    "CannotRetry",
     "ChangeAccount",
     "CheckUnique",
     "DeliverMessages",
     "DifferentAccounts",
+    "DropMessages",
     "EndSession",
     "Event",
     "Identity",
@@ -59,13 +64,16 @@ __all__ = [
     "InvalidRefreshToken",
     "InvalidToken",
     "Kind",
+    "ListMessages",
     "ListSessions",
     "LogIn",
     "LogInByCode",
     "NoSuchAccount",
+    "NoSuchMessage",
     "NoSuchSession",
     "NotAuthenticated",
     "Overloaded",
+    "Posted",
     "Proven",
     "Purge",
     "Query",
@@ -78,6 +86,7 @@ __all__ = [
     "RequestCode",
     "RequestRegistrationCode",
     "ResetPassword",
+    "RetryMessages",
     "Sent",
     "Session",
     "SetActive",

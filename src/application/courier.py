@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..domain.account import Kind
-from .ports import Clock, Codes, Database, DeliveryFailed, Letter, Message, Notifier, Undeliverable
+from .ports import Clock, Codes, Database, DeliveryFailed, Letter, Message, Notifier, Transaction, Undeliverable
 
 LEASE_SECONDS = 60.0
 LEASE_USED = LEASE_SECONDS / 2
@@ -38,44 +38,35 @@ class DeliverMessages:
     def __call__(self, kind: Kind | None = None, *, is_over: Callable[[], bool] = lambda: False) -> int:
         """Of one kind alone, where each has a courier of its own, so that none waits for the other's server.
 
-        `is_over` is asked before each message; once it says so, what is left is due again.
+        `is_over` is asked before each message. Once it says so, or a slow server has used up half of the lease, what is left is
+        due again for whoever is free.
         """
         begun = self.clock()
         with self.database.begin() as tx:
             messages = tx.outbox.lease(begun, seconds=LEASE_SECONDS, most=MOST_AT_ONCE, kind=kind)
         for position, message in enumerate(messages):
-            if is_over():
+            if is_over() or self.clock() - begun >= LEASE_USED:
                 self._put_back(messages[position:])
                 break
-            if self.clock() - begun >= LEASE_USED:
-                break  # a slow server has used the time up: the rest comes back when the lease ends, to whoever is free then
             self._deliver(message)
         return len(messages)
 
     def _put_back(self, messages: Sequence[Message]) -> None:
         with self.database.begin() as tx:
             for message in messages:
-                tx.outbox.later(message.id, message.not_before)
+                tx.outbox.put_back(message.id)
 
     def _deliver(self, message: Message) -> None:
         failure: Exception | None = None
-        if self._is_wanted(message):
+        with self.database.begin() as tx:
+            wanted = is_wanted(tx, message, self.clock())
+        if wanted:
             try:
                 carry = self.notifier.send if message.sent_to is not None else self.notifier.pretend
                 carry(self._letter(message))
             except Exception as error:  # noqa: BLE001 — whatever it is, it must not stop the other messages
                 failure = error
         self._conclude(message, failure)
-
-    def _is_wanted(self, message: Message) -> bool:
-        """Not for a code that has been replaced, used or outlived."""
-        now = self.clock()
-        if now >= message.expires_at:
-            return False
-        if message.challenge is None:
-            return True
-        with self.database.begin() as tx:
-            return tx.challenges.is_current(message.challenge[0], now)
 
     def _letter(self, message: Message) -> Letter:
         values = {**message.values, "service": self.service}
@@ -96,6 +87,11 @@ class DeliverMessages:
             else:
                 _log.warning("message %s failed, again in %.0f s: %s", message.id, pause, _told(failure))
                 tx.outbox.later(message.id, again)
+
+
+def is_wanted(tx: Transaction, message: Message, now: float) -> bool:
+    """Not for a code that has been replaced, used or outlived."""
+    return now < message.expires_at and (message.challenge is None or tx.challenges.is_current(message.challenge[0], now))
 
 
 def _told(failure: Exception) -> str:

@@ -99,6 +99,20 @@ class NoSuchSession(Refusal):
     title = "There is no such session."
 
 
+class NoSuchMessage(Refusal):
+    """The outbox has no message of that id; told to whoever runs the service alone."""
+
+    slug = "no-such-message"
+    title = "There is no such message."
+
+
+class CannotRetry(Refusal):
+    """A message is being sent, or nobody wants it any more; told to whoever runs the service alone."""
+
+    slug = "cannot-retry"
+    title = "The message cannot be tried again."
+
+
 class WrongCode(Refusal):
     """Never sent, wrong, expired, used, exhausted, of another flow: all the same."""
 

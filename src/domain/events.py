@@ -29,6 +29,7 @@ class What(StrEnum):
     LOGGED_OUT = "logged_out"
     LIMITED = "limited"
     KEYS_CHANGED = "keys_changed"
+    OUTBOX_CHANGED = "outbox_changed"
 
 
 @dataclass(frozen=True, slots=True)

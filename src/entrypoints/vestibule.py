@@ -8,7 +8,9 @@ from ..application import (
     ChangeAccount,
     CheckUnique,
     DeliverMessages,
+    DropMessages,
     EndSession,
+    ListMessages,
     ListSessions,
     LogIn,
     LogInByCode,
@@ -21,6 +23,7 @@ from ..application import (
     RequestCode,
     RequestRegistrationCode,
     ResetPassword,
+    RetryMessages,
     SetActive,
     UploadImage,
     VerifyCode,
@@ -52,6 +55,9 @@ class Vestibule:
     upload_image: UploadImage
     read_image: ReadImage
     deliver_messages: DeliverMessages
+    list_messages: ListMessages
+    retry_messages: RetryMessages
+    drop_messages: DropMessages
     read_journal: ReadJournal
     purge: Purge
     throttle: Throttle

@@ -8,12 +8,14 @@ from msgspec import Struct
 
 from ...application import (
     AlreadyTaken,
+    CannotRetry,
     DifferentAccounts,
     ImageTooLarge,
     InvalidInput,
     InvalidRefreshToken,
     InvalidToken,
     NoSuchAccount,
+    NoSuchMessage,
     NoSuchSession,
     NotAuthenticated,
     Overloaded,
@@ -110,6 +112,8 @@ STATUS: dict[type[Refusal], int] = {
     NotFound: 404,
     NoSuchAccount: 404,
     NoSuchSession: 404,
+    NoSuchMessage: 404,
+    CannotRetry: 409,
     MethodNotAllowed: 405,
     BodyTooSlow: 408,
     ImageTooLarge: 413,

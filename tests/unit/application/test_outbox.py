@@ -1,0 +1,208 @@
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+from tests.world import Clock, World
+
+from vestibule.adapters.database import MemoryDatabase
+from vestibule.adapters.database.memory import MemoryTransaction
+from vestibule.application import CannotRetry, DropMessages, Kind, NoSuchMessage, RetryMessages
+from vestibule.application.ports import Message, Undeliverable
+from vestibule.application.upkeep import BATCH
+from vestibule.domain.events import What
+
+ANN = "ann@mail.example.com"
+
+
+class Meanwhile(MemoryDatabase):
+    """A database where something happens after what was read, and before the next transaction."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: list[Any] = []
+
+    def begin(self) -> AbstractContextManager[MemoryTransaction]:
+        while self.meanwhile:
+            self.meanwhile.pop()()
+        return super().begin()
+
+
+def put(world: World, *names: str, attempts: int = 0) -> None:
+    with world.database.begin() as tx:
+        for name in names:
+            now = world.clock()
+            one = Message(id=name, kind=Kind.EMAIL, sent_to=ANN, template="notice", not_before=now, expires_at=now + 9_000)
+            tx.outbox.add(one)
+            for _ in range(attempts):
+                tx.outbox.later(name, now + 600)
+
+
+def give_up(world: World, *names: str) -> None:
+    put(world, *names)
+    with world.database.begin() as tx:
+        for name in names:
+            tx.outbox.dead(name, "Undeliverable")
+
+
+def lying(world: World, *, dead: bool = False) -> list[str]:
+    return [one.message.id for one in world.list_messages(dead=dead)]
+
+
+def told(world: World) -> list[str]:
+    return [event.note for event in world.events(What.OUTBOX_CHANGED)]
+
+
+def given_up_code(world: World) -> str:
+    """Asks for a code whose mail is refused; answers the message's id."""
+    world.request_code(destination=ANN)
+    world.notifier.fail_next(Undeliverable("refused"))
+    world.deliver_messages()
+    [dead] = world.list_messages(dead=True)
+    return dead.message.id
+
+
+def test_what_waits_and_what_was_given_up_is_listed_in_the_order_it_came() -> None:
+    world = World()
+    put(world, "a")
+    give_up(world, "b")
+    put(world, "c")
+    assert lying(world) == ["a", "b", "c"]
+    assert lying(world, dead=True) == ["b"]
+
+
+def test_an_outbox_of_any_length_is_listed() -> None:
+    world = World()
+    wanted = [f"{number:04}" for number in range(2 * BATCH + 1)]
+    put(world, *wanted)
+    assert lying(world) == wanted
+
+
+def test_a_message_that_was_given_up_can_be_tried_again_and_that_is_written_down() -> None:
+    world = World()
+    message_id = given_up_code(world)
+
+    assert world.retry_messages([message_id, message_id]) == 1
+
+    assert len(world.codes_at(ANN)) == 1
+    assert lying(world) == []
+    assert told(world) == [f"retried {message_id}"]
+
+
+def test_a_message_that_waits_after_a_failure_can_be_tried_at_once() -> None:
+    world = World()
+    put(world, "a", attempts=3)
+    world.retry_messages(["a"])
+    assert [message.attempts for message in world.database.messages] == [0]
+    assert len(world.letters_to(ANN)) == 1
+
+
+@pytest.mark.parametrize("by", ["its end", "a replacement", "its use"])
+def test_a_code_that_nobody_wants_any_more_is_not_tried_again(by: str) -> None:
+    world = World()
+    message_id = given_up_code(world)
+    if by == "its end":
+        world.clock.move(300)
+    else:
+        world.clock.move(60)
+        code = world.send(ANN)
+        if by == "its use":
+            world.verify_code(destination=ANN, verify_otp=code)
+
+    with pytest.raises(CannotRetry, match=f"{message_id}: Nobody wants it"):
+        world.retry_messages([message_id])
+    assert world.retry_messages() == 0
+    assert lying(world) == [message_id]
+    assert told(world) == []
+
+
+def test_a_message_that_a_courier_has_is_left_to_it() -> None:
+    world = World()
+    put(world, "a", attempts=1)
+    world.clock.move(600)
+    with world.database.begin() as tx:
+        tx.outbox.lease(world.clock(), seconds=60, most=1)
+
+    with pytest.raises(CannotRetry, match="a: A courier has it"):
+        world.retry_messages(["a"])
+    assert world.retry_messages() == 0
+
+    world.clock.move(60)
+    assert world.retry_messages(["a"]) == 1
+
+
+def test_of_several_messages_all_are_tried_again_or_none() -> None:
+    world = World()
+    give_up(world, "a")
+    with pytest.raises(NoSuchMessage, match="There is no message b"):
+        world.retry_messages(["a", "b"])
+    assert lying(world, dead=True) == ["a"]
+
+
+def test_all_that_failed_is_tried_again_but_what_waits_for_its_turn_keeps_it() -> None:
+    world = World()
+    put(world, "first")
+    put(world, "failed", attempts=2)
+    give_up(world, "dead", *[f"{number:04}" for number in range(BATCH)])
+    world.clock.move(1)
+
+    assert world.retry_messages() == BATCH + 2
+
+    assert {one.message.not_before for one in world.list_messages() if one.message.id == "first"} == {world.clock() - 1}
+    assert lying(world, dead=True) == []
+    assert told(world) == [f"retried {BATCH - 1} messages", "retried 3 messages"]
+
+
+@pytest.mark.parametrize("ends", ["sent", "retried"])
+def test_what_is_sent_or_retried_by_somebody_else_meanwhile_is_neither_retried_nor_dropped(ends: str) -> None:
+    database = Meanwhile()
+    drop, retry = (make(database=database, clock=Clock()) for make in (DropMessages, RetryMessages))
+    now = retry.clock()
+    dead = Message(id="a", kind=Kind.EMAIL, sent_to=ANN, template="notice", not_before=now, expires_at=now + 9_000)
+
+    def end() -> None:
+        with database.begin() as tx:
+            if ends == "sent":
+                tx.outbox.done("a")
+            else:
+                tx.outbox.retry("a", now)
+
+    for act in (drop, retry):
+        with database.begin() as tx:
+            tx.outbox.add(dead)
+            tx.outbox.dead("a", "Undeliverable")
+        database.meanwhile = [end]
+        assert act() == 0
+        assert database.meanwhile == []
+    assert database.events == ()
+
+
+def test_a_message_is_dropped_whether_it_waits_or_was_given_up() -> None:
+    world = World()
+    put(world, "a", "b")
+    give_up(world, "c", "d")
+
+    assert world.drop_messages(["a", "c"]) == 2
+
+    assert lying(world) == ["b", "d"]
+    assert told(world) == ["dropped 2 messages"]
+
+
+def test_of_several_messages_all_are_dropped_or_none() -> None:
+    world = World()
+    put(world, "a")
+    with pytest.raises(NoSuchMessage):
+        world.drop_messages(["a", "b"])
+    assert lying(world) == ["a"]
+
+
+def test_all_that_was_given_up_is_dropped_and_nothing_else() -> None:
+    world = World()
+    put(world, "a")
+    give_up(world, *[f"{number:04}" for number in range(BATCH + 1)])
+
+    assert world.drop_messages() == BATCH + 1
+
+    assert lying(world) == ["a"]
+    assert told(world) == [f"dropped {BATCH} messages", "dropped 0500"]
+    assert world.drop_messages() == 0
+    assert len(told(world)) == 2
