@@ -11,14 +11,26 @@ from time import time
 from dependency_injector import containers, providers
 
 from ..adapters.codes import CodeSecrets, HmacCodes
-from ..adapters.database import SchemaTooNew, SchemaTooOld, SqlDatabase, migrate, prepare
+from ..adapters.database import (
+    Contents,
+    Copied,
+    SchemaTooNew,
+    SchemaTooOld,
+    SqlDatabase,
+    back_up,
+    copy,
+    look_at,
+    migrate,
+    prepare,
+    url_of_file,
+)
 from ..adapters.hasher import Argon2Hasher
 from ..adapters.identifiers import LibraryIdentifiers
 from ..adapters.imaging import PillowImages
 from ..adapters.notifier import AppriseNotifier, ChannelNotifier, OutboxNotifier, SmtpNotifier, Templates, read_sender
 from ..adapters.storage import FileStorage, S3Storage
 from ..adapters.throttle import MemoryThrottle, RedisThrottle
-from ..adapters.token import JwtTokens, KeyDirectory, KeyKeeper, in_use, open_keys
+from ..adapters.token import JwtTokens, KeyDirectory, KeyKeeper, in_use, open_keys, read_keys
 from ..application import (
     Authenticate,
     ChangeAccount,
@@ -79,6 +91,11 @@ class Unlimited:
 
 def keys_in(settings: Settings) -> Path:
     return settings.data_dir / "keys"
+
+
+def images_in(settings: Settings) -> Path | None:
+    """The directory of the images; None where they are kept on S3."""
+    return settings.data_dir / "images" if settings.images_url == "file:" else None
 
 
 def key_keeper(settings: Settings) -> KeyKeeper:
@@ -310,6 +327,37 @@ def journal_keys(settings: Settings, note: str) -> None:
         prepare(settings.accounts_url)
         with closing(SqlDatabase(settings.accounts_url)) as database, database.begin() as tx:
             tx.journal.add(Event(what=What.KEYS_CHANGED, at=time(), note=note))
+
+
+def copy_accounts(source: str, target: str, tell: Callable[[str, str, int, int], None]) -> list[Copied]:
+    """Copies all that one database holds into an empty one; `tell` hears of "copied" or "compared", table, rows, of how many.
+
+    Raises `ValueError`, one line, and the target is as it was then; `ImportError` where a driver is not installed.
+    """
+    return copy(source, target, tell)
+
+
+def back_up_accounts(settings: Settings, file: Path, see: Callable[[frozenset[str]], None]) -> None:
+    """The embedded database as of one moment, at which `see` is told what images accounts have. Raises `ValueError`."""
+    back_up(settings.accounts_url, file, see)
+
+
+def look_at_accounts(file: Path) -> Contents:
+    """Raises `ValueError`, one line, where the copy of a database is not whole."""
+    return look_at(file)
+
+
+def take_up_accounts(file: Path) -> None:
+    """Brings the copy of an embedded database to the schema of this program. Raises `ValueError`, one line."""
+    try:
+        migrate(url_of_file(file))
+    except (SchemaTooNew, Unavailable) as fault:
+        raise ValueError(str(fault) or f"{file.name} cannot be used.") from fault
+
+
+def check_keys(directory: Path) -> None:
+    """Makes none. Raises `ValueError`, one line, where a key is no good or a kind has none, and `OSError`."""
+    read_keys(directory)
 
 
 @contextmanager

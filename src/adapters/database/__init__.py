@@ -1,18 +1,24 @@
 """Where accounts are kept: in SQL, by SQLAlchemy Core over SQLite or PostgreSQL; or in memory."""
 
+from .backup import Contents, back_up, look_at
 from .copying import CannotCopy, Copied, copy
 from .database import SqlDatabase
 from .memory import MemoryDatabase
 from .migration import SchemaTooNew, SchemaTooOld, migrate, prepare
+from .where import url_of_file
 
 __all__ = [
     "CannotCopy",
+    "Contents",
     "Copied",
     "MemoryDatabase",
     "SchemaTooNew",
     "SchemaTooOld",
     "SqlDatabase",
+    "back_up",
     "copy",
+    "look_at",
     "migrate",
     "prepare",
+    "url_of_file",
 ]

@@ -154,7 +154,7 @@ class Sqlite:
         connection = self._take_writer()
         unit = SqliteUnit(connection, self._texts)
         try:
-            _begin(connection, deadline)
+            begin_alone(connection, deadline)
             yield unit
             _execute(connection, "COMMIT", {})
         except BaseException:
@@ -225,7 +225,8 @@ class Sqlite:
                 self._readers.pop().close()
 
 
-def _begin(connection: sqlite3.Connection, deadline: float) -> None:
+def begin_alone(connection: sqlite3.Connection, deadline: float) -> None:
+    """With the write lock; tries until that moment, as `monotonic` tells it. Raises `Unavailable`."""
     try:
         _insist(connection, "BEGIN IMMEDIATE", deadline)
     except sqlite3.DatabaseError as error:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -24,6 +25,11 @@ def driver_wanted() -> Iterator[None]:
         if error.name != "psycopg":
             raise
         raise ModuleNotFoundError("PostgreSQL needs an extra: pip install 'vestibule[postgres]'", name=error.name) from None
+
+
+def url_of_file(path: Path) -> str:
+    """The other way round."""
+    return f"sqlite:///{quote(str(path.absolute()))}"
 
 
 def path_of(url: str) -> Path:

@@ -1,6 +1,6 @@
 """Access tokens (JWT by PyJWT), refresh tokens, and the keys that both are made with."""
 
-from .key_directory import KeyDirectory, open_keys
+from .key_directory import KeyDirectory, open_keys, read_keys
 from .key_keeper import HeldKey, KeyKeeper, KeysStay
 from .keys import Keys, Secret, SigningKey
 from .terms import in_use
@@ -17,4 +17,5 @@ __all__ = [
     "SigningKey",
     "in_use",
     "open_keys",
+    "read_keys",
 ]

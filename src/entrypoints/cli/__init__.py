@@ -65,6 +65,51 @@ def migrate() -> None:
     click.echo(f"The database is at the schema of this version: {_shown(settings.accounts_url)}")
 
 
+@main.command()
+@click.option("--from", "source", metavar="URL", help="The database to copy.  [default: that of VESTIBULE_DATABASE_URL]")
+@click.option("--to", "target", metavar="URL", help="The empty database to fill.  [default: that of VESTIBULE_DATABASE_URL]")
+def copy(source: str | None, target: str | None) -> None:
+    """Copy all accounts, sessions, codes, messages and the journal into an empty database.
+
+    From SQLite to PostgreSQL, or any other way; stop the servers first. The target is migrated, filled and compared in one
+    transaction: after a fault it is as it was. One of the two may be left out: a URL with a password belongs into
+    VESTIBULE_DATABASE_URL_FILE, for others can read a command line.
+
+    \b
+    vestibule copy --from sqlite:////var/lib/vestibule/vestibule.db --to postgresql://vestibule@db/vestibule
+    """
+    from .moving import move
+
+    if source is None and target is None:
+        raise click.UsageError("Name the one database or the other: --from, --to, or both.")
+    move(_settings(), source, target)
+
+
+@main.command()
+@click.argument("place", type=click.Path(path_type=Path))
+def backup(place: Path) -> None:
+    """Back up accounts, keys and images into the new directory PLACE, or the new file PLACE.tar.
+
+    Of the embedded database, while the server runs: it holds what was acknowledged before it began, and every image that an
+    account in it has. It appears whole or not at all.
+    """
+    from .moving import make_backup
+
+    make_backup(_settings(), place)
+
+
+@main.command()
+@click.argument("place", type=click.Path(path_type=Path))
+def restore(place: Path) -> None:
+    """Take up the backup PLACE in the data directory, which has to be empty.
+
+    Everything in it is held against its checksum first, and the database read through.
+    """
+    from .moving import take_up_backup
+
+    take_up_backup(_settings(), place)
+
+
 @main.command("create-superuser")
 @click.option("--username", prompt=True)
 @click.option("--email", prompt=True)
