@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -352,6 +353,11 @@ class TestForm:
         with pytest.raises(ValueError, match=f"{variable} must be http") as refusal:
             S3Storage("s3://images")
         assert "secret" not in str(refusal.value)
+
+    def test_without_obstore_the_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "obstore", None)
+        with pytest.raises(ModuleNotFoundError, match=r"pip install 'vestibule\[s3\]'"):
+            S3Storage("s3://images")
 
     def test_a_name_of_the_endpoint_for_s3_alone_goes_first(
         self, s3_server: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch
