@@ -44,7 +44,8 @@ class Target:
 
     def passed_over(self) -> "Target":
         """A decoy in its place, which replaces no code that is under way."""
-        return replace(self, address=_nobodys(self.address.kind, self.beside or self.address.key), real=False)
+        nobody = _nobodys(self.address.kind, self.beside or self.address.key)
+        return replace(self, address=nobody, real=False, beside=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

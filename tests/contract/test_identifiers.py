@@ -1,7 +1,5 @@
 """What `Identifiers` promises, and which texts are read as what."""
 
-
-
 from collections.abc import Callable
 from typing import Any
 
@@ -352,7 +350,19 @@ def test_a_name_is_nearly_anything(text: str, name: str) -> None:
             "a\x85b",
             "a\x0bb",
         ),
-        *("a\u2028b", "a\u2029b", "a\x1cb", "a\u202eb", "a\u202ab", "a\u2066b", "a\u2069b", "a\u0378b", "a\uffffb"),
+        *(
+            "a\u2028b",
+            "a\u2029b",
+            "a\x1cb",
+            "a\u202eb",
+            "a\u200eb",
+            "a\u061cb",
+            "a\u202ab",
+            "a\u2066b",
+            "a\u2069b",
+            "a\u0378b",
+            "a\uffffb",
+        ),
     ],
 )
 def test_a_name_that_breaks_a_line_or_a_header_is_refused(text: str) -> None:

@@ -802,3 +802,19 @@ def test_what_happens_to_codes_stands_in_the_journal() -> None:
 
     assert happened == [What.CODE_SENT, What.CODE_REFUSED, What.TAKEN_OVER, What.LOGGED_IN]
     assert world.events(What.LOGGED_IN)[0].note == "code:email"
+
+
+def test_the_code_that_a_passed_over_email_had_last_stays_good() -> None:
+    world = World(cooldown=1)
+    account = world.person("bertha", email="bertha@mail.example.com", mobile="7777777777")
+    assert account.email is not None
+    world.send("bertha@mail.example.com")
+    for _ in range(4):
+        world.clock.move(2)
+        world.request_code(destination="7777777777")
+    last = world.code_for("bertha@mail.example.com")
+    world.clock.move(2)
+    world.request_code(destination="7777777777")
+    assert world.code_for("bertha@mail.example.com") == last, "five an hour: the sixth is passed over"
+
+    assert world.verify_code(destination="bertha@mail.example.com", verify_otp=last)
