@@ -135,3 +135,12 @@ def test_a_postgresql_that_does_not_answer_stops_the_start_in_one_line_without_t
 def with_password(url: str) -> str:
     """One that is not asked for, and must not be shown."""
     return make_url(url).set(password="secret").render_as_string(hide_password=False)
+
+
+def test_a_port_that_another_has_stops_the_start_with_one_line(tmp_path: Path) -> None:
+    with Server(tmp_path / "first") as server:
+        shown = vestibule("serve", "--port", str(server.port), "--data-dir", str(tmp_path / "second"))
+    assert shown.returncode == 2
+    (line,) = shown.stderr.splitlines()
+    assert "VESTIBULE_PORT" in line
+    assert str(server.port) in line

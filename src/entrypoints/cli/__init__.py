@@ -48,6 +48,7 @@ def serve(*, migrating: bool, **options: object) -> None:
     settings = _settings()
     _prepare(settings, migrating=migrating)
 
+    _await_port(settings)
     from ..server import serve as listen
 
     _greet(settings)
@@ -261,6 +262,25 @@ def _prepare(settings: "Settings", *, migrating: bool = False) -> None:
         check_settings(settings, migrating=migrating)
     except SettingsError as error:
         _stop(str(error))
+
+
+def _await_port(settings: "Settings") -> None:
+    """Two servers on one port would share its calls; one that was just killed gets some seconds to let go of it."""
+    import socket
+    import time
+
+    deadline = time.monotonic() + 3
+    while True:
+        with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((settings.host, settings.port))
+            except OSError as error:
+                if time.monotonic() >= deadline:
+                    _stop(f"VESTIBULE_PORT: cannot listen on {settings.host}:{settings.port}: {error.strerror}.")
+            else:
+                return
+        time.sleep(0.1)
 
 
 def _stop(line: str) -> NoReturn:
