@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, asynccontextmanager
 from types import FrameType
+from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, RuntimeModes
 from granian.http import HTTP1Settings
@@ -21,6 +22,7 @@ from litestar import Litestar
 
 from .container import build
 from .http.app import create_app
+from .logs import configure_logs
 from .settings import Settings
 
 GRACE_SECONDS = 10.0
@@ -32,20 +34,24 @@ _MOST_HEADER_BYTES = 64 * 1024
 _LOOK_EVERY = 0.5
 _FILES = 4 * MOST_CONNECTIONS
 
+_log = logging.getLogger("vestibule.server")
+
 
 def app() -> Litestar:
     """The app of one worker process, on the settings of the environment."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until it serves, a worker has nothing to finish
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which tells the workers
     settings = Settings.from_environment(os.environ)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    configure_logs(settings)
     stack = ExitStack()
-    vestibule = stack.enter_context(build(settings, echo=_show))
+    vestibule = stack.enter_context(build(settings, echo=_show if settings.log_format == "text" else None))
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
 
     @asynccontextmanager
     async def open_until_shutdown(_: Litestar) -> AsyncGenerator[None]:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _begin_to_end, stack)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, _begin_to_end, stack)
+        loop.set_exception_handler(_task_failed)
         with stack:
             yield
 
@@ -74,6 +80,11 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _task_failed(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """By itself asyncio would log the exception's text as well."""
+    _log.error("a task failed: %s", context["message"], exc_info=context.get("exception"))
+
+
 def _show(text: str) -> None:
     sys.stdout.write(f"{text.rstrip()}\n")
     sys.stdout.flush()
@@ -93,6 +104,7 @@ class Server(MPServer):
 def serve(settings: Settings) -> None:
     """Serves until SIGINT or SIGTERM; requests under way are finished first, for 10 seconds at most."""
     _allow_files()
+    _log.debug("begins to listen", extra={"fields": {"url": settings.url, "workers": settings.workers}})
     Server(
         "vestibule.entrypoints.server:app",
         factory=True,
@@ -108,6 +120,7 @@ def serve(settings: Settings) -> None:
         workers_kill_timeout=_KILLED_AFTER,
         respawn_failed_workers=True,
         log_level=LogLevels.warning,
+        log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}},
     ).serve()
 
 

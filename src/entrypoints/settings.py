@@ -17,6 +17,7 @@ from .values import (
     images_place,
     networks,
     number,
+    one_of,
     origins,
     path_prefix,
     public_url,
@@ -82,6 +83,9 @@ class Settings:
     )
     rate_limits: bool = setting(True, flag, "off lifts the limits per caller's address, for a load test.")
     docs: bool | None = setting(None, flag, "The OpenAPI page; on by default, unless PUBLIC_URL is https.")
+    log_format: str = setting("text", one_of("text", "json"), "text for people, json for machines: an object a line.")
+    log_level: str = setting("info", one_of("debug", "info", "warning", "error"), "The least that is logged.")
+    access_log: bool | None = setting(None, flag, "A line for each call; on by default where LOG_FORMAT is json.")
     service_name: str = setting("Vestibule", words, "What messages call the service.")
     default_region: str | None = setting(None, region, "The country of mobiles without +, such as DE.")
     mobile_required: bool = setting(False, flag, "Whether every account needs a mobile.")
@@ -125,6 +129,10 @@ class Settings:
     @property
     def has_docs(self) -> bool:
         return self.docs if self.docs is not None else not self.url.startswith("https:")
+
+    @property
+    def has_access_log(self) -> bool:
+        return self.access_log if self.access_log is not None else self.log_format == "json"
 
     @property
     def accounts_url(self) -> str:

@@ -20,6 +20,15 @@ def flag(text: str) -> bool:
             raise ValueError("must be on or off")
 
 
+def one_of(*known: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.lower() not in known:
+            raise ValueError("must be " + " or ".join(known))
+        return text.lower()
+
+    return read
+
+
 def number(low: int, high: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not (text.isascii() and text.isdigit() and low <= int(text) <= high):

@@ -51,7 +51,8 @@ def serve(*, migrating: bool, **options: object) -> None:
     _await_port(settings)
     from ..server import serve as listen
 
-    _greet(settings)
+    if settings.log_format == "text":
+        _greet(settings)
     listen(settings)
 
 
@@ -245,12 +246,15 @@ def _set_active(who: str, *, active: bool) -> None:
 
 
 def _settings() -> "Settings":
+    from ..logs import configure_logs
     from ..settings import Settings, SettingsError
 
     try:
-        return Settings.from_environment(os.environ)
+        settings = Settings.from_environment(os.environ)
     except SettingsError as error:
         _stop(str(error))
+    configure_logs(settings)
+    return settings
 
 
 def _prepare(settings: "Settings", *, migrating: bool = False) -> None:

@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
 from ..vestibule import Vestibule
+from .access import AccessLog
 from .account import change_account, read_account, replace_account
 from .codes import otp, otpreglogin
 from .docs import docs_handlers
@@ -51,7 +52,7 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 class App(Litestar):
     """Litestar behind the front that every call passes."""
 
-    front: Front
+    front: Front | AccessLog
 
     async def __call__(
         self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
@@ -85,5 +86,6 @@ def create_app(vestibule: Vestibule, *, lifespan: Sequence[Lifespan] = ()) -> Li
         logging_config=None,
         debug=False,
     )
-    app.front = Front(vestibule)
+    front = Front(vestibule)
+    app.front = AccessLog(front) if vestibule.settings.has_access_log else front
     return app

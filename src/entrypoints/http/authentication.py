@@ -11,8 +11,10 @@ async def authenticated(request: Call, vestibule: Vestibule, lanes: Lanes) -> Id
 
     Raises `NotAuthenticated` without a bearer token, `InvalidToken` for a bad one, `Overloaded`, `Unavailable`.
     """
-    token = _bearer_token(request)
-    return await lanes.reads(vestibule.authenticate, token) if vestibule.database_blocks else vestibule.authenticate(token)
+    token, ask = _bearer_token(request), vestibule.authenticate
+    identity = await lanes.reads(ask, token) if vestibule.database_blocks else ask(token)
+    request.scope["state"]["identity"] = identity
+    return identity
 
 
 async def perhaps_authenticated(request: Call, vestibule: Vestibule, lanes: Lanes) -> Identity | None:

@@ -165,7 +165,8 @@ def answer_error(request: Call, error: Exception) -> Response[Problem]:
     if isinstance(error, HTTPException) and error.status_code in _OF_LITESTAR:
         return problem(_OF_LITESTAR[error.status_code](), **(error.headers or {}))
     request_id = request.scope["state"]["caller"].request_id
-    _log.error("request %s failed: %s", request_id, request.scope.get("path_template", "?"), exc_info=error)
+    fields = {"request_id": request_id, "route": request.scope.get("path_template")}
+    _log.error("a call met a fault", extra={"fields": fields}, exc_info=error)
     return problem(Internal(f"The fault is logged under {request_id}."))
 
 
