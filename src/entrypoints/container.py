@@ -165,11 +165,9 @@ class Container(containers.DeclarativeContainer):
         LibraryIdentifiers, settings.provided.default_region, special_use_domains=settings.provided.test_domains
     )
     templates = providers.Singleton(Templates, settings.provided.templates_dir)
-    notifier = providers.Singleton(
-        ChannelNotifier,
-        email=providers.Singleton(email_notifier, settings, templates, echo),
-        mobile=providers.Singleton(sms_notifier, settings, templates, echo),
-    )
+    email = providers.Singleton(email_notifier, settings, templates, echo)
+    sms = providers.Singleton(sms_notifier, settings, templates, echo)
+    notifier = providers.Singleton(ChannelNotifier, email=email, mobile=sms)
     images = providers.Singleton(PillowImages)
     storage = providers.Singleton(storage, settings)
     throttle = providers.Singleton(throttle, settings)
@@ -277,6 +275,9 @@ def build(settings: Settings | None = None, *, deliver: bool = True, echo: Echo 
         yield vestibule
     finally:
         courier.stop()
+        email = container.email()
+        if isinstance(email, SmtpNotifier):
+            email.close()
         container.images().close()
         container.hasher().close()
         if isinstance(vestibule.throttle, RedisThrottle):

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -31,11 +30,14 @@ class Relay:
         self.received: list[tuple[str, list[str], bytes]] = []
         self.logins: list[LoginPassword] = []
         self.encrypted: list[bool] = []
+        self.connections = 0
+        self.farewells = 0
         self.rude = False
         self.seconds = 0.0
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._server: asyncio.Server | None = None
+        self._open: list[SMTP] = []
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
 
@@ -57,6 +59,7 @@ class Relay:
         return self.answers.get("DATA", "250 OK")
 
     async def handle_QUIT(self, protocol: SMTP, _: Session, __: Envelope) -> str:  # noqa: N802 — aiosmtpd's name
+        self.farewells += 1
         if self.rude:
             assert isinstance(protocol.transport, asyncio.WriteTransport)
             protocol.transport.abort()
@@ -66,15 +69,30 @@ class Relay:
         self.logins.append(login)
         return AuthResult(success=login == LoginPassword(b"vestibule", b"p@ss/w:rd#?%"), handled=False)
 
+    def _connected(self) -> SMTP:
+        self.connections += 1
+        self._open.append(SMTP(self, hostname="relay.example", loop=self._loop, **self.options))
+        return self._open[-1]
+
     def open(self) -> None:
-        protocol = partial(SMTP, self, hostname="relay.example", loop=self._loop, **self.options)
-        serving = self._loop.create_server(protocol, "127.0.0.1", self.port, ssl=self.implicit_tls)
+        serving = self._loop.create_server(self._connected, "127.0.0.1", self.port, ssl=self.implicit_tls)
         self._server = asyncio.run_coroutine_threadsafe(serving, self._loop).result(5)
         self.port = self._server.sockets[0].getsockname()[1]
+
+    def hang_up(self) -> None:
+        """Cuts every connection that is open."""
+        asyncio.run_coroutine_threadsafe(self._abort_all(), self._loop).result(5)
+
+    async def _abort_all(self) -> None:
+        while self._open:
+            transport = self._open.pop().transport
+            if isinstance(transport, asyncio.WriteTransport):
+                transport.abort()
 
     def close(self) -> None:
         assert self._server is not None
         self._loop.call_soon_threadsafe(self._server.close)
+        self.hang_up()
         asyncio.run_coroutine_threadsafe(self._server.wait_closed(), self._loop).result(5)
 
     def stop(self) -> None:

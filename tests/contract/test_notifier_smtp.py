@@ -20,7 +20,7 @@ from tests.contract.letters import ALICE, CODE, SENDER, TEMPLATES, VALUES, mail_
 from tests.contract.next_hops import relay, smtp_post
 
 from vestibule.adapters.notifier import SmtpNotifier, SmtpServer
-from vestibule.adapters.notifier.smtp import Tls
+from vestibule.adapters.notifier.smtp_url import Tls
 from vestibule.application.ports import DeliveryFailed, Letter, Undeliverable
 
 # aiosmtpd says so whenever AUTH is taken without TLS, which some tests want.

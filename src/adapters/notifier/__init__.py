@@ -5,7 +5,8 @@ from .mail import read_sender
 from .memory import MemoryNotifier
 from .outbox import OutboxNotifier
 from .sms import AppriseNotifier
-from .smtp import SmtpNotifier, SmtpServer
+from .smtp import SmtpNotifier
+from .smtp_url import SmtpServer
 from .templates import Templates
 
 __all__ = [

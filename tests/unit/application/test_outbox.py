@@ -1,4 +1,5 @@
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -21,10 +22,12 @@ class Meanwhile(MemoryDatabase):
         super().__init__()
         self.meanwhile: list[Any] = []
 
-    def begin(self) -> AbstractContextManager[MemoryTransaction]:
+    @contextmanager
+    def begin(self) -> Iterator[MemoryTransaction]:
         while self.meanwhile:
             self.meanwhile.pop()()
-        return super().begin()
+        with super().begin() as tx:
+            yield tx
 
 
 def put(world: World, *names: str, attempts: int = 0) -> None:
