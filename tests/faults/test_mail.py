@@ -23,7 +23,7 @@ def silent_server() -> Iterator[int]:
 @contextmanager
 def serving(data: Path, mail: int, sms: int = 9) -> Iterator[Server]:
     urls = {"email_url": f"smtp://127.0.0.1:{mail}?starttls=off", "sms_url": f"json://127.0.0.1:{sms}/send"}
-    with Server(data, rate_limits="off", **urls) as server:
+    with Server(data, environment=None, rate_limits="off", **urls) as server:
         yield server
         assert "Traceback" not in server.output
 

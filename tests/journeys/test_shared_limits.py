@@ -68,5 +68,5 @@ def test_a_redis_url_that_cannot_be_stops_the_start_with_a_line_that_does_not_re
     [({"workers": "2"}, True), ({"workers": "1"}, False), ({"workers": "2", "rate_limits": "off"}, False)],
 )
 def test_workers_that_count_each_for_itself_are_warned_of(tmp_path: Path, settings: dict[str, str], is_warned: bool) -> None:
-    with Server(tmp_path / "data", **settings) as server:
+    with Server(tmp_path / "data", environment=None, **settings) as server:
         assert ("each worker counts limits per address for itself" in server.output) is is_warned

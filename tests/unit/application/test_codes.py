@@ -817,4 +817,4 @@ def test_the_code_that_a_passed_over_email_had_last_stays_good() -> None:
     world.request_code(destination="7777777777")
     assert world.code_for("bertha@mail.example.com") == last, "five an hour: the sixth is passed over"
 
-    assert world.verify_code(destination="bertha@mail.example.com", verify_otp=last)
+    assert world.verify_code(destination="bertha@mail.example.com", verify_otp=last).proof
