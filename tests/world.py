@@ -112,6 +112,7 @@ class World:
         cooldown: float = 60.0,
         digits: int = 6,
         default_region: str | None = None,
+        mobile_regions: Iterable[str] = (),
         mobile_required: bool = False,
         email_validation: bool = False,
         mobile_validation: bool = False,
@@ -129,7 +130,7 @@ class World:
         self.throttle = MemoryThrottle()
         self.codes = HmacCodes(lambda: _CODE_SECRETS, digits)
         self.tokens = JwtTokens(_KEYS, issuer="https://vestibule.example", audience="https://vestibule.example")
-        self.identifiers = LibraryIdentifiers(default_region)
+        self.identifiers = LibraryIdentifiers(default_region, mobile_regions=mobile_regions)
         self.rules = AccountRules(
             identifiers=self.identifiers,
             policy=PasswordPolicy(COMMON),

@@ -162,7 +162,10 @@ class Container(containers.DeclarativeContainer):
     )
     hasher = providers.Singleton(argon2, settings.provided.password_hash)
     identifiers = providers.Singleton(
-        LibraryIdentifiers, settings.provided.default_region, special_use_domains=settings.provided.test_domains
+        LibraryIdentifiers,
+        settings.provided.default_region,
+        special_use_domains=settings.provided.test_domains,
+        mobile_regions=settings.provided.mobile_regions,
     )
     templates = providers.Singleton(Templates, settings.provided.templates_dir)
     email = providers.Singleton(email_notifier, settings, templates, echo)
@@ -318,6 +321,8 @@ def check_settings(settings: Settings, *, migrating: bool = False) -> None:
         raise SettingsError("VESTIBULE_IMAGES_REDIRECT: there is nowhere to send to, unless VESTIBULE_IMAGES_URL names S3.")
     with _naming("DEFAULT_REGION"):
         LibraryIdentifiers(settings.default_region)
+    with _naming("MOBILE_REGIONS"):
+        LibraryIdentifiers(mobile_regions=settings.mobile_regions)
     with _naming("DATABASE_URL"):
         (migrate if migrating else prepare)(settings.accounts_url)
 

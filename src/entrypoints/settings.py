@@ -22,6 +22,7 @@ from .values import (
     path_prefix,
     public_url,
     region,
+    regions,
     sender,
     url_of,
     words,
@@ -88,6 +89,7 @@ class Settings:
     access_log: bool | None = setting(None, flag, "A line for each call; on by default where LOG_FORMAT is json.")
     service_name: str = setting("Vestibule", words, "What messages call the service.")
     default_region: str | None = setting(None, region, "The country of mobiles without +, such as DE.")
+    mobile_regions: tuple[str, ...] = setting((), regions, "Countries whose mobiles are taken, such as DE, AT; all by default.")
     mobile_required: bool = setting(False, flag, "Whether every account needs a mobile.")
     email_validation: bool = setting(False, flag, "Whether an email must be proven within the hour before it is taken.")
     mobile_validation: bool = setting(False, flag, "Whether a mobile must be proven within the hour before it is taken.")

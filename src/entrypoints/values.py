@@ -110,6 +110,10 @@ def region(text: str) -> str | None:
     return text.upper() or None
 
 
+def regions(text: str) -> tuple[str, ...]:
+    return tuple(found for part in text.split(",") if (found := region(part.strip())))
+
+
 def sender(text: str) -> str:
     name, address = parseaddr(text)
     if "@" not in address or any(character in text for character in "\r\n"):

@@ -14,8 +14,9 @@ from vestibule.domain.account import Address, Kind
 PLAIN: Identifiers = LibraryIdentifiers()
 INDIAN: Identifiers = LibraryIdentifiers(default_region="IN")
 GERMAN: Identifiers = LibraryIdentifiers(default_region="de")
+ALPINE: Identifiers = LibraryIdentifiers(default_region="DE", mobile_regions=("DE", "at", "US"))
 DEVELOPMENT: Identifiers = LibraryIdentifiers(special_use_domains=True)
-ALL = (PLAIN, INDIAN, GERMAN, DEVELOPMENT)
+ALL = (PLAIN, INDIAN, GERMAN, ALPINE, DEVELOPMENT)
 
 ANYTHING = st.text(st.characters(), max_size=40) | st.text(st.characters(categories=["Cs", "Lu", "Mn", "Nd", "Cf", "Po"]))
 NEARLY_EMAIL = st.tuples(st.text(max_size=10), st.text(max_size=20)).map("@".join) | st.from_regex(
@@ -306,10 +307,49 @@ def test_a_mobile_that_is_impossible_in_its_country_is_refused(identifiers: Iden
         identifiers.mobile(text)
 
 
+@pytest.mark.parametrize("text", ["0170 1234567", "+49 170 1234567", "+43 664 1234567", "+1 202 555 0100"])
+def test_a_mobile_of_a_country_that_is_taken_is_taken(text: str) -> None:
+    assert ALPINE.mobile(text).key == GERMAN.mobile(text).key
+    assert ALPINE.destination(text) == GERMAN.destination(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+44 7400 123456",
+        "0041 78 123 45 67",
+        "+1 876 210 1234",  # Jamaica, which shares the country code with the United States
+        "+1 204 234 5678",  # and so does Canada
+        "+881 6 1234 5678",  # a satellite
+    ],
+)
+def test_a_mobile_of_another_country_is_refused_where_it_could_be_sent_to(text: str) -> None:
+    assert reads(GERMAN.mobile, text)
+    assert refusal(ALPINE.mobile, text) == "Mobiles of this country are not taken."
+    assert refusal(ALPINE.destination, text) == "Mobiles of this country are not taken."
+    assert ALPINE.login(text) == GERMAN.login(text)
+
+
+def test_a_mobile_of_no_known_country_is_refused_where_the_country_matters() -> None:
+    without_a_region = LibraryIdentifiers(mobile_regions=("DE",))
+    assert refusal(without_a_region.mobile, "01701234567") == "Write the mobile with + and the country code."
+    assert reads(without_a_region.mobile, "+491701234567")
+
+
+@pytest.mark.parametrize(
+    "text", ["+44 909 879 0000", "+1 900 234 5678", "+979 1 2345 6789", "+44 843 123 4567", "+49 900 1 123456"]
+)
+@pytest.mark.parametrize("identifiers", ALL)
+def test_a_number_that_costs_extra_is_no_mobile(identifiers: Identifiers, text: str) -> None:
+    assert refusal(identifiers.mobile, text) == "Numbers that cost extra are not taken."
+
+
 @pytest.mark.parametrize("region", ["XX", "India", "91", "001", "ZZ", "\x00"])
 def test_a_region_without_phone_numbers_is_refused_at_once(region: str) -> None:
     with pytest.raises(ValueError, match="not a region"):
         LibraryIdentifiers(default_region=region)
+    with pytest.raises(ValueError, match="not a region"):
+        LibraryIdentifiers(mobile_regions=("DE", region))
 
 
 # --- names ------------------------------------------------------------------------------------------------------------

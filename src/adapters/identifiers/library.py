@@ -1,9 +1,11 @@
 """The port `Identifiers`, filled by the libraries that know the rules."""
 
+from collections.abc import Iterable
+
 from ...application.ports import Login, Unreadable
 from ...domain.account import Address, Username
 from .emails import read_email
-from .mobiles import known_region, read_mobile
+from .mobiles import judge_mobile, known_region, read_mobile
 from .names import read_name
 from .usernames import read_username, username_key
 
@@ -13,11 +15,18 @@ class LibraryIdentifiers:
 
     `default_region` (ISO 3166-1 alpha-2, such as `IN`) is where a mobile without a country code is at home; without one
     such a mobile is unique by its digits. `special_use_domains` also takes emails at `.test`, `.local`, `.invalid` and
-    `localhost`, for development. Raises `ValueError` for a region that has no phone numbers.
+    `localhost`, for development. With `mobile_regions` mobiles of other countries are refused, but for logging in: who has
+    one keeps it. Raises `ValueError` for a region that has no phone numbers.
     """
 
-    def __init__(self, default_region: str | None = None, special_use_domains: bool = False) -> None:
+    def __init__(
+        self,
+        default_region: str | None = None,
+        special_use_domains: bool = False,
+        mobile_regions: Iterable[str] = (),
+    ) -> None:
         self._region = known_region(default_region) if default_region else None
+        self._regions = frozenset(map(known_region, mobile_regions))
         self._special_use_domains = special_use_domains
 
     def username(self, text: str) -> Username:
@@ -27,7 +36,9 @@ class LibraryIdentifiers:
         return read_email(text, special_use_domains=self._special_use_domains)
 
     def mobile(self, text: str) -> Address:
-        return read_mobile(text, self._region)
+        mobile = read_mobile(text, self._region)
+        judge_mobile(mobile, self._regions)
+        return mobile
 
     def name(self, text: str) -> str:
         return read_name(text)
@@ -37,7 +48,7 @@ class LibraryIdentifiers:
 
     def login(self, text: str) -> Login:
         try:
-            address = self.destination(text)
+            address = self.email(text) if "@" in text else read_mobile(text, self._region)
         except Unreadable:
             address = None
         return Login(address, username_key(text))

@@ -10,6 +10,7 @@ from ...domain.account import Address, Kind
 from .texts import trimmed
 
 MAX_WRITTEN = 40
+_DEAR = frozenset({phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST})
 _SHAPE = re.compile(r"\+?[0-9 ().-]+")
 _DIGITS = re.compile(r"[0-9]{7,15}")
 _SEPARATORS = str.maketrans("", "", "+ ().-")
@@ -35,6 +36,22 @@ def read_mobile(text: str, region: str | None) -> Address:
     if not _DIGITS.fullmatch(digits):
         raise Unreadable("A mobile has 7 to 15 digits, perhaps with a leading +.")
     return Address(Kind.MOBILE, written, _key(digits, region, is_international=is_international))
+
+
+def judge_mobile(mobile: Address, regions: frozenset[str]) -> None:
+    """Raises `Unreadable` for a number that costs extra; and, where there are regions, for one at home in none of them.
+
+    Who asks for codes to numbers that he is paid for chooses countries that nobody is sent to, and those numbers.
+    """
+    if not mobile.key.startswith("+"):
+        if regions:
+            raise Unreadable("Write the mobile with + and the country code.")
+        return
+    number = phonenumbers.parse(mobile.key)
+    if phonenumbers.number_type(number) in _DEAR:
+        raise Unreadable("Numbers that cost extra are not taken.")
+    if regions and phonenumbers.region_code_for_number(number) not in regions:
+        raise Unreadable("Mobiles of this country are not taken.")
 
 
 def _key(digits: str, region: str | None, *, is_international: bool) -> str:
