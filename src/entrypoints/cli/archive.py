@@ -4,7 +4,7 @@ import os
 import re
 import tarfile
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from hashlib import sha256
 from pathlib import Path
 from shutil import rmtree
@@ -59,16 +59,10 @@ def unpack(place: Path, into: Path) -> set[str]:
 
     Raises `BadArchive` where a file is missing, changed, or does not belong there.
     """
-    sums: dict[str, str] = {}
-    with closing(_files(place)) as files:
-        for name, file in files:
-            if name in sums or not (_NAME if file else _DIRECTORY).fullmatch(name):
-                raise BadArchive(f"{place} is no backup of Vestibule: it has {name!r}.")
-            if file is None:
-                (into / name).mkdir(mode=0o700)
-            else:
-                with file:
-                    sums[name] = _copied(file, into / name)
+    try:
+        sums = _unpacked(place, into)
+    except (tarfile.TarError, EOFError) as fault:
+        raise BadArchive(f"{place} is no backup of Vestibule, or not all of it ({fault}).") from fault
     if SUMS not in sums:
         raise BadArchive(f"{place} is no backup of Vestibule, or not all of it: it has no {SUMS}.")
     del sums[SUMS]
@@ -78,6 +72,21 @@ def unpack(place: Path, into: Path) -> set[str]:
         if directory.is_dir():
             _settle(directory)
     return set(sums)
+
+
+def _unpacked(place: Path, into: Path) -> dict[str, str]:
+    """The checksum of each file that is now there."""
+    sums: dict[str, str] = {}
+    with closing(_files(place)) as files:
+        for name, file in files:
+            with file or nullcontext():
+                if name in sums or not (_NAME if file else _DIRECTORY).fullmatch(name):
+                    raise BadArchive(f"{place} is no backup of Vestibule: it has {name!r}.")
+                if file is None:
+                    (into / name).mkdir(mode=0o700)
+                else:
+                    sums[name] = _copied(file, into / name)
+    return sums
 
 
 def _demand_free(place: Path) -> None:
@@ -202,12 +211,9 @@ def _files(place: Path) -> Generator[tuple[str, IO[bytes] | None]]:
             name = path.relative_to(place).as_posix()
             yield name, None if path.is_dir() and not path.is_symlink() else _opened(path, place)
         return
-    try:
-        with tarfile.open(place, "r:") as tar:
-            for member in tar:
-                yield member.name, None if member.isdir() else _member(tar, member, place)
-    except (tarfile.TarError, EOFError) as fault:
-        raise BadArchive(f"{place} is no backup of Vestibule, or not all of it ({fault}).") from fault
+    with tarfile.open(place, "r:") as tar:
+        for member in tar:
+            yield member.name, None if member.isdir() else _member(tar, member, place)
 
 
 def _opened(path: Path, place: Path) -> IO[bytes]:

@@ -40,7 +40,7 @@ def move(settings: "Settings", source: str | None, target: str | None) -> None:
 
 
 def make_backup(settings: "Settings", place: Path) -> None:
-    from .backup import back_up
+    from .backups import back_up
 
     if place.suffix in _PACKED:
         _stop(f"a backup is a directory or a .tar; pack {place.with_suffix('').name} when it is made.")
@@ -55,7 +55,7 @@ def make_backup(settings: "Settings", place: Path) -> None:
 
 
 def take_up_backup(settings: "Settings", place: Path) -> None:
-    from .backup import restore
+    from .backups import restore
 
     with _refusals():
         held = restore(settings, place)
