@@ -13,6 +13,8 @@ import pytest
 from tests.databases import named, rows, stored
 
 from vestibule.adapters.database import SqlDatabase, back_up, look_at, migrate
+from vestibule.adapters.database.backup import copy_moment, stand_still
+from vestibule.adapters.database.sqlite import connect, connect_to_read
 from vestibule.domain.errors import Unavailable
 from vestibule.domain.events import Event, What
 
@@ -70,6 +72,21 @@ def test_a_copy_made_while_others_write_is_of_one_moment_and_its_images_are_thos
             assert [(contents.accounts - 1,)] == journal
         over.set()
         assert writing.result(20) > 10
+
+
+def test_what_is_written_after_the_images_were_seen_is_not_in_the_copy(database: SqlDatabase, url: str, tmp_path: Path) -> None:
+    account = stored(database, "ada")
+    with_image(database, account.id, "first.webp")
+    path = tmp_path / "data" / "vestibule.db"
+    seen: list[frozenset[str]] = []
+    with closing(connect_to_read(path)) as reader, closing(connect(path)) as writer:
+        stand_still(writer, reader, seen.append)
+        with_image(database, account.id, "second.webp")
+        stored(database, "grace")
+        copy_moment(reader, tmp_path / "copy.db")
+    contents = look_at(tmp_path / "copy.db")
+    assert [contents.images] == seen == [{"first.webp"}]
+    assert contents.accounts == 1
 
 
 def test_nobody_can_write_while_the_last_images_are_fetched_and_everybody_afterwards(

@@ -48,8 +48,8 @@ def back_up(url: str, file: Path, see: See) -> None:
     try:
         with closing(connect_to_read(path, wait=_MOST_WAIT)) as reader, closing(connect(path, wait=_MOST_WAIT)) as writer:
             see(_images(reader))
-            _stand_still(writer, reader, see)
-            _copy(reader, file)
+            stand_still(writer, reader, see)
+            copy_moment(reader, file)
     except (sqlite3.Error, Unavailable) as fault:
         why = fault.__cause__ if isinstance(fault, Unavailable) else fault
         raise CannotBackUp(f"The database at {path} cannot be copied ({why}).") from fault
@@ -73,8 +73,8 @@ def look_at(file: Path) -> Contents:
         raise Damaged(f"{file.name} is damaged, or no database of Vestibule ({fault}).") from fault
 
 
-def _stand_still(writer: sqlite3.Connection, reader: sqlite3.Connection, see: See) -> None:
-    """From here on the reader sees one moment, at which every image that an account had was there."""
+def stand_still(writer: sqlite3.Connection, reader: sqlite3.Connection, see: See) -> None:
+    """From here on the reader sees one moment, whoever writes; at it, nobody could while `see` was told of the images."""
     begin_alone(writer, monotonic() + _MOST_WAIT)
     try:
         reader.execute("BEGIN")
@@ -83,7 +83,8 @@ def _stand_still(writer: sqlite3.Connection, reader: sqlite3.Connection, see: Se
         writer.execute("ROLLBACK")
 
 
-def _copy(reader: sqlite3.Connection, file: Path) -> None:
+def copy_moment(reader: sqlite3.Connection, file: Path) -> None:
+    """What the reader sees, into a new file."""
     file.touch(mode=0o600, exist_ok=False)
     with closing(sqlite3.connect(file, isolation_level=None)) as copy:
         reader.backup(copy)
