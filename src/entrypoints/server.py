@@ -39,7 +39,6 @@ _log = logging.getLogger("vestibule.server")
 
 def app() -> Litestar:
     """The app of one worker process, on the settings of the environment."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until it serves, a worker has nothing to finish
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which tells the workers
     settings = Settings.from_environment(os.environ)
     configure_logs(settings)
@@ -91,9 +90,17 @@ def _show(text: str) -> None:
 
 
 class Server(MPServer):
-    """Told to stop a second time, it stops at once."""
+    """Told to stop a second time, it stops at once; so does a worker of it that does not serve yet."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._owner = os.getpid()
 
     def signal_handler_interrupt(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._owner:  # in a fork, until it has a handler of its own
+            if number == signal.SIGTERM:
+                os._exit(0)
+            return
         if self.interrupt_signal:
             for worker in self.wrks:
                 worker.kill()  # type: ignore[no-untyped-call]  # granian's, as below

@@ -101,18 +101,19 @@ def test_ctrl_c_ends_it_in_silence(server: Server) -> None:
     assert server.output.strip() == shown.strip()
 
 
-def test_a_server_that_is_stopped_while_it_starts_is_gone_soon(tmp_path: Path) -> None:
-    with Server(tmp_path / "data") as server:
+@pytest.mark.parametrize("delay", [0.0, 0.2])
+def test_a_server_that_is_stopped_while_it_starts_is_gone_soon(tmp_path: Path, delay: float) -> None:
+    server = Server(tmp_path / "data")
+    server.start()
+    try:
+        assert eventually(lambda: "Stop it with Ctrl-C" in server.output)
+        time.sleep(delay)
+        begun = time.monotonic()
         server.stop()
-        for delay in (0.0, 0.2):
-            log = len(server.output)
-            server.start()
-            assert eventually(lambda: "Stop it with Ctrl-C" in server.output[log:])  # noqa: B023 — asked at once
-            time.sleep(delay)
-            begun = time.monotonic()
-            server.stop()
-            assert time.monotonic() - begun < 5
-            assert eventually(lambda: is_free(server.port))
+        assert time.monotonic() - begun < 5
+        assert eventually(lambda: is_free(server.port))
+    finally:
+        server.kill()
 
 
 def test_a_stopped_server_leaves_no_process(server: Server) -> None:

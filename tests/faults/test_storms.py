@@ -95,9 +95,9 @@ def test_a_storm_of_uploads_stops_nobody_else(server: Server, tokens: list[str])
 
 def test_a_storm_of_codes_stops_nobody_else(server: Server, tokens: list[str]) -> None:
     before = worker(server.process.pid).kib
-    weather = storm(server, "send", 24, 1.5)
+    weather = storm(server, "send", 16, 1)
     assert weather.seen.keys() <= {"201", "503 1"}
-    assert weather.seen["201"] > 50
+    assert weather.seen["201"] > 20
     assert weather.p99 < SLOWEST
     assert worker(server.process.pid).kib - before < MOST_GROWTH
     with Line(server.port) as line:

@@ -1,6 +1,7 @@
 """The command line. Each command imports what it needs when it runs, so that help comes at once."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -42,6 +43,7 @@ main.add_command(prove)
 @click.option("--data-dir", type=click.Path(file_okay=False), help="Where everything is kept [VESTIBULE_DATA_DIR].")
 @click.option("--migrate", "migrating", is_flag=True, help="Bring a server's database to the schema of this version first.")
 def serve(*, migrating: bool, **options: object) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until it serves: amid imports a KeyboardInterrupt may be lost
     for name, value in options.items():
         if value is not None:
             os.environ[f"VESTIBULE_{name.upper()}"] = str(value)
