@@ -27,7 +27,15 @@ from ..adapters.database import (
 from ..adapters.hasher import Argon2Hasher
 from ..adapters.identifiers import LibraryIdentifiers
 from ..adapters.imaging import PillowImages
-from ..adapters.notifier import AppriseNotifier, ChannelNotifier, OutboxNotifier, SmtpNotifier, Templates, read_sender
+from ..adapters.notifier import (
+    AppriseNotifier,
+    ChannelNotifier,
+    OutboxNotifier,
+    RateNotifier,
+    SmtpNotifier,
+    Templates,
+    read_sender,
+)
 from ..adapters.storage import FileStorage, S3Storage
 from ..adapters.throttle import MemoryThrottle, RedisThrottle
 from ..adapters.token import JwtTokens, KeyDirectory, KeyKeeper, in_use, open_keys, read_keys
@@ -131,6 +139,10 @@ def sms_notifier(settings: Settings, templates: Templates, echo: Echo | None) ->
     return AppriseNotifier(settings.sms_url, templates)
 
 
+def at_rate(notifier: Notifier, per_second: float | None) -> Notifier:
+    return notifier if per_second is None else RateNotifier(notifier, per_second)
+
+
 def throttle(settings: Settings) -> Throttle:
     if not settings.rate_limits:
         return Unlimited()
@@ -170,7 +182,11 @@ class Container(containers.DeclarativeContainer):
     templates = providers.Singleton(Templates, settings.provided.templates_dir)
     email = providers.Singleton(email_notifier, settings, templates, echo)
     sms = providers.Singleton(sms_notifier, settings, templates, echo)
-    notifier = providers.Singleton(ChannelNotifier, email=email, mobile=sms)
+    notifier = providers.Singleton(
+        ChannelNotifier,
+        email=providers.Singleton(at_rate, email, settings.provided.email_rate),
+        mobile=providers.Singleton(at_rate, sms, settings.provided.sms_rate),
+    )
     images = providers.Singleton(PillowImages)
     storage = providers.Singleton(storage, settings)
     throttle = providers.Singleton(throttle, settings)
@@ -261,8 +277,9 @@ class Container(containers.DeclarativeContainer):
 def build(settings: Settings | None = None, *, deliver: bool = True, echo: Echo | None = None) -> Iterator[Vestibule]:
     """The use cases on these settings (the defaults where none are given), ready until the block is left.
 
-    The embedded database is brought to the schema of this program first. With `deliver` a thread carries messages out as they
-    come; without, `deliver_messages` waits to be called. `echo` is told of each message put in the outbox directory.
+    The embedded database is brought to the schema of this program first. With `deliver` threads clear away what has ended, and
+    carry messages out as they come unless the setting `courier` is off; without, `deliver_messages` and `purge` wait to be
+    called. `echo` is told of each message put in the outbox directory.
     """
     settings = settings or Settings()
     courier = CourierThread()
@@ -272,7 +289,7 @@ def build(settings: Settings | None = None, *, deliver: bool = True, echo: Echo 
     if isinstance(vestibule.throttle, RedisThrottle):
         vestibule.throttle.probe()
     if deliver:
-        courier.start(vestibule.deliver_messages, vestibule.purge)
+        courier.start(vestibule.deliver_messages if settings.courier else None, vestibule.purge)
         _look_at(container.storage())
     try:
         yield vestibule

@@ -14,14 +14,21 @@ PURGE_PAUSE = 3600.0
 _log = logging.getLogger("vestibule.courier")
 
 
+def carry(deliver: DeliverMessages, kind: Kind, is_over: Callable[[], bool]) -> None:
+    """Delivers until nothing of that kind is due, or `is_over` says so."""
+    while not is_over() and deliver(kind, is_over=is_over):
+        pass
+
+
 class CourierThread:
-    """Delivers whenever `wake` is called, and looks every five seconds for what other processes or a pause left behind.
+    """Delivers whenever `wake` is called, and looks every `pause` seconds for what other processes or a pause left behind.
 
     Each kind of message has a thread of its own, so that a mail server that hangs holds up no SMS. One more clears away every
     hour what has ended long ago.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pause: float = PAUSE) -> None:
+        self._pause = pause
         self._stopped = Event()
         self._due = {kind: Event() for kind in Kind}
         self._threads: list[Thread] = []
@@ -30,10 +37,13 @@ class CourierThread:
         for due in self._due.values():
             due.set()
 
-    def start(self, deliver: DeliverMessages, purge: Purge) -> None:
-        for kind, due in self._due.items():
-            self._begin(f"courier of {kind}", partial(self._carry, deliver, kind), PAUSE, due)
-        self._begin("purge", purge, PURGE_PAUSE, self._stopped)
+    def start(self, deliver: DeliverMessages | None, purge: Purge | None) -> None:
+        """What is None is left to other processes."""
+        if deliver is not None:
+            for kind, due in self._due.items():
+                self._begin(f"courier of {kind}", partial(self._carry, deliver, kind), self._pause, due)
+        if purge is not None:
+            self._begin("purge", purge, PURGE_PAUSE, self._stopped)
 
     def stop(self, timeout: float = 8.0) -> None:
         """Finishes the messages at hand, for that many seconds."""
@@ -49,16 +59,18 @@ class CourierThread:
         thread.start()
 
     def _go_round(self, name: str, work: Callable[[], object], pause: float, due: Event) -> None:
+        after_failure = max(PAUSE, pause)
         while not self._stopped.is_set():
             try:
                 work()
+                due.wait(pause)
             except Unavailable:
-                _log.warning("%s: the database cannot be had now; again in %.0f s", name, pause)
+                _log.warning("%s: the database cannot be had now; again in %.0f s", name, after_failure)
+                due.wait(after_failure)
             except Exception:  # noqa: BLE001 — whatever it is, the next round is another chance
-                _log.exception("%s stumbled; again in %.0f s", name, pause)
-            due.wait(pause)
+                _log.exception("%s stumbled; again in %.0f s", name, after_failure)
+                due.wait(after_failure)
 
     def _carry(self, deliver: DeliverMessages, kind: Kind) -> None:
         self._due[kind].clear()
-        while not self._stopped.is_set() and deliver(kind, is_over=self._stopped.is_set):
-            pass
+        carry(deliver, kind, self._stopped.is_set)

@@ -21,6 +21,7 @@ from .values import (
     origins,
     path_prefix,
     public_url,
+    rate,
     region,
     regions,
     sender,
@@ -62,6 +63,9 @@ class Settings:
     )
     email_from: str = setting("Vestibule <no-reply@localhost.localdomain>", sender, "The sender of mail.")
     sms_url: str = setting("outbox:", any_url, "outbox: or any Apprise URL.", secret=True)
+    courier: bool = setting(True, flag, "off leaves mail and SMS to `vestibule deliver`, in processes of its own.")
+    email_rate: float | None = setting(None, rate, "The most mails a second that a process delivers; any number by default.")
+    sms_rate: float | None = setting(None, rate, "The most SMS a second that a process delivers; any number by default.")
     images_url: str = setting("file:", images_place, "file: (the data directory) or s3://bucket/prefix.")
     images_redirect: bool = setting(
         False, flag, "on sends who asks for an image on S3 there, by a URL that is signed for minutes."

@@ -38,6 +38,13 @@ def number(low: int, high: int) -> Callable[[str], int]:
     return read
 
 
+def rate(text: str) -> float:
+    """Not so few that one who stops has to wait for long."""
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text, re.ASCII) or not 0.2 <= float(text) <= 1000:  # noqa: PLR2004
+        raise ValueError("must be a number from 0.2 to 1000")
+    return float(text)
+
+
 def url_of(*schemes: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         scheme, colon, _ = text.partition(":")

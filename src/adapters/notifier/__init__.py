@@ -4,6 +4,7 @@ from .delivery import ChannelNotifier
 from .mail import read_sender
 from .memory import MemoryNotifier
 from .outbox import OutboxNotifier
+from .rate import RateNotifier
 from .sms import AppriseNotifier
 from .smtp import SmtpNotifier
 from .smtp_url import SmtpServer
@@ -14,6 +15,7 @@ __all__ = [
     "ChannelNotifier",
     "MemoryNotifier",
     "OutboxNotifier",
+    "RateNotifier",
     "SmtpNotifier",
     "SmtpServer",
     "Templates",

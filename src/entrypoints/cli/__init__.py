@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from .deliver import deliver
 from .keys import keys
+from .outbox import outbox
 from .prove import prove
 
 if TYPE_CHECKING:
@@ -32,7 +34,9 @@ def main() -> None:
     """Vestibule keeps user accounts: registration, login, one-time codes, password reset, sessions."""
 
 
+main.add_command(deliver)
 main.add_command(keys)
+main.add_command(outbox)
 main.add_command(prove)
 
 
@@ -294,12 +298,13 @@ def _stop(line: str) -> NoReturn:
     sys.exit(2)
 
 
+def _way(settings: "Settings", url: str) -> str:
+    """Where mail or SMS go."""
+    files = settings.data_dir.absolute() / "outbox"
+    return f"{files}/ (files, shown here too)" if url.startswith("outbox:") else _shown(url)
+
+
 def _greet(settings: "Settings") -> None:
-    outbox = settings.data_dir.absolute() / "outbox"
-    mail, texts = (
-        f"{outbox}/ (files, shown here too)" if url.startswith("outbox:") else _shown(url)
-        for url in (settings.email_url, settings.sms_url)
-    )
     click.echo(f"Vestibule listens on  {settings.url}{settings.api_prefix}/")
     if settings.has_docs:
         click.echo(f"Try it on             {settings.url}{settings.api_prefix}/docs")
@@ -307,8 +312,11 @@ def _greet(settings: "Settings") -> None:
     click.echo(f"Everything else in    {settings.data_dir.absolute()}/")
     if settings.images_url != "file:":
         click.echo(f"Images are kept in    {settings.images_url}")
-    click.echo(f"Mail goes to          {mail}")
-    click.echo(f"SMS go to             {texts}")
+    if settings.courier:
+        click.echo(f"Mail goes to          {_way(settings, settings.email_url)}")
+        click.echo(f"SMS go to             {_way(settings, settings.sms_url)}")
+    else:
+        click.echo("Mail and SMS wait for vestibule deliver")
     if settings.rate_limits and settings.redis_url is not None:
         click.echo(f"Limits are counted in {_shown(settings.redis_url)}")
     elif settings.rate_limits and settings.workers > 1:
