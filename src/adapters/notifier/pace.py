@@ -21,6 +21,9 @@ class Pace:
         yield
         self._seconds = monotonic() - begun
 
-    def wait(self) -> None:
-        """As long, but no more than a second: real letters wait behind this one."""
-        sleep(min(self._seconds, _MOST))
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Waits after the block until that much time is over, but no more than a second: real letters wait behind this one."""
+        begun = monotonic()
+        yield
+        sleep(max(0.0, min(self._seconds, _MOST) - (monotonic() - begun)))

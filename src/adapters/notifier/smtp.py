@@ -47,10 +47,12 @@ class SmtpNotifier:
             client.send_message(message, self._sender.addr_spec, [recipient(message)])
 
     def pretend(self, letter: Letter) -> None:
-        """Writes the mail and greets the server, and hands nothing in for as long as it took to hand in the last one."""
-        write_mail(letter, self._templates, self._sender, self._clock())
-        with self._conversation():
-            self._pace.wait()
+        """Writes the mail, names its sender to the server and takes it back, in the time that handing in the last one took."""
+        message = write_mail(letter, self._templates, self._sender, self._clock())
+        with self._conversation() as client, self._pace.kept():
+            message.as_bytes()
+            client.mail(self._sender.addr_spec)
+            client.rset()
 
     @contextmanager
     def _conversation(self) -> Iterator[smtplib.SMTP]:
