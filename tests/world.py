@@ -1,6 +1,6 @@
 """Everything in memory, with a clock that is moved by hand: what the tests of the inside are told in."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
@@ -29,6 +29,7 @@ from vestibule.application import (
     EndSession,
     Identity,
     InvalidToken,
+    Kind,
     ListMessages,
     ListSessions,
     LogIn,
@@ -53,6 +54,7 @@ from vestibule.application.codes import CodeCheck, CodeSender, EnterByCode
 from vestibule.application.fields import AccountRules
 from vestibule.application.notices import Notices
 from vestibule.application.ports import Hasher, Letter, Storage
+from vestibule.application.spending import Spending
 from vestibule.application.tokens import SignIn
 from vestibule.domain.events import Event, What
 from vestibule.domain.password import PasswordPolicy
@@ -117,6 +119,7 @@ class World:
         email_validation: bool = False,
         mobile_validation: bool = False,
         limits_by_address: bool = True,
+        codes_per_hour: Mapping[Kind, int] | None = None,
         hasher: Hasher | None = None,
         storage: Storage | None = None,
     ) -> None:
@@ -141,7 +144,7 @@ class World:
             mobile_validation=mobile_validation,
         )
         self._build_accounts(limits_by_address)
-        self._build_codes(cooldown, limits_by_address)
+        self._build_codes(cooldown, limits_by_address, Spending(throttle=self.throttle, per_hour=codes_per_hour or {}))
 
     def _build_accounts(self, limits_by_address: bool) -> None:
         self.notices = Notices(codes=self.codes, new_id=self.new_id)
@@ -178,9 +181,16 @@ class World:
         )
         self.read_image = ReadImage(storage=self.storage)
 
-    def _build_codes(self, cooldown: float, limits_by_address: bool) -> None:
+    def _build_codes(self, cooldown: float, limits_by_address: bool, spending: Spending) -> None:
         check = CodeCheck(codes=self.codes, clock=self.clock, limits_by_address=limits_by_address)
-        sender = CodeSender(database=self.database, codes=self.codes, clock=self.clock, new_id=self.new_id, cooldown=cooldown)
+        sender = CodeSender(
+            database=self.database,
+            codes=self.codes,
+            clock=self.clock,
+            new_id=self.new_id,
+            cooldown=cooldown,
+            spending=spending if spending.per_hour else None,
+        )
         self.request_code = RequestCode(database=self.database, identifiers=self.identifiers, sender=sender)
         self.verify_code = VerifyCode(
             database=self.database, identifiers=self.identifiers, check=check, codes=self.codes, new_id=self.new_id

@@ -4,7 +4,7 @@ Lock order, the same everywhere: counters of sends, challenges, counters of wron
 """
 
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..domain.account import Account, Address, Kind
@@ -15,6 +15,7 @@ from ..domain.limits import WRONG_CODES, WRONG_CODES_BY_ADDRESS, Limit, Tally, c
 from ..domain.session import Session
 from .fields import Reading
 from .ports import Accounts, Clock, Codes, Database, Identifiers, Message, NewId, Transaction
+from .spending import Spending
 from .tokens import Identity, SignIn, TokenSet
 
 DAY = 86_400.0
@@ -54,7 +55,7 @@ class CodeSender:
 
     Two counts are kept for each address, by the same limits: how often callers asked for a code to it, which they may be
     told of, and how often one went there, which tells whose email stands behind a mobile. `cooldown` and `lifetime` are
-    in seconds.
+    in seconds. `spending` bounds what goes out in all.
     """
 
     database: Database
@@ -63,9 +64,11 @@ class CodeSender:
     new_id: NewId
     cooldown: float = 60.0
     lifetime: float = 300.0
+    spending: Spending | None = None
 
     def send(self, flow: Flow, named: Sequence[Address], targets: Sequence[Target], caller: Caller) -> Sent:
-        """Raises `TooManyTries` where callers have asked for the share of an address that is named; then nothing is sent.
+        """Raises `TooManyTries` where callers have asked for the share of an address that is named, and `Overloaded` where that
+        of everybody together is used up; then nothing is sent.
 
         An address that has got its share by asking for another one is passed over silently; the code that it had last stays
         good, for it gets no newer one. What is read and written does not depend on who has the addresses.
@@ -73,6 +76,8 @@ class CodeSender:
         limits = code_sends(self.cooldown)
         asked = {self._key("asked", address) for address in named}
         sent = {target: self._key("sent", target.address) for target in targets}
+        if self.spending is not None:
+            self._spend(self.spending, asked, targets)
         with self.database.begin() as tx:
             now = self.clock()
             tallies = {tally.key: tally for tally in tx.tallies.claim(sorted({*asked, *sent.values()}))}
@@ -88,6 +93,14 @@ class CodeSender:
         if wait:
             raise TooManyTries(wait)
         return Sent(reference)
+
+    def _spend(self, spending: Spending, asked: Collection[str], targets: Sequence[Target]) -> None:
+        """Not for what will be refused anyway: else one who asks again and again would use it up for all."""
+        now = self.clock()
+        tallies = self.database.tallies.look(sorted(asked))
+        if wait := max(tally.wait(code_sends(self.cooldown), now) for tally in tallies):
+            raise TooManyTries(wait)
+        spending({target.address.kind for target in targets}, now)
 
     def _send(self, tx: Transaction, flow: Flow, target: Target, reference: str, now: float) -> None:
         address = target.address

@@ -68,7 +68,9 @@ from ..application.codes import CodeCheck, CodeSender, EnterByCode
 from ..application.fields import AccountRules
 from ..application.notices import Notices
 from ..application.ports import Clock, Notifier, Storage, Throttle
+from ..application.spending import Spending
 from ..application.tokens import SignIn
+from ..domain.account import Kind
 from ..domain.errors import Unavailable
 from ..domain.events import Event, What
 from ..domain.limits import Limit
@@ -151,6 +153,16 @@ def throttle(settings: Settings) -> Throttle:
     return RedisThrottle(settings.redis_url, fallback=MemoryThrottle())
 
 
+def spending(settings: Settings, throttle: Throttle) -> Spending | None:
+    """Files in an outbox cost nothing. Without Redis each worker has its part of the whole."""
+    if not settings.rate_limits:
+        return None
+    workers = settings.workers if settings.redis_url is None else 1
+    ways = ((Kind.EMAIL, settings.email_url, settings.emails_per_hour), (Kind.MOBILE, settings.sms_url, settings.sms_per_hour))
+    per_hour = {kind: max(1, most // workers) for kind, url, most in ways if not url.startswith("outbox:")}
+    return Spending(throttle=throttle, per_hour=per_hour) if per_hour else None
+
+
 def storage(settings: Settings) -> Storage:
     if settings.images_url.startswith("s3:"):
         return S3Storage(settings.images_url)
@@ -210,7 +222,13 @@ class Container(containers.DeclarativeContainer):
     notices = providers.Singleton(Notices, codes=codes, new_id=new_id)
     sign_in = providers.Singleton(SignIn, tokens=tokens, clock=clock, new_id=new_id, notices=notices)
     sender = providers.Singleton(
-        CodeSender, database=database, codes=codes, clock=clock, new_id=new_id, cooldown=settings.provided.otp_cooldown
+        CodeSender,
+        database=database,
+        codes=codes,
+        clock=clock,
+        new_id=new_id,
+        cooldown=settings.provided.otp_cooldown,
+        spending=providers.Singleton(spending, settings, throttle),
     )
     check = providers.Singleton(CodeCheck, codes=codes, clock=clock, limits_by_address=settings.provided.rate_limits)
     enter = providers.Singleton(EnterByCode, sign_in=sign_in)

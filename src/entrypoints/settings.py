@@ -66,6 +66,8 @@ class Settings:
     courier: bool = setting(True, flag, "off leaves mail and SMS to `vestibule deliver`, in processes of its own.")
     email_rate: float | None = setting(None, rate, "The most mails a second that a process delivers; any number by default.")
     sms_rate: float | None = setting(None, rate, "The most SMS a second that a process delivers; any number by default.")
+    emails_per_hour: int = setting(1000, number(1, 100_000), "The most codes by mail in all, where mail is not an outbox.")
+    sms_per_hour: int = setting(100, number(1, 100_000), "The most codes by SMS in all, where SMS are not an outbox.")
     images_url: str = setting("file:", images_place, "file: (the data directory) or s3://bucket/prefix.")
     images_redirect: bool = setting(
         False, flag, "on sends who asks for an image on S3 there, by a URL that is signed for minutes."
