@@ -132,7 +132,7 @@ def serve(settings: Settings) -> None:
 
 
 def _allow_files() -> None:
-    """Many systems begin with 1,024 open files, which as many connections leave none of for the database."""
+    """Many systems begin with 1,024 open files or fewer, of which as many connections leave none for the database."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from tests.faults.line import Line
+from tests.faults.processes import eventually, worker
 from tests.journeys.server import Server
 
 JSON = b"Host: x\r\nContent-Type: application/json\r\n"
@@ -30,10 +32,10 @@ class End:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """It begins with as few open files as many systems grant."""
+    """It begins with as few open files as some systems grant."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     server = Server(tmp_path_factory.mktemp("clients") / "data", rate_limits="off")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
     try:
         with server:
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
@@ -157,6 +159,8 @@ def test_a_thousand_idle_connections_stop_nobody(server: Server) -> None:
     with ExitStack() as stack:
         for _ in range(990):
             stack.enter_context(closing(socket.create_connection(("127.0.0.1", server.port), timeout=5)))
+        files = Path(f"/proc/{worker(server.process.pid).pid}/fd")
+        assert eventually(lambda: len(list(files.iterdir())) > 990), "they are connections, not a queue"
         for number in range(20):
             with Line(server.port, timeout=5) as line:
                 assert line.account(token).status == 200
