@@ -4,7 +4,6 @@ import asyncio
 import logging
 import multiprocessing
 import os
-import resource
 import signal
 import sys
 import threading
@@ -32,7 +31,6 @@ MOST_CONNECTIONS = 1024
 _KILLED_AFTER = 14
 _MOST_HEADER_BYTES = 64 * 1024
 _LOOK_EVERY = 0.5
-_FILES = 4 * MOST_CONNECTIONS
 
 _log = logging.getLogger("vestibule.server")
 
@@ -110,7 +108,6 @@ class Server(MPServer):
 
 def serve(settings: Settings) -> None:
     """Serves until SIGINT or SIGTERM; requests under way are finished first, for 10 seconds at most."""
-    _allow_files()
     _log.debug("begins to listen", extra={"fields": {"url": settings.url, "workers": settings.workers}})
     Server(
         "vestibule.entrypoints.server:app",
@@ -129,11 +126,3 @@ def serve(settings: Settings) -> None:
         log_level=LogLevels.warning,
         log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}},
     ).serve()
-
-
-def _allow_files() -> None:
-    """Many systems begin with 1,024 open files or fewer, of which as many connections leave none for the database."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
