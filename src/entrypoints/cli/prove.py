@@ -47,7 +47,7 @@ def enumeration(samples: int, wanted: tuple[str, ...], as_json: bool) -> None:
     verdict          alike; TELLS APART where the AUC is surely outside 0.4 to 0.6 and the
                      difference above 200 µs or 3 %; unclear where it takes more samples
 
-    The exit code is 1 where an endpoint tells apart, else 0. All of it takes about a minute; let the machine do nothing else
+    The exit code is 1 where an endpoint tells apart, else 0. All of it takes a minute or two; let the machine do nothing else
     meanwhile, and take ten times the samples before you believe a small difference. The data lies where TMPDIR says; on a
     file system in memory no disk blurs what is measured.
 
