@@ -49,9 +49,14 @@ _RETRY = (
     .where(_this)
     .values(attempts=0, not_before=bindparam("again"), due_at=bindparam("again"), dead_because=null())
 )
-_POSTED = select(_columns.position, _columns.due_at, _columns.dead_because, *_message)
-_CLAIM = _POSTED.where(_this).with_for_update()
-_FIND = _POSTED.where(_columns.position > bindparam("after")).order_by(_columns.position).limit(bindparam("most"))
+_POSTED = ("position", "due_at", "dead_because")
+_CLAIM = select(*_columns[_POSTED], *_message).where(_this).with_for_update()
+_FIND = (
+    select(*_columns[_POSTED], *_message)
+    .where(_columns.position > bindparam("after"))
+    .order_by(_columns.position)
+    .limit(bindparam("most"))
+)
 _FIND_DEAD = _FIND.where(_columns.due_at.is_(None))
 
 
