@@ -5,6 +5,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
@@ -31,6 +32,11 @@ MOST_CONNECTIONS = 1024
 _KILLED_AFTER = 14
 _MOST_HEADER_BYTES = 64 * 1024
 _LOOK_EVERY = 0.5
+_MENDED = ((3, 44, 6), (3, 50, 7))
+_WAL_RESET_BUG = (
+    "SQLite %s may, very rarely, damage the database (WAL-reset bug): run Python on SQLite 3.51.3 or newer, or use PostgreSQL; "
+    "until then keep backups"
+)
 
 _log = logging.getLogger("vestibule.server")
 
@@ -108,6 +114,8 @@ class Server(MPServer):
 
 def serve(settings: Settings) -> None:
     """Serves until SIGINT or SIGTERM; requests under way are finished first, for 10 seconds at most."""
+    if settings.accounts_url.startswith("sqlite") and has_wal_reset_bug(sqlite3.sqlite_version_info):
+        _log.warning(_WAL_RESET_BUG, sqlite3.sqlite_version)
     _log.debug("begins to listen", extra={"fields": {"url": settings.url, "workers": settings.workers}})
     Server(
         "vestibule.entrypoints.server:app",
@@ -126,3 +134,11 @@ def serve(settings: Settings) -> None:
         log_level=LogLevels.warning,
         log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}},
     ).serve()
+
+
+def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
+    """Whether this SQLite may damage a database, which takes two writers at the worst of moments.
+
+    https://sqlite.org/wal.html#walresetbug: mended in 3.51.3, and in later versions of 3.50 and 3.44.
+    """
+    return version < (3, 51, 3) and not any(version[:2] == mended[:2] and version >= mended for mended in _MENDED)

@@ -3,12 +3,15 @@
 import http.client
 import re
 import socket
+import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from tests.journeys.server import Server
+
+from vestibule.entrypoints.server import has_wal_reset_bug
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +58,20 @@ def test_two_calls_on_one_connection_have_ids_of_their_own(server: Server) -> No
     call = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
     received = spoken(server, call + call.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     assert len(set(re.findall(rb"x-request-id: (\w+)", received))) == 2
+
+
+@pytest.mark.parametrize(
+    ("version", "has_it"),
+    [
+        *(((3, 40, 1), True), ((3, 44, 5), True), ((3, 45, 0), True), ((3, 50, 6), True), ((3, 51, 2), True)),
+        *(((3, 44, 6), False), ((3, 50, 7), False), ((3, 50, 8), False), ((3, 51, 3), False), ((3, 53, 0), False)),
+        ((4, 0, 0), False),
+    ],
+)
+def test_it_is_known_which_sqlite_may_damage_a_database(version: tuple[int, ...], has_it: bool) -> None:
+    assert has_wal_reset_bug(version) is has_it
+
+
+def test_the_start_warns_of_an_sqlite_that_may_damage_the_database(server: Server) -> None:
+    told = re.findall(r"WARNING vestibule\.server: SQLite ([\d.]+) may", server.output)
+    assert told == [sqlite3.sqlite_version] * has_wal_reset_bug(sqlite3.sqlite_version_info)
