@@ -32,8 +32,7 @@ def given(tmp_path: Path, mail_server: Relay) -> dict[str, str]:
 
 @contextmanager
 def serving(given: dict[str, str], *, courier: str) -> Iterator[Server]:
-    data_dir, mail = Path(given["VESTIBULE_DATA_DIR"]), given["VESTIBULE_EMAIL_URL"]
-    with Server(data_dir, courier=courier, email_url=mail, rate_limits="off") as server:
+    with Server(Path(given["VESTIBULE_DATA_DIR"]), environment=given, courier=courier) as server:
         yield server
 
 
@@ -73,10 +72,12 @@ def mails(server: Relay) -> list[str]:
     return sorted(to for _, [to], _ in server.received)
 
 
-@pytest.mark.parametrize("courier", ["off", "on"])
+@pytest.mark.parametrize(("courier", "database"), [("off", "sqlite"), ("on", "sqlite"), ("on", "postgres")])
 def test_several_couriers_with_or_without_servers_beside_them_send_each_message_once(
-    given: dict[str, str], mail_server: Relay, courier: str, tmp_path: Path
+    given: dict[str, str], mail_server: Relay, courier: str, database: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
+    if database == "postgres":
+        given["VESTIBULE_DATABASE_URL"] = request.getfixturevalue("postgres")
     mail_server.seconds = 0.02
     with (
         serving(given, courier=courier) as server,
