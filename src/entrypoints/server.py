@@ -28,7 +28,10 @@ from .settings import Settings
 GRACE_SECONDS = 10.0
 """What requests under way, and the message at hand, may still take after SIGTERM."""
 
-MOST_CONNECTIONS = 1024
+MOST_CONNECTIONS = 1000
+"""That a worker holds at once. What comes beyond is accepted by the system, and waits there until one ends."""
+
+_MOST_WAITING = 1024
 _KILLED_AFTER = 14
 _MOST_HEADER_BYTES = 64 * 1024
 _LOOK_EVERY = 0.5
@@ -128,6 +131,7 @@ def serve(settings: Settings) -> None:
         runtime_mode=RuntimeModes.st,
         websockets=False,
         http1_settings=HTTP1Settings(header_read_timeout=10_000, keep_alive=True, max_buffer_size=_MOST_HEADER_BYTES),
+        backlog=_MOST_WAITING,
         backpressure=MOST_CONNECTIONS,
         workers_kill_timeout=_KILLED_AFTER,
         respawn_failed_workers=True,

@@ -14,6 +14,8 @@ from tests.faults.line import Line
 from tests.faults.processes import eventually, worker
 from tests.journeys.server import Server
 
+from vestibule.entrypoints.server import MOST_CONNECTIONS
+
 JSON = b"Host: x\r\nContent-Type: application/json\r\n"
 NEXT = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
@@ -165,6 +167,20 @@ def test_a_thousand_idle_connections_stop_nobody(server: Server) -> None:
             with Line(server.port, timeout=5) as line:
                 assert line.account(token).status == 200
                 assert line.register(f"another{number}x").status == 201
+
+
+def test_beyond_a_thousand_connections_a_worker_takes_no_more_until_one_ends(server: Server) -> None:
+    with closing(socket.socket()) as late:
+        with ExitStack() as stack:
+            for _ in range(MOST_CONNECTIONS):
+                stack.enter_context(closing(socket.create_connection(("127.0.0.1", server.port), timeout=5)))
+            late.connect(("127.0.0.1", server.port))
+            late.sendall(NEXT)
+            late.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                late.recv(1)
+        late.settimeout(5)
+        assert late.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("name", ["nothing", "half a header", "a header, drop by drop", "idle after an answer"])

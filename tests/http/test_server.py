@@ -40,6 +40,23 @@ def test_ten_megabytes_without_a_length_are_cut_off(server: Server) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        (b"Content-Length: 10000000", b""),
+        (b"Content-Length: 10000000", b"x" * 1000),
+        (b"Content-Length: 20000", b"x" * 20_000),
+        (b"Transfer-Encoding: chunked", b"5000\r\n" + b"x" * 0x5000 + b"\r\n"),
+    ],
+    ids=["announced", "begun", "sent", "in chunks"],
+)
+def test_after_a_body_that_is_too_large_the_connection_ends(framing: bytes, body: bytes, server: Server) -> None:
+    head = b"POST /login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + framing + b"\r\n\r\n"
+    received = spoken(server, head + body + b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"413"]
+    assert b"connection: close\r\n" in received
+
+
 def test_a_head_has_no_body_and_no_version_is_told(server: Server) -> None:
     received = spoken(server, b"HEAD /account/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     head, _, body = received.partition(b"\r\n\r\n")
