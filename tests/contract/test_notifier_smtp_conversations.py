@@ -151,6 +151,28 @@ def dripping(*said: bytes) -> Iterator[int]:
         thread.join(5)
 
 
+TOOK_A_MAIL = [b"220 hello\r\n", b"250 hello\r\n", b"250 OK\r\n", b"250 OK\r\n", b"354 go on\r\n", b"250 OK\r\n"]
+
+
+def test_a_server_that_has_fallen_silent_is_asked_no_longer_than_that_before_it_is_called_again() -> None:
+    with dripping(*TOOK_A_MAIL) as port:
+        notifier = SmtpNotifier(f"smtp://127.0.0.1:{port}", SENDER, TEMPLATES, 1)
+        notifier.send(mail_letter())
+        begun = time.monotonic()
+        with pytest.raises(DeliveryFailed, match="timed out"):
+            notifier.send(mail_letter())
+        assert time.monotonic() - begun < 3
+
+
+def test_a_farewell_that_is_not_answered_is_short() -> None:
+    with dripping(*TOOK_A_MAIL) as port:
+        notifier = SmtpNotifier(f"smtp://127.0.0.1:{port}", SENDER, TEMPLATES, 5)
+        notifier.send(mail_letter())
+        begun = time.monotonic()
+        notifier.close()
+        assert time.monotonic() - begun < 3
+
+
 HALF_A_RECORD = b"\x16\x03\x03\x01\x00"
 
 

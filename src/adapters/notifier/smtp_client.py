@@ -13,14 +13,11 @@ if TYPE_CHECKING:
 
 
 class Patience:
-    """So many seconds for each answer, and twice that from one `renew` to the next."""
+    """So many seconds for each answer, and twice that from now on for all of them."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self.renew()
-
-    def renew(self) -> None:
-        self._ends = monotonic() + 2 * self._seconds
+        self._ends = monotonic() + 2 * seconds
 
     def left(self, *, share: int = 1) -> float:
         """For the next wait, or one of so many. Raises `TimeoutError` when nothing is left."""
@@ -31,13 +28,13 @@ class Patience:
 
 
 class Client(smtplib.SMTP):
-    """smtplib's own time-out begins anew with each byte and each address; this one's patience ends.
+    """smtplib's own time-out begins anew with each byte and each address; this one's `patience`, which may be replaced, ends.
 
     With `implicit` the connection is encrypted from its first byte.
     """
 
     def __init__(self, host: str, port: int, own_name: str, patience: Patience, implicit: ssl.SSLContext | None) -> None:
-        self._patience = patience
+        self.patience = patience
         self._implicit = implicit
         super().__init__(host, port, own_name)
 
@@ -46,7 +43,7 @@ class Client(smtplib.SMTP):
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         for to_go, (*_, address) in zip(range(len(found), 0, -1), found, strict=True):
             try:
-                plain = socket.create_connection((str(address[0]), port), self._patience.left(share=to_go))
+                plain = socket.create_connection((str(address[0]), port), self.patience.left(share=to_go))
             except OSError as error:
                 fault = error
             else:
@@ -56,7 +53,7 @@ class Client(smtplib.SMTP):
     def _encrypted(self, plain: socket.socket, host: str) -> socket.socket:
         if self._implicit is None:
             return plain
-        plain.settimeout(self._patience.left())
+        plain.settimeout(self.patience.left())
         return self._implicit.wrap_socket(plain, server_hostname=host)
 
     def send(self, data: Any) -> None:
@@ -70,12 +67,15 @@ class Client(smtplib.SMTP):
 
     def getreply(self) -> tuple[int, bytes]:
         if self.file is None and self.sock is not None:
-            self.file = io.BufferedReader(_Heard(self.sock, self._patience.left))
+            self.file = io.BufferedReader(_Heard(self.sock, self._left))
         return super().getreply()
+
+    def _left(self) -> float:
+        return self.patience.left()
 
     def _wait_no_longer(self) -> None:
         if self.sock is not None:
-            self.sock.settimeout(self._patience.left())
+            self.sock.settimeout(self.patience.left())
 
 
 class _Heard(io.RawIOBase):

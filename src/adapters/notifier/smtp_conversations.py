@@ -16,6 +16,8 @@ MOST_MAILS = 50
 """On one connection: many servers count, and the pool behind one name gets its share of the work."""
 
 _OK = 250
+_BRIEFLY = 0.1
+"""The part of the time-out that is waited where nothing depends on the answer."""
 
 
 @functools.cache
@@ -27,31 +29,31 @@ def _own_name() -> str:
 class _Conversation:
     """A connection on which the server was greeted."""
 
-    def __init__(self, server: SmtpServer, context: ssl.SSLContext, timeout: float) -> None:
+    def __init__(self, server: SmtpServer, context: ssl.SSLContext, patience: Patience) -> None:
         self._server = server
         self._context = context
-        self._patience = Patience(timeout)
         self._used = 0
         implicit = context if server.tls is Tls.IMPLICIT else None
-        self.client = Client(server.host, server.port, _own_name(), self._patience, implicit)
+        self.client = Client(server.host, server.port, _own_name(), patience, implicit)
         try:
             self._greet()
         except BaseException:
             self.client.close()
             raise
 
-    def is_good_for_another(self) -> bool:
-        """Renews the patience, and asks the server: it may have hung up meanwhile, or be about to."""
-        self._patience.renew()
+    def is_good_for_another(self, briefly: Patience) -> bool:
+        """Asks the server, which may have hung up meanwhile, or be about to; ends it if it is not."""
+        self.client.patience = briefly
         self._used += 1
-        try:
-            return self._used < MOST_MAILS and self.client.rset()[0] == _OK
-        except OSError:
-            return False
+        with suppress(OSError):
+            if self._used < MOST_MAILS and self.client.rset()[0] == _OK:
+                return True
+        self.end(briefly)
+        return False
 
-    def end(self) -> None:
+    def end(self, briefly: Patience) -> None:
         """The server has the mails: a farewell that fails must not send them again."""
-        self._patience.renew()
+        self.client.patience = briefly
         with suppress(OSError):
             self.client.quit()
         self.client.close()
@@ -90,7 +92,9 @@ class Conversations:
     @contextmanager
     def one(self) -> Iterator[smtplib.SMTP]:
         """To be used inside the block, which must not leave anything half said; an exception ends the conversation."""
-        conversation = self._take_kept() or _Conversation(self._server, self._context, self._timeout)
+        patience = Patience(self._timeout)
+        conversation = self._take_kept() or _Conversation(self._server, self._context, patience)
+        conversation.client.patience = patience
         try:
             yield conversation.client
         except BaseException:
@@ -102,14 +106,11 @@ class Conversations:
         """Ends the one that is kept."""
         kept = self._let_go()
         if kept is not None:
-            kept.end()
+            kept.end(self._briefly())
 
     def _take_kept(self) -> _Conversation | None:
         kept = self._let_go()
-        if kept is None or kept.is_good_for_another():
-            return kept
-        kept.end()
-        return None
+        return kept if kept is not None and kept.is_good_for_another(self._briefly()) else None
 
     def _keep(self, conversation: _Conversation) -> None:
         with self._lock:
@@ -119,7 +120,7 @@ class Conversations:
                 self._end.daemon = True
                 self._end.start()
                 return
-        conversation.end()
+        conversation.end(self._briefly())
 
     def _let_go(self) -> _Conversation | None:
         with self._lock:
@@ -133,4 +134,7 @@ class Conversations:
             if self._kept is not conversation:
                 return  # somebody took it at the last moment
             self._kept = None
-        conversation.end()
+        conversation.end(self._briefly())
+
+    def _briefly(self) -> Patience:
+        return Patience(_BRIEFLY * self._timeout)
