@@ -41,6 +41,14 @@ def test_every_call_is_in_it_with_a_name_of_its_own(site: Site) -> None:
     assert len({one["operationId"] for _, _, one in found}) == len(found) == len((*API, *SERVICE))
 
 
+def test_what_an_answer_means_is_told_in_a_line_for_each_refusal(site: Site) -> None:
+    document = site.call("GET", "/openapi.json").json()
+    for method, path, one in operations(document):
+        for status, answer in one["responses"].items():
+            lines = answer["description"].split(" · ") if int(status) >= 400 else []
+            assert all(re.fullmatch(r"`[a-z-]+`: [A-Z][^\n]+\.", line) for line in lines), (method, path, status)
+
+
 def test_what_needs_a_login_says_so(site: Site) -> None:
     for method, path, one in operations(site.call("GET", "/openapi.json").json()):
         needs = path.startswith(("/account/", "/upload-image/", "/sessions/", "/logout/"))

@@ -151,7 +151,7 @@ def _problems(refusals: Iterable[type[Refusal]]) -> Json:
 def _problem(refusals: Sequence[type[Refusal]]) -> Json:
     found = [_sample(refusal) for refusal in refusals]
     answer: Json = {
-        "description": " · ".join(f"`{refusal.slug}`: {(refusal.__doc__ or '').strip()}" for refusal in refusals),
+        "description": " · ".join(f"`{refusal.slug}`: {_meaning(refusal)}" for refusal in refusals),
         "content": {
             MEDIA_TYPE: {
                 "schema": {"$ref": "#/components/schemas/Problem"},
@@ -163,6 +163,11 @@ def _problem(refusals: Sequence[type[Refusal]]) -> Json:
     if headers:
         answer["headers"] = {name: {"required": True, "schema": {"type": "string"}} for name in sorted(headers)}
     return answer
+
+
+def _meaning(refusal: type[Refusal]) -> str:
+    """The first paragraph of its docstring; what follows is for programmers."""
+    return " ".join((refusal.__doc__ or "").partition("\n\n")[0].split())
 
 
 def _sample(refusal: type[Refusal]) -> Refusal:
