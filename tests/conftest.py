@@ -8,7 +8,7 @@ from tests.s3_server import S3Server
 
 from vestibule.adapters.database import migrate
 
-TABLES = "accounts, challenges, proofs, sessions, tallies, outbox, journal"
+TABLES = "accounts, challenges, proofs, sessions, tallies, outbox, journal, keys, cursors"
 
 
 @pytest.fixture(scope="session")

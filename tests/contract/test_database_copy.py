@@ -74,7 +74,7 @@ def value(column: Column[object], number: int) -> str:
         return "true" if number % 2 else "false"
     if isinstance(column.type, Double):
         return repr(1_750_000_000 + number / 7)
-    if column.foreign_keys or (column.primary_key and column.type.python_type is int):
+    if column.primary_key and column.type.python_type is int:
         return str(number)
     if isinstance(column.type, Integer):
         return str(2**31 - number)

@@ -13,6 +13,7 @@ from .where import is_postgres, path_of
 
 _MOST_WAIT = 60.0
 _IMAGES = "SELECT image FROM accounts WHERE image IS NOT NULL"
+_OF_NOBODY = "SELECT 1 FROM sessions WHERE account_id NOT IN (SELECT id FROM accounts)"
 
 See = Callable[[frozenset[str]], None]
 
@@ -62,7 +63,7 @@ def look_at(file: Path) -> Contents:
             found = connection.execute("PRAGMA integrity_check").fetchall()
             if found != [("ok",)]:
                 raise Damaged(f"{file.name} is damaged.")
-            if connection.execute("PRAGMA foreign_key_check").fetchone():
+            if connection.execute(_OF_NOBODY).fetchone():
                 raise Damaged(f"{file.name} is damaged: it has sessions of accounts that it does not have.")
             return Contents(
                 accounts=connection.execute("SELECT count(*) FROM accounts").fetchone()[0],

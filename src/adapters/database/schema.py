@@ -1,6 +1,6 @@
 """The tables. Times are seconds since the epoch; the migrations make exactly this, and a test holds them to it."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, String, Table, Text
 
 metadata = MetaData(
     naming_convention={
@@ -69,7 +69,7 @@ sessions = Table(
     "sessions",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("account_id", _Number, ForeignKey("accounts.id"), nullable=False),
+    Column("account_id", _Number, nullable=False),  # no foreign key: an importer may keep the accounts in a table of its own
     Column("created_at", Double, nullable=False, index=True),
     Column("refreshed_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
@@ -120,6 +120,22 @@ journal = Table(
     Column("note", Text, nullable=False),
     Index(None, "account_id", "position"),
     sqlite_autoincrement=True,
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("sealed", Text, nullable=False),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("position", _Number, nullable=False),
+    Column("moved_at", Double, nullable=False),
 )
 
 alembic_version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
