@@ -43,7 +43,10 @@ def setting(default: Any, read: Callable[[str], Any], help: str, *, secret: bool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that can be set. `from_environment` reads `VESTIBULE_<NAME>` and `VESTIBULE_<NAME>_FILE`."""
+    """Everything that can be set. `from_environment` reads `VESTIBULE_<NAME>` and `VESTIBULE_<NAME>_FILE`.
+
+    What a program gives is held to the same rules. Raises `SettingsError`.
+    """
 
     host: str = setting("127.0.0.1", words, "The address to listen on.")
     port: int = setting(8000, number(0, 65_535), "The port to listen on.")
@@ -108,6 +111,12 @@ class Settings:
         COSTS["default"], hash_cost, "default, strong (three passes over 64 MiB), or t=3,m=65536,p=1 and the like."
     )
 
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if value != one.default:
+                object.__setattr__(self, one.name, _held_to(one.metadata["read"], one.name, value))
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
         """Raises `SettingsError` at the first variable that is unknown, unreadable, or given twice."""
@@ -157,6 +166,22 @@ class Settings:
         ]
 
 
+def _held_to(read: Callable[[str], Any], name: str, value: object) -> Any:
+    """The value as it would be if its text stood in the environment."""
+    try:
+        return read(_text(value))
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}.") from None
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if type(value) is tuple:
+        return ", ".join(map(str, value))
+    return str(value)
+
+
 def _content(variable: str, path: str) -> str:
     try:
         return Path(path).read_text("utf-8")
@@ -165,6 +190,4 @@ def _content(variable: str, path: str) -> str:
 
 
 def _shown(default: object) -> str:
-    if isinstance(default, bool):
-        return "on" if default else "off"
-    return "" if default is None or default == () else str(default)
+    return "" if default is None else _text(default)

@@ -1,8 +1,10 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vestibule.entrypoints.settings import Settings, SettingsError
+from vestibule.entrypoints.values import COSTS
 
 OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
 
@@ -73,6 +75,38 @@ def test_a_bad_setting_is_refused_in_one_line_that_names_it_and_not_its_value(va
     assert variable in str(refusal.value)
     assert "\n" not in str(refusal.value)
     assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("otp_length", 3),
+        ("otp_cooldown", "soon"),
+        ("password_min_length", 1),
+        ("port", 70_000),
+        ("workers", None),
+        ("email_url", "pigeon:secret"),
+        ("trusted_proxies", ("everybody",)),
+        ("rate_limits", "perhaps"),
+        ("default_region", "Germany"),
+    ],
+)
+def test_what_a_program_gives_is_held_to_the_same_rules(name: str, value: Any) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        Settings(**{name: value})
+    assert str(refusal.value).startswith(f"{name}: ")
+    assert "secret" not in str(refusal.value)
+
+
+def test_what_a_program_gives_becomes_what_the_environment_would_have_said() -> None:
+    given = Settings(trusted_proxies=("10.0.0.0/8",), default_region="de", rate_limits=False, password_hash=COSTS["strong"])  # type: ignore[arg-type]
+    environment = {
+        "VESTIBULE_TRUSTED_PROXIES": "10.0.0.0/8",
+        "VESTIBULE_DEFAULT_REGION": "DE",
+        "VESTIBULE_RATE_LIMITS": "off",
+        "VESTIBULE_PASSWORD_HASH": "strong",
+    }
+    assert given == Settings.from_environment(environment)
 
 
 def test_a_url_of_redis_is_taken_and_not_shown() -> None:
