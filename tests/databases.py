@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,16 @@ def stored(database: SqlDatabase, name: str) -> Account:
         return tx.accounts.add(named(name))
 
 
+def _of_accounts(module: object) -> Iterator[tuple[str, object]]:
+    """Those that are not constants of their module, but belong to one table of accounts."""
+    if module is accounts:
+        yield from ((name.upper(), value) for name, value in vars(accounts.ACCOUNTS).items() if name != "id")
+
+
 def _statements() -> dict[str, ClauseElement]:
     found: dict[str, ClauseElement] = {}
     for module in (accounts, challenges, journal, migration, outbox, proofs, retention, sessions, tallies):
-        for name, value in vars(module).items():
+        for name, value in [*vars(module).items(), *_of_accounts(module)]:
             parts = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else [value]
             flat = [part[1] if isinstance(part, tuple) and len(part) == 2 else part for part in parts]
             found |= {

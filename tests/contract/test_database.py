@@ -12,9 +12,12 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from sqlalchemy import Column, MetaData, Table, Text
+from tests.contract import people
 from tests.postgres_server import run
 
-from vestibule.adapters.database import MemoryDatabase, SqlDatabase, migrate
+from vestibule.adapters.database import AccountsTable, MemoryDatabase, SqlDatabase, migrate
+from vestibule.adapters.database.accounts import ACCOUNTS
 from vestibule.application.ports import Database, Login, Message, Posted, Query
 from vestibule.domain.account import Account, Address, Kind, Username
 from vestibule.domain.code import Challenge, Flow, Proof
@@ -60,24 +63,33 @@ SELECT at, what, account_id, session_id, caller_address, caller_agent, request_i
 DEAD = "SELECT id, dead_because FROM outbox WHERE due_at IS NULL"
 
 
-def on_disk(url: str, rows: Callable[[str], list[tuple[Any, ...]]]) -> Iterator[Kept]:
+def on_disk(url: str, rows: Callable[[str], list[tuple[Any, ...]]], table: AccountsTable = ACCOUNTS) -> Iterator[Kept]:
     calls: list[str] = []
-    with SqlDatabase(url, lambda: calls.append("message")) as database:
+    with SqlDatabase(url, lambda: calls.append("message"), accounts=table) as database:
         yield Kept(database, lambda: rows(JOURNAL), lambda: rows(DEAD), calls)
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(params=["memory", "sqlite", "sqlite, own table", "postgres", "postgres, own table"])
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
-    if request.param == "memory":
+    kind, _, is_own = request.param.partition(", ")
+    table = people.ACCOUNTS if is_own else ACCOUNTS
+    if kind == "memory":
         yield in_memory()
-    elif request.param == "sqlite":
+    elif kind == "sqlite":
         path = tmp_path / "vestibule.db"
         migrate(f"sqlite:///{path}")
-        with closing(sqlite3.connect(path)) as beside:
-            yield from on_disk(f"sqlite:///{path}", lambda query: beside.execute(query).fetchall())
+        with closing(sqlite3.connect(path, isolation_level=None)) as beside:
+            if is_own:
+                for statement in people.made_by("sqlite"):
+                    beside.execute(statement)
+            yield from on_disk(f"sqlite:///{path}", lambda query: beside.execute(query).fetchall(), table)
     else:
         url = request.getfixturevalue("postgres")
-        yield from on_disk(url, partial(run, url))
+        if is_own:
+            for statement in people.made_by("postgresql+psycopg"):
+                run(url, statement)
+            run(url, "TRUNCATE people RESTART IDENTITY")
+        yield from on_disk(url, partial(run, url), table)
 
 
 @pytest.fixture
@@ -977,3 +989,24 @@ def test_the_journal_is_asked_by_account_kind_caller_and_time_and_goes_on_where_
     positions = [position for position, _ in database.journal.find(Query(), most=2)]
     assert positions == sorted(positions)
     assert found(after=positions[-1]) == events[2:]
+
+
+# --- accounts in a table of one's own ---------------------------------------------------------------------------------
+
+
+def test_a_table_of_ones_own_that_lacks_a_column_is_refused() -> None:
+    columns = {name: column for name, column in people.COLUMNS.items() if name not in {"settled", "image"}}
+    with pytest.raises(ValueError, match="needs columns for these too: settled, image"):
+        AccountsTable(columns)
+
+
+def test_a_table_of_ones_own_whose_keys_are_not_unique_is_refused() -> None:
+    twin = Table("twin", MetaData(), *(Column(name, column.type) for name, column in people.COLUMNS.items()))
+    with pytest.raises(ValueError, match="have to be unique: username_key, email_key, mobile_key"):
+        AccountsTable(dict(twin.columns))
+
+
+def test_accounts_in_two_tables_are_refused() -> None:
+    other = Table("other", MetaData(), Column("image", Text))
+    with pytest.raises(ValueError, match="all in one table"):
+        AccountsTable({**people.COLUMNS, "image": other.c.image})

@@ -85,9 +85,9 @@ def test_what_the_url_says_goes_before(postgres: str) -> None:
 
 def test_a_statement_is_prepared_once_whatever_its_values(postgres: str) -> None:
     sql = Postgres(postgres)
-    asked = STATEMENTS["accounts._GET0"]
+    asked = STATEMENTS["accounts.GET0"]
     for number in (1, 2, 40_000, 2**40, 2**63 - 1, 2**63, -5):
-        assert sql.ask(asked, account_id=number) == []
+        assert sql.ask(asked, of_account=number) == []
     mine = text("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT accounts%'")
     assert sql.ask(mine) == [(1,)]
     sql.close()

@@ -1,5 +1,6 @@
 """Where accounts are kept: in SQL, by SQLAlchemy Core over SQLite or PostgreSQL; or in memory."""
 
+from .accounts import AccountsTable
 from .backup import Contents, back_up, look_at
 from .copying import CannotCopy, Copied, copy
 from .database import SqlDatabase
@@ -8,6 +9,7 @@ from .migration import SchemaTooNew, SchemaTooOld, migrate, prepare
 from .where import url_of_file
 
 __all__ = [
+    "AccountsTable",
     "CannotCopy",
     "Contents",
     "Copied",

@@ -1,9 +1,10 @@
 """Accounts in SQL."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import BindParameter, Column, Table, UniqueConstraint, bindparam, or_, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite as well; not so the reverse
 
 from ...application.ports import Login
@@ -11,79 +12,112 @@ from ...domain.account import Account, Address, Kind, Username
 from ...domain.errors import AlreadyTaken, Unavailable
 from .claims import Claims
 from .schema import accounts, sessions
-from .statements import Ask, Conflict, Row, Unit, binds
+from .statements import Ask, Conflict, Row, Unit
 
-_columns = accounts.columns
-_written = [column for column in _columns if column is not _columns.id]
-_key_columns = {"username": _columns.username_key, "email": _columns.email_key, "mobile": _columns.mobile_key}
+_NAMES = tuple(accounts.columns.keys())
+_WRITTEN = _NAMES[1:]  # all but the id, which the database gives
+_KEYS = {"username": "username_key", "email": "email_key", "mobile": "mobile_key"}
 
-_GET = select(accounts).where(_columns.id == bindparam("account_id"))
-_CLAIM = _GET.with_for_update()
-_HAVING = {kind: select(accounts).where(_key_columns[kind] == bindparam("key")) for kind in Kind}
-_CLAIM_HAVING = {kind: statement.with_for_update() for kind, statement in _HAVING.items()}
-_MEANT_BY = select(accounts).where(or_(*(column == bindparam(field) for field, column in _key_columns.items())))
-_OWNER = {field: select(_columns.id).where(column == bindparam("key")) for field, column in _key_columns.items()}
-_SIGNED_IN = (
-    select(accounts)
-    .join(sessions, sessions.c.account_id == _columns.id)
-    .where(
-        sessions.c.id == bindparam("session_id"),
-        sessions.c.account_id == bindparam("account_id"),
-        sessions.c.ended_at.is_(None),
-        sessions.c.expires_at > bindparam("now"),
-        _columns.is_active,
-    )
-)
-_ADD = insert(accounts).values(binds(_written)).on_conflict_do_nothing().returning(_columns.id)
-_SAVE = update(accounts).where(_columns.id == bindparam("account_id")).values(binds(_written))
+
+class AccountsTable:
+    """A table of accounts, and what is asked of it and done to it.
+
+    `columns` says, for each column of `schema.accounts` by its name, which column it is in a table of one's own; what else is
+    there has to have a default. Types are those of `schema.accounts`, for values go to the driver as they are; the id is given
+    by the database, and each of the three keys is unique. Raises `ValueError` where that is not so.
+    """
+
+    def __init__(self, columns: Mapping[str, Column[Any]]) -> None:
+        self.id = _demanded(columns)["id"]
+        keys = {field: columns[name] for field, name in _KEYS.items()}
+        written: dict[Any, BindParameter[Any]] = {columns[name]: bindparam(name) for name in _WRITTEN}
+        all_of = select(*(columns[name] for name in _NAMES))
+        self.get = all_of.where(self.id == bindparam("of_account"))
+        self.claim = self.get.with_for_update()
+        self.having = {kind: all_of.where(keys[kind] == bindparam("key")) for kind in Kind}
+        self.claim_having = {kind: statement.with_for_update() for kind, statement in self.having.items()}
+        self.meant_by = all_of.where(or_(*(column == bindparam(field) for field, column in keys.items())))
+        self.owner = {field: select(self.id).where(column == bindparam("key")) for field, column in keys.items()}
+        self.signed_in = all_of.join(sessions, sessions.c.account_id == self.id).where(
+            sessions.c.id == bindparam("session_id"),
+            sessions.c.account_id == bindparam("of_account"),
+            sessions.c.ended_at.is_(None),
+            sessions.c.expires_at > bindparam("now"),
+            columns["is_active"],
+        )
+        self.is_there = select(self.id).where(self.id == bindparam("of_account"))
+        self.add = insert(self.id.table).values(written).on_conflict_do_nothing().returning(self.id)
+        self.save = update(self.id.table).where(self.id == bindparam("of_account")).values(written)
+
+
+def _demanded(columns: Mapping[str, Column[Any]]) -> Mapping[str, Column[Any]]:
+    if lacking := [name for name in _NAMES if name not in columns]:
+        raise ValueError(f"A table of accounts needs columns for these too: {', '.join(lacking)}.")
+    if len({columns[name].table for name in _NAMES}) > 1:
+        raise ValueError("The columns of accounts are all in one table.")
+    if double := [name for name in _KEYS.values() if not _is_unique(columns[name])]:
+        raise ValueError(f"These columns of a table of accounts have to be unique: {', '.join(double)}.")
+    return columns
+
+
+def _is_unique(column: Column[Any]) -> bool:
+    table = column.table
+    assert isinstance(table, Table)  # noqa: S101 — no alias, no subquery: rows are written to it
+    constraints = [one.columns for one in table.constraints if isinstance(one, UniqueConstraint)]
+    indexes = [one.columns for one in table.indexes if one.unique]
+    return any(list(columns) == [column] for columns in (*constraints, *indexes))
+
+
+ACCOUNTS = AccountsTable(dict(accounts.columns))
 
 
 class SqlAccounts:
     """Questions to whatever `ask` reads: what is committed, or one transaction's own rows."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, table: AccountsTable) -> None:
         self._ask = ask
+        self._table = table
 
     def get(self, account_id: int) -> Account | None:
-        return _first(self._ask(_GET, account_id=account_id))
+        return _first(self._ask(self._table.get, of_account=account_id))
 
     def having(self, address: Address) -> Account | None:
-        return _first(self._ask(_HAVING[address.kind], key=address.key))
+        return _first(self._ask(self._table.having[address.kind], key=address.key))
 
     def meant_by(self, login: Login) -> Account | None:
         address = login.address
         wanted = {kind.value: address.key if address and address.kind is kind else None for kind in Kind}
-        found = [_account(row) for row in self._ask(_MEANT_BY, username=login.username_key, **wanted)]
+        found = [_account(row) for row in self._ask(self._table.meant_by, username=login.username_key, **wanted)]
         found.sort(key=lambda account: address is None or not account.has(address))
         return found[0] if found else None
 
     def signed_in(self, account_id: int, session_id: str, now: float) -> Account | None:
-        return _first(self._ask(_SIGNED_IN, account_id=account_id, session_id=session_id, now=now))
+        return _first(self._ask(self._table.signed_in, of_account=account_id, session_id=session_id, now=now))
 
     def taken(self, username: Username | None, addresses: Iterable[Address], *, but: int = 0) -> frozenset[str]:
         wanted = [(address.kind.value, address.key) for address in addresses]
         if username:
             wanted.append(("username", username.key))
-        owned = ((field, self._ask(_OWNER[field], key=key)) for field, key in wanted)
+        owned = ((field, self._ask(self._table.owner[field], key=key)) for field, key in wanted)
         return frozenset(field for field, rows in owned if rows and rows[0][0] != but)
 
 
 class SqlClaimedAccounts(SqlAccounts):
     """The same inside a transaction, and changes."""
 
-    def __init__(self, unit: Unit, claims: Claims) -> None:
-        super().__init__(unit.ask)
+    def __init__(self, unit: Unit, claims: Claims, table: AccountsTable) -> None:
+        super().__init__(unit.ask, table)
         self._unit = unit
         self._claims = claims
 
     def claim(self, account_id: int) -> Account | None:
-        return self._claimed(_first(self._ask(_CLAIM, account_id=account_id)))
+        return self._claimed(_first(self._ask(self._table.claim, of_account=account_id)))
 
     def claim_having(self, address: Address) -> Account | None:
-        return self._claimed(_first(self._ask(_CLAIM_HAVING[address.kind], key=address.key)))
+        return self._claimed(_first(self._ask(self._table.claim_having[address.kind], key=address.key)))
 
     def add(self, account: Account) -> Account:
-        added = self._unit.run(_ADD, **_values(account))
+        added = self._unit.run(self._table.add, **_values(account))
         if not added:
             raise self._already_taken(account)
         [(account_id,)] = added
@@ -93,7 +127,7 @@ class SqlClaimedAccounts(SqlAccounts):
     def save(self, account: Account) -> None:
         self._claims.demand("accounts", account.id)
         try:
-            self._unit.try_to_run(_SAVE, account_id=account.id, **_values(account))
+            self._unit.try_to_run(self._table.save, of_account=account.id, **_values(account))
         except Conflict:
             raise self._already_taken(account) from None
 
@@ -107,7 +141,7 @@ class SqlClaimedAccounts(SqlAccounts):
         fields = self.taken(account.username, account.addresses, but=account.id)
         if not fields:  # it was let go of in this moment
             raise Unavailable(retry_after=0)
-        return AlreadyTaken(*(field for field in _key_columns if field in fields))
+        return AlreadyTaken(*(field for field in _KEYS if field in fields))
 
 
 def _first(rows: list[Row]) -> Account | None:

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from ...domain.errors import Unavailable
-from .accounts import SqlAccounts, SqlClaimedAccounts
+from .accounts import ACCOUNTS, AccountsTable, SqlAccounts, SqlClaimedAccounts
 from .challenges import SqlChallenges
 from .claims import Claims
 from .journal import SqlJournal, SqlJournalReads
@@ -24,12 +24,12 @@ from .where import driver_wanted, is_postgres, path_of
 class SqlTransaction:
     """One unit of work over one open transaction."""
 
-    def __init__(self, unit: Unit) -> None:
+    def __init__(self, unit: Unit, accounts: AccountsTable) -> None:
         claims = Claims()
-        self.accounts = SqlClaimedAccounts(unit, claims)
+        self.accounts = SqlClaimedAccounts(unit, claims, accounts)
         self.challenges = SqlChallenges(unit, claims)
         self.proofs = SqlProofs(unit)
-        self.sessions = SqlSessions(unit, claims)
+        self.sessions = SqlSessions(unit, claims, accounts)
         self.tallies = SqlTallies(unit, claims)
         self.outbox = SqlOutbox(unit)
         self.journal = SqlJournal(unit)
@@ -41,14 +41,23 @@ class SqlDatabase:
     Raises `ValueError` for other URLs, and `ImportError` where the driver is not installed; touches nothing until it is asked.
     `on_message` is called after each commit that put something into the outbox, in the thread that committed. A transaction
     waits up to `most_wait` seconds to begin: 5 on SQLite, which has one writer, and else 1. `blocks` tells whether a question
-    may wait for another machine, and so does not belong in an event loop.
+    may wait for another machine, and so does not belong in an event loop. Accounts may be in a table of one's own, in the same
+    database.
     """
 
-    def __init__(self, url: str, on_message: Callable[[], None] | None = None, *, most_wait: float | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        on_message: Callable[[], None] | None = None,
+        *,
+        most_wait: float | None = None,
+        accounts: AccountsTable = ACCOUNTS,
+    ) -> None:
         self.blocks = is_postgres(url)
         self._sql = _connections(url, most_wait)
         self._on_message = on_message
-        self.accounts = SqlAccounts(self._sql.ask)
+        self._table = accounts
+        self.accounts = SqlAccounts(self._sql.ask, accounts)
         self.sessions = SqlSessionReads(self._sql.ask)
         self.tallies = SqlTallyReads(self._sql.ask)
         self.outbox = SqlOutboxReads(self._sql.ask)
@@ -57,7 +66,7 @@ class SqlDatabase:
     @contextmanager
     def begin(self) -> Iterator[SqlTransaction]:
         with self._sql.begin() as unit:
-            transaction = SqlTransaction(unit)
+            transaction = SqlTransaction(unit, self._table)
             yield transaction
         if transaction.outbox.has_new and self._on_message is not None:
             self._on_message()

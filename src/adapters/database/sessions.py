@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, insert, select, update
 
 from ...domain.session import Session
+from .accounts import AccountsTable
 from .claims import Claims
-from .schema import accounts, sessions
+from .schema import sessions
 from .statements import Ask, Row, Unit, storable
 
 _columns = sessions.columns
@@ -21,7 +22,6 @@ _ROW = ("id", "account_id", "created_at", "refreshed_at", "generation", "ended_a
 _CLAIM = select(*_columns[_ROW]).where(_columns.id == bindparam("session_id")).with_for_update()
 _LIVING = select(*_columns[_ROW]).where(*_living).order_by(_columns.created_at.desc(), _columns.id.desc())
 _AGENTS = select(_columns.agent).where(_columns.account_id == bindparam("account_id")).distinct()
-_ACCOUNT = select(accounts.c.id).where(accounts.c.id == bindparam("account_id"))
 _TRIM = update(sessions).where(_columns.id.in_(_beyond)).values(ended_at=bindparam("now"))
 _ADD = insert(sessions)
 _SAVE = (
@@ -52,9 +52,10 @@ class SqlSessionReads:
 class SqlSessions:
     """Sessions inside a transaction."""
 
-    def __init__(self, unit: Unit, claims: Claims) -> None:
+    def __init__(self, unit: Unit, claims: Claims, accounts: AccountsTable) -> None:
         self._unit = unit
         self._claims = claims
+        self._accounts = accounts
 
     def claim(self, session_id: str) -> Session | None:
         for row in self._unit.ask(_CLAIM, session_id=session_id):
@@ -65,7 +66,7 @@ class SqlSessions:
 
     def add(self, session: Session, *, keep: int) -> None:
         """Raises `LookupError` where there is no such account."""
-        if not self._unit.ask(_ACCOUNT, account_id=session.account_id):
+        if not self._unit.ask(self._accounts.is_there, of_account=session.account_id):
             raise LookupError("There is no account for this session.")
         self._unit.run(_TRIM, account_id=session.account_id, now=session.created_at, stay=keep - 1)
         self._unit.run(
