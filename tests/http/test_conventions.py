@@ -200,6 +200,7 @@ def test_a_content_encoding_is_415(encoding: str, status: int, site: Site) -> No
         b"[" * 2000,
         b'{"ignored": ' + b"[" * 2000 + b"]" * 2000 + b"}",
         b'{"a":' * 2000 + b"1" + b"}" * 2000,
+        b'{"ignored": ' + b"[" * 64 + b"]" * 64 + b"}",
         '{"prop": "username", "value": "ada"}'.encode("utf-16"),
         b'{"prop": "username", "value": "ada"} {}',
     ],
@@ -209,6 +210,17 @@ def test_a_body_that_is_no_json_object_in_utf_8_is_400(content: bytes, site: Sit
     answer = site.call("POST", "/isunique/", content=content, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["type"]) == (400, f"{URN}malformed-body")
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    [b"[" * 63 + b"]" * 63, b"[" + b"[], " * 100 + b"{}]", b'"' + b"[" * 100 + b'"', b'["\\\\", "\\"[' + b"{" * 100 + b'"]'],
+    ids=["deep enough", "side by side", "in a text", "in a text after a quote"],
+)
+def test_what_is_not_nested_too_deeply_is_ignored(ignored: bytes, site: Site) -> None:
+    content = b'{"prop": "username", "value": "ada", "ignored": ' + ignored + b"}"
+    answer = site.call("POST", "/isunique/", content=content, headers={"Content-Type": "application/json"})
+    assert answer.json() == {"unique": True}
 
 
 def test_of_a_field_given_twice_the_last_counts(site: Site) -> None:

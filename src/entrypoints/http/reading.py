@@ -1,5 +1,6 @@
 """Reading bodies: bounded while they arrive, and turned into raw fields. What a value means is judged inside."""
 
+import re
 from asyncio import timeout
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache, lru_cache
@@ -16,6 +17,10 @@ from .problems import BodyTooLarge, BodyTooSlow, MalformedBody, UnsupportedMedia
 MOST_JSON = 16 * 1024
 SECONDS = 15.0
 """What a body may take to arrive."""
+
+_MOST_DEPTH = 64
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[][{}]', re.DOTALL)
+"""Texts, to be passed over, also one that does not end; and what opens and closes."""
 
 Read = Callable[[Any, int], Any]
 
@@ -76,10 +81,10 @@ def _is_json(value: bytes) -> bool:
 
 
 def _object(data: bytes) -> dict[str, Any]:
+    if _depth(data) > _MOST_DEPTH:
+        raise MalformedBody("The JSON is nested too deeply.")
     try:
         found = decode(data)
-    except RecursionError:
-        raise MalformedBody("The JSON is nested too deeply.") from None
     except UnicodeDecodeError:
         raise MalformedBody("The body is not UTF-8.") from None
     except DecodeError:
@@ -87,6 +92,17 @@ def _object(data: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise MalformedBody("The body has to be a JSON object.")
     return found
+
+
+def _depth(data: bytes) -> int:
+    """How deeply a text that may be JSON is nested. How deep the decoder would go differs between versions of Python."""
+    if data.count(b"[") + data.count(b"{") <= _MOST_DEPTH:
+        return 0
+    depth = deepest = 0
+    for token in _TOKENS.findall(data):
+        depth += (token in b"[{") - (token in b"]}")
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _value(value: Any, reader: Read | None, digits: int) -> Any:
