@@ -1,23 +1,32 @@
 """The ways in. `build` makes the use cases on given settings, for whoever imports them."""
 
-from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .awaited import AsyncVestibule as AsyncVestibule
+    from .building import Adapters as Adapters
+    from .building import Building as Building
     from .container import build as build
     from .settings import Settings as Settings
+    from .settings import SettingsError as SettingsError
+    from .vestibule import Vestibule as Vestibule
 
-__all__ = ["Settings", "build"]
+__all__ = ["Adapters", "AsyncVestibule", "Building", "Settings", "SettingsError", "Vestibule", "build"]
+
+_HOMES = {
+    "Adapters": "building",
+    "AsyncVestibule": "awaited",
+    "Building": "building",
+    "Settings": "settings",
+    "SettingsError": "settings",
+    "Vestibule": "vestibule",
+    "build": "container",
+}
 
 
-def __getattr__(name: str) -> Callable[..., object]:
+def __getattr__(name: str) -> object:
     """Imports what is asked for when it is: `vestibule --help` shall not wait for a database driver."""
-    if name == "build":
-        from .container import build
-
-        return build
-    if name == "Settings":
-        from .settings import Settings
-
-        return Settings
-    raise AttributeError(name)
+    if name not in _HOMES:
+        raise AttributeError(name)
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -1,12 +1,13 @@
 """Wiring: the only place that names adapters."""
 
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from secrets import randbits
 from threading import Thread
 from time import time
+from typing import Any, Unpack
 
 from dependency_injector import containers, providers
 
@@ -75,6 +76,7 @@ from ..domain.errors import Unavailable
 from ..domain.events import Event, What
 from ..domain.limits import Limit
 from ..domain.password import PasswordPolicy
+from .building import Adapters, Building
 from .courier import CourierThread
 from .passwords import common_passwords
 from .settings import Settings, SettingsError
@@ -153,13 +155,13 @@ def throttle(settings: Settings) -> Throttle:
     return RedisThrottle(settings.redis_url, fallback=MemoryThrottle())
 
 
-def spending(settings: Settings, throttle: Throttle) -> Spending | None:
+def spending(settings: Settings, throttle: Throttle, own: Collection[str] = ()) -> Spending | None:
     """Files in an outbox cost nothing. Without Redis each worker has its part of the whole."""
     if not settings.rate_limits:
         return None
     workers = settings.workers if settings.redis_url is None else 1
     ways = ((Kind.EMAIL, settings.email_url, settings.emails_per_hour), (Kind.MOBILE, settings.sms_url, settings.sms_per_hour))
-    per_hour = {kind: max(1, most // workers) for kind, url, most in ways if not url.startswith("outbox:")}
+    per_hour = {kind: max(1, most // workers) for kind, url, most in ways if "notifier" in own or not url.startswith("outbox:")}
     return Spending(throttle=throttle, per_hour=per_hour) if per_hour else None
 
 
@@ -169,12 +171,24 @@ def storage(settings: Settings) -> Storage:
     return FileStorage(settings.data_dir / "images")
 
 
+def jwks_of(tokens: Any) -> Callable[[], dict[str, object]]:
+    """Tokens of an importer's own need not have public keys."""
+    found: Callable[[], dict[str, object]] = getattr(tokens, "jwks", lambda: {"keys": []})
+    return found
+
+
+def blocks(database: Any) -> bool:
+    """A database of an importer's own does, unless it says that it does not."""
+    return bool(getattr(database, "blocks", True))
+
+
 class Container(containers.DeclarativeContainer):
-    """Everything, each once. `settings`, `on_message` and `echo` are given from outside."""
+    """Everything, each once. `settings`, `on_message`, `echo` and the names of an importer's `own` ports are given."""
 
     settings = providers.Dependency(instance_of=Settings)
     on_message: providers.Dependency[Callable[[], None]] = providers.Dependency()
     echo: providers.Dependency[Echo | None] = providers.Dependency()
+    own: providers.Dependency[Collection[str]] = providers.Dependency()
 
     clock = providers.Object(time)
     new_id = providers.Object(new_id)
@@ -228,7 +242,7 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         new_id=new_id,
         cooldown=settings.provided.otp_cooldown,
-        spending=providers.Singleton(spending, settings, throttle),
+        spending=providers.Singleton(spending, settings, throttle, own),
     )
     check = providers.Singleton(CodeCheck, codes=codes, clock=clock, limits_by_address=settings.provided.rate_limits)
     enter = providers.Singleton(EnterByCode, sign_in=sign_in)
@@ -285,42 +299,60 @@ class Container(containers.DeclarativeContainer):
         purge=providers.Singleton(Purge, database=database, clock=clock),
         throttle=throttle,
         clock=clock,
-        jwks=tokens.provided.jwks,
+        jwks=providers.Callable(jwks_of, tokens),
         check=database.provided.check,
-        database_blocks=database.provided.blocks,
+        database_blocks=providers.Callable(blocks, database),
     )
 
 
-@contextmanager
-def build(settings: Settings | None = None, *, deliver: bool = True, echo: Echo | None = None) -> Iterator[Vestibule]:
-    """The use cases on these settings (the defaults where none are given), ready until the block is left.
+def build(
+    settings: Settings | None = None, *, deliver: bool = True, echo: Echo | None = None, **own: Unpack[Adapters]
+) -> Building:
+    """The use cases on these settings (the defaults where none are given): `with` gives them blocking, `async with` awaited.
 
     The embedded database is brought to the schema of this program first. With `deliver` threads clear away what has ended, and
     carry messages out as they come unless the setting `courier` is off; without, `deliver_messages` and `purge` wait to be
-    called. `echo` is told of each message put in the outbox directory.
+    called. `echo` is told of each message put in the outbox directory. `own` fills ports by adapters of the importer's own.
+    Entering the block raises `SettingsError` where these settings cannot work, `TypeError` for a port that there is not.
     """
     settings = settings or Settings()
+    return Building(settings, partial(_ready, settings, own, deliver=deliver, echo=echo))
+
+
+@contextmanager
+def _ready(settings: Settings, own: Adapters, *, deliver: bool, echo: Echo | None) -> Iterator[Vestibule]:
+    _check_names(own)
     courier = CourierThread()
-    check_settings(settings)
-    container = Container(settings=settings, on_message=courier.wake, echo=providers.Object(echo))
-    vestibule = container.vestibule()
-    if isinstance(vestibule.throttle, RedisThrottle):
-        vestibule.throttle.probe()
-    if deliver:
-        courier.start(vestibule.deliver_messages if settings.courier else None, vestibule.purge)
-        _look_at(container.storage())
-    try:
+    check_settings(settings, own=own)
+    container = Container(
+        settings=settings, on_message=courier.wake, echo=providers.Object(echo), own=providers.Object(frozenset(own))
+    )
+    for port, adapter in own.items():
+        getattr(container, port).override(providers.Object(adapter))
+    with ExitStack() as closing_time:
+        vestibule = container.vestibule()
+        ours = (("database", container.database), ("throttle", container.throttle), ("hasher", container.hasher))
+        for port, made in (*ours, ("images", container.images), ("notifier", container.email)):
+            if port not in own:
+                closing_time.callback(_close, made())
+        if isinstance(vestibule.throttle, RedisThrottle) and "throttle" not in own:
+            vestibule.throttle.probe()
+        closing_time.callback(courier.stop)
+        if deliver:
+            courier.start(vestibule.deliver_messages if settings.courier else None, vestibule.purge)
+            if "storage" not in own:
+                _look_at(container.storage())
         yield vestibule
-    finally:
-        courier.stop()
-        email = container.email()
-        if isinstance(email, SmtpNotifier):
-            email.close()
-        container.images().close()
-        container.hasher().close()
-        if isinstance(vestibule.throttle, RedisThrottle):
-            vestibule.throttle.close()
-        container.database().close()
+
+
+def _check_names(own: Adapters) -> None:
+    if strange := sorted(own.keys() - Adapters.__annotations__.keys()):
+        raise TypeError(f"build() takes no {strange[0]!r}; the ports are {', '.join(Adapters.__annotations__)}.")
+
+
+def _close(adapter: object) -> None:
+    if hasattr(adapter, "close"):
+        adapter.close()
 
 
 def _look_at(storage: Storage) -> None:
@@ -329,17 +361,40 @@ def _look_at(storage: Storage) -> None:
         Thread(target=storage.probe, name="images").start()
 
 
-def check_settings(settings: Settings, *, migrating: bool = False) -> None:
+def check_settings(settings: Settings, *, migrating: bool = False, own: Collection[str] = ()) -> None:
     """Makes the data directory, for its owner alone, and brings the embedded database to the schema of this program.
 
-    A server's database is brought there with `migrating` only, and else has to be there already. Raises `SettingsError`, one
+    A server's database is brought there with `migrating` only, and else has to be there already. What only fills a port of
+    the importer's `own` is not looked at. Raises `SettingsError`, one
     line that names the setting, where these settings cannot work.
     """
-    with _naming("DATA_DIR"):
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        open_keys(keys_in(settings))
+    if not {"database", "tokens", "codes", "notifier", "storage"} <= set(own):
+        with _naming("DATA_DIR"):
+            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not {"tokens", "codes"} <= set(own):
+        with _naming("DATA_DIR"):
+            open_keys(keys_in(settings))
+    checks = {
+        "hasher": _check_hasher,
+        "notifier": _check_notifier,
+        "throttle": _check_throttle,
+        "storage": _check_storage,
+        "identifiers": _check_identifiers,
+    }
+    for port, check in checks.items():
+        if port not in own:
+            check(settings)
+    if "database" not in own:
+        with _naming("DATABASE_URL"):
+            (migrate if migrating else prepare)(settings.accounts_url)
+
+
+def _check_hasher(settings: Settings) -> None:
     with _naming("PASSWORD_HASH"):
         argon2(settings.password_hash).close()
+
+
+def _check_notifier(settings: Settings) -> None:
     with _naming("TEMPLATES_DIR"):
         templates = Templates(settings.templates_dir)
     with _naming("EMAIL_FROM"):
@@ -348,18 +403,25 @@ def check_settings(settings: Settings, *, migrating: bool = False) -> None:
         email_notifier(settings, templates, None)
     with _naming("SMS_URL"):
         sms_notifier(settings, templates, None)
+
+
+def _check_throttle(settings: Settings) -> None:
     with _naming("REDIS_URL"):
         throttle(settings)
+
+
+def _check_storage(settings: Settings) -> None:
     with _naming("IMAGES_URL"):
         may_link = isinstance(storage(settings), S3Storage)
     if settings.images_redirect and not may_link:
         raise SettingsError("VESTIBULE_IMAGES_REDIRECT: there is nowhere to send to, unless VESTIBULE_IMAGES_URL names S3.")
+
+
+def _check_identifiers(settings: Settings) -> None:
     with _naming("DEFAULT_REGION"):
         LibraryIdentifiers(settings.default_region)
     with _naming("MOBILE_REGIONS"):
         LibraryIdentifiers(mobile_regions=settings.mobile_regions)
-    with _naming("DATABASE_URL"):
-        (migrate if migrating else prepare)(settings.accounts_url)
 
 
 def journal_keys(settings: Settings, note: str) -> None:

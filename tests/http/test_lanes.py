@@ -6,7 +6,7 @@ from threading import Event
 import pytest
 
 from vestibule.application import Overloaded, Unavailable
-from vestibule.entrypoints.http.lanes import Lane, Lanes, Room
+from vestibule.entrypoints.lanes import Lane, Lanes, Room
 
 
 def test_beyond_its_room_a_lane_refuses_at_once_and_recovers() -> None:

@@ -8,13 +8,13 @@ from .authentication import authenticated
 from .bodies import ChangeAccountBody, ReplaceAccountBody
 from .describing import Login, described
 from .front import caller_of
-from .given import Call, Threads, UseCases
+from .given import Call, UseCases
 from .reading import read
 
 
 @get("/account", opt=described("Account", "Read one's own account", AccountAnswer, login=Login.NEEDED))
-async def read_account(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
-    identity = await authenticated(request, vestibule, lanes)
+async def read_account(request: Call, vestibule: UseCases) -> Answer:
+    identity = await authenticated(request, vestibule)
     return account_answer(200, identity.account, vestibule.settings)
 
 
@@ -30,11 +30,10 @@ async def read_account(request: Call, vestibule: UseCases, lanes: Threads) -> An
         detail="A new password ends all other sessions.",
     ),
 )
-async def replace_account(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
-    identity = await authenticated(request, vestibule, lanes)
+async def replace_account(request: Call, vestibule: UseCases) -> Answer:
+    identity = await authenticated(request, vestibule)
     fields = await read(request, ReplaceAccountBody)
-    replace = vestibule.change_account.replace
-    account = await lanes.slow(replace, identity=identity, **fields, caller=caller_of(request))
+    account = await vestibule.change_account.replace(identity=identity, **fields, caller=caller_of(request))
     return account_answer(200, account, vestibule.settings)
 
 
@@ -50,9 +49,8 @@ async def replace_account(request: Call, vestibule: UseCases, lanes: Threads) ->
         detail="A new password ends all other sessions.",
     ),
 )
-async def change_account(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
-    identity = await authenticated(request, vestibule, lanes)
+async def change_account(request: Call, vestibule: UseCases) -> Answer:
+    identity = await authenticated(request, vestibule)
     fields = await read(request, ChangeAccountBody)
-    lane = lanes.quick if fields["password"] is None else lanes.slow
-    account = await lane(vestibule.change_account, identity=identity, **fields, caller=caller_of(request))
+    account = await vestibule.change_account(identity=identity, **fields, caller=caller_of(request))
     return account_answer(200, account, vestibule.settings)

@@ -10,6 +10,8 @@ from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
+from ..awaited import AsyncVestibule
+from ..lanes import MOST_UPLOADS, Room
 from ..vestibule import Vestibule
 from .access import AccessLog
 from .account import change_account, read_account, replace_account
@@ -17,7 +19,6 @@ from .codes import otp, otpreglogin
 from .docs import docs_handlers
 from .front import Front
 from .image import read_image, upload_image
-from .lanes import Lanes
 from .login import login, refresh_token
 from .options import options_handlers
 from .password import reset_password
@@ -64,21 +65,22 @@ class App(Litestar):
             await inner(scope, receive, send)
 
 
-def create_app(vestibule: Vestibule, *, lifespan: Sequence[Lifespan] = ()) -> Litestar:
-    """The app on use cases that are ready; its limits and threads are its own.
+def create_app(vestibule: Vestibule | AsyncVestibule, *, lifespan: Sequence[Lifespan] = ()) -> Litestar:
+    """The app on use cases that are ready; with an `AsyncVestibule` it shares that one's threads.
 
     The documented paths lie under the settings' prefix; what machines ask of the service lies at the root too.
     """
+    awaited = vestibule if isinstance(vestibule, AsyncVestibule) else AsyncVestibule(vestibule)
     prefix = vestibule.settings.api_prefix
     handlers = [*API, *SERVICE, *docs_handlers(vestibule.settings, (*API, *SERVICE))]
     under_prefix = [*options_handlers(handlers), *handlers]
     at_root = [*options_handlers(SERVICE), *SERVICE]
-    lanes = Lanes()
+    uploads = Room(MOST_UPLOADS)
     app = App(
         [Router(prefix, route_handlers=under_prefix), *at_root] if prefix else under_prefix,
         dependencies={
-            "vestibule": Provide(lambda: vestibule, sync_to_thread=False),
-            "lanes": Provide(lambda: lanes, sync_to_thread=False),
+            "vestibule": Provide(lambda: awaited, sync_to_thread=False),
+            "uploads": Provide(lambda: uploads, sync_to_thread=False),
         },
         exception_handlers={Exception: answer_error},
         lifespan=list(lifespan),
@@ -86,6 +88,6 @@ def create_app(vestibule: Vestibule, *, lifespan: Sequence[Lifespan] = ()) -> Li
         logging_config=None,
         debug=False,
     )
-    front = Front(vestibule)
+    front = Front(awaited.blocking)
     app.front = AccessLog(front) if vestibule.settings.has_access_log else front
     return app

@@ -1,26 +1,21 @@
 """Whose call it is: the bearer token out of the `Authorization` header (RFC 6750, section 2.1)."""
 
 from ...application import Identity, InvalidToken, NotAuthenticated
-from ..vestibule import Vestibule
+from ..awaited import AsyncVestibule
 from .given import Call
-from .lanes import Lanes
 
 
-async def authenticated(request: Call, vestibule: Vestibule, lanes: Lanes) -> Identity:
-    """Runs in the event loop where it is short: a token seen before costs no signature check, and a file is near.
-
-    Raises `NotAuthenticated` without a bearer token, `InvalidToken` for a bad one, `Overloaded`, `Unavailable`.
-    """
-    token, ask = _bearer_token(request), vestibule.authenticate
-    identity = await lanes.reads(ask, token) if vestibule.database_blocks else ask(token)
+async def authenticated(request: Call, vestibule: AsyncVestibule) -> Identity:
+    """Raises `NotAuthenticated` without a bearer token, `InvalidToken` for a bad one, `Overloaded`, `Unavailable`."""
+    identity = await vestibule.authenticate(_bearer_token(request))
     request.scope["state"]["identity"] = identity
     return identity
 
 
-async def perhaps_authenticated(request: Call, vestibule: Vestibule, lanes: Lanes) -> Identity | None:
+async def perhaps_authenticated(request: Call, vestibule: AsyncVestibule) -> Identity | None:
     """The same where no login is needed: a bad header changes nothing."""
     try:
-        return await authenticated(request, vestibule, lanes)
+        return await authenticated(request, vestibule)
     except (NotAuthenticated, InvalidToken):
         return None
 

@@ -5,14 +5,13 @@ from typing import Any
 from litestar import post
 
 from ...application import Caller, DifferentAccounts, InvalidInput, WrongCode
-from ..vestibule import Vestibule
+from ..awaited import AsyncVestibule
 from .answers import Answer, ProvenAnswer, SentAnswer, TokenAnswer, sent_answer, token_answer
 from .authentication import perhaps_authenticated
 from .bodies import CodeBody, RegisterOrLogInBody
 from .describing import Login, described
 from .front import caller_of
-from .given import Call, Threads, UseCases
-from .lanes import Lanes
+from .given import Call, UseCases
 from .reading import read
 
 _CONDITIONS = (InvalidInput, WrongCode)
@@ -34,22 +33,22 @@ _CONDITIONS = (InvalidInput, WrongCode)
         "in to. A verification with the account's own access token keeps what was set there before.",
     ),
 )
-async def otp(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
+async def otp(request: Call, vestibule: UseCases) -> Answer:
     fields = await read(request, CodeBody, digits=vestibule.settings.otp_length)
     caller, login = caller_of(request), fields["is_login"]
     # What is no flag goes the way of a send, whose use case names it beside every other fault.
     if _is_absent(fields["verify_otp"]) or not isinstance(login, bool | None):
         del fields["verify_otp"]
-        return sent_answer(await lanes.quick(vestibule.request_code, **fields, caller=caller))
+        return sent_answer(await vestibule.request_code(**fields, caller=caller))
     del fields["email"], fields["is_login"]
     if login:
-        return token_answer(201, await lanes.quick(vestibule.log_in_by_code, **fields, caller=caller))
-    return await _verify(request, vestibule, lanes, fields, caller)
+        return token_answer(201, await vestibule.log_in_by_code(**fields, caller=caller))
+    return await _verify(request, vestibule, fields, caller)
 
 
-async def _verify(request: Call, vestibule: Vestibule, lanes: Lanes, fields: dict[str, Any], caller: Caller) -> Answer:
-    identity = await perhaps_authenticated(request, vestibule, lanes)
-    proven = await lanes.quick(vestibule.verify_code, **fields, identity=identity, caller=caller)
+async def _verify(request: Call, vestibule: AsyncVestibule, fields: dict[str, Any], caller: Caller) -> Answer:
+    identity = await perhaps_authenticated(request, vestibule)
+    proven = await vestibule.verify_code(**fields, identity=identity, caller=caller)
     return Answer(201, ProvenAnswer("This address is proven.", proven.proof))
 
 
@@ -66,13 +65,13 @@ async def _verify(request: Call, vestibule: Vestibule, lanes: Lanes, fields: dic
         detail="Without `verify_otp` a code is sent to the email and another to the mobile; either may come back.",
     ),
 )
-async def otpreglogin(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
+async def otpreglogin(request: Call, vestibule: UseCases) -> Answer:
     fields = await read(request, RegisterOrLogInBody, digits=vestibule.settings.otp_length)
     caller = caller_of(request)
     if _is_absent(fields["verify_otp"]):
         del fields["verify_otp"]
-        return sent_answer(await lanes.quick(vestibule.request_registration_code, **fields, caller=caller))
-    return token_answer(201, await lanes.quick(vestibule.register_or_log_in, **fields, caller=caller))
+        return sent_answer(await vestibule.request_registration_code(**fields, caller=caller))
+    return token_answer(201, await vestibule.register_or_log_in(**fields, caller=caller))
 
 
 def _is_absent(code: Any) -> bool:

@@ -10,12 +10,12 @@ from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, 
 
 from ...application import Caller, Overloaded, Refusal, TooManyTries
 from ...domain.limits import CALLS_BY_ADDRESS
+from ..lanes import Lane
 from ..vestibule import Vestibule
 from .callers import Callers
 from .cors import Cors, Headers
 from .given import Call
 from .hosts import Hosts
-from .lanes import Lane
 from .problems import UnknownHost, problem
 
 UNLIMITED = frozenset({"/healthz", "/healthz/", "/readyz", "/readyz/"})

@@ -1,4 +1,4 @@
-"""What handlers are given: the call, the use cases, the threads."""
+"""What handlers are given: the call, the use cases, the room for uploads."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ from litestar import Request
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
-from ..vestibule import Vestibule
-from .lanes import Lanes
+from ..awaited import AsyncVestibule
+from ..lanes import Room
 
 Call = Request[Any, Any, Any]
 
-UseCases = NamedDependency[SkipValidation[Vestibule]]
+UseCases = NamedDependency[SkipValidation[AsyncVestibule]]
 """As `vestibule`. Unvalidated: it is the app that provides it, and looking into it costs time at each call."""
 
-Threads = NamedDependency[SkipValidation[Lanes]]
-"""As `lanes`."""
+Uploads = NamedDependency[SkipValidation[Room]]
+"""As `uploads`: how many files may be in memory at once."""

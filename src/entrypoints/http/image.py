@@ -12,7 +12,7 @@ from .answers import Answer, ImageAnswer, image_url
 from .authentication import authenticated
 from .describing import Login, described
 from .front import caller_of
-from .given import Call, Threads, UseCases
+from .given import Call, Uploads, UseCases
 from .problems import NotFound
 from .uploads import read_file
 
@@ -44,11 +44,11 @@ class UploadBody(Struct):
         login=Login.NEEDED,
     ),
 )
-async def upload_image(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
-    identity = await authenticated(request, vestibule, lanes)
-    with lanes.uploads:
+async def upload_image(request: Call, vestibule: UseCases, uploads: Uploads) -> Answer:
+    identity = await authenticated(request, vestibule)
+    with uploads:
         file = await read_file(request, "profile_image")
-        account = await lanes.pictures(vestibule.upload_image, identity=identity, profile_image=file, caller=caller_of(request))
+        account = await vestibule.upload_image(identity=identity, profile_image=file, caller=caller_of(request))
     return Answer(201, ImageAnswer("The image is stored.", image_url(account, vestibule.settings) or ""))
 
 
@@ -56,12 +56,12 @@ async def upload_image(request: Call, vestibule: UseCases, lanes: Threads) -> An
     "/images/{name:str}",
     opt=described("Account", "Read a profile image", media_type="image/webp", refusals=(NotFound,), redirects=True),
 )
-async def read_image(name: FromPath[str], vestibule: UseCases, lanes: Threads) -> Answer:
+async def read_image(name: FromPath[str], vestibule: UseCases) -> Answer:
     if vestibule.settings.images_redirect:
-        link = await lanes.pictures(vestibule.read_image.link, name)
+        link = await vestibule.read_image.link(name)
         if link is not None:
             return _sent_to(link)
-    picture = await lanes.pictures(vestibule.read_image, name)
+    picture = await vestibule.read_image(name)
     if picture is None:
         raise NotFound
     return Answer(

@@ -7,7 +7,7 @@ from .answers import Answer, TokenAnswer, token_answer
 from .bodies import LoginBody, RefreshBody
 from .describing import described
 from .front import caller_of
-from .given import Call, Threads, UseCases
+from .given import Call, UseCases
 from .reading import read
 
 
@@ -22,9 +22,9 @@ from .reading import read
         detail="`username` holds a username, an email or a mobile.",
     ),
 )
-async def login(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
+async def login(request: Call, vestibule: UseCases) -> Answer:
     fields = await read(request, LoginBody)
-    return token_answer(200, await lanes.slow(vestibule.log_in, **fields, caller=caller_of(request)))
+    return token_answer(200, await vestibule.log_in(**fields, caller=caller_of(request)))
 
 
 @post(
@@ -38,6 +38,6 @@ async def login(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
         detail="Each refresh token is good once; the answer holds its successor. Using a spent one ends the session.",
     ),
 )
-async def refresh_token(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
+async def refresh_token(request: Call, vestibule: UseCases) -> Answer:
     fields = await read(request, RefreshBody)
-    return token_answer(200, await lanes.quick(vestibule.refresh, **fields, caller=caller_of(request)))
+    return token_answer(200, await vestibule.refresh(**fields, caller=caller_of(request)))

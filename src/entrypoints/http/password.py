@@ -7,7 +7,7 @@ from .answers import Answer, DetailAnswer
 from .bodies import ResetPasswordBody
 from .describing import described
 from .front import caller_of
-from .given import Call, Threads, UseCases
+from .given import Call, UseCases
 from .reading import read
 
 
@@ -23,7 +23,7 @@ from .reading import read
         detail="Ask `/otp/` for the code. A reset ends every session of the account.",
     ),
 )
-async def reset_password(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
+async def reset_password(request: Call, vestibule: UseCases) -> Answer:
     fields = await read(request, ResetPasswordBody, digits=vestibule.settings.otp_length)
-    await lanes.slow(vestibule.reset_password, **fields, caller=caller_of(request))
+    await vestibule.reset_password(**fields, caller=caller_of(request))
     return Answer(202, DetailAnswer("The password is changed."))

@@ -1,7 +1,5 @@
 """Registering, and asking whether one could."""
 
-from functools import partial
-
 from litestar import post
 
 from ...application import AlreadyTaken, InvalidInput
@@ -9,7 +7,7 @@ from .answers import AccountAnswer, Answer, UniqueAnswer, account_answer
 from .bodies import CheckUniqueBody, RegisterBody
 from .describing import described
 from .front import caller_of
-from .given import Call, Threads, UseCases
+from .given import Call, UseCases
 from .reading import read
 
 
@@ -24,9 +22,9 @@ from .reading import read
         refusals=(InvalidInput, AlreadyTaken),
     ),
 )
-async def register(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
+async def register(request: Call, vestibule: UseCases) -> Answer:
     fields = await read(request, RegisterBody)
-    account = await lanes.slow(vestibule.register, **fields, caller=caller_of(request))
+    account = await vestibule.register(**fields, caller=caller_of(request))
     return account_answer(201, account, vestibule.settings)
 
 
@@ -40,9 +38,6 @@ async def register(request: Call, vestibule: UseCases, lanes: Threads) -> Answer
         refusals=(InvalidInput,),
     ),
 )
-async def isunique(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
-    """Runs in the event loop, for it is two reads by key, unless one or its limit may have to be waited for."""
+async def isunique(request: Call, vestibule: UseCases) -> Answer:
     fields = await read(request, CheckUniqueBody)
-    ask = partial(vestibule.check_unique, **fields, caller=caller_of(request))
-    blocks = vestibule.throttle.blocks or vestibule.database_blocks
-    return Answer(200, UniqueAnswer(await lanes.reads(ask) if blocks else ask()))
+    return Answer(200, UniqueAnswer(await vestibule.check_unique(**fields, caller=caller_of(request))))

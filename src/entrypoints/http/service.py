@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from .answers import Answer, StatusAnswer
 from .describing import described
-from .given import Threads, UseCases
+from .given import UseCases
 
 _OK = StatusAnswer("ok")
 
@@ -27,15 +27,15 @@ def healthz() -> Answer:
     "/readyz",
     opt=described("Service", "Is it ready?", StatusAnswer, detail="503 unless the database answers, with the right schema."),
 )
-async def readyz(vestibule: UseCases, lanes: Threads) -> Answer:
-    await lanes.reads(vestibule.check)
+async def readyz(vestibule: UseCases) -> Answer:
+    await vestibule.check()
     return Answer(200, _OK)
 
 
 @get(
     "/.well-known/jwks.json",
     opt=described("Service", "The keys that access tokens are signed with", KeySet),
-    sync_to_thread=False,
 )
-def jwks(vestibule: UseCases) -> Answer:
-    return Answer(200, vestibule.jwks(), cache_control="public, max-age=3600", cross_origin_resource_policy="cross-origin")
+async def jwks(vestibule: UseCases) -> Answer:
+    keys = await vestibule.jwks()
+    return Answer(200, keys, cache_control="public, max-age=3600", cross_origin_resource_policy="cross-origin")

@@ -10,13 +10,13 @@ from .answers import Answer, DetailAnswer, SessionAnswer, SessionsAnswer
 from .authentication import authenticated
 from .describing import Login, described
 from .front import caller_of
-from .given import Call, Threads, UseCases
+from .given import Call, UseCases
 
 
 @get("/sessions", opt=described("Sessions", "List one's own sessions", SessionsAnswer, login=Login.NEEDED))
-async def list_sessions(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
-    identity = await authenticated(request, vestibule, lanes)
-    sessions = await lanes.reads(vestibule.list_sessions, identity=identity)
+async def list_sessions(request: Call, vestibule: UseCases) -> Answer:
+    identity = await authenticated(request, vestibule)
+    sessions = await vestibule.list_sessions(identity=identity)
     return Answer(200, SessionsAnswer([_shown(session, identity) for session in sessions]))
 
 
@@ -25,9 +25,9 @@ async def list_sessions(request: Call, vestibule: UseCases, lanes: Threads) -> A
     opt=described("Sessions", "End all one's own sessions but the one that asks", DetailAnswer, status=200, login=Login.NEEDED),
     status_code=200,
 )
-async def end_other_sessions(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
-    identity = await authenticated(request, vestibule, lanes)
-    ended = await lanes.quick(vestibule.end_session.others, identity=identity, caller=caller_of(request))
+async def end_other_sessions(request: Call, vestibule: UseCases) -> Answer:
+    identity = await authenticated(request, vestibule)
+    ended = await vestibule.end_session.others(identity=identity, caller=caller_of(request))
     return Answer(200, DetailAnswer(f"Ended: {ended}."))
 
 
@@ -36,17 +36,16 @@ async def end_other_sessions(request: Call, vestibule: UseCases, lanes: Threads)
     opt=described("Sessions", "End one of one's own sessions", DetailAnswer, refusals=(NoSuchSession,), login=Login.NEEDED),
     status_code=200,
 )
-async def end_session(request: Call, vestibule: UseCases, lanes: Threads, session_id: FromPath[str]) -> Answer:
-    identity = await authenticated(request, vestibule, lanes)
-    await lanes.quick(vestibule.end_session, identity=identity, session_id=session_id, caller=caller_of(request))
+async def end_session(request: Call, vestibule: UseCases, session_id: FromPath[str]) -> Answer:
+    identity = await authenticated(request, vestibule)
+    await vestibule.end_session(identity=identity, session_id=session_id, caller=caller_of(request))
     return Answer(200, DetailAnswer("The session has ended."))
 
 
 @post("/logout", opt=described("Sessions", "Log out: end the session that asks", DetailAnswer, login=Login.NEEDED))
-async def logout(request: Call, vestibule: UseCases, lanes: Threads) -> Answer:
-    identity = await authenticated(request, vestibule, lanes)
-    end = vestibule.end_session
-    await lanes.quick(end, identity=identity, session_id=identity.session_id, caller=caller_of(request))
+async def logout(request: Call, vestibule: UseCases) -> Answer:
+    identity = await authenticated(request, vestibule)
+    await vestibule.end_session(identity=identity, session_id=identity.session_id, caller=caller_of(request))
     return Answer(200, DetailAnswer("You are logged out."))
 
 

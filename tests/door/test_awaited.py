@@ -1,0 +1,142 @@
+"""The same calls awaited: in an event loop that goes on meanwhile, in one loop after another, and until the block is left."""
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from vestibule.adapters.hasher import QuickHasher
+from vestibule.application import Account, AlreadyTaken, InvalidInput, Unavailable, WrongCredentials
+from vestibule.entrypoints import AsyncVestibule, Settings, Vestibule, build
+
+PASSWORD = "the engine weaves algebra"
+ADA = {"username": "ada", "name": "Ada Lovelace", "email": "ada@example.com", "password": PASSWORD}
+
+
+async def registered(vestibule: AsyncVestibule, name: str = "ada") -> Account:
+    return await vestibule.register(username=name, name="Ada", email=f"{name}@example.com", password=PASSWORD)
+
+
+def test_the_calls_are_awaited_and_refuse_alike(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with build(Settings(data_dir=tmp_path), deliver=False) as vestibule:
+            account = await registered(vestibule)
+            with pytest.raises(AlreadyTaken):
+                await registered(vestibule)
+            with pytest.raises(WrongCredentials):
+                await vestibule.log_in(username="ada", password="not the password")
+            tokens = await vestibule.log_in(username="ada", password=PASSWORD)
+            identity = await vestibule.authenticate(tokens.token)
+            assert identity.account.id == account.id
+            assert not await vestibule.check_unique(prop="username", value="ADA")
+            changed = await vestibule.change_account(identity=identity, name="Ada Lovelace")
+            assert changed.name == "Ada Lovelace"
+            with pytest.raises(InvalidInput):
+                await vestibule.change_account.replace(
+                    identity=identity, username="ada", name="", email="", mobile=None, password=""
+                )
+            await vestibule.request_code(destination="ada@example.com")
+            assert len(await vestibule.list_messages()) == 1
+            assert await vestibule.deliver_messages() == 1
+            assert await vestibule.end_session.others(identity=identity) == 0
+            assert len(await vestibule.list_sessions(identity=identity)) == 1
+            assert await vestibule.read_image("nothing") is None
+            assert await vestibule.jwks() == vestibule.blocking.jwks()
+
+    asyncio.run(main())
+
+
+def test_the_loop_goes_on_while_it_starts_and_ends_and_a_password_is_hashed(tmp_path: Path) -> None:
+    async def longest_pause() -> float:
+        longest, last, over = 0.0, time.monotonic(), asyncio.Event()
+
+        async def watch() -> None:
+            nonlocal longest, last
+            while not over.is_set():
+                await asyncio.sleep(0.001)
+                now = time.monotonic()
+                longest, last = max(longest, now - last), now
+
+        watching = asyncio.create_task(watch())
+        async with build(Settings(data_dir=tmp_path), deliver=True) as vestibule:
+            loop_thread = threading.get_ident()
+            assert vestibule.blocking.clock() > 0
+            await registered(vestibule)
+        over.set()
+        await watching
+        assert loop_thread == threading.get_ident()
+        return longest
+
+    began = time.monotonic()
+    pause = asyncio.run(longest_pause())
+    assert pause < (time.monotonic() - began) / 2
+
+
+def test_one_loop_after_another_uses_the_same_object_even_when_it_was_crowded(tmp_path: Path) -> None:
+    with build(Settings(data_dir=tmp_path), deliver=False, hasher=QuickHasher()) as blocking:
+        vestibule = AsyncVestibule(blocking)
+
+        async def crowd(start: int) -> list[Account]:
+            return await asyncio.gather(*(registered(vestibule, f"ada{number}") for number in range(start, start + 100)))
+
+        assert len(asyncio.run(crowd(0))) == 100
+        assert len(asyncio.run(crowd(100))) == 100
+
+
+def test_loops_in_several_threads_do_not_disturb_each_other(tmp_path: Path) -> None:
+    with build(Settings(data_dir=tmp_path), deliver=False, hasher=QuickHasher()) as blocking:
+        vestibule, made = AsyncVestibule(blocking), list[Account]()
+
+        async def crowd(start: int) -> None:
+            made.extend(await asyncio.gather(*(registered(vestibule, f"ada{start + number}") for number in range(40))))
+
+        threads = [threading.Thread(target=asyncio.run, args=(crowd(start),)) for start in (0, 100, 200)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert len(made) == 120
+
+
+def test_what_is_built_can_be_built_again_after_the_block_and_not_within(tmp_path: Path) -> None:
+    building = build(Settings(data_dir=tmp_path), deliver=False)
+    with building as vestibule, pytest.raises(RuntimeError, match="built already"), building:
+        pass
+    with pytest.raises(Unavailable):
+        vestibule.check()
+    with building as vestibule:
+        assert isinstance(vestibule, Vestibule)
+        vestibule.check()
+
+
+def test_a_start_that_is_cancelled_leaves_nothing_open(tmp_path: Path) -> None:
+    building = build(Settings(data_dir=tmp_path), deliver=True)
+
+    async def cancelled() -> None:
+        async def live() -> None:
+            async with building:
+                raise AssertionError("it was to be cancelled before")
+
+        task = asyncio.create_task(live())
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("courier", "hashing", "purge"))]
+
+
+def test_a_call_that_is_cancelled_gives_its_turn_back(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with build(Settings(data_dir=tmp_path), deliver=False) as vestibule:
+            calls = [asyncio.create_task(registered(vestibule, f"ada{number}")) for number in range(8)]
+            await asyncio.sleep(0.005)
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+            assert (await registered(vestibule, "grace")).id > 0
+
+    asyncio.run(main())

@@ -1,0 +1,46 @@
+"""What a type checker sees from a consumer's side: parameters and answers to the last keyword, blocking and awaited."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# No module, for it is wrong on purpose.
+CONSUMER = Path(__file__).with_name("consumer.txt")
+
+
+@pytest.fixture(scope="module")
+def wrong_lines() -> set[int]:
+    lines = CONSUMER.read_text().splitlines()
+    return {number for number, line in enumerate(lines, start=1) if "# WRONG" in line}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A directory in which `vestibule` is a package as it is in site-packages, with its `py.typed`."""
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages" / "vestibule").symlink_to(ROOT / "src")
+    (tmp_path / "consumer.py").write_bytes(CONSUMER.read_bytes())
+    return tmp_path
+
+
+def test_mypy_knows_every_parameter_and_answer(home: Path, wrong_lines: set[int]) -> None:
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", ".cache", "consumer.py"]
+    run = subprocess.run(
+        command, cwd=home, env={"MYPYPATH": str(home / "packages")}, check=False, capture_output=True, text=True
+    )
+    told = {int(line) for line in re.findall(r"^consumer\.py:(\d+): error", run.stdout, re.MULTILINE)}
+    assert told == wrong_lines, run.stdout + run.stderr
+
+
+def test_pyright_knows_every_parameter_and_answer(home: Path, wrong_lines: set[int]) -> None:
+    settings = {"typeCheckingMode": "strict", "extraPaths": ["packages"], "include": ["consumer.py"], "pythonPlatform": "Linux"}
+    (home / "pyrightconfig.json").write_text(json.dumps(settings))
+    command = [str(Path(sys.executable).with_name("basedpyright")), "--outputjson", "--pythonpath", sys.executable, "-p", "."]
+    run = subprocess.run(command, cwd=home, check=False, capture_output=True, text=True)
+    told = json.loads(run.stdout)["generalDiagnostics"]
+    assert {one["range"]["start"]["line"] + 1 for one in told} == wrong_lines, run.stdout
