@@ -62,7 +62,9 @@ def main() -> int:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = project["project"].get("optional-dependencies", {})
     groups = project["dependency-groups"]
-    serving = [*project["project"]["dependencies"], *groups["install"], *(text for texts in extras.values() for text in texts)]
+    ours = project["project"]["name"]  # an extra may hold another one of ours
+    optional = [text for texts in extras.values() for text in texts if Requirement(text).name != ours]
+    serving = [*project["project"]["dependencies"], *groups["install"], *optional]
     files = {"requirements.lock": serving, "requirements-dev.lock": [*serving, *groups["dev"]]}
     texts = {name: (ROOT / name).read_text() for name in files}
     found = [f"{name}: {problem}" for name, wanted in files.items() for problem in problems(texts[name], wanted)]

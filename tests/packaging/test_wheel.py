@@ -6,9 +6,11 @@ import sys
 import venv
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import Distribution, PathDistribution, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src"
@@ -82,3 +84,74 @@ assert "site-packages" in vestibule.__file__, vestibule.__file__
 
     assert run.stderr == ""
     assert {"vestibule.domain.account", "vestibule.application.ports"} <= set(run.stdout.split())
+
+
+def needed(wanted: Distribution, extras: frozenset[str] = frozenset()) -> Iterator[Distribution]:
+    """What a plain install of it brings along, as it is installed here."""
+    for requirement in map(Requirement, wanted.requires or []):
+        marker = requirement.marker
+        if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras | {""}):
+            other = distribution(requirement.name)
+            yield other
+            yield from needed(other, frozenset(requirement.extras))
+
+
+@pytest.fixture(scope="module")
+def small_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter that has what `pip install vestibule` brings: the wheel, and what it needs without an extra."""
+    home = tmp_path_factory.mktemp("small")
+    venv.create(home, with_pip=False, symlinks=True)
+    python = home / "bin" / "python"
+    pip("--python", str(python), "install", str(wheel))
+    (packages,) = home.glob("lib/python*/site-packages")
+    (information,) = packages.glob("vestibule-*.dist-info")
+    for other in needed(PathDistribution(information)):
+        for file in other.files or []:
+            target = packages / file.parts[0]
+            if file.parts[0] != ".." and not target.exists():
+                target.symlink_to(Path(str(other.locate_file(file.parts[0]))))
+    return python
+
+
+USED = """
+import asyncio, sys
+from pathlib import Path
+import vestibule.application
+assert not [name for name in sys.modules if "site-packages" in (getattr(sys.modules[name], "__file__", "") or "")
+            and name.partition(".")[0] != "vestibule"], "the public names need no library"
+from vestibule.entrypoints import Settings, build
+
+SECRET = "the engine weaves algebra"
+with build(Settings(data_dir=Path(sys.argv[1]))) as vestibule:
+    vestibule.register(username="ada", name="Ada", email="ada@example.com", password=SECRET)
+    tokens = vestibule.log_in(username="ada", password=SECRET)
+    assert vestibule.authenticate(tokens.token).account.username.text == "ada"
+
+async def main():
+    async with build(Settings(data_dir=Path(sys.argv[1]))) as vestibule:
+        tokens = await vestibule.log_in(username="ada", password=SECRET)
+        await vestibule.request_code(destination="ada@example.com")
+        assert await vestibule.deliver_messages() in (0, 1)
+
+asyncio.run(main())
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def test_a_small_install_serves_the_use_cases_and_imports_no_framework(small_python: Path, tmp_path: Path) -> None:
+    run = subprocess.run([small_python, "-I", "-c", USED, tmp_path / "data"], check=False, capture_output=True, text=True)
+    assert run.stderr == ""
+    imported = set(run.stdout.split())
+    assert {"vestibule", "sqlalchemy", "argon2"} <= imported
+    assert not imported & {
+        *("litestar", "starlette", "fastapi", "django", "flask", "msgspec", "multipart", "granian", "uvicorn", "click", "rich"),
+        *("psycopg", "redis", "obstore", "apprise", "requests", "httpx", "prometheus_client", "opentelemetry"),
+    }
+
+
+@pytest.mark.parametrize("python", ["bare_python", "small_python"])
+def test_the_command_of_a_small_install_says_what_to_install(python: str, request: pytest.FixtureRequest) -> None:
+    command = request.getfixturevalue(python).parent / "vestibule"
+    run = subprocess.run([command, "serve"], check=False, capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == "vestibule: the command and the server need an extra: pip install 'vestibule[server]'\n"
