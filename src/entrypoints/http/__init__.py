@@ -1,5 +1,6 @@
-"""The HTTP entrypoint (Litestar): routes by topic, bodies, authentication, problems."""
+"""The HTTP entrypoint (Litestar): routes by topic, bodies, authentication, problems. Alone, or mounted in another app."""
 
 from .app import create_app
+from .mounting import Mounted, VestibulePlugin
 
-__all__ = ["create_app"]
+__all__ = ["Mounted", "VestibulePlugin", "create_app"]

@@ -1,0 +1,26 @@
+"""The snippets of docs/library.md run as they stand, one after another in one directory."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from litestar.testing import TestClient
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "library.md"
+
+
+def test_every_snippet_runs_and_what_it_mounts_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mounted = 0
+    for snippet in re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL):
+        names: dict[str, Any] = {"__name__": "snippet"}
+        exec(compile(snippet, str(PAGE), "exec"), names)  # noqa: S102 — it is ours
+        if "app" in names:
+            mounted += 1
+            with TestClient(names["app"]) as client:
+                assert client.get("/accounts/healthz").json() == {"status": "ok"}
+    assert mounted == 2
+    assert capsys.readouterr().out.splitlines() == ["1", "Grace Hopper", "code to grace@example.com"]
