@@ -5,6 +5,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from .lanes import Lanes, in_loop
 from .vestibule import Vestibule
+from .watching import watch
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -20,7 +21,7 @@ class AsyncVestibule:
     """
 
     def __init__(self, vestibule: Vestibule) -> None:
-        lanes = Lanes()
+        lanes = Lanes(watch(vestibule.settings))
         self.blocking = vestibule
         """The same use cases, for threads."""
         self.settings = vestibule.settings

@@ -1,6 +1,6 @@
 """Wiring: the only place that names adapters."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from dependency_injector import containers, providers
 
 from ..adapters.codes import CodeSecrets, HmacCodes
 from ..adapters.database import (
+    Backlog,
     Contents,
     Copied,
     SchemaTooNew,
@@ -25,7 +26,7 @@ from ..adapters.database import (
     prepare,
     url_of_file,
 )
-from ..adapters.hasher import Argon2Hasher
+from ..adapters.hasher import Argon2Hasher, pool_for
 from ..adapters.identifiers import LibraryIdentifiers
 from ..adapters.imaging import PillowImages
 from ..adapters.notifier import (
@@ -68,7 +69,7 @@ from ..application import (
 from ..application.codes import CodeCheck, CodeSender, EnterByCode
 from ..application.fields import AccountRules
 from ..application.notices import Notices
-from ..application.ports import Clock, Notifier, Storage, Throttle
+from ..application.ports import Clock, Database, Images, Notifier, Storage, Throttle
 from ..application.spending import Spending
 from ..application.tokens import SignIn
 from ..domain.account import Kind
@@ -82,6 +83,7 @@ from .passwords import common_passwords
 from .settings import Settings, SettingsError
 from .values import HashCost
 from .vestibule import Vestibule
+from .watching import Watch, check_extra, watch
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -124,8 +126,10 @@ def code_secrets(source: KeyDirectory, clock: Clock) -> CodeSecrets:
     )
 
 
-def argon2(cost: HashCost) -> Argon2Hasher:
-    return Argon2Hasher(cost.time_cost, cost.memory_kib, cost.parallelism)
+def argon2(cost: HashCost, watch: Watch | None = None) -> Argon2Hasher:
+    """Raises `ValueError` for a cost that is too low to be safe, or too high to be borne."""
+    pool = None if watch is None else watch.hashing(pool_for(cost.time_cost, cost.memory_kib))
+    return Argon2Hasher(cost.time_cost, cost.memory_kib, cost.parallelism, pool=pool)
 
 
 Echo = Callable[[str], None]
@@ -143,8 +147,17 @@ def sms_notifier(settings: Settings, templates: Templates, echo: Echo | None) ->
     return AppriseNotifier(settings.sms_url, templates)
 
 
-def at_rate(notifier: Notifier, per_second: float | None) -> Notifier:
-    return notifier if per_second is None else RateNotifier(notifier, per_second)
+def watched_database(watch: Watch, database: Database) -> Database:
+    return watch.database(database)
+
+
+def watched_images(watch: Watch, images: Images) -> Images:
+    return watch.images(images)
+
+
+def at_rate(watch: Watch, notifier: Notifier, per_second: float | None) -> Notifier:
+    watched = watch.notifier(notifier)
+    return watched if per_second is None else RateNotifier(watched, per_second)
 
 
 def throttle(settings: Settings) -> Throttle:
@@ -193,12 +206,14 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Object(time)
     new_id = providers.Object(new_id)
     keys = providers.Singleton(KeyDirectory, providers.Callable(keys_in, settings))
-    database = providers.Singleton(SqlDatabase, settings.provided.accounts_url, on_message=on_message)
+    watch = providers.Singleton(watch, settings)
+    sql = providers.Singleton(SqlDatabase, settings.provided.accounts_url, on_message=on_message)
+    database = providers.Singleton(watched_database, watch, sql)
     tokens = providers.Singleton(JwtTokens, keys, issuer=settings.provided.url, audience=settings.provided.url, clock=clock)
     codes = providers.Singleton(
         HmacCodes, providers.Factory(partial, code_secrets, keys, clock), digits=settings.provided.otp_length
     )
-    hasher = providers.Singleton(argon2, settings.provided.password_hash)
+    hasher = providers.Singleton(argon2, settings.provided.password_hash, watch)
     identifiers = providers.Singleton(
         LibraryIdentifiers,
         settings.provided.default_region,
@@ -210,10 +225,11 @@ class Container(containers.DeclarativeContainer):
     sms = providers.Singleton(sms_notifier, settings, templates, echo)
     notifier = providers.Singleton(
         ChannelNotifier,
-        email=providers.Singleton(at_rate, email, settings.provided.email_rate),
-        mobile=providers.Singleton(at_rate, sms, settings.provided.sms_rate),
+        email=providers.Singleton(at_rate, watch, email, settings.provided.email_rate),
+        mobile=providers.Singleton(at_rate, watch, sms, settings.provided.sms_rate),
     )
-    images = providers.Singleton(PillowImages)
+    pillow = providers.Singleton(PillowImages)
+    images = providers.Singleton(watched_images, watch, pillow)
     storage = providers.Singleton(storage, settings)
     throttle = providers.Singleton(throttle, settings)
 
@@ -331,8 +347,8 @@ def _ready(settings: Settings, own: Adapters, *, deliver: bool, echo: Echo | Non
         getattr(container, port).override(providers.Object(adapter))
     with ExitStack() as closing_time:
         vestibule = container.vestibule()
-        ours = (("database", container.database), ("throttle", container.throttle), ("hasher", container.hasher))
-        for port, made in (*ours, ("images", container.images), ("notifier", container.email)):
+        ours = (("database", container.sql), ("throttle", container.throttle), ("hasher", container.hasher))
+        for port, made in (*ours, ("images", container.pillow), ("notifier", container.email)):
             if port not in own:
                 closing_time.callback(_close, made())
         if isinstance(vestibule.throttle, RedisThrottle) and "throttle" not in own:
@@ -384,6 +400,7 @@ def check_settings(settings: Settings, *, migrating: bool = False, own: Collecti
     for port, check in checks.items():
         if port not in own:
             check(settings)
+    _check_watching(settings)
     if "database" not in own:
         with _naming("DATABASE_URL"):
             (migrate if migrating else prepare)(settings.accounts_url)
@@ -422,6 +439,23 @@ def _check_identifiers(settings: Settings) -> None:
         LibraryIdentifiers(settings.default_region)
     with _naming("MOBILE_REGIONS"):
         LibraryIdentifiers(mobile_regions=settings.mobile_regions)
+
+
+def _check_watching(settings: Settings) -> None:
+    if settings.metrics_port is not None:
+        with _naming("METRICS_PORT"):
+            check_extra("metrics", "prometheus_client")
+        if settings.metrics_port == settings.port:
+            raise SettingsError("VESTIBULE_METRICS_PORT: it is VESTIBULE_PORT; metrics need a port of their own.")
+    if settings.traces:
+        with _naming("TRACES"):
+            check_extra("traces", "opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+
+
+def backlog(settings: Settings) -> Sequence[Backlog]:
+    """What waits in the outbox now. Raises `Unavailable`."""
+    with closing(SqlDatabase(settings.accounts_url)) as database:
+        return database.backlog(time())
 
 
 def journal_keys(settings: Settings, note: str) -> None:

@@ -12,6 +12,7 @@ from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
 from ..application import Overloaded, Unavailable
+from .watching import Watch
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -129,9 +130,9 @@ class Lanes:
     a decoder or for S3, and leave threads to those who read.
     """
 
-    def __init__(self) -> None:
-        self.slow = Lane(_SLOW_THREADS_PER_CORE * (os.cpu_count() or 1), _MOST_SLOW)
-        self.quick = Lane(_QUICK_THREADS, _MOST_QUICK)
-        self.reads = Lane(_READ_THREADS, _MOST_READS)
-        self.pictures = Lane(_PICTURE_THREADS, _MOST_PICTURES)
-        self.chores = Lane(_CHORE_THREADS, _MOST_CHORES)
+    def __init__(self, watch: Watch) -> None:
+        self.slow = watch.lane("slow", Lane(_SLOW_THREADS_PER_CORE * (os.cpu_count() or 1), _MOST_SLOW))
+        self.quick = watch.lane("quick", Lane(_QUICK_THREADS, _MOST_QUICK))
+        self.reads = watch.lane("reads", Lane(_READ_THREADS, _MOST_READS))
+        self.pictures = watch.lane("pictures", Lane(_PICTURE_THREADS, _MOST_PICTURES))
+        self.chores = watch.lane("chores", Lane(_CHORE_THREADS, _MOST_CHORES))

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncGenerator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, nullcontext
 from types import FrameType
 from typing import Any
 
@@ -50,6 +50,10 @@ def app() -> Litestar:
     settings = Settings.from_environment(os.environ)
     configure_logs(settings)
     stack = ExitStack()
+    if settings.traces:
+        from .watching.traces import traced  # noqa: PLC0415 — an extra, and only where it is on
+
+        stack.enter_context(traced())
     vestibule = stack.enter_context(build(settings, echo=_show if settings.log_format == "text" else None))
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
 
@@ -120,7 +124,20 @@ def serve(settings: Settings) -> None:
     if settings.accounts_url.startswith("sqlite") and has_wal_reset_bug(sqlite3.sqlite_version_info):
         _log.warning(_WAL_RESET_BUG, sqlite3.sqlite_version)
     _log.debug("begins to listen", extra={"fields": {"url": settings.url, "workers": settings.workers}})
-    Server(
+    with _exposed(settings):
+        _server(settings).serve()
+
+
+def _exposed(settings: Settings) -> AbstractContextManager[None]:
+    if settings.metrics_port is None:
+        return nullcontext()
+    from .watching.exposition import exposed_of_workers  # noqa: PLC0415 — an extra, and only where it is on
+
+    return exposed_of_workers(settings)
+
+
+def _server(settings: Settings) -> Server:
+    return Server(
         "vestibule.entrypoints.server:app",
         factory=True,
         address=settings.host,
@@ -137,7 +154,7 @@ def serve(settings: Settings) -> None:
         respawn_failed_workers=True,
         log_level=LogLevels.warning,
         log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}},
-    ).serve()
+    )
 
 
 def has_wal_reset_bug(version: tuple[int, ...]) -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 from vestibule.application import Overloaded, Unavailable
 from vestibule.entrypoints.lanes import Lane, Lanes, Room
+from vestibule.entrypoints.watching import Watch
 
 
 def test_beyond_its_room_a_lane_refuses_at_once_and_recovers() -> None:
@@ -24,7 +25,7 @@ def test_beyond_its_room_a_lane_refuses_at_once_and_recovers() -> None:
 
 def test_a_full_slow_lane_takes_no_thread_of_the_quick_one() -> None:
     async def storm() -> bool:
-        gate, lanes = Event(), Lanes()
+        gate, lanes = Event(), Lanes(Watch())
         slow = [asyncio.create_task(lanes.slow(gate.wait, 10)) for _ in range(300)]
         await asyncio.sleep(0)
         quick = await asyncio.wait_for(lanes.quick(gate.is_set), timeout=5)

@@ -6,10 +6,12 @@ from .copying import CannotCopy, Copied, copy
 from .database import SqlDatabase
 from .memory import MemoryDatabase
 from .migration import SchemaTooNew, SchemaTooOld, migrate, prepare
+from .outbox import Backlog
 from .where import url_of_file
 
 __all__ = [
     "AccountsTable",
+    "Backlog",
     "CannotCopy",
     "Contents",
     "Copied",

@@ -1,6 +1,6 @@
 """Where accounts are kept: a database that outlives the process."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -11,7 +11,7 @@ from .challenges import SqlChallenges
 from .claims import Claims
 from .journal import SqlJournal, SqlJournalReads
 from .migration import HEAD, VERSION
-from .outbox import SqlOutbox, SqlOutboxReads
+from .outbox import Backlog, SqlOutbox, SqlOutboxReads, backlog
 from .proofs import SqlProofs
 from .retention import purge
 from .sessions import SqlSessionReads, SqlSessions
@@ -81,6 +81,14 @@ class SqlDatabase:
         """Deletes what is too old to be of use, up to `most` rows of each table; answers how many. Call it until it is 0."""
         with self._sql.begin() as unit:
             return purge(unit, now, most)
+
+    def connections(self) -> tuple[int, int] | None:
+        """How many connections are in use, and how many are idle; None where they are not counted, as on SQLite."""
+        return self._sql.connections()
+
+    def backlog(self, now: float) -> Sequence[Backlog]:
+        """What waits in the outbox, kind by kind."""
+        return backlog(self._sql.ask, now)
 
     def close(self) -> None:
         """Waits for an open transaction. What is asked afterwards is refused as `Unavailable`."""

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, null, select, update
+from sqlalchemy import bindparam, delete, func, insert, null, select, union_all, update
 
 from ...application.ports import Message, Posted
 from ...domain.account import Kind
@@ -58,6 +58,28 @@ _FIND = (
     .limit(bindparam("most"))
 )
 _FIND_DEAD = _FIND.where(_columns.due_at.is_(None))
+_BACKLOG = union_all(
+    select(_columns.kind, func.count(), func.min(_columns.due_at))
+    .where(_columns.due_at <= bindparam("now"))
+    .group_by(_columns.kind),
+    select(_columns.kind, func.count(), null()).where(_columns.due_at.is_(None)).group_by(_columns.kind),
+)
+
+
+class Backlog(NamedTuple):
+    """Messages of one kind: how many are due, since when the oldest is, and how many were given up."""
+
+    kind: Kind
+    due: int
+    due_since: float | None
+    dead: int
+
+
+def backlog(ask: Ask, now: float) -> list[Backlog]:
+    """Of every kind. What a courier has, and what waits for its next try, is not due."""
+    rows = {(kind, since is None): (count, since) for kind, count, since in ask(_BACKLOG, now=now)}
+    nothing = (0, None)
+    return [Backlog(kind, *rows.get((kind.value, False), nothing), rows.get((kind.value, True), nothing)[0]) for kind in Kind]
 
 
 class SqlOutboxReads:

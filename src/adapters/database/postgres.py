@@ -225,6 +225,9 @@ class Postgres:
         if self._is_closed:
             self._pool.dispose()
 
+    def connections(self) -> tuple[int, int]:
+        return self._pool.checkedout(), self._pool.checkedin()
+
     def close(self) -> None:
         """Waits for open transactions. Whatever is asked afterwards is refused as `Unavailable`."""
         with self._changed:

@@ -210,6 +210,9 @@ class Sqlite:
         except sqlite3.Error as error:
             raise _translated(error) from error
 
+    def connections(self) -> None:
+        """Any number."""
+
     def close(self) -> None:
         """Waits for an open transaction. Whatever is asked afterwards is refused as `Unavailable`."""
         self._is_closed = True

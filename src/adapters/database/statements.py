@@ -49,6 +49,10 @@ class Connections(Protocol):
 
     def begin(self) -> AbstractContextManager[Unit]: ...
 
+    def connections(self) -> tuple[int, int] | None:
+        """How many are in use and how many wait to be, where that is bounded."""
+        ...
+
     def close(self) -> None: ...
 
 

@@ -7,7 +7,7 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from ...domain.password import normalised
-from .pool import HashingPool, cores
+from .pool import HashingPool, Pool, cores
 
 _SALT_BYTES = 16
 _TAG_BYTES = 32
@@ -26,8 +26,7 @@ class Argon2Hasher:
     """Argon2id with salts of 16 bytes and tags of 32, as PHC strings; the NFKC form of a password is what is hashed.
 
     Raises `ValueError` below OWASP's floors (1 pass over 46 MiB, 2 over 19 MiB, 3 over 12 MiB) and above what it would
-    itself accept to read (10 passes, 1 GiB, 16 lanes). Unless a pool is given it makes one: a thread for each core, and
-    a queue that empties in about half a second.
+    itself accept to read (10 passes, 1 GiB, 16 lanes). Unless a pool is given it makes one.
     """
 
     def __init__(
@@ -36,12 +35,12 @@ class Argon2Hasher:
         memory_kib: int = _DEFAULT_MEMORY_KIB,
         parallelism: int = 1,
         *,
-        pool: HashingPool | None = None,
+        pool: Pool | None = None,
     ) -> None:
         _check(time_cost, memory_kib, parallelism)
         self._argon2 = PasswordHasher(time_cost, memory_kib, parallelism, hash_len=_TAG_BYTES, salt_len=_SALT_BYTES)
         self._dummy = self._argon2.hash(secrets.token_bytes(16))
-        self._pool = pool or HashingPool(cores(), _queue(cores(), time_cost, memory_kib))
+        self._pool = pool or pool_for(time_cost, memory_kib)
 
     def hash(self, password: str) -> str:
         return self._pool.run(self._argon2.hash, _secret(password))
@@ -86,6 +85,11 @@ def _check(time_cost: int, memory_kib: int, parallelism: int) -> None:
     least = _LEAST_MEMORY_KIB[min(time_cost, max(_LEAST_MEMORY_KIB))]
     if memory_kib < least:
         raise ValueError(f"Argon2 with {time_cost} passes needs {least} KiB of memory at least, not {memory_kib}.")
+
+
+def pool_for(time_cost: int, memory_kib: int) -> HashingPool:
+    """A thread for each core, and a queue that empties in about half a second."""
+    return HashingPool(cores(), _queue(cores(), time_cost, memory_kib))
 
 
 def _queue(threads: int, time_cost: int, memory_kib: int) -> int:

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 from ...domain.errors import Overloaded, Unavailable
 
@@ -20,6 +20,16 @@ _LOWEST = 19
 def cores() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+class Pool(Protocol):
+    """Runs what is slow on purpose, and waits for it."""
+
+    def run(self, job: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Raises `Overloaded` where too much waits already, and `Unavailable` after `close`."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class HashingPool:

@@ -54,7 +54,9 @@ def serve(*, migrating: bool, **options: object) -> None:
     settings = _settings()
     _prepare(settings, migrating=migrating)
 
-    _await_port(settings)
+    _await_port("PORT", settings.host, settings.port)
+    if settings.metrics_port is not None:
+        _await_port("METRICS_PORT", settings.metrics_host, settings.metrics_port)
     from ..server import serve as listen
 
     if settings.log_format == "text":
@@ -274,20 +276,20 @@ def _prepare(settings: "Settings", *, migrating: bool = False) -> None:
         _stop(str(error))
 
 
-def _await_port(settings: "Settings") -> None:
+def _await_port(name: str, host: str, port: int) -> None:
     """Two servers on one port would share its calls; one that was just killed gets some seconds to let go of it."""
     import socket
     import time
 
     deadline = time.monotonic() + 3
     while True:
-        with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((settings.host, settings.port))
+                probe.bind((host, port))
             except OSError as error:
                 if time.monotonic() >= deadline:
-                    _stop(f"VESTIBULE_PORT: cannot listen on {settings.host}:{settings.port}: {error.strerror}.")
+                    _stop(f"VESTIBULE_{name}: cannot listen on {host}:{port}: {error.strerror}.")
             else:
                 return
         time.sleep(0.1)
@@ -321,6 +323,8 @@ def _greet(settings: "Settings") -> None:
         click.echo(f"Limits are counted in {_shown(settings.redis_url)}")
     elif settings.rate_limits and settings.workers > 1:
         click.echo("Warning: each worker counts limits per address for itself; with VESTIBULE_REDIS_URL they count together.")
+    if settings.metrics_port is not None:
+        click.echo(f"Metrics are at        http://{settings.metrics_host}:{settings.metrics_port}/metrics")
     click.echo("Stop it with Ctrl-C.")
 
 

@@ -1,6 +1,7 @@
 """`vestibule deliver`: the courier as a process of its own."""
 
 import signal
+from contextlib import ExitStack
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -29,10 +30,12 @@ def deliver(once: bool) -> None:
     """
     told = _told_to_stop()
 
-    from . import _prepare, _settings, _stop, _way
+    from . import _await_port, _prepare, _settings, _stop, _way
 
     settings = _settings()
     _prepare(settings)
+    if settings.metrics_port is not None and not once:
+        _await_port("METRICS_PORT", settings.metrics_host, settings.metrics_port)
 
     from ...application import Unavailable
     from ..container import build
@@ -41,8 +44,17 @@ def deliver(once: bool) -> None:
     if for_people:
         click.echo(f"Mail goes to  {_way(settings, settings.email_url)}")
         click.echo(f"SMS go to     {_way(settings, settings.sms_url)}")
-    with build(settings, deliver=False, echo=click.echo if for_people else None) as vestibule:
+    with ExitStack() as stack:
+        if settings.traces:
+            from ..watching.traces import traced
+
+            stack.enter_context(traced())
+        vestibule = stack.enter_context(build(settings, deliver=False, echo=click.echo if for_people else None))
         if not once:
+            if settings.metrics_port is not None:
+                from ..watching.exposition import exposed
+
+                stack.enter_context(exposed(settings))
             _go_on(vestibule, told)
             return
         try:

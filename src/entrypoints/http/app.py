@@ -10,6 +10,7 @@ from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
+from .. import watching
 from ..awaited import AsyncVestibule
 from ..lanes import MOST_UPLOADS, Room
 from ..vestibule import Vestibule
@@ -53,7 +54,7 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 class App(Litestar):
     """Litestar behind the front that every call passes."""
 
-    front: Front | AccessLog
+    front: watching.Front
 
     async def __call__(
         self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
@@ -88,6 +89,7 @@ def create_app(vestibule: Vestibule | AsyncVestibule, *, lifespan: Sequence[Life
         logging_config=None,
         debug=False,
     )
-    front = Front(awaited.blocking)
-    app.front = AccessLog(front) if vestibule.settings.has_access_log else front
+    watch = watching.watch(vestibule.settings)
+    front = Front(awaited.blocking, watch)
+    app.front = watch.front(AccessLog(front) if vestibule.settings.has_access_log else front)
     return app

@@ -12,6 +12,7 @@ from ...application import Caller, Overloaded, Refusal, TooManyTries
 from ...domain.limits import CALLS_BY_ADDRESS
 from ..lanes import Lane
 from ..vestibule import Vestibule
+from ..watching import Watch
 from .callers import Callers
 from .cors import Cors, Headers
 from .given import Call
@@ -29,9 +30,9 @@ _MOST_WAITING = 1000
 class Front:
     """Stands before the app. `caller_of` tells the handlers behind it who calls."""
 
-    def __init__(self, vestibule: Vestibule) -> None:
+    def __init__(self, vestibule: Vestibule, watch: Watch) -> None:
         self._throttle = vestibule.throttle
-        self._lane = Lane(_THREADS, _MOST_WAITING)
+        self._lane = watch.lane("limits", Lane(_THREADS, _MOST_WAITING))
         self._clock = vestibule.clock
         self._callers = Callers(vestibule.settings.trusted_proxies)
         self._headers = _every_answer(https=vestibule.settings.url.startswith("https:"))
@@ -94,6 +95,7 @@ def _complete(message: HTTPResponseStartEvent, own: tuple[bytes, bytes], headers
 
 
 async def _refuse(refusal: Refusal, scope: HTTPScope, receive: Receive, send: Send) -> None:
+    scope["state"]["refusal"] = refusal
     request: Call = Request(scope, receive, send)
     answer = problem(refusal).to_asgi_response(app=None, request=request)
     await answer(scope, receive, send)

@@ -160,14 +160,22 @@ def problem(refusal: Refusal, **headers: str) -> Response[Problem]:
 
 def answer_error(request: Call, error: Exception) -> Response[Problem]:
     """The answer to whatever a handler or the router has raised."""
+    headers = None
     if isinstance(error, Refusal):
-        return problem(error)
-    if isinstance(error, HTTPException) and error.status_code in _OF_LITESTAR:
-        return problem(_OF_LITESTAR[error.status_code](), **(error.headers or {}))
+        refusal = error
+    elif isinstance(error, HTTPException) and error.status_code in _OF_LITESTAR:
+        refusal, headers = _OF_LITESTAR[error.status_code](), error.headers
+    else:
+        refusal = _fault(request, error)
+    request.scope["state"]["refusal"] = refusal
+    return problem(refusal, **(headers or {}))
+
+
+def _fault(request: Call, error: Exception) -> Internal:
     request_id = request.scope["state"]["caller"].request_id
     fields = {"request_id": request_id, "route": request.scope.get("path_template")}
     _log.error("a call met a fault", extra={"fields": fields}, exc_info=error)
-    return problem(Internal(f"The fault is logged under {request_id}."))
+    return Internal(f"The fault is logged under {request_id}.")
 
 
 def problem_headers(refusal: Refusal) -> dict[str, str]:
