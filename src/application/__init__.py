@@ -35,10 +35,11 @@ from .image import ReadImage, UploadImage
 from .login import LogIn
 from .outbox import DropMessages, ListMessages, RetryMessages
 from .password import ResetPassword
-from .ports import Posted, Query
+from .ports import Channel, Cursor, Posted, Query
 from .registration import CheckUnique, Register
 from .reglogin import RegisterOrLogIn, RequestRegistrationCode
 from .sessions import EndSession, ListSessions
+from .subscription import Batch, ReadEvents
 from .tokens import Authenticate, Identity, Refresh, TokenSet
 from .upkeep import Purge, ReadJournal
 
@@ -49,10 +50,13 @@ __all__ = [
     "Address",
     "AlreadyTaken",
     "Authenticate",
+    "Batch",
     "Caller",
     "CannotRetry",
     "ChangeAccount",
+    "Channel",
     "CheckUnique",
+    "Cursor",
     "DeliverMessages",
     "DifferentAccounts",
     "DropMessages",
@@ -77,6 +81,7 @@ __all__ = [
     "Proven",
     "Purge",
     "Query",
+    "ReadEvents",
     "ReadImage",
     "ReadJournal",
     "Refresh",

@@ -136,7 +136,14 @@ class ChangeAccount:
             if what in _ENDS_CODES:
                 tx.challenges.end({*before.addresses, *after.addresses})
         for address in sorted(changes.proven, key=lambda one: one.kind):
-            event = Event(what=What.ADDRESS_PROVEN, at=now, account_id=after.id, caller=caller, note=address.kind)
+            event = Event(
+                what=What.ADDRESS_PROVEN,
+                at=now,
+                account_id=after.id,
+                session_id=identity.session_id,
+                caller=caller,
+                note=address.kind,
+            )
             tx.journal.add(event)
         self._tell(tx, before, after, now)
         return after

@@ -14,7 +14,8 @@ from ..domain.events import VOUCHED, Caller, Event, What
 from ..domain.limits import WRONG_CODES, WRONG_CODES_BY_ADDRESS, Limit, Tally, code_sends
 from ..domain.session import Session
 from .fields import Reading
-from .ports import Accounts, Clock, Codes, Database, Identifiers, Message, NewId, Transaction
+from .journalling import write_proven
+from .ports import Accounts, Channel, Clock, Codes, Database, Identifiers, Message, NewId, Transaction
 from .spending import Spending
 from .tokens import Identity, SignIn, TokenSet
 
@@ -118,7 +119,7 @@ class CodeSender:
         tx.outbox.add(
             Message(
                 id=self.new_id(),
-                kind=address.kind,
+                kind=Channel(address.kind),
                 sent_to=_sent_to(address) if target.real else None,
                 template="code",
                 challenge=(challenge.id, flow, address.key),
@@ -285,6 +286,7 @@ class EnterByCode:
             entered = replace(entered, name=name or entered.name)
             start_afresh(tx, account, entered, now)
             tx.journal.add(Event(what=What.TAKEN_OVER, at=now, account_id=account.id, caller=caller))
+            write_proven(tx, account, entered, now, caller)
         return self.sign_in.begin(tx, entered, now, caller, f"code:{address.kind}")
 
 
@@ -336,13 +338,13 @@ class VerifyCode:
         owner = tx.accounts.claim_having(address)
         if owner is None:
             return
-        if identity is not None and tx.accounts.signed_in(owner.id, identity.session_id, now):
-            marked = owner.proven_by_holder(address)
-        else:
-            marked = owner.proven_by_anyone(address)
+        holder = identity.session_id if identity and tx.accounts.signed_in(owner.id, identity.session_id, now) else None
+        marked = owner.proven_by_anyone(address) if holder is None else owner.proven_by_holder(address)
         if marked != owner:
             tx.accounts.save(marked)
-            event = Event(what=What.ADDRESS_PROVEN, at=now, account_id=owner.id, caller=caller, note=address.kind)
+            event = Event(
+                what=What.ADDRESS_PROVEN, at=now, account_id=owner.id, session_id=holder, caller=caller, note=address.kind
+            )
             tx.journal.add(event)
 
 

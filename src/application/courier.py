@@ -1,20 +1,27 @@
 """Carrying messages out of the outbox into the world."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from zlib import crc32
 
-from ..domain.account import Kind
-from .ports import Clock, Codes, Database, DeliveryFailed, Letter, Message, Notifier, Transaction, Undeliverable
+from .ports import Channel, Clock, Codes, Database, DeliveryFailed, Letter, Message, Notifier, Transaction, Undeliverable
 
 LEASE_SECONDS = 60.0
 LEASE_USED = LEASE_SECONDS / 2
 MOST_AT_ONCE = 10
-MOST_ATTEMPTS = 6
-FIRST_PAUSE = 5.0
-LONGEST_PAUSE = 600.0
+LONGEST_PAUSE = 86_400.0
 
-NOBODY = {Kind.EMAIL: "nobody@localhost.localdomain", Kind.MOBILE: "0000000000"}
+_MINUTE, _HOUR = 60.0, 3600.0
+_OF_LETTERS = (5.0, 10.0, 20.0, 40.0, 80.0)
+PAUSES: Mapping[Channel, Sequence[float]] = {
+    Channel.EMAIL: _OF_LETTERS,
+    Channel.MOBILE: _OF_LETTERS,
+    Channel.WEBHOOK: (5.0, 5 * _MINUTE, 30 * _MINUTE, *(hours * _HOUR for hours in (2, 5, 10, 14, 20, 24))),
+}
+"""Seconds after each failed attempt; one more that fails is the last. Of webhooks, as Standard Webhooks recommends."""
+
+NOBODY = {Channel.EMAIL: "nobody@localhost.localdomain", Channel.MOBILE: "0000000000"}
 """Who stands on a letter that is only pretended."""
 
 _log = logging.getLogger("vestibule.courier")
@@ -25,8 +32,8 @@ class DeliverMessages:
     """Sends what is due, and answers how many messages it took up.
 
     At least once each: a courier that dies leaves its messages to the next one when the lease ends. A failure is tried again
-    after 5 s, 10 s, 20 s … at most 10 min, six times at most, and never after the code's end. A bad message stops no other.
-    A decoy goes the way of the others up to the last step.
+    after `PAUSES`, six times at most (for a webhook ten), and never after the code's end. A bad message stops no other.
+    A decoy goes the way of the others up to the last step. `channels` are those that have a courier each.
     """
 
     database: Database
@@ -34,8 +41,9 @@ class DeliverMessages:
     codes: Codes
     clock: Clock
     service: str = "Vestibule"
+    channels: Sequence[Channel] = (Channel.EMAIL, Channel.MOBILE)
 
-    def __call__(self, kind: Kind | None = None, *, is_over: Callable[[], bool] = lambda: False) -> int:
+    def __call__(self, kind: Channel | None = None, *, is_over: Callable[[], bool] = lambda: False) -> int:
         """Of one kind alone, where each has a courier of its own, so that none waits for the other's server.
 
         `is_over` is asked before each message. Once it says so, or a slow server has used up half of the lease, what is left is
@@ -76,12 +84,12 @@ class DeliverMessages:
         return Letter(id=message.id, kind=message.kind, sent_to=sent_to, template=message.template, values=values)
 
     def _conclude(self, message: Message, failure: Exception | None) -> None:
-        pause = min(FIRST_PAUSE * 2**message.attempts, LONGEST_PAUSE)
-        again = self.clock() + pause
+        pause = _pause(message, failure)
+        again = self.clock() + (pause or 0.0)
         with self.database.begin() as tx:
             if failure is None:
                 tx.outbox.done(message.id)
-            elif isinstance(failure, Undeliverable) or message.attempts + 1 >= MOST_ATTEMPTS or again >= message.expires_at:
+            elif pause is None or again >= message.expires_at:
                 _log.warning("message %s is given up: %s", message.id, _told(failure))
                 tx.outbox.dead(message.id, _told(failure))
             else:
@@ -92,6 +100,19 @@ class DeliverMessages:
 def is_wanted(tx: Transaction, message: Message, now: float) -> bool:
     """Not for a code that has been replaced, used or outlived."""
     return now < message.expires_at and (message.challenge is None or tx.challenges.is_current(message.challenge[0], now))
+
+
+def _pause(message: Message, failure: Exception | None) -> float | None:
+    """Seconds until the next attempt, no less than the next hop wants; None where there is to be none.
+
+    Those of webhooks differ by up to a tenth, for what failed together shall not come back together.
+    """
+    pauses = PAUSES[message.kind]
+    if isinstance(failure, Undeliverable) or message.attempts >= len(pauses):
+        return None
+    wanted = failure.retry_after if isinstance(failure, DeliveryFailed) else 0.0
+    spread = crc32(message.id.encode()) % 1000 / 10_000 if message.kind is Channel.WEBHOOK else 0.0
+    return max(pauses[message.attempts] * (1 + spread), min(wanted, LONGEST_PAUSE))
 
 
 def _told(failure: Exception) -> str:

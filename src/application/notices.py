@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from ..domain.account import Account, Address, Kind
 from ..domain.limits import NOTICES
-from .ports import Codes, Message, NewId, Transaction
+from .ports import Channel, Codes, Message, NewId, Transaction
 
 DAY = 86_400.0
 
@@ -46,7 +46,7 @@ class Notices:
         tx.outbox.add(
             Message(
                 id=self.new_id(),
-                kind=address.kind,
+                kind=Channel(address.kind),
                 sent_to=address.text if address.kind is Kind.EMAIL else address.key,
                 template="notice",
                 values={"what": what.value, "at": f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M} UTC"},

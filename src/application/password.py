@@ -7,6 +7,7 @@ from ..domain.code import Flow
 from ..domain.events import VOUCHED, Caller, Event, What
 from .codes import CodeCheck, can_enter, start_afresh
 from .fields import AccountRules, Reading, own_words_of
+from .journalling import write_proven
 from .notices import Notice, Notices
 from .ports import Database, Hasher, Transaction
 
@@ -66,5 +67,6 @@ class ResetPassword:
         entered = replace(account.entered_by(address), password_hash=password_hash)
         start_afresh(tx, account, entered, attempt.now)
         tx.journal.add(Event(what=What.PASSWORD_RESET, at=attempt.now, account_id=account.id, caller=caller))
+        write_proven(tx, account, entered, attempt.now, caller)
         self.notices(tx, Notice.PASSWORD_CHANGED, account, attempt.now)
         return None

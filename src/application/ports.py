@@ -7,9 +7,10 @@ Times are seconds since the epoch, UTC. A port that cannot keep its promise at t
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
-from ..domain.account import Account, Address, Kind, Username
+from ..domain.account import Account, Address, Username
 from ..domain.code import Challenge, Flow, Proof
 from ..domain.events import Event, What
 from ..domain.limits import Limit, Tally
@@ -191,6 +192,14 @@ class Tallies(TallyReads, Protocol):
         ...
 
 
+class Channel(StrEnum):
+    """The ways that messages go, each with a courier of its own; the first two are kinds of addresses. Values are stored."""
+
+    EMAIL = "email"
+    MOBILE = "mobile"
+    WEBHOOK = "webhook"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """What waits to be sent. It holds no code: that is derived from `challenge` (id, flow, address key) when it is sent.
@@ -199,7 +208,7 @@ class Message:
     """
 
     id: str
-    kind: Kind
+    kind: Channel
     sent_to: str | None
     template: str
     challenge: tuple[str, Flow, str] | None = None
@@ -244,7 +253,7 @@ class Outbox(Protocol):
 
     def add(self, message: Message) -> None: ...
 
-    def lease(self, now: float, *, seconds: float, most: int, kind: Kind | None = None) -> Sequence[Message]:
+    def lease(self, now: float, *, seconds: float, most: int, kind: Channel | None = None) -> Sequence[Message]:
         """Due messages (of that kind) that no other courier has, oldest first; they come back when the lease ends."""
         ...
 
@@ -296,6 +305,47 @@ class JournalReads(Protocol):
         """Events with their positions, which grow, the oldest first."""
         ...
 
+    def follow(self, after: int, now: float, *, most: int) -> Sequence[tuple[int, Event]]:
+        """Those at positions beyond that one, the oldest first, up to where one could still appear before another.
+
+        Transactions may be committed in another order than they took their positions in. Whoever has read what this
+        answers can go on behind the last of them, and misses nothing.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """How far a reader of the journal came: it has done with what stands up to `position`, since `moved_at`.
+
+    Until `held_until` somebody who reads by that name has what comes next at hand.
+    """
+
+    name: str
+    position: int = 0
+    moved_at: float = 0.0
+    held_until: float = 0.0
+
+
+class CursorReads(Protocol):
+    """Questions about readers of the journal, as committed."""
+
+    def look(self, name: str) -> Cursor:
+        """At the beginning where nobody has read by that name."""
+        ...
+
+
+class Cursors(CursorReads, Protocol):
+    """Claim, then save."""
+
+    def claim(self, name: str) -> Cursor:
+        """The same; a second claimant waits."""
+        ...
+
+    def save(self, cursor: Cursor) -> None:
+        """Stores a claimed one. Raises `LookupError` where it was not claimed here."""
+        ...
+
 
 class Transaction(Protocol):
     """One unit of work: all of it happens, or none. What has been claimed in it nobody else can claim until it ends."""
@@ -314,6 +364,8 @@ class Transaction(Protocol):
     def outbox(self) -> Outbox: ...
     @property
     def journal(self) -> Journal: ...
+    @property
+    def cursors(self) -> Cursors: ...
 
 
 class Database(Protocol):
@@ -333,6 +385,9 @@ class Database(Protocol):
 
     @property
     def journal(self) -> JournalReads: ...
+
+    @property
+    def cursors(self) -> CursorReads: ...
 
     def begin(self) -> AbstractContextManager[Transaction]:
         """A transaction: committed, durably, when the block is left; rolled back when an exception leaves it."""
@@ -416,7 +471,7 @@ class Letter:
     """A message ready to be written: which template, its values, and where to. Secret values are not shown."""
 
     id: str
-    kind: Kind
+    kind: Channel
     sent_to: str
     template: str
     values: Mapping[str, str] = field(repr=False)
@@ -427,7 +482,14 @@ class Undeliverable(Exception):
 
 
 class DeliveryFailed(Exception):
-    """The next hop did not take it this time. The text may be logged, as above; that of any other exception may not."""
+    """The next hop did not take it this time, and wants to be left alone for `retry_after` seconds.
+
+    The text may be logged, as above; that of any other exception may not.
+    """
+
+    def __init__(self, text: str = "", *, retry_after: float = 0.0) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
 
 
 class Notifier(Protocol):

@@ -8,6 +8,7 @@ from ..domain.errors import TooManyTries
 from ..domain.events import VOUCHED, Caller, Event, What
 from ..domain.limits import REGISTRATIONS_BY_ADDRESS, UNIQUENESS_CHECKS_BY_ADDRESS, Limit
 from .fields import AccountRules, Reading, own_words
+from .journalling import write_proven
 from .ports import Clock, Database, Hasher, Throttle, Unreadable
 
 
@@ -86,6 +87,7 @@ class Register:
         with self.database.begin() as tx:
             account = tx.accounts.add(replace(applicant, password_hash=password_hash))
             tx.journal.add(Event(what=What.REGISTERED, at=account.created_at, account_id=account.id, caller=caller))
+            write_proven(tx, None, account, account.created_at, caller)
         return account
 
 

@@ -9,6 +9,7 @@ from ..domain.events import VOUCHED, Caller, Event, What
 from ..domain.session import Session
 from .codes import Attempt, CodeCheck, CodeSender, EnterByCode, Sent, Target, can_enter, looked_up
 from .fields import Reading
+from .journalling import write_proven
 from .ports import Database, Identifiers, Transaction
 from .tokens import TokenSet
 
@@ -69,6 +70,7 @@ class RegisterOrLogIn:
             attempt.use(tx)
             account = tx.accounts.add(self._new(tx, address, name, mail, phone, now))
             tx.journal.add(Event(what=What.REGISTERED, at=now, account_id=account.id, caller=caller))
+            write_proven(tx, None, account, now, caller)
             return self.enter.sign_in.begin(tx, account, now, caller, f"code:{address.kind}")
         account, *others = owners.values()
         if others or not _could_be_of(account, address, mail, phone):

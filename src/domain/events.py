@@ -32,6 +32,13 @@ class What(StrEnum):
     OUTBOX_CHANGED = "outbox_changed"
 
 
+ABOUT_ACCOUNTS = frozenset(What) - {What.CODE_SENT, What.CODE_REFUSED, What.KEYS_CHANGED, What.OUTBOX_CHANGED}
+"""What may concern an account."""
+
+CHANGES = ABOUT_ACCOUNTS - {What.LOGIN_FAILED, What.LIMITED, What.REFRESHED}
+"""What changes something about an account or who is logged in to it, and not what only comes often."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks: the address of the network peer and the user agent, as far as known.

@@ -32,7 +32,7 @@ class Adapters(TypedDict, total=False):
 
     database: Database
     """Where accounts are kept. It may say by an attribute `blocks` (False) that questions to it are short enough for an event
-    loop; otherwise they are asked in threads. What it puts into its outbox is seen within five seconds."""
+    loop; otherwise they are asked in threads. What it puts into its outbox is seen within five seconds, what it journals within one."""
     tokens: Tokens
     """Access and refresh tokens. It may have a method `jwks` that answers its public keys (RFC 7517)."""
     codes: Codes
@@ -42,7 +42,7 @@ class Adapters(TypedDict, total=False):
     identifiers: Identifiers
     """What usernames, emails, mobiles and names may be."""
     notifier: Notifier
-    """Carries mail and SMS. What it sends counts towards EMAILS_PER_HOUR and SMS_PER_HOUR."""
+    """Carries mail and SMS; a webhook is told without it. What it sends counts towards EMAILS_PER_HOUR and SMS_PER_HOUR."""
     images: Images
     """Makes a picture out of what was uploaded. What it is given came from a stranger."""
     storage: Storage

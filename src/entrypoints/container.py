@@ -36,6 +36,8 @@ from ..adapters.notifier import (
     RateNotifier,
     SmtpNotifier,
     Templates,
+    WebhookNotifier,
+    read_secrets,
     read_sender,
 )
 from ..adapters.storage import FileStorage, S3Storage
@@ -53,6 +55,7 @@ from ..application import (
     LogIn,
     LogInByCode,
     Purge,
+    ReadEvents,
     ReadImage,
     ReadJournal,
     Refresh,
@@ -69,18 +72,20 @@ from ..application import (
 from ..application.codes import CodeCheck, CodeSender, EnterByCode
 from ..application.fields import AccountRules
 from ..application.notices import Notices
-from ..application.ports import Clock, Database, Images, Notifier, Storage, Throttle
+from ..application.ports import Channel, Clock, Database, Images, NewId, Notifier, Storage, Throttle
 from ..application.spending import Spending
 from ..application.tokens import SignIn
+from ..application.webhooks import Announce, AnnouncingDatabase
 from ..domain.account import Kind
 from ..domain.errors import Unavailable
-from ..domain.events import Event, What
+from ..domain.events import CHANGES, Event, What
 from ..domain.limits import Limit
 from ..domain.password import PasswordPolicy
 from .building import Adapters, Building
 from .courier import CourierThread
 from .passwords import common_passwords
 from .settings import Settings, SettingsError
+from .subscriptions import Subscriptions
 from .values import HashCost
 from .vestibule import Vestibule
 from .watching import Watch, check_extra, watch
@@ -147,6 +152,25 @@ def sms_notifier(settings: Settings, templates: Templates, echo: Echo | None) ->
     return AppriseNotifier(settings.sms_url, templates)
 
 
+def webhook_notifier(settings: Settings, watch: Watch) -> Notifier | None:
+    if settings.webhook_url is None:
+        return None
+    return watch.notifier(WebhookNotifier(settings.webhook_url, settings.webhook_secret))
+
+
+def channels(settings: Settings) -> tuple[Channel, ...]:
+    """Those that have a courier each."""
+    letters = (Channel.EMAIL, Channel.MOBILE)
+    return letters if settings.webhook_url is None else (*letters, Channel.WEBHOOK)
+
+
+def announcing(settings: Settings, database: Database, new_id: NewId) -> Database:
+    """The database itself where nobody is to be told."""
+    if settings.webhook_url is None:
+        return database
+    return AnnouncingDatabase(database, Announce(new_id=new_id, kinds=frozenset(settings.webhook_events) or CHANGES))
+
+
 def watched_database(watch: Watch, database: Database) -> Database:
     return watch.database(database)
 
@@ -196,10 +220,12 @@ def blocks(database: Any) -> bool:
 
 
 class Container(containers.DeclarativeContainer):
-    """Everything, each once. `settings`, `on_message`, `echo` and the names of an importer's `own` ports are given."""
+    """Everything, each once. `settings`, `on_message`, `subscriptions`, `echo` and the names of an importer's `own` ports are
+    given."""
 
     settings = providers.Dependency(instance_of=Settings)
     on_message: providers.Dependency[Callable[[], None]] = providers.Dependency()
+    subscriptions = providers.Dependency(instance_of=Subscriptions)
     echo: providers.Dependency[Echo | None] = providers.Dependency()
     own: providers.Dependency[Collection[str]] = providers.Dependency()
 
@@ -207,8 +233,10 @@ class Container(containers.DeclarativeContainer):
     new_id = providers.Object(new_id)
     keys = providers.Singleton(KeyDirectory, providers.Callable(keys_in, settings))
     watch = providers.Singleton(watch, settings)
-    sql = providers.Singleton(SqlDatabase, settings.provided.accounts_url, on_message=on_message)
-    database = providers.Singleton(watched_database, watch, sql)
+    kept = providers.Singleton(  # the port `database`, which an importer may fill
+        SqlDatabase, settings.provided.accounts_url, on_message=on_message, on_event=subscriptions.provided.wake
+    )
+    database = providers.Singleton(watched_database, watch, providers.Singleton(announcing, settings, kept, new_id))
     tokens = providers.Singleton(JwtTokens, keys, issuer=settings.provided.url, audience=settings.provided.url, clock=clock)
     codes = providers.Singleton(
         HmacCodes, providers.Factory(partial, code_secrets, keys, clock), digits=settings.provided.otp_length
@@ -227,6 +255,9 @@ class Container(containers.DeclarativeContainer):
         ChannelNotifier,
         email=providers.Singleton(at_rate, watch, email, settings.provided.email_rate),
         mobile=providers.Singleton(at_rate, watch, sms, settings.provided.sms_rate),
+    )
+    carriers = providers.Singleton(
+        ChannelNotifier, email=notifier, mobile=notifier, webhook=providers.Singleton(webhook_notifier, settings, watch)
     )
     pillow = providers.Singleton(PillowImages)
     images = providers.Singleton(watched_images, watch, pillow)
@@ -303,21 +334,24 @@ class Container(containers.DeclarativeContainer):
         deliver_messages=providers.Singleton(
             DeliverMessages,
             database=database,
-            notifier=notifier,
+            notifier=carriers,
             codes=codes,
             clock=clock,
             service=settings.provided.service_name,
+            channels=providers.Singleton(channels, settings),
         ),
         list_messages=providers.Singleton(ListMessages, database=database),
         retry_messages=providers.Singleton(RetryMessages, database=database, clock=clock),
         drop_messages=providers.Singleton(DropMessages, database=database, clock=clock),
         read_journal=providers.Singleton(ReadJournal, database=database),
+        read_events=providers.Singleton(ReadEvents, database=database, clock=clock),
         purge=providers.Singleton(Purge, database=database, clock=clock),
         throttle=throttle,
         clock=clock,
         jwks=providers.Callable(jwks_of, tokens),
         check=database.provided.check,
-        database_blocks=providers.Callable(blocks, database),
+        database_blocks=providers.Callable(blocks, kept),
+        subscriptions=subscriptions,
     )
 
 
@@ -338,22 +372,27 @@ def build(
 @contextmanager
 def _ready(settings: Settings, own: Adapters, *, deliver: bool, echo: Echo | None) -> Iterator[Vestibule]:
     _check_names(own)
-    courier = CourierThread()
+    courier, subscriptions = CourierThread(), Subscriptions()
     check_settings(settings, own=own)
     container = Container(
-        settings=settings, on_message=courier.wake, echo=providers.Object(echo), own=providers.Object(frozenset(own))
+        settings=settings,
+        on_message=courier.wake,
+        subscriptions=subscriptions,
+        echo=providers.Object(echo),
+        own=providers.Object(frozenset(own)),
     )
     for port, adapter in own.items():
-        getattr(container, port).override(providers.Object(adapter))
+        getattr(container, "kept" if port == "database" else port).override(providers.Object(adapter))
     with ExitStack() as closing_time:
         vestibule = container.vestibule()
-        ours = (("database", container.sql), ("throttle", container.throttle), ("hasher", container.hasher))
+        ours = (("database", container.kept), ("throttle", container.throttle), ("hasher", container.hasher))
         for port, made in (*ours, ("images", container.pillow), ("notifier", container.email)):
             if port not in own:
                 closing_time.callback(_close, made())
         if isinstance(vestibule.throttle, RedisThrottle) and "throttle" not in own:
             vestibule.throttle.probe()
         closing_time.callback(courier.stop)
+        closing_time.callback(subscriptions.stop)
         if deliver:
             courier.start(vestibule.deliver_messages if settings.courier else None, vestibule.purge)
             if "storage" not in own:
@@ -401,6 +440,7 @@ def check_settings(settings: Settings, *, migrating: bool = False, own: Collecti
         if port not in own:
             check(settings)
     _check_watching(settings)
+    _check_webhook(settings)
     if "database" not in own:
         with _naming("DATABASE_URL"):
             (migrate if migrating else prepare)(settings.accounts_url)
@@ -450,6 +490,15 @@ def _check_watching(settings: Settings) -> None:
     if settings.traces:
         with _naming("TRACES"):
             check_extra("traces", "opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+
+
+def _check_webhook(settings: Settings) -> None:
+    with _naming("WEBHOOK_SECRET"):
+        read_secrets(settings.webhook_secret)
+    with _naming("WEBHOOK_URL"):
+        webhook_notifier(settings, Watch())
+    if (settings.webhook_url is None) is not (settings.webhook_secret == ()):
+        raise SettingsError("VESTIBULE_WEBHOOK_SECRET: it and VESTIBULE_WEBHOOK_URL are set both, or neither.")
 
 
 def backlog(settings: Settings) -> Sequence[Backlog]:

@@ -6,7 +6,7 @@ from functools import partial
 from threading import Event, Thread
 from time import monotonic
 
-from ..application import DeliverMessages, Kind, Purge, Unavailable
+from ..application import Channel, DeliverMessages, Purge, Unavailable
 
 PAUSE = 5.0
 PURGE_PAUSE = 3600.0
@@ -14,7 +14,7 @@ PURGE_PAUSE = 3600.0
 _log = logging.getLogger("vestibule.courier")
 
 
-def carry(deliver: DeliverMessages, kind: Kind, is_over: Callable[[], bool]) -> None:
+def carry(deliver: DeliverMessages, kind: Channel, is_over: Callable[[], bool]) -> None:
     """Delivers until nothing of that kind is due, or `is_over` says so."""
     while not is_over() and deliver(kind, is_over=is_over):
         pass
@@ -30,7 +30,7 @@ class CourierThread:
     def __init__(self, pause: float = PAUSE) -> None:
         self._pause = pause
         self._stopped = Event()
-        self._due = {kind: Event() for kind in Kind}
+        self._due = {kind: Event() for kind in Channel}
         self._threads: list[Thread] = []
 
     def wake(self) -> None:
@@ -40,8 +40,8 @@ class CourierThread:
     def start(self, deliver: DeliverMessages | None, purge: Purge | None) -> None:
         """What is None is left to other processes."""
         if deliver is not None:
-            for kind, due in self._due.items():
-                self._begin(f"courier of {kind}", partial(self._carry, deliver, kind), self._pause, due)
+            for kind in deliver.channels:
+                self._begin(f"courier of {kind}", partial(self._carry, deliver, kind), self._pause, self._due[kind])
         if purge is not None:
             self._begin("purge", purge, PURGE_PAUSE, self._stopped)
 
@@ -71,6 +71,6 @@ class CourierThread:
                 _log.exception("%s stumbled; again in %.0f s", name, after_failure)
                 due.wait(after_failure)
 
-    def _carry(self, deliver: DeliverMessages, kind: Kind) -> None:
+    def _carry(self, deliver: DeliverMessages, kind: Channel) -> None:
         self._due[kind].clear()
         carry(deliver, kind, self._stopped.is_set)

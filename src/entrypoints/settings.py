@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ..domain.events import ABOUT_ACCOUNTS, What
 from .values import (
     COSTS,
     HashCost,
     Network,
     any_url,
+    events,
     flag,
     hash_cost,
     hosts,
@@ -24,6 +26,7 @@ from .values import (
     rate,
     region,
     regions,
+    secrets,
     sender,
     url_of,
     words,
@@ -66,11 +69,23 @@ class Settings:
     )
     email_from: str = setting("Vestibule <no-reply@localhost.localdomain>", sender, "The sender of mail.")
     sms_url: str = setting("outbox:", any_url, "outbox: or any Apprise URL.", secret=True)
-    courier: bool = setting(True, flag, "off leaves mail and SMS to `vestibule deliver`, in processes of its own.")
+    courier: bool = setting(True, flag, "off leaves mail, SMS and webhooks to `vestibule deliver`, in processes of its own.")
     email_rate: float | None = setting(None, rate, "The most mails a second that a process delivers; any number by default.")
     sms_rate: float | None = setting(None, rate, "The most SMS a second that a process delivers; any number by default.")
     emails_per_hour: int = setting(1000, number(1, 100_000), "The most codes by mail in all, where mail is not an outbox.")
     sms_per_hour: int = setting(100, number(1, 100_000), "The most codes by SMS in all, where SMS are not an outbox.")
+    webhook_url: str | None = setting(
+        None,
+        url_of("https", "http"),
+        "https://…: where what happens to accounts is told, signed; nowhere by default.",
+        secret=True,
+    )
+    webhook_secret: tuple[str, ...] = setting(
+        (), secrets, "What that is signed with: whsec_ and base 64; in a rotation several, separated by spaces.", secret=True
+    )
+    webhook_events: tuple[What, ...] = setting(
+        (), events(ABOUT_ACCOUNTS), "What is told there: registered, logged_in, …; by default all that changes something."
+    )
     images_url: str = setting("file:", images_place, "file: (the data directory) or s3://bucket/prefix.")
     images_redirect: bool = setting(
         False, flag, "on sends who asks for an image on S3 there, by a URL that is signed for minutes."

@@ -1,11 +1,13 @@
 """What the text of a setting may be, and what is made of it. Each raises `ValueError`, which says what it must be."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from email.utils import parseaddr
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import NamedTuple
 from urllib.parse import urlsplit
+
+from ..domain.events import What
 
 Network = IPv4Network | IPv6Network
 
@@ -83,6 +85,23 @@ def path_prefix(text: str) -> str:
     ):
         raise ValueError("must be a path of letters, digits, - and _, such as /api/user")
     return "" if path == "/" else path
+
+
+def secrets(text: str) -> tuple[str, ...]:
+    found = tuple(text.split())
+    if not found or not all(one.startswith("whsec_") for one in found):
+        raise ValueError("must be whsec_ and 24 to 64 random bytes in base 64; several are separated by spaces")
+    return found
+
+
+def events(known: Collection[What]) -> Callable[[str], tuple[What, ...]]:
+    def read(text: str) -> tuple[What, ...]:
+        found = [part.strip().lower() for part in text.split(",") if part.strip()]
+        if not all(name in known for name in found):
+            raise ValueError(f"must be names of events, separated by commas: {', '.join(sorted(known))}")
+        return tuple(What(name) for name in found)
+
+    return read
 
 
 def networks(text: str) -> tuple[Network, ...]:

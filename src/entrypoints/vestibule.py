@@ -1,7 +1,7 @@
 """Everything that may be asked, built and ready."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..application import (
     Authenticate,
@@ -15,6 +15,7 @@ from ..application import (
     LogIn,
     LogInByCode,
     Purge,
+    ReadEvents,
     ReadImage,
     ReadJournal,
     Refresh,
@@ -30,6 +31,7 @@ from ..application import (
 )
 from ..application.ports import Clock, Throttle
 from .settings import Settings
+from .subscriptions import Handler, Subscriptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,7 @@ class Vestibule:
     retry_messages: RetryMessages
     drop_messages: DropMessages
     read_journal: ReadJournal
+    read_events: ReadEvents
     purge: Purge
     throttle: Throttle
     clock: Clock
@@ -67,3 +70,13 @@ class Vestibule:
     """Raises `Unavailable` unless the database answers with the schema that this program needs."""
     database_blocks: bool = False
     """Whether a question to the database may wait for another machine, and so does not belong in an event loop."""
+    subscriptions: Subscriptions = field(default_factory=Subscriptions)
+
+    def subscribe(self, name: str, handler: Handler) -> None:
+        """Calls `handler(position, event)`, in a thread of its own, for each event that nobody of that name has done with yet.
+
+        One by one, in order, at least once each, until the block of `build` is left, which lets it finish the one at hand.
+        Where it raises, that is logged, and the same event comes again after 1, 2, 4 … at most 60 seconds. Of several of one
+        name, in whatever processes, one is called at a time; when it takes more than a minute, another may be, too.
+        """
+        self.subscriptions.begin(self.read_events, name, handler)

@@ -7,8 +7,7 @@ from email.policy import default
 from pathlib import Path
 
 from vestibule.adapters.notifier import Templates
-from vestibule.application.ports import Letter
-from vestibule.domain.account import Kind
+from vestibule.application.ports import Channel, Letter
 
 CODE = "482193"
 ALICE = "alice@example.com"
@@ -19,11 +18,15 @@ TEMPLATES = Templates()
 
 
 def mail_letter(number: int = 1, *, sent_to: str = ALICE, values: Mapping[str, str] = VALUES) -> Letter:
-    return Letter(id=f"01hzy3v7q8r9s0t1u2w3x4y5{number:02}", kind=Kind.EMAIL, sent_to=sent_to, template="code", values=values)
+    return Letter(
+        id=f"01hzy3v7q8r9s0t1u2w3x4y5{number:02}", kind=Channel.EMAIL, sent_to=sent_to, template="code", values=values
+    )
 
 
 def sms_letter(number: int = 1, *, sent_to: str = PHONE, values: Mapping[str, str] = VALUES) -> Letter:
-    return Letter(id=f"01hzy3v7q8r9s0t1u2w3x4y5{number:02}", kind=Kind.MOBILE, sent_to=sent_to, template="code", values=values)
+    return Letter(
+        id=f"01hzy3v7q8r9s0t1u2w3x4y5{number:02}", kind=Channel.MOBILE, sent_to=sent_to, template="code", values=values
+    )
 
 
 def parsed(raw: bytes) -> EmailMessage:

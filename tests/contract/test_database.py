@@ -18,7 +18,7 @@ from tests.postgres_server import run
 
 from vestibule.adapters.database import AccountsTable, MemoryDatabase, SqlDatabase, migrate
 from vestibule.adapters.database.accounts import ACCOUNTS
-from vestibule.application.ports import Database, Login, Message, Posted, Query
+from vestibule.application.ports import Channel, Database, Login, Message, Posted, Query
 from vestibule.domain.account import Account, Address, Kind, Username
 from vestibule.domain.code import Challenge, Flow, Proof
 from vestibule.domain.errors import AlreadyTaken
@@ -150,7 +150,7 @@ def claimed(database: Database, flow: Flow, *addresses: Address, beside: str | N
 def message(number: int, **changed: Any) -> Message:
     waiting = Message(
         id=f"message-{number}",
-        kind=Kind.EMAIL,
+        kind=Channel.EMAIL,
         sent_to=MAIL.text,
         template="code",
         challenge=("challenge-1", Flow.OTP, MAIL.key),
@@ -668,7 +668,9 @@ def test_a_tally_that_was_not_claimed_here_cannot_be_saved(database: Database) -
 # --- outbox and journal -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("one", [message(1), message(1, kind=Kind.MOBILE, sent_to=None, challenge=None, values={}, attempts=2)])
+@pytest.mark.parametrize(
+    "one", [message(1), message(1, kind=Channel.MOBILE, sent_to=None, challenge=None, values={}, attempts=2)]
+)
 def test_a_message_comes_out_of_the_outbox_as_it_went_in(database: Database, one: Message) -> None:
     post(database, one)
     assert lease(database, NOW) == [one]
@@ -682,10 +684,10 @@ def test_due_messages_come_oldest_first_and_no_more_than_wanted(database: Databa
 
 
 def test_a_courier_of_one_kind_leaves_the_other_alone(database: Database) -> None:
-    post(database, message(1), message(2, kind=Kind.MOBILE), message(3))
+    post(database, message(1), message(2, kind=Channel.MOBILE), message(3))
     with database.begin() as tx:
-        assert [one.id for one in tx.outbox.lease(NOW, seconds=60, most=10, kind=Kind.MOBILE)] == ["message-2"]
-        assert [one.id for one in tx.outbox.lease(NOW, seconds=60, most=10, kind=Kind.EMAIL)] == ["message-1", "message-3"]
+        assert [one.id for one in tx.outbox.lease(NOW, seconds=60, most=10, kind=Channel.MOBILE)] == ["message-2"]
+        assert [one.id for one in tx.outbox.lease(NOW, seconds=60, most=10, kind=Channel.EMAIL)] == ["message-1", "message-3"]
 
 
 def test_a_leased_message_comes_back_when_the_lease_ends_unless_it_is_done(database: Database) -> None:

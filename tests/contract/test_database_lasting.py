@@ -15,7 +15,7 @@ from tests.databases import NOW, named, program, rows, stored
 
 from vestibule.adapters.database import SchemaTooNew, SchemaTooOld, SqlDatabase, migrate, migration, prepare
 from vestibule.adapters.database.schema import metadata
-from vestibule.application.ports import Message
+from vestibule.application.ports import Channel, Message
 from vestibule.domain.account import Address as To
 from vestibule.domain.account import Kind, Username
 from vestibule.domain.code import Challenge, Flow, Proof
@@ -273,7 +273,7 @@ def fill(database: SqlDatabase, at: float, name: str) -> None:
         tx.sessions.add(Session(id=name, account_id=owner.id, created_at=at - 30 * DAY, refreshed_at=at - 30 * DAY), keep=9)
         tx.tallies.claim([name])
         tx.tallies.save([Tally(name, (at,))], at)
-        tx.outbox.add(Message(id=name, kind=Kind.EMAIL, sent_to=None, template="", not_before=at, expires_at=at))
+        tx.outbox.add(Message(id=name, kind=Channel.EMAIL, sent_to=None, template="", not_before=at, expires_at=at))
         tx.outbox.dead(name, "Undeliverable")
         tx.journal.add(Event(what=What.CODE_SENT, at=at))
 
@@ -310,7 +310,7 @@ def test_purging_takes_few_rows_at_a_time_and_gets_through_in_the_end(database: 
 
 def test_a_message_that_is_still_to_be_sent_is_not_purged(database: SqlDatabase) -> None:
     with database.begin() as tx:
-        tx.outbox.add(Message(id="m", kind=Kind.EMAIL, sent_to=None, template="", not_before=NOW, expires_at=NOW))
+        tx.outbox.add(Message(id="m", kind=Channel.EMAIL, sent_to=None, template="", not_before=NOW, expires_at=NOW))
     assert database.purge(NOW + 500 * DAY, most=500) == 0
 
 

@@ -20,8 +20,8 @@ from tests.postgres_server import PostgresServer
 
 from vestibule.adapters.database import SqlDatabase, journal, migrate, prepare, tallies
 from vestibule.adapters.database.postgres import MOST_PATIENCE, Postgres
-from vestibule.application.ports import Message, Transaction
-from vestibule.domain.account import Account, Kind, Username
+from vestibule.application.ports import Channel, Message, Transaction
+from vestibule.domain.account import Account, Username
 from vestibule.domain.errors import AlreadyTaken, Unavailable
 from vestibule.domain.events import Event, What
 from vestibule.domain.limits import Tally
@@ -58,7 +58,7 @@ def rename(database: SqlDatabase, account: Account, name: str) -> None:
 
 
 def message(number: int) -> Message:
-    return Message(id=f"{number}", kind=Kind.EMAIL, sent_to=None, template="", not_before=NOW, expires_at=NOW)
+    return Message(id=f"{number}", kind=Channel.EMAIL, sent_to=None, template="", not_before=NOW, expires_at=NOW)
 
 
 # --- sessions of the server -------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from ...domain.errors import Unavailable
 from .accounts import ACCOUNTS, AccountsTable, SqlAccounts, SqlClaimedAccounts
 from .challenges import SqlChallenges
 from .claims import Claims
+from .cursors import SqlCursorReads, SqlCursors
 from .journal import SqlJournal, SqlJournalReads
 from .migration import HEAD, VERSION
 from .outbox import Backlog, SqlOutbox, SqlOutboxReads, backlog
@@ -33,16 +34,17 @@ class SqlTransaction:
         self.tallies = SqlTallies(unit, claims)
         self.outbox = SqlOutbox(unit)
         self.journal = SqlJournal(unit)
+        self.cursors = SqlCursors(unit, claims)
 
 
 class SqlDatabase:
     """The database at `url`, which `migrate` has prepared: `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://…`.
 
     Raises `ValueError` for other URLs, and `ImportError` where the driver is not installed; touches nothing until it is asked.
-    `on_message` is called after each commit that put something into the outbox, in the thread that committed. A transaction
-    waits up to `most_wait` seconds to begin: 5 on SQLite, which has one writer, and else 1. `blocks` tells whether a question
-    may wait for another machine, and so does not belong in an event loop. Accounts may be in a table of one's own, in the same
-    database.
+    `on_message` is called after each commit that put something into the outbox, and `on_event` after each that wrote into the
+    journal, in the thread that committed. A transaction waits up to `most_wait` seconds to begin: 5 on SQLite, which has one
+    writer, and else 1. `blocks` tells whether a question may wait for another machine, and so does not belong in an event loop.
+    Accounts may be in a table of one's own, in the same database.
     """
 
     def __init__(
@@ -50,18 +52,21 @@ class SqlDatabase:
         url: str,
         on_message: Callable[[], None] | None = None,
         *,
+        on_event: Callable[[], None] | None = None,
         most_wait: float | None = None,
         accounts: AccountsTable = ACCOUNTS,
     ) -> None:
         self.blocks = is_postgres(url)
         self._sql = _connections(url, most_wait)
         self._on_message = on_message
+        self._on_event = on_event
         self._table = accounts
         self.accounts = SqlAccounts(self._sql.ask, accounts)
         self.sessions = SqlSessionReads(self._sql.ask)
         self.tallies = SqlTallyReads(self._sql.ask)
         self.outbox = SqlOutboxReads(self._sql.ask)
-        self.journal = SqlJournalReads(self._sql.ask)
+        self.journal = SqlJournalReads(self._sql.ask, in_order=not self.blocks)
+        self.cursors = SqlCursorReads(self._sql.ask)
 
     @contextmanager
     def begin(self) -> Iterator[SqlTransaction]:
@@ -70,6 +75,8 @@ class SqlDatabase:
             yield transaction
         if transaction.outbox.has_new and self._on_message is not None:
             self._on_message()
+        if transaction.journal.has_new and self._on_event is not None:
+            self._on_event()
 
     def check(self) -> None:
         """A newer schema will do: migrations leave the program before them running while its servers are replaced."""

@@ -1,6 +1,6 @@
 """The journal in SQL: rows are only ever added, until they are old enough to go."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -46,16 +46,37 @@ def _finding(*given: str) -> Select[Any]:
     return _FIND.where(*(_FILTERS[name](bindparam(name)) for name in given))
 
 
-class SqlJournalReads:
-    """The journal as committed."""
+MOST_DELAY = 60.0
+"""Seconds after an event in which others may still appear before it: longer than a transaction lives, and clocks differ."""
 
-    def __init__(self, ask: Ask) -> None:
+
+class SqlJournalReads:
+    """The journal as committed; `in_order` where it is committed in the order of positions, as by a single writer."""
+
+    def __init__(self, ask: Ask, *, in_order: bool) -> None:
         self._ask = ask
+        self._in_order = in_order
 
     def find(self, query: Query, *, most: int) -> Sequence[tuple[int, Event]]:
         given = {name: value for name in _FILTERS if (value := getattr(query, name)) is not None}
         rows = self._ask(_finding(*given), after=query.after, most=most, **given)
         return [(position, _event(*row)) for position, *row in rows]
+
+    def follow(self, after: int, now: float, *, most: int) -> Sequence[tuple[int, Event]]:
+        found = self.find(Query(after=after), most=most)
+        return found if self._in_order else list(_settled(found, after, now))
+
+
+def _settled(events: Sequence[tuple[int, Event]], after: int, now: float) -> Iterator[tuple[int, Event]]:
+    """Up to the first position that is missing, for a transaction under way may have it; unless that was too long ago.
+
+    What was rolled back leaves its position empty for good.
+    """
+    for position, event in events:
+        if position != after + 1 and event.at > now - MOST_DELAY:
+            return
+        yield position, event
+        after = position
 
 
 def _event(what: str, at: float, account_id: int | None, session_id: str | None, *rest: Any) -> Event:
@@ -68,8 +89,10 @@ class SqlJournal:
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
+        self.has_new = False
 
     def add(self, event: Event) -> None:
+        self.has_new = True
         self._unit.run(
             _ADD,
             at=event.at,

@@ -9,6 +9,7 @@ from ...domain.errors import Unavailable
 from ...domain.events import Event
 from .memory_accounts import MemoryAccounts, MemoryClaimedAccounts
 from .memory_codes import MemoryChallenges, MemoryProofs, MemoryTallies, MemoryTallyReads
+from .memory_cursors import MemoryCursorReads, MemoryCursors
 from .memory_journal import MemoryJournal, MemoryJournalReads
 from .memory_outbox import MemoryOutbox, MemoryOutboxReads
 from .memory_sessions import MemorySessionReads, MemorySessions
@@ -28,16 +29,19 @@ class MemoryTransaction:
         self.tallies = MemoryTallies(unit)
         self.outbox = MemoryOutbox(unit)
         self.journal = MemoryJournal(unit)
+        self.cursors = MemoryCursors(unit)
 
 
 class MemoryDatabase:
     """One transaction at a time; readers see what was committed last.
 
-    `on_message` is called after each commit that put something into the outbox.
+    `on_message` is called after each commit that put something into the outbox, and `on_event` after each that
+    wrote into the journal.
     """
 
-    def __init__(self, on_message: Callable[[], None] | None = None) -> None:
+    def __init__(self, on_message: Callable[[], None] | None = None, *, on_event: Callable[[], None] | None = None) -> None:
         self._on_message = on_message
+        self._on_event = on_event
         self._committed = State()
         self._writing = Lock()
         self._writer: int | None = None
@@ -46,6 +50,7 @@ class MemoryDatabase:
         self.tallies = MemoryTallyReads(lambda: self._committed)
         self.outbox = MemoryOutboxReads(lambda: self._committed)
         self.journal = MemoryJournalReads(lambda: self._committed)
+        self.cursors = MemoryCursorReads(lambda: self._committed)
 
     @contextmanager
     def begin(self) -> Iterator[MemoryTransaction]:
@@ -66,6 +71,8 @@ class MemoryDatabase:
             self._writing.release()
         if unit.has_messages and self._on_message is not None:
             self._on_message()
+        if unit.has_events and self._on_event is not None:
+            self._on_event()
 
     def check(self) -> None:
         """It always answers."""

@@ -17,6 +17,10 @@ class MemoryJournalReads:
         numbered = enumerate(self._state().events, 1)
         return [(position, event) for position, event in numbered if _fits(query, position, event)][:most]
 
+    def follow(self, after: int, now: float, *, most: int) -> Sequence[tuple[int, Event]]:  # noqa: ARG002 — the port's names
+        """One transaction at a time: nothing appears before what is there."""
+        return self.find(Query(after=after), most=most)
+
 
 def _fits(query: Query, position: int, event: Event) -> bool:
     return (
@@ -37,3 +41,4 @@ class MemoryJournal:
 
     def add(self, event: Event) -> None:
         self._unit.state.events.append(event)
+        self._unit.has_events = True

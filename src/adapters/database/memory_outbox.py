@@ -3,8 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ...application.ports import Message, Posted
-from ...domain.account import Kind
+from ...application.ports import Channel, Message, Posted
 from .memory_state import State, Unit
 
 
@@ -31,7 +30,7 @@ class MemoryOutbox:
         state.outbox[message.id] = Posted(position=state.last_position, message=message, due_at=message.not_before)
         self._unit.has_messages = True
 
-    def lease(self, now: float, *, seconds: float, most: int, kind: Kind | None = None) -> Sequence[Message]:
+    def lease(self, now: float, *, seconds: float, most: int, kind: Channel | None = None) -> Sequence[Message]:
         waiting = [
             (row.due_at, row)
             for row in self._unit.state.outbox.values()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from ...application.ports import Posted
+from ...application.ports import Cursor, Posted
 from ...domain.account import Account, Kind
 from ...domain.code import Challenge, Flow, Proof
 from ...domain.events import Event
@@ -25,6 +25,7 @@ class State:
     last_position: int = 0
     outbox: dict[str, Posted] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
+    cursors: dict[str, Cursor] = field(default_factory=dict)
 
     def copy(self) -> "State":
         return State(
@@ -38,6 +39,7 @@ class State:
             last_position=self.last_position,
             outbox=dict(self.outbox),
             events=list(self.events),
+            cursors=dict(self.cursors),
         )
 
 
@@ -48,6 +50,7 @@ class Unit:
         self._state: State | None = state
         self.claims = Claims()
         self.has_messages = False
+        self.has_events = False
 
     @property
     def state(self) -> State:

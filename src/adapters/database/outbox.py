@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, insert, null, select, union_all, update
 
-from ...application.ports import Message, Posted
-from ...domain.account import Kind
+from ...application.ports import Channel, Message, Posted
 from ...domain.code import Flow
 from .schema import outbox
 from .statements import Ask, Row, Unit, binds
@@ -69,7 +68,7 @@ _BACKLOG = union_all(
 class Backlog(NamedTuple):
     """Messages of one kind: how many are due, since when the oldest is, and how many were given up."""
 
-    kind: Kind
+    kind: Channel
     due: int
     due_since: float | None
     dead: int
@@ -79,7 +78,7 @@ def backlog(ask: Ask, now: float) -> list[Backlog]:
     """Of every kind. What a courier has, and what waits for its next try, is not due."""
     rows = {(kind, since is None): (count, since) for kind, count, since in ask(_BACKLOG, now=now)}
     nothing = (0, None)
-    return [Backlog(kind, *rows.get((kind.value, False), nothing), rows.get((kind.value, True), nothing)[0]) for kind in Kind]
+    return [Backlog(kind, *rows.get((kind.value, False), nothing), rows.get((kind.value, True), nothing)[0]) for kind in Channel]
 
 
 class SqlOutboxReads:
@@ -115,7 +114,7 @@ class SqlOutbox:
         )
         self.has_new = True
 
-    def lease(self, now: float, *, seconds: float, most: int, kind: Kind | None = None) -> Sequence[Message]:
+    def lease(self, now: float, *, seconds: float, most: int, kind: Channel | None = None) -> Sequence[Message]:
         due, of = (_DUE, {}) if kind is None else (_DUE_OF_KIND, {"kind": kind.value})
         leased = [_read(row) for row in self._unit.ask(due, now=now, most=most, **of)]
         for message in leased:
@@ -152,7 +151,7 @@ def _read(row: Sequence[Any]) -> Message:
     message_id, kind, sent_to, template, challenge, parameters, not_before, expires_at, attempts = row
     return Message(
         id=message_id,
-        kind=Kind(kind),
+        kind=Channel(kind),
         sent_to=sent_to,
         template=template,
         challenge=challenge and _challenge(*json.loads(challenge)),

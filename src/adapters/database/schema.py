@@ -136,6 +136,7 @@ cursors = Table(
     Column("name", Text, primary_key=True),
     Column("position", _Number, nullable=False),
     Column("moved_at", Double, nullable=False),
+    Column("held_until", Double, nullable=False),
 )
 
 alembic_version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))

@@ -1,4 +1,4 @@
-"""Letters on their way (port `Notifier`): into a directory, by SMTP, as SMS by Apprise, or into memory."""
+"""Letters on their way (port `Notifier`): into a directory, by SMTP, as SMS by Apprise, to a webhook, or into memory."""
 
 from .delivery import ChannelNotifier
 from .mail import read_sender
@@ -9,6 +9,7 @@ from .sms import AppriseNotifier
 from .smtp import SmtpNotifier
 from .smtp_url import SmtpServer
 from .templates import Templates
+from .webhook import WebhookNotifier, read_secrets
 
 __all__ = [
     "AppriseNotifier",
@@ -19,5 +20,7 @@ __all__ = [
     "SmtpNotifier",
     "SmtpServer",
     "Templates",
+    "WebhookNotifier",
+    "read_secrets",
     "read_sender",
 ]

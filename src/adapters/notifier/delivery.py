@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from ...application.ports import Letter, Notifier
-from ...domain.account import Kind
+from ...application.ports import Channel, DeliveryFailed, Letter, Notifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelNotifier:
-    """Sends mails one way and SMS another."""
+    """Sends mails one way, SMS another, and to a webhook a third, where there is one."""
 
     email: Notifier
     mobile: Notifier
+    webhook: Notifier | None = None
 
     def send(self, letter: Letter) -> None:
         self._way(letter.kind).send(letter)
@@ -20,11 +20,19 @@ class ChannelNotifier:
     def pretend(self, letter: Letter) -> None:
         self._way(letter.kind).pretend(letter)
 
-    def _way(self, kind: Kind) -> Notifier:
+    def _way(self, kind: Channel) -> Notifier:
         match kind:
-            case Kind.EMAIL:
+            case Channel.EMAIL:
                 return self.email
-            case Kind.MOBILE:
+            case Channel.MOBILE:
                 return self.mobile
+            case Channel.WEBHOOK:
+                return self._set_webhook()
             case _:
                 assert_never(kind)
+
+    def _set_webhook(self) -> Notifier:
+        """What waits for one is not lost where a process is run without it."""
+        if self.webhook is None:
+            raise DeliveryFailed("no webhook is set")
+        return self.webhook

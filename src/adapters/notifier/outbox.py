@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from ...application.ports import Letter, Undeliverable
-from ...domain.account import Kind
+from ...application.ports import Channel, Letter, Undeliverable
 from .mail import read_sender, write_mail
 from .templates import Templates
 from .text import one_line
@@ -60,7 +59,7 @@ class OutboxNotifier:
         file = self._directory / f"{datetime.fromtimestamp(now, UTC):{_TIME}}Z-{letter.id}{_suffix(letter)}"
         _write(file, content)
         if self._echo is not None:
-            what = "Mail" if letter.kind is Kind.EMAIL else "SMS"
+            what = "Mail" if letter.kind is Channel.EMAIL else "SMS"
             self._echo(one_line(f"{what} to {letter.sent_to}: {self._templates.sms(letter)} [{file}]"))
 
     def pretend(self, letter: Letter) -> None:
@@ -80,7 +79,7 @@ class OutboxNotifier:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _content(self, letter: Letter, now: float) -> bytes:
-        if letter.kind is Kind.EMAIL:
+        if letter.kind is Channel.EMAIL:
             return bytes(write_mail(letter, self._templates, self._sender, now))
         return f"To: {one_line(letter.sent_to)}\n\n{self._templates.sms(letter)}\n".encode()
 
@@ -98,7 +97,7 @@ class OutboxNotifier:
 
 
 def _suffix(letter: Letter) -> str:
-    return ".eml" if letter.kind is Kind.EMAIL else ".txt"
+    return ".eml" if letter.kind is Channel.EMAIL else ".txt"
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -4,27 +4,9 @@ import io
 import smtplib
 import socket
 import ssl
-from collections.abc import Callable
-from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
-
-class Patience:
-    """So many seconds for each answer, and twice that from now on for all of them."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._ends = monotonic() + 2 * seconds
-
-    def left(self, *, share: int = 1) -> float:
-        """For the next wait, or one of so many. Raises `TimeoutError` when nothing is left."""
-        seconds = self._ends - monotonic()
-        if seconds <= 0:
-            raise TimeoutError("timed out")
-        return min(self._seconds, seconds / share)
+from .patience import Heard, Patience, reach
 
 
 class Client(smtplib.SMTP):
@@ -39,18 +21,7 @@ class Client(smtplib.SMTP):
         super().__init__(host, port, own_name)
 
     def _get_socket(self, host: str, port: int, _: object) -> socket.socket:
-        """All addresses of the host in turn, each with its share of the time."""
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        for to_go, (*_, address) in zip(range(len(found), 0, -1), found, strict=True):
-            try:
-                plain = socket.create_connection((str(address[0]), port), self.patience.left(share=to_go))
-            except OSError as error:
-                fault = error
-            else:
-                return self._encrypted(plain, host)
-        raise fault
-
-    def _encrypted(self, plain: socket.socket, host: str) -> socket.socket:
+        plain = reach(host, port, self.patience)
         if self._implicit is None:
             return plain
         plain.settimeout(self.patience.left())
@@ -67,7 +38,7 @@ class Client(smtplib.SMTP):
 
     def getreply(self) -> tuple[int, bytes]:
         if self.file is None and self.sock is not None:
-            self.file = io.BufferedReader(_Heard(self.sock, self._left))
+            self.file = io.BufferedReader(Heard(self.sock, self._left))
         return super().getreply()
 
     def _left(self) -> float:
@@ -76,18 +47,3 @@ class Client(smtplib.SMTP):
     def _wait_no_longer(self) -> None:
         if self.sock is not None:
             self.sock.settimeout(self.patience.left())
-
-
-class _Heard(io.RawIOBase):
-    """What comes in through a socket, waited for no longer than is left each time."""
-
-    def __init__(self, sock: socket.socket, left: Callable[[], float]) -> None:
-        self._sock = sock
-        self._left = left
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        self._sock.settimeout(self._left())
-        return self._sock.recv_into(buffer)

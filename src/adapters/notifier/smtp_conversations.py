@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Lock, Timer
 
-from .smtp_client import Client, Patience
+from .patience import Patience
+from .smtp_client import Client
 from .smtp_url import SmtpServer, Tls
 
 IDLE_SECONDS = 5.0

@@ -317,6 +317,8 @@ def _greet(settings: "Settings") -> None:
     if settings.courier:
         click.echo(f"Mail goes to          {_way(settings, settings.email_url)}")
         click.echo(f"SMS go to             {_way(settings, settings.sms_url)}")
+        if settings.webhook_url is not None:
+            click.echo(f"Events go to          {_way(settings, settings.webhook_url)}")
     else:
         click.echo("Mail and SMS wait for vestibule deliver")
     if settings.rate_limits and settings.redis_url is not None:

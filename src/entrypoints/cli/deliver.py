@@ -23,7 +23,7 @@ GRACE_SECONDS = 25.0
 @click.command()
 @click.option("--once", is_flag=True, help="Deliver what is due now, and end.")
 def deliver(once: bool) -> None:
-    """Deliver mail and SMS until Ctrl-C or SIGTERM.
+    """Deliver mail, SMS and webhooks until Ctrl-C or SIGTERM.
 
     As many of these as you like may run at once, beside servers too: what one of them has at hand no other takes. With
     VESTIBULE_COURIER=off the servers leave all messages to these.
@@ -44,6 +44,8 @@ def deliver(once: bool) -> None:
     if for_people:
         click.echo(f"Mail goes to  {_way(settings, settings.email_url)}")
         click.echo(f"SMS go to     {_way(settings, settings.sms_url)}")
+        if settings.webhook_url is not None:
+            click.echo(f"Events go to  {_way(settings, settings.webhook_url)}")
     with ExitStack() as stack:
         if settings.traces:
             from ..watching.traces import traced
@@ -89,9 +91,9 @@ def _go_on(vestibule: "Vestibule", told: Event) -> None:
 def _once(vestibule: "Vestibule", told: Event) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    from ...application import Kind
     from ..courier import carry
 
-    with ThreadPoolExecutor(len(Kind)) as threads:
-        for carrying in [threads.submit(carry, vestibule.deliver_messages, kind, told.is_set) for kind in Kind]:
+    deliver = vestibule.deliver_messages
+    with ThreadPoolExecutor(len(deliver.channels)) as threads:
+        for carrying in [threads.submit(carry, deliver, kind, told.is_set) for kind in deliver.channels]:
             carrying.result()

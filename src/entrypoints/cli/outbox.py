@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ...application import Kind, Posted
+    from ...application import Channel, Posted
     from ..vestibule import Vestibule
 
 
@@ -104,8 +104,10 @@ def described(one: "Posted", now: float, *, in_full: bool = False) -> dict[str, 
     }
 
 
-def masked(kind: "Kind", address: str) -> str:
-    """Enough to recognise an address that one knows: `a***@e***.org`, `***78`."""
+def masked(kind: "Channel", address: str) -> str:
+    """Enough to recognise an address that one knows: `a***@e***.org`, `***78`. A webhook is nobody's address."""
+    if kind.value == "webhook":
+        return address
     if kind.value == "mobile":
         return f"***{address[-2:]}"
     mailbox, _, domain = address.rpartition("@")

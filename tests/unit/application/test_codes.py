@@ -800,7 +800,7 @@ def test_what_happens_to_codes_stands_in_the_journal() -> None:
 
     happened = [event.what for event in world.events() if event.caller == SOMEWHERE]
 
-    assert happened == [What.CODE_SENT, What.CODE_REFUSED, What.TAKEN_OVER, What.LOGGED_IN]
+    assert happened == [What.CODE_SENT, What.CODE_REFUSED, What.TAKEN_OVER, What.ADDRESS_PROVEN, What.LOGGED_IN]
     assert world.events(What.LOGGED_IN)[0].note == "code:email"
 
 

@@ -4,9 +4,8 @@ import pytest
 from tests.world import World
 
 from vestibule.adapters.notifier import MemoryNotifier
-from vestibule.application import Kind
 from vestibule.application.courier import NOBODY
-from vestibule.application.ports import Letter, Message, Undeliverable
+from vestibule.application.ports import Channel, Letter, Message, Undeliverable
 
 ANN = "ann@mail.example.com"
 
@@ -25,7 +24,7 @@ def notice(world: World, name: str, lifetime: float = 10_000.0) -> None:
         tx.outbox.add(
             Message(
                 id=name,
-                kind=Kind.EMAIL,
+                kind=Channel.EMAIL,
                 sent_to=ANN,
                 template="notice",
                 not_before=world.clock(),
@@ -62,7 +61,7 @@ def test_a_message_is_sent_once_and_gone() -> None:
     assert deliver(world) == 0
 
     [letter] = world.notifier.letters
-    assert (letter.kind, letter.sent_to, letter.template) == (Kind.EMAIL, ANN, "code")
+    assert (letter.kind, letter.sent_to, letter.template) == (Channel.EMAIL, ANN, "code")
     assert letter.values["service"] == "Vestibule"
     assert [*world.database.messages, *world.database.dead_letters] == []
 
@@ -179,7 +178,7 @@ def test_a_decoy_goes_the_way_of_a_letter_but_nowhere() -> None:
     assert notifier.letters == ()
     assert world.database.messages == ()
     assert {letter.template for letter in notifier.pretended} == {"code"}
-    assert {letter.sent_to for letter in notifier.pretended} == {NOBODY[Kind.EMAIL]}
+    assert {letter.sent_to for letter in notifier.pretended} == {NOBODY[Channel.EMAIL]}
 
 
 def test_a_failure_is_tried_again_after_5_10_20_40_seconds() -> None:
@@ -305,8 +304,8 @@ def test_a_courier_of_one_kind_carries_no_other() -> None:
     world = World()
     notice(world, "a mail")
 
-    assert world.deliver_messages(Kind.MOBILE) == 0
-    assert world.deliver_messages(Kind.EMAIL) == 1
+    assert world.deliver_messages(Channel.MOBILE) == 0
+    assert world.deliver_messages(Channel.EMAIL) == 1
 
 
 def test_a_courier_that_is_called_off_finishes_the_message_at_hand_and_the_rest_is_due_again() -> None:

@@ -7,8 +7,8 @@ from tests.world import Clock, World
 
 from vestibule.adapters.database import MemoryDatabase
 from vestibule.adapters.database.memory import MemoryTransaction
-from vestibule.application import CannotRetry, DropMessages, Kind, NoSuchMessage, RetryMessages
-from vestibule.application.ports import Message, Undeliverable
+from vestibule.application import CannotRetry, DropMessages, NoSuchMessage, RetryMessages
+from vestibule.application.ports import Channel, Message, Undeliverable
 from vestibule.application.upkeep import BATCH
 from vestibule.domain.events import What
 
@@ -34,7 +34,7 @@ def put(world: World, *names: str, attempts: int = 0) -> None:
     with world.database.begin() as tx:
         for name in names:
             now = world.clock()
-            one = Message(id=name, kind=Kind.EMAIL, sent_to=ANN, template="notice", not_before=now, expires_at=now + 9_000)
+            one = Message(id=name, kind=Channel.EMAIL, sent_to=ANN, template="notice", not_before=now, expires_at=now + 9_000)
             tx.outbox.add(one)
             for _ in range(attempts):
                 tx.outbox.later(name, now + 600)
@@ -160,7 +160,7 @@ def test_what_is_sent_or_retried_by_somebody_else_meanwhile_is_neither_retried_n
     database = Meanwhile()
     drop, retry = (make(database=database, clock=Clock()) for make in (DropMessages, RetryMessages))
     now = retry.clock()
-    dead = Message(id="a", kind=Kind.EMAIL, sent_to=ANN, template="notice", not_before=now, expires_at=now + 9_000)
+    dead = Message(id="a", kind=Channel.EMAIL, sent_to=ANN, template="notice", not_before=now, expires_at=now + 9_000)
 
     def end() -> None:
         with database.begin() as tx:

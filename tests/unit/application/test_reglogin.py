@@ -58,7 +58,7 @@ def test_where_neither_has_an_account_one_is_made_with_only_the_address_proven_w
     assert (account.username.text, account.name, account.password_hash) == (MOBILE, "Ann Newly", None)
     assert [address.text for address in account.addresses] == [ANN, MOBILE]
     assert (account.email_proven, account.mobile_proven, account.settled) == (proven == ANN, proven == MOBILE, True)
-    assert [event.what for event in world.events()] == [What.CODE_SENT, What.REGISTERED, What.LOGGED_IN]
+    assert [event.what for event in world.events()] == [What.CODE_SENT, What.REGISTERED, What.ADDRESS_PROVEN, What.LOGGED_IN]
 
 
 def test_the_new_account_has_no_password_until_it_is_reset() -> None:

@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("position", _number, nullable=False),
         sa.Column("moved_at", sa.Double(), nullable=False),
+        sa.Column("held_until", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_cursors")),
     )
     with op.batch_alter_table("sessions") as sessions:

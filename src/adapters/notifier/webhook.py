@@ -1,0 +1,158 @@
+"""Signed posts to a webhook (https://www.standardwebhooks.com)."""
+
+import base64
+import hashlib
+import hmac
+import io
+import socket
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from ...application.ports import DeliveryFailed, Letter, Undeliverable
+from .patience import Heard, Patience, reach
+
+SECRET = "whsec_"  # noqa: S105 — what secrets begin with
+_FEWEST, _MOST = 24, 64
+_GONE = 410
+
+
+def read_secrets(texts: Sequence[str]) -> tuple[bytes, ...]:
+    """From `whsec_` and 24 to 64 bytes in base 64 each. Raises `ValueError`, which repeats nothing of them."""
+    return tuple(_secret(text) for text in texts)
+
+
+def _secret(text: str) -> bytes:
+    encoded = text.removeprefix(SECRET)
+    try:
+        secret = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except ValueError:
+        secret = b""
+    if encoded == text or not _FEWEST <= len(secret) <= _MOST:
+        raise ValueError(f"a secret is {SECRET} and 24 to 64 random bytes in base 64")
+    return secret
+
+
+def _url(text: str) -> SplitResult:
+    """What it is wrong with may be a token, and is not repeated."""
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("the URL of a webhook has only visible ASCII characters; percent-encode the others")
+    try:
+        parts = urlsplit(text)
+        is_whole = bool((parts.hostname or "").encode("idna")) and parts.port != 0
+    except ValueError:
+        is_whole = False
+    if not is_whole or parts.scheme not in {"http", "https"} or parts.username is not None or parts.fragment:
+        raise ValueError("the URL of a webhook is https://host/path, without a user or a fragment")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        raise ValueError("a webhook is reached by https; by http on this machine alone")
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class WebhookNotifier:
+    """Posts the payload of a letter, signed with every secret, so that a receiver may hold either in a rotation.
+
+    Taken is what is answered with 2xx. 410 (Gone) is `Undeliverable`, all else `DeliveryFailed`; redirects are not followed
+    and proxies not used. `timeout` is in seconds, for all of it but the look-up of the host's name; the certificate is
+    verified against the system's authorities, or those in the file that `SSL_CERT_FILE` names. Raises `ValueError` for a URL
+    or secret that cannot be used.
+    """
+
+    def __init__(
+        self, url: str, secrets: Sequence[str], timeout: float = 20, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._url = _url(url)
+        self._secrets = read_secrets(secrets)
+        self._timeout = timeout
+        self._clock = clock
+        self._context = ssl.create_default_context() if self._url.scheme == "https" else None
+
+    def __repr__(self) -> str:
+        return f"WebhookNotifier({self._url.scheme}://{self._url.hostname}/…)"
+
+    def send(self, letter: Letter) -> None:
+        body = letter.values["payload"].encode()
+        try:
+            status, wait = self._post(body, self._headers(letter.id, body))
+        except (OSError, HTTPException) as error:
+            raise DeliveryFailed(f"{self._url.hostname}: {type(error).__name__}") from None
+        if status == _GONE:
+            raise Undeliverable(f"{self._url.hostname} answers 410 Gone: it wants none, so take VESTIBULE_WEBHOOK_URL away")
+        if not 200 <= status < 300:  # noqa: PLR2004 — success, RFC 9110
+            raise DeliveryFailed(f"{self._url.hostname} answers {status}", retry_after=wait)
+
+    def pretend(self, letter: Letter) -> None:
+        """Nobody is to be kept from noticing anything: there are no decoys to a webhook."""
+
+    def _headers(self, message_id: str, body: bytes) -> dict[str, str]:
+        timestamp = f"{self._clock():.0f}"
+        signed = f"{message_id}.{timestamp}.".encode() + body
+        signatures = (hmac.digest(secret, signed, hashlib.sha256) for secret in self._secrets)
+        return {
+            "Content-Type": "application/json",
+            "User-Agent": "Vestibule",
+            "Connection": "close",
+            "webhook-id": message_id,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": " ".join(f"v1,{base64.b64encode(signature).decode()}" for signature in signatures),
+        }
+
+    def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, float]:
+        """The status, and for how many seconds it wants to be left alone. Of the answer no more than its head is read."""
+        target = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
+        with closing(_Connection(self._url, self._context, Patience(self._timeout / 2))) as connection:
+            connection.request("POST", target, body, headers)
+            answer = connection.getresponse()
+            return answer.status, _seconds(answer)
+
+
+def _seconds(answer: HTTPResponse) -> float:
+    """A date, which is seldom, is not heeded."""
+    wanted = answer.getheader("Retry-After", "")
+    return float(wanted) if wanted.isascii() and wanted.isdigit() else 0.0
+
+
+class _Connection(HTTPConnection):
+    """http.client's own time-out begins anew with each byte and each address; this one's `patience` ends."""
+
+    def __init__(self, url: SplitResult, context: ssl.SSLContext | None, patience: Patience) -> None:
+        self.default_port = 443 if context else 80
+        super().__init__(url.hostname or "", url.port)
+        self._patience = patience
+        self._context = context
+
+    def connect(self) -> None:
+        plain = reach(self.host, self.port, self._patience)
+        if self._context is not None:
+            plain.settimeout(self._patience.left())
+            plain = self._context.wrap_socket(plain, server_hostname=self.host)
+        self.sock = _Socket(plain, self._patience)
+
+
+class _Socket:
+    """A socket as http.client uses one, which waits no longer than is left."""
+
+    def __init__(self, sock: socket.socket, patience: Patience) -> None:
+        self._sock = sock
+        self._patience = patience
+
+    def sendall(self, data: bytes) -> None:
+        self._sock.settimeout(self._patience.left())
+        self._sock.sendall(data)
+
+    def makefile(self, _: str) -> io.BufferedReader:
+        return io.BufferedReader(Heard(self._sock, self._patience.left))
+
+    def close(self) -> None:
+        self._sock.close()
