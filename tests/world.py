@@ -35,6 +35,7 @@ from vestibule.application import (
     LogIn,
     LogInByCode,
     Purge,
+    ReadEvents,
     ReadImage,
     ReadJournal,
     Refresh,
@@ -175,6 +176,7 @@ class World:
         self.retry_messages = RetryMessages(database=self.database, clock=self.clock)
         self.drop_messages = DropMessages(database=self.database, clock=self.clock)
         self.read_journal = ReadJournal(database=self.database)
+        self.read_events = ReadEvents(database=self.database, clock=self.clock)
         self.purge = Purge(database=self.database, clock=self.clock)
         self.upload_image = UploadImage(
             database=self.database, images=PassThroughImages(), storage=self.storage, clock=self.clock

@@ -32,7 +32,8 @@ class Adapters(TypedDict, total=False):
 
     database: Database
     """Where accounts are kept. It may say by an attribute `blocks` (False) that questions to it are short enough for an event
-    loop; otherwise they are asked in threads. What it puts into its outbox is seen within five seconds, what it journals within one."""
+    loop; otherwise they are asked in threads. What it puts into its outbox is seen within five seconds, and what it journals
+    within one."""
     tokens: Tokens
     """Access and refresh tokens. It may have a method `jwks` that answers its public keys (RFC 7517)."""
     codes: Codes

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.postgres_server import run
 
 from vestibule.adapters.database import AccountsTable, MemoryDatabase, SqlDatabase, migrate
 from vestibule.adapters.database.accounts import ACCOUNTS
-from vestibule.application.ports import Channel, Database, Login, Message, Posted, Query
+from vestibule.application.ports import Channel, Cursor, Database, Login, Message, Posted, Query
 from vestibule.domain.account import Account, Address, Kind, Username
 from vestibule.domain.code import Challenge, Flow, Proof
 from vestibule.domain.errors import AlreadyTaken
@@ -43,7 +43,7 @@ class Kept:
 
 def in_memory() -> Kept:
     calls: list[str] = []
-    database = MemoryDatabase(lambda: calls.append("message"))
+    database = MemoryDatabase(lambda: calls.append("message"), on_event=lambda: calls.append("event"))
     return Kept(
         database,
         lambda: [
@@ -65,7 +65,8 @@ DEAD = "SELECT id, dead_because FROM outbox WHERE due_at IS NULL"
 
 def on_disk(url: str, rows: Callable[[str], list[tuple[Any, ...]]], table: AccountsTable = ACCOUNTS) -> Iterator[Kept]:
     calls: list[str] = []
-    with SqlDatabase(url, lambda: calls.append("message"), accounts=table) as database:
+    message, event = (lambda: calls.append("message")), (lambda: calls.append("event"))
+    with SqlDatabase(url, message, on_event=event, accounts=table) as database:
         yield Kept(database, lambda: rows(JOURNAL), lambda: rows(DEAD), calls)
 
 
@@ -991,6 +992,77 @@ def test_the_journal_is_asked_by_account_kind_caller_and_time_and_goes_on_where_
     positions = [position for position, _ in database.journal.find(Query(), most=2)]
     assert positions == sorted(positions)
     assert found(after=positions[-1]) == events[2:]
+
+
+def journalled(database: Database, *accounts: int, at: float = NOW) -> None:
+    with database.begin() as tx:
+        for account_id in accounts:
+            tx.journal.add(Event(what=What.REGISTERED, at=at, account_id=account_id))
+
+
+def followed(database: Database, after: int = 0, *, now: float = NOW, most: int = 9) -> list[int | None]:
+    return [event.account_id for _, event in database.journal.follow(after, now, most=most)]
+
+
+def test_the_journal_is_followed_in_order_from_any_position(database: Database) -> None:
+    journalled(database, 1, 2, 3)
+    assert followed(database) == [1, 2, 3]
+    [(first, _), *_] = database.journal.follow(0, NOW, most=1)
+    assert followed(database, first) == [2, 3]
+    assert followed(database, most=2) == [1, 2]
+    journalled(database, 4)
+    assert followed(database, first + 2) == [4]
+    assert followed(database, first + 3) == []
+
+
+def test_whoever_waits_for_events_is_called_after_each_commit_that_holds_one(kept: Kept) -> None:
+    journalled(kept.database, 1, 2)
+    with suppress(KeyError), kept.database.begin() as tx:
+        tx.journal.add(Event(what=What.REGISTERED, at=NOW))
+        raise KeyError
+    stored(kept.database, ada())
+    assert kept.calls == ["event"]
+
+
+def test_a_reader_begins_at_the_beginning_and_moves_on(database: Database) -> None:
+    assert database.cursors.look("crm") == Cursor(name="crm")
+    with database.begin() as tx:
+        assert tx.cursors.claim("crm") == Cursor(name="crm")
+        moved = Cursor(name="crm", position=7, moved_at=NOW, held_until=NOW + 1 / 3)
+        tx.cursors.save(moved)
+        assert tx.cursors.look("crm") == moved
+    assert database.cursors.look("crm") == moved
+    with database.begin() as tx:
+        assert tx.cursors.claim("crm") == moved
+        tx.cursors.save(Cursor(name="crm", position=2**40))
+    assert database.cursors.look("crm") == Cursor(name="crm", position=2**40)
+    assert database.cursors.look("nul \0") == Cursor(name="nul \0")
+
+
+def test_a_cursor_that_was_not_claimed_here_cannot_be_saved(database: Database) -> None:
+    with database.begin() as tx:
+        tx.cursors.claim("crm")
+        with pytest.raises(LookupError):
+            tx.cursors.save(Cursor(name="billing", position=1))
+    assert database.cursors.look("billing") == Cursor(name="billing")
+
+
+def test_a_second_reader_of_a_name_waits_for_the_first(database: Database) -> None:
+    done, seen = Signal(), list[int]()
+
+    def second() -> None:
+        with database.begin() as tx:
+            seen.append(tx.cursors.claim("crm").position)
+        done.set()
+
+    waiting = Thread(target=second)
+    with database.begin() as tx:
+        found = tx.cursors.claim("crm")
+        waiting.start()
+        assert not done.wait(0.05)
+        tx.cursors.save(replace(found, position=3))
+    waiting.join()
+    assert seen == [3]
 
 
 # --- accounts in a table of one's own ---------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from tests.postgres_server import PostgresServer
 
 from vestibule.adapters.database import SqlDatabase, journal, migrate, prepare, tallies
 from vestibule.adapters.database.postgres import MOST_PATIENCE, Postgres
-from vestibule.application.ports import Channel, Message, Transaction
+from vestibule.application.ports import Channel, Message, Query, Transaction
 from vestibule.domain.account import Account, Username
 from vestibule.domain.errors import AlreadyTaken, Unavailable
 from vestibule.domain.events import Event, What
@@ -396,3 +396,78 @@ def test_every_statement_finds_its_rows_by_an_index(postgres: str, name: str) ->
     through = [step for step in steps if step["Node Type"] == "Seq Scan"]
     through += [step for step in steps if "Index" in step["Node Type"] and "Index Cond" not in step]
     assert bool(through) == (name in WHOLE), steps
+
+
+# --- the journal ------------------------------------------------------------------------------------------------------
+
+
+def registered(account_id: int, at: float = NOW) -> Event:
+    return Event(what=What.REGISTERED, at=at, account_id=account_id)
+
+
+def followed(database: SqlDatabase, after: int, now: float) -> list[tuple[int, int | None]]:
+    return [(position, event.account_id) for position, event in database.journal.follow(after, now, most=9)]
+
+
+def test_an_event_that_is_committed_after_a_later_one_is_not_missed(database: SqlDatabase) -> None:
+    wrote, go_on = Signal(), Signal()
+
+    def slow() -> None:
+        with database.begin() as tx:
+            tx.journal.add(registered(2))
+            wrote.set()
+            assert go_on.wait(10)
+
+    with database.begin() as tx:
+        tx.journal.add(registered(1))
+    with ThreadPoolExecutor(1) as threads:
+        late = threads.submit(slow)
+        assert wrote.wait(10)
+        with database.begin() as tx:
+            tx.journal.add(registered(3))
+            tx.journal.add(registered(4))
+        assert [event.account_id for _, event in database.journal.find(Query(), most=9)] == [1, 3, 4]
+        assert followed(database, 0, NOW) == [(1, 1)]
+        assert followed(database, 1, NOW) == []
+        go_on.set()
+        late.result(10)
+    assert followed(database, 1, NOW) == [(2, 2), (3, 3), (4, 4)]
+
+
+def test_a_reader_among_many_writers_misses_nothing_and_sees_nothing_twice(database: SqlDatabase) -> None:
+    def write(writer: int) -> None:
+        for number in range(40):
+            with database.begin() as tx:
+                tx.journal.add(registered(writer * 100 + number, time.time()))
+                time.sleep(0.002 * ((writer + number) % 4))
+
+    seen = list[tuple[int, int | None]]()
+    with ThreadPoolExecutor(6) as threads:
+        writing = [threads.submit(write, writer) for writer in range(6)]
+        while True:
+            is_over = all(one.done() for one in writing)
+            seen += followed(database, seen[-1][0] if seen else 0, time.time())
+            if is_over and len(seen) == len(database.journal.find(Query(), most=999)):
+                break
+    positions = [position for position, _ in seen]
+    assert positions == sorted(positions)
+    assert sorted(account or 0 for _, account in seen) == sorted(w * 100 + n for w in range(6) for n in range(40))
+
+
+def test_what_was_rolled_back_holds_a_reader_up_for_a_minute_and_no_longer(database: SqlDatabase) -> None:
+    with suppress(KeyError), database.begin() as tx:
+        tx.journal.add(registered(1))
+        raise KeyError
+    with database.begin() as tx:
+        tx.journal.add(registered(2))
+    assert followed(database, 0, NOW + 59) == []
+    assert followed(database, 0, NOW + 60) == [(2, 2)]
+
+
+def test_what_was_purged_holds_nobody_up(database: SqlDatabase) -> None:
+    days = 86_400.0
+    for account_id, at in ((1, NOW), (2, NOW), (3, NOW + 399 * days)):
+        with database.begin() as tx:
+            tx.journal.add(registered(account_id, at))
+    assert database.purge(NOW + 401 * days, most=9) == 2
+    assert followed(database, 0, NOW + 401 * days) == [(3, 3)]

@@ -5,7 +5,7 @@ from tests.world import World
 
 from vestibule.adapters.notifier import MemoryNotifier
 from vestibule.application.courier import NOBODY
-from vestibule.application.ports import Channel, Letter, Message, Undeliverable
+from vestibule.application.ports import Channel, DeliveryFailed, Letter, Message, Undeliverable
 
 ANN = "ann@mail.example.com"
 
@@ -319,3 +319,64 @@ def test_a_courier_that_is_called_off_finishes_the_message_at_hand_and_the_rest_
 
     deliver(world)
     assert sorted(letter.id for letter in world.notifier.letters) == ["one", "three", "two"]
+
+
+def announced(world: World, name: str = "event") -> None:
+    """Puts a message to a webhook into the outbox."""
+    with world.database.begin() as tx:
+        now = world.clock()
+        tx.outbox.add(
+            Message(
+                id=name,
+                kind=Channel.WEBHOOK,
+                sent_to="webhook",
+                template="account.registered",
+                not_before=now,
+                expires_at=now + 30 * 86_400,
+            )
+        )
+
+
+def test_a_webhook_that_fails_is_told_again_for_days_and_then_given_up() -> None:
+    world = World()
+    announced(world)
+    world.notifier.fail_next(DeliveryFailed("it is down"), times=99)
+    begun, waits = world.clock(), []
+    while world.database.messages:
+        assert world.deliver_messages() == 1
+        before = world.clock()
+        while world.database.messages and not world.database.messages[0].not_before <= world.clock():
+            world.clock.move(world.database.messages[0].not_before - world.clock())
+        waits.append(world.clock() - before)
+
+    assert len(waits) == 10
+    hours = [5 / 3600, 5 / 60, 0.5, 2, 5, 10, 14, 20, 24, 0]
+    for waited, wanted in zip(waits, hours, strict=True):
+        assert wanted * 3600 <= waited <= wanted * 3600 * 1.1
+    assert 3 < (world.clock() - begun) / 86_400 < 4
+    assert [message.id for message, _ in world.database.dead_letters] == ["event"]
+
+    world.notifier = MemoryNotifier()
+    world.build_courier()
+    world.retry_messages(["event"])
+    assert deliver(world) == 1
+    assert [letter.id for letter in world.notifier.letters] == ["event"]
+
+
+def test_who_asks_to_be_left_alone_for_longer_is_but_for_no_more_than_a_day() -> None:
+    world = World()
+    announced(world)
+    for wanted, waited in ((1800.0, 1800.0), (1e9, 86_400.0)):
+        world.notifier.fail_next(DeliveryFailed("too many", retry_after=wanted))
+        assert world.deliver_messages() == 1
+        assert world.database.messages[0].not_before == world.clock() + waited
+        world.clock.move(waited)
+
+
+def test_webhooks_that_failed_together_do_not_come_back_together() -> None:
+    world = World()
+    for number in range(9):
+        announced(world, f"event {number}")
+    world.notifier.fail_next(DeliveryFailed("it is down"), times=9)
+    deliver(world)
+    assert len({message.not_before for message in world.database.messages}) > 5
