@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from vestibule.application import What
 from vestibule.entrypoints.settings import Settings, SettingsError
 from vestibule.entrypoints.values import COSTS
 
@@ -36,6 +37,20 @@ def test_a_setting_is_read_from_a_file(tmp_path: Path) -> None:
     assert "secret" not in repr(settings)
 
 
+def test_a_webhook_has_secrets_that_are_not_shown_and_events_by_name() -> None:
+    settings = Settings.from_environment(
+        {
+            "VESTIBULE_WEBHOOK_URL": "https://hooks.example.org/token",
+            "VESTIBULE_WEBHOOK_SECRET": "whsec_new  whsec_old",
+            "VESTIBULE_WEBHOOK_EVENTS": "Registered, login_failed",
+        }
+    )
+    assert settings.webhook_secret == ("whsec_new", "whsec_old")
+    assert settings.webhook_events == (What.REGISTERED, What.LOGIN_FAILED)
+    assert "whsec" not in repr(settings)
+    assert "token" not in repr(settings)
+
+
 @pytest.mark.parametrize("url", ["postgresql://user:secret@host:5432/name?sslmode=require", "postgres://user:secret@host/name"])
 def test_a_database_elsewhere_is_named_by_its_url_which_is_not_shown(url: str) -> None:
     settings = Settings.from_environment({"VESTIBULE_DATABASE_URL": url})
@@ -55,6 +70,10 @@ def test_a_database_elsewhere_is_named_by_its_url_which_is_not_shown(url: str) -
         ("VESTIBULE_EMAIL_URL", "pigeon:secret"),
         ("VESTIBULE_REDIS_URL", "memcached://:secret@host"),
         ("VESTIBULE_SMS_URL", "secret"),
+        ("VESTIBULE_WEBHOOK_URL", "pigeon:secret"),
+        ("VESTIBULE_WEBHOOK_SECRET", "secret"),
+        ("VESTIBULE_WEBHOOK_EVENTS", "registered, secret"),
+        ("VESTIBULE_WEBHOOK_EVENTS", "keys_changed"),
         ("VESTIBULE_IMAGES_URL", "file:///secret"),
         ("VESTIBULE_IMAGES_URL", "https://secret.s3.amazonaws.com/"),
         ("VESTIBULE_IMAGES_REDIRECT", "perhaps"),

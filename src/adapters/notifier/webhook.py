@@ -96,7 +96,7 @@ class WebhookNotifier:
         """Nobody is to be kept from noticing anything: there are no decoys to a webhook."""
 
     def _headers(self, message_id: str, body: bytes) -> dict[str, str]:
-        timestamp = f"{self._clock():.0f}"
+        timestamp = f"{int(self._clock())}"
         signed = f"{message_id}.{timestamp}.".encode() + body
         signatures = (hmac.digest(secret, signed, hashlib.sha256) for secret in self._secrets)
         return {
