@@ -5,12 +5,15 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from standardwebhooks import WebhookVerificationError
 from tests.contract.receiver import OTHER_SECRET, SECRET, Receiver, receiver
 from tests.journeys.server import Server
 from tests.journeys.test_command_line import vestibule
 from tests.journeys.test_deliver import eventually
+from tests.journeys.test_readme import blocks
 
 PASSWORD = "the engine weaves algebra"
 ADA = {"username": "ada", "name": "Ada", "email": "ada@example.com", "password": PASSWORD}
@@ -153,3 +156,16 @@ def test_url_and_secret_go_together(hook: Receiver, tmp_path: Path, missing: str
     assert shown.returncode == 2
     assert "VESTIBULE_WEBHOOK_URL" in shown.stderr
     assert "VESTIBULE_WEBHOOK_SECRET" in shown.stderr
+
+
+def test_the_receiver_of_the_operators_page_verifies_what_is_sent(hook: Receiver, tmp_path: Path) -> None:
+    [snippet] = blocks("docs/operating.md", "python")
+    receiving: dict[str, Any] = {}
+    exec(compile(snippet, "docs/operating.md", "exec"), receiving)  # noqa: S102 — the page's own words
+    with serving(hook, tmp_path / "data") as server:
+        server.call("POST", "/register/", ADA)
+        assert eventually(lambda: len(hook.taken) == 1)
+    [(_, headers, body)] = hook.calls
+    assert receiving["received"](body, headers)["type"] == "account.registered"
+    with pytest.raises(WebhookVerificationError):
+        receiving["received"](body + b" ", headers)
