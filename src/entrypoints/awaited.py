@@ -1,8 +1,12 @@
 """The use cases awaited: each in the lane where it belongs, so that no event loop waits for a database or a hash."""
 
-from collections.abc import Callable, Coroutine, Iterator
+from asyncio import create_task, shield
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from ..application import Batch, ReadEvents
+from ..application.subscription import MOST_EVENTS
 from .lanes import Lanes, in_loop
 from .vestibule import Vestibule
 from .watching import watch
@@ -55,9 +59,10 @@ class AsyncVestibule:
         self.retry_messages = lanes.chores.awaits(vestibule.retry_messages)
         self.drop_messages = lanes.chores.awaits(vestibule.drop_messages)
         self.read_journal = lanes.chores.awaits(_whole(vestibule.read_journal))
+        self.read_events = ReadingOn(lanes, vestibule.read_events)
+        self.subscribe = vestibule.subscribe  # it only begins a thread, in which the handler is called
         self.purge = lanes.chores.awaits(vestibule.purge)
-        self.jwks = in_loop(vestibule.jwks)
-        self.check = lanes.reads.awaits(vestibule.check)
+        self.jwks, self.check = in_loop(vestibule.jwks), lanes.reads.awaits(vestibule.check)
 
 
 class Registering(Generic[P, T, Q, U]):
@@ -104,6 +109,25 @@ class Reading(Generic[P, T, Q, U]):
 
     def __call__(self, *args: P.args, **question: P.kwargs) -> Coroutine[Any, Any, T]:
         return self._read(*args, **question)
+
+
+class ReadingOn:
+    """`ReadEvents`, awaited: `async with vestibule.read_events("billing") as events`."""
+
+    def __init__(self, lanes: Lanes, read: ReadEvents) -> None:
+        self._lane = lanes.chores
+        self._read = read
+
+    @asynccontextmanager
+    async def __call__(self, name: str, *, most: int = MOST_EVENTS, one_by_one: bool = False) -> AsyncIterator[Batch]:
+        reading = self._read(name, most=most, one_by_one=one_by_one)
+        events = await self._lane(reading.__enter__)
+        try:
+            yield events
+        except BaseException as error:
+            await shield(create_task(self._lane(reading.__exit__, type(error), error, error.__traceback__)))
+            raise
+        await self._lane(reading.__exit__, None, None, None)
 
 
 def _whole(find: Callable[P, Iterator[T]]) -> Callable[P, list[T]]:

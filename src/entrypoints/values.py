@@ -88,8 +88,8 @@ def path_prefix(text: str) -> str:
 
 
 def secrets(text: str) -> tuple[str, ...]:
-    found = tuple(text.split())
-    if not found or not all(one.startswith("whsec_") for one in found):
+    found = tuple(re.split(r"[\s,]+", text.strip()))
+    if not all(one.startswith("whsec_") for one in found):
         raise ValueError("must be whsec_ and 24 to 64 random bytes in base 64; several are separated by spaces")
     return found
 
