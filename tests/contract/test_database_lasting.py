@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from tests.databases import NOW, named, program, rows, stored
 
-from vestibule.adapters.database import SchemaTooNew, SchemaTooOld, SqlDatabase, migrate, migration, prepare
+from vestibule.adapters.database import Backlog, SchemaTooNew, SchemaTooOld, SqlDatabase, migrate, migration, prepare
 from vestibule.adapters.database.schema import metadata
 from vestibule.application.ports import Channel, Message
 from vestibule.domain.account import Address as To
@@ -325,18 +325,18 @@ def test_what_a_claim_left_behind_without_saving_is_purged(database: SqlDatabase
 
 
 def test_what_waits_in_the_outbox_is_told_by_kind_and_what_is_not_due_does_not_wait(database: SqlDatabase) -> None:
-    nothing = [(Kind.EMAIL, 0, None, 0), (Kind.MOBILE, 0, None, 0)]
+    nothing = [Backlog(channel, 0, None, 0) for channel in Channel]
     assert list(database.backlog(NOW)) == nothing
     with database.begin() as tx:
         for name, due in (("late", -30.0), ("now", 0.0), ("dead", -60.0), ("leased", -90.0), ("to come", 1.0)):
             tx.outbox.add(_posted(name, NOW + due))
         tx.outbox.dead("dead", "refused")
         tx.outbox.later("leased", NOW + 60)
-    assert list(database.backlog(NOW)) == [(Kind.EMAIL, 2, NOW - 30, 1), nothing[1]]
+    assert list(database.backlog(NOW)) == [Backlog(Channel.EMAIL, 2, NOW - 30, 1), *nothing[1:]]
 
 
 def _posted(name: str, due: float) -> Message:
-    return Message(id=name, kind=Kind.EMAIL, sent_to="x@example.org", template="code", not_before=due, expires_at=NOW + DAY)
+    return Message(id=name, kind=Channel.EMAIL, sent_to="x@example.org", template="code", not_before=due, expires_at=NOW + DAY)
 
 
 def test_connections_are_counted_where_they_are_kept(database: SqlDatabase, url: str) -> None:

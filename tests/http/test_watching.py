@@ -21,8 +21,7 @@ from vestibule.adapters.hasher import HashingPool
 from vestibule.adapters.imaging import PillowImages
 from vestibule.adapters.throttle import MemoryThrottle
 from vestibule.application import Overloaded
-from vestibule.application.ports import DeliveryFailed, Letter, Undeliverable
-from vestibule.domain.account import Kind
+from vestibule.application.ports import Channel, DeliveryFailed, Letter, Undeliverable
 from vestibule.domain.limits import Limit
 from vestibule.entrypoints.container import build
 from vestibule.entrypoints.http.app import create_app
@@ -244,7 +243,7 @@ def test_a_letter_is_counted_by_what_came_of_it_and_one_to_nobody_likewise(
     notifier = watch(ON).notifier(Way())
     counted = partial(since, "deliveries_total", kind="email", outcome=outcome)
     assert counted() == 0
-    letter = Letter(id="1", kind=Kind.EMAIL, sent_to="ada@mail.example.com", template="code", values={})
+    letter = Letter(id="1", kind=Channel.EMAIL, sent_to="ada@mail.example.com", template="code", values={})
     for carry in (notifier.send, notifier.pretend):
         with pytest.raises(fault) if fault else nullcontext():
             carry(letter)

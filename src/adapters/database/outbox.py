@@ -78,7 +78,9 @@ def backlog(ask: Ask, now: float) -> list[Backlog]:
     """Of every kind. What a courier has, and what waits for its next try, is not due."""
     rows = {(kind, since is None): (count, since) for kind, count, since in ask(_BACKLOG, now=now)}
     nothing = (0, None)
-    return [Backlog(kind, *rows.get((kind.value, False), nothing), rows.get((kind.value, True), nothing)[0]) for kind in Channel]
+    return [
+        Backlog(kind, *rows.get((kind.value, False), nothing), rows.get((kind.value, True), nothing)[0]) for kind in Channel
+    ]
 
 
 class SqlOutboxReads:
