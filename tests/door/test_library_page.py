@@ -23,4 +23,4 @@ def test_every_snippet_runs_and_what_it_mounts_answers(
             with TestClient(names["app"]) as client:
                 assert client.get("/accounts/healthz").json() == {"status": "ok"}
     assert mounted == 2
-    assert capsys.readouterr().out.splitlines() == ["1", "Grace Hopper", "code to grace@example.com"]
+    assert {"1", "Grace Hopper", "code to grace@example.com"} <= set(capsys.readouterr().out.splitlines())
