@@ -62,7 +62,8 @@ class AsyncVestibule:
         self.read_events = ReadingOn(lanes, vestibule.read_events)
         self.subscribe = vestibule.subscribe  # it only begins a thread, in which the handler is called
         self.purge = lanes.chores.awaits(vestibule.purge)
-        self.jwks, self.check = in_loop(vestibule.jwks), lanes.reads.awaits(vestibule.check)
+        self.jwks = lanes.reads.awaits(vestibule.jwks) if vestibule.database_blocks else in_loop(vestibule.jwks)
+        self.check = lanes.reads.awaits(vestibule.check)
 
 
 class Registering(Generic[P, T, Q, U]):

@@ -42,7 +42,18 @@ from ..adapters.notifier import (
 )
 from ..adapters.storage import FileStorage, S3Storage
 from ..adapters.throttle import MemoryThrottle, RedisThrottle
-from ..adapters.token import JwtTokens, KeyDirectory, KeyKeeper, in_use, open_keys, read_keys
+from ..adapters.token import (
+    DirectoryShelf,
+    JwtTokens,
+    KeyKeeper,
+    Seal,
+    SealedShelf,
+    Shelf,
+    WatchedKeys,
+    in_use,
+    open_keys,
+    read_keys,
+)
 from ..application import (
     Authenticate,
     ChangeAccount,
@@ -90,6 +101,7 @@ from .values import HashCost
 from .vestibule import Vestibule
 from .watching import Watch, check_extra, watch
 
+_SECRET_MISSING = "the keys are in the database, sealed under it, and it is not set."
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -117,12 +129,16 @@ def images_in(settings: Settings) -> Path | None:
     return settings.data_dir / "images" if settings.images_url == "file:" else None
 
 
-def key_keeper(settings: Settings) -> KeyKeeper:
-    """For the command line: changes the keys that servers find changed within seconds."""
-    return KeyKeeper(keys_in(settings))
+def key_shelf(settings: Settings, database: SqlDatabase) -> Shelf:
+    """Files, unless there is a secret to seal rows under."""
+    return sealed_shelf(settings, database) if settings.secret else DirectoryShelf(keys_in(settings))
 
 
-def code_secrets(source: KeyDirectory, clock: Clock) -> CodeSecrets:
+def sealed_shelf(settings: Settings, database: SqlDatabase) -> SealedShelf:
+    return SealedShelf(database.keys, Seal(settings.secret), earlier=DirectoryShelf(keys_in(settings)))
+
+
+def code_secrets(source: WatchedKeys, clock: Clock) -> CodeSecrets:
     keys = source.current()
     return CodeSecrets(
         by_number={secret.number: secret.key for secret in keys.codes},
@@ -231,12 +247,12 @@ class Container(containers.DeclarativeContainer):
 
     clock = providers.Object(time)
     new_id = providers.Object(new_id)
-    keys = providers.Singleton(KeyDirectory, providers.Callable(keys_in, settings))
     watch = providers.Singleton(watch, settings)
     kept = providers.Singleton(  # the port `database`, which an importer may fill
         SqlDatabase, settings.provided.accounts_url, on_message=on_message, on_event=subscriptions.provided.wake
     )
     database = providers.Singleton(watched_database, watch, providers.Singleton(announcing, settings, kept, new_id))
+    keys = providers.Singleton(WatchedKeys, providers.Singleton(key_shelf, settings, kept))
     tokens = providers.Singleton(JwtTokens, keys, issuer=settings.provided.url, audience=settings.provided.url, clock=clock)
     codes = providers.Singleton(
         HmacCodes, providers.Factory(partial, code_secrets, keys, clock), digits=settings.provided.otp_length
@@ -419,16 +435,17 @@ def _look_at(storage: Storage) -> None:
 def check_settings(settings: Settings, *, migrating: bool = False, own: Collection[str] = ()) -> None:
     """Makes the data directory, for its owner alone, and brings the embedded database to the schema of this program.
 
-    A server's database is brought there with `migrating` only, and else has to be there already. What only fills a port of
-    the importer's `own` is not looked at. Raises `SettingsError`, one
-    line that names the setting, where these settings cannot work.
+    A server's database is brought there with `migrating` only, and else has to be there already. The first keys are made, but
+    with `migrating` none in the database, which may be there to be copied into. What only fills a port of the importer's `own`
+    is not looked at. Raises `SettingsError`, one line that names the setting, where these settings cannot work.
     """
     if not {"database", "tokens", "codes", "notifier", "storage"} <= set(own):
         with _naming("DATA_DIR"):
             settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not {"tokens", "codes"} <= set(own):
+    needs_keys = not {"tokens", "codes"} <= set(own)
+    if needs_keys and not settings.secret:
         with _naming("DATA_DIR"):
-            open_keys(keys_in(settings))
+            open_keys(DirectoryShelf(keys_in(settings)))
     checks = {
         "hasher": _check_hasher,
         "notifier": _check_notifier,
@@ -444,6 +461,8 @@ def check_settings(settings: Settings, *, migrating: bool = False, own: Collecti
     if "database" not in own:
         with _naming("DATABASE_URL"):
             (migrate if migrating else prepare)(settings.accounts_url)
+        if needs_keys and not migrating:
+            _check_shared_keys(settings)
 
 
 def _check_hasher(settings: Settings) -> None:
@@ -507,6 +526,44 @@ def backlog(settings: Settings) -> Sequence[Backlog]:
         return database.backlog(time())
 
 
+def _check_shared_keys(settings: Settings) -> None:
+    with _naming("SECRET"), closing(SqlDatabase(settings.accounts_url)) as database:
+        if settings.secret:
+            open_keys(sealed_shelf(settings, database))
+        elif database.keys.all():  # a server with other keys would make tokens that are good nowhere else
+            raise ValueError(_SECRET_MISSING)
+
+
+@contextmanager
+def key_keeper(settings: Settings) -> Iterator[KeyKeeper]:
+    """For the command line: changes the keys that servers find changed within seconds. Raises `SettingsError`."""
+    if not settings.secret:
+        yield KeyKeeper(DirectoryShelf(keys_in(settings)))
+        return
+    with _sealed_shelf_at(settings) as shelf:
+        yield KeyKeeper(shelf)
+
+
+def reseal_keys(settings: Settings) -> int:
+    """Seals under the first secret what is under another one; answers how many keys. Raises `SettingsError`."""
+    if not settings.secret:
+        raise SettingsError("VESTIBULE_SECRET: it is not set, so no keys are sealed under it.")
+    with _sealed_shelf_at(settings) as shelf:
+        return shelf.reseal()
+
+
+@contextmanager
+def _sealed_shelf_at(settings: Settings) -> Iterator[SealedShelf]:
+    """With every kind of key on it."""
+    with _naming("DATABASE_URL"):
+        prepare(settings.accounts_url)
+    with closing(SqlDatabase(settings.accounts_url)) as database:
+        shelf = sealed_shelf(settings, database)
+        with _naming("SECRET"):
+            open_keys(shelf)
+        yield shelf
+
+
 def journal_keys(settings: Settings, note: str) -> None:
     """Writes down that the keys were changed, and how. Raises `SettingsError` where the database cannot take it now."""
     with _naming("DATABASE_URL"):
@@ -543,7 +600,18 @@ def take_up_accounts(file: Path) -> None:
 
 def check_keys(directory: Path) -> None:
     """Makes none. Raises `ValueError`, one line, where a key is no good or a kind has none, and `OSError`."""
-    read_keys(directory)
+    read_keys(DirectoryShelf(directory))
+
+
+def has_sealed_keys(settings: Settings, file: Path) -> bool:
+    """Whether the copy of a database has the keys in it. Raises `SettingsError` where the secret does not open them all."""
+    with _naming("SECRET"), closing(SqlDatabase(url_of_file(file))) as database:
+        if not database.keys.all():
+            return False
+        if not settings.secret:
+            raise ValueError(_SECRET_MISSING)
+        read_keys(sealed_shelf(settings, database))
+        return True
 
 
 @contextmanager
@@ -552,6 +620,6 @@ def _naming(setting: str) -> Iterator[None]:
         yield
     except Unavailable as error:
         why = str(error.__cause__ or "no answer").partition("\n")[0]
-        raise SettingsError(f"VESTIBULE_{setting}: it cannot be used now ({why}).") from error
+        raise SettingsError(f"VESTIBULE_DATABASE_URL: it cannot be used now ({why}).") from error
     except (ValueError, OSError, ImportError, SchemaTooNew, SchemaTooOld) as error:
         raise SettingsError(f"VESTIBULE_{setting}: {error}") from error

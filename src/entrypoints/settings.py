@@ -61,6 +61,12 @@ class Settings:
         "sqlite:///path or postgresql://…; a file in the data directory by default.",
         secret=True,
     )
+    secret: tuple[bytes, ...] = setting(
+        (),
+        secrets,
+        "32 random bytes in base64: the keys are then in the database, sealed under it, for every node that has it.",
+        secret=True,
+    )
     email_url: str = setting(
         "outbox:",
         url_of("outbox", "smtp", "smtps"),

@@ -1,9 +1,11 @@
 """What the text of a setting may be, and what is made of it. Each raises `ValueError`, which says what it must be."""
 
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Collection
 from email.utils import parseaddr
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import pairwise
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -55,6 +57,45 @@ def url_of(*schemes: str) -> Callable[[str], str]:
         return text
 
     return read
+
+
+_SECRET_BYTES = 32
+_MIN_DIFFERENT = 16
+_BASE64 = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_HEX = re.compile(r"(?:[0-9a-f]{2})+|(?:[0-9A-F]{2})+", re.ASCII)
+_PUBLISHED = {
+    "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",  # FastAPI's tutorial
+    "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4",  # the specification of Fernet
+    "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",  # RFC 7515, appendix A.1
+    "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",  # RFC 8037, appendix A.1
+}
+
+
+def secrets(text: str) -> tuple[bytes, ...]:
+    return tuple(_secret(part.strip()) for part in text.split(","))
+
+
+def _secret(text: str) -> bytes:
+    """In hex, or base64 of either alphabet, with or without its padding."""
+    spelled = text.rstrip("=").translate(str.maketrans("+/", "-_"))
+    if _HEX.fullmatch(spelled):
+        key = bytes.fromhex(spelled)
+    elif _BASE64.fullmatch(spelled) and len(spelled) % 4 != 1:
+        key = urlsafe_b64decode(spelled + "=" * (-len(spelled) % 4))
+    else:
+        key = b""
+    if len(key) < _SECRET_BYTES:
+        raise ValueError("must be 32 random bytes or more, in base64 or hex, such as `openssl rand -base64 32` prints")
+    if spelled in _PUBLISHED or not _may_be_random(spelled, key):
+        raise ValueError("must be random, and nobody else's: `openssl rand -base64 32` prints such a secret")
+    return key
+
+
+def _may_be_random(spelled: str, key: bytes) -> bool:
+    """Words have letters of one case only; what is constant, counts up or repeats itself has few different steps."""
+    steps = {(after - before) % 256 for before, after in pairwise(key)}
+    is_word = not _HEX.fullmatch(spelled) and (spelled.islower() or spelled.isupper())
+    return not is_word and len(steps) >= _MIN_DIFFERENT and len(set(key)) >= _MIN_DIFFERENT
 
 
 def images_place(text: str) -> str:

@@ -1,13 +1,19 @@
 import ssl
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from secrets import token_bytes
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from vestibule.adapters.database import SqlDatabase, migrate
+from vestibule.adapters.token import DirectoryShelf, Seal, SealedShelf, Shelf
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +47,21 @@ def tls(certificate: Path) -> ssl.SSLContext:
 @pytest.fixture
 def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+
+@pytest.fixture(params=["directory", "sqlite", "postgres"])
+def open_shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Shelf]]:
+    """Opens one place for keys, empty at first, as a process of its own would: each kind of place there is."""
+    if request.param == "directory":
+        yield lambda: DirectoryShelf(tmp_path / "keys")
+        return
+    url = request.getfixturevalue("postgres") if request.param == "postgres" else f"sqlite:///{tmp_path}/vestibule.db"
+    migrate(url)
+    secret = token_bytes(32)
+    with ExitStack() as stack:
+
+        def opened() -> Shelf:
+            database = stack.enter_context(SqlDatabase(url))
+            return SealedShelf(database.keys, Seal([secret]), earlier=DirectoryShelf(tmp_path / "earlier"))
+
+        yield opened

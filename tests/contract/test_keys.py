@@ -23,19 +23,23 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vestibule.adapters.token import JwtTokens, Keys, Secret, SigningKey, open_keys
+from vestibule.adapters.token import DirectoryShelf, JwtTokens, Keys, Secret, SigningKey, open_keys
 
 FILES = {"signing-1.pem", "codes-1.key", "refresh-1.key", "blinding-1.key"}
 
 PRINTS_ITS_KEYS = """
 import sys
 from pathlib import Path
-from vestibule.adapters.token import open_keys
+from vestibule.adapters.token import DirectoryShelf, open_keys
 print("ready", flush=True)
 for directory in sys.stdin.readline().split():
-    keys = open_keys(Path(directory))
+    keys = open_keys(DirectoryShelf(Path(directory)))
     print(keys.signing[0].kid, *(kind[0].text() for kind in (keys.codes, keys.refresh, keys.blinding)), flush=True)
 """
+
+
+def _opened(directory: Path) -> Keys:
+    return open_keys(DirectoryShelf(directory))
 
 
 def _said(keys: Keys) -> tuple[list[str], list[Secret]]:
@@ -53,14 +57,14 @@ def _put(path: Path, content: bytes | str, mode: int = 0o600) -> None:
 
 def test_the_first_start_makes_keys_and_every_later_one_finds_them(tmp_path: Path) -> None:
     directory = tmp_path / "data" / "keys"
-    first = open_keys(directory)
-    assert _said(open_keys(directory)) == _said(first)
+    first = _opened(directory)
+    assert _said(_opened(directory)) == _said(first)
     assert {path.name for path in directory.iterdir()} == FILES
     assert first.codes[0].key != first.refresh[0].key
 
 
 def test_two_deployments_have_nothing_in_common(tmp_path: Path) -> None:
-    one, other = open_keys(tmp_path / "one"), open_keys(tmp_path / "other")
+    one, other = _opened(tmp_path / "one"), _opened(tmp_path / "other")
     assert one.signing[0].kid != other.signing[0].kid
     assert len({secret.key for keys in (one, other) for secret in (*keys.codes, *keys.refresh, *keys.blinding)}) == 6
 
@@ -68,7 +72,7 @@ def test_two_deployments_have_nothing_in_common(tmp_path: Path) -> None:
 def test_nobody_but_the_owner_can_read_what_is_made_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        open_keys(tmp_path / "keys")
+        _opened(tmp_path / "keys")
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
@@ -101,7 +105,7 @@ def test_threads_that_start_at_once_end_with_the_same_keys_and_leave_nothing_beh
 
     def opened(directory: Path) -> str:
         start.wait()
-        return repr([key.text() for keys in (open_keys(directory),) for key in (*keys.codes, *keys.refresh, *keys.blinding)])
+        return repr([key.text() for keys in (_opened(directory),) for key in (*keys.codes, *keys.refresh, *keys.blinding)])
 
     with ThreadPoolExecutor(workers) as pool:
         for number in range(20):
@@ -111,32 +115,32 @@ def test_threads_that_start_at_once_end_with_the_same_keys_and_leave_nothing_beh
 
 
 def test_a_kind_of_key_that_is_lost_is_made_anew_and_the_others_stay(tmp_path: Path) -> None:
-    before = open_keys(tmp_path)
+    before = _opened(tmp_path)
     (tmp_path / "codes-1.key").unlink()
-    after = open_keys(tmp_path)
+    after = _opened(tmp_path)
     assert after.codes != before.codes
     assert replace(after, codes=before.codes) == before
 
 
 def test_what_an_interrupted_start_left_behind_is_not_taken_for_a_key(tmp_path: Path) -> None:
     _put(tmp_path / ".new-abcdef", b"half a k")
-    assert _said(open_keys(tmp_path)) == _said(open_keys(tmp_path))
+    assert _said(_opened(tmp_path)) == _said(_opened(tmp_path))
 
 
 def test_keys_are_in_the_order_of_their_numbers_and_not_of_their_spelling(tmp_path: Path) -> None:
-    first = open_keys(tmp_path)
+    first = _opened(tmp_path)
     tenth, second = SigningKey.generate(), SigningKey.generate()
     _put(tmp_path / "signing-10.pem", tenth.pem())
     _put(tmp_path / "signing-2.pem", second.pem())
     _put(tmp_path / "refresh-2.key", Secret.generate().text())
-    keys = open_keys(tmp_path)
+    keys = _opened(tmp_path)
     assert [key.kid for key in keys.signing] == [first.signing[0].kid, second.kid, tenth.kid]
     assert [secret.number for secret in keys.refresh] == [1, 2]
     assert keys.codes == first.codes
 
 
 def test_files_of_other_names_are_not_looked_at(tmp_path: Path) -> None:
-    first = open_keys(tmp_path)
+    first = _opened(tmp_path)
     for name in (
         "signing-2.pem~",
         "signing-02.pem",
@@ -147,23 +151,23 @@ def test_files_of_other_names_are_not_looked_at(tmp_path: Path) -> None:
         "codes-٢.key",
     ):
         _put(tmp_path / name, b"anything", 0o644)
-    assert _said(open_keys(tmp_path)) == _said(first)
+    assert _said(_opened(tmp_path)) == _said(first)
 
 
 def test_keys_may_be_read_only(tmp_path: Path) -> None:
-    first = open_keys(tmp_path)
+    first = _opened(tmp_path)
     for name in FILES:
         (tmp_path / name).chmod(0o400)
-    assert _said(open_keys(tmp_path)) == _said(first)
+    assert _said(_opened(tmp_path)) == _said(first)
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644, 0o666])
 def test_a_key_that_others_may_read_or_write_is_refused_by_name(tmp_path: Path, name: str, mode: int) -> None:
-    open_keys(tmp_path)
+    _opened(tmp_path)
     (tmp_path / name).chmod(mode)
     with pytest.raises(ValueError, match=f"{name}: .*must be 0600, not {mode:04o}"):
-        open_keys(tmp_path)
+        _opened(tmp_path)
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o702, 0o777])
@@ -172,7 +176,7 @@ def test_a_directory_where_others_could_put_keys_is_refused(tmp_path: Path, mode
     directory.mkdir()
     directory.chmod(mode)
     with pytest.raises(ValueError, match=f"keys: .*must be 0700, not {mode:04o}"):
-        open_keys(directory)
+        _opened(directory)
     assert list(directory.iterdir()) == []
 
 
@@ -195,7 +199,7 @@ _ED25519 = Ed25519PrivateKey.generate()
 def test_a_file_that_is_no_signing_key_is_refused_in_one_line_that_names_it(tmp_path: Path, content: bytes) -> None:
     _put(tmp_path / "signing-1.pem", content)
     with pytest.raises(ValueError, match=r"signing-1\.pem: not an unencrypted Ed25519 private key") as refusal:
-        open_keys(tmp_path)
+        _opened(tmp_path)
     assert "\n" not in str(refusal.value)
     assert refusal.value.__suppress_context__
 
@@ -223,7 +227,7 @@ def test_a_file_that_is_no_secret_is_refused_in_one_line_that_names_it_and_tells
 ) -> None:
     _put(tmp_path / name, content)
     with pytest.raises(ValueError, match=f"{name}: ") as refusal:
-        open_keys(tmp_path)
+        _opened(tmp_path)
     assert "\n" not in str(refusal.value)
     assert not content or content.decode("latin-1")[:20] not in str(refusal.value)
 
@@ -261,12 +265,12 @@ def test_a_key_survives_its_file(tmp_path: Path) -> None:
     _put(tmp_path / "codes-1.key", keys.codes[0].text())
     _put(tmp_path / "refresh-1.key", keys.refresh[0].text())
     _put(tmp_path / "blinding-1.key", keys.blinding[0].text())
-    assert _said(open_keys(tmp_path)) == _said(keys)
+    assert _said(_opened(tmp_path)) == _said(keys)
 
 
 def test_tokens_outlive_a_restart(tmp_path: Path) -> None:
     def started() -> JwtTokens:
-        return JwtTokens(open_keys(tmp_path), issuer="https://accounts.example", audience="api")
+        return JwtTokens(_opened(tmp_path), issuer="https://accounts.example", audience="api")
 
     before, after = started(), started()
     assert after.read_access(before.access(7, "session", 1000.0), 1000.0) is not None

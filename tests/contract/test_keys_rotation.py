@@ -1,4 +1,4 @@
-"""Rotating the keys of a directory: each known before it is used, each good for as long as what it made, a leaked one gone."""
+"""Rotating keys: each known before it is used, each good for as long as what it made, a leaked one gone."""
 
 import logging
 import stat
@@ -12,7 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vestibule.adapters.token import JwtTokens, KeyDirectory, KeyKeeper, Secret, SigningKey, open_keys
+from vestibule.adapters.token import (
+    DirectoryShelf,
+    JwtTokens,
+    KeyKeeper,
+    Keys,
+    Secret,
+    Shelf,
+    SigningKey,
+    WatchedKeys,
+    open_keys,
+)
 from vestibule.adapters.token.terms import State
 
 SESSION = "01hv3k5m7p9r1t3w5y7z9b2d4f"
@@ -33,14 +43,14 @@ class Clock:
 
 
 class Deployment:
-    """A directory of keys, a server that uses it, the operator's hand on it, and a clock for them all."""
+    """A shelf of keys, a server that uses it, the operator's hand on it, and a clock for them all."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
         self.clock = Clock()
-        self.keeper = KeyKeeper(directory, self.clock)
+        self.keeper = KeyKeeper(shelf, self.clock)
         self.keeper.held()
-        self.tokens = JwtTokens(KeyDirectory(directory, self.clock), issuer=URL, audience=URL, clock=self.clock)
+        self.tokens = JwtTokens(WatchedKeys(shelf, self.clock), issuer=URL, audience=URL, clock=self.clock)
 
     def move(self, seconds: float) -> None:
         self.clock.now += seconds
@@ -59,8 +69,20 @@ class Deployment:
 
 
 @pytest.fixture
-def deployment(tmp_path: Path) -> Deployment:
-    return Deployment(tmp_path / "keys")
+def deployment(open_shelf: Callable[[], Shelf]) -> Deployment:
+    """On each kind of shelf."""
+    return Deployment(open_shelf())
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """One of keys, each of which is used since `NOW`."""
+    KeyKeeper(DirectoryShelf(tmp_path / "keys"), Clock()).held()
+    return tmp_path / "keys"
+
+
+def _opened(directory: Path) -> Keys:
+    return open_keys(DirectoryShelf(directory))
 
 
 def _kid(text: str) -> str:
@@ -71,7 +93,7 @@ def _kid(text: str) -> str:
 
 
 def test_a_key_says_in_its_file_when_it_begins_and_survives_a_copy_that_keeps_no_times(tmp_path: Path) -> None:
-    keeper = KeyKeeper(tmp_path / "keys", Clock())
+    keeper = KeyKeeper(DirectoryShelf(tmp_path / "keys"), Clock())
     keeper.held()
     keeper.rotate("signing")
     keeper.rotate("refresh")
@@ -80,8 +102,8 @@ def test_a_key_says_in_its_file_when_it_begins_and_survives_a_copy_that_keeps_no
         copy = tmp_path / "copy" / path.name
         copy.touch(0o600)
         copy.write_bytes(path.read_bytes())
-    keys = open_keys(tmp_path / "copy")
-    assert keys == open_keys(tmp_path / "keys")
+    keys = _opened(tmp_path / "copy")
+    assert keys == _opened(tmp_path / "keys")
     assert [key.starts for key in keys.signing] == [NOW, NOW + DAY]
     assert [secret.starts for secret in keys.refresh] == [NOW, NOW + MINUTE]
     assert (
@@ -108,21 +130,21 @@ def test_a_key_says_in_its_file_when_it_begins_and_survives_a_copy_that_keeps_no
 def test_a_beginning_that_cannot_be_read_is_refused_for_the_key_would_begin_too_early(
     tmp_path: Path, name: str, line: bytes
 ) -> None:
-    open_keys(tmp_path)
+    _opened(tmp_path)
     path = tmp_path / name
     path.write_bytes(line + path.read_bytes().partition(b"\n")[2])
     with pytest.raises(ValueError, match=rf"{name}: .*Signs-From: 2026-11-24T20:00:00Z") as refusal:
-        open_keys(tmp_path)
+        _opened(tmp_path)
     assert "\n" not in str(refusal.value)
 
 
 def test_a_key_without_a_beginning_has_always_begun(tmp_path: Path) -> None:
-    keys = open_keys(tmp_path)
+    keys = _opened(tmp_path)
     for name in ("signing-1.pem", "refresh-1.key"):
         path = tmp_path / name
         path.write_bytes(path.read_bytes().partition(b"\n")[2])
     signing, refresh = replace(keys.signing[0], starts=0.0), replace(keys.refresh[0], starts=0.0)
-    assert open_keys(tmp_path) == replace(keys, signing=(signing,), refresh=(refresh,))
+    assert _opened(tmp_path) == replace(keys, signing=(signing,), refresh=(refresh,))
 
 
 # --- rotating ---------------------------------------------------------------------------------------------------------
@@ -170,10 +192,11 @@ def test_a_secret_is_used_after_a_minute_and_the_one_before_is_kept_while_what_i
     assert [key.name for key in deployment.keeper.prune()] == [f"{kind}-1"]
 
 
-def test_what_is_made_is_for_its_owner_alone(deployment: Deployment) -> None:
-    deployment.keeper.rotate("signing")
-    deployment.keeper.rotate("signing", at_once=True)
-    assert {stat.S_IMODE(path.stat().st_mode) for path in deployment.directory.iterdir()} == {0o600}
+def test_what_is_made_is_for_its_owner_alone(directory: Path) -> None:
+    keeper = KeyKeeper(DirectoryShelf(directory))
+    keeper.rotate("signing")
+    keeper.rotate("signing", at_once=True)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()} == {0o600}
 
 
 def test_while_one_waits_no_other_is_made(deployment: Deployment) -> None:
@@ -255,10 +278,10 @@ def test_a_key_that_was_over_does_not_come_back_when_its_successor_is_revoked(de
 
 @pytest.mark.parametrize("kind", ["codes", "refresh", "blinding"])
 def test_a_leaked_secret_is_replaced_by_another(deployment: Deployment, kind: str) -> None:
-    before = open_keys(deployment.directory)
+    before = open_keys(deployment.shelf)
     gone, successor = deployment.keeper.revoke(f"{kind}-1")
     assert (gone.name, successor and successor.name) == (f"{kind}-1", f"{kind}-2")
-    after = open_keys(deployment.directory)
+    after = open_keys(deployment.shelf)
     (old,), (new,) = getattr(before, kind), getattr(after, kind)
     assert old.key != new.key
     assert replace(after, **{kind: (old,)}) == before
@@ -274,10 +297,10 @@ def test_refresh_tokens_of_a_leaked_secret_are_refused(deployment: Deployment) -
 
 @pytest.mark.parametrize("name", ["signing-7", "", "../signing-1", "signing-1.pem", "None"])
 def test_what_is_no_key_cannot_be_revoked(deployment: Deployment, name: str) -> None:
-    before = open_keys(deployment.directory)
+    before = open_keys(deployment.shelf)
     with pytest.raises(ValueError, match="no such key"):
         deployment.keeper.revoke(name)
-    assert open_keys(deployment.directory) == before
+    assert open_keys(deployment.shelf) == before
 
 
 # --- a server that goes on --------------------------------------------------------------------------------------------
@@ -285,7 +308,7 @@ def test_what_is_no_key_cannot_be_revoked(deployment: Deployment, name: str) -> 
 
 def test_nothing_that_a_token_says_makes_a_server_look_at_its_keys(deployment: Deployment) -> None:
     successor = deployment.keeper.rotate("signing", at_once=True)
-    other = JwtTokens(open_keys(deployment.directory), issuer=URL, audience=URL).access(7, SESSION, NOW)
+    other = JwtTokens(open_keys(deployment.shelf), issuer=URL, audience=URL).access(7, SESSION, NOW)
     assert _kid(other) == successor.kid
     deployment.move(1.999)
     assert not any(deployment.reads(other) for _ in range(20))
@@ -295,7 +318,7 @@ def test_nothing_that_a_token_says_makes_a_server_look_at_its_keys(deployment: D
 
 def test_keys_that_are_the_same_stay_the_same_object_so_that_nothing_is_forgotten(tmp_path: Path) -> None:
     clock = Clock()
-    source = KeyDirectory(tmp_path, clock)
+    source = WatchedKeys(DirectoryShelf(tmp_path), clock)
     keys = source.current()
     (tmp_path / "README").touch()
     clock.now += 2
@@ -321,31 +344,39 @@ def _emptied(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [_spoilt, _open_to_all, _moved, _emptied])
-def test_keys_that_cannot_be_read_again_stay_as_they_were_which_is_logged_and_none_are_made(
-    deployment: Deployment, spoil: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+def test_keys_that_cannot_be_read_again_stay_as_they_were_which_is_logged_once_and_none_are_made(
+    spoil: Callable[[Path], None], directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    deployment = Deployment(DirectoryShelf(directory))
     text = deployment.sign()
-    spoil(deployment.directory)
-    deployment.move(2)
-    with caplog.at_level(logging.ERROR, "vestibule.keys"):
-        assert deployment.reads(text)
-    assert len(caplog.records) == 1
-    assert len(list(deployment.directory.glob("*-1.*"))) == (4 if spoil in {_spoilt, _open_to_all} else 0)
+    spoil(directory)
+    with caplog.at_level(logging.INFO, "vestibule.keys"):
+        for _ in range(3):
+            deployment.move(2)
+            assert deployment.reads(text)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert len(list(directory.glob("*-1.*"))) == (4 if spoil in {_spoilt, _open_to_all} else 0)
 
 
-def test_once_the_fault_is_mended_the_keys_are_read_again(deployment: Deployment) -> None:
-    _spoilt(deployment.directory)
+def test_once_the_fault_is_mended_the_keys_are_read_again_and_the_log_says_so(
+    directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    deployment = Deployment(DirectoryShelf(directory))
+    _spoilt(directory)
     deployment.move(2)
     before = deployment.published()
     newer = SigningKey.generate()
-    (deployment.directory / "signing-2.pem").write_bytes(newer.pem())
-    deployment.move(2)
-    assert deployment.published() == [*before, newer.kid]
+    (directory / "signing-2.pem").write_bytes(newer.pem())
+    with caplog.at_level(logging.INFO, "vestibule.keys"):
+        for _ in range(3):
+            deployment.move(2)
+            assert deployment.published() == [*before, newer.kid]
+    assert [record.getMessage() for record in caplog.records[1:]] == ["the keys have changed", "the keys can be read again"]
 
 
 def test_a_secret_that_is_put_in_place_of_another_is_found_too(tmp_path: Path) -> None:
     clock = Clock()
-    source = KeyDirectory(tmp_path, clock)
+    source = WatchedKeys(DirectoryShelf(tmp_path), clock)
     clock.now += 2
     source.current()
     newer = Secret.generate()
@@ -366,7 +397,7 @@ def test_whatever_an_operator_does_one_key_signs_three_are_published_at_most_and
     steps: list[str | float],
 ) -> None:
     with TemporaryDirectory() as directory:
-        deployment = Deployment(Path(directory) / "keys")
+        deployment = Deployment(DirectoryShelf(Path(directory) / "keys"))
         tokens: list[tuple[str, float]] = []
         emergencies = {_kid(deployment.sign())}
         published: dict[str, float] = {}

@@ -11,6 +11,7 @@ from .challenges import SqlChallenges
 from .claims import Claims
 from .cursors import SqlCursorReads, SqlCursors
 from .journal import SqlJournal, SqlJournalReads
+from .keys import SqlKeys
 from .migration import HEAD, VERSION
 from .outbox import Backlog, SqlOutbox, SqlOutboxReads, backlog
 from .proofs import SqlProofs
@@ -67,6 +68,7 @@ class SqlDatabase:
         self.outbox = SqlOutboxReads(self._sql.ask)
         self.journal = SqlJournalReads(self._sql.ask, in_order=not self.blocks)
         self.cursors = SqlCursorReads(self._sql.ask)
+        self.keys = SqlKeys(self._sql)
 
     @contextmanager
     def begin(self) -> Iterator[SqlTransaction]:

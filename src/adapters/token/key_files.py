@@ -1,24 +1,20 @@
-"""Keys in a directory, a file each, named by kind and number: `signing-1.pem`, `codes-1.key`, `refresh-1.key`, …
+"""What the file of a key holds: a PEM file of a signing key, or a secret in base64url.
 
 A line before the key says when it begins to make what is new: `Signs-From: 2026-11-24T20:00:00Z` (RFC 7468 lets a PEM file
 have such text). It stands in the file because times of files do not survive every copy. A key without it has always
-begun, and what is older than that verifies until it is taken away. Files of other names are not looked at.
+begun, and what is older than that verifies until it is taken away.
 """
 
-import os
 import re
-import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf
-from pathlib import Path
-from tempfile import mkstemp
 from typing import Generic, TypeVar
 
 from ...domain.session import LIFE_SECONDS
 from .keys import ALWAYS, Secret, SigningKey
+from .shelf import Contents, Name
 from .terms import ACCESS_SECONDS, MAX_LEEWAY
 
 MINUTE = 60.0
@@ -30,7 +26,6 @@ DAY = 86_400.0
 CODE_SECONDS = 3600.0
 """No code is good for longer."""
 
-_MAX_FILE_BYTES = 16_384
 _LINE = re.compile(rb"^signs-from:.*\n?", re.IGNORECASE | re.MULTILINE)
 _MOMENT = re.compile(r"Signs-From: (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\r?\n", re.ASCII)
 
@@ -51,38 +46,24 @@ class Kind(Generic[_Key]):
     notice: float
     grace: float
 
-    def path(self, directory: Path, number: int) -> Path:
-        return directory / f"{self.name}-{number}.{self.suffix}"
+    def is_in(self, contents: Contents) -> bool:
+        return any(kind == self.name for kind, _ in contents)
 
-    def has_any(self, directory: Path) -> bool:
-        return bool(self._numbered(directory))
-
-    def read(self, directory: Path) -> tuple[_Key, ...]:
-        """Oldest first. Raises `ValueError`, one line that names the file, for one that is no good, and `OSError`."""
-        return tuple(self._read(path, number) for number, path in self._numbered(directory))
-
-    def make(self, directory: Path, number: int, starts: float) -> None:
-        """Puts a new key there, durably, or leaves the one that another process was first to put."""
-        with suppress(FileExistsError):
-            put(self.path(directory, number), self.dated(self.new(), starts), replace=False)
+    def read(self, contents: Contents, called: Callable[[Name], str]) -> tuple[_Key, ...]:
+        """Oldest first. Raises `ValueError`, one line that names the key as it is `called`, for one that is no good."""
+        return tuple(self._read(name, contents[name], called) for name in sorted(contents) if name[0] == self.name)
 
     def dated(self, content: bytes, starts: float) -> bytes:
         """The content of a file with that beginning, rounded down to a second, in place of the one it had."""
         moment = datetime.fromtimestamp(int(starts), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return f"Signs-From: {moment}\n".encode("ascii") + _LINE.sub(b"", content)
 
-    def _numbered(self, directory: Path) -> list[tuple[int, Path]]:
-        pattern = re.compile(rf"{self.name}-([1-9][0-9]{{0,3}})\.{self.suffix}", re.ASCII)
-        matches = ((pattern.fullmatch(path.name), path) for path in directory.iterdir())
-        return sorted((int(match[1]), path) for match, path in matches if match)
-
-    def _read(self, path: Path, number: int) -> _Key:
-        content = read_private(path)
+    def _read(self, name: Name, content: bytes, called: Callable[[Name], str]) -> _Key:
         try:
             starts, rest = _starts(content)
-            return self.parse(number, rest, starts)
+            return self.parse(name[1], rest, starts)
         except ValueError as fault:
-            raise ValueError(f"{path}: {fault}") from None
+            raise ValueError(f"{called(name)}: {fault}") from None
 
 
 def _signing_key(number: int, content: bytes, starts: float) -> SigningKey:
@@ -106,6 +87,8 @@ CODES = Kind("codes", "key", _new_secret, _secret, notice=MINUTE, grace=CODE_SEC
 REFRESH = Kind("refresh", "key", _new_secret, _secret, notice=MINUTE, grace=LIFE_SECONDS)
 BLINDING = Kind("blinding", "key", _new_secret, _secret, notice=MINUTE, grace=inf)
 
+KINDS: Mapping[str, Kind[SigningKey] | Kind[Secret]] = {kind.name: kind for kind in (SIGNING, CODES, REFRESH, BLINDING)}
+
 
 def _starts(content: bytes) -> tuple[float, bytes]:
     """When the key begins, and the rest; a line that is not as it should be must not let a key begin too early."""
@@ -120,54 +103,3 @@ def _starts(content: bytes) -> tuple[float, bytes]:
     if moment < 0:
         raise ValueError("the line with its beginning is to read like Signs-From: 2026-11-24T20:00:00Z")
     return moment, _LINE.sub(b"", content)
-
-
-def open_directory(directory: Path) -> None:
-    """Makes it where it is missing. Raises `ValueError` where others than its owner could put keys into it."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _refuse_mode(directory, directory.stat().st_mode, forbidden=0o022, wanted="0700")
-
-
-def read_private(path: Path) -> bytes:
-    """Raises `ValueError` for a file that others than its owner may read or write."""
-    with path.open("rb") as file:
-        _refuse_mode(path, os.fstat(file.fileno()).st_mode, forbidden=0o077, wanted="0600")
-        return file.read(_MAX_FILE_BYTES)
-
-
-def put(path: Path, content: bytes, *, replace: bool) -> None:
-    """Puts the whole file there, durably. Raises `FileExistsError` where there is one that it is not to replace."""
-    handle, name = mkstemp(prefix=".new-", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            temporary.replace(path)
-        else:
-            path.hardlink_to(temporary)
-    finally:
-        temporary.unlink(missing_ok=True)
-        _sync_directory(path.parent)
-        _sync_directory(path.parent.parent)
-
-
-def remove(path: Path) -> None:
-    """Durably; nothing is said where it is gone already."""
-    path.unlink(missing_ok=True)
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _refuse_mode(path: Path, mode: int, *, forbidden: int, wanted: str) -> None:
-    if mode & forbidden:
-        raise ValueError(f"{path}: open to others than its owner: its mode must be {wanted}, not {stat.S_IMODE(mode):04o}")

@@ -1,26 +1,19 @@
-"""Changing the keys of a directory: a new one beside the old, a leaked one away, what is over away."""
+"""Changing the keys on a shelf: a new one beside the old, a leaked one away, what is over away."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf
-from pathlib import Path
 from time import time
 from typing import TypeVar
 
-from .key_directory import open_keys
-from .key_files import BLINDING, CODES, REFRESH, SIGNING, Kind, put, read_private, remove
+from .key_files import BLINDING, CODES, KINDS, REFRESH, SIGNING, Kind
 from .keys import ALWAYS, MAX_SECRET_NUMBER, Secret, SigningKey
+from .shelf import Change, Contents, Shelf
 from .terms import State, states
+from .watched_keys import open_keys
 
 MOST_SIGNING_KEYS = 3
-
-_KINDS: Mapping[str, Kind[SigningKey] | Kind[Secret]] = {
-    SIGNING.name: SIGNING,
-    CODES.name: CODES,
-    REFRESH.name: REFRESH,
-    BLINDING.name: BLINDING,
-}
 
 _Key = TypeVar("_Key", SigningKey, Secret)
 
@@ -60,20 +53,20 @@ class HeldKey:
 
 
 class KeyKeeper:
-    """The keys in `directory`, which servers may use meanwhile: they find what was changed within seconds.
+    """The keys on a shelf, which servers may use meanwhile: they find what was changed within seconds.
 
-    Every method raises `ValueError` for keys that are no good, and `OSError` where the disk refuses.
+    Of two that change them at once the second waits, and goes by what the first left. Every method raises `ValueError` for
+    keys that are no good, `OSError` where the disk refuses, and `Unavailable` where the database does.
     """
 
-    def __init__(self, directory: Path, clock: Callable[[], float] = time) -> None:
-        self._directory = directory
+    def __init__(self, shelf: Shelf, clock: Callable[[], float] = time) -> None:
+        self._shelf = shelf
         self._clock = clock
 
     def held(self) -> list[HeldKey]:
         """All keys, each kind oldest first."""
-        open_keys(self._directory, self._clock)
-        now = self._clock()
-        return [*self._of(SIGNING, now), *self._of(CODES, now), *self._of(REFRESH, now), *self._of(BLINDING, now)]
+        open_keys(self._shelf, self._clock)
+        return self._held(self._shelf.contents())
 
     def rotate(self, kind: str, *, at_once: bool = False) -> HeldKey:
         """Puts a new key of that kind beside the others: published now, in use a day later (signing) or a minute later.
@@ -82,13 +75,14 @@ class KeyKeeper:
         and for a fourth signing key.
         """
         self.prune()
-        held = [key for key in self.held() if key.kind == kind]
-        waits = any(key.state is State.WAITING for key in held)
-        if waits and not at_once:
-            raise KeysStay(f"{held[-1].name} is the next one already: {held[-1].said}.")
-        if not waits and kind == SIGNING.name and len(held) >= MOST_SIGNING_KEYS:
-            raise KeysStay(f"There are {len(held)} signing keys already; {held[0].name}: {held[0].said}.")
-        return self._next(held, self._clock() + (0 if at_once else _KINDS[kind].notice))
+        with self._shelf.changing() as change:
+            held = [key for key in self._held(change.contents()) if key.kind == kind]
+            waits = any(key.state is State.WAITING for key in held)
+            if waits and not at_once:
+                raise KeysStay(f"{held[-1].name} is the next one already: {held[-1].said}.")
+            if not waits and kind == SIGNING.name and len(held) >= MOST_SIGNING_KEYS:
+                raise KeysStay(f"There are {len(held)} signing keys already; {held[0].name}: {held[0].said}.")
+            return self._next(change, held, self._clock() + (0 if at_once else KINDS[kind].notice))
 
     def revoke(self, name: str) -> tuple[HeldKey, HeldKey | None]:
         """Takes the key of that name or key id away, so that nothing it made is good; where it was in use another one is.
@@ -96,39 +90,49 @@ class KeyKeeper:
         Answers it, and the one that took its place. Raises `KeysStay` where there is no such key.
         """
         self.prune()
-        held = self.held()
-        leaked = next((key for key in held if name in {key.name, key.kid}), None)
-        if leaked is None:
-            raise KeysStay("There is no such key; `vestibule keys list` shows them.")
-        successor = None
-        if leaked.state is State.IN_USE:
-            successor = self._next([key for key in held if key.kind == leaked.kind], self._clock())
-        remove(_KINDS[leaked.kind].path(self._directory, leaked.number))
+        with self._shelf.changing() as change:
+            held = self._held(change.contents())
+            leaked = next((key for key in held if name in {key.name, key.kid}), None)
+            if leaked is None:
+                raise KeysStay("There is no such key; `vestibule keys list` shows them.")
+            successor = None
+            if leaked.state is State.IN_USE:
+                successor = self._next(change, [key for key in held if key.kind == leaked.kind], self._clock())
+            change.remove((leaked.kind, leaked.number))
         return leaked, successor
 
     def prune(self) -> list[HeldKey]:
         """Takes away the keys that made nothing which can still be good, and answers them."""
-        over = [key for key in self.held() if key.state is State.OVER]
-        for key in over:
-            remove(_KINDS[key.kind].path(self._directory, key.number))
+        open_keys(self._shelf, self._clock)
+        with self._shelf.changing() as change:
+            over = [key for key in self._held(change.contents()) if key.state is State.OVER]
+            for key in over:
+                change.remove((key.kind, key.number))
         return over
 
-    def _next(self, held: list[HeldKey], starts: float) -> HeldKey:
+    def _next(self, change: Change, held: list[HeldKey], starts: float) -> HeldKey:
         """The one of that kind which waits, to begin then; else a new one. `held` are all of one kind."""
-        kind = _KINDS[held[-1].kind]
+        kind = KINDS[held[-1].kind]
         waiting = [key.number for key in held if key.state is State.WAITING]
         number = waiting[-1] if waiting else held[-1].number + 1
         if number > MAX_SECRET_NUMBER:
             raise KeysStay(f"{held[-1].name} has the last number there is.")
-        path = kind.path(self._directory, number)
-        content = read_private(path) if waiting else kind.new()
+        name = kind.name, number
         try:
-            put(path, kind.dated(content, starts), replace=bool(waiting))
+            if waiting:
+                change.replace(name, kind.dated(change.contents()[name], starts))
+            else:
+                change.add(name, kind.dated(kind.new(), starts))
         except FileExistsError:
-            raise KeysStay(f"Somebody else has just made {path.name}.") from None
-        return next(key for key in self.held() if (key.kind, key.number) == (kind.name, number))
+            raise KeysStay(f"Somebody else has just made {kind.name}-{number}.") from None
+        return next(key for key in self._held(change.contents()) if (key.kind, key.number) == name)
 
-    def _of(self, kind: Kind[_Key], now: float) -> list[HeldKey]:
+    def _held(self, contents: Contents) -> list[HeldKey]:
+        now = self._clock()
+        kinds = (self._of(SIGNING, contents, now), *(self._of(kind, contents, now) for kind in (CODES, REFRESH, BLINDING)))
+        return [key for kind in kinds for key in kind]
+
+    def _of(self, kind: Kind[_Key], contents: Contents, now: float) -> list[HeldKey]:
         return [
             HeldKey(
                 kind=kind.name,
@@ -138,7 +142,7 @@ class KeyKeeper:
                 starts=term.key.starts,
                 ends=term.ends(kind.grace),
             )
-            for term, state in states(kind.read(self._directory), now, kind.grace)
+            for term, state in states(kind.read(contents, self._shelf.called), now, kind.grace)
         ]
 
 

@@ -52,7 +52,9 @@ def serve(*, migrating: bool, **options: object) -> None:
         if value is not None:
             os.environ[f"VESTIBULE_{name.upper()}"] = str(value)
     settings = _settings()
-    _prepare(settings, migrating=migrating)
+    if migrating:
+        _prepare(settings, migrating=True)
+    _prepare(settings)
 
     _await_port("PORT", settings.host, settings.port)
     if settings.metrics_port is not None:

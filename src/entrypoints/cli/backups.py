@@ -9,7 +9,7 @@ from shutil import rmtree
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
-from ..container import back_up_accounts, check_keys, images_in, keys_in, look_at_accounts, take_up_accounts
+from ..container import back_up_accounts, check_keys, has_sealed_keys, images_in, keys_in, look_at_accounts, take_up_accounts
 from .archive import DATABASE, IMAGES, KEYS, Writer, unpack, writing
 
 if TYPE_CHECKING:
@@ -20,17 +20,23 @@ _NOBODYS = {"lost+found"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What a backup holds; `images` is None where they are kept elsewhere, `missing` are those that were gone before it."""
+    """What a backup holds.
+
+    `keys` is None where they are sealed in the database, `images` where they are kept elsewhere; `missing` are those that were
+    gone before it.
+    """
 
     accounts: int
     sessions: int
-    keys: int
+    keys: int | None
     images: int | None
     missing: frozenset[str]
 
     def lines(self) -> Iterator[str]:
-        yield f"  {DATABASE}  accounts: {self.accounts}, sessions: {self.sessions}"
-        yield f"  {KEYS}/         files: {self.keys}"
+        sealed = ", keys: sealed" if self.keys is None else ""
+        yield f"  {DATABASE}  accounts: {self.accounts}, sessions: {self.sessions}{sealed}"
+        if self.keys is not None:
+            yield f"  {KEYS}/         files: {self.keys}"
         if self.images is not None:
             yield f"  {IMAGES}/       files: {self.images}"
         if self.missing:
@@ -39,13 +45,17 @@ class Held:
 
 def back_up(settings: "Settings", place: Path) -> Held:
     """Raises `ValueError` or `OSError`, one line each; there is no backup then."""
-    check_keys(keys_in(settings))
+    if not settings.secret:
+        check_keys(keys_in(settings))
     with writing(place) as (archive, stage):
         pictures = _pictures(settings, archive)
         back_up_accounts(settings, stage / DATABASE, pictures.see)
         contents = look_at_accounts(stage / DATABASE)
+        sealed = has_sealed_keys(settings, stage / DATABASE)
         archive.add(DATABASE, stage / DATABASE)
-        keys = _add_keys(settings, archive)  # last, so that whatever made what is in the database is among them
+        keys = (
+            None if sealed else _add_keys(settings, archive)
+        )  # last, so that whatever made what is in the database is among them
     return Held(
         accounts=contents.accounts,
         sessions=contents.sessions,
@@ -82,6 +92,7 @@ def _pictures(settings: "Settings", archive: Writer) -> Pictures:
 
 
 def _add_keys(settings: "Settings", archive: Writer) -> int:
+    check_keys(keys_in(settings))
     archive.add_directory(KEYS)
     count = 0
     for path in sorted(keys_in(settings).iterdir()):
@@ -100,24 +111,26 @@ def restore(settings: "Settings", place: Path) -> Held:
         raise FileNotFoundError(f"There is nothing at {place}.")
     with _empty(settings.data_dir) as data, _stage(data) as stage:
         names = unpack(place, stage)
-        held = _checked(stage, names)
+        held = _checked(settings, stage, names)
         for part in (KEYS, IMAGES, DATABASE):
             if (stage / part).exists():
                 (stage / part).rename(data / part)
     return held
 
 
-def _checked(stage: Path, names: set[str]) -> Held:
+def _checked(settings: "Settings", stage: Path, names: set[str]) -> Held:
     """Raises `ValueError` where a server could not go on with these; brings the database to the schema of this program."""
     contents = look_at_accounts(stage / DATABASE)
-    check_keys(stage / KEYS)
     take_up_accounts(stage / DATABASE)
+    sealed = has_sealed_keys(settings, stage / DATABASE)
+    if not sealed:
+        check_keys(stage / KEYS)
     pictures = {name.removeprefix(f"{IMAGES}/") for name in names if name.startswith(f"{IMAGES}/")}
     has_pictures = (stage / IMAGES).is_dir()
     return Held(
         accounts=contents.accounts,
         sessions=contents.sessions,
-        keys=sum(name.startswith(f"{KEYS}/") for name in names),
+        keys=None if sealed else sum(name.startswith(f"{KEYS}/") for name in names),
         images=len(pictures) if has_pictures else None,
         missing=contents.images - pictures if has_pictures else frozenset(),
     )

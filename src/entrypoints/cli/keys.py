@@ -39,8 +39,8 @@ def list_keys() -> None:
     """List every key, what it does now, and the key ids of those that are published."""
     from ..container import key_keeper
 
-    with _settings() as settings:
-        for key in key_keeper(settings).held():
+    with _settings() as settings, key_keeper(settings) as keeper:
+        for key in keeper.held():
             click.echo(f"{key.name:<12} {key.said:<54} {key.kid or ''}".rstrip())
 
 
@@ -65,7 +65,8 @@ def _rotated(kind: str, *, at_once: bool) -> bool:
 
     with _settings() as settings:
         try:
-            key = key_keeper(settings).rotate(kind, at_once=at_once)
+            with key_keeper(settings) as keeper:
+                key = keeper.rotate(kind, at_once=at_once)
         except ValueError as refusal:
             click.echo(f"vestibule: {refusal}", err=True)
             return False
@@ -85,8 +86,8 @@ def revoke(key: str) -> None:
     """
     from ..container import key_keeper
 
-    with _settings() as settings:
-        gone, successor = key_keeper(settings).revoke(key)
+    with _settings() as settings, key_keeper(settings) as keeper:
+        gone, successor = keeper.revoke(key)
         _tell(settings, f"revoked {gone.name}")
         click.echo(f"{gone.name} is gone. {_REVOKED[gone.kind]}")
         if successor is not None:
@@ -98,8 +99,8 @@ def prune() -> None:
     """Take away the keys that verify nothing any more."""
     from ..container import key_keeper
 
-    with _settings() as settings:
-        over = key_keeper(settings).prune()
+    with _settings() as settings, key_keeper(settings) as keeper:
+        over = keeper.prune()
         for key in over:
             _tell(settings, f"pruned {key.name}")
             click.echo(f"{key.name} is gone.")
@@ -107,9 +108,26 @@ def prune() -> None:
             click.echo("There is nothing to take away.")
 
 
+@keys.command()
+def reseal() -> None:
+    """Seal all keys under the first of the secrets in VESTIBULE_SECRET.
+
+    To change the secret: give every server the new one and, after a comma, the old; then run this once; then take the old
+    one away. Nothing else changes, and nobody notices.
+    """
+    from ..container import reseal_keys
+
+    with _settings() as settings:
+        count = reseal_keys(settings)
+        if count:
+            _tell(settings, f"resealed {count}")
+        click.echo(f"Keys sealed anew: {count}. All are under the first secret now.")
+
+
 @contextmanager
 def _settings() -> "Iterator[Settings]":
     """What is wrong with the settings or the keys ends the command with one line."""
+    from ...application import Unavailable
     from . import _settings as from_environment
     from . import _stop
 
@@ -119,6 +137,8 @@ def _settings() -> "Iterator[Settings]":
         yield settings
     except (ValueError, OSError) as fault:
         _stop(str(fault))
+    except Unavailable:
+        _stop("VESTIBULE_DATABASE_URL: it cannot be used now; nothing was changed.")
 
 
 def _tell(settings: "Settings", note: str) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Tell = Callable[[str, str, int, int], None]
 
+_OPEN = "Warning: it holds the keys, so whoever has it can log in as anybody. Encrypt it before it leaves this machine."
+_SEALED = "It needs VESTIBULE_SECRET, which is not in it: keep that in another place, for without it everybody is logged out."
 _PACKED = {".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip"}
 
 
@@ -34,7 +36,8 @@ def move(settings: "Settings", source: str | None, target: str | None) -> None:
     click.echo(f"Copied and compared: {_shown(target or settings.accounts_url)}")
     click.echo(f"What was written to the other one after {begun:%Y-%m-%d %H:%M:%S} UTC is not in it.")
     click.echo("Every server that uses it needs these as well:")
-    click.echo(f"  keys    {keys_in(settings).absolute()}/")
+    sealed = any(table.table == "keys" and table.rows for table in copied)
+    click.echo("  keys    VESTIBULE_SECRET, the same" if sealed else f"  keys    {keys_in(settings).absolute()}/")
     images = images_in(settings)
     click.echo(f"  images  {settings.images_url if images is None else f'{images.absolute()}/'}")
 
@@ -51,7 +54,7 @@ def make_backup(settings: "Settings", place: Path) -> None:
         click.echo(line)
     if held.images is None:
         click.echo(f"Images are not in it: they are in {settings.images_url}")
-    click.echo("Warning: it holds the keys, so whoever has it can log in as anybody. Encrypt it before it leaves this machine.")
+    click.echo(_SEALED if held.keys is None else _OPEN)
 
 
 def take_up_backup(settings: "Settings", place: Path) -> None:
