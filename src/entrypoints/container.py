@@ -101,7 +101,7 @@ from .values import HashCost
 from .vestibule import Vestibule
 from .watching import Watch, check_extra, watch
 
-_SECRET_MISSING = "the keys are in the database, sealed under it, and it is not set."
+_SEALED = "the keys are in the database, sealed under it, and it is not set."
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -531,7 +531,7 @@ def _check_shared_keys(settings: Settings) -> None:
         if settings.secret:
             open_keys(sealed_shelf(settings, database))
         elif database.keys.all():  # a server with other keys would make tokens that are good nowhere else
-            raise ValueError(_SECRET_MISSING)
+            raise ValueError(_SEALED)
 
 
 @contextmanager
@@ -609,7 +609,7 @@ def has_sealed_keys(settings: Settings, file: Path) -> bool:
         if not database.keys.all():
             return False
         if not settings.secret:
-            raise ValueError(_SECRET_MISSING)
+            raise ValueError(_SEALED)
         read_keys(sealed_shelf(settings, database))
         return True
 
