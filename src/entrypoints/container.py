@@ -97,7 +97,7 @@ from .courier import CourierThread
 from .passwords import common_passwords
 from .settings import Settings, SettingsError
 from .subscriptions import Subscriptions
-from .values import HashCost
+from .values import HashCost, secret_bytes
 from .vestibule import Vestibule
 from .watching import Watch, check_extra, watch
 
@@ -135,7 +135,7 @@ def key_shelf(settings: Settings, database: SqlDatabase) -> Shelf:
 
 
 def sealed_shelf(settings: Settings, database: SqlDatabase) -> SealedShelf:
-    return SealedShelf(database.keys, Seal(settings.secret), earlier=DirectoryShelf(keys_in(settings)))
+    return SealedShelf(database.keys, Seal([*map(secret_bytes, settings.secret)]), earlier=DirectoryShelf(keys_in(settings)))
 
 
 def code_secrets(source: WatchedKeys, clock: Clock) -> CodeSecrets:
@@ -600,7 +600,10 @@ def take_up_accounts(file: Path) -> None:
 
 def check_keys(directory: Path) -> None:
     """Makes none. Raises `ValueError`, one line, where a key is no good or a kind has none, and `OSError`."""
-    read_keys(DirectoryShelf(directory))
+    try:
+        read_keys(DirectoryShelf(directory))
+    except FileNotFoundError:
+        raise ValueError(f"There are no keys at {directory}.") from None
 
 
 def has_sealed_keys(settings: Settings, file: Path) -> bool:

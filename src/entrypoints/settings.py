@@ -61,7 +61,7 @@ class Settings:
         "sqlite:///path or postgresql://…; a file in the data directory by default.",
         secret=True,
     )
-    secret: tuple[bytes, ...] = setting(
+    secret: tuple[str, ...] = setting(
         (),
         secrets,
         "32 random bytes in base64: the keys are then in the database, sealed under it, for every node that has it.",

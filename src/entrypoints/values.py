@@ -63,6 +63,7 @@ _SECRET_BYTES = 32
 _MIN_DIFFERENT = 16
 _BASE64 = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _HEX = re.compile(r"(?:[0-9a-f]{2})+|(?:[0-9A-F]{2})+", re.ASCII)
+_URL_SAFE = str.maketrans("+/", "-_")
 _PUBLISHED = {
     "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",  # FastAPI's tutorial
     "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4",  # the specification of Fernet
@@ -71,24 +72,31 @@ _PUBLISHED = {
 }
 
 
-def secrets(text: str) -> tuple[bytes, ...]:
+def secrets(text: str) -> tuple[str, ...]:
     return tuple(_secret(part.strip()) for part in text.split(","))
 
 
-def _secret(text: str) -> bytes:
-    """In hex, or base64 of either alphabet, with or without its padding."""
-    spelled = text.rstrip("=").translate(str.maketrans("+/", "-_"))
+def secret_bytes(text: str) -> bytes:
+    """What is spelled in hex, or in base64 of either alphabet with or without its padding; empty for any other text."""
+    spelled = _plain(text)
     if _HEX.fullmatch(spelled):
-        key = bytes.fromhex(spelled)
-    elif _BASE64.fullmatch(spelled) and len(spelled) % 4 != 1:
-        key = urlsafe_b64decode(spelled + "=" * (-len(spelled) % 4))
-    else:
-        key = b""
+        return bytes.fromhex(spelled)
+    if _BASE64.fullmatch(spelled) and len(spelled) % 4 != 1:
+        return urlsafe_b64decode(spelled + "=" * (-len(spelled) % 4))
+    return b""
+
+
+def _secret(text: str) -> str:
+    key = secret_bytes(text)
     if len(key) < _SECRET_BYTES:
         raise ValueError("must be 32 random bytes or more, in base64 or hex, such as `openssl rand -base64 32` prints")
-    if spelled in _PUBLISHED or not _may_be_random(spelled, key):
+    if _plain(text) in _PUBLISHED or not _may_be_random(_plain(text), key):
         raise ValueError("must be random, and nobody else's: `openssl rand -base64 32` prints such a secret")
-    return key
+    return text
+
+
+def _plain(text: str) -> str:
+    return text.rstrip("=").translate(_URL_SAFE)
 
 
 def _may_be_random(spelled: str, key: bytes) -> bool:

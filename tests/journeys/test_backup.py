@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, rmtree
 from threading import Event
 
 import pytest
@@ -171,10 +171,15 @@ def test_what_cannot_be_backed_up_leaves_nothing_behind(data: Path, tmp_path: Pa
     assert "pack b.tar" in one_line(back_up(data, tmp_path / "b.tar.gz"))
     elsewhere = {"VESTIBULE_DATABASE_URL": "postgresql://user:secret@127.0.0.1/name", "VESTIBULE_DATA_DIR": str(data)}
     assert "pg_dump" in one_line(vestibule("backup", str(place), **elsewhere))
-    assert "keys" in one_line(back_up(tmp_path / "nobody", place))
+    assert "There is no database" in one_line(back_up(tmp_path / "nobody", place))
     assert list(tmp_path.iterdir()) == []
     assert vestibule("keys", "list", VESTIBULE_DATA_DIR=str(tmp_path / "empty")).returncode == 0
     assert "There is no database" in one_line(back_up(tmp_path / "empty", place))
+    assert vestibule("migrate", VESTIBULE_DATA_DIR=str(tmp_path / "empty")).returncode == 0
+    (tmp_path / "empty" / "keys" / "codes-1.key").unlink()
+    assert "at least one key of each kind" in one_line(back_up(tmp_path / "empty", place))
+    rmtree(tmp_path / "empty" / "keys")
+    assert "There are no keys at" in one_line(back_up(tmp_path / "empty", place))
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 

@@ -1,11 +1,13 @@
+from base64 import b64encode, urlsafe_b64encode
 from pathlib import Path
+from secrets import token_bytes, token_urlsafe
 from typing import Any
 
 import pytest
 
 from vestibule.application import What
 from vestibule.entrypoints.settings import Settings, SettingsError
-from vestibule.entrypoints.values import COSTS
+from vestibule.entrypoints.values import COSTS, secret_bytes
 
 OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
 
@@ -151,3 +153,66 @@ def test_the_operators_page_lists_every_setting_as_it_is() -> None:
     page = OPERATING.read_text()
     for name, default, meaning in Settings.table():
         assert f"| `{name}` | {f'`{default}`' if default else ''} | {meaning} |" in page
+
+
+def _base64(size: int) -> str:
+    return b64encode(token_bytes(size)).decode()
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [_base64(32), _base64(48), token_urlsafe(32), token_bytes(32).hex(), token_bytes(32).hex().upper(), _base64(33) + "="],
+)
+def test_a_secret_is_random_bytes_in_base64_or_hex_and_not_shown(secret: str) -> None:
+    settings = Settings.from_environment({"VESTIBULE_SECRET": f" {secret} \n"})
+    assert settings.secret == (secret,)
+    assert Settings(secret=(secret,)) == settings
+    assert secret not in repr(settings)
+
+
+def test_a_secret_that_is_spelled_in_another_way_is_the_same() -> None:
+    key = token_bytes(32)
+    spelled = (key.hex(), key.hex().upper(), b64encode(key).decode(), urlsafe_b64encode(key).decode().rstrip("="))
+    assert {secret_bytes(one) for one in spelled} == {key}
+
+
+def test_several_secrets_are_read_from_a_file_the_newest_first(tmp_path: Path) -> None:
+    newer, older = _base64(32), _base64(32)
+    (tmp_path / "secret").write_text(f"{newer},\n{older}\n")
+    settings = Settings.from_environment({"VESTIBULE_SECRET_FILE": str(tmp_path / "secret")})
+    assert settings.secret == (newer, older)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "",
+        "changeme",
+        _base64(31),
+        token_bytes(31).hex(),
+        f"{_base64(32)},",
+        f"{_base64(32)} {_base64(32)}",
+        "ä" * 64,
+        "a" * 64,
+        "Ab1" * 20,
+        "0123456789abcdef" * 4,
+        bytes(range(32)).hex(),
+        b64encode(bytes(range(100, 164))).decode(),
+        "super-secret-jwt-token-with-at-least-32-characters-long",
+        "correct-horse-battery-staple-correct-horse-battery-staple",
+        "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
+        "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=",
+        "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=",
+    ],
+)
+def test_a_secret_that_is_short_or_plainly_not_random_or_known_is_refused_in_one_line_without_it(secret: str) -> None:
+    with pytest.raises(SettingsError, match=r"^VESTIBULE_SECRET: must be .*openssl rand -base64 32") as refusal:
+        Settings.from_environment({"VESTIBULE_SECRET": secret})
+    assert "\n" not in str(refusal.value)
+    assert not secret or secret not in str(refusal.value)
+
+
+def test_no_secret_that_is_random_is_refused() -> None:
+    for _ in range(500):
+        for secret in (token_urlsafe(32), token_bytes(32).hex()):
+            assert Settings.from_environment({"VESTIBULE_SECRET": secret}).secret == (secret,)

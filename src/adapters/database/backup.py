@@ -42,7 +42,9 @@ def back_up(url: str, file: Path, see: See) -> None:
     moment that is copied, while nobody can write, so that what was replaced meanwhile is a few at most. Raises `CannotBackUp`.
     """
     if is_postgres(url):
-        raise CannotBackUp("The accounts are in PostgreSQL, which pg_dump backs up; copy keys and images beside it.")
+        raise CannotBackUp(
+            "The accounts are in PostgreSQL, which pg_dump backs up; copy images, and keys that are files, beside it."
+        )
     path = path_of(url)
     if not path.is_file():
         raise CannotBackUp(f"There is no database at {path}.")
