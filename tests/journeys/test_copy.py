@@ -11,7 +11,7 @@ from tests.faults.line import Line, picture
 from tests.journeys.server import Server, free_port
 from tests.journeys.test_command_line import VESTIBULE, vestibule, with_password
 
-TABLES = {"accounts", "challenges", "proofs", "sessions", "tallies", "outbox", "journal"}
+TABLES = {"accounts", "challenges", "proofs", "sessions", "tallies", "outbox", "journal", "keys", "cursors"}
 
 
 def sqlite_in(data_dir: Path) -> str:
