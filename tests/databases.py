@@ -17,6 +17,7 @@ from vestibule.adapters.database import (
     challenges,
     cursors,
     journal,
+    keys,
     migration,
     outbox,
     proofs,
@@ -71,7 +72,7 @@ def _of_accounts(module: object) -> Iterator[tuple[str, object]]:
 
 def _statements() -> dict[str, ClauseElement]:
     found: dict[str, ClauseElement] = {}
-    for module in (accounts, challenges, cursors, journal, migration, outbox, proofs, retention, sessions, tallies):
+    for module in (accounts, challenges, cursors, journal, keys, migration, outbox, proofs, retention, sessions, tallies):
         for name, value in [*vars(module).items(), *_of_accounts(module)]:
             parts = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else [value]
             flat = [part[1] if isinstance(part, tuple) and len(part) == 2 else part for part in parts]

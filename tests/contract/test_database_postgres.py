@@ -370,7 +370,12 @@ ALL = {
     "tallies._making(3)": tallies._making(3),  # noqa: SLF001 — made when first asked for, as is the next
     "journal._finding(…)": journal._finding("account_id", "since"),  # noqa: SLF001
 }
-WHOLE = {"migration.VERSION0": "has one row", "retention._PURGES5": "reads no more than the oldest few"}
+WHOLE = {
+    "migration.VERSION0": "has one row",
+    "keys._CLAIM0": "has one row",
+    "keys._ALL0": "has some ten rows",
+    "retention._PURGES5": "reads no more than the oldest few",
+}
 
 
 def plan(connection: "psycopg.Connection[Any]", statement: ClauseElement) -> list[dict[str, Any]]:

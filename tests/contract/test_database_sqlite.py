@@ -151,7 +151,12 @@ print(stored(database, "last").id)
 # --- statements -------------------------------------------------------------------------------------------------------
 
 
-SHORT_SCANS = {"migration.VERSION0": "has one row", "retention._PURGES5": "reads no more than the oldest few"}
+SHORT_SCANS = {
+    "migration.VERSION0": "has one row",
+    "keys._CLAIM0": "has one row",
+    "keys._ALL0": "has some ten rows",
+    "retention._PURGES5": "reads no more than the oldest few",
+}
 
 
 def test_every_statement_is_looked_at() -> None:

@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from secrets import token_urlsafe
 
 import psycopg
 import pytest
@@ -29,7 +30,7 @@ def postgres_of_our_own() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, postgres_of_our_own: PostgresServer) -> Iterator[Server]:
     data = tmp_path_factory.mktemp("postgres") / "data"
-    with Server(data, rate_limits="off", database_url=postgres_of_our_own.url) as server:
+    with Server(data, rate_limits="off", database_url=postgres_of_our_own.url, secret=token_urlsafe(32)) as server:
         yield server
         assert "Traceback" not in server.output
         assert "worker" not in server.output, "none died"
@@ -113,7 +114,13 @@ def test_while_it_hangs_calls_are_refused_in_time(
         for answer, seconds in at_once(server.port, [timed(call) for call in everything(tokens, "somebody3")]):
             refused(answer, seconds)
         with Line(server.port) as line:
-            assert line.ask("GET", "/healthz").status == 200
+            time.sleep(2.1)  # until the keys, which are in the database, are looked for again
+            (answer, waited), (alive, held_up) = at_once(
+                server.port,
+                [timed(lambda line, path=path: line.ask("GET", path)) for path in ("/.well-known/jwks.json", "/healthz")],
+            )
+            assert (answer.status, len(answer.json["keys"]), waited < 1) == (200, 1, True)
+            assert (alive.status, held_up < 1) == (200, True)
     finally:
         for process in (postgres_of_our_own.process.pid, *frozen):
             postgres_of_our_own.signal(process, signal.SIGCONT)

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite as well; not so the reverse
 
-from .migration import VERSION
-from .schema import keys
+from .schema import alembic_version, keys
 from .statements import Ask, Connections, Unit, binds, upsert
 
 Name = tuple[str, int]
@@ -16,7 +15,7 @@ _ALL = select(keys.c.kind, keys.c.number, keys.c.sealed)
 _ADD = insert(keys).values(binds(list(keys.columns))).on_conflict_do_nothing().returning(keys.c.number)
 _SAVE = upsert(keys)
 _REMOVE = delete(keys).where(keys.c.kind == bindparam("kind"), keys.c.number == bindparam("number"))
-_CLAIM = VERSION.with_for_update()
+_CLAIM = select(alembic_version.c.version_num).with_for_update()
 """The one row that is always there: keys that are not there yet could not be waited for."""
 
 

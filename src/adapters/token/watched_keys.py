@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Lock
+from threading import Lock, Thread
 from time import monotonic, time
 
 from ...domain.errors import Unavailable
@@ -12,6 +12,9 @@ from .keys import Keys
 from .shelf import Change, Contents, Shelf
 
 LOOK_EVERY = 2.0
+MOST_WAIT = 0.25
+"""Seconds: where the database hangs a call is to be refused within three, whatever it waits for first."""
+
 FIRST = 1
 
 _log = logging.getLogger("vestibule.keys")
@@ -37,9 +40,9 @@ def read_keys(shelf: Shelf) -> Keys:
 class WatchedKeys:
     """A `KeySource`: the shelf is looked at again when this is asked and two seconds have passed.
 
-    Asked in between it compares two times and touches neither disk nor database, whatever a token says. One thread looks
-    while the others go on with the keys they have; so does everybody while the shelf cannot be read, of which the log tells,
-    and again when it can.
+    Asked in between it compares two times and touches neither disk nor database, whatever a token says. Who looks does so in
+    a thread of its own and waits for it a quarter of a second at most; all others go on with the keys they have. So does
+    everybody while the shelf cannot be read, of which the log tells, and again when it can.
     """
 
     def __init__(self, shelf: Shelf, clock: Callable[[], float] = monotonic) -> None:
@@ -53,13 +56,19 @@ class WatchedKeys:
 
     def current(self) -> Keys:
         if self._clock() >= self._next_look and self._looking.acquire(blocking=False):
-            try:
-                self._look()
-            finally:
-                self._looking.release()
+            looking = Thread(target=self._look, name="keys", daemon=True)
+            looking.start()
+            looking.join(MOST_WAIT)
         return self._keys
 
     def _look(self) -> None:
+        try:
+            self._compare()
+        finally:
+            self._next_look = self._clock() + LOOK_EVERY
+            self._looking.release()
+
+    def _compare(self) -> None:
         try:
             contents = self._shelf.contents()
             if contents != self._contents:
@@ -70,7 +79,6 @@ class WatchedKeys:
             self._note("the database cannot be had")
         except (ValueError, OSError) as fault:
             self._note(str(fault))
-        self._next_look = self._clock() + LOOK_EVERY
 
     def _take(self, keys: Keys) -> None:
         if keys != self._keys:
