@@ -135,6 +135,8 @@ def key_shelf(settings: Settings, database: SqlDatabase) -> Shelf:
 
 
 def sealed_shelf(settings: Settings, database: SqlDatabase) -> SealedShelf:
+    if not hasattr(database, "keys"):
+        raise SettingsError("VESTIBULE_SECRET: a database of your own keeps no keys; leave it out.")
     return SealedShelf(database.keys, Seal([*map(secret_bytes, settings.secret)]), earlier=DirectoryShelf(keys_in(settings)))
 
 

@@ -117,7 +117,7 @@ def test_while_it_hangs_calls_are_refused_in_time(
             time.sleep(2.1)  # until the keys, which are in the database, are looked for again
             (answer, waited), (alive, held_up) = at_once(
                 server.port,
-                [timed(lambda line, path=path: line.ask("GET", path)) for path in ("/.well-known/jwks.json", "/healthz")],
+                [timed(partial(Line.ask, method="GET", path=path)) for path in ("/.well-known/jwks.json", "/healthz")],
             )
             assert (answer.status, len(answer.json["keys"]), waited < 1) == (200, 1, True)
             assert (alive.status, held_up < 1) == (200, True)

@@ -14,13 +14,17 @@ from tests.journeys.server import Server, free_port
 from tests.journeys.test_command_line import vestibule
 from tests.journeys.test_keys import ADA, PASSWORD, TAKEN_UP
 
+from vestibule.adapters.database import MemoryDatabase
+from vestibule.entrypoints.container import build
+from vestibule.entrypoints.settings import Settings, SettingsError
+
 SECRET, NEWER = token_urlsafe(32), token_urlsafe(32)
 URL = "https://accounts.example.org"
-Settings = dict[str, str]
+Given = dict[str, str]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Given:
     """What the nodes of one service have in common, on each kind of database."""
     kept = request.getfixturevalue("postgres") if request.param == "postgres" else f"sqlite:///{tmp_path}/shared.db"
     return {"database_url": kept, "secret": SECRET, "public_url": URL}
@@ -33,14 +37,14 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         yield lambda name, **settings: stack.enter_context(Server(tmp_path / name, **settings))
 
 
-def command(node: Path, settings: Settings, *arguments: str) -> list[str]:
+def command(node: Path, settings: Given, *arguments: str) -> list[str]:
     given = {f"VESTIBULE_{name.upper()}": value for name, value in settings.items()}
     shown = vestibule(*arguments, VESTIBULE_DATA_DIR=str(node), **given)
     assert (shown.returncode, shown.stderr) == (0, "")
     return shown.stdout.splitlines()
 
 
-def refused(node: Path, settings: Settings, *arguments: str) -> str:
+def refused(node: Path, settings: Given, *arguments: str) -> str:
     given = {f"VESTIBULE_{name.upper()}": value for name, value in settings.items()}
     shown = vestibule(*arguments, VESTIBULE_DATA_DIR=str(node), **given)
     assert (shown.returncode, shown.stdout) == (2, "")
@@ -71,7 +75,7 @@ def soon(is_so: Callable[[], bool]) -> None:
 
 
 def test_what_one_node_made_is_good_at_the_other_and_both_take_up_what_is_rotated_and_revoked(
-    shared: Settings, start: Callable[..., Server], tmp_path: Path
+    shared: Given, start: Callable[..., Server], tmp_path: Path
 ) -> None:
     one, other = start("one", courier="off", **shared), start("other", **shared)
     assert not (tmp_path / "one" / "keys").exists()
@@ -110,7 +114,7 @@ def test_what_one_node_made_is_good_at_the_other_and_both_take_up_what_is_rotate
 
 
 def test_the_secret_is_replaced_while_the_nodes_are_restarted_one_by_one(
-    shared: Settings, start: Callable[..., Server], tmp_path: Path
+    shared: Given, start: Callable[..., Server], tmp_path: Path
 ) -> None:
     one, other = start("one", **shared), start("other", **shared)
     assert one.call("POST", "/register/", ADA)[0] == 201
@@ -136,7 +140,7 @@ def test_the_secret_is_replaced_while_the_nodes_are_restarted_one_by_one(
 
 
 def test_a_node_without_the_right_secret_says_so_in_one_line_and_stops(
-    shared: Settings, start: Callable[..., Server], tmp_path: Path
+    shared: Given, start: Callable[..., Server], tmp_path: Path
 ) -> None:
     one = start("one", **shared)
     node, port = tmp_path / "other", str(free_port())
@@ -151,7 +155,7 @@ def test_a_node_without_the_right_secret_says_so_in_one_line_and_stops(
 
 
 def test_who_has_key_files_and_sets_a_secret_logs_nobody_out(
-    shared: Settings, start: Callable[..., Server], tmp_path: Path
+    shared: Given, start: Callable[..., Server], tmp_path: Path
 ) -> None:
     without = {name: value for name, value in shared.items() if name != "secret"}
     alone = start("one", **without)
@@ -229,3 +233,22 @@ def test_the_first_keys_of_a_new_database_are_made_by_serve_migrate(new_postgres
         ("refresh", 1),
         ("signing", 1),
     ]
+
+
+def test_a_program_shares_the_keys_of_the_servers(start: Callable[..., Server], tmp_path: Path) -> None:
+    kept = f"sqlite:///{tmp_path}/shared.db"
+    server = start("server", database_url=kept, secret=SECRET, public_url=URL)
+    assert server.call("POST", "/register/", ADA)[0] == 201
+    given = Settings(data_dir=tmp_path / "program", database_url=kept, secret=(SECRET,), public_url=URL)
+    with build(given, deliver=False) as accounts:
+        tokens = accounts.log_in(username="ada", password=PASSWORD)
+        assert accounts.jwks() == server.call("GET", "/.well-known/jwks.json")[1]
+    assert server.call("GET", "/account/", token=tokens.token)[0] == 200
+    assert not (tmp_path / "program" / "keys").exists()
+
+
+def test_a_database_of_ones_own_that_keeps_no_keys_is_refused_with_a_secret(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "program", secret=(SECRET,))
+    own = build(settings, deliver=False, database=MemoryDatabase())
+    with pytest.raises(SettingsError, match="VESTIBULE_SECRET: a database of your own"), own:
+        pass
