@@ -7,7 +7,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from ..application import Batch, ReadEvents
 from ..application.subscription import MOST_EVENTS
-from .lanes import Lanes, in_loop
+from .lanes import Lanes, Loop
 from .vestibule import Vestibule
 from .watching import watch
 
@@ -24,23 +24,16 @@ class AsyncVestibule:
     cancelled is not awaited any longer; what it has begun in its thread it does to the end.
     """
 
-    def __init__(self, vestibule: Vestibule) -> None:
+    def __init__(self, vestibule: Vestibule) -> None:  # noqa: PLR0915 — a line for each use case
         lanes = Lanes(watch(vestibule.settings))
+        near = lanes.reads if vestibule.database_blocks else Loop()
         self.blocking = vestibule
         """The same use cases, for threads."""
         self.settings = vestibule.settings
         self.register = Registering(lanes, vestibule.register, vestibule.register.superuser)
-        self.check_unique = (
-            # Two reads by key, unless one or its limit may have to be waited for.
-            lanes.reads.awaits(vestibule.check_unique)
-            if vestibule.throttle.blocks or vestibule.database_blocks
-            else in_loop(vestibule.check_unique)
-        )
+        self.check_unique = (lanes.reads if vestibule.throttle.blocks else near).awaits(vestibule.check_unique)
         self.log_in = lanes.slow.awaits(vestibule.log_in)
-        self.authenticate = (
-            # A token seen before costs no signature check, and a file is near.
-            lanes.reads.awaits(vestibule.authenticate) if vestibule.database_blocks else in_loop(vestibule.authenticate)
-        )
+        self.authenticate = near.awaits(vestibule.authenticate)
         self.refresh = lanes.quick.awaits(vestibule.refresh)
         self.change_account = Changing(lanes, vestibule.change_account, vestibule.change_account.replace)
         self.request_code = lanes.quick.awaits(vestibule.request_code)
@@ -62,7 +55,7 @@ class AsyncVestibule:
         self.read_events = ReadingOn(lanes, vestibule.read_events)
         self.subscribe = vestibule.subscribe  # it only begins a thread, in which the handler is called
         self.purge = lanes.chores.awaits(vestibule.purge)
-        self.jwks = lanes.reads.awaits(vestibule.jwks) if vestibule.database_blocks else in_loop(vestibule.jwks)
+        self.jwks = near.awaits(vestibule.jwks)
         self.check = lanes.reads.awaits(vestibule.check)
 
 

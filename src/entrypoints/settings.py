@@ -28,6 +28,7 @@ from .values import (
     regions,
     secrets,
     sender,
+    signing_secrets,
     url_of,
     words,
 )
@@ -87,7 +88,10 @@ class Settings:
         secret=True,
     )
     webhook_secret: tuple[str, ...] = setting(
-        (), secrets, "What that is signed with: whsec_ and base 64; in a rotation several, separated by spaces.", secret=True
+        (),
+        signing_secrets,
+        "What that is signed with: whsec_ and base 64; in a rotation several, separated by spaces.",
+        secret=True,
     )
     webhook_events: tuple[What, ...] = setting(
         (), events(ABOUT_ACCOUNTS), "What is told there: registered, logged_in, …; by default all that changes something."

@@ -136,7 +136,7 @@ def path_prefix(text: str) -> str:
     return "" if path == "/" else path
 
 
-def secrets(text: str) -> tuple[str, ...]:
+def signing_secrets(text: str) -> tuple[str, ...]:
     found = tuple(re.split(r"[\s,]+", text.strip()))
     if not all(one.startswith("whsec_") for one in found):
         raise ValueError("must be whsec_ and 24 to 64 random bytes in base 64; several are separated by spaces")
