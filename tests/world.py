@@ -30,6 +30,7 @@ from vestibule.application import (
     Identity,
     InvalidToken,
     Kind,
+    ListEndedSessions,
     ListMessages,
     ListSessions,
     LogIn,
@@ -171,6 +172,7 @@ class World:
         )
         self.list_sessions = ListSessions(database=self.database, clock=self.clock)
         self.end_session = EndSession(database=self.database, clock=self.clock)
+        self.list_ended_sessions = ListEndedSessions(database=self.database, tokens=self.tokens, clock=self.clock)
         self.set_active = SetActive(database=self.database, identifiers=self.identifiers, clock=self.clock)
         self.list_messages = ListMessages(database=self.database)
         self.retry_messages = RetryMessages(database=self.database, clock=self.clock)

@@ -38,7 +38,7 @@ from .password import ResetPassword
 from .ports import Channel, Cursor, Posted, Query
 from .registration import CheckUnique, Register
 from .reglogin import RegisterOrLogIn, RequestRegistrationCode
-from .sessions import EndSession, ListSessions
+from .sessions import EndedSessions, EndSession, ListEndedSessions, ListSessions
 from .subscription import Batch, ReadEvents
 from .tokens import Authenticate, Identity, Refresh, TokenSet
 from .upkeep import Purge, ReadJournal
@@ -61,6 +61,7 @@ __all__ = [
     "DifferentAccounts",
     "DropMessages",
     "EndSession",
+    "EndedSessions",
     "Event",
     "Identity",
     "ImageTooLarge",
@@ -68,6 +69,7 @@ __all__ = [
     "InvalidRefreshToken",
     "InvalidToken",
     "Kind",
+    "ListEndedSessions",
     "ListMessages",
     "ListSessions",
     "LogIn",

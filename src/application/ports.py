@@ -149,6 +149,14 @@ class SessionReads(Protocol):
         """The account's living sessions, the newest first."""
         ...
 
+    def ended(self, after: tuple[float, str], *, most: int) -> Sequence[tuple[float, str]]:
+        """When which sessions were ended, beyond that moment and id, in this order; not those whose time ran out.
+
+        What is committed late stands before what was answered already: who reads on begins some time earlier than where
+        they were.
+        """
+        ...
+
 
 class Sessions(Protocol):
     """Claim, then save."""

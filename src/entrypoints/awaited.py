@@ -44,6 +44,7 @@ class AsyncVestibule:
         self.reset_password = lanes.slow.awaits(vestibule.reset_password)
         self.list_sessions = lanes.reads.awaits(vestibule.list_sessions)
         self.end_session = Ending(lanes, vestibule.end_session, vestibule.end_session.others)
+        self.list_ended_sessions = lanes.reads.awaits(vestibule.list_ended_sessions)
         self.set_active = lanes.quick.awaits(vestibule.set_active)
         self.upload_image = lanes.pictures.awaits(vestibule.upload_image)
         self.read_image = Reading(lanes, vestibule.read_image, vestibule.read_image.link)

@@ -12,6 +12,7 @@ from .values import (
     HashCost,
     Network,
     any_url,
+    bearer_secret,
     events,
     flag,
     hash_cost,
@@ -115,6 +116,12 @@ class Settings:
     )
     cors_origins: tuple[str, ...] = setting(
         (), origins, "Origins whose pages may call the service from a browser: https://app.example.org, …"
+    )
+    revocations_secret: str | None = setting(
+        None,
+        bearer_secret,
+        "What services show that follow which sessions end (/revocations/); without it nobody can.",
+        secret=True,
     )
     rate_limits: bool = setting(True, flag, "off lifts the limits per caller's address, for a load test.")
     docs: bool | None = setting(None, flag, "The OpenAPI page; on by default, unless PUBLIC_URL is https.")

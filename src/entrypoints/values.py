@@ -179,6 +179,17 @@ def hosts(text: str) -> tuple[str, ...]:
     return found
 
 
+_LEAST_SECRET = 32
+_LEAST_DIFFERENT = 10
+
+
+def bearer_secret(text: str) -> str:
+    """What RFC 6750 lets stand in a header."""
+    if not re.fullmatch(rf"[A-Za-z0-9._~+/-]{{{_LEAST_SECRET},}}=*", text, re.ASCII) or len(set(text)) < _LEAST_DIFFERENT:
+        raise ValueError("must be 32 or more random letters and digits, such as `openssl rand -hex 32` prints")
+    return text
+
+
 def region(text: str) -> str | None:
     if text and not (len(text) == 2 and text.isascii() and text.isalpha()):  # noqa: PLR2004 — ISO 3166-1 alpha-2
         raise ValueError("must be a country of two letters, such as DE")

@@ -10,6 +10,7 @@ from ..application import (
     DeliverMessages,
     DropMessages,
     EndSession,
+    ListEndedSessions,
     ListMessages,
     ListSessions,
     LogIn,
@@ -53,6 +54,7 @@ class Vestibule:
     reset_password: ResetPassword
     list_sessions: ListSessions
     end_session: EndSession
+    list_ended_sessions: ListEndedSessions
     set_active: SetActive
     upload_image: UploadImage
     read_image: ReadImage

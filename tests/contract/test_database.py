@@ -950,6 +950,44 @@ def test_living_sessions_are_listed_the_newest_first_with_who_began_them(databas
     assert list(database.sessions.living(2**70, NOW)) == []
 
 
+def test_sessions_that_were_ended_are_told_in_the_order_of_their_ends_beyond_a_place_in_it(database: Database) -> None:
+    ann, other = stored(database, ada()), stored(database, bob())
+    begun = [signed_in(database, ann, number) for number in (1, 2, 3, 4)]
+    with database.begin() as tx:
+        tx.sessions.claim(begun[3].id)
+        tx.sessions.save(begun[3].end(NOW + 1))
+    with database.begin() as tx:
+        tx.sessions.end_all(ann.id, NOW + 2.125, but=begun[0].id)
+    with database.begin() as tx:
+        tx.sessions.add(session(other, 5, NOW + 3), keep=1)
+        tx.sessions.add(session(other, 6, NOW + 4), keep=1)
+    first, second, third, fourth = every = [
+        (NOW + 1, "session-004"),
+        (NOW + 2.125, "session-002"),
+        (NOW + 2.125, "session-003"),
+        (NOW + 4, "session-005"),
+    ]
+    ended = database.sessions.ended
+    assert list(ended((0.0, ""), most=10)) == every
+    assert list(ended((0.0, ""), most=2)) == [first, second]
+    assert list(ended(second, most=1)) == [third]
+    assert list(ended((NOW + 2.125, ""), most=10)) == [second, third, fourth]
+    assert list(ended(fourth, most=10)) == []
+
+
+def test_an_end_that_is_committed_late_stands_before_what_was_told(database: Database) -> None:
+    ann = stored(database, ada())
+    early, late = signed_in(database, ann, 1), signed_in(database, ann, 2)
+    with database.begin() as tx:
+        tx.sessions.claim(late.id)
+        tx.sessions.save(late.end(NOW + 2))
+    assert [found for _, found in database.sessions.ended((NOW, ""), most=10)] == [late.id]
+    with database.begin() as tx:
+        tx.sessions.claim(early.id)
+        tx.sessions.save(early.end(NOW + 1))
+    assert [found for _, found in database.sessions.ended((NOW, ""), most=10)] == [early.id, late.id]
+
+
 def test_the_agents_of_an_account_are_those_of_all_its_sessions_ended_ones_too(database: Database) -> None:
     ann, other = stored(database, ada()), stored(database, bob())
     with database.begin() as tx:

@@ -15,6 +15,10 @@ class MemorySessionReads:
     def living(self, account_id: int, now: float) -> Sequence[Session]:
         return _living(self._state(), account_id, now)
 
+    def ended(self, after: tuple[float, str], *, most: int) -> Sequence[tuple[float, str]]:
+        ends = [(row.ended_at, row.id) for row in self._state().sessions.values() if row.ended_at is not None]
+        return sorted(end for end in ends if end > after)[:most]
+
 
 class MemorySessions:
     """Sessions by their ids."""

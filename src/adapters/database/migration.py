@@ -16,7 +16,7 @@ from .where import driver_wanted, is_postgres, path_of
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0002"
+HEAD = "0003"
 """The last migration: the schema that this program needs."""
 
 VERSION = select(alembic_version.c.version_num)

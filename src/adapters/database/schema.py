@@ -79,6 +79,13 @@ sessions = Table(
     Column("agent", Text),
     Index(None, "account_id", "ended_at"),
 )
+Index(
+    "ix_sessions_ended_at_id",
+    sessions.c.ended_at,
+    sessions.c.id,
+    postgresql_where=sessions.c.ended_at.is_not(None),
+    sqlite_where=sessions.c.ended_at.is_not(None),
+)
 
 tallies = Table(
     "tallies",

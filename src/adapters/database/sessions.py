@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 
 from ...domain.session import Session
 from .accounts import AccountsTable
@@ -21,6 +21,15 @@ _beyond = select(_columns.id).where(*_living).order_by(_columns.created_at.desc(
 _ROW = ("id", "account_id", "created_at", "refreshed_at", "generation", "ended_at", "address", "agent")
 _CLAIM = select(*_columns[_ROW]).where(_columns.id == bindparam("session_id")).with_for_update()
 _LIVING = select(*_columns[_ROW]).where(*_living).order_by(_columns.created_at.desc(), _columns.id.desc())
+_ENDED = (
+    select(_columns.ended_at, _columns.id)
+    .where(
+        _columns.ended_at >= bindparam("moment"),
+        or_(_columns.ended_at > bindparam("moment"), _columns.id > bindparam("session_id")),
+    )
+    .order_by(_columns.ended_at, _columns.id)
+    .limit(bindparam("most"))
+)
 _AGENTS = select(_columns.agent).where(_columns.account_id == bindparam("account_id")).distinct()
 _TRIM = update(sessions).where(_columns.id.in_(_beyond)).values(ended_at=bindparam("now"))
 _ADD = insert(sessions)
@@ -47,6 +56,9 @@ class SqlSessionReads:
 
     def living(self, account_id: int, now: float) -> Sequence[Session]:
         return [_session(row) for row in self._ask(_LIVING, account_id=account_id, now=now)]
+
+    def ended(self, after: tuple[float, str], *, most: int) -> Sequence[tuple[float, str]]:
+        return [(row[0], row[1]) for row in self._ask(_ENDED, moment=after[0], session_id=after[1], most=most)]
 
 
 class SqlSessions:

@@ -89,6 +89,15 @@ class SessionsAnswer(Struct):
     sessions: list[SessionAnswer]
 
 
+class RevocationsAnswer(Struct):
+    """Sessions that were ended. Refuse the tokens of each; keep a set, for some are told more than once."""
+
+    sessions: Annotated[list[str], Meta(description="Ids, as `sid` in a token has them, the earliest end first.")]
+    after: Annotated[str, Meta(description="Ask with this next time, to be told what follows.")]
+    more: Annotated[bool, Meta(description="Whether there is more to ask for at once.")]
+    seconds: Annotated[int, Meta(description="How long a token of these may be good for yet.", examples=[330])]
+
+
 class StatusAnswer(Struct):
     """The service is well."""
 

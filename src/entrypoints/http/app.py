@@ -25,6 +25,7 @@ from .options import options_handlers
 from .password import reset_password
 from .problems import answer_error
 from .registration import isunique, register
+from .revocations import list_revocations
 from .service import healthz, jwks, readyz
 from .sessions import end_other_sessions, end_session, list_sessions, logout
 
@@ -47,6 +48,8 @@ API: tuple[HTTPRouteHandler, ...] = (
     logout,
 )
 SERVICE: tuple[HTTPRouteHandler, ...] = (healthz, readyz, jwks)
+FEED: tuple[HTTPRouteHandler, ...] = (list_revocations,)
+"""Served where a secret is set for those who follow."""
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -73,9 +76,10 @@ def create_app(vestibule: Vestibule | AsyncVestibule, *, lifespan: Sequence[Life
     """
     awaited = vestibule if isinstance(vestibule, AsyncVestibule) else AsyncVestibule(vestibule)
     prefix = vestibule.settings.api_prefix
-    handlers = [*API, *SERVICE, *docs_handlers(vestibule.settings, (*API, *SERVICE))]
+    service = (*SERVICE, *FEED) if vestibule.settings.revocations_secret else SERVICE
+    handlers = [*API, *service, *docs_handlers(vestibule.settings, (*API, *service))]
     under_prefix = [*options_handlers(handlers), *handlers]
-    at_root = [*options_handlers(SERVICE), *SERVICE]
+    at_root = [*options_handlers(service), *service]
     uploads = Room(MOST_UPLOADS)
     app = App(
         [Router(prefix, route_handlers=under_prefix), *at_root] if prefix else under_prefix,

@@ -1,5 +1,7 @@
 """Whose call it is: the bearer token out of the `Authorization` header (RFC 6750, section 2.1)."""
 
+from collections.abc import Iterable
+
 from ...application import Identity, InvalidToken, NotAuthenticated
 from ..awaited import AsyncVestibule
 from .given import Call
@@ -7,7 +9,7 @@ from .given import Call
 
 async def authenticated(request: Call, vestibule: AsyncVestibule) -> Identity:
     """Raises `NotAuthenticated` without a bearer token, `InvalidToken` for a bad one, `Overloaded`, `Unavailable`."""
-    identity = await vestibule.authenticate(_bearer_token(request))
+    identity = await vestibule.authenticate(bearer_token(request.scope["headers"]))
     request.scope["state"]["identity"] = identity
     return identity
 
@@ -20,10 +22,10 @@ async def perhaps_authenticated(request: Call, vestibule: AsyncVestibule) -> Ide
         return None
 
 
-def _bearer_token(request: Call) -> str | None:
-    """None where there is no such header, or one of another scheme."""
+def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """None where there is no such header, or one of another scheme. Raises `InvalidToken` where it cannot be read."""
     found = None
-    for name, value in request.scope["headers"]:
+    for name, value in headers:
         if name == b"authorization":
             if found is not None:
                 raise InvalidToken

@@ -20,6 +20,7 @@ class Login(Enum):
     NONE = "none"
     TAKEN = "taken"
     NEEDED = "needed"
+    FOLLOWER = "the secret of services that follow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,7 @@ class Described:
     refusals: tuple[type[Refusal], ...]
     login: Login
     redirects: bool
+    query: tuple[tuple[str, str], ...]
 
 
 ALWAYS: tuple[type[Refusal], ...] = (TooManyTries, Internal, Overloaded, Unavailable)
@@ -52,6 +54,7 @@ def described(
     refusals: tuple[type[Refusal], ...] = (),
     login: Login = Login.NONE,
     redirects: bool = False,
+    query: tuple[tuple[str, str], ...] = (),
 ) -> Mapping[str, Any]:
     """The `opt` of a handler."""
     said = Described(
@@ -65,5 +68,6 @@ def described(
         refusals=refusals,
         login=login,
         redirects=redirects,
+        query=query,
     )
     return {KEY: said}

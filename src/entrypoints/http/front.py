@@ -18,6 +18,7 @@ from .cors import Cors, Headers
 from .given import Call
 from .hosts import Hosts
 from .problems import UnknownHost, problem
+from .revocations import Followers
 
 UNLIMITED = frozenset({"/healthz", "/healthz/", "/readyz", "/readyz/"})
 """What probes ask; spelled otherwise they are limited like any call."""
@@ -34,6 +35,7 @@ class Front:
         self._throttle = vestibule.throttle
         self._lane = watch.lane("limits", Lane(_THREADS, _MOST_WAITING))
         self._clock = vestibule.clock
+        self._followers = Followers(vestibule.settings)
         self._callers = Callers(vestibule.settings.trusted_proxies)
         self._headers = _every_answer(https=vestibule.settings.url.startswith("https:"))
         self._hosts = Hosts(vestibule.settings.allowed_hosts) if vestibule.settings.allowed_hosts else None
@@ -51,7 +53,7 @@ class Front:
             await send(message)
 
         if scope["path"] not in UNLIMITED:
-            refusal = await self._refusal(caller)
+            refusal = None if self._followers.include(scope) else await self._refusal(caller)
             if refusal is None and self._hosts is not None and not self._hosts.include(scope["headers"]):
                 refusal = UnknownHost()
             if refusal is not None:

@@ -54,7 +54,10 @@ def openapi_document(settings: Settings, handlers: Sequence[HTTPRouteHandler], v
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                **({"follower": {"type": "http", "scheme": "bearer"}} if settings.revocations_secret else {}),
+            },
         },
     }
 
@@ -74,7 +77,8 @@ def path_of(handler: HTTPRouteHandler) -> str:
 
 def refusals_of(said: Described) -> list[type[Refusal]]:
     """Everything that the call may refuse with."""
-    ofs = (said.refusals, _OF_BODIES if said.body else (), _OF_LOGINS if said.login is Login.NEEDED else (), ALWAYS)
+    needs_login = said.login in {Login.NEEDED, Login.FOLLOWER}
+    ofs = (said.refusals, _OF_BODIES if said.body else (), _OF_LOGINS if needs_login else (), ALWAYS)
     return [refusal for some in ofs for refusal in some]
 
 
@@ -91,15 +95,24 @@ def _operation(handler: HTTPRouteHandler, said: Described) -> Json:
     }
     if said.detail:
         operation["description"] = said.detail
-    if names := _PARAMETERS.findall(path_of(handler)):
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-        ]
+    if parameters := [*_in_path(handler), *_in_query(said)]:
+        operation["parameters"] = parameters
     if said.body is not None:
         operation["requestBody"] = _request_body(said.body)
-    if said.login is not Login.NONE:
+    if said.login is Login.FOLLOWER:
+        operation["security"] = [{"follower": []}]
+    elif said.login is not Login.NONE:
         operation["security"] = [{"bearer": []}, *([{}] if said.login is Login.TAKEN else [])]
     return operation
+
+
+def _in_path(handler: HTTPRouteHandler) -> list[Json]:
+    names = _PARAMETERS.findall(path_of(handler))
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+
+
+def _in_query(said: Described) -> list[Json]:
+    return [{"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}} for name, meaning in said.query]
 
 
 def _request_body(body: type[Struct]) -> Json:

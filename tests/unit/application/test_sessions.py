@@ -4,8 +4,10 @@ from functools import partial
 import pytest
 from tests.world import PASSWORD, SOMEWHERE, World, together
 
-from vestibule.application import InvalidToken, NoSuchSession
+from vestibule.application import InvalidInput, InvalidToken, NoSuchSession
+from vestibule.application.sessions import MOST_ENDED
 from vestibule.domain.events import What
+from vestibule.domain.session import Session
 
 LAPTOP = replace(SOMEWHERE, agent="a laptop")
 PHONE = replace(SOMEWHERE, agent="a phone")
@@ -99,3 +101,77 @@ def test_of_two_who_throw_each_other_out_at_once_one_stays() -> None:
     together([partial(world.end_session.others, identity=identity) for identity in identities])
 
     assert [world.is_signed_in(one) for one in tokens].count(True) == 1
+
+
+# --- ended ones, for those who follow ---------------------------------------------------------------------------------
+
+
+def ended_at(world: World, *moments: float) -> list[str]:
+    """Stores sessions that were ended then, by the world's clock; answers their ids."""
+    account, now = world.person(f"somebody{world.new_id()}"), world.clock()
+    sessions = [
+        Session(id=world.new_id(), account_id=account.id, created_at=now, refreshed_at=now, ended_at=now + moment)
+        for moment in moments
+    ]
+    with world.database.begin() as tx:
+        for one in sessions:
+            tx.sessions.add(one, keep=10_000)
+    return [one.id for one in sessions]
+
+
+def test_who_follows_is_told_of_each_end_and_again_until_a_minute_lies_between() -> None:
+    world = World()
+    (first,) = ended_at(world, 0)
+    told = world.list_ended_sessions()
+    assert (told.session_ids, told.has_more, told.seconds) == ([first], False, 330)
+    world.clock.move(59)
+    (second,) = ended_at(world, 0)
+    told = world.list_ended_sessions(after=told.after)
+    assert told.session_ids == [first, second]
+    world.clock.move(61)
+    told = world.list_ended_sessions(after=told.after)
+    assert told.session_ids == [first, second]
+    assert world.list_ended_sessions(after=told.after).session_ids == []
+
+
+def test_an_end_that_is_committed_late_or_by_a_clock_behind_is_told() -> None:
+    world = World()
+    ended_at(world, 0)
+    told = world.list_ended_sessions()
+    (late,) = ended_at(world, -59)
+    assert late in world.list_ended_sessions(after=told.after).session_ids
+
+
+def test_what_was_ended_so_long_ago_that_no_token_is_good_is_not_told() -> None:
+    world = World()
+    _, recent = ended_at(world, -361, -359)
+    assert world.list_ended_sessions().session_ids == [recent]
+    assert world.list_ended_sessions(after="1.5_").session_ids == [recent]
+
+
+def test_many_ends_are_told_in_several_answers() -> None:
+    world = World()
+    every = ended_at(world, *[number / 100 for number in range(MOST_ENDED + 1)])
+    first = world.list_ended_sessions()
+    assert (first.session_ids, first.has_more) == (every[:-1], True)
+    second = world.list_ended_sessions(after=first.after)
+    assert (second.session_ids, second.has_more) == (every[-1:], False)
+
+
+def test_a_place_ahead_of_the_clock_is_of_a_clock_that_was_set_back_and_begins_anew() -> None:
+    world = World()
+    (early,) = ended_at(world, 0)
+    world.clock.move(3600)
+    told = world.list_ended_sessions()
+    world.clock.move(-3600)
+    assert told.session_ids == []
+    assert world.list_ended_sessions(after=told.after).session_ids == [early]
+
+
+@pytest.mark.parametrize(
+    "after", ["", "x", "1", "1e9_a", "-1_a", "1_a b", "1_" + "a" * 65, "\u0661_a", "1_a\n", "nan_", "inf_"]
+)
+def test_a_place_that_was_never_answered_is_refused(after: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        World().list_ended_sessions(after=after)
+    assert list(refused.value.errors) == ["after"]
