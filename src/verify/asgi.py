@@ -1,0 +1,57 @@
+"""A middleware for any ASGI app: nothing reaches it without a good token."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from .bearer import bearer_token
+from .refusals import MEDIA_TYPE, NotAuthenticated, Refusal
+from .verifier import Verifier
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class TokenMiddleware:
+    """Puts who calls into `scope["state"]["identity"]`, or answers 401 or 503 itself; a web socket is refused before it opens.
+
+    With `optional` a call without a token passes, and its identity is None; a bad token is refused all the same.
+    """
+
+    def __init__(self, app: App, verifier: Verifier, *, optional: bool = False) -> None:
+        self._app = app
+        self._verifier = verifier
+        self._optional = optional
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        try:
+            identity = await self._verifier.verify(bearer_token(_authorization(scope)))
+        except NotAuthenticated as refusal:
+            if not self._optional:
+                await _refuse(refusal, scope, receive, send)
+                return
+            identity = None
+        except Refusal as refusal:
+            await _refuse(refusal, scope, receive, send)
+            return
+        await self._app({**scope, "state": {**scope.get("state", {}), "identity": identity}}, receive, send)
+
+
+def _authorization(scope: Scope) -> list[str]:
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
+
+
+async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008, "reason": refusal.title})
+        return
+    headers = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(refusal.body)), **refusal.headers}
+    fields = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": fields})
+    await send({"type": "http.response.body", "body": refusal.body})
