@@ -55,7 +55,7 @@ from vestibule.application import (
 from vestibule.application.codes import CodeCheck, CodeSender, EnterByCode
 from vestibule.application.fields import AccountRules
 from vestibule.application.notices import Notices
-from vestibule.application.ports import Hasher, Letter, Storage
+from vestibule.application.ports import Hasher, Letter, NewId, Storage
 from vestibule.application.spending import Spending
 from vestibule.application.tokens import SignIn
 from vestibule.domain.events import Event, What
@@ -126,7 +126,7 @@ class World:
         storage: Storage | None = None,
     ) -> None:
         numbers = count(1)
-        self.new_id = lambda: sha256(f"id {next(numbers)}".encode()).hexdigest()[:26]
+        self.new_id: NewId = lambda: sha256(f"id {next(numbers)}".encode()).hexdigest()[:26]
         self.clock = Clock()
         self.database = MemoryDatabase()
         self.hasher = hasher or QuickHasher()
