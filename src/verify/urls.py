@@ -31,8 +31,8 @@ class UrlKeys:
     """The JWK set at `url`: https, or http on this machine (`insecure` allows it elsewhere, for a network that you trust).
 
     It is fetched when a key is first asked for, or by `start`, and is fresh for as long as its `Cache-Control` says: 30 seconds
-    at least, `max_age` at most, 5 minutes where it says nothing. A key that a fresh set lacks verifies nothing. After four fifths
-    of that time, whoever asks has it fetched again in the background; who asks after it waits, 6 seconds at most.
+    at least, `max_age` at most, 5 minutes where it says nothing. A key that a fresh set lacks verifies nothing. Whoever asks
+    when four fifths of that time have passed has it fetched again in the background; who asks later waits, 6 seconds at most.
     While it cannot be had, what was there last serves for `stale` seconds more, and it is tried again after a pause that grows
     to a minute. A key that is not known causes one fetch in `unknown_every` seconds, whatever tokens come.
 

@@ -202,6 +202,7 @@ def test_coroutines_of_several_loops_share_one_fetch_and_go_on_meanwhile() -> No
     place = Place(ONE)
     place.gate.clear()
     found = Set(place)
+    both = threading.Barrier(2)
 
     async def ask() -> int:
         asking = [asyncio.create_task(found.keys.find_awaited("one")) for _ in range(8)]
@@ -211,6 +212,7 @@ def test_coroutines_of_several_loops_share_one_fetch_and_go_on_meanwhile() -> No
             turns += 1
         assert not any(one.done() for one in asking)
         asking.pop().cancel()
+        both.wait(10)
         place.gate.set()
         keys = await asyncio.gather(*asking)
         assert all(keys)
