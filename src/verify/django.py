@@ -5,7 +5,7 @@ from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse  # type: ignore[import-untyped]  # Django has no types
+from django.http import HttpRequest, HttpResponse
 
 from .bearer import bearer_token
 from .identity import Identity

@@ -8,13 +8,13 @@ from types import ModuleType
 from typing import Annotated, Any
 from wsgiref.util import setup_testing_defaults
 
-import django  # type: ignore[import-untyped]
+import django
 import httpx
 import pytest
-from django.conf import settings  # type: ignore[import-untyped]
-from django.http import JsonResponse  # type: ignore[import-untyped]
-from django.test import AsyncClient, Client, override_settings  # type: ignore[import-untyped]
-from django.urls import path  # type: ignore[import-untyped]
+from django.conf import settings
+from django.http import JsonResponse
+from django.test import AsyncClient, Client, override_settings
+from django.urls import path
 from fastapi import Depends, FastAPI
 from litestar import Litestar, Request, get
 from litestar.di import NamedDependency, Provide
