@@ -1,14 +1,23 @@
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 from tests.postgres_server import any_postgres, new_database, run
 from tests.s3_server import S3Server
 
-from vestibule.adapters.database import migrate
+from vestibule.adapters.database import MemoryDatabase, SqlDatabase, migrate, url_of_file
+from vestibule.application.ports import Database
 
-TABLES = "accounts, challenges, proofs, sessions, tallies, outbox, journal, keys, cursors"
+TABLES = ("accounts", "challenges", "proofs", "sessions", "tallies", "outbox", "journal", "keys", "cursors")
+SEQUENCES = ("accounts_id_seq", "outbox_position_seq", "journal_position_seq")
+EMPTY = ";".join(
+    [f"DELETE FROM {table}" for table in TABLES]  # noqa: S608 — our own names
+    + [f"SELECT setval('{name}', 1, false)" for name in SEQUENCES]
+)
+"""A tenth of what TRUNCATE takes, which makes new files."""
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +44,45 @@ def _kept_postgres(postgres_server: str) -> Iterator[str]:
 @pytest.fixture
 def postgres(_kept_postgres: str) -> str:
     """The URL of a database that has been migrated and holds nothing."""
-    run(_kept_postgres, f"TRUNCATE {TABLES} RESTART IDENTITY")
+    run(_kept_postgres, EMPTY)
     return _kept_postgres
+
+
+@pytest.fixture(scope="session")
+def _open_postgres(_kept_postgres: str) -> Iterator[SqlDatabase]:
+    with SqlDatabase(_kept_postgres) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def _empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("empty") / "vestibule.db"
+    migrate(url_of_file(file))
+    return file
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Every kind of database; a module in which a database is not the matter has a fixture of this name that says one."""
+    return str(request.param)
+
+
+@pytest.fixture
+def empty_database(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Database]]:
+    """Databases that hold nothing, of one kind. On PostgreSQL it is always the same one, emptied."""
+    with ExitStack() as stack:
+
+        def empty() -> Database:
+            if kind == "memory":
+                return MemoryDatabase()
+            if kind == "postgres":
+                run(request.getfixturevalue("_kept_postgres"), EMPTY)
+                opened: SqlDatabase = request.getfixturevalue("_open_postgres")
+                return opened
+            file = Path(shutil.copy(request.getfixturevalue("_empty_sqlite"), tmp_path / f"{token_hex(4)}.db"))
+            return stack.enter_context(SqlDatabase(url_of_file(file)))
+
+        yield empty
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])

@@ -1,4 +1,4 @@
-"""The app over everything in memory, asked over HTTP, with a clock that is moved by hand."""
+"""The app over a world, asked over HTTP: on each kind of database, with a clock that is moved by hand."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -11,9 +11,8 @@ from litestar.testing import TestClient
 from tests.world import PASSWORD, World
 
 from vestibule.adapters.imaging import PillowImages
-from vestibule.application.ports import Images
+from vestibule.application.ports import Database
 from vestibule.entrypoints.http import create_app
-from vestibule.entrypoints.settings import Settings
 from vestibule.entrypoints.vestibule import Vestibule
 
 ADA = {
@@ -67,26 +66,32 @@ class Site:
         return self.world.code_for(read_at or destination)
 
 
-def vestibule_of(world: World, settings: Settings, images: Images | None = None) -> Vestibule:
-    """The use cases of the world; with `images` pictures are really decoded."""
-    given: dict[str, Any] = {one.name: getattr(world, one.name) for one in fields(Vestibule) if hasattr(world, one.name)}
-    if images is not None:
-        given["upload_image"] = replace(world.upload_image, images=images)
-    given |= {"settings": settings, "jwks": world.tokens.jwks, "check": world.database.check}
-    return Vestibule(**given)
+def vestibule_of(world: World, **other: Any) -> Vestibule:
+    """The use cases of the world, with other parts in place of some."""
+    return Vestibule(**({one.name: getattr(world, one.name) for one in fields(Vestibule)} | other))
 
 
 Open = Callable[..., Site]
 
 
 @pytest.fixture
-def open_site() -> Iterator[Open]:
-    """Sites of other worlds, settings or parts than the usual."""
+def new_world(empty_database: Callable[[], Database]) -> Callable[..., World]:
+    """Worlds of other settings or parts than the usual. On PostgreSQL each takes the place of the one before."""
+    return lambda **given: World(**{"database": empty_database()} | given)
+
+
+@pytest.fixture
+def open_site(new_world: Callable[..., World]) -> Iterator[Open]:
+    """Sites of other worlds, settings or parts than the usual; of a world that is there with other settings."""
     clients: list[TestClient[Litestar]] = []
 
-    def open_one(world: World | None = None, *, images: Images | None = None, **settings: Any) -> Site:
-        world = world or World()
-        client = TestClient(create_app(vestibule_of(world, Settings(**settings), images)))
+    def open_one(world: World | None = None, **given: Any) -> Site:
+        if world is None:
+            world = new_world(**given)
+            app = create_app(world)
+        else:
+            app = create_app(vestibule_of(world, settings=replace(world.settings, **given)))
+        client = TestClient(app)
         clients.append(client.__enter__())
         return Site(client, world)
 

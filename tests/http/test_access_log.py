@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.http.conftest import ADA, Open, Site
-from tests.world import OTHER_PASSWORD, World
+from tests.world import OTHER_PASSWORD
 
 from vestibule.adapters.throttle import MemoryThrottle
 from vestibule.domain.limits import Limit
@@ -81,9 +81,7 @@ class Closed(MemoryThrottle):
 
 
 def test_what_the_front_refuses_is_told_too(open_site: Open, lines: Lines) -> None:
-    world = World()
-    world.throttle = Closed()
-    open_site(world, access_log=True).post("/register/", ADA)
+    open_site(throttle=Closed(), access_log=True).post("/register/", ADA)
     assert [(line["route"], line["status"]) for line in lines] == [(None, 429)]
 
 

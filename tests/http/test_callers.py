@@ -67,7 +67,7 @@ def test_an_ipv6_network_of_64_bits_is_one_caller(address: IPv6Address) -> None:
 
 
 def test_any_call_300_a_minute_and_address(world: World) -> None:
-    app = create_app(vestibule_of(world, Settings()))
+    app = create_app(world)
     statuses = [ask_raw(app, "GET", "/nowhere" if number % 2 else "/account/").status for number in range(300)]
     assert set(statuses) == {401, 404}
     refused = ask_raw(app, "GET", "/nowhere")
@@ -82,14 +82,14 @@ def test_any_call_300_a_minute_and_address(world: World) -> None:
 
 
 def test_callers_without_an_address_share_a_limit(world: World) -> None:
-    app = create_app(vestibule_of(world, Settings()))
+    app = create_app(world)
     for number in range(300):
         ask_raw(app, "GET", "/nowhere", peer=None if number % 2 else ("", 0))
     assert ask_raw(app, "GET", "/nowhere", peer=None).status == 429
 
 
 def test_limits_see_through_a_trusted_proxy(world: World) -> None:
-    app = create_app(vestibule_of(world, Settings(trusted_proxies=PROXIES)))
+    app = create_app(vestibule_of(world, settings=Settings(trusted_proxies=PROXIES)))
     for number in range(301):
         forwarded = (b"x-forwarded-for", f"198.51.100.{number % 2}".encode())
         assert ask_raw(app, "GET", "/nowhere", peer=("10.0.0.1", 1), headers=[forwarded]).status == 404
@@ -116,7 +116,7 @@ def test_what_tells_of_accounts_has_a_limit_of_its_own(path: str, most: int, sit
 
 
 def test_nobody_reaches_a_use_case_unnamed(world: World) -> None:
-    app = create_app(vestibule_of(world, Settings()))
+    app = create_app(world)
     body = [b'{"username": "nobody", "password": "some password"}']
     ask_raw(app, "POST", "/login/", body, headers=[(b"content-type", b"application/json")], peer=None)
     (event,) = world.events()

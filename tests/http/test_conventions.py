@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from tests.http.conftest import ADA, URN, Open, Site, ask_raw, vestibule_of
+from tests.http.conftest import ADA, URN, Open, Site, ask_raw
 from tests.world import OTHER_PASSWORD, PASSWORD, World
 
 from vestibule.adapters.database import MemoryDatabase
@@ -14,7 +14,6 @@ from vestibule.application import Unavailable
 from vestibule.entrypoints.http import create_app
 from vestibule.entrypoints.http.app import API, SERVICE
 from vestibule.entrypoints.http.openapi import path_of
-from vestibule.entrypoints.settings import Settings
 
 JSON = (b"content-type", b"application/json")
 ALWAYS = {
@@ -65,7 +64,7 @@ def test_the_key_set_may_be_kept_by_anyone(open_site: Open) -> None:
     site = open_site(api_prefix="/api/user")
     for path in ("/.well-known/jwks.json", "/api/user/.well-known/jwks.json"):
         answer = site.call("GET", path)
-        assert answer.json() == site.world.tokens.jwks()
+        assert answer.json() == site.world.jwks()
         assert answer.headers["cache-control"] == "public, max-age=3600"
 
 
@@ -77,7 +76,7 @@ class Faulty(QuickHasher):
 
 
 def test_a_fault_of_the_program_shows_a_request_id_and_nothing_else(open_site: Open, caplog: pytest.LogCaptureFixture) -> None:
-    site = open_site(World(hasher=Faulty()))
+    site = open_site(hasher=Faulty())
     with caplog.at_level(logging.ERROR, "vestibule.http"):
         answer = site.post("/login/", {"username": "ada", "password": "a secret of hers"})
     request_id = answer.headers["x-request-id"]
@@ -149,7 +148,7 @@ def test_no_spelling_of_a_path_goes_round_the_limits(path: str, site: Site) -> N
     ],
 )
 def test_another_content_type_or_none_is_415(content_type: str | None, world: World) -> None:
-    app = create_app(vestibule_of(world, Settings()))
+    app = create_app(world)
     headers = [] if content_type is None else [(b"content-type", content_type.encode())]
     raw = ask_raw(app, "POST", "/isunique/", [b'{"prop": "username", "value": "ada"}'], headers=headers)
     assert (raw.status, b"unsupported-media-type" in raw.body) == (415, True)
@@ -166,7 +165,7 @@ def test_json_in_utf_8_is_taken_however_it_is_said(content_type: str, site: Site
 
 
 def test_two_content_types_are_one_too_many(world: World) -> None:
-    raw = ask_raw(create_app(vestibule_of(world, Settings())), "POST", "/isunique/", [b"{}"], headers=[JSON, JSON])
+    raw = ask_raw(create_app(world), "POST", "/isunique/", [b"{}"], headers=[JSON, JSON])
     assert raw.status == 415
 
 
@@ -233,7 +232,7 @@ TEN_MEGABYTES = [b'{"ignored": "' + b"a" * 65_536] + [b"a" * 65_536] * 159
 
 
 def test_a_body_that_says_it_is_too_large_is_not_even_read(world: World) -> None:
-    app = create_app(vestibule_of(world, Settings()))
+    app = create_app(world)
     headers = [JSON, (b"content-length", b"10000000")]
     raw = ask_raw(app, "POST", "/register/", TEN_MEGABYTES, headers=headers)
     assert (raw.status, raw.taken) == (413, 0)
@@ -242,7 +241,7 @@ def test_a_body_that_says_it_is_too_large_is_not_even_read(world: World) -> None
 
 @pytest.mark.parametrize("headers", [[JSON], [JSON, (b"content-length", b"20")]], ids=["without a length", "with a wrong one"])
 def test_a_body_that_turns_out_too_large_is_read_no_further(headers: list[Any], world: World) -> None:
-    raw = ask_raw(create_app(vestibule_of(world, Settings())), "POST", "/register/", TEN_MEGABYTES, headers=headers)
+    raw = ask_raw(create_app(world), "POST", "/register/", TEN_MEGABYTES, headers=headers)
     assert (raw.status, raw.taken) == (413, 1)
     assert (b"connection", b"close") in raw.headers
 
@@ -256,7 +255,7 @@ def test_16_kib_are_taken_and_not_a_byte_more(site: Site) -> None:
 
 
 def test_a_body_has_15_seconds_to_arrive(world: World) -> None:
-    app = create_app(vestibule_of(world, Settings()))
+    app = create_app(world)
     content = [bytes([byte]) for byte in b'{"prop": "username", "value": "ada"}']
     quick = ask_raw(app, "POST", "/isunique/", content, headers=[JSON], seconds_between=0.3)
     slow = ask_raw(app, "POST", "/isunique/", content, headers=[JSON], seconds_between=2)
@@ -266,7 +265,7 @@ def test_a_body_has_15_seconds_to_arrive(world: World) -> None:
 
 
 def test_a_body_that_breaks_off_changes_nothing(world: World) -> None:
-    app = create_app(vestibule_of(world, Settings()))
+    app = create_app(world)
     raw = ask_raw(app, "POST", "/register/", [b'{"username": "ada"'], headers=[JSON], breaks_off=True)
     assert raw.status == 400
 
@@ -380,20 +379,12 @@ class Broken(MemoryDatabase):
         raise Unavailable
 
 
-class Down(World):
-    """A world whose database is down."""
-
-    def _build_accounts(self, limits_by_address: bool) -> None:
-        self.database = Broken()
-        super()._build_accounts(limits_by_address)
-
-
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [("POST", "/register/", ADA), ("POST", "/otp/", {"destination": ADA["email"]}), ("GET", "/readyz", None)],
 )
 def test_a_dependency_that_is_down_is_503_with_a_time_to_come_back(method: str, path: str, body: Any, open_site: Open) -> None:
-    site = open_site(Down())
+    site = open_site(database=Broken())
     answer = site.call(method, path, body)
     assert (answer.status_code, answer.json()["type"]) == (503, f"{URN}unavailable")
     assert int(answer.headers["retry-after"]) > 0

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 from tests.http.conftest import ADA, URN, Open, Site
-from tests.world import World
 
 from vestibule.adapters.throttle import MemoryThrottle
 from vestibule.domain.limits import Limit
@@ -62,9 +61,7 @@ class Closed(MemoryThrottle):
 
 
 def test_a_page_learns_of_a_limit_and_when_to_come_back(open_site: Open) -> None:
-    world = World()
-    world.throttle = Closed()
-    answer = open_site(world, cors_origins=(APP,)).post("/login/", {}, headers={"Origin": APP})
+    answer = open_site(throttle=Closed(), cors_origins=(APP,)).post("/login/", {}, headers={"Origin": APP})
     assert (answer.status_code, answer.json()["type"]) == (429, f"{URN}too-many-tries")
     assert (answer.headers["access-control-allow-origin"], answer.headers["retry-after"]) == (APP, "17")
 

@@ -9,12 +9,11 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import CHECKS
-from tests.http.conftest import Open, Site, vestibule_of
+from tests.http.conftest import Open, Site
 from tests.world import PASSWORD, World
 
 from vestibule.entrypoints.http import create_app
 from vestibule.entrypoints.http.app import API, SERVICE
-from vestibule.entrypoints.settings import Settings
 
 DOCUMENTED = {
     ("post", "/register/", "201"),
@@ -113,7 +112,7 @@ def test_it_is_there_unless_the_public_reaches_the_service(settings: Any, status
 # --- schemathesis -----------------------------------------------------------------------------------------------------
 
 _world = World()
-_app = create_app(vestibule_of(_world, Settings()))
+_app = create_app(_world)
 _people = count(1)
 schema = schemathesis.openapi.from_asgi("/openapi.json", _app)
 

@@ -17,12 +17,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from litestar.testing import TestClient
-from tests.http.conftest import ADA, BOB, Site, vestibule_of
+from tests.http.conftest import ADA, BOB, Site
 from tests.world import PASSWORD, World
 
-from vestibule.adapters.database import SqlDatabase, migrate
+from vestibule.adapters.database import SqlDatabase, migrate, url_of_file
 from vestibule.entrypoints.http import create_app
-from vestibule.entrypoints.settings import Settings
 
 EMAIL, MOBILE, USERNAME = ADA["email"], ADA["mobile"], ADA["username"]
 BESIDE, UNKNOWN_MOBILE = "beside@mail.example.com", "7777777777"
@@ -60,19 +59,6 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-class OnDisk(World):
-    """A world with a real database."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        super().__init__()
-
-    def _build_accounts(self, limits_by_address: bool) -> None:
-        database: Any = SqlDatabase(f"sqlite:///{self._file}")
-        self.database = database
-        super()._build_accounts(limits_by_address)
-
-
 class Watched:
     """A site, and what it does to its database."""
 
@@ -104,7 +90,7 @@ def answered(site: Site, path: str, body: dict[str, Any]) -> Told:
 
 def populated(world: World, known: dict[str, Any] | None) -> Site:
     """Bob is there, and Ada as `known` says; not where it is None."""
-    site = Site(TestClient(create_app(vestibule_of(world, Settings()))), world)
+    site = Site(TestClient(create_app(world)), world)
     world.person(**BOB)
     if known is not None:
         world.alter(world.person(**ADA), **known)
@@ -115,8 +101,7 @@ def populated(world: World, known: dict[str, Any] | None) -> Site:
 def watched(empty: Path, directory: Path, known: dict[str, Any] | None) -> Iterator[Watched]:
     directory.mkdir()
     file = Path(shutil.copy(empty, directory))
-    world = OnDisk(file)
-    with closing(world.database), closing(Watched(populated(world, known), file)) as site:
+    with SqlDatabase(url_of_file(file)) as database, closing(Watched(populated(World(database=database), known), file)) as site:
         yield site
 
 

@@ -131,4 +131,4 @@ def test_proofs_that_are_none_are_named(proofs: Any, site: Site) -> None:
 def everything(site: Site) -> Any:
     """The account that there is, what waits to be sent, and what has happened."""
     database = site.world.database
-    return database.accounts.get(1), database.accounts.get(2), database.messages, database.events
+    return database.accounts.get(1), database.accounts.get(2), site.world.messages, site.world.events()

@@ -1,7 +1,7 @@
 """The names that the service answers to."""
 
 import pytest
-from tests.http.conftest import URN, Header, Open, Site, ask_raw, vestibule_of
+from tests.http.conftest import URN, Header, Open, Site, ask_raw
 from tests.world import World
 
 from vestibule.entrypoints.http import create_app
@@ -52,7 +52,7 @@ def test_probes_may_call_the_service_what_they_like(path: str, named: Site) -> N
 
 
 def asked_with(headers: list[Header]) -> int:
-    app = create_app(vestibule_of(World(), Settings(allowed_hosts=("evil.example", "localhost"))))
+    app = create_app(World(allowed_hosts=("evil.example", "localhost")))
     return ask_raw(app, "GET", "/account/", headers=headers).status
 
 

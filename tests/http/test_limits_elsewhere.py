@@ -15,7 +15,6 @@ from tests.world import World
 
 from vestibule.adapters.throttle import MemoryThrottle, RedisThrottle
 from vestibule.entrypoints.http import create_app
-from vestibule.entrypoints.settings import Settings
 
 PATIENCE = 5.0
 
@@ -50,7 +49,7 @@ async def with_another_call_meanwhile(app: Litestar, silent: Stranger, method: s
 
 
 def test_nobody_waits_while_the_limit_of_anothers_call_is_asked_for(silent: Stranger, throttle: RedisThrottle) -> None:
-    app = create_app(replace(vestibule_of(World(), Settings()), throttle=throttle))
+    app = create_app(World(throttle=throttle))
     answer = asyncio.run(with_another_call_meanwhile(app, silent, "GET", "/.well-known/jwks.json", None))
     assert answer.status_code == 200
 
@@ -58,9 +57,9 @@ def test_nobody_waits_while_the_limit_of_anothers_call_is_asked_for(silent: Stra
 def test_nobody_waits_while_the_limit_of_anothers_check_of_uniqueness_is_asked_for(
     silent: Stranger, throttle: RedisThrottle
 ) -> None:
-    vestibule = vestibule_of(World(), Settings())
+    world = World()
     with redis_throttles() as make:
-        waits = replace(vestibule, throttle=make(), check_unique=replace(vestibule.check_unique, throttle=throttle))
+        waits = vestibule_of(world, throttle=make(), check_unique=replace(world.check_unique, throttle=throttle))
         answer = asyncio.run(
             with_another_call_meanwhile(create_app(waits), silent, "POST", "/isunique/", {"prop": "username", "value": "ada"})
         )
@@ -70,7 +69,7 @@ def test_nobody_waits_while_the_limit_of_anothers_check_of_uniqueness_is_asked_f
 def test_when_too_many_calls_wait_for_their_limits_the_next_is_told_to_come_back(
     silent: Stranger, throttle: RedisThrottle
 ) -> None:
-    app = create_app(replace(vestibule_of(World(), Settings()), throttle=throttle))
+    app = create_app(World(throttle=throttle))
 
     async def storm() -> Response:
         async with client_of(app) as client:

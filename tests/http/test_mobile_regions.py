@@ -2,7 +2,7 @@
 
 import pytest
 from tests.http.conftest import ADA, BOB, Open
-from tests.world import PASSWORD, World
+from tests.world import PASSWORD
 
 GERMAN = "+49 170 1234567"
 
@@ -11,7 +11,7 @@ GERMAN = "+49 170 1234567"
     "mobile", ["+41 78 123 45 67", "+49 900 1 123456", "0781234567"], ids=["elsewhere", "dear", "of no country"]
 )
 def test_a_mobile_that_is_not_taken_is_named_wherever_a_code_could_go_to_it(mobile: str, open_site: Open) -> None:
-    site = open_site(World(mobile_regions=("DE",)))
+    site = open_site(mobile_regions=("DE",))
     site.registered(mobile=GERMAN)
     token = site.tokens()["token"]
     for path, body, field in (

@@ -7,13 +7,12 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.http.conftest import ADA, BOB, URN, Site, ask_raw, vestibule_of
+from tests.http.conftest import ADA, BOB, URN, Site, ask_raw
 from tests.world import OTHER_PASSWORD
 
 from vestibule.adapters.token import JwtTokens, Keys
 from vestibule.domain.events import What
 from vestibule.entrypoints.http import create_app
-from vestibule.entrypoints.settings import Settings
 
 CALLS = [("GET", "/account/", None), ("PUT", "/account/", ADA), ("PATCH", "/account/", {}), ("POST", "/upload-image/", None)]
 
@@ -63,9 +62,9 @@ def test_a_forged_token_is_invalid(site: Site) -> None:
     good = site.token()
     claims = jwt.decode(good, options={"verify_signature": False})
     header = jwt.get_unverified_header(good)
-    url = "https://vestibule.example"
+    url = site.world.settings.url
     unsigned = f"{part(header | {'alg': 'none'})}.{good.split('.')[1]}."
-    public = site.world.tokens.jwks()["keys"][0]["x"]
+    public = site.call("GET", "/.well-known/jwks.json").json()["keys"][0]["x"]
     by_secret = jwt.encode(claims, public.encode(), algorithm="HS256", headers={"kid": header["kid"], "typ": "at+jwt"})
     by_another = jwt.encode(
         claims, Ed25519PrivateKey.generate(), algorithm="EdDSA", headers={"kid": header["kid"], "typ": "at+jwt"}
@@ -102,13 +101,13 @@ def test_the_scheme_is_read_without_regard_to_case(site: Site) -> None:
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 def test_who_is_not_logged_in_is_told_so_before_the_body_is_read(method: str, site: Site) -> None:
     headers = [(b"content-type", b"application/json")]
-    raw = ask_raw(create_app(vestibule_of(site.world, Settings())), method, "/account/", [b"{"], headers=headers)
+    raw = ask_raw(create_app(site.world), method, "/account/", [b"{"], headers=headers)
     assert (raw.status, raw.taken) == (401, 0)
 
 
 def test_two_authorization_headers_are_one_too_many(site: Site) -> None:
     header = (b"authorization", f"Bearer {site.token()}".encode())
-    app = create_app(vestibule_of(site.world, Settings()))
+    app = create_app(site.world)
     assert ask_raw(app, "GET", "/account/", headers=[header]).status == 200
     twice = ask_raw(app, "GET", "/account/", headers=[header, header])
     assert (twice.status, b"invalid-token" in twice.body) == (401, True)

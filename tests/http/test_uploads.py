@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from tests.http.conftest import ADA, URN, Open, Site, ask_raw, vestibule_of
+from tests.http.conftest import ADA, URN, Open, Site, ask_raw
 from tests.world import PNG
 
 from vestibule.adapters.imaging import PillowImages
 from vestibule.entrypoints.http import create_app
-from vestibule.entrypoints.settings import Settings
 
 LIMIT = 5 * 1024 * 1024
 HEAD = b'--x\r\ncontent-disposition: form-data; name="profile_image"; filename="a"\r\n\r\n'
@@ -185,8 +184,8 @@ def test_a_file_that_arrives_in_crumbs_is_whole(site: Site) -> None:
     assert raw.status == 201
     stored = site.world.database.accounts.get(1)
     assert stored is not None
-    assert site.world.storage.get(stored.image or "") == PNG
+    assert site.world.read_image(stored.image or "") == PNG
 
 
 def _app(site: Site) -> Any:
-    return create_app(vestibule_of(site.world, Settings()))
+    return create_app(site.world)

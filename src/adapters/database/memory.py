@@ -39,6 +39,8 @@ class MemoryDatabase:
     wrote into the journal.
     """
 
+    blocks = False  # it waits for no other machine
+
     def __init__(self, on_message: Callable[[], None] | None = None, *, on_event: Callable[[], None] | None = None) -> None:
         self._on_message = on_message
         self._on_event = on_event

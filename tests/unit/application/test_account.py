@@ -364,8 +364,7 @@ def test_a_reset_while_the_new_password_was_being_hashed_wins() -> None:
 
 def test_with_validation_on_a_new_address_must_have_been_proven_within_the_hour() -> None:
     world, _, identity = signed_in()
-    world.rules = replace(world.rules, email_validation=True, mobile_validation=True)
-    world.change_account = replace(world.change_account, rules=world.rules)
+    world = World(database=world.database, new_id=world.verify_code.new_id, email_validation=True, mobile_validation=True)
 
     refusal = change(world, identity, email=NEW, mobile="8888888888")
     assert {*refusal.errors} == {"email", "mobile"}

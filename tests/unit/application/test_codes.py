@@ -46,7 +46,7 @@ def test_a_code_has_six_digits_and_its_letter_repeats_the_reference() -> None:
 
 
 def test_a_code_may_have_another_length() -> None:
-    world = World(digits=10)
+    world = World(otp_length=10)
 
     assert isinstance(verify(world, ANN, world.send(ANN)), Proven)
     assert len(world.code_for(ANN)) == 10
@@ -155,7 +155,7 @@ def test_a_request_names_every_bad_field() -> None:
         world.request_code(destination="12", email="nobody", is_login="yes")  # type: ignore[arg-type]  # Python callers may be wrong
 
     assert {*caught.value.errors} == {"destination", "email", "is_login"}
-    assert world.database.messages == ()
+    assert world.messages == ()
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
@@ -208,7 +208,7 @@ def test_one_send_in_the_cooldown_and_at_its_end_another() -> None:
 
 
 def test_the_cooldown_can_be_set() -> None:
-    world = World(cooldown=7)
+    world = World(otp_cooldown=7)
     world.send(ANN)
 
     assert waits(request(world, ANN)) == 7
@@ -269,7 +269,7 @@ def test_spellings_of_an_address_share_its_budget() -> None:
 
 
 def test_a_day_takes_30_wrong_guesses_across_codes_flows_and_callers() -> None:
-    world = World(cooldown=1)
+    world = World(otp_cooldown=1)
     for number in range(30):
         if number % 5 == 0:
             world.clock.move(1300)
@@ -328,7 +328,7 @@ def test_a_guess_that_the_caller_may_not_make_costs_the_code_nothing() -> None:
 
 
 def test_the_limit_of_wrong_codes_per_caller_can_be_lifted() -> None:
-    world = World(limits_by_address=False)
+    world = World(rate_limits=False)
 
     answers = [verify(world, f"person{number}@mail.example.com", "123456", caller=SOMEWHERE) for number in range(40)]
 
@@ -346,18 +346,18 @@ def test_a_login_code_for_a_stranger_is_not_sent_and_everything_else_is_the_same
         assert isinstance(request(world, destination, is_login=True), Sent)
         assert waits(request(world, destination, is_login=True)) == 60
         assert isinstance(verify(world, destination, "123456"), WrongCode)
-    assert len(world.database.messages) == 2
+    assert len(world.messages) == 2
 
     assert len(world.letters_to(ANN)) == 1
     assert world.letters_to(EVE) == []
-    assert list(world.database.messages) == []
+    assert list(world.messages) == []
 
 
 def test_a_decoy_is_never_right() -> None:
     """Not even for who could work out the code that was never sent."""
     world = World()
     world.request_code(destination=EVE, is_login=True)
-    [message] = world.database.messages
+    [message] = world.messages
     assert message.challenge is not None
 
     assert isinstance(verify(world, EVE, world.codes.code(*message.challenge)), WrongCode)
@@ -407,7 +407,7 @@ def test_no_message_and_no_outbox_row_holds_a_name_or_a_code() -> None:
     world = World()
     world.request_registration_code(name="Visit evil.example now", email=ANN, mobile=MOBILE)
 
-    stored = repr(world.database.messages)
+    stored = repr(world.messages)
     letters = [repr(dict(letter.values)) for letter in (*world.letters_to(ANN), *world.letters_to(MOBILE))]
 
     assert "evil" not in stored + "".join(letters)
@@ -444,7 +444,7 @@ def test_without_an_email_and_an_owner_only_the_sms_goes_out_and_the_answer_is_t
     assert isinstance(request(world, "8888888888"), Sent)
     assert isinstance(request(world, MOBILE), Sent)
 
-    assert len(world.database.messages) == 4
+    assert len(world.messages) == 4
     assert len(world.letters_to("8888888888")) == 1
     assert len(world.notifier.letters) == 3
 
@@ -805,7 +805,7 @@ def test_what_happens_to_codes_stands_in_the_journal() -> None:
 
 
 def test_the_code_that_a_passed_over_email_had_last_stays_good() -> None:
-    world = World(cooldown=1)
+    world = World(otp_cooldown=1)
     account = world.person("bertha", email="bertha@mail.example.com", mobile="7777777777")
     assert account.email is not None
     world.send("bertha@mail.example.com")

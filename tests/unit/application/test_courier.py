@@ -47,10 +47,8 @@ class Slow(MemoryNotifier):
 
 
 def slow() -> tuple[World, Slow]:
-    world, notifier = World(), Slow()
-    world.notifier = notifier
-    world.build_courier()
-    return world, notifier
+    notifier = Slow()
+    return World(notifier=notifier), notifier
 
 
 def test_a_message_is_sent_once_and_gone() -> None:
@@ -63,7 +61,7 @@ def test_a_message_is_sent_once_and_gone() -> None:
     [letter] = world.notifier.letters
     assert (letter.kind, letter.sent_to, letter.template) == (Channel.EMAIL, ANN, "code")
     assert letter.values["service"] == "Vestibule"
-    assert [*world.database.messages, *world.database.dead_letters] == []
+    assert [*world.messages, *world.dead_letters] == []
 
 
 def test_a_letter_does_not_show_its_values() -> None:
@@ -98,7 +96,7 @@ def test_a_code_is_never_delivered_after_its_end() -> None:
     assert deliver(world) == 1
 
     assert world.notifier.letters == ()
-    assert world.database.messages == ()
+    assert world.messages == ()
 
 
 def test_a_message_without_a_code_has_an_end_too() -> None:
@@ -110,7 +108,7 @@ def test_a_message_without_a_code_has_an_end_too() -> None:
     assert deliver(world) == 2
 
     assert [letter.id for letter in world.notifier.letters] == ["in time"]
-    assert world.database.messages == ()
+    assert world.messages == ()
 
 
 @pytest.mark.parametrize("by", ["replacement", "change"])
@@ -137,7 +135,7 @@ def test_a_used_code_is_not_sent_again() -> None:
     world.request_code(destination=ANN)
     notifier.fail_next(ConnectionError())
     deliver(world)
-    [message] = world.database.messages
+    [message] = world.messages
     assert message.challenge is not None
     world.verify_code(destination=ANN, verify_otp=world.codes.code(*message.challenge))
     world.clock.move(5)
@@ -164,19 +162,18 @@ class Pretending(MemoryNotifier):
 
 def test_a_decoy_goes_the_way_of_a_letter_but_nowhere() -> None:
     """Or whoever makes the next call could feel that nothing is carried out."""
-    world = World()
-    world.notifier = notifier = Pretending()
-    world.build_courier()
+    notifier = Pretending()
+    world = World(notifier=notifier)
     world.request_code(destination=ANN, is_login=True)
 
     assert deliver(world) == 1
-    [waiting] = world.database.messages
+    [waiting] = world.messages
     assert waiting.attempts == 1
     world.clock.move(5)
     assert deliver(world) == 1
 
     assert notifier.letters == ()
-    assert world.database.messages == ()
+    assert world.messages == ()
     assert {letter.template for letter in notifier.pretended} == {"code"}
     assert {letter.sent_to for letter in notifier.pretended} == {NOBODY[Channel.EMAIL]}
 
@@ -205,7 +202,7 @@ def test_after_six_failures_a_message_is_given_up_and_kept_to_be_looked_at() -> 
         world.clock.move(600)
 
     assert deliver(world) == 0
-    [(message, reason)] = world.database.dead_letters
+    [(message, reason)] = world.dead_letters
     assert (message.id, message.attempts) == ("welcome", 5)
     assert ANN not in reason
 
@@ -217,8 +214,8 @@ def test_an_undeliverable_message_is_given_up_at_once() -> None:
 
     deliver(world)
 
-    assert world.database.messages == ()
-    [(_, reason)] = world.database.dead_letters
+    assert world.messages == ()
+    [(_, reason)] = world.dead_letters
     assert reason == "Undeliverable: the server refuses the recipient"
 
 
@@ -230,8 +227,8 @@ def test_a_message_that_would_come_too_late_is_given_up() -> None:
 
     deliver(world)
 
-    assert [message.id for message, _ in world.database.dead_letters] == ["welcome"]
-    assert [message.id for message in world.database.messages] == ["wellcome"]
+    assert [message.id for message, _ in world.dead_letters] == ["welcome"]
+    assert [message.id for message in world.messages] == ["wellcome"]
 
 
 def test_one_bad_message_stops_no_other() -> None:
@@ -243,7 +240,7 @@ def test_one_bad_message_stops_no_other() -> None:
     assert deliver(world) == 3
 
     assert [letter.id for letter in world.notifier.letters] == ["good", "better"]
-    assert [message.id for message in world.database.messages] == ["bad"]
+    assert [message.id for message in world.messages] == ["bad"]
 
 
 def test_while_one_courier_sends_a_message_no_other_takes_it_up() -> None:
@@ -315,7 +312,7 @@ def test_a_courier_that_is_called_off_finishes_the_message_at_hand_and_the_rest_
 
     world.deliver_messages(is_over=lambda: bool(world.notifier.letters))
     assert len(world.notifier.letters) == 1
-    assert [message.attempts for message in world.database.messages] == [0, 0]
+    assert [message.attempts for message in world.messages] == [0, 0]
 
     deliver(world)
     assert sorted(letter.id for letter in world.notifier.letters) == ["one", "three", "two"]

@@ -213,7 +213,7 @@ def test_a_success_forgives_the_identity_at_that_address_and_nothing_else() -> N
 
 
 def test_limits_per_address_can_be_lifted_and_those_per_identity_not() -> None:
-    world = World(limits_by_address=False)
+    world = World(rate_limits=False)
     world.person("ann")
 
     assert [type(one) for one in fail(world, 31, caller=SOMEWHERE)] == [WrongCredentials] * 30 + [TooManyTries]

@@ -105,7 +105,7 @@ def test_no_sms_goes_to_a_mobile_that_nobody_has_proven() -> None:
 
 
 def test_an_address_is_told_ten_times_a_day_at_most_by_whatever_accounts() -> None:
-    world = World(limits_by_address=False)
+    world = World(rate_limits=False)
     for number in range(12):
         world.person(f"mallory{number}", email="victim@mail.example.com")
         identity = world.sign_in(f"mallory{number}")

@@ -3,7 +3,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tests.world import Clock, World
+from tests.world import World
 
 from vestibule.adapters.database import MemoryDatabase
 from vestibule.adapters.database.memory import MemoryTransaction
@@ -11,6 +11,7 @@ from vestibule.application import CannotRetry, DropMessages, NoSuchMessage, Retr
 from vestibule.application.ports import Channel, Message, Undeliverable
 from vestibule.application.upkeep import BATCH
 from vestibule.domain.events import What
+from vestibule.testing import HandClock
 
 ANN = "ann@mail.example.com"
 
@@ -95,7 +96,7 @@ def test_a_message_that_waits_after_a_failure_can_be_tried_at_once() -> None:
     world = World()
     put(world, "a", attempts=3)
     world.retry_messages(["a"])
-    assert [message.attempts for message in world.database.messages] == [0]
+    assert [message.attempts for message in world.messages] == [0]
     assert len(world.letters_to(ANN)) == 1
 
 
@@ -158,7 +159,7 @@ def test_all_that_failed_is_tried_again_but_what_waits_for_its_turn_keeps_it() -
 @pytest.mark.parametrize("ends", ["sent", "retried"])
 def test_what_is_sent_or_retried_by_somebody_else_meanwhile_is_neither_retried_nor_dropped(ends: str) -> None:
     database = Meanwhile()
-    drop, retry = (make(database=database, clock=Clock()) for make in (DropMessages, RetryMessages))
+    drop, retry = (make(database=database, clock=HandClock()) for make in (DropMessages, RetryMessages))
     now = retry.clock()
     dead = Message(id="a", kind=Channel.EMAIL, sent_to=ANN, template="notice", not_before=now, expires_at=now + 9_000)
 

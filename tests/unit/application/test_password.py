@@ -9,7 +9,7 @@ from vestibule.application import InvalidInput, TooManyTries, WrongCode
 from vestibule.domain.events import What
 
 ANN = "ann@mail.example.com"
-MOBILE = "9999999999"
+MOBILE = "7012345678"
 
 
 def reset(world: World, code: str, password: str = OTHER_PASSWORD, email: str = ANN, **more: Any) -> Any:

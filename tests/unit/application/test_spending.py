@@ -4,12 +4,13 @@ from typing import Any
 import pytest
 from tests.world import World, outcome
 
-from vestibule.application import Kind, Overloaded, Sent, TooManyTries
+from vestibule.application import Overloaded, Sent, TooManyTries
 
 ANN = "ann@mail.example.com"
 HOUR = 3600
-EMAIL_ONLY = {Kind.EMAIL: 3}
-MOBILE_ONLY = {Kind.MOBILE: 2}
+MAIL, SMS = {"email_url": "smtp://mail.example.com"}, {"sms_url": "json://sms.example.com"}
+EMAIL_ONLY: dict[str, Any] = MAIL | {"emails_per_hour": 3}
+MOBILE_ONLY: dict[str, Any] = SMS | {"sms_per_hour": 2}
 
 
 def ask(world: World, destination: str, **more: Any) -> Any:
@@ -25,7 +26,7 @@ def mobiles(world: World, first: int, count: int) -> list[Any]:
 
 
 def test_so_many_mails_go_out_within_an_hour_and_no_more_whoever_asks() -> None:
-    world = World(codes_per_hour=EMAIL_ONLY)
+    world = World(**EMAIL_ONLY)
 
     *taken, refused = mails(world, 0, 4)
 
@@ -35,7 +36,7 @@ def test_so_many_mails_go_out_within_an_hour_and_no_more_whoever_asks() -> None:
 
 
 def test_the_wait_is_true_to_the_second() -> None:
-    world = World(codes_per_hour=EMAIL_ONLY)
+    world = World(**EMAIL_ONLY)
     mails(world, 0, 1)
     world.clock.move(1000)
     mails(world, 1, 2)
@@ -50,7 +51,7 @@ def test_the_wait_is_true_to_the_second() -> None:
 
 
 def test_known_and_unknown_are_refused_alike() -> None:
-    world = World(codes_per_hour=EMAIL_ONLY)
+    world = World(**EMAIL_ONLY)
     world.person("ann", mobile="9999999999")
     mails(world, 0, 3)
 
@@ -68,7 +69,7 @@ def test_known_and_unknown_are_refused_alike() -> None:
 
 
 def test_a_code_that_nobody_gets_counts_like_any() -> None:
-    world = World(codes_per_hour=EMAIL_ONLY)
+    world = World(**EMAIL_ONLY)
     for number in range(3):
         ask(world, f"stranger{number}@mail.example.com", is_login=True)
 
@@ -76,7 +77,7 @@ def test_a_code_that_nobody_gets_counts_like_any() -> None:
 
 
 def test_an_sms_counts_where_sms_are_counted_and_mail_goes_on() -> None:
-    world = World(codes_per_hour=MOBILE_ONLY)
+    world = World(**MOBILE_ONLY)
 
     *taken, refused = mobiles(world, 0, 3)
 
@@ -86,14 +87,14 @@ def test_an_sms_counts_where_sms_are_counted_and_mail_goes_on() -> None:
 
 
 def test_sms_that_are_refused_use_up_no_room_for_mails() -> None:
-    world = World(codes_per_hour={Kind.MOBILE: 1, Kind.EMAIL: 3})
+    world = World(**EMAIL_ONLY, **SMS, sms_per_hour=1)
     mobiles(world, 0, 20)
 
     assert [type(answer) for answer in mails(world, 0, 3)] == [Sent, Sent, Overloaded]
 
 
 def test_who_asks_again_and_again_uses_it_up_for_nobody() -> None:
-    world = World(codes_per_hour=EMAIL_ONLY)
+    world = World(**EMAIL_ONLY)
 
     answers = [ask(world, ANN) for _ in range(20)]
 
@@ -102,7 +103,7 @@ def test_who_asks_again_and_again_uses_it_up_for_nobody() -> None:
 
 
 def test_the_log_tells_of_it_once_an_hour_and_of_each_kind(caplog: pytest.LogCaptureFixture) -> None:
-    world = World(codes_per_hour={Kind.MOBILE: 1, Kind.EMAIL: 2})
+    world = World(**MAIL, **SMS, emails_per_hour=2, sms_per_hour=1)
     with caplog.at_level(logging.WARNING, "vestibule.spending"):
         mobiles(world, 0, 5)
         mails(world, 0, 5)

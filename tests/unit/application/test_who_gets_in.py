@@ -73,7 +73,7 @@ class Anything(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(limits_by_address=False, cooldown=1)
+        self.world = World(rate_limits=False, otp_cooldown=1)
         self.known: dict[int, Known] = {}
         self.held: list[Held] = []
         self.proofs: dict[str, list[tuple[str, str]]] = {person: [] for person in PEOPLE}
