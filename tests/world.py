@@ -1,4 +1,4 @@
-"""The world of `vestibule.testing`, with what our own tests need besides: ids that are the same each time, and a look inside."""
+"""The world of `vestibule.testing`, with what our own tests need besides: ids that are the same each time, a look inside."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor

@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 from ..domain.account import Account, Address, Kind, Username
 from ..domain.errors import InvalidToken
 from ..domain.events import VOUCHED, Caller, Event, What
+from .conflicts import once_more
 from .fields import MISSING, AccountRules, Missing, Reading, own_words
 from .notices import Notice, Notices
 from .ports import Clock, Database, Hasher, Transaction
@@ -89,6 +90,7 @@ class ChangeAccount:
         given = (username, name, email, mobile, password)
         return self._change(identity, given, proofs, caller, whole=True)
 
+    @once_more
     def _change(
         self, identity: Identity, given: tuple[object, ...], proofs: tuple[str, ...], caller: Caller, *, whole: bool
     ) -> Account:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from ..domain.account import Account
 from ..domain.errors import NoSuchAccount
 from ..domain.events import VOUCHED, Caller, Event, What
+from .conflicts import once_more
 from .ports import Clock, Database, Identifiers
 
 
@@ -19,6 +20,7 @@ class SetActive:
     identifiers: Identifiers
     clock: Clock
 
+    @once_more
     def __call__(self, *, who: str, active: bool, caller: Caller = VOUCHED) -> Account:
         meant = self.database.accounts.meant_by(self.identifiers.login(who))
         if meant is None:

@@ -13,6 +13,7 @@ from ..domain.errors import TooManyTries, WrongCode
 from ..domain.events import VOUCHED, Caller, Event, What
 from ..domain.limits import WRONG_CODES, WRONG_CODES_BY_ADDRESS, Limit, Tally, code_sends
 from ..domain.session import Session
+from .conflicts import once_more
 from .fields import Reading
 from .journalling import write_proven
 from .ports import Accounts, Channel, Clock, Codes, Database, Identifiers, Message, NewId, Transaction
@@ -67,6 +68,7 @@ class CodeSender:
     lifetime: float = 300.0
     spending: Spending | None = None
 
+    @once_more
     def send(self, flow: Flow, named: Sequence[Address], targets: Sequence[Target], caller: Caller) -> Sent:
         """Raises `TooManyTries` where callers have asked for the share of an address that is named, and `Overloaded` where that
         of everybody together is used up; then nothing is sent.
@@ -317,6 +319,7 @@ class VerifyCode:
     codes: Codes
     new_id: NewId
 
+    @once_more
     def __call__(
         self, *, destination: str, verify_otp: str, identity: Identity | None = None, caller: Caller = VOUCHED
     ) -> Proven:
@@ -360,6 +363,7 @@ class LogInByCode:
     check: CodeCheck
     enter: EnterByCode
 
+    @once_more
     def __call__(self, *, destination: str, verify_otp: str, caller: Caller = VOUCHED) -> TokenSet:
         to, code = _read_code(self.identifiers, destination, verify_otp)
         session = None

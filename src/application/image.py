@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from ..domain.account import Account
 from ..domain.errors import ImageTooLarge, InvalidInput, InvalidToken, Unavailable
 from ..domain.events import VOUCHED, Caller, Event, What
+from .conflicts import once_more
 from .fields import REQUIRED
 from .ports import Clock, Database, Images, Link, Storage, UnreadableImage
 from .tokens import Identity
@@ -50,6 +51,7 @@ class UploadImage:
         with suppress(Unavailable):
             self.storage.delete(name)
 
+    @once_more
     def _hang(self, identity: Identity, name: str, caller: Caller) -> tuple[Account, str | None]:
         with self.database.begin() as tx:
             now = self.clock()

@@ -14,6 +14,7 @@ from ..domain.limits import (
     Tally,
 )
 from ..domain.session import Session
+from .conflicts import once_more
 from .fields import Reading
 from .ports import Clock, Codes, Database, Hasher, Identifiers, Login, Transaction
 from .tokens import SignIn, TokenSet
@@ -57,6 +58,7 @@ class LogIn:
                 return self.sign_in.token_set(session)
         raise WrongCredentials
 
+    @once_more
     def _conclude(
         self, meant: Account | None, secret: str, guards: Guards, caller: Caller, *, right: bool
     ) -> tuple[Account | None, Session | None]:

@@ -6,6 +6,7 @@ from ..domain.account import Address
 from ..domain.code import Flow
 from ..domain.events import VOUCHED, Caller, Event, What
 from .codes import CodeCheck, can_enter, start_afresh
+from .conflicts import once_more
 from .fields import AccountRules, Reading, own_words_of
 from .journalling import write_proven
 from .notices import Notice, Notices
@@ -26,6 +27,7 @@ class ResetPassword:
     rules: AccountRules
     notices: Notices
 
+    @once_more
     def __call__(self, *, email: str, otp: str, password: str, caller: Caller = VOUCHED) -> None:
         read = Reading()
         address = read.text("email", email, self.rules.identifiers.email)

@@ -7,6 +7,7 @@ from ..domain.account import Account
 from ..domain.errors import TooManyTries
 from ..domain.events import VOUCHED, Caller, Event, What
 from ..domain.limits import REGISTRATIONS_BY_ADDRESS, UNIQUENESS_CHECKS_BY_ADDRESS, Limit
+from .conflicts import once_more
 from .fields import AccountRules, Reading, own_words
 from .journalling import write_proven
 from .ports import Clock, Database, Hasher, Throttle, Unreadable
@@ -82,6 +83,7 @@ class Register:
         )
         return applicant, secret
 
+    @once_more
     def _store(self, applicant: Account, secret: str, caller: Caller) -> Account:
         password_hash = self.hasher.hash(secret)
         with self.database.begin() as tx:

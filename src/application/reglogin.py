@@ -8,6 +8,7 @@ from ..domain.errors import DifferentAccounts, Refusal
 from ..domain.events import VOUCHED, Caller, Event, What
 from ..domain.session import Session
 from .codes import Attempt, CodeCheck, CodeSender, EnterByCode, Sent, Target, can_enter, looked_up
+from .conflicts import once_more
 from .fields import Reading
 from .journalling import write_proven
 from .ports import Database, Identifiers, Transaction
@@ -47,6 +48,7 @@ class RegisterOrLogIn:
     check: CodeCheck
     enter: EnterByCode
 
+    @once_more
     def __call__(self, *, name: str, email: str, mobile: str, verify_otp: str, caller: Caller = VOUCHED) -> TokenSet:
         read = Reading()
         called, mail, phone = _read(read, self.identifiers, name, email, mobile)

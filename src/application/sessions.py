@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..domain.errors import InvalidInput, InvalidToken, NoSuchSession
 from ..domain.events import VOUCHED, Caller, Event, What
 from ..domain.session import Session
+from .conflicts import once_more
 from .ports import Clock, Database, Tokens, Transaction
 from .tokens import Identity
 
@@ -33,6 +34,7 @@ class EndSession:
     database: Database
     clock: Clock
 
+    @once_more
     def __call__(self, *, identity: Identity, session_id: str, caller: Caller = VOUCHED) -> None:
         what = What.LOGGED_OUT if session_id == identity.session_id else What.SESSION_ENDED
         with self.database.begin() as tx:
@@ -44,6 +46,7 @@ class EndSession:
             tx.sessions.save(session.end(now))
             tx.journal.add(Event(what=what, at=now, account_id=session.account_id, session_id=session.id, caller=caller))
 
+    @once_more
     def others(self, *, identity: Identity, caller: Caller = VOUCHED) -> int:
         """Ends every session of the caller but the one that asks; answers how many."""
         with self.database.begin() as tx:

@@ -6,6 +6,7 @@ from ..domain.account import Account
 from ..domain.errors import InvalidRefreshToken, InvalidToken, NotAuthenticated
 from ..domain.events import VOUCHED, Caller, Event, What
 from ..domain.session import MAX_SESSIONS, Session, Turn
+from .conflicts import once_more
 from .fields import Reading
 from .notices import Notice, Notices
 from .ports import Clock, Database, NewId, Tokens, Transaction
@@ -117,6 +118,7 @@ class Refresh:
             raise InvalidRefreshToken
         return self.sign_in.token_set(session)
 
+    @once_more
     def _turn(self, session_id: str, generation: int, caller: Caller) -> Session | None:
         now = self.clock()
         with self.database.begin() as tx:
