@@ -8,6 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from litestar.enums import ScopeType
 from litestar.testing import TestClient
 from litestar.types import ASGIApp, Receive, Scope, Send
 from tests.world import World
@@ -276,9 +277,7 @@ class HttpDoor(AbstractContextManager["HttpDoor"]):
         return self._ask("DELETE", f"/sessions/{session}/", 200, _nothing, token)
 
     def end_others(self, token: str | None) -> Any:
-        return self._ask(
-            "DELETE", "/sessions/", 200, lambda answer: int(answer["detail"].removeprefix("Ended: ").removesuffix(".")), token
-        )
+        return self._ask("DELETE", "/sessions/", 200, _ended_of, token)
 
     def log_out(self, token: str | None) -> Any:
         return self._ask("POST", "/logout/", 200, _nothing, token)
@@ -309,7 +308,7 @@ def _from_where_it_says(app: ASGIApp) -> ASGIApp:
     """The app, whose caller's address is what the header `X-From` says: there is no network between."""
 
     async def moved(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
+        if scope["type"] == ScopeType.HTTP:
             address = next((value.decode() for name, value in scope["headers"] if name == b"x-from"), VOUCHED.address)
             scope["client"] = (address or "", 1)
         await app(scope, receive, send)
@@ -327,6 +326,10 @@ def _tokens_of(told: Any) -> Tokens:
 
 def _reference_of(told: Any) -> str:
     return str(told["reference"])
+
+
+def _ended_of(told: Any) -> int:
+    return int(told["detail"].removeprefix("Ended: ").removesuffix("."))
 
 
 def _sessions_of(told: Any) -> list[Shown]:

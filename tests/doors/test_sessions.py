@@ -26,7 +26,7 @@ def test_an_answer_that_was_lost_is_given_again_for_30_seconds(door: Door, world
     second = turned(door, first)
     world.clock.move(30)
     assert turned(door, first).refresh_token == second.refresh_token
-    assert turned(door, second)
+    turned(door, second)
 
 
 def test_a_refresh_token_used_again_ends_the_session(door: Door, world: World) -> None:
@@ -50,7 +50,7 @@ def test_what_is_no_refresh_token_is_refused(door: Door) -> None:
     for text in ("junk", own.token, own.refresh_token[:-1], own.session, "é"):
         assert door.refresh(refresh=text) == SPENT
     assert door.refresh() == invalid("refresh")
-    assert turned(door, own)
+    turned(door, own)
 
 
 def test_a_session_ends_after_14_idle_days(door: Door, world: World) -> None:

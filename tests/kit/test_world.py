@@ -1,0 +1,95 @@
+"""The world that integrators test in."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from litestar.testing import TestClient
+
+from vestibule.adapters.database import SqlDatabase, migrate, url_of_file
+from vestibule.application import InvalidRefreshToken, What
+from vestibule.entrypoints.http import create_app
+from vestibule.testing import PASSWORD, HandClock, MemoryStorage, World, wrong
+
+ANN = "ann@mail.example.com"
+
+
+def test_the_clock_stands_still_until_it_is_moved() -> None:
+    clock = HandClock(1000.0)
+    assert clock() == clock() == 1000.0
+    clock.move(1, minutes=1, hours=1, days=1)
+    assert clock() == 1000 + 1 + 60 + 3600 + 86_400
+    clock.move(-1)
+    assert clock() == 91_060.0
+
+
+def test_a_session_is_over_after_a_year() -> None:
+    world = World()
+    world.person()
+    tokens = world.log_in(username="ann", password=PASSWORD)
+    world.clock.move(days=365)
+    with pytest.raises(InvalidRefreshToken):
+        world.refresh(refresh=tokens.refresh_token)
+
+
+def test_letters_are_read_where_they_went_whatever_the_spelling_of_a_mobile() -> None:
+    world = World(default_region="DE")
+    world.request_code(destination="0170 1234567")
+    assert world.code_for("+49 170 1234567") == world.codes_at("01701234567")[0]
+    assert world.letters_to(ANN) == []
+    with pytest.raises(LookupError, match=ANN):
+        world.code_for(ANN)
+
+
+def test_short_words_do_what_the_use_cases_do() -> None:
+    world = World(otp_cooldown=600)
+    account = world.person("ann", name="Ann Other")
+    own = world.sign_in("ann")
+    assert (own.account.id, own.account.name) == (account.id, "Ann Other")
+    assert world.prove(ANN, own)
+    assert world.identity(world.enter_by_code(ANN)).account.email_proven
+    assert [event.note for event in world.events(What.LOGGED_IN)] == ["password", "code:email"]
+    assert world.events()[0].what is What.REGISTERED
+    assert wrong("000999") == "001000"
+
+
+def test_settings_are_those_of_the_service_by_name() -> None:
+    world = World(otp_length=8, service_name="Acme")
+    world.request_code(destination=ANN)
+    assert len(world.code_for(ANN)) == 8
+    assert world.letters_to(ANN)[0].values["service"] == "Acme"
+    with pytest.raises(TypeError, match="otp_lenght"):
+        World(otp_lenght=8)
+
+
+def test_a_port_may_be_filled_by_ones_own(tmp_path: Path) -> None:
+    url = url_of_file(tmp_path / "own.db")
+    migrate(url)
+    with SqlDatabase(url) as database:
+        storage = MemoryStorage()
+        world = World(database=database, storage=storage)
+        world.person()
+        world.upload_image(identity=world.sign_in(), profile_image=b"\x89PNG\r\n\x1a\npicture")
+        again = World(database=database, storage=storage)
+        assert again.read_image(again.sign_in().account.image or "") == b"\x89PNG\r\n\x1a\npicture"
+
+
+def test_two_worlds_know_nothing_of_each_other() -> None:
+    one, other = World(), World()
+    one.person()
+    assert other.check_unique(prop="username", value="ann")
+    one.clock.move(days=1)
+    assert other.clock() != one.clock()
+
+
+def test_the_app_takes_a_world_as_it_is() -> None:
+    world = World()
+    world.person()
+    with TestClient(create_app(world)) as client:
+        assert client.post("/login/", json={"username": "ann", "password": PASSWORD}).status_code == 200
+
+
+def test_it_needs_no_test_framework() -> None:
+    program = "import sys, vestibule.testing; assert not {'pytest', '_pytest', 'litestar', 'hypothesis'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
