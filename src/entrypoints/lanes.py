@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
-from ..application import Overloaded, Unavailable
+from ..application import Overloaded
 from .watching import Watch
 
 P = ParamSpec("P")
@@ -82,17 +82,12 @@ class Lane:
         self._in: WeakKeyDictionary[AbstractEventLoop, Turns] = WeakKeyDictionary()
 
     async def __call__(self, ask: Callable[P, T], *args: P.args, **question: P.kwargs) -> T:
-        """Asks in a thread; once more where two changes stood in each other's way, and this one had to give way."""
+        """Asks in a thread."""
         turns = self._turns()
         with turns.room:
             await turns.take()
-            again = partial(run_sync, partial(ask, *args, **question), limiter=turns.limiter)
             try:
-                return await again()
-            except Unavailable as refusal:
-                if refusal.retry_after > 0:
-                    raise
-                return await again()
+                return await run_sync(partial(ask, *args, **question), limiter=turns.limiter)
             finally:
                 turns.give_back()
 

@@ -54,7 +54,7 @@ class World(Vestibule):
         **settings: Any,
     ) -> None:
         known = Settings(**settings)
-        own: dict[str, Any] = {
+        ports: dict[str, Any] = {
             "clock": HandClock(),
             "database": MemoryDatabase() if database is None else database,
             "hasher": hasher or QuickHasher(),
@@ -63,13 +63,20 @@ class World(Vestibule):
             "codes": codes or HmacCodes(lambda: _CODE_SECRETS, known.otp_length),
             "notifier": notifier or MemoryNotifier(),
         }
-        own |= {name: port for name, port in (("throttle", throttle), ("new_id", new_id)) if port is not None}
-        tokens = JwtTokens(_keys(), issuer=known.url, audience=known.url, clock=own["clock"])
-        container = Container(settings=known, echo=providers.Object(None), on_message=_nobody_waits, tokens=tokens, **own)
+        ports |= {name: port for name, port in (("throttle", throttle), ("new_id", new_id)) if port is not None}
+        tokens = JwtTokens(_keys(), issuer=known.url, audience=known.url, clock=ports["clock"])
+        container = Container(
+            settings=known,
+            echo=providers.Object(None),
+            on_message=_nobody_waits,
+            own=providers.Object(frozenset[str]()),
+            tokens=tokens,
+            **ports,
+        )
         built = container.vestibule()
         super().__init__(**{one.name: getattr(built, one.name) for one in fields(Vestibule)})
         for name in ("database", "notifier"):
-            object.__setattr__(self, name, own[name])
+            object.__setattr__(self, name, ports[name])
 
     # --- what was sent ------------------------------------------------------------------------------------------------
 

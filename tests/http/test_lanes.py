@@ -5,7 +5,7 @@ from threading import Event
 
 import pytest
 
-from vestibule.application import Overloaded, Unavailable
+from vestibule.application import Overloaded
 from vestibule.entrypoints.lanes import Lane, Lanes, Room
 from vestibule.entrypoints.watching import Watch
 
@@ -52,36 +52,3 @@ def test_a_room_is_full_until_somebody_leaves() -> None:
         pass
     with room:
         pass
-
-
-class Database:
-    """Answers only after it has refused as it was told."""
-
-    def __init__(self, *refusals: Unavailable) -> None:
-        self.refusals = list(refusals)
-        self.asked = 0
-
-    def ask(self, question: str) -> str:
-        self.asked += 1
-        if self.refusals:
-            raise self.refusals.pop(0)
-        return f"answer to {question}"
-
-
-def test_a_change_that_had_to_give_way_to_another_is_made_at_the_second_try() -> None:
-    database = Database(Unavailable(retry_after=0))
-    assert asyncio.run(Lane(1, 1)(database.ask, question="it")) == "answer to it"
-
-
-def test_there_is_no_third_try() -> None:
-    database = Database(*[Unavailable(retry_after=0)] * 9)
-    with pytest.raises(Unavailable):
-        asyncio.run(Lane(1, 1)(database.ask, "it"))
-    assert database.asked == 2
-
-
-def test_what_is_down_is_not_asked_again() -> None:
-    database = Database(Unavailable())
-    with pytest.raises(Unavailable):
-        asyncio.run(Lane(1, 1)(database.ask, "it"))
-    assert database.asked == 1
