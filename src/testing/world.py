@@ -18,6 +18,7 @@ from ..application import Account, Event, Identity, Query, TokenSet, What
 from ..application.ports import Codes, Database, Hasher, Images, Letter, NewId, Storage, Throttle
 from ..entrypoints.container import Container
 from ..entrypoints.settings import Settings
+from ..entrypoints.subscriptions import Subscriptions
 from ..entrypoints.vestibule import Vestibule
 from .clock import HandClock
 
@@ -69,9 +70,11 @@ class World(Vestibule):
             settings=known,
             echo=providers.Object(None),
             on_message=_nobody_waits,
+            subscriptions=Subscriptions(),
             own=providers.Object(frozenset[str]()),
             tokens=tokens,
-            **ports,
+            kept=ports["database"],
+            **{name: port for name, port in ports.items() if name != "database"},
         )
         built = container.vestibule()
         super().__init__(**{one.name: getattr(built, one.name) for one in fields(Vestibule)})
