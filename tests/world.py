@@ -11,7 +11,7 @@ from typing import Any
 
 from vestibule import testing
 from vestibule.application import Account, Address, Caller, Refusal, TokenSet
-from vestibule.application.ports import Codes, Hasher, Identifiers, Message, Tokens
+from vestibule.application.ports import Codes, Hasher, Identifiers, Message, NewId, Tokens
 from vestibule.testing import PASSWORD, QuickHasher, wrong
 
 __all__ = ["PASSWORD", "wrong"]
@@ -50,6 +50,10 @@ class World(testing.World):
     def __init__(self, **given: Any) -> None:
         numbers = count(1)
         super().__init__(**{"new_id": lambda: sha256(f"id {next(numbers)}".encode()).hexdigest()[:26]} | given)
+
+    @property
+    def new_id(self) -> NewId:
+        return self.log_in.sign_in.new_id
 
     @property
     def codes(self) -> Codes:

@@ -74,6 +74,7 @@ class World(Vestibule):
             own=providers.Object(frozenset[str]()),
             tokens=tokens,
             kept=ports["database"],
+            carriers=ports["notifier"],
             **{name: port for name, port in ports.items() if name != "database"},
         )
         built = container.vestibule()

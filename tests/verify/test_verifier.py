@@ -57,8 +57,8 @@ def test_a_token_that_vestibule_signs_is_taken() -> None:
     world = World()
     world.person("ann")
     tokens = world.log_in(username="ann", password="a sea of green glass")
-    keys = GivenKeys(json.dumps(world.tokens.jwks()))
-    verifier = Verifier(issuer="https://vestibule.example", keys=keys, clock=world.clock)
+    keys = GivenKeys(json.dumps(world.jwks()))
+    verifier = Verifier(issuer=world.settings.url, keys=keys, clock=world.clock)
     assert verifier(tokens.token).session_id == tokens.session
 
 

@@ -1,6 +1,5 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 from tests.world import World
@@ -144,9 +143,8 @@ class Fragile(MemoryDatabase):
 
 
 def fragile() -> tuple[World, Fragile]:
-    world, database = World(), Fragile()
-    world.read_events = replace(world.read_events, database=database)
-    world.register = replace(world.register, database=database)
+    database = Fragile()
+    world = World(database=database)
     for name in ("ann", "bob", "cid"):
         world.person(name)
     return world, database

@@ -1,11 +1,12 @@
 import json
 from contextlib import suppress
-from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
 from tests.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World, outcome
 
+from vestibule.adapters.database import MemoryDatabase
 from vestibule.application import AlreadyTaken, Channel, What
 from vestibule.application.ports import Message
 from vestibule.application.webhooks import Announce, AnnouncingDatabase
@@ -14,15 +15,13 @@ from vestibule.domain.events import ABOUT_ACCOUNTS, CHANGES, Event
 
 def announced(*kinds: What) -> World:
     """A world in which a webhook is told of these kinds."""
-    world = World()
-    database: Any = AnnouncingDatabase(world.database, Announce(new_id=world.new_id, kinds=kinds or CHANGES))
-    for name in ("register", "log_in", "change_account", "set_active", "request_code", "end_session"):
-        setattr(world, name, replace(getattr(world, name), database=database))
-    return world
+    numbers = count(1)
+    announce = Announce(new_id=lambda: f"event {next(numbers)}", kinds=kinds or CHANGES)
+    return World(database=AnnouncingDatabase(MemoryDatabase(), announce))
 
 
 def messages(world: World) -> list[Message]:
-    return [message for message in world.database.messages if message.kind is Channel.WEBHOOK]
+    return [message for message in world.messages if message.kind is Channel.WEBHOOK]
 
 
 def payloads(world: World) -> list[dict[str, Any]]:
