@@ -86,7 +86,8 @@ def run(*command: str) -> None:
     # A person's settings for other environments would send packages elsewhere, or bring others in.
     strange = {"PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX"}
     surroundings = {name: value for name, value in os.environ.items() if name not in strange}
-    subprocess.run(command, cwd=ROOT, env=surroundings | {"PIP_USER": "0"}, check=True)
+    # Setuptools warns at length of directories that hold templates and no modules, which is as it should be.
+    subprocess.run(command, cwd=ROOT, env=surroundings | {"PIP_USER": "0", "PYTHONWARNINGS": "ignore"}, check=True)
 
 
 def minor_version() -> str:

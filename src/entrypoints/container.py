@@ -13,6 +13,8 @@ from dependency_injector import containers, providers
 
 from ..adapters.codes import CodeSecrets, HmacCodes
 from ..adapters.database import (
+    ACCOUNTS,
+    AccountsTable,
     Backlog,
     Contents,
     Copied,
@@ -247,12 +249,17 @@ class Container(containers.DeclarativeContainer):
     subscriptions = providers.Dependency(instance_of=Subscriptions)
     echo: providers.Dependency[Echo | None] = providers.Dependency()
     own: providers.Dependency[Collection[str]] = providers.Dependency()
+    accounts = providers.Object(ACCOUNTS)
 
     clock = providers.Object(time)
     new_id = providers.Object(new_id)
     watch = providers.Singleton(watch, settings)
     kept = providers.Singleton(  # the port `database`, which an importer may fill
-        SqlDatabase, settings.provided.accounts_url, on_message=on_message, on_event=subscriptions.provided.wake
+        SqlDatabase,
+        settings.provided.accounts_url,
+        on_message=on_message,
+        on_event=subscriptions.provided.wake,
+        accounts=accounts,
     )
     database = providers.Singleton(watched_database, watch, providers.Singleton(announcing, settings, kept, new_id))
     keys = providers.Singleton(WatchedKeys, providers.Singleton(key_shelf, settings, kept))
@@ -376,22 +383,31 @@ class Container(containers.DeclarativeContainer):
 
 
 def build(
-    settings: Settings | None = None, *, deliver: bool = True, echo: Echo | None = None, **own: Unpack[Adapters]
+    settings: Settings | None = None,
+    *,
+    deliver: bool = True,
+    echo: Echo | None = None,
+    accounts: AccountsTable = ACCOUNTS,
+    **own: Unpack[Adapters],
 ) -> Building:
     """The use cases on these settings (the defaults where none are given): `with` gives them blocking, `async with` awaited.
 
     The embedded database is brought to the schema of this program first. With `deliver` threads clear away what has ended, and
     carry messages out as they come unless the setting `courier` is off; without, `deliver_messages` and `purge` wait to be
-    called. `echo` is told of each message put in the outbox directory. `own` fills ports by adapters of the importer's own.
-    Entering the block raises `SettingsError` where these settings cannot work, `TypeError` for a port that there is not.
+    called. `echo` is told of each message put in the outbox directory. `accounts` is a table of the importer's
+    own, in the database that the settings name; `own` fills ports by adapters of the importer's own.
+    Entering the block raises `SettingsError` where these settings cannot work, `TypeError` for a port that there is not, and
+    for accounts in a table beside a database of the importer's own.
     """
     settings = settings or Settings()
-    return Building(settings, partial(_ready, settings, own, deliver=deliver, echo=echo))
+    return Building(settings, partial(_ready, settings, own, accounts, deliver=deliver, echo=echo))
 
 
 @contextmanager
-def _ready(settings: Settings, own: Adapters, *, deliver: bool, echo: Echo | None) -> Iterator[Vestibule]:
-    _check_names(own)
+def _ready(
+    settings: Settings, own: Adapters, accounts: AccountsTable, *, deliver: bool, echo: Echo | None
+) -> Iterator[Vestibule]:
+    _check_names(own, accounts)
     courier, subscriptions = CourierThread(), Subscriptions()
     check_settings(settings, own=own)
     container = Container(
@@ -400,6 +416,7 @@ def _ready(settings: Settings, own: Adapters, *, deliver: bool, echo: Echo | Non
         subscriptions=subscriptions,
         echo=providers.Object(echo),
         own=providers.Object(frozenset(own)),
+        accounts=providers.Object(accounts),
     )
     for port, adapter in own.items():
         getattr(container, "kept" if port == "database" else port).override(providers.Object(adapter))
@@ -420,7 +437,9 @@ def _ready(settings: Settings, own: Adapters, *, deliver: bool, echo: Echo | Non
         yield vestibule
 
 
-def _check_names(own: Adapters) -> None:
+def _check_names(own: Adapters, accounts: AccountsTable) -> None:
+    if "database" in own and accounts is not ACCOUNTS:
+        raise TypeError("build() takes a table of accounts or a database of your own, not both.")
     if strange := sorted(own.keys() - Adapters.__annotations__.keys()):
         raise TypeError(f"build() takes no {strange[0]!r}; the ports are {', '.join(Adapters.__annotations__)}.")
 

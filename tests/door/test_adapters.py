@@ -2,11 +2,13 @@
 
 import hashlib
 import runpy
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.contract import people
 
 from vestibule.adapters.codes import CodeSecrets, HmacCodes
 from vestibule.adapters.database import MemoryDatabase
@@ -18,6 +20,7 @@ from vestibule.adapters.throttle import MemoryThrottle
 from vestibule.application import Caller, Overloaded, Query, TooManyTries, What, WrongCredentials
 from vestibule.application.ports import Claims
 from vestibule.entrypoints import Settings, SettingsError, build
+from vestibule.entrypoints.container import blocks
 
 if TYPE_CHECKING:
     from vestibule.entrypoints import Adapters
@@ -86,7 +89,8 @@ def test_with_every_port_filled_nothing_is_made_nor_looked_at_nor_closed(tmp_pat
         assert tokens.token == f"{account.id} {tokens.session}"
         assert vestibule.authenticate(tokens.token).account.created_at == 1_000_000.0
         assert vestibule.jwks() == {"keys": []}
-        assert vestibule.database_blocks, "what does not say so may have to be waited for"
+        assert not vestibule.database_blocks
+    assert blocks(object()), "a database that does not say so may have to be waited for"
     assert not database.closed
     assert list(tmp_path.iterdir()) == [place]
 
@@ -163,3 +167,24 @@ def test_limits_journal_and_notices_apply_to_who_is_named_and_not_to_who_is_vouc
         assert event.caller == caller
         vestibule.deliver_messages()
         assert [letter.sent_to for letter in notifier.letters] == ["ada2@example.com"]
+
+
+def test_accounts_are_kept_in_a_table_of_the_importers_own(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    with sqlite3.connect(tmp_path / "vestibule.db") as beside:
+        for statement in people.made_by("sqlite"):
+            beside.execute(statement)
+    with build(settings, deliver=False, accounts=people.ACCOUNTS) as vestibule:
+        vestibule.register(username="ada", name="Ada Lovelace", email="ada@example.com", password=PASSWORD)
+        assert vestibule.authenticate(vestibule.log_in(username="ada", password=PASSWORD).token).account.name == "Ada Lovelace"
+    assert beside.execute("SELECT full_name, department FROM people").fetchall() == [("Ada Lovelace", "none")]
+    assert beside.execute("SELECT count(*) FROM accounts").fetchone() == (0,)
+    beside.close()
+
+
+def test_a_table_of_accounts_in_a_database_of_the_importers_own_is_refused() -> None:
+    with (
+        pytest.raises(TypeError, match="not both"),
+        build(database=MemoryDatabase(), accounts=people.ACCOUNTS),
+    ):
+        pass

@@ -1,6 +1,6 @@
 """Where accounts are kept: in SQL, by SQLAlchemy Core over SQLite or PostgreSQL; or in memory."""
 
-from .accounts import AccountsTable
+from .accounts import ACCOUNTS, AccountsTable
 from .backup import Contents, back_up, look_at
 from .copying import CannotCopy, Copied, copy
 from .database import SqlDatabase
@@ -10,6 +10,7 @@ from .outbox import Backlog
 from .where import url_of_file
 
 __all__ = [
+    "ACCOUNTS",
     "AccountsTable",
     "Backlog",
     "CannotCopy",

@@ -69,6 +69,7 @@ def _is_unique(column: Column[Any]) -> bool:
 
 
 ACCOUNTS = AccountsTable(dict(accounts.columns))
+"""Vestibule's own."""
 
 
 class SqlAccounts:
