@@ -29,4 +29,5 @@ def __getattr__(name: str) -> object:
     """Imports what is asked for when it is: `vestibule --help` shall not wait for a database driver."""
     if name not in _HOMES:
         raise AttributeError(name)
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    found = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    return found

@@ -1,0 +1,52 @@
+"""Builds the reference of the Python API out of its docstrings, into .build/reference; warnings are errors.
+
+Whatever is public says what it promises: a name without a docstring is told, and fails.
+"""
+
+import sys
+import warnings
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pdoc
+from pdoc.doc import Class, Function, Module
+
+PAGES = Path(__file__).resolve().parents[2] / ".build" / "reference"
+MODULES = (
+    "vestibule.application",
+    "vestibule.application.ports",
+    "vestibule.entrypoints",
+    "vestibule.entrypoints.http",
+    "vestibule.testing",
+    "vestibule.verify",
+    "vestibule.verify.asgi",
+    "vestibule.verify.django",
+    "vestibule.verify.fastapi",
+    "vestibule.verify.litestar",
+    "vestibule.verify.wsgi",
+    "vestibule.adapters.database",
+)
+
+
+def main() -> None:
+    warnings.simplefilter("error")
+    for name in MODULES:
+        module = import_module(name)
+        for public in getattr(module, "__all__", ()):
+            getattr(module, public)  # what is imported when it is asked for is there from then on
+    pdoc.render.configure(docformat="markdown", footer_text="Vestibule")
+    pdoc.pdoc(*MODULES, output_directory=PAGES)
+    silent = sorted({one for name in MODULES for one in _silent(Module(import_module(name)))})
+    if silent:
+        sys.exit("These promise nothing, for they have no docstring:\n" + "\n".join(silent))
+
+
+def _silent(module: Module) -> Iterator[str]:
+    for member in module.members.values():
+        if isinstance(member, Class | Function) and not member.name.startswith("_") and not member.docstring.strip():
+            yield member.fullname
+
+
+if __name__ == "__main__":
+    main()
