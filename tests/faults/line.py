@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
+from itertools import cycle
 from threading import Barrier
 from typing import Any, Self, TypeVar
 
@@ -38,10 +39,11 @@ class Answer:
 
 
 class Line:
-    """One connection, kept as long as the server keeps it."""
+    """One connection, kept as long as the server keeps it. `caller` is the address that a proxy in front would tell of."""
 
-    def __init__(self, port: int, *, timeout: float = 20) -> None:
+    def __init__(self, port: int, *, timeout: float = 20, caller: str | None = None) -> None:
         self._connection = HTTPConnection("127.0.0.1", port, timeout=timeout)
+        self._headers = {"X-Forwarded-For": caller} if caller is not None else {}
 
     def __enter__(self) -> Self:
         return self
@@ -56,7 +58,7 @@ class Line:
     def send(
         self, method: str, path: str, body: bytes | None, token: str | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        every = dict(headers or {})
+        every = {**self._headers, **(headers or {})}
         if token is not None:
             every["Authorization"] = f"Bearer {token}"
         try:
@@ -122,15 +124,15 @@ def wrong(code: str) -> str:
     return f"{(int(code) + 1) % 10 ** len(code):0{len(code)}}"
 
 
-def at_once(port: int, calls: Sequence[Callable[[Line], T]]) -> list[T]:
-    """What each answers when all begin together, each on a connection of its own that is open already."""
+def at_once(ports: int | Sequence[int], calls: Sequence[Callable[[Line], T]], *, caller: str | None = None) -> list[T]:
+    """What each answers when all begin together, each on a connection of its own that is open already; of several ports in turn."""
     start = Barrier(len(calls))
 
-    def run(call: Callable[[Line], T]) -> T:
-        with Line(port) as line:
+    def run(port: int, call: Callable[[Line], T]) -> T:
+        with Line(port, caller=caller) as line:
             line.ask("GET", "/healthz")
             start.wait(20)
             return call(line)
 
     with ThreadPoolExecutor(len(calls)) as threads:
-        return list(threads.map(run, calls))
+        return list(threads.map(run, cycle([ports] if isinstance(ports, int) else ports), calls))
