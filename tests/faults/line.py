@@ -125,7 +125,7 @@ def wrong(code: str) -> str:
 
 
 def at_once(ports: int | Sequence[int], calls: Sequence[Callable[[Line], T]], *, caller: str | None = None) -> list[T]:
-    """What each answers when all begin together, each on a connection of its own that is open already; of several ports in turn."""
+    """What each answers when all begin together, each on an open connection of its own, to the ports in turn."""
     start = Barrier(len(calls))
 
     def run(port: int, call: Callable[[Line], T]) -> T:

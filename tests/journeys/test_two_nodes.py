@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from itertools import count, cycle, islice
-from pathlib import Path
 
 import pytest
 from tests.databases import rows
@@ -19,15 +18,15 @@ _callers = count(1)
 
 
 @pytest.fixture(scope="module")
-def _database(postgres_server: str) -> Iterator[str]:
+def database(postgres_server: str) -> Iterator[str]:
     with new_database(postgres_server) as url:
         migrate(url)
         yield url
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory, _database: str) -> Iterator[Nodes]:
-    with nodes(tmp_path_factory.mktemp("nodes"), _database) as two:
+def two(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[Nodes]:
+    with nodes(tmp_path_factory.mktemp("nodes"), database) as two:
         yield two
         for server in two.servers:
             assert "Traceback" not in server.output
@@ -65,13 +64,13 @@ def test_a_code_that_one_node_sent_is_good_once_at_both_together(two: Nodes, lin
 
 
 def test_wrong_guesses_at_both_nodes_are_counted_together(
-    two: Nodes, lines: tuple[Line, Line], caller: str, _database: str
+    two: Nodes, lines: tuple[Line, Line], caller: str, database: str
 ) -> None:
     right = code(two, lines[1], "bob@example.com")
     guesses = [lambda line: line.verify("bob@example.com", wrong(right))] * MANY
     assert statuses(at_once(two.ports, guesses, caller=caller)) == {403: MANY}
     assert [line.verify("bob@example.com", right).status for line in lines] == [403, 403]
-    assert rows(_database, "SELECT guesses FROM challenges WHERE address_key = 'bob@example.com'") == [(5,)]
+    assert rows(database, "SELECT guesses FROM challenges WHERE address_key = 'bob@example.com'") == [(5,)]
 
 
 def test_of_sends_at_both_nodes_one_is_within_the_cool_down(two: Nodes, caller: str) -> None:
