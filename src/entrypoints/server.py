@@ -41,6 +41,9 @@ _WAL_RESET_BUG = (
     "until then keep backups"
 )
 
+_WORKERS_COUNT_APART = "each worker counts limits per address for itself: with VESTIBULE_REDIS_URL they count together"
+_NODES_COUNT_APART = "this node counts limits per address for itself: if other nodes share its database, VESTIBULE_REDIS_URL lets them count together"
+
 _log = logging.getLogger("vestibule.server")
 
 
@@ -123,6 +126,8 @@ def serve(settings: Settings) -> None:
     """Serves until SIGINT or SIGTERM; requests under way are finished first, for 10 seconds at most."""
     if settings.accounts_url.startswith("sqlite") and has_wal_reset_bug(sqlite3.sqlite_version_info):
         _log.warning(_WAL_RESET_BUG, sqlite3.sqlite_version)
+    if settings.rate_limits and settings.redis_url is None:
+        _warn_of_counting_apart(settings)
     _log.debug("begins to listen", extra={"fields": {"url": settings.url, "workers": settings.workers}})
     with _exposed(settings):
         _server(settings).serve()
@@ -155,6 +160,14 @@ def _server(settings: Settings) -> Server:
         log_level=LogLevels.warning,
         log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}},
     )
+
+
+def _warn_of_counting_apart(settings: Settings) -> None:
+    """Whether there are other nodes is not known; but where accounts are on a PostgreSQL there may be."""
+    if settings.workers > 1:
+        _log.warning(_WORKERS_COUNT_APART)
+    elif not settings.accounts_url.startswith("sqlite"):
+        _log.warning(_NODES_COUNT_APART)
 
 
 def has_wal_reset_bug(version: tuple[int, ...]) -> bool:

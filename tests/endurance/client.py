@@ -89,7 +89,7 @@ class Client:
             node = (node + 1) % len(self._lines)
         if answer.status not in expected:
             if not (was_cut_off or was_refused) or answer.status not in second:
-                raise BrokenPromise(f"{what}: answered {answer.status} {answer.content!r}")
+                raise BrokenPromise(f"{what}: {shown(answer)}, and expected was {sorted(expected)}")
             self._counts.add("carried out though its answer was lost" if was_cut_off else "carried out though answered 503")
         return Reply(answer, was_cut_off or was_refused)
 
@@ -111,7 +111,7 @@ class Client:
             return None
         self._counts.add(f"answered {answer.status}")
         if answer.status >= 500 and (answer.status, answer.problem) not in {(503, "unavailable"), (503, "overloaded")}:
-            raise BrokenPromise(f"{what}: answered {answer.status} {answer.content!r}")
+            raise BrokenPromise(f"{what}: {shown(answer)}")
         return answer
 
     def _pause(self, what: str, answer: Answer | None) -> None:
@@ -124,3 +124,10 @@ class Client:
             seconds = float(answer.headers["retry-after"])
         if self._over.wait(min(seconds, PATIENCE)):
             raise Stopped
+
+
+def shown(answer: Answer | None) -> str:
+    """Its status, and the kind of a refusal; no token and no text of anybody's."""
+    if answer is None:
+        return "not answered"
+    return f"answered {answer.status}" + (f" {answer.problem}" if "problem" in answer.headers.get("content-type", "") else "")

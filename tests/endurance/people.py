@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
-from tests.endurance.client import BrokenPromise, Client, Counts, Reply
+from tests.endurance.client import BrokenPromise, Client, Counts, Reply, shown
 from tests.faults.line import Answer, Line, person, picture
 from tests.nodes import Mail
 
@@ -54,7 +54,7 @@ class Person:
         body = {**person(self.username, self.password), "proofs": [proof] if proof else []}
         reply = self.client.ask("register", partial(Line.ask, method="POST", path="/register/", body=body), {201}, second={400})
         if reply.status == 400 and reply.answer.problem != "already-taken":
-            raise BrokenPromise(f"register: {reply.answer.content!r}")
+            raise BrokenPromise(f"register: {shown(reply.answer)}")
         self.is_settled = proof is not None
         self._counts.add("registered")
 
@@ -94,7 +94,7 @@ class Person:
             answers = [a for a in self.client.ask_all("refresh", partial(Line.refresh, token=login.refresh)) if a is not None]
             told = {answer.json["refresh_token"] for answer in answers if answer.status == 200}
             if len(told) > 1 or {answer.status for answer in answers} - {200, 503}:
-                raise BrokenPromise(f"refresh at all nodes at once: {answers}")
+                raise BrokenPromise(f"refresh at all nodes at once: {[shown(answer) for answer in answers]}")
             self._counts.add("tokens shown to all nodes at once")
             self._turn(login, self.client.ask("refresh", partial(Line.refresh, token=login.refresh), {200}).answer, told)
 
@@ -200,7 +200,7 @@ class Person:
         answers = self.client.ask_all(what, call)
         statuses = [answer.status if answer is not None else 503 for answer in answers]
         if statuses.count(success) > 1 or set(statuses) - {success, 403, 503} or set(statuses) == {403}:
-            raise BrokenPromise(f"{what} at all nodes at once: {answers}")
+            raise BrokenPromise(f"{what} at all nodes at once: {[shown(answer) for answer in answers]}")
         self._counts.add("codes brought back to all nodes at once")
         for answer in answers:
             if answer is not None and answer.status == success:

@@ -91,7 +91,7 @@ class Endurance:
         waiting = dict(breaks or {})
         told = time.monotonic()
         with ThreadPoolExecutor(self._clients) as threads:
-            running = {threads.submit(self._noting, task) for task in tasks}
+            running = {threads.submit(self._noting, f"{what} {number}", task) for number, task in enumerate(tasks)}
             try:
                 while running:
                     _, running = wait(running, 0.1, FIRST_COMPLETED)
@@ -105,7 +105,7 @@ class Endurance:
                 self.over.set()
                 raise
 
-    def _noting(self, task: Task) -> None:
+    def _noting(self, where: str, task: Task) -> None:
         if self.over.is_set():
             return
         try:
@@ -113,7 +113,7 @@ class Endurance:
         except Stopped:
             return
         except Exception as error:  # noqa: BLE001 — whatever it is, the others go on, and it is told in the end
-            self.result.broken.append(f"{type(error).__name__}: {error}")
+            self.result.broken.append(f"{where}: {type(error).__name__}: {error}")
 
     # --- what breaks ----------------------------------------------------------------------------------------------------
 

@@ -63,10 +63,31 @@ def test_a_redis_url_that_cannot_be_stops_the_start_with_a_line_that_does_not_re
     assert "s3cret" not in str(refusal.value)
 
 
+WORKER = "each worker counts limits per address for itself: with VESTIBULE_REDIS_URL they count together"
+NODE = "this node counts limits per address for itself: if other nodes share its database, VESTIBULE_REDIS_URL lets"
+
+
 @pytest.mark.parametrize(
-    ("settings", "is_warned"),
-    [({"workers": "2"}, True), ({"workers": "1"}, False), ({"workers": "2", "rate_limits": "off"}, False)],
+    ("settings", "warnings"),
+    [
+        ({"workers": "1"}, (0, 0)),
+        ({"workers": "2"}, (1, 0)),
+        ({"workers": "2", "log_format": "json"}, (1, 0)),
+        ({"workers": "2", "rate_limits": "off"}, (0, 0)),
+        ({"workers": "1", "database_url": "a PostgreSQL"}, (0, 1)),
+        ({"workers": "2", "database_url": "a PostgreSQL"}, (1, 0)),
+        ({"workers": "1", "database_url": "a PostgreSQL", "rate_limits": "off"}, (0, 0)),
+        ({"workers": "2", "database_url": "a PostgreSQL", "redis_url": "a Redis"}, (0, 0)),
+    ],
 )
-def test_workers_that_count_each_for_itself_are_warned_of(tmp_path: Path, settings: dict[str, str], is_warned: bool) -> None:
-    with Server(tmp_path / "data", environment=None, **settings) as server:
-        assert ("each worker counts limits per address for itself" in server.output) is is_warned
+def test_who_counts_for_itself_beside_others_is_warned_once_and_told_the_setting_that_mends_it(
+    tmp_path: Path, settings: dict[str, str], warnings: tuple[int, int], request: pytest.FixtureRequest
+) -> None:
+    with ExitStack() as stack:
+        if "database_url" in settings:
+            settings = settings | {"database_url": request.getfixturevalue("postgres")}
+        if "redis_url" in settings:
+            (tmp_path / "redis").mkdir()
+            settings = settings | {"redis_url": stack.enter_context(RedisServer(tmp_path / "redis")).url}
+        server = stack.enter_context(Server(tmp_path / "data", environment=None, **settings))
+        assert (server.output.count(WORKER), server.output.count(NODE)) == warnings

@@ -325,8 +325,6 @@ def _greet(settings: "Settings") -> None:
         click.echo("Mail and SMS wait for vestibule deliver")
     if settings.rate_limits and settings.redis_url is not None:
         click.echo(f"Limits are counted in {_shown(settings.redis_url)}")
-    elif settings.rate_limits and settings.workers > 1:
-        click.echo("Warning: each worker counts limits per address for itself; with VESTIBULE_REDIS_URL they count together.")
     if settings.metrics_port is not None:
         click.echo(f"Metrics are at        http://{settings.metrics_host}:{settings.metrics_port}/metrics")
     click.echo("Stop it with Ctrl-C.")
