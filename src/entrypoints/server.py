@@ -42,7 +42,10 @@ _WAL_RESET_BUG = (
 )
 
 _WORKERS_COUNT_APART = "each worker counts limits per address for itself: with VESTIBULE_REDIS_URL they count together"
-_NODES_COUNT_APART = "this node counts limits per address for itself: if other nodes share its database, VESTIBULE_REDIS_URL lets them count together"
+_NODES_COUNT_APART = (
+    "this node counts limits per address for itself: if other nodes share its database, "
+    "with VESTIBULE_REDIS_URL they count together"
+)
 
 _log = logging.getLogger("vestibule.server")
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url
+from tests.databases import rows
 from tests.journeys.server import Server, free_port
+
+from vestibule.adapters.database import migrate
 
 VESTIBULE = str(Path(sys.executable).with_name("vestibule"))
 PASSWORD = "the engine weaves algebra"
@@ -114,6 +117,23 @@ def test_a_server_whose_postgresql_has_no_schema_says_what_to_do_and_stops(new_p
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "secret" not in shown.stdout
     assert vestibule("purge", **given).stdout == "Deleted: 0 rows.\n"
+
+
+@pytest.mark.parametrize("command", [("serve",), ("serve", "--migrate"), ("deliver", "--once"), ("migrate",)])
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_database_that_a_newer_program_migrated_stops_this_one_in_one_line(
+    command: tuple[str, ...], kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path}/vestibule.db" if kind == "sqlite" else str(request.getfixturevalue("new_postgres"))
+    migrate(url)
+    rows(url, "UPDATE alembic_version SET version_num = '9999'")
+    shown = vestibule(*command, VESTIBULE_DATABASE_URL=url, VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+    assert shown.returncode == 2
+    (line,) = shown.stderr.splitlines()
+    assert line.startswith(
+        "vestibule: VESTIBULE_DATABASE_URL: The database has schema 9999, which is newer than this program's"
+    )
+    assert rows(url, "SELECT version_num FROM alembic_version") == [("9999",)]
 
 
 def test_a_server_may_be_told_to_migrate_as_it_starts_and_never_shows_the_password(new_postgres: str, tmp_path: Path) -> None:

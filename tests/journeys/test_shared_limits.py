@@ -64,7 +64,7 @@ def test_a_redis_url_that_cannot_be_stops_the_start_with_a_line_that_does_not_re
 
 
 WORKER = "each worker counts limits per address for itself: with VESTIBULE_REDIS_URL they count together"
-NODE = "this node counts limits per address for itself: if other nodes share its database, VESTIBULE_REDIS_URL lets"
+NODE = "this node counts limits per address for itself: if other nodes share its database, with VESTIBULE_REDIS_URL they"
 
 
 @pytest.mark.parametrize(
