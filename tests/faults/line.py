@@ -39,10 +39,13 @@ class Answer:
 
 
 class Line:
-    """One connection, kept as long as the server keeps it. `caller` is the address that a proxy in front would tell of."""
+    """One connection, kept as long as the server keeps it.
 
-    def __init__(self, port: int, *, timeout: float = 20, caller: str | None = None) -> None:
-        self._connection = HTTPConnection("127.0.0.1", port, timeout=timeout)
+    `caller` is the address that a proxy in front would tell of, `source` the one that is called from.
+    """
+
+    def __init__(self, port: int, *, timeout: float = 20, caller: str | None = None, source: str = "127.0.0.1") -> None:
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=timeout, source_address=(source, 0))
         self._headers = {"X-Forwarded-For": caller} if caller is not None else {}
 
     def __enter__(self) -> Self:
