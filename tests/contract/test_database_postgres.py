@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from threading import Barrier
+from threading import Barrier, Thread
 from threading import Event as Signal
 from typing import Any
 from urllib.parse import quote
@@ -211,6 +211,45 @@ def test_a_transaction_that_loses_its_connection_has_changed_nothing(database: S
             interrupted(then)
     assert database.accounts.taken(Username("half", "half"), []) == set()
     stored(database, "half")
+
+
+class Cutting:
+    """Lies between a program and PostgreSQL; cuts the connection where the answer to a COMMIT would pass."""
+
+    def __init__(self, url: str) -> None:
+        there = make_url(url)
+        self._there = (there.host or "127.0.0.1", there.port or 5432)
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = there.set(host="127.0.0.1", port=self._socket.getsockname()[1]).render_as_string(hide_password=False)
+        self.commits = 0
+        self._thread = Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        here, _ = self._socket.accept()
+        with here, socket.create_connection(self._there) as there:
+            while said := here.recv(65536):
+                there.sendall(said)
+                answer = there.recv(65536)
+                if b"COMMIT\0" in said:
+                    self.commits += 1
+                    return
+                here.sendall(answer)
+
+    def close(self) -> None:
+        self._thread.join(10)
+        self._socket.close()
+
+
+def test_a_change_whose_last_answer_is_lost_is_refused_and_not_made_again(database: SqlDatabase, postgres: str) -> None:
+    """It may have happened, which nobody here can know: whoever asked tries again, and sees."""
+    between = Cutting(f"{postgres}{'&' if '?' in postgres else '?'}sslmode=disable&gssencmode=disable")
+    with SqlDatabase(between.url, most_wait=0.1) as cut, pytest.raises(Unavailable) as refused:
+        stored(cut, "ada")
+    between.close()
+    assert between.commits == 1
+    assert refused.value.retry_after > 0, "so that nothing asks once more by itself"
+    assert database.accounts.taken(Username("ada", "ada"), []) == {"username"}
 
 
 def test_who_waits_too_long_for_a_row_is_refused_and_the_next_one_is_not(postgres: str) -> None:
