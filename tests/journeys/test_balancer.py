@@ -81,19 +81,19 @@ def port(tmp_path_factory: pytest.TempPathFactory, two: Nodes) -> Iterator[int]:
 
 @contextmanager
 def asking(port: int, call: Callable[[Line], Answer]) -> Iterator[list[int]]:
-    """What six people were answered, over and over while the block runs; 0 where they were not."""
+    """What twenty people were answered, over and over while the block runs; 0 where they were not."""
     statuses: list[int] = []
     over = Event()
 
     def ask(source: str) -> None:
         with Line(port, source=source) as line:
-            while not over.wait(0.05):
+            while not over.wait(0.25):
                 try:
                     statuses.append(call(line).status)
                 except GONE:
                     statuses.append(0)
 
-    threads = [Thread(target=ask, args=[f"127.0.3.{next(_callers)}"]) for _ in range(6)]
+    threads = [Thread(target=ask, args=[f"127.0.3.{next(_callers)}"]) for _ in range(20)]
     for thread in threads:
         thread.start()
     try:
