@@ -1,12 +1,12 @@
-"""Several nodes of one service: servers on the same PostgreSQL, Redis, S3, mail server and SMS gateway, with the same keys."""
+"""Several nodes of one service: servers on the same PostgreSQL, Redis, S3, mail server and SMS gateway, with one secret."""
 
 import re
-import shutil
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from secrets import token_urlsafe
 from threading import Lock
 
 from tests.contract.letters import parsed, part
@@ -78,6 +78,7 @@ def nodes(directory: Path, database_url: str, *, workers: tuple[int, ...] = (1, 
         gateway = stack.enter_context(gateway_server())
         shared = {
             "database_url": database_url,
+            "secret": token_urlsafe(32),
             "redis_url": redis.url,
             "images_url": f"s3://{BUCKET}",
             "email_url": f"smtp://127.0.0.1:{mails.port}?starttls=off",
@@ -91,14 +92,6 @@ def nodes(directory: Path, database_url: str, *, workers: tuple[int, ...] = (1, 
         servers: list[Server] = []
         for number, of_them in enumerate(workers, start=1):
             data = directory / f"node{number}"
-            if servers:
-                share_keys(servers[0].data_dir, data)
             server = Server(data, environment=s3.environment(), workers=f"{of_them}", **shared)
             servers.append(stack.enter_context(server))
         yield Nodes(servers, Mail(mails), gateway, redis, s3)
-
-
-def share_keys(made: Path, data: Path) -> None:
-    """As an operator copies them, with their modes."""
-    data.mkdir(mode=0o700)
-    shutil.copytree(made / "keys", data / "keys")
