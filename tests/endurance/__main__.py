@@ -46,8 +46,14 @@ scripts/endure --seed 42           the same people, who do the same (when they m
 def main(journeys: int, clients: int, seed: int | None, workers: tuple[int, ...]) -> None:
     seed = randbelow(1_000_000) if seed is None else seed
     click.echo(f"Endurance: {journeys:,} journeys, {clients} clients, nodes of {_words(workers)} workers, seed {seed}")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     endurance = Endurance(journeys, seed=seed, clients=clients, workers=workers, tell=click.echo)
+
+    def end(*_: object) -> None:
+        endurance.over.set()  # for an exception that comes in a bad moment may be lost
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
     with tempfile.TemporaryDirectory(prefix="vestibule-endurance-") as directory:
         try:
             result = endurance(Path(directory))

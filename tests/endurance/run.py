@@ -91,8 +91,8 @@ class Endurance:
         waiting = dict(breaks or {})
         told = time.monotonic()
         with ThreadPoolExecutor(self._clients) as threads:
-            running = {threads.submit(self._noting, f"{what} {number}", task) for number, task in enumerate(tasks)}
             try:
+                running = {threads.submit(self._noting, f"{what} {number}", task) for number, task in enumerate(tasks)}
                 while running:
                     _, running = wait(running, 0.1, FIRST_COMPLETED)
                     done = len(tasks) - len(running)
@@ -104,6 +104,8 @@ class Endurance:
             except BaseException:
                 self.over.set()
                 raise
+        if self.over.is_set():
+            raise KeyboardInterrupt
 
     def _noting(self, where: str, task: Task) -> None:
         if self.over.is_set():
