@@ -1,7 +1,8 @@
 """Every port: what the use cases need from the world, each with its promise in words.
 
 Times are seconds since the epoch, UTC. A port that cannot keep its promise at the moment raises `Unavailable`
-(a dependency is down) or `Overloaded` (too much waits already), and has then changed nothing.
+(a dependency is down) or `Overloaded` (too much waits already), and has then changed nothing; but for an `Unavailable` that
+`is_open`: a database that was lost between a commit and its answer.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -139,7 +139,7 @@ class TooManyTries(Refusal):
 
 
 class Unavailable(Refusal):
-    """Something that the call depends on is down; nothing was changed.
+    """Something that the call depends on is down; nothing was changed, unless `is_open` says that this cannot be known.
 
     `retry_after` is in seconds; 0 where two changes stood in each other's way, so that the same call is good at once.
     """
@@ -147,9 +147,10 @@ class Unavailable(Refusal):
     slug = "unavailable"
     title = "The service cannot answer this now."
 
-    def __init__(self, retry_after: int = 2) -> None:
+    def __init__(self, retry_after: int = 2, *, is_open: bool = False) -> None:
         self.retry_after = retry_after
-        super().__init__("Nothing was changed. Try again shortly.")
+        self.is_open = is_open
+        super().__init__(f"{'The change may have been made or not' if is_open else 'Nothing was changed'}. Try again shortly.")
 
 
 class Overloaded(Unavailable):

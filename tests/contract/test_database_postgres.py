@@ -249,6 +249,8 @@ def test_a_change_whose_last_answer_is_lost_is_refused_and_not_made_again(databa
     between.close()
     assert between.commits == 1
     assert refused.value.retry_after > 0, "so that nothing asks once more by itself"
+    assert refused.value.is_open
+    assert refused.value.detail == "The change may have been made or not. Try again shortly."
     assert database.accounts.taken(Username("ada", "ada"), []) == {"username"}
 
 

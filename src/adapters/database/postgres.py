@@ -166,8 +166,7 @@ class Postgres:
         unit = PostgresUnit(connection, self._texts)
         try:
             yield unit
-            if _say(connection, "COMMIT") != "COMMIT":  # a failed transaction answers ROLLBACK to it, and no error
-                raise Unavailable
+            _commit(connection)
         except BaseException:
             with suppress(Unavailable):
                 _say(connection, "ROLLBACK")
@@ -261,6 +260,15 @@ def _say(connection: Connection[Row], command: str) -> str | None:
         return connection.execute(command, prepare=False).statusmessage
     except psycopg.Error as error:
         raise _translated(error) from error
+
+
+def _commit(connection: Connection[Row]) -> None:
+    try:
+        answer = _say(connection, "COMMIT")
+    except Unavailable as lost:
+        raise Unavailable(is_open=connection.closed) from lost.__cause__
+    if answer != "COMMIT":  # a failed transaction answers ROLLBACK to it, and no error
+        raise Unavailable
 
 
 def _translated(error: psycopg.Error) -> Exception:
