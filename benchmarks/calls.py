@@ -1,0 +1,203 @@
+"""What is asked of each server, call by call, and how often."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from itertools import count, islice
+from random import Random
+from secrets import token_hex
+
+from msgspec.json import decode
+from PIL import Image
+
+from vestibule.entrypoints import Settings, build
+from vestibule.entrypoints.vestibule import Vestibule
+
+from . import seed
+from .load import Script, get, post, request
+from .servers import PASSWORD, Server
+
+ACCOUNT, REFRESH, LOGIN, REGISTER = "account read", "refresh", "login", "register"
+UNIQUE, SEND, VERIFY, UPLOAD = "uniqueness check", "code send", "code verify", "image upload"
+
+CONNECTIONS = {ACCOUNT: 32, REFRESH: 32, LOGIN: 8, REGISTER: 8, UNIQUE: 32, SEND: 32, VERIFY: 32, UPLOAD: 4}
+"""How many clients ask at once."""
+
+Scripts = Callable[[int], list[Script]]
+"""Makes so many of them."""
+
+
+@dataclass
+class Subject:
+    """A server that is measured, and what each call is there; `process` is whose processors and memory count."""
+
+    name: str
+    server: Server
+    calls: Mapping[str, Scripts]
+    prepare: Callable[[str, float], None] = lambda call, seconds: None
+    """Called before each run of a call that lasts so long."""
+
+
+@dataclass
+class Person:
+    """Somebody who has an account, and is logged in."""
+
+    username: str
+    token: str
+    refresh: str
+
+
+def reads(path: str, people: list[Person], connections: int) -> list[Script]:
+    """Each connection goes round among people of its own."""
+
+    def script(some: list[Person]) -> Script:
+        asked = [get(path, person.token) for person in some]
+        while True:
+            for one in asked:
+                yield one
+
+    return [script(people[at::connections]) for at in range(connections)]
+
+
+def same(question: bytes, connections: int) -> list[Script]:
+    def script() -> Script:
+        while True:
+            yield question
+
+    return [script() for _ in range(connections)]
+
+
+def each_new(make: Callable[[], bytes], connections: int) -> list[Script]:
+    def script() -> Script:
+        while True:
+            yield make()
+
+    return [script() for _ in range(connections)]
+
+
+class Vestibules:
+    """The calls of Vestibule, among people that were seeded. It shares the server's database and keys, to make their tokens.
+
+    The first half of the people read their accounts; the others refresh and log in, and so write.
+    """
+
+    def __init__(self, inside: Vestibule, accounts: int, most: int = 2_000) -> None:
+        chosen = Random(accounts).sample(range(1, accounts + 1), min(accounts, most))
+        people = [self._person(inside, number) for number in chosen]
+        self._inside = inside
+        self._readers, self._writers = people[: len(people) // 2], people[len(people) // 2 :]
+        self._turn = 0
+        self._codes: list[bytes] = []
+        self._name, self._number = token_hex(4), count()
+        self._picture = upload_body(picture())
+
+    @property
+    def calls(self) -> dict[str, Scripts]:
+        return {
+            ACCOUNT: partial(reads, "/account/", self._readers),
+            REFRESH: self.refreshes,
+            LOGIN: partial(each_new, self._login),
+            REGISTER: partial(each_new, self._registration),
+            UNIQUE: partial(each_new, self._uniqueness),
+            SEND: partial(each_new, self._send),
+            VERIFY: self.verifications,
+            UPLOAD: self.uploads,
+        }
+
+    def prepare(self, call: str, seconds: float) -> None:
+        """So many codes that they cannot run out before the time does."""
+        if call != VERIFY:
+            return
+        self._drop_messages()
+        for _ in range(int(2_500 * seconds)):
+            self._inside.request_code(destination=f"{self._stranger()}@example.com")
+        codes = self._inside.deliver_messages.codes
+        for message in self._drop_messages():
+            assert message is not None
+            self._codes.append(post("/otp/", {"destination": message[2], "verify_otp": codes.code(*message)}))
+
+    def refreshes(self, connections: int) -> list[Script]:
+        return [self._refreshing(person) for person in islice(self._others(), connections)]
+
+    def verifications(self, connections: int) -> list[Script]:
+        codes, self._codes = self._codes, []
+        return [_all(codes[at::connections]) for at in range(connections)]
+
+    def uploads(self, connections: int) -> list[Script]:
+        some = list(islice(self._others(), connections))
+        return [script for person in some for script in same(upload(self._picture, person.token), 1)]
+
+    def _person(self, inside: Vestibule, number: int) -> Person:
+        now, session, tokens = inside.clock(), seed.session_id(number), inside.refresh.tokens
+        return Person(seed.username(number), tokens.access(number, session, now), tokens.refresh(session, 0))
+
+    def _others(self) -> Iterator[Person]:
+        while True:
+            self._turn += 1
+            yield self._writers[self._turn % len(self._writers)]
+
+    def _refreshing(self, person: Person) -> Script:
+        while True:
+            status, body = yield post("/refresh-token/", {"refresh": person.refresh})
+            if status == 200:
+                person.refresh = decode(body)["refresh_token"]
+
+    def _login(self) -> bytes:
+        return post("/login/", {"username": next(self._others()).username, "password": PASSWORD})
+
+    def _registration(self) -> bytes:
+        new = self._stranger()
+        return post("/register/", {"username": new, "name": "New", "email": f"{new}@example.com", "password": PASSWORD})
+
+    def _uniqueness(self) -> bytes:
+        return post("/isunique/", {"prop": "email", "value": f"{self._stranger()}@example.com"})
+
+    def _send(self) -> bytes:
+        return post("/otp/", {"destination": f"{self._stranger()}@example.com"})
+
+    def _stranger(self) -> str:
+        return f"stranger.{self._name}.{next(self._number)}"
+
+    def _drop_messages(self) -> list[tuple[str, object, str] | None]:
+        """Nobody carries them out; what is left lying would be led past at each look."""
+        database = self._inside.deliver_messages.database
+        found = []
+        while some := database.outbox.find(dead=False, after=0, most=500):
+            with database.begin() as tx:
+                for posted in some:
+                    found.append(posted.message.challenge)
+                    tx.outbox.done(posted.message.id)
+        return found
+
+
+@contextmanager
+def opened(server: Server, accounts: int) -> Iterator[Subject]:
+    """A server of Vestibule that runs and was seeded, as what is measured."""
+    with build(Settings.from_environment(server.environment), deliver=False) as inside:
+        asked = Vestibules(inside, accounts)
+        yield Subject(server.name, server, asked.calls, asked.prepare)
+
+
+def picture(side: int = 400) -> bytes:
+    """A photograph as phones make them, as far as a coder is concerned, and small enough to be sent in a moment."""
+    small = Image.frombytes("RGB", (40, 40), Random(1).randbytes(40 * 40 * 3))
+    data = BytesIO()
+    small.resize((side, side), Image.Resampling.BICUBIC).save(data, "JPEG", quality=85)
+    return data.getvalue()
+
+
+def upload_body(data: bytes) -> bytes:
+    head = b'--part\r\nContent-Disposition: form-data; name="profile_image"; filename="me.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    return head + data + b"\r\n--part--\r\n"
+
+
+def upload(body: bytes, token: str) -> bytes:
+    headers = {"Content-Type": "multipart/form-data; boundary=part", "Authorization": f"Bearer {token}"}
+    return request("POST", "/upload-image/", headers, body)
+
+
+def _all(questions: list[bytes]) -> Script:
+    for question in questions:  # `yield from` would hand the answers on to the list
+        yield question

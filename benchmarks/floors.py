@@ -1,0 +1,133 @@
+"""What each call cannot do without, done by hand and nothing else: `python -m benchmarks.floors <which> <seconds> [<url>]`.
+
+Prints how often a second it went, in one thread, and what it cost of processors in microseconds.
+"""
+
+import json
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from itertools import count
+from tempfile import TemporaryDirectory
+
+import psycopg
+from argon2 import PasswordHasher
+from PIL import Image
+
+from vestibule.adapters.database import migrate
+
+from .calls import picture
+from .servers import COST, PASSWORD
+
+Once = Callable[[], object]
+
+_WRITES = {
+    "send": (
+        ("INSERT OR REPLACE INTO tallies VALUES ('asked:' || :n, '[1800000000.25]', 1.0)"),
+        ("INSERT OR REPLACE INTO tallies VALUES ('sent:' || :n, '[1800000000.25]', 1.0)"),
+        (
+            "INSERT INTO challenges VALUES ('email', :n || '@example.com', 'otp', :n, :n || '@example.com', NULL, '7K3D', 1, 1.0, 2.0,"
+            " 0, NULL)"
+        ),
+        (
+            "INSERT INTO outbox VALUES (NULL, :n, 'email', :n || '@example.com', 'code', '[\"id\", \"otp\", \"a@example.com\"]',"
+            " '{\"reference\": \"7K3D\", \"purpose\": \"otp\", \"minutes\": \"5\"}', 1.0, 2.0, 0, 1.0, NULL)"
+        ),
+        "INSERT INTO journal VALUES (NULL, 1.0, 'code_sent', NULL, NULL, '127.0.0.1', NULL, :n, 'otp')",
+    ),
+    "verify": (
+        "UPDATE challenges SET used_at = 1.0 WHERE id = :n",
+        "INSERT INTO proofs VALUES (:n, 'email', :n || '@example.com', :n || '@example.com', 1.0)",
+    ),
+    "refresh": (
+        "UPDATE sessions SET generation = generation + 1, refreshed_at = 2.0, expires_at = 3.0 WHERE id = 'one'",
+        "INSERT INTO journal VALUES (NULL, 1.0, 'refreshed', 1, 'one', '127.0.0.1', NULL, :n, '')",
+    ),
+}
+
+
+def argon2() -> Iterator[Once]:
+    hasher = PasswordHasher(*COST)
+    stored = hasher.hash(PASSWORD)
+    yield lambda: hasher.verify(stored, PASSWORD)
+
+
+def image() -> Iterator[Once]:
+    data = picture()
+
+    def once() -> None:
+        with Image.open(BytesIO(data)) as opened:
+            opened.convert("RGB").save(BytesIO(), "WEBP", quality=80)
+
+    yield once
+
+
+def sqlite_write(what: str) -> Iterator[Once]:
+    """One transaction after the other, each durable, on a kept connection."""
+    with TemporaryDirectory(dir=".build") as directory:
+        path = f"{directory}/floor.db"
+        migrate(f"sqlite:///{path}")
+        connection = sqlite3.connect(path, isolation_level=None, cached_statements=64)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("INSERT INTO sessions VALUES ('one', 1, 1.0, 1.0, 1.0, 0, NULL, '127.0.0.1', NULL)")
+        numbers = count()
+        if what == "verify":
+            connection.execute("BEGIN")
+            for number in range(100_000):
+                connection.execute(_WRITES["send"][2], {"n": f"{number:026}"})
+            connection.execute("COMMIT")
+
+        def once() -> None:
+            values = {"n": f"{next(numbers):026}"}
+            connection.execute("BEGIN IMMEDIATE")
+            for text in _WRITES[what]:
+                connection.execute(text, values)
+            connection.execute("COMMIT")
+
+        yield once
+        connection.close()
+
+
+def sqlite_read(url: str) -> Iterator[Once]:
+    connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    numbers = count()
+    yield lambda: connection.execute("SELECT * FROM accounts WHERE id = ?", (next(numbers) % 1000 + 1,)).fetchall()
+    connection.close()
+
+
+def postgres_read(url: str) -> Iterator[Once]:
+    with psycopg.connect(url, autocommit=True, prepare_threshold=0) as connection:
+        numbers = count()
+        yield lambda: connection.execute("SELECT * FROM accounts WHERE id = %s", (next(numbers) % 1000 + 1,)).fetchall()
+
+
+def measured(ready: Iterator[Once], seconds: float) -> dict[str, float]:
+    once = next(ready)
+    once()
+    begun, used = time.perf_counter(), time.process_time()
+    times = 0
+    while (now := time.perf_counter()) - begun < seconds:
+        once()
+        times += 1
+    cost = (time.process_time() - used) / times
+    next(ready, None)
+    return {"rate": times / (now - begun), "cpu": cost * 1e6}
+
+
+def main(which: str, seconds: str, *url: str) -> None:
+    makers: dict[str, Callable[..., Iterator[Once]]] = {
+        "argon2": argon2,
+        "image": image,
+        "sqlite-read": sqlite_read,
+        "postgres-read": postgres_read,
+        "sqlite-send": lambda: sqlite_write("send"),
+        "sqlite-verify": lambda: sqlite_write("verify"),
+        "sqlite-refresh": lambda: sqlite_write("refresh"),
+    }
+    print(json.dumps(measured(makers[which](*url), float(seconds))))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,206 @@
+"""Drives a server over loopback: many connections, one thread, sockets and nothing else, so that it costs less than any server.
+
+What a connection does is told by a script, a generator that yields requests and is sent the answers.
+"""
+
+import gc
+import re
+import selectors
+import socket
+from collections import Counter
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+from msgspec.json import encode
+
+Answer = tuple[int, bytes]
+"""Status and body; status 0 where the server ended the connection instead."""
+
+Script = Generator[bytes, Answer, None]
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
+_AT_ONCE = 1 << 18
+_PATIENCE = 30.0
+
+
+@dataclass
+class Driven:
+    """What came of it: how long it all lasted, seconds that each answer took, and how often each status came."""
+
+    seconds: float = 0.0
+    taken: list[float] = field(default_factory=list, repr=False)
+    statuses: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return len(self.taken) / self.seconds if self.seconds else 0.0
+
+    def quantile(self, part: float) -> float:
+        """Seconds within which that part of the answers came."""
+        ordered = sorted(self.taken)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * part))] if ordered else 0.0
+
+    def add(self, other: "Driven") -> None:
+        self.seconds += other.seconds
+        self.taken += other.taken
+        self.statuses += other.statuses
+
+
+def request(method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", *(f"{name}: {value}" for name, value in headers.items())]
+    if body:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def get(path: str, token: str | None = None) -> bytes:
+    return request("GET", path, _login(token))
+
+
+def post(path: str, body: Any, token: str | None = None) -> bytes:
+    return request("POST", path, {"Content-Type": "application/json"} | _login(token), encode(body))
+
+
+def drive(port: int, scripts: Mapping[str, Iterable[Script]], seconds: float) -> dict[str, Driven]:
+    """Runs every script on a connection of its own, until the time is up or all have ended; what came of it, by their names.
+
+    Answers that are under way at the end are waited for.
+    """
+    driven = {name: Driven() for name in scripts}
+    opened = [_Connection(port, script, driven[name]) for name, some in scripts.items() for script in some]
+    gc.collect()
+    gc.disable()
+    try:
+        _drive(opened, seconds)
+    finally:
+        gc.enable()
+        for connection in opened:
+            connection.close()
+    return driven
+
+
+def ask(port: int, question: bytes) -> Answer:
+    """One request on a connection of its own."""
+    answers: list[Answer] = []
+
+    def script() -> Script:
+        answers.append((yield question))
+
+    drive(port, {"": [script()]}, _PATIENCE)
+    return answers[0]
+
+
+def _drive(opened: Sequence["_Connection"], seconds: float) -> None:
+    with selectors.DefaultSelector() as selector:
+        begun = perf_counter()
+        waiting = 0
+        for connection in opened:
+            if connection.begin(begun + seconds):
+                selector.register(connection.socket, selectors.EVENT_READ, connection)
+                waiting += 1
+        while waiting:
+            ready = selector.select(_PATIENCE)
+            if not ready:
+                raise TimeoutError(f"{waiting} requests get no answer within {_PATIENCE:.0f} seconds.")
+            for key, _ in ready:
+                connection, before = key.data, key.data.socket
+                goes_on = connection.receive()
+                if not goes_on or connection.socket is not before:
+                    selector.unregister(before)
+                if not goes_on:
+                    waiting -= 1
+                elif connection.socket is not before:
+                    selector.register(connection.socket, selectors.EVENT_READ, connection)
+        for driven in {id(connection.driven): connection.driven for connection in opened}.values():
+            driven.seconds = perf_counter() - begun
+
+
+class _Connection:
+    """A kept connection, opened anew where the server ends it."""
+
+    def __init__(self, port: int, script: Script, driven: Driven) -> None:
+        self.driven = driven
+        self._port = port
+        self._script = script
+        self._request = next(script, None)
+        self._received = b""
+        self._begun = self._until = 0.0
+        self.socket = self._connected()
+
+    def begin(self, until: float) -> bool:
+        """Sends the first request, if there is one. None is sent after that moment."""
+        self._until = until
+        return self._send(perf_counter())
+
+    def _send(self, now: float) -> bool:
+        if self._request is None or now >= self._until:
+            return False
+        self._begun = now
+        try:
+            self.socket.sendall(self._request)
+        except ConnectionError:
+            return self._broken_off()
+        return True
+
+    def receive(self) -> bool:
+        """Takes what has come; whether anything more is to come."""
+        try:
+            data = self.socket.recv(_AT_ONCE)
+        except ConnectionError:
+            data = b""
+        if not data:
+            return self._broken_off()
+        received = self._received = self._received + data if self._received else data
+        body = _body(received)
+        if body is None:
+            return True
+        self._received = b""
+        return self._answered(int(received[9:12]), body)
+
+    def close(self) -> None:
+        self._script.close()
+        self.socket.close()
+
+    def _answered(self, status: int, body: bytes) -> bool:
+        now = perf_counter()
+        self.driven.taken.append(now - self._begun)
+        self.driven.statuses[status] += 1
+        try:
+            self._request = self._script.send((status, body))
+        except StopIteration:
+            self._request = None
+        return self._send(now)
+
+    def _broken_off(self) -> bool:
+        self._received = b""
+        self.socket.close()
+        self.socket = self._connected()
+        return self._answered(0, b"")
+
+    def _connected(self) -> socket.socket:
+        connected = socket.create_connection(("127.0.0.1", self._port), timeout=_PATIENCE)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        return connected
+
+
+def _body(received: bytes) -> bytes | None:
+    """The body of an answer that is whole."""
+    head = received.find(b"\r\n\r\n")
+    if head < 0:
+        return None
+    length = _LENGTH.search(received, 0, head)
+    if length is not None:
+        end = head + 4 + int(length[1])
+        return received[head + 4 : end] if len(received) >= end else None
+    if _CHUNKED.search(received, 0, head) and not received.endswith(b"0\r\n\r\n"):
+        return None
+    return received[head + 4 :]
+
+
+def _login(token: str | None) -> dict[str, str]:
+    return {} if token is None else {"Authorization": f"Bearer {token}"}

@@ -1,0 +1,134 @@
+"""What is measured: servers that are started here, each on a port of its own and on the cores that are the servers'."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from .load import ask, get
+from .machine import cpu_seconds, memory_mib, pin
+
+ROOT = Path(__file__).parents[1]
+PASSWORD = "nine quiet orange boats"
+COST = (2, 19_456, 1)
+"""Passes, KiB and lanes of Argon2id, for everybody."""
+
+_MOST_WAIT = 30.0
+
+
+@dataclass
+class Server(AbstractContextManager["Server"]):
+    """A program that serves on `port`; whatever it started ends with the block. It answers `ready` with 200 once it serves."""
+
+    name: str
+    command: Sequence[str | Path]
+    environment: Mapping[str, str]
+    port: int
+    log: Path
+    cores: set[int]
+    ready: str = "/"
+    directory: Path = ROOT
+    start_seconds: float = 0.0
+    memory_at_rest: float = 0.0
+    process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
+
+    def __enter__(self) -> Self:
+        begun = time.monotonic()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(word) for word in self.command],
+                env={**_plain_environment(), **self.environment},
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=lambda: pin(self.cores),  # noqa: PLW1509 — no threads here, and it only sets which cores
+            )
+        self._wait(begun)
+        self.start_seconds = time.monotonic() - begun
+        self.memory_at_rest = self.memory()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        assert self.process is not None
+        self.process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(15)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    @property
+    def number(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def cpu(self) -> float:
+        """Seconds of processors that it has used so far."""
+        return cpu_seconds(self.number)
+
+    def memory(self) -> float:
+        """MiB of its largest process."""
+        return memory_mib(self.number)
+
+    def _wait(self, begun: float) -> None:
+        """Until it answers."""
+        assert self.process is not None
+        while True:
+            with suppress(OSError):
+                if ask(self.port, get(self.ready))[0] == 200:
+                    return
+            if self.process.poll() is not None or time.monotonic() - begun > _MOST_WAIT:
+                raise RuntimeError(f"{self.name} does not serve:\n{self.log.read_text()[-2000:]}")
+            time.sleep(0.002)
+
+
+def vestibule(name: str, directory: Path, cores: set[int], *, workers: int = 1, database: str | None = None, **settings: str) -> Server:
+    """Vestibule as it comes, but for the limits per caller, whom all of the load is one of."""
+    port = free_port()
+    given = {"data_dir": str(directory), "port": str(port), "rate_limits": "off", "workers": str(workers), **settings}
+    if database is not None:
+        given["database_url"] = database
+    return Server(
+        name=name,
+        command=[program("vestibule"), "serve"],
+        environment={f"VESTIBULE_{key.upper()}": value for key, value in given.items()},
+        port=port,
+        log=directory.with_suffix(".log"),
+        cores=cores,
+        ready="/healthz",
+    )
+
+
+def bare(directory: Path, cores: set[int]) -> Server:
+    """What the same framework on the same server can do at best."""
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.bare", str(port)]
+    return Server("bare", command, {}, port, directory / "bare.log", cores, ready="/static")
+
+
+def program(name: str) -> Path:
+    return Path(sys.executable).with_name(name)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _plain_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("VESTIBULE_")}
