@@ -1,4 +1,4 @@
-"""What each call cannot do without, done by hand and nothing else: `python -m benchmarks.floors <which> <seconds> [<url>]`.
+"""What each call cannot do without, done by hand and nothing else: `python -m benchmarks.floors <which> <seconds> <cores> [<url>]`.
 
 Prints how often a second it went, in one thread, and what it cost of processors in microseconds.
 """
@@ -19,6 +19,7 @@ from PIL import Image
 from vestibule.adapters.database import migrate
 
 from .calls import picture
+from .machine import pin
 from .servers import COST, PASSWORD
 
 Once = Callable[[], object]
@@ -116,7 +117,8 @@ def measured(ready: Iterator[Once], seconds: float) -> dict[str, float]:
     return {"rate": times / (now - begun), "cpu": cost * 1e6}
 
 
-def main(which: str, seconds: str, *url: str) -> None:
+def main(which: str, seconds: str, cores: str, *url: str) -> None:
+    pin({int(core) for core in cores.split(",") if core})
     makers: dict[str, Callable[..., Iterator[Once]]] = {
         "argon2": argon2,
         "image": image,

@@ -1,0 +1,128 @@
+"""Interleaved runs: every call at every server in turn, several times over, so that what a machine does meanwhile hits all alike."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from .calls import CONNECTIONS, Subject
+from .load import Driven, drive
+from .servers import ROOT, Server
+
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Row:
+    """One call at one server: what each run gave."""
+
+    call: str
+    name: str
+    connections: int
+    rates: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    driven: Driven = field(default_factory=Driven)
+
+    @property
+    def rate(self) -> float:
+        """Answers a second, the median of the runs."""
+        return median(self.rates)
+
+    @property
+    def cost(self) -> float:
+        """Microseconds of processors for each answer, the median of the runs."""
+        return median(self.cpu)
+
+    @property
+    def failed(self) -> Counter[int]:
+        """How often which status came that is no success."""
+        return Counter({status: times for status, times in self.driven.statuses.items() if not 200 <= status < 300})
+
+    def add(self, driven: Driven, cpu: float) -> None:
+        self.rates.append(driven.rate)
+        self.cpu.append(cpu / max(1, len(driven.taken)) * 1e6)
+        self.driven.add(driven)
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "call": self.call,
+            "name": self.name,
+            "connections": self.connections,
+            "rate": round(self.rate, 1),
+            "p50_ms": round(self.driven.quantile(0.5) * 1e3, 3),
+            "p99_ms": round(self.driven.quantile(0.99) * 1e3, 3),
+            "cpu_us": round(self.cost, 1),
+            "rates": [round(rate, 1) for rate in self.rates],
+            "failed": {str(status): times for status, times in self.failed.items()},
+        }
+
+
+@dataclass
+class Run:
+    """How long each run takes, how often it is repeated, and who is told how far it is."""
+
+    seconds: float
+    rounds: int
+    tell: Tell
+    warm: float = 0.3
+
+    def calls(self, calls: Iterable[str], subjects: Sequence[Subject]) -> list[Row]:
+        """Every call at every subject that has it."""
+        rows = {
+            (call, subject.name): Row(call, subject.name, CONNECTIONS.get(call, 32))
+            for call in calls
+            for subject in subjects
+            if call in subject.calls
+        }
+        by_name = {subject.name: subject for subject in subjects}
+        for number in range(self.rounds):
+            for (call, name), row in rows.items():
+                self.tell(f"round {number + 1} of {self.rounds}: {call}, {name}")
+                self._once(row, by_name[name], warm=number == 0)
+        return list(rows.values())
+
+    def floor(self, which: str, name: str, call: str, cores: set[int], *url: str) -> Row:
+        """What is done by hand, in a program of its own on the servers' cores."""
+        row = Row(call, name, 1)
+        for number in range(self.rounds):
+            self.tell(f"round {number + 1} of {self.rounds}: {call}, {name}")
+            rate, cpu = by_hand(which, self.seconds, cores, *url)
+            row.add(Driven(seconds=self.seconds, taken=[1 / rate] * max(1, int(rate * self.seconds))), 0)
+            row.rates[-1], row.cpu[-1] = rate, cpu
+        return row
+
+    def _once(self, row: Row, subject: Subject, *, warm: bool) -> None:
+        scripts = subject.calls[row.call]
+        subject.prepare(row.call, self.seconds + (self.warm if warm else 0.0))
+        if warm:
+            drive(subject.server.port, {"warm": scripts(row.connections)}, self.warm)
+            subject.prepare(row.call, self.seconds)
+        row.add(*driven(subject.server, scripts(row.connections), self.seconds))
+
+
+def driven(server: Server, scripts: Sequence[Any], seconds: float) -> tuple[Driven, float]:
+    """What came of it, and the seconds of processors that the server spent on it."""
+    before = server.cpu()
+    result = drive(server.port, {"": scripts}, seconds)[""]
+    return result, server.cpu() - before
+
+
+def by_hand(which: str, seconds: float, cores: set[int], *url: str) -> tuple[float, float]:
+    """How often a second, and at how many microseconds of processors."""
+    words = [sys.executable, "-m", "benchmarks.floors", which, str(seconds), ",".join(map(str, sorted(cores))), *url]
+    told = json.loads(subprocess.run(words, check=True, capture_output=True, cwd=ROOT, text=True).stdout)
+    return told["rate"], told["cpu"]
+
+
+def ratio(one: Row, other: Row) -> float:
+    """The rate of the one to that of the other, round by round, and of these the median."""
+    return median(mine / theirs for mine, theirs in zip(one.rates, other.rates, strict=False) if theirs)
+
+
+def cost_ratio(one: Row, other: Row) -> float:
+    """What the other costs of processors to what the one costs: the ratio of rates where nothing but the processor is short."""
+    return median(theirs / mine for mine, theirs in zip(one.cpu, other.cpu, strict=False) if mine)

@@ -1,0 +1,80 @@
+"""Tables for people, and the same as JSON for machines."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from .calls import CONNECTIONS
+from .machine import described
+from .measure import Row
+from .servers import Server
+from .targets import Target
+
+
+def told(kind: str, setting: dict[str, Any], **parts: Sequence[Any]) -> dict[str, Any]:
+    """What is written as JSON."""
+    return {"kind": kind, "machine": described(), **setting} | {name: list(part) for name, part in parts.items()}
+
+
+def write(file: Path | None, results: dict[str, Any]) -> None:
+    if file is not None:
+        file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+
+
+def show_rows(console: Console, rows: Sequence[Row]) -> None:
+    table = Table("call", "at", title="What each call takes", title_justify="left", header_style="bold")
+    for heading in ("clients", "requests/s", "p50 ms", "p99 ms", "CPU µs", "failed"):
+        table.add_column(heading, justify="right")
+    for call in dict.fromkeys([*CONNECTIONS, *(row.call for row in rows)]):
+        some = sorted((row for row in rows if row.call == call), key=lambda row: row.connections == 1)
+        for row in some:
+            table.add_row(row.call if row is some[0] else "", row.name, *_figures(row), end_section=row is some[-1])
+    console.print(table)
+
+
+def _figures(row: Row) -> list[str]:
+    """By hand nothing waits in a row, so that there is nothing to tell of it."""
+    waits = [f"{row.driven.quantile(part) * 1e3:,.2f}" for part in (0.5, 0.99)] if row.connections > 1 else ["", ""]
+    failed = " ".join(f"{status}: {times}" for status, times in sorted(row.failed.items()))
+    return [str(row.connections), f"{row.rate:,.0f}", *waits, f"{row.cost:,.0f}", failed]
+
+
+def show_servers(console: Console, servers: Sequence[Server]) -> None:
+    table = Table("server", title="Start and memory", title_justify="left", header_style="bold")
+    for heading in ("s to first answer", "MiB at rest", "MiB now"):
+        table.add_column(heading, justify="right")
+    for server in servers:
+        table.add_row(server.name, f"{server.start_seconds:.2f}", f"{server.memory_at_rest:.0f}", f"{server.memory():.0f}")
+    console.print(table)
+
+
+def show_targets(console: Console, targets: Sequence[Target]) -> None:
+    table = Table("target", title="Targets", title_justify="left", header_style="bold")
+    for heading in ("bound", "found", "by CPU", ""):
+        table.add_column(heading, justify="right")
+    for target in targets:
+        cost = "" if target.cost is None else f"{target.cost:.2f}"
+        table.add_row(target.what, target.bound, f"{target.found:.2f}", cost, "met" if target.is_met else "[bold]not met")
+    console.print(table)
+
+
+def show(console: Console, title: str, columns: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    table = Table(columns[0], title=title, title_justify="left", header_style="bold")
+    for heading in columns[1:]:
+        table.add_column(heading, justify="right")
+    for line in lines:
+        table.add_row(*line)
+    console.print(table)
+
+
+def server_told(server: Server) -> dict[str, Any]:
+    return {
+        "name": server.name,
+        "start_seconds": round(server.start_seconds, 2),
+        "mib_at_rest": round(server.memory_at_rest),
+        "mib_now": round(server.memory()),
+    }

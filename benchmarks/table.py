@@ -1,0 +1,85 @@
+"""The table: every call at every server, beside what nothing could do without."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import peers as other
+from .calls import ACCOUNT, CONNECTIONS, LOGIN, REFRESH, SEND, UNIQUE, UPLOAD, VERIFY, Subject, same
+from .load import get, post
+from .machine import cores, pin
+from .measure import Row, Run
+from .places import POSTGRES, SQLITE, Places
+from .report import server_told, told
+from .servers import Server, bare
+from .targets import ARGON2, BY_HAND, GET, POST, Target, judged
+
+ACCOUNTS = 1_000
+
+_BY_HAND = (
+    ("argon2", ARGON2, LOGIN, None),
+    ("image", "Pillow alone", UPLOAD, None),
+    ("sqlite-read", "one bare SELECT, SQLite", ACCOUNT, SQLITE),
+    ("postgres-read", "one bare SELECT, PostgreSQL", ACCOUNT, POSTGRES),
+    ("sqlite-refresh", BY_HAND, REFRESH, None),
+    ("sqlite-send", BY_HAND, SEND, None),
+    ("sqlite-verify", BY_HAND, VERIFY, None),
+)
+
+
+@dataclass
+class Results:
+    """What a run of the table gave."""
+
+    rows: list[Row] = field(default_factory=list)
+    servers: list[Server] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+    setting: dict[str, Any] = field(default_factory=dict)
+
+    def told(self) -> dict[str, Any]:
+        return told(
+            "table",
+            self.setting,
+            rows=[row.told() for row in self.rows],
+            servers=[server_told(server) for server in self.servers],
+            targets=[target.told() for target in self.targets],
+        )
+
+
+def measure(stack: ExitStack, run: Run, calls: Sequence[str], databases: Sequence[str], peers: Sequence[str]) -> Results:
+    """Starts everything, and measures it. The servers run until the stack ends."""
+    ours, load = cores()
+    places = Places(stack, ours, run.tell)
+    wanted = [database for database in databases if places.can_have(database)]
+    floor = stack.enter_context(bare(places.directory, ours))
+    subjects = [
+        Subject(GET, floor, {ACCOUNT: lambda clients: same(get("/static"), clients)}),
+        Subject(POST, floor, {call: _posts for call in (REFRESH, UNIQUE)}),
+        *(places.subject(database, database, ACCOUNTS, courier="off") for database in wanted),
+        *(stack.enter_context(other.opened(peer, places, ours)) for peer in peers),
+    ]
+    pin(load)
+    rows = run.calls(calls, subjects)
+    rows += _by_hand(run, calls, wanted, ours, subjects)
+    servers = [subject.server for subject in subjects if subject.server is not floor]
+    setting = {"accounts": ACCOUNTS, "seconds": run.seconds, "rounds": run.rounds}
+    if POSTGRES in wanted:
+        setting["postgresql"] = places.postgres_told()
+    return Results(rows, servers, judged(rows, servers, [subject.name for subject in subjects]), setting)
+
+
+def _posts(clients: int) -> list[Any]:
+    return same(post("/posted", {"refresh": "vst_rt_" + "x" * 80}), clients)
+
+
+def _by_hand(run: Run, calls: Sequence[str], databases: Sequence[str], ours: set[int], subjects: Sequence[Subject]) -> list[Row]:
+    urls = {subject.name: subject.server.environment.get("VESTIBULE_DATABASE_URL", "") for subject in subjects}
+    return [
+        run.floor(which, name, call, ours, *([urls[needs]] if needs else []))
+        for which, name, call, needs in _BY_HAND
+        if call in calls and (needs is None or needs in databases)
+    ]
+
+
+ALL = tuple(CONNECTIONS)
