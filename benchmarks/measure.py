@@ -61,6 +61,17 @@ class Row:
         }
 
 
+@dataclass(frozen=True)
+class ByHand:
+    """What a call cannot do without: done in a program of its own, on the servers' cores."""
+
+    which: str
+    name: str
+    call: str
+    cores: frozenset[int]
+    url: tuple[str, ...] = ()
+
+
 @dataclass
 class Run:
     """How long each run takes, how often it is repeated, and who is told how far it is."""
@@ -70,30 +81,30 @@ class Run:
     tell: Tell
     warm: float = 0.3
 
-    def calls(self, calls: Iterable[str], subjects: Sequence[Subject]) -> list[Row]:
-        """Every call at every subject that has it."""
-        rows = {
-            (call, subject.name): Row(call, subject.name, CONNECTIONS.get(call, 32))
+    def calls(self, calls: Iterable[str], subjects: Sequence[Subject], by_hand: Sequence[ByHand] = ()) -> list[Row]:
+        """Every call at every subject that has it, and what is done by hand."""
+        rows = [
+            (Row(call, subject.name, CONNECTIONS.get(call, 32)), subject)
             for call in calls
             for subject in subjects
             if call in subject.calls
-        }
-        by_name = {subject.name: subject for subject in subjects}
+        ]
+        hands = [(Row(hand.call, hand.name, 1), hand) for hand in by_hand]
         for number in range(self.rounds):
-            for (call, name), row in rows.items():
-                self.tell(f"round {number + 1} of {self.rounds}: {call}, {name}")
-                self._once(row, by_name[name], warm=number == 0)
-        return list(rows.values())
+            for row, at in sorted([*rows, *hands], key=lambda one: list(CONNECTIONS).index(one[0].call)):
+                self.tell(f"round {number + 1} of {self.rounds}: {row.call}, {row.name}")
+                if isinstance(at, ByHand):
+                    self._by_hand(row, at)
+                else:
+                    self._once(row, at, warm=number == 0)
+        return [row for row, _ in [*rows, *hands]]
 
-    def floor(self, which: str, name: str, call: str, cores: set[int], *url: str) -> Row:
-        """What is done by hand, in a program of its own on the servers' cores."""
-        row = Row(call, name, 1)
-        for number in range(self.rounds):
-            self.tell(f"round {number + 1} of {self.rounds}: {call}, {name}")
-            rate, cpu = by_hand(which, self.seconds, cores, *url)
-            row.add(Driven(seconds=self.seconds, taken=[1 / rate] * max(1, int(rate * self.seconds))), 0)
-            row.rates[-1], row.cpu[-1] = rate, cpu
-        return row
+    def _by_hand(self, row: Row, hand: ByHand) -> None:
+        words = [hand.which, str(self.seconds), ",".join(map(str, sorted(hand.cores))), *hand.url]
+        program = [sys.executable, "-m", "benchmarks.floors", *words]
+        told = json.loads(subprocess.run(program, check=True, capture_output=True, cwd=ROOT, text=True).stdout)
+        row.rates.append(told["rate"])
+        row.cpu.append(told["cpu"])
 
     def _once(self, row: Row, subject: Subject, *, warm: bool) -> None:
         scripts = subject.calls[row.call]
@@ -109,13 +120,6 @@ def driven(server: Server, scripts: Sequence[Any], seconds: float) -> tuple[Driv
     before = server.cpu()
     result = drive(server.port, {"": scripts}, seconds)[""]
     return result, server.cpu() - before
-
-
-def by_hand(which: str, seconds: float, cores: set[int], *url: str) -> tuple[float, float]:
-    """How often a second, and at how many microseconds of processors."""
-    words = [sys.executable, "-m", "benchmarks.floors", which, str(seconds), ",".join(map(str, sorted(cores))), *url]
-    told = json.loads(subprocess.run(words, check=True, capture_output=True, cwd=ROOT, text=True).stdout)
-    return told["rate"], told["cpu"]
 
 
 def ratio(one: Row, other: Row) -> float:

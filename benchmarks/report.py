@@ -62,13 +62,22 @@ def show_targets(console: Console, targets: Sequence[Target]) -> None:
     console.print(table)
 
 
-def show(console: Console, title: str, columns: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
-    table = Table(columns[0], title=title, title_justify="left", header_style="bold")
-    for heading in columns[1:]:
-        table.add_column(heading, justify="right")
-    for line in lines:
-        table.add_row(*line)
+def show_lines(console: Console, title: str, found: Sequence[dict[str, Any]]) -> None:
+    """What was found, a line each, under the names that JSON has for it."""
+    if not found:
+        return
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for name, value in found[0].items():
+        table.add_column(name.replace("_", " "), justify="left" if isinstance(value, str) else "right")
+    for one in found:
+        table.add_row(*(_cell(value) for value in one.values()))
     console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{key}: {times:,}" for key, times in value.items())
+    return value if isinstance(value, str) else f"{value:,}"
 
 
 def server_told(server: Server) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import peers as other
-from .calls import ACCOUNT, CONNECTIONS, LOGIN, REFRESH, SEND, UNIQUE, UPLOAD, VERIFY, Subject, same
+from .calls import ACCOUNT, LOGIN, REFRESH, SEND, UNIQUE, UPLOAD, VERIFY, Subject, same
 from .load import get, post
 from .machine import cores, pin
-from .measure import Row, Run
+from .measure import ByHand, Row, Run
 from .places import POSTGRES, SQLITE, Places
 from .report import server_told, told
 from .servers import Server, bare
@@ -60,26 +60,22 @@ def measure(stack: ExitStack, run: Run, calls: Sequence[str], databases: Sequenc
         *(stack.enter_context(other.opened(peer, places, ours)) for peer in peers),
     ]
     pin(load)
-    rows = run.calls(calls, subjects)
-    rows += _by_hand(run, calls, wanted, ours, subjects)
+    rows = run.calls(calls, subjects, _by_hand(calls, wanted, ours, subjects))
     servers = [subject.server for subject in subjects if subject.server is not floor]
     setting = {"accounts": ACCOUNTS, "seconds": run.seconds, "rounds": run.rounds}
     if POSTGRES in wanted:
         setting["postgresql"] = places.postgres_told()
-    return Results(rows, servers, judged(rows, servers, [subject.name for subject in subjects]), setting)
+    return Results(rows, servers, judged(rows, servers, peers), setting)
 
 
 def _posts(clients: int) -> list[Any]:
     return same(post("/posted", {"refresh": "vst_rt_" + "x" * 80}), clients)
 
 
-def _by_hand(run: Run, calls: Sequence[str], databases: Sequence[str], ours: set[int], subjects: Sequence[Subject]) -> list[Row]:
+def _by_hand(calls: Sequence[str], databases: Sequence[str], ours: set[int], subjects: Sequence[Subject]) -> list[ByHand]:
     urls = {subject.name: subject.server.environment.get("VESTIBULE_DATABASE_URL", "") for subject in subjects}
     return [
-        run.floor(which, name, call, ours, *([urls[needs]] if needs else []))
+        ByHand(which, name, call, frozenset(ours), (urls[needs],) if needs else ())
         for which, name, call, needs in _BY_HAND
         if call in calls and (needs is None or needs in databases)
     ]
-
-
-ALL = tuple(CONNECTIONS)

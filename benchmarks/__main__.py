@@ -1,0 +1,141 @@
+"""`scripts/bench`."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from . import peers as other
+from . import report, scale, storms, table
+from .calls import CONNECTIONS
+from .check import check
+from .measure import Run
+from .places import DATABASES, POSTGRES, SQLITE
+from .targets import Target
+
+KINDS = ("calls", "scale", "storms", "endurance", "workers")
+SHORT = {"calls": (1.0, 3), "scale": (1.0, 3), "storms": (5.0, 1), "endurance": (10.0, 1), "workers": (2.0, 3)}
+LONG = {"calls": (4.0, 7), "scale": (3.0, 5), "storms": (20.0, 1), "endurance": (10.0, 1), "workers": (5.0, 5)}
+REQUESTS = {False: 100_000, True: 1_000_000}
+SIZES = {False: (1_000, 100_000), True: (1_000, 100_000, 1_000_000)}
+
+_HELP = """How fast Vestibule is, beside what nothing could do without.
+
+\b
+calls      (the default) every call on each database, beside a bare handler on the same server, Argon2
+           alone, and the same rows written by hand; with --peers beside other account services too
+scale      the same calls with a thousand accounts and with a hundred thousand, with --long a million
+storms     64 clients who log in, 32 who upload, 32 who ask for codes, and who reads beside them
+endurance  a hundred thousand requests, with --long a million: memory, files, connections
+workers    two workers against one
+
+Servers are started here, with equal cost of passwords, on one core; those who ask are on another. Nothing is
+left behind but .build/. Seconds do not carry over to another machine or day: compare ratios within a run.
+
+\b
+scripts/bench                          three minutes, SQLite, and PostgreSQL where there is one
+scripts/bench --long --json now.json   what docs/performance.md is made of; half an hour with all the kinds
+scripts/bench --only 'account read' --database SQLite
+scripts/bench scale --long
+scripts/bench --check                  fails where a ratio has fallen below its bound
+"""
+
+
+@click.command(help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 112})
+@click.argument("kinds", nargs=-1, type=click.Choice(KINDS))
+@click.option("--long", "is_long", is_flag=True, help="Longer and more often, for figures to keep.")
+@click.option("--only", multiple=True, type=click.Choice(list(CONNECTIONS)), help="This call; may be given several times.")
+@click.option("--database", multiple=True, type=click.Choice(DATABASES), help="This one; may be given several times.")
+@click.option("--peers", "with_peers", is_flag=True, help="Installs other account services below .build/, and measures them.")
+@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Writes the results there too.")
+@click.option("--check", "is_check", is_flag=True, help="Compares ratios with the bounds that they are held to; a minute.")
+def main(
+    kinds: Sequence[str],
+    is_long: bool,
+    only: Sequence[str],
+    database: Sequence[str],
+    with_peers: bool,
+    file: Path | None,
+    is_check: bool,
+) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    databases = database or DATABASES
+    calls = only or tuple(CONNECTIONS)
+    results = []
+    with ExitStack() as stack:
+        if is_check:
+            sys.exit(check(console, stack, _run("calls", is_long=False), databases))
+        for kind in kinds or ("calls",):
+            run = _run(kind, is_long=is_long)
+            with ExitStack() as servers:
+                results.append(_measure(kind, console, servers, run, calls, databases, is_long=is_long, with_peers=with_peers))
+    report.write(file, results[0] if len(results) == 1 else {"kind": "several", "runs": results})
+
+
+def _run(kind: str, *, is_long: bool) -> Run:
+    seconds, rounds = (LONG if is_long else SHORT)[kind]
+    return Run(seconds, rounds, _tell)
+
+
+def _measure(
+    kind: str,
+    console: Console,
+    stack: ExitStack,
+    run: Run,
+    calls: Sequence[str],
+    databases: Sequence[str],
+    *,
+    is_long: bool,
+    with_peers: bool,
+) -> dict[str, object]:
+    if kind == "calls":
+        peers = [peer for peer in other.NAMES if other.install(peer, run.tell)] if with_peers else []
+        results = table.measure(stack, run, calls, databases, peers)
+        report.show_rows(console, results.rows)
+        report.show_servers(console, results.servers)
+        report.show_targets(console, results.targets)
+        return results.told()
+    by_database = [_others(kind, console, run, calls, one, is_long=is_long) for one in databases]
+    targets = [target for _, some in by_database for target in some]
+    report.show_targets(console, targets)
+    parts = [part for some, _ in by_database for part in some]
+    return report.told(kind, {"seconds": run.seconds, "rounds": run.rounds}, found=parts, targets=[one.told() for one in targets])
+
+
+def _others(
+    kind: str, console: Console, run: Run, calls: Sequence[str], database: str, *, is_long: bool
+) -> tuple[list[dict[str, object]], list[Target]]:
+    with ExitStack() as stack:
+        if kind == "scale":
+            asked = [call for call in scale.CALLS if call in calls]
+            rows, targets = scale.scale(stack, run, asked, database, SIZES[is_long])
+            report.show_rows(console, rows)
+            return [row.told() for row in rows], targets
+        if kind == "storms":
+            weathers, targets = storms.storms(stack, run, database, 1_000)
+            found = [weather.told() for weather in weathers]
+        elif kind == "endurance":
+            found, targets = storms.endurance(stack, run, database, REQUESTS[is_long])
+        else:
+            found, targets = storms.workers(stack, run, database)
+        report.show_lines(console, f"{kind}, {database}", found)
+        return [{"database": database, **one} for one in found], targets
+
+
+def _tell(text: str) -> None:
+    """On a terminal the line is written over by the next one."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{text}")
+    else:
+        sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

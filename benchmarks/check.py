@@ -1,0 +1,37 @@
+"""What a change must not make worse: ratios within one run, so that the check can run anywhere."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from rich.console import Console
+
+from .calls import ACCOUNT, REFRESH, SEND, UNIQUE, VERIFY
+from .measure import Run, cost_ratio
+from .places import POSTGRES, SQLITE
+from .report import show_targets
+from .table import measure
+from .targets import GET, POST, at_least
+
+BOUNDS = (
+    (ACCOUNT, SQLITE, GET, ACCOUNT, 0.5),
+    (ACCOUNT, POSTGRES, GET, ACCOUNT, 0.25),
+    (REFRESH, SQLITE, POST, REFRESH, 0.15),
+    (REFRESH, POSTGRES, POST, REFRESH, 0.08),
+    (UNIQUE, SQLITE, POST, UNIQUE, 0.4),
+    (SEND, SQLITE, POST, REFRESH, 0.1),
+    (VERIFY, SQLITE, POST, REFRESH, 0.1),
+)
+"""A call at a database costs so much of what a floor costs in processors: less than what is reached, for noise's sake."""
+
+
+def check(console: Console, stack: ExitStack, run: Run, databases: Sequence[str]) -> int:
+    """The exit code: 1 where a ratio is below its bound."""
+    results = measure(stack, run, [call for call, *_ in BOUNDS], databases, [])
+    found = {(row.call, row.name): row for row in results.rows}
+    targets = [
+        at_least(f"{call}, {name} : {floor}, by CPU", cost_ratio(found[call, name], found[floor_of, floor]), least)
+        for call, name, floor, floor_of, least in BOUNDS
+        if (call, name) in found
+    ]
+    show_targets(console, targets)
+    return 0 if all(target.is_met for target in targets) else 1

@@ -1,0 +1,119 @@
+"""Many who do one thing as often as they can, and whoever reads an account beside them."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from .calls import ACCOUNT, LOGIN, SEND, UPLOAD, Subject
+from .load import Driven, drive
+from .machine import cores, open_files, pin
+from .measure import Run
+from .places import Places
+from .targets import Target, at_least, at_most
+
+CLIENTS = {LOGIN: 64, UPLOAD: 32, SEND: 32}
+READERS = 4
+MOST_MS = 50.0
+
+
+@dataclass
+class Weather:
+    """A storm, and the reads beside it."""
+
+    storm: str
+    clients: int
+    stormy: Driven
+    reads: Driven
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "storm": self.storm,
+            "clients": self.clients,
+            "answers_per_second": round(self.stormy.rate, 1),
+            "statuses": {str(status): times for status, times in sorted(self.stormy.statuses.items())},
+            "reads_per_second": round(self.reads.rate, 1),
+            "read_p50_ms": round(self.reads.quantile(0.5) * 1e3, 2),
+            "read_p99_ms": round(self.reads.quantile(0.99) * 1e3, 2),
+            "read_statuses": {str(status): times for status, times in self.reads.statuses.items()},
+        }
+
+
+def storms(stack: ExitStack, run: Run, database: str, accounts: int) -> tuple[list[Weather], list[Target]]:
+    """Each storm in turn, at a server as it comes, on all cores, which it shares with those who storm it."""
+    places = Places(stack, set(), run.tell)
+    if not places.can_have(database):
+        return [], []
+    subject = places.subject(database, database, accounts)
+    weathers = [_weather(run, subject, storm) for storm in (None, *CLIENTS)]
+    targets = [
+        at_most(f"account reads in a storm of {one.clients} clients ({one.storm}), {database}: p99, ms", p99(one), MOST_MS)
+        for one in weathers
+        if one.clients
+    ]
+    return weathers, targets
+
+
+def p99(weather: Weather) -> float:
+    return weather.reads.quantile(0.99) * 1e3
+
+
+def _weather(run: Run, subject: Subject, storm: str | None) -> Weather:
+    run.tell(f"{subject.name}: {storm or 'calm'}")
+    clients = CLIENTS[storm] if storm else 0
+    scripts = {"reads": subject.calls[ACCOUNT](READERS), "storm": subject.calls[storm](clients) if storm else []}
+    drive(subject.server.port, {"": subject.calls[ACCOUNT](READERS)}, run.warm)
+    came = drive(subject.server.port, scripts, run.seconds)
+    return Weather(storm or "calm", clients, came["storm"], came["reads"])
+
+
+def endurance(stack: ExitStack, run: Run, database: str, requests: int) -> tuple[list[dict[str, Any]], list[Target]]:
+    """So many requests, mostly reads: what is held in memory and open after each part of them."""
+    ours, load = cores()
+    places = Places(stack, ours, run.tell)
+    if not places.can_have(database):
+        return [], []
+    subject = places.subject(database, database, 1_000)
+    pin(load)
+    server, done, seen = subject.server, 0, []
+    while done < requests:
+        scripts = {
+            "reads": subject.calls[ACCOUNT](24),
+            "refreshes": subject.calls["refresh"](4),
+            "checks": subject.calls["uniqueness check"](4),
+        }
+        came = drive(server.port, scripts, run.seconds)
+        done += sum(len(one.taken) for one in came.values())
+        failed = sum(times for one in came.values() for status, times in one.statuses.items() if status != 200)
+        seen.append({"requests": done, "mib": round(server.memory(), 1), "open": open_files(server.number), "failed": failed})
+        run.tell(f"{done:,} of {requests:,} requests, {seen[-1]['mib']:.0f} MiB")
+    flat = seen[-1]["mib"] - seen[min(len(seen) - 1, max(0, len(seen) // 5))]["mib"]
+    targets = [
+        at_most(f"{database}: MiB after {done:,} requests", seen[-1]["mib"], 110),
+        at_most(f"{database}: MiB more at the end than after a fifth of them", flat, 5),
+        at_most(f"{database}: files and connections more than after the first part", seen[-1]["open"] - seen[0]["open"], 0),
+    ]
+    return seen, targets
+
+
+def workers(stack: ExitStack, run: Run, database: str) -> tuple[list[dict[str, Any]], list[Target]]:
+    """One worker and two, on two cores, which they share with the database and with those who ask."""
+    places = Places(stack, set(), run.tell)
+    if not places.can_have(database):
+        return [], []
+    subjects = {number: places.subject(f"{number}", database, 1_000, workers=str(number), courier="off") for number in (1, 2)}
+    came: dict[tuple[str, int], Driven] = {}
+    for call in (ACCOUNT, "refresh", "uniqueness check"):
+        for _ in range(run.rounds):
+            for number, subject in subjects.items():
+                run.tell(f"{call}, {number} workers")
+                driven = drive(subject.server.port, {"": subject.calls[call](64)}, run.seconds)[""]
+                came.setdefault((call, number), Driven()).add(driven)
+    targets = [
+        at_least(f"{call}, {database}: two workers : one", came[call, 2].rate / came[call, 1].rate, 1.6)
+        for call in dict.fromkeys(call for call, _ in came)
+    ]
+    found = [
+        {"call": call, "workers": number, "answers_per_second": round(driven.rate, 1), "p99_ms": round(driven.quantile(0.99) * 1e3, 2)}
+        for (call, number), driven in came.items()
+    ]
+    return found, targets
