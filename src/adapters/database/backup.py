@@ -8,7 +8,8 @@ from pathlib import Path
 from time import monotonic
 
 from ...domain.errors import Unavailable
-from .sqlite import begin_alone, connect, connect_to_read
+from .sqlite import connect, connect_to_read
+from .sqlite_unit import begin_alone
 from .where import is_postgres, path_of
 
 _MOST_WAIT = 60.0

@@ -1,0 +1,142 @@
+"""Who writes to SQLite: one at a time, and durable together.
+
+Making a commit durable takes longer than what most transactions do. So one that ends while others wait for their turn is not
+committed at once: the next goes on where it ended, and the last of them commits for all. Each is answered after that commit and
+not before, so that what was acknowledged is on the disk; if it fails, it has failed for all of them.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Event, get_ident
+from time import monotonic
+
+from ...domain.errors import Unavailable
+from .sqlite_unit import SqliteUnit, begin_alone, execute
+from .statements import Texts
+from .turns import Turns
+
+
+_LOOK_EVERY = 1.0
+_UNDO = ("ROLLBACK TO part", "RELEASE part")
+
+
+class Group:
+    """Transactions that are committed together, once, over one connection."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.size = 0
+        """How many of them are to be kept."""
+        self.fault: sqlite3.Error | None = None
+        """Why nothing of it was stored."""
+        self.is_over = Event()
+
+
+class Writer:
+    """The connection that writes, made by `connect` when there is none. Safe in any thread."""
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection], texts: Texts, most_wait: float) -> None:
+        self._connect = connect
+        self._texts = texts
+        self._most_wait = most_wait
+        self._turns = Turns()
+        self._connection: sqlite3.Connection | None = None
+        self._group: Group | None = None
+        self._thread: int | None = None
+
+    @contextmanager
+    def begin(self, look: Callable[[], None]) -> Iterator[SqliteUnit]:
+        """A transaction with the write lock; `look` says by `Unavailable` that there can be none."""
+        if self._thread == get_ident():
+            raise RuntimeError("A transaction is open in this thread already.")
+        deadline = monotonic() + self._most_wait
+        if not self._turns.take(self._most_wait):
+            raise Unavailable
+        group: Group | None = None
+        self._thread = get_ident()
+        try:
+            look()
+            group = self._group or self._begun(deadline)
+            with self._part(group) as unit:
+                yield unit
+        finally:
+            self._thread = None
+            self._end_turn()
+            if group is not None:
+                self._await(group)
+
+    def close(self) -> None:
+        """Waits for an open transaction."""
+        while not self._turns.take(self._most_wait):
+            pass
+        if self._group is not None:
+            self._conclude(self._group)
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        self._turns.leave()
+
+    def _begun(self, deadline: float) -> Group:
+        if self._connection is None:
+            self._connection = self._connect()
+        begin_alone(self._connection, deadline)
+        self._group = Group(self._connection)
+        return self._group
+
+    @contextmanager
+    def _part(self, group: Group) -> Iterator[SqliteUnit]:
+        """One transaction of the group, undone alone where it fails."""
+        unit = SqliteUnit(group.connection, self._texts)
+        is_first = group.size == 0
+        begin, keep, undo = ((), (), ("ROLLBACK",)) if is_first else (("SAVEPOINT part",), ("RELEASE part",), _UNDO)
+        try:
+            _say(group, *begin)
+            yield unit
+            _say(group, *keep)
+            group.size += 1
+        except BaseException:
+            with suppress(Unavailable):  # the connection is looked at when the turn ends
+                _say(group, *undo)
+            raise
+        finally:
+            unit.end()
+
+    def _end_turn(self) -> None:
+        """Whoever waits goes on in the same group. Where nobody does, or there is none to go on in, it ends here."""
+        group = self._group
+        if group is not None:
+            if group.size and group.connection.in_transaction and self._turns.hand_on():
+                return
+            self._conclude(group)
+        self._turns.leave()
+
+    def _conclude(self, group: Group) -> None:
+        """Commits what is to be kept. The next one gets another connection where this one cannot even roll back."""
+        try:
+            if group.size:
+                group.connection.execute("COMMIT")  # refused, too, where the database has undone all, as with a full disk
+        except sqlite3.Error as error:
+            group.fault = error
+        try:
+            if group.connection.in_transaction:
+                group.connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._connection = None
+            with suppress(sqlite3.Error):
+                group.connection.close()
+        self._group = None
+        group.is_over.set()
+
+    def _await(self, group: Group) -> None:
+        """Until it is on the disk. Raises `Unavailable` where it is not. Looks after a turn that was lost to an interrupt."""
+        while not group.is_over.wait(_LOOK_EVERY):
+            if self._turns.take(0):
+                self._end_turn()
+        if group.fault is not None:
+            raise Unavailable from group.fault
+
+
+def _say(group: Group, *commands: str) -> None:
+    for command in commands:
+        execute(group.connection, command, {})
