@@ -88,6 +88,10 @@ class Accounts(Protocol):
         """The account, if it is active and that session of it is alive."""
         ...
 
+    def signed_in_each(self, asked: Sequence[tuple[int, str]], now: float) -> Sequence[Account | None]:
+        """The same for any number of account ids and session ids, in their order: one question to a database that is far."""
+        ...
+
     def taken(self, username: Username | None, addresses: Iterable[Address], *, but: int = 0) -> frozenset[str]:
         """Which of `username`, `email`, `mobile` another account than `but` has."""
         ...

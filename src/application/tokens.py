@@ -1,5 +1,6 @@
 """Who is it? Access tokens read, refresh tokens turned, sessions begun."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..domain.account import Account
@@ -9,7 +10,7 @@ from ..domain.session import MAX_SESSIONS, Session, Turn
 from .conflicts import once_more
 from .fields import Reading
 from .notices import Notice, Notices
-from .ports import Clock, Database, NewId, Tokens, Transaction
+from .ports import Claims, Clock, Database, NewId, Tokens, Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,24 @@ class Authenticate:
         if account is None:
             raise InvalidToken
         return Identity(account, claims.session_id)
+
+    def each(self, tokens: Sequence[str | None]) -> Sequence[Identity | NotAuthenticated | InvalidToken]:
+        """The same for any number of tokens, with one question to the database: whose each is, or the refusal, in their order.
+
+        Raises `Unavailable`.
+        """
+        now = self.clock()
+        claims = [self.tokens.read_access(token, now) if token else None for token in tokens]
+        asked = [(one.account_id, one.session_id) for one in claims if one is not None]
+        found = iter(self.database.accounts.signed_in_each(asked, now) if asked else ())
+        accounts = [one and next(found) for one in claims]
+        return [_answer(*one) for one in zip(tokens, claims, accounts, strict=True)]
+
+
+def _answer(token: str | None, claims: Claims | None, account: Account | None) -> Identity | NotAuthenticated | InvalidToken:
+    if not token:
+        return NotAuthenticated()
+    return Identity(account, claims.session_id) if claims and account else InvalidToken()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from ..application import Batch, ReadEvents
 from ..application.subscription import MOST_EVENTS
-from .lanes import Lanes, Loop
+from .lanes import Lanes, Loop, Together
 from .vestibule import Vestibule
 from .watching import watch
 
@@ -33,7 +33,11 @@ class AsyncVestibule:
         self.register = Registering(lanes, vestibule.register, vestibule.register.superuser)
         self.check_unique = (lanes.reads if vestibule.throttle.blocks else near).awaits(vestibule.check_unique)
         self.log_in = lanes.slow.awaits(vestibule.log_in)
-        self.authenticate = near.awaits(vestibule.authenticate)
+        self.authenticate = (
+            Together(lanes.reads, vestibule.authenticate.each)
+            if vestibule.database_blocks
+            else near.awaits(vestibule.authenticate)
+        )
         self.refresh = lanes.quick.awaits(vestibule.refresh)
         self.change_account = Changing(lanes, vestibule.change_account, vestibule.change_account.replace)
         self.request_code = lanes.quick.awaits(vestibule.request_code)

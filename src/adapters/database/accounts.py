@@ -1,10 +1,10 @@
 """Accounts in SQL."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import BindParameter, Column, Table, UniqueConstraint, bindparam, or_, select, update
+from sqlalchemy import BindParameter, Column, Select, Table, UniqueConstraint, bindparam, or_, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite as well; not so the reverse
 
 from ...application.ports import Login
@@ -16,6 +16,7 @@ from .statements import Ask, Conflict, Row, Unit
 
 _NAMES = tuple(accounts.columns.keys())
 _WRITTEN = _NAMES[1:]  # all but the id, which the database gives
+_SIZES = (2, 4, 8, 16, 32)  # how many are asked for at once: a statement for each number would be prepared 31 times
 _KEYS = {"username": "username_key", "email": "email_key", "mobile": "mobile_key"}
 
 
@@ -45,9 +46,19 @@ class AccountsTable:
             sessions.c.expires_at > bindparam("now"),
             columns["is_active"],
         )
+        ids = {size: [bindparam(f"session{number}") for number in range(size)] for size in _SIZES}
+        self.signed_in_each = {size: _signed_in(columns, all_of, ids[size]) for size in _SIZES}
         self.is_there = select(self.id).where(self.id == bindparam("of_account"))
         self.add = insert(self.id.table).values(written).on_conflict_do_nothing().returning(self.id)
         self.save = update(self.id.table).where(self.id == bindparam("of_account")).values(written)
+
+
+def _signed_in(columns: Mapping[str, Column[Any]], all_of: Select[Any], ids: list[BindParameter[Any]]) -> Select[Any]:
+    """Which of these sessions are alive, after the columns of their accounts."""
+    joined = all_of.add_columns(sessions.c.id).join(sessions, sessions.c.account_id == columns["id"])
+    return joined.where(
+        sessions.c.id.in_(ids), sessions.c.ended_at.is_(None), sessions.c.expires_at > bindparam("now"), columns["is_active"]
+    )
 
 
 def _demanded(columns: Mapping[str, Column[Any]]) -> Mapping[str, Column[Any]]:
@@ -94,6 +105,21 @@ class SqlAccounts:
 
     def signed_in(self, account_id: int, session_id: str, now: float) -> Account | None:
         return _first(self._ask(self._table.signed_in, of_account=account_id, session_id=session_id, now=now))
+
+    def signed_in_each(self, asked: Sequence[tuple[int, str]], now: float) -> Sequence[Account | None]:
+        if len(asked) == 1:
+            return [self.signed_in(*asked[0], now)]
+        ids = [session_id for _, session_id in asked if session_id.isascii() and session_id.isprintable()]
+        found: dict[tuple[int, str], Account] = {}
+        for start in range(0, len(ids), _SIZES[-1]):
+            found |= self._living(ids[start : start + _SIZES[-1]], now)
+        return [found.get(one) for one in asked]
+
+    def _living(self, ids: list[str], now: float) -> dict[tuple[int, str], Account]:
+        size = next(size for size in _SIZES if size >= len(ids))
+        wanted = {f"session{number}": ids[min(number, len(ids) - 1)] for number in range(size)}
+        rows = self._ask(self._table.signed_in_each[size], now=now, **wanted)
+        return {(row[0], row[-1]): _account(row[:-1]) for row in rows}
 
     def taken(self, username: Username | None, addresses: Iterable[Address], *, but: int = 0) -> frozenset[str]:
         wanted = [(address.kind.value, address.key) for address in addresses]

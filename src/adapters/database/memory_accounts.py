@@ -1,6 +1,6 @@
 """Accounts in memory."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from ...application.ports import Login
@@ -31,6 +31,9 @@ class MemoryAccounts:
         if session is None or session.account_id != account_id or not session.is_alive(now):
             return None
         return account if account and account.is_active else None
+
+    def signed_in_each(self, asked: Sequence[tuple[int, str]], now: float) -> Sequence[Account | None]:
+        return [self.signed_in(account_id, session_id, now) for account_id, session_id in asked]
 
     def taken(self, username: Username | None, addresses: Iterable[Address], *, but: int = 0) -> frozenset[str]:
         wanted = [(address.kind.value, address.key) for address in addresses]

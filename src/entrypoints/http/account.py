@@ -8,12 +8,13 @@ from .authentication import authenticated
 from .bodies import ChangeAccountBody, ReplaceAccountBody
 from .describing import Login, described
 from .front import caller_of
-from .given import Call, UseCases
+from .given import Call, use_cases
 from .reading import read
 
 
 @get("/account", opt=described("Account", "Read one's own account", AccountAnswer, login=Login.NEEDED))
-async def read_account(request: Call, vestibule: UseCases) -> Answer:
+async def read_account(request: Call) -> Answer:
+    vestibule = use_cases(request)
     identity = await authenticated(request, vestibule)
     return account_answer(200, identity.account, vestibule.settings)
 
@@ -30,7 +31,8 @@ async def read_account(request: Call, vestibule: UseCases) -> Answer:
         detail="A new password ends all other sessions.",
     ),
 )
-async def replace_account(request: Call, vestibule: UseCases) -> Answer:
+async def replace_account(request: Call) -> Answer:
+    vestibule = use_cases(request)
     identity = await authenticated(request, vestibule)
     fields = await read(request, ReplaceAccountBody)
     account = await vestibule.change_account.replace(identity=identity, **fields, caller=caller_of(request))
@@ -49,7 +51,8 @@ async def replace_account(request: Call, vestibule: UseCases) -> Answer:
         detail="A new password ends all other sessions.",
     ),
 )
-async def change_account(request: Call, vestibule: UseCases) -> Answer:
+async def change_account(request: Call) -> Answer:
+    vestibule = use_cases(request)
     identity = await authenticated(request, vestibule)
     fields = await read(request, ChangeAccountBody)
     account = await vestibule.change_account(identity=identity, **fields, caller=caller_of(request))

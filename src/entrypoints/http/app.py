@@ -94,6 +94,6 @@ def create_app(vestibule: Vestibule | AsyncVestibule, *, lifespan: Sequence[Life
         debug=False,
     )
     watch = watching.watch(vestibule.settings)
-    front = Front(awaited.blocking, watch)
+    front = Front(awaited, watch)
     app.front = watch.front(AccessLog(front) if vestibule.settings.has_access_log else front)
     return app

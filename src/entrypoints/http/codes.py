@@ -11,7 +11,7 @@ from .authentication import perhaps_authenticated
 from .bodies import CodeBody, RegisterOrLogInBody
 from .describing import Login, described
 from .front import caller_of
-from .given import Call, UseCases
+from .given import Call, use_cases
 from .reading import read
 
 _CONDITIONS = (InvalidInput, WrongCode)
@@ -33,7 +33,8 @@ _CONDITIONS = (InvalidInput, WrongCode)
         "in to. A verification with the account's own access token keeps what was set there before.",
     ),
 )
-async def otp(request: Call, vestibule: UseCases) -> Answer:
+async def otp(request: Call) -> Answer:
+    vestibule = use_cases(request)
     fields = await read(request, CodeBody, digits=vestibule.settings.otp_length)
     caller, login = caller_of(request), fields["is_login"]
     # What is no flag goes the way of a send, whose use case names it beside every other fault.
@@ -65,7 +66,8 @@ async def _verify(request: Call, vestibule: AsyncVestibule, fields: dict[str, An
         detail="Without `verify_otp` a code is sent to the email and another to the mobile; either may come back.",
     ),
 )
-async def otpreglogin(request: Call, vestibule: UseCases) -> Answer:
+async def otpreglogin(request: Call) -> Answer:
+    vestibule = use_cases(request)
     fields = await read(request, RegisterOrLogInBody, digits=vestibule.settings.otp_length)
     caller = caller_of(request)
     if _is_absent(fields["verify_otp"]):

@@ -10,8 +10,8 @@ from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, 
 
 from ...application import Caller, Overloaded, Refusal, TooManyTries
 from ...domain.limits import CALLS_BY_ADDRESS
+from ..awaited import AsyncVestibule
 from ..lanes import Lane
-from ..vestibule import Vestibule
 from ..watching import Watch
 from .callers import Callers
 from .cors import Cors, Headers
@@ -24,14 +24,17 @@ UNLIMITED = frozenset({"/healthz", "/healthz/", "/readyz", "/readyz/"})
 """What probes ask; spelled otherwise they are limited like any call."""
 
 _MOST_AGENT = 256
+_SAYS_NO_MORE = frozenset({b"content-type", b"content-length"})  # as most answers do
 _THREADS = 8
 _MOST_WAITING = 1000
 
 
 class Front:
-    """Stands before the app. `caller_of` tells the handlers behind it who calls."""
+    """Stands before the app. `caller_of` tells the handlers behind it who calls, and `use_cases` what they may ask."""
 
-    def __init__(self, vestibule: Vestibule, watch: Watch) -> None:
+    def __init__(self, awaited: AsyncVestibule, watch: Watch) -> None:
+        vestibule = awaited.blocking
+        self._awaited = awaited
         self._throttle = vestibule.throttle
         self._lane = watch.lane("limits", Lane(_THREADS, _MOST_WAITING))
         self._clock = vestibule.clock
@@ -43,7 +46,7 @@ class Front:
 
     async def __call__(self, app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> None:
         caller = self._caller(scope)
-        scope["state"] = {"caller": caller}
+        scope["state"] = {"caller": caller, "vestibule": self._awaited}
         headers = self._headers if self._cors is None else self._headers + self._cors.headers(scope)
         own = (b"x-request-id", (caller.request_id or "").encode())
 
@@ -91,9 +94,7 @@ def _complete(message: HTTPResponseStartEvent, own: tuple[bytes, bytes], headers
     """Adds what the answer does not say otherwise itself."""
     given = list(message["headers"])
     said = {name for name, _ in given}
-    given.append(own)
-    given.extend(header for header in headers if header[0] not in said)
-    message["headers"] = given
+    message["headers"] = [*given, own, *(headers if said <= _SAYS_NO_MORE else [one for one in headers if one[0] not in said])]
 
 
 async def _refuse(refusal: Refusal, scope: HTTPScope, receive: Receive, send: Send) -> None:

@@ -7,7 +7,7 @@ from .answers import Answer, TokenAnswer, token_answer
 from .bodies import LoginBody, RefreshBody
 from .describing import described
 from .front import caller_of
-from .given import Call, UseCases
+from .given import Call, use_cases
 from .reading import read
 
 
@@ -22,7 +22,8 @@ from .reading import read
         detail="`username` holds a username, an email or a mobile.",
     ),
 )
-async def login(request: Call, vestibule: UseCases) -> Answer:
+async def login(request: Call) -> Answer:
+    vestibule = use_cases(request)
     fields = await read(request, LoginBody)
     return token_answer(200, await vestibule.log_in(**fields, caller=caller_of(request)))
 
@@ -38,6 +39,7 @@ async def login(request: Call, vestibule: UseCases) -> Answer:
         detail="Each refresh token is good once; the answer holds its successor. Using a spent one ends the session.",
     ),
 )
-async def refresh_token(request: Call, vestibule: UseCases) -> Answer:
+async def refresh_token(request: Call) -> Answer:
+    vestibule = use_cases(request)
     fields = await read(request, RefreshBody)
     return token_answer(200, await vestibule.refresh(**fields, caller=caller_of(request)))

@@ -7,7 +7,7 @@ from .answers import AccountAnswer, Answer, UniqueAnswer, account_answer
 from .bodies import CheckUniqueBody, RegisterBody
 from .describing import described
 from .front import caller_of
-from .given import Call, UseCases
+from .given import Call, use_cases
 from .reading import read
 
 
@@ -22,7 +22,8 @@ from .reading import read
         refusals=(InvalidInput, AlreadyTaken),
     ),
 )
-async def register(request: Call, vestibule: UseCases) -> Answer:
+async def register(request: Call) -> Answer:
+    vestibule = use_cases(request)
     fields = await read(request, RegisterBody)
     account = await vestibule.register(**fields, caller=caller_of(request))
     return account_answer(201, account, vestibule.settings)
@@ -38,6 +39,7 @@ async def register(request: Call, vestibule: UseCases) -> Answer:
         refusals=(InvalidInput,),
     ),
 )
-async def isunique(request: Call, vestibule: UseCases) -> Answer:
+async def isunique(request: Call) -> Answer:
+    vestibule = use_cases(request)
     fields = await read(request, CheckUniqueBody)
     return Answer(200, UniqueAnswer(await vestibule.check_unique(**fields, caller=caller_of(request))))
