@@ -3,7 +3,9 @@
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -13,7 +15,7 @@ from . import report, scale, storms, table
 from .calls import CONNECTIONS
 from .check import check
 from .measure import Run
-from .places import DATABASES, POSTGRES, SQLITE
+from .places import DATABASES
 from .targets import Target
 
 KINDS = ("calls", "scale", "storms", "endurance", "workers")
@@ -44,7 +46,7 @@ scripts/bench --check                  fails where a ratio has fallen below its 
 """
 
 
-@click.command(help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 112})
+@click.command("scripts/bench", help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 112})
 @click.argument("kinds", nargs=-1, type=click.Choice(KINDS))
 @click.option("--long", "is_long", is_flag=True, help="Longer and more often, for figures to keep.")
 @click.option("--only", multiple=True, type=click.Choice(list(CONNECTIONS)), help="This call; may be given several times.")
@@ -54,6 +56,7 @@ scripts/bench --check                  fails where a ratio has fallen below its 
 @click.option("--check", "is_check", is_flag=True, help="Compares ratios with the bounds that they are held to; a minute.")
 def main(
     kinds: Sequence[str],
+    *,
     is_long: bool,
     only: Sequence[str],
     database: Sequence[str],
@@ -62,67 +65,69 @@ def main(
     is_check: bool,
 ) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    databases = database or DATABASES
-    calls = only or tuple(CONNECTIONS)
-    results = []
+    asked = Asked(
+        console=console,
+        calls=only or tuple(CONNECTIONS),
+        databases=database or DATABASES,
+        is_long=is_long,
+        with_peers=with_peers,
+    )
     with ExitStack() as stack:
         if is_check:
-            sys.exit(check(console, stack, _run("calls", is_long=False), databases))
-        for kind in kinds or ("calls",):
-            run = _run(kind, is_long=is_long)
-            with ExitStack() as servers:
-                results.append(_measure(kind, console, servers, run, calls, databases, is_long=is_long, with_peers=with_peers))
+            sys.exit(check(console, stack, asked.run("calls"), asked.databases))
+    results = [asked.table() if kind == "calls" else asked.others(kind) for kind in kinds or ("calls",)]
     report.write(file, results[0] if len(results) == 1 else {"kind": "several", "runs": results})
 
 
-def _run(kind: str, *, is_long: bool) -> Run:
-    seconds, rounds = (LONG if is_long else SHORT)[kind]
-    return Run(seconds, rounds, _tell)
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is to be measured, and how."""
 
+    console: Console
+    calls: Sequence[str]
+    databases: Sequence[str]
+    is_long: bool
+    with_peers: bool
 
-def _measure(
-    kind: str,
-    console: Console,
-    stack: ExitStack,
-    run: Run,
-    calls: Sequence[str],
-    databases: Sequence[str],
-    *,
-    is_long: bool,
-    with_peers: bool,
-) -> dict[str, object]:
-    if kind == "calls":
-        peers = [peer for peer in other.NAMES if other.install(peer, run.tell)] if with_peers else []
-        results = table.measure(stack, run, calls, databases, peers)
-        report.show_rows(console, results.rows)
-        report.show_servers(console, results.servers)
-        report.show_targets(console, results.targets)
-        return results.told()
-    by_database = [_others(kind, console, run, calls, one, is_long=is_long) for one in databases]
-    targets = [target for _, some in by_database for target in some]
-    report.show_targets(console, targets)
-    parts = [part for some, _ in by_database for part in some]
-    return report.told(kind, {"seconds": run.seconds, "rounds": run.rounds}, found=parts, targets=[one.told() for one in targets])
+    def run(self, kind: str) -> Run:
+        seconds, rounds = (LONG if self.is_long else SHORT)[kind]
+        return Run(seconds, rounds, _tell)
 
+    def table(self) -> dict[str, object]:
+        run = self.run("calls")
+        peers = [peer for peer in other.PEERS if other.install(peer, run.tell)] if self.with_peers else []
+        with ExitStack() as stack:
+            results = table.measure(stack, run, self.calls, self.databases, peers)
+            report.show_rows(self.console, results.rows)
+            report.show_servers(self.console, results.servers)
+            report.show_targets(self.console, results.targets)
+            return results.told()
 
-def _others(
-    kind: str, console: Console, run: Run, calls: Sequence[str], database: str, *, is_long: bool
-) -> tuple[list[dict[str, object]], list[Target]]:
-    with ExitStack() as stack:
+    def others(self, kind: str) -> dict[str, object]:
+        run, found, targets = self.run(kind), [], []
+        for database in self.databases:
+            with ExitStack() as stack:
+                some, judged = self._at(kind, stack, run, database)
+            found += [{"database": database, **one} for one in some]
+            targets += judged
+        report.show_targets(self.console, targets)
+        setting = {"seconds": run.seconds, "rounds": run.rounds}
+        return report.told(kind, setting, found=found, targets=[one.told() for one in targets])
+
+    def _at(self, kind: str, stack: ExitStack, run: Run, database: str) -> tuple[list[dict[str, Any]], list[Target]]:
         if kind == "scale":
-            asked = [call for call in scale.CALLS if call in calls]
-            rows, targets = scale.scale(stack, run, asked, database, SIZES[is_long])
-            report.show_rows(console, rows)
+            calls = [call for call in scale.CALLS if call in self.calls]
+            rows, targets = scale.scale(stack, run, calls, database, SIZES[self.is_long])
+            report.show_rows(self.console, rows)
             return [row.told() for row in rows], targets
         if kind == "storms":
-            weathers, targets = storms.storms(stack, run, database, 1_000)
-            found = [weather.told() for weather in weathers]
+            found, targets = storms.storms(stack, run, database)
         elif kind == "endurance":
-            found, targets = storms.endurance(stack, run, database, REQUESTS[is_long])
+            found, targets = storms.endurance(stack, run, database, REQUESTS[self.is_long])
         else:
             found, targets = storms.workers(stack, run, database)
-        report.show_lines(console, f"{kind}, {database}", found)
-        return [{"database": database, **one} for one in found], targets
+        report.show_lines(self.console, f"{kind}, {database}", found)
+        return found, targets
 
 
 def _tell(text: str) -> None:
@@ -136,6 +141,6 @@ def _tell(text: str) -> None:
 
 if __name__ == "__main__":
     try:
-        main()
+        main(prog_name="scripts/bench")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""What each call cannot do without, done by hand and nothing else: `python -m benchmarks.floors <which> <seconds> <cores> [<url>]`.
+"""What each call cannot do without, done by hand: `python -m benchmarks.floors <which> <seconds> <cores> [<url>]`.
 
 Prints how often a second it went, in one thread, and what it cost of processors in microseconds.
 """
@@ -24,18 +24,21 @@ from .servers import COST, PASSWORD
 
 Once = Callable[[], object]
 
+_CHALLENGE = """
+    INSERT INTO challenges
+    VALUES ('email', :n || '@example.com', 'otp', :n, :n || '@example.com', NULL, '7K3D', 1, 1.0, 2.0, 0, NULL)
+"""
+_MESSAGE = """
+    INSERT INTO outbox
+    VALUES (NULL, :n, 'email', :n || '@example.com', 'code', '["id", "otp", "somebody@example.com"]',
+            '{"reference": "7K3D", "purpose": "otp", "minutes": "5"}', 1.0, 2.0, 0, 1.0, NULL)
+"""
 _WRITES = {
     "send": (
-        ("INSERT OR REPLACE INTO tallies VALUES ('asked:' || :n, '[1800000000.25]', 1.0)"),
-        ("INSERT OR REPLACE INTO tallies VALUES ('sent:' || :n, '[1800000000.25]', 1.0)"),
-        (
-            "INSERT INTO challenges VALUES ('email', :n || '@example.com', 'otp', :n, :n || '@example.com', NULL, '7K3D', 1, 1.0, 2.0,"
-            " 0, NULL)"
-        ),
-        (
-            "INSERT INTO outbox VALUES (NULL, :n, 'email', :n || '@example.com', 'code', '[\"id\", \"otp\", \"a@example.com\"]',"
-            " '{\"reference\": \"7K3D\", \"purpose\": \"otp\", \"minutes\": \"5\"}', 1.0, 2.0, 0, 1.0, NULL)"
-        ),
+        "INSERT OR REPLACE INTO tallies VALUES ('asked:' || :n, '[1800000000.25]', 1.0)",
+        "INSERT OR REPLACE INTO tallies VALUES ('sent:' || :n, '[1800000000.25]', 1.0)",
+        _CHALLENGE,
+        _MESSAGE,
         "INSERT INTO journal VALUES (NULL, 1.0, 'code_sent', NULL, NULL, '127.0.0.1', NULL, :n, 'otp')",
     ),
     "verify": (
@@ -47,6 +50,7 @@ _WRITES = {
         "INSERT INTO journal VALUES (NULL, 1.0, 'refreshed', 1, 'one', '127.0.0.1', NULL, :n, '')",
     ),
 }
+"""The rows that a call writes, of one number `n`."""
 
 
 def argon2() -> Iterator[Once]:
@@ -77,7 +81,7 @@ def sqlite_write(what: str) -> Iterator[Once]:
         if what == "verify":
             connection.execute("BEGIN")
             for number in range(100_000):
-                connection.execute(_WRITES["send"][2], {"n": f"{number:026}"})
+                connection.execute(_CHALLENGE, {"n": f"{number:026}"})
             connection.execute("COMMIT")
 
         def once() -> None:

@@ -97,26 +97,27 @@ def ask(port: int, question: bytes) -> Answer:
 def _drive(opened: Sequence["_Connection"], seconds: float) -> None:
     with selectors.DefaultSelector() as selector:
         begun = perf_counter()
-        waiting = 0
         for connection in opened:
             if connection.begin(begun + seconds):
                 selector.register(connection.socket, selectors.EVENT_READ, connection)
-                waiting += 1
-        while waiting:
+        while selector.get_map():
             ready = selector.select(_PATIENCE)
             if not ready:
-                raise TimeoutError(f"{waiting} requests get no answer within {_PATIENCE:.0f} seconds.")
+                raise TimeoutError(f"{len(selector.get_map())} requests get no answer within {_PATIENCE:.0f} seconds.")
             for key, _ in ready:
-                connection, before = key.data, key.data.socket
-                goes_on = connection.receive()
-                if not goes_on or connection.socket is not before:
-                    selector.unregister(before)
-                if not goes_on:
-                    waiting -= 1
-                elif connection.socket is not before:
-                    selector.register(connection.socket, selectors.EVENT_READ, connection)
-        for driven in {id(connection.driven): connection.driven for connection in opened}.values():
-            driven.seconds = perf_counter() - begun
+                _receive(selector, key.data)
+        for connection in opened:
+            connection.driven.seconds = perf_counter() - begun
+
+
+def _receive(selector: selectors.BaseSelector, connection: "_Connection") -> None:
+    before = connection.socket
+    goes_on = connection.receive()
+    if goes_on and connection.socket is before:
+        return
+    selector.unregister(before)
+    if goes_on:
+        selector.register(connection.socket, selectors.EVENT_READ, connection)
 
 
 class _Connection:

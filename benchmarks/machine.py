@@ -50,7 +50,9 @@ def open_files(root: int) -> int:
 
 
 def described() -> dict[str, str]:
-    model = next((line.partition(": ")[2] for line in _read(_PROC / "cpuinfo").splitlines() if line.startswith("model name")), "")
+    model = next(
+        (line.partition(": ")[2] for line in _read(_PROC / "cpuinfo").splitlines() if line.startswith("model name")), ""
+    )
     memory = next((line.split()[1] for line in _read(_PROC / "meminfo").splitlines() if line.startswith("MemTotal")), "0")
     return {
         "processor": model or platform.processor(),

@@ -1,4 +1,6 @@
-"""Interleaved runs: every call at every server in turn, several times over, so that what a machine does meanwhile hits all alike."""
+"""Interleaved runs: every call at every server in turn, several times over, so that what a machine does meanwhile hits all
+alike.
+"""
 
 import json
 import subprocess
@@ -83,21 +85,21 @@ class Run:
 
     def calls(self, calls: Iterable[str], subjects: Sequence[Subject], by_hand: Sequence[ByHand] = ()) -> list[Row]:
         """Every call at every subject that has it, and what is done by hand."""
-        rows = [
+        rows: list[tuple[Row, Subject | ByHand]] = [
             (Row(call, subject.name, CONNECTIONS.get(call, 32)), subject)
             for call in calls
             for subject in subjects
             if call in subject.calls
         ]
-        hands = [(Row(hand.call, hand.name, 1), hand) for hand in by_hand]
+        rows += [(Row(hand.call, hand.name, 1), hand) for hand in by_hand]
         for number in range(self.rounds):
-            for row, at in sorted([*rows, *hands], key=lambda one: list(CONNECTIONS).index(one[0].call)):
+            for row, at in sorted(rows, key=lambda one: list(CONNECTIONS).index(one[0].call)):
                 self.tell(f"round {number + 1} of {self.rounds}: {row.call}, {row.name}")
                 if isinstance(at, ByHand):
                     self._by_hand(row, at)
                 else:
                     self._once(row, at, warm=number == 0)
-        return [row for row, _ in [*rows, *hands]]
+        return [row for row, _ in rows]
 
     def _by_hand(self, row: Row, hand: ByHand) -> None:
         words = [hand.which, str(self.seconds), ",".join(map(str, sorted(hand.cores))), *hand.url]
@@ -108,10 +110,11 @@ class Run:
 
     def _once(self, row: Row, subject: Subject, *, warm: bool) -> None:
         scripts = subject.calls[row.call]
-        subject.prepare(row.call, self.seconds + (self.warm if warm else 0.0))
+        prepare = subject.prepare or (lambda *_: None)
         if warm:
+            prepare(row.call, self.warm)
             drive(subject.server.port, {"warm": scripts(row.connections)}, self.warm)
-            subject.prepare(row.call, self.seconds)
+        prepare(row.call, self.seconds)
         row.add(*driven(subject.server, scripts(row.connections), self.seconds))
 
 

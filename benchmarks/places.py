@@ -1,4 +1,4 @@
-"""Where what is measured keeps its accounts: a directory that goes with the run, and a PostgreSQL that makes its writes durable."""
+"""Where what is measured keeps its accounts: a directory that goes with the run, a PostgreSQL that makes its writes durable."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,7 +11,7 @@ from tests.postgres_server import USUAL_URLS, PostgresServer, answers, new_datab
 from . import seed
 from .calls import Subject, opened
 from .measure import Tell
-from .servers import ROOT, Server, vestibule
+from .servers import ROOT, vestibule
 
 SQLITE, POSTGRES = "SQLite", "PostgreSQL"
 DATABASES = (SQLITE, POSTGRES)
@@ -61,16 +61,11 @@ class Places:
         seed.seed(url, accounts)
         return directory, url
 
-    def served(self, name: str, directory: Path, url: str, *, cores: set[int] | None = None, **settings: str) -> Server:
-        chosen = self._cores if cores is None else cores
-        workers = int(settings.pop("workers", "1"))
-        self._tell(f"{name}: starting")
-        return self._stack.enter_context(vestibule(name, directory, chosen, workers=workers, database=url, **settings))
-
     def subject(self, name: str, database: str, accounts: int, **settings: str) -> Subject:
         """Vestibule, served and ready to be measured."""
         directory, url = self.filled(database, accounts)
-        server = self.served(name, directory, url, **settings)
+        self._tell(f"{name}: starting")
+        server = self._stack.enter_context(vestibule(name, directory, self._cores, database_url=url, **settings))
         return self._stack.enter_context(opened(server, accounts))
 
     def postgres_told(self) -> str:
@@ -92,5 +87,3 @@ def _postgres() -> Iterator[str]:
         return
     with PostgresServer(fsync="on", full_page_writes="on", autovacuum="on") as server:
         yield server.url
-
-

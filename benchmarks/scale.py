@@ -13,7 +13,9 @@ CALLS = (ACCOUNT, REFRESH, UNIQUE, LOGIN, REGISTER, SEND, VERIFY)
 MOST = 1.3
 
 
-def scale(stack: ExitStack, run: Run, calls: Sequence[str], database: str, sizes: Sequence[int]) -> tuple[list[Row], list[Target]]:
+def scale(
+    stack: ExitStack, run: Run, calls: Sequence[str], database: str, sizes: Sequence[int]
+) -> tuple[list[Row], list[Target]]:
     """A server for each size, all measured in turn."""
     ours, load = cores()
     places = Places(stack, ours, run.tell)
@@ -27,7 +29,10 @@ def scale(stack: ExitStack, run: Run, calls: Sequence[str], database: str, sizes
     targets = [
         at_most(
             f"{call}, {largest} : {sizes[0]:,}, cost of a call",
-            min(ratio(by_name[call, smallest], by_name[call, largest]), cost_ratio(by_name[call, smallest], by_name[call, largest])),
+            min(
+                ratio(by_name[call, smallest], by_name[call, largest]),
+                cost_ratio(by_name[call, smallest], by_name[call, largest]),
+            ),
             MOST,
         )
         for call in calls

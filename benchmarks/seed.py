@@ -67,8 +67,8 @@ def _fill_postgres(url: str, count: int) -> None:
             with connection.cursor().copy(f"COPY {table.name} ({_names(table)}) FROM STDIN") as copy:
                 for row in rows:
                     copy.write_row([row[name] for name in names])
-        for table, column in (("accounts", "id"), ("journal", "position")):
-            connection.execute("SELECT setval(pg_get_serial_sequence(%s, %s), %s)", (table, column, max(count, 1)))
+        for numbered in (("accounts", "id"), ("journal", "position")):
+            connection.execute("SELECT setval(pg_get_serial_sequence(%s, %s), %s)", (*numbered, max(count, 1)))
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
 

@@ -95,12 +95,10 @@ class Server(AbstractContextManager["Server"]):
             time.sleep(0.002)
 
 
-def vestibule(name: str, directory: Path, cores: set[int], *, workers: int = 1, database: str | None = None, **settings: str) -> Server:
+def vestibule(name: str, directory: Path, cores: set[int], **settings: str) -> Server:
     """Vestibule as it comes, but for the limits per caller, whom all of the load is one of."""
     port = free_port()
-    given = {"data_dir": str(directory), "port": str(port), "rate_limits": "off", "workers": str(workers), **settings}
-    if database is not None:
-        given["database_url"] = database
+    given = {"data_dir": str(directory), "port": str(port), "rate_limits": "off", **settings}
     return Server(
         name=name,
         command=[program("vestibule"), "serve"],

@@ -38,19 +38,19 @@ class Weather:
         }
 
 
-def storms(stack: ExitStack, run: Run, database: str, accounts: int) -> tuple[list[Weather], list[Target]]:
+def storms(stack: ExitStack, run: Run, database: str) -> tuple[list[dict[str, Any]], list[Target]]:
     """Each storm in turn, at a server as it comes, on all cores, which it shares with those who storm it."""
     places = Places(stack, set(), run.tell)
     if not places.can_have(database):
         return [], []
-    subject = places.subject(database, database, accounts)
+    subject = places.subject(database, database, 1_000)
     weathers = [_weather(run, subject, storm) for storm in (None, *CLIENTS)]
     targets = [
         at_most(f"account reads in a storm of {one.clients} clients ({one.storm}), {database}: p99, ms", p99(one), MOST_MS)
         for one in weathers
         if one.clients
     ]
-    return weathers, targets
+    return [weather.told() for weather in weathers], targets
 
 
 def p99(weather: Weather) -> float:
@@ -113,7 +113,12 @@ def workers(stack: ExitStack, run: Run, database: str) -> tuple[list[dict[str, A
         for call in dict.fromkeys(call for call, _ in came)
     ]
     found = [
-        {"call": call, "workers": number, "answers_per_second": round(driven.rate, 1), "p99_ms": round(driven.quantile(0.99) * 1e3, 2)}
+        {
+            "call": call,
+            "workers": number,
+            "answers_per_second": round(driven.rate, 1),
+            "p99_ms": round(driven.quantile(0.99) * 1e3, 2),
+        }
         for (call, number), driven in came.items()
     ]
     return found, targets

@@ -55,14 +55,14 @@ def measure(stack: ExitStack, run: Run, calls: Sequence[str], databases: Sequenc
     floor = stack.enter_context(bare(places.directory, ours))
     subjects = [
         Subject(GET, floor, {ACCOUNT: lambda clients: same(get("/static"), clients)}),
-        Subject(POST, floor, {call: _posts for call in (REFRESH, UNIQUE)}),
+        Subject(POST, floor, dict.fromkeys((REFRESH, UNIQUE), _posts)),
         *(places.subject(database, database, ACCOUNTS, courier="off") for database in wanted),
         *(stack.enter_context(other.opened(peer, places, ours)) for peer in peers),
     ]
     pin(load)
     rows = run.calls(calls, subjects, _by_hand(calls, wanted, ours, subjects))
     servers = [subject.server for subject in subjects if subject.server is not floor]
-    setting = {"accounts": ACCOUNTS, "seconds": run.seconds, "rounds": run.rounds}
+    setting: dict[str, Any] = {"accounts": ACCOUNTS, "seconds": run.seconds, "rounds": run.rounds}
     if POSTGRES in wanted:
         setting["postgresql"] = places.postgres_told()
     return Results(rows, servers, judged(rows, servers, peers), setting)

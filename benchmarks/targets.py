@@ -66,7 +66,12 @@ def _floors(found: dict[tuple[str, str], Row]) -> Iterator[Target]:
         row, floor = found.get((one.call, one.name)), found.get((one.floor_of or one.call, one.floor))
         if row and floor:
             is_fair = one.floor != BY_HAND  # of a durable write most is waiting, which costs nothing
-            yield at_least(f"{one.call}, {one.name} : {one.floor}", ratio(row, floor), one.least, cost_ratio(row, floor) if is_fair else None)
+            yield at_least(
+                f"{one.call}, {one.name} : {one.floor}",
+                ratio(row, floor),
+                one.least,
+                cost_ratio(row, floor) if is_fair else None,
+            )
 
 
 def _peers(found: dict[tuple[str, str], Row], peers: Sequence[str]) -> Iterator[Target]:

@@ -102,8 +102,7 @@ class Authenticate:
         claims = [self.tokens.read_access(token, now) if token else None for token in tokens]
         asked = [(one.account_id, one.session_id) for one in claims if one is not None]
         found = iter(self.database.accounts.signed_in_each(asked, now) if asked else ())
-        accounts = [one and next(found) for one in claims]
-        return [_answer(*one) for one in zip(tokens, claims, accounts, strict=True)]
+        return [_answer(token, one, next(found) if one else None) for token, one in zip(tokens, claims, strict=True)]
 
 
 def _answer(token: str | None, claims: Claims | None, account: Account | None) -> Identity | NotAuthenticated | InvalidToken:

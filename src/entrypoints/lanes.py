@@ -161,6 +161,7 @@ class Together(Generic[Q, A]):
     async def _go(self, row: Row[Q, A]) -> None:
         while row.waiting:
             questions, places = row.next(get_running_loop().time())
+            answers: Sequence[A | Exception] = ()
             try:
                 answers = await self._lane(self._ask, questions) if questions else ()
             except Exception as error:  # noqa: BLE001 — each is told of it

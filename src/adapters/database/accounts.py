@@ -46,7 +46,9 @@ class AccountsTable:
             sessions.c.expires_at > bindparam("now"),
             columns["is_active"],
         )
-        ids = {size: [bindparam(f"session{number}") for number in range(size)] for size in _SIZES}
+        ids: dict[int, list[BindParameter[Any]]] = {
+            size: [bindparam(f"session{number}") for number in range(size)] for size in _SIZES
+        }
         self.signed_in_each = {size: _signed_in(columns, all_of, ids[size]) for size in _SIZES}
         self.is_there = select(self.id).where(self.id == bindparam("of_account"))
         self.add = insert(self.id.table).values(written).on_conflict_do_nothing().returning(self.id)

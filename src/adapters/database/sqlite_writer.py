@@ -16,7 +16,6 @@ from .sqlite_unit import SqliteUnit, begin_alone, execute
 from .statements import Texts
 from .turns import Turns
 
-
 _LOOK_EVERY = 1.0
 _UNDO = ("ROLLBACK TO part", "RELEASE part")
 

@@ -13,7 +13,7 @@ Call = Request[Any, Any, Any]
 
 
 def use_cases(request: Call) -> AsyncVestibule:
-    """As the front has left them. For calls that are made all the time: resolving a dependency would be a sixth of their cost."""
+    """As the front has left them. For calls that are made all the time: resolving a dependency is a sixth of their cost."""
     found = request.scope["state"]["vestibule"]
     assert isinstance(found, AsyncVestibule)  # noqa: S101 — nothing reaches a handler but through the front
     return found
