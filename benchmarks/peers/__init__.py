@@ -29,7 +29,7 @@ PEERS = {
         "uvicorn[standard]==0.54.0",
         "pwdlib[argon2]==0.3.0",
     ),
-    DRF_USER: ("drf-user==1.1.0", "django==5.2.19", "gunicorn==27.0.1", "argon2-cffi==25.1.0", "setuptools<81"),
+    DRF_USER: ("drf-user==1.1.0", "django==5.2.19", "gunicorn==27.0.1", "argon2-cffi==25.1.0", "pytz"),
     BETTER_AUTH: ("better-auth", "better-sqlite3", "@node-rs/argon2"),
 }
 PEOPLE = 40
@@ -69,10 +69,10 @@ class Peer:
         found = []
         for number in range(max(PEOPLE, CONNECTIONS[ACCOUNT])):
             name = f"somebody{number}"
-            ask(self.server.port, self.register(name))
-            status, body = ask(self.server.port, self.log_in(name))
-            if status >= 300:
-                raise RuntimeError(f"{self.server.name} lets nobody in: {status} {body[:300]!r}")
+            for question in (self.register(name), self.log_in(name)):
+                status, body = ask(self.server.port, question)
+                if status >= 300:
+                    raise RuntimeError(f"{self.server.name} lets nobody in: {status} {body[:300]!r}")
             found.append(self.person(name, decode(body)))
         return found
 

@@ -45,6 +45,7 @@ if not settings.configured:
         EMAIL_HOST="localhost",
         EMAIL_FROM="nobody@example.com",
         USER_SETTINGS={
+            "DEFAULT_ACTIVE_STATE": True,
             "MOBILE_OPTIONAL": True,
             "MOBILE_VALIDATION": False,
             "EMAIL_VALIDATION": False,

@@ -1,0 +1,161 @@
+"""On SQLite transactions that meet are committed together: each is answered after it is on the disk, and each fails alone."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+from sqlalchemy import text
+from tests.databases import named, rows
+from tests.world import outcome
+
+from vestibule.adapters.database import SqlDatabase, migrate, sqlite_writer
+from vestibule.domain.errors import AlreadyTaken, Unavailable
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/vestibule.db"
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[SqlDatabase]:
+    migrate(url)
+    with SqlDatabase(url) as opened:
+        yield opened
+
+
+class Queue:
+    """Transactions that wait for each other in a known order, each in a thread of its own; what came of them by their names."""
+
+    def __init__(self, database: SqlDatabase) -> None:
+        self._database = database
+        self._threads: list[Thread] = []
+        self._go = Event()
+        self.outcomes: dict[str, object] = {}
+
+    def add(self, *names: str, fault: Exception | None = None, loses_all: bool = False) -> None:
+        """One that adds accounts of these names; the first to be added holds the others up until `end`."""
+        is_first, begun = not self._threads, Event()
+
+        def add() -> None:
+            with self._database.begin() as tx:
+                begun.set()
+                if is_first:
+                    assert self._go.wait(10)
+                for name in names:
+                    tx.accounts.add(named(name))
+                if loses_all:
+                    tx.accounts._unit.run(text("ROLLBACK"))  # noqa: SLF001 — as SQLite does by itself where a disk fails
+                if fault:
+                    raise fault
+
+        thread = Thread(target=lambda: self.outcomes.update({names[0]: outcome(add)}))
+        self._threads.append(thread)
+        thread.start()
+        if is_first:
+            assert begun.wait(10)
+        else:
+            self._await_waiting(len(self._threads) - 1)
+
+    def end(self) -> dict[str, object]:
+        self._go.set()
+        for thread in self._threads:
+            thread.join(10)
+        return self.outcomes
+
+    def _await_waiting(self, number: int) -> None:
+        turns = self._database._sql._writer._turns  # type: ignore[union-attr]  # noqa: SLF001 — who waits is nobody else's business
+        pause = Event()
+        while len(turns._waiting) < number:  # noqa: SLF001
+            pause.wait(0.001)
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was said to SQLite of the kind that begins or ends."""
+    commands: list[str] = []
+    open_connection = sqlite3.connect
+
+    def connect(*args: object, **kwargs: object) -> sqlite3.Connection:
+        connection = open_connection(*args, **kwargs)  # type: ignore[call-overload]
+        connection.set_trace_callback(lambda text: commands.append(text.partition(" ")[0]))
+        return connection  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    return commands
+
+
+def test_those_who_wait_are_committed_at_once(database: SqlDatabase, said: list[str], url: str) -> None:
+    queue = Queue(database)
+    for name in ("ann", "bob", "cid", "dan"):
+        queue.add(name)
+    assert queue.end() == dict.fromkeys(("ann", "bob", "cid", "dan"))
+    assert said.count("BEGIN") == said.count("COMMIT") == 1
+    assert rows(url, "SELECT username FROM accounts ORDER BY id") == [("ann",), ("bob",), ("cid",), ("dan",)]
+
+
+def test_one_that_is_refused_undoes_nothing_of_the_others(database: SqlDatabase, url: str) -> None:
+    queue = Queue(database)
+    queue.add("ann")
+    queue.add("bob", "ann")
+    queue.add("cid", fault=Unavailable(retry_after=7))
+    queue.add("dan")
+    outcomes = queue.end()
+    assert outcomes["ann"] is outcomes["dan"] is None
+    assert isinstance(outcomes["bob"], AlreadyTaken)
+    assert isinstance(refused := outcomes["cid"], Unavailable)
+    assert refused.retry_after == 7
+    assert rows(url, "SELECT username FROM accounts ORDER BY id") == [("ann",), ("dan",)]
+
+
+def test_the_first_may_fail_and_the_last(database: SqlDatabase, url: str) -> None:
+    queue = Queue(database)
+    queue.add("ann", fault=Unavailable(retry_after=7))
+    queue.add("bob")
+    queue.add("cid", fault=Unavailable(retry_after=7))
+    outcomes = queue.end()
+    assert outcomes["bob"] is None
+    assert all(isinstance(outcomes[name], Unavailable) for name in ("ann", "cid"))
+    assert rows(url, "SELECT username FROM accounts") == [("bob",)]
+
+
+def test_what_is_lost_is_lost_for_all_of_them_and_the_next_begin_anew(database: SqlDatabase, url: str) -> None:
+    queue = Queue(database)
+    queue.add("ann")
+    queue.add("bob")
+    queue.add("cid", loses_all=True)
+    outcomes = queue.end()
+    assert all(isinstance(outcomes[name], Unavailable) for name in ("ann", "bob", "cid"))
+    assert rows(url, "SELECT count(*) FROM accounts") == [(0,)]
+    with database.begin() as tx:
+        tx.accounts.add(named("dan"))
+    assert rows(url, "SELECT username FROM accounts") == [("dan",)]
+
+
+def test_nobody_is_answered_before_the_commit(database: SqlDatabase, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+    conclude = sqlite_writer.Writer._conclude  # noqa: SLF001
+
+    def concluded(writer: sqlite_writer.Writer, group: sqlite_writer.Group) -> None:
+        seen.append((dict(queue.outcomes), rows(url, "SELECT count(*) FROM accounts")))
+        conclude(writer, group)
+
+    monkeypatch.setattr(sqlite_writer.Writer, "_conclude", concluded)
+    queue = Queue(database)
+    for name in ("ann", "bob"):
+        queue.add(name)
+    assert queue.end() == {"ann": None, "bob": None}
+    assert seen == [({}, [(0,)])]
+
+
+def test_closing_waits_for_those_who_are_under_way(database: SqlDatabase, url: str) -> None:
+    queue = Queue(database)
+    queue.add("ann")
+    closing = Thread(target=database.close)
+    closing.start()
+    outcomes = queue.end()
+    closing.join(10)
+    assert outcomes == {"ann": None}
+    assert rows(url, "SELECT username FROM accounts") == [("ann",)]
