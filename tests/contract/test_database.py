@@ -341,6 +341,22 @@ def test_only_an_active_account_with_a_living_session_of_its_own_is_signed_in(da
     assert accounts.signed_in(account.id, begun.id, NOW) is None
 
 
+def test_many_are_asked_for_at_once_and_answered_in_order(database: Database) -> None:
+    account, other = stored(database, ada()), stored(database, bob())
+    begun = [signed_in(database, account, number, NOW + number) for number in range(1, 41)]
+    theirs = signed_in(database, other, 100)
+    with database.begin() as tx:
+        tx.sessions.claim(begun[1].id)
+        tx.sessions.save(begun[1].end(NOW))
+    asked = [(account.id, one.id) for one in begun]
+    strange = [(other.id, begun[0].id), (account.id, "no-session"), (account.id, "\ud800"), (account.id, "")]
+    found = database.accounts.signed_in_each([*strange, *asked, (other.id, theirs.id), asked[0]], NOW)
+    assert found == [None] * 4 + [account, None, *[account] * 38, other, account]
+    assert database.accounts.signed_in_each(asked[:1], NOW) == [account]
+    assert database.accounts.signed_in_each(asked[:3], NOW + LIFE_SECONDS) == [None] * 3
+    assert database.accounts.signed_in_each([], NOW) == []
+
+
 def test_a_session_that_ended_or_was_refreshed_counts_as_such(database: Database) -> None:
     account = stored(database, ada())
     signed_in(database, account)

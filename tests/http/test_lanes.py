@@ -1,12 +1,13 @@
 """Work in threads is bounded, and slow work leaves the quick its threads."""
 
 import asyncio
+from collections.abc import Sequence
 from threading import Event
 
 import pytest
 
-from vestibule.application import Overloaded
-from vestibule.entrypoints.lanes import Lane, Lanes, Room
+from vestibule.application import Overloaded, Refusal, Unavailable
+from vestibule.entrypoints.lanes import Lane, Lanes, Room, Together
 from vestibule.entrypoints.watching import Watch
 
 
@@ -52,3 +53,86 @@ def test_a_room_is_full_until_somebody_leaves() -> None:
         pass
     with room:
         pass
+
+
+# --- asked together ---------------------------------------------------------------------------------------------------
+
+
+class Far:
+    """Answers questions all at once, when its gate is open: a number with its double, and refuses those below nothing."""
+
+    def __init__(self) -> None:
+        self.gate = Event()
+        self.asked: list[list[int]] = []
+
+    def each(self, numbers: Sequence[int]) -> list[int | Refusal]:
+        self.asked.append(list(numbers))
+        self.gate.wait(10)
+        return [2 * number if number >= 0 else Unavailable(retry_after=3) for number in numbers]
+
+
+def test_those_who_ask_meanwhile_are_asked_for_together_and_each_gets_its_own_answer() -> None:
+    async def ask() -> list[object]:
+        together = Together(Lane(4, 9), far.each)
+        asked = [asyncio.create_task(together(number)) for number in (1, 2, -3)]
+        while len(far.asked) < 1:
+            await asyncio.sleep(0)
+        asked += [asyncio.create_task(together(number)) for number in range(4, 50)]
+        asyncio.get_running_loop().call_later(0.05, far.gate.set)
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    far = Far()
+    one, two, refused, *others = asyncio.run(ask())
+    assert (one, two, others) == (2, 4, [2 * number for number in range(4, 50)])
+    assert isinstance(refused, Unavailable)
+    assert refused.retry_after == 3
+    assert [len(some) for some in far.asked] == [3, 32, 14]
+
+
+def test_what_stops_the_question_is_told_to_all_who_asked_it() -> None:
+    async def ask() -> list[object]:
+        together = Together(Lane(1, 1), database.each)
+        return await asyncio.gather(together(1), together(2), return_exceptions=True)
+
+    class Down:
+        def each(self, numbers: Sequence[int]) -> list[int | Refusal]:
+            raise Unavailable(retry_after=2)
+
+    database = Down()
+    assert [type(one) for one in asyncio.run(ask())] == [Unavailable] * 2
+
+
+def test_who_does_not_wait_any_longer_disturbs_nobody() -> None:
+    async def ask() -> int:
+        together = Together(Lane(4, 9), far.each)
+        gone, stays = asyncio.create_task(together(1)), asyncio.create_task(together(2))
+        while not far.asked:
+            await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.sleep(0)
+        far.gate.set()
+        return await stays
+
+    far = Far()
+    assert asyncio.run(ask()) == 4
+
+
+def test_who_has_waited_for_a_second_is_told_so_and_beyond_four_hundred_at_once() -> None:
+    async def ask() -> list[object]:
+        together = Together(Lane(4, 9), far.each)
+        asked = [asyncio.create_task(together(1))]
+        while len(far.asked) < 1:
+            await asyncio.sleep(0)
+        asked.append(asyncio.create_task(together(2)))
+        while len(far.asked) < 2:
+            await asyncio.sleep(0)
+        asked += [asyncio.create_task(together(number)) for number in range(3, 404)]
+        await asyncio.sleep(1.1)
+        far.gate.set()
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    far = Far()
+    first, second, *others = asyncio.run(ask())
+    assert (first, second) == (2, 4)
+    assert all(isinstance(one, Overloaded) for one in others)
+    assert far.asked == [[1], [2]]

@@ -29,6 +29,21 @@ def test_no_token_is_told_from_a_bad_one(nothing: str | None) -> None:
     assert isinstance(outcome(lambda: World().authenticate("junk")), InvalidToken)
 
 
+def test_many_tokens_are_answered_as_each_of_them_would_be() -> None:
+    world = World()
+    ann, bob = world.person("ann"), world.person("bob")
+    hers, his = world.log_in(username="ann", password=PASSWORD), world.log_in(username="bob", password=PASSWORD)
+    ended = world.log_in(username="bob", password=PASSWORD)
+    world.end_session(identity=world.identity(ended), session_id=ended.session)
+    first, nobody, second, junk, last = world.authenticate.each([hers.token, None, his.token, "junk", ended.token])
+    assert first == Identity(ann, hers.session)
+    assert second == Identity(bob, his.session)
+    assert isinstance(nobody, NotAuthenticated)
+    assert isinstance(junk, InvalidToken)
+    assert isinstance(last, InvalidToken)
+    assert [type(one) for one in world.authenticate.each(["", "junk"])] == [NotAuthenticated, InvalidToken]
+
+
 def test_a_token_tells_whose_it_is_as_of_now() -> None:
     world, tokens = begun()
     account = world.identity(tokens).account
