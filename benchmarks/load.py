@@ -198,9 +198,18 @@ def _body(received: bytes) -> bytes | None:
     if length is not None:
         end = head + 4 + int(length[1])
         return received[head + 4 : end] if len(received) >= end else None
-    if _CHUNKED.search(received, 0, head) and not received.endswith(b"0\r\n\r\n"):
-        return None
+    if _CHUNKED.search(received, 0, head):
+        return _unchunked(received[head + 4 :]) if received.endswith(b"\r\n0\r\n\r\n") else None
     return received[head + 4 :]
+
+
+def _unchunked(rest: bytes) -> bytes:
+    body = b""
+    while rest and (size := int(rest.partition(b"\r\n")[0], 16)):
+        start = rest.index(b"\r\n") + 2
+        body += rest[start : start + size]
+        rest = rest[start + size + 2 :]
+    return body
 
 
 def _login(token: str | None) -> dict[str, str]:

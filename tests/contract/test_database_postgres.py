@@ -408,7 +408,8 @@ for refuses in (migrate, SqlDatabase):
 
 ALL = {
     **STATEMENTS,
-    "tallies._making(3)": tallies._making(3),  # noqa: SLF001 — made when first asked for, as is the next
+    "tallies._making(3)": tallies._making(3),  # noqa: SLF001 — made when first asked for, as are the next
+    "tallies._looking(3)": tallies._looking(3),  # noqa: SLF001
     "journal._finding(…)": journal._finding("account_id", "since"),  # noqa: SLF001
 }
 WHOLE = {

@@ -65,6 +65,10 @@ class Far:
         self.gate = Event()
         self.asked: list[list[int]] = []
 
+    async def is_asked(self, times: int) -> None:
+        while len(self.asked) < times:
+            await asyncio.sleep(0)  # noqa: ASYNC110 — it is asked in another thread
+
     def each(self, numbers: Sequence[int]) -> list[int | Refusal]:
         self.asked.append(list(numbers))
         self.gate.wait(10)
@@ -75,8 +79,7 @@ def test_those_who_ask_meanwhile_are_asked_for_together_and_each_gets_its_own_an
     async def ask() -> list[object]:
         together = Together(Lane(4, 9), far.each)
         asked = [asyncio.create_task(together(number)) for number in (1, 2, -3)]
-        while len(far.asked) < 1:
-            await asyncio.sleep(0)
+        await far.is_asked(1)
         asked += [asyncio.create_task(together(number)) for number in range(4, 50)]
         asyncio.get_running_loop().call_later(0.05, far.gate.set)
         return await asyncio.gather(*asked, return_exceptions=True)
@@ -106,8 +109,7 @@ def test_who_does_not_wait_any_longer_disturbs_nobody() -> None:
     async def ask() -> int:
         together = Together(Lane(4, 9), far.each)
         gone, stays = asyncio.create_task(together(1)), asyncio.create_task(together(2))
-        while not far.asked:
-            await asyncio.sleep(0)
+        await far.is_asked(1)
         gone.cancel()
         await asyncio.sleep(0)
         far.gate.set()
@@ -121,11 +123,9 @@ def test_who_has_waited_for_a_second_is_told_so_and_beyond_four_hundred_at_once(
     async def ask() -> list[object]:
         together = Together(Lane(4, 9), far.each)
         asked = [asyncio.create_task(together(1))]
-        while len(far.asked) < 1:
-            await asyncio.sleep(0)
+        await far.is_asked(1)
         asked.append(asyncio.create_task(together(2)))
-        while len(far.asked) < 2:
-            await asyncio.sleep(0)
+        await far.is_asked(2)
         asked += [asyncio.create_task(together(number)) for number in range(3, 404)]
         await asyncio.sleep(1.1)
         far.gate.set()

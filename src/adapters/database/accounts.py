@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import BindParameter, Column, Select, Table, UniqueConstraint, bindparam, or_, select, update
+from sqlalchemy import BindParameter, Column, Select, Table, Text, UniqueConstraint, bindparam, or_, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite as well; not so the reverse
 
 from ...application.ports import Login
@@ -47,7 +47,7 @@ class AccountsTable:
             columns["is_active"],
         )
         ids: dict[int, list[BindParameter[Any]]] = {
-            size: [bindparam(f"session{number}") for number in range(size)] for size in _SIZES
+            size: [bindparam(f"session{number}", type_=Text) for number in range(size)] for size in _SIZES
         }
         self.signed_in_each = {size: _signed_in(columns, all_of, ids[size]) for size in _SIZES}
         self.is_there = select(self.id).where(self.id == bindparam("of_account"))

@@ -12,8 +12,14 @@ from .claims import Claims
 from .schema import tallies
 from .statements import Ask, Unit, upsert
 
-_LOOK = select(tallies.c.moments).where(tallies.c.key == bindparam("key"))
 _SAVE = upsert(tallies)
+
+
+@cache
+def _looking(count: int) -> ClauseElement:
+    """Reads so many rows in one statement."""
+    keys = [bindparam(f"key{number}", type_=Text) for number in range(count)]
+    return select(tallies.c.key, tallies.c.moments).where(tallies.c.key.in_(keys))
 
 
 @cache
@@ -32,8 +38,9 @@ class SqlTallyReads:
         self._ask = ask
 
     def look(self, keys: Sequence[str]) -> Sequence[Tally]:
-        found = ((key, self._ask(_LOOK, key=key)) for key in keys)
-        return [_tally(key, rows[0][0] if rows else "[]") for key, rows in found]
+        wanted = {f"key{number}": key for number, key in enumerate(keys)}
+        moments: dict[str, str] = dict(self._ask(_looking(len(keys)), **wanted)) if wanted else {}
+        return [_tally(key, moments.get(key, "[]")) for key in keys]
 
 
 class SqlTallies(SqlTallyReads):
