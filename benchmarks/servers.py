@@ -9,6 +9,8 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -102,7 +104,7 @@ def vestibule(name: str, directory: Path, cores: set[int], **settings: str) -> S
     return Server(
         name=name,
         command=[program("vestibule"), "serve"],
-        environment={f"VESTIBULE_{key.upper()}": value for key, value in given.items()},
+        environment=_as_installed() | {f"VESTIBULE_{key.upper()}": value for key, value in given.items()},
         port=port,
         log=directory.with_suffix(".log"),
         cores=cores,
@@ -114,7 +116,24 @@ def bare(directory: Path, cores: set[int]) -> Server:
     """What the same framework on the same server can do at best."""
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.bare", str(port)]
-    return Server("bare", command, {}, port, directory / "bare.log", cores, ready="/static")
+    return Server("bare", command, _as_installed(), port, directory / "bare.log", cores, ready="/static")
+
+
+@cache
+def _as_installed() -> dict[str, str]:
+    """Without what only developers have: that is in one lock file and not in the other."""
+    served, developed = (_locked(ROOT / name) for name in ("requirements.lock", "requirements-dev.lock"))
+    modules = packages_distributions()
+    hidden = {module for module, names in modules.items() if {_plain(name) for name in names} <= developed - served}
+    return {"PYTHONPATH": str(Path(__file__).parent / "installed"), "HIDDEN": ",".join(sorted(hidden))}
+
+
+def _locked(file: Path) -> set[str]:
+    return {_plain(line.partition("==")[0]) for line in file.read_text().splitlines() if "==" in line and line[0].isalnum()}
+
+
+def _plain(name: str) -> str:
+    return name.partition("[")[0].lower().replace("_", "-").replace(".", "-")
 
 
 def program(name: str) -> Path:

@@ -66,8 +66,8 @@ class Far:
         self.asked: list[list[int]] = []
 
     async def is_asked(self, times: int) -> None:
-        while len(self.asked) < times:
-            await asyncio.sleep(0)  # noqa: ASYNC110 — it is asked in another thread
+        while len(self.asked) < times:  # noqa: ASYNC110 — it is asked in another thread
+            await asyncio.sleep(0)
 
     def each(self, numbers: Sequence[int]) -> list[int | Refusal]:
         self.asked.append(list(numbers))
