@@ -2,9 +2,11 @@
 
 import logging
 import secrets
+from base64 import b64encode
 
 from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+from argon2.low_level import ARGON2_VERSION
 
 from ...domain.password import normalised
 from .pool import HashingPool, Pool, cores
@@ -39,7 +41,7 @@ class Argon2Hasher:
     ) -> None:
         _check(time_cost, memory_kib, parallelism)
         self._argon2 = PasswordHasher(time_cost, memory_kib, parallelism, hash_len=_TAG_BYTES, salt_len=_SALT_BYTES)
-        self._dummy = self._argon2.hash(secrets.token_bytes(16))
+        self._dummy = _nobodys_hash(time_cost, memory_kib, parallelism)
         self._pool = pool or pool_for(time_cost, memory_kib)
 
     def hash(self, password: str) -> str:
@@ -85,6 +87,19 @@ def _check(time_cost: int, memory_kib: int, parallelism: int) -> None:
     least = _LEAST_MEMORY_KIB[min(time_cost, max(_LEAST_MEMORY_KIB))]
     if memory_kib < least:
         raise ValueError(f"Argon2 with {time_cost} passes needs {least} KiB of memory at least, not {memory_kib}.")
+
+
+def _nobodys_hash(time_cost: int, memory_kib: int, parallelism: int) -> str:
+    """One that takes as long to compare with as any other, made up: nobody knows what would match it. Making it by hashing
+    would keep its memory from the start on.
+    """
+    salt, tag = (_base64(secrets.token_bytes(size)) for size in (_SALT_BYTES, _TAG_BYTES))
+    return f"$argon2id$v={ARGON2_VERSION}$m={memory_kib},t={time_cost},p={parallelism}${salt}${tag}"
+
+
+def _base64(data: bytes) -> str:
+    """As PHC strings have it: without padding."""
+    return b64encode(data).rstrip(b"=").decode("ascii")
 
 
 def pool_for(time_cost: int, memory_kib: int) -> HashingPool:
