@@ -49,6 +49,8 @@ scripts/bench --check                  fails where a ratio has fallen below its 
 @click.command("scripts/bench", help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 112})
 @click.argument("kinds", nargs=-1, type=click.Choice(KINDS))
 @click.option("--long", "is_long", is_flag=True, help="Longer and more often, for figures to keep.")
+@click.option("--seconds", type=click.FloatRange(0.1, 600), help="How long each run takes, instead of what the kind has.")
+@click.option("--rounds", type=click.IntRange(1, 100), help="How often each run is repeated, likewise.")
 @click.option("--only", multiple=True, type=click.Choice(list(CONNECTIONS)), help="This call; may be given several times.")
 @click.option("--database", multiple=True, type=click.Choice(DATABASES), help="This one; may be given several times.")
 @click.option("--peers", "with_peers", is_flag=True, help="Installs other account services below .build/, and measures them.")
@@ -58,6 +60,8 @@ def main(
     kinds: Sequence[str],
     *,
     is_long: bool,
+    seconds: float | None,
+    rounds: int | None,
     only: Sequence[str],
     database: Sequence[str],
     with_peers: bool,
@@ -71,6 +75,8 @@ def main(
         databases=database or DATABASES,
         is_long=is_long,
         with_peers=with_peers,
+        seconds=seconds,
+        rounds=rounds,
     )
     with ExitStack() as stack:
         if is_check:
@@ -88,10 +94,12 @@ class Asked:
     databases: Sequence[str]
     is_long: bool
     with_peers: bool
+    seconds: float | None
+    rounds: int | None
 
     def run(self, kind: str) -> Run:
         seconds, rounds = (LONG if self.is_long else SHORT)[kind]
-        return Run(seconds, rounds, _tell)
+        return Run(self.seconds or seconds, self.rounds or rounds, _tell)
 
     def table(self) -> dict[str, object]:
         run = self.run("calls")

@@ -11,6 +11,7 @@ from tests.databases import named, rows
 from tests.world import outcome
 
 from vestibule.adapters.database import SqlDatabase, migrate, sqlite_writer
+from vestibule.adapters.database.sqlite import Sqlite
 from vestibule.domain.errors import AlreadyTaken, Unavailable
 
 
@@ -66,7 +67,9 @@ class Queue:
         return self.outcomes
 
     def _await_waiting(self, number: int) -> None:
-        turns = self._database._sql._writer._turns  # type: ignore[union-attr]  # noqa: SLF001 — who waits is nobody else's business
+        sql = self._database._sql  # noqa: SLF001 — who waits is nobody else's business
+        assert isinstance(sql, Sqlite)
+        turns = sql._writer._turns  # noqa: SLF001
         pause = Event()
         while len(turns._waiting) < number:  # noqa: SLF001
             pause.wait(0.001)

@@ -40,7 +40,7 @@ class Counting:
         self._said: Counter[str] = Counter()
         for module, name in ((sqlite_unit, "execute"), (sqlite_writer, "execute"), (postgres, "_execute"), (postgres, "_say")):
             monkeypatch.setattr(module, name, self._counting(getattr(module, name)))
-        monkeypatch.setattr(sqlite_writer, "begin_alone", self._counting(sqlite_writer.begin_alone, "BEGIN IMMEDIATE"))
+        monkeypatch.setattr(sqlite_writer, "begin_alone", self._counting(sqlite_unit.begin_alone, "BEGIN IMMEDIATE"))
 
     def _counting(self, execute: Any, always: str | None = None) -> Any:
         def counted(connection: Any, text: Any, *values: Any) -> Any:

@@ -95,7 +95,7 @@ def test_those_who_ask_meanwhile_are_asked_for_together_and_each_gets_its_own_an
 def test_what_stops_the_question_is_told_to_all_who_asked_it() -> None:
     async def ask() -> list[object]:
         together = Together(Lane(1, 1), database.each)
-        return await asyncio.gather(together(1), together(2), return_exceptions=True)
+        return [*await asyncio.gather(together(1), together(2), return_exceptions=True)]
 
     class Down:
         def each(self, numbers: Sequence[int]) -> list[int | Refusal]:
