@@ -58,7 +58,7 @@ def described() -> dict[str, str]:
         "processor": model or platform.processor(),
         "cores": str(os.cpu_count()),
         "memory": f"{int(memory) / 2**20:.0f} GiB",
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
     }
