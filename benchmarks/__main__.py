@@ -55,7 +55,7 @@ scripts/bench --check                  fails where a ratio has fallen below its 
 @click.option("--database", multiple=True, type=click.Choice(DATABASES), help="This one; may be given several times.")
 @click.option("--peers", "with_peers", is_flag=True, help="Installs other account services below .build/, and measures them.")
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Writes the results there too.")
-@click.option("--check", "is_check", is_flag=True, help="Compares ratios with the bounds that they are held to; a minute.")
+@click.option("--check", "is_check", is_flag=True, help="Compares ratios with the bounds that they are held to; two minutes.")
 def main(
     kinds: Sequence[str],
     *,
