@@ -89,4 +89,4 @@ def _words(numbers: tuple[int, ...]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="scripts/endure")
