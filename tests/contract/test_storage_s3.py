@@ -262,7 +262,7 @@ def reaching(port: int) -> dict[str, str]:
 
 def policy_for(bucket: str) -> object:
     """What docs/operating.md says that Vestibule needs."""
-    (shown,) = re.findall(r'^(?:    )(\{.*?"Statement".*?^    \})$', OPERATING.read_text(), re.DOTALL | re.MULTILINE)
+    (shown,) = re.findall(r'^    (\{\n      "Version".*?^    \})$', OPERATING.read_text(), re.DOTALL | re.MULTILINE)
     return json.loads(shown.replace("my-bucket/accounts", bucket).replace("my-bucket", bucket))
 
 
