@@ -20,7 +20,7 @@ from vestibule.adapters.throttle import MemoryThrottle
 from vestibule.application import Caller, Overloaded, Query, TooManyTries, What, WrongCredentials
 from vestibule.application.ports import Claims
 from vestibule.entrypoints import Settings, SettingsError, build
-from vestibule.entrypoints.container import blocks
+from vestibule.entrypoints.container.parts import blocks
 
 if TYPE_CHECKING:
     from vestibule.entrypoints import Adapters

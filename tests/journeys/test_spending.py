@@ -11,7 +11,7 @@ from tests.journeys.server import Server
 
 from vestibule.adapters.throttle import MemoryThrottle
 from vestibule.domain.account import Kind
-from vestibule.entrypoints.container import spending
+from vestibule.entrypoints.container.parts import spending
 from vestibule.entrypoints.settings import Settings
 
 BY_MAIL = {"email_url": "smtp://mail.example.org"}

@@ -268,7 +268,7 @@ def _settings() -> "Settings":
 
 
 def _prepare(settings: "Settings", *, migrating: bool = False) -> None:
-    from ..container import check_settings
+    from ..container.checks import check_settings
     from ..settings import SettingsError
 
     os.umask(0o077)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from statistics import median
 from time import perf_counter
 
-from ..container import argon2
+from ..container.parts import argon2
 from ..values import HashCost
 
 _LEAST_KIB = 19 * 1024

@@ -37,7 +37,7 @@ def keys() -> None:
 @keys.command("list")
 def list_keys() -> None:
     """List every key, what it does now, and the key ids of those that are published."""
-    from ..container import key_keeper
+    from ..container.chores import key_keeper
 
     with _settings() as settings, key_keeper(settings) as keeper:
         for key in keeper.held():
@@ -61,7 +61,7 @@ def rotate(context: click.Context, kind: str, now: bool) -> None:
 
 def _rotated(kind: str, *, at_once: bool) -> bool:
     """Whether there is a next key of that kind; if not, it is said why."""
-    from ..container import key_keeper
+    from ..container.chores import key_keeper
 
     with _settings() as settings:
         try:
@@ -84,7 +84,7 @@ def revoke(key: str) -> None:
 
     Nothing that it made is accepted any more. Where it was in use, the one that waits takes its place, else a new one.
     """
-    from ..container import key_keeper
+    from ..container.chores import key_keeper
 
     with _settings() as settings, key_keeper(settings) as keeper:
         gone, successor = keeper.revoke(key)
@@ -97,7 +97,7 @@ def revoke(key: str) -> None:
 @keys.command()
 def prune() -> None:
     """Take away the keys that verify nothing any more."""
-    from ..container import key_keeper
+    from ..container.chores import key_keeper
 
     with _settings() as settings, key_keeper(settings) as keeper:
         over = keeper.prune()
@@ -115,7 +115,7 @@ def reseal() -> None:
     To change the secret: give every server the new one and, after a comma, the old; then run this once; then take the old
     one away. Nothing else changes, and nobody notices.
     """
-    from ..container import reseal_keys
+    from ..container.chores import reseal_keys
 
     with _settings() as settings:
         count = reseal_keys(settings)
@@ -143,7 +143,7 @@ def _settings() -> "Iterator[Settings]":
 
 def _tell(settings: "Settings", note: str) -> None:
     """To the journal; an emergency does not wait for a database that is down."""
-    from ..container import journal_keys
+    from ..container.chores import journal_keys
 
     try:
         journal_keys(settings, note)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..container import copy_accounts, images_in, keys_in
+from ..container.chores import copy_accounts
+from ..container.parts import images_in, keys_in
 from . import _shown, _stop
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIServer
 
 from ...application import Unavailable
-from ..container import backlog
+from ..container.chores import backlog
 from ..settings import Settings, SettingsError
 
 if TYPE_CHECKING:
