@@ -169,7 +169,10 @@ class Sessions(Protocol):
     def claim(self, session_id: str) -> Session | None: ...
 
     def add(self, session: Session, *, keep: int) -> None:
-        """Stores a new session; beyond `keep` living ones of the account the oldest end."""
+        """Stores a new session; beyond `keep` living ones of the account the oldest end.
+
+        Raises `LookupError` where there is no such account.
+        """
         ...
 
     def save(self, session: Session) -> None:
@@ -403,7 +406,10 @@ class Database(Protocol):
     def cursors(self) -> CursorReads: ...
 
     def begin(self) -> AbstractContextManager[Transaction]:
-        """A transaction: committed, durably, when the block is left; rolled back when an exception leaves it."""
+        """A transaction: committed, durably, when the block is left; rolled back when an exception leaves it.
+
+        Another one inside the block in the same thread raises `RuntimeError`, as does whatever is asked of one that is over.
+        """
         ...
 
     def check(self) -> None:

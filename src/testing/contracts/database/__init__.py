@@ -1,0 +1,29 @@
+"""What every database promises."""
+
+from .accounts import AccountsContract
+from .challenges import ChallengesContract
+from .cursors import CursorsContract
+from .journal import JournalContract
+from .outbox import OutboxContract
+from .races import RacesContract
+from .sessions import SessionsContract
+from .tallies import TalliesContract
+from .transactions import TransactionsContract
+
+
+class DatabaseContract(
+    TransactionsContract,
+    AccountsContract,
+    ChallengesContract,
+    SessionsContract,
+    TalliesContract,
+    OutboxContract,
+    JournalContract,
+    CursorsContract,
+    RacesContract,
+):
+    """What every `Database` promises: about a hundred tests, those of transactions that race among them.
+
+    Fill the fixture `database`: one that holds nothing and is ready for use, another for each test. Threads use it at the same
+    time, each in a transaction of its own.
+    """

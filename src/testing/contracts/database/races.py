@@ -1,0 +1,143 @@
+"""What holds when many come at once."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Event as Signal
+from threading import Thread
+
+import pytest
+
+from ....application.ports import Database
+from ....domain.account import Username
+from ....domain.code import Flow
+from ....domain.errors import AlreadyTaken
+from ....domain.limits import Limit
+from .given import (
+    MAIL,
+    NOW,
+    ada,
+    bob,
+    challenge,
+    lease,
+    message,
+    post,
+    put,
+    signed_in,
+    stored,
+)
+
+
+def guess(database: Database) -> int:
+    with database.begin() as tx:
+        [one] = tx.challenges.claim(Flow.OTP, [MAIL])
+        tx.challenges.save(one.missed())
+        return one.guesses
+
+
+def rename(database: Database) -> int:
+    with database.begin() as tx:
+        account = tx.accounts.claim_having(MAIL)
+        assert account
+        tx.accounts.save(replace(account, name=f"{account.name}+"))
+        return account.name.count("+")
+
+
+def count(database: Database) -> int:
+    with database.begin() as tx:
+        [tally] = tx.tallies.claim(["key"])
+        tx.tallies.save([tally.add((Limit(9, 60),), NOW)], NOW + 60)
+        return len(tally.moments)
+
+
+def turn(database: Database) -> int:
+    with database.begin() as tx:
+        begun = tx.sessions.claim("session-001")
+        assert begun
+        tx.sessions.save(begun.refresh(begun.generation, NOW)[1])
+        return begun.generation
+
+
+class RacesContract:
+    """What holds when many come at once."""
+
+    def test_of_many_registrations_of_one_name_at_once_one_wins(self, database: Database) -> None:
+        def register(number: int) -> str:
+            try:
+                stored(database, bob(username=Username("wanted", "wanted"), email=None, name=f"{number}"))
+            except AlreadyTaken as refused:
+                return ",".join(refused.fields)
+            return "won"
+
+        with ThreadPoolExecutor(8) as threads:
+            outcomes = sorted(threads.map(register, range(8)))
+        assert outcomes == ["username"] * 7 + ["won"]
+
+    def test_no_increment_is_lost_among_sixteen_threads(self, database: Database) -> None:
+        limits = (Limit(1000, 60),)
+
+        def count(number: int) -> None:
+            for step in range(5):
+                with database.begin() as tx:
+                    [tally] = tx.tallies.claim(["key"])
+                    tx.tallies.save([tally.add(limits, NOW + number + step)], NOW + 60)
+
+        with ThreadPoolExecutor(16) as threads:
+            list(threads.map(count, range(16)))
+        assert len(database.tallies.look(["key"])[0].moments) == 80
+
+    @pytest.mark.parametrize("claim", [guess, rename, count, turn])
+    def test_a_second_claimant_waits_and_then_sees_what_the_first_has_saved(
+        self, database: Database, claim: Callable[[Database], int]
+    ) -> None:
+        signed_in(database, stored(database, ada()))
+        put(database, challenge(1))
+        assert claim(database) == 0
+        at_the_door, done, seen = Signal(), Signal(), list[int]()
+
+        def second() -> None:
+            at_the_door.set()
+            seen.append(claim(database))
+            done.set()
+
+        waiting = Thread(target=second)
+        with database.begin() as tx:
+            one = tx.accounts.claim_having(MAIL)
+            [code] = tx.challenges.claim(Flow.OTP, [MAIL])
+            [tally] = tx.tallies.claim(["key"])
+            begun = tx.sessions.claim("session-001")
+            assert one
+            assert begun
+            waiting.start()
+            assert at_the_door.wait(5)
+            assert not done.wait(0.05)
+            tx.accounts.save(replace(one, name=f"{one.name}+"))
+            tx.challenges.save(code.missed())
+            tx.tallies.save([tally.add((Limit(9, 60),), NOW)], NOW + 60)
+            tx.sessions.save(begun.refresh(begun.generation, NOW)[1])
+        waiting.join()
+        assert seen == [2]
+
+    def test_two_couriers_never_hold_the_same_message(self, database: Database) -> None:
+        post(database, *(message(number) for number in range(24)))
+        with ThreadPoolExecutor(4) as threads:
+            leased = [one.id for batch in threads.map(lambda _: lease(database, NOW, most=4), range(8)) for one in batch]
+        assert len(leased) == 24
+        assert len(set(leased)) == 24
+
+    def test_a_second_reader_of_a_name_waits_for_the_first(self, database: Database) -> None:
+        done, seen = Signal(), list[int]()
+
+        def second() -> None:
+            with database.begin() as tx:
+                seen.append(tx.cursors.claim("crm").position)
+            done.set()
+
+        waiting = Thread(target=second)
+        with database.begin() as tx:
+            found = tx.cursors.claim("crm")
+            waiting.start()
+            assert not done.wait(0.05)
+            tx.cursors.save(replace(found, position=3))
+        waiting.join()
+        assert seen == [3]
