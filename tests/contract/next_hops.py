@@ -6,16 +6,16 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
-from tests.contract.letters import SENDER, TEMPLATES, mail_letter, parsed, part, sms_letter
+from tests.contract.letters import SENDER, TEMPLATES, parsed, part
 
 from vestibule.adapters.notifier import AppriseNotifier, MemoryNotifier, OutboxNotifier, SmtpNotifier
-from vestibule.application.ports import DeliveryFailed, Letter, Notifier
+from vestibule.application.ports import DeliveryFailed, Letter
+from vestibule.testing.contracts.notifier import Post, mail_letter, sms_letter
 
 
 class Relay:
@@ -165,17 +165,6 @@ def gateway_server() -> Iterator[Gateway]:
         yield server
     finally:
         server.close()
-
-
-@dataclass
-class Post:
-    """A notifier with what lies beyond it. `arrived` tells addresses and texts in order."""
-
-    notifier: Notifier
-    letter: Callable[..., Letter]
-    arrived: Callable[[], list[tuple[str, str]]]
-    break_down: Callable[[], None]
-    repair: Callable[[], None] = field(default=lambda: None)
 
 
 def outbox_post(directory: Path, letter: Callable[..., Letter]) -> Post:

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from vestibule.adapters.hasher import Argon2Hasher, HashingPool, QuickHasher
 from vestibule.application.ports import Hasher
 from vestibule.domain.errors import Overloaded, Unavailable
+from vestibule.testing.contracts import HasherContract
+from vestibule.testing.contracts.hasher import PASSWORD
 
 CHEAP = (3, 12 * 1024)
-PASSWORD = "correct horse battery staple"
 
 
 class RecordingPool(HashingPool):
@@ -51,66 +52,8 @@ def pool() -> Iterator[RecordingPool]:
     pool.close()
 
 
-# --- every hasher -----------------------------------------------------------------------------------------------------
-
-
-def test_the_password_that_was_hashed_is_right_and_any_other_is_wrong(hasher: Hasher) -> None:
-    kept = hasher.hash(PASSWORD)
-    assert hasher.verify(kept, PASSWORD)
-    for wrong in ("", PASSWORD + " ", " " + PASSWORD, PASSWORD.upper(), PASSWORD[:-1], PASSWORD + "\0", "x" * 10_000, "\ud800"):
-        assert not hasher.verify(kept, wrong)
-
-
-def test_a_hash_does_not_hold_the_password_and_is_another_each_time(hasher: Hasher) -> None:
-    one, other = hasher.hash(PASSWORD), hasher.hash(PASSWORD)
-    assert one != other
-    assert PASSWORD not in one
-
-
-def test_a_password_typed_in_another_unicode_form_is_the_same(hasher: Hasher) -> None:
-    assert hasher.verify(hasher.hash("Zoe\u0308 \ufb01nds \uff12"), "Zo\u00eb finds 2")
-
-
-def test_a_long_password_is_not_truncated(hasher: Hasher) -> None:
-    kept = hasher.hash("a" * 255 + "b")
-    assert hasher.verify(kept, "a" * 255 + "b")
-    assert not hasher.verify(kept, "a" * 255 + "c")
-
-
-def test_without_a_hash_no_password_is_right(hasher: Hasher) -> None:
-    assert not hasher.verify(None, PASSWORD)
-    assert not hasher.verify(None, "")
-
-
-@pytest.mark.parametrize(
-    "kept",
-    [
-        "",
-        "!",
-        "x",
-        "$",
-        "$$$$$",
-        PASSWORD,
-        "\x00",
-        "\ud800",
-        "é",
-        "quick$1$",
-        "pbkdf2_sha256$1000$salt$hash",
-        "$2b$12$abc",
-        "$argon2id$",
-        "$argon2id$v=19$m=8,t=1,p=1$$",
-        "$argon2id$v=19$m=x,t=1,p=1$c2FsdHNhbHQ$aGFzaA",
-        "$argon2id$v=19$" + "9" * 9999,
-    ],
-)
-def test_a_malformed_hash_opens_to_no_password_and_is_outdated(hasher: Hasher, kept: str) -> None:
-    assert not hasher.verify(kept, PASSWORD)
-    assert not hasher.verify(kept, "")
-    assert hasher.is_outdated(kept)
-
-
-def test_a_hash_made_today_is_not_outdated(hasher: Hasher) -> None:
-    assert not hasher.is_outdated(hasher.hash(PASSWORD))
+class TestEveryHasher(HasherContract):
+    """Argon2id, and the quick one."""
 
 
 @given(kept=st.text(), password=st.text(st.characters(), max_size=20))

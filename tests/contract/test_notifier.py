@@ -3,17 +3,17 @@
 import os
 import stat
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.contract.letters import ALICE, CODE, PHONE, SENDER, TEMPLATES, VALUES, mail_letter, only_file, sms_letter
-from tests.contract.next_hops import Gateway, Post, apprise_post, gateway_server, memory_post, outbox_post, relay, smtp_post
+from tests.contract.letters import SENDER, TEMPLATES, only_file
+from tests.contract.next_hops import Gateway, apprise_post, gateway_server, memory_post, outbox_post, relay, smtp_post
 
 from vestibule.adapters.notifier import ChannelNotifier, MemoryNotifier, OutboxNotifier
-from vestibule.application.courier import NOBODY
 from vestibule.application.ports import Undeliverable
+from vestibule.testing.contracts import NotifierContract
+from vestibule.testing.contracts.notifier import ALICE, CODE, PHONE, Post, mail_letter, sms_letter
 
 # Apprise loads all its plugins at the first URL; one of them imports `imghdr`, which Python 3.11 calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -46,48 +46,8 @@ def post(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Post]:
             raise LookupError(unknown)
 
 
-def test_a_letter_has_arrived_when_send_returns(post: Post) -> None:
-    letter = post.letter()
-    post.notifier.send(letter)
-    [(sent_to, text)] = post.arrived()
-    assert sent_to == letter.sent_to
-    assert CODE in text
-    assert "K7P2" in text
-
-
-def test_letters_arrive_in_the_order_of_sending(post: Post) -> None:
-    codes = [f"10000{number}" for number in range(5)]
-    for number, code in enumerate(codes):
-        post.notifier.send(post.letter(number, values={**VALUES, "code": code}))
-    assert [next(code for code in codes if code in text) for _, text in post.arrived()] == codes
-
-
-def test_letters_sent_at_once_arrive_each(post: Post) -> None:
-    codes = {f"2000{number:02}" for number in range(12)}
-    letters = [post.letter(number, values={**VALUES, "code": code}) for number, code in enumerate(codes)]
-    with ThreadPoolExecutor(6) as threads:
-        list(threads.map(post.notifier.send, letters))
-    texts = [text for _, text in post.arrived()]
-    assert {code for code in codes for text in texts if code in text} == codes
-    assert len(texts) == len(codes)
-
-
-def test_a_pretended_letter_arrives_nowhere(post: Post) -> None:
-    post.notifier.send(post.letter(1))
-    post.notifier.pretend(replace(post.letter(2), sent_to=NOBODY[post.letter().kind]))
-    assert len(post.arrived()) == 1
-
-
-def test_while_the_next_hop_is_down_a_letter_fails_for_now_and_says_no_secret(post: Post) -> None:
-    post.break_down()
-    with pytest.raises(Exception) as failure:  # noqa: PT011 — any but `Undeliverable`, says the port
-        post.notifier.send(post.letter())
-    assert not isinstance(failure.value, Undeliverable)
-    assert CODE not in str(failure.value)
-    assert post.letter().sent_to not in str(failure.value)
-    post.repair()
-    post.notifier.send(post.letter())
-    assert len(post.arrived()) == 1
+class TestEveryNotifier(NotifierContract):
+    """Each of them, by its own kind of letter."""
 
 
 def test_a_channel_takes_mails_one_way_and_sms_the_other() -> None:

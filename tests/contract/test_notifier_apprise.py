@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from tests.contract.letters import ALICE, CODE, PHONE, TEMPLATES, sms_letter
+from tests.contract.letters import TEMPLATES
 from tests.contract.next_hops import Gateway, apprise_post, gateway_server
 
 from vestibule.adapters.notifier import AppriseNotifier
 from vestibule.application.ports import DeliveryFailed, Undeliverable
+from vestibule.testing.contracts.notifier import ALICE, CODE, PHONE, sms_letter
 
 # Apprise loads all its plugins at the first URL; one of them imports `imghdr`, which Python 3.11 calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")

@@ -11,23 +11,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.contract.letters import (
-    ALICE,
-    CODE,
-    PHONE,
-    SENDER,
-    TEMPLATES,
-    VALUES,
-    mail_letter,
-    only_file,
-    parsed,
-    part,
-    sms_letter,
-)
+from tests.contract.letters import SENDER, TEMPLATES, only_file, parsed, part
 from tests.contract.next_hops import relay, smtp_post
 
 from vestibule.adapters.notifier import OutboxNotifier, Templates, read_sender
 from vestibule.application.ports import Undeliverable
+from vestibule.testing.contracts.notifier import ALICE, CODE, PHONE, VALUES, mail_letter, sms_letter
 
 
 @pytest.fixture

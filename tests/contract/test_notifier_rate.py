@@ -3,10 +3,10 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.contract.letters import mail_letter
 
 from vestibule.adapters.notifier import MemoryNotifier, RateNotifier
 from vestibule.application.ports import Undeliverable
+from vestibule.testing.contracts.notifier import mail_letter
 
 
 class Time:

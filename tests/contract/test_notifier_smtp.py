@@ -9,12 +9,13 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.contract.letters import ALICE, CODE, SENDER, TEMPLATES, VALUES, mail_letter, parsed, part
+from tests.contract.letters import SENDER, TEMPLATES, parsed, part
 from tests.contract.next_hops import relay, smtp_post
 
 from vestibule.adapters.notifier import SmtpNotifier, SmtpServer
 from vestibule.adapters.notifier.smtp_url import Tls
 from vestibule.application.ports import DeliveryFailed, Letter, Undeliverable
+from vestibule.testing.contracts.notifier import ALICE, CODE, VALUES, mail_letter
 
 # aiosmtpd says so whenever AUTH is taken without TLS, which some tests want.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")

@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
 import pytest
-from tests.contract.letters import SENDER, TEMPLATES, mail_letter
+from tests.contract.letters import SENDER, TEMPLATES
 from tests.contract.next_hops import Relay, relay
 
 from vestibule.adapters.notifier import SmtpNotifier, SmtpServer
 from vestibule.adapters.notifier.smtp_conversations import MOST_MAILS, Conversations
 from vestibule.application.ports import DeliveryFailed, Undeliverable
+from vestibule.testing.contracts.notifier import mail_letter
 
 
 @pytest.fixture

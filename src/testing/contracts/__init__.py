@@ -5,10 +5,13 @@ This package imports pytest, and needs nothing else beside Vestibule; `vestibule
 
 from pytest import register_assert_rewrite
 
-register_assert_rewrite(f"{__name__}.database")  # a broken promise shows what was answered instead
+_MODULES = ("database", "hasher", "notifier", "storage", "throttle")
+register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES))  # a broken promise shows what was answered instead
 
-from .database import DatabaseContract  # noqa: E402 — imported once pytest knows
+from .database import DatabaseContract
+from .hasher import HasherContract
+from .notifier import NotifierContract
+from .storage import StorageContract
+from .throttle import ThrottleContract
 
-__all__ = [
-    "DatabaseContract",
-]
+__all__ = ["DatabaseContract", "HasherContract", "NotifierContract", "StorageContract", "ThrottleContract"]
