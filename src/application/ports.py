@@ -469,12 +469,15 @@ class Tokens(Protocol):
 
 
 class Hasher(Protocol):
-    """Hashes passwords slowly (Argon2id, RFC 9106), a few at once; raises `Overloaded` beyond that."""
+    """Hashes passwords slowly (Argon2id, RFC 9106), a few at once; raises `Overloaded` beyond that.
+
+    A password is the same in whichever Unicode form it was typed (NFKC).
+    """
 
     def hash(self, password: str) -> str: ...
 
     def verify(self, password_hash: str | None, password: str) -> bool:
-        """Whether it is the password; False after the same time where there is no hash."""
+        """Whether it is the password; False after the same time where there is no hash, or what can be none."""
         ...
 
     def is_outdated(self, password_hash: str) -> bool:
@@ -548,7 +551,7 @@ class Storage(Protocol):
     """Keeps files under names that nobody can guess."""
 
     def put(self, data: bytes) -> str:
-        """Stores it durably and answers its new name."""
+        """Stores it durably and answers its new name, which stands in a URL as it is: letters, digits and `._~-`, 22 to 255."""
         ...
 
     def get(self, name: str) -> bytes | None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from vestibule.adapters.codes import CodeSecrets, HmacCodes
 from vestibule.application.ports import Codes
 from vestibule.domain.code import Flow
+from vestibule.testing.contracts import CodesContract
 
 SECRET = bytes(range(32))
 OTHER_SECRET = bytes(range(1, 33))
@@ -26,6 +27,15 @@ def _codes(secret: bytes = SECRET, digits: int = 6) -> HmacCodes:
 @pytest.fixture
 def codes() -> Codes:
     return _codes(digits=10)
+
+
+@pytest.fixture
+def same_codes() -> Codes:
+    return _codes(digits=10)
+
+
+class TestEveryKind(CodesContract):
+    """Which is one so far."""
 
 
 def test_a_code_is_the_same_each_time_and_after_a_restart(codes: Codes) -> None:

@@ -1,8 +1,5 @@
 """What `Identifiers` promises, and which texts are read as what."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -10,6 +7,15 @@ from hypothesis import strategies as st
 from vestibule.adapters.identifiers import LibraryIdentifiers
 from vestibule.application.ports import Identifiers, Unreadable
 from vestibule.domain.account import Address, Kind
+from vestibule.testing.contracts import IdentifiersContract
+from vestibule.testing.contracts.identifiers import (
+    a_login_finds_what_was_registered,
+    a_login_never_refuses_and_its_key_is_bounded_and_can_be_stored,
+    no_username_is_shaped_like_an_email_or_a_mobile,
+    reads,
+    refusal,
+    what_was_read_is_read_the_same_again,
+)
 
 PLAIN: Identifiers = LibraryIdentifiers()
 INDIAN: Identifiers = LibraryIdentifiers(default_region="IN")
@@ -26,16 +32,14 @@ NEARLY_MOBILE = st.text("0123456789+ ()-.\u0661\uff11;x", max_size=24)
 TYPED = ANYTHING | NEARLY_EMAIL | NEARLY_MOBILE
 
 
-def refusal(read: Callable[[str], Any], text: str) -> str | None:
-    try:
-        read(text)
-    except Unreadable as unreadable:
-        return str(unreadable)
-    return None
+@pytest.fixture(params=ALL, ids=["plain", "indian", "german", "alpine", "development"])
+def identifiers(request: pytest.FixtureRequest) -> Identifiers:
+    chosen: Identifiers = request.param
+    return chosen
 
 
-def reads(read: Callable[[str], Any], text: str) -> bool:
-    return refusal(read, text) is None
+class TestEveryReading(IdentifiersContract):
+    """By each of our rules."""
 
 
 # --- usernames --------------------------------------------------------------------------------------------------------
@@ -457,16 +461,7 @@ def test_anything_is_read_or_refused_in_a_sentence_that_does_not_repeat_it(text:
 @given(TYPED)
 def test_what_was_read_is_read_the_same_again(text: str) -> None:
     for identifiers in ALL:
-        if reads(identifiers.username, text):
-            username = identifiers.username(text)
-            assert identifiers.username(username.text) == username
-            assert identifiers.username(username.key).key == username.key
-        for read in (identifiers.email, identifiers.mobile):
-            if reads(read, text):
-                address = read(text)
-                assert read(address.text) == address
-        if reads(identifiers.name, text):
-            assert identifiers.name(identifiers.name(text)) == identifiers.name(text)
+        what_was_read_is_read_the_same_again(identifiers, text)
 
 
 @given(TYPED)
@@ -485,30 +480,16 @@ def test_keys_are_canonical(text: str) -> None:
 
 @given(TYPED)
 def test_no_username_is_shaped_like_an_email_or_a_mobile(text: str) -> None:
-    if reads(PLAIN.username, text):
-        username = PLAIN.username(text)
-        assert not reads(PLAIN.destination, username.text)
-        assert not reads(PLAIN.destination, username.key)
-        assert PLAIN.login(username.text).address is None
+    no_username_is_shaped_like_an_email_or_a_mobile(PLAIN, text)
 
 
 @given(TYPED | st.text().map(lambda text: text * 300))
 def test_a_login_never_refuses_and_its_key_is_bounded_and_can_be_stored(text: str) -> None:
     for identifiers in ALL:
-        login = identifiers.login(text)
-        assert len(login.username_key) <= 254
-        assert "\0" not in login.username_key
-        login.username_key.encode()
+        a_login_never_refuses_and_its_key_is_bounded_and_can_be_stored(identifiers, text)
 
 
 @given(TYPED)
 def test_a_login_finds_what_was_registered(text: str) -> None:
     for identifiers in ALL:
-        if reads(identifiers.username, text):
-            assert identifiers.login(text).username_key == identifiers.username(text).key
-        if reads(identifiers.destination, text):
-            address = identifiers.destination(text)
-            assert identifiers.login(text).address == address
-            if address.kind is Kind.MOBILE:
-                username = identifiers.username_of_mobile(address, 1)
-                assert identifiers.login(username.text).username_key == username.key
+        a_login_finds_what_was_registered(identifiers, text)

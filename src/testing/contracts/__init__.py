@@ -5,13 +5,27 @@ This package imports pytest, and needs nothing else beside Vestibule; `vestibule
 
 from pytest import register_assert_rewrite
 
-_MODULES = ("database", "hasher", "notifier", "storage", "throttle")
+_MODULES = ("codes", "database", "hasher", "identifiers", "images", "notifier", "storage", "throttle", "tokens")
 register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES))  # a broken promise shows what was answered instead
 
+from .codes import CodesContract
 from .database import DatabaseContract
 from .hasher import HasherContract
+from .identifiers import IdentifiersContract
+from .images import ImagesContract
 from .notifier import NotifierContract
 from .storage import StorageContract
 from .throttle import ThrottleContract
+from .tokens import TokensContract
 
-__all__ = ["DatabaseContract", "HasherContract", "NotifierContract", "StorageContract", "ThrottleContract"]
+__all__ = [
+    "CodesContract",
+    "DatabaseContract",
+    "HasherContract",
+    "IdentifiersContract",
+    "ImagesContract",
+    "NotifierContract",
+    "StorageContract",
+    "ThrottleContract",
+    "TokensContract",
+]
