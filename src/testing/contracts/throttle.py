@@ -1,7 +1,6 @@
 """What every throttle promises."""
 
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from threading import Barrier
@@ -10,6 +9,7 @@ import pytest
 
 from ...application.ports import Throttle
 from ...domain.limits import Limit, Tally
+from .threads import SwitchingThreads
 
 NOW = 1_700_000_000.0
 
@@ -37,7 +37,7 @@ def lets_in_whoever_waits_as_told(throttle: Throttle, limits: tuple[Limit, ...],
             assert throttle.take("a", limits, now) == 0
 
 
-class ThrottleContract:
+class ThrottleContract(SwitchingThreads):
     """What every `Throttle` promises: a sliding window that is exact and atomic.
 
     Fill the fixture `throttle`: one that has counted nothing yet, another for each test. Threads use it at the same time.
@@ -96,13 +96,6 @@ class ThrottleContract:
         assert [throttle.take("a", limits, NOW), throttle.take("a", limits, NOW - 30)] == [0, 0]
         assert throttle.take("b", limits, NOW + 35) == 0
         assert throttle.take("a", limits, NOW + 36) == 24
-
-    @pytest.fixture
-    def threads_that_switch_all_the_time(self) -> Iterator[None]:
-        before = sys.getswitchinterval()
-        sys.setswitchinterval(1e-6)
-        yield
-        sys.setswitchinterval(before)
 
     @pytest.mark.usefixtures("threads_that_switch_all_the_time")
     def test_of_calls_at_once_exactly_as_many_pass_as_the_limit_says(self, throttle: Throttle) -> None:

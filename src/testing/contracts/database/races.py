@@ -13,6 +13,7 @@ from ....domain.account import Username
 from ....domain.code import Flow
 from ....domain.errors import AlreadyTaken
 from ....domain.limits import Limit
+from ..threads import SwitchingThreads
 from .given import (
     MAIL,
     NOW,
@@ -58,7 +59,8 @@ def turn(database: Database) -> int:
         return begun.generation
 
 
-class RacesContract:
+@pytest.mark.usefixtures("threads_that_switch_all_the_time")
+class RacesContract(SwitchingThreads):
     """What holds when many come at once."""
 
     def test_of_many_registrations_of_one_name_at_once_one_wins(self, database: Database) -> None:

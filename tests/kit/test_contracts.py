@@ -1,0 +1,69 @@
+"""The contracts as an importer runs them: by plain pytest, from anywhere; whoever breaks a promise sees which."""
+
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+BROKEN = Path(__file__).with_name("broken.py")
+
+
+@dataclass(frozen=True)
+class Report:
+    """Which tests of each class failed, and what pytest wrote."""
+
+    failed: dict[str, set[str]]
+    text: str
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    home = tmp_path_factory.mktemp("importer")
+    shutil.copyfile(BROKEN, home / "test_adapters_of_mine.py")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--junitxml=report.xml", "test_adapters_of_mine.py"]
+    ran = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=300, check=False)
+    assert ran.returncode == pytest.ExitCode.TESTS_FAILED, ran.stdout + ran.stderr
+    failed: dict[str, set[str]] = defaultdict(set)
+    for case in ET.parse(home / "report.xml").iter("testcase"):  # noqa: S314 — written by pytest
+        assert case.find("error") is None, case.attrib
+        broken = failed[case.attrib["classname"].rpartition(".")[2]]
+        if case.find("failure") is not None:
+            broken.add(case.attrib["name"].partition("[")[0])
+    return Report(failed, ran.stdout)
+
+
+@pytest.mark.parametrize(
+    ("adapter", "promise"),
+    [
+        ("TestRollbackThatDoesNothing", "test_nothing_of_a_transaction_remains_when_an_exception_leaves_it"),
+        ("TestClaimThatWaitsForNobody", "test_no_increment_is_lost_among_sixteen_threads"),
+        ("TestClaimThatWaitsForNobody", "test_a_second_claimant_waits_and_then_sees_what_the_first_has_saved"),
+        ("TestStorageThatForgets", "test_what_was_put_is_got_back_to_the_byte"),
+        ("TestStorageWhoseNamesAreGuessed", "test_a_name_is_one_part_of_a_url_as_it_is_and_too_long_to_be_guessed"),
+        ("TestHasherThatVerifiesEverything", "test_the_password_that_was_hashed_is_right_and_any_other_is_wrong"),
+        ("TestHasherThatVerifiesEverything", "test_without_a_hash_no_password_is_right"),
+        ("TestHasherThatTruncates", "test_a_long_password_is_not_truncated"),
+        ("TestThrottleThatNeverWaits", "test_as_many_as_the_limit_says_are_let_through_and_no_more"),
+        ("TestThrottleWithoutALock", "test_of_calls_at_once_exactly_as_many_pass_as_the_limit_says"),
+        ("TestNotifierThatSendsDecoys", "test_a_pretended_letter_arrives_nowhere"),
+        ("TestTokensThatNeverEnd", "test_an_access_token_is_good_until_its_end_however_often_it_was_read"),
+        ("TestCodesThatAnotherProcessDoesNotKnow", "test_a_code_is_the_same_at_each_call_and_in_each_process"),
+        ("TestPicturesAsTheyCome", "test_each_kind_becomes_webp_of_the_same_look"),
+        ("TestUsernamesThatDifferByCase", "test_one_spelling_in_other_cases_is_one_username_and_one_email"),
+    ],
+)
+def test_whoever_breaks_a_promise_sees_which(report: Report, adapter: str, promise: str) -> None:
+    assert promise in report.failed[adapter]
+
+
+def test_whoever_keeps_them_all_sees_none(report: Report) -> None:
+    assert report.failed["TestNothingIsBroken"] == set()
+
+
+def test_what_was_answered_instead_is_shown(report: Report) -> None:
+    assert "assert [0, 0, 0, 0, 0] == [0, 0, 0, 60, 60]" in report.text
