@@ -1,5 +1,6 @@
 """The contracts as an importer runs them: by plain pytest, from anywhere; whoever breaks a promise sees which."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 BROKEN = Path(__file__).with_name("broken.py")
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "library.md"
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     ("adapter", "promise"),
     [
         ("TestRollbackThatDoesNothing", "test_nothing_of_a_transaction_remains_when_an_exception_leaves_it"),
-        ("TestClaimThatWaitsForNobody", "test_no_increment_is_lost_among_sixteen_threads"),
         ("TestClaimThatWaitsForNobody", "test_a_second_claimant_waits_and_then_sees_what_the_first_has_saved"),
         ("TestStorageThatForgets", "test_what_was_put_is_got_back_to_the_byte"),
         ("TestStorageWhoseNamesAreGuessed", "test_a_name_is_one_part_of_a_url_as_it_is_and_too_long_to_be_guessed"),
@@ -67,3 +68,18 @@ def test_whoever_keeps_them_all_sees_none(report: Report) -> None:
 
 def test_what_was_answered_instead_is_shown(report: Report) -> None:
     assert "assert [0, 0, 0, 0, 0] == [0, 0, 0, 60, 60]" in report.text
+
+
+def test_the_page_about_it_shows_an_adapter_that_passes(tmp_path: Path) -> None:
+    snippets = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    [snippet] = [snippet for snippet in snippets if "Contract" in snippet]
+    (tmp_path / "test_page.py").write_text(snippet)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", "test_page.py"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stdout
+    assert " passed in" in ran.stdout
+
+
+def test_the_world_needs_no_pytest() -> None:
+    program = "import sys, vestibule.testing; sys.exit('pytest' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
