@@ -2,7 +2,7 @@
 ones."""
 
 import os
-from asyncio import AbstractEventLoop, Future, Semaphore, Task, get_running_loop, timeout
+from asyncio import AbstractEventLoop, Future, Semaphore, Task, current_task, get_running_loop, timeout
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -119,7 +119,7 @@ class Row(Generic[Q, A]):
 
     def __init__(self) -> None:
         self.waiting: list[tuple[Q, Future[A], float]] = []
-        self.tasks: set[Task[None]] = set()
+        self.tasks: set[Task[None] | None] = set()
 
     def next(self, now: float) -> tuple[list[Q], list[Future[A]]]:
         """Those who have waited longest, up to 32; who has waited too long is told so."""
@@ -153,12 +153,16 @@ class Together(Generic[Q, A]):
         place: Future[A] = loop.create_future()
         row.waiting.append((question, place, loop.time()))
         if len(row.tasks) < _AT_ONCE:
-            task = loop.create_task(self._go(row))
-            row.tasks.add(task)
-            task.add_done_callback(row.tasks.discard)
+            row.tasks.add(loop.create_task(self._go(row)))
         return await place
 
     async def _go(self, row: Row[Q, A]) -> None:
+        try:
+            await self._ask_for(row)
+        finally:
+            row.tasks.discard(current_task())  # at once: whoever comes next must not count on this one
+
+    async def _ask_for(self, row: Row[Q, A]) -> None:
         while row.waiting:
             questions, places = row.next(get_running_loop().time())
             answers: Sequence[A | Exception] = ()

@@ -1,8 +1,9 @@
 """Work in threads is bounded, and slow work leaves the quick its threads."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Event
+from typing import cast
 
 import pytest
 
@@ -136,3 +137,32 @@ def test_who_has_waited_for_a_second_is_told_so_and_beyond_four_hundred_at_once(
     assert (first, second) == (2, 4)
     assert all(isinstance(one, Overloaded) for one in others)
     assert far.asked == [[1], [2]]
+
+
+def test_who_asks_in_the_moment_in_which_the_last_answers_come_is_asked_for_too() -> None:
+    async def ask() -> list[object]:
+        answered = asyncio.get_running_loop().create_future()
+
+        async def lane(each: Callable[[Sequence[int]], object], numbers: Sequence[int]) -> object:
+            await answered
+            return each(numbers)
+
+        async def late() -> int:
+            await answered
+            return await together(3)
+
+        together = Together(cast("Lane", lane), far.each)
+        asked = [asyncio.create_task(together(1))]
+        await asyncio.sleep(0)
+        asked.append(asyncio.create_task(together(2)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        asked.append(asyncio.create_task(late()))
+        await asyncio.sleep(0)
+        answered.set_result(None)
+        async with asyncio.timeout(5):
+            return [*await asyncio.gather(*asked)]
+
+    far = Far()
+    far.gate.set()
+    assert asyncio.run(ask()) == [2, 4, 6]
