@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 from prometheus_client import REGISTRY
+from tests.contract.receiver import SECRET
 from tests.http.conftest import ADA, Open, vestibule_of
 from tests.world import OTHER_PASSWORD, World
 
+from vestibule.adapters.database import MemoryDatabase
 from vestibule.adapters.hasher import HashingPool
 from vestibule.adapters.imaging import PillowImages
 from vestibule.adapters.throttle import MemoryThrottle
@@ -276,3 +278,22 @@ def eventually(condition: Callable[[], bool]) -> None:
             return
         waiting.wait(0.01)
     raise TimeoutError
+
+
+@pytest.mark.parametrize("seen", [{"metrics_port": 9100}, {"traces": True}])
+def test_events_are_read_on_in_a_database_that_is_watched(tmp_path: Path, seen: dict[str, Any]) -> None:
+    with build(Settings(data_dir=tmp_path, **seen), deliver=False) as vestibule:
+        vestibule.register(username="ada", name="Ada", email="ada@example.com", password=OTHER_PASSWORD)
+        with vestibule.read_events("crm") as events:
+            assert [position for position, _ in events] == [1]
+
+
+def test_connections_are_counted_of_a_database_that_tells_a_webhook_too(tmp_path: Path) -> None:
+    class Pooled(MemoryDatabase):
+        def connections(self) -> tuple[int, int]:
+            return 3, 4
+
+    settings = Settings(data_dir=tmp_path, metrics_port=9100, webhook_url="http://127.0.0.1:9/", webhook_secret=(SECRET,))
+    with build(settings, deliver=False, database=Pooled()):
+        assert REGISTRY.get_sample_value("vestibule_database_connections", {"state": "in_use"}) == 3
+        assert REGISTRY.get_sample_value("vestibule_database_connections", {"state": "idle"}) == 4

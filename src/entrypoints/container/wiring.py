@@ -92,7 +92,7 @@ class Container(containers.DeclarativeContainer):
         on_event=subscriptions.provided.wake,
         accounts=accounts,
     )
-    database = providers.Singleton(watched_database, watch, providers.Singleton(announcing, settings, kept, new_id))
+    database = providers.Singleton(announcing, settings, providers.Singleton(watched_database, watch, kept), new_id)
     keys = providers.Singleton(WatchedKeys, providers.Singleton(key_shelf, settings, kept))
     tokens = providers.Singleton(JwtTokens, keys, issuer=settings.provided.url, audience=settings.provided.url, clock=clock)
     codes = providers.Singleton(

@@ -11,7 +11,7 @@ from . import Around, Begun, Pool
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_READS = ("accounts", "sessions", "tallies", "outbox", "journal")
+_READS = ("accounts", "sessions", "tallies", "outbox", "journal", "cursors")
 
 
 class WatchedLane:
