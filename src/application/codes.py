@@ -68,7 +68,6 @@ class CodeSender:
     lifetime: float = 300.0
     spending: Spending | None = None
 
-    @once_more
     def send(self, flow: Flow, named: Sequence[Address], targets: Sequence[Target], caller: Caller) -> Sent:
         """Raises `TooManyTries` where callers have asked for the share of an address that is named, and `Overloaded` where that
         of everybody together is used up; then nothing is sent.
@@ -76,11 +75,15 @@ class CodeSender:
         An address that has got its share by asking for another one is passed over silently; the code that it had last stays
         good, for it gets no newer one. What is read and written does not depend on who has the addresses.
         """
-        limits = code_sends(self.cooldown)
         asked = {self._key("asked", address) for address in named}
-        sent = {target: self._key("sent", target.address) for target in targets}
         if self.spending is not None:
             self._spend(self.spending, asked, targets)
+        return self._store(flow, asked, targets, caller)
+
+    @once_more
+    def _store(self, flow: Flow, asked: Collection[str], targets: Sequence[Target], caller: Caller) -> Sent:
+        limits = code_sends(self.cooldown)
+        sent = {target: self._key("sent", target.address) for target in targets}
         with self.database.begin() as tx:
             now = self.clock()
             tallies = {tally.key: tally for tally in tx.tallies.claim(sorted({*asked, *sent.values()}))}

@@ -39,13 +39,13 @@ class Register:
     ) -> Account:
         _take(self.throttle, "register", caller, REGISTRATIONS_BY_ADDRESS, self.clock())
         applicant, secret = self._applicant(username, name, email, mobile, password, proofs)
-        return self._store(applicant, secret, caller)
+        return self._store(replace(applicant, password_hash=self.hasher.hash(secret)), caller)
 
     def superuser(self, *, username: str, name: str, email: str, password: str) -> Account:
         """An account that may do everything. Whoever runs the service vouches for its email."""
         applicant, secret = self._applicant(username, name, email, None, password, (), vouched=True)
         vouched = replace(applicant, is_superuser=True, is_staff=True, email_proven=True, settled=True)
-        return self._store(vouched, secret, VOUCHED)
+        return self._store(replace(vouched, password_hash=self.hasher.hash(secret)), VOUCHED)
 
     def _applicant(
         self,
@@ -84,10 +84,9 @@ class Register:
         return applicant, secret
 
     @once_more
-    def _store(self, applicant: Account, secret: str, caller: Caller) -> Account:
-        password_hash = self.hasher.hash(secret)
+    def _store(self, applicant: Account, caller: Caller) -> Account:
         with self.database.begin() as tx:
-            account = tx.accounts.add(replace(applicant, password_hash=password_hash))
+            account = tx.accounts.add(applicant)
             tx.journal.add(Event(what=What.REGISTERED, at=account.created_at, account_id=account.id, caller=caller))
             write_proven(tx, None, account, account.created_at, caller)
         return account

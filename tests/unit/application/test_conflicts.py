@@ -3,7 +3,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tests.world import World
+from tests.world import PASSWORD, SlowHasher, World
 
 from vestibule.adapters.database import MemoryDatabase
 from vestibule.application import Sent, Unavailable
@@ -38,3 +38,16 @@ def test_and_not_again(waits: list[int]) -> None:
         world.request_code(destination="ann@mail.example.com")
     assert database.refusals == []
     assert world.events() == []
+
+
+def test_a_code_that_is_stored_once_more_is_spent_once() -> None:
+    world = World(database=Crowded(Unavailable(retry_after=0)), email_url="smtp://mail.example.com", emails_per_hour=2)
+    for name in ("ann", "bob"):
+        assert isinstance(world.request_code(destination=f"{name}@mail.example.com"), Sent)
+
+
+def test_a_password_is_hashed_once_however_often_its_account_is_stored() -> None:
+    hasher, hashed = SlowHasher(), list[str]()
+    hasher.meanwhile = [lambda: hashed.append(PASSWORD)] * 2
+    World(database=Crowded(Unavailable(retry_after=0)), hasher=hasher).person()
+    assert hashed == [PASSWORD]
