@@ -27,6 +27,10 @@ def database(url: str) -> Iterator[SqlDatabase]:
         yield opened
 
 
+def deny_undoing(action: int, what: str | None, *_: object) -> int:
+    return sqlite3.SQLITE_DENY if (action, what) == (sqlite3.SQLITE_SAVEPOINT, "ROLLBACK") else sqlite3.SQLITE_OK
+
+
 class Queue:
     """Transactions that wait for each other in a known order, each in a thread of its own; what came of them by their names."""
 
@@ -36,7 +40,9 @@ class Queue:
         self._go = Event()
         self.outcomes: dict[str, object] = {}
 
-    def add(self, *names: str, fault: Exception | None = None, loses_all: bool = False) -> None:
+    def add(
+        self, *names: str, fault: Exception | None = None, loses_all: bool = False, cannot_be_undone: bool = False
+    ) -> None:
         """One that adds accounts of these names; the first to be added holds the others up until `end`."""
         is_first, begun = not self._threads, Event()
 
@@ -49,6 +55,8 @@ class Queue:
                     tx.accounts.add(named(name))
                 if loses_all:
                     tx.accounts._unit.run(text("ROLLBACK"))  # noqa: SLF001 — as SQLite does by itself where a disk fails
+                if cannot_be_undone:
+                    tx.accounts._unit._connection.set_authorizer(deny_undoing)  # noqa: SLF001 — as where a disk fails
                 if fault:
                     raise fault
 
@@ -135,6 +143,17 @@ def test_what_is_lost_is_lost_for_all_of_them_and_the_next_begin_anew(database: 
     with database.begin() as tx:
         tx.accounts.add(named("dan"))
     assert rows(url, "SELECT username FROM accounts") == [("dan",)]
+
+
+def test_where_one_cannot_be_undone_none_of_them_is_kept(database: SqlDatabase, url: str) -> None:
+    queue = Queue(database)
+    queue.add("ann")
+    queue.add("bob", fault=Unavailable(retry_after=7), cannot_be_undone=True)
+    queue.add("cid")
+    outcomes = queue.end()
+    assert all(isinstance(outcomes[name], Unavailable) for name in ("ann", "bob"))
+    assert outcomes["cid"] is None
+    assert rows(url, "SELECT username FROM accounts") == [("cid",)]
 
 
 def test_nobody_is_answered_before_the_commit(database: SqlDatabase, url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ class Group:
         self.connection = connection
         self.size = 0
         """How many of them are to be kept."""
-        self.fault: sqlite3.Error | None = None
+        self.fault: Exception | None = None
         """Why nothing of it was stored."""
         self.is_over = Event()
 
@@ -95,8 +95,10 @@ class Writer:
             _say(group, *keep)
             group.size += 1
         except BaseException:
-            with suppress(Unavailable):  # the connection is looked at when the turn ends
+            try:
                 _say(group, *undo)
+            except Unavailable as fault:  # half of it may be there yet, so that none of the group is to be kept
+                group.fault = fault
             raise
         finally:
             unit.end()
@@ -105,7 +107,7 @@ class Writer:
         """Whoever waits goes on in the same group. Where nobody does, or there is none to go on in, it ends here."""
         group = self._group
         if group is not None:
-            if group.size and group.connection.in_transaction and self._turns.hand_on():
+            if group.size and group.fault is None and group.connection.in_transaction and self._turns.hand_on():
                 return
             self._conclude(group)
         self._turns.leave()
@@ -113,7 +115,7 @@ class Writer:
     def _conclude(self, group: Group) -> None:
         """Commits what is to be kept. The next one gets another connection where this one cannot even roll back."""
         try:
-            if group.size:
+            if group.size and group.fault is None:
                 group.connection.execute("COMMIT")  # refused, too, where the database has undone all, as with a full disk
         except sqlite3.Error as error:
             group.fault = error
