@@ -2,9 +2,10 @@
 ones."""
 
 import os
-from asyncio import AbstractEventLoop, Future, Semaphore, Task, current_task, get_running_loop, timeout
+from asyncio import AbstractEventLoop, Future, Semaphore, Task, current_task, get_running_loop, timeout, wrap_future
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -69,12 +70,20 @@ class Turns:
         except TimeoutError:
             raise Overloaded from None
 
-    def ask(self, question: Callable[[], T]) -> Future[T]:
-        """In a thread, in the context of who asks: a third of what it costs by anyio."""
-        return get_running_loop().run_in_executor(self._threads, copy_context().run, question)
+    async def ask(self, question: Callable[[], T]) -> T:
+        """In a thread, in the context of who asks. The turn is over with the work, also where nobody waits for it any more."""
+        work = self._threads.submit(copy_context().run, question)
+        try:
+            return await wrap_future(work)
+        finally:
+            if work.done():
+                self._free.release()
+            else:
+                work.add_done_callback(partial(self._release_in, get_running_loop()))
 
-    def give_back(self) -> None:
-        self._free.release()
+    def _release_in(self, loop: AbstractEventLoop, _: object) -> None:
+        with suppress(RuntimeError):  # it is closed
+            loop.call_soon_threadsafe(self._free.release)
 
 
 class Lane:
@@ -93,10 +102,7 @@ class Lane:
         turns = self._turns()
         with turns.room:
             await turns.take()
-            try:
-                return await turns.ask(partial(ask, *args, **question))
-            finally:
-                turns.give_back()
+            return await turns.ask(partial(ask, *args, **question))
 
     def awaits(self, ask: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
         """The same question, awaited."""

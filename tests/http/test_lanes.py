@@ -48,6 +48,45 @@ def test_a_refusal_leaves_the_room_it_took() -> None:
     asyncio.run(ask())
 
 
+def test_who_is_cancelled_has_its_thread_until_its_work_is_done() -> None:
+    async def ask() -> bool:
+        gate, begun, lane = Event(), Event(), Lane(threads=1, most=9)
+
+        def work() -> None:
+            begun.set()
+            gate.wait(10)
+
+        gone = asyncio.create_task(lane(work))
+        while not begun.is_set():  # noqa: ASYNC110 — it begins in another thread
+            await asyncio.sleep(0)
+        gone.cancel()
+        async with asyncio.timeout(5):
+            with pytest.raises(Overloaded):
+                await lane(gate.is_set)
+            gate.set()
+            return await lane(gate.is_set)
+
+    assert asyncio.run(ask()) is True
+
+
+def test_a_loop_that_ends_amid_work_is_not_waited_for() -> None:
+    async def leave() -> None:
+        begun = asyncio.create_task(Lane(threads=1, most=1)(work))
+        while not started.is_set():  # noqa: ASYNC110 — as above
+            await asyncio.sleep(0)
+        begun.cancel()
+
+    def work() -> None:
+        started.set()
+        gate.wait(10)
+        done.set()
+
+    started, gate, done = Event(), Event(), Event()
+    asyncio.run(leave())
+    gate.set()
+    assert done.wait(10)
+
+
 def test_a_room_is_full_until_somebody_leaves() -> None:
     room = Room(1)
     with room, pytest.raises(Overloaded), room:
