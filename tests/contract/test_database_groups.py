@@ -40,9 +40,7 @@ class Queue:
         self._go = Event()
         self.outcomes: dict[str, object] = {}
 
-    def add(
-        self, *names: str, fault: Exception | None = None, loses_all: bool = False, cannot_be_undone: bool = False
-    ) -> None:
+    def add(self, *names: str, fault: Exception | None = None, loses_all: bool = False, cannot_be_undone: bool = False) -> None:
         """One that adds accounts of these names; the first to be added holds the others up until `end`."""
         is_first, begun = not self._threads, Event()
 
