@@ -54,7 +54,9 @@ class Queue:
                 if loses_all:
                     tx.accounts._unit.run(text("ROLLBACK"))  # noqa: SLF001 — as SQLite does by itself where a disk fails
                 if cannot_be_undone:
-                    tx.accounts._unit._connection.set_authorizer(deny_undoing)  # noqa: SLF001 — as where a disk fails
+                    connection = self._writer()._connection  # noqa: SLF001
+                    assert connection is not None
+                    connection.set_authorizer(deny_undoing)  # as where a disk fails
                 if fault:
                     raise fault
 
@@ -72,10 +74,13 @@ class Queue:
             thread.join(10)
         return self.outcomes
 
-    def _await_waiting(self, number: int) -> None:
-        sql = self._database._sql  # noqa: SLF001 — who waits is nobody else's business
+    def _writer(self) -> sqlite_writer.Writer:
+        sql = self._database._sql  # noqa: SLF001 — who waits, and on what, is nobody else's business
         assert isinstance(sql, Sqlite)
-        turns = sql._writer._turns  # noqa: SLF001
+        return sql._writer  # noqa: SLF001
+
+    def _await_waiting(self, number: int) -> None:
+        turns = self._writer()._turns  # noqa: SLF001
         pause = Event()
         while len(turns._waiting) < number:  # noqa: SLF001
             pause.wait(0.001)
