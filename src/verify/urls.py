@@ -116,9 +116,14 @@ class UrlKeys:
         with self._lock:
             if self._flight is None and self._clock() >= self._not_before:
                 self._tried_at = self._clock()
-                self._flight = flight = Future[None]()
+                flight = Future[None]()
                 flight.set_running_or_notify_cancel()  # from here on nobody who waits can cancel it for all
-                Thread(target=self._fly, args=[flight], name="vestibule-keys", daemon=True).start()
+                try:
+                    Thread(target=self._fly, args=[flight], name="vestibule-keys", daemon=True).start()
+                except RuntimeError as error:  # there is no thread to be had now
+                    self._pause(error)
+                else:
+                    self._flight = flight
             return self._flight
 
     def _fly(self, flight: "Future[None]") -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 
 import jwt
 import pytest
@@ -234,6 +235,21 @@ def test_there_are_three_signing_keys_at_most(deployment: Deployment) -> None:
 
 
 # --- revoking ---------------------------------------------------------------------------------------------------------
+
+
+def test_where_no_thread_is_to_be_had_the_keys_serve_on_and_whoever_asks_next_looks(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    leaked = deployment.sign()
+    deployment.keeper.revoke("signing-1")
+    deployment.move(2)
+    with monkeypatch.context() as patched:
+        patched.setattr(Thread, "start", refuse)
+        assert deployment.reads(leaked)
+    assert not deployment.reads(leaked)
 
 
 @pytest.mark.parametrize("by", ["name", "kid"])

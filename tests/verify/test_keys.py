@@ -185,6 +185,19 @@ def test_an_answer_that_is_no_key_set_changes_nothing(junk: bytes) -> None:
     assert found.has("one")
 
 
+def test_where_no_thread_is_to_be_had_it_cannot_be_told_and_the_next_one_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    keys = Set(Place(ONE))
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(Unavailable):
+            keys.has("one")
+    keys.clock.now += 2
+    assert keys.has("one")
+
+
 def test_many_threads_share_one_fetch() -> None:
     place = Place(ONE)
     place.gate.clear()

@@ -57,8 +57,12 @@ class WatchedKeys:
     def current(self) -> Keys:
         if self._clock() >= self._next_look and self._looking.acquire(blocking=False):
             looking = Thread(target=self._look, name="keys", daemon=True)
-            looking.start()
-            looking.join(MOST_WAIT)
+            try:
+                looking.start()
+            except RuntimeError:  # there is no thread to be had now; whoever asks next tries again
+                self._looking.release()
+            else:
+                looking.join(MOST_WAIT)
         return self._keys
 
     def _look(self) -> None:
