@@ -18,6 +18,7 @@ from .patience import Heard, Patience, reach
 
 SECRET = "whsec_"  # noqa: S105 — what secrets begin with
 _FEWEST, _MOST = 24, 64
+_MIN_DIFFERENT = 10
 _GONE = 410
 
 
@@ -32,7 +33,7 @@ def _secret(text: str) -> bytes:
         secret = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except ValueError:
         secret = b""
-    if encoded == text or not _FEWEST <= len(secret) <= _MOST:
+    if encoded == text or not _FEWEST <= len(secret) <= _MOST or len(set(secret)) < _MIN_DIFFERENT:
         raise ValueError(f"a secret is {SECRET} and 24 to 64 random bytes in base 64")
     return secret
 
