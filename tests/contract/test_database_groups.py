@@ -2,8 +2,10 @@
 
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -184,3 +186,26 @@ def test_closing_waits_for_those_who_are_under_way(database: SqlDatabase, url: s
     closing.join(10)
     assert outcomes == {"ann": None}
     assert rows(url, "SELECT username FROM accounts") == [("ann",)]
+
+
+class Interrupted(sqlite3.Connection):
+    """A connection whose first commit is interrupted."""
+
+    interrupts = 1
+
+    def execute(self, text: str, *values: Any) -> sqlite3.Cursor:
+        if text == "COMMIT" and Interrupted.interrupts:
+            Interrupted.interrupts = 0
+            raise KeyboardInterrupt
+        return super().execute(text, *values)
+
+
+def test_an_interrupt_amid_the_commit_has_nobody_wait_and_nobody_answered(
+    database: SqlDatabase, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Interrupted))
+    with pytest.raises(KeyboardInterrupt), database.begin() as tx:
+        tx.accounts.add(named("ann"))
+    with database.begin() as tx:
+        tx.accounts.add(named("bob"))
+    assert rows(url, "SELECT username FROM accounts") == [("bob",)]

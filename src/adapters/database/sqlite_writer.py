@@ -29,6 +29,8 @@ class Group:
         """How many of them are to be kept."""
         self.fault: Exception | None = None
         """Why nothing of it was stored."""
+        self.is_open = False
+        """Whether that cannot be known."""
         self.is_over = Event()
 
 
@@ -109,8 +111,12 @@ class Writer:
         if group is not None:
             if group.size and group.fault is None and group.connection.in_transaction and self._turns.hand_on():
                 return
-            self._conclude(group)
-        self._turns.leave()
+            try:
+                self._conclude(group)
+            finally:
+                self._turns.leave()
+        else:
+            self._turns.leave()
 
     def _conclude(self, group: Group) -> None:
         """Commits what is to be kept. The next one gets another connection where this one cannot even roll back."""
@@ -119,6 +125,13 @@ class Writer:
                 group.connection.execute("COMMIT")  # refused, too, where the database has undone all, as with a full disk
         except sqlite3.Error as error:
             group.fault = error
+        except BaseException:  # Ctrl-C, which shall not have the others wait for ever
+            group.fault, group.is_open = Unavailable(), True
+            raise
+        finally:
+            self._clear(group)
+
+    def _clear(self, group: Group) -> None:
         try:
             if group.connection.in_transaction:
                 group.connection.execute("ROLLBACK")
@@ -135,7 +148,7 @@ class Writer:
             if self._turns.take(0):
                 self._end_turn()
         if group.fault is not None:
-            raise Unavailable from group.fault
+            raise Unavailable(is_open=group.is_open) from group.fault
 
 
 def _say(group: Group, *commands: str) -> None:
