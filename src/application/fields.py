@@ -1,5 +1,6 @@
 """Reading the fields of a question: what is wrong with each is collected, so that all of it is said at once."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -22,6 +23,8 @@ class Missing(Enum):
 
 MISSING = Missing.MISSING
 REQUIRED = "This field is required."
+
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class Reading:
@@ -92,7 +95,7 @@ def _is_blank(value: object) -> bool:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise Unreadable("This must be text.")
-    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    if _UNSTORABLE.search(value):
         raise Unreadable("This has a character that is not allowed in text.")
     return value
 
