@@ -25,7 +25,7 @@ class AsyncVestibule:
     """
 
     def __init__(self, vestibule: Vestibule) -> None:  # noqa: PLR0915 — a line for each use case
-        lanes = Lanes(watch(vestibule.settings))
+        lanes = Lanes(watch(vestibule.settings), is_far=vestibule.database_blocks)
         near = lanes.reads if vestibule.database_blocks else Loop()
         self.blocking = vestibule
         """The same use cases, for threads."""

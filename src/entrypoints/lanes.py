@@ -21,6 +21,9 @@ A = TypeVar("A")
 
 _SLOW_THREADS_PER_CORE = 20
 _QUICK_THREADS = 8
+_MEETING_THREADS = 16
+"""Where transactions that meet are committed together: the more the better, up to about here."""
+
 _MOST_SLOW = 400
 _MOST_QUICK = 400
 _READ_THREADS = 4
@@ -210,9 +213,11 @@ class Lanes:
     a decoder or for S3, and leave threads to those who read.
     """
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, *, is_far: bool = True) -> None:
+        """A database that `is_far` has connections, which are not to be used up; one that is near commits for all who meet."""
+        quick = _QUICK_THREADS if is_far else _MEETING_THREADS
         self.slow = watch.lane("slow", Lane(_SLOW_THREADS_PER_CORE * (os.cpu_count() or 1), _MOST_SLOW))
-        self.quick = watch.lane("quick", Lane(_QUICK_THREADS, _MOST_QUICK))
+        self.quick = watch.lane("quick", Lane(quick, _MOST_QUICK))
         self.reads = watch.lane("reads", Lane(_READ_THREADS, _MOST_READS))
         self.pictures = watch.lane("pictures", Lane(_PICTURE_THREADS, _MOST_PICTURES))
         self.chores = watch.lane("chores", Lane(_CHORE_THREADS, _MOST_CHORES))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from threading import Event
+from threading import Barrier, Event
 from typing import cast
 
 import pytest
@@ -36,6 +36,17 @@ def test_a_full_slow_lane_takes_no_thread_of_the_quick_one() -> None:
         return quick
 
     assert asyncio.run(storm()) is False
+
+
+@pytest.mark.parametrize(("is_far", "at_once"), [(True, 8), (False, 16)])
+def test_more_may_change_something_at_once_where_they_are_committed_together(is_far: bool, at_once: int) -> None:
+    async def meet() -> None:
+        lanes, met = Lanes(Watch(), is_far=is_far), Barrier(at_once + 1)
+        meeting = [asyncio.create_task(lanes.quick(met.wait, 10)) for _ in range(at_once)]
+        await asyncio.to_thread(met.wait, 10)
+        await asyncio.gather(*meeting)
+
+    asyncio.run(meet())
 
 
 def test_a_refusal_leaves_the_room_it_took() -> None:
