@@ -1,5 +1,6 @@
 """`scripts/bench`."""
 
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -148,6 +149,7 @@ def _tell(text: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are ended
     try:
         main(prog_name="scripts/bench")
     except KeyboardInterrupt:

@@ -55,7 +55,11 @@ class Server(AbstractContextManager["Server"]):
                 start_new_session=True,
                 preexec_fn=lambda: pin(self.cores),  # noqa: PLW1509 — no threads here, and it only sets which cores
             )
-        self._wait(begun)
+        try:
+            self._wait(begun)
+        except BaseException:
+            self.stop()
+            raise
         self.start_seconds = time.monotonic() - begun
         self.memory_at_rest = self.memory()
         return self
