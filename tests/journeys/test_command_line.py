@@ -30,6 +30,28 @@ def test_help_teaches(command: tuple[str, ...]) -> None:
     assert "Usage: vestibule" in shown.stdout
 
 
+_WEIGHTY = {"sqlalchemy", "litestar", "alembic", "msgspec", "argon2", "granian", "psycopg", "rich"}
+
+
+@pytest.mark.parametrize(
+    ("program", "spared"),
+    [
+        ("from vestibule.entrypoints.cli import main; main(['--help'], standalone_mode=False)", _WEIGHTY),
+        (
+            "from vestibule.entrypoints import Settings, build; build(Settings.from_environment(os.environ)).__enter__()",
+            {"alembic", "mako", "litestar", "rich"},
+        ),
+    ],
+    ids=["help", "a database that is at today's schema"],
+)
+def test_what_is_not_needed_is_not_loaded(program: str, spared: set[str], tmp_path: Path) -> None:
+    migrate(f"sqlite:///{tmp_path}/vestibule.db")
+    asked = f"import os, sys\n{program}\nprint(*sorted({spared!r} & set(sys.modules)), file=sys.stderr)\nos._exit(0)"
+    settings = {"VESTIBULE_DATA_DIR": str(tmp_path), "PATH": os.environ["PATH"]}
+    shown = subprocess.run([sys.executable, "-c", asked], env=settings, capture_output=True, text=True, timeout=60, check=False)
+    assert (shown.returncode, shown.stderr) == (0, "\n")
+
+
 def test_settings_are_listed_with_their_meaning() -> None:
     shown = vestibule("settings", COLUMNS="160")
     assert shown.returncode == 0
