@@ -30,7 +30,7 @@ PEERS = {
         "pwdlib[argon2]==0.3.0",
     ),
     DRF_USER: ("drf-user==1.1.0", "django==5.2.19", "gunicorn==27.0.1", "argon2-cffi==25.1.0", "pytz"),
-    BETTER_AUTH: ("better-auth@1.7.25", "better-sqlite3@13.2.0", "@node-rs/argon2@2.2.1"),
+    BETTER_AUTH: ("better-auth@1.7.25", "better-sqlite3@12.11.1", "@node-rs/argon2@2.2.1"),
 }
 PEOPLE = 40
 
