@@ -26,7 +26,7 @@ BOUNDS = (
 
 def check(console: Console, stack: ExitStack, run: Run, databases: Sequence[str]) -> int:
     """The exit code: 1 where a ratio is below its bound."""
-    results = measure(stack, run, [call for call, *_ in BOUNDS], databases, [])
+    results = measure(stack, run, list(dict.fromkeys(call for call, *_ in BOUNDS)), databases, [])
     found = {(row.call, row.name): row for row in results.rows}
     targets = [
         at_least(f"{call}, {name} : {floor}, by CPU", cost_ratio(found[call, name], found[floor_of, floor]), least)
