@@ -15,11 +15,11 @@ from .targets import GET, POST, at_least
 BOUNDS = (
     (ACCOUNT, SQLITE, GET, ACCOUNT, 0.5),
     (ACCOUNT, POSTGRES, GET, ACCOUNT, 0.25),
-    (REFRESH, SQLITE, POST, REFRESH, 0.15),
+    (REFRESH, SQLITE, POST, REFRESH, 0.18),
     (REFRESH, POSTGRES, POST, REFRESH, 0.08),
     (UNIQUE, SQLITE, POST, UNIQUE, 0.4),
-    (SEND, SQLITE, POST, REFRESH, 0.1),
-    (VERIFY, SQLITE, POST, REFRESH, 0.1),
+    (SEND, SQLITE, POST, REFRESH, 0.12),
+    (VERIFY, SQLITE, POST, REFRESH, 0.14),
 )
 """A call at a database costs so much of what a floor costs in processors: less than what is reached, for noise's sake."""
 
