@@ -1,11 +1,14 @@
 """What the contract says of every call, sentence by sentence."""
 
+import asyncio
+import gc
 import logging
 import re
+import weakref
 from typing import Any
 
 import pytest
-from tests.http.conftest import ADA, URN, Open, Site, ask_raw
+from tests.http.conftest import ADA, URN, Open, Raw, Site, ask_raw
 from tests.world import OTHER_PASSWORD, PASSWORD, World
 
 from vestibule.adapters.database import MemoryDatabase
@@ -389,3 +392,40 @@ def test_a_dependency_that_is_down_is_503_with_a_time_to_come_back(method: str, 
     assert (answer.status_code, answer.json()["type"]) == (503, f"{URN}unavailable")
     assert int(answer.headers["retry-after"]) > 0
     assert site.call("GET", "/healthz").json() == {"status": "ok"}
+
+
+def test_a_call_that_was_refused_leaves_nothing_for_the_garbage_collector(site: Site) -> None:
+    """What it holds of a body that has not ended keeps the server from sending the answer."""
+
+    class Arriving:
+        async def __call__(self) -> Any:
+            return {"type": "http.request", "body": b"[", "more_body": False}
+
+    async def refused() -> "weakref.ref[Arriving]":
+        raw, receive = Raw(), Arriving()
+        headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/login/",
+            "raw_path": b"/login/",
+            "query_string": b"",
+            "root_path": "",
+        }
+        scope |= {
+            "headers": headers,
+            "root_path": "",
+            "client": ("192.0.2.1", 4000),
+            "scheme": "http",
+            "server": ("localhost", 80),
+        }
+        await site.client.app(scope | {"asgi": {"version": "3.0"}, "http_version": "1.1"}, receive, raw.send)
+        assert raw.status == 400
+        return weakref.ref(receive)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert asyncio.run(refused())() is None
+    finally:
+        gc.enable()

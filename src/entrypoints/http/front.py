@@ -98,7 +98,7 @@ def _complete(message: HTTPResponseStartEvent, own: tuple[bytes, bytes], headers
 
 
 async def _refuse(refusal: Refusal, scope: HTTPScope, receive: Receive, send: Send) -> None:
-    scope["state"]["refusal"] = refusal
+    scope["state"]["refusal"] = refusal.slug
     request: Call = Request(scope, receive, send)
     answer = problem(refusal).to_asgi_response(app=None, request=request)
     await answer(scope, receive, send)

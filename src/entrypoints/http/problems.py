@@ -167,7 +167,9 @@ def answer_error(request: Call, error: Exception) -> Response[Problem]:
         refusal, headers = _OF_LITESTAR[error.status_code](), error.headers
     else:
         refusal = _fault(request, error)
-    request.scope["state"]["refusal"] = refusal
+    # Not the refusal itself: its traceback leads back to this scope, and what a call holds of its body would be let go of by
+    # the garbage collector alone. Until then the server does not send the answer to a body that has not ended.
+    request.scope["state"]["refusal"] = refusal.slug
     return problem(refusal, **(headers or {}))
 
 

@@ -113,7 +113,7 @@ class Requests:
             seconds.observe(perf_counter() - begun)
             refusal = scope["state"].get("refusal")
             if refusal is not None:
-                REFUSALS.labels(route, refusal.slug).inc()
+                REFUSALS.labels(route, refusal).inc()
 
 
 @lru_cache(1024)

@@ -160,11 +160,11 @@ def _tell(span: Span, scope: "HTTPScope", status: int | None) -> None:
         HTTP_ROUTE: route,
         HTTP_RESPONSE_STATUS_CODE: status,
         REQUEST_ID: scope["state"]["caller"].request_id,
-        PROBLEM: refusal and refusal.slug,
+        PROBLEM: refusal,
     }
     span.set_attributes({name: value for name, value in told.items() if value is not None})
     if status is not None and status >= 500:  # noqa: PLR2004 — a fault of the server; what clients do wrong is none
-        span.set_attribute(ERROR_TYPE, refusal.slug if refusal else str(status))
+        span.set_attribute(ERROR_TYPE, refusal or str(status))
         span.set_status(Status(StatusCode.ERROR))
 
 
