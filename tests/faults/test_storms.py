@@ -16,7 +16,8 @@ from tests.journeys.server import Server
 SLOWEST = 0.25
 """Seconds for 99 of 100 reads beside a storm. Fifty milliseconds are the aim, on two cores that nobody else uses."""
 
-MOST_GROWTH = 60 * 1024
+MOST_GROWTH = 96 * 1024
+"""KiB that a worker may keep of what a storm needed: the C library does not give back all that its threads had."""
 PEOPLE = 8
 
 
