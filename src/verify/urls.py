@@ -70,24 +70,14 @@ class UrlKeys:
         self._take_off()
 
     def find(self, kid: str) -> Key | None:
-        now = self._clock()
-        if now < self._refresh_at:
-            key = self._keys.get(kid)
-            if key is not None:
-                return key
-        flight = self._wanted(kid, now)
+        flight = self._wanted(kid, self._clock())
         if flight is not None:
             with suppress(TooLate):
                 flight.result(_MOST_WAIT)
         return self._found(kid)
 
     async def find_awaited(self, kid: str) -> Key | None:
-        now = self._clock()
-        if now < self._refresh_at:
-            key = self._keys.get(kid)
-            if key is not None:
-                return key
-        flight = self._wanted(kid, now)
+        flight = self._wanted(kid, self._clock())
         if flight is not None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(flight)), _MOST_WAIT)
@@ -95,6 +85,8 @@ class UrlKeys:
 
     def _wanted(self, kid: str, now: float) -> "Future[None] | None":
         """The fetch that the answer has to wait for, if any."""
+        if now < self._refresh_at and kid in self._keys:
+            return None
         is_fresh = now < self._fresh_until
         if is_fresh and kid in self._keys:
             self._take_off()
