@@ -168,6 +168,10 @@ class Sessions(Protocol):
 
     def claim(self, session_id: str) -> Session | None: ...
 
+    def claim_with_account(self, session_id: str) -> tuple[Session, Account] | None:
+        """The session, claimed, and whose it is, which is not claimed; None where there is no such session or account."""
+        ...
+
     def add(self, session: Session, *, keep: int) -> None:
         """Stores a new session; beyond `keep` living ones of the account the oldest end.
 
@@ -176,15 +180,16 @@ class Sessions(Protocol):
         ...
 
     def save(self, session: Session) -> None:
-        """Stores a claimed one. Raises `LookupError` where it was not claimed here."""
+        """Stores a claimed one; one that had ended stays so. Raises `LookupError` where it was not claimed here."""
         ...
 
     def end_all(self, account_id: int, now: float, *, but: str | None = None) -> int:
         """Ends the account's living sessions, but for one; answers how many ended."""
         ...
 
-    def agents(self, account_id: int) -> frozenset[str | None]:
-        """The user agents that began sessions of the account, as far back as sessions are kept."""
+    def is_strange(self, account_id: int, agent: str) -> bool:
+        """Whether the account has had sessions, ended ones too, and none that this user agent began, as far back as they are
+        kept."""
         ...
 
 

@@ -51,12 +51,12 @@ class SignIn:
             address=caller.address,
             agent=caller.agent,
         )
-        known = tx.sessions.agents(account.id)
+        is_strange = caller.agent is not None and tx.sessions.is_strange(account.id, caller.agent)
         tx.sessions.add(session, keep=MAX_SESSIONS)
         tx.journal.add(
             Event(what=What.LOGGED_IN, at=now, account_id=account.id, session_id=session.id, caller=caller, note=how)
         )
-        if known and caller.agent is not None and caller.agent not in known:
+        if is_strange:
             self.notices(tx, Notice.NEW_SIGN_IN, account, now)
         return session
 
@@ -140,9 +140,11 @@ class Refresh:
     def _turn(self, session_id: str, generation: int, caller: Caller) -> Session | None:
         now = self.clock()
         with self.database.begin() as tx:
-            session = tx.sessions.claim(session_id)
-            account = tx.accounts.get(session.account_id) if session else None
-            if session is None or account is None or not account.is_active:
+            found = tx.sessions.claim_with_account(session_id)
+            if found is None:
+                return None
+            session, account = found
+            if not account.is_active:
                 return None
             turn, turned = session.refresh(generation, now)
             if turn is Turn.OVER:

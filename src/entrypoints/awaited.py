@@ -7,9 +7,11 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from ..application import Batch, ReadEvents
 from ..application.subscription import MOST_EVENTS
-from .lanes import Lanes, Loop, Together
+from .lanes import Lanes
+from .together import Together
 from .vestibule import Vestibule
 from .watching import watch
+from .ways import Loop
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -25,7 +27,7 @@ class AsyncVestibule:
     """
 
     def __init__(self, vestibule: Vestibule) -> None:  # noqa: PLR0915 — a line for each use case
-        lanes = Lanes(watch(vestibule.settings), is_far=vestibule.database_blocks)
+        lanes = Lanes(watch(vestibule.settings), together=vestibule.together)
         near = lanes.reads if vestibule.database_blocks else Loop()
         self.blocking = vestibule
         """The same use cases, for threads."""
@@ -33,11 +35,7 @@ class AsyncVestibule:
         self.register = Registering(lanes, vestibule.register, vestibule.register.superuser)
         self.check_unique = (lanes.reads if vestibule.throttle.blocks else near).awaits(vestibule.check_unique)
         self.log_in = lanes.slow.awaits(vestibule.log_in)
-        self.authenticate = (
-            Together(lanes.reads, vestibule.authenticate.each)
-            if vestibule.database_blocks
-            else near.awaits(vestibule.authenticate)
-        )
+        self.authenticate = Together(near, vestibule.authenticate.each, at_once=2 if vestibule.database_blocks else 1)
         self.refresh = lanes.quick.awaits(vestibule.refresh)
         self.change_account = Changing(lanes, vestibule.change_account, vestibule.change_account.replace)
         self.request_code = lanes.quick.awaits(vestibule.request_code)

@@ -33,6 +33,7 @@ from ..application import (
 from ..application.ports import Clock, Throttle
 from .settings import Settings
 from .subscriptions import Handler, Subscriptions
+from .ways import Block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,9 @@ class Vestibule:
     """Raises `Unavailable` unless the database answers with the schema that this program needs."""
     database_blocks: bool = False
     """Whether a question to the database may wait for another machine, and so does not belong in an event loop."""
+    together: Block | None = None
+    """A block whose transactions in one thread are committed together, where calls that meet gain by that and wait for nothing
+    that is far."""
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
 
     def subscribe(self, name: str, handler: Handler) -> None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
@@ -14,6 +15,7 @@ from tests.world import outcome
 
 from vestibule.adapters.database import SqlDatabase, migrate, sqlite_writer
 from vestibule.adapters.database.sqlite import Sqlite
+from vestibule.domain import events
 from vestibule.domain.errors import AlreadyTaken, Unavailable
 
 
@@ -69,6 +71,17 @@ class Queue:
             assert begun.wait(10)
         else:
             self._await_waiting(len(self._threads) - 1)
+
+    def wait_with(self, name: str) -> None:
+        """One that adds an account, and waits for somebody who is not of this queue."""
+
+        def add() -> None:
+            with self._database.begin() as tx:
+                tx.accounts.add(named(name))
+
+        self._threads.append(Thread(target=lambda: self.outcomes.update({name: outcome(add)})))
+        self._threads[-1].start()
+        self._await_waiting(len(self._threads))
 
     def end(self) -> dict[str, object]:
         self._go.set()
@@ -186,6 +199,105 @@ def test_closing_waits_for_those_who_are_under_way(database: SqlDatabase, url: s
     closing.join(10)
     assert outcomes == {"ann": None}
     assert rows(url, "SELECT username FROM accounts") == [("ann",)]
+
+
+# --- in one thread ----------------------------------------------------------------------------------------------------
+
+
+def add(database: SqlDatabase, name: str, fault: Exception | None = None) -> None:
+    with database.begin() as tx:
+        tx.accounts.add(named(name))
+        if fault:
+            raise fault
+
+
+def test_what_one_thread_does_together_is_committed_at_once_when_it_leaves(
+    database: SqlDatabase, said: list[str], url: str
+) -> None:
+    with database.together():
+        for name in ("ann", "bob", "cid"):
+            add(database, name)
+        assert rows(url, "SELECT count(*) FROM accounts") == [(0,)]
+    assert rows(url, "SELECT username FROM accounts ORDER BY id") == [("ann",), ("bob",), ("cid",)]
+    assert said.count("BEGIN") == said.count("COMMIT") == 1
+
+
+@pytest.mark.parametrize("refused", [{"ann"}, {"bob"}, {"cid"}, {"ann", "bob"}, {"ann", "bob", "cid"}])
+def test_of_what_is_done_together_each_is_undone_alone(database: SqlDatabase, url: str, refused: set[str]) -> None:
+    with database.together():
+        for name in ("ann", "bob", "cid"):
+            with suppress(KeyError):
+                add(database, name, KeyError() if name in refused else None)
+    assert {name for (name,) in rows(url, "SELECT username FROM accounts")} == {"ann", "bob", "cid"} - refused
+
+
+def test_who_is_told_of_what_was_done_is_told_after_the_commit(url: str) -> None:
+    seen: list[int] = []
+
+    def on_event() -> None:
+        [(count,)] = rows(url, "SELECT count(*) FROM journal")
+        seen.append(count)
+
+    migrate(url)
+    with SqlDatabase(url, on_event=on_event) as database, database.together():
+        for at in (1.0, 2.0):
+            with database.begin() as tx:
+                tx.journal.add(events.Event(what=events.What.REGISTERED, at=at))
+        with suppress(KeyError), database.begin() as tx:
+            tx.journal.add(events.Event(what=events.What.REGISTERED, at=3.0))
+            raise KeyError
+        assert not seen
+    assert seen == [2, 2]
+
+
+def test_where_it_is_lost_nothing_of_it_is_kept_and_leaving_tells_so(database: SqlDatabase, url: str) -> None:
+    def lose() -> None:
+        with database.begin() as tx:
+            tx.accounts.add(named("bob"))
+            tx.accounts._unit.run(text("ROLLBACK"))  # noqa: SLF001 — as SQLite does by itself where a disk fails
+
+    def do_all() -> None:
+        with database.together():
+            add(database, "ann")
+            with pytest.raises(Unavailable):
+                lose()
+            with pytest.raises(Unavailable):
+                add(database, "cid")
+
+    with pytest.raises(Unavailable):
+        do_all()
+    assert rows(url, "SELECT count(*) FROM accounts") == [(0,)]
+    with database.together():
+        add(database, "dan")
+    assert rows(url, "SELECT username FROM accounts") == [("dan",)]
+
+
+def test_together_others_wait_and_then_go_on_in_the_same_group(database: SqlDatabase, said: list[str], url: str) -> None:
+    queue = Queue(database)
+    with database.together():
+        add(database, "ann")
+        queue.wait_with("bob")
+        add(database, "cid")
+    assert queue.end() == {"bob": None}
+    assert rows(url, "SELECT username FROM accounts ORDER BY id") == [("ann",), ("cid",), ("bob",)]
+    assert said.count("COMMIT") == 1
+
+
+def test_a_block_within_a_block_and_a_transaction_within_one_are_refused(database: SqlDatabase, url: str) -> None:
+    with database.together():
+        with pytest.raises(RuntimeError), database.together():
+            pass
+        with database.begin() as tx:
+            with pytest.raises(RuntimeError), database.begin():
+                pass
+            tx.accounts.add(named("ann"))
+    assert rows(url, "SELECT username FROM accounts") == [("ann",)]
+
+
+def test_a_block_in_which_nothing_is_done_takes_no_turn(database: SqlDatabase, said: list[str]) -> None:
+    with database.together():
+        assert database.accounts.get(1) is None
+    assert "BEGIN" not in said
 
 
 class Interrupted(sqlite3.Connection):

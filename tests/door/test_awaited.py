@@ -1,6 +1,7 @@
 """The same calls awaited: in an event loop that goes on meanwhile, in one loop after another, and until the block is left."""
 
 import asyncio
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vestibule.adapters.hasher import QuickHasher
-from vestibule.application import Account, AlreadyTaken, InvalidInput, Unavailable, WrongCredentials
+from vestibule.application import Account, AlreadyTaken, InvalidInput, Sent, Unavailable, WrongCredentials
 from vestibule.entrypoints import AsyncVestibule, Settings, Vestibule, build
 
 PASSWORD = "the engine weaves algebra"
@@ -139,4 +140,29 @@ def test_a_call_that_is_cancelled_gives_its_turn_back(tmp_path: Path) -> None:
             await asyncio.gather(*calls, return_exceptions=True)
             assert (await registered(vestibule, "grace")).id > 0
 
+    asyncio.run(main())
+
+
+def test_calls_that_meet_are_committed_together_on_the_embedded_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits: list[str] = []
+    connect = sqlite3.connect
+
+    def traced(*args: object, **kwargs: object) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **kwargs)  # type: ignore[call-overload]
+        connection.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
+        return connection
+
+    async def main() -> None:
+        async with build(Settings(data_dir=tmp_path), deliver=False) as vestibule:
+            commits.clear()
+            asked = [vestibule.request_code(destination=f"ada{number}@example.com") for number in range(20)]
+            sent = await asyncio.gather(*asked, vestibule.request_code(destination="nobody"), return_exceptions=True)
+            assert [type(one) for one in sent] == [Sent] * 20 + [InvalidInput]
+            assert len(commits) == 1
+            waiting = await vestibule.list_messages()
+            assert {posted.message.sent_to for posted in waiting} == {f"ada{number}@example.com" for number in range(20)}
+
+    monkeypatch.setattr(sqlite3, "connect", traced)
     asyncio.run(main())

@@ -1,15 +1,22 @@
 """Work in threads is bounded, and slow work leaves the quick its threads."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from threading import Barrier, Event
-from typing import cast
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from threading import Event, get_ident
+from typing import ParamSpec, TypeVar
 
 import pytest
 
 from vestibule.application import Overloaded, Refusal, Unavailable
-from vestibule.entrypoints.lanes import Lane, Lanes, Room, Together
+from vestibule.entrypoints.lanes import Lanes
+from vestibule.entrypoints.together import Grouped, Together
 from vestibule.entrypoints.watching import Watch
+from vestibule.entrypoints.ways import Lane, Room, Way
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def test_beyond_its_room_a_lane_refuses_at_once_and_recovers() -> None:
@@ -36,17 +43,6 @@ def test_a_full_slow_lane_takes_no_thread_of_the_quick_one() -> None:
         return quick
 
     assert asyncio.run(storm()) is False
-
-
-@pytest.mark.parametrize(("is_far", "at_once"), [(True, 8), (False, 16)])
-def test_more_may_change_something_at_once_where_they_are_committed_together(is_far: bool, at_once: int) -> None:
-    async def meet() -> None:
-        lanes, met = Lanes(Watch(), is_far=is_far), Barrier(at_once + 1)
-        meeting = [asyncio.create_task(lanes.quick(met.wait, 10)) for _ in range(at_once)]
-        await asyncio.to_thread(met.wait, 10)
-        await asyncio.gather(*meeting)
-
-    asyncio.run(meet())
 
 
 def test_a_refusal_leaves_the_room_it_took() -> None:
@@ -128,7 +124,7 @@ class Far:
 
 def test_those_who_ask_meanwhile_are_asked_for_together_and_each_gets_its_own_answer() -> None:
     async def ask() -> list[object]:
-        together = Together(Lane(4, 9), far.each)
+        together = Together(Lane(4, 9), far.each, at_once=2)
         asked = [asyncio.create_task(together(number)) for number in (1, 2, -3)]
         await far.is_asked(1)
         asked += [asyncio.create_task(together(number)) for number in range(4, 50)]
@@ -153,7 +149,10 @@ def test_what_stops_the_question_is_told_to_all_who_asked_it() -> None:
             raise Unavailable(retry_after=2)
 
     database = Down()
-    assert [type(one) for one in asyncio.run(ask())] == [Unavailable] * 2
+    one, other = asyncio.run(ask())
+    assert isinstance(one, Unavailable)
+    assert isinstance(other, Unavailable)
+    assert one is not other
 
 
 def test_who_does_not_wait_any_longer_disturbs_nobody() -> None:
@@ -172,7 +171,7 @@ def test_who_does_not_wait_any_longer_disturbs_nobody() -> None:
 
 def test_who_has_waited_for_a_second_is_told_so_and_beyond_four_hundred_at_once() -> None:
     async def ask() -> list[object]:
-        together = Together(Lane(4, 9), far.each)
+        together = Together(Lane(4, 9), far.each, at_once=2)
         asked = [asyncio.create_task(together(1))]
         await far.is_asked(1)
         asked.append(asyncio.create_task(together(2)))
@@ -193,15 +192,16 @@ def test_who_asks_in_the_moment_in_which_the_last_answers_come_is_asked_for_too(
     async def ask() -> list[object]:
         answered = asyncio.get_running_loop().create_future()
 
-        async def lane(each: Callable[[Sequence[int]], object], numbers: Sequence[int]) -> object:
-            await answered
-            return each(numbers)
+        class When(Way):
+            async def __call__(self, ask: Callable[P, T], *args: P.args, **question: P.kwargs) -> T:
+                await answered
+                return ask(*args, **question)
 
         async def late() -> int:
             await answered
             return await together(3)
 
-        together = Together(cast("Lane", lane), far.each)
+        together = Together(When(), far.each, at_once=2)
         asked = [asyncio.create_task(together(1))]
         await asyncio.sleep(0)
         asked.append(asyncio.create_task(together(2)))
@@ -216,3 +216,84 @@ def test_who_asks_in_the_moment_in_which_the_last_answers_come_is_asked_for_too(
     far = Far()
     far.gate.set()
     assert asyncio.run(ask()) == [2, 4, 6]
+
+
+# --- carried out together ---------------------------------------------------------------------------------------------
+
+
+class Block:
+    """Keeps what is done in it when it is left; tells how often."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.done: list[int] = []
+        self.kept: list[list[int]] = []
+        self.threads: set[int] = set()
+        self._fault = fault
+
+    def do(self, number: int) -> int:
+        self.threads.add(get_ident())
+        self.done.append(number)
+        return number // (number - 3)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        yield
+        done, self.done = self.done, []
+        if self._fault:
+            raise self._fault
+        self.kept.append(done)
+
+
+def test_calls_that_meet_go_through_one_thread_and_one_block_and_each_gets_its_own_answer() -> None:
+    async def ask() -> list[object]:
+        grouped = Grouped(block.together)
+        return await asyncio.gather(*(grouped(block.do, number) for number in range(5)), return_exceptions=True)
+
+    block = Block()
+    *answers, after = asyncio.run(ask())
+    assert answers[:3] == [0, -1, -2]
+    assert isinstance(answers[3], ZeroDivisionError)
+    assert after == 4
+    assert block.kept == [[0, 1, 2, 3, 4]]
+    assert len(block.threads - {get_ident()}) == 1
+
+
+def test_nobody_is_answered_where_the_block_fails() -> None:
+    async def ask() -> list[object]:
+        grouped = Grouped(Block(Unavailable(retry_after=7)).together)
+        return [*await asyncio.gather(grouped(int, "1"), grouped(int, "no number"), return_exceptions=True)]
+
+    answers = asyncio.run(ask())
+    assert [answer.retry_after for answer in answers if isinstance(answer, Unavailable)] == [7, 7]
+
+
+def test_each_is_carried_out_in_its_own_context() -> None:
+    name: ContextVar[str] = ContextVar("name")
+
+    async def ask(mine: str) -> str:
+        name.set(mine)
+        return await grouped(name.get)
+
+    async def both() -> list[str]:
+        return [*await asyncio.gather(ask("ann"), ask("bob"))]
+
+    grouped = Grouped(Block().together)
+    assert asyncio.run(both()) == ["ann", "bob"]
+
+
+def test_a_call_that_was_given_up_before_it_began_is_not_carried_out() -> None:
+    async def ask() -> int:
+        grouped = Grouped(block.together)
+        first = asyncio.create_task(grouped(gate.wait, 10))
+        await asyncio.sleep(0)
+        gone, stays = asyncio.create_task(grouped(block.do, 1)), asyncio.create_task(grouped(block.do, 4))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.sleep(0)
+        gate.set()
+        await first
+        return await stays
+
+    block, gate = Block(), Event()
+    assert asyncio.run(ask()) == 4
+    assert block.kept[-1] == [4]

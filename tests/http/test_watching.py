@@ -28,9 +28,9 @@ from vestibule.application.ports import Channel, DeliveryFailed, Letter, Undeliv
 from vestibule.domain.limits import Limit
 from vestibule.entrypoints.container import build
 from vestibule.entrypoints.http.app import create_app
-from vestibule.entrypoints.lanes import Lane
 from vestibule.entrypoints.settings import Settings
 from vestibule.entrypoints.watching import Watch, watch
+from vestibule.entrypoints.ways import Lane
 
 ON = Settings(metrics_port=9100)
 WATCHING = "vestibule.entrypoints.watching."

@@ -15,6 +15,7 @@ from .schema import accounts, sessions
 from .statements import Ask, Conflict, Row, Unit
 
 _NAMES = tuple(accounts.columns.keys())
+SESSION = ("id", "account_id", "created_at", "refreshed_at", "generation", "ended_at", "address", "agent")
 _WRITTEN = _NAMES[1:]  # all but the id, which the database gives
 _SIZES = (2, 4, 8, 16, 32)  # how many are asked for at once: a statement for each number would be prepared 31 times
 _KEYS = {"username": "username_key", "email": "email_key", "mobile": "mobile_key"}
@@ -50,6 +51,12 @@ class AccountsTable:
             size: [bindparam(f"session{number}", type_=Text) for number in range(size)] for size in _SIZES
         }
         self.signed_in_each = {size: _signed_in(columns, all_of, ids[size]) for size in _SIZES}
+        self.with_session = (
+            select(*sessions.c[SESSION], *(columns[name] for name in _NAMES))
+            .join_from(sessions, self.id.table, sessions.c.account_id == self.id)
+            .where(sessions.c.id == bindparam("session_id"))
+            .with_for_update(of=sessions)
+        )
         self.is_there = select(self.id).where(self.id == bindparam("of_account"))
         self.add = insert(self.id.table).values(written).on_conflict_do_nothing().returning(self.id)
         self.save = update(self.id.table).where(self.id == bindparam("of_account")).values(written)
@@ -101,7 +108,7 @@ class SqlAccounts:
     def meant_by(self, login: Login) -> Account | None:
         address = login.address
         wanted = {kind.value: address.key if address and address.kind is kind else None for kind in Kind}
-        found = [_account(row) for row in self._ask(self._table.meant_by, username=login.username_key, **wanted)]
+        found = [account_of(row) for row in self._ask(self._table.meant_by, username=login.username_key, **wanted)]
         found.sort(key=lambda account: address is None or not account.has(address))
         return found[0] if found else None
 
@@ -121,7 +128,7 @@ class SqlAccounts:
         size = next(size for size in _SIZES if size >= len(ids))
         wanted = {f"session{number}": ids[min(number, len(ids) - 1)] for number in range(size)}
         rows = self._ask(self._table.signed_in_each[size], now=now, **wanted)
-        return {(row[0], row[-1]): _account(row[:-1]) for row in rows}
+        return {(row[0], row[-1]): account_of(row[:-1]) for row in rows}
 
     def taken(self, username: Username | None, addresses: Iterable[Address], *, but: int = 0) -> frozenset[str]:
         wanted = [(address.kind.value, address.key) for address in addresses]
@@ -174,10 +181,10 @@ class SqlClaimedAccounts(SqlAccounts):
 
 
 def _first(rows: list[Row]) -> Account | None:
-    return _account(rows[0]) if rows else None
+    return account_of(rows[0]) if rows else None
 
 
-def _account(row: Row) -> Account:
+def account_of(row: Row) -> Account:
     (number, username, username_key, name, email, email_key, mobile, mobile_key, email_proven, mobile_proven, settled,
      password_hash, is_active, is_staff, is_superuser, image, created_at) = row  # fmt: skip
     return Account(

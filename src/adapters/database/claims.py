@@ -12,7 +12,10 @@ class Claims:
     def hold(self, table: str, key: Hashable) -> None:
         self._held.add((table, key))
 
+    def holds(self, table: str, key: Hashable) -> bool:
+        return (table, key) in self._held
+
     def demand(self, table: str, key: Hashable) -> None:
         """Raises `LookupError` unless it was claimed, or added, in this transaction."""
-        if (table, key) not in self._held:
+        if not self.holds(table, key):
             raise LookupError(f"This transaction has not claimed what it saves in {table}.")

@@ -1,7 +1,7 @@
 """Where accounts are kept: a database that outlives the process."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -72,13 +72,22 @@ class SqlDatabase:
 
     @contextmanager
     def begin(self) -> Iterator[SqlTransaction]:
-        with self._sql.begin() as unit:
+        def tell() -> None:
+            if transaction.outbox.has_new and self._on_message is not None:
+                self._on_message()
+            if transaction.journal.has_new and self._on_event is not None:
+                self._on_event()
+
+        with self._sql.begin(tell) as unit:
             transaction = SqlTransaction(unit, self._table)
             yield transaction
-        if transaction.outbox.has_new and self._on_message is not None:
-            self._on_message()
-        if transaction.journal.has_new and self._on_event is not None:
-            self._on_event()
+
+    def together(self) -> AbstractContextManager[None]:
+        """A block whose transactions, those that this thread begins, are committed together when it is left, on SQLite, where a
+        commit is most of what they cost, and else each by itself. Nobody is to be told what came of them before; leaving raises
+        `Unavailable` where they were not stored.
+        """
+        return self._sql.together()
 
     def check(self) -> None:
         """A newer schema will do: migrations leave the program before them running while its servers are replaced."""

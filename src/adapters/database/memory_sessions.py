@@ -1,7 +1,9 @@
 """Sessions in memory."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from ...domain.account import Account
 from ...domain.session import Session
 from .memory_state import State, Unit
 
@@ -32,6 +34,11 @@ class MemorySessions:
             self._unit.claims.hold("sessions", session_id)
         return session
 
+    def claim_with_account(self, session_id: str) -> tuple[Session, Account] | None:
+        session = self.claim(session_id)
+        account = self._unit.state.accounts.get(session.account_id) if session else None
+        return (session, account) if session and account else None
+
     def add(self, session: Session, *, keep: int) -> None:
         state = self._unit.state
         if session.account_id not in state.accounts:
@@ -44,7 +51,8 @@ class MemorySessions:
 
     def save(self, session: Session) -> None:
         self._unit.claims.demand("sessions", session.id)
-        self._unit.state.sessions[session.id] = session
+        stored = self._unit.state.sessions[session.id]
+        self._unit.state.sessions[session.id] = replace(session, ended_at=session.ended_at or stored.ended_at)
 
     def end_all(self, account_id: int, now: float, *, but: str | None = None) -> int:
         ending = [session for session in _living(self._unit.state, account_id, now) if session.id != but]
@@ -52,8 +60,9 @@ class MemorySessions:
             self._unit.state.sessions[session.id] = session.end(now)
         return len(ending)
 
-    def agents(self, account_id: int) -> frozenset[str | None]:
-        return frozenset(row.agent for row in self._unit.state.sessions.values() if row.account_id == account_id)
+    def is_strange(self, account_id: int, agent: str) -> bool:
+        agents = {row.agent for row in self._unit.state.sessions.values() if row.account_id == account_id}
+        return bool(agents) and agent not in agents
 
 
 def _living(state: State, account_id: int, now: float) -> list[Session]:

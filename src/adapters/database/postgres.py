@@ -4,8 +4,8 @@ What is asked outside of a transaction is one statement, which needs none (READ 
 connection may have died meanwhile, with its server or on the way: what was the first thing said on it is said again on another.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from threading import Condition, get_ident
 from time import monotonic
 from typing import Any, cast
@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from ...domain.errors import Unavailable
-from .statements import Conflict, Row, Texts
+from .statements import Conflict, Row, Texts, nothing
 
 MOST_WAIT = 1.0
 """Seconds to wait for a connection that is free; with two more to connect, a call knows in three that the database is down."""
@@ -151,7 +151,7 @@ class Postgres:
         return rows
 
     @contextmanager
-    def begin(self) -> Iterator[PostgresUnit]:
+    def begin(self, then: Callable[[], None] = nothing) -> Iterator[PostgresUnit]:
         """A transaction. Raises `Unavailable` where no connection is to be had in time."""
         with self._in_this_thread():
             kept, _ = self._begun("BEGIN ISOLATION LEVEL READ COMMITTED", None)
@@ -160,6 +160,11 @@ class Postgres:
                     yield unit
             finally:
                 self._give_back(kept)
+        then()
+
+    def together(self) -> AbstractContextManager[None]:
+        """Each by itself: rows that several had claimed would have others wait, and in a circle."""
+        return nullcontext()
 
     @contextmanager
     def _transaction(self, connection: Connection[Row]) -> Iterator[PostgresUnit]:

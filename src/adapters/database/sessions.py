@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import bindparam, insert, or_, select, update
 
+from ...domain.account import Account
 from ...domain.session import Session
-from .accounts import AccountsTable
+from .accounts import SESSION, AccountsTable, account_of
 from .claims import Claims
 from .schema import sessions
 from .statements import Ask, Row, Unit, storable
@@ -18,9 +19,8 @@ _living = (
 )
 _beyond = select(_columns.id).where(*_living).order_by(_columns.created_at.desc(), _columns.id.desc()).offset(bindparam("stay"))
 
-_ROW = ("id", "account_id", "created_at", "refreshed_at", "generation", "ended_at", "address", "agent")
-_CLAIM = select(*_columns[_ROW]).where(_columns.id == bindparam("session_id")).with_for_update()
-_LIVING = select(*_columns[_ROW]).where(*_living).order_by(_columns.created_at.desc(), _columns.id.desc())
+_CLAIM = select(*_columns[SESSION]).where(_columns.id == bindparam("session_id")).with_for_update()
+_LIVING = select(*_columns[SESSION]).where(*_living).order_by(_columns.created_at.desc(), _columns.id.desc())
 _ENDED = (
     select(_columns.ended_at, _columns.id)
     .where(
@@ -30,7 +30,8 @@ _ENDED = (
     .order_by(_columns.ended_at, _columns.id)
     .limit(bindparam("most"))
 )
-_AGENTS = select(_columns.agent).where(_columns.account_id == bindparam("account_id")).distinct()
+_of_account = select(_columns.id).where(_columns.account_id == bindparam("account_id"))
+_IS_STRANGE = select(_of_account.exists() & ~_of_account.where(_columns.agent == bindparam("agent")).exists())
 _TRIM = update(sessions).where(_columns.id.in_(_beyond)).values(ended_at=bindparam("now"))
 _ADD = insert(sessions)
 _SAVE = (
@@ -40,9 +41,11 @@ _SAVE = (
         refreshed_at=bindparam("refreshed_at"),
         expires_at=bindparam("expires_at"),
         generation=bindparam("generation"),
-        ended_at=bindparam("ended_at"),
     )
 )
+"""Without the end, which is in indexes: SQLite writes those anew for a column that is set, whatever to."""
+
+_END = update(sessions).where(_columns.id == bindparam("session_id")).values(ended_at=bindparam("now"))
 _END_ALL = (
     update(sessions).where(*_living, _columns.id != bindparam("but")).values(ended_at=bindparam("now")).returning(_columns.id)
 )
@@ -76,9 +79,16 @@ class SqlSessions:
             return session
         return None
 
+    def claim_with_account(self, session_id: str) -> tuple[Session, Account] | None:
+        for row in self._unit.ask(self._accounts.with_session, session_id=session_id):
+            session = _session(row[: len(SESSION)])
+            self._claims.hold("sessions", session.id)
+            return session, account_of(row[len(SESSION) :])
+        return None
+
     def add(self, session: Session, *, keep: int) -> None:
         """Raises `LookupError` where there is no such account."""
-        if not self._unit.ask(self._accounts.is_there, of_account=session.account_id):
+        if not self._claims.holds("accounts", session.account_id) and not self._is_there(session.account_id):
             raise LookupError("There is no account for this session.")
         self._unit.run(_TRIM, account_id=session.account_id, now=session.created_at, stay=keep - 1)
         self._unit.run(
@@ -103,14 +113,19 @@ class SqlSessions:
             refreshed_at=session.refreshed_at,
             expires_at=session.expires_at,
             generation=session.generation,
-            ended_at=session.ended_at,
         )
+        if session.ended_at is not None:
+            self._unit.run(_END, session_id=session.id, now=session.ended_at)
 
     def end_all(self, account_id: int, now: float, *, but: str | None = None) -> int:
         return len(self._unit.run(_END_ALL, account_id=account_id, now=now, but=but or ""))
 
-    def agents(self, account_id: int) -> frozenset[str | None]:
-        return frozenset(agent for (agent,) in self._unit.ask(_AGENTS, account_id=account_id))
+    def is_strange(self, account_id: int, agent: str) -> bool:
+        [(is_strange,)] = self._unit.ask(_IS_STRANGE, account_id=account_id, agent=storable(agent))
+        return bool(is_strange)
+
+    def _is_there(self, account_id: int) -> bool:
+        return bool(self._unit.ask(self._accounts.is_there, of_account=account_id))
 
 
 def _session(row: Row) -> Session:

@@ -7,6 +7,7 @@ the write lock when it begins, for one that takes it later fails at once when an
 import os
 import sqlite3
 from collections import deque
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from time import monotonic
@@ -17,7 +18,7 @@ from sqlalchemy.dialects import sqlite
 from ...domain.errors import Unavailable
 from .sqlite_unit import SqliteUnit, ask, insist, translated
 from .sqlite_writer import Writer
-from .statements import Row, Texts
+from .statements import Row, Texts, nothing
 
 MOST_WAIT = 2.0
 """With what else a call waits for, this lets it be refused within three seconds where the database cannot be had."""
@@ -86,9 +87,12 @@ class Sqlite:
         self._give_back(connection)
         return rows
 
-    def begin(self) -> AbstractContextManager[SqliteUnit]:
+    def begin(self, then: Callable[[], None] = nothing) -> AbstractContextManager[SqliteUnit]:
         """A transaction with the write lock. Raises `Unavailable` where it is not to be had in time."""
-        return self._writer.begin(self._look)
+        return self._writer.begin(self._look, then)
+
+    def together(self) -> AbstractContextManager[None]:
+        return self._writer.together()
 
     def _look(self) -> None:
         """Raises `Unavailable` unless the file that was opened first is still there."""

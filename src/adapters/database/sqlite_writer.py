@@ -33,6 +33,23 @@ class Group:
         """Whether that cannot be known."""
         self.is_over = Event()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing can be added to it: none of it is to be kept, or SQLite has undone it by itself."""
+        return self.fault is not None or not self.connection.in_transaction
+
+
+class Stay:
+    """Somebody's turn to write: from the first of their transactions to the end of a block around them."""
+
+    def __init__(self) -> None:
+        self.has_turn = False
+        self.group: Group | None = None
+        """What their transactions are part of."""
+        self.is_writing = False
+        self.afterwards: list[Callable[[], None]] = []
+        """What is to be called when they are on the disk."""
+
 
 class Writer:
     """The connection that writes, made by `connect` when there is none. Safe in any thread."""
@@ -44,28 +61,64 @@ class Writer:
         self._turns = Turns()
         self._connection: sqlite3.Connection | None = None
         self._group: Group | None = None
-        self._thread: int | None = None
+        self._stays: dict[int, Stay] = {}
 
     @contextmanager
-    def begin(self, look: Callable[[], None]) -> Iterator[SqliteUnit]:
-        """A transaction with the write lock; `look` says by `Unavailable` that there can be none."""
-        if self._thread == get_ident():
-            raise RuntimeError("A transaction is open in this thread already.")
-        deadline = monotonic() + self._most_wait
-        if not self._turns.take(self._most_wait):
-            raise Unavailable
-        group: Group | None = None
-        self._thread = get_ident()
+    def together(self) -> Iterator[None]:
+        """Transactions that this thread begins within the block are committed together, when it is left.
+
+        Leaving it raises `Unavailable` where nothing of them was stored.
+        """
+        thread, stay = get_ident(), Stay()
+        if thread in self._stays:
+            raise RuntimeError("This thread commits together already.")
+        self._stays[thread] = stay
         try:
-            look()
-            group = self._group or self._begun(deadline)
-            with self._part(group) as unit:
-                yield unit
+            yield
         finally:
-            self._thread = None
-            self._end_turn()
-            if group is not None:
-                self._await(group)
+            del self._stays[thread]
+            if stay.has_turn:
+                self._end_turn()
+            if stay.group is not None:
+                self._await(stay.group)
+            for call in stay.afterwards:
+                call()
+
+    @contextmanager
+    def begin(self, look: Callable[[], None], then: Callable[[], None]) -> Iterator[SqliteUnit]:
+        """A transaction with the write lock; `look` says by `Unavailable` that there can be none, and `then` is called when it
+        was committed."""
+        stay = self._stays.get(get_ident())
+        if stay is None:
+            with self.together(), self._joined(self._stays[get_ident()], look, then) as unit:
+                yield unit
+        else:
+            with self._joined(stay, look, then) as unit:
+                yield unit
+
+    @contextmanager
+    def _joined(self, stay: Stay, look: Callable[[], None], then: Callable[[], None]) -> Iterator[SqliteUnit]:
+        if stay.is_writing:
+            raise RuntimeError("A transaction is open in this thread already.")
+        stay.is_writing = True
+        try:
+            with self._part(self._group_for(stay, look)) as unit:
+                yield unit
+            stay.afterwards.append(then)
+        finally:
+            stay.is_writing = False
+
+    def _group_for(self, stay: Stay, look: Callable[[], None]) -> Group:
+        deadline = monotonic() + self._most_wait
+        if not stay.has_turn:
+            if not self._turns.take(self._most_wait):
+                raise Unavailable
+            stay.has_turn = True
+        look()
+        group = stay.group = self._group or self._begun(deadline)
+        if group.is_lost:
+            raise Unavailable
+        return group
 
     def close(self) -> None:
         """Waits for an open transaction."""
@@ -101,6 +154,9 @@ class Writer:
                 _say(group, *undo)
             except Unavailable as fault:  # half of it may be there yet, so that none of the group is to be kept
                 group.fault = fault
+            else:
+                if is_first:
+                    self._clear(group)
             raise
         finally:
             unit.end()
@@ -109,7 +165,7 @@ class Writer:
         """Whoever waits goes on in the same group. Where nobody does, or there is none to go on in, it ends here."""
         group = self._group
         if group is not None:
-            if group.size and group.fault is None and group.connection.in_transaction and self._turns.hand_on():
+            if not group.is_lost and self._turns.hand_on():
                 return
             try:
                 self._conclude(group)

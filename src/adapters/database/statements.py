@@ -1,6 +1,6 @@
 """SQLAlchemy Core statements, compiled once, run on the driver's cursor: a third of the time of running them through Core."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -9,6 +9,10 @@ from sqlalchemy.dialects.postgresql import Insert, insert  # its ON CONFLICT com
 from sqlalchemy.sql.expression import BindParameter
 
 Row = tuple[Any, ...]
+
+
+def nothing() -> None:
+    """What there is to do after a commit that nobody waits for."""
 
 
 class Conflict(Exception):
@@ -47,7 +51,14 @@ class Connections(Protocol):
         """Reads what is committed; waits for no writer."""
         ...
 
-    def begin(self) -> AbstractContextManager[Unit]: ...
+    def begin(self, then: Callable[[], None] = ...) -> AbstractContextManager[Unit]:
+        """A transaction; `then` is called, in this thread, when it was committed."""
+        ...
+
+    def together(self) -> AbstractContextManager[None]:
+        """A block whose transactions in this thread may be committed together when it is left; what they did is not to be told
+        before. Leaving it raises `Unavailable` where they were not stored."""
+        ...
 
     def connections(self) -> tuple[int, int] | None:
         """How many are in use and how many wait to be, where that is bounded."""

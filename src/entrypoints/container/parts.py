@@ -21,6 +21,7 @@ from ...domain.limits import Limit
 from ..settings import Settings, SettingsError
 from ..values import HashCost, secret_bytes
 from ..watching import Watch
+from ..ways import Block
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -155,3 +156,8 @@ def jwks_of(tokens: Any) -> Callable[[], dict[str, object]]:
 def blocks(database: Any) -> bool:
     """A database of an importer's own does, unless it says that it does not."""
     return bool(getattr(database, "blocks", True))
+
+
+def together(database: Any, throttle: Throttle) -> Block | None:
+    """Not where a call may wait for another machine: it would have all those wait with which it is carried out."""
+    return None if blocks(database) or throttle.blocks else getattr(database, "together", None)

@@ -65,6 +65,7 @@ from .parts import (
     spending,
     storage,
     throttle,
+    together,
     watched_database,
     watched_images,
     webhook_notifier,
@@ -209,5 +210,6 @@ class Container(containers.DeclarativeContainer):
         jwks=providers.Callable(jwks_of, tokens),
         check=database.provided.check,
         database_blocks=providers.Callable(blocks, kept),
+        together=providers.Callable(together, kept, throttle),
         subscriptions=subscriptions,
     )

@@ -12,8 +12,9 @@ from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSe
 
 from .. import watching
 from ..awaited import AsyncVestibule
-from ..lanes import MOST_UPLOADS, Room
+from ..lanes import MOST_UPLOADS
 from ..vestibule import Vestibule
+from ..ways import Room
 from .access import AccessLog
 from .account import change_account, read_account, replace_account
 from .codes import otp, otpreglogin

@@ -11,8 +11,8 @@ from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, 
 from ...application import Caller, Overloaded, Refusal, TooManyTries
 from ...domain.limits import CALLS_BY_ADDRESS
 from ..awaited import AsyncVestibule
-from ..lanes import Lane
 from ..watching import Watch
+from ..ways import Lane
 from .callers import Callers
 from .cors import Cors, Headers
 from .given import Call

@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from ..awaited import AsyncVestibule
-from ..lanes import Room
+from ..ways import Room
 
 Call = Request[Any, Any, Any]
 

@@ -6,13 +6,11 @@ What is on wraps the parts that it wants to see, once, when they are built; what
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 from ...application.ports import Database, Images, Notifier
 from ..settings import Settings
-
-if TYPE_CHECKING:
-    from ..lanes import Lane
+from ..ways import Way
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,7 +37,7 @@ class Watch:
     def front(self, front: Front) -> Front:
         return front
 
-    def lane(self, name: str, lane: "Lane") -> "Lane":  # noqa: ARG002 — for those who see
+    def lane(self, name: str, lane: Way) -> Way:  # noqa: ARG002 — for those who see
         return lane
 
     def hashing(self, pool: Pool) -> Pool:

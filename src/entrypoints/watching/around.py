@@ -1,11 +1,12 @@
 """The parts of the house with something around them. Metrics and traces say what; here it is said where."""
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from ...application.ports import Database, Images, Letter, Notifier, Transaction
+from ..ways import Way
 from . import Around, Begun, Pool
 
 P = ParamSpec("P")
@@ -14,26 +15,17 @@ R = TypeVar("R")
 _READS = ("accounts", "sessions", "tallies", "outbox", "journal", "cursors")
 
 
-class WatchedLane:
-    """Stands for a `Lane`."""
+class WatchedLane(Way):
+    """Stands for a way that calls go."""
 
-    def __init__(self, lane: Callable[..., Any], name: str, around: Around) -> None:
-        self._lane = lane
+    def __init__(self, way: Way, name: str, around: Around) -> None:
+        self._way = way
         self._name = name
         self._around = around
 
-    async def __call__(self, ask: Callable[..., R], *args: object, **question: object) -> R:
+    async def __call__(self, ask: Callable[P, R], *args: P.args, **question: P.kwargs) -> R:
         with self._around(self._name) as begun:
-            answer: R = await self._lane(partial(_begin, begun, ask), *args, **question)
-            return answer
-
-    def awaits(self, ask: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
-        """The same question, awaited."""
-
-        def asked(*args: P.args, **question: P.kwargs) -> Coroutine[Any, Any, R]:
-            return self(ask, *args, **question)
-
-        return asked
+            return await self._way(partial(_begin, begun, ask), *args, **question)
 
 
 class WatchedPool:

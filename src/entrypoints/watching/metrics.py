@@ -15,13 +15,12 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from ...application import Kind, Overloaded
 from ...application.ports import Database, Images, Notifier, Undeliverable
+from ..ways import Way
 from . import Begun, Front, Pool, Watch
 from .around import WatchedDatabase, WatchedImages, WatchedLane, WatchedNotifier, WatchedPool
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
-
-    from ..lanes import Lane
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CALL = ("method", "route", "status")
@@ -66,8 +65,8 @@ class Metrics(Watch):
     def front(self, front: Front) -> Front:
         return Requests(self._within.front(front))
 
-    def lane(self, name: str, lane: "Lane") -> "Lane":
-        return cast("Lane", WatchedLane(self._within.lane(name, lane), name, _in_line(name)))
+    def lane(self, name: str, lane: Way) -> Way:
+        return WatchedLane(self._within.lane(name, lane), name, _in_line(name))
 
     def hashing(self, pool: Pool) -> Pool:
         return WatchedPool(self._within.hashing(pool), _in_line("hashing"))

@@ -147,16 +147,40 @@ class SessionsContract:
             tx.sessions.save(early.end(NOW + 1))
         assert [found for _, found in database.sessions.ended((NOW, ""), most=10)] == [early.id, late.id]
 
-    def test_the_agents_of_an_account_are_those_of_all_its_sessions_ended_ones_too(self, database: Database) -> None:
+    def test_an_agent_is_strange_to_an_account_that_has_had_sessions_and_none_of_it_ended_ones_counted(
+        self, database: Database
+    ) -> None:
         ann, other = stored(database, ada()), stored(database, bob())
         with database.begin() as tx:
-            assert tx.sessions.agents(ann.id) == frozenset()
-            tx.sessions.add(replace(session(ann, 1), agent="a phone"), keep=100)
-            tx.sessions.add(session(ann, 2), keep=100)
+            assert not tx.sessions.is_strange(ann.id, "a phone")
+            tx.sessions.add(session(ann, 1), keep=100)
+            assert tx.sessions.is_strange(ann.id, "a phone")
+            tx.sessions.add(replace(session(ann, 2), agent="a phone"), keep=100)
             tx.sessions.add(replace(session(other, 3), agent="a tower"), keep=100)
             tx.sessions.end_all(ann.id, NOW)
         with database.begin() as tx:
-            assert tx.sessions.agents(ann.id) == {"a phone", None}
+            assert not tx.sessions.is_strange(ann.id, "a phone")
+            assert tx.sessions.is_strange(ann.id, "a tower")
+            assert tx.sessions.is_strange(ann.id, "A phone")
+
+    def test_a_session_is_claimed_with_its_account(self, database: Database) -> None:
+        ann, _ = stored(database, ada()), stored(database, bob())
+        begun = signed_in(database, ann, 1)
+        with database.begin() as tx:
+            assert tx.sessions.claim_with_account("session-002") is None
+            assert tx.sessions.claim_with_account(begun.id) == (begun, ann)
+            tx.sessions.save(begun.end(NOW + 1))
+            assert tx.sessions.claim_with_account(begun.id) == (begun.end(NOW + 1), ann)
+        with database.begin() as tx, pytest.raises(LookupError):
+            tx.accounts.save(ann)
+
+    def test_an_end_is_for_good(self, database: Database) -> None:
+        begun = signed_in(database, stored(database, ada()))
+        with database.begin() as tx:
+            tx.sessions.claim(begun.id)
+            tx.sessions.save(begun.end(NOW + 1))
+            tx.sessions.save(replace(begun, generation=7))
+            assert tx.sessions.claim(begun.id) == replace(begun, generation=7, ended_at=NOW + 1)
 
     def test_an_agent_of_whatever_text_does_not_stop_a_sign_in(self, database: Database) -> None:
         ann = stored(database, ada())
