@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.contract.letters import SENDER, TEMPLATES, only_file, parsed, part
 from tests.contract.next_hops import relay, smtp_post
 
-from vestibule.adapters.notifier import OutboxNotifier, Templates, read_sender
+from vestibule.adapters.notifier import OutboxNotifier, Templates, read_sender, templates
 from vestibule.application.ports import Undeliverable
 from vestibule.testing.contracts.notifier import ALICE, CODE, PHONE, VALUES, mail_letter, sms_letter
 
@@ -168,6 +168,10 @@ def test_a_bad_sender_is_refused_at_the_start(tmp_path: Path, text: str) -> None
 def test_a_sender_may_have_a_name_of_any_letters() -> None:
     assert read_sender("no-reply@example.com").addr_spec == "no-reply@example.com"
     assert read_sender('"Söhne, Bücher" <no-reply@bücher.example>').display_name == "Söhne, Bücher"
+
+
+def test_our_own_words_are_as_good_as_we_demand_an_operators_to_be() -> None:
+    Templates(Path(templates.__file__).parent / "templates")
 
 
 def test_an_operators_template_stands_in_place_of_the_own_one(tmp_path: Path) -> None:
