@@ -15,7 +15,7 @@ from ..application import Overloaded
 P = ParamSpec("P")
 T = TypeVar("T")
 
-Block = Callable[[], AbstractContextManager[None]]
+Block = Callable[[], AbstractContextManager[object]]
 """Makes a `with` block around calls that are carried out together."""
 
 MOST_WAIT = 1.0

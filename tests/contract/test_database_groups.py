@@ -321,3 +321,30 @@ def test_an_interrupt_amid_the_commit_has_nobody_wait_and_nobody_answered(
     with database.begin() as tx:
         tx.accounts.add(named("bob"))
     assert rows(url, "SELECT username FROM accounts") == [("bob",)]
+
+
+def writer_of(database: SqlDatabase) -> sqlite_writer.Writer:
+    assert isinstance(database._sql, Sqlite)  # noqa: SLF001 — where an interrupt strikes is its own business
+    return database._sql._writer  # noqa: SLF001
+
+
+def test_a_turn_that_an_interrupt_left_with_a_thread_is_taken_up_by_its_next_transaction(
+    database: SqlDatabase, url: str
+) -> None:
+    assert writer_of(database)._turns.take(0)  # noqa: SLF001 — and then came Ctrl-C
+    add(database, "ann")
+    elsewhere = Thread(target=add, args=(database, "bob"))
+    elsewhere.start()
+    elsewhere.join(10)
+    assert rows(url, "SELECT username FROM accounts ORDER BY id") == [("ann",), ("bob",)]
+
+
+def test_a_block_that_an_interrupt_left_open_is_joined_by_nobody(database: SqlDatabase, url: str) -> None:
+    left = database.begin()
+    with left:
+        left_open = writer_of(database)._stays  # noqa: SLF001
+        stays = dict(left_open)
+    left_open.update(stays)
+    with pytest.raises(RuntimeError):
+        add(database, "ann")
+    assert rows(url, "SELECT count(*) FROM accounts") == [(0,)]

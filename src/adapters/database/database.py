@@ -82,7 +82,7 @@ class SqlDatabase:
             transaction = SqlTransaction(unit, self._table)
             yield transaction
 
-    def together(self) -> AbstractContextManager[None]:
+    def together(self) -> AbstractContextManager[object]:
         """A block whose transactions, those that this thread begins, are committed together when it is left, on SQLite, where a
         commit is most of what they cost, and else each by itself. Nobody is to be told what came of them before; leaving raises
         `Unavailable` where they were not stored.

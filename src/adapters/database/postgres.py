@@ -162,7 +162,7 @@ class Postgres:
                 self._give_back(kept)
         then()
 
-    def together(self) -> AbstractContextManager[None]:
+    def together(self) -> AbstractContextManager[object]:
         """Each by itself: rows that several had claimed would have others wait, and in a circle."""
         return nullcontext()
 

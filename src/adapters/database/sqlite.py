@@ -91,7 +91,7 @@ class Sqlite:
         """A transaction with the write lock. Raises `Unavailable` where it is not to be had in time."""
         return self._writer.begin(self._look, then)
 
-    def together(self) -> AbstractContextManager[None]:
+    def together(self) -> AbstractContextManager[object]:
         return self._writer.together()
 
     def _look(self) -> None:

@@ -7,7 +7,7 @@ not before, so that what was acknowledged is on the disk; if it fails, it has fa
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from threading import Event, get_ident
 from time import monotonic
 
@@ -42,11 +42,11 @@ class Group:
 class Stay:
     """Somebody's turn to write: from the first of their transactions to the end of a block around them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_writing: bool = False) -> None:
+        self.is_writing = is_writing
         self.has_turn = False
         self.group: Group | None = None
         """What their transactions are part of."""
-        self.is_writing = False
         self.afterwards: list[Callable[[], None]] = []
         """What is to be called when they are on the disk."""
 
@@ -63,18 +63,21 @@ class Writer:
         self._group: Group | None = None
         self._stays: dict[int, Stay] = {}
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self) -> AbstractContextManager[object]:
         """Transactions that this thread begins within the block are committed together, when it is left.
 
         Leaving it raises `Unavailable` where nothing of them was stored.
         """
-        thread, stay = get_ident(), Stay()
-        if thread in self._stays:
+        if get_ident() in self._stays:
             raise RuntimeError("This thread commits together already.")
+        return self._staying(Stay())
+
+    @contextmanager
+    def _staying(self, stay: Stay) -> Iterator[Stay]:
+        thread = get_ident()
         self._stays[thread] = stay
         try:
-            yield
+            yield stay
         finally:
             del self._stays[thread]
             if stay.has_turn:
@@ -90,23 +93,24 @@ class Writer:
         was committed."""
         stay = self._stays.get(get_ident())
         if stay is None:
-            with self.together(), self._joined(self._stays[get_ident()], look, then) as unit:
+            # Is writing from the start: one that an interrupt left open shall be joined by nobody, as it is never committed.
+            with self._staying(Stay(is_writing=True)) as alone, self._joined(alone, look, then) as unit:
                 yield unit
+        elif stay.is_writing:
+            raise RuntimeError("A transaction is open in this thread already.")
         else:
-            with self._joined(stay, look, then) as unit:
-                yield unit
+            stay.is_writing = True
+            try:
+                with self._joined(stay, look, then) as unit:
+                    yield unit
+            finally:
+                stay.is_writing = False
 
     @contextmanager
     def _joined(self, stay: Stay, look: Callable[[], None], then: Callable[[], None]) -> Iterator[SqliteUnit]:
-        if stay.is_writing:
-            raise RuntimeError("A transaction is open in this thread already.")
-        stay.is_writing = True
-        try:
-            with self._part(self._group_for(stay, look)) as unit:
-                yield unit
-            stay.afterwards.append(then)
-        finally:
-            stay.is_writing = False
+        with self._part(self._group_for(stay, look)) as unit:
+            yield unit
+        stay.afterwards.append(then)
 
     def _group_for(self, stay: Stay, look: Callable[[], None]) -> Group:
         deadline = monotonic() + self._most_wait

@@ -55,7 +55,7 @@ class Connections(Protocol):
         """A transaction; `then` is called, in this thread, when it was committed."""
         ...
 
-    def together(self) -> AbstractContextManager[None]:
+    def together(self) -> AbstractContextManager[object]:
         """A block whose transactions in this thread may be committed together when it is left; what they did is not to be told
         before. Leaving it raises `Unavailable` where they were not stored."""
         ...

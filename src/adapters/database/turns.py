@@ -1,28 +1,33 @@
 """A lock that goes to who has waited longest, and whose holder can tell whether anybody waits."""
 
 from collections import deque
-from threading import Lock
+from threading import Lock, get_ident
 
 
 class Turns:
-    """One at a time. A turn that was taken is handed on, or left."""
+    """One thread at a time. A turn that was taken is handed on, or left.
+
+    A thread that takes it while it has it has it: an interrupt may have come between the turn and who was to hold it.
+    """
 
     def __init__(self) -> None:
         self._guard = Lock()
-        self._is_taken = False
-        self._waiting: deque[Lock] = deque()
+        self._holder: int | None = None
+        self._waiting: deque[tuple[Lock, int]] = deque()
 
     def take(self, seconds: float) -> bool:
         """Waits so long for the turn; whether it was to be had."""
+        thread = get_ident()
         with self._guard:
-            if not self._is_taken:
-                self._is_taken = True
+            if self._holder in {None, thread}:
+                self._holder = thread
                 return True
-            mine = Lock()
-            mine.acquire()
+            gate = Lock()
+            gate.acquire()
+            mine = gate, thread
             self._waiting.append(mine)
         try:
-            return mine.acquire(timeout=seconds) or not self._gives_up(mine)
+            return gate.acquire(timeout=seconds) or not self._gives_up(mine)
         except BaseException:
             if not self._gives_up(mine):
                 self.leave()
@@ -33,17 +38,21 @@ class Turns:
         with self._guard:
             if not self._waiting:
                 return False
-            self._waiting.popleft().release()
+            self._give()
             return True
 
     def leave(self) -> None:
         with self._guard:
             if self._waiting:
-                self._waiting.popleft().release()
+                self._give()
             else:
-                self._is_taken = False
+                self._holder = None
 
-    def _gives_up(self, mine: Lock) -> bool:
+    def _give(self) -> None:
+        gate, self._holder = self._waiting.popleft()
+        gate.release()
+
+    def _gives_up(self, mine: tuple[Lock, int]) -> bool:
         """False where the turn had been given in the last moment."""
         with self._guard:
             if mine not in self._waiting:
