@@ -12,16 +12,23 @@ import click
 from rich.console import Console
 
 from . import peers as other
-from . import report, scale, storms, table
+from . import profile, report, scale, storms, table
 from .calls import CONNECTIONS
 from .check import check
 from .measure import Run
 from .places import DATABASES
 from .targets import Target
 
-KINDS = ("calls", "scale", "storms", "endurance", "workers")
-SHORT = {"calls": (1.0, 3), "scale": (1.0, 3), "storms": (5.0, 1), "endurance": (10.0, 1), "workers": (2.0, 3)}
-LONG = {"calls": (4.0, 7), "scale": (3.0, 5), "storms": (20.0, 1), "endurance": (10.0, 1), "workers": (5.0, 5)}
+LENGTHS = {
+    "calls": ((1.0, 3), (4.0, 7)),
+    "scale": ((1.0, 3), (3.0, 5)),
+    "storms": ((5.0, 1), (20.0, 1)),
+    "endurance": ((10.0, 1), (10.0, 1)),
+    "workers": ((2.0, 3), (5.0, 5)),
+    "profile": ((2.0, 1), (8.0, 1)),
+}
+"""Seconds of a run, and how often it is repeated: short, and long."""
+
 REQUESTS = {False: 100_000, True: 1_000_000}
 SIZES = {False: (1_000, 100_000), True: (1_000, 100_000, 1_000_000)}
 
@@ -34,6 +41,7 @@ scale      the same calls with a thousand accounts and with a hundred thousand, 
 storms     64 clients who log in, 32 who upload, 32 who ask for codes, and who reads beside them
 endurance  a hundred thousand requests, with --long a million: memory, files, connections
 workers    two workers against one
+profile    where the processor's time of each call goes, library by library; wants `perf`
 
 Servers are started here, with equal cost of passwords, on one core; those who ask are on another. Nothing is
 left behind but .build/. Seconds do not carry over to another machine or day: compare ratios within a run.
@@ -48,7 +56,7 @@ scripts/bench --check                  fails where a ratio has fallen below its 
 
 
 @click.command("scripts/bench", help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 112})
-@click.argument("kinds", nargs=-1, type=click.Choice(KINDS))
+@click.argument("kinds", nargs=-1, type=click.Choice(list(LENGTHS)))
 @click.option("--long", "is_long", is_flag=True, help="Longer and more often, for figures to keep.")
 @click.option("--seconds", type=click.FloatRange(0.1, 600), help="How long each run takes, instead of what the kind has.")
 @click.option("--rounds", type=click.IntRange(1, 100), help="How often each run is repeated, likewise.")
@@ -99,7 +107,7 @@ class Asked:
     rounds: int | None
 
     def run(self, kind: str) -> Run:
-        seconds, rounds = (LONG if self.is_long else SHORT)[kind]
+        seconds, rounds = LENGTHS[kind][self.is_long]
         return Run(self.seconds or seconds, self.rounds or rounds, _tell)
 
     def table(self) -> dict[str, object]:
@@ -133,6 +141,8 @@ class Asked:
             found, targets = storms.storms(stack, run, database)
         elif kind == "endurance":
             found, targets = storms.endurance(stack, run, database, REQUESTS[self.is_long])
+        elif kind == "profile":
+            found, targets = profile.profile(stack, run, self.calls, [database]), []
         else:
             found, targets = storms.workers(stack, run, database)
         report.show_lines(self.console, f"{kind}, {database}", found)

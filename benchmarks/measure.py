@@ -13,7 +13,7 @@ from typing import Any
 
 from .calls import CONNECTIONS, Subject
 from .load import Driven, drive
-from .servers import ROOT, Server
+from .servers import ROOT
 
 Tell = Callable[[str], None]
 
@@ -44,9 +44,9 @@ class Row:
         """How often which status came that is no success."""
         return Counter({status: times for status, times in self.driven.statuses.items() if not 200 <= status < 300})
 
-    def add(self, driven: Driven, cpu: float) -> None:
+    def add(self, driven: Driven, cost: float) -> None:
         self.rates.append(driven.rate)
-        self.cpu.append(cpu / max(1, len(driven.taken)) * 1e6)
+        self.cpu.append(cost)
         self.driven.add(driven)
 
     def told(self) -> dict[str, Any]:
@@ -98,7 +98,9 @@ class Run:
                 if isinstance(at, ByHand):
                     self._by_hand(row, at)
                 else:
-                    self._once(row, at, warm=number == 0)
+                    if number == 0:
+                        self.once(row.call, at, self.warm)
+                    row.add(*self.once(row.call, at, self.seconds))
         return [row for row, _ in rows]
 
     def _by_hand(self, row: Row, hand: ByHand) -> None:
@@ -108,21 +110,13 @@ class Run:
         row.rates.append(told["rate"])
         row.cpu.append(told["cpu"])
 
-    def _once(self, row: Row, subject: Subject, *, warm: bool) -> None:
-        scripts = subject.calls[row.call]
-        prepare = subject.prepare or (lambda *_: None)
-        if warm:
-            prepare(row.call, self.warm)
-            drive(subject.server.port, {"warm": scripts(row.connections)}, self.warm)
-        prepare(row.call, self.seconds)
-        row.add(*driven(subject.server, scripts(row.connections), self.seconds))
-
-
-def driven(server: Server, scripts: Sequence[Any], seconds: float) -> tuple[Driven, float]:
-    """What came of it, and the seconds of processors that the server spent on it."""
-    before = server.cpu()
-    result = drive(server.port, {"": scripts}, seconds)[""]
-    return result, server.cpu() - before
+    def once(self, call: str, subject: Subject, seconds: float) -> tuple[Driven, float]:
+        """What came of it, and the microseconds of processors that the server spent on each answer."""
+        if subject.prepare is not None:
+            subject.prepare(call, seconds)
+        before = subject.server.cpu()
+        result = drive(subject.server.port, {"": subject.calls[call](CONNECTIONS[call])}, seconds)[""]
+        return result, (subject.server.cpu() - before) / max(1, len(result.taken)) * 1e6
 
 
 def ratio(one: Row, other: Row) -> float:

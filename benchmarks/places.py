@@ -30,7 +30,7 @@ class Places:
 
     def __init__(self, stack: ExitStack, cores: set[int], tell: Tell) -> None:
         self._stack = stack
-        self._cores = cores
+        self.cores = cores
         self._tell = tell
         self._directory = stack.enter_context(scratch())
         self._postgres: str | None = None
@@ -65,7 +65,7 @@ class Places:
         """Vestibule, served and ready to be measured."""
         directory, url = self.filled(database, accounts)
         self._tell(f"{name}: starting")
-        server = self._stack.enter_context(vestibule(name, directory, self._cores, database_url=url, **settings))
+        server = self._stack.enter_context(vestibule(name, directory, self.cores, database_url=url, **settings))
         return self._stack.enter_context(opened(server, accounts))
 
     def postgres_told(self) -> str:

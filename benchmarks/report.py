@@ -53,6 +53,8 @@ def show_servers(console: Console, servers: Sequence[Server]) -> None:
 
 
 def show_targets(console: Console, targets: Sequence[Target]) -> None:
+    if not targets:
+        return
     table = Table("target", title="Targets", title_justify="left", header_style="bold")
     for heading in ("bound", "found", "by CPU", ""):
         table.add_column(heading, justify="right")

@@ -51,31 +51,35 @@ def measure(stack: ExitStack, run: Run, calls: Sequence[str], databases: Sequenc
     """Starts everything, and measures it. The servers run until the stack ends."""
     ours, load = cores()
     places = Places(stack, ours, run.tell)
-    wanted = [database for database in databases if places.can_have(database)]
-    floor = stack.enter_context(bare(places.directory, ours))
-    subjects = [
-        Subject(GET, floor, {ACCOUNT: lambda clients: same(get("/static"), clients)}),
-        Subject(POST, floor, dict.fromkeys((REFRESH, UNIQUE), _posts)),
-        *(places.subject(database, database, ACCOUNTS, courier="off") for database in wanted),
-        *(stack.enter_context(other.opened(peer, places, ours)) for peer in peers),
-    ]
+    subjects = started(stack, places, databases, peers)
     pin(load)
-    rows = run.calls(calls, subjects, _by_hand(calls, wanted, ours, subjects))
-    servers = [subject.server for subject in subjects if subject.server is not floor]
+    rows = run.calls(calls, subjects, _by_hand(calls, ours, subjects))
+    servers = [subject.server for subject in subjects if subject.name not in {GET, POST}]
     setting: dict[str, Any] = {"accounts": ACCOUNTS, "seconds": run.seconds, "rounds": run.rounds}
-    if POSTGRES in wanted:
+    if POSTGRES in {subject.name for subject in subjects}:
         setting["postgresql"] = places.postgres_told()
     return Results(rows, servers, judged(rows, servers, peers), setting)
+
+
+def started(stack: ExitStack, places: Places, databases: Sequence[str], peers: Sequence[str]) -> list[Subject]:
+    """The floor, Vestibule on each database that is to be had, and the peers."""
+    floor = stack.enter_context(bare(places.directory, places.cores))
+    return [
+        Subject(GET, floor, {ACCOUNT: lambda clients: same(get("/static"), clients)}),
+        Subject(POST, floor, dict.fromkeys((REFRESH, UNIQUE), _posts)),
+        *(places.subject(one, one, ACCOUNTS, courier="off") for one in databases if places.can_have(one)),
+        *(stack.enter_context(other.opened(peer, places, places.cores)) for peer in peers),
+    ]
 
 
 def _posts(clients: int) -> list[Any]:
     return same(post("/posted", {"refresh": "vst_rt_" + "x" * 80}), clients)
 
 
-def _by_hand(calls: Sequence[str], databases: Sequence[str], ours: set[int], subjects: Sequence[Subject]) -> list[ByHand]:
+def _by_hand(calls: Sequence[str], ours: set[int], subjects: Sequence[Subject]) -> list[ByHand]:
     urls = {subject.name: subject.server.environment.get("VESTIBULE_DATABASE_URL", "") for subject in subjects}
     return [
         ByHand(which, name, call, frozenset(ours), (urls[needs],) if needs else ())
         for which, name, call, needs in _BY_HAND
-        if call in calls and (needs is None or needs in databases)
+        if call in calls and (needs is None or needs in urls)
     ]

@@ -1,0 +1,85 @@
+"""Where the processor's time of each call goes, by the library that it is spent in; Linux, and `perf` to look with."""
+
+import re
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+from .calls import Subject
+from .machine import cores, pin, processes
+from .measure import Run
+from .places import Places
+from .table import started
+
+_PARTS = (
+    ("Argon2", r"_ffi\.abi3"),
+    ("Python", r"libpython|^python|_asyncio|_json|_datetime|_struct|_contextvars|_queue|_bisect|_heapq|unicodedata|_socket"),
+    ("Python", r"msgspec|_core\.cpython"),
+    ("SQLite", r"sqlite"),
+    ("psycopg", r"psycopg|libpq"),
+    ("signing", r"_rust|libcrypto|_hashlib|_sha|_blake"),
+    ("granian", r"_granian"),
+    ("images", r"PIL|webp|jpeg|_imaging"),
+    ("kernel", r"kernel|vdso"),
+)
+_LINE = re.compile(r"^\s*([0-9.]+)%\s+(\S+)")
+_TIMES_A_SECOND = 2_000
+
+
+def profile(stack: ExitStack, run: Run, calls: Sequence[str], databases: Sequence[str]) -> list[dict[str, Any]]:
+    """A line for each call at each server and its floor: microseconds for an answer in all, and in each part."""
+    if which("perf") is None:
+        run.tell("perf is not installed, which a profile is made with; `apt install linux-perf` on Debian")
+        return []
+    ours, load = cores()
+    places = Places(stack, ours, run.tell)
+    subjects = started(stack, places, databases, [])
+    pin(load)
+    return [
+        {"call": call, "at": subject.name} | _profiled(run, call, subject, places.directory / "perf.data")
+        for call in calls
+        for subject in subjects
+        if call in subject.calls
+    ]
+
+
+def _profiled(run: Run, call: str, subject: Subject, file: Path) -> dict[str, Any]:
+    run.tell(f"{call}, {subject.name}")
+    run.once(call, subject, run.warm)  # `perf` sees no threads that begin while it looks
+    with _recorded(subject, file):
+        _, cost = run.once(call, subject, run.seconds)
+    shares = _shares(file)
+    return {"us": round(cost)} | {name: round(cost * shares[name]) for name in (*dict(_PARTS), "rest")}
+
+
+@contextmanager
+def _recorded(subject: Subject, file: Path) -> Iterator[None]:
+    """Every process of the server, from here to the end of the block."""
+    watched = ",".join(map(str, processes(subject.server.number)))
+    program = ["perf", "record", "-q", "-e", "cpu-clock", "-F", str(_TIMES_A_SECOND), "-p", watched, "-o", str(file)]
+    looking = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        looking.send_signal(signal.SIGINT)
+        looking.wait(30)
+
+
+def _shares(file: Path) -> Counter[str]:
+    """The share of each part, of one in all."""
+    program = ["perf", "report", "-i", str(file), "--stdio", "-q", "--sort", "dso", "--percent-limit", "0.05"]
+    told = subprocess.run(program, check=True, capture_output=True, text=True).stdout
+    found: Counter[str] = Counter()
+    for line in told.splitlines():
+        if read := _LINE.match(line):
+            found[_part(read[2])] += float(read[1]) / 100  # type: ignore[assignment]
+    return found
+
+
+def _part(library: str) -> str:
+    return next((name for name, pattern in _PARTS if re.search(pattern, library)), "rest")
