@@ -93,7 +93,7 @@ class Authenticate:
             raise InvalidToken
         return Identity(account, claims.session_id)
 
-    def each(self, tokens: Sequence[str | None]) -> Sequence[Identity | NotAuthenticated | InvalidToken]:
+    def each(self, tokens: Sequence[str | None]) -> list[Identity | NotAuthenticated | InvalidToken]:
         """The same for any number of tokens, with one question to the database: whose each is, or the refusal, in their order.
 
         Raises `Unavailable`.

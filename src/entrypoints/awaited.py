@@ -3,6 +3,7 @@
 from asyncio import create_task, shield
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from math import inf
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from ..application import Batch, ReadEvents
@@ -35,7 +36,11 @@ class AsyncVestibule:
         self.register = Registering(lanes, vestibule.register, vestibule.register.superuser)
         self.check_unique = (lanes.reads if vestibule.throttle.blocks else near).awaits(vestibule.check_unique)
         self.log_in = lanes.slow.awaits(vestibule.log_in)
-        self.authenticate = Together(near, vestibule.authenticate.each, at_once=2 if vestibule.database_blocks else 1)
+        self.authenticate = (
+            Together(lanes.reads, vestibule.authenticate.each, at_once=2)
+            if vestibule.database_blocks
+            else Together(near, vestibule.authenticate.each, most=inf)
+        )
         self.refresh = lanes.quick.awaits(vestibule.refresh)
         self.change_account = Changing(lanes, vestibule.change_account, vestibule.change_account.replace)
         self.request_code = lanes.quick.awaits(vestibule.request_code)

@@ -88,6 +88,7 @@ class Turns:
                 self._free.release()
             else:
                 work.add_done_callback(partial(self._release_in, get_running_loop()))
+            del work  # what it raised has this frame in its trace
 
     def _release_in(self, loop: AbstractEventLoop, _: object) -> None:
         with suppress(RuntimeError):  # it is closed

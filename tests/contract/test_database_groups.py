@@ -348,3 +348,57 @@ def test_a_block_that_an_interrupt_left_open_is_joined_by_nobody(database: SqlDa
     with pytest.raises(RuntimeError):
         add(database, "ann")
     assert rows(url, "SELECT count(*) FROM accounts") == [(0,)]
+
+
+def test_a_transaction_that_an_interrupt_left_without_a_group_is_undone(database: SqlDatabase, url: str) -> None:
+    add(database, "ann")
+    connection = writer_of(database)._connection  # noqa: SLF001
+    assert connection is not None
+    connection.execute("BEGIN IMMEDIATE")  # and then came Ctrl-C
+    connection.execute("DELETE FROM accounts")
+    add(database, "bob")
+    assert rows(url, "SELECT username FROM accounts ORDER BY id") == [("ann",), ("bob",)]
+
+
+class Exhausted(sqlite3.Connection):
+    """A connection that cannot undo for want of memory."""
+
+    def execute(self, text: str, *values: Any) -> sqlite3.Cursor:
+        if text.startswith("ROLLBACK TO"):
+            raise MemoryError
+        return super().execute(text, *values)
+
+
+def test_where_one_cannot_be_undone_for_whatever_reason_none_is_kept(
+    database: SqlDatabase, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def do_all() -> None:
+        with database.together():
+            add(database, "ann")
+            with pytest.raises(MemoryError):
+                add(database, "bob", KeyError())
+            with pytest.raises(Unavailable):
+                add(database, "cid")
+
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Exhausted))
+    with pytest.raises(Unavailable):
+        do_all()
+    assert rows(url, "SELECT count(*) FROM accounts") == [(0,)]
+
+
+def test_those_who_wait_in_one_block_for_somebody_else_give_up_at_one_moment(
+    database: SqlDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments: list[float] = []
+
+    def never(_: sqlite3.Connection, until: float) -> None:
+        moments.append(until)
+        raise Unavailable
+
+    monkeypatch.setattr(sqlite_writer, "begin_alone", never)
+    with database.together():
+        for name in ("ann", "bob", "cid"):
+            with pytest.raises(Unavailable):
+                add(database, name)
+    assert len(moments) == 3
+    assert len(set(moments)) == 1

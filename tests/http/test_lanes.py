@@ -297,3 +297,80 @@ def test_a_call_that_was_given_up_before_it_began_is_not_carried_out() -> None:
     block, gate = Block(), Event()
     assert asyncio.run(ask()) == 4
     assert block.kept[-1] == [4]
+
+
+class Panic(BaseException):
+    """As libraries in Rust raise."""
+
+
+class Odd(Exception):
+    """Cannot be copied."""
+
+    def __init__(self, one: str, other: str) -> None:
+        super().__init__(one + other)
+
+
+@pytest.mark.parametrize("fault", [Panic(), StopIteration(), Odd("o", "dd")])
+def test_whatever_a_call_raises_it_is_the_callers_and_the_others_get_their_answers(fault: BaseException) -> None:
+    def fail() -> int:
+        raise fault
+
+    async def ask() -> list[object]:
+        grouped = Grouped(Block().together)
+        answers = [asyncio.create_task(grouped(one)) for one in (lambda: 1, fail, lambda: 2)]
+        async with asyncio.timeout(5):
+            return [*await asyncio.gather(*answers, return_exceptions=True)]
+
+    one, failed, other = asyncio.run(ask())
+    assert (one, other) == (1, 2)
+    assert failed is fault or isinstance(failed, RuntimeError)
+
+
+@pytest.mark.parametrize("fault", [Unavailable(), Odd("o", "dd")])
+def test_whatever_a_block_raises_all_are_told(fault: Exception) -> None:
+    async def ask() -> list[object]:
+        grouped = Grouped(Block(fault).together)
+        async with asyncio.timeout(5):
+            return [*await asyncio.gather(grouped(int, "1"), grouped(int, "2"), return_exceptions=True)]
+
+    assert [type(one) for one in asyncio.run(ask())] == [type(fault)] * 2
+
+
+def test_who_was_cancelled_takes_no_room_from_those_who_come() -> None:
+    async def ask() -> bool:
+        grouped = Grouped(Block().together)
+        first = asyncio.create_task(grouped(gate.wait, 10))
+        await asyncio.sleep(0.01)
+        gone = [asyncio.create_task(grouped(gate.is_set)) for _ in range(400)]
+        await asyncio.sleep(0)
+        for one in gone:
+            one.cancel()
+        await asyncio.sleep(0)
+        stays = asyncio.create_task(grouped(gate.is_set))
+        await asyncio.sleep(0)
+        gate.set()
+        await first
+        return await stays
+
+    gate = Event()
+    assert asyncio.run(ask()) is True
+
+
+def test_where_the_asking_is_broken_off_they_are_told_and_the_next_are_asked_for() -> None:
+    async def ask() -> list[object]:
+        grouped = Grouped(Block().together)
+        first = asyncio.create_task(grouped(gate.wait, 10))
+        await asyncio.sleep(0.01)
+        second = asyncio.create_task(grouped(gate.is_set))
+        await asyncio.sleep(0)
+        [asks] = [task for task in asyncio.all_tasks() if task not in {first, second, asyncio.current_task()}]
+        asks.cancel()
+        await asyncio.sleep(0)
+        gate.set()
+        async with asyncio.timeout(5):
+            return [*await asyncio.gather(first, second, return_exceptions=True)]
+
+    gate = Event()
+    broken_off, answered = asyncio.run(ask())
+    assert isinstance(broken_off, RuntimeError)
+    assert answered is True

@@ -51,8 +51,8 @@ class MemorySessions:
 
     def save(self, session: Session) -> None:
         self._unit.claims.demand("sessions", session.id)
-        stored = self._unit.state.sessions[session.id]
-        self._unit.state.sessions[session.id] = replace(session, ended_at=session.ended_at or stored.ended_at)
+        end = self._unit.state.sessions[session.id].ended_at
+        self._unit.state.sessions[session.id] = session if end is None else replace(session, ended_at=end)
 
     def end_all(self, account_id: int, now: float, *, but: str | None = None) -> int:
         ending = [session for session in _living(self._unit.state, account_id, now) if session.id != but]

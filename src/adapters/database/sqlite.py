@@ -36,22 +36,23 @@ def create(path: Path) -> None:
 
 def connect(path: Path, *, wait: float = MOST_WAIT) -> sqlite3.Connection:
     """A connection that may write, to a file that is there; it begins no transaction by itself."""
-    return _open(path, wait, _WRITES)
+    return _open(path, _WRITES, wait, monotonic() + wait)
 
 
 def connect_to_read(path: Path, *, wait: float = MOST_WAIT) -> sqlite3.Connection:
     """The same, and it can change nothing."""
-    return _open(path, wait, _READS)
+    return _open(path, _READS, wait, monotonic() + wait)
 
 
-def _open(path: Path, wait: float, settings: tuple[str, ...]) -> sqlite3.Connection:
+def _open(path: Path, settings: tuple[str, ...], wait: float, until: float) -> sqlite3.Connection:
+    """A statement waits so many seconds for others; the settings may take until that moment."""
     address = f"{path.absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(
         address, uri=True, timeout=wait, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     try:
         for setting in settings:
-            insist(connection, setting, monotonic() + wait)
+            insist(connection, setting, until)
     except BaseException:
         connection.close()
         raise
@@ -71,7 +72,7 @@ class Sqlite:
         self._most_wait = most_wait
         self._texts = Texts(sqlite.dialect(paramstyle="named"))
         self._readers: deque[sqlite3.Connection] = deque()
-        self._writer = Writer(lambda: self._connect(_WRITES, 0.0), self._texts, most_wait)
+        self._writer = Writer(lambda until: self._connect(_WRITES, 0.0, until), self._texts, most_wait)
         self._file: tuple[int, int] | None = None
         self._is_closed = False
 
@@ -110,18 +111,18 @@ class Sqlite:
         try:
             return self._readers.pop()
         except IndexError:
-            return self._connect(_READS, self._most_wait)
+            return self._connect(_READS, self._most_wait, monotonic() + self._most_wait)
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         self._readers.append(connection)
         if self._is_closed:
             self._close_readers()
 
-    def _connect(self, settings: tuple[str, ...], wait: float) -> sqlite3.Connection:
+    def _connect(self, settings: tuple[str, ...], wait: float, until: float) -> sqlite3.Connection:
         if self._is_closed:
             raise Unavailable
         try:
-            return _open(self._path, wait, settings)
+            return _open(self._path, settings, wait, until)
         except sqlite3.Error as error:
             raise translated(error) from error
 

@@ -27,7 +27,7 @@ class Group:
         self.connection = connection
         self.size = 0
         """How many of them are to be kept."""
-        self.fault: Exception | None = None
+        self.fault: BaseException | None = None
         """Why nothing of it was stored."""
         self.is_open = False
         """Whether that cannot be known."""
@@ -44,6 +44,8 @@ class Stay:
 
     def __init__(self, *, is_writing: bool = False) -> None:
         self.is_writing = is_writing
+        self.until: float | None = None
+        """When to give up waiting to write: one moment for all who wait in a row. None when there is nothing to wait for."""
         self.has_turn = False
         self.group: Group | None = None
         """What their transactions are part of."""
@@ -52,9 +54,9 @@ class Stay:
 
 
 class Writer:
-    """The connection that writes, made by `connect` when there is none. Safe in any thread."""
+    """The connection that writes; where there is none `connect` makes it, until a moment. Safe in any thread."""
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], texts: Texts, most_wait: float) -> None:
+    def __init__(self, connect: Callable[[float], sqlite3.Connection], texts: Texts, most_wait: float) -> None:
         self._connect = connect
         self._texts = texts
         self._most_wait = most_wait
@@ -68,13 +70,13 @@ class Writer:
 
         Leaving it raises `Unavailable` where nothing of them was stored.
         """
-        if get_ident() in self._stays:
-            raise RuntimeError("This thread commits together already.")
         return self._staying(Stay())
 
     @contextmanager
     def _staying(self, stay: Stay) -> Iterator[Stay]:
         thread = get_ident()
+        if thread in self._stays:
+            raise RuntimeError("This thread commits together already.")
         self._stays[thread] = stay
         try:
             yield stay
@@ -113,15 +115,17 @@ class Writer:
         stay.afterwards.append(then)
 
     def _group_for(self, stay: Stay, look: Callable[[], None]) -> Group:
-        deadline = monotonic() + self._most_wait
+        if stay.until is None:
+            stay.until = monotonic() + self._most_wait
         if not stay.has_turn:
-            if not self._turns.take(self._most_wait):
+            if not self._turns.take(max(0.0, stay.until - monotonic())):
                 raise Unavailable
             stay.has_turn = True
         look()
-        group = stay.group = self._group or self._begun(deadline)
+        group = stay.group = self._group or self._begun(stay.until)
         if group.is_lost:
             raise Unavailable
+        stay.until = None
         return group
 
     def close(self) -> None:
@@ -137,7 +141,9 @@ class Writer:
 
     def _begun(self, deadline: float) -> Group:
         if self._connection is None:
-            self._connection = self._connect()
+            self._connection = self._connect(deadline)
+        if self._connection.in_transaction:  # an interrupt came between its beginning and its being a group
+            execute(self._connection, "ROLLBACK", {})
         begin_alone(self._connection, deadline)
         self._group = Group(self._connection)
         return self._group
@@ -156,8 +162,10 @@ class Writer:
         except BaseException:
             try:
                 _say(group, *undo)
-            except Unavailable as fault:  # half of it may be there yet, so that none of the group is to be kept
+            except BaseException as fault:  # half of it may be there yet, so that none of the group is to be kept
                 group.fault = fault
+                if not isinstance(fault, Unavailable):
+                    raise
             else:
                 if is_first:
                     self._clear(group)

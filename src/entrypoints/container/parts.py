@@ -158,6 +158,7 @@ def blocks(database: Any) -> bool:
     return bool(getattr(database, "blocks", True))
 
 
-def together(database: Any, throttle: Throttle) -> Block | None:
+def together(database: Any, throttle: Throttle, own: Collection[str]) -> Block | None:
     """Not where a call may wait for another machine: it would have all those wait with which it is carried out."""
-    return None if blocks(database) or throttle.blocks else getattr(database, "together", None)
+    may_wait = blocks(database) or throttle.blocks or not {"tokens", "codes", "identifiers"}.isdisjoint(own)
+    return None if may_wait else getattr(database, "together", None)

@@ -210,6 +210,6 @@ class Container(containers.DeclarativeContainer):
         jwks=providers.Callable(jwks_of, tokens),
         check=database.provided.check,
         database_blocks=providers.Callable(blocks, kept),
-        together=providers.Callable(together, kept, throttle),
+        together=providers.Callable(together, kept, throttle, own),
         subscriptions=subscriptions,
     )
