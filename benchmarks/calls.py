@@ -12,8 +12,10 @@ from secrets import token_hex
 from msgspec.json import decode
 from PIL import Image
 
+from vestibule.adapters.token import DirectoryShelf, JwtTokens, WatchedKeys
 from vestibule.domain.code import Flow
 from vestibule.entrypoints import Settings, build
+from vestibule.entrypoints.container.parts import keys_in
 from vestibule.entrypoints.vestibule import Vestibule
 
 from . import seed
@@ -84,6 +86,13 @@ class Vestibules:
     """
 
     def __init__(self, inside: Vestibule, accounts: int, most: int = 2_000) -> None:
+        # As good as the server's own, and for an hour: a run takes longer than a token of the server's lives.
+        self._tokens = JwtTokens(
+            WatchedKeys(DirectoryShelf(keys_in(inside.settings))),
+            issuer=inside.settings.url,
+            audience=inside.settings.url,
+            access_seconds=3600,
+        )
         chosen = Random(accounts).sample(range(1, accounts + 1), min(accounts, most))  # noqa: S311 — the same ones each time
         people = [self._person(inside, number) for number in chosen]
         self._inside = inside
@@ -129,7 +138,7 @@ class Vestibules:
         return [script for person in some for script in same(upload(self._picture, person.token), 1)]
 
     def _person(self, inside: Vestibule, number: int) -> Person:
-        now, session, tokens = inside.clock(), seed.session_id(number), inside.refresh.tokens
+        now, session, tokens = inside.clock(), seed.session_id(number), self._tokens
         return Person(seed.username(number), tokens.access(number, session, now), tokens.refresh(session, 0))
 
     def _others(self) -> Iterator[Person]:
