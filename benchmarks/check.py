@@ -14,12 +14,12 @@ from .targets import GET, POST, at_least
 
 BOUNDS = (
     (ACCOUNT, SQLITE, GET, ACCOUNT, 0.5),
-    (ACCOUNT, POSTGRES, GET, ACCOUNT, 0.25),
-    (REFRESH, SQLITE, POST, REFRESH, 0.18),
-    (REFRESH, POSTGRES, POST, REFRESH, 0.08),
-    (UNIQUE, SQLITE, POST, UNIQUE, 0.4),
-    (SEND, SQLITE, POST, REFRESH, 0.12),
-    (VERIFY, SQLITE, POST, REFRESH, 0.14),
+    (ACCOUNT, POSTGRES, GET, ACCOUNT, 0.4),
+    (REFRESH, SQLITE, POST, REFRESH, 0.28),
+    (REFRESH, POSTGRES, POST, REFRESH, 0.13),
+    (UNIQUE, SQLITE, POST, UNIQUE, 0.45),
+    (SEND, SQLITE, POST, REFRESH, 0.18),
+    (VERIFY, SQLITE, POST, REFRESH, 0.22),
 )
 """A call at a database costs so much of what a floor costs in processors: less than what is reached, for noise's sake."""
 
