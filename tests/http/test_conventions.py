@@ -428,9 +428,13 @@ def test_a_call_that_was_refused_leaves_nothing_for_the_garbage_collector(
         }
         await site.client.app(scope | {"asgi": {"version": "3.0"}, "http_version": "1.1"}, receive, raw.send)
         assert raw.status == status
-        for _ in range(3):
-            await asyncio.sleep(0)  # for those who carried it out to go on
-        return weakref.ref(receive)
+        held = weakref.ref(receive)
+        del receive
+        waiting = 0
+        while held() is not None and waiting < 1_000:
+            waiting += 1
+            await asyncio.sleep(0.001)  # the thread that carried it out lets go of it in its own time
+        return held
 
     gc.collect()
     gc.disable()
