@@ -62,7 +62,12 @@ scripts/bench --check                  fails where a ratio has fallen below its 
 @click.option("--rounds", type=click.IntRange(1, 100), help="How often each run is repeated, likewise.")
 @click.option("--only", multiple=True, type=click.Choice(list(CONNECTIONS)), help="This call; may be given several times.")
 @click.option("--database", multiple=True, type=click.Choice(DATABASES), help="This one; may be given several times.")
-@click.option("--peers", "with_peers", is_flag=True, help="Installs other account services below .build/, and measures them.")
+@click.option(
+    "--peers",
+    "with_peers",
+    is_flag=True,
+    help="Installs other account services below .build/, and measures them (calls, storms).",
+)
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Writes the results there too.")
 @click.option("--check", "is_check", is_flag=True, help="Compares ratios with the bounds that they are held to; two minutes.")
 def main(
@@ -110,11 +115,14 @@ class Asked:
         seconds, rounds = LENGTHS[kind][self.is_long]
         return Run(self.seconds or seconds, self.rounds or rounds, _tell)
 
+    def peers(self, run: Run) -> list[str]:
+        """Those that were asked for and can be had."""
+        return [peer for peer in other.PEERS if other.install(peer, run.tell)] if self.with_peers else []
+
     def table(self) -> dict[str, object]:
         run = self.run("calls")
-        peers = [peer for peer in other.PEERS if other.install(peer, run.tell)] if self.with_peers else []
         with ExitStack() as stack:
-            results = table.measure(stack, run, self.calls, self.databases, peers)
+            results = table.measure(stack, run, self.calls, self.databases, self.peers(run))
             report.show_rows(self.console, results.rows)
             report.show_servers(self.console, results.servers)
             report.show_targets(self.console, results.targets)
@@ -138,7 +146,7 @@ class Asked:
             report.show_rows(self.console, rows)
             return [row.told() for row in rows], targets
         if kind == "storms":
-            found, targets = storms.storms(stack, run, database)
+            found, targets = storms.storms(stack, run, database, self.peers(run))
         elif kind == "endurance":
             found, targets = storms.endurance(stack, run, database, REQUESTS[self.is_long])
         elif kind == "profile":

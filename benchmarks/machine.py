@@ -9,6 +9,7 @@ from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PROC = Path("/proc")
+_IDLE = {3, 4}  # "idle" and "iowait", proc(5)
 
 
 def cores() -> tuple[set[int], set[int]]:
@@ -36,6 +37,12 @@ def processes(root: int) -> Iterator[int]:
 def cpu_seconds(root: int) -> float:
     """What a process, all below it, and those that it has waited for have used of processors; 0 where nobody tells."""
     return sum(_ticks(one) for one in processes(root)) / _TICKS
+
+
+def busy_seconds() -> float:
+    """What all processes of this machine have used of its processors; 0 where nobody tells."""
+    fields = _read(_PROC / "stat").partition("\n")[0].split()[1:]
+    return sum(int(field) for number, field in enumerate(fields[:7]) if number not in _IDLE) / _TICKS
 
 
 def memory_mib(root: int) -> float:

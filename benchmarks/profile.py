@@ -33,11 +33,11 @@ _TIMES_A_SECOND = 2_000
 
 def profile(stack: ExitStack, run: Run, calls: Sequence[str], databases: Sequence[str]) -> list[dict[str, Any]]:
     """A line for each call at each server and its floor: microseconds for an answer in all, and in each part."""
-    if which("perf") is None:
-        run.tell("perf is not installed, which a profile is made with; `apt install linux-perf` on Debian")
-        return []
     ours, load = cores()
     places = Places(stack, ours, run.tell)
+    if (fault := _fault(places.directory / "perf.data")) is not None:
+        run.tell(fault)
+        return []
     subjects = started(stack, places, databases, [])
     pin(load)
     return [
@@ -46,6 +46,15 @@ def profile(stack: ExitStack, run: Run, calls: Sequence[str], databases: Sequenc
         for subject in subjects
         if call in subject.calls
     ]
+
+
+def _fault(file: Path) -> str | None:
+    """Why no profile is to be had here, for people."""
+    if which("perf") is None:
+        return "perf is not installed, which a profile is made with; `apt install linux-perf` on Debian"
+    program = ["perf", "record", "-q", "-e", "cpu-clock", "-o", str(file), "true"]
+    tried = subprocess.run(program, check=False, capture_output=True, text=True)
+    return f"perf may not look at processes here: {tried.stderr.strip()[:500]}" if tried.returncode else None
 
 
 def _profiled(run: Run, call: str, subject: Subject, file: Path) -> dict[str, Any]:

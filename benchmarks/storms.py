@@ -1,19 +1,23 @@
 """Many who do one thing as often as they can, and whoever reads an account beside them."""
 
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from . import peers as other
 from .calls import ACCOUNT, LOGIN, SEND, UPLOAD, Subject
 from .load import Driven, drive
-from .machine import cores, open_files, pin
+from .machine import busy_seconds, cores, open_files, pin
 from .measure import Run
-from .places import Places
+from .places import SQLITE, Places
 from .targets import Target, at_least, at_most
 
 CLIENTS = {LOGIN: 64, UPLOAD: 32, SEND: 32}
 READERS = 4
 MOST_MS = 50.0
+LEAST_OF_PEERS = 20.0
 
 
 @dataclass
@@ -38,8 +42,9 @@ class Weather:
         }
 
 
-def storms(stack: ExitStack, run: Run, database: str) -> tuple[list[dict[str, Any]], list[Target]]:
-    """Each storm in turn, at a server as it comes, on all cores, which it shares with those who storm it."""
+def storms(stack: ExitStack, run: Run, database: str, peers: Sequence[str]) -> tuple[list[dict[str, Any]], list[Target]]:
+    """Each storm in turn, at a server as it comes, on all cores, which it shares with those who storm it; that of logins at
+    peers too, which are on SQLite."""
     places = Places(stack, set(), run.tell)
     if not places.can_have(database):
         return [], []
@@ -50,7 +55,15 @@ def storms(stack: ExitStack, run: Run, database: str) -> tuple[list[dict[str, An
         for one in weathers
         if one.clients
     ]
-    return [weather.told() for weather in weathers], targets
+    found = [{"at": database, **weather.told()} for weather in weathers]
+    ours = next(one for one in weathers if one.storm == LOGIN)
+    for peer in peers if database == SQLITE else ():
+        with ExitStack() as theirs:
+            came = _weather(run, theirs.enter_context(other.opened(peer, places, set())), LOGIN)
+        found.append({"at": peer, **came.told()})
+        what = f"account reads in a storm of {came.clients} clients ({LOGIN}), {database} : {peer}"
+        targets.append(at_least(what, ours.reads.rate / max(came.reads.rate, 1 / run.seconds), LEAST_OF_PEERS))
+    return found, targets
 
 
 def p99(weather: Weather) -> float:
@@ -102,11 +115,14 @@ def workers(stack: ExitStack, run: Run, database: str) -> tuple[list[dict[str, A
         return [], []
     subjects = {number: places.subject(f"{number}", database, 1_000, workers=str(number), courier="off") for number in (1, 2)}
     came: dict[tuple[str, int], Driven] = {}
+    busy: Counter[tuple[str, int]] = Counter()
     for call in (ACCOUNT, "refresh", "uniqueness check"):
         for _ in range(run.rounds):
             for number, subject in subjects.items():
                 run.tell(f"{call}, {number} workers")
+                before = busy_seconds()
                 driven = drive(subject.server.port, {"": subject.calls[call](64)}, run.seconds)[""]
+                busy[call, number] += busy_seconds() - before  # type: ignore[assignment]
                 came.setdefault((call, number), Driven()).add(driven)
     targets = [
         at_least(f"{call}, {database}: two workers : one", came[call, 2].rate / came[call, 1].rate, 1.6)
@@ -118,6 +134,7 @@ def workers(stack: ExitStack, run: Run, database: str) -> tuple[list[dict[str, A
             "workers": number,
             "answers_per_second": round(driven.rate, 1),
             "p99_ms": round(driven.quantile(0.99) * 1e3, 2),
+            "cores_busy": round(busy[call, number] / driven.seconds, 2),
         }
         for (call, number), driven in came.items()
     ]

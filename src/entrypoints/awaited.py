@@ -39,7 +39,7 @@ class AsyncVestibule:
         self.authenticate = (
             Together(lanes.reads, vestibule.authenticate.each, at_once=2)
             if vestibule.database_blocks
-            else Together(near, vestibule.authenticate.each, most=inf)
+            else Together(Loop(), vestibule.authenticate.each, most=inf)  # where nobody waits beyond the turn at hand
         )
         self.refresh = lanes.quick.awaits(vestibule.refresh)
         self.change_account = Changing(lanes, vestibule.change_account, vestibule.change_account.replace)

@@ -402,3 +402,16 @@ def test_those_who_wait_in_one_block_for_somebody_else_give_up_at_one_moment(
                 add(database, name)
     assert len(moments) == 3
     assert len(set(moments)) == 1
+
+
+def test_what_is_done_together_while_the_file_is_removed_is_not_acknowledged(
+    database: SqlDatabase, url: str, tmp_path: Path
+) -> None:
+    def do() -> None:
+        with database.together():
+            add(database, "ann")
+            (tmp_path / "vestibule.db").unlink()
+
+    add(database, "bob")
+    with pytest.raises(Unavailable):
+        do()

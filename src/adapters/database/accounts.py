@@ -16,6 +16,8 @@ from .statements import Ask, Conflict, Row, Unit
 
 _NAMES = tuple(accounts.columns.keys())
 SESSION = ("id", "account_id", "created_at", "refreshed_at", "generation", "ended_at", "address", "agent")
+"""The columns that make a session."""
+
 _WRITTEN = _NAMES[1:]  # all but the id, which the database gives
 _SIZES = (2, 4, 8, 16, 32)  # how many are asked for at once: a statement for each number would be prepared 31 times
 _KEYS = {"username": "username_key", "email": "email_key", "mobile": "mobile_key"}

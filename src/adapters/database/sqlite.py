@@ -72,7 +72,7 @@ class Sqlite:
         self._most_wait = most_wait
         self._texts = Texts(sqlite.dialect(paramstyle="named"))
         self._readers: deque[sqlite3.Connection] = deque()
-        self._writer = Writer(lambda until: self._connect(_WRITES, 0.0, until), self._texts, most_wait)
+        self._writer = Writer(lambda until: self._connect(_WRITES, 0.0, until), self._look, self._texts, most_wait)
         self._file: tuple[int, int] | None = None
         self._is_closed = False
 
@@ -90,7 +90,7 @@ class Sqlite:
 
     def begin(self, then: Callable[[], None] = nothing) -> AbstractContextManager[SqliteUnit]:
         """A transaction with the write lock. Raises `Unavailable` where it is not to be had in time."""
-        return self._writer.begin(self._look, then)
+        return self._writer.begin(then)
 
     def together(self) -> AbstractContextManager[object]:
         return self._writer.together()

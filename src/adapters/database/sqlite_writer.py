@@ -54,10 +54,16 @@ class Stay:
 
 
 class Writer:
-    """The connection that writes; where there is none `connect` makes it, until a moment. Safe in any thread."""
+    """The connection that writes; where there is none `connect` makes it, until a moment. Safe in any thread.
 
-    def __init__(self, connect: Callable[[float], sqlite3.Connection], texts: Texts, most_wait: float) -> None:
+    `look` says by `Unavailable` that nothing is to be written: before each transaction, and before each commit.
+    """
+
+    def __init__(
+        self, connect: Callable[[float], sqlite3.Connection], look: Callable[[], None], texts: Texts, most_wait: float
+    ) -> None:
         self._connect = connect
+        self._look = look
         self._texts = texts
         self._most_wait = most_wait
         self._turns = Turns()
@@ -90,38 +96,37 @@ class Writer:
                 call()
 
     @contextmanager
-    def begin(self, look: Callable[[], None], then: Callable[[], None]) -> Iterator[SqliteUnit]:
-        """A transaction with the write lock; `look` says by `Unavailable` that there can be none, and `then` is called when it
-        was committed."""
+    def begin(self, then: Callable[[], None]) -> Iterator[SqliteUnit]:
+        """A transaction with the write lock; `then` is called when it was committed."""
         stay = self._stays.get(get_ident())
         if stay is None:
             # Is writing from the start: one that an interrupt left open shall be joined by nobody, as it is never committed.
-            with self._staying(Stay(is_writing=True)) as alone, self._joined(alone, look, then) as unit:
+            with self._staying(Stay(is_writing=True)) as alone, self._joined(alone, then) as unit:
                 yield unit
         elif stay.is_writing:
             raise RuntimeError("A transaction is open in this thread already.")
         else:
             stay.is_writing = True
             try:
-                with self._joined(stay, look, then) as unit:
+                with self._joined(stay, then) as unit:
                     yield unit
             finally:
                 stay.is_writing = False
 
     @contextmanager
-    def _joined(self, stay: Stay, look: Callable[[], None], then: Callable[[], None]) -> Iterator[SqliteUnit]:
-        with self._part(self._group_for(stay, look)) as unit:
+    def _joined(self, stay: Stay, then: Callable[[], None]) -> Iterator[SqliteUnit]:
+        with self._part(self._group_for(stay)) as unit:
             yield unit
         stay.afterwards.append(then)
 
-    def _group_for(self, stay: Stay, look: Callable[[], None]) -> Group:
+    def _group_for(self, stay: Stay) -> Group:
         if stay.until is None:
             stay.until = monotonic() + self._most_wait
         if not stay.has_turn:
             if not self._turns.take(max(0.0, stay.until - monotonic())):
                 raise Unavailable
             stay.has_turn = True
-        look()
+        self._look()
         group = stay.group = self._group or self._begun(stay.until)
         if group.is_lost:
             raise Unavailable
@@ -190,8 +195,9 @@ class Writer:
         """Commits what is to be kept. The next one gets another connection where this one cannot even roll back."""
         try:
             if group.size and group.fault is None:
+                self._look()
                 group.connection.execute("COMMIT")  # refused, too, where the database has undone all, as with a full disk
-        except sqlite3.Error as error:
+        except (sqlite3.Error, Unavailable) as error:
             group.fault = error
         except BaseException:  # Ctrl-C, which shall not have the others wait for ever
             group.fault, group.is_open = Unavailable(), True
