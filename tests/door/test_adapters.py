@@ -13,6 +13,7 @@ from tests.contract import people
 from vestibule.adapters.codes import CodeSecrets, HmacCodes
 from vestibule.adapters.database import MemoryDatabase
 from vestibule.adapters.hasher import QuickHasher
+from vestibule.adapters.identifiers import LibraryIdentifiers
 from vestibule.adapters.imaging import PassThroughImages
 from vestibule.adapters.notifier import MemoryNotifier
 from vestibule.adapters.storage import MemoryStorage
@@ -93,6 +94,28 @@ def test_with_every_port_filled_nothing_is_made_nor_looked_at_nor_closed(tmp_pat
     assert blocks(object()), "a database that does not say so may have to be waited for"
     assert not database.closed
     assert list(tmp_path.iterdir()) == [place]
+
+
+class Far(MemoryThrottle):
+    """Limits on another machine."""
+
+    blocks = True
+
+
+def test_calls_are_carried_out_together_only_where_none_of_them_can_wait_for_something_far(tmp_path: Path) -> None:
+    codes = HmacCodes(lambda: CodeSecrets(by_number={1: b"k" * 32}, newest=1, blinding=b"b" * 32))
+    far: tuple[Adapters, ...] = (
+        {"tokens": PlainTokens()},
+        {"codes": codes},
+        {"identifiers": LibraryIdentifiers()},
+        {"throttle": Far()},
+        {"database": MemoryDatabase()},
+    )
+    for number, own in enumerate(far):
+        with build(Settings(data_dir=tmp_path / str(number)), deliver=False, **own) as vestibule:
+            assert vestibule.together is None
+    with build(Settings(data_dir=tmp_path / "ours"), deliver=False, hasher=QuickHasher()) as vestibule:
+        assert vestibule.together is not None
 
 
 def test_a_port_that_there_is_not_is_named(tmp_path: Path) -> None:
