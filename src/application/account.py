@@ -124,8 +124,8 @@ class ChangeAccount:
         return changes, read.password("password", password, required=whole)
 
     def _store(self, tx: Transaction, identity: Identity, changes: Changes, caller: Caller) -> Account:
-        now = self.clock()
         before = tx.accounts.claim(identity.account.id)
+        now = self.clock()
         if before is None or tx.accounts.signed_in(before.id, identity.session_id, now) is None:
             raise InvalidToken
         after = changes.apply(before)

@@ -26,8 +26,8 @@ class SetActive:
         if meant is None:
             raise NoSuchAccount
         with self.database.begin() as tx:
-            now = self.clock()
             account = tx.accounts.claim(meant.id)
+            now = self.clock()
             if account is None or account.is_active is active:
                 return meant
             after = replace(account, is_active=active)

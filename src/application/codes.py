@@ -85,8 +85,8 @@ class CodeSender:
         limits = code_sends(self.cooldown)
         sent = {target: self._key("sent", target.address) for target in targets}
         with self.database.begin() as tx:
-            now = self.clock()
             tallies = {tally.key: tally for tally in tx.tallies.claim(sorted({*asked, *sent.values()}))}
+            now = self.clock()  # not before: a claim waits for others, and what they counted lies behind
             wait = max(tallies[key].wait(limits, now) for key in asked)
             if not wait:
                 full = {key for key in sent.values() if tallies[key].wait(limits, now)}
@@ -237,8 +237,9 @@ class CodeCheck:
     def __call__(
         self, tx: Transaction, flow: Flow, named: Sequence[Address], code: str, caller: Caller, *, beside: str | None = None
     ) -> Attempt:
+        claimed = tx.challenges.claim(flow, named, beside=beside)
         now = self.clock()
-        challenges = [one for one in tx.challenges.claim(flow, named, beside=beside) if one.is_open(now)]
+        challenges = [one for one in claimed if one.is_open(now)]
         missing = len(named) + (beside is not None) - len(challenges)
         decoys = [self._decoy(flow, named[0], at, now) for at in range(missing)]
         guards = [(self._guard(one.address), one) for one in (*challenges, *decoys)]

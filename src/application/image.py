@@ -54,8 +54,8 @@ class UploadImage:
     @once_more
     def _hang(self, identity: Identity, name: str, caller: Caller) -> tuple[Account, str | None]:
         with self.database.begin() as tx:
-            now = self.clock()
             account = tx.accounts.claim(identity.account.id)
+            now = self.clock()
             if account is None or tx.accounts.signed_in(account.id, identity.session_id, now) is None:
                 raise InvalidToken
             after = replace(account, image=name)

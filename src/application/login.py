@@ -65,8 +65,8 @@ class LogIn:
         """The session; or the account as it is now, where its password was changed while the given one was being hashed."""
         renewed = self._renewed(meant if right else None, secret)
         with self.database.begin() as tx:
-            now = self.clock()
             tallies = tx.tallies.claim([key for key, _ in guards])
+            now = self.clock()
             wait = _wait(guards, tallies, now)
             current = tx.accounts.claim(meant.id) if meant and right and not wait else None
             if meant and current and current.is_active:

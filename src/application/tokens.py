@@ -138,11 +138,11 @@ class Refresh:
 
     @once_more
     def _turn(self, session_id: str, generation: int, caller: Caller) -> Session | None:
-        now = self.clock()
         with self.database.begin() as tx:
             found = tx.sessions.claim_with_account(session_id)
             if found is None:
                 return None
+            now = self.clock()
             session, account = found
             if not account.is_active:
                 return None

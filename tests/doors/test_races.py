@@ -1,12 +1,15 @@
 """Two at once: the second waits, or loses."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
 from tests.doors.door import Door, Refused, Tokens
 from tests.doors.people import ADA, ANN, OTHER, WRONG_CODE, code, signed_in, taken, tokens
 from tests.world import OTHER_PASSWORD, PASSWORD, World, together, wrong
+
+from vestibule.domain.limits import code_sends
 
 MANY = 8
 
@@ -39,6 +42,17 @@ def test_one_of_many_sends_a_code(door: Door, world: World) -> None:
     answers = at_once(*[lambda: door.send(destination=ANN)] * MANY)
     assert answers.count(Refused("too-many-tries", retry_after=60)) == MANY - 1
     assert len(world.codes_at(ANN)) == 1
+
+
+def test_a_send_that_waited_for_another_one_counts_from_when_it_goes_on(door: Door, world: World) -> None:
+    with ThreadPoolExecutor(1) as elsewhere:
+        with world.database.begin() as tx:
+            (tally,) = tx.tallies.claim([f"asked:{world.codes.blind(f'email:{ANN}')}"])
+            waiting = elsewhere.submit(door.send, destination=ANN)
+            assert not wait([waiting], 0.1).done
+            world.clock.move(30)
+            tx.tallies.save([tally.add(code_sends(60), world.clock())], world.clock() + 60)
+        assert waiting.result(10) == Refused("too-many-tries", retry_after=60)
 
 
 def test_a_refresh_token_shown_many_times_at_once_has_one_successor(door: Door) -> None:

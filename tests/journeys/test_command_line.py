@@ -123,8 +123,9 @@ def test_an_account_is_deactivated_and_activated_by_whatever_it_is_called(tmp_pa
     assert vestibule("create-superuser", *who, given=f"{PASSWORD}\n", **data).returncode == 0
     assert vestibule("deactivate", "grace@example.com", **data).stdout == "Account 1, grace, is deactivated.\n"
     assert vestibule("activate", "grace", **data).stdout == "Account 1, grace, is active.\n"
-    unknown = vestibule("deactivate", "nobody", **data)
-    assert (unknown.returncode, unknown.stderr) == (2, "vestibule: There is no such account.\n")
+    for name in ("nobody", "-nobody-h", "--nobody"):
+        unknown = vestibule("deactivate", name, **data)
+        assert (unknown.returncode, unknown.stderr) == (2, "vestibule: There is no such account.\n")
 
 
 def test_a_server_whose_postgresql_has_no_schema_says_what_to_do_and_stops(new_postgres: str, tmp_path: Path) -> None:

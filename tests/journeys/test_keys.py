@@ -129,7 +129,8 @@ def test_help_teaches(command: tuple[str, ...]) -> None:
 
 
 def test_what_cannot_be_done_is_said_in_one_line(tmp_path: Path) -> None:
-    assert "no such key" in _refused(tmp_path, "revoke", "signing-7")
+    for name in ("signing-7", "-V7ozMigYVGAZjMrmO_WP8rqSUIaphqaQflqRhUGndc", "--to", "-"):
+        assert "no such key" in _refused(tmp_path, "revoke", name)
     vestibule("keys", "rotate", VESTIBULE_DATA_DIR=str(tmp_path))
     assert "signing-2 is the next one already" in _refused(tmp_path, "rotate")
     (tmp_path / "keys" / "codes-1.key").chmod(0o644)

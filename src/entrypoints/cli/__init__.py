@@ -10,6 +10,7 @@ import click
 
 from .deliver import deliver
 from .keys import keys
+from .naming import Naming
 from .outbox import outbox
 from .prove import prove
 
@@ -150,7 +151,7 @@ def create_superuser(username: str, email: str, name: str, password_file: "TextI
     click.echo(f"Made the superuser {account.username.text}, account {account.id}.")
 
 
-@main.command()
+@main.command(cls=Naming)
 @click.argument("who")
 def deactivate(who: str) -> None:
     """Deactivate an account, meant by its username, email or mobile.
@@ -160,7 +161,7 @@ def deactivate(who: str) -> None:
     _set_active(who, active=False)
 
 
-@main.command()
+@main.command(cls=Naming)
 @click.argument("who")
 def activate(who: str) -> None:
     """Activate an account that was deactivated."""

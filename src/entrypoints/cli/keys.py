@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .naming import Naming
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -77,7 +79,7 @@ def _rotated(kind: str, *, at_once: bool) -> bool:
     return True
 
 
-@keys.command()
+@keys.command(cls=Naming)
 @click.argument("key")
 def revoke(key: str) -> None:
     """Take a leaked KEY away at once: its name or its key id, as `vestibule keys list` shows them.
