@@ -31,7 +31,7 @@ from .administration import SetActive
 from .codes import LogInByCode, Proven, RequestCode, Sent, VerifyCode
 from .courier import DeliverMessages
 from .fields import MISSING
-from .image import ReadImage, UploadImage
+from .image import ReadImage, SweepImages, Swept, UploadImage
 from .login import LogIn
 from .outbox import DropMessages, ListMessages, RetryMessages
 from .password import ResetPassword
@@ -97,6 +97,8 @@ __all__ = [
     "Sent",
     "Session",
     "SetActive",
+    "SweepImages",
+    "Swept",
     "TokenSet",
     "TooManyTries",
     "Unavailable",

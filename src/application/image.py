@@ -12,6 +12,9 @@ from .ports import Clock, Database, Images, Link, Storage, UnreadableImage
 from .tokens import Identity
 
 MAX_BYTES = 5 * 1024 * 1024
+BATCH = 500
+_SETTLED_SECONDS = 3600.0
+"""Longer than any upload takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,7 @@ class UploadImage:
         return account
 
     def _discard(self, name: str) -> None:
-        """What cannot be removed now is an orphan that a sweep removes; the answer stands either way."""
+        """What cannot be removed now is an orphan, for `SweepImages`; the answer stands either way."""
         with suppress(Unavailable):
             self.storage.delete(name)
 
@@ -77,3 +80,36 @@ class ReadImage:
     def link(self, name: str) -> Link | None:
         """Where whoever asks may fetch it for some minutes without this program; None where it is had here alone."""
         return self.storage.link(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many pictures there are, apart from those of the last hour; how many of them no account has; how many went."""
+
+    images: int
+    orphans: int
+    deleted: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepImages:
+    """Counts the pictures that no account has, and with `delete` removes them.
+
+    They come of an upload that was killed halfway, and of a storage that was down when a picture was replaced. Those of the
+    last hour do not count, for an upload may be about to name them. Nobody does this unasked, for with a database that is not
+    theirs all are orphans; and where all are, none is removed. Raises `Unavailable`; what was removed until then stays so.
+    """
+
+    database: Database
+    storage: Storage
+
+    def __call__(self, *, delete: bool = False) -> Swept:
+        orphans = set(self.storage.names(older_than=_SETTLED_SECONDS))  # first: whoever has one of them has it by now
+        images, after = len(orphans), 0
+        while found := self.database.accounts.pictured(after, most=BATCH):
+            orphans.difference_update(name for _, name in found)
+            after = found[-1][0]
+        doomed = orphans if delete and len(orphans) < images else ()
+        for name in doomed:
+            self.storage.delete(name)
+        return Swept(images, len(orphans), len(doomed))

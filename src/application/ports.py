@@ -5,7 +5,7 @@ Times are seconds since the epoch, UTC. A port that cannot keep its promise at t
 `is_open`: a database that was lost between a commit and its answer.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -94,6 +94,10 @@ class Accounts(Protocol):
 
     def taken(self, username: Username | None, addresses: Iterable[Address], *, but: int = 0) -> frozenset[str]:
         """Which of `username`, `email`, `mobile` another account than `but` has."""
+        ...
+
+    def pictured(self, after: int, *, most: int) -> Sequence[tuple[int, str]]:
+        """The accounts beyond that id that have a profile image, in the order of their ids, each with its image's name."""
         ...
 
 
@@ -569,6 +573,10 @@ class Storage(Protocol):
 
     def link(self, name: str) -> Link | None:
         """Where whoever asks may fetch it without this program; None where there is no such way, or can be no such name."""
+        ...
+
+    def names(self, *, older_than: float) -> Iterator[str]:
+        """Those of all that is stored since as many seconds at least, in any order."""
         ...
 
 

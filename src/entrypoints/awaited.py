@@ -55,6 +55,7 @@ class AsyncVestibule:
         self.set_active = lanes.quick.awaits(vestibule.set_active)
         self.upload_image = lanes.pictures.awaits(vestibule.upload_image)
         self.read_image = Reading(lanes, vestibule.read_image, vestibule.read_image.link)
+        self.sweep_images = lanes.chores.awaits(vestibule.sweep_images)
         self.deliver_messages = lanes.chores.awaits(vestibule.deliver_messages)
         self.list_messages = lanes.chores.awaits(_whole(vestibule.list_messages))
         self.retry_messages = lanes.chores.awaits(vestibule.retry_messages)

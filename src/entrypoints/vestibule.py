@@ -27,6 +27,7 @@ from ..application import (
     ResetPassword,
     RetryMessages,
     SetActive,
+    SweepImages,
     UploadImage,
     VerifyCode,
 )
@@ -59,6 +60,7 @@ class Vestibule:
     set_active: SetActive
     upload_image: UploadImage
     read_image: ReadImage
+    sweep_images: SweepImages
     deliver_messages: DeliverMessages
     list_messages: ListMessages
     retry_messages: RetryMessages

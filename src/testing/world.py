@@ -54,18 +54,18 @@ class World(Vestibule):
         new_id: NewId | None = None,
         **settings: Any,
     ) -> None:
-        known = Settings(**settings)
+        known, clock = Settings(**settings), HandClock()
         ports: dict[str, Any] = {
-            "clock": HandClock(),
+            "clock": clock,
             "database": MemoryDatabase() if database is None else database,
             "hasher": hasher or QuickHasher(),
             "images": images or PassThroughImages(),
-            "storage": storage or MemoryStorage(),
+            "storage": storage or MemoryStorage(clock),
             "codes": codes or HmacCodes(lambda: _CODE_SECRETS, known.otp_length),
             "notifier": notifier or MemoryNotifier(),
         }
         ports |= {name: port for name, port in (("throttle", throttle), ("new_id", new_id)) if port is not None}
-        tokens = JwtTokens(_keys(), issuer=known.url, audience=known.url, clock=ports["clock"])
+        tokens = JwtTokens(_keys(), issuer=known.url, audience=known.url, clock=clock)
         container = Container(
             settings=known,
             echo=providers.Object(None),

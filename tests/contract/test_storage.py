@@ -118,6 +118,8 @@ class TestFileStorage:
             files.get(name)
         with pytest.raises(Unavailable):
             files.delete(name)
+        with pytest.raises(Unavailable):
+            list(files.names(older_than=0))
 
     def test_a_link_is_not_followed(self, files: FileStorage, directory: Path) -> None:
         secret = directory.parent / "secret"
@@ -137,13 +139,15 @@ class TestFileStorage:
         FileStorage(directory)
         assert set(directory.iterdir()) == {running, kept, foreign}
 
-    def test_a_sweep_removes_only_what_is_old_and_unwanted(self, files: FileStorage, directory: Path) -> None:
-        wanted, orphan, young = files.put(b"wanted"), files.put(b"orphan"), files.put(b"young")
+    def test_only_pictures_are_named_and_only_old_ones_where_those_are_asked_for(
+        self, files: FileStorage, directory: Path
+    ) -> None:
+        old, young = files.put(b"old"), files.put(b"young")
         (directory / "README").write_bytes(b"not ours")
-        for name in (wanted, orphan, "README"):
+        for name in (old, "README"):
             put_an_hour_back(directory / name)
-        assert files.sweep({wanted}.__contains__) == 1
-        assert {path.name for path in directory.iterdir()} == {wanted, young, "README"}
+        assert list(files.names(older_than=3600)) == [old]
+        assert set(files.names(older_than=0)) == {old, young}
 
     def test_a_place_that_cannot_be_a_directory_stops_the_start(self, tmp_path: Path) -> None:
         (tmp_path / "images").write_bytes(b"")

@@ -49,14 +49,18 @@ def storage(bucket: str) -> S3Storage:
     return S3Storage(f"s3://{bucket}/a/prefix")
 
 
-def faults_of(storage: S3Storage) -> list[type | None]:
-    """What each call raises."""
-    asks: list[Callable[[], object]] = [
-        lambda: storage.put(b"x"),
+def asks_of(storage: S3Storage) -> list[Callable[[], object]]:
+    return [
+        lambda: storage.put(PICTURE),
         lambda: storage.get(UNKNOWN),
         lambda: storage.delete(UNKNOWN),
+        lambda: list(storage.names(older_than=0)),
     ]
-    return [fault_of(ask) for ask in asks]
+
+
+def faults_of(storage: S3Storage) -> list[type | None]:
+    """What each call raises."""
+    return [fault_of(ask) for ask in asks_of(storage)]
 
 
 def fault_of(ask: Callable[[], object]) -> type | None:
@@ -71,8 +75,8 @@ def fault_of(ask: Callable[[], object]) -> type | None:
     return type(fault)
 
 
-DOWN = [Unavailable] * 3
-UP = [None] * 3
+DOWN = [Unavailable] * 4
+UP = [None] * 4
 
 
 def fetched(url: str) -> tuple[HTTPResponse, bytes]:
@@ -108,6 +112,16 @@ class TestWhatIsThere:
         assert one.get(name) == PICTURE
         other.delete(name)
         assert one.get(name) is None
+
+    def test_pictures_are_named_page_after_page_and_nothing_but_pictures(
+        self, bucket: str, storage: S3Storage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("vestibule.adapters.storage.s3._PAGE", 10)
+        S3Storage(f"s3://{bucket}/a/prefix/deeper").put(PICTURE)
+        S3Storage(f"s3://{bucket}/a").put(PICTURE)
+        put = {storage.put(PICTURE) for _ in range(25)}
+        names = list(storage.names(older_than=0))
+        assert (len(names), set(names)) == (25, put)
 
     def test_a_picture_of_many_mebibytes_is_one_object(self, s3_server: S3Server, bucket: str, storage: S3Storage) -> None:
         large = PICTURE * 150
@@ -204,12 +218,11 @@ class TestAway:
                 assert time.monotonic() - begun < 3.5
 
     def test_by_itself_no_call_takes_ten_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(3) as pool:
+        with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(4) as pool:
             become(reaching(silent.getsockname()[1]), monkeypatch)
             storage = S3Storage("s3://images")
             begun = time.monotonic()
-            asks = [lambda: storage.put(PICTURE), lambda: storage.get(UNKNOWN), lambda: storage.delete(UNKNOWN)]
-            assert list(pool.map(fault_of, asks)) == DOWN
+            assert list(pool.map(fault_of, asks_of(storage))) == DOWN
             assert time.monotonic() - begun < 10
 
     @pytest.mark.parametrize(

@@ -105,6 +105,17 @@ class TestStorageWhoseNamesAreGuessed(contracts.StorageContract):
         return Numbering()
 
 
+class Hurried(MemoryStorage):
+    def names(self, *, older_than: float) -> Iterator[str]:
+        return super().names(older_than=0)
+
+
+class TestStorageThatTellsOfWhatIsYoung(contracts.StorageContract):
+    @pytest.fixture
+    def storage(self) -> MemoryStorage:
+        return Hurried()
+
+
 class Trusting(QuickHasher):
     def verify(self, password_hash: str | None, password: str) -> bool:
         return True

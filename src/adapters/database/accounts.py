@@ -59,6 +59,12 @@ class AccountsTable:
             .where(sessions.c.id == bindparam("session_id"))
             .with_for_update(of=sessions)
         )
+        self.pictured = (
+            select(self.id, columns["image"])
+            .where(self.id > bindparam("after"), columns["image"].is_not(None))
+            .order_by(self.id)
+            .limit(bindparam("most"))
+        )
         self.is_there = select(self.id).where(self.id == bindparam("of_account"))
         self.add = insert(self.id.table).values(written).on_conflict_do_nothing().returning(self.id)
         self.save = update(self.id.table).where(self.id == bindparam("of_account")).values(written)
@@ -138,6 +144,9 @@ class SqlAccounts:
             wanted.append(("username", username.key))
         owned = ((field, self._ask(self._table.owner[field], key=key)) for field, key in wanted)
         return frozenset(field for field, rows in owned if rows and rows[0][0] != but)
+
+    def pictured(self, after: int, *, most: int) -> Sequence[tuple[int, str]]:
+        return [(row[0], row[1]) for row in self._ask(self._table.pictured, after=after, most=most)]
 
 
 class SqlClaimedAccounts(SqlAccounts):

@@ -41,6 +41,10 @@ class MemoryAccounts:
             wanted.append(("username", username.key))
         return _taken(self._now_held(), wanted, but)
 
+    def pictured(self, after: int, *, most: int) -> Sequence[tuple[int, str]]:
+        accounts = self._now_held().accounts
+        return [(one.id, one.image) for _, one in sorted(accounts.items()) if one.id > after and one.image is not None][:most]
+
     def _owner(self, field: str, key: str) -> Account | None:
         state = self._now_held()
         owner = state.owners.get((field, key))

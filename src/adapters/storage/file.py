@@ -3,8 +3,8 @@
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ...application.ports import Link
@@ -64,12 +64,9 @@ class FileStorage:
         """There is no other way to a directory."""
         return None
 
-    def sweep(self, keep: Callable[[str], bool]) -> int:
-        """Deletes the pictures that nobody wants to keep; answers how many.
-
-        Younger ones than an hour stay: the account that will name them may not be saved yet.
-        """
-        return _remove_stale(path for path in self._directory.iterdir() if is_name(path.name) and not keep(path.name))
+    def names(self, *, older_than: float) -> Iterator[str]:
+        with _answering_faults(), os.scandir(self._directory) as entries:
+            yield from (entry.name for entry in entries if is_name(entry.name) and _is_older(entry, older_than))
 
     def _settle(self) -> None:
         """Until the directory is on the disk too, a crash may undo what was done to its names."""
@@ -103,12 +100,15 @@ def _no_link(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW)
 
 
-def _remove_stale(paths: Iterator[Path]) -> int:
-    before = time.time() - _STALE_SECONDS
-    removed = 0
+def _remove_stale(paths: Iterator[Path]) -> None:
     for path in paths:
-        with suppress(FileNotFoundError):  # another process sweeps too
-            if path.lstat().st_mtime < before:
-                path.unlink()
-                removed += 1
-    return removed
+        if _is_older(path, _STALE_SECONDS):
+            path.unlink(missing_ok=True)  # another process starts too
+
+
+def _is_older(path: "Path | os.DirEntry[str]", seconds: float) -> bool:
+    """Not what is gone in this moment."""
+    try:
+        return path.stat(follow_symlinks=False).st_mtime <= time.time() - seconds
+    except FileNotFoundError:
+        return False

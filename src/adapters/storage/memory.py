@@ -1,22 +1,27 @@
 """Pictures in memory: gone with the process."""
 
-from ...application.ports import Link
+import time
+from collections.abc import Iterator
+
+from ...application.ports import Clock, Link
 from .names import new_name
 
 
 class MemoryStorage:
     """Fills the port `Storage` for tests and trials; safe to share between threads."""
 
-    def __init__(self) -> None:
-        self._files: dict[str, bytes] = {}
+    def __init__(self, clock: Clock = time.time) -> None:
+        self._clock = clock
+        self._files: dict[str, tuple[bytes, float]] = {}
 
     def put(self, data: bytes) -> str:
         name = new_name()
-        self._files[name] = data
+        self._files[name] = data, self._clock()
         return name
 
     def get(self, name: str) -> bytes | None:
-        return self._files.get(name)
+        data, _ = self._files.get(name, (None, None))
+        return data
 
     def delete(self, name: str) -> None:
         self._files.pop(name, None)
@@ -24,3 +29,7 @@ class MemoryStorage:
     def link(self, name: str) -> Link | None:  # noqa: ARG002 — the port's name
         """There is no other way to what is in memory."""
         return None
+
+    def names(self, *, older_than: float) -> Iterator[str]:
+        before = self._clock() - older_than
+        return iter([name for name, (_, put_at) in list(self._files.items()) if put_at <= before])

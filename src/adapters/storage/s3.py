@@ -4,9 +4,9 @@ import importlib
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -27,6 +27,7 @@ LINK_SECONDS = 300
 
 _RETRIES = 2
 _MOST_CONNECTING = 2.0
+_PAGE = 1000
 _FORM = "must be s3://bucket or s3://bucket/prefix"
 _URL = re.compile(r"s3://([a-z0-9][a-z0-9._-]{1,61}[a-z0-9])((?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)/?")
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
@@ -88,6 +89,12 @@ class S3Storage:
         life = timedelta(seconds=LINK_SECONDS)
         url = self._ask(lambda: str(self._obstore.sign(self._store, "GET", name, life)), heard=False)
         return None if url is None else Link(url, LINK_SECONDS)
+
+    def names(self, *, older_than: float) -> Iterator[str]:
+        before = datetime.now(UTC) - timedelta(seconds=older_than)
+        pages: Iterator[list[dict[str, Any]]] = self._obstore.list(self._store, chunk_size=_PAGE)
+        while page := self._ask(lambda: next(pages, [])):
+            yield from (one["path"] for one in page if is_name(one["path"]) and one["last_modified"] <= before)
 
     def probe(self) -> None:
         """Asks for what is not there, so that the log tells of a bucket that cannot be had before the first call does."""

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,9 +16,11 @@ from .outbox import outbox
 from .prove import prove
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import TextIO
 
     from ..settings import Settings
+    from ..vestibule import Vestibule
 
 _SERVE_HELP = """Start the server.
 
@@ -135,13 +138,9 @@ def create_superuser(username: str, email: str, name: str, password_file: "TextI
         if password_file is not None
         else click.prompt("Password", hide_input=True, confirmation_prompt=True)
     )
-    settings = _settings()
-    _prepare(settings)
-
     from ...application import InvalidInput
-    from ..container import build
 
-    with build(settings, deliver=False) as vestibule:
+    with _use_cases() as vestibule:
         try:
             account = vestibule.register.superuser(username=username, name=name, email=email, password=password)
         except InvalidInput as refusal:
@@ -184,9 +183,8 @@ def journal(most: int | None, **wanted: Any) -> None:
     from .journal import query, show
 
     asked = query(**wanted)
-    settings = _settings()
-    _prepare(settings)
-    show(settings, asked, most)
+    with _use_cases() as vestibule:
+        show(vestibule, asked, most)
 
 
 @main.command()
@@ -196,13 +194,24 @@ def purge() -> None:
     The server does so by itself every hour. Codes go after a day, sessions 30 days after their end, messages that were
     given up after a week, the journal's events after 400 days.
     """
-    settings = _settings()
-    _prepare(settings)
-
-    from ..container import build
-
-    with build(settings, deliver=False) as vestibule:
+    with _use_cases() as vestibule:
         click.echo(f"Deleted: {vestibule.purge()} rows.")
+
+
+@main.command("sweep-images")
+@click.option("--delete", is_flag=True, help="Delete them. Without this they are only counted.")
+def sweep_images(delete: bool) -> None:
+    """Count the images that no account has, and delete them.
+
+    An upload that was killed halfway leaves one, and a storage that was down when an image was replaced. Those of the last
+    hour do not count. Look at the numbers before you say --delete: with a database that is not theirs no image has an account.
+    """
+    with _use_cases() as vestibule:
+        swept = vestibule.sweep_images(delete=delete)
+    click.echo(f"Images: {swept.images}, {swept.orphans} of them of no account. Deleted: {swept.deleted}.")
+    if swept.orphans > swept.deleted:
+        all_of_them = "No account has any of them: is this their database?"
+        click.echo(all_of_them if swept.orphans == swept.images else "Delete them by `vestibule sweep-images --delete`.")
 
 
 @main.command("hash-calibrate")
@@ -242,18 +251,25 @@ def list_settings() -> None:
 
 
 def _set_active(who: str, *, active: bool) -> None:
+    with _use_cases() as vestibule:
+        account = vestibule.set_active(who=who, active=active)
+    click.echo(f"Account {account.id}, {account.username.text}, is {'active' if active else 'deactivated'}.")
+
+
+@contextmanager
+def _use_cases() -> "Iterator[Vestibule]":
+    """What is refused ends the command with one line."""
     settings = _settings()
     _prepare(settings)
 
-    from ...application import NoSuchAccount
+    from ...application import Refusal
     from ..container import build
 
     with build(settings, deliver=False) as vestibule:
         try:
-            account = vestibule.set_active(who=who, active=active)
-        except NoSuchAccount as refusal:
+            yield vestibule
+        except Refusal as refusal:
             _stop(refusal.detail)
-    click.echo(f"Account {account.id}, {account.username.text}, is {'active' if active else 'deactivated'}.")
 
 
 def _settings() -> "Settings":

@@ -8,18 +8,16 @@ from datetime import UTC, datetime
 import click
 
 from ...application import Event, Query, What
-from ..container import build
-from ..settings import Settings
+from ..vestibule import Vestibule
 
 
-def show(settings: Settings, query: Query, most: int | None) -> None:
+def show(vestibule: Vestibule, query: Query, most: int | None) -> None:
     """Writes the events that fit, a JSON object a line, as they are read."""
     try:
-        with build(settings, deliver=False) as vestibule:
-            for count, (position, event) in enumerate(vestibule.read_journal(query)):
-                if count == most:
-                    break
-                click.echo(line(position, event))
+        for count, (position, event) in enumerate(vestibule.read_journal(query)):
+            if count == most:
+                break
+            click.echo(line(position, event))
     except BrokenPipeError:  # `vestibule journal | head` is no fault
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

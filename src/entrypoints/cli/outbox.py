@@ -3,14 +3,14 @@
 import json
 import os
 import sys
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
+    from contextlib import AbstractContextManager
 
     from ...application import Channel, Posted
     from ..vestibule import Vestibule
@@ -70,22 +70,10 @@ def _messages(number: int) -> str:
     return "1 message" if number == 1 else f"{number} messages"
 
 
-@contextmanager
-def _vestibule() -> "Iterator[Vestibule]":
-    """What is refused ends the command with one line."""
-    from . import _prepare, _settings, _stop
+def _vestibule() -> "AbstractContextManager[Vestibule]":
+    from . import _use_cases
 
-    settings = _settings()
-    _prepare(settings)
-
-    from ...application import Refusal
-    from ..container import build
-
-    with build(settings, deliver=False) as vestibule:
-        try:
-            yield vestibule
-        except Refusal as refusal:
-            _stop(refusal.detail)
+    return _use_cases()
 
 
 def described(one: "Posted", now: float, *, in_full: bool = False) -> dict[str, str | int | None]:

@@ -36,6 +36,7 @@ from ...application import (
     ResetPassword,
     RetryMessages,
     SetActive,
+    SweepImages,
     UploadImage,
     VerifyCode,
 )
@@ -190,6 +191,7 @@ class Container(containers.DeclarativeContainer):
         set_active=providers.Singleton(SetActive, database=database, identifiers=identifiers, clock=clock),
         upload_image=providers.Singleton(UploadImage, database=database, images=images, storage=storage, clock=clock),
         read_image=providers.Singleton(ReadImage, storage=storage),
+        sweep_images=providers.Singleton(SweepImages, database=database, storage=storage),
         deliver_messages=providers.Singleton(
             DeliverMessages,
             database=database,

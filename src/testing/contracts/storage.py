@@ -57,6 +57,13 @@ class StorageContract:
         storage.delete("a" * 32 + ".webp")
         assert storage.get(name) is None
 
+    def test_what_is_stored_is_named_once_it_is_old_enough(self, storage: Storage) -> None:
+        kept, gone = storage.put(b"one"), storage.put(b"two")
+        storage.delete(gone)
+        names = list(storage.names(older_than=0))
+        assert (names.count(kept), names.count(gone)) == (1, 0)
+        assert kept not in storage.names(older_than=3600)
+
     @pytest.mark.parametrize("name", [*IMPOSSIBLE, *UNKNOWN])
     def test_no_name_but_a_given_one_finds_anything(self, storage: Storage, name: str) -> None:
         kept = storage.put(b"one")

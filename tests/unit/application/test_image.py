@@ -6,23 +6,26 @@ import pytest
 from tests.world import PASSWORD, PNG, SOMEWHERE, World, outcome, together
 
 from vestibule.adapters.storage import MemoryStorage
-from vestibule.application import Account, Identity, ImageTooLarge, InvalidInput, InvalidToken, Unavailable
+from vestibule.application import Account, Identity, ImageTooLarge, InvalidInput, InvalidToken, Swept, Unavailable
+from vestibule.application.image import BATCH
 from vestibule.application.ports import Link
 from vestibule.domain.events import What
+from vestibule.testing import HandClock
 
 
 class WatchedStorage(MemoryStorage):
     """Storage that tells how many files it holds, goes down when told to, and lets something happen while it stores."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.names: set[str] = set()
+        self.clock = HandClock()
+        super().__init__(self.clock)
+        self.held: set[str] = set()
         self.cannot_delete = False
         self.meanwhile: Any = None
 
     def put(self, data: bytes) -> str:
         name = super().put(data)
-        self.names.add(name)
+        self.held.add(name)
         if self.meanwhile:
             self.meanwhile()
         return name
@@ -31,7 +34,7 @@ class WatchedStorage(MemoryStorage):
         if self.cannot_delete:
             raise Unavailable
         super().delete(name)
-        self.names.discard(name)
+        self.held.discard(name)
 
 
 def signed_in() -> tuple[World, WatchedStorage, Identity]:
@@ -51,7 +54,7 @@ def test_a_picture_hangs_on_the_account_and_is_read_by_its_name() -> None:
     account = upload(world, identity)
 
     assert world.now(account) == account
-    assert storage.names == {account.image}
+    assert storage.held == {account.image}
     assert world.read_image(account.image) == PNG
     assert world.read_image("another") is None
     [event] = world.events(What.IMAGE_CHANGED)
@@ -83,7 +86,7 @@ def test_the_picture_before_it_is_removed() -> None:
     new = upload(world, identity, PNG + b"2")
 
     assert world.read_image(old.image) is None
-    assert storage.names == {new.image}
+    assert storage.held == {new.image}
 
 
 def test_of_uploads_at_once_one_file_is_left() -> None:
@@ -92,7 +95,7 @@ def test_of_uploads_at_once_one_file_is_left() -> None:
     answers = together([partial(world.upload_image, identity=identity, profile_image=PNG + bytes([n])) for n in range(8)])
 
     assert all(isinstance(answer, Account) for answer in answers)
-    assert storage.names == {world.now(identity.account).image}
+    assert storage.held == {world.now(identity.account).image}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +110,7 @@ def test_what_is_no_image_or_too_large_is_refused_and_nothing_is_stored(data: by
     assert isinstance(answer, refusal)
     if isinstance(answer, InvalidInput):
         assert {*answer.errors} == {"profile_image"}
-    assert storage.names == set()
+    assert storage.held == set()
     assert world.now(identity.account).image is None
 
 
@@ -129,7 +132,7 @@ def test_when_the_session_ended_meanwhile_nothing_changes_and_no_file_is_left() 
 
     assert isinstance(upload(world, identity), InvalidToken)
     assert world.now(before) == before
-    assert storage.names == {before.image}
+    assert storage.held == {before.image}
 
 
 def test_when_nobody_knows_whether_the_account_has_the_new_picture_it_stays() -> None:
@@ -140,7 +143,7 @@ def test_when_nobody_knows_whether_the_account_has_the_new_picture_it_stays() ->
         with pytest.raises(RuntimeError):
             world.upload_image(identity=identity, profile_image=PNG)
 
-    assert len(storage.names) == 1
+    assert len(storage.held) == 1
     assert world.now(identity.account).image is None
 
 
@@ -169,5 +172,42 @@ def test_a_picture_is_nothing_to_who_is_not_signed_in() -> None:
     world.alter(identity.account, is_active=False)
 
     assert isinstance(upload(world, identity), InvalidToken)
-    assert storage.names == set()
+    assert storage.held == set()
     assert not world.can_log_in("ann", PASSWORD)
+
+
+def test_pictures_that_no_account_has_are_counted_and_removed_when_that_is_asked_for() -> None:
+    world, storage, identity = signed_in()
+    for name in map(str, range(BATCH)):
+        world.alter(world.person(f"person{name}"), image=f"{name}.webp")
+    upload(world, identity)
+    storage.cannot_delete = True
+    kept = upload(world, identity).image
+    storage.cannot_delete = False
+    storage.clock.move(hours=1)
+    young = storage.put(PNG)
+
+    assert world.sweep_images() == Swept(images=2, orphans=1, deleted=0)
+    assert len(storage.held) == 3
+    assert world.sweep_images(delete=True) == Swept(images=2, orphans=1, deleted=1)
+    assert storage.held == {kept, young}
+    assert world.sweep_images(delete=True) == Swept(images=1, orphans=0, deleted=0)
+
+
+def test_where_no_account_has_any_of_the_pictures_all_stay() -> None:
+    world, storage, _ = signed_in()
+    name = storage.put(PNG)
+    storage.clock.move(hours=2)
+
+    assert world.sweep_images(delete=True) == Swept(images=1, orphans=1, deleted=0)
+    assert world.read_image(name) == PNG
+
+
+def test_a_sweep_that_cannot_remove_says_so() -> None:
+    world, storage, identity = signed_in()
+    storage.put(PNG)
+    upload(world, identity)
+    storage.clock.move(hours=2)
+    storage.cannot_delete = True
+
+    assert isinstance(outcome(lambda: world.sweep_images(delete=True)), Unavailable)

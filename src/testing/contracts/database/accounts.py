@@ -108,6 +108,18 @@ class AccountsContract:
         assert database.accounts.signed_in_each(asked[:3], NOW + LIFE_SECONDS) == [None] * 3
         assert database.accounts.signed_in_each([], NOW) == []
 
+    def test_those_with_a_profile_image_are_read_on_in_the_order_of_their_ids(self, database: Database) -> None:
+        eve = bob(username=Username("eve", "eve"), email=None)
+        first, second, third = (stored(database, one) for one in (ada(image="a.webp"), bob(), eve))
+        assert database.accounts.pictured(0, most=10) == [(first.id, "a.webp")]
+        with database.begin() as tx:
+            tx.accounts.claim(third.id)
+            tx.accounts.save(replace(third, image="c.webp"))
+            assert tx.accounts.pictured(first.id, most=10) == [(third.id, "c.webp")]
+        assert database.accounts.pictured(0, most=1) == [(first.id, "a.webp")]
+        assert database.accounts.pictured(second.id, most=10) == [(third.id, "c.webp")]
+        assert database.accounts.pictured(third.id, most=10) == []
+
     def test_a_session_that_ended_or_was_refreshed_counts_as_such(self, database: Database) -> None:
         account = stored(database, ada())
         signed_in(database, account)
