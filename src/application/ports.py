@@ -176,8 +176,8 @@ class Sessions(Protocol):
         """The session, claimed, and whose it is, which is not claimed; None where there is no such session or account."""
         ...
 
-    def add(self, session: Session, *, keep: int) -> None:
-        """Stores a new session; beyond `keep` living ones of the account the oldest end.
+    def add(self, session: Session, *, keep: int) -> Sequence[str]:
+        """Stores a new session; beyond `keep` living ones of the account the oldest end. Answers the ids of those that ended.
 
         Raises `LookupError` where there is no such account.
         """

@@ -52,10 +52,9 @@ class SignIn:
             agent=caller.agent,
         )
         is_strange = caller.agent is not None and tx.sessions.is_strange(account.id, caller.agent)
-        tx.sessions.add(session, keep=MAX_SESSIONS)
-        tx.journal.add(
-            Event(what=What.LOGGED_IN, at=now, account_id=account.id, session_id=session.id, caller=caller, note=how)
-        )
+        ended = [(What.SESSION_ENDED, oldest, "oldest") for oldest in tx.sessions.add(session, keep=MAX_SESSIONS)]
+        for what, whose, note in (*ended, (What.LOGGED_IN, session.id, how)):
+            tx.journal.add(Event(what=what, at=now, account_id=account.id, session_id=whose, caller=caller, note=note))
         if is_strange:
             self.notices(tx, Notice.NEW_SIGN_IN, account, now)
         return session

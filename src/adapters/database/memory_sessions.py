@@ -39,15 +39,16 @@ class MemorySessions:
         account = self._unit.state.accounts.get(session.account_id) if session else None
         return (session, account) if session and account else None
 
-    def add(self, session: Session, *, keep: int) -> None:
+    def add(self, session: Session, *, keep: int) -> Sequence[str]:
         state = self._unit.state
         if session.account_id not in state.accounts:
             raise LookupError("There is no account for this session.")
-        living = _living(state, session.account_id, session.created_at)
-        for old in living[keep - 1 :]:
+        oldest = _living(state, session.account_id, session.created_at)[keep - 1 :]
+        for old in oldest:
             state.sessions[old.id] = old.end(session.created_at)
         state.sessions[session.id] = session
         self._unit.claims.hold("sessions", session.id)
+        return [old.id for old in oldest]
 
     def save(self, session: Session) -> None:
         self._unit.claims.demand("sessions", session.id)

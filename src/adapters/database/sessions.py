@@ -32,7 +32,7 @@ _ENDED = (
 )
 _of_account = select(_columns.id).where(_columns.account_id == bindparam("account_id"))
 _IS_STRANGE = select(_of_account.exists() & ~_of_account.where(_columns.agent == bindparam("agent")).exists())
-_TRIM = update(sessions).where(_columns.id.in_(_beyond)).values(ended_at=bindparam("now"))
+_TRIM = update(sessions).where(_columns.id.in_(_beyond)).values(ended_at=bindparam("now")).returning(_columns.id)
 _ADD = insert(sessions)
 _SAVE = (
     update(sessions)
@@ -86,11 +86,10 @@ class SqlSessions:
             return session, account_of(row[len(SESSION) :])
         return None
 
-    def add(self, session: Session, *, keep: int) -> None:
-        """Raises `LookupError` where there is no such account."""
+    def add(self, session: Session, *, keep: int) -> Sequence[str]:
         if not self._claims.holds("accounts", session.account_id) and not self._is_there(session.account_id):
             raise LookupError("There is no account for this session.")
-        self._unit.run(_TRIM, account_id=session.account_id, now=session.created_at, stay=keep - 1)
+        ended = self._unit.run(_TRIM, account_id=session.account_id, now=session.created_at, stay=keep - 1)
         self._unit.run(
             _ADD,
             id=session.id,
@@ -104,6 +103,7 @@ class SqlSessions:
             agent=storable(session.agent),
         )
         self._claims.hold("sessions", session.id)
+        return [row[0] for row in ended]
 
     def save(self, session: Session) -> None:
         self._claims.demand("sessions", session.id)

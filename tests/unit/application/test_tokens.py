@@ -207,6 +207,8 @@ def test_an_account_has_100_sessions_and_the_oldest_gives_way() -> None:
 
     assert not world.is_signed_in(oldest)
     assert world.is_signed_in(second)
+    [event] = world.events(What.SESSION_ENDED)
+    assert (event.session_id, event.note, event.at) == (oldest.session, "oldest", world.clock())
 
 
 def test_a_change_of_password_ends_all_other_sessions() -> None:

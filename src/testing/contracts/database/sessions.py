@@ -46,9 +46,11 @@ class SessionsContract:
     def test_beyond_what_is_kept_the_oldest_living_sessions_end(self, database: Database) -> None:
         account, other = stored(database, ada()), stored(database, bob())
         signed_in(database, other, 100)
+        answers = []
         for number in range(1, 6):
             with database.begin() as tx:
-                tx.sessions.add(session(account, number, NOW + number), keep=3)
+                answers.append([*tx.sessions.add(session(account, number, NOW + number), keep=3)])
+        assert answers == [[], [], [], ["session-001"], ["session-002"]]
         with database.begin() as tx:
             ended = [tx.sessions.claim(f"session-{number:03}") for number in (1, 2)]
             assert [one and one.ended_at for one in ended] == [NOW + 4, NOW + 5]
