@@ -1,3 +1,4 @@
+import gc
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -18,6 +19,12 @@ EMPTY = ";".join(
     + [f"SELECT setval('{name}', 1, false)" for name in SEQUENCES]
 )
 """A tenth of what TRUNCATE takes, which makes new files."""
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of collected tests are no garbage; looking through them again and again is an eighth of the run."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
