@@ -22,7 +22,7 @@ EMPTY = ";".join(
 
 
 def pytest_collection_finish() -> None:
-    """Thousands of collected tests are no garbage; looking through them again and again is an eighth of the run."""
+    """Thousands of collected tests are no garbage, and need not be looked through again and again."""
     gc.collect()
     gc.freeze()
 
