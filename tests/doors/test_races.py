@@ -1,15 +1,17 @@
 """Two at once: the second waits, or loses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
 from tests.doors.door import Door, Refused, Tokens
 from tests.doors.people import ADA, ANN, OTHER, WRONG_CODE, code, signed_in, taken, tokens
-from tests.world import OTHER_PASSWORD, PASSWORD, World, together, wrong
+from tests.world import OTHER_PASSWORD, PASSWORD, PNG, World, together, wrong
 
-from vestibule.domain.limits import code_sends
+from vestibule.application.ports import Transaction
+from vestibule.domain.code import Flow
+from vestibule.domain.limits import Limit
 
 MANY = 8
 
@@ -42,17 +44,6 @@ def test_one_of_many_sends_a_code(door: Door, world: World) -> None:
     answers = at_once(*[lambda: door.send(destination=ANN)] * MANY)
     assert answers.count(Refused("too-many-tries", retry_after=60)) == MANY - 1
     assert len(world.codes_at(ANN)) == 1
-
-
-def test_a_send_that_waited_for_another_one_counts_from_when_it_goes_on(door: Door, world: World) -> None:
-    with ThreadPoolExecutor(1) as elsewhere:
-        with world.database.begin() as tx:
-            (tally,) = tx.tallies.claim([f"asked:{world.codes.blind(f'email:{ANN}')}"])
-            waiting = elsewhere.submit(door.send, destination=ANN)
-            assert not wait([waiting], 0.1).done
-            world.clock.move(30)
-            tx.tallies.save([tally.add(code_sends(60), world.clock())], world.clock() + 60)
-        assert waiting.result(10) == Refused("too-many-tries", retry_after=60)
 
 
 def test_a_refresh_token_shown_many_times_at_once_has_one_successor(door: Door) -> None:
@@ -88,3 +79,77 @@ def test_a_reset_and_a_change_of_password_leave_one_of_the_two(_time: int, door:
     right = [one for one in (mine, theirs, PASSWORD) if isinstance(door.log_in(username="ann", password=one), Tokens)]
     assert right == ([theirs] if reset is None else [mine])
     assert isinstance(changed, dict) or changed == Refused("invalid-token")
+
+
+# --- who waits judges by the time when it goes on ---------------------------------------------------------------------
+
+
+def waited(world: World, ahead: Callable[[Transaction], Iterator[object]], ask: Callable[[], Any]) -> Any:
+    """What is answered to a call that comes while `ahead` has claimed what it needs, and goes on when that has ended."""
+    with ThreadPoolExecutor(1) as elsewhere:
+        with world.database.begin() as tx:
+            steps = ahead(tx)
+            next(steps)
+            waiting = elsewhere.submit(ask)
+            assert not wait([waiting], 0.1).done
+            next(steps, None)
+        return waiting.result(10)
+
+
+@pytest.mark.parametrize(
+    ("key", "limit", "ask"),
+    [
+        ("asked:", Limit(1, 60), lambda door: door.send(destination=ANN)),
+        ("login:", Limit(30, 900), lambda door: door.log_in(username=ANN, password=PASSWORD)),
+    ],
+    ids=["send", "login"],
+)
+def test_the_wait_for_another_one_is_not_counted_twice(
+    key: str, limit: Limit, ask: Callable[[Door], Any], door: Door, world: World
+) -> None:
+    def count(tx: Transaction) -> Iterator[object]:
+        (tally,) = tx.tallies.claim([key + world.codes.blind(f"email:{ANN}")])
+        yield tally
+        world.clock.move(30)
+        for _ in range(limit.count):
+            tally = tally.add((limit,), world.clock())
+        tx.tallies.save([tally], world.clock() + limit.seconds)
+
+    door.register(**ADA)
+    assert waited(world, count, lambda: ask(door)) == Refused("too-many-tries", retry_after=int(limit.seconds))
+
+
+def test_a_code_that_ends_while_its_check_waits_is_no_good(door: Door, world: World) -> None:
+    def claim(tx: Transaction) -> Iterator[object]:
+        yield tx.challenges.claim(Flow.OTP, [world.address(ANN)])
+        world.clock.move(minutes=5)
+
+    sent = code(door, ANN)
+    assert waited(world, claim, lambda: door.verify(destination=ANN, verify_otp=sent)) == WRONG_CODE
+
+
+def test_a_session_that_ends_while_its_refresh_waits_gets_no_new_tokens(door: Door, world: World) -> None:
+    def claim(tx: Transaction) -> Iterator[object]:
+        yield tx.sessions.claim(own.session)
+        world.clock.move(days=31)
+
+    own = signed_in(door)
+    assert waited(world, claim, lambda: door.refresh(refresh=own.refresh_token)) == Refused("invalid-refresh-token")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [lambda door, token: door.change(token, name="Another"), lambda door, token: door.upload(token, PNG)],
+    ids=["change", "upload"],
+)
+def test_a_session_that_ends_while_its_change_waits_changes_nothing(
+    ask: Callable[[Door, str], Any], door: Door, world: World
+) -> None:
+    def claim(tx: Transaction) -> Iterator[object]:
+        yield tx.accounts.claim(account.id)
+        world.clock.move(days=31)
+
+    own = signed_in(door)
+    account = world.authenticate(own.token).account
+    assert waited(world, claim, lambda: ask(door, own.token)) == Refused("invalid-token")
+    assert world.now(account) == account

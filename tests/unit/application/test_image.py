@@ -177,9 +177,11 @@ def test_a_picture_is_nothing_to_who_is_not_signed_in() -> None:
 
 
 def test_pictures_that_no_account_has_are_counted_and_removed_when_that_is_asked_for() -> None:
-    world, storage, identity = signed_in()
+    world, storage, _ = signed_in()
     for name in map(str, range(BATCH)):
         world.alter(world.person(f"person{name}"), image=f"{name}.webp")
+    world.person("zoe")
+    identity = world.sign_in("zoe")
     upload(world, identity)
     storage.cannot_delete = True
     kept = upload(world, identity).image
