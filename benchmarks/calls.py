@@ -12,11 +12,11 @@ from secrets import token_hex
 from msgspec.json import decode
 from PIL import Image
 
-from vestibule.adapters.token import DirectoryShelf, JwtTokens, WatchedKeys
+from vestibule.adapters.keys import DirectoryShelf, JwtTokens, WatchedKeys
 from vestibule.domain.code import Flow
 from vestibule.entrypoints import Settings, build
-from vestibule.entrypoints.container.parts import keys_in
-from vestibule.entrypoints.vestibule import Vestibule
+from vestibule.entrypoints.container.factories import keys_in
+from vestibule.entrypoints.facade import Vestibule
 
 from . import seed
 from .load import Script, get, post, request

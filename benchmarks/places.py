@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from tests.postgres_server import USUAL_URLS, PostgresServer, answers, new_database, run
+from tests.support.postgres_server import USUAL_URLS, PostgresServer, answers, new_database, run
 
 from . import seed
 from .calls import Subject, opened

@@ -6,8 +6,8 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
-from tests.postgres_server import any_postgres, new_database, run
-from tests.s3_server import S3Server
+from tests.support.postgres_server import any_postgres, new_database, run
+from tests.support.s3_server import S3Server
 
 from vestibule.adapters.database import MemoryDatabase, SqlDatabase, migrate, url_of_file
 from vestibule.application.ports import Database

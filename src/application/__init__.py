@@ -29,19 +29,19 @@ from ..domain.session import Session
 from .account import ChangeAccount
 from .administration import SetActive
 from .codes import LogInByCode, Proven, RequestCode, Sent, VerifyCode
-from .courier import DeliverMessages
-from .fields import MISSING
+from .delivery import DeliverMessages
+from .event_consumer import Batch, ReadEvents
 from .image import ReadImage, SweepImages, Swept, UploadImage
 from .login import LogIn
+from .maintenance import Purge, ReadJournal
 from .outbox import DropMessages, ListMessages, RetryMessages
 from .password import ResetPassword
 from .ports import Channel, Cursor, Posted, Query
+from .register_or_login import RegisterOrLogIn, RequestRegistrationCode
 from .registration import CheckUnique, Register
-from .reglogin import RegisterOrLogIn, RequestRegistrationCode
 from .sessions import EndedSessions, EndSession, ListEndedSessions, ListSessions
-from .subscription import Batch, ReadEvents
 from .tokens import Authenticate, Identity, Refresh, TokenSet
-from .upkeep import Purge, ReadJournal
+from .validation import MISSING
 
 __all__ = [
     "MISSING",

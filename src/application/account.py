@@ -7,11 +7,11 @@ from typing import Literal, TypeVar
 from ..domain.account import Account, Address, Kind, Username
 from ..domain.errors import InvalidToken
 from ..domain.events import VOUCHED, Caller, Event, What
-from .conflicts import once_more
-from .fields import MISSING, AccountRules, Missing, Reading, own_words
-from .notices import Notice, Notices
+from .notifications import Notice, Notices
 from .ports import Clock, Database, Hasher, Transaction
+from .retry import once_more
 from .tokens import Identity
+from .validation import MISSING, AccountRules, Missing, Reading, own_words
 
 T = TypeVar("T", Username, Address)
 

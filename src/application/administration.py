@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from ..domain.account import Account
 from ..domain.errors import NoSuchAccount
 from ..domain.events import VOUCHED, Caller, Event, What
-from .conflicts import once_more
 from .ports import Clock, Database, Identifiers
+from .retry import once_more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,14 @@ from ..domain.account import Account, Address, Kind
 from ..domain.code import Challenge, Flow, Proof
 from ..domain.errors import TooManyTries, WrongCode
 from ..domain.events import VOUCHED, Caller, Event, What
-from ..domain.limits import WRONG_CODES, WRONG_CODES_BY_ADDRESS, Limit, Tally, code_sends
+from ..domain.rate_limits import WRONG_CODES, WRONG_CODES_BY_ADDRESS, Limit, Tally, code_sends
 from ..domain.session import Session
-from .conflicts import once_more
-from .fields import Reading
-from .journalling import write_proven
+from .audit import write_proven
 from .ports import Accounts, Channel, Clock, Codes, Database, Identifiers, Message, NewId, Transaction
-from .spending import Spending
+from .retry import once_more
+from .send_quota import Spending
 from .tokens import Identity, SignIn, TokenSet
+from .validation import Reading
 
 DAY = 86_400.0
 

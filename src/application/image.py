@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from ..domain.account import Account
 from ..domain.errors import ImageTooLarge, InvalidInput, InvalidToken, Unavailable
 from ..domain.events import VOUCHED, Caller, Event, What
-from .conflicts import once_more
-from .fields import REQUIRED
 from .ports import Clock, Database, Images, Link, Storage, UnreadableImage
+from .retry import once_more
 from .tokens import Identity
+from .validation import REQUIRED
 
 MAX_BYTES = 5 * 1024 * 1024
 BATCH = 500

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from ..domain.account import Account
 from ..domain.errors import TooManyTries, WrongCredentials
 from ..domain.events import VOUCHED, Caller, Event, What
-from ..domain.limits import (
+from ..domain.rate_limits import (
     FAILED_LOGINS_BY_ADDRESS,
     FAILED_LOGINS_BY_IDENTITY,
     FAILED_LOGINS_BY_IDENTITY_AND_ADDRESS,
@@ -14,10 +14,10 @@ from ..domain.limits import (
     Tally,
 )
 from ..domain.session import Session
-from .conflicts import once_more
-from .fields import Reading
 from .ports import Clock, Codes, Database, Hasher, Identifiers, Login, Transaction
+from .retry import once_more
 from .tokens import SignIn, TokenSet
+from .validation import Reading
 
 _MOST_LOOKS = 3
 _KEPT_SECONDS = 3600.0

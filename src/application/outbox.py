@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from ..domain.errors import CannotRetry, NoSuchMessage
 from ..domain.events import Event, What
-from .courier import is_wanted
+from .delivery import is_wanted
+from .maintenance import BATCH
 from .ports import Clock, Database, Posted, Transaction
-from .upkeep import BATCH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from ..domain.account import Address
 from ..domain.code import Flow
 from ..domain.events import VOUCHED, Caller, Event, What
+from .audit import write_proven
 from .codes import CodeCheck, can_enter, start_afresh
-from .conflicts import once_more
-from .fields import AccountRules, Reading, own_words_of
-from .journalling import write_proven
-from .notices import Notice, Notices
+from .notifications import Notice, Notices
 from .ports import Database, Hasher, Transaction
+from .retry import once_more
+from .validation import AccountRules, Reading, own_words_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Protocol
 from ..domain.account import Account, Address, Username
 from ..domain.code import Challenge, Flow, Proof
 from ..domain.events import Event, What
-from ..domain.limits import Limit, Tally
+from ..domain.rate_limits import Limit, Tally
 from ..domain.session import Session
 
 Clock = Callable[[], float]

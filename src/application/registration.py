@@ -6,11 +6,11 @@ from typing import Literal
 from ..domain.account import Account
 from ..domain.errors import TooManyTries
 from ..domain.events import VOUCHED, Caller, Event, What
-from ..domain.limits import REGISTRATIONS_BY_ADDRESS, UNIQUENESS_CHECKS_BY_ADDRESS, Limit
-from .conflicts import once_more
-from .fields import AccountRules, Reading, own_words
-from .journalling import write_proven
+from ..domain.rate_limits import REGISTRATIONS_BY_ADDRESS, UNIQUENESS_CHECKS_BY_ADDRESS, Limit
+from .audit import write_proven
 from .ports import Clock, Database, Hasher, Throttle, Unreadable
+from .retry import once_more
+from .validation import AccountRules, Reading, own_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

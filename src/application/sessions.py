@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from ..domain.errors import InvalidInput, InvalidToken, NoSuchSession
 from ..domain.events import VOUCHED, Caller, Event, What
 from ..domain.session import Session
-from .conflicts import once_more
 from .ports import Clock, Database, Tokens, Transaction
+from .retry import once_more
 from .tokens import Identity
 
 

@@ -7,10 +7,10 @@ from ..domain.account import Account
 from ..domain.errors import InvalidRefreshToken, InvalidToken, NotAuthenticated
 from ..domain.events import VOUCHED, Caller, Event, What
 from ..domain.session import MAX_SESSIONS, Session, Turn
-from .conflicts import once_more
-from .fields import Reading
-from .notices import Notice, Notices
+from .notifications import Notice, Notices
 from .ports import Claims, Clock, Database, NewId, Tokens, Transaction
+from .retry import once_more
+from .validation import Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,23 +4,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .awaited import AsyncVestibule as AsyncVestibule
+    from .async_facade import AsyncVestibule as AsyncVestibule
     from .building import Adapters as Adapters
     from .building import Building as Building
     from .container import build as build
+    from .facade import Vestibule as Vestibule
     from .settings import Settings as Settings
     from .settings import SettingsError as SettingsError
-    from .vestibule import Vestibule as Vestibule
 
 __all__ = ["Adapters", "AsyncVestibule", "Building", "Settings", "SettingsError", "Vestibule", "build"]
 
 _HOMES = {
     "Adapters": "building",
-    "AsyncVestibule": "awaited",
+    "AsyncVestibule": "async_facade",
     "Building": "building",
     "Settings": "settings",
     "SettingsError": "settings",
-    "Vestibule": "vestibule",
+    "Vestibule": "facade",
     "build": "container",
 }
 

@@ -18,9 +18,9 @@ from ..application.ports import (
     Throttle,
     Tokens,
 )
-from .awaited import AsyncVestibule
+from .async_facade import AsyncVestibule
+from .facade import Vestibule
 from .settings import Settings
-from .vestibule import Vestibule
 
 
 class Adapters(TypedDict, total=False):

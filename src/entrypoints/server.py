@@ -22,7 +22,7 @@ from litestar import Litestar
 
 from .container import build
 from .http.app import create_app
-from .logs import configure_logs
+from .observability.log_format import configure_logs
 from .settings import Settings
 
 GRACE_SECONDS = 10.0
@@ -57,7 +57,7 @@ def app() -> Litestar:
     configure_logs(settings)
     stack = ExitStack()
     if settings.traces:
-        from .watching.traces import traced  # noqa: PLC0415 — an extra, and only where it is on
+        from .observability.tracing import traced  # noqa: PLC0415 — an extra, and only where it is on
 
         stack.enter_context(traced())
     vestibule = stack.enter_context(build(settings, echo=_show if settings.log_format == "text" else None))
@@ -139,7 +139,7 @@ def serve(settings: Settings) -> None:
 def _exposed(settings: Settings) -> AbstractContextManager[None]:
     if settings.metrics_port is None:
         return nullcontext()
-    from .watching.exposition import exposed_of_workers  # noqa: PLC0415 — an extra, and only where it is on
+    from .observability.prometheus import exposed_of_workers  # noqa: PLC0415 — an extra, and only where it is on
 
     return exposed_of_workers(settings)
 

@@ -2,10 +2,10 @@
 
 from ..adapters.database import MemoryDatabase
 from ..adapters.hasher import QuickHasher
-from ..adapters.imaging import PassThroughImages
+from ..adapters.images import PassThroughImages
 from ..adapters.notifier import MemoryNotifier
+from ..adapters.rate_limiter import MemoryThrottle
 from ..adapters.storage import MemoryStorage
-from ..adapters.throttle import MemoryThrottle
 from .clock import HandClock
 from .world import PASSWORD, World, wrong
 

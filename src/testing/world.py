@@ -7,19 +7,18 @@ from typing import Any
 
 from dependency_injector import providers
 
-from ..adapters.codes import CodeSecrets, HmacCodes
 from ..adapters.database import MemoryDatabase
 from ..adapters.hasher import QuickHasher
-from ..adapters.imaging import PassThroughImages
+from ..adapters.images import PassThroughImages
+from ..adapters.keys import CodeSecrets, HmacCodes, JwtTokens, Keys
 from ..adapters.notifier import MemoryNotifier
 from ..adapters.storage import MemoryStorage
-from ..adapters.token import JwtTokens, Keys
 from ..application import Account, Event, Identity, Query, TokenSet, What
 from ..application.ports import Codes, Database, Hasher, Images, Letter, NewId, Storage, Throttle
 from ..entrypoints.container import Container
+from ..entrypoints.facade import Vestibule
 from ..entrypoints.settings import Settings
-from ..entrypoints.subscriptions import Subscriptions
-from ..entrypoints.vestibule import Vestibule
+from ..entrypoints.workers.subscriptions import Subscriptions
 from .clock import HandClock
 
 PASSWORD = "a sea of green glass"  # noqa: S105 — of people who do not exist

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
-from tests.world import PASSWORD, World
+from tests.support.world import PASSWORD, World
 
-from vestibule.adapters.imaging import PillowImages
+from vestibule.adapters.images import PillowImages
 from vestibule.application.ports import Database
+from vestibule.entrypoints.facade import Vestibule
 from vestibule.entrypoints.http import create_app
-from vestibule.entrypoints.vestibule import Vestibule
 
 ADA = {
     "username": "ada",

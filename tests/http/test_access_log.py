@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from tests.http.conftest import ADA, Open, Site
-from tests.world import OTHER_PASSWORD
+from tests.support.world import OTHER_PASSWORD
 
-from vestibule.adapters.throttle import MemoryThrottle
-from vestibule.domain.limits import Limit
+from vestibule.adapters.rate_limiter import MemoryThrottle
+from vestibule.domain.rate_limits import Limit
 from vestibule.entrypoints.settings import Settings
 
 Lines = list[dict[str, Any]]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.http.conftest import ADA, URN, Open, Raw, Site, ask_raw
-from tests.world import OTHER_PASSWORD, PASSWORD, World
+from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 from vestibule.adapters.database import MemoryDatabase
 from vestibule.adapters.hasher import QuickHasher

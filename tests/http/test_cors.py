@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from tests.http.conftest import ADA, URN, Open, Site
 
-from vestibule.adapters.throttle import MemoryThrottle
-from vestibule.domain.limits import Limit
+from vestibule.adapters.rate_limiter import MemoryThrottle
+from vestibule.domain.rate_limits import Limit
 from vestibule.entrypoints.http.app import API, SERVICE
 from vestibule.entrypoints.http.openapi import path_of
 from vestibule.entrypoints.settings import Settings, SettingsError

@@ -10,7 +10,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import CHECKS
 from tests.http.conftest import Open, Site
-from tests.world import PASSWORD, World
+from tests.support.world import PASSWORD, World
 
 from vestibule.entrypoints.http import create_app
 from vestibule.entrypoints.http.app import API, SERVICE

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from litestar.testing import TestClient
 from tests.http.conftest import ADA, BOB, Site
-from tests.world import PASSWORD, World
+from tests.support.world import PASSWORD, World
 
 from vestibule.adapters.database import SqlDatabase, migrate, url_of_file
 from vestibule.entrypoints.http import create_app

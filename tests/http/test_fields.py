@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.http.conftest import ADA, BOB, Site
-from tests.world import OTHER_PASSWORD, PASSWORD
+from tests.support.world import OTHER_PASSWORD, PASSWORD
 
 NOT_TEXT: dict[str, Any] = {"a list": ["ada"], "an object": {"a": 1}, "a boolean": True, "a fraction": 1.5, "below zero": -1}
 NOT_IN_TEXT = {"a NUL": "ada\0lovelace", "a control character": "ada\x1blovelace"}

@@ -10,10 +10,10 @@ from typing import ParamSpec, TypeVar
 import pytest
 
 from vestibule.application import Overloaded, Refusal, Unavailable
-from vestibule.entrypoints.lanes import Lanes
-from vestibule.entrypoints.together import Grouped, Together
-from vestibule.entrypoints.watching import Watch
-from vestibule.entrypoints.ways import Lane, Room, Way
+from vestibule.entrypoints.concurrency.batching import Grouped, Together
+from vestibule.entrypoints.concurrency.executors import Lane, Room, Way
+from vestibule.entrypoints.concurrency.lanes import Lanes
+from vestibule.entrypoints.observability import Watch
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -2,7 +2,7 @@
 
 import pytest
 from tests.http.conftest import ADA, BOB, Open
-from tests.world import PASSWORD
+from tests.support.world import PASSWORD
 
 GERMAN = "+49 170 1234567"
 

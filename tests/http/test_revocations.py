@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from tests.http.conftest import BOB, URN, Open, Site
-from tests.world import OTHER_PASSWORD, PASSWORD, wrong
+from tests.support.world import OTHER_PASSWORD, PASSWORD, wrong
 
 SECRET = "0123456789abcdefghijklmnopqrstuv"
 

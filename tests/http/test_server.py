@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.journeys.server import Server
+from tests.support.server import Server
 
 from vestibule.entrypoints.server import has_wal_reset_bug
 

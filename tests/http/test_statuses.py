@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from litestar.handlers import HTTPRouteHandler
 from tests.http.conftest import ADA, BOB, URN, Open, Site
-from tests.world import OTHER_PASSWORD, PASSWORD, PNG, wrong
+from tests.support.world import OTHER_PASSWORD, PASSWORD, PNG, wrong
 
 from vestibule.application import Refusal, TooManyTries
 from vestibule.entrypoints.http.app import API

@@ -8,9 +8,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.http.conftest import ADA, BOB, URN, Site, ask_raw
-from tests.world import OTHER_PASSWORD
+from tests.support.world import OTHER_PASSWORD
 
-from vestibule.adapters.token import JwtTokens, Keys
+from vestibule.adapters.keys import JwtTokens, Keys
 from vestibule.domain.events import What
 from vestibule.entrypoints.http import create_app
 

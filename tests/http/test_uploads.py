@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from PIL import Image
 from tests.http.conftest import ADA, URN, Open, Site, ask_raw
-from tests.world import PNG
+from tests.support.world import PNG
 
-from vestibule.adapters.imaging import PillowImages
+from vestibule.adapters.images import PillowImages
 from vestibule.entrypoints.http import create_app
 
 LIMIT = 5 * 1024 * 1024

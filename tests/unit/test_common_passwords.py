@@ -3,7 +3,7 @@
 import pytest
 
 from vestibule.domain.password import PasswordPolicy, normalised
-from vestibule.entrypoints.passwords import common_passwords
+from vestibule.entrypoints.common_passwords import common_passwords
 
 
 def test_more_than_ten_thousand_passwords_are_bundled() -> None:

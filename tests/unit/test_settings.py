@@ -7,7 +7,7 @@ import pytest
 
 from vestibule.application import What
 from vestibule.entrypoints.settings import Settings, SettingsError
-from vestibule.entrypoints.values import COSTS, secret_bytes
+from vestibule.entrypoints.settings.parsers import COSTS, secret_bytes
 
 OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
 

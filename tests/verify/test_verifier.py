@@ -13,8 +13,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.world import World
 from tests.verify.signing import ISSUER, NOW, Clock, Signer, good_claims, jwks, verifier_of
-from tests.world import World
 
 from vestibule.verify import GivenKeys, Identity, InvalidToken, Key, NotAuthenticated, Refusal, Verifier
 

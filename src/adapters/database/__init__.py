@@ -2,12 +2,12 @@
 
 from .accounts import ACCOUNTS, AccountsTable
 from .backup import Contents, back_up, look_at
-from .copying import CannotCopy, Copied, copy
 from .database import SqlDatabase
 from .memory import MemoryDatabase
 from .migration import SchemaTooNew, SchemaTooOld, migrate, prepare
 from .outbox import Backlog
-from .where import url_of_file
+from .transfer import CannotCopy, Copied, copy
+from .urls import url_of_file
 
 __all__ = [
     "ACCOUNTS",

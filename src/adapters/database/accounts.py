@@ -10,9 +10,9 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles fo
 from ...application.ports import Login
 from ...domain.account import Account, Address, Kind, Username
 from ...domain.errors import AlreadyTaken, Unavailable
-from .claims import Claims
+from .locked_rows import Claims
 from .schema import accounts, sessions
-from .statements import Ask, Conflict, Row, Unit
+from .sql import Ask, Conflict, Row, Unit
 
 _NAMES = tuple(accounts.columns.keys())
 SESSION = ("id", "account_id", "created_at", "refreshed_at", "generation", "ended_at", "address", "agent")

@@ -10,7 +10,7 @@ from time import monotonic
 from ...domain.errors import Unavailable
 from .sqlite import connect, connect_to_read
 from .sqlite_unit import begin_alone
-from .where import is_postgres, path_of
+from .urls import is_postgres, path_of
 
 _MOST_WAIT = 60.0
 _IMAGES = "SELECT image FROM accounts WHERE image IS NOT NULL"

@@ -4,9 +4,9 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite as well; not so the reverse
 
 from ...application.ports import Cursor
-from .claims import Claims
+from .locked_rows import Claims
 from .schema import cursors
-from .statements import Ask, Unit
+from .sql import Ask, Unit
 
 _columns = cursors.columns
 _this = _columns.name == bindparam("reader")

@@ -7,20 +7,20 @@ from typing import Self
 
 from ...domain.errors import Unavailable
 from .accounts import ACCOUNTS, AccountsTable, SqlAccounts, SqlClaimedAccounts
-from .challenges import SqlChallenges
-from .claims import Claims
+from .codes import SqlChallenges
 from .cursors import SqlCursorReads, SqlCursors
 from .journal import SqlJournal, SqlJournalReads
 from .keys import SqlKeys
+from .locked_rows import Claims
 from .migration import HEAD, VERSION
 from .outbox import Backlog, SqlOutbox, SqlOutboxReads, backlog
 from .proofs import SqlProofs
+from .rate_limits import SqlTallies, SqlTallyReads
 from .retention import purge
 from .sessions import SqlSessionReads, SqlSessions
+from .sql import Connections, Unit
 from .sqlite import Sqlite
-from .statements import Connections, Unit
-from .tallies import SqlTallies, SqlTallyReads
-from .where import driver_wanted, is_postgres, path_of
+from .urls import driver_wanted, is_postgres, path_of
 
 
 class SqlTransaction:

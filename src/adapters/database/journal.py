@@ -9,7 +9,7 @@ from sqlalchemy import Select, bindparam, insert, select
 from ...application.ports import Query
 from ...domain.events import Caller, Event, What
 from .schema import journal
-from .statements import Ask, Unit, binds, storable
+from .sql import Ask, Unit, binds, storable
 
 _ADD = insert(journal).values(binds([column for column in journal.columns if not column.primary_key]))
 

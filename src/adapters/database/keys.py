@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite as well; not so the reverse
 
 from .schema import alembic_version, keys
-from .statements import Ask, Connections, Unit, binds, upsert
+from .sql import Ask, Connections, Unit, binds, upsert
 
 Name = tuple[str, int]
 

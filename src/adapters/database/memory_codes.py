@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ...domain.account import Address, Kind
 from ...domain.code import Challenge, Flow, Proof
-from ...domain.limits import Tally
+from ...domain.rate_limits import Tally
 from .memory_state import State, Unit
 
 

@@ -6,9 +6,9 @@ from ...application.ports import Cursor, Posted
 from ...domain.account import Account, Kind
 from ...domain.code import Challenge, Flow, Proof
 from ...domain.events import Event
-from ...domain.limits import Tally
+from ...domain.rate_limits import Tally
 from ...domain.session import Session
-from .claims import Claims
+from .locked_rows import Claims
 
 
 @dataclass(slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from ...domain.errors import Unavailable
 from . import sqlite
 from .schema import alembic_version, metadata
-from .where import driver_wanted, is_postgres, path_of
+from .urls import driver_wanted, is_postgres, path_of
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, func, insert, null, select, union_all,
 from ...application.ports import Channel, Message, Posted
 from ...domain.code import Flow
 from .schema import outbox
-from .statements import Ask, Row, Unit, binds
+from .sql import Ask, Row, Unit, binds
 
 _columns = outbox.columns
 _this = _columns.id == bindparam("message_id")

@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from ...domain.errors import Unavailable
-from .statements import Conflict, Row, Texts, nothing
+from .sql import Conflict, Row, Texts, nothing
 
 MOST_WAIT = 1.0
 """Seconds to wait for a connection that is free; with two more to connect, a call knows in three that the database is down."""

@@ -5,7 +5,7 @@ from sqlalchemy import bindparam, select
 from ...domain.account import Address, Kind
 from ...domain.code import Proof
 from .schema import proofs
-from .statements import Unit, upsert
+from .sql import Unit, upsert
 
 _columns = proofs.columns
 

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import ClauseElement, Column, ColumnElement, Table, bindparam, delete, select
 
 from .schema import challenges, journal, outbox, proofs, sessions, tallies
-from .statements import Unit
+from .sql import Unit
 
 _DAY = 86_400.0
 _SESSION_LIFE = 30 * _DAY

@@ -7,9 +7,9 @@ from sqlalchemy import bindparam, insert, or_, select, update
 from ...domain.account import Account
 from ...domain.session import Session
 from .accounts import SESSION, AccountsTable, account_of
-from .claims import Claims
+from .locked_rows import Claims
 from .schema import sessions
-from .statements import Ask, Row, Unit, storable
+from .sql import Ask, Row, Unit, storable
 
 _columns = sessions.columns
 _living = (

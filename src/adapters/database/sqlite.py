@@ -16,9 +16,9 @@ from sqlalchemy import ClauseElement
 from sqlalchemy.dialects import sqlite
 
 from ...domain.errors import Unavailable
+from .sql import Row, Texts, nothing
 from .sqlite_unit import SqliteUnit, ask, insist, translated
 from .sqlite_writer import Writer
-from .statements import Row, Texts, nothing
 
 MOST_WAIT = 2.0
 """With what else a call waits for, this lets it be refused within three seconds where the database cannot be had."""

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ClauseElement
 
 from ...domain.errors import Unavailable
-from .statements import Conflict, Row, Texts
+from .sql import Conflict, Row, Texts
 
 _PAUSE = 0.002
 _DUPLICATE = {"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"}

@@ -12,8 +12,8 @@ from threading import Event, get_ident
 from time import monotonic
 
 from ...domain.errors import Unavailable
+from .sql import Texts
 from .sqlite_unit import SqliteUnit, begin_alone, execute
-from .statements import Texts
 from .turns import Turns
 
 _LOOK_EVERY = 1.0

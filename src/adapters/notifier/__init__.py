@@ -1,10 +1,10 @@
 """Letters on their way (port `Notifier`): into a directory, by SMTP, as SMS by Apprise, to a webhook, or into memory."""
 
-from .delivery import ChannelNotifier
+from .channels import ChannelNotifier
 from .mail import read_sender
 from .memory import MemoryNotifier
 from .outbox import OutboxNotifier
-from .rate import RateNotifier
+from .rate_limited import RateNotifier
 from .sms import AppriseNotifier
 from .smtp import SmtpNotifier
 from .smtp_url import SmtpServer

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ...application.ports import DeliveryFailed, Letter, Undeliverable
-from .pace import Pace
+from .decoy_timing import Pace
 from .templates import Templates
 
 if TYPE_CHECKING:

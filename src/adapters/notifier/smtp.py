@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ...application.ports import DeliveryFailed, Letter, Undeliverable
+from .decoy_timing import Pace
 from .mail import read_sender, recipient, write_mail
-from .pace import Pace
-from .smtp_conversations import Conversations
+from .smtp_connections import Conversations
 from .smtp_url import SmtpServer
 from .templates import Templates
 

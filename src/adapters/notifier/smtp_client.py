@@ -6,7 +6,7 @@ import socket
 import ssl
 from typing import Any
 
-from .patience import Heard, Patience, reach
+from .deadline import Heard, Patience, reach
 
 
 class Client(smtplib.SMTP):

@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...application.notices import Notice
+from ...application.notifications import Notice
 from ...application.ports import Letter
 from .text import one_line
 

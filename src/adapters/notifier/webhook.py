@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from ...application.ports import DeliveryFailed, Letter, Undeliverable
-from .patience import Heard, Patience, reach
+from .deadline import Heard, Patience, reach
 
 SECRET = "whsec_"  # noqa: S105 — what secrets begin with
 _FEWEST, _MOST = 24, 64

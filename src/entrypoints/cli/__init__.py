@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from .dash_arguments import Naming
 from .deliver import deliver
 from .keys import keys
-from .naming import Naming
 from .outbox import outbox
-from .prove import prove
+from .timing import prove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
 
+    from ..facade import Vestibule
     from ..settings import Settings
-    from ..vestibule import Vestibule
 
 _SERVE_HELP = """Start the server.
 
@@ -94,7 +94,7 @@ def copy(source: str | None, target: str | None) -> None:
     \b
     vestibule copy --from sqlite:////var/lib/vestibule/vestibule.db --to postgresql://vestibule@db/vestibule
     """
-    from .moving import move
+    from .transfer import move
 
     if source is None and target is None:
         raise click.UsageError("Name the one database or the other: --from, --to, or both.")
@@ -109,7 +109,7 @@ def backup(place: Path) -> None:
     Of the embedded database, while the server runs: it holds what was acknowledged before it began, and every image that an
     account in it has. It appears whole or not at all.
     """
-    from .moving import make_backup
+    from .transfer import make_backup
 
     make_backup(_settings(), place)
 
@@ -121,7 +121,7 @@ def restore(place: Path) -> None:
 
     Everything in it is held against its checksum first, and the database read through.
     """
-    from .moving import take_up_backup
+    from .transfer import take_up_backup
 
     take_up_backup(_settings(), place)
 
@@ -273,7 +273,7 @@ def _use_cases() -> "Iterator[Vestibule]":
 
 
 def _settings() -> "Settings":
-    from ..logs import configure_logs
+    from ..observability.log_format import configure_logs
     from ..settings import Settings, SettingsError
 
     try:

@@ -9,8 +9,8 @@ from shutil import rmtree
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
-from ..container.chores import back_up_accounts, check_keys, has_sealed_keys, look_at_accounts, take_up_accounts
-from ..container.parts import images_in, keys_in
+from ..container.factories import images_in, keys_in
+from ..container.maintenance import back_up_accounts, check_keys, has_sealed_keys, look_at_accounts, take_up_accounts
 from .archive import DATABASE, IMAGES, KEYS, Writer, unpack, writing
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from statistics import median
 from time import perf_counter
 
-from ..container.parts import argon2
-from ..values import HashCost
+from ..container.factories import argon2
+from ..settings.parsers import HashCost
 
 _LEAST_KIB = 19 * 1024
 _MOST_KIB = 1024 * 1024

@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from types import FrameType
 
-    from ..vestibule import Vestibule
+    from ..facade import Vestibule
 
 PAUSE = 1.0
 """Nobody wakes this process: somebody waits for the code that a server has just put into the outbox."""
@@ -48,13 +48,13 @@ def deliver(once: bool) -> None:
             click.echo(f"Events go to  {_way(settings, settings.webhook_url)}")
     with ExitStack() as stack:
         if settings.traces:
-            from ..watching.traces import traced
+            from ..observability.tracing import traced
 
             stack.enter_context(traced())
         vestibule = stack.enter_context(build(settings, deliver=False, echo=click.echo if for_people else None))
         if not once:
             if settings.metrics_port is not None:
-                from ..watching.exposition import exposed
+                from ..observability.prometheus import exposed
 
                 stack.enter_context(exposed(settings))
             _go_on(vestibule, told)
@@ -80,7 +80,7 @@ def _told_to_stop() -> Event:
 
 
 def _go_on(vestibule: "Vestibule", told: Event) -> None:
-    from ..courier import CourierThread
+    from ..workers.delivery import CourierThread
 
     courier = CourierThread(PAUSE)
     courier.start(vestibule.deliver_messages, None)
@@ -91,7 +91,7 @@ def _go_on(vestibule: "Vestibule", told: Event) -> None:
 def _once(vestibule: "Vestibule", told: Event) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    from ..courier import carry
+    from ..workers.delivery import carry
 
     deliver = vestibule.deliver_messages
     with ThreadPoolExecutor(len(deliver.channels)) as threads:

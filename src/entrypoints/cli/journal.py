@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import click
 
 from ...application import Event, Query, What
-from ..vestibule import Vestibule
+from ..facade import Vestibule
 
 
 def show(vestibule: Vestibule, query: Query, most: int | None) -> None:

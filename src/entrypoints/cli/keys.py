@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .naming import Naming
+from .dash_arguments import Naming
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ def keys() -> None:
 @keys.command("list")
 def list_keys() -> None:
     """List every key, what it does now, and the key ids of those that are published."""
-    from ..container.chores import key_keeper
+    from ..container.maintenance import key_keeper
 
     with _settings() as settings, key_keeper(settings) as keeper:
         for key in keeper.held():
@@ -63,7 +63,7 @@ def rotate(context: click.Context, kind: str, now: bool) -> None:
 
 def _rotated(kind: str, *, at_once: bool) -> bool:
     """Whether there is a next key of that kind; if not, it is said why."""
-    from ..container.chores import key_keeper
+    from ..container.maintenance import key_keeper
 
     with _settings() as settings:
         try:
@@ -86,7 +86,7 @@ def revoke(key: str) -> None:
 
     Nothing that it made is accepted any more. Where it was in use, the one that waits takes its place, else a new one.
     """
-    from ..container.chores import key_keeper
+    from ..container.maintenance import key_keeper
 
     with _settings() as settings, key_keeper(settings) as keeper:
         gone, successor = keeper.revoke(key)
@@ -99,7 +99,7 @@ def revoke(key: str) -> None:
 @keys.command()
 def prune() -> None:
     """Take away the keys that verify nothing any more."""
-    from ..container.chores import key_keeper
+    from ..container.maintenance import key_keeper
 
     with _settings() as settings, key_keeper(settings) as keeper:
         over = keeper.prune()
@@ -117,7 +117,7 @@ def reseal() -> None:
     To change the secret: give every server the new one and, after a comma, the old; then run this once; then take the old
     one away. Nothing else changes, and nobody notices.
     """
-    from ..container.chores import reseal_keys
+    from ..container.maintenance import reseal_keys
 
     with _settings() as settings:
         count = reseal_keys(settings)
@@ -145,7 +145,7 @@ def _settings() -> "Iterator[Settings]":
 
 def _tell(settings: "Settings", note: str) -> None:
     """To the journal; an emergency does not wait for a database that is down."""
-    from ..container.chores import journal_keys
+    from ..container.maintenance import journal_keys
 
     try:
         journal_keys(settings, note)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ...application import Channel, Posted
-    from ..vestibule import Vestibule
+    from ..facade import Vestibule
 
 
 @click.group()

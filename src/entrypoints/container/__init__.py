@@ -1,6 +1,6 @@
 """Wiring: the only place that names adapters."""
 
-from .ready import build
-from .wiring import Container
+from .build import build
+from .container import Container
 
 __all__ = ["Container", "build"]

@@ -5,13 +5,13 @@ from contextlib import closing, contextmanager
 
 from ...adapters.database import SchemaTooNew, SchemaTooOld, SqlDatabase, migrate, prepare
 from ...adapters.identifiers import LibraryIdentifiers
+from ...adapters.keys import DirectoryShelf, open_keys
 from ...adapters.notifier import Templates, read_secrets, read_sender
 from ...adapters.storage import S3Storage
-from ...adapters.token import DirectoryShelf, open_keys
 from ...domain.errors import Unavailable
+from ..observability import Watch, check_extra
 from ..settings import Settings, SettingsError
-from ..watching import Watch, check_extra
-from .parts import argon2, email_notifier, keys_in, sealed_shelf, sms_notifier, storage, throttle, webhook_notifier
+from .factories import argon2, email_notifier, keys_in, sealed_shelf, sms_notifier, storage, throttle, webhook_notifier
 
 SEALED = "the keys are in the database, sealed under it, and it is not set."
 

@@ -10,25 +10,25 @@ from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
-from .. import watching
-from ..awaited import AsyncVestibule
-from ..lanes import MOST_UPLOADS
-from ..vestibule import Vestibule
-from ..ways import Room
-from .access import AccessLog
-from .account import change_account, read_account, replace_account
-from .codes import otp, otpreglogin
+from .. import observability
+from ..async_facade import AsyncVestibule
+from ..concurrency.executors import Room
+from ..concurrency.lanes import MOST_UPLOADS
+from ..facade import Vestibule
 from .docs import docs_handlers
-from .front import Front
-from .image import read_image, upload_image
-from .login import login, refresh_token
+from .middleware.access_log import AccessLog
+from .middleware.request_context import Front
 from .options import options_handlers
-from .password import reset_password
 from .problems import answer_error
-from .registration import isunique, register
-from .revocations import list_revocations
-from .service import healthz, jwks, readyz
-from .sessions import end_other_sessions, end_session, list_sessions, logout
+from .routes.account import change_account, read_account, replace_account
+from .routes.codes import otp, otpreglogin
+from .routes.image import read_image, upload_image
+from .routes.login import login, refresh_token
+from .routes.password import reset_password
+from .routes.registration import isunique, register
+from .routes.revocations import list_revocations
+from .routes.service import healthz, jwks, readyz
+from .routes.sessions import end_other_sessions, end_session, list_sessions, logout
 
 API: tuple[HTTPRouteHandler, ...] = (
     register,
@@ -58,7 +58,7 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 class App(Litestar):
     """Litestar behind the front that every call passes."""
 
-    front: watching.Front
+    front: observability.Front
 
     async def __call__(
         self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
@@ -94,7 +94,7 @@ def create_app(vestibule: Vestibule | AsyncVestibule, *, lifespan: Sequence[Life
         logging_config=None,
         debug=False,
     )
-    watch = watching.watch(vestibule.settings)
+    watch = observability.watch(vestibule.settings)
     front = Front(awaited, watch)
     app.front = watch.front(AccessLog(front) if vestibule.settings.has_access_log else front)
     return app

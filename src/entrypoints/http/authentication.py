@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from ...application import Identity, InvalidToken, NotAuthenticated
-from ..awaited import AsyncVestibule
-from .given import Call
+from ..async_facade import AsyncVestibule
+from .dependencies import Call
 
 
 async def authenticated(request: Call, vestibule: AsyncVestibule) -> Identity:

@@ -9,8 +9,8 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from ..settings import Settings
-from .answers import JSON, Answer
 from .openapi import openapi_document
+from .responses import JSON, Answer
 
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "

@@ -15,8 +15,7 @@ from msgspec.structs import fields
 
 from ...application import InvalidInput, InvalidToken, NotAuthenticated, Refusal
 from ..settings import Settings
-from .answers import JSON
-from .describing import ALWAYS, KEY, Described, Login
+from .operations import ALWAYS, KEY, Described, Login
 from .problems import (
     MEDIA_TYPE,
     STATUS,
@@ -28,6 +27,7 @@ from .problems import (
     problem_document,
     problem_headers,
 )
+from .responses import JSON
 
 _OF_BODIES: tuple[type[Refusal], ...] = (MalformedBody, BodyTooSlow, BodyTooLarge, UnsupportedMediaType)
 _OF_LOGINS: tuple[type[Refusal], ...] = (NotAuthenticated, InvalidToken)

@@ -25,7 +25,7 @@ from ...application import (
     WrongCode,
     WrongCredentials,
 )
-from .given import Call
+from .dependencies import Call
 
 MEDIA_TYPE = "application/problem+json"
 URN = "urn:vestibule:problem:"

@@ -5,7 +5,7 @@ This package imports pytest, and needs nothing else beside Vestibule; `vestibule
 
 from pytest import register_assert_rewrite
 
-_MODULES = ("codes", "database", "hasher", "identifiers", "images", "notifier", "storage", "throttle", "tokens")
+_MODULES = ("codes", "database", "hasher", "identifiers", "images", "notifier", "rate_limiter", "storage", "tokens")
 register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES))  # a broken promise shows what was answered instead
 
 from .codes import CodesContract
@@ -14,8 +14,8 @@ from .hasher import HasherContract
 from .identifiers import IdentifiersContract
 from .images import ImagesContract
 from .notifier import NotifierContract
+from .rate_limiter import ThrottleContract
 from .storage import StorageContract
-from .throttle import ThrottleContract
 from .tokens import TokensContract
 
 __all__ = [

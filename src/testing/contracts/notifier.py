@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from ...application.courier import NOBODY
+from ...application.delivery import NOBODY
 from ...application.ports import Channel, Letter, Notifier, Undeliverable
 
 CODE = "482193"

@@ -3,7 +3,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, SlowHasher, World, outcome, together
+from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, SlowHasher, World, outcome, together
 
 from vestibule.application import MISSING, Account, AlreadyTaken, Identity, InvalidInput, InvalidToken, Username, WrongCode
 from vestibule.domain.events import What

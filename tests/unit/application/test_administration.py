@@ -1,5 +1,5 @@
 import pytest
-from tests.world import PASSWORD, World
+from tests.support.world import PASSWORD, World
 
 from vestibule.application import NoSuchAccount, WrongCode
 from vestibule.domain.events import What

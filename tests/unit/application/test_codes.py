@@ -2,7 +2,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World, outcome, together, wrong
+from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World, outcome, together, wrong
 
 from vestibule.application import InvalidInput, Proven, Sent, TokenSet, TooManyTries, WrongCode
 from vestibule.domain.events import What

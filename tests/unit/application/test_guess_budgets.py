@@ -8,7 +8,7 @@ from itertools import count, cycle
 from typing import Any
 
 import pytest
-from tests.world import OTHER_PASSWORD, PASSWORD, World, outcome
+from tests.support.world import OTHER_PASSWORD, PASSWORD, World, outcome
 
 from vestibule.adapters.hasher import QuickHasher
 from vestibule.application import Caller, Proven, TokenSet, TooManyTries, WrongCode, WrongCredentials

@@ -3,7 +3,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.world import PASSWORD, PNG, SOMEWHERE, World, outcome, together
+from tests.support.world import PASSWORD, PNG, SOMEWHERE, World, outcome, together
 
 from vestibule.adapters.storage import MemoryStorage
 from vestibule.application import Account, Identity, ImageTooLarge, InvalidInput, InvalidToken, Swept, Unavailable

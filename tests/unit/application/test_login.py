@@ -3,7 +3,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, SlowHasher, World, outcome, together
+from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, SlowHasher, World, outcome, together
 
 from vestibule.adapters.hasher import QuickHasher
 from vestibule.application import InvalidInput, TokenSet, TooManyTries, WrongCredentials

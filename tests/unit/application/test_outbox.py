@@ -3,13 +3,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tests.world import World
+from tests.support.world import World
 
 from vestibule.adapters.database import MemoryDatabase
 from vestibule.adapters.database.memory import MemoryTransaction
 from vestibule.application import CannotRetry, DropMessages, NoSuchMessage, RetryMessages
+from vestibule.application.maintenance import BATCH
 from vestibule.application.ports import Channel, Message, Undeliverable
-from vestibule.application.upkeep import BATCH
 from vestibule.domain.events import What
 from vestibule.testing import HandClock
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from tests.world import PASSWORD, SOMEWHERE, World, together
+from tests.support.world import PASSWORD, SOMEWHERE, World, together
 
 from vestibule.application import InvalidInput, InvalidToken, NoSuchSession
 from vestibule.application.sessions import MOST_ENDED

@@ -2,7 +2,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World, outcome, together
+from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World, outcome, together
 
 from vestibule.application import Identity, InvalidInput, InvalidRefreshToken, InvalidToken, NotAuthenticated, TokenSet
 from vestibule.domain.events import What

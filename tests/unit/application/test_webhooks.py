@@ -4,7 +4,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from tests.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World, outcome
+from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World, outcome
 
 from vestibule.adapters.database import MemoryDatabase
 from vestibule.application import AlreadyTaken, Channel, What

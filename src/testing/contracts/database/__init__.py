@@ -1,13 +1,13 @@
 """What every database promises."""
 
 from .accounts import AccountsContract
-from .challenges import ChallengesContract
+from .codes import ChallengesContract
 from .cursors import CursorsContract
 from .journal import JournalContract
 from .outbox import OutboxContract
 from .races import RacesContract
+from .rate_limits import TalliesContract
 from .sessions import SessionsContract
-from .tallies import TalliesContract
 from .transactions import TransactionsContract
 
 

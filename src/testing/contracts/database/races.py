@@ -12,7 +12,7 @@ from ....application.ports import Database
 from ....domain.account import Username
 from ....domain.code import Flow
 from ....domain.errors import AlreadyTaken
-from ....domain.limits import Limit
+from ....domain.rate_limits import Limit
 from ..threads import SwitchingThreads
 from .given import (
     MAIL,

@@ -9,7 +9,7 @@ from ....application.ports import Database
 from ....domain.account import Account
 from ....domain.code import Flow, Proof
 from ....domain.events import Event, What
-from ....domain.limits import Limit, Tally
+from ....domain.rate_limits import Limit, Tally
 from .given import (
     MAIL,
     NOW,

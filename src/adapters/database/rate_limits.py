@@ -1,0 +1,72 @@
+"""Tallies in SQL."""
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from sqlalchemy import ClauseElement, Text, bindparam, select
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite as well; not so the reverse
+
+from ...domain.rate_limits import Tally
+from .locked_rows import Claims
+from .schema import tallies
+from .sql import Ask, Unit, upsert
+
+_SAVE = upsert(tallies)
+
+
+@cache
+def _looking(count: int) -> ClauseElement:
+    """Reads so many rows in one statement."""
+    keys = [bindparam(f"key{number}", type_=Text) for number in range(count)]
+    return select(tallies.c.key, tallies.c.moments).where(tallies.c.key.in_(keys))
+
+
+@cache
+def _making(count: int) -> ClauseElement:
+    """Claims so many rows in one statement, in the order given: makes those that are not there, for purging."""
+    row = [{"key": bindparam(f"key{number}", type_=Text), "moments": "[]", "expires_at": 0.0} for number in range(count)]
+    statement = insert(tallies).values(row)
+    held = statement.on_conflict_do_update(index_elements=[tallies.c.key], set_={"key": statement.excluded.key})
+    return held.returning(tallies.c.key, tallies.c.moments)
+
+
+class SqlTallyReads:
+    """Questions to whatever `ask` reads: what is committed, or one transaction's own rows."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    def look(self, keys: Sequence[str]) -> Sequence[Tally]:
+        wanted = {f"key{number}": key for number, key in enumerate(keys)}
+        moments: dict[str, str] = dict(self._ask(_looking(len(keys)), **wanted)) if wanted else {}
+        return [_tally(key, moments.get(key, "[]")) for key in keys]
+
+
+class SqlTallies(SqlTallyReads):
+    """The same inside a transaction, and changes."""
+
+    def __init__(self, unit: Unit, claims: Claims) -> None:
+        super().__init__(unit.ask)
+        self._unit = unit
+        self._claims = claims
+
+    def claim(self, keys: Sequence[str]) -> Sequence[Tally]:
+        for key in keys:
+            self._claims.hold("tallies", key)
+        return self.look(keys) if self._unit.is_alone else self._made(keys)
+
+    def _made(self, keys: Sequence[str]) -> Sequence[Tally]:
+        """A row that is not there cannot be waited for. All go in the order of the keys, so that nobody waits in a circle."""
+        wanted = {f"key{number}": key for number, key in enumerate(sorted(set(keys)))}
+        moments: dict[str, str] = dict(self._unit.run(_making(len(wanted)), **wanted)) if wanted else {}
+        return [_tally(key, moments[key]) for key in keys]
+
+    def save(self, tallies: Iterable[Tally], expires_at: float) -> None:
+        for tally in tallies:
+            self._claims.demand("tallies", tally.key)
+            self._unit.run(_SAVE, key=tally.key, moments=json.dumps(tally.moments), expires_at=expires_at)
+
+
+def _tally(key: str, moments: str) -> Tally:
+    return Tally(key, tuple(json.loads(moments)))

@@ -1,0 +1,142 @@
+"""The use cases awaited: each in the lane where it belongs, so that no event loop waits for a database or a hash."""
+
+from asyncio import create_task, shield
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from math import inf
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from ..application import Batch, ReadEvents
+from ..application.event_consumer import MOST_EVENTS
+from .concurrency.batching import Together
+from .concurrency.executors import Loop
+from .concurrency.lanes import Lanes
+from .facade import Vestibule
+from .observability import watch
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class AsyncVestibule:
+    """What a `Vestibule` has, awaited: the same names, questions, answers and refusals, and `Overloaded` where too many wait.
+
+    It may be used in several event loops, one after another or at once; each has threads of its own. A call that is
+    cancelled is not awaited any longer; what it has begun in its thread it does to the end.
+    """
+
+    def __init__(self, vestibule: Vestibule) -> None:  # noqa: PLR0915 — a line for each use case
+        lanes = Lanes(watch(vestibule.settings), together=vestibule.together)
+        near = lanes.reads if vestibule.database_blocks else Loop()
+        self.blocking = vestibule
+        """The same use cases, for threads."""
+        self.settings = vestibule.settings
+        self.register = Registering(lanes, vestibule.register, vestibule.register.superuser)
+        self.check_unique = (lanes.reads if vestibule.throttle.blocks else near).awaits(vestibule.check_unique)
+        self.log_in = lanes.slow.awaits(vestibule.log_in)
+        self.authenticate = (
+            Together(lanes.reads, vestibule.authenticate.each, at_once=2)
+            if vestibule.database_blocks
+            else Together(Loop(), vestibule.authenticate.each, most=inf)  # where nobody waits beyond the turn at hand
+        )
+        self.refresh = lanes.quick.awaits(vestibule.refresh)
+        self.change_account = Changing(lanes, vestibule.change_account, vestibule.change_account.replace)
+        self.request_code = lanes.quick.awaits(vestibule.request_code)
+        self.verify_code = lanes.quick.awaits(vestibule.verify_code)
+        self.log_in_by_code = lanes.quick.awaits(vestibule.log_in_by_code)
+        self.request_registration_code = lanes.quick.awaits(vestibule.request_registration_code)
+        self.register_or_log_in = lanes.quick.awaits(vestibule.register_or_log_in)
+        self.reset_password = lanes.slow.awaits(vestibule.reset_password)
+        self.list_sessions = lanes.reads.awaits(vestibule.list_sessions)
+        self.end_session = Ending(lanes, vestibule.end_session, vestibule.end_session.others)
+        self.list_ended_sessions = lanes.reads.awaits(vestibule.list_ended_sessions)
+        self.set_active = lanes.quick.awaits(vestibule.set_active)
+        self.upload_image = lanes.pictures.awaits(vestibule.upload_image)
+        self.read_image = Reading(lanes, vestibule.read_image, vestibule.read_image.link)
+        self.sweep_images = lanes.chores.awaits(vestibule.sweep_images)
+        self.deliver_messages = lanes.chores.awaits(vestibule.deliver_messages)
+        self.list_messages = lanes.chores.awaits(_whole(vestibule.list_messages))
+        self.retry_messages = lanes.chores.awaits(vestibule.retry_messages)
+        self.drop_messages = lanes.chores.awaits(vestibule.drop_messages)
+        self.read_journal = lanes.chores.awaits(_whole(vestibule.read_journal))
+        self.read_events = ReadingOn(lanes, vestibule.read_events)
+        self.subscribe = vestibule.subscribe  # it only begins a thread, in which the handler is called
+        self.purge = lanes.chores.awaits(vestibule.purge)
+        self.jwks = near.awaits(vestibule.jwks)
+        self.check = lanes.reads.awaits(vestibule.check)
+
+
+class Registering(Generic[P, T, Q, U]):
+    """`Register`, awaited."""
+
+    def __init__(self, lanes: Lanes, register: Callable[P, T], superuser: Callable[Q, U]) -> None:
+        self._register = lanes.slow.awaits(register)
+        self.superuser = lanes.slow.awaits(superuser)
+
+    def __call__(self, *args: P.args, **question: P.kwargs) -> Coroutine[Any, Any, T]:
+        return self._register(*args, **question)
+
+
+class Changing(Generic[P, T, Q, U]):
+    """`ChangeAccount`, awaited: slow where a new password is to be hashed."""
+
+    def __init__(self, lanes: Lanes, change: Callable[P, T], replace: Callable[Q, U]) -> None:
+        self._quickly = lanes.quick.awaits(change)
+        self._slowly = lanes.slow.awaits(change)
+        self.replace = lanes.slow.awaits(replace)
+
+    def __call__(self, *args: P.args, **question: P.kwargs) -> Coroutine[Any, Any, T]:
+        change = self._quickly if question.get("password") is None else self._slowly
+        return change(*args, **question)
+
+
+class Ending(Generic[P, T, Q, U]):
+    """`EndSession`, awaited."""
+
+    def __init__(self, lanes: Lanes, end: Callable[P, T], others: Callable[Q, U]) -> None:
+        self._end = lanes.quick.awaits(end)
+        self.others = lanes.quick.awaits(others)
+
+    def __call__(self, *args: P.args, **question: P.kwargs) -> Coroutine[Any, Any, T]:
+        return self._end(*args, **question)
+
+
+class Reading(Generic[P, T, Q, U]):
+    """`ReadImage`, awaited."""
+
+    def __init__(self, lanes: Lanes, read: Callable[P, T], link: Callable[Q, U]) -> None:
+        self._read = lanes.pictures.awaits(read)
+        self.link = lanes.pictures.awaits(link)
+
+    def __call__(self, *args: P.args, **question: P.kwargs) -> Coroutine[Any, Any, T]:
+        return self._read(*args, **question)
+
+
+class ReadingOn:
+    """`ReadEvents`, awaited: `async with vestibule.read_events("billing") as events`."""
+
+    def __init__(self, lanes: Lanes, read: ReadEvents) -> None:
+        self._lane = lanes.chores
+        self._read = read
+
+    @asynccontextmanager
+    async def __call__(self, name: str, *, most: int = MOST_EVENTS, one_by_one: bool = False) -> AsyncIterator[Batch]:
+        reading = self._read(name, most=most, one_by_one=one_by_one)
+        events = await self._lane(reading.__enter__)
+        try:
+            yield events
+        except BaseException as error:
+            await shield(create_task(self._lane(reading.__exit__, type(error), error, error.__traceback__)))
+            raise
+        await self._lane(reading.__exit__, None, None, None)
+
+
+def _whole(find: Callable[P, Iterator[T]]) -> Callable[P, list[T]]:
+    """What is found bit by bit, all at once: an event loop cannot wait for the next bit."""
+
+    def found(*args: P.args, **question: P.kwargs) -> list[T]:
+        return list(find(*args, **question))
+
+    return found

@@ -1,0 +1,1 @@
+"""Executors, lanes and batches for awaited calls."""

@@ -1,0 +1,216 @@
+"""Everything, put together once."""
+
+from collections.abc import Callable, Collection
+from functools import partial
+from time import time
+
+from dependency_injector import containers, providers
+
+from ...adapters.database import ACCOUNTS, SqlDatabase
+from ...adapters.identifiers import LibraryIdentifiers
+from ...adapters.images import PillowImages
+from ...adapters.keys import HmacCodes, JwtTokens, WatchedKeys
+from ...adapters.notifier import ChannelNotifier, Templates
+from ...application import (
+    Authenticate,
+    ChangeAccount,
+    CheckUnique,
+    DeliverMessages,
+    DropMessages,
+    EndSession,
+    ListEndedSessions,
+    ListMessages,
+    ListSessions,
+    LogIn,
+    LogInByCode,
+    Purge,
+    ReadEvents,
+    ReadImage,
+    ReadJournal,
+    Refresh,
+    Register,
+    RegisterOrLogIn,
+    RequestCode,
+    RequestRegistrationCode,
+    ResetPassword,
+    RetryMessages,
+    SetActive,
+    SweepImages,
+    UploadImage,
+    VerifyCode,
+)
+from ...application.codes import CodeCheck, CodeSender, EnterByCode
+from ...application.notifications import Notices
+from ...application.tokens import SignIn
+from ...application.validation import AccountRules
+from ...domain.password import PasswordPolicy
+from ..common_passwords import common_passwords
+from ..facade import Vestibule
+from ..observability import watch
+from ..settings import Settings
+from ..workers.subscriptions import Subscriptions
+from .factories import (
+    Echo,
+    announcing,
+    argon2,
+    at_rate,
+    blocks,
+    channels,
+    code_secrets,
+    email_notifier,
+    jwks_of,
+    key_shelf,
+    new_id,
+    sms_notifier,
+    spending,
+    storage,
+    throttle,
+    together,
+    watched_database,
+    watched_images,
+    webhook_notifier,
+)
+
+
+class Container(containers.DeclarativeContainer):
+    """Everything, each once. `settings`, `on_message`, `subscriptions`, `echo` and the names of an importer's `own` ports are
+    given."""
+
+    settings = providers.Dependency(instance_of=Settings)
+    on_message: providers.Dependency[Callable[[], None]] = providers.Dependency()
+    subscriptions = providers.Dependency(instance_of=Subscriptions)
+    echo: providers.Dependency[Echo | None] = providers.Dependency()
+    own: providers.Dependency[Collection[str]] = providers.Dependency()
+    accounts = providers.Object(ACCOUNTS)
+
+    clock = providers.Object(time)
+    new_id = providers.Object(new_id)
+    watch = providers.Singleton(watch, settings)
+    kept = providers.Singleton(  # the port `database`, which an importer may fill
+        SqlDatabase,
+        settings.provided.accounts_url,
+        on_message=on_message,
+        on_event=subscriptions.provided.wake,
+        accounts=accounts,
+    )
+    database = providers.Singleton(announcing, settings, providers.Singleton(watched_database, watch, kept), new_id)
+    keys = providers.Singleton(WatchedKeys, providers.Singleton(key_shelf, settings, kept))
+    tokens = providers.Singleton(JwtTokens, keys, issuer=settings.provided.url, audience=settings.provided.url, clock=clock)
+    codes = providers.Singleton(
+        HmacCodes, providers.Factory(partial, code_secrets, keys, clock), digits=settings.provided.otp_length
+    )
+    hasher = providers.Singleton(argon2, settings.provided.password_hash, watch)
+    identifiers = providers.Singleton(
+        LibraryIdentifiers,
+        settings.provided.default_region,
+        special_use_domains=settings.provided.test_domains,
+        mobile_regions=settings.provided.mobile_regions,
+    )
+    templates = providers.Singleton(Templates, settings.provided.templates_dir)
+    email = providers.Singleton(email_notifier, settings, templates, echo)
+    sms = providers.Singleton(sms_notifier, settings, templates, echo)
+    notifier = providers.Singleton(
+        ChannelNotifier,
+        email=providers.Singleton(at_rate, watch, email, settings.provided.email_rate),
+        mobile=providers.Singleton(at_rate, watch, sms, settings.provided.sms_rate),
+    )
+    carriers = providers.Singleton(
+        ChannelNotifier, email=notifier, mobile=notifier, webhook=providers.Singleton(webhook_notifier, settings, watch)
+    )
+    pillow = providers.Singleton(PillowImages)
+    images = providers.Singleton(watched_images, watch, pillow)
+    storage = providers.Singleton(storage, settings)
+    throttle = providers.Singleton(throttle, settings)
+
+    policy = providers.Singleton(
+        PasswordPolicy,
+        common=providers.Callable(common_passwords),
+        service=settings.provided.service_name,
+        min_length=settings.provided.password_min_length,
+    )
+    rules = providers.Singleton(
+        AccountRules,
+        identifiers=identifiers,
+        policy=policy,
+        codes=codes,
+        clock=clock,
+        mobile_required=settings.provided.mobile_required,
+        email_validation=settings.provided.email_validation,
+        mobile_validation=settings.provided.mobile_validation,
+    )
+    notices = providers.Singleton(Notices, codes=codes, new_id=new_id)
+    sign_in = providers.Singleton(SignIn, tokens=tokens, clock=clock, new_id=new_id, notices=notices)
+    sender = providers.Singleton(
+        CodeSender,
+        database=database,
+        codes=codes,
+        clock=clock,
+        new_id=new_id,
+        cooldown=settings.provided.otp_cooldown,
+        spending=providers.Singleton(spending, settings, throttle, own),
+    )
+    check = providers.Singleton(CodeCheck, codes=codes, clock=clock, limits_by_address=settings.provided.rate_limits)
+    enter = providers.Singleton(EnterByCode, sign_in=sign_in)
+
+    vestibule = providers.Singleton(
+        Vestibule,
+        settings=settings,
+        register=providers.Singleton(Register, database=database, hasher=hasher, throttle=throttle, rules=rules, clock=clock),
+        check_unique=providers.Singleton(CheckUnique, database=database, throttle=throttle, rules=rules, clock=clock),
+        log_in=providers.Singleton(
+            LogIn,
+            database=database,
+            hasher=hasher,
+            identifiers=identifiers,
+            codes=codes,
+            sign_in=sign_in,
+            clock=clock,
+            limits_by_address=settings.provided.rate_limits,
+        ),
+        authenticate=providers.Singleton(Authenticate, database=database, tokens=tokens, clock=clock),
+        refresh=providers.Singleton(Refresh, database=database, tokens=tokens, sign_in=sign_in, clock=clock),
+        change_account=providers.Singleton(
+            ChangeAccount, database=database, hasher=hasher, rules=rules, clock=clock, notices=notices
+        ),
+        request_code=providers.Singleton(RequestCode, database=database, identifiers=identifiers, sender=sender),
+        verify_code=providers.Singleton(
+            VerifyCode, database=database, identifiers=identifiers, check=check, codes=codes, new_id=new_id
+        ),
+        log_in_by_code=providers.Singleton(LogInByCode, database=database, identifiers=identifiers, check=check, enter=enter),
+        request_registration_code=providers.Singleton(RequestRegistrationCode, identifiers=identifiers, sender=sender),
+        register_or_log_in=providers.Singleton(
+            RegisterOrLogIn, database=database, identifiers=identifiers, check=check, enter=enter
+        ),
+        reset_password=providers.Singleton(
+            ResetPassword, database=database, hasher=hasher, check=check, rules=rules, notices=notices
+        ),
+        list_sessions=providers.Singleton(ListSessions, database=database, clock=clock),
+        end_session=providers.Singleton(EndSession, database=database, clock=clock),
+        list_ended_sessions=providers.Singleton(ListEndedSessions, database=database, tokens=tokens, clock=clock),
+        set_active=providers.Singleton(SetActive, database=database, identifiers=identifiers, clock=clock),
+        upload_image=providers.Singleton(UploadImage, database=database, images=images, storage=storage, clock=clock),
+        read_image=providers.Singleton(ReadImage, storage=storage),
+        sweep_images=providers.Singleton(SweepImages, database=database, storage=storage),
+        deliver_messages=providers.Singleton(
+            DeliverMessages,
+            database=database,
+            notifier=carriers,
+            codes=codes,
+            clock=clock,
+            service=settings.provided.service_name,
+            channels=providers.Singleton(channels, settings),
+        ),
+        list_messages=providers.Singleton(ListMessages, database=database),
+        retry_messages=providers.Singleton(RetryMessages, database=database, clock=clock),
+        drop_messages=providers.Singleton(DropMessages, database=database, clock=clock),
+        read_journal=providers.Singleton(ReadJournal, database=database),
+        read_events=providers.Singleton(ReadEvents, database=database, clock=clock),
+        purge=providers.Singleton(Purge, database=database, clock=clock),
+        throttle=throttle,
+        clock=clock,
+        jwks=providers.Callable(jwks_of, tokens),
+        check=database.provided.check,
+        database_blocks=providers.Callable(blocks, kept),
+        together=providers.Callable(together, kept, throttle, own),
+        subscriptions=subscriptions,
+    )

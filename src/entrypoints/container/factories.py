@@ -1,0 +1,163 @@
+"""Each adapter out of the settings, and the small parts that have no home of their own."""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from secrets import randbits
+from typing import Any
+
+from ...adapters.database import SqlDatabase
+from ...adapters.hasher import Argon2Hasher, pool_for
+from ...adapters.keys import CodeSecrets, DirectoryShelf, Seal, SealedShelf, Shelf, WatchedKeys, in_use
+from ...adapters.notifier import AppriseNotifier, OutboxNotifier, RateNotifier, SmtpNotifier, Templates, WebhookNotifier
+from ...adapters.rate_limiter import MemoryThrottle, RedisThrottle
+from ...adapters.storage import FileStorage, S3Storage
+from ...application.ports import Channel, Clock, Database, Images, NewId, Notifier, Storage, Throttle
+from ...application.send_quota import Spending
+from ...application.webhooks import Announce, AnnouncingDatabase
+from ...domain.account import Kind
+from ...domain.events import CHANGES
+from ...domain.rate_limits import Limit
+from ..concurrency.executors import Block
+from ..observability import Watch
+from ..settings import Settings, SettingsError
+from ..settings.parsers import HashCost, secret_bytes
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def new_id() -> str:
+    """26 characters of Crockford's base 32: 130 random bits."""
+    bits = randbits(130)
+    return "".join(_ALPHABET[bits >> shift & 31] for shift in range(0, 130, 5))
+
+
+class Unlimited:
+    """The throttle of a load test."""
+
+    blocks = False
+
+    def take(self, key: str, limits: tuple[Limit, ...], now: float) -> int:  # noqa: ARG002 — the port's names
+        return 0
+
+
+def keys_in(settings: Settings) -> Path:
+    return settings.data_dir / "keys"
+
+
+def images_in(settings: Settings) -> Path | None:
+    """The directory of the images; None where they are kept on S3."""
+    return settings.data_dir / "images" if settings.images_url == "file:" else None
+
+
+def key_shelf(settings: Settings, database: SqlDatabase) -> Shelf:
+    """Files, unless there is a secret to seal rows under."""
+    return sealed_shelf(settings, database) if settings.secret else DirectoryShelf(keys_in(settings))
+
+
+def sealed_shelf(settings: Settings, database: SqlDatabase) -> SealedShelf:
+    if not hasattr(database, "keys"):
+        raise SettingsError("VESTIBULE_SECRET: a database of your own keeps no keys; leave it out.")
+    return SealedShelf(database.keys, Seal([*map(secret_bytes, settings.secret)]), earlier=DirectoryShelf(keys_in(settings)))
+
+
+def code_secrets(source: WatchedKeys, clock: Clock) -> CodeSecrets:
+    keys = source.current()
+    return CodeSecrets(
+        by_number={secret.number: secret.key for secret in keys.codes},
+        newest=in_use(keys.codes, clock()).number,
+        blinding=keys.blinding[-1].key,
+    )
+
+
+def argon2(cost: HashCost, watch: Watch | None = None) -> Argon2Hasher:
+    """Raises `ValueError` for a cost that is too low to be safe, or too high to be borne."""
+    pool = None if watch is None else watch.hashing(pool_for(cost.time_cost, cost.memory_kib))
+    return Argon2Hasher(cost.time_cost, cost.memory_kib, cost.parallelism, pool=pool)
+
+
+Echo = Callable[[str], None]
+
+
+def email_notifier(settings: Settings, templates: Templates, echo: Echo | None) -> Notifier:
+    if settings.email_url.startswith("outbox:"):
+        return OutboxNotifier(settings.data_dir / "outbox", templates, settings.email_from, echo=echo)
+    return SmtpNotifier(settings.email_url, settings.email_from, templates)
+
+
+def sms_notifier(settings: Settings, templates: Templates, echo: Echo | None) -> Notifier:
+    if settings.sms_url.startswith("outbox:"):
+        return OutboxNotifier(settings.data_dir / "outbox", templates, settings.email_from, echo=echo)
+    return AppriseNotifier(settings.sms_url, templates)
+
+
+def webhook_notifier(settings: Settings, watch: Watch) -> Notifier | None:
+    if settings.webhook_url is None:
+        return None
+    return watch.notifier(WebhookNotifier(settings.webhook_url, settings.webhook_secret))
+
+
+def channels(settings: Settings) -> tuple[Channel, ...]:
+    """Those that have a courier each."""
+    letters = (Channel.EMAIL, Channel.MOBILE)
+    return letters if settings.webhook_url is None else (*letters, Channel.WEBHOOK)
+
+
+def announcing(settings: Settings, database: Database, new_id: NewId) -> Database:
+    """The database itself where nobody is to be told."""
+    if settings.webhook_url is None:
+        return database
+    return AnnouncingDatabase(database, Announce(new_id=new_id, kinds=frozenset(settings.webhook_events) or CHANGES))
+
+
+def watched_database(watch: Watch, database: Database) -> Database:
+    return watch.database(database)
+
+
+def watched_images(watch: Watch, images: Images) -> Images:
+    return watch.images(images)
+
+
+def at_rate(watch: Watch, notifier: Notifier, per_second: float | None) -> Notifier:
+    watched = watch.notifier(notifier)
+    return watched if per_second is None else RateNotifier(watched, per_second)
+
+
+def throttle(settings: Settings) -> Throttle:
+    if not settings.rate_limits:
+        return Unlimited()
+    if settings.redis_url is None:
+        return MemoryThrottle()
+    return RedisThrottle(settings.redis_url, fallback=MemoryThrottle())
+
+
+def spending(settings: Settings, throttle: Throttle, own: Collection[str] = ()) -> Spending | None:
+    """Files in an outbox cost nothing. Without Redis each worker has its part of the whole."""
+    if not settings.rate_limits:
+        return None
+    workers = settings.workers if settings.redis_url is None else 1
+    ways = ((Kind.EMAIL, settings.email_url, settings.emails_per_hour), (Kind.MOBILE, settings.sms_url, settings.sms_per_hour))
+    per_hour = {kind: max(1, most // workers) for kind, url, most in ways if "notifier" in own or not url.startswith("outbox:")}
+    return Spending(throttle=throttle, per_hour=per_hour) if per_hour else None
+
+
+def storage(settings: Settings) -> Storage:
+    if settings.images_url.startswith("s3:"):
+        return S3Storage(settings.images_url)
+    return FileStorage(settings.data_dir / "images")
+
+
+def jwks_of(tokens: Any) -> Callable[[], dict[str, object]]:
+    """Tokens of an importer's own need not have public keys."""
+    found: Callable[[], dict[str, object]] = getattr(tokens, "jwks", lambda: {"keys": []})
+    return found
+
+
+def blocks(database: Any) -> bool:
+    """A database of an importer's own does, unless it says that it does not."""
+    return bool(getattr(database, "blocks", True))
+
+
+def together(database: Any, throttle: Throttle, own: Collection[str]) -> Block | None:
+    """Not where a call may wait for another machine: it would have all those wait with which it is carried out."""
+    may_wait = blocks(database) or throttle.blocks or not {"tokens", "codes", "identifiers"}.isdisjoint(own)
+    return None if may_wait else getattr(database, "together", None)

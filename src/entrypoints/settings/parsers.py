@@ -1,0 +1,236 @@
+"""What the text of a setting may be, and what is made of it. Each raises `ValueError`, which says what it must be."""
+
+import re
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Collection
+from email.utils import parseaddr
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import pairwise
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from ...domain.events import What
+
+Network = IPv4Network | IPv6Network
+
+
+def flag(text: str) -> bool:
+    match text.lower():
+        case "on" | "true" | "1" | "yes":
+            return True
+        case "off" | "false" | "0" | "no":
+            return False
+        case _:
+            raise ValueError("must be on or off")
+
+
+def one_of(*known: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.lower() not in known:
+            raise ValueError("must be " + " or ".join(known))
+        return text.lower()
+
+    return read
+
+
+def number(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def rate(text: str) -> float:
+    """Not so few that one who stops has to wait for long."""
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text, re.ASCII) or not 0.2 <= float(text) <= 1000:  # noqa: PLR2004
+        raise ValueError("must be a number from 0.2 to 1000")
+    return float(text)
+
+
+def url_of(*schemes: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        scheme, colon, _ = text.partition(":")
+        if not colon or scheme not in schemes:
+            raise ValueError("must begin with " + " or ".join(f"{scheme}:" for scheme in schemes))
+        return text
+
+    return read
+
+
+_SECRET_BYTES = 32
+_MIN_DIFFERENT = 16
+_BASE64 = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_HEX = re.compile(r"(?:[0-9a-f]{2})+|(?:[0-9A-F]{2})+", re.ASCII)
+_URL_SAFE = str.maketrans("+/", "-_")
+_PUBLISHED = {
+    "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",  # FastAPI's tutorial
+    "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4",  # the specification of Fernet
+    "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",  # RFC 7515, appendix A.1
+    "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",  # RFC 8037, appendix A.1
+}
+
+
+def secrets(text: str) -> tuple[str, ...]:
+    return tuple(_secret(part.strip()) for part in text.split(","))
+
+
+def secret_bytes(text: str) -> bytes:
+    """What is spelled in hex, or in base64 of either alphabet with or without its padding; empty for any other text."""
+    spelled = _plain(text)
+    if _HEX.fullmatch(spelled):
+        return bytes.fromhex(spelled)
+    if _BASE64.fullmatch(spelled) and len(spelled) % 4 != 1:
+        return urlsafe_b64decode(spelled + "=" * (-len(spelled) % 4))
+    return b""
+
+
+def _secret(text: str) -> str:
+    key = secret_bytes(text)
+    if len(key) < _SECRET_BYTES:
+        raise ValueError("must be 32 random bytes or more, in base64 or hex, such as `openssl rand -base64 32` prints")
+    if _plain(text) in _PUBLISHED or not _may_be_random(_plain(text), key):
+        raise ValueError("must be random, and nobody else's: `openssl rand -base64 32` prints such a secret")
+    return text
+
+
+def _plain(text: str) -> str:
+    return text.rstrip("=").translate(_URL_SAFE)
+
+
+def _may_be_random(spelled: str, key: bytes) -> bool:
+    """Words have letters of one case only; what is constant, counts up or repeats itself has few different steps."""
+    steps = {(after - before) % 256 for before, after in pairwise(key)}
+    is_word = not _HEX.fullmatch(spelled) and (spelled.islower() or spelled.isupper())
+    return not is_word and len(steps) >= _MIN_DIFFERENT and len(set(key)) >= _MIN_DIFFERENT
+
+
+def images_place(text: str) -> str:
+    if text != "file:" and not text.startswith("s3://"):
+        raise ValueError("must be file: or s3://bucket/prefix")
+    return text
+
+
+def any_url(text: str) -> str:
+    if ":" not in text:
+        raise ValueError("must be a URL")
+    return text
+
+
+def public_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be http:// or https:// and a host, without a query")
+    return text.rstrip("/")
+
+
+def path_prefix(text: str) -> str:
+    path = "/" + text.strip("/")
+    if any(
+        not part.replace("-", "").replace("_", "").isalnum() or not part.isascii()
+        for part in path[1:].split("/")
+        if path != "/"
+    ):
+        raise ValueError("must be a path of letters, digits, - and _, such as /api/user")
+    return "" if path == "/" else path
+
+
+def signing_secrets(text: str) -> tuple[str, ...]:
+    found = tuple(re.split(r"[\s,]+", text.strip()))
+    if not all(one.startswith("whsec_") for one in found):
+        raise ValueError("must be whsec_ and 24 to 64 random bytes in base 64; several are separated by spaces")
+    return found
+
+
+def events(known: Collection[What]) -> Callable[[str], tuple[What, ...]]:
+    def read(text: str) -> tuple[What, ...]:
+        found = [part.strip().lower() for part in text.split(",") if part.strip()]
+        if not all(name in known for name in found):
+            raise ValueError(f"must be names of events, separated by commas: {', '.join(sorted(known))}")
+        return tuple(What(name) for name in found)
+
+    return read
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
+_PORT_OF_ITS_OWN = re.compile(r"http:.*:80|https:.*:443")
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """As browsers write them, for they are compared letter by letter."""
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not all(_ORIGIN.fullmatch(origin) and not _PORT_OF_ITS_OWN.fullmatch(origin) for origin in found):
+        raise ValueError("must be origins as browsers send them, such as https://app.example.org, separated by commas")
+    return found
+
+
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\]")
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    found = tuple(part.strip().lower() for part in text.split(",") if part.strip())
+    if not all(_HOST.fullmatch(host) for host in found):
+        raise ValueError("must be names without a port, such as accounts.example.org, separated by commas")
+    return found
+
+
+_LEAST_SECRET = 32
+_LEAST_DIFFERENT = 10
+
+
+def bearer_secret(text: str) -> str:
+    """What RFC 6750 lets stand in a header."""
+    if not re.fullmatch(rf"[A-Za-z0-9._~+/-]{{{_LEAST_SECRET},}}=*", text, re.ASCII) or len(set(text)) < _LEAST_DIFFERENT:
+        raise ValueError("must be 32 or more random letters and digits, such as `openssl rand -hex 32` prints")
+    return text
+
+
+def region(text: str) -> str | None:
+    if text and not (len(text) == 2 and text.isascii() and text.isalpha()):  # noqa: PLR2004 — ISO 3166-1 alpha-2
+        raise ValueError("must be a country of two letters, such as DE")
+    return text.upper() or None
+
+
+def regions(text: str) -> tuple[str, ...]:
+    return tuple(found for part in text.split(",") if (found := region(part.strip())))
+
+
+def sender(text: str) -> str:
+    name, address = parseaddr(text)
+    if "@" not in address or any(character in text for character in "\r\n"):
+        raise ValueError("must be an address, such as Vestibule <accounts@example.org>")
+    return text if name else address
+
+
+def words(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ValueError("must be printable text")
+    return text.strip()
+
+
+class HashCost(NamedTuple):
+    """What a password hash costs: passes, KiB of memory, lanes."""
+
+    time_cost: int
+    memory_kib: int
+    parallelism: int
+
+    def __str__(self) -> str:
+        return f"t={self.time_cost},m={self.memory_kib},p={self.parallelism}"
+
+
+COSTS = {"default": HashCost(2, 19 * 1024, 1), "strong": HashCost(3, 64 * 1024, 1)}
+
+
+def hash_cost(text: str) -> HashCost:
+    if text in COSTS:
+        return COSTS[text]
+    found = re.fullmatch(r"t=([0-9]{1,2}),m=([0-9]{1,7}),p=([0-9]{1,2})", text, re.ASCII)
+    if found is None:
+        raise ValueError("must be default, strong, or passes, KiB and lanes such as t=3,m=65536,p=1")
+    return HashCost(*map(int, found.groups()))

@@ -1,0 +1,228 @@
+"""What an operator may change: every setting, its default, and how it is read from the environment."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ...domain.events import ABOUT_ACCOUNTS, What
+from .parsers import (
+    COSTS,
+    HashCost,
+    Network,
+    any_url,
+    bearer_secret,
+    events,
+    flag,
+    hash_cost,
+    hosts,
+    images_place,
+    networks,
+    number,
+    one_of,
+    origins,
+    path_prefix,
+    public_url,
+    rate,
+    region,
+    regions,
+    secrets,
+    sender,
+    signing_secrets,
+    url_of,
+    words,
+)
+
+PREFIX = "VESTIBULE_"
+
+
+class SettingsError(ValueError):
+    """A setting is unknown or has a value that cannot be; the text is one line that names it, without its value."""
+
+
+def setting(default: Any, read: Callable[[str], Any], help: str, *, secret: bool = False) -> Any:  # noqa: A002 — click's word
+    """One setting: its default, how its text is read (ValueError says what is wrong), what it does."""
+    return field(default=default, repr=not secret, metadata={"read": read, "help": help, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set. `from_environment` reads `VESTIBULE_<NAME>` and `VESTIBULE_<NAME>_FILE`.
+
+    What a program gives is held to the same rules. Raises `SettingsError`.
+    """
+
+    host: str = setting("127.0.0.1", words, "The address to listen on.")
+    port: int = setting(8000, number(0, 65_535), "The port to listen on.")
+    workers: int = setting(1, number(1, 64), "How many server processes.")
+    data_dir: Path = setting(Path("data"), Path, "Where database, keys, images and outbox are kept.")
+    database_url: str | None = setting(
+        None,
+        url_of("sqlite", "postgresql", "postgres"),
+        "sqlite:///path or postgresql://…; a file in the data directory by default.",
+        secret=True,
+    )
+    secret: tuple[str, ...] = setting(
+        (),
+        secrets,
+        "32 random bytes in base64: the keys are then in the database, sealed under it, for every node that has it.",
+        secret=True,
+    )
+    email_url: str = setting(
+        "outbox:",
+        url_of("outbox", "smtp", "smtps"),
+        "outbox: (files in the data directory), smtp://… or smtps://…",
+        secret=True,
+    )
+    email_from: str = setting("Vestibule <no-reply@localhost.localdomain>", sender, "The sender of mail.")
+    sms_url: str = setting("outbox:", any_url, "outbox: or any Apprise URL.", secret=True)
+    courier: bool = setting(True, flag, "off leaves mail, SMS and webhooks to `vestibule deliver`, in processes of its own.")
+    email_rate: float | None = setting(None, rate, "The most mails a second that a process delivers; any number by default.")
+    sms_rate: float | None = setting(None, rate, "The most SMS a second that a process delivers; any number by default.")
+    emails_per_hour: int = setting(1000, number(1, 100_000), "The most codes by mail in all, where mail is not an outbox.")
+    sms_per_hour: int = setting(100, number(1, 100_000), "The most codes by SMS in all, where SMS are not an outbox.")
+    webhook_url: str | None = setting(
+        None,
+        url_of("https", "http"),
+        "https://…: where what happens to accounts is told, signed; nowhere by default.",
+        secret=True,
+    )
+    webhook_secret: tuple[str, ...] = setting(
+        (),
+        signing_secrets,
+        "What that is signed with: whsec_ and base 64; in a rotation several, separated by spaces.",
+        secret=True,
+    )
+    webhook_events: tuple[What, ...] = setting(
+        (), events(ABOUT_ACCOUNTS), "What is told there: registered, logged_in, …; by default all that changes something."
+    )
+    images_url: str = setting("file:", images_place, "file: (the data directory) or s3://bucket/prefix.")
+    images_redirect: bool = setting(
+        False, flag, "on sends who asks for an image on S3 there, by a URL that is signed for minutes."
+    )
+    redis_url: str | None = setting(
+        None,
+        url_of("redis", "rediss", "unix"),
+        "redis://… or rediss://…: limits per address are then shared by all workers and nodes that name it.",
+        secret=True,
+    )
+    templates_dir: Path | None = setting(None, Path, "A directory whose templates stand in for those of the messages.")
+    public_url: str | None = setting(None, public_url, "Where clients reach the service; http://host:port by default.")
+    api_prefix: str = setting("", path_prefix, "A path that all endpoints are mounted under, such as /api/user.")
+    trusted_proxies: tuple[Network, ...] = setting((), networks, "Networks whose X-Forwarded-For is believed: 10.0.0.0/8, …")
+    allowed_hosts: tuple[str, ...] = setting(
+        (), hosts, "Names that clients may reach the service by: accounts.example.org, …; any by default."
+    )
+    cors_origins: tuple[str, ...] = setting(
+        (), origins, "Origins whose pages may call the service from a browser: https://app.example.org, …"
+    )
+    revocations_secret: str | None = setting(
+        None,
+        bearer_secret,
+        "What services show that follow which sessions end (/revocations/); without it nobody can.",
+        secret=True,
+    )
+    rate_limits: bool = setting(True, flag, "off lifts the limits per caller's address, for a load test.")
+    docs: bool | None = setting(None, flag, "The OpenAPI page; on by default, unless PUBLIC_URL is https.")
+    log_format: str = setting("text", one_of("text", "json"), "text for people, json for machines: an object a line.")
+    log_level: str = setting("info", one_of("debug", "info", "warning", "error"), "The least that is logged.")
+    access_log: bool | None = setting(None, flag, "A line for each call; on by default where LOG_FORMAT is json.")
+    metrics_port: int | None = setting(None, number(1, 65_535), "The port that Prometheus scrapes; no metrics by default.")
+    metrics_host: str = setting("127.0.0.1", words, "The address to listen on for scrapes.")
+    traces: bool = setting(False, flag, "on exports traces by OTLP over HTTP, as the variables OTEL_… say.")
+    service_name: str = setting("Vestibule", words, "What messages call the service.")
+    default_region: str | None = setting(None, region, "The country of mobiles without +, such as DE.")
+    mobile_regions: tuple[str, ...] = setting((), regions, "Countries whose mobiles are taken, such as DE, AT; all by default.")
+    mobile_required: bool = setting(False, flag, "Whether every account needs a mobile.")
+    email_validation: bool = setting(False, flag, "Whether an email must be proven within the hour before it is taken.")
+    mobile_validation: bool = setting(False, flag, "Whether a mobile must be proven within the hour before it is taken.")
+    test_domains: bool = setting(False, flag, "Whether emails at .test, .localhost and the like are taken, for development.")
+    otp_length: int = setting(6, number(4, 10), "Digits of a one-time code.")
+    otp_cooldown: int = setting(60, number(1, 86_400), "Seconds between two codes to the same address.")
+    password_min_length: int = setting(8, number(8, 64), "The fewest characters of a new password; 15 is recommended.")
+
+    password_hash: HashCost = setting(
+        COSTS["default"], hash_cost, "default, strong (three passes over 64 MiB), or t=3,m=65536,p=1 and the like."
+    )
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if value != one.default:
+                object.__setattr__(self, one.name, _held_to(one.metadata["read"], one.name, value))
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
+        """Raises `SettingsError` at the first variable that is unknown, unreadable, or given twice."""
+        known = {PREFIX + one.name.upper(): one for one in fields(cls)}
+        values: dict[str, Any] = {}
+        for variable in sorted(environ):
+            if not variable.startswith(PREFIX):
+                continue
+            name = variable if variable in known else variable.removesuffix("_FILE")
+            if name not in known:
+                raise SettingsError(f"{variable} is not a setting. `vestibule settings` lists them.")
+            if known[name].name in values:
+                raise SettingsError(f"{name} and {name}_FILE are both set.")
+            text = environ[variable] if name == variable else _content(variable, environ[variable])
+            try:
+                values[known[name].name] = known[name].metadata["read"](text.strip())
+            except ValueError as error:
+                raise SettingsError(f"{variable}: {error}.") from None
+        return cls(**values)
+
+    @property
+    def url(self) -> str:
+        """Where clients reach the service, without a trailing slash or the prefix."""
+        host = "localhost" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 — compared, not bound  # nosec B104
+        return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def has_docs(self) -> bool:
+        return self.docs if self.docs is not None else not self.url.startswith("https:")
+
+    @property
+    def has_access_log(self) -> bool:
+        return self.access_log if self.access_log is not None else self.log_format == "json"
+
+    @property
+    def accounts_url(self) -> str:
+        """The database's URL, with the password."""
+        return self.database_url or f"sqlite:///{quote(str(self.data_dir.absolute() / 'vestibule.db'))}"
+
+    @classmethod
+    def table(cls) -> list[tuple[str, str, str]]:
+        """Name, default and meaning of each setting, in order."""
+        return [
+            (PREFIX + one.name.upper(), _shown(one.default), one.metadata["help"])
+            for one in fields(cls)
+            if one.default is not MISSING
+        ]
+
+
+def _held_to(read: Callable[[str], Any], name: str, value: object) -> Any:
+    """The value as it would be if its text stood in the environment."""
+    try:
+        return read(_text(value))
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}.") from None
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if type(value) is tuple:
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def _content(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{variable}: the file cannot be read.") from None
+
+
+def _shown(default: object) -> str:
+    return "" if default is None else _text(default)

@@ -1,0 +1,1 @@
+"""Background threads: message delivery and event subscriptions."""

@@ -1,0 +1,1 @@
+"""Measures whether response times reveal the existence of an account."""

@@ -1,0 +1,187 @@
+"""A copy of a database that others write to: as of one moment, with the images of that moment, and whole or refused."""
+
+import sqlite3
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from threading import Event as Signal
+
+import pytest
+from tests.support.databases import named, rows, stored
+
+from vestibule.adapters.database import SqlDatabase, back_up, look_at, migrate
+from vestibule.adapters.database.backup import copy_moment, stand_still
+from vestibule.adapters.database.sqlite import connect, connect_to_read
+from vestibule.domain.errors import Unavailable
+from vestibule.domain.events import Event, What
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    made = f"sqlite:///{tmp_path}/data/vestibule.db"
+    migrate(made)
+    return made
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[SqlDatabase]:
+    with SqlDatabase(url, most_wait=0.05) as opened:
+        yield opened
+
+
+def unseen(names: frozenset[str]) -> None:
+    pass
+
+
+def with_image(database: SqlDatabase, account_id: int, image: str) -> None:
+    with database.begin() as tx:
+        account = tx.accounts.claim(account_id)
+        assert account
+        tx.accounts.save(replace(account, image=image))
+
+
+def test_a_copy_made_while_others_write_is_of_one_moment_and_its_images_are_those_seen_last(url: str, tmp_path: Path) -> None:
+    over, begun = Signal(), Signal()
+
+    def write() -> int:
+        number = 0
+        with SqlDatabase(url) as database:
+            account = stored(database, "ada")
+            while not over.is_set():
+                number += 1
+                with database.begin() as tx:
+                    tx.accounts.add(named(f"person{number}"))
+                    tx.journal.add(Event(what=What.REGISTERED, at=float(number)))
+                with_image(database, account.id, f"{number}.webp")
+                begun.set()
+        return number
+
+    with ThreadPoolExecutor(1) as thread:
+        writing = thread.submit(write)
+        assert begun.wait(20)
+        for number in range(6):
+            seen: list[frozenset[str]] = []
+            file = tmp_path / f"copy{number}.db"
+            back_up(url, file, seen.append)
+            contents = look_at(file)
+            assert contents.images == seen[-1]
+            journal = rows(f"sqlite:///{file}", "SELECT count(*) FROM journal")
+            assert [(contents.accounts - 1,)] == journal
+        over.set()
+        assert writing.result(20) > 10
+
+
+def test_what_is_written_after_the_images_were_seen_is_not_in_the_copy(database: SqlDatabase, url: str, tmp_path: Path) -> None:
+    account = stored(database, "ada")
+    with_image(database, account.id, "first.webp")
+    path = tmp_path / "data" / "vestibule.db"
+    seen: list[frozenset[str]] = []
+    with closing(connect_to_read(path)) as reader, closing(connect(path)) as writer:
+        stand_still(writer, reader, seen.append)
+        with_image(database, account.id, "second.webp")
+        stored(database, "grace")
+        copy_moment(reader, tmp_path / "copy.db")
+    contents = look_at(tmp_path / "copy.db")
+    assert [contents.images] == seen == [{"first.webp"}]
+    assert contents.accounts == 1
+
+
+def test_nobody_can_write_while_the_last_images_are_fetched_and_everybody_afterwards(
+    database: SqlDatabase, url: str, tmp_path: Path
+) -> None:
+    account = stored(database, "ada")
+    with_image(database, account.id, "first.webp")
+    seen: list[frozenset[str]] = []
+
+    def see(names: frozenset[str]) -> None:
+        seen.append(names)
+        if len(seen) == 1:
+            with_image(database, account.id, "second.webp")
+        else:
+            with pytest.raises(Unavailable):
+                with_image(database, account.id, "third.webp")
+
+    back_up(url, tmp_path / "copy.db", see)
+    assert seen == [{"first.webp"}, {"second.webp"}]
+    with_image(database, account.id, "fourth.webp")
+    assert look_at(tmp_path / "copy.db").images == {"second.webp"}
+
+
+def test_a_fault_while_images_are_fetched_locks_nobody_out(database: SqlDatabase, url: str, tmp_path: Path) -> None:
+    class Full(Exception):
+        pass
+
+    seen: list[frozenset[str]] = []
+
+    def see(names: frozenset[str]) -> None:
+        seen.append(names)
+        if len(seen) == 2:
+            raise Full
+
+    with pytest.raises(Full):
+        back_up(url, tmp_path / "copy.db", see)
+    assert stored(database, "ada").id == 1
+
+
+def test_the_copy_is_one_file_that_its_owner_alone_can_read(database: SqlDatabase, url: str, tmp_path: Path) -> None:
+    stored(database, "ada")
+    file = tmp_path / "copies" / "copy.db"
+    file.parent.mkdir()
+    back_up(url, file, unseen)
+    assert look_at(file).accounts == 1
+    assert [path.name for path in file.parent.iterdir()] == ["copy.db"]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    with closing(sqlite3.connect(file)) as plain:
+        assert plain.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+
+
+def test_no_file_is_overwritten(url: str, tmp_path: Path) -> None:
+    (tmp_path / "copy.db").write_text("mine")
+    with pytest.raises(FileExistsError):
+        back_up(url, tmp_path / "copy.db", unseen)
+    assert (tmp_path / "copy.db").read_text() == "mine"
+
+
+def test_what_is_no_file_of_sqlite_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "other.db").write_text("no database, but sixteen bytes and more of something else")
+    for url, said in (
+        ("postgresql://user:secret@db/name", "pg_dump"),
+        (f"sqlite:///{tmp_path}/none.db", "There is no database"),
+        (f"sqlite:///{tmp_path}/other.db", "not a database"),
+    ):
+        with pytest.raises(ValueError, match=said) as refusal:
+            back_up(url, tmp_path / "copy.db", unseen)
+        assert "\n" not in str(refusal.value)
+        assert "secret" not in str(refusal.value)
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_copy_that_is_not_whole_is_told_from_one_that_is(database: SqlDatabase, url: str, tmp_path: Path) -> None:
+    for number in range(300):
+        stored(database, f"person{number}")
+    file = tmp_path / "copy.db"
+    back_up(url, file, unseen)
+    whole = file.read_bytes()
+    assert look_at(file).accounts == 300
+    page = int.from_bytes(whole[16:18])
+    for damaged in (whole[: len(whole) // 2], b"", b"something else" * 400, _with_a_page_of_zeros(whole, page)):
+        file.write_bytes(damaged)
+        with pytest.raises(ValueError, match="damaged"):
+            look_at(file)
+
+
+def _with_a_page_of_zeros(whole: bytes, page: int) -> bytes:
+    """In the middle of the accounts."""
+    at = whole.index(b"person150") // page * page
+    return whole[:at] + bytes(page) + whole[at + page :]
+
+
+def test_a_copy_with_sessions_of_nobody_is_damaged(database: SqlDatabase, url: str, tmp_path: Path) -> None:
+    columns = "id, account_id, created_at, refreshed_at, expires_at, generation"
+    rows(url, f"INSERT INTO sessions ({columns}) VALUES ('a', 99, 1.0, 1.0, 2.0, 0)")  # noqa: S608 — names of our own
+    back_up(url, tmp_path / "copy.db", unseen)
+    with pytest.raises(ValueError, match="sessions of accounts that it does not have"):
+        look_at(tmp_path / "copy.db")

@@ -1,0 +1,433 @@
+"""What a database that lasts promises beyond what every database does: in SQLite, in PostgreSQL."""
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from threading import Event as Signal
+from typing import Any
+
+import psycopg
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
+from tests.support.databases import NOW, named, program, rows, stored
+
+from vestibule.adapters.database import Backlog, SchemaTooNew, SchemaTooOld, SqlDatabase, migrate, migration, prepare
+from vestibule.adapters.database.schema import metadata
+from vestibule.adapters.database.urls import path_of
+from vestibule.application.ports import Channel, Message
+from vestibule.domain.account import Address as To
+from vestibule.domain.account import Kind, Username
+from vestibule.domain.code import Challenge, Flow, Proof
+from vestibule.domain.errors import Unavailable
+from vestibule.domain.events import Event, What
+from vestibule.domain.rate_limits import Tally
+from vestibule.domain.session import Session
+
+DAY = 86_400.0
+MAIL = To(Kind.EMAIL, "ada@example.org", "ada@example.org")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of a database that is empty, or not even there."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/data/vestibule.db"
+    found: str = request.getfixturevalue("new_postgres")
+    return found
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[SqlDatabase]:
+    migrate(url)
+    with SqlDatabase(url) as opened:
+        yield opened
+
+
+# --- durable ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_committed_is_found_by_the_next_program(database: SqlDatabase, url: str) -> None:
+    account = stored(database, "ada")
+    database.close()
+    with SqlDatabase(url) as reopened:
+        assert reopened.accounts.get(account.id) == account
+
+
+def test_a_program_that_is_killed_in_a_transaction_leaves_nothing_of_it(database: SqlDatabase, url: str) -> None:
+    stored(database, "before")
+    does = """
+database = SqlDatabase(url)
+with database.begin() as tx:
+    tx.accounts.add(Account(username=Username("half", "half"), name="half", email=None, created_at=1.0))
+    print("in the middle", flush=True)
+    sys.stdin.read()
+"""
+    with program(url, does) as dying:
+        assert dying.stdout
+        assert dying.stdout.readline() == "in the middle\n"
+        dying.kill()
+    assert database.accounts.taken(Username("half", "half"), []) == set()
+    assert stored(database, "half").username.key == "half"
+
+
+def test_another_process_can_write_meanwhile(database: SqlDatabase, url: str) -> None:
+    first = stored(database, "first")
+    with program(url, "stored(SqlDatabase(url), 'second')") as other:
+        assert other.wait(20) == 0
+    assert database.accounts.taken(Username("second", "second"), []) == {"username"}
+    assert stored(database, "third").id == first.id + 2
+
+
+def test_programs_that_count_at_once_wait_for_each_other_and_lose_nothing(url: str) -> None:
+    """Several openings of one database know as little of each other as several programs do."""
+    migrate(url)
+
+    def count(_: int) -> None:
+        with SqlDatabase(url) as database:
+            for _ in range(10):
+                with database.begin() as tx:
+                    [tally] = tx.tallies.claim(["key"])
+                    tx.tallies.save([Tally("key", (*tally.moments, NOW))], NOW)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(count, range(4)))
+    with SqlDatabase(url) as database:
+        assert len(database.tallies.look(["key"])[0].moments) == 40
+
+
+# --- migrations -------------------------------------------------------------------------------------------------------
+
+OLDER = dict(line.split(" ", 1) for line in (Path(__file__).parent / "statements_0001.txt").read_text().splitlines()[1:])
+TRUTHS = {"email_proven", "mobile_proven", "settled", "is_active", "is_staff", "is_superuser", "sent"}
+
+
+def go_to(url: str, revision: str) -> None:
+    with migration.migrating(url) as connection:
+        present = connection.execute(migration.VERSION).scalar() if inspect(connection).has_table("alembic_version") else None
+        move = command.downgrade if present is not None and present > revision else command.upgrade
+        move(migration.scripts(connection), revision)
+
+
+def contents(url: str) -> dict[str, list[tuple[Any, ...]]]:
+    return {name: sorted(rows(url, f"SELECT * FROM {name}"), key=repr) for name in ("accounts", *left(url))}  # noqa: S608 — listed
+
+
+@contextmanager
+def older_program(url: str) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
+    """Says what the program before says, by name, and answers the rows; nothing of it stays unless told to `keep`."""
+    is_sqlite = url.startswith("sqlite")
+    connection: Any = (
+        sqlite3.connect(path_of(url), isolation_level=None)
+        if is_sqlite
+        else psycopg.connect(url, autocommit=True, prepare_threshold=0)
+    )
+
+    def say(name: str, *, keep: bool = False) -> list[tuple[Any, ...]]:
+        word = "new" if name.endswith("_ADD0") and not keep else "x"
+        values: dict[str, Any] = {
+            parameter: parameter in TRUTHS or (word if kind == "VARCHAR" else 1)
+            for parameter, kind in re.findall(r"%\((\w+)\)s(?:::(\w+))?", OLDER[name])
+        }
+        text = in_sqlite(OLDER[name]) if is_sqlite else OLDER[name]
+        connection.execute("BEGIN")
+        cursor = connection.execute(text, values)
+        found = cursor.fetchall() if cursor.description else []
+        connection.execute("COMMIT" if keep else "ROLLBACK")
+        return found
+
+    with closing(connection):
+        yield say
+
+
+def answers(say: Callable[[str], list[tuple[Any, ...]]]) -> dict[str, list[tuple[Any, ...]]]:
+    """To everything; what is added gets another number each time, also where it does not stay."""
+    return {
+        name: [() for _ in found] if name.endswith("_ADD0") else found for name, found in ((name, say(name)) for name in OLDER)
+    }
+
+
+def in_sqlite(statement: str) -> str:
+    plain = re.sub(r"::\w+| FOR UPDATE( SKIP LOCKED)?", "", statement).replace("LIMIT ALL", "LIMIT -1")
+    return re.sub(r"%\((\w+)\)s", r":\1", plain)
+
+
+def test_migrations_make_what_the_tables_are_declared_to_be(url: str) -> None:
+    migrate(url)
+    with migration.migrating(url) as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_the_schema_goes_up_and_down_and_up_again(database: SqlDatabase, url: str) -> None:
+    stored(database, "ada")
+    with migration.migrating(url) as connection:
+        command.downgrade(migration.scripts(connection), "base")
+    with pytest.raises(Unavailable):
+        database.accounts.get(1)
+    with pytest.raises(Unavailable):
+        database.check()
+    migrate(url)
+    database.check()
+    assert stored(database, "ada").id == 1
+
+
+def test_rows_outlast_every_step_down_and_up_again(database: SqlDatabase, url: str) -> None:
+    fill(database, NOW, "ada")
+    fill(database, NOW, "bob")
+    before = contents(url)
+    for revision in ("0001", migration.HEAD):
+        go_to(url, revision)
+        assert contents(url) == before
+    with migration.migrating(url) as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    database.check()
+
+
+def test_the_program_before_goes_on_as_if_nothing_had_happened(url: str) -> None:
+    """Every statement of it but what asks for the version, on a connection that had prepared it before the migration."""
+    go_to(url, "0001")
+    with older_program(url) as say:
+        for adds in ("accounts._ADD0", "sessions._ADD0"):
+            say(adds, keep=True)
+        before = answers(say)
+        assert len(before["accounts._GET0"]) == len(before["sessions._CLAIM0"]) == 1
+        migrate(url)
+        assert answers(say) == before
+
+
+def test_the_last_migration_is_the_one_the_program_asks_for(url: str) -> None:
+    with migration.migrating(url) as connection:
+        assert ScriptDirectory.from_config(migration.scripts(connection)).get_heads() == [migration.HEAD]
+
+
+def test_a_migration_that_fails_midway_leaves_nothing(url: str) -> None:
+    rows(url, "CREATE TABLE tallies (something integer)")
+    with pytest.raises(Unavailable):
+        migrate(url)
+    with pytest.raises(Unavailable), SqlDatabase(url) as database:
+        database.accounts.get(1)
+    rows(url, "DROP TABLE tallies")
+    migrate(url)
+
+
+def test_several_programs_that_migrate_at_once_all_succeed(url: str) -> None:
+    does = "sys.stdin.readline(); migrate(url); SqlDatabase(url).check(); print('ready')"
+    starting = [program(url, does) for _ in range(4)]
+    for one in starting:
+        assert one.stdin
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    assert [one.communicate(timeout=60)[0] for one in starting] == ["ready\n"] * 4
+
+
+def test_a_migration_waits_for_another(url: str) -> None:
+    with ThreadPoolExecutor(1) as elsewhere:
+        with migration.migrating(url):
+            waiting = elsewhere.submit(migrate, url)
+            with pytest.raises(TimeoutError):
+                waiting.result(1)
+        waiting.result(30)
+
+
+def test_migrating_again_changes_nothing(database: SqlDatabase, url: str) -> None:
+    account = stored(database, "ada")
+    migrate(url)
+    prepare(url)
+    assert database.accounts.get(account.id) == account
+
+
+def test_a_schema_newer_than_the_program_refuses_a_start_and_not_those_who_run(database: SqlDatabase, url: str) -> None:
+    rows(url, "UPDATE alembic_version SET version_num = '9999'")
+    for refuses in (migrate, prepare):
+        with pytest.raises(SchemaTooNew, match="9999, which is newer than this program's"):
+            refuses(url)
+    database.check()
+    assert rows(url, "SELECT version_num FROM alembic_version") == [("9999",)]
+
+
+def test_a_schema_older_than_the_program_does_not_check_out(database: SqlDatabase, url: str) -> None:
+    for older in ("UPDATE alembic_version SET version_num = '0000'", "DELETE FROM alembic_version"):
+        rows(url, older)
+        with pytest.raises(Unavailable):
+            database.check()
+
+
+def test_starting_migrates_a_file_and_only_looks_at_a_server(url: str) -> None:
+    with SqlDatabase(url) as database:
+        if url.startswith("sqlite"):
+            prepare(url)
+        else:
+            with pytest.raises(SchemaTooOld, match=r"no schema yet.*run `vestibule migrate`"):
+                prepare(url)
+            with pytest.raises(Unavailable):
+                database.check()
+            migrate(url)
+        database.check()
+
+
+def test_a_database_without_its_schema_does_not_check_out(url: str) -> None:
+    rows(url, "SELECT 1")
+    with SqlDatabase(url) as database, pytest.raises(Unavailable):
+        database.check()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("mysql://root:secret@host/name", "kind mysql is not known"),
+        ("sqlite+aiosqlite:///x.db", "kind sqlite"),
+        ("postgresql+psycopg://user:secret@host/name", "kind postgresql"),
+        ("sqlite://", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+        ("sqlite:///a?b/vestibule.db", "question mark"),
+        ("postgresql://user:secret@[host/name", "should look like postgresql"),
+        ("postgresql://user:se%cret@host/name", "should look like postgresql"),
+        ("postgres://user:secret@host/name?secret=1", "should look like postgresql"),
+        ("secret", "should look like"),
+        ("", "should look like"),
+    ],
+)
+def test_a_url_that_cannot_be_is_refused_in_one_line_without_its_secret(url: str, says: str) -> None:
+    refusing: tuple[Callable[[str], object], ...] = (migrate, prepare, SqlDatabase)
+    for refuses in refusing:
+        with pytest.raises(ValueError, match=says) as refused:
+            refuses(url)
+        assert "secret" not in str(refused.value)
+        assert "\n" not in str(refused.value)
+
+
+# --- the end ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_asked_of_a_closed_database_is_unavailable(database: SqlDatabase) -> None:
+    stored(database, "ada")
+    database.close()
+    with pytest.raises(Unavailable):
+        database.accounts.get(1)
+    with pytest.raises(Unavailable):
+        stored(database, "late")
+
+
+def test_closing_waits_for_an_open_transaction(database: SqlDatabase, url: str) -> None:
+    closed = Signal()
+
+    def close() -> None:
+        database.close()
+        closed.set()
+
+    with ThreadPoolExecutor(1) as elsewhere, database.begin() as tx:
+        closing_it = elsewhere.submit(close)
+        assert not closed.wait(0.05)
+        account = tx.accounts.add(named("ada"))
+    assert closing_it.exception() is None
+    with SqlDatabase(url) as reopened:
+        assert reopened.accounts.get(account.id) == account
+
+
+def test_many_threads_read_at_once(database: SqlDatabase) -> None:
+    account = stored(database, "ada")
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: database.accounts.get(account.id), range(400)))
+    assert found == [account] * 400
+
+
+# --- retention --------------------------------------------------------------------------------------------------------
+
+
+def left(url: str) -> dict[str, int]:
+    names = ("challenges", "proofs", "sessions", "tallies", "outbox", "journal")
+    return {name: rows(url, f"SELECT count(*) FROM {name}")[0][0] for name in names}  # noqa: S608 — listed
+
+
+def fill(database: SqlDatabase, at: float, name: str) -> None:
+    """One row in each table, of things that were over at that time."""
+    to = replace(MAIL, key=name)
+    with database.begin() as tx:
+        owner = tx.accounts.add(named(name))
+        tx.challenges.put(Challenge(id=name, flow=Flow.OTP, address=to, reference="", sent_at=at - 300, expires_at=at))
+        tx.proofs.add(Proof(digest=name, address=to, proven_at=at))
+        tx.sessions.add(Session(id=name, account_id=owner.id, created_at=at - 30 * DAY, refreshed_at=at - 30 * DAY), keep=9)
+        tx.tallies.claim([name])
+        tx.tallies.save([Tally(name, (at,))], at)
+        tx.outbox.add(Message(id=name, kind=Channel.EMAIL, sent_to=None, template="", not_before=at, expires_at=at))
+        tx.outbox.dead(name, "Undeliverable")
+        tx.journal.add(Event(what=What.CODE_SENT, at=at))
+
+
+@pytest.mark.parametrize(
+    ("days", "gone"),
+    [
+        (0.9, {"tallies"}),
+        (1.1, {"tallies", "challenges", "proofs"}),
+        (6.9, {"tallies", "challenges", "proofs"}),
+        (7.1, {"tallies", "challenges", "proofs", "outbox"}),
+        (29.9, {"tallies", "challenges", "proofs", "outbox"}),
+        (30.1, {"tallies", "challenges", "proofs", "outbox", "sessions"}),
+        (399.9, {"tallies", "challenges", "proofs", "outbox", "sessions"}),
+        (400.1, {"tallies", "challenges", "proofs", "outbox", "sessions", "journal"}),
+    ],
+)
+def test_what_is_old_goes_in_its_time_and_what_is_not_stays(
+    database: SqlDatabase, url: str, days: float, gone: set[str]
+) -> None:
+    fill(database, NOW, "old")
+    fill(database, NOW + days * DAY, "new")
+    assert database.purge(NOW + days * DAY, most=500) == len(gone)
+    assert left(url) == {name: 1 if name in gone else 2 for name in left(url)}
+    assert database.accounts.get(1) is not None
+
+
+def test_purging_takes_few_rows_at_a_time_and_gets_through_in_the_end(database: SqlDatabase, url: str) -> None:
+    for number in range(5):
+        fill(database, NOW, f"{number}")
+    assert [database.purge(NOW + 500 * DAY, most=2) for _ in range(4)] == [12, 12, 6, 0]
+    assert set(left(url).values()) == {0}
+
+
+def test_a_message_that_is_still_to_be_sent_is_not_purged(database: SqlDatabase) -> None:
+    with database.begin() as tx:
+        tx.outbox.add(Message(id="m", kind=Channel.EMAIL, sent_to=None, template="", not_before=NOW, expires_at=NOW))
+    assert database.purge(NOW + 500 * DAY, most=500) == 0
+
+
+def test_what_a_claim_left_behind_without_saving_is_purged(database: SqlDatabase, url: str) -> None:
+    with database.begin() as tx:
+        tx.tallies.claim(["a", "b"])
+    assert database.purge(NOW, most=500) == left(url)["tallies"] + (0 if url.startswith("sqlite") else 2)
+    assert left(url)["tallies"] == 0
+
+
+# --- what is watched --------------------------------------------------------------------------------------------------
+
+
+def test_what_waits_in_the_outbox_is_told_by_kind_and_what_is_not_due_does_not_wait(database: SqlDatabase) -> None:
+    nothing = [Backlog(channel, 0, None, 0) for channel in Channel]
+    assert list(database.backlog(NOW)) == nothing
+    with database.begin() as tx:
+        for name, due in (("late", -30.0), ("now", 0.0), ("dead", -60.0), ("leased", -90.0), ("to come", 1.0)):
+            tx.outbox.add(_posted(name, NOW + due))
+        tx.outbox.dead("dead", "refused")
+        tx.outbox.later("leased", NOW + 60)
+    assert list(database.backlog(NOW)) == [Backlog(Channel.EMAIL, 2, NOW - 30, 1), *nothing[1:]]
+
+
+def _posted(name: str, due: float) -> Message:
+    return Message(id=name, kind=Channel.EMAIL, sent_to="x@example.org", template="code", not_before=due, expires_at=NOW + DAY)
+
+
+def test_connections_are_counted_where_they_are_kept(database: SqlDatabase, url: str) -> None:
+    database.check()
+    with database.begin():
+        within = database.connections()
+    if url.startswith("sqlite:"):
+        assert within is database.connections() is None
+    else:
+        assert (within, database.connections()) == ((1, 0), (0, 1))

@@ -1,0 +1,518 @@
+"""What PostgreSQL promises beyond what every database that lasts does: nobody waits long, and whatever fails, it comes back."""
+
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from threading import Barrier, Thread
+from threading import Event as Signal
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from sqlalchemy import ClauseElement, make_url, text
+from tests.support.databases import NOW, STATEMENTS, named, program, rows, stored
+from tests.support.postgres_server import PostgresServer
+
+from vestibule.adapters.database import SqlDatabase, journal, migrate, prepare, rate_limits
+from vestibule.adapters.database.postgres import MOST_PATIENCE, Postgres
+from vestibule.application.ports import Channel, Message, Query, Transaction
+from vestibule.domain.account import Account, Username
+from vestibule.domain.errors import AlreadyTaken, Unavailable
+from vestibule.domain.events import Event, What
+from vestibule.domain.rate_limits import Tally
+
+SETTINGS = ("transaction_isolation", "statement_timeout", "lock_timeout", "application_name", "client_encoding")
+TERMINATE = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+
+
+@pytest.fixture
+def database(postgres: str) -> Iterator[SqlDatabase]:
+    with SqlDatabase(postgres) as opened:
+        yield opened
+
+
+def with_options(url: str, *settings: str) -> str:
+    words = quote(" ".join(f"-c {setting}" for setting in settings), safe="")
+    return f"{url}{'&' if '?' in url else '?'}options={words}"
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    begun = time.monotonic()
+    yield
+    assert time.monotonic() - begun < seconds
+
+
+def rename(database: SqlDatabase, account: Account, name: str) -> None:
+    with database.begin() as tx:
+        claimed = tx.accounts.claim(account.id)
+        assert claimed
+        tx.accounts.save(replace(claimed, username=Username(name, name)))
+
+
+def message(number: int) -> Message:
+    return Message(id=f"{number}", kind=Channel.EMAIL, sent_to=None, template="", not_before=NOW, expires_at=NOW)
+
+
+# --- sessions of the server -------------------------------------------------------------------------------------------
+
+
+def settings_of(url: str) -> list[str]:
+    sql = Postgres(url)
+    try:
+        with sql.begin() as unit:
+            return [unit.ask(text(f"SHOW {name}"))[0][0] for name in SETTINGS]
+    finally:
+        sql.close()
+
+
+def test_nothing_waits_long_and_what_is_committed_is_read(postgres: str) -> None:
+    stubborn = with_options(postgres, "default_transaction_isolation=serializable")
+    assert settings_of(stubborn) == ["read committed", "5s", "2s", "vestibule", "UTF8"]
+
+
+def test_what_the_url_says_goes_before(postgres: str) -> None:
+    own = with_options(postgres, "lock_timeout=7s") + "&application_name=mine"
+    assert settings_of(own) == ["read committed", "5s", "7s", "mine", "UTF8"]
+
+
+def test_a_statement_is_prepared_once_whatever_its_values(postgres: str) -> None:
+    sql = Postgres(postgres)
+    asked = STATEMENTS["accounts.GET0"]
+    for number in (1, 2, 40_000, 2**40, 2**63 - 1, 2**63, -5):
+        assert sql.ask(asked, of_account=number) == []
+    mine = text("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT accounts%'")
+    assert sql.ask(mine) == [(1,)]
+    sql.close()
+
+
+def test_a_question_leaves_no_transaction_open(database: SqlDatabase, postgres: str) -> None:
+    database.accounts.get(1)
+    states = "SELECT DISTINCT state FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    assert rows(postgres, states) == [("idle",)]
+
+
+# --- at the same time -------------------------------------------------------------------------------------------------
+
+
+def test_of_two_that_take_a_name_at_once_the_second_waits_and_is_refused_and_goes_on(database: SqlDatabase) -> None:
+    first, second = stored(database, "first"), stored(database, "second")
+    refused = Signal()
+
+    def follow() -> None:
+        with database.begin() as tx:
+            claimed = tx.accounts.claim(second.id)
+            assert claimed
+            with pytest.raises(AlreadyTaken) as error:
+                tx.accounts.save(replace(claimed, username=Username("wanted", "wanted")))
+            assert error.value.fields == ("username",)
+            refused.set()
+            tx.accounts.save(replace(claimed, name="went on"))
+
+    with ThreadPoolExecutor(1) as elsewhere:
+        with database.begin() as tx:
+            claimed = tx.accounts.claim(first.id)
+            assert claimed
+            tx.accounts.save(replace(claimed, username=Username("wanted", "wanted")))
+            following = elsewhere.submit(follow)
+            assert not refused.wait(0.1)
+        following.result(10)
+    assert database.accounts.get(second.id) == replace(second, name="went on")
+
+
+def test_couriers_pass_by_what_another_one_is_taking(database: SqlDatabase) -> None:
+    with database.begin() as tx:
+        for number in range(4):
+            tx.outbox.add(message(number))
+
+    def lease() -> list[str]:
+        with database.begin() as tx:
+            return [one.id for one in tx.outbox.lease(NOW, seconds=60, most=2)]
+
+    with ThreadPoolExecutor(1) as elsewhere, database.begin() as tx:
+        mine = [one.id for one in tx.outbox.lease(NOW, seconds=60, most=2)]
+        assert (mine, elsewhere.submit(lease).result(1)) == (["0", "1"], ["2", "3"])
+
+
+def test_counters_claimed_crosswise_never_wait_in_a_circle(database: SqlDatabase) -> None:
+    def count(number: int) -> None:
+        for _ in range(20):
+            with database.begin() as tx:
+                claimed = tx.tallies.claim(["a", "b", "c"] if number % 2 else ["c", "b", "a", "b"])
+                tx.tallies.save([replace(tally, moments=(*tally.moments, NOW)) for tally in claimed[:3]], NOW)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(count, range(4)))
+    assert [len(tally.moments) for tally in database.tallies.look(["a", "b", "c"])] == [80, 80, 80]
+
+
+def test_purging_neither_waits_for_what_is_claimed_nor_takes_it(database: SqlDatabase) -> None:
+    with database.begin() as tx:
+        tx.tallies.save(tx.tallies.claim(["old", "used"]), NOW - 1)
+    with ThreadPoolExecutor(1) as elsewhere, database.begin() as tx:
+        tx.tallies.claim(["used"])
+        assert elsewhere.submit(database.purge, NOW, most=10).result(1) == 1
+        tx.tallies.save([Tally("used", (NOW,))], NOW + 60)
+    assert database.purge(NOW, most=10) == 0
+    assert database.tallies.look(["old", "used"]) == [Tally("old"), Tally("used", (NOW,))]
+
+
+def test_of_two_that_wait_for_each_other_one_goes_through_and_one_may_try_again_at_once(database: SqlDatabase) -> None:
+    both = [stored(database, "one"), stored(database, "two")]
+    met = Barrier(2)
+
+    def cross(order: list[Account]) -> str:
+        try:
+            with database.begin() as tx:
+                tx.accounts.claim(order[0].id)
+                met.wait(5)
+                tx.accounts.claim(order[1].id)
+        except Unavailable as refused:
+            return f"again in {refused.retry_after}"
+        return "through"
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(cross, [both, both[::-1]])) == ["again in 0", "through"]
+
+
+# --- when it cannot ---------------------------------------------------------------------------------------------------
+
+
+def test_connections_that_the_server_closed_are_replaced_unnoticed(database: SqlDatabase, postgres: str) -> None:
+    account = stored(database, "ada")
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(lambda _: database.accounts.get(account.id), range(60)))
+    assert len(rows(postgres, TERMINATE)) > 1
+    assert database.accounts.get(account.id) == account
+    rows(postgres, TERMINATE)
+    assert stored(database, "bob").id == account.id + 1
+
+
+def test_a_transaction_that_loses_its_connection_has_changed_nothing(database: SqlDatabase, postgres: str) -> None:
+    def interrupted(then: Callable[[Transaction], object]) -> None:
+        with database.begin() as tx:
+            tx.accounts.add(named("half"))
+            rows(postgres, TERMINATE)
+            then(tx)
+
+    for then in (
+        lambda tx: tx.accounts.get(1),
+        lambda tx: tx.journal.add(Event(what=What.REGISTERED, at=NOW)),
+        lambda tx: None,
+    ):
+        with pytest.raises(Unavailable):
+            interrupted(then)
+    assert database.accounts.taken(Username("half", "half"), []) == set()
+    stored(database, "half")
+
+
+class Cutting:
+    """Lies between a program and PostgreSQL; cuts the connection where the answer to a COMMIT would pass."""
+
+    def __init__(self, url: str) -> None:
+        there = make_url(url)
+        self._there = (there.host or "127.0.0.1", there.port or 5432)
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = there.set(host="127.0.0.1", port=self._socket.getsockname()[1]).render_as_string(hide_password=False)
+        self.commits = 0
+        self._thread = Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        here, _ = self._socket.accept()
+        with here, socket.create_connection(self._there) as there:
+            while said := here.recv(65536):
+                there.sendall(said)
+                answer = there.recv(65536)
+                if b"COMMIT\0" in said:
+                    self.commits += 1
+                    return
+                here.sendall(answer)
+
+    def close(self) -> None:
+        self._thread.join(10)
+        self._socket.close()
+
+
+def test_a_change_whose_last_answer_is_lost_is_refused_and_not_made_again(database: SqlDatabase, postgres: str) -> None:
+    """It may have happened, which nobody here can know: whoever asked tries again, and sees."""
+    between = Cutting(f"{postgres}{'&' if '?' in postgres else '?'}sslmode=disable&gssencmode=disable")
+    with SqlDatabase(between.url, most_wait=0.1) as cut, pytest.raises(Unavailable) as refused:
+        stored(cut, "ada")
+    between.close()
+    assert between.commits == 1
+    assert refused.value.retry_after > 0, "so that nothing asks once more by itself"
+    assert refused.value.is_open
+    assert refused.value.detail == "The change may have been made or not. Try again shortly."
+    assert database.accounts.taken(Username("ada", "ada"), []) == {"username"}
+
+
+def test_who_waits_too_long_for_a_row_is_refused_and_the_next_one_is_not(postgres: str) -> None:
+    with SqlDatabase(with_options(postgres, "lock_timeout=200ms")) as database:
+        account = stored(database, "ada")
+        with psycopg.connect(postgres) as other:
+            other.execute("SELECT * FROM accounts FOR UPDATE")
+            with at_most(2), pytest.raises(Unavailable):
+                rename(database, account, "new")
+            assert database.accounts.get(account.id) == account
+        rename(database, account, "new")
+
+
+def go_on_regardless(database: SqlDatabase, account: Account) -> None:
+    with database.begin() as tx:
+        tx.accounts.add(named("half"))
+        with suppress(Unavailable):
+            tx.accounts.claim(account.id)
+
+
+def test_a_transaction_that_failed_in_the_middle_is_not_committed_in_part(postgres: str) -> None:
+    with SqlDatabase(with_options(postgres, "lock_timeout=50ms")) as database:
+        account = stored(database, "ada")
+        with psycopg.connect(postgres) as other:
+            other.execute("SELECT * FROM accounts FOR UPDATE")
+            with pytest.raises(Unavailable):
+                go_on_regardless(database, account)
+        assert database.accounts.taken(Username("half", "half"), []) == set()
+
+
+def test_a_statement_that_takes_too_long_is_given_up(postgres: str) -> None:
+    sql = Postgres(with_options(postgres, "statement_timeout=50ms"))
+    with at_most(2), pytest.raises(Unavailable):
+        sql.ask(text("SELECT pg_sleep(20)"))
+    assert sql.ask(text("SELECT 1")) == [(1,)]
+    sql.close()
+
+
+def everything(database: SqlDatabase) -> list[Callable[[], Any]]:
+    return [
+        database.check,
+        lambda: database.accounts.get(1),
+        lambda: stored(database, "late"),
+        lambda: database.purge(NOW, most=1),
+    ]
+
+
+def test_who_finds_every_connection_taken_is_refused(postgres: str) -> None:
+    with SqlDatabase(postgres, most_wait=0.05) as database, ThreadPoolExecutor(15) as threads:
+        inside, leave = Barrier(16), Signal()
+
+        def stay(_: int) -> None:
+            with database.begin():
+                inside.wait(10)
+                leave.wait(10)
+
+        staying = [threads.submit(stay, number) for number in range(15)]
+        inside.wait(10)
+        for refuses in everything(database):
+            with at_most(1), pytest.raises(Unavailable):
+                refuses()
+        leave.set()
+        for one in staying:
+            one.result(10)
+        assert stored(database, "now").id == 1
+
+
+def test_a_server_that_has_no_connection_to_spare_is_unavailable() -> None:
+    with PostgresServer(max_connections=5, superuser_reserved_connections=0) as server:
+        migrate(server.url)
+        with SqlDatabase(server.url) as database:
+            taken = [psycopg.connect(server.url) for _ in range(5)]
+            with at_most(1), pytest.raises(Unavailable):
+                database.check()
+            for one in taken:
+                one.close()
+            database.check()
+
+
+def test_a_server_that_is_down_is_told_at_once_and_found_again_when_it_is_back() -> None:
+    with PostgresServer() as server:
+        migrate(server.url)
+        with SqlDatabase(server.url) as database:
+            account = stored(database, "ada")
+            server.stop()
+            for refuses in everything(database):
+                with at_most(1), pytest.raises(Unavailable):
+                    refuses()
+            for starts in (migrate, prepare):
+                with pytest.raises(Unavailable):
+                    starts(server.url)
+            server.start()
+            database.check()
+            assert database.accounts.get(account.id) == account
+            assert stored(database, "bob").id > account.id
+
+
+def test_a_server_that_hangs_is_given_up_and_found_again_when_it_goes_on() -> None:
+    with PostgresServer() as server:
+        migrate(server.url)
+        with SqlDatabase(server.url) as database:
+            account = stored(database, "ada")
+            [(backend,)] = rows(server.url, "SELECT pid FROM pg_stat_activity WHERE application_name = 'vestibule'")
+            server.signal(backend, signal.SIGSTOP)
+            with at_most(MOST_PATIENCE + 0.5), pytest.raises(Unavailable):
+                database.accounts.get(account.id)
+            assert database.accounts.get(account.id) == account
+            server.signal(backend, signal.SIGCONT)
+            assert stored(database, "bob").id > account.id
+
+
+def test_a_server_that_takes_connections_and_says_nothing_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        database = SqlDatabase(f"postgresql://127.0.0.1:{mute.getsockname()[1]}/name")
+        with at_most(3), pytest.raises(Unavailable):
+            database.check()
+
+
+@pytest.mark.parametrize(
+    "where", ["postgresql://127.0.0.1:1/name", "postgres://localhost:1/name", "postgresql://nowhere.invalid/x"]
+)
+def test_a_server_that_is_not_there_is_unavailable(where: str) -> None:
+    with SqlDatabase(where) as database:
+        for refuses in everything(database):
+            with at_most(3), pytest.raises(Unavailable):
+                refuses()
+
+
+def test_a_wrong_name_of_a_database_is_unavailable(postgres_server: str) -> None:
+    database = SqlDatabase(make_url(postgres_server).set(database="not_there").render_as_string(False))
+    with pytest.raises(Unavailable):
+        database.check()
+
+
+def test_without_its_driver_one_line_says_what_to_install() -> None:
+    does = """
+import builtins
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name == "psycopg":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Missing())
+for refuses in (migrate, SqlDatabase):
+    try:
+        refuses(url)
+    except ImportError as error:
+        print(error)
+"""
+    with program("postgresql://127.0.0.1/name", does) as without:
+        assert without.communicate(timeout=20)[0] == "PostgreSQL needs an extra: pip install 'vestibule[postgres]'\n" * 2
+
+
+# --- statements -------------------------------------------------------------------------------------------------------
+
+ALL = {
+    **STATEMENTS,
+    "rate_limits._making(3)": rate_limits._making(3),  # noqa: SLF001 — made when first asked for, as are the next
+    "rate_limits._looking(3)": rate_limits._looking(3),  # noqa: SLF001
+    "journal._finding(…)": journal._finding("account_id", "since"),  # noqa: SLF001
+}
+WHOLE = {
+    "migration.VERSION0": "has one row",
+    "keys._CLAIM0": "has one row",
+    "keys._ALL0": "has some ten rows",
+    "retention._PURGES5": "reads no more than the oldest few",
+}
+
+
+def plan(connection: "psycopg.Connection[Any]", statement: ClauseElement) -> list[dict[str, Any]]:
+    """The steps that PostgreSQL would take if it could not afford to read whole tables."""
+    compiled = statement.compile(dialect=make_url("postgresql+psycopg://").get_dialect()())
+    example: dict[type, object] = {str: "x", int: 1, float: 1.0, bool: True, object: 1}
+    values = {
+        name: compiled.params[name] if compiled.params[name] is not None else example[bind.type.python_type]
+        for bind, name in compiled.bind_names.items()  # type: ignore[attr-defined]  # of a compiled statement
+    }
+    [(found,)] = connection.execute(f"EXPLAIN (FORMAT JSON) {compiled}", values).fetchall()
+    steps = [found[0]["Plan"]]
+    for step in steps:
+        steps += step.get("Plans", [])
+    return steps
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_statement_finds_its_rows_by_an_index(postgres: str, name: str) -> None:
+    with psycopg.connect(postgres) as connection:
+        connection.execute("SET enable_seqscan = off")
+        steps = plan(connection, ALL[name])
+    through = [step for step in steps if step["Node Type"] == "Seq Scan"]
+    through += [step for step in steps if "Index" in step["Node Type"] and "Index Cond" not in step]
+    assert bool(through) == (name in WHOLE), steps
+
+
+# --- the journal ------------------------------------------------------------------------------------------------------
+
+
+def registered(account_id: int, at: float = NOW) -> Event:
+    return Event(what=What.REGISTERED, at=at, account_id=account_id)
+
+
+def followed(database: SqlDatabase, after: int, now: float) -> list[tuple[int, int | None]]:
+    return [(position, event.account_id) for position, event in database.journal.follow(after, now, most=9)]
+
+
+def test_an_event_that_is_committed_after_a_later_one_is_not_missed(database: SqlDatabase) -> None:
+    wrote, go_on = Signal(), Signal()
+
+    def slow() -> None:
+        with database.begin() as tx:
+            tx.journal.add(registered(2))
+            wrote.set()
+            assert go_on.wait(10)
+
+    with database.begin() as tx:
+        tx.journal.add(registered(1))
+    with ThreadPoolExecutor(1) as threads:
+        late = threads.submit(slow)
+        assert wrote.wait(10)
+        with database.begin() as tx:
+            tx.journal.add(registered(3))
+            tx.journal.add(registered(4))
+        assert [event.account_id for _, event in database.journal.find(Query(), most=9)] == [1, 3, 4]
+        assert followed(database, 0, NOW) == [(1, 1)]
+        assert followed(database, 1, NOW) == []
+        go_on.set()
+        late.result(10)
+    assert followed(database, 1, NOW) == [(2, 2), (3, 3), (4, 4)]
+
+
+def test_a_reader_among_many_writers_misses_nothing_and_sees_nothing_twice(database: SqlDatabase) -> None:
+    def write(writer: int) -> None:
+        for number in range(40):
+            with database.begin() as tx:
+                tx.journal.add(registered(writer * 100 + number, time.time()))
+                time.sleep(0.002 * ((writer + number) % 4))
+
+    seen = list[tuple[int, int | None]]()
+    with ThreadPoolExecutor(6) as threads:
+        writing = [threads.submit(write, writer) for writer in range(6)]
+        deadline = time.monotonic() + 20
+        while (len(seen) < 240 or not all(one.done() for one in writing)) and time.monotonic() < deadline:
+            seen += followed(database, seen[-1][0] if seen else 0, time.time())
+    positions = [position for position, _ in seen]
+    assert positions == sorted(positions)
+    assert sorted(account or 0 for _, account in seen) == sorted(w * 100 + n for w in range(6) for n in range(40))
+
+
+def test_what_was_rolled_back_holds_a_reader_up_for_a_minute_and_no_longer(database: SqlDatabase) -> None:
+    with suppress(KeyError), database.begin() as tx:
+        tx.journal.add(registered(1))
+        raise KeyError
+    with database.begin() as tx:
+        tx.journal.add(registered(2))
+    assert followed(database, 0, NOW + 59) == []
+    assert followed(database, 0, NOW + 60) == [(2, 2)]
+
+
+def test_what_was_purged_holds_nobody_up(database: SqlDatabase) -> None:
+    days = 86_400.0
+    for account_id, at in ((1, NOW), (2, NOW), (3, NOW + 399 * days)):
+        with database.begin() as tx:
+            tx.journal.add(registered(account_id, at))
+    assert database.purge(NOW + 401 * days, most=9) == 2
+    assert followed(database, 0, NOW + 401 * days) == [(3, 3)]

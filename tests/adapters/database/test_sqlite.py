@@ -1,0 +1,176 @@
+"""What SQLite promises beyond what every database that lasts does: private files, one writer at a time."""
+
+import os
+import sqlite3
+import stat
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+from tests.support.databases import STATEMENTS, named, program, stored
+
+from vestibule.adapters.database import SqlDatabase, migrate, rate_limits
+from vestibule.adapters.database.sqlite import Sqlite, connect, create
+from vestibule.domain.account import Username
+from vestibule.domain.errors import Unavailable
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "vestibule.db"
+
+
+@pytest.fixture
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[SqlDatabase]:
+    migrate(url)
+    with SqlDatabase(url, most_wait=0.05) as opened:
+        yield opened
+
+
+# --- durable and private ----------------------------------------------------------------------------------------------
+
+
+def test_the_settings_that_make_commits_durable_are_in_force(database: SqlDatabase, path: Path) -> None:
+    database.check()
+    sql = Sqlite(path)
+    with sql.begin() as unit:
+        names = ("journal_mode", "synchronous", "foreign_keys")
+        assert [unit.ask(text(f"PRAGMA {name}")) for name in names] == [[("wal",)], [(2,)], [(1,)]]
+        assert unit.ask(text("PRAGMA wal_autocheckpoint")) == [(1000,)]
+    assert sql.ask(text("PRAGMA query_only")) == [(1,)]
+    assert sql.ask(text("PRAGMA wal_autocheckpoint")) == [(0,)]
+    sql.close()
+
+
+def test_only_the_owner_can_read_the_files_whatever_the_umask(path: Path, url: str) -> None:
+    before = os.umask(0)
+    try:
+        migrate(url)
+        with SqlDatabase(url) as database:
+            stored(database, "ada")
+            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == {"vestibule.db": 0o600, "vestibule.db-wal": 0o600, "vestibule.db-shm": 0o600}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_several_that_open_a_new_file_at_once_all_succeed(tmp_path: Path) -> None:
+    together = Barrier(6)
+
+    def opened(path: Path) -> bool:
+        together.wait(10)
+        with closing(connect(path)) as connection:
+            return bool(connection.execute("PRAGMA journal_mode").fetchall() == [("wal",)])
+
+    with ThreadPoolExecutor(6) as threads:
+        for number in range(30):
+            path = tmp_path / f"{number}.db"
+            create(path)
+            assert all(threads.map(opened, [path] * 6))
+
+
+def test_a_relative_url_means_a_file_below_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    migrate("sqlite:///a #ü%3F/vestibule.db")
+    assert (tmp_path / "a #ü?" / "vestibule.db").exists()
+
+
+# --- when it cannot ---------------------------------------------------------------------------------------------------
+
+
+def test_a_database_that_is_not_there_is_unavailable_and_not_made(path: Path, url: str) -> None:
+    with SqlDatabase(url) as database:
+        asked: list[Callable[[], object]] = [database.check, lambda: database.accounts.get(1), lambda: stored(database, "ada")]
+        for refuses in asked:
+            with pytest.raises(Unavailable):
+                refuses()
+    assert not path.exists()
+
+
+def test_a_file_that_is_no_database_is_unavailable(path: Path, url: str) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"This is a letter to a friend, and no database at all. " * 100)
+    with SqlDatabase(url) as database, pytest.raises(Unavailable):
+        database.check()
+    with pytest.raises(Unavailable):
+        migrate(url)
+
+
+def test_a_writer_that_cannot_begin_in_time_is_refused_and_the_next_one_is_not(database: SqlDatabase, path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable):
+            stored(database, "ada")
+        assert database.accounts.get(1) is None
+        other.execute("ROLLBACK")
+    assert stored(database, "ada").id == 1
+
+
+def test_a_writer_that_waits_too_long_for_another_thread_is_refused(database: SqlDatabase) -> None:
+    with ThreadPoolExecutor(1) as elsewhere, database.begin() as tx:
+        refused = elsewhere.submit(stored, database, "late").exception(timeout=5)
+        assert isinstance(refused, Unavailable)
+        account = tx.accounts.add(named("ada"))
+    assert database.accounts.get(account.id) == account
+
+
+def test_a_full_disk_is_told_as_unavailable_and_loses_nothing(database: SqlDatabase, url: str) -> None:
+    """The limit on the size of files stands for the disk."""
+    does = """
+import resource, signal
+from vestibule.domain.errors import Unavailable
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+database = SqlDatabase(url)
+first = stored(database, "first")
+unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1024, unlimited[1]))
+try:
+    stored(database, "lost")
+except Unavailable:
+    print(database.accounts.get(first.id) == first)
+resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+print(stored(database, "last").id)
+"""
+    with program(url, does) as limited:
+        assert limited.communicate(timeout=30)[0] == "True\n2\n"
+    assert database.accounts.taken(Username("lost", "lost"), []) == set()
+
+
+# --- statements -------------------------------------------------------------------------------------------------------
+
+
+SHORT_SCANS = {
+    "migration.VERSION0": "has one row",
+    "keys._CLAIM0": "has one row",
+    "keys._ALL0": "has some ten rows",
+    "retention._PURGES5": "reads no more than the oldest few",
+}
+
+
+def test_every_statement_is_looked_at() -> None:
+    assert len(STATEMENTS) >= 40
+
+
+ALL = {**STATEMENTS, "rate_limits._looking(3)": rate_limits._looking(3)}  # noqa: SLF001 — made when first asked for
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_statement_finds_its_rows_by_an_index(database: SqlDatabase, path: Path, name: str) -> None:
+    database.check()
+    compiled = str(ALL[name].compile(dialect=sqlite_dialect.dialect(paramstyle="named")))
+    with closing(sqlite3.connect(path)) as plain:
+        plan = [row[3] for row in plain.execute(f"EXPLAIN QUERY PLAN {compiled}", defaultdict(lambda: 1))]
+    scans = [step for step in plan if step.startswith("SCAN") and step != "SCAN CONSTANT ROW"]
+    assert bool(scans) == (name in SHORT_SCANS), plan

@@ -1,0 +1,237 @@
+"""The port `Images`: what is taken, what comes out, and what a hostile file can do (nothing)."""
+
+import struct
+import threading
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from io import BytesIO
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+from vestibule.adapters.images import PassThroughImages, PillowImages
+from vestibule.application.ports import Images, UnreadableImage
+from vestibule.testing.contracts import ImagesContract
+from vestibule.testing.contracts.images import (
+    BLUE,
+    FORMATS,
+    GREEN,
+    RED,
+    WHITE,
+    Colour,
+    colour_at,
+    file_of,
+    four_corners,
+    is_near,
+    opened,
+    plain,
+)
+
+
+@pytest.fixture(scope="module")
+def images() -> Iterator[PillowImages]:
+    with closing(PillowImages()) as images:
+        yield images
+
+
+def outcome(images: Images, data: bytes) -> str:
+    """What came out, or why nothing did; any other exception is a fault."""
+    try:
+        picture = opened(images.normalise(data))
+    except UnreadableImage as refusal:
+        return str(refusal)
+    return f"{picture.format} {picture.size}"
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack("!I", len(data)) + kind + data + struct.pack("!I", zlib.crc32(kind + data))
+
+
+def png(width: int, height: int, rows: bytes, *, depth: int = 8, colour: int = 2) -> bytes:
+    """A PNG by hand, which may claim any size."""
+    header = chunk(b"IHDR", struct.pack("!IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+class TestPillow(ImagesContract):
+    """What comes out is what was promised."""
+
+
+class TestWhatIsTaken:
+    @pytest.mark.parametrize("size", [(1, 1), (8192, 1), (1, 8192), (4098, 4098)])
+    def test_what_lies_just_inside_the_limits_is_taken(self, images: PillowImages, size: tuple[int, int]) -> None:
+        assert max(opened(images.normalise(file_of(plain(size=size), "PNG"))).size) <= 1024
+
+    @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+    def test_transparency_stays(self, images: PillowImages, kind: str) -> None:
+        image = Image.new("RGBA", (40, 40), (255, 0, 0, 128))
+        image.paste((0, 0, 255, 255), (20, 0, 40, 40))
+        picture = opened(images.normalise(file_of(image, kind, lossless=True)))
+        assert is_near(colour_at(picture, 0.25, 0.5), (255, 0, 0, 128))
+        assert is_near(colour_at(picture, 0.75, 0.5), (0, 0, 255, 255))
+
+    @pytest.mark.parametrize("kind", ["PNG", "GIF"])
+    def test_a_palette_with_a_transparent_colour_is_understood(self, images: PillowImages, kind: str) -> None:
+        image = Image.new("P", (40, 40), 0)
+        image.putpalette([*RED, *GREEN])
+        image.paste(1, (20, 0, 40, 40))
+        picture = opened(images.normalise(file_of(image, kind, transparency=0)))
+        assert colour_at(picture, 0.25, 0.5)[3] == 0
+        assert is_near(colour_at(picture, 0.75, 0.5), (*GREEN, 255))
+
+    @pytest.mark.parametrize("value", [0, 20_000, 40_000, 65_535])
+    def test_sixteen_bits_of_grey_keep_their_brightness(self, images: PillowImages, value: int) -> None:
+        picture = opened(images.normalise(png(8, 8, (b"\0" + struct.pack("!H", value) * 8) * 8, depth=16, colour=0)))
+        assert is_near(colour_at(picture, 0.5, 0.5), (value >> 8,) * 3)
+
+    @pytest.mark.parametrize("mode", ["1", "L", "LA"])
+    def test_grey_and_black_and_white_are_taken(self, images: PillowImages, mode: str) -> None:
+        picture = opened(images.normalise(file_of(plain(WHITE, mode="RGB").convert(mode), "PNG")))
+        assert is_near(colour_at(picture, 0.5, 0.5)[:3], WHITE)
+
+    def test_the_colours_of_print_are_taken(self, images: PillowImages) -> None:
+        picture = opened(images.normalise(file_of(plain((0, 255, 255, 0), mode="CMYK"), "JPEG")))
+        assert picture.mode == "RGB"
+        assert is_near(colour_at(picture, 0.5, 0.5), RED)
+
+    @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+    def test_of_an_animation_the_first_frame_is_taken(self, images: PillowImages, kind: str) -> None:
+        frames = [plain(RED), plain(GREEN), plain(BLUE)]
+        moving = file_of(frames[0], kind, save_all=True, append_images=frames[1:], duration=50)
+        picture = Image.open(BytesIO(images.normalise(moving)))
+        assert getattr(picture, "n_frames", 1) == 1
+        assert is_near(colour_at(picture.convert("RGB"), 0.5, 0.5), RED)
+
+    def test_the_colours_are_those_that_the_profile_means(self, images: PillowImages) -> None:
+        usual = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+        swapped = usual.replace(b"rXYZ", b"_XYZ").replace(b"bXYZ", b"rXYZ").replace(b"_XYZ", b"bXYZ")
+        means_blue = images.normalise(file_of(plain(RED), "PNG", icc_profile=swapped))
+        means_red = images.normalise(file_of(plain(RED), "PNG", icc_profile=usual))
+        assert is_near(colour_at(opened(means_blue), 0.5, 0.5), BLUE)
+        assert is_near(colour_at(opened(means_red), 0.5, 0.5), RED)
+
+    def test_a_senseless_colour_profile_is_passed_over(self, images: PillowImages) -> None:
+        picture = opened(images.normalise(file_of(plain(RED), "PNG", icc_profile=b"no profile at all")))
+        assert is_near(colour_at(picture, 0.5, 0.5), RED)
+
+
+def archive() -> bytes:
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w") as written:
+        written.writestr("image.png", file_of(plain(), "PNG"))
+    return file.getvalue()
+
+
+NO_IMAGES = {
+    "text": b"hello, this is a picture",
+    "svg": b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
+    "html": b"<!doctype html><img src=x onerror=alert(1)>",
+    "zip": archive(),
+    "postscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n(/etc/passwd) (r) file\n",
+    "nul": b"\0" * 100,
+    "one byte": b"\x89",
+    "bmp": file_of(plain(), "BMP"),
+    "tiff": file_of(plain(), "TIFF"),
+    "ico": file_of(plain(), "ICO"),
+    "ppm": file_of(plain(), "PPM"),
+    "png magic": b"\x89PNG\r\n\x1a\n",
+    "jpeg magic": b"\xff\xd8\xff",
+    "gif magic": b"GIF89a",
+    "webp magic": b"RIFF\0\0\0\0WEBPVP8 ",
+    "png in html": b"<html>" + file_of(plain(), "PNG"),
+}
+
+
+class TestWhatIsRefused:
+    @pytest.mark.parametrize("data", NO_IMAGES.values(), ids=NO_IMAGES.keys())
+    def test_what_is_no_image_of_the_four_kinds(self, images: PillowImages, data: bytes) -> None:
+        with pytest.raises(UnreadableImage, match=r"PNG, JPEG, WebP or GIF|damaged"):
+            images.normalise(data)
+
+    def test_an_empty_file(self, images: PillowImages) -> None:
+        with pytest.raises(UnreadableImage, match="The file is empty"):
+            images.normalise(b"")
+
+    @pytest.mark.parametrize("part", [0.2, 0.5, 0.8])
+    @pytest.mark.parametrize("kind", FORMATS)
+    def test_an_image_that_breaks_off(self, images: PillowImages, kind: str, part: float) -> None:
+        whole = file_of(Image.effect_noise((200, 200), 90), kind)
+        images.normalise(whole)
+        with pytest.raises(UnreadableImage, match="damaged"):
+            images.normalise(whole[: int(len(whole) * part)])
+
+    @pytest.mark.parametrize(("width", "height"), [(8193, 1), (1, 8193), (4100, 4100), (8192, 8192), (2**31 - 1, 2**31 - 1)])
+    def test_too_many_pixels_by_what_the_header_claims_alone(self, images: PillowImages, width: int, height: int) -> None:
+        with pytest.raises(UnreadableImage, match=r"too many pixels.*16\.8 million"):
+            images.normalise(png(width, height, b""))
+
+    def test_a_few_bytes_that_would_unpack_into_a_gigabyte(self, images: PillowImages) -> None:
+        bomb = png(20_000, 8_900, bytes(1 + 20_000 // 8) * 8_900, depth=1, colour=0)
+        assert len(bomb) < 50_000
+        with pytest.raises(UnreadableImage, match="too many pixels"):
+            images.normalise(bomb)
+
+    def test_a_webp_that_claims_too_many_pixels(self, images: PillowImages) -> None:
+        small = bytearray(file_of(plain(mode="RGBA", colour=(1, 2, 3, 4)), "WEBP", lossless=False))
+        assert small[12:16] == b"VP8X"
+        small[24:30] = (16_382).to_bytes(3, "little") * 2
+        with pytest.raises(UnreadableImage, match="too many pixels"):
+            images.normalise(bytes(small))
+
+    def test_a_gif_whose_frame_is_larger_than_its_canvas(self, images: PillowImages) -> None:
+        small = bytearray(file_of(plain(), "GIF"))
+        small[6:10] = struct.pack("<HH", 1, 1)
+        frame = small.index(b"," + struct.pack("<HHHH", 0, 0, 40, 30))
+        small[frame + 5 : frame + 9] = struct.pack("<HH", 9000, 9000)
+        with pytest.raises(UnreadableImage, match="too many pixels"):
+            images.normalise(bytes(small))
+
+    @settings(max_examples=40, deadline=None)
+    @given(st.binary(min_size=1, max_size=300), st.sampled_from([b"", *(file_of(plain(), kind)[:40] for kind in FORMATS)]))
+    @example(b"\xff" * 200, b"\xff\xd8\xff\xe0")
+    def test_whatever_the_bytes_there_is_a_picture_or_a_refusal(self, images: PillowImages, rest: bytes, start: bytes) -> None:
+        assert outcome(images, start + rest).startswith(("WEBP ", "It is no PNG", "The image "))
+
+    @settings(max_examples=40, deadline=None)
+    @given(st.sampled_from(FORMATS), st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=8))
+    def test_whatever_is_damaged_there_is_a_picture_or_a_refusal(
+        self, images: PillowImages, kind: str, damages: list[tuple[float, int]]
+    ) -> None:
+        data = bytearray(file_of(four_corners(), kind))
+        for place, value in damages:
+            data[int(place * len(data))] = value
+        assert outcome(images, bytes(data)).startswith(("WEBP ", "It is no PNG", "The image "))
+
+
+def test_several_threads_get_each_its_own_picture() -> None:
+    colours = [(255, 40 * number, 0) for number in range(6)]
+    found: dict[Colour, Colour] = {}
+
+    with closing(PillowImages(workers=2)) as two:
+
+        def upload(colour: Colour) -> None:
+            found[colour] = colour_at(opened(two.normalise(file_of(plain(colour), "PNG"))), 0.5, 0.5)
+
+        threads = [threading.Thread(target=upload, args=(colour,)) for colour in colours]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert all(is_near(found[colour], colour) for colour in colours), found
+
+
+class TestPassThrough:
+    @pytest.mark.parametrize("kind", FORMATS)
+    def test_what_begins_like_an_image_is_answered_unchanged(self, kind: str) -> None:
+        images: Images = PassThroughImages()
+        data = file_of(plain(), kind)
+        assert images.normalise(data) == data
+
+    @pytest.mark.parametrize("data", [b"", b"text", b"RIFF\0\0\0\0WAVEfmt ", file_of(plain(), "BMP")])
+    def test_what_does_not_is_refused(self, data: bytes) -> None:
+        with pytest.raises(UnreadableImage):
+            PassThroughImages().normalise(data)

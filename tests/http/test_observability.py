@@ -1,0 +1,299 @@
+"""What is watched is wrapped when it is built, and what is not watched is as if there were no such thing."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from threading import Event
+from types import FunctionType, MethodType, ModuleType
+from typing import Any
+
+import pytest
+from litestar.testing import TestClient
+from prometheus_client import REGISTRY
+from tests.http.conftest import ADA, Open, vestibule_of
+from tests.support.webhook_receiver import SECRET
+from tests.support.world import OTHER_PASSWORD, World
+
+from vestibule.adapters.database import MemoryDatabase
+from vestibule.adapters.hasher import HashingPool
+from vestibule.adapters.images import PillowImages
+from vestibule.adapters.rate_limiter import MemoryThrottle
+from vestibule.application import Overloaded
+from vestibule.application.ports import Channel, DeliveryFailed, Letter, Undeliverable
+from vestibule.domain.rate_limits import Limit
+from vestibule.entrypoints.concurrency.executors import Lane
+from vestibule.entrypoints.container import build
+from vestibule.entrypoints.http.app import create_app
+from vestibule.entrypoints.observability import Watch, watch
+from vestibule.entrypoints.settings import Settings
+
+ON = Settings(metrics_port=9100)
+WATCHING = "vestibule.entrypoints.observability."
+
+
+def parts(*roots: object) -> Iterator[object]:
+    """Everything of Vestibule's that can be reached from there."""
+    seen, left = set[int](), list(roots)
+    while left:
+        one = left.pop()
+        if id(one) in seen or isinstance(one, type | ModuleType):
+            continue
+        seen.add(id(one))
+        left += list(held_by(one))
+        if type(one).__module__.startswith("vestibule.") or isinstance(one, FunctionType | MethodType):
+            yield one
+
+
+def held_by(one: object) -> Iterator[object]:
+    if isinstance(one, dict):
+        yield from one.values()
+    elif isinstance(one, list | tuple | set | frozenset):
+        yield from one
+    elif isinstance(one, MethodType):
+        yield from (one.__self__, one.__func__)
+    elif isinstance(one, FunctionType):
+        yield from (cell.cell_contents for cell in one.__closure__ or ())
+    elif isinstance(one, partial):
+        yield from (one.func, one.args, one.keywords)
+    elif type(one).__module__.startswith("vestibule."):
+        yield from vars(one).values() if hasattr(one, "__dict__") else ()
+        yield from (getattr(one, slot, None) for kind in type(one).__mro__ for slot in getattr(kind, "__slots__", ()))
+
+
+def watching(settings: Settings) -> set[str]:
+    """What of those who watch stands in what is built with these settings."""
+    with build(settings, deliver=False) as vestibule:
+        app = create_app(vestibule)
+        awaited = app.dependencies["vestibule"].dependency()  # type: ignore[union-attr]
+        found = list(parts(vestibule, app.front, awaited))  # type: ignore[attr-defined]
+    assert len(found) > 50
+    return {type(one).__name__ for one in found if type(one).__module__.startswith(WATCHING)} | {
+        one.__qualname__ for one in found if isinstance(one, FunctionType) and one.__module__.startswith(WATCHING)
+    }
+
+
+def test_where_nothing_is_watched_nothing_stands_in_the_way(tmp_path: Path) -> None:
+    assert watching(Settings(data_dir=tmp_path / "data")) == set()
+
+
+@pytest.mark.parametrize(
+    ("settings", "front"), [({"metrics_port": 9100}, "Requests"), ({"traces": True}, "Calls")], ids=["metrics", "traces"]
+)
+def test_where_something_is_watched_each_part_is(settings: dict[str, Any], front: str, tmp_path: Path) -> None:
+    found = watching(Settings(data_dir=tmp_path / "data", **settings))
+    assert found >= {front, "WatchedDatabase", "WatchedPool", "WatchedImages", "WatchedNotifier", "Questions"}
+
+
+def test_the_libraries_are_imported_only_where_they_are_used(tmp_path: Path) -> None:
+    program = """
+import sys
+from vestibule.entrypoints.container import build
+from vestibule.entrypoints.http.app import create_app
+from vestibule.entrypoints.settings import Settings
+with build(Settings.from_environment({"VESTIBULE_DATA_DIR": sys.argv[1]})) as vestibule:
+    create_app(vestibule)
+ours = ("prometheus_client", "opentelemetry.sdk", "vestibule.entrypoints.observability.")
+print([name for name in sys.modules if name.startswith(ours)])
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "data")]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "[]\n"
+
+
+# --- metrics ----------------------------------------------------------------------------------------------------------
+
+Value = Callable[..., float]
+
+
+@pytest.fixture
+def since() -> Value:
+    """How much a sample grew since it was first asked for here; that is to be done before anything happens."""
+    before: dict[str, float] = {}
+
+    def value(name: str, **labels: str) -> float:
+        now = REGISTRY.get_sample_value(f"vestibule_{name}", labels) or 0.0
+        return now - before.setdefault(f"{name}{labels}", now)
+
+    return value
+
+
+def test_a_call_is_counted_under_its_route_and_a_refusal_under_its_slug(open_site: Open, since: Value) -> None:
+    site = open_site(metrics_port=9100)
+    wrong = {"method": "POST", "route": "/login", "status": "401"}
+    refused = {"route": "/login", "problem": "wrong-credentials"}
+    counts = [partial(since, name, **wrong) for name in ("http_requests_total", "http_request_duration_seconds_count")]
+    counts.append(partial(since, "http_refusals_total", **refused))
+    assert [count() for count in counts] == [0, 0, 0]
+    for _ in range(2):
+        site.post("/login/", {"username": "ada", "password": OTHER_PASSWORD})
+    assert [count() for count in counts] == [2, 2, 2]
+    assert REGISTRY.get_sample_value("vestibule_http_requests_in_progress") == 0
+
+
+def test_what_the_front_refuses_is_counted_too(open_site: Open, since: Value) -> None:
+    refused = {"route": "", "problem": "too-many-tries"}
+    since("http_refusals_total", **refused)
+    open_site(throttle=Closed(), metrics_port=9100).post("/register/", ADA)
+    assert since("http_refusals_total", **refused) == 1
+
+
+def test_a_fault_is_counted_as_one(open_site: Open, since: Value) -> None:
+    world = World(metrics_port=9100)
+    app = create_app(vestibule_of(world, check_unique=None))  # so that it cannot be called
+    refused = {"route": "/isunique", "problem": "internal"}
+    since("http_refusals_total", **refused)
+    with TestClient(app) as client:
+        assert client.post("/isunique/", json={"prop": "username", "value": "ada"}).status_code == 500
+    assert since("http_refusals_total", **refused) == 1
+
+
+def test_no_label_is_what_somebody_sent(open_site: Open) -> None:
+    site = open_site(metrics_port=9100)
+    site.call("GET", "/images/hunter2?token=hunter2")
+    site.call("GET", "/hunter2/?hunter2", headers={"X-Hunter2": "hunter2", "User-Agent": "hunter2"})
+    site.call("DELETE", "/sessions/hunter2/", token=site.token())
+    site.call("HUNTER2", "/login/")
+    site.post("/login/", {"username": "hunter2", "password": "hunter2"})
+    site.post("/isunique/", {"prop": "hunter2", "value": "hunter2"})
+    labels = [sample.labels for metric in REGISTRY.collect() for sample in metric.samples]
+    assert {"route": "/images/{name}", "problem": "not-found"} in labels
+    assert any(one.get("method") == "other" for one in labels)
+    assert "hunter2" not in repr(labels).lower()
+
+
+class Closed(MemoryThrottle):
+    """A throttle that has had enough."""
+
+    def take(self, key: str, limits: tuple[Limit, ...], now: float) -> int:
+        return 17
+
+
+def test_a_pool_tells_who_is_at_work_who_waits_and_who_was_turned_away(since: Value) -> None:
+    pool, gate = watch(ON).hashing(HashingPool(1, 2)), Event()
+    lane = {"lane": "hashing"}
+    names = ("lane_running", "lane_waiting", "lane_overloads_total", "lane_duration_seconds_count", "lane_wait_seconds_count")
+    assert [since(name, **lane) for name in names] == [0] * 5
+    with ThreadPoolExecutor(3) as threads:
+        jobs = [threads.submit(pool.run, gate.wait, 10) for _ in range(3)]
+        eventually(lambda: (since("lane_running", **lane), since("lane_waiting", **lane)) == (1, 2))
+        with pytest.raises(Overloaded):
+            pool.run(gate.is_set)
+        gate.set()
+        assert [job.result() for job in jobs] == [True] * 3
+    assert [since(name, **lane) for name in names] == [0, 0, 1, 3, 3]
+    pool.close()
+
+
+def test_a_lane_tells_the_same(since: Value) -> None:
+    lane, gate = watch(ON).lane("quick", Lane(threads=1, most=2)), Event()
+    names = ("lane_running", "lane_waiting", "lane_overloads_total", "lane_duration_seconds_count")
+    assert [since(name, lane="quick") for name in names] == [0] * 4
+
+    async def storm() -> list[float]:
+        inside = [asyncio.create_task(lane(gate.wait, 10)) for _ in range(2)]
+        await asyncio.to_thread(eventually, lambda: since("lane_running", lane="quick") == 1)
+        with pytest.raises(Overloaded):
+            await lane(gate.is_set)
+        found = [since(name, lane="quick") for name in names]
+        gate.set()
+        await asyncio.gather(*inside)
+        return found
+
+    assert asyncio.run(storm()) == [1, 1, 1, 0]
+    assert [since(name, lane="quick") for name in names] == [0, 0, 1, 2]
+
+
+def test_pictures_that_find_no_room_are_counted(since: Value) -> None:
+    class Full:
+        def normalise(self, data: bytes) -> bytes:
+            raise Overloaded
+
+    names = ("lane_running", "lane_overloads_total", "lane_duration_seconds_count")
+    assert [since(name, lane="images") for name in names] == [0] * 3
+    with pytest.raises(Overloaded):
+        watch(ON).images(Full()).normalise(b"")
+    assert [since(name, lane="images") for name in names] == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [(None, "delivered"), (DeliveryFailed, "failed"), (Undeliverable, "undeliverable"), (OSError, "failed")],
+)
+def test_a_letter_is_counted_by_what_came_of_it_and_one_to_nobody_likewise(
+    fault: type[Exception] | None, outcome: str, since: Value
+) -> None:
+    class Way:
+        def send(self, letter: Letter) -> None:
+            if fault is not None:
+                raise fault
+
+        pretend = send
+
+    notifier = watch(ON).notifier(Way())
+    counted = partial(since, "deliveries_total", kind="email", outcome=outcome)
+    assert counted() == 0
+    letter = Letter(id="1", kind=Channel.EMAIL, sent_to="ada@mail.example.com", template="code", values={})
+    for carry in (notifier.send, notifier.pretend):
+        with pytest.raises(fault) if fault else nullcontext():
+            carry(letter)
+    assert counted() == 2
+
+
+def test_a_database_is_watched_whoever_made_it(since: Value) -> None:
+    world = World()
+    database = watch(ON).database(world.database)
+    asked = partial(since, "database_duration_seconds_count", operation="accounts.get")
+    begun = partial(since, "database_begin_seconds_count")
+    assert (asked(), begun()) == (0, 0)
+    assert database.accounts.get(1) is None
+    with database.begin() as tx:
+        assert tx.accounts.get(1) is None
+    database.check()
+    assert (asked(), begun()) == (1, 1)
+    assert since("database_duration_seconds_count", operation="transaction") == 0
+    with database.begin():
+        pass
+    assert since("database_duration_seconds_count", operation="transaction") == 1
+    assert database.purge(0.0, most=1) == 0
+
+
+def test_who_watches_nothing_gives_everything_back_as_it_was() -> None:
+    nobody, pool, images = Watch(), HashingPool(1, 1), PillowImages()
+    lane = Lane(1, 1)
+    assert nobody.hashing(pool) is pool
+    assert nobody.images(images) is images
+    assert nobody.lane("quick", lane) is lane
+    pool.close()
+    images.close()
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    waiting = Event()
+    for _ in range(500):
+        if condition():
+            return
+        waiting.wait(0.01)
+    raise TimeoutError
+
+
+@pytest.mark.parametrize("seen", [{"metrics_port": 9100}, {"traces": True}])
+def test_events_are_read_on_in_a_database_that_is_watched(tmp_path: Path, seen: dict[str, Any]) -> None:
+    with build(Settings(data_dir=tmp_path, **seen), deliver=False) as vestibule:
+        vestibule.register(username="ada", name="Ada", email="ada@example.com", password=OTHER_PASSWORD)
+        with vestibule.read_events("crm") as events:
+            assert [position for position, _ in events] == [1]
+
+
+def test_connections_are_counted_of_a_database_that_tells_a_webhook_too(tmp_path: Path) -> None:
+    class Pooled(MemoryDatabase):
+        def connections(self) -> tuple[int, int]:
+            return 3, 4
+
+    settings = Settings(data_dir=tmp_path, metrics_port=9100, webhook_url="http://127.0.0.1:9/", webhook_secret=(SECRET,))
+    with build(settings, deliver=False, database=Pooled()):
+        assert REGISTRY.get_sample_value("vestibule_database_connections", {"state": "in_use"}) == 3
+        assert REGISTRY.get_sample_value("vestibule_database_connections", {"state": "idle"}) == 4

@@ -1,0 +1,86 @@
+"""Limits that another machine counts: however long it takes to answer, nobody else waits with those who asked."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+from httpx import ASGITransport, AsyncClient, Response
+from litestar import Litestar
+from tests.http.conftest import vestibule_of
+from tests.support.rate_limiters import redis_throttles
+from tests.support.redis_server import Stranger
+from tests.support.world import World
+
+from vestibule.adapters.rate_limiter import MemoryThrottle, RedisThrottle
+from vestibule.entrypoints.http import create_app
+
+PATIENCE = 5.0
+
+
+@pytest.fixture
+def silent() -> Iterator[Stranger]:
+    with closing(Stranger()) as stranger:
+        yield stranger
+
+
+@pytest.fixture
+def throttle(silent: Stranger) -> Iterator[RedisThrottle]:
+    """Waits until the stranger hangs up."""
+    with closing(RedisThrottle(silent.url, MemoryThrottle(), timeout=PATIENCE)) as throttle:
+        yield throttle
+
+
+def client_of(app: Litestar) -> AsyncClient:
+    transport = ASGITransport(app)  # type: ignore[arg-type]  # Litestar says more precisely what it takes
+    return AsyncClient(transport=transport, base_url="http://localhost")
+
+
+async def with_another_call_meanwhile(app: Litestar, silent: Stranger, method: str, path: str, body: object) -> Response:
+    """The answer to a call whose limit is waited for while somebody else asks, and is answered."""
+    async with client_of(app) as client:
+        waiting = asyncio.create_task(client.request(method, path, json=body))
+        await asyncio.to_thread(silent.came.wait, 10)
+        assert (await client.get("/healthz")).status_code == 200
+        assert not waiting.done(), "it was to be waiting still"
+        silent.hang_up()
+        return await waiting
+
+
+def test_nobody_waits_while_the_limit_of_anothers_call_is_asked_for(silent: Stranger, throttle: RedisThrottle) -> None:
+    app = create_app(World(throttle=throttle))
+    answer = asyncio.run(with_another_call_meanwhile(app, silent, "GET", "/.well-known/jwks.json", None))
+    assert answer.status_code == 200
+
+
+def test_nobody_waits_while_the_limit_of_anothers_check_of_uniqueness_is_asked_for(
+    silent: Stranger, throttle: RedisThrottle
+) -> None:
+    world = World()
+    with redis_throttles() as make:
+        waits = vestibule_of(world, throttle=make(), check_unique=replace(world.check_unique, throttle=throttle))
+        answer = asyncio.run(
+            with_another_call_meanwhile(create_app(waits), silent, "POST", "/isunique/", {"prop": "username", "value": "ada"})
+        )
+    assert answer.status_code == 200
+
+
+def test_when_too_many_calls_wait_for_their_limits_the_next_is_told_to_come_back(
+    silent: Stranger, throttle: RedisThrottle
+) -> None:
+    app = create_app(World(throttle=throttle))
+
+    async def storm() -> Response:
+        async with client_of(app) as client:
+            waiting = [asyncio.create_task(client.get("/.well-known/jwks.json")) for _ in range(1000)]
+            await asyncio.to_thread(silent.came.wait, 10)
+            answer = await client.get("/.well-known/jwks.json")
+            silent.hang_up()
+            await asyncio.gather(*waiting)
+            return answer
+
+    answer = asyncio.run(storm())
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["X-Request-ID"]

@@ -1,0 +1,213 @@
+"""Ports that an importer fills: what is given is used, what it replaces is neither made, looked at nor closed."""
+
+import hashlib
+import runpy
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.support import accounts as people
+
+from vestibule.adapters.database import MemoryDatabase
+from vestibule.adapters.hasher import QuickHasher
+from vestibule.adapters.identifiers import LibraryIdentifiers
+from vestibule.adapters.images import PassThroughImages
+from vestibule.adapters.keys import CodeSecrets, HmacCodes
+from vestibule.adapters.notifier import MemoryNotifier
+from vestibule.adapters.rate_limiter import MemoryThrottle
+from vestibule.adapters.storage import MemoryStorage
+from vestibule.application import Caller, Overloaded, Query, TooManyTries, What, WrongCredentials
+from vestibule.application.ports import Claims
+from vestibule.entrypoints import Settings, SettingsError, build
+from vestibule.entrypoints.container.factories import blocks
+
+if TYPE_CHECKING:
+    from vestibule.entrypoints import Adapters
+
+PASSWORD = "the engine weaves algebra"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "own_adapters.py"
+
+
+class PlainTokens:
+    """Good for nothing but to be seen."""
+
+    access_seconds = 300
+
+    def access(self, account_id: int, session_id: str, now: float) -> str:
+        return f"{account_id} {session_id}"
+
+    def read_access(self, text: str, now: float) -> Claims | None:
+        account_id, session_id = text.split()
+        return Claims(int(account_id), session_id, now + 1)
+
+    def refresh(self, session_id: str, generation: int) -> str:
+        return f"{session_id} {generation}"
+
+    def read_refresh(self, text: str) -> tuple[str, int] | None:
+        return None
+
+
+class Closing(MemoryDatabase):
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_with_every_port_filled_nothing_is_made_nor_looked_at_nor_closed(tmp_path: Path) -> None:
+    place = tmp_path / "a file"
+    place.write_text("no directory")
+    impossible = Settings(
+        data_dir=place / "data",
+        database_url="sqlite:////nowhere/at/all.db",
+        email_url="smtp://",
+        sms_url="nonsense:",
+        redis_url="redis://[",
+        images_url="s3://",
+        templates_dir=place,
+        default_region="QQ",
+    )
+    with pytest.raises(SettingsError), build(impossible):
+        pass
+    database = Closing()
+    own: Adapters = {
+        "database": database,
+        "tokens": PlainTokens(),
+        "codes": HmacCodes(lambda: CodeSecrets(by_number={1: b"k" * 32}, newest=1, blinding=b"b" * 32)),
+        "hasher": QuickHasher(),
+        "notifier": MemoryNotifier(),
+        "images": PassThroughImages(),
+        "storage": MemoryStorage(),
+        "throttle": MemoryThrottle(),
+        "clock": lambda: 1_000_000.0,
+    }
+    settings = replace(impossible, default_region=None)
+    with build(settings, deliver=False, **own) as vestibule:
+        account = vestibule.register(username="ada", name="Ada", email="ada@example.com", password=PASSWORD)
+        tokens = vestibule.log_in(username="ada", password=PASSWORD)
+        assert tokens.token == f"{account.id} {tokens.session}"
+        assert vestibule.authenticate(tokens.token).account.created_at == 1_000_000.0
+        assert vestibule.jwks() == {"keys": []}
+        assert not vestibule.database_blocks
+    assert blocks(object()), "a database that does not say so may have to be waited for"
+    assert not database.closed
+    assert list(tmp_path.iterdir()) == [place]
+
+
+class Far(MemoryThrottle):
+    """Limits on another machine."""
+
+    blocks = True
+
+
+def test_calls_are_carried_out_together_only_where_none_of_them_can_wait_for_something_far(tmp_path: Path) -> None:
+    codes = HmacCodes(lambda: CodeSecrets(by_number={1: b"k" * 32}, newest=1, blinding=b"b" * 32))
+    far: tuple[Adapters, ...] = (
+        {"tokens": PlainTokens()},
+        {"codes": codes},
+        {"identifiers": LibraryIdentifiers()},
+        {"throttle": Far()},
+        {"database": MemoryDatabase()},
+    )
+    for number, own in enumerate(far):
+        with build(Settings(data_dir=tmp_path / str(number)), deliver=False, **own) as vestibule:
+            assert vestibule.together is None
+    with build(Settings(data_dir=tmp_path / "ours"), deliver=False, hasher=QuickHasher()) as vestibule:
+        assert vestibule.together is not None
+
+
+def test_a_port_that_there_is_not_is_named(tmp_path: Path) -> None:
+    wrong: Any = {"hash": QuickHasher()}
+    with pytest.raises(TypeError, match=r"takes no 'hash'; the ports are database, tokens"), build(Settings(), **wrong):
+        pass
+
+
+def test_letters_go_the_importers_way_and_count_towards_the_hourly_bound(tmp_path: Path) -> None:
+    notifier = MemoryNotifier()
+    settings = Settings(data_dir=tmp_path, emails_per_hour=1)
+    with build(settings, deliver=False, notifier=notifier, hasher=QuickHasher()) as vestibule:
+        vestibule.register(username="ada", name="Ada", email="ada@example.com", password=PASSWORD)
+        vestibule.request_code(destination="ada@example.com")
+        vestibule.deliver_messages()
+        with pytest.raises(Overloaded):
+            vestibule.request_code(destination="grace@example.com")
+    assert [letter.sent_to for letter in notifier.letters] == ["ada@example.com"]
+    assert not (tmp_path / "outbox").exists()
+
+
+def test_hashes_of_an_older_system_are_read_and_made_anew_at_a_login(tmp_path: Path) -> None:
+    hasher = runpy.run_path(str(EXAMPLE))["OldHashes"](QuickHasher())
+    old = f"sha256$salt${hashlib.sha256(f'salt{PASSWORD}'.encode()).hexdigest()}"
+    database = MemoryDatabase()
+    with build(Settings(data_dir=tmp_path), deliver=False, hasher=hasher, database=database) as vestibule:
+        account = vestibule.register(username="ada", name="Ada", email="ada@example.com", password=PASSWORD)
+        with database.begin() as tx:
+            claimed = tx.accounts.claim(account.id)
+            assert claimed is not None
+            tx.accounts.save(replace(claimed, password_hash=old))
+        with pytest.raises(WrongCredentials):
+            vestibule.log_in(username="ada", password="not the password")
+        vestibule.log_in(username="ada", password=PASSWORD)
+        renewed = database.accounts.get(account.id)
+        assert renewed is not None
+        assert (renewed.password_hash or "").startswith("quick$")
+        vestibule.log_in(username="ada", password=PASSWORD)
+
+
+def test_the_example_prints_the_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLE))["main"](tmp_path)
+    session, code = capsys.readouterr().out.splitlines()
+    assert session.startswith("session ")
+    assert code.startswith("code to ada@example.com: ")
+
+
+def test_limits_journal_and_notices_apply_to_who_is_named_and_not_to_who_is_vouched_for(tmp_path: Path) -> None:
+    notifier = MemoryNotifier()
+    with build(Settings(data_dir=tmp_path), deliver=False, hasher=QuickHasher(), notifier=notifier) as vestibule:
+        caller = Caller("192.0.2.1", "first agent")
+        for number in range(20):
+            name = f"ada{number}"
+            vestibule.register(username=name, name="Ada", email=f"{name}@example.com", password=PASSWORD, caller=caller)
+        with pytest.raises(TooManyTries):
+            vestibule.register(username="grace", name="G", email="grace@example.com", password=PASSWORD, caller=caller)
+        vestibule.register(username="grace", name="G", email="grace@example.com", password=PASSWORD)  # vouched for
+        for _ in range(30):
+            vestibule.check_unique(prop="username", value="ada", caller=caller)
+        with pytest.raises(TooManyTries):
+            vestibule.check_unique(prop="username", value="ada", caller=caller)
+        assert vestibule.check_unique(prop="username", value="ada")
+        for _ in range(5):
+            with pytest.raises(WrongCredentials):
+                vestibule.log_in(username="ada1", password="not the password", caller=caller)
+        with pytest.raises(TooManyTries):
+            vestibule.log_in(username="ada1", password=PASSWORD, caller=caller)
+        vestibule.log_in(username="ada1", password=PASSWORD)
+        vestibule.log_in(username="ada2", password=PASSWORD, caller=caller)
+        vestibule.log_in(username="ada2", password=PASSWORD, caller=Caller("192.0.2.1", "another agent"))
+        (event, *_) = (event for _, event in vestibule.read_journal(Query(what=What.LOGIN_FAILED)))
+        assert event.caller == caller
+        vestibule.deliver_messages()
+        assert [letter.sent_to for letter in notifier.letters] == ["ada2@example.com"]
+
+
+def test_accounts_are_kept_in_a_table_of_the_importers_own(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    with sqlite3.connect(tmp_path / "vestibule.db") as beside:
+        for statement in people.made_by("sqlite"):
+            beside.execute(statement)
+    with build(settings, deliver=False, accounts=people.ACCOUNTS) as vestibule:
+        vestibule.register(username="ada", name="Ada Lovelace", email="ada@example.com", password=PASSWORD)
+        assert vestibule.authenticate(vestibule.log_in(username="ada", password=PASSWORD).token).account.name == "Ada Lovelace"
+    assert beside.execute("SELECT full_name, department FROM people").fetchall() == [("Ada Lovelace", "none")]
+    assert beside.execute("SELECT count(*) FROM accounts").fetchone() == (0,)
+    beside.close()
+
+
+def test_a_table_of_accounts_in_a_database_of_the_importers_own_is_refused() -> None:
+    with (
+        pytest.raises(TypeError, match="not both"),
+        build(database=MemoryDatabase(), accounts=people.ACCOUNTS),
+    ):
+        pass

@@ -1,0 +1,67 @@
+"""Events through the other door: awaited, and with ports that an importer fills."""
+
+import asyncio
+from pathlib import Path
+from threading import Event as Signal
+
+import pytest
+from tests.support.webhook_receiver import SECRET, receiver
+
+from vestibule.adapters.database import MemoryDatabase
+from vestibule.adapters.notifier import MemoryNotifier
+from vestibule.application import Event, What
+from vestibule.entrypoints import AsyncVestibule, Settings, build
+
+PASSWORD = "the engine weaves algebra"
+
+
+async def registered(vestibule: AsyncVestibule, name: str) -> None:
+    await vestibule.register(username=name, name="A Person", email=f"{name}@example.com", password=PASSWORD)
+
+
+async def stumble(vestibule: AsyncVestibule) -> None:
+    async with vestibule.read_events("crm") as events:
+        events.finish(1)
+        raise ValueError("the handler stumbled")
+
+
+def test_events_are_read_on_by_a_cursor_in_an_event_loop(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with build(Settings(data_dir=tmp_path), deliver=False) as vestibule:
+            for name in ("ann-x", "bob-x", "cid-x"):
+                await registered(vestibule, name)
+            with pytest.raises(ValueError, match="stumbled"):
+                await stumble(vestibule)
+            async with vestibule.read_events("crm", most=1) as events:
+                assert [(position, event.what) for position, event in events] == [(2, What.REGISTERED)]
+            async with vestibule.read_events("crm") as events:
+                assert [position for position, _ in events] == [3]
+
+    asyncio.run(main())
+
+
+def test_a_handler_is_called_while_an_event_loop_runs(tmp_path: Path) -> None:
+    seen = Signal()
+
+    def handler(position: int, event: Event) -> None:
+        seen.set()
+
+    async def main() -> None:
+        async with build(Settings(data_dir=tmp_path), deliver=False) as vestibule:
+            vestibule.subscribe("crm", handler)
+            await registered(vestibule, "ann-x")
+            assert await asyncio.to_thread(seen.wait, 10)
+
+    asyncio.run(main())
+
+
+def test_a_webhook_is_told_whatever_database_and_notifier_an_importer_brings(tmp_path: Path) -> None:
+    notifier = MemoryNotifier()
+    with receiver() as hook:
+        settings = Settings(data_dir=tmp_path, webhook_url=hook.url, webhook_secret=(SECRET,))
+        with build(settings, deliver=False, database=MemoryDatabase(), notifier=notifier) as vestibule:
+            vestibule.register(username="ann-x", name="A Person", email="ann-x@example.com", password=PASSWORD)
+            vestibule.request_code(destination="ann-x@example.com")
+            assert vestibule.deliver_messages() == 2
+    assert hook.types() == ["account.registered"]
+    assert [letter.sent_to for letter in notifier.letters] == ["ann-x@example.com"]

@@ -1,0 +1,208 @@
+"""What takes letters from a notifier: servers of SMTP and HTTP in this process, and all of it behind one face."""
+
+import asyncio
+import json
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from tests.support.messages import SENDER, TEMPLATES, parsed, part
+
+from vestibule.adapters.notifier import AppriseNotifier, MemoryNotifier, OutboxNotifier, SmtpNotifier
+from vestibule.application.ports import DeliveryFailed, Letter
+from vestibule.testing.contracts.notifier import Post, mail_letter, sms_letter
+
+
+class Relay:
+    """An SMTP server on a port of its own. `answers` says what it answers to MAIL, RCPT or DATA, where not 250; for DATA it
+    takes `seconds`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+        self.implicit_tls: ssl.SSLContext | None = None
+        self.answers: dict[str, str] = {}
+        self.received: list[tuple[str, list[str], bytes]] = []
+        self.logins: list[LoginPassword] = []
+        self.encrypted: list[bool] = []
+        self.connections = 0
+        self.farewells = 0
+        self.rude = False
+        self.seconds = 0.0
+        self.port = 0
+        self._loop = asyncio.new_event_loop()
+        self._server: asyncio.Server | None = None
+        self._open: list[SMTP] = []
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+
+    async def handle_MAIL(self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]) -> str:  # noqa: N802 — aiosmtpd's name
+        envelope.mail_from = address
+        return self.answers.get("MAIL", "250 OK")
+
+    async def handle_RCPT(self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]) -> str:  # noqa: N802 — aiosmtpd's name
+        envelope.rcpt_tos.append(address)
+        return self.answers.get("RCPT", "250 OK")
+
+    async def handle_DATA(self, _: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 — aiosmtpd's name
+        await asyncio.sleep(self.seconds)
+        if "DATA" not in self.answers:
+            assert envelope.mail_from is not None
+            assert isinstance(envelope.content, bytes)
+            self.received.append((envelope.mail_from, list(envelope.rcpt_tos), envelope.content))
+            self.encrypted.append(session.ssl is not None or self.implicit_tls is not None)
+        return self.answers.get("DATA", "250 OK")
+
+    async def handle_QUIT(self, protocol: SMTP, _: Session, __: Envelope) -> str:  # noqa: N802 — aiosmtpd's name
+        self.farewells += 1
+        if self.rude:
+            assert isinstance(protocol.transport, asyncio.WriteTransport)
+            protocol.transport.abort()
+        return "221 Bye"
+
+    def authenticate(self, _: SMTP, __: Session, ___: Envelope, ____: str, login: LoginPassword) -> AuthResult:
+        self.logins.append(login)
+        return AuthResult(success=login == LoginPassword(b"vestibule", b"p@ss/w:rd#?%"), handled=False)
+
+    def _connected(self) -> SMTP:
+        self.connections += 1
+        self._open.append(SMTP(self, hostname="relay.example", loop=self._loop, **self.options))
+        return self._open[-1]
+
+    def open(self) -> None:
+        serving = self._loop.create_server(self._connected, "127.0.0.1", self.port, ssl=self.implicit_tls)
+        self._server = asyncio.run_coroutine_threadsafe(serving, self._loop).result(5)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def hang_up(self) -> None:
+        """Cuts every connection that is open."""
+        asyncio.run_coroutine_threadsafe(self._abort_all(), self._loop).result(5)
+
+    async def _abort_all(self) -> None:
+        while self._open:
+            transport = self._open.pop().transport
+            if isinstance(transport, asyncio.WriteTransport):
+                transport.abort()
+
+    def close(self) -> None:
+        assert self._server is not None
+        self._loop.call_soon_threadsafe(self._server.close)
+        self.hang_up()
+        asyncio.run_coroutine_threadsafe(self._server.wait_closed(), self._loop).result(5)
+
+    def stop(self) -> None:
+        self.close()
+        asyncio.run_coroutine_threadsafe(self._cancel_all(), self._loop).result(5)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+    @staticmethod
+    async def _cancel_all() -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+
+@contextmanager
+def relay(implicit_tls: ssl.SSLContext | None = None, **options: Any) -> Iterator[Relay]:
+    server = Relay(**options)
+    server.implicit_tls = implicit_tls
+    if options.get("authenticator") is not None:
+        server.options["authenticator"] = server.authenticate
+    server.open()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+class Gateway:
+    """An HTTP server that takes what `json://` and `form://` of Apprise post."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.received: list[tuple[str, str]] = []
+        self.port = 0
+
+    def open(self) -> None:
+        gateway = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                if gateway.status < 300:
+                    gateway.received.append((self.path, body))
+                self.send_response(gateway.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Says nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5)
+
+
+@contextmanager
+def gateway_server() -> Iterator[Gateway]:
+    server = Gateway()
+    server.open()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def outbox_post(directory: Path, letter: Callable[..., Letter]) -> Post:
+    def arrived() -> list[tuple[str, str]]:
+        letters = []
+        for file in sorted(directory.iterdir()):
+            message = parsed(file.read_bytes())
+            letters.append((message["To"], part(message, "plain") if message.is_multipart() else message.get_content()))
+        return letters
+
+    def break_down() -> None:
+        directory.rmdir()
+        directory.write_text("in the way")
+
+    return Post(OutboxNotifier(directory, TEMPLATES, SENDER), letter, arrived, break_down, directory.unlink)
+
+
+def smtp_post(server: Relay) -> Post:
+    def arrived() -> list[tuple[str, str]]:
+        return [(to, part(parsed(raw), "plain")) for _, [to], raw in server.received]
+
+    notifier = SmtpNotifier(f"smtp://127.0.0.1:{server.port}", SENDER, TEMPLATES)
+    return Post(notifier, mail_letter, arrived, server.close, server.open)
+
+
+def apprise_post(server: Gateway) -> Post:
+    def arrived() -> list[tuple[str, str]]:
+        bodies = [json.loads(body) for _, body in server.received]
+        return [(body["to"], body["message"]) for body in bodies]
+
+    notifier = AppriseNotifier(f"json://127.0.0.1:{server.port}/send", TEMPLATES)
+    return Post(notifier, sms_letter, arrived, server.close, server.open)
+
+
+def memory_post() -> Post:
+    memory = MemoryNotifier()
+
+    def arrived() -> list[tuple[str, str]]:
+        return [(letter.sent_to, "{code} {reference}".format(**letter.values)) for letter in memory.letters]
+
+    return Post(memory, mail_letter, arrived, lambda: memory.fail_next(DeliveryFailed("down")))

@@ -1,0 +1,170 @@
+"""The HAProxy configuration that is shipped, before two real nodes. Needs a `haproxy` on the path."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+from tests.support.nodes import Nodes, nodes
+from tests.support.postgres_server import PostgresServer
+from tests.support.processes import eventually
+from tests.support.proxy import GONE, Answer, Line, picture
+from tests.support.server import Server, free_port
+
+from vestibule.adapters.database import migrate
+
+_callers = count(1)
+SHIPPED = Path(__file__).parents[2] / "examples" / "nodes" / "haproxy.cfg"
+
+
+def configured(port: int, nodes: list[int], text: str) -> str:
+    """As shipped, but for what it says to change: no TLS, and two nodes that are here."""
+    for number, node in enumerate([*nodes, nodes[0]], start=1):
+        text = text.replace(f"10.0.0.1{number}:8000", f"127.0.0.1:{node}")
+    lines = [line for line in text.splitlines() if not line.strip().startswith("server node3")]
+    return (
+        "\n".join(lines).replace(":443 ssl crt /etc/haproxy/accounts.example.org.pem alpn h2,http/1.1", f"127.0.0.1:{port}")
+        + "\n"
+    )
+
+
+@contextmanager
+def balancer(directory: Path, nodes: list[int]) -> Iterator[int]:
+    """Its port."""
+    haproxy = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin") or shutil.which("haproxy")
+    if haproxy is None:
+        pytest.skip("no haproxy is installed, so nothing is shown about the configuration for it")
+    port = free_port()
+    file = directory / "haproxy.cfg"
+    file.write_text(configured(port, nodes, SHIPPED.read_text()))
+    with (directory / "haproxy.log").open("wb") as log:
+        process = subprocess.Popen([haproxy, "-db", "-f", str(file)], stdout=log, stderr=subprocess.STDOUT)
+    try:
+        assert eventually(lambda: status(port, "/readyz") == 200), (directory / "haproxy.log").read_text()
+        yield port
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def status(port: int, path: str) -> int:
+    with Line(port, source="127.0.2.1") as line:
+        try:
+            return line.ask("GET", path).status
+        except GONE:
+            return 0
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    with PostgresServer() as server:
+        migrate(server.url)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Nodes]:
+    with nodes(tmp_path_factory.mktemp("nodes"), postgres.url) as two:
+        yield two
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory, two: Nodes) -> Iterator[int]:
+    with balancer(tmp_path_factory.mktemp("haproxy"), two.ports) as port:
+        yield port
+
+
+@contextmanager
+def asking(port: int, call: Callable[[Line], Answer]) -> Iterator[list[int]]:
+    """What twenty people were answered, over and over while the block runs; 0 where they were not."""
+    statuses: list[int] = []
+    over = Event()
+
+    def ask(source: str) -> None:
+        with Line(port, source=source) as line:
+            while not over.wait(0.25):
+                try:
+                    statuses.append(call(line).status)
+                except GONE:
+                    statuses.append(0)
+
+    threads = [Thread(target=ask, args=[f"127.0.3.{next(_callers)}"]) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield statuses
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(30)
+
+
+def serves(server: Server) -> bool:
+    return status(server.port, "/readyz") == 200
+
+
+def test_everything_goes_through_it_to_either_node(port: int) -> None:
+    with Line(port, caller="192.0.2.1") as line:
+        tokens = line.tokens("ada1")
+        answer = line.upload(tokens["token"], picture(400))
+        assert answer.status == 201
+        assert answer.headers["strict-transport-security"] == "max-age=63072000"
+        assert line.ask("GET", answer.json["profile_image"].removeprefix("http://accounts.example.com")).status == 200
+
+
+def test_a_client_cannot_choose_the_address_that_it_is_counted_by(port: int) -> None:
+    check = {"prop": "username", "value": "nobody"}
+    answers = []
+    for number in range(32):
+        with Line(port, caller=f"192.0.2.{number}", source="127.0.4.3") as line:
+            answers.append(line.ask("POST", "/isunique/", check).status)
+    assert answers == [200] * 30 + [429] * 2
+
+
+@pytest.mark.parametrize("how", [Server.stop, Server.kill])
+def test_a_node_that_goes_and_comes_back_fails_nobody_who_reads(port: int, two: Nodes, how: Callable[[Server], object]) -> None:
+    with Line(two.ports[0], caller="192.0.2.3") as line:
+        token = line.tokens("bob1")["token"]
+    with asking(port, lambda line: line.account(token)) as statuses:
+        time.sleep(0.5)
+        how(two.servers[1])
+        time.sleep(3)
+        two.servers[1].start()
+        two.servers[1].wait()
+        time.sleep(3)
+    assert len(statuses) > 100
+    assert set(statuses) == {200}
+
+
+def test_while_the_database_is_down_the_nodes_themselves_say_so(port: int, postgres: PostgresServer) -> None:
+    postgres.stop()
+    try:
+        assert eventually(lambda: status(port, "/readyz") == 503)
+        time.sleep(6)  # the balancer has noticed
+        with Line(port, source="127.0.4.1") as line:
+            answer = line.ask("POST", "/otp/", {"destination": "dora@example.com"})
+        assert (answer.status, answer.problem) == (503, "unavailable")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert "x-request-id" in answer.headers, "it is a node that answers"
+    finally:
+        postgres.start()
+    assert eventually(lambda: status(port, "/readyz") == 200)
+
+
+def test_where_no_node_is_left_the_balancer_says_when_to_come_again(port: int, two: Nodes) -> None:
+    for server in two.servers:
+        server.stop()
+    try:
+        with Line(port, source="127.0.4.2") as line:
+            assert eventually(lambda: status(port, "/healthz") == 503)
+            answer = line.ask("GET", "/account/")
+        assert (answer.status, answer.problem, answer.headers["retry-after"]) == (503, "unavailable", "2")
+    finally:
+        for server in two.servers:
+            server.start()
+            server.wait()

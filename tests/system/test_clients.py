@@ -1,0 +1,198 @@
+"""Clients that are slow, many, or speak no proper HTTP. What takes seconds runs beside the rest."""
+
+import resource
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.support.processes import eventually, worker
+from tests.support.proxy import Line
+from tests.support.server import Server
+
+from vestibule.entrypoints.server import MOST_CONNECTIONS
+
+JSON = b"Host: x\r\nContent-Type: application/json\r\n"
+NEXT = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class End:
+    """All that came back until the server closed the connection, and after how long it did."""
+
+    received: bytes
+    seconds: float
+
+    @property
+    def statuses(self) -> list[int]:
+        return [int(part[:3]) for part in self.received.split(b"HTTP/1.1 ")[1:]]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """It begins with as few open files as some systems grant."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    server = Server(tmp_path_factory.mktemp("clients") / "data", rate_limits="off")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with server:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+            yield server
+            assert server.call("GET", "/readyz")[0] == 200
+            assert "Traceback" not in server.output
+            assert "worker" not in server.output, "none died"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def speak(port: int, *parts: bytes, every: float = 0.0, patience: float = 25.0) -> End:
+    begun, received = time.monotonic(), b""
+    with socket.create_connection(("127.0.0.1", port), timeout=patience) as connection:
+        with suppress(ConnectionError):
+            for part in parts:
+                connection.sendall(part)
+                time.sleep(every)
+        with suppress(ConnectionError):
+            while chunk := connection.recv(65536):
+                received += chunk
+    return End(received, time.monotonic() - begun)
+
+
+SLOW: dict[str, tuple[tuple[bytes, ...], float]] = {
+    "nothing": ((), 0),
+    "half a header": ((b"GET /healthz HTTP/1.1\r\nHost: x\r\n",), 0),
+    "a header, drop by drop": ((b"GET /healthz HTTP/1.1\r\n", *[b"A: b\r\n"] * 30), 0.5),
+    "idle after an answer": ((b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",), 0),
+    "half a body": ((b"POST /login/ HTTP/1.1\r\n" + JSON + b"Content-Length: 50\r\n\r\n{",), 0),
+    "half a chunked body": ((b"POST /login/ HTTP/1.1\r\n" + JSON + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{    \r\n",), 0),
+    "a body, drop by drop": ((b"POST /login/ HTTP/1.1\r\n" + JSON + b"Content-Length: 50\r\n\r\n", *[b" "] * 36), 0.5),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def slow(server: Server) -> Iterator[dict[str, "Future[End]"]]:
+    """All of them at once, while the other tests run."""
+    with ThreadPoolExecutor(len(SLOW)) as threads:
+        yield {name: threads.submit(speak, server.port, *parts, every=every) for name, (parts, every) in SLOW.items()}
+
+
+REFUSED = {
+    "no HTTP": b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n",
+    "an unknown version": b"GET / HTTP/7.3\r\n\r\n",
+    "two lengths": b"POST /isunique/ HTTP/1.1\r\n" + JSON + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} " + NEXT,
+    "a length with a sign": b"POST /isunique/ HTTP/1.1\r\n" + JSON + b"Content-Length: +2\r\n\r\n{}" + NEXT,
+    "a length below zero": b"POST /isunique/ HTTP/1.1\r\n" + JSON + b"Content-Length: -2\r\n\r\n{}" + NEXT,
+    "an encoding that is no chunking": b"POST /isunique/ HTTP/1.1\r\n"
+    + JSON
+    + b"Transfer-Encoding: xchunked\r\nContent-Length: 2\r\n\r\n{}"
+    + NEXT,
+    "a space before the colon": b"POST /isunique/ HTTP/1.1\r\n"
+    + JSON
+    + b"Transfer-Encoding : chunked\r\nContent-Length: 2\r\n\r\n{}"
+    + NEXT,
+    "a folded header": b"GET /healthz HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n",
+    "a bare carriage return": b"GET /healthz HTTP/1.1\r\nHost: x\r\nA: b\rc\r\n\r\n",
+    "a NUL in a header": b"GET /healthz HTTP/1.1\r\nHost: x\r\nA: b\x00c\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_proper_http_is_refused_and_the_connection_closed(server: Server, name: str) -> None:
+    end = speak(server.port, REFUSED[name], patience=5)
+    assert end.statuses == [400]
+    assert end.seconds < 5
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 200_000 + b"\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 1000 + b"\r\n",
+        b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+    ids=["a long one", "many", "a long path"],
+)
+def test_headers_are_bounded(server: Server, request_: bytes) -> None:
+    assert speak(server.port, request_, patience=5).statuses in ([414], [431])
+
+
+def test_a_length_beside_chunks_smuggles_no_second_request(server: Server) -> None:
+    """The chunks are what counts (RFC 9112 § 6.1), and nothing after them is read from this connection."""
+    for length in (b"5", b"%d" % (5 + len(NEXT))):
+        headers = JSON + b"Content-Length: " + length + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
+        end = speak(server.port, b"POST /isunique/ HTTP/1.1\r\n" + headers + b"0\r\n\r\n" + NEXT, patience=5)
+        assert end.statuses == [400]
+
+
+def test_a_bad_chunk_ends_the_connection(server: Server) -> None:
+    headers = JSON + b"Transfer-Encoding: chunked\r\n\r\n"
+    for chunks in (
+        b"zz\r\n{}\r\n0\r\n\r\n",
+        b"-1\r\n{}\r\n0\r\n\r\n",
+        b"ffffffffffffffffff\r\n{}\r\n0\r\n\r\n",
+        b"2\r\n{}xx\r\n0\r\n\r\n",
+    ):
+        end = speak(server.port, b"POST /isunique/ HTTP/1.1\r\n" + headers + chunks + NEXT, patience=5)
+        assert end.statuses == [400], chunks
+
+
+def test_requests_in_a_row_are_answered_in_a_row(server: Server) -> None:
+    first = b"POST /isunique/ HTTP/1.1\r\n" + JSON + b"Content-Length: 2\r\n\r\n{}"
+    second = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    third = b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert speak(server.port, first + second + third + NEXT, patience=5).statuses == [400, 200, 404, 200]
+
+
+@pytest.mark.parametrize("request_", [b"POST /nowhere", b"POST /login/", b"GET /account/", b"POST /upload-image/"])
+def test_a_body_that_is_not_wanted_is_not_waited_for(server: Server, request_: bytes) -> None:
+    """401, 404, 415: the answer comes at once, and what the client still sends is no request."""
+    end = speak(server.port, request_ + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n" + NEXT, patience=5)
+    assert len(end.statuses) == 1
+    assert end.statuses[0] in {401, 404, 415}
+
+
+def test_a_thousand_idle_connections_stop_nobody(server: Server) -> None:
+    with Line(server.port) as line:
+        token = line.tokens("somebody1")["token"]
+    with ExitStack() as stack:
+        for _ in range(990):
+            stack.enter_context(closing(socket.create_connection(("127.0.0.1", server.port), timeout=5)))
+        files = Path(f"/proc/{worker(server.process.pid).pid}/fd")
+        assert eventually(lambda: len(list(files.iterdir())) > 990), "they are connections, not a queue"
+        for number in range(20):
+            with Line(server.port, timeout=5) as line:
+                assert line.account(token).status == 200
+                assert line.register(f"another{number}x").status == 201
+
+
+def test_beyond_a_thousand_connections_a_worker_takes_no_more_until_one_ends(server: Server) -> None:
+    with closing(socket.socket()) as late:
+        with ExitStack() as stack:
+            for _ in range(MOST_CONNECTIONS):
+                stack.enter_context(closing(socket.create_connection(("127.0.0.1", server.port), timeout=5)))
+            late.connect(("127.0.0.1", server.port))
+            late.sendall(NEXT)
+            late.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                late.recv(1)
+        late.settimeout(5)
+        assert late.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("name", ["nothing", "half a header", "a header, drop by drop", "idle after an answer"])
+def test_a_connection_on_which_no_request_comes_is_closed(slow: dict[str, "Future[End]"], name: str) -> None:
+    end = slow[name].result()
+    assert end.statuses == ([200] if name == "idle after an answer" else [])
+    assert end.seconds < 17
+
+
+@pytest.mark.parametrize("name", ["half a body", "half a chunked body", "a body, drop by drop"])
+def test_a_body_has_fifteen_seconds(slow: dict[str, "Future[End]"], name: str) -> None:
+    end = slow[name].result()
+    assert end.statuses == [408]
+    assert b"urn:vestibule:problem:body-too-slow" in end.received
+    assert 14 < end.seconds < 22

@@ -1,0 +1,148 @@
+"""Moving a service from SQLite to PostgreSQL and back, as typed."""
+
+import os
+import pty
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.support.databases import rows
+from tests.support.proxy import Line, picture
+from tests.support.server import Server, free_port
+from tests.system.test_command_line import VESTIBULE, vestibule, with_password
+
+TABLES = {"accounts", "challenges", "proofs", "sessions", "tallies", "outbox", "journal", "keys", "cursors"}
+
+
+def sqlite_in(data_dir: Path) -> str:
+    return f"sqlite:///{data_dir.absolute()}/vestibule.db"
+
+
+def test_a_service_moves_to_postgresql_and_back_and_nobody_notices(tmp_path: Path, new_postgres: str) -> None:
+    data, public_url = tmp_path / "data", "http://accounts.example.com"
+    with Server(data, public_url=public_url) as server, Line(server.port) as line:
+        tokens = line.tokens("ada")
+        image = line.upload(tokens["token"], picture()).json["profile_image"].rpartition("/")[2]
+        reference = line.send_code("stranger@example.com").json["reference"]
+        code = server.code("stranger@example.com", reference)
+        assert line.log_in("ada", "not her password").status == 401
+        assert server.stop() == 0
+
+    shown = vestibule("copy", "--from", sqlite_in(data), "--to", new_postgres, VESTIBULE_DATA_DIR=str(data))
+    assert shown.returncode == 0, shown.stderr
+    assert {line.split()[0] for line in shown.stdout.splitlines()[: len(TABLES)]} == TABLES
+    assert "accounts: 1 of 1 rows copied" in shown.stderr.splitlines()
+    assert "accounts: 1 of 1 rows compared" in shown.stderr.splitlines()
+    assert f"  keys    {data}/keys/" in shown.stdout
+    assert f"  images  {data}/images/" in shown.stdout
+
+    with Server(data, database_url=new_postgres, public_url=public_url) as server, Line(server.port) as line:
+        assert line.account(tokens["token"]).status == 200
+        answer = line.refresh(tokens["refresh_token"])
+        assert answer.status == 200
+        refresh_token = answer.json["refresh_token"]
+        assert line.log_in("ada").status == 200
+        assert line.verify("stranger@example.com", code).status == 201
+        assert line.ask("GET", f"/images/{image}").status == 200
+        assert line.register("grace").json["id"] == 2
+        assert server.stop() == 0
+
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (data / "keys").rename(elsewhere / "keys")
+    (data / "images").rename(elsewhere / "images")
+    shown = vestibule("copy", "--from", new_postgres, VESTIBULE_DATA_DIR=str(elsewhere))
+    assert shown.returncode == 0, shown.stderr
+    with Server(elsewhere, public_url=public_url) as server, Line(server.port) as line:
+        assert line.refresh(refresh_token).status == 200
+        assert line.log_in("grace").status == 200
+        assert line.verify("stranger@example.com", code).status == 403
+        assert line.ask("GET", f"/images/{image}").status == 200
+        assert line.register("edsger").json["id"] == 3
+
+
+def test_the_url_that_has_a_password_may_be_left_to_the_settings(tmp_path: Path, postgres: str) -> None:
+    data = tmp_path / "data"
+    assert vestibule("migrate", VESTIBULE_DATA_DIR=str(data)).returncode == 0
+    (tmp_path / "url").write_text(with_password(postgres))
+    given = {"VESTIBULE_DATA_DIR": str(data), "VESTIBULE_DATABASE_URL_FILE": str(tmp_path / "url")}
+    shown = vestibule("copy", "--from", sqlite_in(data), **given)
+    assert shown.returncode == 0, shown.stderr
+    assert "Warning" not in shown.stderr
+    named = vestibule("copy", "--from", sqlite_in(data), "--to", with_password(postgres), VESTIBULE_DATA_DIR=str(data))
+    assert "others can read the password in --to" in named.stderr
+    assert "secret" not in shown.stdout + shown.stderr + named.stdout + named.stderr
+
+
+def test_what_cannot_be_copied_is_said_in_one_line(tmp_path: Path, postgres: str) -> None:
+    data, older = tmp_path / "data", f"sqlite:///{tmp_path}/older.db"
+    with Server(data) as server, Line(server.port) as line:
+        assert line.register("ada").status == 201
+    rows(older, "CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)")
+    down = f"postgresql://user:secret@127.0.0.1:{free_port()}/name"
+    full = f"sqlite:///{tmp_path}/full.db"
+    assert vestibule("copy", "--from", sqlite_in(data), "--to", full, VESTIBULE_DATA_DIR=str(data)).returncode == 0
+    for source, target, said in (
+        (sqlite_in(data), sqlite_in(data), "same database"),
+        (sqlite_in(data), full, "not empty"),
+        (older, postgres, "no schema yet"),
+        (f"sqlite:///{tmp_path}/none.db", postgres, "no database to copy from"),
+        (sqlite_in(data), down, "cannot be used now"),
+        (sqlite_in(data), "mysql://host/name", "mysql"),
+    ):
+        shown = vestibule("copy", "--from", source, "--to", target, VESTIBULE_DATA_DIR=str(data))
+        assert (shown.returncode, shown.stdout) == (2, "")
+        line_said = [text for text in shown.stderr.splitlines() if text.startswith("vestibule: ")]
+        assert len(line_said) == 1
+        assert said in line_said[0]
+        assert "secret" not in shown.stderr
+        assert "Traceback" not in shown.stderr
+    neither = vestibule("copy", VESTIBULE_DATA_DIR=str(data))
+    assert neither.returncode == 2
+    assert "--from, --to, or both" in neither.stderr
+    assert rows(postgres, "SELECT count(*) FROM accounts") == [(0,)]
+
+
+def test_a_copy_that_is_killed_leaves_the_target_as_it_was(tmp_path: Path, postgres: str) -> None:
+    data = tmp_path / "data"
+    assert vestibule("migrate", VESTIBULE_DATA_DIR=str(data)).returncode == 0
+    rows(
+        sqlite_in(data),
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150000) "
+        "INSERT INTO journal (at, what, note) SELECT i, 'registered', '' FROM n",
+    )
+    command = [VESTIBULE, "copy", "--from", sqlite_in(data), "--to", postgres]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VESTIBULE_")}
+    with subprocess.Popen(
+        command,
+        env=environment | {"VESTIBULE_DATA_DIR": str(data)},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    ) as copying:
+        assert copying.stderr
+        assert any("journal: 100000 of 150000" in line for line in copying.stderr)
+        copying.kill()
+    assert rows(postgres, "SELECT count(*) FROM journal") == [(0,)]
+
+
+def test_a_terminal_shows_bars(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert vestibule("migrate", VESTIBULE_DATA_DIR=str(data)).returncode == 0
+    ours, theirs = pty.openpty()
+    command = [VESTIBULE, "copy", "--from", sqlite_in(data), "--to", f"sqlite:///{tmp_path}/new.db"]
+    settings = {"VESTIBULE_DATA_DIR": str(data), "TERM": "xterm", "COLUMNS": "100"}
+    done = subprocess.run(command, env=os.environ | settings, stderr=theirs, capture_output=False, timeout=60, check=False)
+    os.close(theirs)
+    assert done.returncode == 0
+    shown = os.read(ours, 65_536).decode(errors="replace")
+    os.close(ours)
+    assert "accounts copied" in shown
+    assert "of 0 rows copied" not in shown
+
+
+@pytest.mark.parametrize("command", ["copy", "backup", "restore"])
+def test_help_teaches(command: str) -> None:
+    shown = vestibule(command, "--help")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert f"Usage: vestibule {command}" in shown.stdout

@@ -1,0 +1,168 @@
+"""The database locked, gone, or garbage while the server runs."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from tests.support.processes import eventually
+from tests.support.proxy import Answer, Line, at_once
+from tests.support.server import Server
+
+GARBAGE = b"This is no database. " * 5000
+LONGEST = 4.0
+"""Seconds: three are promised, and this machine may be busy."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("database") / "data", rate_limits="off") as server:
+        yield server
+        assert "Traceback" not in server.output
+        assert "worker" not in server.output, "none died"
+
+
+@pytest.fixture(scope="module")
+def tokens(server: Server) -> dict[str, str]:
+    with Line(server.port) as line:
+        return line.tokens("somebody1")
+
+
+@pytest.fixture
+def database(server: Server) -> Path:
+    return server.data_dir / "vestibule.db"
+
+
+def refused(answer: Answer, seconds: float = 0.0) -> None:
+    assert answer.status == 503, answer.content
+    assert answer.problem in {"unavailable", "overloaded"}
+    assert 1 <= int(answer.headers["retry-after"]) <= 5
+    assert seconds < LONGEST
+
+
+def timed(call: Callable[[Line], Answer]) -> Callable[[Line], tuple[Answer, float]]:
+    def ask(line: Line) -> tuple[Answer, float]:
+        begun = time.monotonic()
+        return call(line), time.monotonic() - begun
+
+    return ask
+
+
+@contextmanager
+def locked(database: Path) -> Iterator[None]:
+    """Another program is in a transaction that writes."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def test_while_another_program_writes_changes_are_refused_in_time_and_reads_go_on(
+    server: Server, database: Path, tokens: dict[str, str]
+) -> None:
+    writes: list[Callable[[Line], Answer]] = [
+        lambda line: line.refresh(tokens["refresh_token"]),
+        lambda line: line.send_code("stranger1@example.com"),
+        lambda line: line.verify("stranger1@example.com", "123456"),
+        lambda line: line.register("somebody2"),
+        lambda line: line.log_in("somebody1"),
+        lambda line: line.ask("PATCH", "/account/", {"name": "Another"}, tokens["token"]),
+    ]
+    reads: list[Callable[[Line], Answer]] = [
+        lambda line: line.account(tokens["token"]),
+        lambda line: line.ask("POST", "/isunique/", {"prop": "username", "value": "somebody2"}),
+        lambda line: line.ask("GET", "/readyz"),
+    ]
+    with locked(database):
+        answers = at_once(server.port, [*map(timed, writes * 10), *map(timed, reads * 3)])
+    for answer, seconds in answers[: len(writes) * 10]:
+        refused(answer, seconds)
+    for answer, seconds in answers[len(writes) * 10 :]:
+        assert (answer.status, seconds < 2) == (200, True)
+    with Line(server.port) as line:
+        assert line.refresh(tokens["refresh_token"]).status == 200
+        assert line.register("somebody2").status == 201
+
+
+def without(database: Path) -> None:
+    database.rename(database.with_suffix(".away"))
+
+
+def another_file(database: Path) -> None:
+    without(database)
+    database.write_bytes(GARBAGE)
+
+
+def a_directory(database: Path) -> None:
+    without(database)
+    database.mkdir()
+
+
+def back(database: Path) -> None:
+    if database.is_dir():
+        database.rmdir()
+    database.with_suffix(".away").replace(database)
+
+
+@pytest.mark.parametrize("take_away", [without, another_file, a_directory])
+def test_while_the_database_is_gone_nothing_is_acknowledged(
+    server: Server, database: Path, tokens: dict[str, str], take_away: Callable[[Path], None]
+) -> None:
+    name = f"somebody3{take_away.__name__.replace('_', '')}"
+    take_away(database)
+    try:
+        with Line(server.port) as line:
+            for _ in range(3):
+                refused(line.ask("GET", "/readyz"))
+                refused(line.register(name))
+                refused(line.send_code("stranger2@example.com"))
+                refused(line.log_in("somebody1"))
+                refused(line.refresh(tokens["refresh_token"]))
+                refused(line.account(tokens["token"]))
+                assert line.ask("GET", "/healthz").status == 200
+    finally:
+        back(database)
+    with Line(server.port) as line:
+        assert line.ask("GET", "/readyz").status == 200
+        assert line.account(tokens["token"]).status == 200
+        assert line.register(name).status == 201
+
+
+def test_while_the_database_is_overwritten_nothing_is_said_of_accounts(
+    server: Server, database: Path, tokens: dict[str, str]
+) -> None:
+    content = database.read_bytes()
+    with database.open("r+b") as file:
+        file.write(GARBAGE[: len(content)])
+    try:
+        with Line(server.port) as line:
+            for _ in range(5):
+                for answer in (
+                    line.account(tokens["token"]),
+                    line.log_in("somebody1"),
+                    line.refresh(tokens["refresh_token"]),
+                    line.register("somebody4"),
+                    line.ask("GET", "/readyz"),
+                ):
+                    assert answer.status in {200, 201, 400, 503}
+    finally:
+        with database.open("r+b") as file:
+            file.write(content)
+    with Line(server.port) as line:
+        assert eventually(lambda: line.ask("GET", "/readyz").status == 200, 3)
+        assert line.account(tokens["token"]).status == 200
+
+
+def test_a_server_on_garbage_says_so_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "vestibule.db").write_bytes(GARBAGE)
+    environment = {**os.environ, "VESTIBULE_DATA_DIR": str(tmp_path)}
+    command = [str(Path(sys.executable).with_name("vestibule")), "serve", "--port", "1"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("vestibule: VESTIBULE_DATABASE_URL: ")
+    assert ended.stderr.count("\n") == 1

@@ -1,0 +1,158 @@
+"""Couriers in processes of their own: several at once, beside servers, stopped, and with servers that are down."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.support.next_hops import Relay, relay
+from tests.support.server import Server
+from tests.system.test_command_line import VESTIBULE, vestibule
+
+
+@pytest.fixture
+def mail_server() -> Iterator[Relay]:
+    with relay() as server:
+        yield server
+
+
+@pytest.fixture
+def given(tmp_path: Path, mail_server: Relay) -> dict[str, str]:
+    return {
+        "VESTIBULE_DATA_DIR": str(tmp_path / "data"),
+        "VESTIBULE_EMAIL_URL": f"smtp://127.0.0.1:{mail_server.port}?starttls=off",
+        "VESTIBULE_RATE_LIMITS": "off",
+    }
+
+
+@contextmanager
+def serving(given: dict[str, str], *, courier: str) -> Iterator[Server]:
+    with Server(Path(given["VESTIBULE_DATA_DIR"]), environment=given, courier=courier) as server:
+        yield server
+
+
+@contextmanager
+def delivering(given: dict[str, str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VESTIBULE_")} | given
+    with log.open("wb") as output:
+        process = subprocess.Popen([VESTIBULE, "deliver"], env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        assert eventually(lambda: "SMS go to" in log.read_text())
+        yield process
+    finally:
+        process.kill()
+        process.wait(15)
+
+
+def stopped(process: "subprocess.Popen[bytes]", number: signal.Signals = signal.SIGTERM) -> int:
+    process.send_signal(number)
+    return process.wait(30)
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return condition()
+
+
+def ask_for_codes(server: Server, count: int) -> list[str]:
+    destinations = [f"p{number:02}@example.com" for number in range(count)]
+    for destination in destinations:
+        assert server.call("POST", "/otp/", {"destination": destination})[0] == 201
+    return destinations
+
+
+def mails(server: Relay) -> list[str]:
+    return sorted(to for _, [to], _ in server.received)
+
+
+@pytest.mark.parametrize(("courier", "database"), [("off", "sqlite"), ("on", "sqlite"), ("on", "postgres")])
+def test_several_couriers_with_or_without_servers_beside_them_send_each_message_once(
+    given: dict[str, str], mail_server: Relay, courier: str, database: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    if database == "postgres":
+        given["VESTIBULE_DATABASE_URL"] = request.getfixturevalue("postgres")
+    mail_server.seconds = 0.02
+    with (
+        serving(given, courier=courier) as server,
+        delivering(given, tmp_path / "one.log") as one,
+        delivering(given, tmp_path / "two.log") as two,
+    ):
+        wanted = ask_for_codes(server, 40)
+        assert eventually(lambda: len(mails(mail_server)) >= len(wanted))
+        assert (stopped(one), stopped(two, signal.SIGINT), server.stop()) == (0, 0, 0)
+    assert mails(mail_server) == wanted
+    assert "Traceback" not in (tmp_path / "one.log").read_text() + (tmp_path / "two.log").read_text()
+
+
+def test_a_server_that_is_told_not_to_leaves_delivery_to_others(
+    given: dict[str, str], mail_server: Relay, tmp_path: Path
+) -> None:
+    with serving(given, courier="off") as server:
+        wanted = ask_for_codes(server, 3)
+        assert server.stop() == 0
+    assert mails(mail_server) == []
+    with delivering(given, tmp_path / "deliver.log"):
+        assert eventually(lambda: mails(mail_server) == wanted)
+
+
+def test_a_courier_that_is_stopped_finishes_its_message_and_leaves_the_others_to_be_sent_at_once(
+    given: dict[str, str], mail_server: Relay, tmp_path: Path
+) -> None:
+    with serving(given, courier="off") as server:
+        wanted = ask_for_codes(server, 6)
+        assert server.stop() == 0
+    mail_server.seconds = 0.5
+    with delivering(given, tmp_path / "deliver.log") as courier:
+        assert eventually(lambda: len(mails(mail_server)) >= 1)
+        assert stopped(courier) == 0
+    assert 1 <= len(mails(mail_server)) < len(wanted)
+    mail_server.seconds = 0.0
+    assert vestibule("deliver", "--once", **given).returncode == 0
+    assert mails(mail_server) == wanted
+
+
+def test_what_is_due_is_delivered_once_and_that_is_all(given: dict[str, str], mail_server: Relay) -> None:
+    with serving(given, courier="off") as server:
+        wanted = ask_for_codes(server, 12)
+        assert server.stop() == 0
+    shown = vestibule("deliver", "--once", **given)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert mails(mail_server) == wanted
+    assert mail_server.connections == 1
+    assert vestibule("deliver", "--once", **given).returncode == 0
+    assert mails(mail_server) == wanted
+
+
+def test_a_mail_server_that_hangs_holds_up_no_sms(given: dict[str, str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=9) as silent:
+        given["VESTIBULE_EMAIL_URL"] = f"smtp://127.0.0.1:{silent.getsockname()[1]}"
+        with serving(given, courier="off") as server, delivering(given, tmp_path / "deliver.log"):
+            ask_for_codes(server, 2)
+            assert server.call("POST", "/otp/", {"destination": "+4915112345678"})[0] == 201
+            assert eventually(lambda: "SMS to +4915112345678" in (tmp_path / "deliver.log").read_text(), 8)
+
+
+def test_mails_go_out_no_faster_than_is_allowed(given: dict[str, str], mail_server: Relay) -> None:
+    with serving(given, courier="off") as server:
+        wanted = ask_for_codes(server, 4)
+        assert server.stop() == 0
+    begun = time.monotonic()
+    assert vestibule("deliver", "--once", **given, VESTIBULE_EMAIL_RATE="2").returncode == 0
+    assert time.monotonic() - begun >= 1.5
+    assert mails(mail_server) == wanted
+
+
+@pytest.mark.parametrize("setting", ["VESTIBULE_COURIER=perhaps", "VESTIBULE_EMAIL_RATE=0.1", "VESTIBULE_SMS_RATE=many"])
+def test_a_bad_setting_stops_the_courier_in_one_line(setting: str, tmp_path: Path) -> None:
+    name, _, value = setting.partition("=")
+    shown = vestibule("deliver", "--once", **{name: value, "VESTIBULE_DATA_DIR": str(tmp_path / "data")})
+    assert shown.returncode == 2
+    (line,) = shown.stderr.splitlines()
+    assert name in line

@@ -1,0 +1,116 @@
+"""No space is left: by a file system that is full, and by a limit that the system puts on files."""
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from itertools import repeat
+from pathlib import Path
+
+import pytest
+from tests.support.processes import worker
+from tests.support.proxy import Answer, Line, picture
+from tests.support.server import Server
+from tests.system.test_kill import end_leases
+
+Full = Callable[[Server], AbstractContextManager[None]]
+
+
+@contextmanager
+def limited(server: Server) -> Iterator[None]:
+    """No file of the server may grow, or be written to: what a quota does."""
+    pid = worker(server.process.pid).pid
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    yield
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+@contextmanager
+def full(server: Server) -> Iterator[None]:
+    """The file system of the data directory has no byte left."""
+    ballast = server.data_dir / "ballast"
+    with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        file.writelines(repeat(bytes(4096)))
+    yield
+    ballast.unlink()
+
+
+@pytest.fixture(params=["limit", "file system"])
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, Full]]:
+    """A data directory, and what fills it. Where nobody may mount a small file system, the limit stands in for it, loudly."""
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    mount = [shutil.which("mount") or "false", "-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs", str(data)]
+    if request.param == "limit":
+        yield data, limited
+    elif subprocess.run(mount, check=False, capture_output=True).returncode == 0:
+        yield data, full
+        subprocess.run([shutil.which("umount") or "umount", "--lazy", str(data)], check=True)
+    else:
+        sys.stderr.write("NO FILE SYSTEM CAN BE MOUNTED HERE: a limit on file sizes stands in for a disk that is full\n")
+        yield data, limited
+
+
+def test_without_space_changes_are_refused_reads_go_on_and_nothing_is_lost(disk: tuple[Path, Full]) -> None:
+    data, no_space = disk
+    with Server(data, rate_limits="off") as server:
+        with Line(server.port) as line:
+            tokens = line.tokens("somebody1")
+            image = line.upload(tokens["token"], picture()).json["profile_image"]
+            with no_space(server):
+                registered, sent, refused = write(line, tokens["token"])
+                assert refused > 10
+                assert line.upload(tokens["token"], picture(200)).problem == "unavailable"
+                assert line.account(tokens["token"]).json["profile_image"] == image
+                assert line.ask("GET", f"/images/{image.rpartition('/')[2]}").status == 200
+                assert line.ask("GET", "/readyz").status == 200
+            check(server, registered, sent)
+            assert line.register("somebody2").status == 201, "it recovers by itself"
+            assert line.upload(tokens["token"], picture(200)).status == 201
+            tokens = line.refresh(tokens["refresh_token"]).json
+        assert "Traceback" not in server.output
+        server.kill()
+    with Server(data, rate_limits="off") as server, Line(server.port) as line:
+        check(server, [*registered, "somebody1", "somebody2"], [])
+        assert line.refresh(tokens["refresh_token"]).status == 200
+        assert len(list((data / "images").iterdir())) == 1
+
+
+def write(line: Line, token: str) -> tuple[list[str], list[tuple[str, str]], int]:
+    """Whom the server says to have registered, what it says to have sent, and how often it refused."""
+    registered, sent, refused = [], [], 0
+    for number in range(20):
+        name = f"another{number}x{os.urandom(4).hex()}"
+        if taken(line.register(name)):
+            registered.append(name)
+        else:
+            refused += 1
+        answer = line.send_code(f"{name}@example.com")
+        if taken(answer):
+            sent.append((f"{name}@example.com", answer.json["reference"]))
+        else:
+            refused += 1
+        refused += not taken(line.ask("PATCH", "/account/", {"name": f"Number {number}"}, token))
+        refused += not taken(line.log_in("somebody1"))
+    return registered, sent, refused
+
+
+def taken(answer: Answer) -> bool:
+    if answer.status == 503:
+        assert answer.problem == "unavailable"
+        assert int(answer.headers["retry-after"]) >= 1
+    else:
+        assert answer.status in {200, 201}, answer.content
+    return answer.status != 503
+
+
+def check(server: Server, registered: list[str], sent: list[tuple[str, str]]) -> None:
+    with Line(server.port) as line:
+        for name in registered:
+            assert line.ask("POST", "/isunique/", {"prop": "username", "value": name}).json == {"unique": False}
+    end_leases(f"sqlite:///{server.data_dir / 'vestibule.db'}")
+    for destination, reference in sent:
+        server.code(destination, reference)

@@ -1,0 +1,70 @@
+"""The directory of images is no directory any more, or cannot be written to."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.proxy import Line, picture
+from tests.support.server import Server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("images") / "data", rate_limits="off") as server:
+        yield server
+        assert "Traceback" not in server.output
+
+
+def nothing(images: Path) -> None:
+    """It is not there."""
+
+
+def a_file(images: Path) -> None:
+    images.write_text("in the way")
+
+
+def a_link_to_nowhere(images: Path) -> None:
+    images.symlink_to(images.with_name("nowhere"))
+
+
+def an_empty_one_that_is_read_only(images: Path) -> None:
+    """As good as a file system that is mounted so: for root, a directory that takes no new files."""
+    images.mkdir()
+    images.chmod(0o500)
+    if os.geteuid() == 0:
+        images.rmdir()
+        images.symlink_to("/proc/self")
+
+
+@pytest.mark.parametrize(
+    ("instead", "reading"), [(nothing, 503), (a_file, 503), (a_link_to_nowhere, 503), (an_empty_one_that_is_read_only, 404)]
+)
+def test_what_cannot_be_stored_changes_nothing(server: Server, instead: Callable[[Path], None], reading: int) -> None:
+    images = server.data_dir / "images"
+    with Line(server.port) as line:
+        token = line.tokens("somebody1")["token"]
+        before = line.upload(token, picture()).json["profile_image"]
+        images.rename(images.with_name("away"))
+        instead(images)
+        try:
+            for _ in range(3):
+                answer = line.upload(token, picture())
+                assert (answer.status, answer.problem) == (503, "unavailable")
+                assert int(answer.headers["retry-after"]) >= 1
+                assert line.account(token).json["profile_image"] == before
+                assert line.ask("GET", f"/images/{before.rpartition('/')[2]}").status == reading
+        finally:
+            clear(images)
+            images.with_name("away").rename(images)
+        assert line.ask("GET", f"/images/{before.rpartition('/')[2]}").status == 200
+        after = line.upload(token, picture())
+        assert after.status == 201
+        assert [file.name for file in images.iterdir()] == [after.json["profile_image"].rpartition("/")[2]]
+
+
+def clear(images: Path) -> None:
+    if images.is_dir() and not images.is_symlink():
+        images.rmdir()
+    else:
+        images.unlink(missing_ok=True)

@@ -1,0 +1,109 @@
+"""Servers of mail and SMS that are down, refuse, or take forever."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.support.next_hops import Gateway, Relay, gateway_server, relay
+from tests.support.processes import eventually
+from tests.support.proxy import Line
+from tests.support.server import Server, free_port
+
+
+@contextmanager
+def silent_server() -> Iterator[int]:
+    """Takes connections and never says a word; its port."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listening:
+        yield listening.getsockname()[1]
+
+
+@contextmanager
+def serving(data: Path, mail: int, sms: int = 9) -> Iterator[Server]:
+    urls = {"email_url": f"smtp://127.0.0.1:{mail}?starttls=off", "sms_url": f"json://127.0.0.1:{sms}/send"}
+    with Server(data, environment=None, rate_limits="off", **urls) as server:
+        yield server
+        assert "Traceback" not in server.output
+
+
+def send(server: Server, *destinations: str) -> None:
+    """Asks for codes; each is promised at once."""
+    with Line(server.port) as line:
+        for destination in destinations:
+            begun = time.monotonic()
+            assert line.send_code(destination).status == 201
+            assert time.monotonic() - begun < 2
+
+
+def mails(server: Relay) -> list[str]:
+    return [to for _, [to], _ in server.received]
+
+
+@pytest.fixture
+def mail_server() -> Iterator[Relay]:
+    with relay() as server:
+        yield server
+
+
+@pytest.fixture
+def sms_server() -> Iterator[Gateway]:
+    with gateway_server() as server:
+        yield server
+
+
+def test_mail_goes_out_when_its_server_is_back(tmp_path: Path, mail_server: Relay) -> None:
+    mail_server.close()
+    with serving(tmp_path / "data", mail_server.port) as server:
+        wanted = [f"somebody{number}@example.com" for number in range(5)]
+        send(server, *wanted)
+        assert eventually(lambda: "failed, again in 5 s" in server.output)
+        mail_server.open()
+        assert eventually(lambda: sorted(mails(mail_server)) == wanted, 14)
+
+
+def test_a_refused_mail_is_given_up_and_stops_no_other(tmp_path: Path, mail_server: Relay) -> None:
+    with serving(tmp_path / "data", mail_server.port) as server:
+        mail_server.answers["RCPT"] = "550 5.1.1 No such user"
+        send(server, "nobody@example.com")
+        assert eventually(lambda: "is given up" in server.output)
+        mail_server.answers.clear()
+        send(server, "somebody1@example.com")
+        assert eventually(lambda: mails(mail_server) == ["somebody1@example.com"])
+        assert "nobody@example.com" not in server.output
+
+
+def test_a_mail_server_that_hangs_holds_up_neither_sms_nor_the_end(tmp_path: Path, sms_server: Gateway) -> None:
+    with silent_server() as mail, serving(tmp_path / "data", mail, sms_server.port) as server:
+        send(server, *[f"somebody{number}@example.com" for number in range(12)])
+        time.sleep(0.5)
+        for number in range(3):
+            send(server, f"+4915112345{number}")
+            assert eventually(lambda: len(sms_server.received) > number, 3)  # noqa: B023 — asked at once
+        begun = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - begun < 13
+        assert "Killing" not in server.output
+
+
+def test_what_is_being_handed_over_when_the_server_stops_is_sent_once(tmp_path: Path, mail_server: Relay) -> None:
+    wanted = [f"somebody{number}@example.com" for number in range(8)]
+    mail_server.seconds = 0.5
+    with serving(tmp_path / "data", mail_server.port) as server:
+        send(server, *wanted)
+        assert eventually(lambda: len(mails(mail_server)) >= 1)
+        begun = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - begun < 3, "it does not wait for all of them"
+    assert len(mails(mail_server)) < len(wanted)
+    mail_server.seconds = 0.0
+    with serving(tmp_path / "data", mail_server.port):
+        assert eventually(lambda: len(mails(mail_server)) >= len(wanted))
+    assert sorted(mails(mail_server)) == wanted
+
+
+def test_a_port_where_nobody_is_promises_codes_all_the_same(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", free_port(), free_port()) as server:
+        send(server, *[f"somebody{number}@example.com" for number in range(15)], "+4915112345678")
+        assert server.call("GET", "/readyz")[0] == 200

@@ -1,0 +1,268 @@
+"""What a scrape of real servers and couriers tells, held against the documentation."""
+
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from tests.support.databases import rows
+from tests.support.server import Server, free_port
+from tests.system.test_command_line import VESTIBULE, vestibule
+from tests.system.test_deliver import eventually, stopped
+
+OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
+PASSWORD = "the engine weaves algebra"
+ADA = {"username": "ada", "name": "Ada", "email": "ada@mail.example.com", "password": PASSWORD}
+SUFFIXES = re.compile("_(total|bucket|count|sum)$")
+
+
+class Scrape:
+    """What stood at the port at that moment."""
+
+    def __init__(self, port: int) -> None:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            self.text = answer.read().decode()
+        self.metrics = list(text_string_to_metric_families(self.text))
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """The sum of the samples that have these labels, among others; None where there is none."""
+        found = [
+            sample.value
+            for metric in self.metrics
+            for sample in metric.samples
+            if sample.name == f"vestibule_{name}" and labels.items() <= sample.labels.items()
+        ]
+        return sum(found) if found else None
+
+
+class Watched:
+    """A server whose metrics are at a port of their own."""
+
+    def __init__(self, server: Server, port: int) -> None:
+        self.server = server
+        self.port = port
+
+    @property
+    def scrape(self) -> Scrape:
+        return Scrape(self.port)
+
+
+@contextmanager
+def watched(data: Path, *options: str, **settings: str) -> Iterator[Watched]:
+    port = free_port()
+    with Server(data, *options, environment=None, metrics_port=str(port), **settings) as server:
+        yield Watched(server, port)
+
+
+@contextmanager
+def courier(data: Path, port: int, **settings: str) -> Iterator["subprocess.Popen[str]"]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VESTIBULE_")}
+    environment |= {"VESTIBULE_DATA_DIR": str(data), "VESTIBULE_METRICS_PORT": str(port)}
+    environment |= {f"VESTIBULE_{name.upper()}": value for name, value in settings.items()}
+    with subprocess.Popen([VESTIBULE, "deliver"], env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert "Mail goes to" in process.stdout.readline()
+            yield process
+        finally:
+            process.kill()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def documented() -> dict[str, tuple[str, set[str]]]:
+    """Name, type and labels of each metric in the table."""
+    table = OPERATING.read_text().partition("<!-- metrics:")[2].partition("\n\n**")[0]
+    found = {}
+    for line in table.splitlines():
+        if line.startswith("| `vestibule_"):
+            name, kind, labels, _ = (cell.strip() for cell in line.strip("|").split("|"))
+            found[name.strip("`")] = (kind, set(re.findall("`([a-z_]+)`", labels)))
+    return found
+
+
+def visit(server: Server) -> None:
+    """A bit of everything."""
+    assert server.call("POST", "/register/", ADA)[0] == 201
+    token = server.call("POST", "/login/", {"username": "ada", "password": PASSWORD})[1]["token"]
+    for _ in range(20):
+        assert server.call("GET", "/account/", token=token)[0] == 200
+    for status in (401, 401, 401, 401, 401, 429, 429):
+        assert server.call("POST", "/login/", {"username": "ada", "password": "not this one"})[0] == status
+    assert server.call("GET", "/nowhere/")[0] == 404
+    assert server.call("POST", "/otp/", {"destination": "ada@mail.example.com", "verify_otp": "000000"})[0] == 403
+    status, sent = server.call("POST", "/otp/", {"destination": "ada@mail.example.com", "is_login": True})
+    assert status == 201
+    server.code("ada@mail.example.com", sent["reference"])
+
+
+def test_one_scrape_tells_of_all_workers_what_the_documentation_says(tmp_path: Path, kept_at: Callable[[Path], str]) -> None:
+    data = tmp_path / "data"
+    with watched(data, "--workers", "2", database_url=kept_at(data)) as site:
+        visit(site.server)
+        assert eventually(lambda: site.scrape.value("deliveries_total", outcome="delivered") == 1)
+        scrape = site.scrape
+        assert {
+            f"{metric.name}_total" if metric.type == "counter" else metric.name: (
+                metric.type,
+                {label for sample in metric.samples for label in sample.labels} - {"le"},
+            )
+            for metric in scrape.metrics
+        } == {name: told for name, told in documented().items() if name != "vestibule_database_connections"} | (
+            {} if "sqlite" in kept_at(data) else {"vestibule_database_connections": ("gauge", {"state"})}
+        )
+        assert scrape.value("http_requests_total", route="/account", status="200") == 20
+        assert scrape.value("http_request_duration_seconds_count", route="/account") == 20
+        assert scrape.value("http_requests_total", route="/login") == 8
+        assert scrape.value("http_refusals_total", route="/login", problem="wrong-credentials") == 5
+        assert scrape.value("http_refusals_total", problem="too-many-tries") == 2
+        assert scrape.value("http_refusals_total", problem="wrong-code") == 1
+        assert scrape.value("http_refusals_total", route="", problem="not-found") == 1
+        assert scrape.value("lane_duration_seconds_count", lane="hashing") == 7
+        assert scrape.value("http_requests_in_progress") == 0
+        assert "ada" not in scrape.text
+        assert site.server.stop() == 0
+    assert "Traceback" not in site.server.output
+    assert not listens(site.port)
+
+
+def test_a_worker_that_dies_leaves_what_it_counted_and_no_gauge(tmp_path: Path) -> None:
+    with watched(tmp_path / "data") as site:
+        site.server.call("GET", "/nowhere/")
+        with socket.create_connection(("127.0.0.1", site.server.port)) as waiting:
+            waiting.sendall(b"POST /login/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{")
+            assert eventually(lambda: site.scrape.value("http_requests_in_progress") == 1)
+            (worker,) = children(site.server.process.pid)
+            os.kill(worker, signal.SIGKILL)
+            assert eventually(lambda: site.scrape.value("http_requests_in_progress") != 1)
+        site.server.wait()
+        site.server.call("GET", "/nowhere/")
+        scrape = site.scrape
+        assert scrape.value("http_requests_in_progress") == 0
+        assert scrape.value("http_requests_total", status="404") == 2
+
+
+def test_a_worker_that_ends_in_peace_takes_nothing_along_either(tmp_path: Path) -> None:
+    with watched(tmp_path / "data") as site:
+        site.server.call("GET", "/nowhere/")
+        (worker,) = children(site.server.process.pid)
+        os.kill(worker, signal.SIGTERM)
+        assert eventually(lambda: children(site.server.process.pid) not in ([worker], []))
+        site.server.wait()
+        assert site.scrape.value("http_requests_total", status="404") == 1
+
+
+def children(process: int) -> list[int]:
+    """The workers of a server."""
+    return [int(number) for number in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def test_a_courier_tells_of_its_own_and_of_what_waits(tmp_path: Path) -> None:
+    data, port = tmp_path / "data", free_port()
+    with watched(data, courier="off") as site:
+        for name in ("ada", "bob"):
+            assert site.server.call("POST", "/otp/", {"destination": f"{name}@mail.example.com"})[0] == 201
+        rows(f"sqlite:///{data}/vestibule.db", "UPDATE outbox SET due_at = due_at - 100")
+        scrape = site.scrape
+        assert scrape.value("outbox_due_messages", kind="email") == 2
+        assert 100 <= (scrape.value("outbox_oldest_due_seconds", kind="email") or 0) < 160
+        assert scrape.value("outbox_oldest_due_seconds", kind="mobile") == 0
+        with courier(data, port) as process:
+            assert eventually(lambda: listens(port))
+            assert eventually(lambda: Scrape(port).value("deliveries_total", kind="email", outcome="delivered") == 2)
+            assert Scrape(port).value("outbox_due_messages", kind="email") == 0
+            assert stopped(process) == 0  # type: ignore[arg-type]  # of text or of bytes, it stops alike
+        assert not listens(port)
+        assert site.scrape.value("outbox_due_messages", kind="email") == 0
+
+
+def test_a_database_that_is_away_takes_nothing_from_the_scrape_but_what_is_in_it(tmp_path: Path) -> None:
+    with watched(tmp_path / "data") as site:
+        assert site.scrape.value("outbox_due_messages") == 0
+        (tmp_path / "data" / "vestibule.db").rename(tmp_path / "elsewhere")
+        assert site.server.call("GET", "/readyz")[0] == 503
+        scrape = site.scrape
+        assert scrape.value("outbox_due_messages") is None
+        assert scrape.value("http_refusals_total", route="/readyz", problem="unavailable") == 1
+
+
+def test_nobody_listens_unless_it_is_asked_for(tmp_path: Path) -> None:
+    with Server(tmp_path / "data") as server:
+        assert listening(server.process.pid) == {server.port}
+    with watched(tmp_path / "data") as site:
+        assert listening(site.server.process.pid) == {site.server.port, site.port}
+        assert f"http://127.0.0.1:{site.port}/metrics" in site.server.output
+
+
+def listening(process: int) -> set[int]:
+    """The ports that a process and its children listen on, all of them on the loopback."""
+    inodes = {
+        str(file.readlink()).removeprefix("socket:[").removesuffix("]")
+        for number in (process, *children(process))
+        for file in Path(f"/proc/{number}/fd").iterdir()
+        if file.is_symlink() and str(file.readlink()).startswith("socket:[")
+    }
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    found = [line[1].split(":") for line in lines if line[3] == "0A" and line[9] in inodes]
+    assert {address for address, _ in found} == {"0100007F"}
+    return {int(port, 16) for _, port in found}
+
+
+@pytest.mark.parametrize("command", ["serve", "deliver"])
+def test_a_port_in_use_stops_the_start_in_one_line(command: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        given = {"VESTIBULE_DATA_DIR": str(tmp_path / "data"), "VESTIBULE_METRICS_PORT": str(port)}
+        shown = vestibule(command, **given, VESTIBULE_PORT=str(free_port()))
+    assert shown.returncode == 2
+    assert shown.stderr == f"vestibule: VESTIBULE_METRICS_PORT: cannot listen on 127.0.0.1:{port}: Address already in use.\n"
+
+
+def test_the_port_of_the_service_is_none_for_metrics(tmp_path: Path) -> None:
+    shown = vestibule("serve", VESTIBULE_DATA_DIR=str(tmp_path / "data"), VESTIBULE_METRICS_PORT="8000")
+    assert (shown.returncode, shown.stderr.count("\n")) == (2, 1)
+    assert "VESTIBULE_METRICS_PORT" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "library", "extra"),
+    [("METRICS_PORT=9100", "prometheus_client", "metrics"), ("TRACES=on", "opentelemetry", "traces")],
+)
+@pytest.mark.parametrize("command", ["serve", "deliver"])
+def test_a_missing_extra_stops_the_start_in_one_line(
+    command: str, setting: str, library: str, extra: str, tmp_path: Path
+) -> None:
+    program = f"import sys; sys.modules['{library}'] = None; from vestibule.entrypoints.cli import main; main(['{command}'])"
+    name, _, value = setting.partition("=")
+    environment = {"PATH": os.environ["PATH"], "VESTIBULE_DATA_DIR": str(tmp_path / "data"), f"VESTIBULE_{name}": value}
+    shown = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert shown.returncode == 2
+    assert shown.stderr == f"vestibule: VESTIBULE_{name}: it needs an extra: pip install 'vestibule[{extra}]'\n"
+
+
+def test_who_slams_the_door_is_no_trouble_to_the_next_scrape(tmp_path: Path) -> None:
+    with watched(tmp_path / "data") as site:
+        for said in (b"", b"GET", b"\0\xff\r\n\r\n", b"POST /metrics HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"):
+            with socket.create_connection(("127.0.0.1", site.port)) as caller:
+                caller.sendall(said)
+                caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, not an end
+        begun = time.monotonic()
+        assert site.scrape.value("lane_running") == 0
+        assert time.monotonic() - begun < 5
+        assert site.server.stop() == 0
+    assert "Traceback" not in site.server.output

@@ -1,0 +1,47 @@
+"""The commands and snippets of the documents, run as they are written."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.support.server import Server
+
+ROOT = Path(__file__).parents[2]
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def run(command: list[str], directory: Path) -> str:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VESTIBULE_")}
+    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_readmes_first_conversation_goes_as_told(tmp_path: Path) -> None:
+    commands = "\n".join(blocks("README.md", "sh"))
+    with Server(tmp_path / "data") as server:
+        spoken = commands.replace("http://127.0.0.1:8000", f"http://127.0.0.1:{server.port}").replace(
+            "curl -s", "curl -sS -w '\\n'"
+        )
+        output = run(["bash", "-euo", "pipefail", "-c", spoken], tmp_path)
+    registered, account, sent, proven, renamed, mistake, refreshed = output.splitlines()
+    assert registered == blocks("README.md", "json")[0].strip()
+    assert account == registered
+    assert '"reference"' in sent
+    assert '"proof"' in proven
+    assert '"Ada King"' in renamed
+    assert '"status":400' in mistake
+    assert "This password is among the most common ones." in mistake
+    assert '"refresh_token"' in refreshed
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/library.md"])
+def test_the_pages_python_runs_as_written(page: str, tmp_path: Path) -> None:
+    for block in blocks(page, "python"):
+        run([sys.executable, "-W", "error", "-c", block], tmp_path)

@@ -1,0 +1,42 @@
+"""Nothing that was acknowledged is lost when the server is killed."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
+from pathlib import Path
+from threading import Event
+
+from tests.support.server import Server
+
+PASSWORD = "the engine weaves algebra"
+
+
+def test_a_kill_amid_registrations_loses_none_that_was_answered(tmp_path: Path, kept_at: Callable[[Path], str]) -> None:
+    acknowledged: list[str] = []
+    url = kept_at(tmp_path / "data")
+    enough = Event()
+
+    def register(server: Server, worker: int) -> None:
+        for number in range(1000):
+            name = f"person-{worker}-{number}x"
+            body = {"username": name, "name": "A Person", "email": f"{name}@example.com", "password": PASSWORD}
+            try:
+                status, _ = server.call("POST", "/register/", body)
+            except (OSError, HTTPException):
+                return
+            assert status == 201
+            acknowledged.append(name)
+            if len(acknowledged) >= 40:
+                enough.set()
+
+    with Server(tmp_path / "data", rate_limits="off", database_url=url) as server, ThreadPoolExecutor(8) as pool:
+        workers = [pool.submit(register, server, worker) for worker in range(8)]
+        assert enough.wait(60)
+        server.kill()
+        for worker in workers:
+            worker.result(30)
+
+    with Server(tmp_path / "data", rate_limits="off", database_url=url) as server:
+        for name in acknowledged:
+            assert server.call("POST", "/isunique/", {"prop": "username", "value": name})[1] == {"unique": False}, name
+        assert server.call("POST", "/login/", {"username": acknowledged[-1], "password": PASSWORD})[0] == 200

@@ -1,0 +1,54 @@
+"""What goes out in an hour is bounded where it goes out for real."""
+
+import re
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+from tests.support.next_hops import relay
+from tests.support.processes import eventually
+from tests.support.server import Server
+
+from vestibule.adapters.rate_limiter import MemoryThrottle
+from vestibule.domain.account import Kind
+from vestibule.entrypoints.container.factories import spending
+from vestibule.entrypoints.settings import Settings
+
+BY_MAIL = {"email_url": "smtp://mail.example.org"}
+BY_BOTH = {"email_url": "smtps://mail.example.org", "sms_url": "json://sms.example.org"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "per_hour"),
+    [
+        ({}, None),
+        (BY_MAIL, {Kind.EMAIL: 1000}),
+        (BY_BOTH, {Kind.EMAIL: 1000, Kind.MOBILE: 100}),
+        ({"sms_url": "json://sms.example.org", "sms_per_hour": 7}, {Kind.MOBILE: 7}),
+        (BY_BOTH | {"rate_limits": False}, None),
+        (BY_BOTH | {"workers": 4}, {Kind.EMAIL: 250, Kind.MOBILE: 25}),
+        (BY_BOTH | {"workers": 64, "sms_per_hour": 7}, {Kind.EMAIL: 15, Kind.MOBILE: 1}),
+        (BY_BOTH | {"workers": 4, "redis_url": "redis://localhost"}, {Kind.EMAIL: 1000, Kind.MOBILE: 100}),
+    ],
+)
+def test_what_is_bounded_is_what_costs(settings: dict[str, object], per_hour: dict[Kind, int] | None) -> None:
+    bounded = spending(Settings(**settings), MemoryThrottle())  # type: ignore[arg-type]  # as a test names them
+    assert (bounded and bounded.per_hour) == per_hour
+
+
+def test_a_server_that_sends_mail_sends_no_more_than_it_may(tmp_path: Path) -> None:
+    with relay() as mails:
+        url = f"smtp://127.0.0.1:{mails.port}?starttls=off"
+        with Server(tmp_path / "data", email_url=url, emails_per_hour="3") as server:
+            statuses = [server.call("POST", "/otp/", {"destination": f"p{number}@example.com"})[0] for number in range(6)]
+            assert statuses == [201] * 3 + [503] * 3
+            connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
+            connection.request("POST", "/otp/", b'{"destination": "q@example.com"}', {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            assert b"urn:vestibule:problem:overloaded" in answer.read()
+            assert 3500 < int(answer.headers["Retry-After"]) <= 3600
+            connection.close()
+            assert server.call("POST", "/otp/", {"destination": "p0@example.com"})[0] == 429
+            assert server.call("GET", "/readyz")[0] == 200
+            assert eventually(lambda: len(mails.received) == 3)
+        assert len(re.findall("no more codes go to any email", server.output)) == 1

@@ -1,0 +1,254 @@
+"""Keys in the database: nodes with directories of their own and one secret are one service."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from secrets import token_urlsafe
+
+import pytest
+from tests.support.databases import rows
+from tests.support.server import Server, free_port
+from tests.system.test_command_line import vestibule
+from tests.system.test_keys import ADA, PASSWORD, TAKEN_UP
+
+from vestibule.adapters.database import MemoryDatabase
+from vestibule.entrypoints.container import build
+from vestibule.entrypoints.settings import Settings, SettingsError
+
+SECRET, NEWER = token_urlsafe(32), token_urlsafe(32)
+URL = "https://accounts.example.org"
+Given = dict[str, str]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Given:
+    """What the nodes of one service have in common, on each kind of database."""
+    kept = request.getfixturevalue("postgres") if request.param == "postgres" else f"sqlite:///{tmp_path}/shared.db"
+    return {"database_url": kept, "secret": SECRET, "public_url": URL}
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts a node of that name, with a data directory of its own."""
+    with ExitStack() as stack:
+        yield lambda name, **settings: stack.enter_context(Server(tmp_path / name, **settings))
+
+
+def command(node: Path, settings: Given, *arguments: str) -> list[str]:
+    given = {f"VESTIBULE_{name.upper()}": value for name, value in settings.items()}
+    shown = vestibule(*arguments, VESTIBULE_DATA_DIR=str(node), **given)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    return shown.stdout.splitlines()
+
+
+def refused(node: Path, settings: Given, *arguments: str) -> str:
+    given = {f"VESTIBULE_{name.upper()}": value for name, value in settings.items()}
+    shown = vestibule(*arguments, VESTIBULE_DATA_DIR=str(node), **given)
+    assert (shown.returncode, shown.stdout) == (2, "")
+    (line,) = shown.stderr.splitlines()
+    assert not {secret for secret in (SECRET, NEWER) if secret in line}
+    return line
+
+
+def published(server: Server) -> list[str]:
+    return [key["kid"] for key in server.call("GET", "/.well-known/jwks.json")[1]["keys"]]
+
+
+def log_in(server: Server) -> dict[str, str]:
+    status, tokens = server.call("POST", "/login/", {"username": "ada", "password": PASSWORD})
+    assert status == 200, server.output
+    return tokens
+
+
+def knows(server: Server, tokens: dict[str, str]) -> bool:
+    return server.call("GET", "/account/", token=tokens["token"])[0] == 200
+
+
+def soon(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TAKEN_UP
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_what_one_node_made_is_good_at_the_other_and_both_take_up_what_is_rotated_and_revoked(
+    shared: Given, start: Callable[..., Server], tmp_path: Path
+) -> None:
+    one, other = start("one", courier="off", **shared), start("other", **shared)
+    assert not (tmp_path / "one" / "keys").exists()
+    assert not (tmp_path / "other" / "keys").exists()
+    (first,) = published(one)
+    assert published(other) == [first]
+
+    assert one.call("POST", "/register/", ADA)[0] == 201
+    tokens = log_in(one)
+    assert knows(other, tokens)
+    assert other.call("POST", "/refresh-token/", {"refresh": tokens["refresh_token"]})[0] == 200
+    for sender, verifier, stranger in ((one, other, "grace@mail.example.com"), (other, one, "edsger@mail.example.com")):
+        status, sent = sender.call("POST", "/otp/", {"destination": stranger})
+        assert status == 201
+        code = other.code(stranger, sent["reference"])
+        assert verifier.call("POST", "/otp/", {"destination": stranger, "verify_otp": code})[0] == 201
+
+    operator = tmp_path / "operator"
+    assert command(operator, shared, "keys", "rotate", "--now")[0].startswith("signing-2: signs since ")
+    soon(lambda: all(len(published(node)) == 2 for node in (one, other)))
+    second = published(one)[1]
+    newer = log_in(other)
+    assert knows(one, tokens)
+    assert knows(one, newer)
+    assert command(operator, shared, "keys", "revoke", first)[0].startswith("signing-1 is gone.")
+    soon(lambda: not any(knows(node, tokens) for node in (one, other)))
+    assert all(knows(node, newer) for node in (one, other))
+    assert published(one) == published(other) == [second]
+    listed = command(operator, shared, "keys", "list")
+    assert [line.split()[0] for line in listed] == ["signing-2", "codes-1", "refresh-1", "blinding-1"]
+    assert command(operator, shared, "keys", "prune") == ["There is nothing to take away."]
+    assert not (operator / "keys").exists()
+    noted = [json.loads(line)["note"] for line in command(operator, shared, "journal", "--what", "keys_changed")]
+    assert noted == ["rotated signing-2", "revoked signing-1"]
+    assert not {secret for secret in (SECRET, SECRET[:20]) if secret in one.output + other.output}
+
+
+def test_the_secret_is_replaced_while_the_nodes_are_restarted_one_by_one(
+    shared: Given, start: Callable[..., Server], tmp_path: Path
+) -> None:
+    one, other = start("one", **shared), start("other", **shared)
+    assert one.call("POST", "/register/", ADA)[0] == 201
+    tokens = log_in(one)
+    both, newer = shared | {"secret": f"{NEWER}, {SECRET}"}, shared | {"secret": NEWER}
+    assert one.stop() == 0
+    one = start("one", **both)
+    assert knows(one, tokens)
+    assert knows(other, log_in(one))
+    assert other.stop() == 0
+    other = start("other", **both)
+
+    assert command(tmp_path / "one", both, "keys", "reseal") == ["Keys sealed anew: 4. All are under the first secret now."]
+    assert command(tmp_path / "one", both, "keys", "reseal") == ["Keys sealed anew: 0. All are under the first secret now."]
+    time.sleep(2.1)
+    assert knows(one, tokens)
+    assert knows(other, log_in(one))
+    assert "cannot be read" not in one.output + other.output
+    for node in (one, other):
+        assert node.stop() == 0
+    assert knows(start("one", **newer), tokens)
+    assert "was sealed under another secret" in refused(tmp_path / "other", shared, "serve", "--port", str(free_port()))
+
+
+def test_a_node_without_the_right_secret_says_so_in_one_line_and_stops(
+    shared: Given, start: Callable[..., Server], tmp_path: Path
+) -> None:
+    one = start("one", **shared)
+    node, port = tmp_path / "other", str(free_port())
+    without = {name: value for name, value in shared.items() if name != "secret"}
+    for settings in (shared | {"secret": NEWER}, without):
+        for typed in (("serve", "--port", port), ("deliver", "--once"), ("purge",)):
+            line = refused(node, settings, *typed)
+            assert line.startswith("vestibule: VESTIBULE_SECRET: ")
+    assert "sealed under another secret" in refused(node, shared | {"secret": NEWER}, "keys", "list")
+    assert "is not set" in refused(node, without, "keys", "reseal")
+    assert one.call("GET", "/readyz")[0] == 200
+
+
+def test_who_has_key_files_and_sets_a_secret_logs_nobody_out(
+    shared: Given, start: Callable[..., Server], tmp_path: Path
+) -> None:
+    without = {name: value for name, value in shared.items() if name != "secret"}
+    alone = start("one", **without)
+    assert alone.call("POST", "/register/", ADA)[0] == 201
+    tokens = log_in(alone)
+    files = {path.name: path.read_bytes() for path in (tmp_path / "one" / "keys").iterdir()}
+    assert alone.stop() == 0
+
+    one = start("one", **shared)
+    assert "4 keys were taken over from files, which are not read any more" in one.output
+    other = start("other", **shared)
+    assert "taken over" not in other.output
+    assert all(knows(node, tokens) for node in (one, other))
+    assert other.call("POST", "/refresh-token/", {"refresh": tokens["refresh_token"]})[0] == 200
+    assert {path.name: path.read_bytes() for path in (tmp_path / "one" / "keys").iterdir()} == files
+    for path in (tmp_path / "one" / "keys").iterdir():
+        path.unlink()
+    assert one.stop() == 0
+    assert knows(start("one", **shared), tokens)
+
+
+def test_a_backup_holds_the_sealed_keys_and_needs_the_secret(start: Callable[..., Server], tmp_path: Path) -> None:
+    with Server(tmp_path / "data", secret=SECRET, public_url=URL) as server:
+        assert server.call("POST", "/register/", ADA)[0] == 201
+        tokens = log_in(server)
+        said = command(tmp_path / "data", {"secret": SECRET}, "backup", str(tmp_path / "backup"))
+    assert "VESTIBULE_SECRET, which is not in it" in said[-1]
+    assert re.search("sessions: 1, keys: sealed$", said[1])
+    assert {path.name for path in (tmp_path / "backup").iterdir()} == {"vestibule.db", "images", "SHA256SUMS"}
+    assert "VESTIBULE_SECRET" in refused(tmp_path / "data", {}, "backup", str(tmp_path / "again"))
+
+    restored = tmp_path / "restored"
+    assert "it is not set" in refused(restored, {}, "restore", str(tmp_path / "backup"))
+    assert "another secret" in refused(restored, {"secret": NEWER}, "restore", str(tmp_path / "backup"))
+    assert not restored.exists()
+    command(restored, {"secret": SECRET}, "restore", str(tmp_path / "backup"))
+    assert {path.name for path in restored.iterdir()} == {"vestibule.db", "images"}
+    assert knows(start("restored", secret=SECRET, public_url=URL), tokens)
+
+
+def test_a_backup_of_files_is_restored_with_a_secret_that_then_takes_them_over(
+    start: Callable[..., Server], tmp_path: Path
+) -> None:
+    with Server(tmp_path / "data", public_url=URL) as server:
+        assert server.call("POST", "/register/", ADA)[0] == 201
+        tokens = log_in(server)
+        command(tmp_path / "data", {}, "backup", str(tmp_path / "backup"))
+    said = command(tmp_path / "restored", {"secret": SECRET}, "restore", str(tmp_path / "backup"))
+    assert "  keys/         files: 4" in said
+    assert knows(start("restored", secret=SECRET, public_url=URL), tokens)
+
+
+def test_keys_move_with_the_database_that_is_copied(new_postgres: str, start: Callable[..., Server], tmp_path: Path) -> None:
+    with Server(tmp_path / "data", secret=SECRET, public_url=URL) as server:
+        assert server.call("POST", "/register/", ADA)[0] == 201
+        tokens = log_in(server)
+        assert server.stop() == 0
+    new = {"database_url": new_postgres, "secret": SECRET}
+    command(tmp_path / "data", new, "migrate")
+    assert rows(new_postgres, "SELECT count(*) FROM keys") == [(0,)]
+    given = {f"VESTIBULE_{name.upper()}": value for name, value in new.items()}
+    source = f"sqlite:///{tmp_path}/data/vestibule.db"
+    shown = vestibule("copy", "--from", source, VESTIBULE_DATA_DIR=str(tmp_path / "data"), **given)
+    assert shown.returncode == 0, shown.stderr
+    assert "  keys    VESTIBULE_SECRET, the same" in shown.stdout.splitlines()
+    assert knows(start("elsewhere", public_url=URL, **new), tokens)
+
+
+def test_the_first_keys_of_a_new_database_are_made_by_serve_migrate(new_postgres: str, tmp_path: Path) -> None:
+    with Server(tmp_path / "one", "--migrate", database_url=new_postgres, secret=SECRET) as one:
+        assert len(published(one)) == 1
+    assert rows(new_postgres, "SELECT kind, number FROM keys ORDER BY kind") == [
+        ("blinding", 1),
+        ("codes", 1),
+        ("refresh", 1),
+        ("signing", 1),
+    ]
+
+
+def test_a_program_shares_the_keys_of_the_servers(start: Callable[..., Server], tmp_path: Path) -> None:
+    kept = f"sqlite:///{tmp_path}/shared.db"
+    server = start("server", database_url=kept, secret=SECRET, public_url=URL)
+    assert server.call("POST", "/register/", ADA)[0] == 201
+    given = Settings(data_dir=tmp_path / "program", database_url=kept, secret=(SECRET,), public_url=URL)
+    with build(given, deliver=False) as accounts:
+        tokens = accounts.log_in(username="ada", password=PASSWORD)
+        assert accounts.jwks() == server.call("GET", "/.well-known/jwks.json")[1]
+    assert server.call("GET", "/account/", token=tokens.token)[0] == 200
+    assert not (tmp_path / "program" / "keys").exists()
+
+
+def test_a_database_of_ones_own_that_keeps_no_keys_is_refused_with_a_secret(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "program", secret=(SECRET,))
+    own = build(settings, deliver=False, database=MemoryDatabase())
+    with pytest.raises(SettingsError, match="VESTIBULE_SECRET: a database of your own"), own:
+        pass

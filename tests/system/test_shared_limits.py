@@ -1,0 +1,93 @@
+"""Real servers that count together in a real Redis, and go on alone without it."""
+
+from contextlib import ExitStack
+from itertools import cycle, islice
+from pathlib import Path
+
+import pytest
+from tests.support.redis_server import RedisServer
+from tests.support.server import Server, free_port
+
+CHECK = {"prop": "username", "value": "ada"}
+
+
+def statuses(servers: list[Server], calls: int) -> list[int]:
+    """Of so many checks of uniqueness, by each server in turn."""
+    return [server.call("POST", "/isunique/", CHECK)[0] for server in islice(cycle(servers), calls)]
+
+
+def test_two_nodes_share_the_limits_of_an_address_and_have_their_own_when_redis_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir()
+    with ExitStack() as stack:
+        redis = stack.enter_context(RedisServer(tmp_path / "redis"))
+        servers = [stack.enter_context(Server(tmp_path / name, redis_url=redis.url)) for name in ("one", "two")]
+
+        assert statuses(servers, 30) == [200] * 30
+        assert statuses(servers, 4) == [429] * 4
+
+        redis.kill()
+        assert statuses(servers, 60) == [200] * 60
+        assert statuses(servers, 4) == [429] * 4
+        for server in servers:
+            assert server.call("GET", "/readyz")[0] == 200, "it can serve"
+            assert server.output.count("does not serve") == 1
+
+        assert [server.stop() for server in servers] == [0, 0]
+
+
+def test_workers_of_one_server_share_the_limits_of_an_address(tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir()
+    with (
+        RedisServer(tmp_path / "redis") as redis,
+        Server(tmp_path / "data", workers="2", redis_url=f"redis://:@127.0.0.1:{redis.port}/3") as server,
+    ):
+        answers = statuses([server], 40)
+        assert answers == [200] * 30 + [429] * 10
+        assert "Limits are counted in redis://127.0.0.1" in server.output
+
+
+def test_a_redis_that_is_down_does_not_stop_the_start_but_is_told(tmp_path: Path) -> None:
+    url = f"redis://:s3cret@127.0.0.1:{free_port()}"
+    with Server(tmp_path / "data", redis_url=url) as server:
+        assert statuses([server], 31) == [200] * 30 + [429]
+        assert "does not serve (ConnectionError)" in server.output
+        assert "s3cret" not in server.output
+
+
+def test_a_redis_url_that_cannot_be_stops_the_start_with_a_line_that_does_not_repeat_it(tmp_path: Path) -> None:
+    with (
+        pytest.raises(RuntimeError, match="VESTIBULE_REDIS_URL: must be redis://") as refusal,
+        Server(tmp_path / "data", redis_url="redis://user:12/s3cret@host"),
+    ):
+        pass
+    assert "s3cret" not in str(refusal.value)
+
+
+WORKER = "each worker counts limits per address for itself: with VESTIBULE_REDIS_URL they count together"
+NODE = "this node counts limits per address for itself: if other nodes share its database, with VESTIBULE_REDIS_URL they"
+
+
+@pytest.mark.parametrize(
+    ("settings", "warnings"),
+    [
+        ({"workers": "1"}, (0, 0)),
+        ({"workers": "2"}, (1, 0)),
+        ({"workers": "2", "log_format": "json"}, (1, 0)),
+        ({"workers": "2", "rate_limits": "off"}, (0, 0)),
+        ({"workers": "1", "database_url": "a PostgreSQL"}, (0, 1)),
+        ({"workers": "2", "database_url": "a PostgreSQL"}, (1, 0)),
+        ({"workers": "1", "database_url": "a PostgreSQL", "rate_limits": "off"}, (0, 0)),
+        ({"workers": "2", "database_url": "a PostgreSQL", "redis_url": "a Redis"}, (0, 0)),
+    ],
+)
+def test_who_counts_for_itself_beside_others_is_warned_once_and_told_the_setting_that_mends_it(
+    tmp_path: Path, settings: dict[str, str], warnings: tuple[int, int], request: pytest.FixtureRequest
+) -> None:
+    with ExitStack() as stack:
+        if "database_url" in settings:
+            settings = settings | {"database_url": request.getfixturevalue("postgres")}
+        if "redis_url" in settings:
+            (tmp_path / "redis").mkdir()
+            settings = settings | {"redis_url": stack.enter_context(RedisServer(tmp_path / "redis")).url}
+        server = stack.enter_context(Server(tmp_path / "data", environment=None, **settings))
+        assert (server.output.count(WORKER), server.output.count(NODE)) == warnings

@@ -1,0 +1,39 @@
+"""A short run of scripts/endure: two nodes and a Redis are killed and a PostgreSQL is stopped amid people's journeys."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.support.processes import below, eventually
+from tests.support.redis_server import binary
+
+ENDURE = str(Path(__file__).parents[2] / "scripts" / "endure")
+
+
+def test_nothing_acknowledged_is_lost_and_nothing_is_taken_twice_whatever_is_killed_meanwhile() -> None:
+    binary()  # where there is no Redis this is skipped
+    run = subprocess.run([ENDURE, "--journeys", "60"], capture_output=True, text=True, check=False, timeout=300)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout.count("SIGKILL") == 6, "each is told when it happens, and in the end"
+    assert "        60  finished\n" in run.stdout
+    assert "Passed after" in run.stdout
+
+
+def test_a_run_that_is_interrupted_leaves_no_process_and_no_file_behind() -> None:
+    binary()
+    with TemporaryDirectory() as place:  # not below one of pytest's, which are closed to all but one
+        Path(place).chmod(0o755)
+        command = [ENDURE, "--journeys", "1000"]
+        environment = os.environ | {"TMPDIR": place}
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+            assert run.stdout
+            assert any("begin 1000 journeys" in line for line in run.stdout)
+            started = below(run.pid)
+            assert len(started) > 6
+            run.send_signal(signal.SIGINT)
+            _, complaint = run.communicate(timeout=60)
+        assert (run.returncode, complaint) == (130, "Stopped; nothing was checked.\n")
+        assert eventually(lambda: not any(process.is_alive for process in started))
+        assert list(Path(place).iterdir()) == []

@@ -1,0 +1,154 @@
+"""How a server ends: what it still finishes, how long that may take, and what it leaves behind."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from tests.support.processes import below, eventually, worker
+from tests.support.proxy import PASSWORD, Line, picture
+from tests.support.server import Server
+
+HALF = b'POST /isunique/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 39\r\n\r\n{"prop":"username",'
+OTHER_HALF = b'"value":"somebody1"}'
+HALF_A_HEADER = b"GET /healthz HTTP/1.1\r\nHost"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with Server(tmp_path / "data", rate_limits="off") as server:
+        yield server
+
+
+def half_asked(server: Server, what: bytes = HALF) -> socket.socket:
+    """A request that the server has begun to read."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    connection.sendall(what)
+    time.sleep(0.2)
+    return connection
+
+
+def is_refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=2).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def test_what_is_under_way_is_finished_and_nothing_new_is_taken(server: Server) -> None:
+    with Line(server.port) as line:
+        line.register("somebody2")
+    with half_asked(server) as slow, ThreadPoolExecutor(4) as threads:
+        body = {"username": "somebody2", "password": PASSWORD}
+        logins = [threads.submit(server.call, "POST", "/login/", body) for _ in range(4)]
+        time.sleep(0.05)
+        server.process.send_signal(signal.SIGTERM)
+        assert [login.result()[0] for login in logins] == [200] * 4
+        assert eventually(lambda: is_refused(server.port))
+        assert server.process.poll() is None
+        slow.sendall(OTHER_HALF)
+        assert slow.recv(4096).startswith(b"HTTP/1.1 200")
+    assert server.process.wait(5) == 0
+    assert is_free(server.port)
+
+
+def test_whoever_is_not_finished_after_ten_seconds_is_cut_off(server: Server) -> None:
+    begun = time.monotonic()
+    with half_asked(server), half_asked(server, HALF_A_HEADER):
+        processes = below(server.process.pid)
+        assert server.stop() == 0
+    assert 5 < time.monotonic() - begun < 15
+    assert not any(process.is_alive for process in processes)
+    assert "Killing" not in server.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_it_at_once(server: Server, number: signal.Signals) -> None:
+    with half_asked(server):
+        processes = below(server.process.pid)
+        server.process.send_signal(signal.SIGTERM)
+        assert eventually(lambda: is_refused(server.port))
+        begun = time.monotonic()
+        assert server.stop(number) == 128 + number
+    assert time.monotonic() - begun < 3
+    assert not any(process.is_alive for process in processes)
+    assert "Traceback" not in server.output
+
+
+def test_ctrl_c_ends_it_in_silence(server: Server) -> None:
+    shown = server.output
+    with half_asked(server) as slow:
+        os.killpg(server.process.pid, signal.SIGINT)
+        assert eventually(lambda: is_refused(server.port))
+        slow.sendall(OTHER_HALF)
+        assert slow.recv(4096).startswith(b"HTTP/1.1 200")
+    assert server.process.wait(5) == 0
+    assert server.output.strip() == shown.strip()
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.2])
+def test_a_server_that_is_stopped_while_it_starts_is_gone_soon(tmp_path: Path, delay: float) -> None:
+    server = Server(tmp_path / "data")
+    server.start()
+    try:
+        assert eventually(lambda: "Stop it with Ctrl-C" in server.output)
+        time.sleep(delay)
+        begun = time.monotonic()
+        server.stop()
+        assert time.monotonic() - begun < 5
+        assert eventually(lambda: is_free(server.port))
+    finally:
+        server.kill()
+
+
+def test_a_stopped_server_leaves_no_process(server: Server) -> None:
+    with Line(server.port) as line:
+        line.upload(line.tokens("somebody3")["token"], picture())
+    processes = below(server.process.pid)
+    assert any("worker.py" in process.command for process in processes), "pictures are decoded in a child"
+    assert server.stop() == 0
+    assert eventually(lambda: not any(process.is_alive for process in processes), 2)
+
+
+def test_a_killed_server_leaves_no_process_either(tmp_path: Path) -> None:
+    with Server(tmp_path / "data", workers="2") as server:
+        with Line(server.port) as line:
+            line.upload(line.tokens("somebody4")["token"], picture())
+        processes = below(server.process.pid)
+        assert len(processes) >= 3
+        server.process.kill()
+        assert eventually(lambda: not any(process.is_alive for process in processes), 8)
+        assert eventually(lambda: is_free(server.port))
+
+
+def test_a_worker_that_dies_is_replaced(server: Server) -> None:
+    with Line(server.port) as line:
+        token = line.tokens("somebody5")["token"]
+        line.upload(token, picture())
+    processes = below(server.process.pid)
+    os.kill(worker(server.process.pid).pid, signal.SIGKILL)
+    assert eventually(lambda: not any(process.is_alive for process in processes), 5)
+
+    def answers() -> bool:
+        try:
+            return server.call("GET", "/account/", token=token)[0] == 200
+        except OSError:
+            return False
+
+    assert eventually(answers)
+    assert server.stop() == 0

@@ -1,0 +1,113 @@
+"""What happens, handed to a program that imports Vestibule."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.system.test_deliver import eventually
+
+from vestibule.application import Event, What
+from vestibule.entrypoints import Settings, build
+from vestibule.entrypoints.facade import Vestibule
+
+PASSWORD = "the engine weaves algebra"
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vestibule.entrypoints.workers.subscriptions.LONGEST_PAUSE", 0.05)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, kept_at: Callable[[Path], str]) -> Settings:
+    return Settings(data_dir=tmp_path / "data", database_url=kept_at(tmp_path / "data"))
+
+
+@contextmanager
+def built(settings: Settings) -> Iterator[Vestibule]:
+    with build(settings, deliver=False) as vestibule:
+        yield vestibule
+
+
+def person(vestibule: Vestibule, name: str) -> int:
+    return vestibule.register(username=name, name="A Person", email=f"{name}@example.com", password=PASSWORD).id
+
+
+def test_a_handler_is_called_for_each_event_in_order_also_for_those_before_it_came(settings: Settings) -> None:
+    seen: list[tuple[int, What, int | None]] = []
+    with built(settings) as vestibule:
+        ann = person(vestibule, "ann-x")
+        vestibule.subscribe("crm", lambda position, event: seen.append((position, event.what, event.account_id)))
+        assert eventually(lambda: len(seen) == 1)
+        begun = time.monotonic()
+        vestibule.log_in(username="ann-x", password=PASSWORD)
+        assert eventually(lambda: len(seen) == 2)
+        assert time.monotonic() - begun < 0.9, "it was woken by the commit, and did not wait for the next look"
+    assert seen == [(1, What.REGISTERED, ann), (2, What.LOGGED_IN, ann)]
+    with built(settings) as vestibule:
+        person(vestibule, "bob-x")
+        vestibule.subscribe("crm", lambda position, event: seen.append((position, event.what, event.account_id)))
+        assert eventually(lambda: len(seen) == 3)
+    assert seen[2][0] == 3
+
+
+def test_a_handler_that_raises_gets_the_same_event_again_and_others_do_not_feel_it(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried: list[int] = []
+    well: list[int] = []
+
+    def stumbling(position: int, event: Event) -> None:
+        tried.append(position)
+        if position == 2 and tried.count(2) < 3:
+            raise ValueError("not yet")
+
+    with built(settings) as vestibule, caplog.at_level(logging.WARNING, "vestibule.events"):
+        vestibule.subscribe("crm", stumbling)
+        vestibule.subscribe("billing", lambda position, _: well.append(position))
+        for name in ("ann-x", "bob-x", "cid-x"):
+            person(vestibule, name)
+        assert eventually(lambda: tried[-1:] == [3])
+        assert eventually(lambda: well == [1, 2, 3])
+    assert tried == [1, 2, 2, 2, 3]
+    assert "events for crm: the handler stumbled; again in" in caplog.text
+    assert "ValueError" in caplog.text
+
+
+def test_leaving_the_block_finishes_the_event_at_hand_and_no_more(settings: Settings) -> None:
+    begun, seen = threading.Event(), list[int]()
+
+    def slow(position: int, event: Event) -> None:
+        begun.set()
+        time.sleep(0.3)
+        seen.append(position)
+
+    with built(settings) as vestibule:
+        for name in ("ann-x", "bob-x"):
+            person(vestibule, name)
+        vestibule.subscribe("crm", slow)
+        assert begun.wait(10)
+    assert seen == [1]
+    with built(settings) as vestibule, vestibule.read_events("crm") as events:
+        assert [position for position, _ in events] == [2]
+
+
+def test_two_of_one_name_share_the_events_between_them(settings: Settings) -> None:
+    seen: list[int] = []
+
+    def handler(position: int, event: Event) -> None:
+        time.sleep(0.002)
+        seen.append(position)
+
+    with built(settings) as here, built(settings) as there:
+        for vestibule in (here, there, here):
+            vestibule.subscribe("crm", handler)
+        for number in range(12):
+            person((here, there)[number % 2], f"person-{number}x")
+        assert eventually(lambda: len(seen) >= 12)
+        time.sleep(0.1)
+    assert seen == list(range(1, 13))

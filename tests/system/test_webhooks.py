@@ -1,0 +1,171 @@
+"""What happens, told to a webhook: a real server, and a receiver that verifies, fails, and is away."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standardwebhooks import WebhookVerificationError
+from tests.support.server import Server
+from tests.support.webhook_receiver import OTHER_SECRET, SECRET, Receiver, receiver
+from tests.system.test_command_line import vestibule
+from tests.system.test_deliver import eventually
+from tests.system.test_readme import blocks
+
+PASSWORD = "the engine weaves algebra"
+ADA = {"username": "ada", "name": "Ada", "email": "ada@example.com", "password": PASSWORD}
+LOGIN = {"username": "ada", "password": PASSWORD}
+
+
+@pytest.fixture
+def hook() -> Iterator[Receiver]:
+    with receiver() as opened:
+        yield opened
+
+
+def given(hook: Receiver, data: Path, **more: str) -> dict[str, str]:
+    settings = {"webhook_url": hook.url, "webhook_secret": SECRET, "data_dir": str(data), **more}
+    return {f"VESTIBULE_{name.upper()}": value for name, value in settings.items()}
+
+
+def serving(hook: Receiver, data: Path, **more: str) -> Server:
+    return Server(data, environment=given(hook, data, **more))
+
+
+def hurry(data: Path) -> None:
+    """What waits for another attempt is due now, as if minutes had passed."""
+    with closing(sqlite3.connect(data / "vestibule.db", isolation_level=None)) as plain:
+        plain.execute("UPDATE outbox SET due_at = 0, not_before = 0 WHERE kind = 'webhook' AND due_at IS NOT NULL")
+
+
+def test_what_happens_is_told_signed_and_without_anything_personal(
+    hook: Receiver, tmp_path: Path, kept_at: Callable[[Path], str]
+) -> None:
+    data = tmp_path / "data"
+    with serving(hook, data, database_url=kept_at(data)) as server:
+        assert "Events go to          http://127.0.0.1" in server.output
+        assert "hooks" not in server.output
+        _, account = server.call("POST", "/register/", ADA)
+        _, tokens = server.call("POST", "/login/", LOGIN)
+        server.call("POST", "/login/", {**LOGIN, "password": "wrong"})
+        server.call("PATCH", "/account/", {"name": "Ada Lovelace"}, token=tokens["token"])
+        assert eventually(lambda: len(hook.taken) >= 3)
+    assert hook.types() == ["account.logged_in", "account.name_changed", "account.registered"]
+    told = {payload["type"]: payload["data"] for payload in hook.taken.values()}
+    assert told["account.logged_in"] == {"account_id": account["id"], "session_id": tokens["session"], "note": "password"}
+    assert all(word not in str(hook.calls) for word in ("Ada", "ada@", PASSWORD, tokens["token"]))
+
+
+def test_a_receiver_that_fails_and_is_away_for_a_while_is_told_everything_at_least_once(hook: Receiver, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with serving(hook, data, rate_limits="off") as server:
+        hook.answers = [500, 302, 429]
+        for number in range(6):
+            server.call("POST", "/register/", {**ADA, "username": f"ada{number}x", "email": f"ada{number}@example.com"})
+        assert eventually(lambda: len(hook.calls) >= 6)
+        hook.close()
+        server.call("POST", "/register/", ADA)
+        assert server.call("POST", "/otp/", {"destination": "ada@example.com"})[0] == 201
+        assert eventually(lambda: len(list((data / "outbox").glob("*.eml"))) == 1), "mail does not wait for it"
+        listed = vestibule("outbox", "list", "--json", **given(hook, data)).stdout.splitlines()
+        assert {json.loads(line)["kind"] for line in listed} == {"webhook"}
+        assert {json.loads(line)["to"] for line in listed} == {"webhook"}
+        hook.open()
+        vestibule("outbox", "retry", "--all", **given(hook, data))
+        assert eventually(lambda: len(hook.taken) >= 7, 30)
+    assert sorted(payload["data"]["account_id"] for payload in hook.taken.values()) == list(range(1, 8))
+
+
+def test_what_was_acknowledged_is_told_though_the_server_was_killed_before_it_could(hook: Receiver, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    hook.close()
+    with serving(hook, data) as server:
+        assert server.call("POST", "/register/", ADA)[0] == 201
+        server.kill()
+    hook.open()
+    hurry(data)
+    with serving(hook, data):
+        assert eventually(lambda: hook.types() == ["account.registered"])
+
+
+def test_a_courier_of_its_own_tells_as_well_and_only_what_was_asked_for(hook: Receiver, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    asked = {"webhook_events": "login_failed, refreshed, taken_over", "courier": "off"}
+    with serving(hook, data, **asked) as server:
+        server.call("POST", "/register/", ADA)
+        server.call("POST", "/login/", {**LOGIN, "password": "wrong"})
+        server.call("POST", "/login/", {"username": "nobody", "password": "wrong"})
+    assert hook.calls == []
+    shown = vestibule("deliver", "--once", **given(hook, data, **asked))
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "Events go to" in shown.stdout
+    assert [(payload["type"], payload["data"]["account_id"]) for payload in hook.taken.values()] == [
+        ("account.login_failed", 1),
+        ("account.login_failed", None),
+    ]
+
+
+def test_a_receiver_that_is_gone_is_given_up_and_the_log_says_what_to_do(hook: Receiver, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    hook.answers = [410]
+    with serving(hook, data) as server:
+        server.call("POST", "/register/", ADA)
+        assert eventually(lambda: "410 Gone" in server.output)
+        assert "take VESTIBULE_WEBHOOK_URL away" in server.output
+    [dead] = vestibule("outbox", "list", "--dead", "--json", **given(hook, data)).stdout.splitlines()
+    assert json.loads(dead)["reason"].startswith("Undeliverable: 127.0.0.1 answers 410 Gone")
+
+
+def test_in_a_rotation_both_secrets_sign(tmp_path: Path) -> None:
+    with receiver(OTHER_SECRET) as hook:
+        with serving(hook, tmp_path / "data", webhook_secret=f"{OTHER_SECRET} {SECRET}") as server:
+            server.call("POST", "/register/", ADA)
+            assert eventually(lambda: len(hook.taken) == 1)
+        assert len(hook.calls[0][1]["webhook-signature"].split(" ")) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("VESTIBULE_WEBHOOK_URL", {"webhook_url": "http://hooks.example.org/hunter2"}),
+        ("VESTIBULE_WEBHOOK_URL", {"webhook_url": "pigeon:hunter2"}),
+        ("VESTIBULE_WEBHOOK_SECRET", {"webhook_secret": "hunter2"}),
+        ("VESTIBULE_WEBHOOK_SECRET", {"webhook_secret": "whsec_hunter2"}),
+        ("VESTIBULE_WEBHOOK_EVENTS", {"webhook_events": "registered, hunter2"}),
+        ("VESTIBULE_WEBHOOK_EVENTS", {"webhook_events": "keys_changed"}),
+    ],
+)
+def test_a_webhook_that_cannot_be_stops_the_start_in_one_line(
+    hook: Receiver, tmp_path: Path, name: str, setting: dict[str, str]
+) -> None:
+    shown = vestibule("serve", **given(hook, tmp_path / "data", **setting))
+    assert shown.returncode == 2
+    [line] = shown.stderr.splitlines()
+    assert name in line
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("missing", ["VESTIBULE_WEBHOOK_URL", "VESTIBULE_WEBHOOK_SECRET"])
+def test_url_and_secret_go_together(hook: Receiver, tmp_path: Path, missing: str) -> None:
+    settings = given(hook, tmp_path / "data")
+    del settings[missing]
+    shown = vestibule("serve", **settings)
+    assert shown.returncode == 2
+    assert "VESTIBULE_WEBHOOK_URL" in shown.stderr
+    assert "VESTIBULE_WEBHOOK_SECRET" in shown.stderr
+
+
+def test_the_receiver_of_the_operators_page_verifies_what_is_sent(hook: Receiver, tmp_path: Path) -> None:
+    [snippet] = blocks("docs/operating.md", "python")
+    receiving: dict[str, Any] = {}
+    exec(compile(snippet, "docs/operating.md", "exec"), receiving)  # noqa: S102 — the page's own words
+    with serving(hook, tmp_path / "data") as server:
+        server.call("POST", "/register/", ADA)
+        assert eventually(lambda: len(hook.taken) == 1)
+    [(_, headers, body)] = hook.calls
+    assert receiving["received"](body, headers)["type"] == "account.registered"
+    with pytest.raises(WebhookVerificationError):
+        receiving["received"](body + b" ", headers)

@@ -1,0 +1,353 @@
+"""Anything at all in any order, and still nobody is inside an account who should not be.
+
+Three people share five addresses: each reads some of them, and anybody may type any of them. The model holds what is true of
+an account by the contract alone: who set its password, and who proved which of its addresses. Whoever gets a session by other
+means has broken in.
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.support.world import World, outcome, wrong
+
+from vestibule.application import Account, Identity, Kind, Proven, Refusal, TokenSet
+from vestibule.domain.session import GRACE_SECONDS, IDLE_SECONDS, LIFE_SECONDS
+
+PEOPLE = ("ann", "bob", "eve")
+READS = {
+    "ann": ("ann@mail.example.com", "9999999991"),
+    "bob": ("bob@mail.example.com", "9999999992"),
+    "eve": ("eve@mail.example.com",),
+}
+ADDRESSES = tuple(address for person in PEOPLE for address in READS[person])
+EMAILS = tuple(address for address in ADDRESSES if "@" in address)
+MOBILES = tuple(address for address in ADDRESSES if "@" not in address)
+PASSWORDS = {person: f"{person} keeps this secret" for person in PEOPLE}
+
+people = st.sampled_from(PEOPLE)
+emails = st.sampled_from(EMAILS)
+mobiles = st.sampled_from(MOBILES)
+addresses = st.sampled_from(ADDRESSES)
+readers = st.sampled_from([(person, address) for person in PEOPLE for address in READS[person]])
+aims = readers | readers | readers | st.tuples(people, addresses)
+"""Somebody and an address that they bring a code for: mostly one that they read."""
+
+
+def reader(address: str) -> str:
+    return next(person for person in PEOPLE if address in READS[person])
+
+
+@dataclass
+class Held:
+    """A session somebody was given, and what it was given for."""
+
+    person: str
+    account_id: int
+    tokens: TokenSet
+    begun: float
+    refreshed: float
+    ended: bool = False
+    spent: TokenSet | None = None
+    """The set before the present one."""
+
+    def turn(self, tokens: TokenSet, now: float) -> None:
+        self.spent, self.tokens, self.refreshed = self.tokens, tokens, now
+
+
+@dataclass
+class Known:
+    """What is true of an account by the contract alone, kept apart from how it is stored."""
+
+    password_of: str | None
+    proven: dict[str, str] = field(default_factory=dict)
+    """Which address was proven by whom."""
+    settled: bool = False
+
+
+class Anything(RuleBasedStateMachine):
+    """Each rule is one call by one person, who knows only what they typed and what they read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(rate_limits=False, otp_cooldown=1)
+        self.known: dict[int, Known] = {}
+        self.held: list[Held] = []
+        self.proofs: dict[str, list[tuple[str, str]]] = {person: [] for person in PEOPLE}
+        self.names = 0
+
+    @initialize()
+    def somebody_is_here_already(self) -> None:
+        self.register("eve", "ann@mail.example.com", "9999999991", carry=False)
+
+    # --- what people do -----------------------------------------------------------------------------------------------
+
+    @rule(person=people, email=emails, mobile=st.none() | mobiles, carry=st.booleans())
+    def register(self, person: str, email: str, mobile: str | None, carry: bool) -> None:
+        """With somebody's address, whoever reads it; with the proofs that the person holds, if they carry them."""
+        self.names += 1
+        mine = {address: proof for address, proof in self.proofs[person] if address in (email, mobile)} if carry else {}
+        answer = outcome(
+            lambda: self.world.register(
+                username=f"{person}.{self.names}",
+                name="Somebody",
+                email=email,
+                mobile=mobile,
+                password=PASSWORDS[person],
+                proofs=tuple(mine.values()),
+            )
+        )
+        if isinstance(answer, Account):
+            self.known[answer.id] = Known(person, dict.fromkeys(mine, person), settled=bool(mine))
+
+    @rule(destination=addresses, email=st.none() | emails, is_login=st.booleans())
+    def ask_for_a_code(self, destination: str, email: str | None, is_login: bool) -> None:
+        outcome(lambda: self.world.request_code(destination=destination, email=email, is_login=is_login))
+
+    @rule(email=emails, mobile=mobiles)
+    def ask_for_a_code_to_register_or_log_in(self, email: str, mobile: str) -> None:
+        outcome(lambda: self.world.request_registration_code(name="Somebody", email=email, mobile=mobile))
+
+    @rule(seconds=st.sampled_from((1.0, 29.0, 31.0, 301.0, 3601.0, 3601.0, 86_400.0, 86_400.0, IDLE_SECONDS)))
+    def wait(self, seconds: float) -> None:
+        self.world.clock.move(seconds)
+
+    @rule(aim=aims, with_login=st.booleans(), asks=st.booleans())
+    def verify(self, aim: tuple[str, str], with_login: bool, asks: bool) -> None:
+        person, destination = aim
+        self.ask(destination, asks)
+        identity = self.identity(person) if with_login else None
+        for address, code in self.codes(person):
+            answer = outcome(partial(self.world.verify_code, destination=destination, verify_otp=code, identity=identity))
+            if isinstance(answer, Proven):
+                self.proofs[person].append((address, answer.proof))
+                self.mark(address, person, identity)
+                return
+
+    @rule(aim=aims, asks=st.booleans())
+    def log_in_by_code(self, aim: tuple[str, str], asks: bool) -> None:
+        person, destination = aim
+        self.ask(destination, asks)
+        owner = self.world.owner(destination)
+        for address, code in self.codes(person):
+            answer = outcome(partial(self.world.log_in_by_code, destination=destination, verify_otp=code))
+            if isinstance(answer, TokenSet):
+                assert owner is not None
+                self.entered(person, address, owner, answer)
+                return
+
+    @rule(person=people, email=emails, mobile=mobiles, asks=st.booleans())
+    def register_or_log_in(self, person: str, email: str, mobile: str, asks: bool) -> None:
+        if asks:
+            self.world.clock.move(1)
+            self.ask_for_a_code_to_register_or_log_in(email, mobile)
+        owner = self.world.owner(email) or self.world.owner(mobile)
+        for address, code in self.codes(person):
+            answer = outcome(
+                partial(self.world.register_or_log_in, name="Somebody", email=email, mobile=mobile, verify_otp=code)
+            )
+            if isinstance(answer, TokenSet) and owner is None:
+                account = self.world.identity(answer).account
+                self.known[account.id] = Known(None, {address: person}, settled=True)
+                self.hold(person, account.id, answer)
+            elif isinstance(answer, TokenSet):
+                assert owner is not None
+                self.entered(person, address, owner, answer)
+            if not isinstance(answer, Refusal):
+                return
+
+    @rule(aim=aims.filter(lambda aim: "@" in aim[1]), asks=st.booleans())
+    def reset(self, aim: tuple[str, str], asks: bool) -> None:
+        person, email = aim
+        self.ask(email, asks)
+        owner = self.world.owner(email)
+        for address, code in self.codes(person):
+            answer = outcome(partial(self.world.reset_password, email=email, otp=code, password=PASSWORDS[person]))
+            if answer is None:
+                assert owner is not None
+                assert address == email
+                self.let_in(person, address, owner)
+                self.end_sessions(owner.id)
+                self.known[owner.id].password_of = person
+                return
+
+    @rule(person=people, username=addresses)
+    def log_in(self, person: str, username: str) -> None:
+        """People know their own passwords, and guess at no others."""
+        owner = self.world.owner(username)
+        answer = outcome(lambda: self.world.log_in(username=username, password=PASSWORDS[person]))
+        if isinstance(answer, TokenSet):
+            assert owner is not None
+            assert self.known[owner.id].password_of == person
+            self.hold(person, owner.id, answer)
+        else:
+            assert owner is None or self.known[owner.id].password_of != person or "Try again" in str(answer)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def guess(self, data: Any) -> None:
+        destination = data.draw(addresses)
+        codes = [code for person in PEOPLE for _, code in self.codes(person)]
+        guess = next(text for text in (wrong(code) for code in [*codes, "123455"]) if text not in codes)
+
+        assert isinstance(outcome(lambda: self.world.log_in_by_code(destination=destination, verify_otp=guess)), Refusal)
+        assert isinstance(outcome(lambda: self.world.verify_code(destination=destination, verify_otp=guess)), Refusal)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def refresh(self, data: Any) -> None:
+        held = data.draw(st.sampled_from(self.held))
+        answer = outcome(lambda: self.world.refresh(refresh=held.tokens.refresh_token))
+
+        assert isinstance(answer, TokenSet) is self.lives(held)
+        if isinstance(answer, TokenSet):
+            held.turn(answer, self.world.clock())
+
+    @precondition(lambda self: any(held.spent for held in self.held))
+    @rule(data=st.data())
+    def replay(self, data: Any) -> None:
+        """Somebody found a refresh token that was spent before."""
+        held = data.draw(st.sampled_from([held for held in self.held if held.spent]))
+        assert held.spent is not None
+        self.world.clock.move(data.draw(st.sampled_from((0.0, 31.0))))
+        lives, is_grace = self.lives(held), self.world.clock() - held.refreshed <= GRACE_SECONDS
+
+        answer = outcome(lambda: self.world.refresh(refresh=held.spent.refresh_token))
+
+        assert isinstance(answer, TokenSet) is (lives and is_grace)
+        if isinstance(answer, TokenSet):
+            assert answer.refresh_token == held.tokens.refresh_token
+        else:
+            held.ended = True
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), email=st.none() | emails, mobile=st.none() | mobiles, password=st.booleans(), carry=st.booleans())
+    def change(self, data: Any, email: str | None, mobile: str | None, password: bool, carry: bool) -> None:
+        held = data.draw(st.sampled_from(self.held))
+        identity = self.renewed(held)
+        if identity is None:
+            return
+        account = identity.account
+        after = {one.kind: one.text for one in account.addresses}
+        after |= {Kind.EMAIL: email} if email else {}
+        after |= {Kind.MOBILE: mobile} if mobile else {}
+        mine = {address: proof for address, proof in self.proofs[held.person] if address in after.values()} if carry else {}
+        answer = outcome(
+            lambda: self.world.change_account(
+                identity=identity,
+                email=email,
+                mobile=mobile,
+                password=PASSWORDS[held.person] if password else None,
+                proofs=tuple(mine.values()),
+            )
+        )
+        if isinstance(answer, Account):
+            self.changed(held, account, after, mine, password=password)
+
+    # --- what follows from it, by the contract ------------------------------------------------------------------------
+
+    def changed(self, held: Held, before: Account, after: dict[Kind, str], mine: dict[str, str], *, password: bool) -> None:
+        known = self.known[before.id]
+        known.proven = {address: who for address, who in known.proven.items() if address in after.values()}
+        for address in sorted(mine, key=lambda one: "@" not in one):
+            self.held_proof(known, address, held.person)
+        if password:
+            known.password_of = held.person
+            self.end_sessions(before.id, but=held)
+
+    def held_proof(self, known: Known, address: str, person: str) -> None:
+        """Who is inside proved one of its addresses: where it is the only proven one, the account is theirs."""
+        alone = not any(("@" in other) != ("@" in address) for other in known.proven)
+        known.settled = alone or (known.settled and bool(known.proven))
+        known.proven[address] = person
+
+    def mark(self, address: str, person: str, identity: Identity | None) -> None:
+        owner = self.world.owner(address)
+        if owner is None:
+            return
+        known = self.known[owner.id]
+        if identity is not None and identity.account.id == owner.id:
+            self.held_proof(known, address, person)
+        elif not known.proven:
+            known.proven[address], known.settled = person, False
+
+    def let_in(self, person: str, address: str, account: Account) -> None:
+        """A code opened the account: only at an address of it that the person reads, proven or with none proven beside."""
+        assert address in READS[person]
+        known = self.known[account.id]
+        assert address in {one.text for one in account.addresses}
+        assert not known.proven or address in known.proven
+        if not (known.settled and known.proven):
+            self.end_sessions(account.id)
+            known.password_of, known.proven, known.settled = None, {address: person}, True
+            assert [one.text for one in self.world.now(account).addresses] == [address]
+
+    def entered(self, person: str, address: str, account: Account, tokens: TokenSet) -> None:
+        self.let_in(person, address, account)
+        self.hold(person, account.id, tokens)
+
+    def hold(self, person: str, account_id: int, tokens: TokenSet) -> None:
+        now = self.world.clock()
+        assert self.world.identity(tokens).account.id == account_id
+        self.held.append(Held(person, account_id, tokens, now, now))
+
+    def end_sessions(self, account_id: int, but: Held | None = None) -> None:
+        for held in self.held:
+            if held.account_id == account_id and held is not but:
+                held.ended = True
+
+    def lives(self, held: Held) -> bool:
+        now = self.world.clock()
+        return not held.ended and now < held.refreshed + IDLE_SECONDS and now < held.begun + LIFE_SECONDS
+
+    def ask(self, destination: str, asks: bool) -> None:
+        if asks:
+            self.world.clock.move(1)
+            self.ask_for_a_code(destination, None, is_login=False)
+
+    def codes(self, person: str) -> list[tuple[str, str]]:
+        """The newest code at each address that the person reads."""
+        return [(address, found[-1]) for address in READS[person] if (found := self.world.codes_at(address))]
+
+    def identity(self, person: str) -> Identity | None:
+        mine = (self.renewed(held) for held in self.held if held.person == person)
+        return next((identity for identity in mine if identity), None)
+
+    def renewed(self, held: Held) -> Identity | None:
+        """Who they are by that session, with tokens fresh from a refresh; None where it has ended."""
+        if not self.lives(held):
+            return None
+        held.turn(self.world.refresh(refresh=held.tokens.refresh_token), self.world.clock())
+        return self.world.identity(held.tokens)
+
+    # --- what always holds --------------------------------------------------------------------------------------------
+
+    @invariant()
+    def sessions_are_alive_as_long_as_they_should_be(self) -> None:
+        for held in self.held:
+            fresh = self.world.tokens.access(held.account_id, held.tokens.session, self.world.clock())
+            assert (outcome(partial(self.world.authenticate, fresh)).__class__ is Identity) is self.lives(held)
+
+    @invariant()
+    def what_is_stored_is_what_was_proven(self) -> None:
+        for account_id, known in self.known.items():
+            account = self.world.database.accounts.get(account_id)
+            assert account is not None
+            proven = {one.text for one in account.addresses if account.has_proven(one)}
+            assert proven == set(known.proven)
+            assert (account.password_hash is not None) is (known.password_of is not None)
+            assert all(known.proven[address] == reader(address) for address in proven)
+
+
+Anything.TestCase.settings = settings(
+    max_examples=150,
+    stateful_step_count=50,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+TestNobodyGetsInWhoShouldNot = Anything.TestCase

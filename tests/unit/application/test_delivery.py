@@ -1,0 +1,377 @@
+from typing import Any
+
+import pytest
+from tests.support.world import World
+
+from vestibule.adapters.notifier import MemoryNotifier
+from vestibule.application.delivery import NOBODY
+from vestibule.application.ports import Channel, DeliveryFailed, Letter, Message, Undeliverable
+
+ANN = "ann@mail.example.com"
+
+
+def deliver(world: World) -> int:
+    """Until nothing is due, and how many were taken up."""
+    taken = 0
+    while now := world.deliver_messages():
+        taken += now
+    return taken
+
+
+def notice(world: World, name: str, lifetime: float = 10_000.0) -> None:
+    """Puts a message into the outbox that holds no code."""
+    with world.database.begin() as tx:
+        tx.outbox.add(
+            Message(
+                id=name,
+                kind=Channel.EMAIL,
+                sent_to=ANN,
+                template="notice",
+                not_before=world.clock(),
+                expires_at=world.clock() + lifetime,
+            )
+        )
+
+
+class Slow(MemoryNotifier):
+    """A notifier during which time passes, or something happens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.during: Any = None
+
+    def send(self, letter: Letter) -> None:
+        if self.during:
+            self.during()
+        super().send(letter)
+
+
+def slow() -> tuple[World, Slow]:
+    notifier = Slow()
+    return World(notifier=notifier), notifier
+
+
+def test_a_message_is_sent_once_and_gone() -> None:
+    world = World()
+    world.request_code(destination=ANN)
+
+    assert deliver(world) == 1
+    assert deliver(world) == 0
+
+    [letter] = world.notifier.letters
+    assert (letter.kind, letter.sent_to, letter.template) == (Channel.EMAIL, ANN, "code")
+    assert letter.values["service"] == "Vestibule"
+    assert [*world.messages, *world.dead_letters] == []
+
+
+def test_a_letter_does_not_show_its_values() -> None:
+    world = World()
+    code = world.send(ANN)
+
+    assert code not in repr(world.notifier.letters)
+
+
+def test_a_message_without_a_code_is_sent_without_one() -> None:
+    world = World()
+    notice(world, "welcome")
+
+    assert deliver(world) == 1
+
+    assert dict(world.notifier.letters[0].values) == {"service": "Vestibule"}
+
+
+def test_the_code_is_derived_when_it_is_sent_and_is_the_one_that_is_right() -> None:
+    world = World()
+    world.request_code(destination=ANN)
+    world.clock.move(299)
+
+    assert world.verify_code(destination=ANN, verify_otp=world.code_for(ANN)).proof
+
+
+def test_a_code_is_never_delivered_after_its_end() -> None:
+    world = World()
+    world.request_code(destination=ANN)
+    world.clock.move(300)
+
+    assert deliver(world) == 1
+
+    assert world.notifier.letters == ()
+    assert world.messages == ()
+
+
+def test_a_message_without_a_code_has_an_end_too() -> None:
+    world = World()
+    notice(world, "in time", lifetime=11)
+    notice(world, "too late", lifetime=10)
+    world.clock.move(10)
+
+    assert deliver(world) == 2
+
+    assert [letter.id for letter in world.notifier.letters] == ["in time"]
+    assert world.messages == ()
+
+
+@pytest.mark.parametrize("by", ["replacement", "change"])
+def test_a_code_that_has_been_replaced_or_ended_is_not_sent(by: str) -> None:
+    world = World()
+    world.person("ann")
+    identity = world.sign_in("ann")
+    world.request_code(destination=ANN)
+    world.clock.move(60)
+    if by == "replacement":
+        world.request_code(destination=ANN)
+    else:
+        world.change_account(identity=identity, email="new@mail.example.com")
+
+    deliver(world)
+
+    assert len(world.codes_at(ANN)) == (1 if by == "replacement" else 0)
+    if by == "replacement":
+        assert world.verify_code(destination=ANN, verify_otp=world.code_for(ANN)).proof
+
+
+def test_a_used_code_is_not_sent_again() -> None:
+    world, notifier = slow()
+    world.request_code(destination=ANN)
+    notifier.fail_next(ConnectionError())
+    deliver(world)
+    [message] = world.messages
+    assert message.challenge is not None
+    world.verify_code(destination=ANN, verify_otp=world.codes.code(*message.challenge))
+    world.clock.move(5)
+
+    assert deliver(world) == 1
+
+    assert notifier.letters == ()
+
+
+class Pretending(MemoryNotifier):
+    """Notes what it was to pretend."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pretended: list[Letter] = []
+
+    def pretend(self, letter: Letter) -> None:
+        self.pretended.append(letter)
+        if self.pretended[1:]:
+            super().pretend(letter)
+        else:
+            raise ConnectionError("the server that real letters go to is down")
+
+
+def test_a_decoy_goes_the_way_of_a_letter_but_nowhere() -> None:
+    """Or whoever makes the next call could feel that nothing is carried out."""
+    notifier = Pretending()
+    world = World(notifier=notifier)
+    world.request_code(destination=ANN, is_login=True)
+
+    assert deliver(world) == 1
+    [waiting] = world.messages
+    assert waiting.attempts == 1
+    world.clock.move(5)
+    assert deliver(world) == 1
+
+    assert notifier.letters == ()
+    assert world.messages == ()
+    assert {letter.template for letter in notifier.pretended} == {"code"}
+    assert {letter.sent_to for letter in notifier.pretended} == {NOBODY[Channel.EMAIL]}
+
+
+def test_a_failure_is_tried_again_after_5_10_20_40_seconds() -> None:
+    world = World()
+    notice(world, "welcome")
+    world.notifier.fail_next(ConnectionError("mailbox ann@mail.example.com is busy"), times=5)
+
+    for pause in (5, 10, 20, 40, 80):
+        assert deliver(world) == 1
+        world.clock.move(pause - 1)
+        assert deliver(world) == 0
+        world.clock.move(1)
+
+    assert deliver(world) == 1
+    assert len(world.notifier.letters) == 1
+
+
+def test_after_six_failures_a_message_is_given_up_and_kept_to_be_looked_at() -> None:
+    world = World()
+    notice(world, "welcome")
+    world.notifier.fail_next(ConnectionError("mailbox ann@mail.example.com is busy"), times=99)
+    for _ in range(6):
+        assert deliver(world) == 1
+        world.clock.move(600)
+
+    assert deliver(world) == 0
+    [(message, reason)] = world.dead_letters
+    assert (message.id, message.attempts) == ("welcome", 5)
+    assert ANN not in reason
+
+
+def test_an_undeliverable_message_is_given_up_at_once() -> None:
+    world = World()
+    world.request_code(destination=ANN)
+    world.notifier.fail_next(Undeliverable("the server refuses the recipient"))
+
+    deliver(world)
+
+    assert world.messages == ()
+    [(_, reason)] = world.dead_letters
+    assert reason == "Undeliverable: the server refuses the recipient"
+
+
+def test_a_message_that_would_come_too_late_is_given_up() -> None:
+    world = World()
+    notice(world, "welcome", lifetime=5)
+    notice(world, "wellcome", lifetime=5.5)
+    world.notifier.fail_next(ConnectionError(), times=2)
+
+    deliver(world)
+
+    assert [message.id for message, _ in world.dead_letters] == ["welcome"]
+    assert [message.id for message in world.messages] == ["wellcome"]
+
+
+def test_one_bad_message_stops_no_other() -> None:
+    world = World()
+    world.notifier.fail_next(RuntimeError("a template that does not render"))
+    for name in ("bad", "good", "better"):
+        notice(world, name)
+
+    assert deliver(world) == 3
+
+    assert [letter.id for letter in world.notifier.letters] == ["good", "better"]
+    assert [message.id for message in world.messages] == ["bad"]
+
+
+def test_while_one_courier_sends_a_message_no_other_takes_it_up() -> None:
+    world, notifier = slow()
+    notice(world, "welcome")
+    others: list[int] = []
+    notifier.during = lambda: others.append(world.deliver_messages())
+
+    deliver(world)
+
+    assert others == [0]
+    assert len(notifier.letters) == 1
+
+
+def test_a_message_of_a_courier_that_died_comes_back_when_its_lease_ends() -> None:
+    world, notifier = slow()
+    notice(world, "welcome")
+
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    notifier.during = die
+    with pytest.raises(KeyboardInterrupt):
+        deliver(world)
+    notifier.during = None
+    world.clock.move(59)
+    assert deliver(world) == 0
+
+    world.clock.move(1)
+    assert deliver(world) == 1
+    assert len(notifier.letters) == 1
+
+
+def test_a_slow_courier_leaves_the_rest_to_who_is_free() -> None:
+    world, notifier = slow()
+    for number in range(8):
+        notice(world, f"message {number}")
+    notifier.during = lambda: world.clock.move(10)
+
+    assert world.deliver_messages() == 8
+    assert len(notifier.letters) == 3
+
+    notifier.during = None
+    assert deliver(world) == 5
+    assert len(notifier.letters) == 8
+
+
+def test_more_messages_than_one_round_takes_are_all_sent() -> None:
+    world = World()
+    for number in range(25):
+        notice(world, f"message {number:02}")
+
+    assert deliver(world) == 25
+    assert [letter.id for letter in world.notifier.letters] == [f"message {number:02}" for number in range(25)]
+
+
+def test_a_courier_of_one_kind_carries_no_other() -> None:
+    world = World()
+    notice(world, "a mail")
+
+    assert world.deliver_messages(Channel.MOBILE) == 0
+    assert world.deliver_messages(Channel.EMAIL) == 1
+
+
+def test_a_courier_that_is_called_off_finishes_the_message_at_hand_and_the_rest_is_due_again() -> None:
+    world = World()
+    for name in ("one", "two", "three"):
+        notice(world, name)
+
+    world.deliver_messages(is_over=lambda: bool(world.notifier.letters))
+    assert len(world.notifier.letters) == 1
+    assert [message.attempts for message in world.messages] == [0, 0]
+
+    deliver(world)
+    assert sorted(letter.id for letter in world.notifier.letters) == ["one", "three", "two"]
+
+
+def announced(world: World, name: str = "event") -> None:
+    """Puts a message to a webhook into the outbox."""
+    with world.database.begin() as tx:
+        now = world.clock()
+        tx.outbox.add(
+            Message(
+                id=name,
+                kind=Channel.WEBHOOK,
+                sent_to="webhook",
+                template="account.registered",
+                not_before=now,
+                expires_at=now + 30 * 86_400,
+            )
+        )
+
+
+def test_a_webhook_that_fails_is_told_again_for_days_and_then_given_up() -> None:
+    world = World()
+    announced(world)
+    world.notifier.fail_next(DeliveryFailed("it is down"), times=10)
+    begun, waits = world.clock(), []
+    while world.messages:
+        assert world.deliver_messages() == 1
+        before = world.clock()
+        while world.messages and not world.messages[0].not_before <= world.clock():
+            world.clock.move(world.messages[0].not_before - world.clock())
+        waits.append(world.clock() - before)
+
+    assert len(waits) == 10
+    hours = [5 / 3600, 5 / 60, 0.5, 2, 5, 10, 14, 20, 24, 0]
+    for waited, wanted in zip(waits, hours, strict=True):
+        assert wanted * 3600 <= waited <= wanted * 3600 * 1.1
+    assert 3 < (world.clock() - begun) / 86_400 < 4
+    assert [posted.message.id for posted in world.list_messages(dead=True)] == ["event"]
+
+    world.retry_messages(["event"])
+    assert deliver(world) == 1
+    assert [letter.id for letter in world.notifier.letters] == ["event"]
+
+
+def test_who_asks_to_be_left_alone_for_longer_is_but_for_no_more_than_a_day() -> None:
+    world = World()
+    announced(world)
+    for wanted, waited in ((1800.0, 1800.0), (1e9, 86_400.0)):
+        world.notifier.fail_next(DeliveryFailed("too many", retry_after=wanted))
+        assert world.deliver_messages() == 1
+        assert world.messages[0].not_before == world.clock() + waited
+        world.clock.move(waited)
+
+
+def test_webhooks_that_failed_together_do_not_come_back_together() -> None:
+    world = World()
+    for number in range(9):
+        announced(world, f"event {number}")
+    world.notifier.fail_next(DeliveryFailed("it is down"), times=9)
+    deliver(world)
+    assert len({message.not_before for message in world.messages}) > 5

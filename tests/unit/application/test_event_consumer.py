@@ -1,0 +1,172 @@
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from tests.support.world import World
+
+from vestibule.adapters.database import MemoryDatabase
+from vestibule.adapters.database.memory import MemoryTransaction
+from vestibule.application import Unavailable, What
+from vestibule.application.event_consumer import Batch
+
+
+def positions(batch: Batch) -> list[int]:
+    return [position for position, _ in batch]
+
+
+def read(world: World, name: str = "crm", most: int = 100) -> list[int]:
+    with world.read_events(name, most=most) as batch:
+        return positions(batch)
+
+
+def stumble(world: World, *finished: int, meanwhile: Callable[[], None] = lambda: None) -> None:
+    with world.read_events("crm") as batch:
+        for position in finished:
+            batch.finish(position)
+        meanwhile()
+        raise ValueError("the handler stumbled")
+
+
+def three_people() -> World:
+    world = World()
+    for name in ("ann", "bob", "cid"):
+        world.person(name)
+    return world
+
+
+def test_a_reader_goes_on_where_it_stopped() -> None:
+    world = three_people()
+    with world.read_events("crm", most=2) as batch:
+        assert [(event.what, event.account_id) for _, event in batch] == [(What.REGISTERED, 1), (What.REGISTERED, 2)]
+        assert len(batch) == 2
+    assert read(world) == [3]
+    assert read(world) == []
+    world.person("dan")
+    assert read(world) == [4]
+
+
+def test_readers_of_other_names_each_get_everything() -> None:
+    world = three_people()
+    assert read(world, "crm") == read(world, "billing") == [1, 2, 3]
+
+
+def test_what_was_not_done_with_comes_again() -> None:
+    world = three_people()
+    with pytest.raises(ValueError, match="stumbled"):
+        stumble(world)
+    assert read(world) == [1, 2, 3]
+
+
+def test_what_was_finished_before_something_went_wrong_does_not_come_again() -> None:
+    world = three_people()
+    with pytest.raises(ValueError, match="stumbled"):
+        stumble(world, 1, 2)
+    assert read(world) == [3]
+
+
+def test_one_by_one_only_what_is_finished_is_done_with() -> None:
+    world = three_people()
+    with world.read_events("crm", one_by_one=True) as batch:
+        batch.finish(1)
+    with world.read_events("crm", one_by_one=True) as batch:
+        assert positions(batch) == [2, 3]
+    assert read(world) == [2, 3]
+
+
+def test_while_one_has_events_at_hand_another_of_its_name_gets_none() -> None:
+    world = three_people()
+    with world.read_events("crm"):
+        assert read(world) == []
+        assert read(world, "billing") == [1, 2, 3]
+    assert read(world) == []
+
+
+def test_a_reader_that_died_holds_up_the_next_one_for_a_minute() -> None:
+    world = three_people()
+    dying = world.read_events("crm")
+    dying.__enter__()
+    world.clock.move(59)
+    assert read(world) == []
+    world.clock.move(1)
+    assert read(world) == [1, 2, 3]
+
+
+def test_one_that_took_too_long_moves_nothing_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    world = three_people()
+    with world.read_events("crm"):
+        world.clock.move(60)
+        assert read(world, most=1) == [1]
+    assert "more than 60 s" in caplog.text
+    assert read(world) == [2, 3]
+
+
+def test_a_clock_that_was_ahead_holds_nobody_up() -> None:
+    world = three_people()
+    world.clock.move(10_000)
+    dying = world.read_events("crm")
+    dying.__enter__()
+    world.clock.move(-10_000)
+    assert read(world) == [1, 2, 3]
+
+
+def test_when_a_reader_moved_is_remembered() -> None:
+    world = three_people()
+    begun = world.clock()
+    read(world)
+    world.clock.move(9)
+    world.person("dan")
+    with pytest.raises(ValueError, match="stumbled"):
+        stumble(world)
+    cursor = world.database.cursors.look("crm")
+    assert (cursor.position, cursor.moved_at, cursor.held_until) == (3, begun, 0.0)
+
+
+class Fragile(MemoryDatabase):
+    """A database that is away after so many more transactions, or in which something happens before the next one."""
+
+    left = 99
+    meanwhile: World | None = None
+
+    def go_away(self) -> None:
+        self.left = 0
+
+    @contextmanager
+    def begin(self) -> Iterator[MemoryTransaction]:
+        if self.left == 0:
+            raise Unavailable
+        self.left -= 1
+        other, self.meanwhile = self.meanwhile, None
+        if other:
+            read(other, most=1)
+        with super().begin() as tx:
+            yield tx
+
+
+def fragile() -> tuple[World, Fragile]:
+    database = Fragile()
+    world = World(database=database)
+    for name in ("ann", "bob", "cid"):
+        world.person(name)
+    return world, database
+
+
+def test_two_readers_that_begin_at_once_do_not_get_the_same() -> None:
+    world, database = fragile()
+    database.meanwhile = world
+    assert read(world) == []
+    assert read(world) == [2, 3]
+
+
+def test_what_went_wrong_is_told_though_the_database_is_away_as_well() -> None:
+    world, database = fragile()
+    with pytest.raises(ValueError, match="stumbled"):
+        stumble(world, meanwhile=database.go_away)
+    database.left = 99
+    world.clock.move(60)
+    assert read(world) == [1, 2, 3]
+
+
+def test_a_reader_learns_that_its_cursor_could_not_be_moved() -> None:
+    world, database = fragile()
+    with pytest.raises(Unavailable), world.read_events("crm"):
+        database.left = 0

@@ -1,0 +1,232 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.support.world import PASSWORD, SOMEWHERE, World, outcome, together, wrong
+
+from vestibule.application import DifferentAccounts, InvalidInput, TokenSet, TooManyTries, WrongCode
+from vestibule.domain.events import What
+
+ANN = "ann@mail.example.com"
+MOBILE = "9999999999"
+PAIR: dict[str, Any] = {"name": "Ann Newly", "email": ANN, "mobile": MOBILE}
+
+
+def bring(world: World, code: str, **fields: Any) -> Any:
+    return outcome(lambda: world.register_or_log_in(**PAIR | fields, verify_otp=code))
+
+
+def request(world: World, **fields: Any) -> None:
+    world.clock.move(61)
+    world.request_registration_code(**PAIR | fields)
+
+
+def test_each_address_gets_a_code_of_its_own_under_one_reference() -> None:
+    world = World()
+
+    sent = world.request_registration_code(**PAIR)
+
+    letters = [*world.letters_to(ANN), *world.letters_to(MOBILE)]
+    assert [letter.values["reference"] for letter in letters] == [sent.reference] * 2
+    assert world.code_for(ANN) != world.code_for(MOBILE)
+
+
+def test_every_bad_field_is_named() -> None:
+    world = World()
+    bad: dict[str, Any] = {"name": "a\u2028b", "email": "nobody", "mobile": "12"}
+
+    calls: list[tuple[Any, dict[str, str]]] = [
+        (world.request_registration_code, {}),
+        (world.register_or_log_in, {"verify_otp": ""}),
+    ]
+    for call, more in calls:
+        with pytest.raises(InvalidInput) as caught:
+            call(**bad, **more)
+        assert {"name", "email", "mobile"} <= {*caught.value.errors}
+    assert "verify_otp" in caught.value.errors
+    assert world.events() == []
+
+
+@pytest.mark.parametrize("proven", [ANN, MOBILE])
+def test_where_neither_has_an_account_one_is_made_with_only_the_address_proven_whose_code_came_back(proven: str) -> None:
+    world = World()
+    request(world)
+
+    tokens = bring(world, world.code_for(proven))
+
+    account = world.identity(tokens).account
+    assert (account.username.text, account.name, account.password_hash) == (MOBILE, "Ann Newly", None)
+    assert [address.text for address in account.addresses] == [ANN, MOBILE]
+    assert (account.email_proven, account.mobile_proven, account.settled) == (proven == ANN, proven == MOBILE, True)
+    assert [event.what for event in world.events()] == [What.CODE_SENT, What.REGISTERED, What.ADDRESS_PROVEN, What.LOGGED_IN]
+
+
+def test_the_new_account_has_no_password_until_it_is_reset() -> None:
+    world = World()
+    request(world)
+    bring(world, world.code_for(ANN))
+    assert not world.can_log_in(MOBILE)
+
+    world.clock.move(60)
+    world.reset_password(email=ANN, otp=world.send(ANN), password=PASSWORD)
+
+    assert world.can_log_in(MOBILE)
+    assert world.can_log_in(ANN)
+
+
+def test_the_other_code_does_not_open_the_new_account() -> None:
+    world = World()
+    request(world)
+    other = world.code_for(ANN)
+    bring(world, world.code_for(MOBILE))
+
+    assert isinstance(bring(world, other), WrongCode)
+    assert len(world.events(What.REGISTERED)) == 1
+
+
+def test_where_both_belong_to_one_account_either_proven_address_logs_in() -> None:
+    world = World()
+    proofs = (world.prove(ANN), world.prove(MOBILE))
+    account = world.person("ann", mobile=MOBILE, proofs=proofs)
+
+    for address in (ANN, MOBILE):
+        request(world)
+        assert world.identity(bring(world, world.code_for(address))).account == account
+
+
+def test_an_unproven_account_that_has_both_is_taken_over_with_the_name_given() -> None:
+    world = World()
+    account = world.person("ann", mobile=MOBILE)
+    impostor = world.log_in(username="ann", password=PASSWORD)
+    request(world)
+
+    tokens = bring(world, world.code_for(ANN))
+
+    expected = replace(account, name="Ann Newly", password_hash=None, mobile=None, email_proven=True, settled=True)
+    assert world.identity(tokens).account == expected
+    assert not world.is_signed_in(impostor)
+
+
+def test_a_settled_account_keeps_its_name() -> None:
+    world = World()
+    account = world.person("ann", mobile=MOBILE, proofs=(world.prove(ANN),))
+    request(world)
+
+    bring(world, world.code_for(ANN))
+
+    assert world.now(account) == account
+
+
+def test_an_unproven_address_beside_a_proven_one_logs_nobody_in() -> None:
+    world = World()
+    account = world.person("ann", mobile=MOBILE, proofs=(world.prove(ANN),))
+    request(world)
+
+    assert isinstance(bring(world, world.code_for(MOBILE)), WrongCode)
+    assert world.now(account) == account
+
+
+def test_an_inactive_account_is_not_entered() -> None:
+    world = World()
+    world.alter(world.person("ann", mobile=MOBILE), is_active=False)
+    request(world)
+
+    assert isinstance(bring(world, world.code_for(ANN)), WrongCode)
+
+
+@pytest.mark.parametrize("proven", [ANN, MOBILE])
+def test_an_account_that_has_one_of_the_two_and_none_of_the_other_kind_is_entered_by_its_own(proven: str) -> None:
+    world = World()
+    account = world.person("ann", mobile=MOBILE)
+    world.enter_by_code(proven)
+    before = world.now(account)
+    request(world)
+
+    tokens = bring(world, world.code_for(proven))
+
+    assert world.identity(tokens).account == before
+
+
+def test_such_an_account_is_not_entered_by_the_address_it_has_not() -> None:
+    world = World()
+    world.person("ann")
+    request(world)
+
+    assert isinstance(bring(world, world.code_for(MOBILE)), DifferentAccounts)
+
+
+def test_an_account_with_another_address_of_the_other_kind_is_a_different_one() -> None:
+    world = World()
+    account = world.person("ann", mobile="8888888888")
+    request(world)
+
+    assert isinstance(bring(world, world.code_for(ANN)), DifferentAccounts)
+    assert world.now(account) == account
+
+
+@pytest.mark.parametrize("proven", [ANN, MOBILE])
+def test_where_they_belong_to_different_accounts_only_a_right_code_is_told_so_and_nobodys_data(proven: str) -> None:
+    world = World()
+    world.person("ann")
+    world.person("bob", mobile=MOBILE)
+    request(world)
+    code = world.code_for(proven)
+    assert isinstance(bring(world, wrong(code)), WrongCode)
+
+    refusal = bring(world, code)
+
+    assert isinstance(refusal, DifferentAccounts)
+    assert not any(word in refusal.detail for word in ("ann", "bob", ANN, MOBILE))
+    assert isinstance(bring(world, code), WrongCode)
+    assert world.events(What.LOGGED_IN) == world.events(What.TAKEN_OVER) == []
+
+
+def test_a_mobile_whose_earlier_owner_bears_it_as_username_gets_a_variant_of_it() -> None:
+    world = World()
+    request(world)
+    first = world.identity(bring(world, world.code_for(ANN)))
+    world.change_account.replace(identity=first, username=MOBILE, name="Ann", email=ANN, mobile="8888888888", password=PASSWORD)
+    later = {"email": "new@mail.example.com"}
+    request(world, **later)
+
+    tokens = bring(world, world.code_for("new@mail.example.com"), **later)
+
+    assert world.identity(tokens).account.username.text == f"{MOBILE}-2"
+    assert world.sign_in("8888888888").account.id == first.account.id
+
+
+def test_wrong_guesses_count_at_both_codes() -> None:
+    world = World()
+    request(world)
+    codes = {world.code_for(ANN), world.code_for(MOBILE)}
+    guess = next(text for text in ("000000", "000001", "000002") if text not in codes)
+
+    for _ in range(5):
+        assert isinstance(bring(world, guess), WrongCode)
+
+    assert [type(bring(world, code)) for code in codes] == [WrongCode] * 2
+
+
+def test_a_caller_beyond_its_wrong_codes_is_told_when_to_come_back() -> None:
+    world = World()
+    request(world)
+    code = world.code_for(ANN)
+    for number in range(30):
+        others = {"email": f"person{number}@mail.example.com", "mobile": f"77777777{number:02}"}
+        assert isinstance(bring(world, "123456", **others, caller=SOMEWHERE), WrongCode)
+
+    refusal = bring(world, code, caller=SOMEWHERE)
+
+    assert isinstance(refusal, TooManyTries)
+    assert refusal.retry_after == 300
+
+
+def test_one_code_brought_twice_at_once_makes_one_account_and_one_session() -> None:
+    world = World()
+    request(world)
+    code = world.code_for(ANN)
+
+    answers = together([lambda: world.register_or_log_in(**PAIR, verify_otp=code) for _ in range(6)])
+
+    assert [type(one) for one in answers].count(TokenSet) == 1
+    assert len(world.events(What.REGISTERED)) == 1

@@ -1,0 +1,53 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from tests.support.world import PASSWORD, SlowHasher, World
+
+from vestibule.adapters.database import MemoryDatabase
+from vestibule.application import Sent, Unavailable
+
+
+class Crowded(MemoryDatabase):
+    """Its next transactions have to give way as they are committed, one for each of `refusals`."""
+
+    def __init__(self, *refusals: Unavailable) -> None:
+        super().__init__()
+        self.refusals = list(refusals)
+
+    @contextmanager
+    def begin(self) -> Iterator[Any]:
+        with super().begin() as tx:
+            yield tx
+            if self.refusals:
+                raise self.refusals.pop(0)
+
+
+def test_a_change_that_had_to_give_way_is_made_once_more_and_once_in_all() -> None:
+    world = World(database=Crowded(Unavailable(retry_after=0)))
+    assert isinstance(world.request_code(destination="ann@mail.example.com"), Sent)
+    assert (len(world.events()), len(world.messages)) == (1, 1)
+
+
+@pytest.mark.parametrize("waits", [[0, 0], [2]], ids=["twice", "what is down"])
+def test_and_not_again(waits: list[int]) -> None:
+    database = Crowded(*[Unavailable(retry_after=seconds) for seconds in waits])
+    world = World(database=database)
+    with pytest.raises(Unavailable):
+        world.request_code(destination="ann@mail.example.com")
+    assert database.refusals == []
+    assert world.events() == []
+
+
+def test_a_code_that_is_stored_once_more_is_spent_once() -> None:
+    world = World(database=Crowded(Unavailable(retry_after=0)), email_url="smtp://mail.example.com", emails_per_hour=2)
+    for name in ("ann", "bob"):
+        assert isinstance(world.request_code(destination=f"{name}@mail.example.com"), Sent)
+
+
+def test_a_password_is_hashed_once_however_often_its_account_is_stored() -> None:
+    hasher, hashed = SlowHasher(), list[str]()
+    hasher.meanwhile = [lambda: hashed.append(PASSWORD)] * 2
+    World(database=Crowded(Unavailable(retry_after=0)), hasher=hasher).person()
+    assert hashed == [PASSWORD]

@@ -1,0 +1,120 @@
+import logging
+from typing import Any
+
+import pytest
+from tests.support.world import World, outcome
+
+from vestibule.application import Overloaded, Sent, TooManyTries
+
+ANN = "ann@mail.example.com"
+HOUR = 3600
+MAIL, SMS = {"email_url": "smtp://mail.example.com"}, {"sms_url": "json://sms.example.com"}
+EMAIL_ONLY: dict[str, Any] = MAIL | {"emails_per_hour": 3}
+MOBILE_ONLY: dict[str, Any] = SMS | {"sms_per_hour": 2}
+
+
+def ask(world: World, destination: str, **more: Any) -> Any:
+    return outcome(lambda: world.request_code(destination=destination, **more))
+
+
+def mails(world: World, first: int, count: int) -> list[Any]:
+    return [ask(world, f"somebody{number}@mail.example.com") for number in range(first, first + count)]
+
+
+def mobiles(world: World, first: int, count: int) -> list[Any]:
+    return [ask(world, f"99999990{number:02}") for number in range(first, first + count)]
+
+
+def test_so_many_mails_go_out_within_an_hour_and_no_more_whoever_asks() -> None:
+    world = World(**EMAIL_ONLY)
+
+    *taken, refused = mails(world, 0, 4)
+
+    assert all(isinstance(answer, Sent) for answer in taken)
+    assert isinstance(refused, Overloaded)
+    assert world.letters_to("somebody3@mail.example.com") == []
+
+
+def test_the_wait_is_true_to_the_second() -> None:
+    world = World(**EMAIL_ONLY)
+    mails(world, 0, 1)
+    world.clock.move(1000)
+    mails(world, 1, 2)
+
+    (refused,) = mails(world, 3, 1)
+
+    assert refused.retry_after == HOUR - 1000
+    world.clock.move(refused.retry_after - 1)
+    assert isinstance(mails(world, 3, 1)[0], Overloaded)
+    world.clock.move(1)
+    assert isinstance(mails(world, 3, 1)[0], Sent)
+
+
+def test_known_and_unknown_are_refused_alike() -> None:
+    world = World(**EMAIL_ONLY)
+    world.person("ann", mobile="9999999999")
+    mails(world, 0, 3)
+
+    asked = [
+        ask(world, ANN),
+        ask(world, "nobody@mail.example.com"),
+        ask(world, ANN, is_login=True),
+        ask(world, "nobody@mail.example.com", is_login=True),
+        ask(world, "9999999999"),
+        ask(world, "8888888888"),
+        outcome(lambda: world.request_registration_code(name="Ann", email=ANN, mobile="9999999999")),
+    ]
+
+    assert {(type(answer), answer.retry_after) for answer in asked} == {(Overloaded, HOUR)}
+
+
+def test_a_code_that_nobody_gets_counts_like_any() -> None:
+    world = World(**EMAIL_ONLY)
+    for number in range(3):
+        ask(world, f"stranger{number}@mail.example.com", is_login=True)
+
+    assert isinstance(mails(world, 0, 1)[0], Overloaded)
+
+
+def test_an_sms_counts_where_sms_are_counted_and_mail_goes_on() -> None:
+    world = World(**MOBILE_ONLY)
+
+    *taken, refused = mobiles(world, 0, 3)
+
+    assert all(isinstance(answer, Sent) for answer in taken)
+    assert isinstance(refused, Overloaded)
+    assert all(isinstance(answer, Sent) for answer in mails(world, 0, 10))
+
+
+def test_sms_that_are_refused_use_up_no_room_for_mails() -> None:
+    world = World(**EMAIL_ONLY, **SMS, sms_per_hour=1)
+    mobiles(world, 0, 20)
+
+    assert [type(answer) for answer in mails(world, 0, 3)] == [Sent, Sent, Overloaded]
+
+
+def test_who_asks_again_and_again_uses_it_up_for_nobody() -> None:
+    world = World(**EMAIL_ONLY)
+
+    answers = [ask(world, ANN) for _ in range(20)]
+
+    assert [type(answer) for answer in answers] == [Sent] + [TooManyTries] * 19
+    assert all(isinstance(answer, Sent) for answer in mails(world, 0, 2))
+
+
+def test_the_log_tells_of_it_once_an_hour_and_of_each_kind(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(**MAIL, **SMS, emails_per_hour=2, sms_per_hour=1)
+    with caplog.at_level(logging.WARNING, "vestibule.spending"):
+        mobiles(world, 0, 5)
+        mails(world, 0, 5)
+        assert caplog.messages == [
+            "no more codes go to any mobile for now: 1 were asked for within the hour",
+            "no more codes go to any email for now: 2 were asked for within the hour",
+        ]
+        world.clock.move(HOUR)
+        mails(world, 10, 5)
+    assert len(caplog.messages) == 3
+
+
+def test_without_bounds_there_are_none() -> None:
+    assert all(isinstance(answer, Sent) for answer in mails(World(), 0, 50))
