@@ -12,8 +12,8 @@ from secrets import token_hex
 from msgspec.json import decode
 from PIL import Image
 
-from vestibule.adapters.keys import DirectoryShelf, JwtTokens, WatchedKeys
-from vestibule.domain.code import Flow
+from vestibule.adapters.keys import FileKeyStore, JwtTokens, ReloadingKeys
+from vestibule.domain.code import CodePurpose
 from vestibule.entrypoints import Settings, build
 from vestibule.entrypoints.container.factories import keys_in
 from vestibule.entrypoints.facade import Vestibule
@@ -85,15 +85,15 @@ class Vestibules:
     The first half of the people read their accounts; the others refresh and log in, and so write.
     """
 
-    def __init__(self, inside: Vestibule, accounts: int, most: int = 2_000) -> None:
+    def __init__(self, inside: Vestibule, accounts: int, limit: int = 2_000) -> None:
         # As good as the server's own, and for an hour: a run takes longer than a token of the server's lives.
         self._tokens = JwtTokens(
-            WatchedKeys(DirectoryShelf(keys_in(inside.settings))),
+            ReloadingKeys(FileKeyStore(keys_in(inside.settings))),
             issuer=inside.settings.url,
             audience=inside.settings.url,
             access_seconds=3600,
         )
-        chosen = Random(accounts).sample(range(1, accounts + 1), min(accounts, most))  # noqa: S311 — the same ones each time
+        chosen = Random(accounts).sample(range(1, accounts + 1), min(accounts, limit))  # noqa: S311 — the same ones each time
         people = [self._person(inside, number) for number in chosen]
         self._inside = inside
         self._readers, self._writers = people[: len(people) // 2], people[len(people) // 2 :]
@@ -139,7 +139,7 @@ class Vestibules:
 
     def _person(self, inside: Vestibule, number: int) -> Person:
         now, session, tokens = inside.clock(), seed.session_id(number), self._tokens
-        return Person(seed.username(number), tokens.access(number, session, now), tokens.refresh(session, 0))
+        return Person(seed.username(number), tokens.issue_access(number, session, now), tokens.issue_refresh(session, 0))
 
     def _others(self) -> Iterator[Person]:
         while True:
@@ -168,16 +168,16 @@ class Vestibules:
     def _stranger(self) -> str:
         return f"stranger.{self._name}.{next(self._number)}"
 
-    def _drop_messages(self) -> list[tuple[str, Flow, str]]:
+    def _drop_messages(self) -> list[tuple[str, CodePurpose, str]]:
         """Nobody carries them out; what is left lying would be led past at each look."""
         database = self._inside.deliver_messages.database
         found = []
-        while some := database.outbox.find(dead=False, after=0, most=500):
+        while some := database.outbox.find(dead=False, after=0, limit=500):
             with database.begin() as tx:
                 for posted in some:
                     if posted.message.challenge:
                         found.append(posted.message.challenge)
-                    tx.outbox.done(posted.message.id)
+                    tx.outbox.delete(posted.message.id)
         return found
 
 

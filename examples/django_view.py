@@ -18,7 +18,7 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from vestibule.application import Caller, InvalidInput, Refusal, TooManyTries
+from vestibule.application import Caller, InvalidInput, RateLimited, Refusal
 from vestibule.entrypoints import Settings, Vestibule, build
 
 
@@ -40,7 +40,7 @@ def register(request: HttpRequest) -> JsonResponse:
         account = vestibule().register(**fields, caller=caller_of(request))
     except InvalidInput as refusal:
         return JsonResponse({"errors": refusal.errors}, status=400)
-    except TooManyTries as refusal:
+    except RateLimited as refusal:
         return JsonResponse({"again_in": refusal.retry_after}, status=429)
     return JsonResponse({"id": account.id}, status=201)
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from vestibule.application import AlreadyTaken, WrongCode, WrongCredentials
+from vestibule.application import AlreadyTaken, InvalidCode, InvalidCredentials
 from vestibule.entrypoints import Settings, build
 
 
@@ -28,7 +28,7 @@ def main(directory: Path) -> None:
 
         try:
             vestibule.log_in(username="ada", password="not the password")
-        except WrongCredentials as refusal:
+        except InvalidCredentials as refusal:
             print(f"refused: {refusal}")
 
         tokens = vestibule.log_in(username="ada@example.com", password="the engine weaves algebra")
@@ -43,11 +43,11 @@ def main(directory: Path) -> None:
 
         try:
             vestibule.verify_code(destination="ada@example.com", verify_otp="not a code")
-        except WrongCode as refusal:
+        except InvalidCode as refusal:
             print(f"refused: {refusal}")
 
         vestibule.verify_code(destination="ada@example.com", verify_otp=code, identity=identity)
-        proven = vestibule.authenticate(tokens.token).account.email_proven
+        proven = vestibule.authenticate(tokens.token).account.email_verified
         print(f"the email is proven: {proven}")
 
 

@@ -10,17 +10,17 @@ import tempfile
 from pathlib import Path
 
 from vestibule.adapters.hasher import Argon2Hasher
-from vestibule.application.ports import Hasher, Letter
+from vestibule.application.ports import Hasher, OutgoingMessage
 from vestibule.entrypoints import Settings, build
 
 
 class PrintingNotifier:
     """Fills the port `Notifier`. A real one would hand the letter to a mail system, and return when that has taken it."""
 
-    def send(self, letter: Letter) -> None:
-        print(f"{letter.template} to {letter.sent_to}: {letter.values['code']}")
+    def send(self, letter: OutgoingMessage) -> None:
+        print(f"{letter.template} to {letter.recipient}: {letter.values['code']}")
 
-    def pretend(self, letter: Letter) -> None:
+    def send_decoy(self, letter: OutgoingMessage) -> None:
         """Costs what a letter costs: here nothing that somebody could feel."""
 
 
@@ -43,8 +43,8 @@ class OldHashes:
         _, salt, digest = password_hash.split("$")
         return hmac.compare_digest(hashlib.sha256(f"{salt}{password}".encode()).hexdigest(), digest)
 
-    def is_outdated(self, password_hash: str) -> bool:
-        return password_hash.startswith("sha256$") or self._today.is_outdated(password_hash)
+    def needs_rehash(self, password_hash: str) -> bool:
+        return password_hash.startswith("sha256$") or self._today.needs_rehash(password_hash)
 
 
 def main(directory: Path) -> None:

@@ -4,12 +4,13 @@ A use case is called with keyword arguments; it returns the answer, or raises a 
 them all on given settings.
 """
 
-from ..domain.account import Account, Address, Kind, Username
+from ..domain.account import Account, Address, AddressKind, Username
 from ..domain.errors import (
+    AccountMismatch,
     AlreadyTaken,
-    CannotRetry,
-    DifferentAccounts,
     ImageTooLarge,
+    InvalidCode,
+    InvalidCredentials,
     InvalidInput,
     InvalidRefreshToken,
     InvalidToken,
@@ -17,26 +18,25 @@ from ..domain.errors import (
     NoSuchMessage,
     NoSuchSession,
     NotAuthenticated,
+    NotRetryable,
     Overloaded,
+    RateLimited,
     Refusal,
-    TooManyTries,
     Unavailable,
-    WrongCode,
-    WrongCredentials,
 )
-from ..domain.events import VOUCHED, Caller, Event, What
+from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
 from ..domain.session import Session
 from .account import ChangeAccount
 from .administration import SetActive
-from .codes import LogInByCode, Proven, RequestCode, Sent, VerifyCode
+from .codes import CodeSent, CodeVerified, LogInByCode, RequestCode, VerifyCode
 from .delivery import DeliverMessages
 from .event_consumer import Batch, ReadEvents
-from .image import ReadImage, SweepImages, Swept, UploadImage
+from .image import ReadImage, SweepImages, SweepReport, UploadImage
 from .login import LogIn
-from .maintenance import Purge, ReadJournal
+from .maintenance import Purge, ReadAuditLog
 from .outbox import DropMessages, ListMessages, RetryMessages
 from .password import ResetPassword
-from .ports import Channel, Cursor, Posted, Query
+from .ports import AuditQuery, Channel, Cursor, OutboxEntry
 from .register_or_login import RegisterOrLogIn, RequestRegistrationCode
 from .registration import CheckUnique, Register
 from .sessions import EndedSessions, EndSession, ListEndedSessions, ListSessions
@@ -45,30 +45,35 @@ from .validation import MISSING
 
 __all__ = [
     "MISSING",
-    "VOUCHED",
+    "TRUSTED_CALLER",
     "Account",
+    "AccountMismatch",
     "Address",
+    "AddressKind",
     "AlreadyTaken",
+    "AuditQuery",
     "Authenticate",
     "Batch",
     "Caller",
-    "CannotRetry",
     "ChangeAccount",
     "Channel",
     "CheckUnique",
+    "CodeSent",
+    "CodeVerified",
     "Cursor",
     "DeliverMessages",
-    "DifferentAccounts",
     "DropMessages",
     "EndSession",
     "EndedSessions",
     "Event",
+    "EventType",
     "Identity",
     "ImageTooLarge",
+    "InvalidCode",
+    "InvalidCredentials",
     "InvalidInput",
     "InvalidRefreshToken",
     "InvalidToken",
-    "Kind",
     "ListEndedSessions",
     "ListMessages",
     "ListSessions",
@@ -78,14 +83,14 @@ __all__ = [
     "NoSuchMessage",
     "NoSuchSession",
     "NotAuthenticated",
+    "NotRetryable",
+    "OutboxEntry",
     "Overloaded",
-    "Posted",
-    "Proven",
     "Purge",
-    "Query",
+    "RateLimited",
+    "ReadAuditLog",
     "ReadEvents",
     "ReadImage",
-    "ReadJournal",
     "Refresh",
     "Refusal",
     "Register",
@@ -94,18 +99,13 @@ __all__ = [
     "RequestRegistrationCode",
     "ResetPassword",
     "RetryMessages",
-    "Sent",
     "Session",
     "SetActive",
     "SweepImages",
-    "Swept",
+    "SweepReport",
     "TokenSet",
-    "TooManyTries",
     "Unavailable",
     "UploadImage",
     "Username",
     "VerifyCode",
-    "What",
-    "WrongCode",
-    "WrongCredentials",
 ]

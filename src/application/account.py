@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
-from ..domain.account import Account, Address, Kind, Username
+from ..domain.account import Account, Address, AddressKind, Username
 from ..domain.errors import InvalidToken
-from ..domain.events import VOUCHED, Caller, Event, What
+from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
 from .notifications import Notice, Notices
 from .ports import Clock, Database, Hasher, Transaction
-from .retry import once_more
+from .retry import retry_on_conflict
 from .tokens import Identity
-from .validation import MISSING, AccountRules, Missing, Reading, own_words
+from .validation import MISSING, AccountRules, Missing, Validator, personal_data
 
 T = TypeVar("T", Username, Address)
 
@@ -35,12 +35,12 @@ class Changes:
             password_hash=self.password_hash or account.password_hash,
         )
         if self.email is not None:
-            changed = changed.moved(Kind.EMAIL, self.email)
+            changed = changed.with_address(AddressKind.EMAIL, self.email)
         if self.mobile is not MISSING:
-            changed = changed.moved(Kind.MOBILE, self.mobile)
+            changed = changed.with_address(AddressKind.MOBILE, self.mobile)
         for address in sorted(self.proven, key=lambda one: one.kind):
             if changed.has(address):  # it may have been given up since the proof was looked at
-                changed = changed.proven_by_holder(address)
+                changed = changed.verified_by_session(address)
         return changed
 
 
@@ -69,7 +69,7 @@ class ChangeAccount:
         mobile: str | None = None,
         password: str | None = None,
         proofs: tuple[str, ...] = (),
-        caller: Caller = VOUCHED,
+        caller: Caller = TRUSTED_CALLER,
     ) -> Account:
         given = (username, name, email, mobile, password)
         return self._change(identity, given, proofs, caller, whole=False)
@@ -84,32 +84,32 @@ class ChangeAccount:
         mobile: str | Literal[Missing.MISSING] | None,
         password: str,
         proofs: tuple[str, ...] = (),
-        caller: Caller = VOUCHED,
+        caller: Caller = TRUSTED_CALLER,
     ) -> Account:
         """The same with every field given; `mobile` None (or blank) removes it, unless one is required."""
         given = (username, name, email, mobile, password)
         return self._change(identity, given, proofs, caller, whole=True)
 
-    @once_more
+    @retry_on_conflict
     def _change(
         self, identity: Identity, given: tuple[object, ...], proofs: tuple[str, ...], caller: Caller, *, whole: bool
     ) -> Account:
-        read = Reading()
+        read = Validator()
         changes, secret = self._read(read, identity.account, given, whole=whole)
         after = changes.apply(identity.account)
-        self.rules.judge_password(read, secret, own_words(after.username.text, after.name, after.email, after.mobile))
+        self.rules.check_password(read, secret, personal_data(after.username.text, after.name, after.email, after.mobile))
         moved = [address for address in after.addresses if not identity.account.has(address)]
-        renamed = after.username if after.username.key != identity.account.username.key else None
-        read.taken(self.database.accounts.taken(renamed, moved, but=identity.account.id))
-        proven = self.rules.proven(read, self.database, after.addresses, moved, read.texts("proofs", proofs))
-        read.refuse()
+        renamed = after.username if after.username.canonical != identity.account.username.canonical else None
+        read.add_taken(self.database.accounts.taken_fields(renamed, moved, excluding=identity.account.id))
+        proven = self.rules.verified_addresses(read, self.database, after.addresses, moved, read.texts("proofs", proofs))
+        read.raise_if_invalid()
         if after == identity.account and not secret and not proven:
             return after
         password_hash = self.hasher.hash(secret) if secret else None
         with self.database.begin() as tx:
             return self._store(tx, identity, replace(changes, password_hash=password_hash, proven=proven), caller)
 
-    def _read(self, read: Reading, account: Account, given: tuple[object, ...], *, whole: bool) -> tuple[Changes, str | None]:
+    def _read(self, read: Validator, account: Account, given: tuple[object, ...], *, whole: bool) -> tuple[Changes, str | None]:
         """What is left as it was is not judged by today's rules: an imported username may break them."""
         username, name, email, mobile, password = given
         known = self.rules.identifiers
@@ -124,38 +124,38 @@ class ChangeAccount:
         return changes, read.password("password", password, required=whole)
 
     def _store(self, tx: Transaction, identity: Identity, changes: Changes, caller: Caller) -> Account:
-        before = tx.accounts.claim(identity.account.id)
+        before = tx.accounts.lock(identity.account.id)
         now = self.clock()
-        if before is None or tx.accounts.signed_in(before.id, identity.session_id, now) is None:
+        if before is None or tx.accounts.by_active_session(before.id, identity.session_id, now) is None:
             raise InvalidToken
         after = changes.apply(before)
         tx.accounts.save(after)
         if after.password_hash != before.password_hash:
-            tx.sessions.end_all(after.id, now, but=identity.session_id)
+            tx.sessions.end_all(after.id, now, except_id=identity.session_id)
         for what in _differences(before, after):
-            event = Event(what=what, at=now, account_id=after.id, session_id=identity.session_id, caller=caller)
-            tx.journal.add(event)
+            event = Event(type=what, occurred_at=now, account_id=after.id, session_id=identity.session_id, caller=caller)
+            tx.audit_log.add(event)
             if what in _ENDS_CODES:
-                tx.challenges.end({*before.addresses, *after.addresses})
+                tx.challenges.revoke({*before.addresses, *after.addresses})
         for address in sorted(changes.proven, key=lambda one: one.kind):
             event = Event(
-                what=What.ADDRESS_PROVEN,
-                at=now,
+                type=EventType.ADDRESS_VERIFIED,
+                occurred_at=now,
                 account_id=after.id,
                 session_id=identity.session_id,
                 caller=caller,
-                note=address.kind,
+                detail=address.kind,
             )
-            tx.journal.add(event)
+            tx.audit_log.add(event)
         self._tell(tx, before, after, now)
         return after
 
     def _tell(self, tx: Transaction, before: Account, after: Account, now: float) -> None:
         """To where the owner was reached until now, for whoever did this may not be the owner."""
         told = {
-            What.PASSWORD_CHANGED: (Notice.PASSWORD_CHANGED, None),
-            What.EMAIL_CHANGED: (Notice.EMAIL_CHANGED, before.email),
-            What.MOBILE_CHANGED: (Notice.MOBILE_CHANGED, before.mobile),
+            EventType.PASSWORD_CHANGED: (Notice.PASSWORD_CHANGED, None),
+            EventType.EMAIL_CHANGED: (Notice.EMAIL_CHANGED, before.email),
+            EventType.MOBILE_CHANGED: (Notice.MOBILE_CHANGED, before.mobile),
         }
         for what in _differences(before, after):
             if what in told:
@@ -167,21 +167,21 @@ def _or_same(current: T | None, read: Callable[[str], T]) -> Callable[[str], T]:
     return lambda text: current if current is not None and text.strip() == current.text else read(text)
 
 
-_ENDS_CODES = frozenset({What.PASSWORD_CHANGED, What.EMAIL_CHANGED, What.MOBILE_CHANGED})
+_ENDS_CODES = frozenset({EventType.PASSWORD_CHANGED, EventType.EMAIL_CHANGED, EventType.MOBILE_CHANGED})
 
 
-def _differences(before: Account, after: Account) -> list[What]:
-    moved = {kind for kind in Kind if _key(before, kind) != _key(after, kind)}
+def _differences(before: Account, after: Account) -> list[EventType]:
+    moved = {kind for kind in AddressKind if _key(before, kind) != _key(after, kind)}
     found = {
-        What.USERNAME_CHANGED: before.username != after.username,
-        What.NAME_CHANGED: before.name != after.name,
-        What.EMAIL_CHANGED: Kind.EMAIL in moved,
-        What.MOBILE_CHANGED: Kind.MOBILE in moved,
-        What.PASSWORD_CHANGED: before.password_hash != after.password_hash,
+        EventType.USERNAME_CHANGED: before.username != after.username,
+        EventType.NAME_CHANGED: before.name != after.name,
+        EventType.EMAIL_CHANGED: AddressKind.EMAIL in moved,
+        EventType.MOBILE_CHANGED: AddressKind.MOBILE in moved,
+        EventType.PASSWORD_CHANGED: before.password_hash != after.password_hash,
     }
     return [what for what, differs in found.items() if differs]
 
 
-def _key(account: Account, kind: Kind) -> str | None:
+def _key(account: Account, kind: AddressKind) -> str | None:
     address = account.address(kind)
-    return address.key if address else None
+    return address.canonical if address else None

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 from ..domain.account import Account
 from ..domain.errors import NoSuchAccount
-from ..domain.events import VOUCHED, Caller, Event, What
+from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
 from .ports import Clock, Database, Identifiers
-from .retry import once_more
+from .retry import retry_on_conflict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,20 +20,20 @@ class SetActive:
     identifiers: Identifiers
     clock: Clock
 
-    @once_more
-    def __call__(self, *, who: str, active: bool, caller: Caller = VOUCHED) -> Account:
-        meant = self.database.accounts.meant_by(self.identifiers.login(who))
+    @retry_on_conflict
+    def __call__(self, *, who: str, active: bool, caller: Caller = TRUSTED_CALLER) -> Account:
+        meant = self.database.accounts.by_login(self.identifiers.login(who))
         if meant is None:
             raise NoSuchAccount
         with self.database.begin() as tx:
-            account = tx.accounts.claim(meant.id)
+            account = tx.accounts.lock(meant.id)
             now = self.clock()
             if account is None or account.is_active is active:
                 return meant
             after = replace(account, is_active=active)
             tx.accounts.save(after)
             tx.sessions.end_all(account.id, now)
-            tx.challenges.end(account.addresses)
-            what = What.ACTIVATED if active else What.DEACTIVATED
-            tx.journal.add(Event(what=what, at=now, account_id=account.id, caller=caller))
+            tx.challenges.revoke(account.addresses)
+            what = EventType.ACTIVATED if active else EventType.DEACTIVATED
+            tx.audit_log.add(Event(type=what, occurred_at=now, account_id=account.id, caller=caller))
         return after

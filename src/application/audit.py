@@ -1,22 +1,22 @@
 """What several use cases write into the journal alike."""
 
 from ..domain.account import Account
-from ..domain.events import Caller, Event, What
+from ..domain.events import Caller, Event, EventType
 from .ports import Transaction
 
 
-def write_proven(
+def record_verified_addresses(
     tx: Transaction, before: Account | None, after: Account, now: float, caller: Caller, *, session_id: str | None = None
 ) -> None:
     """Each address of the account that it had not proven before; `session_id` is of whoever holds the account."""
     for address in after.addresses:
-        if after.has_proven(address) and not (before and before.has_proven(address)):
+        if after.has_verified(address) and not (before and before.has_verified(address)):
             event = Event(
-                what=What.ADDRESS_PROVEN,
-                at=now,
+                type=EventType.ADDRESS_VERIFIED,
+                occurred_at=now,
                 account_id=after.id,
                 session_id=session_id,
                 caller=caller,
-                note=address.kind,
+                detail=address.kind,
             )
-            tx.journal.add(event)
+            tx.audit_log.add(event)

@@ -5,7 +5,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
-from .ports import Channel, Clock, Codes, Database, DeliveryFailed, Letter, Message, Notifier, Transaction, Undeliverable
+from .ports import (
+    Channel,
+    Clock,
+    Codes,
+    Database,
+    DeliveryFailed,
+    Message,
+    Notifier,
+    OutgoingMessage,
+    Transaction,
+    Undeliverable,
+)
 
 LEASE_SECONDS = 60.0
 LEASE_USED = LEASE_SECONDS / 2
@@ -51,7 +62,7 @@ class DeliverMessages:
         """
         begun = self.clock()
         with self.database.begin() as tx:
-            messages = tx.outbox.lease(begun, seconds=LEASE_SECONDS, most=MOST_AT_ONCE, kind=kind)
+            messages = tx.outbox.lease(begun, seconds=LEASE_SECONDS, limit=MOST_AT_ONCE, channel=kind)
         for position, message in enumerate(messages):
             if is_over() or self.clock() - begun >= LEASE_USED:
                 self._put_back(messages[position:])
@@ -62,7 +73,7 @@ class DeliverMessages:
     def _put_back(self, messages: Sequence[Message]) -> None:
         with self.database.begin() as tx:
             for message in messages:
-                tx.outbox.put_back(message.id)
+                tx.outbox.release(message.id)
 
     def _deliver(self, message: Message) -> None:
         failure: Exception | None = None
@@ -70,31 +81,33 @@ class DeliverMessages:
             wanted = is_wanted(tx, message, self.clock())
         if wanted:
             try:
-                carry = self.notifier.send if message.sent_to is not None else self.notifier.pretend
+                carry = self.notifier.send if message.recipient is not None else self.notifier.send_decoy
                 carry(self._letter(message))
             except Exception as error:  # noqa: BLE001 — whatever it is, it must not stop the other messages
                 failure = error
         self._conclude(message, failure)
 
-    def _letter(self, message: Message) -> Letter:
+    def _letter(self, message: Message) -> OutgoingMessage:
         values = {**message.values, "service": self.service}
         if message.challenge is not None:
             values["code"] = self.codes.code(*message.challenge)
-        sent_to = message.sent_to or NOBODY[message.kind]
-        return Letter(id=message.id, kind=message.kind, sent_to=sent_to, template=message.template, values=values)
+        sent_to = message.recipient or NOBODY[message.channel]
+        return OutgoingMessage(
+            id=message.id, channel=message.channel, recipient=sent_to, template=message.template, values=values
+        )
 
     def _conclude(self, message: Message, failure: Exception | None) -> None:
         pause = _pause(message, failure)
         again = self.clock() + (pause or 0.0)
         with self.database.begin() as tx:
             if failure is None:
-                tx.outbox.done(message.id)
+                tx.outbox.delete(message.id)
             elif pause is None or again >= message.expires_at:
                 _log.warning("message %s is given up: %s", message.id, _told(failure))
-                tx.outbox.dead(message.id, _told(failure))
+                tx.outbox.give_up(message.id, _told(failure))
             else:
                 _log.warning("message %s failed, again in %.0f s: %s", message.id, pause, _told(failure))
-                tx.outbox.later(message.id, again)
+                tx.outbox.reschedule(message.id, again)
 
 
 def is_wanted(tx: Transaction, message: Message, now: float) -> bool:
@@ -107,11 +120,11 @@ def _pause(message: Message, failure: Exception | None) -> float | None:
 
     Those of webhooks differ by up to a tenth, for what failed together shall not come back together.
     """
-    pauses = PAUSES[message.kind]
+    pauses = PAUSES[message.channel]
     if isinstance(failure, Undeliverable) or message.attempts >= len(pauses):
         return None
     wanted = failure.retry_after if isinstance(failure, DeliveryFailed) else 0.0
-    spread = crc32(message.id.encode()) % 1000 / 10_000 if message.kind is Channel.WEBHOOK else 0.0
+    spread = crc32(message.id.encode()) % 1000 / 10_000 if message.channel is Channel.WEBHOOK else 0.0
     return max(pauses[message.attempts] * (1 + spread), min(wanted, LONGEST_PAUSE))
 
 

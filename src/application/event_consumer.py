@@ -29,7 +29,7 @@ class Batch:
     def __len__(self) -> int:
         return len(self.events)
 
-    def finish(self, position: int) -> None:
+    def acknowledge(self, position: int) -> None:
         """Up to there they are done with, should something go wrong with a later one."""
         self.finished = position
 
@@ -48,30 +48,30 @@ class ReadEvents:
     clock: Clock
 
     @contextmanager
-    def __call__(self, name: str, *, most: int = MOST_EVENTS, one_by_one: bool = False) -> Iterator[Batch]:
-        batch = self._take(name, most)
+    def __call__(self, name: str, *, limit: int = MOST_EVENTS, one_by_one: bool = False) -> Iterator[Batch]:
+        batch = self._take(name, limit)
         try:
             yield batch
             if batch.events and not one_by_one:
-                batch.finish(batch.events[-1][0])
+                batch.acknowledge(batch.events[-1][0])
         except BaseException:
             with suppress(Unavailable):  # then they are free when the minute is over
                 self._leave(batch)
             raise
         self._leave(batch)
 
-    def _take(self, name: str, most: int) -> Batch:
+    def _take(self, name: str, limit: int) -> Batch:
         """Nothing is written where there is nothing to be read."""
-        known = self.database.cursors.look(name)
+        known = self.database.cursors.get(name)
         if _is_held(known, self.clock()):
             return Batch()
-        events = self.database.journal.follow(known.position, self.clock(), most=most)
+        events = self.database.audit_log.read_stable_after(known.position, self.clock(), limit=limit)
         if not events:
             return Batch()
         with self.database.begin() as tx:
-            if tx.cursors.claim(name) != known:
+            if tx.cursors.lock(name) != known:
                 return Batch()
-            held = replace(known, held_until=self.clock() + HOLD_SECONDS)
+            held = replace(known, leased_until=self.clock() + HOLD_SECONDS)
             tx.cursors.save(held)
         return Batch(held, events)
 
@@ -79,13 +79,13 @@ class ReadEvents:
         if batch.held is None:
             return
         with self.database.begin() as tx:
-            if tx.cursors.claim(batch.held.name) != batch.held:
+            if tx.cursors.lock(batch.held.name) != batch.held:
                 _log.warning("a reader took more than %.0f s, and another has gone on for %s", HOLD_SECONDS, batch.held.name)
                 return
             moved_at = self.clock() if batch.finished > batch.held.position else batch.held.moved_at
-            tx.cursors.save(replace(batch.held, position=batch.finished, moved_at=moved_at, held_until=0.0))
+            tx.cursors.save(replace(batch.held, position=batch.finished, moved_at=moved_at, leased_until=0.0))
 
 
 def _is_held(cursor: Cursor, now: float) -> bool:
     """Not where a clock that was ahead wrote it."""
-    return now < cursor.held_until <= now + HOLD_SECONDS
+    return now < cursor.leased_until <= now + HOLD_SECONDS

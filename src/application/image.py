@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from ..domain.account import Account
 from ..domain.errors import ImageTooLarge, InvalidInput, InvalidToken, Unavailable
-from ..domain.events import VOUCHED, Caller, Event, What
-from .ports import Clock, Database, Images, Link, Storage, UnreadableImage
-from .retry import once_more
+from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
+from .ports import Clock, Database, Images, PresignedUrl, Storage, UnreadableImage
+from .retry import retry_on_conflict
 from .tokens import Identity
 from .validation import REQUIRED
 
@@ -30,7 +30,7 @@ class UploadImage:
     storage: Storage
     clock: Clock
 
-    def __call__(self, *, identity: Identity, profile_image: bytes | None, caller: Caller = VOUCHED) -> Account:
+    def __call__(self, *, identity: Identity, profile_image: bytes | None, caller: Caller = TRUSTED_CALLER) -> Account:
         if profile_image is None:
             raise InvalidInput({"profile_image": [REQUIRED]})
         if len(profile_image) > MAX_BYTES:
@@ -54,17 +54,23 @@ class UploadImage:
         with suppress(Unavailable):
             self.storage.delete(name)
 
-    @once_more
+    @retry_on_conflict
     def _hang(self, identity: Identity, name: str, caller: Caller) -> tuple[Account, str | None]:
         with self.database.begin() as tx:
-            account = tx.accounts.claim(identity.account.id)
+            account = tx.accounts.lock(identity.account.id)
             now = self.clock()
-            if account is None or tx.accounts.signed_in(account.id, identity.session_id, now) is None:
+            if account is None or tx.accounts.by_active_session(account.id, identity.session_id, now) is None:
                 raise InvalidToken
             after = replace(account, image=name)
             tx.accounts.save(after)
-            event = Event(what=What.IMAGE_CHANGED, at=now, account_id=account.id, session_id=identity.session_id, caller=caller)
-            tx.journal.add(event)
+            event = Event(
+                type=EventType.IMAGE_CHANGED,
+                occurred_at=now,
+                account_id=account.id,
+                session_id=identity.session_id,
+                caller=caller,
+            )
+            tx.audit_log.add(event)
         return after, account.image
 
 
@@ -77,17 +83,17 @@ class ReadImage:
     def __call__(self, name: str) -> bytes | None:
         return self.storage.get(name)
 
-    def link(self, name: str) -> Link | None:
+    def link(self, name: str) -> PresignedUrl | None:
         """Where whoever asks may fetch it for some minutes without this program; None where it is had here alone."""
-        return self.storage.link(name)
+        return self.storage.presigned_url(name)
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweepReport:
     """How many pictures there are, apart from those of the last hour; how many of them no account has; how many went."""
 
     images: int
-    orphans: int
+    unreferenced: int
     deleted: int
 
 
@@ -103,13 +109,13 @@ class SweepImages:
     database: Database
     storage: Storage
 
-    def __call__(self, *, delete: bool = False) -> Swept:
+    def __call__(self, *, delete: bool = False) -> SweepReport:
         orphans = set(self.storage.names(older_than=_SETTLED_SECONDS))  # first: whoever has one of them has it by now
         images, after = len(orphans), 0
-        while found := self.database.accounts.pictured(after, most=BATCH):
+        while found := self.database.accounts.with_images(after, limit=BATCH):
             orphans.difference_update(name for _, name in found)
             after = found[-1][0]
         doomed = orphans if delete and len(orphans) < images else ()
         for name in doomed:
             self.storage.delete(name)
-        return Swept(images, len(orphans), len(doomed))
+        return SweepReport(images, len(orphans), len(doomed))

@@ -4,20 +4,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..domain.events import Event
-from .ports import Clock, Database, Query
+from .ports import AuditQuery, Clock, Database
 
 BATCH = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadJournal:
+class ReadAuditLog:
     """The events that fit the query, the oldest first, each with its position. Raises `Unavailable`."""
 
     database: Database
 
-    def __call__(self, query: Query) -> Iterator[tuple[int, Event]]:
+    def __call__(self, query: AuditQuery) -> Iterator[tuple[int, Event]]:
         after = query.after
-        while events := self.database.journal.find(replace(query, after=after), most=BATCH):
+        while events := self.database.audit_log.find(replace(query, after=after), limit=BATCH):
             yield from events
             after = events[-1][0]
 
@@ -35,6 +35,6 @@ class Purge:
 
     def __call__(self) -> int:
         gone = 0
-        while batch := self.database.purge(self.clock(), most=BATCH):
+        while batch := self.database.purge(self.clock(), limit=BATCH):
             gone += batch
         return gone

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from ..domain.account import Account, Address, Kind
+from ..domain.account import Account, Address, AddressKind
 from ..domain.rate_limits import NOTICES
 from .ports import Channel, Codes, Message, NewId, Transaction
 
@@ -39,15 +39,15 @@ class Notices:
         address = to if to and _may_be_told(account, to) else reached_at(account)
         if address is None:
             return
-        (tally,) = tx.tallies.claim([f"notices:{self.codes.blind(f'{address.kind}:{address.key}')}"])
-        if tally.wait(NOTICES, now):
+        (tally,) = tx.rate_limits.lock([f"notices:{self.codes.keyed_digest(f'{address.kind}:{address.canonical}')}"])
+        if tally.retry_after(NOTICES, now):
             return
-        tx.tallies.save([tally.add(NOTICES, now)], now + DAY)
+        tx.rate_limits.save([tally.hit(NOTICES, now)], now + DAY)
         tx.outbox.add(
             Message(
                 id=self.new_id(),
-                kind=Channel(address.kind),
-                sent_to=address.text if address.kind is Kind.EMAIL else address.key,
+                channel=Channel(address.kind),
+                recipient=address.text if address.kind is AddressKind.EMAIL else address.canonical,
                 template="notice",
                 values={"what": what.value, "at": f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M} UTC"},
                 not_before=now,
@@ -59,8 +59,8 @@ class Notices:
 def reached_at(account: Account) -> Address | None:
     """A proven address rather than another, an email rather than a mobile."""
     known = [address for address in account.addresses if _may_be_told(account, address)]
-    return min(known, key=lambda one: (not account.has_proven(one), one.kind is Kind.MOBILE), default=None)
+    return min(known, key=lambda one: (not account.has_verified(one), one.kind is AddressKind.MOBILE), default=None)
 
 
 def _may_be_told(account: Account, address: Address) -> bool:
-    return address.kind is Kind.EMAIL or account.has_proven(address)
+    return address.kind is AddressKind.EMAIL or account.has_verified(address)

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from ..domain.errors import CannotRetry, NoSuchMessage
-from ..domain.events import Event, What
+from ..domain.errors import NoSuchMessage, NotRetryable
+from ..domain.events import Event, EventType
 from .delivery import is_wanted
 from .maintenance import BATCH
-from .ports import Clock, Database, Posted, Transaction
+from .ports import Clock, Database, OutboxEntry, Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class ListMessages:
 
     database: Database
 
-    def __call__(self, *, dead: bool = False) -> Iterator[Posted]:
+    def __call__(self, *, dead: bool = False) -> Iterator[OutboxEntry]:
         for batch in _batches(self.database, dead=dead):
             yield from batch
 
@@ -25,7 +25,7 @@ class ListMessages:
 class RetryMessages:
     """Makes messages due at once and as if never tried; answers how many.
 
-    Those with the ids, all or none: raises `NoSuchMessage`, and `CannotRetry` where one is being sent or nobody wants it any
+    Those with the ids, all or none: raises `NoSuchMessage`, and `NotRetryable` where one is being sent or nobody wants it any
     more. Without ids all that have failed, waiting or given up, but for such. Raises `Unavailable`.
     """
 
@@ -49,7 +49,7 @@ class RetryMessages:
         return len(due)
 
     @staticmethod
-    def _is_free(tx: Transaction, one: Posted, now: float, *, strictly: bool) -> bool:
+    def _is_free(tx: Transaction, one: OutboxEntry, now: float, *, strictly: bool) -> bool:
         if one.is_leased(now):
             hindrance = "A courier has it at the moment."
         elif not is_wanted(tx, one.message, now):
@@ -57,7 +57,7 @@ class RetryMessages:
         else:
             return True
         if strictly:
-            raise CannotRetry(f"{one.message.id}: {hindrance}")
+            raise NotRetryable(f"{one.message.id}: {hindrance}")
         return False
 
 
@@ -79,24 +79,24 @@ class DropMessages:
 
     def _drop(self, ids: Collection[str], *, strictly: bool) -> int:
         with self.database.begin() as tx:
-            found = [one for one in _claim(tx, ids, strictly=strictly) if strictly or one.is_dead]
+            found = [one for one in _claim(tx, ids, strictly=strictly) if strictly or one.has_failed]
             for one in found:
-                tx.outbox.done(one.message.id)
+                tx.outbox.delete(one.message.id)
             _tell(tx, "dropped", found, self.clock())
         return len(found)
 
 
-def _batches(database: Database, *, dead: bool) -> Iterator[Sequence[Posted]]:
+def _batches(database: Database, *, dead: bool) -> Iterator[Sequence[OutboxEntry]]:
     after = 0
-    while batch := database.outbox.find(dead=dead, after=after, most=BATCH):
+    while batch := database.outbox.find(dead=dead, after=after, limit=BATCH):
         yield batch
         after = batch[-1].position
 
 
-def _claim(tx: Transaction, ids: Collection[str], *, strictly: bool) -> list[Posted]:
+def _claim(tx: Transaction, ids: Collection[str], *, strictly: bool) -> list[OutboxEntry]:
     found = []
     for message_id in dict.fromkeys(ids):
-        one = tx.outbox.claim(message_id)
+        one = tx.outbox.lock(message_id)
         if one is not None:
             found.append(one)
         elif strictly:
@@ -104,11 +104,11 @@ def _claim(tx: Transaction, ids: Collection[str], *, strictly: bool) -> list[Pos
     return found
 
 
-def _has_failed(one: Posted) -> bool:
-    return one.is_dead or one.message.attempts > 0
+def _has_failed(one: OutboxEntry) -> bool:
+    return one.has_failed or one.message.attempts > 0
 
 
-def _tell(tx: Transaction, did: str, messages: Sequence[Posted], now: float) -> None:
+def _tell(tx: Transaction, did: str, messages: Sequence[OutboxEntry], now: float) -> None:
     if messages:
         which = messages[0].message.id if len(messages) == 1 else f"{len(messages)} messages"
-        tx.journal.add(Event(what=What.OUTBOX_CHANGED, at=now, note=f"{did} {which}"))
+        tx.audit_log.add(Event(type=EventType.OUTBOX_CHANGED, occurred_at=now, detail=f"{did} {which}"))

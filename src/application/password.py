@@ -3,14 +3,14 @@
 from dataclasses import dataclass, replace
 
 from ..domain.account import Address
-from ..domain.code import Flow
-from ..domain.events import VOUCHED, Caller, Event, What
-from .audit import write_proven
-from .codes import CodeCheck, can_enter, start_afresh
+from ..domain.code import CodePurpose
+from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
+from .audit import record_verified_addresses
+from .codes import CodeCheck, accepts_code, save_and_revoke_all
 from .notifications import Notice, Notices
 from .ports import Database, Hasher, Transaction
-from .retry import once_more
-from .validation import AccountRules, Reading, own_words_of
+from .retry import retry_on_conflict
+from .validation import AccountRules, Validator, personal_data_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,23 +18,23 @@ class ResetPassword:
     """Sets a new password for who brings back a code sent to `email`, and ends every session of the account.
 
     The password is judged by itself before the code is looked at, and against the account's own data only after a right
-    code, which then stays good. Raises `InvalidInput`, `WrongCode`, `TooManyTries`, `Overloaded`, `Unavailable`.
+    code, which then stays good. Raises `InvalidInput`, `InvalidCode`, `RateLimited`, `Overloaded`, `Unavailable`.
     """
 
     database: Database
     hasher: Hasher
-    check: CodeCheck
+    code_check: CodeCheck
     rules: AccountRules
     notices: Notices
 
-    @once_more
-    def __call__(self, *, email: str, otp: str, password: str, caller: Caller = VOUCHED) -> None:
-        read = Reading()
+    @retry_on_conflict
+    def __call__(self, *, email: str, otp: str, password: str, caller: Caller = TRUSTED_CALLER) -> None:
+        read = Validator()
         address = read.text("email", email, self.rules.identifiers.email)
         code = read.text("otp", otp, str.strip)
         secret = read.password("password", password)
-        self.rules.judge_password(read, secret, ())
-        read.refuse()
+        self.rules.check_password(read, secret, ())
+        read.raise_if_invalid()
         assert address and code and secret  # noqa: S101 — `refuse` has raised otherwise
         self._judge(address, code, secret, caller)
         password_hash = self.hasher.hash(secret)
@@ -45,30 +45,30 @@ class ResetPassword:
 
     def _judge(self, address: Address, code: str, secret: str, caller: Caller) -> None:
         """Refuses a wrong code, and a password made of the account's own data, before any hashing."""
-        read = Reading()
+        read = Validator()
         with self.database.begin() as tx:
-            attempt = self.check(tx, Flow.OTP, [address], code, caller)
-            account = tx.accounts.claim_having(address) if attempt.right else None
-            entitled = account is not None and can_enter(account, address)
+            attempt = self.code_check(tx, CodePurpose.OTP, [address], code, caller)
+            account = tx.accounts.lock_by_address(address) if attempt.matched else None
+            entitled = account is not None and accepts_code(account, address)
             if account and entitled:
-                self.rules.judge_password(read, secret, own_words_of(account))
+                self.rules.check_password(read, secret, personal_data_of(account))
             else:
-                attempt.miss(tx)
-        read.refuse()
+                attempt.record_failure(tx)
+        read.raise_if_invalid()
         if not entitled:
             raise attempt.refusal()
 
     def _set(self, tx: Transaction, address: Address, code: str, password_hash: str, caller: Caller) -> Exception | None:
         """Looks at the code again, for somebody else may have used it meanwhile."""
-        attempt = self.check(tx, Flow.OTP, [address], code, caller)
-        account = tx.accounts.claim_having(address) if attempt.right else None
-        if account is None or not can_enter(account, address):
-            attempt.miss(tx)
+        attempt = self.code_check(tx, CodePurpose.OTP, [address], code, caller)
+        account = tx.accounts.lock_by_address(address) if attempt.matched else None
+        if account is None or not accepts_code(account, address):
+            attempt.record_failure(tx)
             return attempt.refusal()
-        attempt.use(tx)
-        entered = replace(account.entered_by(address), password_hash=password_hash)
-        start_afresh(tx, account, entered, attempt.now)
-        tx.journal.add(Event(what=What.PASSWORD_RESET, at=attempt.now, account_id=account.id, caller=caller))
-        write_proven(tx, account, entered, attempt.now, caller)
+        attempt.consume(tx)
+        entered = replace(account.after_code_login(address), password_hash=password_hash)
+        save_and_revoke_all(tx, account, entered, attempt.now)
+        tx.audit_log.add(Event(type=EventType.PASSWORD_RESET, occurred_at=attempt.now, account_id=account.id, caller=caller))
+        record_verified_addresses(tx, account, entered, attempt.now, caller)
         self.notices(tx, Notice.PASSWORD_CHANGED, account, attempt.now)
         return None

@@ -12,9 +12,9 @@ from enum import StrEnum
 from typing import Protocol
 
 from ..domain.account import Account, Address, Username
-from ..domain.code import Challenge, Flow, Proof
-from ..domain.events import Event, What
-from ..domain.rate_limits import Limit, Tally
+from ..domain.code import Challenge, CodePurpose, Proof
+from ..domain.events import Event, EventType
+from ..domain.rate_limits import RateLimit, SlidingWindow
 from ..domain.session import Session
 
 Clock = Callable[[], float]
@@ -27,12 +27,12 @@ NewId = Callable[[], str]
 # --- identifiers ------------------------------------------------------------------------------------------------------
 
 
-class Unreadable(ValueError):
+class InvalidText(ValueError):
     """What was typed cannot be what it should be; the text says why, in words for the one who typed it."""
 
 
 class Identifiers(Protocol):
-    """Reads what people type. Each raises `Unreadable`; the text may hold anything, NUL and lone surrogates too."""
+    """Reads what people type. Each raises `InvalidText`; the text may hold anything, NUL and lone surrogates too."""
 
     def username(self, text: str) -> Username:
         """A username by the rules for new ones (PRECIS UsernameCaseMapped, one script, not reserved)."""
@@ -50,7 +50,7 @@ class Identifiers(Protocol):
         """An email or a mobile, told apart by shape."""
         ...
 
-    def login(self, text: str) -> "Login":
+    def login(self, text: str) -> "LoginIdentifier":
         """What somebody types to log in: never refuses."""
         ...
 
@@ -61,11 +61,11 @@ class Identifiers(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class LoginIdentifier:
     """How an account may be meant: first by its address, then by a username of that key (which imports may look like)."""
 
     address: Address | None
-    username_key: str
+    canonical_username: str
 
 
 # --- database ---------------------------------------------------------------------------------------------------------
@@ -76,37 +76,37 @@ class Accounts(Protocol):
 
     def get(self, account_id: int) -> Account | None: ...
 
-    def having(self, address: Address) -> Account | None:
+    def by_address(self, address: Address) -> Account | None:
         """The account whose email or mobile has that key."""
         ...
 
-    def meant_by(self, login: Login) -> Account | None:
+    def by_login(self, login: LoginIdentifier) -> Account | None:
         """The account that has the address, else the one that has the username; the same work for known and unknown."""
         ...
 
-    def signed_in(self, account_id: int, session_id: str, now: float) -> Account | None:
+    def by_active_session(self, account_id: int, session_id: str, now: float) -> Account | None:
         """The account, if it is active and that session of it is alive."""
         ...
 
-    def signed_in_each(self, asked: Sequence[tuple[int, str]], now: float) -> Sequence[Account | None]:
+    def by_active_sessions(self, asked: Sequence[tuple[int, str]], now: float) -> Sequence[Account | None]:
         """The same for any number of account ids and session ids, in their order: one question to a database that is far."""
         ...
 
-    def taken(self, username: Username | None, addresses: Iterable[Address], *, but: int = 0) -> frozenset[str]:
+    def taken_fields(self, username: Username | None, addresses: Iterable[Address], *, excluding: int = 0) -> frozenset[str]:
         """Which of `username`, `email`, `mobile` another account than `but` has."""
         ...
 
-    def pictured(self, after: int, *, most: int) -> Sequence[tuple[int, str]]:
+    def with_images(self, after: int, *, limit: int) -> Sequence[tuple[int, str]]:
         """The accounts beyond that id that have a profile image, in the order of their ids, each with its image's name."""
         ...
 
 
-class ClaimedAccounts(Accounts, Protocol):
+class LockedAccounts(Accounts, Protocol):
     """The same inside a transaction. Claim, then save: what was claimed is nobody else's until the transaction ends."""
 
-    def claim(self, account_id: int) -> Account | None: ...
+    def lock(self, account_id: int) -> Account | None: ...
 
-    def claim_having(self, address: Address) -> Account | None: ...
+    def lock_by_address(self, address: Address) -> Account | None: ...
 
     def add(self, account: Account) -> Account:
         """Stores a new account and answers it with its `id`. Raises `AlreadyTaken`, naming at least one field."""
@@ -120,7 +120,7 @@ class ClaimedAccounts(Accounts, Protocol):
 class Challenges(Protocol):
     """The open and past codes; one to a flow and address."""
 
-    def claim(self, flow: Flow, addresses: Iterable[Address], *, beside: str | None = None) -> Sequence[Challenge]:
+    def lock(self, flow: CodePurpose, addresses: Iterable[Address], *, beside: str | None = None) -> Sequence[Challenge]:
         """Those sent to any of the addresses, and those sent beside that destination."""
         ...
 
@@ -132,7 +132,7 @@ class Challenges(Protocol):
         """Stores a claimed one. Raises `LookupError` where it was not claimed here."""
         ...
 
-    def end(self, addresses: Iterable[Address]) -> None:
+    def revoke(self, addresses: Iterable[Address]) -> None:
         """Ends every open code to these addresses, or beside them, in every flow."""
         ...
 
@@ -148,17 +148,17 @@ class Proofs(Protocol):
 
     def find(self, digest: str, since: float) -> Proof | None: ...
 
-    def is_proven(self, address: Address, since: float) -> bool: ...
+    def is_verified(self, address: Address, since: float) -> bool: ...
 
 
 class SessionReads(Protocol):
     """Questions about sessions as committed."""
 
-    def living(self, account_id: int, now: float) -> Sequence[Session]:
+    def active(self, account_id: int, now: float) -> Sequence[Session]:
         """The account's living sessions, the newest first."""
         ...
 
-    def ended(self, after: tuple[float, str], *, most: int) -> Sequence[tuple[float, str]]:
+    def ended(self, after: tuple[float, str], *, limit: int) -> Sequence[tuple[float, str]]:
         """When which sessions were ended, beyond that moment and id, in this order; not those whose time ran out.
 
         What is committed late stands before what was answered already: who reads on begins some time earlier than where
@@ -170,9 +170,9 @@ class SessionReads(Protocol):
 class Sessions(Protocol):
     """Claim, then save."""
 
-    def claim(self, session_id: str) -> Session | None: ...
+    def lock(self, session_id: str) -> Session | None: ...
 
-    def claim_with_account(self, session_id: str) -> tuple[Session, Account] | None:
+    def lock_with_account(self, session_id: str) -> tuple[Session, Account] | None:
         """The session, claimed, and whose it is, which is not claimed; None where there is no such session or account."""
         ...
 
@@ -187,32 +187,32 @@ class Sessions(Protocol):
         """Stores a claimed one; one that had ended stays so. Raises `LookupError` where it was not claimed here."""
         ...
 
-    def end_all(self, account_id: int, now: float, *, but: str | None = None) -> int:
+    def end_all(self, account_id: int, now: float, *, except_id: str | None = None) -> int:
         """Ends the account's living sessions, but for one; answers how many ended."""
         ...
 
-    def is_strange(self, account_id: int, agent: str) -> bool:
+    def is_new_user_agent(self, account_id: int, user_agent: str) -> bool:
         """Whether the account has had sessions, ended ones too, and none that this user agent began, as far back as they are
         kept."""
         ...
 
 
-class TallyReads(Protocol):
+class SlidingWindowReads(Protocol):
     """Questions about counters as committed."""
 
-    def look(self, keys: Sequence[str]) -> Sequence[Tally]:
+    def get(self, keys: Sequence[str]) -> Sequence[SlidingWindow]:
         """The tallies in the order of their keys, empty where there is none."""
         ...
 
 
-class Tallies(TallyReads, Protocol):
+class SlidingWindows(SlidingWindowReads, Protocol):
     """Counters that survive a restart. Claim, then save."""
 
-    def claim(self, keys: Sequence[str]) -> Sequence[Tally]:
+    def lock(self, keys: Sequence[str]) -> Sequence[SlidingWindow]:
         """The tallies in the order of their keys, empty where there is none yet; a second claimant waits."""
         ...
 
-    def save(self, tallies: Iterable[Tally], expires_at: float) -> None:
+    def save(self, tallies: Iterable[SlidingWindow], expires_at: float) -> None:
         """Stores claimed ones, to be kept until then at least."""
         ...
 
@@ -233,10 +233,10 @@ class Message:
     """
 
     id: str
-    kind: Channel
-    sent_to: str | None
+    channel: Channel
+    recipient: str | None
     template: str
-    challenge: tuple[str, Flow, str] | None = None
+    challenge: tuple[str, CodePurpose, str] | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     not_before: float
     expires_at: float
@@ -244,7 +244,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Posted:
+class OutboxEntry:
     """A message as it lies in the outbox. Positions grow.
 
     `due_at` is when a courier may take it: its time, or the end of the lease that a courier has on it. It is None for one that
@@ -254,10 +254,10 @@ class Posted:
     position: int
     message: Message
     due_at: float | None
-    dead_because: str | None = None
+    failure_reason: str | None = None
 
     @property
-    def is_dead(self) -> bool:
+    def has_failed(self) -> bool:
         return self.due_at is None
 
     def is_leased(self, now: float) -> bool:
@@ -268,7 +268,7 @@ class Posted:
 class OutboxReads(Protocol):
     """Questions about messages as committed."""
 
-    def find(self, *, dead: bool, after: int, most: int) -> Sequence[Posted]:
+    def find(self, *, dead: bool, after: int, limit: int) -> Sequence[OutboxEntry]:
         """Those at positions beyond that one, in order: all, or with `dead` those that were given up."""
         ...
 
@@ -278,59 +278,59 @@ class Outbox(Protocol):
 
     def add(self, message: Message) -> None: ...
 
-    def lease(self, now: float, *, seconds: float, most: int, kind: Channel | None = None) -> Sequence[Message]:
+    def lease(self, now: float, *, seconds: float, limit: int, channel: Channel | None = None) -> Sequence[Message]:
         """Due messages (of that kind) that no other courier has, oldest first; they come back when the lease ends."""
         ...
 
-    def done(self, message_id: str) -> None:
+    def delete(self, message_id: str) -> None:
         """It was sent, or is no longer to be."""
         ...
 
-    def later(self, message_id: str, not_before: float) -> None:
+    def reschedule(self, message_id: str, not_before: float) -> None:
         """One attempt failed: again then."""
         ...
 
-    def put_back(self, message_id: str) -> None:
+    def release(self, message_id: str) -> None:
         """It was leased and not tried: due again at its time."""
         ...
 
-    def dead(self, message_id: str, reason: str) -> None:
+    def give_up(self, message_id: str, reason: str) -> None:
         """It is given up, and kept to be looked at."""
         ...
 
-    def claim(self, message_id: str) -> Posted | None: ...
+    def lock(self, message_id: str) -> OutboxEntry | None: ...
 
     def retry(self, message_id: str, now: float) -> None:
         """Due now and as if never tried, even where it was given up."""
         ...
 
 
-class Journal(Protocol):
+class AuditLog(Protocol):
     """What happened, kept with the change itself."""
 
     def add(self, event: Event) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class AuditQuery:
     """Which events: those that fit everything given. `since` is included, `until` not; `after` is a position."""
 
     account_id: int | None = None
-    what: What | None = None
+    type: EventType | None = None
     address: str | None = None
     since: float | None = None
     until: float | None = None
     after: int = 0
 
 
-class JournalReads(Protocol):
+class AuditLogReads(Protocol):
     """Questions about what happened, as committed."""
 
-    def find(self, query: Query, *, most: int) -> Sequence[tuple[int, Event]]:
+    def find(self, query: AuditQuery, *, limit: int) -> Sequence[tuple[int, Event]]:
         """Events with their positions, which grow, the oldest first."""
         ...
 
-    def follow(self, after: int, now: float, *, most: int) -> Sequence[tuple[int, Event]]:
+    def read_stable_after(self, after: int, now: float, *, limit: int) -> Sequence[tuple[int, Event]]:
         """Those at positions beyond that one, the oldest first, up to where one could still appear before another.
 
         Transactions may be committed in another order than they took their positions in. Whoever has read what this
@@ -349,13 +349,13 @@ class Cursor:
     name: str
     position: int = 0
     moved_at: float = 0.0
-    held_until: float = 0.0
+    leased_until: float = 0.0
 
 
 class CursorReads(Protocol):
     """Questions about readers of the journal, as committed."""
 
-    def look(self, name: str) -> Cursor:
+    def get(self, name: str) -> Cursor:
         """At the beginning where nobody has read by that name."""
         ...
 
@@ -363,7 +363,7 @@ class CursorReads(Protocol):
 class Cursors(CursorReads, Protocol):
     """Claim, then save."""
 
-    def claim(self, name: str) -> Cursor:
+    def lock(self, name: str) -> Cursor:
         """The same; a second claimant waits."""
         ...
 
@@ -376,7 +376,7 @@ class Transaction(Protocol):
     """One unit of work: all of it happens, or none. What has been claimed in it nobody else can claim until it ends."""
 
     @property
-    def accounts(self) -> ClaimedAccounts: ...
+    def accounts(self) -> LockedAccounts: ...
     @property
     def challenges(self) -> Challenges: ...
     @property
@@ -384,11 +384,11 @@ class Transaction(Protocol):
     @property
     def sessions(self) -> Sessions: ...
     @property
-    def tallies(self) -> Tallies: ...
+    def rate_limits(self) -> SlidingWindows: ...
     @property
     def outbox(self) -> Outbox: ...
     @property
-    def journal(self) -> Journal: ...
+    def audit_log(self) -> AuditLog: ...
     @property
     def cursors(self) -> Cursors: ...
 
@@ -403,13 +403,13 @@ class Database(Protocol):
     def sessions(self) -> SessionReads: ...
 
     @property
-    def tallies(self) -> TallyReads: ...
+    def rate_limits(self) -> SlidingWindowReads: ...
 
     @property
     def outbox(self) -> OutboxReads: ...
 
     @property
-    def journal(self) -> JournalReads: ...
+    def audit_log(self) -> AuditLogReads: ...
 
     @property
     def cursors(self) -> CursorReads: ...
@@ -425,7 +425,7 @@ class Database(Protocol):
         """Raises `Unavailable` unless it answers, with the schema that this program needs."""
         ...
 
-    def purge(self, now: float, *, most: int) -> int:
+    def purge(self, now: float, *, limit: int) -> int:
         """Deletes what is too old to be of use, up to `most` rows of each kind; answers how many. Call it until it is 0."""
         ...
 
@@ -436,21 +436,21 @@ class Database(Protocol):
 class Codes(Protocol):
     """Derives what is not stored, under a key that is not in the database."""
 
-    def mark(self, challenge_id: str) -> str:
+    def new_challenge_id(self, challenge_id: str) -> str:
         """The id that a new challenge is to have: it tells which key the code is under, so that a code outlives a rotation."""
         ...
 
-    def code(self, challenge_id: str, flow: Flow, address_key: str) -> str:
+    def code(self, challenge_id: str, flow: CodePurpose, address_key: str) -> str:
         """The decimal digits that were, or will be, sent: the same at each call."""
         ...
 
-    def blind(self, text: str) -> str:
+    def keyed_digest(self, text: str) -> str:
         """A short keyed digest: tells whether two texts are the same, and nothing else to who has not the key."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
+class AccessClaims:
     """What a verified access token says."""
 
     account_id: int
@@ -464,15 +464,15 @@ class Tokens(Protocol):
     @property
     def access_seconds(self) -> int: ...
 
-    def access(self, account_id: int, session_id: str, now: float) -> str: ...
+    def issue_access(self, account_id: int, session_id: str, now: float) -> str: ...
 
-    def read_access(self, text: str, now: float) -> Claims | None:
+    def verify_access(self, text: str, now: float) -> AccessClaims | None:
         """What a good access token says; None for anything else, whatever the text."""
         ...
 
-    def refresh(self, session_id: str, generation: int) -> str: ...
+    def issue_refresh(self, session_id: str, generation: int) -> str: ...
 
-    def read_refresh(self, text: str) -> tuple[str, int] | None:
+    def verify_refresh(self, text: str) -> tuple[str, int] | None:
         """The session id and generation of a refresh token that was made here; None for anything else."""
         ...
 
@@ -489,7 +489,7 @@ class Hasher(Protocol):
         """Whether it is the password; False after the same time where there is no hash, or what can be none."""
         ...
 
-    def is_outdated(self, password_hash: str) -> bool:
+    def needs_rehash(self, password_hash: str) -> bool:
         """Whether it was made with other parameters than those of today."""
         ...
 
@@ -498,12 +498,12 @@ class Hasher(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class OutgoingMessage:
     """A message ready to be written: which template, its values, and where to. Secret values are not shown."""
 
     id: str
-    kind: Channel
-    sent_to: str
+    channel: Channel
+    recipient: str
     template: str
     values: Mapping[str, str] = field(repr=False)
 
@@ -526,9 +526,9 @@ class DeliveryFailed(Exception):
 class Notifier(Protocol):
     """Sends messages; returns when the next hop has taken it."""
 
-    def send(self, letter: Letter) -> None: ...
+    def send(self, letter: OutgoingMessage) -> None: ...
 
-    def pretend(self, letter: Letter) -> None:
+    def send_decoy(self, letter: OutgoingMessage) -> None:
         """Sends nothing, at the pace and the cost of a letter that is sent, and fails where that would fail.
 
         Else the calls that come next would feel whether a message was carried out.
@@ -549,7 +549,7 @@ class Images(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class PresignedUrl:
     """A URL that gives one file to whoever has it, for so many seconds."""
 
     url: str = field(repr=False)
@@ -571,7 +571,7 @@ class Storage(Protocol):
         """Gone afterwards, whether or not it was there."""
         ...
 
-    def link(self, name: str) -> Link | None:
+    def presigned_url(self, name: str) -> PresignedUrl | None:
         """Where whoever asks may fetch it without this program; None where there is no such way, or can be no such name."""
         ...
 
@@ -583,14 +583,14 @@ class Storage(Protocol):
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 
-class Throttle(Protocol):
+class RateLimiter(Protocol):
     """Limits that need not survive a restart."""
 
     @property
-    def blocks(self) -> bool:
+    def may_block(self) -> bool:
         """Whether `take` may wait for another machine, and so does not belong in an event loop."""
         ...
 
-    def take(self, key: str, limits: tuple[Limit, ...], now: float) -> int:
+    def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
         """Counts one if it fits and answers 0; else counts nothing and answers the whole seconds until one fits."""
         ...

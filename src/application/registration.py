@@ -4,25 +4,25 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..domain.account import Account
-from ..domain.errors import TooManyTries
-from ..domain.events import VOUCHED, Caller, Event, What
-from ..domain.rate_limits import REGISTRATIONS_BY_ADDRESS, UNIQUENESS_CHECKS_BY_ADDRESS, Limit
-from .audit import write_proven
-from .ports import Clock, Database, Hasher, Throttle, Unreadable
-from .retry import once_more
-from .validation import AccountRules, Reading, own_words
+from ..domain.errors import RateLimited
+from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
+from ..domain.rate_limits import REGISTRATIONS_BY_ADDRESS, UNIQUENESS_CHECKS_BY_ADDRESS, RateLimit
+from .audit import record_verified_addresses
+from .ports import Clock, Database, Hasher, InvalidText, RateLimiter
+from .retry import retry_on_conflict
+from .validation import AccountRules, Validator, personal_data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
     """A new account. Its addresses are unproven, but for those whose `proofs` (from `VerifyCode`) come along.
 
-    Raises `InvalidInput`, `AlreadyTaken`, `TooManyTries`, `Overloaded`, `Unavailable`.
+    Raises `InvalidInput`, `AlreadyTaken`, `RateLimited`, `Overloaded`, `Unavailable`.
     """
 
     database: Database
     hasher: Hasher
-    throttle: Throttle
+    rate_limiter: RateLimiter
     rules: AccountRules
     clock: Clock
 
@@ -35,17 +35,17 @@ class Register:
         password: str,
         mobile: str | None = None,
         proofs: tuple[str, ...] = (),
-        caller: Caller = VOUCHED,
+        caller: Caller = TRUSTED_CALLER,
     ) -> Account:
-        _take(self.throttle, "register", caller, REGISTRATIONS_BY_ADDRESS, self.clock())
+        _take(self.rate_limiter, "register", caller, REGISTRATIONS_BY_ADDRESS, self.clock())
         applicant, secret = self._applicant(username, name, email, mobile, password, proofs)
         return self._store(replace(applicant, password_hash=self.hasher.hash(secret)), caller)
 
     def superuser(self, *, username: str, name: str, email: str, password: str) -> Account:
         """An account that may do everything. Whoever runs the service vouches for its email."""
         applicant, secret = self._applicant(username, name, email, None, password, (), vouched=True)
-        vouched = replace(applicant, is_superuser=True, is_staff=True, email_proven=True, settled=True)
-        return self._store(replace(vouched, password_hash=self.hasher.hash(secret)), VOUCHED)
+        vouched = replace(applicant, is_superuser=True, is_staff=True, email_verified=True, owner_verified=True)
+        return self._store(replace(vouched, password_hash=self.hasher.hash(secret)), TRUSTED_CALLER)
 
     def _applicant(
         self,
@@ -58,37 +58,39 @@ class Register:
         *,
         vouched: bool = False,
     ) -> tuple[Account, str]:
-        read, identifiers = Reading(), self.rules.identifiers
+        read, identifiers = Validator(), self.rules.identifiers
         wanted = read.text("username", username, identifiers.username)
         called = read.text("name", name, identifiers.name)
         mail = read.text("email", email, identifiers.email)
         phone = read.text("mobile", mobile, identifiers.mobile, required=self.rules.mobile_required and not vouched)
         secret = read.password("password", password)
-        self.rules.judge_password(read, secret, own_words(wanted.text if wanted else None, called, mail, phone))
+        self.rules.check_password(read, secret, personal_data(wanted.text if wanted else None, called, mail, phone))
         addresses = [address for address in (mail, phone) if address]
-        read.taken(self.database.accounts.taken(wanted, addresses))
+        read.add_taken(self.database.accounts.taken_fields(wanted, addresses))
         given = read.texts("proofs", proofs)
-        proven = frozenset() if vouched else self.rules.proven(read, self.database, addresses, addresses, given)
-        read.refuse()
+        proven = frozenset() if vouched else self.rules.verified_addresses(read, self.database, addresses, addresses, given)
+        read.raise_if_invalid()
         assert wanted and called and mail and secret  # noqa: S101 — `refuse` has raised otherwise
         applicant = Account(
             username=wanted,
             name=called,
             email=mail,
             mobile=phone,
-            email_proven=mail in proven,
-            mobile_proven=phone in proven,
-            settled=bool(proven),
+            email_verified=mail in proven,
+            mobile_verified=phone in proven,
+            owner_verified=bool(proven),
             created_at=self.clock(),
         )
         return applicant, secret
 
-    @once_more
+    @retry_on_conflict
     def _store(self, applicant: Account, caller: Caller) -> Account:
         with self.database.begin() as tx:
             account = tx.accounts.add(applicant)
-            tx.journal.add(Event(what=What.REGISTERED, at=account.created_at, account_id=account.id, caller=caller))
-            write_proven(tx, None, account, account.created_at, caller)
+            tx.audit_log.add(
+                Event(type=EventType.REGISTERED, occurred_at=account.created_at, account_id=account.id, caller=caller)
+            )
+            record_verified_addresses(tx, None, account, account.created_at, caller)
         return account
 
 
@@ -99,17 +101,17 @@ Property = Literal["username", "email", "mobile"]
 class CheckUnique:
     """Whether `Register` would find that username, email or mobile free.
 
-    Raises `InvalidInput` for a value that could never be registered, `TooManyTries`, `Unavailable`.
+    Raises `InvalidInput` for a value that could never be registered, `RateLimited`, `Unavailable`.
     """
 
     database: Database
-    throttle: Throttle
+    rate_limiter: RateLimiter
     rules: AccountRules
     clock: Clock
 
-    def __call__(self, *, prop: Property, value: str, caller: Caller = VOUCHED) -> bool:
-        _take(self.throttle, "isunique", caller, UNIQUENESS_CHECKS_BY_ADDRESS, self.clock())
-        read, identifiers = Reading(), self.rules.identifiers
+    def __call__(self, *, prop: Property, value: str, caller: Caller = TRUSTED_CALLER) -> bool:
+        _take(self.rate_limiter, "isunique", caller, UNIQUENESS_CHECKS_BY_ADDRESS, self.clock())
+        read, identifiers = Validator(), self.rules.identifiers
         wanted = read.text("prop", prop, _property)
         username = address = None
         if wanted == "username":
@@ -118,8 +120,8 @@ class CheckUnique:
             address = read.text("value", value, identifiers.email if wanted == "email" else identifiers.mobile)
         else:
             read.text("value", value, str)
-        read.refuse()
-        return not self.database.accounts.taken(username, [address] if address else [])
+        read.raise_if_invalid()
+        return not self.database.accounts.taken_fields(username, [address] if address else [])
 
 
 def _property(text: str) -> Property:
@@ -127,9 +129,9 @@ def _property(text: str) -> Property:
         case "username" | "email" | "mobile" as prop:
             return prop
         case _:
-            raise Unreadable("This must be one of username, email, mobile.")
+            raise InvalidText("This must be one of username, email, mobile.")
 
 
-def _take(throttle: Throttle, what: str, caller: Caller, limits: tuple[Limit, ...], now: float) -> None:
-    if caller.address is not None and (wait := throttle.take(f"{what}:{caller.address}", limits, now)):
-        raise TooManyTries(wait)
+def _take(rate_limiter: RateLimiter, what: str, caller: Caller, limits: tuple[RateLimit, ...], now: float) -> None:
+    if caller.address is not None and (wait := rate_limiter.hit(f"{what}:{caller.address}", limits, now)):
+        raise RateLimited(wait)

@@ -10,7 +10,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def once_more(ask: Callable[P, T]) -> Callable[P, T]:
+def retry_on_conflict(ask: Callable[P, T]) -> Callable[P, T]:
     """Asks again where the first try had to give way (`Unavailable` with `retry_after` 0), and so has changed nothing."""
 
     @wraps(ask)

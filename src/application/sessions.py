@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..domain.errors import InvalidInput, InvalidToken, NoSuchSession
-from ..domain.events import VOUCHED, Caller, Event, What
+from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
 from ..domain.session import Session
 from .ports import Clock, Database, Tokens, Transaction
-from .retry import once_more
+from .retry import retry_on_conflict
 from .tokens import Identity
 
 
@@ -20,7 +20,7 @@ class ListSessions:
     clock: Clock
 
     def __call__(self, *, identity: Identity) -> Sequence[Session]:
-        return self.database.sessions.living(identity.account.id, self.clock())
+        return self.database.sessions.active(identity.account.id, self.clock())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,34 +34,36 @@ class EndSession:
     database: Database
     clock: Clock
 
-    @once_more
-    def __call__(self, *, identity: Identity, session_id: str, caller: Caller = VOUCHED) -> None:
-        what = What.LOGGED_OUT if session_id == identity.session_id else What.SESSION_ENDED
+    @retry_on_conflict
+    def __call__(self, *, identity: Identity, session_id: str, caller: Caller = TRUSTED_CALLER) -> None:
+        what = EventType.LOGGED_OUT if session_id == identity.session_id else EventType.SESSION_ENDED
         with self.database.begin() as tx:
             now = self.clock()
             _demand_signed_in(tx, identity, now)
-            session = tx.sessions.claim(session_id)
+            session = tx.sessions.lock(session_id)
             if session is None or session.account_id != identity.account.id or not session.is_alive(now):
                 raise NoSuchSession
             tx.sessions.save(session.end(now))
-            tx.journal.add(Event(what=what, at=now, account_id=session.account_id, session_id=session.id, caller=caller))
+            tx.audit_log.add(
+                Event(type=what, occurred_at=now, account_id=session.account_id, session_id=session.id, caller=caller)
+            )
 
-    @once_more
-    def others(self, *, identity: Identity, caller: Caller = VOUCHED) -> int:
+    @retry_on_conflict
+    def others(self, *, identity: Identity, caller: Caller = TRUSTED_CALLER) -> int:
         """Ends every session of the caller but the one that asks; answers how many."""
         with self.database.begin() as tx:
             now = self.clock()
             _demand_signed_in(tx, identity, now)
-            ended = tx.sessions.end_all(identity.account.id, now, but=identity.session_id)
+            ended = tx.sessions.end_all(identity.account.id, now, except_id=identity.session_id)
             event = Event(
-                what=What.SESSION_ENDED,
-                at=now,
+                type=EventType.SESSION_ENDED,
+                occurred_at=now,
                 account_id=identity.account.id,
                 session_id=identity.session_id,
                 caller=caller,
-                note=f"others:{ended}",
+                detail=f"others:{ended}",
             )
-            tx.journal.add(event)
+            tx.audit_log.add(event)
         return ended
 
 
@@ -108,7 +110,7 @@ class ListEndedSessions:
         now = self.clock()
         seconds = self.tokens.access_seconds + int(CLOCKS)
         begin = max(_position(after, now), (now - seconds - LATE, ""))
-        found = self.database.sessions.ended(begin, most=MOST_ENDED)
+        found = self.database.sessions.ended(begin, limit=MOST_ENDED)
         has_more = len(found) == MOST_ENDED
         moment, session_id = found[-1] if has_more else (max(0.0, now - CLOCKS - LATE), "")
         return EndedSessions(
@@ -132,5 +134,5 @@ def _position(after: str | None, now: float) -> tuple[float, str]:
 
 def _demand_signed_in(tx: Transaction, identity: Identity, now: float) -> None:
     """Or else whoever was just thrown out could still throw out the owner, by a call that was under way."""
-    if tx.accounts.signed_in(identity.account.id, identity.session_id, now) is None:
+    if tx.accounts.by_active_session(identity.account.id, identity.session_id, now) is None:
         raise InvalidToken

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 from ..domain.account import Account
 from ..domain.errors import InvalidRefreshToken, InvalidToken, NotAuthenticated
-from ..domain.events import VOUCHED, Caller, Event, What
-from ..domain.session import MAX_SESSIONS, Session, Turn
+from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
+from ..domain.session import MAX_SESSIONS, RefreshOutcome, Session
 from .notifications import Notice, Notices
-from .ports import Claims, Clock, Database, NewId, Tokens, Transaction
-from .retry import once_more
-from .validation import Reading
+from .ports import AccessClaims, Clock, Database, NewId, Tokens, Transaction
+from .retry import retry_on_conflict
+from .validation import Validator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignIn:
+class SessionIssuer:
     """Begins sessions, for the use cases that log somebody in."""
 
     tokens: Tokens
@@ -41,7 +41,7 @@ class SignIn:
     new_id: NewId
     notices: Notices
 
-    def begin(self, tx: Transaction, account: Account, now: float, caller: Caller, how: str) -> Session:
+    def start(self, tx: Transaction, account: Account, now: float, caller: Caller, how: str) -> Session:
         """The owner is told of a sign-in by a user agent that has not been seen at the account before, but for the first."""
         session = Session(
             id=self.new_id(),
@@ -49,21 +49,23 @@ class SignIn:
             created_at=now,
             refreshed_at=now,
             address=caller.address,
-            agent=caller.agent,
+            user_agent=caller.user_agent,
         )
-        is_strange = caller.agent is not None and tx.sessions.is_strange(account.id, caller.agent)
-        ended = [(What.SESSION_ENDED, oldest, "oldest") for oldest in tx.sessions.add(session, keep=MAX_SESSIONS)]
-        for what, whose, note in (*ended, (What.LOGGED_IN, session.id, how)):
-            tx.journal.add(Event(what=what, at=now, account_id=account.id, session_id=whose, caller=caller, note=note))
-        if is_strange:
+        is_new_user_agent = caller.user_agent is not None and tx.sessions.is_new_user_agent(account.id, caller.user_agent)
+        ended = [(EventType.SESSION_ENDED, oldest, "oldest") for oldest in tx.sessions.add(session, keep=MAX_SESSIONS)]
+        for what, whose, note in (*ended, (EventType.LOGGED_IN, session.id, how)):
+            tx.audit_log.add(
+                Event(type=what, occurred_at=now, account_id=account.id, session_id=whose, caller=caller, detail=note)
+            )
+        if is_new_user_agent:
             self.notices(tx, Notice.NEW_SIGN_IN, account, now)
         return session
 
     def token_set(self, session: Session) -> TokenSet:
         """The tokens of a session that has been stored."""
         return TokenSet(
-            token=self.tokens.access(session.account_id, session.id, self.clock()),
-            refresh_token=self.tokens.refresh(session.id, session.generation),
+            token=self.tokens.issue_access(session.account_id, session.id, self.clock()),
+            refresh_token=self.tokens.issue_refresh(session.id, session.generation),
             session=session.id,
             expires_in=self.tokens.access_seconds,
         )
@@ -84,10 +86,10 @@ class Authenticate:
         if not token:
             raise NotAuthenticated
         now = self.clock()
-        claims = self.tokens.read_access(token, now)
+        claims = self.tokens.verify_access(token, now)
         if claims is None:
             raise InvalidToken
-        account = self.database.accounts.signed_in(claims.account_id, claims.session_id, now)
+        account = self.database.accounts.by_active_session(claims.account_id, claims.session_id, now)
         if account is None:
             raise InvalidToken
         return Identity(account, claims.session_id)
@@ -98,13 +100,15 @@ class Authenticate:
         Raises `Unavailable`.
         """
         now = self.clock()
-        claims = [self.tokens.read_access(token, now) if token else None for token in tokens]
+        claims = [self.tokens.verify_access(token, now) if token else None for token in tokens]
         asked = [(one.account_id, one.session_id) for one in claims if one is not None]
-        found = iter(self.database.accounts.signed_in_each(asked, now) if asked else ())
+        found = iter(self.database.accounts.by_active_sessions(asked, now) if asked else ())
         return [_answer(token, one, next(found) if one else None) for token, one in zip(tokens, claims, strict=True)]
 
 
-def _answer(token: str | None, claims: Claims | None, account: Account | None) -> Identity | NotAuthenticated | InvalidToken:
+def _answer(
+    token: str | None, claims: AccessClaims | None, account: Account | None
+) -> Identity | NotAuthenticated | InvalidToken:
     if not token:
         return NotAuthenticated()
     return Identity(account, claims.session_id) if claims and account else InvalidToken()
@@ -120,25 +124,25 @@ class Refresh:
 
     database: Database
     tokens: Tokens
-    sign_in: SignIn
+    session_issuer: SessionIssuer
     clock: Clock
 
-    def __call__(self, *, refresh: str, caller: Caller = VOUCHED) -> TokenSet:
-        read = Reading()
+    def __call__(self, *, refresh: str, caller: Caller = TRUSTED_CALLER) -> TokenSet:
+        read = Validator()
         text = read.text("refresh", refresh, str.strip)
-        read.refuse()
-        presented = self.tokens.read_refresh(text or "")
+        read.raise_if_invalid()
+        presented = self.tokens.verify_refresh(text or "")
         if presented is None:
             raise InvalidRefreshToken
         session = self._turn(*presented, caller)
         if session is None:
             raise InvalidRefreshToken
-        return self.sign_in.token_set(session)
+        return self.session_issuer.token_set(session)
 
-    @once_more
+    @retry_on_conflict
     def _turn(self, session_id: str, generation: int, caller: Caller) -> Session | None:
         with self.database.begin() as tx:
-            found = tx.sessions.claim_with_account(session_id)
+            found = tx.sessions.lock_with_account(session_id)
             if found is None:
                 return None
             now = self.clock()
@@ -146,12 +150,12 @@ class Refresh:
             if not account.is_active:
                 return None
             turn, turned = session.refresh(generation, now)
-            if turn is Turn.OVER:
+            if turn is RefreshOutcome.SESSION_ENDED:
                 return None
             if turned != session:
                 tx.sessions.save(turned)
-            what = What.REFRESH_REUSED if turn is Turn.REUSED else What.REFRESHED
-            tx.journal.add(Event(what=what, at=now, account_id=account.id, session_id=session.id, caller=caller))
-            if turn is Turn.REUSED:
-                self.sign_in.notices(tx, Notice.REFRESH_REUSED, account, now)
-        return None if turn is Turn.REUSED else turned
+            what = EventType.REFRESH_REUSED if turn is RefreshOutcome.REUSE_DETECTED else EventType.REFRESHED
+            tx.audit_log.add(Event(type=what, occurred_at=now, account_id=account.id, session_id=session.id, caller=caller))
+            if turn is RefreshOutcome.REUSE_DETECTED:
+                self.session_issuer.notices(tx, Notice.REFRESH_REUSED, account, now)
+        return None if turn is RefreshOutcome.REUSE_DETECTED else turned

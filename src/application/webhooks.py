@@ -6,17 +6,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ..domain.events import Event, What
+from ..domain.events import Event, EventType
 from .ports import (
     Accounts,
+    AuditLog,
+    AuditLogReads,
     Challenges,
     Channel,
-    ClaimedAccounts,
     CursorReads,
     Cursors,
     Database,
-    Journal,
-    JournalReads,
+    LockedAccounts,
     Message,
     NewId,
     Outbox,
@@ -24,8 +24,8 @@ from .ports import (
     Proofs,
     SessionReads,
     Sessions,
-    Tallies,
-    TallyReads,
+    SlidingWindowReads,
+    SlidingWindows,
     Transaction,
 )
 
@@ -37,7 +37,7 @@ KEPT_SECONDS = 30 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Announce:
+class EnqueueWebhook:
     """Puts a message about each event of those kinds into the outbox, whoever it concerns.
 
     Not of some alone: else the time of an answer would tell whether there is an account. The payload follows Standard
@@ -45,35 +45,35 @@ class Announce:
     """
 
     new_id: NewId
-    kinds: Collection[What]
+    kinds: Collection[EventType]
 
     def __call__(self, outbox: Outbox, event: Event) -> None:
-        if event.what not in self.kinds:
+        if event.type not in self.kinds:
             return
-        kind = f"account.{event.what}"
+        kind = f"account.{event.type}"
         outbox.add(
             Message(
                 id=self.new_id(),
-                kind=Channel.WEBHOOK,
-                sent_to=RECEIVER,
+                channel=Channel.WEBHOOK,
+                recipient=RECEIVER,
                 template=kind,
                 values={"payload": _payload(kind, event)},
-                not_before=event.at,
-                expires_at=event.at + KEPT_SECONDS,
+                not_before=event.occurred_at,
+                expires_at=event.occurred_at + KEPT_SECONDS,
             )
         )
 
 
 def _payload(kind: str, event: Event) -> str:
-    at = datetime.fromtimestamp(event.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    data = {"account_id": event.account_id, "session_id": event.session_id, "note": event.note or None}
+    at = datetime.fromtimestamp(event.occurred_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    data = {"account_id": event.account_id, "session_id": event.session_id, "note": event.detail or None}
     return json.dumps({"type": kind, "timestamp": at, "data": data}, separators=(",", ":"))
 
 
 class AnnouncingJournal:
     """A journal of which a webhook is told."""
 
-    def __init__(self, journal: Journal, tell: Callable[[Event], None]) -> None:
+    def __init__(self, journal: AuditLog, tell: Callable[[Event], None]) -> None:
         self._journal = journal
         self._tell = tell
 
@@ -86,39 +86,39 @@ class AnnouncingJournal:
 class AnnouncingTransaction:
     """A transaction with such a journal."""
 
-    accounts: ClaimedAccounts
+    accounts: LockedAccounts
     challenges: Challenges
     proofs: Proofs
     sessions: Sessions
-    tallies: Tallies
+    rate_limits: SlidingWindows
     outbox: Outbox
-    journal: Journal
+    audit_log: AuditLog
     cursors: Cursors
 
 
 class AnnouncingDatabase:
     """Any database, with such a journal in its transactions."""
 
-    def __init__(self, database: Database, announce: Announce) -> None:
+    def __init__(self, database: Database, announce: EnqueueWebhook) -> None:
         self._database = database
         self._announce = announce
         self.accounts: Accounts = database.accounts
         self.sessions: SessionReads = database.sessions
-        self.tallies: TallyReads = database.tallies
+        self.rate_limits: SlidingWindowReads = database.rate_limits
         self.outbox: OutboxReads = database.outbox
-        self.journal: JournalReads = database.journal
+        self.audit_log: AuditLogReads = database.audit_log
         self.cursors: CursorReads = database.cursors
 
     @contextmanager
     def begin(self) -> Iterator[Transaction]:
         with self._database.begin() as tx:
-            journal = AnnouncingJournal(tx.journal, lambda event: self._announce(tx.outbox, event))
+            journal = AnnouncingJournal(tx.audit_log, lambda event: self._announce(tx.outbox, event))
             yield AnnouncingTransaction(
-                tx.accounts, tx.challenges, tx.proofs, tx.sessions, tx.tallies, tx.outbox, journal, tx.cursors
+                tx.accounts, tx.challenges, tx.proofs, tx.sessions, tx.rate_limits, tx.outbox, journal, tx.cursors
             )
 
     def check(self) -> None:
         self._database.check()
 
-    def purge(self, now: float, *, most: int) -> int:
-        return self._database.purge(now, most=most)
+    def purge(self, now: float, *, limit: int) -> int:
+        return self._database.purge(now, limit=limit)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class AddressKind(StrEnum):
     """What kind of address a message can go to."""
 
     EMAIL = "email"
@@ -20,9 +20,9 @@ class Kind(StrEnum):
 class Address:
     """An email or a mobile: `text` as written, where messages go; `key` what it is unique by."""
 
-    kind: Kind
+    kind: AddressKind
     text: str
-    key: str
+    canonical: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Username:
     """`text` as written; `key` what it is unique by."""
 
     text: str
-    key: str
+    canonical: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +42,9 @@ class Account:
     name: str
     email: Address | None
     mobile: Address | None = None
-    email_proven: bool = False
-    mobile_proven: bool = False
-    settled: bool = False
+    email_verified: bool = False
+    mobile_verified: bool = False
+    owner_verified: bool = False
     password_hash: str | None = field(default=None, repr=False)
     is_active: bool = True
     is_staff: bool = False
@@ -60,64 +60,64 @@ class Account:
     def addresses(self) -> tuple[Address, ...]:
         return tuple(address for address in (self.email, self.mobile) if address is not None)
 
-    def address(self, kind: Kind) -> Address | None:
-        return self.email if kind is Kind.EMAIL else self.mobile
+    def address(self, kind: AddressKind) -> Address | None:
+        return self.email if kind is AddressKind.EMAIL else self.mobile
 
     def has(self, address: Address) -> bool:
         own = self.address(address.kind)
-        return own is not None and own.key == address.key
+        return own is not None and own.canonical == address.canonical
 
-    def has_proven(self, address: Address) -> bool:
+    def has_verified(self, address: Address) -> bool:
         return self.has(address) and self._proven(address.kind)
 
     @property
-    def is_proven(self) -> bool:
+    def is_verified(self) -> bool:
         """Whether any address of it is proven."""
-        return self.email_proven or self.mobile_proven
+        return self.email_verified or self.mobile_verified
 
-    def opens_to(self, address: Address) -> bool:
+    def accepts_code_from(self, address: Address) -> bool:
         """Whether a code that came back from `address` may log in or reset: it is proven, or none is.
 
         An unproven address beside a proven one may be a slip of the pen, and opens nothing.
         """
-        return self.has_proven(address) or (self.has(address) and not self.is_proven)
+        return self.has_verified(address) or (self.has(address) and not self.is_verified)
 
-    def entered_by(self, address: Address) -> "Account":
+    def after_code_login(self, address: Address) -> "Account":
         """The account after a code from `address` let somebody in; `opens_to` must hold.
 
         Where the account was not settled, what stood there before is gone: the password and the other address. That is
         told by `settled` turning true; the caller ends the sessions too.
         """
-        if self.is_proven and self.settled:
+        if self.is_verified and self.owner_verified:
             return self
-        kept = replace(self, password_hash=None, settled=True)
-        if address.kind is Kind.EMAIL:
-            return replace(kept, email_proven=True, mobile=None, mobile_proven=False)
-        return replace(kept, mobile_proven=True, email=None, email_proven=False)
+        kept = replace(self, password_hash=None, owner_verified=True)
+        if address.kind is AddressKind.EMAIL:
+            return replace(kept, email_verified=True, mobile=None, mobile_verified=False)
+        return replace(kept, mobile_verified=True, email=None, email_verified=False)
 
-    def proven_by_holder(self, address: Address) -> "Account":
+    def verified_by_session(self, address: Address) -> "Account":
         """After the holder of a session of this account proved `address`, one of its own."""
-        alone = not self._proven(Kind.MOBILE if address.kind is Kind.EMAIL else Kind.EMAIL)
-        return replace(self._with_proven(address.kind), settled=(self.settled and self.is_proven) or alone)
+        alone = not self._proven(AddressKind.MOBILE if address.kind is AddressKind.EMAIL else AddressKind.EMAIL)
+        return replace(self._with_proven(address.kind), owner_verified=(self.owner_verified and self.is_verified) or alone)
 
-    def proven_by_anyone(self, address: Address) -> "Account":
+    def verified_without_session(self, address: Address) -> "Account":
         """After somebody without a session proved `address`, one that this account has.
 
         Beside a proven address it changes nothing: whoever reads mail at a mistyped address gains no door to the account.
         """
-        if self.is_proven:
+        if self.is_verified:
             return self
-        return replace(self._with_proven(address.kind), settled=False)
+        return replace(self._with_proven(address.kind), owner_verified=False)
 
-    def moved(self, kind: Kind, address: Address | None) -> "Account":
+    def with_address(self, kind: AddressKind, address: Address | None) -> "Account":
         """With another address of that kind, or none. A new key starts unproven."""
-        mark = address is not None and self.has_proven(address)
-        if kind is Kind.EMAIL:
-            return replace(self, email=address, email_proven=mark)
-        return replace(self, mobile=address, mobile_proven=mark)
+        mark = address is not None and self.has_verified(address)
+        if kind is AddressKind.EMAIL:
+            return replace(self, email=address, email_verified=mark)
+        return replace(self, mobile=address, mobile_verified=mark)
 
-    def _proven(self, kind: Kind) -> bool:
-        return self.email_proven if kind is Kind.EMAIL else self.mobile_proven
+    def _proven(self, kind: AddressKind) -> bool:
+        return self.email_verified if kind is AddressKind.EMAIL else self.mobile_verified
 
-    def _with_proven(self, kind: Kind) -> "Account":
-        return replace(self, email_proven=True) if kind is Kind.EMAIL else replace(self, mobile_proven=True)
+    def _with_proven(self, kind: AddressKind) -> "Account":
+        return replace(self, email_verified=True) if kind is AddressKind.EMAIL else replace(self, mobile_verified=True)

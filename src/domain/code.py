@@ -5,11 +5,11 @@ from enum import StrEnum
 
 from .account import Address
 
-MAX_GUESSES = 5
+MAX_FAILED_ATTEMPTS = 5
 PROOF_LIFETIME = 3600.0
 
 
-class Flow(StrEnum):
+class CodePurpose(StrEnum):
     """What a code serves; one sent for one flow is worth nothing in the other."""
 
     OTP = "otp"
@@ -21,27 +21,27 @@ class Challenge:
     """What an address is asked to send back. The code itself is not in it: it is derived from `id` under a key.
 
     `beside` is the key of the destination that was asked for, where this code went to another address than that.
-    `sent` is false where there was nobody to send to: such a code is never right. Times are seconds since the epoch.
+    `is_decoy` is true if no message was sent: such a code is never accepted. Times are seconds since the epoch.
     """
 
     id: str
-    flow: Flow
+    purpose: CodePurpose
     address: Address
-    beside: str | None = None
+    requested_for: str | None = None
     reference: str
-    sent: bool = True
+    is_decoy: bool = False
     sent_at: float
     expires_at: float
-    guesses: int = 0
+    failed_attempts: int = 0
     used_at: float | None = None
 
     def is_open(self, now: float) -> bool:
         """Whether a guess at it is still taken."""
-        return self.used_at is None and self.guesses < MAX_GUESSES and self.sent_at <= now < self.expires_at
+        return self.used_at is None and self.failed_attempts < MAX_FAILED_ATTEMPTS and self.sent_at <= now < self.expires_at
 
-    def missed(self) -> "Challenge":
+    def with_failed_attempt(self) -> "Challenge":
         """After a wrong guess."""
-        return replace(self, guesses=self.guesses + 1)
+        return replace(self, failed_attempts=self.failed_attempts + 1)
 
     def used(self, now: float) -> "Challenge":
         return replace(self, used_at=now)
@@ -53,4 +53,4 @@ class Proof:
 
     digest: str
     address: Address
-    proven_at: float
+    verified_at: float

@@ -47,20 +47,20 @@ def taken(field: str) -> str:
     return f"An account with this {field} exists already."
 
 
-class DifferentAccounts(Refusal):
+class AccountMismatch(Refusal):
     """The right code came back, but the email and the mobile do not belong to one account."""
 
-    slug = "different-accounts"
+    slug = "account-mismatch"
     title = "This email and this mobile do not belong to the same account."
 
     def __init__(self) -> None:
         super().__init__("Log in with a code sent to one of them alone.")
 
 
-class WrongCredentials(Refusal):
+class InvalidCredentials(Refusal):
     """Wrong, unknown, inactive or without a password: alike."""
 
-    slug = "wrong-credentials"
+    slug = "invalid-credentials"
     title = "The username or the password is not right."
 
 
@@ -106,17 +106,17 @@ class NoSuchMessage(Refusal):
     title = "There is no such message."
 
 
-class CannotRetry(Refusal):
+class NotRetryable(Refusal):
     """A message is being sent, or nobody wants it any more; told to whoever runs the service alone."""
 
-    slug = "cannot-retry"
+    slug = "not-retryable"
     title = "The message cannot be tried again."
 
 
-class WrongCode(Refusal):
+class InvalidCode(Refusal):
     """Never sent, wrong, expired, used, exhausted, of another flow: all the same."""
 
-    slug = "wrong-code"
+    slug = "invalid-code"
     title = "The code is not right, or no longer good."
 
 
@@ -127,10 +127,10 @@ class ImageTooLarge(Refusal):
     title = "The image file is too large."
 
 
-class TooManyTries(Refusal):
+class RateLimited(Refusal):
     """A limit is reached; `retry_after` whole seconds from now one more try is taken."""
 
-    slug = "too-many-tries"
+    slug = "rate-limited"
     title = "Too many tries."
 
     def __init__(self, retry_after: int) -> None:

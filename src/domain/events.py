@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class What(StrEnum):
+class EventType(StrEnum):
     """The kinds of events; their values are stable, and stored."""
 
     REGISTERED = "registered"
@@ -12,8 +12,8 @@ class What(StrEnum):
     LOGIN_FAILED = "login_failed"
     CODE_SENT = "code_sent"
     CODE_REFUSED = "code_refused"
-    ADDRESS_PROVEN = "address_proven"
-    TAKEN_OVER = "taken_over"
+    ADDRESS_VERIFIED = "address_verified"
+    ACCOUNT_CLAIMED = "account_claimed"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 — the name of an event
     PASSWORD_RESET = "password_reset"  # noqa: S105 — the name of an event
     EMAIL_CHANGED = "email_changed"
@@ -27,15 +27,20 @@ class What(StrEnum):
     REFRESH_REUSED = "refresh_reused"
     SESSION_ENDED = "session_ended"
     LOGGED_OUT = "logged_out"
-    LIMITED = "limited"
+    RATE_LIMITED = "limited"
     KEYS_CHANGED = "keys_changed"
     OUTBOX_CHANGED = "outbox_changed"
 
 
-ABOUT_ACCOUNTS = frozenset(What) - {What.CODE_SENT, What.CODE_REFUSED, What.KEYS_CHANGED, What.OUTBOX_CHANGED}
+ACCOUNT_EVENTS = frozenset(EventType) - {
+    EventType.CODE_SENT,
+    EventType.CODE_REFUSED,
+    EventType.KEYS_CHANGED,
+    EventType.OUTBOX_CHANGED,
+}
 """What may concern an account."""
 
-CHANGES = ABOUT_ACCOUNTS - {What.LOGIN_FAILED, What.LIMITED, What.REFRESHED}
+STATE_CHANGES = ACCOUNT_EVENTS - {EventType.LOGIN_FAILED, EventType.RATE_LIMITED, EventType.REFRESHED}
 """What changes something about an account or who is logged in to it, and not what only comes often."""
 
 
@@ -47,20 +52,20 @@ class Caller:
     """
 
     address: str | None = None
-    agent: str | None = None
+    user_agent: str | None = None
     request_id: str | None = None
 
 
-VOUCHED = Caller()
+TRUSTED_CALLER = Caller()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One thing that happened to an account (or to nobody's, `account_id` None), at `at` seconds since the epoch."""
 
-    what: What
-    at: float
+    type: EventType
+    occurred_at: float
     account_id: int | None = None
     session_id: str | None = None
-    caller: Caller = VOUCHED
-    note: str = ""
+    caller: Caller = TRUSTED_CALLER
+    detail: str = ""

@@ -22,7 +22,7 @@ class PasswordPolicy:
     service: str = "vestibule"
     min_length: int = 8
 
-    def faults(self, password: str) -> list[str]:
+    def violations(self, password: str) -> list[str]:
         """What is wrong with a password, whoever's it is; empty when nothing is."""
         text = normalised(password)
         if len(password) > 4 * MAX_LENGTH or len(text) > MAX_LENGTH:
@@ -37,7 +37,7 @@ class PasswordPolicy:
             return ["This password is made of the name of the service."]
         return []
 
-    def faults_of_own(self, password: str, own: Iterable[str | None]) -> list[str]:
+    def personal_data_violations(self, password: str, own: Iterable[str | None]) -> list[str]:
         """What is wrong with it given the account's own words: username, name, email, mobile."""
         words = [word for text in own if text for word in (text, *_words(text))]
         if _is_made_of(normalised(password)[:MAX_LENGTH], words):

@@ -4,18 +4,18 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 IDLE_SECONDS = 14 * 86_400.0
-LIFE_SECONDS = 30 * 86_400.0
-GRACE_SECONDS = 30.0
+MAX_LIFETIME_SECONDS = 30 * 86_400.0
+REUSE_GRACE_SECONDS = 30.0
 MAX_SESSIONS = 100
 
 
-class Turn(Enum):
+class RefreshOutcome(Enum):
     """What a presented refresh token turned out to be."""
 
-    NEXT = "the current one: it is spent, and its successor answered"
-    AGAIN = "the previous one, its answer perhaps lost: the same successor is answered again"
-    REUSED = "one spent before: the session ends"
-    OVER = "the session had ended"
+    ROTATED = "the current one: it is spent, and its successor answered"
+    RETRIED = "the previous one, its answer perhaps lost: the same successor is answered again"
+    REUSE_DETECTED = "one spent before: the session ends"
+    SESSION_ENDED = "the session had ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Session:
     generation: int = 0
     ended_at: float | None = None
     address: str | None = None
-    agent: str | None = None
+    user_agent: str | None = None
 
     def is_alive(self, now: float) -> bool:
         """Not ended, used within 14 days, begun within 30 (NIST SP 800-63B, AAL1)."""
@@ -40,17 +40,17 @@ class Session:
 
     @property
     def expires_at(self) -> float:
-        return min(self.refreshed_at + IDLE_SECONDS, self.created_at + LIFE_SECONDS)
+        return min(self.refreshed_at + IDLE_SECONDS, self.created_at + MAX_LIFETIME_SECONDS)
 
-    def refresh(self, generation: int, now: float) -> tuple[Turn, "Session"]:
+    def refresh(self, generation: int, now: float) -> tuple[RefreshOutcome, "Session"]:
         """What a refresh token of that number is worth, and the session after it was shown."""
         if not self.is_alive(now):
-            return Turn.OVER, self
+            return RefreshOutcome.SESSION_ENDED, self
         if generation == self.generation:
-            return Turn.NEXT, replace(self, generation=generation + 1, refreshed_at=max(now, self.refreshed_at))
-        if generation == self.generation - 1 and abs(now - self.refreshed_at) <= GRACE_SECONDS:
-            return Turn.AGAIN, self
-        return Turn.REUSED, self.end(now)
+            return RefreshOutcome.ROTATED, replace(self, generation=generation + 1, refreshed_at=max(now, self.refreshed_at))
+        if generation == self.generation - 1 and abs(now - self.refreshed_at) <= REUSE_GRACE_SECONDS:
+            return RefreshOutcome.RETRIED, self
+        return RefreshOutcome.REUSE_DETECTED, self.end(now)
 
     def end(self, now: float) -> "Session":
         return self if self.ended_at is not None else replace(self, ended_at=now)

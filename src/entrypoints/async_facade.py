@@ -34,12 +34,12 @@ class AsyncVestibule:
         """The same use cases, for threads."""
         self.settings = vestibule.settings
         self.register = Registering(lanes, vestibule.register, vestibule.register.superuser)
-        self.check_unique = (lanes.reads if vestibule.throttle.blocks else near).awaits(vestibule.check_unique)
+        self.check_unique = (lanes.reads if vestibule.rate_limiter.may_block else near).awaits(vestibule.check_unique)
         self.log_in = lanes.slow.awaits(vestibule.log_in)
         self.authenticate = (
             Together(lanes.reads, vestibule.authenticate.each, at_once=2)
             if vestibule.database_blocks
-            else Together(Loop(), vestibule.authenticate.each, most=inf)  # where nobody waits beyond the turn at hand
+            else Together(Loop(), vestibule.authenticate.each, limit=inf)  # where nobody waits beyond the turn at hand
         )
         self.refresh = lanes.quick.awaits(vestibule.refresh)
         self.change_account = Changing(lanes, vestibule.change_account, vestibule.change_account.replace)
@@ -60,7 +60,7 @@ class AsyncVestibule:
         self.list_messages = lanes.chores.awaits(_whole(vestibule.list_messages))
         self.retry_messages = lanes.chores.awaits(vestibule.retry_messages)
         self.drop_messages = lanes.chores.awaits(vestibule.drop_messages)
-        self.read_journal = lanes.chores.awaits(_whole(vestibule.read_journal))
+        self.read_audit_log = lanes.chores.awaits(_whole(vestibule.read_audit_log))
         self.read_events = ReadingOn(lanes, vestibule.read_events)
         self.subscribe = vestibule.subscribe  # it only begins a thread, in which the handler is called
         self.purge = lanes.chores.awaits(vestibule.purge)
@@ -122,8 +122,8 @@ class ReadingOn:
         self._read = read
 
     @asynccontextmanager
-    async def __call__(self, name: str, *, most: int = MOST_EVENTS, one_by_one: bool = False) -> AsyncIterator[Batch]:
-        reading = self._read(name, most=most, one_by_one=one_by_one)
+    async def __call__(self, name: str, *, limit: int = MOST_EVENTS, one_by_one: bool = False) -> AsyncIterator[Batch]:
+        reading = self._read(name, limit=limit, one_by_one=one_by_one)
         events = await self._lane(reading.__enter__)
         try:
             yield events

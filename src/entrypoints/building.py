@@ -14,8 +14,8 @@ from ..application.ports import (
     Identifiers,
     Images,
     Notifier,
+    RateLimiter,
     Storage,
-    Throttle,
     Tokens,
 )
 from .async_facade import AsyncVestibule
@@ -48,7 +48,7 @@ class Adapters(TypedDict, total=False):
     """Makes a picture out of what was uploaded. What it is given came from a stranger."""
     storage: Storage
     """Where pictures are kept."""
-    throttle: Throttle
+    rate_limiter: RateLimiter
     """Limits per caller's address. It is asked whatever RATE_LIMITS says."""
     clock: Clock
     """The time now. Those who carry messages out pause by the machine's own."""

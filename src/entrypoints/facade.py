@@ -16,9 +16,9 @@ from ..application import (
     LogIn,
     LogInByCode,
     Purge,
+    ReadAuditLog,
     ReadEvents,
     ReadImage,
-    ReadJournal,
     Refresh,
     Register,
     RegisterOrLogIn,
@@ -31,7 +31,7 @@ from ..application import (
     UploadImage,
     VerifyCode,
 )
-from ..application.ports import Clock, Throttle
+from ..application.ports import Clock, RateLimiter
 from .concurrency.executors import Block
 from .settings import Settings
 from .workers.subscriptions import Handler, Subscriptions
@@ -65,10 +65,10 @@ class Vestibule:
     list_messages: ListMessages
     retry_messages: RetryMessages
     drop_messages: DropMessages
-    read_journal: ReadJournal
+    read_audit_log: ReadAuditLog
     read_events: ReadEvents
     purge: Purge
-    throttle: Throttle
+    rate_limiter: RateLimiter
     clock: Clock
     jwks: Callable[[], dict[str, object]]
     check: Callable[[], None]

@@ -8,18 +8,18 @@ from typing import Any
 from dependency_injector import providers
 
 from ..adapters.database import MemoryDatabase
-from ..adapters.hasher import QuickHasher
+from ..adapters.hasher import InsecureHasher
 from ..adapters.images import PassThroughImages
 from ..adapters.keys import CodeSecrets, HmacCodes, JwtTokens, Keys
 from ..adapters.notifier import MemoryNotifier
 from ..adapters.storage import MemoryStorage
-from ..application import Account, Event, Identity, Query, TokenSet, What
-from ..application.ports import Codes, Database, Hasher, Images, Letter, NewId, Storage, Throttle
+from ..application import Account, AuditQuery, Event, EventType, Identity, TokenSet
+from ..application.ports import Codes, Database, Hasher, Images, NewId, OutgoingMessage, RateLimiter, Storage
 from ..entrypoints.container import Container
 from ..entrypoints.facade import Vestibule
 from ..entrypoints.settings import Settings
 from ..entrypoints.workers.subscriptions import Subscriptions
-from .clock import HandClock
+from .clock import ManualClock
 
 PASSWORD = "a sea of green glass"  # noqa: S105 — of people who do not exist
 """Of everybody whom `World.person` makes."""
@@ -36,7 +36,7 @@ class World(Vestibule):
     `World(otp_length=8)`; a name that is none raises `TypeError`. Nothing has to be closed but what was given.
     """
 
-    clock: HandClock
+    clock: ManualClock
     database: Database
     notifier: MemoryNotifier
 
@@ -47,23 +47,23 @@ class World(Vestibule):
         hasher: Hasher | None = None,
         images: Images | None = None,
         storage: Storage | None = None,
-        throttle: Throttle | None = None,
+        rate_limiter: RateLimiter | None = None,
         codes: Codes | None = None,
         notifier: MemoryNotifier | None = None,
         new_id: NewId | None = None,
         **settings: Any,
     ) -> None:
-        known, clock = Settings(**settings), HandClock()
+        known, clock = Settings(**settings), ManualClock()
         ports: dict[str, Any] = {
             "clock": clock,
             "database": MemoryDatabase() if database is None else database,
-            "hasher": hasher or QuickHasher(),
+            "hasher": hasher or InsecureHasher(),
             "images": images or PassThroughImages(),
             "storage": storage or MemoryStorage(clock),
             "codes": codes or HmacCodes(lambda: _CODE_SECRETS, known.otp_length),
             "notifier": notifier or MemoryNotifier(),
         }
-        ports |= {name: port for name, port in (("throttle", throttle), ("new_id", new_id)) if port is not None}
+        ports |= {name: port for name, port in (("rate_limiter", rate_limiter), ("new_id", new_id)) if port is not None}
         tokens = JwtTokens(_keys(), issuer=known.url, audience=known.url, clock=clock)
         container = Container(
             settings=known,
@@ -83,19 +83,19 @@ class World(Vestibule):
 
     # --- what was sent ------------------------------------------------------------------------------------------------
 
-    def letters_to(self, address: str) -> Sequence[Letter]:
+    def messages_to(self, address: str) -> Sequence[OutgoingMessage]:
         """What has arrived there, the oldest first, after all that waits in the outbox was delivered.
 
         An email is meant as it is written; a mobile in any spelling.
         """
-        sent_to = address if "@" in address else self.log_in.identifiers.mobile(address).key
+        sent_to = address if "@" in address else self.log_in.identifiers.mobile(address).canonical
         while self.deliver_messages():
             pass
-        return [letter for letter in self.notifier.letters if letter.sent_to == sent_to]
+        return [letter for letter in self.notifier.letters if letter.recipient == sent_to]
 
     def codes_at(self, address: str) -> list[str]:
         """The codes that have arrived there, the oldest first."""
-        return [letter.values["code"] for letter in self.letters_to(address) if "code" in letter.values]
+        return [letter.values["code"] for letter in self.messages_to(address) if "code" in letter.values]
 
     def code_for(self, address: str) -> str:
         """The code that arrived there last. Raises `LookupError` where none has."""
@@ -106,7 +106,7 @@ class World(Vestibule):
 
     # --- people -------------------------------------------------------------------------------------------------------
 
-    def person(self, username: str = "ann", /, **fields: Any) -> Account:
+    def create_account(self, username: str = "ann", /, **fields: Any) -> Account:
         """A new account, called and addressed after its username, with the password `PASSWORD`; `fields` say it otherwise.
 
         Raises what `register` raises.
@@ -127,22 +127,22 @@ class World(Vestibule):
 
         With the `identity` of the account that has the address all that was set there stays.
         """
-        self.clock.move(self.settings.otp_cooldown)
+        self.clock.advance(self.settings.otp_cooldown)
         self.request_code(destination=destination)
         code = self.code_for(destination)
         return self.verify_code(destination=destination, verify_otp=code, identity=identity).proof
 
-    def enter_by_code(self, destination: str) -> TokenSet:
+    def log_in_with_code(self, destination: str) -> TokenSet:
         """Logs in by a code, after the cool-down of the one before it."""
-        self.clock.move(self.settings.otp_cooldown)
+        self.clock.advance(self.settings.otp_cooldown)
         self.request_code(destination=destination, is_login=True)
         return self.log_in_by_code(destination=destination, verify_otp=self.code_for(destination))
 
     # --- what happened ------------------------------------------------------------------------------------------------
 
-    def events(self, *kinds: What) -> list[Event]:
+    def events(self, *kinds: EventType) -> list[Event]:
         """What the journal holds, the oldest first: all, or what is of these kinds."""
-        return [event for _, event in self.read_journal(Query()) if not kinds or event.what in kinds]
+        return [event for _, event in self.read_audit_log(AuditQuery()) if not kinds or event.type in kinds]
 
 
 def wrong(code: str) -> str:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from vestibule.adapters.database import SqlDatabase, migrate
-from vestibule.adapters.keys import DirectoryShelf, Seal, SealedShelf, Shelf
+from vestibule.adapters.keys import EncryptedKeyStore, FileKeyStore, KeyStore, Seal
 
 
 @pytest.fixture(scope="module")
@@ -50,18 +50,18 @@ def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=["directory", "sqlite", "postgres"])
-def open_shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Shelf]]:
+def open_shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], KeyStore]]:
     """Opens one place for keys, empty at first, as a process of its own would: each kind of place there is."""
     if request.param == "directory":
-        yield lambda: DirectoryShelf(tmp_path / "keys")
+        yield lambda: FileKeyStore(tmp_path / "keys")
         return
     url = request.getfixturevalue("postgres") if request.param == "postgres" else f"sqlite:///{tmp_path}/vestibule.db"
     migrate(url)
     secret = token_bytes(32)
     with ExitStack() as stack:
 
-        def opened() -> Shelf:
+        def opened() -> KeyStore:
             database = stack.enter_context(SqlDatabase(url))
-            return SealedShelf(database.keys, Seal([secret]), earlier=DirectoryShelf(tmp_path / "earlier"))
+            return EncryptedKeyStore(database.keys, Seal([secret]), earlier=FileKeyStore(tmp_path / "earlier"))
 
         yield opened

@@ -8,8 +8,8 @@ import pytest
 from tests.http.conftest import ADA, Open, Site
 from tests.support.world import OTHER_PASSWORD
 
-from vestibule.adapters.rate_limiter import MemoryThrottle
-from vestibule.domain.rate_limits import Limit
+from vestibule.adapters.rate_limiter import MemoryRateLimiter
+from vestibule.domain.rate_limits import RateLimit
 from vestibule.entrypoints.settings import Settings
 
 Lines = list[dict[str, Any]]
@@ -73,15 +73,15 @@ def test_neither_path_nor_query_is_told(site: Site, lines: Lines) -> None:
     assert "hunter2" not in repr(lines).lower()
 
 
-class Closed(MemoryThrottle):
-    """A throttle that has had enough."""
+class Closed(MemoryRateLimiter):
+    """A rate limiter that has had enough."""
 
-    def take(self, key: str, limits: tuple[Limit, ...], now: float) -> int:
+    def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
         return 17
 
 
 def test_what_the_front_refuses_is_told_too(open_site: Open, lines: Lines) -> None:
-    open_site(throttle=Closed(), access_log=True).post("/register/", ADA)
+    open_site(rate_limiter=Closed(), access_log=True).post("/register/", ADA)
     assert [(line["route"], line["status"]) for line in lines] == [(None, 429)]
 
 

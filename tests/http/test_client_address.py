@@ -73,11 +73,11 @@ def test_any_call_300_a_minute_and_address(world: World) -> None:
     refused = ask_raw(app, "GET", "/nowhere")
     headers = dict(refused.headers)
     assert (refused.status, headers[b"retry-after"], headers[b"cache-control"]) == (429, b"60", b"no-store")
-    assert f"{URN}too-many-tries".encode() in refused.body
+    assert f"{URN}rate-limited".encode() in refused.body
     assert b"x-request-id" in headers
     assert ask_raw(app, "GET", "/nowhere", peer=("192.0.2.2", 1)).status == 404
     assert [ask_raw(app, "GET", path).status for path in ("/healthz", "/readyz/")] == [200, 200]
-    world.clock.move(60)
+    world.clock.advance(60)
     assert ask_raw(app, "GET", "/nowhere").status == 404
 
 
@@ -105,14 +105,14 @@ def test_wrong_logins_end_in_a_429_that_tells_when_to_come_back(site: Site) -> N
     assert [answer.status_code for answer in answers] == [429, 429]
     assert answers[0].json() == answers[1].json()
     assert answers[0].headers["retry-after"] == answers[1].headers["retry-after"] == "300"
-    site.world.clock.move(300)
+    site.world.clock.advance(300)
     assert site.post("/login/", {"username": "ada", "password": ADA["password"]}).status_code == 200
 
 
 @pytest.mark.parametrize(("path", "most"), [("/register/", 20), ("/isunique/", 30)])
-def test_what_tells_of_accounts_has_a_limit_of_its_own(path: str, most: int, site: Site) -> None:
-    statuses = [site.post(path, {}).status_code for _ in range(most + 1)]
-    assert statuses == [400] * most + [429]
+def test_what_tells_of_accounts_has_a_limit_of_its_own(path: str, limit: int, site: Site) -> None:
+    statuses = [site.post(path, {}).status_code for _ in range(limit + 1)]
+    assert statuses == [400] * limit + [429]
 
 
 def test_nobody_reaches_a_use_case_unnamed(world: World) -> None:

@@ -12,7 +12,7 @@ from tests.http.conftest import ADA, URN, Open, Raw, Site, ask_raw
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 from vestibule.adapters.database import MemoryDatabase
-from vestibule.adapters.hasher import QuickHasher
+from vestibule.adapters.hasher import InsecureHasher
 from vestibule.application import Unavailable
 from vestibule.entrypoints.http import create_app
 from vestibule.entrypoints.http.app import API, SERVICE
@@ -71,7 +71,7 @@ def test_the_key_set_may_be_kept_by_anyone(open_site: Open) -> None:
         assert answer.headers["cache-control"] == "public, max-age=3600"
 
 
-class Faulty(QuickHasher):
+class Faulty(InsecureHasher):
     """A hasher with a bug."""
 
     def verify(self, password_hash: str | None, password: str) -> bool:
@@ -297,7 +297,7 @@ def test_numbers_are_taken_for_mobiles_and_codes(site: Site) -> None:
 
 def test_a_code_that_came_as_a_number_has_lost_its_zeros(site: Site) -> None:
     for _ in range(400):
-        site.world.clock.move(90_000)
+        site.world.clock.advance(90_000)
         code = site.code("someone@mail.example.com")
         if code.startswith("0"):
             break
@@ -334,7 +334,7 @@ def test_null_and_empty_optional_fields_count_as_absent(site: Site) -> None:
     empty = {"username": "", "name": None, "email": "  ", "mobile": "", "password": "", "proofs": None}
     assert site.call("PATCH", "/account/", empty, token=token).json()["username"] == "ada"
     for blank in (None, "", "  "):
-        site.world.clock.move(61)
+        site.world.clock.advance(61)
         body = {
             "destination": "new@mail.example.com",
             "email": blank,

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from tests.http.conftest import ADA, URN, Open, Site
 
-from vestibule.adapters.rate_limiter import MemoryThrottle
-from vestibule.domain.rate_limits import Limit
+from vestibule.adapters.rate_limiter import MemoryRateLimiter
+from vestibule.domain.rate_limits import RateLimit
 from vestibule.entrypoints.http.app import API, SERVICE
 from vestibule.entrypoints.http.openapi import path_of
 from vestibule.entrypoints.settings import Settings, SettingsError
@@ -53,16 +53,16 @@ def test_a_page_of_a_named_origin_may_read_answers_and_what_an_error_says(origin
         assert "access-control-allow-credentials" not in answer.headers
 
 
-class Closed(MemoryThrottle):
-    """A throttle that has had enough."""
+class Closed(MemoryRateLimiter):
+    """A rate limiter that has had enough."""
 
-    def take(self, key: str, limits: tuple[Limit, ...], now: float) -> int:
+    def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
         return 17
 
 
 def test_a_page_learns_of_a_limit_and_when_to_come_back(open_site: Open) -> None:
-    answer = open_site(throttle=Closed(), cors_origins=(APP,)).post("/login/", {}, headers={"Origin": APP})
-    assert (answer.status_code, answer.json()["type"]) == (429, f"{URN}too-many-tries")
+    answer = open_site(rate_limiter=Closed(), cors_origins=(APP,)).post("/login/", {}, headers={"Origin": APP})
+    assert (answer.status_code, answer.json()["type"]) == (429, f"{URN}rate-limited")
     assert (answer.headers["access-control-allow-origin"], answer.headers["retry-after"]) == (APP, "17")
 
 

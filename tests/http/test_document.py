@@ -120,7 +120,7 @@ schema = schemathesis.openapi.from_asgi("/openapi.json", _app)
 def _somebody() -> str:
     """An access token of somebody new, for a case may end the session or change the password of whose it is."""
     name = f"somebody{next(_people)}"
-    _world.person(name)
+    _world.create_account(name)
     return _world.log_in(username=name, password=PASSWORD).token
 
 
@@ -138,6 +138,6 @@ _LEFT_OUT = CHECKS.get_by_names(["positive_data_acceptance", "negative_data_reje
     suppress_health_check=list(HealthCheck),
 )
 def test_whatever_is_sent_the_answer_is_one_that_the_document_has(case: Any) -> None:
-    _world.clock.move(61)
+    _world.clock.advance(61)
     token = _somebody()
     case.call_and_validate(headers={"Authorization": f"Bearer {token}"}, excluded_checks=_LEFT_OUT)

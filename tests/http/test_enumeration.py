@@ -32,8 +32,8 @@ Step = Callable[["Watched"], Told]
 
 KNOWN: dict[str, dict[str, Any]] = {
     "just registered": {},
-    "settled": {"email_proven": True, "mobile_proven": True, "settled": True},
-    "with one proven address": {"mobile_proven": True, "settled": True},
+    "settled": {"email_verified": True, "mobile_verified": True, "owner_verified": True},
+    "with one proven address": {"mobile_verified": True, "owner_verified": True},
     "inactive": {"is_active": False},
     "without a password": {"password_hash": None},
     "without an email": {"email": None},
@@ -91,9 +91,9 @@ def answered(site: Site, path: str, body: dict[str, Any]) -> Told:
 def populated(world: World, known: dict[str, Any] | None) -> Site:
     """Bob is there, and Ada as `known` says; not where it is None."""
     site = Site(TestClient(create_app(world)), world)
-    world.person(**BOB)
+    world.create_account(**BOB)
     if known is not None:
-        world.alter(world.person(**ADA), **known)
+        world.alter(world.create_account(**ADA), **known)
     return site
 
 
@@ -119,7 +119,7 @@ def reglogin(email: str, mobile: str, **more: Any) -> Step:
 
 def wait(seconds: float) -> Step:
     def step(watched: Watched) -> Told:
-        watched.site.world.clock.move(seconds)
+        watched.site.world.clock.advance(seconds)
         return ()
 
     return step
@@ -260,7 +260,7 @@ def test_no_row_of_calls_without_a_right_secret_tells_who_exists(known: str, ask
     sites = populated(World(), KNOWN[known]), populated(World(), None)
     for pause, body in asked:
         for site in sites:
-            site.world.clock.move(pause)
+            site.world.clock.advance(pause)
         somebody, nobody = (answered(site, path_of(body), body) for site in sites)
         assert somebody == nobody, json.dumps(body)
 

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 def test_beyond_its_room_a_lane_refuses_at_once_and_recovers() -> None:
     async def storm() -> list[object]:
-        gate, lane = Event(), Lane(threads=1, most=3)
+        gate, lane = Event(), Lane(threads=1, limit=3)
         inside = [asyncio.create_task(lane(gate.wait, 10)) for _ in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded):
@@ -47,7 +47,7 @@ def test_a_full_slow_lane_takes_no_thread_of_the_quick_one() -> None:
 
 def test_a_refusal_leaves_the_room_it_took() -> None:
     async def ask() -> None:
-        lane = Lane(threads=1, most=1)
+        lane = Lane(threads=1, limit=1)
         for _ in range(3):
             with pytest.raises(ZeroDivisionError):
                 await lane(divmod, 1, 0)
@@ -57,7 +57,7 @@ def test_a_refusal_leaves_the_room_it_took() -> None:
 
 def test_who_is_cancelled_has_its_thread_until_its_work_is_done() -> None:
     async def ask() -> bool:
-        gate, begun, lane = Event(), Event(), Lane(threads=1, most=9)
+        gate, begun, lane = Event(), Event(), Lane(threads=1, limit=9)
 
         def work() -> None:
             begun.set()
@@ -78,7 +78,7 @@ def test_who_is_cancelled_has_its_thread_until_its_work_is_done() -> None:
 
 def test_a_loop_that_ends_amid_work_is_not_waited_for() -> None:
     async def leave() -> None:
-        begun = asyncio.create_task(Lane(threads=1, most=1)(work))
+        begun = asyncio.create_task(Lane(threads=1, limit=1)(work))
         while not started.is_set():  # noqa: ASYNC110 — as above
             await asyncio.sleep(0)
         begun.cancel()

@@ -41,10 +41,10 @@ def test_a_log_out_is_told_and_told_again_for_a_minute(feed: Site) -> None:
     assert (before["sessions"], before["more"], before["seconds"]) == ([], False, 330)
     feed.post("/logout/", token=first["token"])
     assert ended(feed, before["after"])["sessions"] == [first["session"]]
-    feed.world.clock.move(30)
+    feed.world.clock.advance(30)
     again = ended(feed, before["after"])
     assert again["sessions"] == [first["session"]]
-    feed.world.clock.move(61)
+    feed.world.clock.advance(61)
     feed.post("/logout/", token=second["token"])
     assert ended(feed, ended(feed, again["after"])["after"])["sessions"] == [second["session"]]
 
@@ -55,7 +55,7 @@ def test_every_way_to_end_a_session_is_told(feed: Site) -> None:
     spent, theirs, own = feed.tokens(), feed.tokens("bob"), feed.tokens()
     for _ in range(2):
         feed.post("/refresh-token/", {"refresh": spent["refresh_token"]})
-        feed.world.clock.move(31)
+        feed.world.clock.advance(31)
     assert ended(feed)["sessions"] == [spent["session"]]
     other = feed.tokens()
     feed.call("PATCH", "/account/", {"password": OTHER_PASSWORD}, token=own["token"])

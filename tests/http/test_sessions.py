@@ -8,7 +8,7 @@ def test_people_see_their_own_living_sessions_the_newest_first(site: Site) -> No
     site.registered(**BOB)
     site.tokens("bob")
     first = site.tokens()
-    site.world.clock.move(60)
+    site.world.clock.advance(60)
     second = site.tokens()
     sessions = site.call("GET", "/sessions/", token=second["token"]).json()["sessions"]
     assert [(one["id"], one["current"]) for one in sessions] == [(second["session"], True), (first["session"], False)]

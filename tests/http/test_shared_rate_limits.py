@@ -9,11 +9,11 @@ import pytest
 from httpx import ASGITransport, AsyncClient, Response
 from litestar import Litestar
 from tests.http.conftest import vestibule_of
-from tests.support.rate_limiters import redis_throttles
+from tests.support.rate_limiters import redis_rate_limiters
 from tests.support.redis_server import Stranger
 from tests.support.world import World
 
-from vestibule.adapters.rate_limiter import MemoryThrottle, RedisThrottle
+from vestibule.adapters.rate_limiter import MemoryRateLimiter, RedisRateLimiter
 from vestibule.entrypoints.http import create_app
 
 PATIENCE = 5.0
@@ -26,10 +26,10 @@ def silent() -> Iterator[Stranger]:
 
 
 @pytest.fixture
-def throttle(silent: Stranger) -> Iterator[RedisThrottle]:
+def rate_limiter(silent: Stranger) -> Iterator[RedisRateLimiter]:
     """Waits until the stranger hangs up."""
-    with closing(RedisThrottle(silent.url, MemoryThrottle(), timeout=PATIENCE)) as throttle:
-        yield throttle
+    with closing(RedisRateLimiter(silent.url, MemoryRateLimiter(), timeout=PATIENCE)) as rate_limiter:
+        yield rate_limiter
 
 
 def client_of(app: Litestar) -> AsyncClient:
@@ -48,18 +48,18 @@ async def with_another_call_meanwhile(app: Litestar, silent: Stranger, method: s
         return await waiting
 
 
-def test_nobody_waits_while_the_limit_of_anothers_call_is_asked_for(silent: Stranger, throttle: RedisThrottle) -> None:
-    app = create_app(World(throttle=throttle))
+def test_nobody_waits_while_the_limit_of_anothers_call_is_asked_for(silent: Stranger, rate_limiter: RedisRateLimiter) -> None:
+    app = create_app(World(rate_limiter=rate_limiter))
     answer = asyncio.run(with_another_call_meanwhile(app, silent, "GET", "/.well-known/jwks.json", None))
     assert answer.status_code == 200
 
 
 def test_nobody_waits_while_the_limit_of_anothers_check_of_uniqueness_is_asked_for(
-    silent: Stranger, throttle: RedisThrottle
+    silent: Stranger, rate_limiter: RedisRateLimiter
 ) -> None:
     world = World()
-    with redis_throttles() as make:
-        waits = vestibule_of(world, throttle=make(), check_unique=replace(world.check_unique, throttle=throttle))
+    with redis_rate_limiters() as make:
+        waits = vestibule_of(world, rate_limiter=make(), check_unique=replace(world.check_unique, rate_limiter=rate_limiter))
         answer = asyncio.run(
             with_another_call_meanwhile(create_app(waits), silent, "POST", "/isunique/", {"prop": "username", "value": "ada"})
         )
@@ -67,9 +67,9 @@ def test_nobody_waits_while_the_limit_of_anothers_check_of_uniqueness_is_asked_f
 
 
 def test_when_too_many_calls_wait_for_their_limits_the_next_is_told_to_come_back(
-    silent: Stranger, throttle: RedisThrottle
+    silent: Stranger, rate_limiter: RedisRateLimiter
 ) -> None:
-    app = create_app(World(throttle=throttle))
+    app = create_app(World(rate_limiter=rate_limiter))
 
     async def storm() -> Response:
         async with client_of(app) as client:

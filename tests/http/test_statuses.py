@@ -8,7 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 from tests.http.conftest import ADA, BOB, URN, Open, Site
 from tests.support.world import OTHER_PASSWORD, PASSWORD, PNG, wrong
 
-from vestibule.application import Refusal, TooManyTries
+from vestibule.application import RateLimited, Refusal
 from vestibule.entrypoints.http.app import API
 from vestibule.entrypoints.http.openapi import described_of, path_of
 from vestibule.entrypoints.http.problems import STATUS, Internal, problem, problem_document
@@ -21,7 +21,7 @@ MAIL = ADA["email"]
 
 def expired(site: Site) -> str:
     token = site.token()
-    site.world.clock.move(301)
+    site.world.clock.advance(301)
     return token
 
 
@@ -72,8 +72,8 @@ LINES: list[Line] = [
     ("POST", "/register/", 400, "already-taken", somebody, body(ADA)),
     ("POST", "/login/", 200, "", somebody, body({"username": "ada", "password": PASSWORD})),
     ("POST", "/login/", 400, "invalid-input", somebody, body({"username": "ada"})),
-    ("POST", "/login/", 401, "wrong-credentials", somebody, body({"username": "ada", "password": OTHER_PASSWORD})),
-    ("POST", "/login/", 401, "wrong-credentials", nobody, body({"username": "ada", "password": PASSWORD})),
+    ("POST", "/login/", 401, "invalid-credentials", somebody, body({"username": "ada", "password": OTHER_PASSWORD})),
+    ("POST", "/login/", 401, "invalid-credentials", nobody, body({"username": "ada", "password": PASSWORD})),
     ("GET", "/account/", 200, "", Site.token, with_token()),
     ("GET", "/account/", 401, "not-authenticated", nobody, lambda _: {}),
     ("GET", "/account/", 401, "invalid-token", expired, with_token()),
@@ -89,16 +89,23 @@ LINES: list[Line] = [
     ("PATCH", "/account/", 401, "invalid-token", expired, with_token(json={})),
     ("POST", "/otp/", 201, "", nobody, body({"destination": MAIL})),
     ("POST", "/otp/", 400, "invalid-input", nobody, body({})),
-    ("POST", "/otp/", 429, "too-many-tries", code_by_mail, body({"destination": MAIL})),
+    ("POST", "/otp/", 429, "rate-limited", code_by_mail, body({"destination": MAIL})),
     ("POST", "/otp/", 201, "", code_by_mail, otp()),
     ("POST", "/otp/", 201, "", code_by_mail, otp(is_login="True")),
-    ("POST", "/otp/", 403, "wrong-code", code_by_mail, lambda code: otp()(wrong(code))),
-    ("POST", "/otp/", 403, "wrong-code", nobody, body({"destination": MAIL, "verify_otp": "123456"})),
+    ("POST", "/otp/", 403, "invalid-code", code_by_mail, lambda code: otp()(wrong(code))),
+    ("POST", "/otp/", 403, "invalid-code", nobody, body({"destination": MAIL, "verify_otp": "123456"})),
     ("POST", "/otpreglogin/", 201, "", nobody, body(PEOPLE)),
     ("POST", "/otpreglogin/", 400, "invalid-input", nobody, body({"name": "Ada"})),
-    ("POST", "/otpreglogin/", 429, "too-many-tries", code_to_register, body(PEOPLE)),
+    ("POST", "/otpreglogin/", 429, "rate-limited", code_to_register, body(PEOPLE)),
     ("POST", "/otpreglogin/", 201, "", code_to_register, lambda code: {"json": PEOPLE | {"verify_otp": code}}),
-    ("POST", "/otpreglogin/", 403, "wrong-code", code_to_register, lambda code: {"json": PEOPLE | {"verify_otp": wrong(code)}}),
+    (
+        "POST",
+        "/otpreglogin/",
+        403,
+        "invalid-code",
+        code_to_register,
+        lambda code: {"json": PEOPLE | {"verify_otp": wrong(code)}},
+    ),
     (
         "POST",
         "/password/reset/",
@@ -108,7 +115,7 @@ LINES: list[Line] = [
         lambda c: {"json": {"email": MAIL, "otp": c, "password": OTHER_PASSWORD}},
     ),
     ("POST", "/password/reset/", 400, "invalid-input", nobody, body({})),
-    ("POST", "/password/reset/", 403, "wrong-code", code_by_mail, lambda code: reset(wrong(code))),
+    ("POST", "/password/reset/", 403, "invalid-code", code_by_mail, lambda code: reset(wrong(code))),
     ("POST", "/isunique/", 200, "", nobody, body({"prop": "email", "value": MAIL})),
     ("POST", "/isunique/", 400, "invalid-input", nobody, body({"prop": "shoe size", "value": "43"})),
     ("POST", "/upload-image/", 201, "", Site.token, with_token(files=FILE)),
@@ -163,7 +170,7 @@ def test_every_refusal_of_its_own_that_a_handler_declares_has_a_line(handler: HT
     (method,) = handler.http_methods
     path = path_of(handler).replace("{name}", "unheard-of.webp").replace("{session_id}/", "unheard-of")
     shown = {slug for called, where, _, slug, *_ in LINES if (called, where) == (method, path)}
-    elsewhere = {"different-accounts", "image-too-large"} | ({"already-taken"} if path == "/account/" else set())
+    elsewhere = {"account-mismatch", "image-too-large"} | ({"already-taken"} if path == "/account/" else set())
     assert {refusal.slug for refusal in described_of(handler).refusals} <= shown | elsewhere
 
 
@@ -183,7 +190,7 @@ def test_every_refusal_has_a_status_and_a_slug_of_its_own(refusal: type[Refusal]
 
 
 def test_a_refusal_says_how_long_to_wait() -> None:
-    assert problem(TooManyTries(17)).headers["retry-after"] == "17"
+    assert problem(RateLimited(17)).headers["retry-after"] == "17"
 
 
 def test_a_problem_without_bad_fields_has_no_errors() -> None:
@@ -198,5 +205,5 @@ def test_the_email_and_mobile_of_two_accounts_are_told_apart_only_after_a_right_
     code = site.world.code_for(ADA["email"])
     assert site.post("/otpreglogin/", mixed | {"verify_otp": wrong(code)}).status_code == 403
     answer = site.post("/otpreglogin/", mixed | {"verify_otp": code})
-    assert (answer.status_code, answer.json()["type"]) == (400, f"{URN}different-accounts")
+    assert (answer.status_code, answer.json()["type"]) == (400, f"{URN}account-mismatch")
     assert not any(text in answer.text for text in (ADA["email"], BOB["mobile"], "ada", "bob"))

@@ -11,7 +11,7 @@ from tests.http.conftest import ADA, BOB, URN, Site, ask_raw
 from tests.support.world import OTHER_PASSWORD
 
 from vestibule.adapters.keys import JwtTokens, Keys
-from vestibule.domain.events import What
+from vestibule.domain.events import EventType
 from vestibule.entrypoints.http import create_app
 
 CALLS = [("GET", "/account/", None), ("PUT", "/account/", ADA), ("PATCH", "/account/", {}), ("POST", "/upload-image/", None)]
@@ -69,18 +69,18 @@ def test_a_forged_token_is_invalid(site: Site) -> None:
     by_another = jwt.encode(
         claims, Ed25519PrivateKey.generate(), algorithm="EdDSA", headers={"kid": header["kid"], "typ": "at+jwt"}
     )
-    foreign = JwtTokens(Keys.generate(), issuer=url, audience=url).access(1, claims["sid"], site.world.clock())
+    foreign = JwtTokens(Keys.generate(), issuer=url, audience=url).issue_access(1, claims["sid"], site.world.clock())
     for token in (unsigned, by_secret, by_another, foreign):
         is_refused(site, {"Authorization": f"Bearer {token}"}, 'Bearer realm="vestibule", error="invalid_token"')
     assert site.call("GET", "/account/", token=good).status_code == 200
 
 
 def test_a_token_ends_with_its_time_its_session_and_its_account(site: Site) -> None:
-    account = site.world.now(site.world.person("ada", password=OTHER_PASSWORD))
+    account = site.world.now(site.world.create_account("ada", password=OTHER_PASSWORD))
     expired = site.tokens(password=OTHER_PASSWORD)["token"]
-    site.world.clock.move(299)
+    site.world.clock.advance(299)
     assert site.call("GET", "/account/", token=expired).status_code == 200
-    site.world.clock.move(2)
+    site.world.clock.advance(2)
     ended = site.tokens(password=OTHER_PASSWORD)
     site.world.database.begin()
     inactive = site.tokens(password=OTHER_PASSWORD)["token"]
@@ -124,7 +124,7 @@ def test_a_verification_with_the_accounts_own_token_keeps_its_password(site: Sit
     token = site.token()
     code = site.code(ADA["email"])
     assert site.post("/otp/", {"destination": ADA["email"], "verify_otp": code}, token=token).status_code == 201
-    site.world.clock.move(61)
+    site.world.clock.advance(61)
     code = site.code(ADA["email"])
     assert site.post("/otp/", {"destination": ADA["email"], "verify_otp": code, "is_login": True}).status_code == 201
     assert site.world.can_log_in("ada")
@@ -147,8 +147,8 @@ def test_a_token_set_is_what_the_contract_says(site: Site) -> None:
 def test_the_journal_knows_the_caller_and_the_request(site: Site) -> None:
     site.registered()
     answer = site.post("/login/", {"username": "ada", "password": ADA["password"]}, headers={"User-Agent": "Analytical Engine"})
-    (event,) = site.world.events(What.LOGGED_IN)
-    assert (event.caller.agent, event.caller.request_id) == ("Analytical Engine", answer.headers["x-request-id"])
+    (event,) = site.world.events(EventType.LOGGED_IN)
+    assert (event.caller.user_agent, event.caller.request_id) == ("Analytical Engine", answer.headers["x-request-id"])
 
 
 def test_people_see_their_own_account_alone(site: Site) -> None:

@@ -11,15 +11,15 @@ import pytest
 from tests.support import accounts as people
 
 from vestibule.adapters.database import MemoryDatabase
-from vestibule.adapters.hasher import QuickHasher
+from vestibule.adapters.hasher import InsecureHasher
 from vestibule.adapters.identifiers import LibraryIdentifiers
 from vestibule.adapters.images import PassThroughImages
 from vestibule.adapters.keys import CodeSecrets, HmacCodes
 from vestibule.adapters.notifier import MemoryNotifier
-from vestibule.adapters.rate_limiter import MemoryThrottle
+from vestibule.adapters.rate_limiter import MemoryRateLimiter
 from vestibule.adapters.storage import MemoryStorage
-from vestibule.application import Caller, Overloaded, Query, TooManyTries, What, WrongCredentials
-from vestibule.application.ports import Claims
+from vestibule.application import AuditQuery, Caller, EventType, InvalidCredentials, Overloaded, RateLimited
+from vestibule.application.ports import AccessClaims
 from vestibule.entrypoints import Settings, SettingsError, build
 from vestibule.entrypoints.container.factories import blocks
 
@@ -35,17 +35,17 @@ class PlainTokens:
 
     access_seconds = 300
 
-    def access(self, account_id: int, session_id: str, now: float) -> str:
+    def issue_access(self, account_id: int, session_id: str, now: float) -> str:
         return f"{account_id} {session_id}"
 
-    def read_access(self, text: str, now: float) -> Claims | None:
+    def verify_access(self, text: str, now: float) -> AccessClaims | None:
         account_id, session_id = text.split()
-        return Claims(int(account_id), session_id, now + 1)
+        return AccessClaims(int(account_id), session_id, now + 1)
 
-    def refresh(self, session_id: str, generation: int) -> str:
+    def issue_refresh(self, session_id: str, generation: int) -> str:
         return f"{session_id} {generation}"
 
-    def read_refresh(self, text: str) -> tuple[str, int] | None:
+    def verify_refresh(self, text: str) -> tuple[str, int] | None:
         return None
 
 
@@ -76,11 +76,11 @@ def test_with_every_port_filled_nothing_is_made_nor_looked_at_nor_closed(tmp_pat
         "database": database,
         "tokens": PlainTokens(),
         "codes": HmacCodes(lambda: CodeSecrets(by_number={1: b"k" * 32}, newest=1, blinding=b"b" * 32)),
-        "hasher": QuickHasher(),
+        "hasher": InsecureHasher(),
         "notifier": MemoryNotifier(),
         "images": PassThroughImages(),
         "storage": MemoryStorage(),
-        "throttle": MemoryThrottle(),
+        "rate_limiter": MemoryRateLimiter(),
         "clock": lambda: 1_000_000.0,
     }
     settings = replace(impossible, default_region=None)
@@ -96,10 +96,10 @@ def test_with_every_port_filled_nothing_is_made_nor_looked_at_nor_closed(tmp_pat
     assert list(tmp_path.iterdir()) == [place]
 
 
-class Far(MemoryThrottle):
+class Far(MemoryRateLimiter):
     """Limits on another machine."""
 
-    blocks = True
+    may_block = True
 
 
 def test_calls_are_carried_out_together_only_where_none_of_them_can_wait_for_something_far(tmp_path: Path) -> None:
@@ -108,18 +108,18 @@ def test_calls_are_carried_out_together_only_where_none_of_them_can_wait_for_som
         {"tokens": PlainTokens()},
         {"codes": codes},
         {"identifiers": LibraryIdentifiers()},
-        {"throttle": Far()},
+        {"rate_limiter": Far()},
         {"database": MemoryDatabase()},
     )
     for number, own in enumerate(far):
         with build(Settings(data_dir=tmp_path / str(number)), deliver=False, **own) as vestibule:
             assert vestibule.together is None
-    with build(Settings(data_dir=tmp_path / "ours"), deliver=False, hasher=QuickHasher()) as vestibule:
+    with build(Settings(data_dir=tmp_path / "ours"), deliver=False, hasher=InsecureHasher()) as vestibule:
         assert vestibule.together is not None
 
 
 def test_a_port_that_there_is_not_is_named(tmp_path: Path) -> None:
-    wrong: Any = {"hash": QuickHasher()}
+    wrong: Any = {"hash": InsecureHasher()}
     with pytest.raises(TypeError, match=r"takes no 'hash'; the ports are database, tokens"), build(Settings(), **wrong):
         pass
 
@@ -127,27 +127,27 @@ def test_a_port_that_there_is_not_is_named(tmp_path: Path) -> None:
 def test_letters_go_the_importers_way_and_count_towards_the_hourly_bound(tmp_path: Path) -> None:
     notifier = MemoryNotifier()
     settings = Settings(data_dir=tmp_path, emails_per_hour=1)
-    with build(settings, deliver=False, notifier=notifier, hasher=QuickHasher()) as vestibule:
+    with build(settings, deliver=False, notifier=notifier, hasher=InsecureHasher()) as vestibule:
         vestibule.register(username="ada", name="Ada", email="ada@example.com", password=PASSWORD)
         vestibule.request_code(destination="ada@example.com")
         vestibule.deliver_messages()
         with pytest.raises(Overloaded):
             vestibule.request_code(destination="grace@example.com")
-    assert [letter.sent_to for letter in notifier.letters] == ["ada@example.com"]
+    assert [letter.recipient for letter in notifier.letters] == ["ada@example.com"]
     assert not (tmp_path / "outbox").exists()
 
 
 def test_hashes_of_an_older_system_are_read_and_made_anew_at_a_login(tmp_path: Path) -> None:
-    hasher = runpy.run_path(str(EXAMPLE))["OldHashes"](QuickHasher())
+    hasher = runpy.run_path(str(EXAMPLE))["OldHashes"](InsecureHasher())
     old = f"sha256$salt${hashlib.sha256(f'salt{PASSWORD}'.encode()).hexdigest()}"
     database = MemoryDatabase()
     with build(Settings(data_dir=tmp_path), deliver=False, hasher=hasher, database=database) as vestibule:
         account = vestibule.register(username="ada", name="Ada", email="ada@example.com", password=PASSWORD)
         with database.begin() as tx:
-            claimed = tx.accounts.claim(account.id)
+            claimed = tx.accounts.lock(account.id)
             assert claimed is not None
             tx.accounts.save(replace(claimed, password_hash=old))
-        with pytest.raises(WrongCredentials):
+        with pytest.raises(InvalidCredentials):
             vestibule.log_in(username="ada", password="not the password")
         vestibule.log_in(username="ada", password=PASSWORD)
         renewed = database.accounts.get(account.id)
@@ -165,31 +165,31 @@ def test_the_example_prints_the_code(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_limits_journal_and_notices_apply_to_who_is_named_and_not_to_who_is_vouched_for(tmp_path: Path) -> None:
     notifier = MemoryNotifier()
-    with build(Settings(data_dir=tmp_path), deliver=False, hasher=QuickHasher(), notifier=notifier) as vestibule:
+    with build(Settings(data_dir=tmp_path), deliver=False, hasher=InsecureHasher(), notifier=notifier) as vestibule:
         caller = Caller("192.0.2.1", "first agent")
         for number in range(20):
             name = f"ada{number}"
             vestibule.register(username=name, name="Ada", email=f"{name}@example.com", password=PASSWORD, caller=caller)
-        with pytest.raises(TooManyTries):
+        with pytest.raises(RateLimited):
             vestibule.register(username="grace", name="G", email="grace@example.com", password=PASSWORD, caller=caller)
         vestibule.register(username="grace", name="G", email="grace@example.com", password=PASSWORD)  # vouched for
         for _ in range(30):
             vestibule.check_unique(prop="username", value="ada", caller=caller)
-        with pytest.raises(TooManyTries):
+        with pytest.raises(RateLimited):
             vestibule.check_unique(prop="username", value="ada", caller=caller)
         assert vestibule.check_unique(prop="username", value="ada")
         for _ in range(5):
-            with pytest.raises(WrongCredentials):
+            with pytest.raises(InvalidCredentials):
                 vestibule.log_in(username="ada1", password="not the password", caller=caller)
-        with pytest.raises(TooManyTries):
+        with pytest.raises(RateLimited):
             vestibule.log_in(username="ada1", password=PASSWORD, caller=caller)
         vestibule.log_in(username="ada1", password=PASSWORD)
         vestibule.log_in(username="ada2", password=PASSWORD, caller=caller)
         vestibule.log_in(username="ada2", password=PASSWORD, caller=Caller("192.0.2.1", "another agent"))
-        (event, *_) = (event for _, event in vestibule.read_journal(Query(what=What.LOGIN_FAILED)))
+        (event, *_) = (event for _, event in vestibule.read_audit_log(AuditQuery(type=EventType.LOGIN_FAILED)))
         assert event.caller == caller
         vestibule.deliver_messages()
-        assert [letter.sent_to for letter in notifier.letters] == ["ada2@example.com"]
+        assert [letter.recipient for letter in notifier.letters] == ["ada2@example.com"]
 
 
 def test_accounts_are_kept_in_a_table_of_the_importers_own(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from vestibule.adapters.hasher import QuickHasher
-from vestibule.application import Account, AlreadyTaken, InvalidInput, Sent, Unavailable, WrongCredentials
+from vestibule.adapters.hasher import InsecureHasher
+from vestibule.application import Account, AlreadyTaken, CodeSent, InvalidCredentials, InvalidInput, Unavailable
 from vestibule.entrypoints import AsyncVestibule, Settings, Vestibule, build
 
 PASSWORD = "the engine weaves algebra"
@@ -26,7 +26,7 @@ def test_the_calls_are_awaited_and_refuse_alike(tmp_path: Path) -> None:
             account = await registered(vestibule)
             with pytest.raises(AlreadyTaken):
                 await registered(vestibule)
-            with pytest.raises(WrongCredentials):
+            with pytest.raises(InvalidCredentials):
                 await vestibule.log_in(username="ada", password="not the password")
             tokens = await vestibule.log_in(username="ada", password=PASSWORD)
             identity = await vestibule.authenticate(tokens.token)
@@ -76,7 +76,7 @@ def test_the_loop_goes_on_while_it_starts_and_ends_and_a_password_is_hashed(tmp_
 
 
 def test_one_loop_after_another_uses_the_same_object_even_when_it_was_crowded(tmp_path: Path) -> None:
-    with build(Settings(data_dir=tmp_path), deliver=False, hasher=QuickHasher()) as blocking:
+    with build(Settings(data_dir=tmp_path), deliver=False, hasher=InsecureHasher()) as blocking:
         vestibule = AsyncVestibule(blocking)
 
         async def crowd(start: int) -> list[Account]:
@@ -87,7 +87,7 @@ def test_one_loop_after_another_uses_the_same_object_even_when_it_was_crowded(tm
 
 
 def test_loops_in_several_threads_do_not_disturb_each_other(tmp_path: Path) -> None:
-    with build(Settings(data_dir=tmp_path), deliver=False, hasher=QuickHasher()) as blocking:
+    with build(Settings(data_dir=tmp_path), deliver=False, hasher=InsecureHasher()) as blocking:
         vestibule, made = AsyncVestibule(blocking), list[Account]()
 
         async def crowd(start: int) -> None:
@@ -159,10 +159,10 @@ def test_calls_that_meet_are_committed_together_on_the_embedded_database(
             commits.clear()
             asked = [vestibule.request_code(destination=f"ada{number}@example.com") for number in range(20)]
             sent = await asyncio.gather(*asked, vestibule.request_code(destination="nobody"), return_exceptions=True)
-            assert [type(one) for one in sent] == [Sent] * 20 + [InvalidInput]
+            assert [type(one) for one in sent] == [CodeSent] * 20 + [InvalidInput]
             assert len(commits) == 1
             waiting = await vestibule.list_messages()
-            assert {posted.message.sent_to for posted in waiting} == {f"ada{number}@example.com" for number in range(20)}
+            assert {posted.message.recipient for posted in waiting} == {f"ada{number}@example.com" for number in range(20)}
 
     monkeypatch.setattr(sqlite3, "connect", traced)
     asyncio.run(main())

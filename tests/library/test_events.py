@@ -9,7 +9,7 @@ from tests.support.webhook_receiver import SECRET, receiver
 
 from vestibule.adapters.database import MemoryDatabase
 from vestibule.adapters.notifier import MemoryNotifier
-from vestibule.application import Event, What
+from vestibule.application import Event, EventType
 from vestibule.entrypoints import AsyncVestibule, Settings, build
 
 PASSWORD = "the engine weaves algebra"
@@ -21,7 +21,7 @@ async def registered(vestibule: AsyncVestibule, name: str) -> None:
 
 async def stumble(vestibule: AsyncVestibule) -> None:
     async with vestibule.read_events("crm") as events:
-        events.finish(1)
+        events.acknowledge(1)
         raise ValueError("the handler stumbled")
 
 
@@ -32,8 +32,8 @@ def test_events_are_read_on_by_a_cursor_in_an_event_loop(tmp_path: Path) -> None
                 await registered(vestibule, name)
             with pytest.raises(ValueError, match="stumbled"):
                 await stumble(vestibule)
-            async with vestibule.read_events("crm", most=1) as events:
-                assert [(position, event.what) for position, event in events] == [(2, What.REGISTERED)]
+            async with vestibule.read_events("crm", limit=1) as events:
+                assert [(position, event.type) for position, event in events] == [(2, EventType.REGISTERED)]
             async with vestibule.read_events("crm") as events:
                 assert [position for position, _ in events] == [3]
 
@@ -64,4 +64,4 @@ def test_a_webhook_is_told_whatever_database_and_notifier_an_importer_brings(tmp
             vestibule.request_code(destination="ann-x@example.com")
             assert vestibule.deliver_messages() == 2
     assert hook.types() == ["account.registered"]
-    assert [letter.sent_to for letter in notifier.letters] == ["ann-x@example.com"]
+    assert [letter.recipient for letter in notifier.letters] == ["ann-x@example.com"]

@@ -2,12 +2,12 @@
 
 import pytest
 from tests.parity.conftest import Open
-from tests.support.account_builders import ADA, ANN, EVE, MOBILE, OTHER, code, invalid, proof, signed_in, taken, tokens
+from tests.support.account_builders import ADA, ANN, EVE, MOBILE, OTHER, code, invalid, logged_in, proof, taken, tokens
 from tests.support.interfaces import Door, Refused, Tokens
 from tests.support.world import OTHER_PASSWORD, PASSWORD, PNG, World
 
 NOBODYS, FORGED = Refused("not-authenticated"), Refused("invalid-token")
-WRONG = Refused("wrong-credentials")
+WRONG = Refused("invalid-credentials")
 SHOWN = {
     "id": 1,
     "username": "ann",
@@ -40,7 +40,7 @@ def test_what_another_account_has_is_taken_in_any_spelling(door: Door) -> None:
 @pytest.mark.parametrize("password", ["password", "ann", "short", "x" * 257, "Ann Somebody", "ann@mail.example.com", "1" * 8])
 def test_a_bad_password_is_refused_wherever_one_is_set(password: str, door: Door) -> None:
     assert door.register(**ADA | {"password": password}) == invalid("password")
-    own = signed_in(door).token
+    own = logged_in(door).token
     assert door.change(own, password=password) == invalid("password")
     assert door.replace(own, **ADA | {"password": password}) == invalid("password")
     assert door.reset(email=ANN, otp=code(door, ANN), password=password) == invalid("password")
@@ -50,7 +50,7 @@ def test_a_bad_password_is_refused_wherever_one_is_set(password: str, door: Door
 def test_with_the_setting_every_account_needs_a_mobile(open_door: Open) -> None:
     door = open_door(mobile_required=True)
     assert door.register(**ADA | {"mobile": None}) == invalid("mobile")
-    own = signed_in(door).token
+    own = logged_in(door).token
     assert door.replace(own, **ADA | {"mobile": None}) == invalid("mobile")
 
 
@@ -59,11 +59,11 @@ def test_with_the_settings_an_address_is_proven_before_it_is_taken(open_door: Op
     assert door.register(**ADA) == invalid("email", "mobile")
     proof(door, ANN)
     proof(door, MOBILE)
-    own = signed_in(door).token
+    own = logged_in(door).token
     assert door.change(own, email=EVE) == invalid("email")
     proof(door, EVE)
     assert door.change(tokens(door).token, email=EVE)["email"] == EVE
-    door.world.clock.move(3601)
+    door.world.clock.advance(3601)
     assert door.register(**OTHER | {"email": ANN}) == invalid("email", "mobile")
 
 
@@ -89,7 +89,7 @@ def test_wrong_unknown_inactive_and_passwordless_are_refused_alike(door: Door, w
 
 
 def test_an_account_is_changed_field_by_field(door: Door) -> None:
-    own = signed_in(door).token
+    own = logged_in(door).token
     assert door.change(own) == SHOWN
     assert door.change(own, name="Ann King", username=None, email="", mobile=" ") == SHOWN | {"name": "Ann King"}
     assert door.change(own, email="nowhere", username="@") == invalid("email", "username")
@@ -99,7 +99,7 @@ def test_an_account_is_changed_field_by_field(door: Door) -> None:
 
 
 def test_an_account_is_replaced_as_a_whole(door: Door) -> None:
-    own = signed_in(door).token
+    own = logged_in(door).token
     after = {**OTHER, "mobile": None}
     assert door.replace(own, **after)["mobile"] is None
     assert door.account(own)["username"] == "eve"
@@ -108,7 +108,7 @@ def test_an_account_is_replaced_as_a_whole(door: Door) -> None:
 
 
 def test_a_new_password_ends_all_other_sessions(door: Door) -> None:
-    other, own = signed_in(door), tokens(door)
+    other, own = logged_in(door), tokens(door)
     door.change(own.token, password=OTHER_PASSWORD)
     assert isinstance(door.account(own.token), dict)
     assert door.account(other.token) == FORGED
@@ -118,7 +118,7 @@ def test_a_new_password_ends_all_other_sessions(door: Door) -> None:
 
 
 def test_what_needs_a_login_is_refused_without_one(door: Door) -> None:
-    for token, refusal in ((None, NOBODYS), ("junk", FORGED), (signed_in(door).refresh_token, FORGED)):
+    for token, refusal in ((None, NOBODYS), ("junk", FORGED), (logged_in(door).refresh_token, FORGED)):
         assert door.account(token) == refusal
         assert door.change(token, name="Eve") == refusal
         assert door.replace(token, **OTHER) == refusal
@@ -130,10 +130,10 @@ def test_what_needs_a_login_is_refused_without_one(door: Door) -> None:
 
 
 def test_an_access_token_ends_with_its_time_and_its_account(door: Door, world: World) -> None:
-    own = signed_in(door).token
-    world.clock.move(299)
+    own = logged_in(door).token
+    world.clock.advance(299)
     assert door.account(own) == SHOWN
-    world.clock.move(2)
+    world.clock.advance(2)
     assert door.account(own) == FORGED
     own = tokens(door).token
     account = world.owner(ANN)
@@ -143,7 +143,7 @@ def test_an_access_token_ends_with_its_time_and_its_account(door: Door, world: W
 
 
 def test_a_picture_is_taken_by_its_content(door: Door) -> None:
-    own = signed_in(door).token
+    own = logged_in(door).token
     assert door.upload(own, b"no picture") == invalid("profile_image")
     assert door.upload(own, None) == invalid("profile_image")
     assert door.upload(own, PNG.ljust(5 * 1024 * 1024 + 1, b"\0")) == Refused("image-too-large")

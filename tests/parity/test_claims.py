@@ -10,8 +10,8 @@ from tests.support.account_builders import (
     WRONG_CODE,
     code,
     invalid,
+    logged_in,
     proof,
-    signed_in,
     tokens,
 )
 from tests.support.interfaces import Door, Refused, Tokens
@@ -21,7 +21,7 @@ from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 def marks(world: World, address: str = ANN) -> tuple[bool, bool]:
     account = world.owner(address)
     assert account is not None
-    return account.email_proven, account.mobile_proven
+    return account.email_verified, account.mobile_verified
 
 
 def test_a_registration_with_a_proof_begins_proven(door: Door, world: World) -> None:
@@ -39,31 +39,31 @@ def test_a_proof_is_good_for_an_hour_and_for_its_address(door: Door, world: Worl
     found = proof(door, ANN)
     assert door.register(**OTHER, proofs=[found]) == invalid("proofs")
     assert door.register(**ADA, proofs=[found, "unheard of"]) == invalid("proofs")
-    world.clock.move(3601)
+    world.clock.advance(3601)
     assert door.register(**ADA, proofs=[found]) == invalid("proofs")
     assert world.owner(ANN) is None
 
 
 def test_a_code_takes_an_account_over_that_nobody_proved(door: Door, world: World) -> None:
     """The impostor's password, sessions and mobile are gone (pre-hijacking)."""
-    impostor = signed_in(door)
+    impostor = logged_in(door)
     owner = door.enter(destination=ANN, verify_otp=code(door, ANN))
     assert door.account(owner.token)["mobile"] is None
     assert marks(world) == (True, False)
     assert door.account(impostor.token) == Refused("invalid-token")
     assert door.refresh(refresh=impostor.refresh_token) == Refused("invalid-refresh-token")
-    assert door.log_in(username="ann", password=PASSWORD) == Refused("wrong-credentials")
+    assert door.log_in(username="ann", password=PASSWORD) == Refused("invalid-credentials")
 
 
 def test_a_reset_takes_over_as_well(door: Door) -> None:
-    impostor = signed_in(door)
+    impostor = logged_in(door)
     assert door.reset(email=ANN, otp=code(door, ANN), password=OTHER_PASSWORD) is None
     assert door.account(impostor.token) == Refused("invalid-token")
     assert door.account(tokens(door, password=OTHER_PASSWORD).token)["mobile"] is None
 
 
 def test_register_or_log_in_takes_over_as_well_and_sets_the_name(door: Door, world: World) -> None:
-    impostor = signed_in(door)
+    impostor = logged_in(door)
     door.send_to_register(**PERSON | {"name": "The Owner"})
     owner = door.register_or_log_in(**PERSON | {"name": "The Owner"}, verify_otp=world.code_for(ANN))
     assert (door.account(owner.token)["name"], door.account(owner.token)["mobile"]) == ("The Owner", None)
@@ -71,8 +71,8 @@ def test_register_or_log_in_takes_over_as_well_and_sets_the_name(door: Door, wor
 
 
 def test_a_verification_with_ones_own_login_keeps_all_as_it_is(door: Door, world: World) -> None:
-    own = signed_in(door)
-    world.clock.move(60)
+    own = logged_in(door)
+    world.clock.advance(60)
     door.verify(own.token, destination=ANN, verify_otp=code(door, ANN))
     assert isinstance(door.enter(destination=ANN, verify_otp=code(door, ANN)), Tokens)
     assert isinstance(tokens(door), Tokens)
@@ -80,12 +80,12 @@ def test_a_verification_with_ones_own_login_keeps_all_as_it_is(door: Door, world
 
 
 def test_a_verification_without_one_clears_what_was_there_at_the_first_code_that_logs_in(door: Door, world: World) -> None:
-    signed_in(door)
+    logged_in(door)
     proof(door, ANN)
     assert marks(world) == (True, False)
     assert isinstance(tokens(door), Tokens)
     assert isinstance(door.enter(destination=ANN, verify_otp=code(door, ANN)), Tokens)
-    assert door.log_in(username="ann", password=PASSWORD) == Refused("wrong-credentials")
+    assert door.log_in(username="ann", password=PASSWORD) == Refused("invalid-credentials")
 
 
 def test_somebody_elses_login_is_none(door: Door) -> None:
@@ -94,12 +94,12 @@ def test_somebody_elses_login_is_none(door: Door) -> None:
     eve = tokens(door, "eve", OTHER_PASSWORD)
     door.verify(eve.token, destination=ANN, verify_otp=code(door, ANN))
     assert isinstance(door.enter(destination=ANN, verify_otp=code(door, ANN)), Tokens)
-    assert door.log_in(username="ann", password=PASSWORD) == Refused("wrong-credentials")
+    assert door.log_in(username="ann", password=PASSWORD) == Refused("invalid-credentials")
 
 
 def test_an_unproven_address_beside_a_proven_one_lets_nobody_in(door: Door, world: World) -> None:
     door.register(**ADA, proofs=[proof(door, ANN)])
-    world.clock.move(60)
+    world.clock.advance(60)
     door.send(destination=MOBILE)
     sms = world.code_for(MOBILE)
     assert door.enter(destination=MOBILE, verify_otp=sms) == WRONG_CODE
@@ -118,7 +118,7 @@ def test_another_address_begins_unproven(door: Door, world: World) -> None:
 
 
 def test_a_change_with_a_proof_is_of_a_proven_address(door: Door, world: World) -> None:
-    signed_in(door)
+    logged_in(door)
     found = proof(door, EVE)
     assert door.change(tokens(door).token, email=EVE, proofs=[found])["email"] == EVE
     assert marks(world, EVE) == (True, False)

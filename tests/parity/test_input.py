@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.support.account_builders import ADA, ANN, OTHER, PERSON, WRONG_CODE, invalid, signed_in
+from tests.support.account_builders import ADA, ANN, OTHER, PERSON, WRONG_CODE, invalid, logged_in
 from tests.support.interfaces import Door, Refused
 from tests.support.world import OTHER_PASSWORD, World
 
@@ -42,7 +42,7 @@ CODES = {"verify_otp", "otp"}
 @pytest.fixture
 def own(door: Door) -> str:
     """Somebody's access token."""
-    return signed_in(door).token
+    return logged_in(door).token
 
 
 def everything(world: World) -> Any:
@@ -99,7 +99,7 @@ def test_text_is_trimmed_and_a_password_never(door: Door) -> None:
     spaced = {name: f" {value} " for name, value in OTHER.items()}
     shown = door.register(**spaced)
     assert {name: shown[name] for name in PERSON} == {name: OTHER[name] for name in PERSON}
-    assert door.log_in(username=" eve ", password=OTHER_PASSWORD) == Refused("wrong-credentials")
+    assert door.log_in(username=" eve ", password=OTHER_PASSWORD) == Refused("invalid-credentials")
     assert not isinstance(door.log_in(username=" eve ", password=f" {OTHER_PASSWORD} "), Refused)
     assert door.verify(destination=f" {ANN} ", verify_otp=" 123456 ") == WRONG_CODE
 

@@ -6,11 +6,11 @@ from tests.support.account_builders import ADA, ANN, WRONG_CODE, code, invalid
 from tests.support.interfaces import Door, Refused, Tokens
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World, wrong
 
-WRONG = Refused("wrong-credentials")
+WRONG = Refused("invalid-credentials")
 
 
 def waits(seconds: int) -> Refused:
-    return Refused("too-many-tries", retry_after=seconds)
+    return Refused("rate-limited", retry_after=seconds)
 
 
 @pytest.mark.parametrize("username", ["ann", "nobody"])
@@ -19,13 +19,13 @@ def test_five_wrong_logins_in_five_minutes_from_one_address(username: str, door:
     wrong_login = {"username": username, "password": OTHER_PASSWORD}
     for _ in range(5):
         assert door.log_in(**wrong_login) == WRONG
-        world.clock.move(10)
+        world.clock.advance(10)
     assert door.log_in(**wrong_login) == waits(250)
     assert door.log_in(username=username.upper(), password=PASSWORD) == waits(250)
     door.address = "203.0.113.9"
     assert door.log_in(**wrong_login) == WRONG
     door.address = "198.51.100.7"
-    world.clock.move(250)
+    world.clock.advance(250)
     if username == "ann":
         assert isinstance(door.log_in(username="ann", password=PASSWORD), Tokens)
 
@@ -60,7 +60,7 @@ def test_twenty_registrations_a_minute_from_one_address(door: Door, world: World
     for _ in range(20):
         assert isinstance(door.register(), Refused)
     assert door.register(**ADA) == waits(60)
-    world.clock.move(60)
+    world.clock.advance(60)
     assert isinstance(door.register(**ADA), dict)
 
 
@@ -86,13 +86,13 @@ def test_thirty_wrong_codes_a_day_at_one_address_whoever_asks(door: Door) -> Non
     for number in range(6):
         door.address = f"203.0.113.{number}"
         if number == 5:
-            door.world.clock.move(3600)
+            door.world.clock.advance(3600)
         sent = code(door, ANN)
         for _ in range(5):
             assert door.verify(destination=ANN, verify_otp=wrong(sent)) == WRONG_CODE
     door.address = "198.51.100.7"
     assert door.verify(destination=ANN, verify_otp=code(door, ANN)) == WRONG_CODE
-    door.world.clock.move(86_400)
+    door.world.clock.advance(86_400)
     assert isinstance(door.verify(destination=ANN, verify_otp=code(door, ANN)), str)
 
 

@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
-from tests.support.account_builders import ADA, ANN, OTHER, WRONG_CODE, code, signed_in, taken, tokens
+from tests.support.account_builders import ADA, ANN, OTHER, WRONG_CODE, code, logged_in, taken, tokens
 from tests.support.interfaces import Door, Refused, Tokens
 from tests.support.world import OTHER_PASSWORD, PASSWORD, PNG, World, together, wrong
 
 from vestibule.application.ports import Transaction
-from vestibule.domain.code import Flow
-from vestibule.domain.rate_limits import Limit
+from vestibule.domain.code import CodePurpose
+from vestibule.domain.rate_limits import RateLimit
 
 MANY = 8
 
@@ -42,12 +42,12 @@ def test_of_many_guesses_at_once_five_are_counted_and_none_is_left(door: Door) -
 
 def test_one_of_many_sends_a_code(door: Door, world: World) -> None:
     answers = at_once(*[lambda: door.send(destination=ANN)] * MANY)
-    assert answers.count(Refused("too-many-tries", retry_after=60)) == MANY - 1
+    assert answers.count(Refused("rate-limited", retry_after=60)) == MANY - 1
     assert len(world.codes_at(ANN)) == 1
 
 
 def test_a_refresh_token_shown_many_times_at_once_has_one_successor(door: Door) -> None:
-    own = signed_in(door)
+    own = logged_in(door)
     answers = at_once(*[lambda: door.refresh(refresh=own.refresh_token)] * MANY)
     assert len({answer.refresh_token for answer in answers}) == 1
 
@@ -55,12 +55,12 @@ def test_a_refresh_token_shown_many_times_at_once_has_one_successor(door: Door) 
 def test_of_many_wrong_passwords_at_once_five_are_told_so(door: Door) -> None:
     door.register(**ADA)
     answers = at_once(*[lambda: door.log_in(username="ann", password=OTHER_PASSWORD)] * MANY)
-    assert answers.count(Refused("wrong-credentials")) == 5
-    assert answers.count(Refused("too-many-tries", retry_after=300)) == MANY - 5
+    assert answers.count(Refused("invalid-credentials")) == 5
+    assert answers.count(Refused("rate-limited", retry_after=300)) == MANY - 5
 
 
 def test_one_of_two_takes_an_email(door: Door) -> None:
-    ann = signed_in(door)
+    ann = logged_in(door)
     door.register(**OTHER)
     eve = tokens(door, "eve", OTHER_PASSWORD)
     new = "new@mail.example.com"
@@ -71,7 +71,7 @@ def test_one_of_two_takes_an_email(door: Door) -> None:
 
 @pytest.mark.parametrize("_time", range(3))
 def test_a_reset_and_a_change_of_password_leave_one_of_the_two(_time: int, door: Door) -> None:
-    own, sent = signed_in(door), code(door, ANN)
+    own, sent = logged_in(door), code(door, ANN)
     mine, theirs = "the owners own choice", "somebody elses choice"
     reset, changed = at_once(
         lambda: door.reset(email=ANN, otp=sent, password=theirs), lambda: door.change(own.token, password=mine)
@@ -99,30 +99,30 @@ def waited(world: World, ahead: Callable[[Transaction], Iterator[object]], ask: 
 @pytest.mark.parametrize(
     ("key", "limit", "ask"),
     [
-        ("asked:", Limit(1, 60), lambda door: door.send(destination=ANN)),
-        ("login:", Limit(30, 900), lambda door: door.log_in(username=ANN, password=PASSWORD)),
+        ("asked:", RateLimit(1, 60), lambda door: door.send(destination=ANN)),
+        ("login:", RateLimit(30, 900), lambda door: door.log_in(username=ANN, password=PASSWORD)),
     ],
     ids=["send", "login"],
 )
 def test_the_wait_for_another_one_is_not_counted_twice(
-    key: str, limit: Limit, ask: Callable[[Door], Any], door: Door, world: World
+    key: str, limit: RateLimit, ask: Callable[[Door], Any], door: Door, world: World
 ) -> None:
     def count(tx: Transaction) -> Iterator[object]:
-        (tally,) = tx.tallies.claim([key + world.codes.blind(f"email:{ANN}")])
+        (tally,) = tx.rate_limits.lock([key + world.codes.keyed_digest(f"email:{ANN}")])
         yield tally
-        world.clock.move(30)
+        world.clock.advance(30)
         for _ in range(limit.count):
-            tally = tally.add((limit,), world.clock())
-        tx.tallies.save([tally], world.clock() + limit.seconds)
+            tally = tally.hit((limit,), world.clock())
+        tx.rate_limits.save([tally], world.clock() + limit.seconds)
 
     door.register(**ADA)
-    assert waited(world, count, lambda: ask(door)) == Refused("too-many-tries", retry_after=int(limit.seconds))
+    assert waited(world, count, lambda: ask(door)) == Refused("rate-limited", retry_after=int(limit.seconds))
 
 
 def test_a_code_that_ends_while_its_check_waits_is_no_good(door: Door, world: World) -> None:
     def claim(tx: Transaction) -> Iterator[object]:
-        yield tx.challenges.claim(Flow.OTP, [world.address(ANN)])
-        world.clock.move(minutes=5)
+        yield tx.challenges.lock(CodePurpose.OTP, [world.address(ANN)])
+        world.clock.advance(minutes=5)
 
     sent = code(door, ANN)
     assert waited(world, claim, lambda: door.verify(destination=ANN, verify_otp=sent)) == WRONG_CODE
@@ -130,10 +130,10 @@ def test_a_code_that_ends_while_its_check_waits_is_no_good(door: Door, world: Wo
 
 def test_a_session_that_ends_while_its_refresh_waits_gets_no_new_tokens(door: Door, world: World) -> None:
     def claim(tx: Transaction) -> Iterator[object]:
-        yield tx.sessions.claim(own.session)
-        world.clock.move(days=31)
+        yield tx.sessions.lock(own.session)
+        world.clock.advance(days=31)
 
-    own = signed_in(door)
+    own = logged_in(door)
     assert waited(world, claim, lambda: door.refresh(refresh=own.refresh_token)) == Refused("invalid-refresh-token")
 
 
@@ -146,10 +146,10 @@ def test_a_session_that_ends_while_its_change_waits_changes_nothing(
     ask: Callable[[Door, str], Any], door: Door, world: World
 ) -> None:
     def claim(tx: Transaction) -> Iterator[object]:
-        yield tx.accounts.claim(account.id)
-        world.clock.move(days=31)
+        yield tx.accounts.lock(account.id)
+        world.clock.advance(days=31)
 
-    own = signed_in(door)
+    own = logged_in(door)
     account = world.authenticate(own.token).account
     assert waited(world, claim, lambda: ask(door, own.token)) == Refused("invalid-token")
     assert world.now(account) == account

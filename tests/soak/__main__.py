@@ -1,4 +1,4 @@
-"""`python -m tests.endurance`, which scripts/endure is."""
+"""`python -m tests.soak`, which scripts/endure is."""
 
 import signal
 import sys

@@ -150,7 +150,7 @@ class Person:
         self._counts.add("images uploaded")
         self.client.ask("image", partial(Line.ask, method="GET", path=path_of(self.image)), {200})
 
-    def look(self) -> None:
+    def get(self) -> None:
         account = self.client.ask("account", partial(Line.account, token=self._login().token), {200}).json
         if (account["username"], account["email"], account["profile_image"]) != (self.username, self.email, self.image):
             raise BrokenPromise(f"account: {account} is not {self.username}'s with {self.image}")
@@ -166,7 +166,7 @@ class Person:
     def acts(self) -> list[Callable[[], None]]:
         """What may be done now."""
         by_code = [self.reset, self.log_in_by_code] if self._asked < MOST_CODES else []
-        return [self.log_in, self.refresh, self.refresh, self.change_password, self.upload, self.look, self.log_out, *by_code]
+        return [self.log_in, self.refresh, self.refresh, self.change_password, self.upload, self.get, self.log_out, *by_code]
 
     # --- codes ----------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ EVE, EVES_MOBILE = "eve@mail.example.com", "7087654321"
 ADA = {"username": "ann", "name": "Ann Somebody", "email": ANN, "mobile": MOBILE, "password": PASSWORD}
 OTHER = {"username": "eve", "name": "Eve Other", "email": EVE, "mobile": EVES_MOBILE, "password": OTHER_PASSWORD}
 PERSON = {"name": "Ann Somebody", "email": ANN, "mobile": MOBILE}
-WRONG_CODE = Refused("wrong-code")
+WRONG_CODE = Refused("invalid-code")
 
 
 def tokens(door: Door, username: str = "ann", password: str = PASSWORD) -> Tokens:
@@ -19,7 +19,7 @@ def tokens(door: Door, username: str = "ann", password: str = PASSWORD) -> Token
     return found
 
 
-def signed_in(door: Door) -> Tokens:
+def logged_in(door: Door) -> Tokens:
     """Of a fresh Ann."""
     assert isinstance(door.register(**ADA), dict)
     return tokens(door)
@@ -27,7 +27,7 @@ def signed_in(door: Door) -> Tokens:
 
 def code(door: Door, destination: str, *, read_at: str | None = None, **fields: Any) -> str:
     """A code that was asked for, after the cool-down of the one before it."""
-    door.world.clock.move(60)
+    door.world.clock.advance(60)
     sent = door.send(destination=destination, **fields)
     assert isinstance(sent, str), sent
     return door.world.code_for(read_at or destination)

@@ -13,7 +13,7 @@ from litestar.testing import TestClient
 from litestar.types import ASGIApp, Receive, Scope, Send
 from tests.support.world import World
 
-from vestibule.application import MISSING, VOUCHED, Account, Caller, Identity, InvalidInput, Refusal, TokenSet
+from vestibule.application import MISSING, TRUSTED_CALLER, Account, Caller, Identity, InvalidInput, Refusal, TokenSet
 from vestibule.entrypoints.http import create_app
 from vestibule.entrypoints.http.problems import STATUS, URN
 
@@ -142,7 +142,7 @@ class ImportDoor(AbstractContextManager["ImportDoor"]):
     def sessions(self, token: str | None) -> Any:
         def ask(identity: Identity) -> Any:
             found = self.world.list_sessions(identity=identity)
-            return [Shown(one.id, one.address, one.agent, one.id == identity.session_id) for one in found]
+            return [Shown(one.id, one.address, one.user_agent, one.id == identity.session_id) for one in found]
 
         return self._as(token, ask, {}, list)
 
@@ -309,7 +309,7 @@ def _from_where_it_says(app: ASGIApp) -> ASGIApp:
 
     async def moved(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
-            address = next((value.decode() for name, value in scope["headers"] if name == b"x-from"), VOUCHED.address)
+            address = next((value.decode() for name, value in scope["headers"] if name == b"x-from"), TRUSTED_CALLER.address)
             scope["client"] = (address or "", 1)
         await app(scope, receive, send)
 

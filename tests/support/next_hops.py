@@ -14,7 +14,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from tests.support.messages import SENDER, TEMPLATES, parsed, part
 
 from vestibule.adapters.notifier import AppriseNotifier, MemoryNotifier, OutboxNotifier, SmtpNotifier
-from vestibule.application.ports import DeliveryFailed, Letter
+from vestibule.application.ports import DeliveryFailed, OutgoingMessage
 from vestibule.testing.contracts.notifier import Post, mail_letter, sms_letter
 
 
@@ -167,7 +167,7 @@ def gateway_server() -> Iterator[Gateway]:
         server.close()
 
 
-def outbox_post(directory: Path, letter: Callable[..., Letter]) -> Post:
+def outbox_post(directory: Path, letter: Callable[..., OutgoingMessage]) -> Post:
     def arrived() -> list[tuple[str, str]]:
         letters = []
         for file in sorted(directory.iterdir()):
@@ -203,6 +203,6 @@ def memory_post() -> Post:
     memory = MemoryNotifier()
 
     def arrived() -> list[tuple[str, str]]:
-        return [(letter.sent_to, "{code} {reference}".format(**letter.values)) for letter in memory.letters]
+        return [(letter.recipient, "{code} {reference}".format(**letter.values)) for letter in memory.letters]
 
     return Post(memory, mail_letter, arrived, lambda: memory.fail_next(DeliveryFailed("down")))

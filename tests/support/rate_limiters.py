@@ -7,9 +7,9 @@ from secrets import token_hex
 from redis import Redis
 from tests.support.redis_server import any_redis
 
-from vestibule.adapters.rate_limiter import MemoryThrottle, RedisThrottle
-from vestibule.application.ports import Throttle
-from vestibule.domain.rate_limits import Limit
+from vestibule.adapters.rate_limiter import MemoryRateLimiter, RedisRateLimiter
+from vestibule.application.ports import RateLimiter
+from vestibule.domain.rate_limits import RateLimit
 
 PATIENCE = 10.0
 """Seconds that Redis has where not its slowness is the matter, for the machine may be busy."""
@@ -18,35 +18,35 @@ PATIENCE = 10.0
 class NoFallback:
     """Where Redis has to serve, nothing may stand in for it."""
 
-    blocks = False
+    may_block = False
 
-    def take(self, key: str, limits: tuple[Limit, ...], now: float) -> int:
+    def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
         raise AssertionError("Redis did not serve")
 
 
 @contextmanager
-def memory_throttles() -> Iterator[Callable[[], Throttle]]:
-    yield MemoryThrottle
+def memory_rate_limiters() -> Iterator[Callable[[], RateLimiter]]:
+    yield MemoryRateLimiter
 
 
 @contextmanager
-def redis_throttles() -> Iterator[Callable[[], Throttle]]:
+def redis_rate_limiters() -> Iterator[Callable[[], RateLimiter]]:
     """One at a time: the next closes the one before."""
-    own, made = f"vestibule-test:{token_hex(8)}:", list[RedisThrottle]()
+    own, made = f"vestibule-test:{token_hex(8)}:", list[RedisRateLimiter]()
 
     with any_redis() as url:
 
-        def make() -> RedisThrottle:
-            for throttle in made:
-                throttle.close()
-            made[:] = [RedisThrottle(url, NoFallback(), prefix=f"{own}{token_hex(8)}:", timeout=PATIENCE)]
+        def make() -> RedisRateLimiter:
+            for rate_limiter in made:
+                rate_limiter.close()
+            made[:] = [RedisRateLimiter(url, NoFallback(), prefix=f"{own}{token_hex(8)}:", timeout=PATIENCE)]
             return made[0]
 
         try:
             yield make
         finally:
-            for throttle in made:
-                throttle.close()
+            for rate_limiter in made:
+                rate_limiter.close()
             clear(url, own)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from vestibule import testing
 from vestibule.application import Account, Address, Caller, Refusal, TokenSet
 from vestibule.application.ports import Codes, Hasher, Identifiers, Message, NewId, Tokens
-from vestibule.testing import PASSWORD, QuickHasher, wrong
+from vestibule.testing import PASSWORD, InsecureHasher, wrong
 
 __all__ = ["PASSWORD", "wrong"]
 
@@ -21,7 +21,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"picture"
 SOMEWHERE = Caller("198.51.100.7")
 
 
-class SlowHasher(QuickHasher):
+class SlowHasher(InsecureHasher):
     """A hasher that remembers which hashes it was asked about, and takes so long that something happens meanwhile."""
 
     def __init__(self, marker: str = "1") -> None:
@@ -53,7 +53,7 @@ class World(testing.World):
 
     @property
     def new_id(self) -> NewId:
-        return self.log_in.sign_in.new_id
+        return self.log_in.session_issuer.new_id
 
     @property
     def codes(self) -> Codes:
@@ -81,12 +81,12 @@ class World(testing.World):
     @property
     def messages(self) -> tuple[Message, ...]:
         """What waits in the outbox, the oldest first."""
-        return tuple(posted.message for posted in self.list_messages() if not posted.is_dead)
+        return tuple(posted.message for posted in self.list_messages() if not posted.has_failed)
 
     @property
     def dead_letters(self) -> tuple[tuple[Message, str], ...]:
         """What was given up, each with the reason."""
-        return tuple((posted.message, posted.dead_because or "") for posted in self.list_messages(dead=True))
+        return tuple((posted.message, posted.failure_reason or "") for posted in self.list_messages(dead=True))
 
     # --- people -------------------------------------------------------------------------------------------------------
 
@@ -105,13 +105,13 @@ class World(testing.World):
     def alter(self, account: Account, **fields: Any) -> Account:
         """Changes what no use case changes: as an operator would, or an import."""
         with self.database.begin() as tx:
-            claimed = tx.accounts.claim(account.id)
+            claimed = tx.accounts.lock(account.id)
             assert claimed is not None
             tx.accounts.save(replace(claimed, **fields))
         return self.now(account)
 
     def owner(self, address: str) -> Account | None:
-        return self.database.accounts.having(self.address(address))
+        return self.database.accounts.by_address(self.address(address))
 
     def address(self, text: str) -> Address:
         return self.identifiers.destination(text)

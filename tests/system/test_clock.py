@@ -3,14 +3,14 @@
 import pytest
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World, outcome, wrong
 
-from vestibule.adapters.rate_limiter import MemoryThrottle
+from vestibule.adapters.rate_limiter import MemoryRateLimiter
 from vestibule.application import (
     Caller,
+    InvalidCode,
+    InvalidCredentials,
     InvalidRefreshToken,
     InvalidToken,
-    TooManyTries,
-    WrongCode,
-    WrongCredentials,
+    RateLimited,
 )
 from vestibule.domain.rate_limits import CALLS_BY_ADDRESS
 
@@ -23,14 +23,14 @@ THIEF = Caller("192.0.2.66")
 @pytest.fixture
 def world() -> World:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     return world
 
 
 @STEPS
 def test_whoever_is_signed_in_stays_so_by_refreshing_and_can_log_in(world: World, step: float) -> None:
     tokens = world.log_in(username="ann", password=PASSWORD)
-    world.clock.move(-step)
+    world.clock.advance(-step)
     refreshed = world.refresh(refresh=tokens.refresh_token)
     assert world.is_signed_in(refreshed)
     assert world.is_signed_in(world.log_in(username="ann", password=PASSWORD))
@@ -40,7 +40,7 @@ def test_whoever_is_signed_in_stays_so_by_refreshing_and_can_log_in(world: World
 def test_what_had_ended_stays_ended(world: World, step: float) -> None:
     tokens = world.log_in(username="ann", password=PASSWORD)
     world.change_account(identity=world.sign_in(), password=OTHER_PASSWORD)
-    world.clock.move(-step)
+    world.clock.advance(-step)
     assert isinstance(outcome(lambda: world.authenticate(tokens.token)), InvalidToken)
     assert isinstance(outcome(lambda: world.refresh(refresh=tokens.refresh_token)), InvalidRefreshToken)
     assert not world.can_log_in(password=PASSWORD)
@@ -51,9 +51,9 @@ def test_what_had_ended_stays_ended(world: World, step: float) -> None:
 def test_a_spent_refresh_token_gains_no_time(world: World, step: float) -> None:
     first = world.log_in(username="ann", password=PASSWORD).refresh_token
     world.refresh(refresh=first)
-    world.clock.move(31 - step)
+    world.clock.advance(31 - step)
     again = outcome(lambda: world.refresh(refresh=first))
-    world.clock.move(step)
+    world.clock.advance(step)
     assert isinstance(again, InvalidRefreshToken) or step <= MINUTE
     assert isinstance(outcome(lambda: world.refresh(refresh=first)), InvalidRefreshToken)
 
@@ -62,19 +62,19 @@ def test_a_spent_refresh_token_gains_no_time(world: World, step: float) -> None:
 def test_a_code_is_good_once_and_for_no_longer(world: World, step: float) -> None:
     used, unused = world.send("x@mail.example.com"), world.send(ANN)
     world.verify_code(destination="x@mail.example.com", verify_otp=used)
-    world.clock.move(-step)
+    world.clock.advance(-step)
     for code, destination in ((used, "x@mail.example.com"), (unused, ANN)):
-        assert isinstance(outcome(lambda: world.verify_code(destination=destination, verify_otp=code)), WrongCode)  # noqa: B023 — asked at once
+        assert isinstance(outcome(lambda: world.verify_code(destination=destination, verify_otp=code)), InvalidCode)  # noqa: B023 — asked at once
 
 
 @STEPS
 def test_a_new_code_is_to_be_had_soon_and_is_good(world: World, step: float) -> None:
     world.send(ANN)
-    world.clock.move(-step)
+    world.clock.advance(-step)
     refusal = outcome(lambda: world.request_code(destination=ANN))
-    if isinstance(refusal, TooManyTries):
+    if isinstance(refusal, RateLimited):
         assert refusal.retry_after <= 2 * MINUTE
-        world.clock.move(refusal.retry_after)
+        world.clock.advance(refusal.retry_after)
         world.request_code(destination=ANN)
     assert world.verify_code(destination=ANN, verify_otp=world.code_for(ANN)).proof
 
@@ -83,10 +83,10 @@ def test_a_new_code_is_to_be_had_soon_and_is_good(world: World, step: float) -> 
 def test_codes_are_sent_no_faster_than_before(world: World, step: float) -> None:
     sends = 0
     world.request_code(destination=ANN)
-    world.clock.move(-step)
+    world.clock.advance(-step)
     for _ in range(60):
-        sends += not isinstance(outcome(lambda: world.request_code(destination=ANN)), TooManyTries)
-        world.clock.move(1)
+        sends += not isinstance(outcome(lambda: world.request_code(destination=ANN)), RateLimited)
+        world.clock.advance(1)
     assert sends <= 1
 
 
@@ -95,11 +95,11 @@ def test_whoever_guesses_passwords_gains_one_window_at_most(world: World, step: 
     def guess() -> object:
         return outcome(lambda: world.log_in(username="ann", password="wrong and wrong", caller=THIEF))
 
-    assert [type(guess()) for _ in range(6)] == [WrongCredentials] * 5 + [TooManyTries]
-    world.clock.move(-step)
-    assert [type(guess()) for _ in range(20)].count(WrongCredentials) <= 5
+    assert [type(guess()) for _ in range(6)] == [InvalidCredentials] * 5 + [RateLimited]
+    world.clock.advance(-step)
+    assert [type(guess()) for _ in range(20)].count(InvalidCredentials) <= 5
     refusal = guess()
-    assert isinstance(refusal, TooManyTries)
+    assert isinstance(refusal, RateLimited)
     assert refusal.retry_after <= 2 * HOUR
 
 
@@ -107,13 +107,13 @@ def test_whoever_guesses_passwords_gains_one_window_at_most(world: World, step: 
 def test_whoever_was_locked_out_gets_in_again_within_two_windows(world: World, step: float) -> None:
     for _ in range(5):
         outcome(lambda: world.log_in(username="ann", password="wrong and wrong", caller=THIEF))
-    world.clock.move(-step)
+    world.clock.advance(-step)
     for _ in range(3):
         refusal = outcome(lambda: world.log_in(username="ann", password=PASSWORD, caller=THIEF))
-        if not isinstance(refusal, TooManyTries):
+        if not isinstance(refusal, RateLimited):
             break
         assert refusal.retry_after <= 600
-        world.clock.move(refusal.retry_after)
+        world.clock.advance(refusal.retry_after)
     assert world.is_signed_in(world.log_in(username="ann", password=PASSWORD, caller=THIEF))
 
 
@@ -122,27 +122,27 @@ def test_wrong_codes_gain_nothing(world: World, step: float) -> None:
     code = world.send(ANN)
     for _ in range(5):
         outcome(lambda: world.verify_code(destination=ANN, verify_otp=wrong(code)))
-    world.clock.move(-step)
-    assert isinstance(outcome(lambda: world.verify_code(destination=ANN, verify_otp=code)), WrongCode)
-    world.clock.move(step)
-    assert isinstance(outcome(lambda: world.verify_code(destination=ANN, verify_otp=code)), WrongCode)
+    world.clock.advance(-step)
+    assert isinstance(outcome(lambda: world.verify_code(destination=ANN, verify_otp=code)), InvalidCode)
+    world.clock.advance(step)
+    assert isinstance(outcome(lambda: world.verify_code(destination=ANN, verify_otp=code)), InvalidCode)
 
 
 @STEPS
 def test_calls_are_counted_on_and_nobody_waits_for_the_old_time(step: float) -> None:
-    throttle, now = MemoryThrottle(), 1_800_000_000.0
+    rate_limiter, now = MemoryRateLimiter(), 1_800_000_000.0
     for _ in range(200):
-        assert throttle.take("a", CALLS_BY_ADDRESS, now) == 0
+        assert rate_limiter.hit("a", CALLS_BY_ADDRESS, now) == 0
     now -= step
-    taken = [throttle.take("a", CALLS_BY_ADDRESS, now) for _ in range(400)]
+    taken = [rate_limiter.hit("a", CALLS_BY_ADDRESS, now) for _ in range(400)]
     assert taken.count(0) <= 300
     assert 0 < taken[-1] <= 120
-    assert throttle.take("a", CALLS_BY_ADDRESS, now + taken[-1]) == 0
+    assert rate_limiter.hit("a", CALLS_BY_ADDRESS, now + taken[-1]) == 0
 
 
 @STEPS
 def test_new_messages_do_not_wait_for_the_old_time(world: World, step: float) -> None:
     world.request_code(destination=ANN)
-    world.clock.move(-step)
+    world.clock.advance(-step)
     world.request_code(destination="new@mail.example.com")
     assert world.codes_at("new@mail.example.com")

@@ -127,9 +127,9 @@ def test_one_scrape_tells_of_all_workers_what_the_documentation_says(tmp_path: P
         assert scrape.value("http_requests_total", route="/account", status="200") == 20
         assert scrape.value("http_request_duration_seconds_count", route="/account") == 20
         assert scrape.value("http_requests_total", route="/login") == 8
-        assert scrape.value("http_refusals_total", route="/login", problem="wrong-credentials") == 5
-        assert scrape.value("http_refusals_total", problem="too-many-tries") == 2
-        assert scrape.value("http_refusals_total", problem="wrong-code") == 1
+        assert scrape.value("http_refusals_total", route="/login", problem="invalid-credentials") == 5
+        assert scrape.value("http_refusals_total", problem="rate-limited") == 2
+        assert scrape.value("http_refusals_total", problem="invalid-code") == 1
         assert scrape.value("http_refusals_total", route="", problem="not-found") == 1
         assert scrape.value("lane_duration_seconds_count", lane="hashing") == 7
         assert scrape.value("http_requests_in_progress") == 0

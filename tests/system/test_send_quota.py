@@ -9,8 +9,8 @@ from tests.support.next_hops import relay
 from tests.support.processes import eventually
 from tests.support.server import Server
 
-from vestibule.adapters.rate_limiter import MemoryThrottle
-from vestibule.domain.account import Kind
+from vestibule.adapters.rate_limiter import MemoryRateLimiter
+from vestibule.domain.account import AddressKind
 from vestibule.entrypoints.container.factories import spending
 from vestibule.entrypoints.settings import Settings
 
@@ -22,17 +22,17 @@ BY_BOTH = {"email_url": "smtps://mail.example.org", "sms_url": "json://sms.examp
     ("settings", "per_hour"),
     [
         ({}, None),
-        (BY_MAIL, {Kind.EMAIL: 1000}),
-        (BY_BOTH, {Kind.EMAIL: 1000, Kind.MOBILE: 100}),
-        ({"sms_url": "json://sms.example.org", "sms_per_hour": 7}, {Kind.MOBILE: 7}),
+        (BY_MAIL, {AddressKind.EMAIL: 1000}),
+        (BY_BOTH, {AddressKind.EMAIL: 1000, AddressKind.MOBILE: 100}),
+        ({"sms_url": "json://sms.example.org", "sms_per_hour": 7}, {AddressKind.MOBILE: 7}),
         (BY_BOTH | {"rate_limits": False}, None),
-        (BY_BOTH | {"workers": 4}, {Kind.EMAIL: 250, Kind.MOBILE: 25}),
-        (BY_BOTH | {"workers": 64, "sms_per_hour": 7}, {Kind.EMAIL: 15, Kind.MOBILE: 1}),
-        (BY_BOTH | {"workers": 4, "redis_url": "redis://localhost"}, {Kind.EMAIL: 1000, Kind.MOBILE: 100}),
+        (BY_BOTH | {"workers": 4}, {AddressKind.EMAIL: 250, AddressKind.MOBILE: 25}),
+        (BY_BOTH | {"workers": 64, "sms_per_hour": 7}, {AddressKind.EMAIL: 15, AddressKind.MOBILE: 1}),
+        (BY_BOTH | {"workers": 4, "redis_url": "redis://localhost"}, {AddressKind.EMAIL: 1000, AddressKind.MOBILE: 100}),
     ],
 )
-def test_what_is_bounded_is_what_costs(settings: dict[str, object], per_hour: dict[Kind, int] | None) -> None:
-    bounded = spending(Settings(**settings), MemoryThrottle())  # type: ignore[arg-type]  # as a test names them
+def test_what_is_bounded_is_what_costs(settings: dict[str, object], per_hour: dict[AddressKind, int] | None) -> None:
+    bounded = spending(Settings(**settings), MemoryRateLimiter())  # type: ignore[arg-type]  # as a test names them
     assert (bounded and bounded.per_hour) == per_hour
 
 

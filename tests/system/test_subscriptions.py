@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.system.test_deliver import eventually
 
-from vestibule.application import Event, What
+from vestibule.application import Event, EventType
 from vestibule.entrypoints import Settings, build
 from vestibule.entrypoints.facade import Vestibule
 
@@ -38,19 +38,19 @@ def person(vestibule: Vestibule, name: str) -> int:
 
 
 def test_a_handler_is_called_for_each_event_in_order_also_for_those_before_it_came(settings: Settings) -> None:
-    seen: list[tuple[int, What, int | None]] = []
+    seen: list[tuple[int, EventType, int | None]] = []
     with built(settings) as vestibule:
         ann = person(vestibule, "ann-x")
-        vestibule.subscribe("crm", lambda position, event: seen.append((position, event.what, event.account_id)))
+        vestibule.subscribe("crm", lambda position, event: seen.append((position, event.type, event.account_id)))
         assert eventually(lambda: len(seen) == 1)
         begun = time.monotonic()
         vestibule.log_in(username="ann-x", password=PASSWORD)
         assert eventually(lambda: len(seen) == 2)
         assert time.monotonic() - begun < 0.9, "it was woken by the commit, and did not wait for the next look"
-    assert seen == [(1, What.REGISTERED, ann), (2, What.LOGGED_IN, ann)]
+    assert seen == [(1, EventType.REGISTERED, ann), (2, EventType.LOGGED_IN, ann)]
     with built(settings) as vestibule:
         person(vestibule, "bob-x")
-        vestibule.subscribe("crm", lambda position, event: seen.append((position, event.what, event.account_id)))
+        vestibule.subscribe("crm", lambda position, event: seen.append((position, event.type, event.account_id)))
         assert eventually(lambda: len(seen) == 3)
     assert seen[2][0] == 3
 

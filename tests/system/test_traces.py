@@ -72,8 +72,11 @@ def test_a_call_is_a_span_with_what_took_its_time_within(tmp_path: Path, collect
         "http.response.status_code": 200,
         "url.scheme": "http",
     }
-    assert children(right, collected) == ["tallies.look", "accounts.meant_by", "hash password", "transaction"]
-    assert (wrong.attributes["http.response.status_code"], wrong.attributes["vestibule.problem"]) == (401, "wrong-credentials")
+    assert children(right, collected) == ["rate_limits.get", "accounts.by_login", "hash password", "transaction"]
+    assert (wrong.attributes["http.response.status_code"], wrong.attributes["vestibule.problem"]) == (
+        401,
+        "invalid-credentials",
+    )
     assert not wrong.is_error
 
     (transaction,) = (span for span in collected.named("transaction") if span.parent_id == right.span_id)

@@ -93,7 +93,7 @@ def test_what_was_acknowledged_is_told_though_the_server_was_killed_before_it_co
 
 def test_a_courier_of_its_own_tells_as_well_and_only_what_was_asked_for(hook: Receiver, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    asked = {"webhook_events": "login_failed, refreshed, taken_over", "courier": "off"}
+    asked = {"webhook_events": "login_failed, refreshed, account_claimed", "courier": "off"}
     with serving(hook, data, **asked) as server:
         server.call("POST", "/register/", ADA)
         server.call("POST", "/login/", {**LOGIN, "password": "wrong"})

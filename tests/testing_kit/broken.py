@@ -11,16 +11,16 @@ import pytest
 
 from vestibule.adapters.database import MemoryDatabase
 from vestibule.adapters.database.memory import MemoryTransaction
-from vestibule.adapters.hasher import QuickHasher
+from vestibule.adapters.hasher import InsecureHasher
 from vestibule.adapters.identifiers import LibraryIdentifiers
 from vestibule.adapters.images import PassThroughImages
 from vestibule.adapters.keys import CodeSecrets, HmacCodes, JwtTokens, Keys
 from vestibule.adapters.notifier import MemoryNotifier
-from vestibule.adapters.rate_limiter import MemoryThrottle
+from vestibule.adapters.rate_limiter import MemoryRateLimiter
 from vestibule.adapters.storage import MemoryStorage
-from vestibule.application.ports import Claims, Letter
+from vestibule.application.ports import AccessClaims, OutgoingMessage
 from vestibule.domain.account import Username
-from vestibule.domain.rate_limits import Limit, Tally
+from vestibule.domain.rate_limits import RateLimit, SlidingWindow
 from vestibule.testing import contracts
 from vestibule.testing.contracts.notifier import Post, mail_letter
 
@@ -115,18 +115,18 @@ class TestStorageThatTellsOfWhatIsYoung(contracts.StorageContract):
         return Hurried()
 
 
-class Trusting(QuickHasher):
+class Trusting(InsecureHasher):
     def verify(self, password_hash: str | None, password: str) -> bool:
         return True
 
 
 class TestHasherThatVerifiesEverything(contracts.HasherContract):
     @pytest.fixture
-    def hasher(self) -> QuickHasher:
+    def hasher(self) -> InsecureHasher:
         return Trusting()
 
 
-class Truncating(QuickHasher):
+class Truncating(InsecureHasher):
     """As bcrypt does."""
 
     def hash(self, password: str) -> str:
@@ -138,44 +138,44 @@ class Truncating(QuickHasher):
 
 class TestHasherThatTruncates(contracts.HasherContract):
     @pytest.fixture
-    def hasher(self) -> QuickHasher:
+    def hasher(self) -> InsecureHasher:
         return Truncating()
 
 
-class Impatient(MemoryThrottle):
-    def take(self, key: str, limits: tuple[Limit, ...], now: float) -> int:
+class Impatient(MemoryRateLimiter):
+    def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
         return 0
 
 
-class TestThrottleThatNeverWaits(contracts.ThrottleContract):
+class TestThrottleThatNeverWaits(contracts.RateLimiterContract):
     @pytest.fixture
-    def throttle(self) -> MemoryThrottle:
+    def rate_limiter(self) -> MemoryRateLimiter:
         return Impatient()
 
 
 class Unlocked:
-    blocks = False
+    may_block = False
 
     def __init__(self) -> None:
-        self.tallies: dict[str, Tally] = {}
+        self.tallies: dict[str, SlidingWindow] = {}
 
-    def take(self, key: str, limits: tuple[Limit, ...], now: float) -> int:
-        tally = self.tallies.get(key, Tally(key))
-        wait = tally.wait(limits, now)
+    def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
+        tally = self.tallies.get(key, SlidingWindow(key))
+        wait = tally.retry_after(limits, now)
         sleep(0)  # others come in between, on every machine
         if wait == 0:
-            self.tallies[key] = tally.add(limits, now)
+            self.tallies[key] = tally.hit(limits, now)
         return wait
 
 
-class TestThrottleWithoutALock(contracts.ThrottleContract):
+class TestThrottleWithoutALock(contracts.RateLimiterContract):
     @pytest.fixture
-    def throttle(self) -> Unlocked:
+    def rate_limiter(self) -> Unlocked:
         return Unlocked()
 
 
 class Pretentious(MemoryNotifier):
-    def pretend(self, letter: Letter) -> None:
+    def send_decoy(self, letter: OutgoingMessage) -> None:
         self.send(letter)
 
 
@@ -185,14 +185,14 @@ class TestNotifierThatSendsDecoys(contracts.NotifierContract):
         notifier = Pretentious()
 
         def arrived() -> list[tuple[str, str]]:
-            return [(letter.sent_to, " ".join(letter.values.values())) for letter in notifier.letters]
+            return [(letter.recipient, " ".join(letter.values.values())) for letter in notifier.letters]
 
         return Post(notifier, mail_letter, arrived, lambda: notifier.fail_next(OSError("down")))
 
 
 class Undying(JwtTokens):
-    def read_access(self, text: str, now: float) -> Claims | None:
-        return super().read_access(text, min(now, 1_700_000_000.0))
+    def verify_access(self, text: str, now: float) -> AccessClaims | None:
+        return super().verify_access(text, min(now, 1_700_000_000.0))
 
 
 class TestTokensThatNeverEnd(contracts.TokensContract):

@@ -8,27 +8,27 @@ import pytest
 from litestar.testing import TestClient
 
 from vestibule.adapters.database import SqlDatabase, migrate, url_of_file
-from vestibule.application import InvalidRefreshToken, What
+from vestibule.application import EventType, InvalidRefreshToken
 from vestibule.entrypoints.http import create_app
-from vestibule.testing import PASSWORD, HandClock, MemoryStorage, World, wrong
+from vestibule.testing import PASSWORD, ManualClock, MemoryStorage, World, wrong
 
 ANN = "ann@mail.example.com"
 
 
 def test_the_clock_stands_still_until_it_is_moved() -> None:
-    clock = HandClock(1000.0)
+    clock = ManualClock(1000.0)
     assert clock() == clock() == 1000.0
-    clock.move(1, minutes=1, hours=1, days=1)
+    clock.advance(1, minutes=1, hours=1, days=1)
     assert clock() == 1000 + 1 + 60 + 3600 + 86_400
-    clock.move(-1)
+    clock.advance(-1)
     assert clock() == 91_060.0
 
 
 def test_a_session_is_over_after_a_year() -> None:
     world = World()
-    world.person()
+    world.create_account()
     tokens = world.log_in(username="ann", password=PASSWORD)
-    world.clock.move(days=365)
+    world.clock.advance(days=365)
     with pytest.raises(InvalidRefreshToken):
         world.refresh(refresh=tokens.refresh_token)
 
@@ -37,20 +37,20 @@ def test_letters_are_read_where_they_went_whatever_the_spelling_of_a_mobile() ->
     world = World(default_region="DE")
     world.request_code(destination="0170 1234567")
     assert world.code_for("+49 170 1234567") == world.codes_at("01701234567")[0]
-    assert world.letters_to(ANN) == []
+    assert world.messages_to(ANN) == []
     with pytest.raises(LookupError, match=ANN):
         world.code_for(ANN)
 
 
 def test_short_words_do_what_the_use_cases_do() -> None:
     world = World(otp_cooldown=600)
-    account = world.person("ann", name="Ann Other")
+    account = world.create_account("ann", name="Ann Other")
     own = world.sign_in("ann")
     assert (own.account.id, own.account.name) == (account.id, "Ann Other")
     assert world.prove(ANN, own)
-    assert world.identity(world.enter_by_code(ANN)).account.email_proven
-    assert [event.note for event in world.events(What.LOGGED_IN)] == ["password", "code:email"]
-    assert world.events()[0].what is What.REGISTERED
+    assert world.identity(world.log_in_with_code(ANN)).account.email_verified
+    assert [event.detail for event in world.events(EventType.LOGGED_IN)] == ["password", "code:email"]
+    assert world.events()[0].type is EventType.REGISTERED
     assert wrong("000999") == "001000"
 
 
@@ -58,7 +58,7 @@ def test_settings_are_those_of_the_service_by_name() -> None:
     world = World(otp_length=8, service_name="Acme")
     world.request_code(destination=ANN)
     assert len(world.code_for(ANN)) == 8
-    assert world.letters_to(ANN)[0].values["service"] == "Acme"
+    assert world.messages_to(ANN)[0].values["service"] == "Acme"
     with pytest.raises(TypeError, match="otp_lenght"):
         World(otp_lenght=8)
 
@@ -69,7 +69,7 @@ def test_a_port_may_be_filled_by_ones_own(tmp_path: Path) -> None:
     with SqlDatabase(url) as database:
         storage = MemoryStorage()
         world = World(database=database, storage=storage)
-        world.person()
+        world.create_account()
         world.upload_image(identity=world.sign_in(), profile_image=b"\x89PNG\r\n\x1a\npicture")
         again = World(database=database, storage=storage)
         assert again.read_image(again.sign_in().account.image or "") == b"\x89PNG\r\n\x1a\npicture"
@@ -77,15 +77,15 @@ def test_a_port_may_be_filled_by_ones_own(tmp_path: Path) -> None:
 
 def test_two_worlds_know_nothing_of_each_other() -> None:
     one, other = World(), World()
-    one.person()
+    one.create_account()
     assert other.check_unique(prop="username", value="ann")
-    one.clock.move(days=1)
+    one.clock.advance(days=1)
     assert other.clock() != one.clock()
 
 
 def test_the_app_takes_a_world_as_it_is() -> None:
     world = World()
-    world.person()
+    world.create_account()
     with TestClient(create_app(world)) as client:
         assert client.post("/login/", json={"username": "ann", "password": PASSWORD}).status_code == 200
 

@@ -34,14 +34,14 @@ def test_each_is_long_enough_to_be_chosen_and_spelt_as_the_policy_compares() -> 
     ],
 )
 def test_a_common_password_is_refused_in_any_case_and_width(password: str) -> None:
-    assert PasswordPolicy(common=common_passwords()).faults(password) == ["This password is among the most common ones."]
+    assert PasswordPolicy(common=common_passwords()).violations(password) == ["This password is among the most common ones."]
 
 
 @pytest.mark.parametrize(
     "password", ["my_secret_password", "my_new_secret_password", "updated_password", "correct horse battery"]
 )
 def test_a_password_that_is_not_common_is_taken(password: str) -> None:
-    assert PasswordPolicy(common=common_passwords()).faults(password) == []
+    assert PasswordPolicy(common=common_passwords()).violations(password) == []
 
 
 def test_the_list_is_read_once() -> None:

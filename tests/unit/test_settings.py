@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from vestibule.application import What
+from vestibule.application import EventType
 from vestibule.entrypoints.settings import Settings, SettingsError
 from vestibule.entrypoints.settings.parsers import COSTS, secret_bytes
 
@@ -48,7 +48,7 @@ def test_a_webhook_has_secrets_that_are_not_shown_and_events_by_name() -> None:
         }
     )
     assert settings.webhook_secret == ("whsec_new", "whsec_old")
-    assert settings.webhook_events == (What.REGISTERED, What.LOGIN_FAILED)
+    assert settings.webhook_events == (EventType.REGISTERED, EventType.LOGIN_FAILED)
     assert "whsec" not in repr(settings)
     assert "token" not in repr(settings)
 
@@ -162,6 +162,7 @@ def _base64(size: int) -> str:
 @pytest.mark.parametrize(
     "secret",
     [_base64(32), _base64(48), token_urlsafe(32), token_bytes(32).hex(), token_bytes(32).hex().upper(), _base64(33) + "="],
+    ids=str.__len__,  # random values would give each test process other names
 )
 def test_a_secret_is_random_bytes_in_base64_or_hex_and_not_shown(secret: str) -> None:
     settings = Settings.from_environment({"VESTIBULE_SECRET": f" {secret} \n"})
@@ -204,6 +205,7 @@ def test_several_secrets_are_read_from_a_file_the_newest_first(tmp_path: Path) -
         "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=",
         "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=",
     ],
+    ids=str.__len__,
 )
 def test_a_secret_that_is_short_or_plainly_not_random_or_known_is_refused_in_one_line_without_it(secret: str) -> None:
     with pytest.raises(SettingsError, match=r"^VESTIBULE_SECRET: must be .*openssl rand -base64 32") as refusal:

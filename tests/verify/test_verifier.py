@@ -55,7 +55,7 @@ def test_a_good_token_is_whose_it_is() -> None:
 
 def test_a_token_that_vestibule_signs_is_taken() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     tokens = world.log_in(username="ann", password="a sea of green glass")
     keys = GivenKeys(json.dumps(world.jwks()))
     verifier = Verifier(issuer=world.settings.url, keys=keys, clock=world.clock)

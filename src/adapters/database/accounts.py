@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import BindParameter, Column, Select, Table, Text, UniqueConstraint, bindparam, or_, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite as well; not so the reverse
 
-from ...application.ports import Login
-from ...domain.account import Account, Address, Kind, Username
+from ...application.ports import LoginIdentifier
+from ...domain.account import Account, Address, AddressKind, Username
 from ...domain.errors import AlreadyTaken, Unavailable
 from .locked_rows import Claims
 from .schema import accounts, sessions
@@ -38,11 +38,11 @@ class AccountsTable:
         all_of = select(*(columns[name] for name in _NAMES))
         self.get = all_of.where(self.id == bindparam("of_account"))
         self.claim = self.get.with_for_update()
-        self.having = {kind: all_of.where(keys[kind] == bindparam("key")) for kind in Kind}
+        self.having = {kind: all_of.where(keys[kind] == bindparam("key")) for kind in AddressKind}
         self.claim_having = {kind: statement.with_for_update() for kind, statement in self.having.items()}
-        self.meant_by = all_of.where(or_(*(column == bindparam(field) for field, column in keys.items())))
+        self.by_login = all_of.where(or_(*(column == bindparam(field) for field, column in keys.items())))
         self.owner = {field: select(self.id).where(column == bindparam("key")) for field, column in keys.items()}
-        self.signed_in = all_of.join(sessions, sessions.c.account_id == self.id).where(
+        self.by_active_session = all_of.join(sessions, sessions.c.account_id == self.id).where(
             sessions.c.id == bindparam("session_id"),
             sessions.c.account_id == bindparam("of_account"),
             sessions.c.ended_at.is_(None),
@@ -52,18 +52,18 @@ class AccountsTable:
         ids: dict[int, list[BindParameter[Any]]] = {
             size: [bindparam(f"session{number}", type_=Text) for number in range(size)] for size in _SIZES
         }
-        self.signed_in_each = {size: _signed_in(columns, all_of, ids[size]) for size in _SIZES}
+        self.by_active_sessions = {size: _signed_in(columns, all_of, ids[size]) for size in _SIZES}
         self.with_session = (
             select(*sessions.c[SESSION], *(columns[name] for name in _NAMES))
             .join_from(sessions, self.id.table, sessions.c.account_id == self.id)
             .where(sessions.c.id == bindparam("session_id"))
             .with_for_update(of=sessions)
         )
-        self.pictured = (
+        self.with_images = (
             select(self.id, columns["image"])
             .where(self.id > bindparam("after"), columns["image"].is_not(None))
             .order_by(self.id)
-            .limit(bindparam("most"))
+            .limit(bindparam("limit"))
         )
         self.is_there = select(self.id).where(self.id == bindparam("of_account"))
         self.add = insert(self.id.table).values(written).on_conflict_do_nothing().returning(self.id)
@@ -110,22 +110,22 @@ class SqlAccounts:
     def get(self, account_id: int) -> Account | None:
         return _first(self._ask(self._table.get, of_account=account_id))
 
-    def having(self, address: Address) -> Account | None:
-        return _first(self._ask(self._table.having[address.kind], key=address.key))
+    def by_address(self, address: Address) -> Account | None:
+        return _first(self._ask(self._table.having[address.kind], key=address.canonical))
 
-    def meant_by(self, login: Login) -> Account | None:
+    def by_login(self, login: LoginIdentifier) -> Account | None:
         address = login.address
-        wanted = {kind.value: address.key if address and address.kind is kind else None for kind in Kind}
-        found = [account_of(row) for row in self._ask(self._table.meant_by, username=login.username_key, **wanted)]
+        wanted = {kind.value: address.canonical if address and address.kind is kind else None for kind in AddressKind}
+        found = [account_of(row) for row in self._ask(self._table.by_login, username=login.canonical_username, **wanted)]
         found.sort(key=lambda account: address is None or not account.has(address))
         return found[0] if found else None
 
-    def signed_in(self, account_id: int, session_id: str, now: float) -> Account | None:
-        return _first(self._ask(self._table.signed_in, of_account=account_id, session_id=session_id, now=now))
+    def by_active_session(self, account_id: int, session_id: str, now: float) -> Account | None:
+        return _first(self._ask(self._table.by_active_session, of_account=account_id, session_id=session_id, now=now))
 
-    def signed_in_each(self, asked: Sequence[tuple[int, str]], now: float) -> Sequence[Account | None]:
+    def by_active_sessions(self, asked: Sequence[tuple[int, str]], now: float) -> Sequence[Account | None]:
         if len(asked) == 1:
-            return [self.signed_in(*asked[0], now)]
+            return [self.by_active_session(*asked[0], now)]
         ids = [session_id for _, session_id in asked if session_id.isascii() and session_id.isprintable()]
         found: dict[tuple[int, str], Account] = {}
         for start in range(0, len(ids), _SIZES[-1]):
@@ -135,18 +135,18 @@ class SqlAccounts:
     def _living(self, ids: list[str], now: float) -> dict[tuple[int, str], Account]:
         size = next(size for size in _SIZES if size >= len(ids))
         wanted = {f"session{number}": ids[min(number, len(ids) - 1)] for number in range(size)}
-        rows = self._ask(self._table.signed_in_each[size], now=now, **wanted)
+        rows = self._ask(self._table.by_active_sessions[size], now=now, **wanted)
         return {(row[0], row[-1]): account_of(row[:-1]) for row in rows}
 
-    def taken(self, username: Username | None, addresses: Iterable[Address], *, but: int = 0) -> frozenset[str]:
-        wanted = [(address.kind.value, address.key) for address in addresses]
+    def taken_fields(self, username: Username | None, addresses: Iterable[Address], *, excluding: int = 0) -> frozenset[str]:
+        wanted = [(address.kind.value, address.canonical) for address in addresses]
         if username:
-            wanted.append(("username", username.key))
+            wanted.append(("username", username.canonical))
         owned = ((field, self._ask(self._table.owner[field], key=key)) for field, key in wanted)
-        return frozenset(field for field, rows in owned if rows and rows[0][0] != but)
+        return frozenset(field for field, rows in owned if rows and rows[0][0] != excluding)
 
-    def pictured(self, after: int, *, most: int) -> Sequence[tuple[int, str]]:
-        return [(row[0], row[1]) for row in self._ask(self._table.pictured, after=after, most=most)]
+    def with_images(self, after: int, *, limit: int) -> Sequence[tuple[int, str]]:
+        return [(row[0], row[1]) for row in self._ask(self._table.with_images, after=after, limit=limit)]
 
 
 class SqlClaimedAccounts(SqlAccounts):
@@ -157,11 +157,11 @@ class SqlClaimedAccounts(SqlAccounts):
         self._unit = unit
         self._claims = claims
 
-    def claim(self, account_id: int) -> Account | None:
+    def lock(self, account_id: int) -> Account | None:
         return self._claimed(_first(self._ask(self._table.claim, of_account=account_id)))
 
-    def claim_having(self, address: Address) -> Account | None:
-        return self._claimed(_first(self._ask(self._table.claim_having[address.kind], key=address.key)))
+    def lock_by_address(self, address: Address) -> Account | None:
+        return self._claimed(_first(self._ask(self._table.claim_having[address.kind], key=address.canonical)))
 
     def add(self, account: Account) -> Account:
         added = self._unit.run(self._table.add, **_values(account))
@@ -185,7 +185,7 @@ class SqlClaimedAccounts(SqlAccounts):
 
     def _already_taken(self, account: Account) -> AlreadyTaken:
         """Names every field that is taken; the broken key alone would tell only one."""
-        fields = self.taken(account.username, account.addresses, but=account.id)
+        fields = self.taken_fields(account.username, account.addresses, excluding=account.id)
         if not fields:  # it was let go of in this moment
             raise Unavailable(retry_after=0)
         return AlreadyTaken(*(field for field in _KEYS if field in fields))
@@ -196,17 +196,17 @@ def _first(rows: list[Row]) -> Account | None:
 
 
 def account_of(row: Row) -> Account:
-    (number, username, username_key, name, email, email_key, mobile, mobile_key, email_proven, mobile_proven, settled,
+    (number, username, username_key, name, email, email_key, mobile, mobile_key, email_verified, mobile_verified, settled,
      password_hash, is_active, is_staff, is_superuser, image, created_at) = row  # fmt: skip
     return Account(
         id=number,
         username=Username(username, username_key),
         name=name,
-        email=None if email_key is None else Address(Kind.EMAIL, email, email_key),
-        mobile=None if mobile_key is None else Address(Kind.MOBILE, mobile, mobile_key),
-        email_proven=bool(email_proven),
-        mobile_proven=bool(mobile_proven),
-        settled=bool(settled),
+        email=None if email_key is None else Address(AddressKind.EMAIL, email, email_key),
+        mobile=None if mobile_key is None else Address(AddressKind.MOBILE, mobile, mobile_key),
+        email_verified=bool(email_verified),
+        mobile_verified=bool(mobile_verified),
+        owner_verified=bool(settled),
         password_hash=password_hash,
         is_active=bool(is_active),
         is_staff=bool(is_staff),
@@ -220,15 +220,15 @@ def _values(account: Account) -> dict[str, object]:
     email, mobile = account.email, account.mobile
     return {
         "username": account.username.text,
-        "username_key": account.username.key,
+        "username_key": account.username.canonical,
         "name": account.name,
         "email": email and email.text,
-        "email_key": email and email.key,
+        "email_key": email and email.canonical,
         "mobile": mobile and mobile.text,
-        "mobile_key": mobile and mobile.key,
-        "email_proven": account.email_proven,
-        "mobile_proven": account.mobile_proven,
-        "settled": account.settled,
+        "mobile_key": mobile and mobile.canonical,
+        "email_proven": account.email_verified,
+        "mobile_proven": account.mobile_verified,
+        "settled": account.owner_verified,
         "password_hash": account.password_hash,
         "is_active": account.is_active,
         "is_staff": account.is_staff,

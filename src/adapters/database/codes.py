@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import bindparam, delete, select, update
 
-from ...domain.account import Address, Kind
-from ...domain.code import Challenge, Flow
+from ...domain.account import Address, AddressKind
+from ...domain.code import Challenge, CodePurpose
 from .locked_rows import Claims
 from .schema import challenges
 from .sql import Row, Unit, upsert
@@ -38,10 +38,10 @@ class SqlChallenges:
         self._unit = unit
         self._claims = claims
 
-    def claim(self, flow: Flow, addresses: Iterable[Address], *, beside: str | None = None) -> Sequence[Challenge]:
+    def lock(self, flow: CodePurpose, addresses: Iterable[Address], *, beside: str | None = None) -> Sequence[Challenge]:
         rows: list[Row] = []
         for address in addresses:
-            rows += self._unit.ask(_CLAIM, flow=flow.value, kind=address.kind.value, key=address.key)
+            rows += self._unit.ask(_CLAIM, flow=flow.value, kind=address.kind.value, key=address.canonical)
         if beside is not None:
             rows += self._unit.ask(_CLAIM_BESIDE, flow=flow.value, beside=beside)
         claimed = [_challenge(row) for row in sorted(set(rows))]
@@ -51,8 +51,8 @@ class SqlChallenges:
 
     def put(self, challenge: Challenge) -> None:
         values = _values(challenge)
-        if challenge.beside is not None:
-            self._unit.run(_DROP_BESIDE, flow=values["flow"], beside=challenge.beside)
+        if challenge.requested_for is not None:
+            self._unit.run(_DROP_BESIDE, flow=values["flow"], beside=challenge.requested_for)
         self._unit.run(_PUT, **values)
         self._claims.hold("challenges", challenge.id)
 
@@ -61,15 +61,15 @@ class SqlChallenges:
         self._unit.run(
             _SAVE,
             challenge_id=challenge.id,
-            guesses=challenge.guesses,
+            guesses=challenge.failed_attempts,
             used_at=challenge.used_at,
             expires_at=challenge.expires_at,
         )
 
-    def end(self, addresses: Iterable[Address]) -> None:
+    def revoke(self, addresses: Iterable[Address]) -> None:
         for address in addresses:
-            self._unit.run(_END_TO, kind=address.kind.value, key=address.key)
-            self._unit.run(_END_BESIDE, key=address.key)
+            self._unit.run(_END_TO, kind=address.kind.value, key=address.canonical)
+            self._unit.run(_END_BESIDE, key=address.canonical)
 
     def is_current(self, challenge_id: str, now: float) -> bool:
         return bool(self._unit.ask(_CURRENT, challenge_id=challenge_id, now=now))
@@ -79,14 +79,14 @@ def _challenge(row: Row) -> Challenge:
     (kind, key, flow, challenge_id, text, beside, reference, sent, sent_at, expires_at, guesses, used_at) = row
     return Challenge(
         id=challenge_id,
-        flow=Flow(flow),
-        address=Address(Kind(kind), text, key),
-        beside=beside,
+        purpose=CodePurpose(flow),
+        address=Address(AddressKind(kind), text, key),
+        requested_for=beside,
         reference=reference,
-        sent=bool(sent),
+        is_decoy=not sent,
         sent_at=sent_at,
         expires_at=expires_at,
-        guesses=guesses,
+        failed_attempts=guesses,
         used_at=used_at,
     )
 
@@ -94,15 +94,15 @@ def _challenge(row: Row) -> Challenge:
 def _values(challenge: Challenge) -> dict[str, object]:
     return {
         "address_kind": challenge.address.kind.value,
-        "address_key": challenge.address.key,
-        "flow": challenge.flow.value,
+        "address_key": challenge.address.canonical,
+        "flow": challenge.purpose.value,
         "id": challenge.id,
         "address": challenge.address.text,
-        "beside": challenge.beside,
+        "beside": challenge.requested_for,
         "reference": challenge.reference,
-        "sent": challenge.sent,
+        "sent": not challenge.is_decoy,
         "sent_at": challenge.sent_at,
         "expires_at": challenge.expires_at,
-        "guesses": challenge.guesses,
+        "guesses": challenge.failed_attempts,
         "used_at": challenge.used_at,
     }

@@ -25,7 +25,7 @@ class SqlCursorReads:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
-    def look(self, name: str) -> Cursor:
+    def get(self, name: str) -> Cursor:
         rows = self._ask(_LOOK, reader=name)
         return _cursor(name, *rows[0]) if rows else Cursor(name=name)
 
@@ -38,14 +38,14 @@ class SqlCursors(SqlCursorReads):
         self._unit = unit
         self._claims = claims
 
-    def claim(self, name: str) -> Cursor:
+    def lock(self, name: str) -> Cursor:
         self._claims.hold("cursors", name)
         return _cursor(name, *self._unit.run(_CLAIM, reader=name)[0])
 
     def save(self, cursor: Cursor) -> None:
         self._claims.demand("cursors", cursor.name)
-        self._unit.run(_SAVE, reader=cursor.name, to=cursor.position, at=cursor.moved_at, until=cursor.held_until)
+        self._unit.run(_SAVE, reader=cursor.name, to=cursor.position, at=cursor.moved_at, until=cursor.leased_until)
 
 
 def _cursor(name: str, position: int, moved_at: float, held_until: float) -> Cursor:
-    return Cursor(name=name, position=position, moved_at=moved_at, held_until=held_until)
+    return Cursor(name=name, position=position, moved_at=moved_at, leased_until=held_until)

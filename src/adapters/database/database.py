@@ -32,9 +32,9 @@ class SqlTransaction:
         self.challenges = SqlChallenges(unit, claims)
         self.proofs = SqlProofs(unit)
         self.sessions = SqlSessions(unit, claims, accounts)
-        self.tallies = SqlTallies(unit, claims)
+        self.rate_limits = SqlTallies(unit, claims)
         self.outbox = SqlOutbox(unit)
-        self.journal = SqlJournal(unit)
+        self.audit_log = SqlJournal(unit)
         self.cursors = SqlCursors(unit, claims)
 
 
@@ -64,9 +64,9 @@ class SqlDatabase:
         self._table = accounts
         self.accounts = SqlAccounts(self._sql.ask, accounts)
         self.sessions = SqlSessionReads(self._sql.ask)
-        self.tallies = SqlTallyReads(self._sql.ask)
+        self.rate_limits = SqlTallyReads(self._sql.ask)
         self.outbox = SqlOutboxReads(self._sql.ask)
-        self.journal = SqlJournalReads(self._sql.ask, in_order=not self.blocks)
+        self.audit_log = SqlJournalReads(self._sql.ask, in_order=not self.blocks)
         self.cursors = SqlCursorReads(self._sql.ask)
         self.keys = SqlKeys(self._sql)
 
@@ -75,7 +75,7 @@ class SqlDatabase:
         def tell() -> None:
             if transaction.outbox.has_new and self._on_message is not None:
                 self._on_message()
-            if transaction.journal.has_new and self._on_event is not None:
+            if transaction.audit_log.has_new and self._on_event is not None:
                 self._on_event()
 
         with self._sql.begin(tell) as unit:
@@ -95,10 +95,10 @@ class SqlDatabase:
         if not present or present[0][0] < HEAD:
             raise Unavailable
 
-    def purge(self, now: float, *, most: int) -> int:
+    def purge(self, now: float, *, limit: int) -> int:
         """Deletes what is too old to be of use, up to `most` rows of each table; answers how many. Call it until it is 0."""
         with self._sql.begin() as unit:
-            return purge(unit, now, most)
+            return purge(unit, now, limit)
 
     def connections(self) -> tuple[int, int] | None:
         """How many connections are in use, and how many are idle; None where they are not counted, as on SQLite."""

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, insert, select
 
-from ...application.ports import Query
-from ...domain.events import Caller, Event, What
+from ...application.ports import AuditQuery
+from ...domain.events import Caller, Event, EventType
 from .schema import journal
 from .sql import Ask, Unit, binds, storable
 
@@ -29,11 +29,11 @@ _FIND = (
     )
     .where(_columns.position > bindparam("after"))
     .order_by(_columns.position)
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
 )
 _FILTERS = {
     "account_id": _columns.account_id.__eq__,
-    "what": _columns.what.__eq__,
+    "type": _columns.what.__eq__,
     "address": _columns.caller_address.__eq__,
     "since": _columns.at.__ge__,
     "until": _columns.at.__lt__,
@@ -57,13 +57,13 @@ class SqlJournalReads:
         self._ask = ask
         self._in_order = in_order
 
-    def find(self, query: Query, *, most: int) -> Sequence[tuple[int, Event]]:
+    def find(self, query: AuditQuery, *, limit: int) -> Sequence[tuple[int, Event]]:
         given = {name: value for name in _FILTERS if (value := getattr(query, name)) is not None}
-        rows = self._ask(_finding(*given), after=query.after, most=most, **given)
+        rows = self._ask(_finding(*given), after=query.after, limit=limit, **given)
         return [(position, _event(*row)) for position, *row in rows]
 
-    def follow(self, after: int, now: float, *, most: int) -> Sequence[tuple[int, Event]]:
-        found = self.find(Query(after=after), most=most)
+    def read_stable_after(self, after: int, now: float, *, limit: int) -> Sequence[tuple[int, Event]]:
+        found = self.find(AuditQuery(after=after), limit=limit)
         return found if self._in_order else list(_settled(found, after, now))
 
 
@@ -73,7 +73,7 @@ def _settled(events: Sequence[tuple[int, Event]], after: int, now: float) -> Ite
     What was rolled back leaves its position empty for good.
     """
     for position, event in events:
-        if position != after + 1 and event.at > now - MOST_DELAY:
+        if position != after + 1 and event.occurred_at > now - MOST_DELAY:
             return
         yield position, event
         after = position
@@ -81,7 +81,9 @@ def _settled(events: Sequence[tuple[int, Event]], after: int, now: float) -> Ite
 
 def _event(what: str, at: float, account_id: int | None, session_id: str | None, *rest: Any) -> Event:
     *caller, note = rest
-    return Event(what=What(what), at=at, account_id=account_id, session_id=session_id, caller=Caller(*caller), note=note)
+    return Event(
+        type=EventType(what), occurred_at=at, account_id=account_id, session_id=session_id, caller=Caller(*caller), detail=note
+    )
 
 
 class SqlJournal:
@@ -95,12 +97,12 @@ class SqlJournal:
         self.has_new = True
         self._unit.run(
             _ADD,
-            at=event.at,
-            what=event.what.value,
+            at=event.occurred_at,
+            what=event.type.value,
             account_id=event.account_id,
             session_id=event.session_id,
             caller_address=storable(event.caller.address),
-            caller_agent=storable(event.caller.agent),
+            caller_agent=storable(event.caller.user_agent),
             request_id=storable(event.caller.request_id),
-            note=storable(event.note),
+            note=storable(event.detail),
         )

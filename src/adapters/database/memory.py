@@ -26,9 +26,9 @@ class MemoryTransaction:
         self.challenges = MemoryChallenges(unit)
         self.proofs = MemoryProofs(unit)
         self.sessions = MemorySessions(unit)
-        self.tallies = MemoryTallies(unit)
+        self.rate_limits = MemoryTallies(unit)
         self.outbox = MemoryOutbox(unit)
-        self.journal = MemoryJournal(unit)
+        self.audit_log = MemoryJournal(unit)
         self.cursors = MemoryCursors(unit)
 
 
@@ -49,9 +49,9 @@ class MemoryDatabase:
         self._writer: int | None = None
         self.accounts = MemoryAccounts(lambda: self._committed)
         self.sessions = MemorySessionReads(lambda: self._committed)
-        self.tallies = MemoryTallyReads(lambda: self._committed)
+        self.rate_limits = MemoryTallyReads(lambda: self._committed)
         self.outbox = MemoryOutboxReads(lambda: self._committed)
-        self.journal = MemoryJournalReads(lambda: self._committed)
+        self.audit_log = MemoryJournalReads(lambda: self._committed)
         self.cursors = MemoryCursorReads(lambda: self._committed)
 
     @contextmanager
@@ -79,7 +79,7 @@ class MemoryDatabase:
     def check(self) -> None:
         """It always answers."""
 
-    def purge(self, now: float, *, most: int) -> int:  # noqa: ARG002 — the port's names
+    def purge(self, now: float, *, limit: int) -> int:  # noqa: ARG002 — the port's names
         """It keeps everything, for as long as the process lives."""
         return 0
 
@@ -94,9 +94,9 @@ class MemoryDatabase:
     @property
     def messages(self) -> tuple[Message, ...]:
         """What waits in the outbox, in the order it was put there."""
-        return tuple(row.message for row in self._committed.outbox.values() if not row.is_dead)
+        return tuple(row.message for row in self._committed.outbox.values() if not row.has_failed)
 
     @property
     def dead_letters(self) -> tuple[tuple[Message, str], ...]:
         """What was given up, each with the reason."""
-        return tuple((row.message, row.dead_because or "") for row in self._committed.outbox.values() if row.is_dead)
+        return tuple((row.message, row.failure_reason or "") for row in self._committed.outbox.values() if row.has_failed)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from ...application.ports import Login
+from ...application.ports import LoginIdentifier
 from ...domain.account import Account, Address, Username
 from ...domain.errors import AlreadyTaken
 from .memory_state import State, Unit
@@ -18,32 +18,32 @@ class MemoryAccounts:
     def get(self, account_id: int) -> Account | None:
         return self._now_held().accounts.get(account_id)
 
-    def having(self, address: Address) -> Account | None:
-        return self._owner(address.kind, address.key)
+    def by_address(self, address: Address) -> Account | None:
+        return self._owner(address.kind, address.canonical)
 
-    def meant_by(self, login: Login) -> Account | None:
-        by_username = self._owner("username", login.username_key)
-        return (login.address and self.having(login.address)) or by_username
+    def by_login(self, login: LoginIdentifier) -> Account | None:
+        by_username = self._owner("username", login.canonical_username)
+        return (login.address and self.by_address(login.address)) or by_username
 
-    def signed_in(self, account_id: int, session_id: str, now: float) -> Account | None:
+    def by_active_session(self, account_id: int, session_id: str, now: float) -> Account | None:
         state = self._now_held()
         session, account = state.sessions.get(session_id), state.accounts.get(account_id)
         if session is None or session.account_id != account_id or not session.is_alive(now):
             return None
         return account if account and account.is_active else None
 
-    def signed_in_each(self, asked: Sequence[tuple[int, str]], now: float) -> Sequence[Account | None]:
-        return [self.signed_in(account_id, session_id, now) for account_id, session_id in asked]
+    def by_active_sessions(self, asked: Sequence[tuple[int, str]], now: float) -> Sequence[Account | None]:
+        return [self.by_active_session(account_id, session_id, now) for account_id, session_id in asked]
 
-    def taken(self, username: Username | None, addresses: Iterable[Address], *, but: int = 0) -> frozenset[str]:
-        wanted = [(address.kind.value, address.key) for address in addresses]
+    def taken_fields(self, username: Username | None, addresses: Iterable[Address], *, excluding: int = 0) -> frozenset[str]:
+        wanted = [(address.kind.value, address.canonical) for address in addresses]
         if username:
-            wanted.append(("username", username.key))
-        return _taken(self._now_held(), wanted, but)
+            wanted.append(("username", username.canonical))
+        return _taken(self._now_held(), wanted, excluding)
 
-    def pictured(self, after: int, *, most: int) -> Sequence[tuple[int, str]]:
+    def with_images(self, after: int, *, limit: int) -> Sequence[tuple[int, str]]:
         accounts = self._now_held().accounts
-        return [(one.id, one.image) for _, one in sorted(accounts.items()) if one.id > after and one.image is not None][:most]
+        return [(one.id, one.image) for _, one in sorted(accounts.items()) if one.id > after and one.image is not None][:limit]
 
     def _owner(self, field: str, key: str) -> Account | None:
         state = self._now_held()
@@ -58,11 +58,11 @@ class MemoryClaimedAccounts(MemoryAccounts):
         super().__init__(lambda: unit.state)
         self._unit = unit
 
-    def claim(self, account_id: int) -> Account | None:
+    def lock(self, account_id: int) -> Account | None:
         return self._claimed(self.get(account_id))
 
-    def claim_having(self, address: Address) -> Account | None:
-        return self._claimed(self.having(address))
+    def lock_by_address(self, address: Address) -> Account | None:
+        return self._claimed(self.by_address(address))
 
     def add(self, account: Account) -> Account:
         state = self._unit.state
@@ -93,8 +93,8 @@ class MemoryClaimedAccounts(MemoryAccounts):
 
 
 def _keys(account: Account) -> list[tuple[str, str]]:
-    addresses = [(address.kind.value, address.key) for address in account.addresses]
-    return [("username", account.username.key), *addresses]
+    addresses = [(address.kind.value, address.canonical) for address in account.addresses]
+    return [("username", account.username.canonical), *addresses]
 
 
 def _taken(state: State, wanted: Iterable[tuple[str, str]], but: int) -> frozenset[str]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from ...domain.account import Address, Kind
-from ...domain.code import Challenge, Flow, Proof
-from ...domain.rate_limits import Tally
+from ...domain.account import Address, AddressKind
+from ...domain.code import Challenge, CodePurpose, Proof
+from ...domain.rate_limits import SlidingWindow
 from .memory_state import State, Unit
 
 
@@ -14,21 +14,21 @@ class MemoryChallenges:
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
 
-    def claim(self, flow: Flow, addresses: Iterable[Address], *, beside: str | None = None) -> Sequence[Challenge]:
+    def lock(self, flow: CodePurpose, addresses: Iterable[Address], *, beside: str | None = None) -> Sequence[Challenge]:
         rows = self._unit.state.challenges
-        keys = {(flow, address.kind, address.key) for address in addresses}
+        keys = {(flow, address.kind, address.canonical) for address in addresses}
         claimed = [
             challenge
             for key, challenge in sorted(rows.items())
-            if key in keys or (beside is not None and challenge.flow is flow and challenge.beside == beside)
+            if key in keys or (beside is not None and challenge.purpose is flow and challenge.requested_for == beside)
         ]
         for challenge in claimed:
             self._unit.claims.hold("challenges", challenge.id)
         return claimed
 
     def put(self, challenge: Challenge) -> None:
-        if challenge.beside is not None:
-            self._drop(lambda old: old.flow is challenge.flow and old.beside == challenge.beside)
+        if challenge.requested_for is not None:
+            self._drop(lambda old: old.purpose is challenge.purpose and old.requested_for == challenge.requested_for)
         self._unit.state.challenges[_place(challenge)] = challenge
         self._unit.claims.hold("challenges", challenge.id)
 
@@ -39,10 +39,10 @@ class MemoryChallenges:
         if stored is not None and stored.id == challenge.id:
             rows[_place(challenge)] = challenge
 
-    def end(self, addresses: Iterable[Address]) -> None:
-        to = {(address.kind, address.key) for address in addresses}
+    def revoke(self, addresses: Iterable[Address]) -> None:
+        to = {(address.kind, address.canonical) for address in addresses}
         keys = {key for _, key in to}
-        self._drop(lambda old: (old.address.kind, old.address.key) in to or old.beside in keys)
+        self._drop(lambda old: (old.address.kind, old.address.canonical) in to or old.requested_for in keys)
 
     def is_current(self, challenge_id: str, now: float) -> bool:
         rows = self._unit.state.challenges.values()
@@ -65,11 +65,11 @@ class MemoryProofs:
 
     def find(self, digest: str, since: float) -> Proof | None:
         proof = self._unit.state.proofs.get(digest)
-        return proof if proof is not None and proof.proven_at >= since else None
+        return proof if proof is not None and proof.verified_at >= since else None
 
-    def is_proven(self, address: Address, since: float) -> bool:
+    def is_verified(self, address: Address, since: float) -> bool:
         return any(
-            (proof.address.kind, proof.address.key) == (address.kind, address.key) and proof.proven_at >= since
+            (proof.address.kind, proof.address.canonical) == (address.kind, address.canonical) and proof.verified_at >= since
             for proof in self._unit.state.proofs.values()
         )
 
@@ -80,9 +80,9 @@ class MemoryTallyReads:
     def __init__(self, state: Callable[[], State]) -> None:
         self._now_held = state
 
-    def look(self, keys: Sequence[str]) -> Sequence[Tally]:
+    def get(self, keys: Sequence[str]) -> Sequence[SlidingWindow]:
         rows = self._now_held().tallies
-        return [rows.get(key, Tally(key)) for key in keys]
+        return [rows.get(key, SlidingWindow(key)) for key in keys]
 
 
 class MemoryTallies(MemoryTallyReads):
@@ -92,16 +92,16 @@ class MemoryTallies(MemoryTallyReads):
         super().__init__(lambda: unit.state)
         self._unit = unit
 
-    def claim(self, keys: Sequence[str]) -> Sequence[Tally]:
+    def lock(self, keys: Sequence[str]) -> Sequence[SlidingWindow]:
         for key in keys:
             self._unit.claims.hold("tallies", key)
-        return self.look(keys)
+        return self.get(keys)
 
-    def save(self, tallies: Iterable[Tally], expires_at: float) -> None:  # noqa: ARG002 — nothing expires here
+    def save(self, tallies: Iterable[SlidingWindow], expires_at: float) -> None:  # noqa: ARG002 — nothing expires here
         for tally in tallies:
             self._unit.claims.demand("tallies", tally.key)
             self._unit.state.tallies[tally.key] = tally
 
 
-def _place(challenge: Challenge) -> tuple[Flow, Kind, str]:
-    return challenge.flow, challenge.address.kind, challenge.address.key
+def _place(challenge: Challenge) -> tuple[CodePurpose, AddressKind, str]:
+    return challenge.purpose, challenge.address.kind, challenge.address.canonical

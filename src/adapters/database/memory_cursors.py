@@ -12,7 +12,7 @@ class MemoryCursorReads:
     def __init__(self, state: Callable[[], State]) -> None:
         self._now_held = state
 
-    def look(self, name: str) -> Cursor:
+    def get(self, name: str) -> Cursor:
         return self._now_held().cursors.get(name, Cursor(name=name))
 
 
@@ -23,9 +23,9 @@ class MemoryCursors(MemoryCursorReads):
         super().__init__(lambda: unit.state)
         self._unit = unit
 
-    def claim(self, name: str) -> Cursor:
+    def lock(self, name: str) -> Cursor:
         self._unit.claims.hold("cursors", name)
-        return self.look(name)
+        return self.get(name)
 
     def save(self, cursor: Cursor) -> None:
         self._unit.claims.demand("cursors", cursor.name)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from ...application.ports import Query
+from ...application.ports import AuditQuery
 from ...domain.events import Event
 from .memory_state import State, Unit
 
@@ -13,23 +13,23 @@ class MemoryJournalReads:
     def __init__(self, state: Callable[[], State]) -> None:
         self._state = state
 
-    def find(self, query: Query, *, most: int) -> Sequence[tuple[int, Event]]:
+    def find(self, query: AuditQuery, *, limit: int) -> Sequence[tuple[int, Event]]:
         numbered = enumerate(self._state().events, 1)
-        return [(position, event) for position, event in numbered if _fits(query, position, event)][:most]
+        return [(position, event) for position, event in numbered if _fits(query, position, event)][:limit]
 
-    def follow(self, after: int, now: float, *, most: int) -> Sequence[tuple[int, Event]]:  # noqa: ARG002 — the port's names
+    def read_stable_after(self, after: int, now: float, *, limit: int) -> Sequence[tuple[int, Event]]:  # noqa: ARG002 — the port's names
         """One transaction at a time: nothing appears before what is there."""
-        return self.find(Query(after=after), most=most)
+        return self.find(AuditQuery(after=after), limit=limit)
 
 
-def _fits(query: Query, position: int, event: Event) -> bool:
+def _fits(query: AuditQuery, position: int, event: Event) -> bool:
     return (
         position > query.after
         and query.account_id in {None, event.account_id}
-        and query.what in {None, event.what}
+        and query.type in {None, event.type}
         and query.address in {None, event.caller.address}
-        and (query.since is None or event.at >= query.since)
-        and (query.until is None or event.at < query.until)
+        and (query.since is None or event.occurred_at >= query.since)
+        and (query.until is None or event.occurred_at < query.until)
     )
 
 

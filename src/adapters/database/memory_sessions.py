@@ -14,12 +14,12 @@ class MemorySessionReads:
     def __init__(self, state: Callable[[], State]) -> None:
         self._state = state
 
-    def living(self, account_id: int, now: float) -> Sequence[Session]:
+    def active(self, account_id: int, now: float) -> Sequence[Session]:
         return _living(self._state(), account_id, now)
 
-    def ended(self, after: tuple[float, str], *, most: int) -> Sequence[tuple[float, str]]:
+    def ended(self, after: tuple[float, str], *, limit: int) -> Sequence[tuple[float, str]]:
         ends = [(row.ended_at, row.id) for row in self._state().sessions.values() if row.ended_at is not None]
-        return sorted(end for end in ends if end > after)[:most]
+        return sorted(end for end in ends if end > after)[:limit]
 
 
 class MemorySessions:
@@ -28,14 +28,14 @@ class MemorySessions:
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
 
-    def claim(self, session_id: str) -> Session | None:
+    def lock(self, session_id: str) -> Session | None:
         session = self._unit.state.sessions.get(session_id)
         if session is not None:
             self._unit.claims.hold("sessions", session_id)
         return session
 
-    def claim_with_account(self, session_id: str) -> tuple[Session, Account] | None:
-        session = self.claim(session_id)
+    def lock_with_account(self, session_id: str) -> tuple[Session, Account] | None:
+        session = self.lock(session_id)
         account = self._unit.state.accounts.get(session.account_id) if session else None
         return (session, account) if session and account else None
 
@@ -55,15 +55,15 @@ class MemorySessions:
         end = self._unit.state.sessions[session.id].ended_at
         self._unit.state.sessions[session.id] = session if end is None else replace(session, ended_at=end)
 
-    def end_all(self, account_id: int, now: float, *, but: str | None = None) -> int:
-        ending = [session for session in _living(self._unit.state, account_id, now) if session.id != but]
+    def end_all(self, account_id: int, now: float, *, except_id: str | None = None) -> int:
+        ending = [session for session in _living(self._unit.state, account_id, now) if session.id != except_id]
         for session in ending:
             self._unit.state.sessions[session.id] = session.end(now)
         return len(ending)
 
-    def is_strange(self, account_id: int, agent: str) -> bool:
-        agents = {row.agent for row in self._unit.state.sessions.values() if row.account_id == account_id}
-        return bool(agents) and agent not in agents
+    def is_new_user_agent(self, account_id: int, user_agent: str) -> bool:
+        agents = {row.user_agent for row in self._unit.state.sessions.values() if row.account_id == account_id}
+        return bool(agents) and user_agent not in agents
 
 
 def _living(state: State, account_id: int, now: float) -> list[Session]:

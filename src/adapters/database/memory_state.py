@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from ...application.ports import Cursor, Posted
-from ...domain.account import Account, Kind
-from ...domain.code import Challenge, Flow, Proof
+from ...application.ports import Cursor, OutboxEntry
+from ...domain.account import Account, AddressKind
+from ...domain.code import Challenge, CodePurpose, Proof
 from ...domain.events import Event
-from ...domain.rate_limits import Tally
+from ...domain.rate_limits import SlidingWindow
 from ...domain.session import Session
 from .locked_rows import Claims
 
@@ -18,12 +18,12 @@ class State:
     last_account_id: int = 0
     accounts: dict[int, Account] = field(default_factory=dict)
     owners: dict[tuple[str, str], int] = field(default_factory=dict)
-    challenges: dict[tuple[Flow, Kind, str], Challenge] = field(default_factory=dict)
+    challenges: dict[tuple[CodePurpose, AddressKind, str], Challenge] = field(default_factory=dict)
     proofs: dict[str, Proof] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
-    tallies: dict[str, Tally] = field(default_factory=dict)
+    tallies: dict[str, SlidingWindow] = field(default_factory=dict)
     last_position: int = 0
-    outbox: dict[str, Posted] = field(default_factory=dict)
+    outbox: dict[str, OutboxEntry] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     cursors: dict[str, Cursor] = field(default_factory=dict)
 

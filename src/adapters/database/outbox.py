@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, insert, null, select, union_all, update
 
-from ...application.ports import Channel, Message, Posted
-from ...domain.code import Flow
+from ...application.ports import Channel, Message, OutboxEntry
+from ...domain.code import CodePurpose
 from .schema import outbox
 from .sql import Ask, Row, Unit, binds
 
@@ -30,7 +30,7 @@ _DUE = (
     select(*_message)
     .where(_columns.due_at <= bindparam("now"))
     .order_by(_columns.due_at, _columns.position)
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
 )
 _DUE_OF_KIND = _DUE.where(_columns.kind == bindparam("kind"))
@@ -54,7 +54,7 @@ _FIND = (
     select(*_columns[_POSTED], *_message)
     .where(_columns.position > bindparam("after"))
     .order_by(_columns.position)
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
 )
 _FIND_DEAD = _FIND.where(_columns.due_at.is_(None))
 _BACKLOG = union_all(
@@ -89,8 +89,8 @@ class SqlOutboxReads:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
-    def find(self, *, dead: bool, after: int, most: int) -> Sequence[Posted]:
-        return [_posted(row) for row in self._ask(_FIND_DEAD if dead else _FIND, after=after, most=most)]
+    def find(self, *, dead: bool, after: int, limit: int) -> Sequence[OutboxEntry]:
+        return [_posted(row) for row in self._ask(_FIND_DEAD if dead else _FIND, after=after, limit=limit)]
 
 
 class SqlOutbox:
@@ -104,8 +104,8 @@ class SqlOutbox:
         self._unit.run(
             _ADD,
             id=message.id,
-            kind=message.kind.value,
-            sent_to=message.sent_to,
+            kind=message.channel.value,
+            sent_to=message.recipient,
             template=message.template,
             challenge=message.challenge and json.dumps(message.challenge),
             parameters=json.dumps(dict(message.values)),
@@ -116,26 +116,26 @@ class SqlOutbox:
         )
         self.has_new = True
 
-    def lease(self, now: float, *, seconds: float, most: int, kind: Channel | None = None) -> Sequence[Message]:
-        due, of = (_DUE, {}) if kind is None else (_DUE_OF_KIND, {"kind": kind.value})
-        leased = [_read(row) for row in self._unit.ask(due, now=now, most=most, **of)]
+    def lease(self, now: float, *, seconds: float, limit: int, channel: Channel | None = None) -> Sequence[Message]:
+        due, of = (_DUE, {}) if channel is None else (_DUE_OF_KIND, {"kind": channel.value})
+        leased = [_read(row) for row in self._unit.ask(due, now=now, limit=limit, **of)]
         for message in leased:
             self._unit.run(_LEASE, message_id=message.id, until=now + seconds)
         return leased
 
-    def done(self, message_id: str) -> None:
+    def delete(self, message_id: str) -> None:
         self._unit.run(_DONE, message_id=message_id)
 
-    def later(self, message_id: str, not_before: float) -> None:
+    def reschedule(self, message_id: str, not_before: float) -> None:
         self._unit.run(_LATER, message_id=message_id, again=not_before)
 
-    def put_back(self, message_id: str) -> None:
+    def release(self, message_id: str) -> None:
         self._unit.run(_PUT_BACK, message_id=message_id)
 
-    def dead(self, message_id: str, reason: str) -> None:
+    def give_up(self, message_id: str, reason: str) -> None:
         self._unit.run(_DEAD, message_id=message_id, reason=reason)
 
-    def claim(self, message_id: str) -> Posted | None:
+    def lock(self, message_id: str) -> OutboxEntry | None:
         rows = self._unit.ask(_CLAIM, message_id=message_id)
         return _posted(rows[0]) if rows else None
 
@@ -144,17 +144,17 @@ class SqlOutbox:
         self.has_new = True
 
 
-def _posted(row: Row) -> Posted:
+def _posted(row: Row) -> OutboxEntry:
     position, due_at, dead_because, *message = row
-    return Posted(position=position, message=_read(message), due_at=due_at, dead_because=dead_because)
+    return OutboxEntry(position=position, message=_read(message), due_at=due_at, failure_reason=dead_because)
 
 
 def _read(row: Sequence[Any]) -> Message:
     message_id, kind, sent_to, template, challenge, parameters, not_before, expires_at, attempts = row
     return Message(
         id=message_id,
-        kind=Channel(kind),
-        sent_to=sent_to,
+        channel=Channel(kind),
+        recipient=sent_to,
         template=template,
         challenge=challenge and _challenge(*json.loads(challenge)),
         values=json.loads(parameters),
@@ -164,5 +164,5 @@ def _read(row: Sequence[Any]) -> Message:
     )
 
 
-def _challenge(challenge_id: str, flow: str, address_key: str) -> tuple[str, Flow, str]:
-    return challenge_id, Flow(flow), address_key
+def _challenge(challenge_id: str, flow: str, address_key: str) -> tuple[str, CodePurpose, str]:
+    return challenge_id, CodePurpose(flow), address_key

@@ -2,7 +2,7 @@
 
 from sqlalchemy import bindparam, select
 
-from ...domain.account import Address, Kind
+from ...domain.account import Address, AddressKind
 from ...domain.code import Proof
 from .schema import proofs
 from .sql import Unit, upsert
@@ -35,14 +35,14 @@ class SqlProofs:
             digest=proof.digest,
             address_kind=address.kind.value,
             address=address.text,
-            address_key=address.key,
-            proven_at=proof.proven_at,
+            address_key=address.canonical,
+            proven_at=proof.verified_at,
         )
 
     def find(self, digest: str, since: float) -> Proof | None:
         for found, kind, text, key, proven_at in self._unit.ask(_FIND, digest=digest, since=since):
-            return Proof(digest=found, address=Address(Kind(kind), text, key), proven_at=proven_at)
+            return Proof(digest=found, address=Address(AddressKind(kind), text, key), verified_at=proven_at)
         return None
 
-    def is_proven(self, address: Address, since: float) -> bool:
-        return bool(self._unit.ask(_OF_ADDRESS, key=address.key, kind=address.kind.value, since=since))
+    def is_verified(self, address: Address, since: float) -> bool:
+        return bool(self._unit.ask(_OF_ADDRESS, key=address.canonical, kind=address.kind.value, since=since))

@@ -7,7 +7,7 @@ from functools import cache
 from sqlalchemy import ClauseElement, Text, bindparam, select
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite as well; not so the reverse
 
-from ...domain.rate_limits import Tally
+from ...domain.rate_limits import SlidingWindow
 from .locked_rows import Claims
 from .schema import tallies
 from .sql import Ask, Unit, upsert
@@ -37,7 +37,7 @@ class SqlTallyReads:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
-    def look(self, keys: Sequence[str]) -> Sequence[Tally]:
+    def get(self, keys: Sequence[str]) -> Sequence[SlidingWindow]:
         wanted = {f"key{number}": key for number, key in enumerate(keys)}
         moments: dict[str, str] = dict(self._ask(_looking(len(keys)), **wanted)) if wanted else {}
         return [_tally(key, moments.get(key, "[]")) for key in keys]
@@ -51,22 +51,22 @@ class SqlTallies(SqlTallyReads):
         self._unit = unit
         self._claims = claims
 
-    def claim(self, keys: Sequence[str]) -> Sequence[Tally]:
+    def lock(self, keys: Sequence[str]) -> Sequence[SlidingWindow]:
         for key in keys:
             self._claims.hold("tallies", key)
-        return self.look(keys) if self._unit.is_alone else self._made(keys)
+        return self.get(keys) if self._unit.is_alone else self._made(keys)
 
-    def _made(self, keys: Sequence[str]) -> Sequence[Tally]:
+    def _made(self, keys: Sequence[str]) -> Sequence[SlidingWindow]:
         """A row that is not there cannot be waited for. All go in the order of the keys, so that nobody waits in a circle."""
         wanted = {f"key{number}": key for number, key in enumerate(sorted(set(keys)))}
         moments: dict[str, str] = dict(self._unit.run(_making(len(wanted)), **wanted)) if wanted else {}
         return [_tally(key, moments[key]) for key in keys]
 
-    def save(self, tallies: Iterable[Tally], expires_at: float) -> None:
+    def save(self, tallies: Iterable[SlidingWindow], expires_at: float) -> None:
         for tally in tallies:
             self._claims.demand("tallies", tally.key)
-            self._unit.run(_SAVE, key=tally.key, moments=json.dumps(tally.moments), expires_at=expires_at)
+            self._unit.run(_SAVE, key=tally.key, moments=json.dumps(tally.timestamps), expires_at=expires_at)
 
 
-def _tally(key: str, moments: str) -> Tally:
-    return Tally(key, tuple(json.loads(moments)))
+def _tally(key: str, moments: str) -> SlidingWindow:
+    return SlidingWindow(key, tuple(json.loads(moments)))

@@ -13,7 +13,7 @@ _SESSION_LIFE = 30 * _DAY
 
 def _old(table: Table, key: Column[Any], *conditions: ColumnElement[bool]) -> ClauseElement:
     """Not what somebody has claimed: it may be of use again, and then is not what was looked for."""
-    some = select(key).where(*conditions).limit(bindparam("most")).with_for_update(skip_locked=True)
+    some = select(key).where(*conditions).limit(bindparam("limit")).with_for_update(skip_locked=True)
     return delete(table).where(key.in_(some)).returning(key)
 
 
@@ -21,7 +21,7 @@ def _before(moment: Column[Any]) -> ColumnElement[bool]:
     return moment < bindparam("cutoff")
 
 
-_oldest = select(journal.c.position, journal.c.at).order_by(journal.c.position).limit(bindparam("most")).subquery()
+_oldest = select(journal.c.position, journal.c.at).order_by(journal.c.position).limit(bindparam("limit")).subquery()
 _PURGES = (
     (_DAY, _old(challenges, challenges.c.id, _before(challenges.c.expires_at))),
     (_DAY, _old(proofs, proofs.c.digest, _before(proofs.c.proven_at))),
@@ -37,10 +37,10 @@ _PURGES = (
 )
 
 
-def purge(unit: Unit, now: float, most: int) -> int:
+def purge(unit: Unit, now: float, limit: int) -> int:
     """Deletes up to `most` rows of each table whose time is over; answers how many.
 
     Codes and proofs go a day after their end, sessions 30 days after the latest they can have ended, dead letters a week
     after theirs, events after 400 days.
     """
-    return sum(len(unit.run(statement, cutoff=now - kept, most=most)) for kept, statement in _PURGES)
+    return sum(len(unit.run(statement, cutoff=now - kept, limit=limit)) for kept, statement in _PURGES)

@@ -28,7 +28,7 @@ _ENDED = (
         or_(_columns.ended_at > bindparam("moment"), _columns.id > bindparam("session_id")),
     )
     .order_by(_columns.ended_at, _columns.id)
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
 )
 _of_account = select(_columns.id).where(_columns.account_id == bindparam("account_id"))
 _IS_STRANGE = select(_of_account.exists() & ~_of_account.where(_columns.agent == bindparam("agent")).exists())
@@ -57,11 +57,11 @@ class SqlSessionReads:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
-    def living(self, account_id: int, now: float) -> Sequence[Session]:
+    def active(self, account_id: int, now: float) -> Sequence[Session]:
         return [_session(row) for row in self._ask(_LIVING, account_id=account_id, now=now)]
 
-    def ended(self, after: tuple[float, str], *, most: int) -> Sequence[tuple[float, str]]:
-        return [(row[0], row[1]) for row in self._ask(_ENDED, moment=after[0], session_id=after[1], most=most)]
+    def ended(self, after: tuple[float, str], *, limit: int) -> Sequence[tuple[float, str]]:
+        return [(row[0], row[1]) for row in self._ask(_ENDED, moment=after[0], session_id=after[1], limit=limit)]
 
 
 class SqlSessions:
@@ -72,14 +72,14 @@ class SqlSessions:
         self._claims = claims
         self._accounts = accounts
 
-    def claim(self, session_id: str) -> Session | None:
+    def lock(self, session_id: str) -> Session | None:
         for row in self._unit.ask(_CLAIM, session_id=session_id):
             session = _session(row)
             self._claims.hold("sessions", session.id)
             return session
         return None
 
-    def claim_with_account(self, session_id: str) -> tuple[Session, Account] | None:
+    def lock_with_account(self, session_id: str) -> tuple[Session, Account] | None:
         for row in self._unit.ask(self._accounts.with_session, session_id=session_id):
             session = _session(row[: len(SESSION)])
             self._claims.hold("sessions", session.id)
@@ -100,7 +100,7 @@ class SqlSessions:
             generation=session.generation,
             ended_at=session.ended_at,
             address=storable(session.address),
-            agent=storable(session.agent),
+            agent=storable(session.user_agent),
         )
         self._claims.hold("sessions", session.id)
         return [row[0] for row in ended]
@@ -117,12 +117,12 @@ class SqlSessions:
         if session.ended_at is not None:
             self._unit.run(_END, session_id=session.id, now=session.ended_at)
 
-    def end_all(self, account_id: int, now: float, *, but: str | None = None) -> int:
-        return len(self._unit.run(_END_ALL, account_id=account_id, now=now, but=but or ""))
+    def end_all(self, account_id: int, now: float, *, except_id: str | None = None) -> int:
+        return len(self._unit.run(_END_ALL, account_id=account_id, now=now, but=except_id or ""))
 
-    def is_strange(self, account_id: int, agent: str) -> bool:
-        [(is_strange,)] = self._unit.ask(_IS_STRANGE, account_id=account_id, agent=storable(agent))
-        return bool(is_strange)
+    def is_new_user_agent(self, account_id: int, user_agent: str) -> bool:
+        [(is_new_user_agent,)] = self._unit.ask(_IS_STRANGE, account_id=account_id, agent=storable(user_agent))
+        return bool(is_new_user_agent)
 
     def _is_there(self, account_id: int) -> bool:
         return bool(self._unit.ask(self._accounts.is_there, of_account=account_id))
@@ -138,5 +138,5 @@ def _session(row: Row) -> Session:
         generation=generation,
         ended_at=ended_at,
         address=address,
-        agent=agent,
+        user_agent=agent,
     )

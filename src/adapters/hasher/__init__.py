@@ -1,7 +1,7 @@
 """Password hashing: Argon2id in a bounded pool of its own, and a quick twin for tests."""
 
 from .argon2id import Argon2Hasher, pool_for
-from .memory import QuickHasher
+from .memory import InsecureHasher
 from .pool import HashingPool
 
-__all__ = ["Argon2Hasher", "HashingPool", "QuickHasher", "pool_for"]
+__all__ = ["Argon2Hasher", "HashingPool", "InsecureHasher", "pool_for"]

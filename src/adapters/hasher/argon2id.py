@@ -56,7 +56,7 @@ class Argon2Hasher:
         self._pool.run(self._matches, self._dummy, _secret(password))
         return False
 
-    def is_outdated(self, password_hash: str) -> bool:
+    def needs_rehash(self, password_hash: str) -> bool:
         try:
             return self._argon2.check_needs_rehash(password_hash)
         except InvalidHashError:

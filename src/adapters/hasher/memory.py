@@ -9,7 +9,7 @@ from ...domain.password import normalised
 _SEPARATORS = 3
 
 
-class QuickHasher:
+class InsecureHasher:
     """Salted SHA-256, in microseconds. Never for real passwords: a graphics card guesses billions of these a second.
 
     Hashes made with another `marker` are outdated.
@@ -29,7 +29,7 @@ class QuickHasher:
             case _:
                 return False
 
-    def is_outdated(self, password_hash: str) -> bool:
+    def needs_rehash(self, password_hash: str) -> bool:
         return password_hash.split("$")[:2] != ["quick", self._marker] or password_hash.count("$") != _SEPARATORS
 
 

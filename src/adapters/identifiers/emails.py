@@ -4,8 +4,8 @@ import re
 
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 
-from ...application.ports import Unreadable
-from ...domain.account import Address, Kind
+from ...application.ports import InvalidText
+from ...domain.account import Address, AddressKind
 from .texts import trimmed
 
 MAX_LENGTH = 254
@@ -20,11 +20,11 @@ def read_email(text: str, *, special_use_domains: bool) -> Address:
     """
     written = trimmed(text)
     if len(written) > MAX_LENGTH:
-        raise Unreadable(f"An email has at most {MAX_LENGTH} characters.")
+        raise InvalidText(f"An email has at most {MAX_LENGTH} characters.")
     sendable = _sendable(written, special_use_domains)
     key = sendable.lower()
     is_as_written = written.isascii() and written.lower() == key
-    return Address(Kind.EMAIL, written if is_as_written else sendable, key)
+    return Address(AddressKind.EMAIL, written if is_as_written else sendable, key)
 
 
 def _sendable(written: str, special_use_domains: bool) -> str:
@@ -34,7 +34,7 @@ def _sendable(written: str, special_use_domains: bool) -> str:
     try:
         read = _validated(local + at + judged, special_use_domains)
     except (EmailNotValidError, ValueError):
-        raise Unreadable("This is no email that mail can be sent to; one looks like name@example.com.") from None
+        raise InvalidText("This is no email that mail can be sent to; one looks like name@example.com.") from None
     return f"{read.ascii_local_part}@{read.ascii_domain if judged == domain else domain}"
 
 

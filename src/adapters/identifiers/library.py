@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ...application.ports import Login, Unreadable
+from ...application.ports import InvalidText, LoginIdentifier
 from ...domain.account import Address, Username
 from .emails import read_email
 from .mobiles import judge_mobile, known_region, read_mobile
@@ -46,12 +46,12 @@ class LibraryIdentifiers:
     def destination(self, text: str) -> Address:
         return self.email(text) if "@" in text else self.mobile(text)
 
-    def login(self, text: str) -> Login:
+    def login(self, text: str) -> LoginIdentifier:
         try:
             address = self.email(text) if "@" in text else read_mobile(text, self._region)
-        except Unreadable:
+        except InvalidText:
             address = None
-        return Login(address, username_key(text))
+        return LoginIdentifier(address, username_key(text))
 
     def username_of_mobile(self, mobile: Address, attempt: int) -> Username:
         text = mobile.text if attempt == 1 else f"{mobile.text}-{attempt}"

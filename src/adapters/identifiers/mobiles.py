@@ -5,8 +5,8 @@ import re
 
 import phonenumbers
 
-from ...application.ports import Unreadable
-from ...domain.account import Address, Kind
+from ...application.ports import InvalidText
+from ...domain.account import Address, AddressKind
 from .texts import trimmed
 
 MAX_WRITTEN = 40
@@ -28,30 +28,30 @@ def read_mobile(text: str, region: str | None) -> Address:
     """7 to 15 digits; its key is E.164 where a `+`, a `00` or the region tells the country, else the digits."""
     written = trimmed(text)
     if len(written) > MAX_WRITTEN or not _SHAPE.fullmatch(written):
-        raise Unreadable("A mobile has 7 to 15 digits, perhaps with a leading +.")
+        raise InvalidText("A mobile has 7 to 15 digits, perhaps with a leading +.")
     digits = written.translate(_SEPARATORS)
     is_international = written.startswith("+")
     if not is_international and digits.startswith("00"):
         is_international, digits = True, digits[2:]
     if not _DIGITS.fullmatch(digits):
-        raise Unreadable("A mobile has 7 to 15 digits, perhaps with a leading +.")
-    return Address(Kind.MOBILE, written, _key(digits, region, is_international=is_international))
+        raise InvalidText("A mobile has 7 to 15 digits, perhaps with a leading +.")
+    return Address(AddressKind.MOBILE, written, _key(digits, region, is_international=is_international))
 
 
 def judge_mobile(mobile: Address, regions: frozenset[str]) -> None:
-    """Raises `Unreadable` for a number that costs extra; and, where there are regions, for one at home in none of them.
+    """Raises `InvalidText` for a number that costs extra; and, where there are regions, for one at home in none of them.
 
     Who asks for codes to numbers that he is paid for chooses countries that nobody is sent to, and those numbers.
     """
-    if not mobile.key.startswith("+"):
+    if not mobile.canonical.startswith("+"):
         if regions:
-            raise Unreadable("Write the mobile with + and the country code.")
+            raise InvalidText("Write the mobile with + and the country code.")
         return
-    number = phonenumbers.parse(mobile.key)
+    number = phonenumbers.parse(mobile.canonical)
     if phonenumbers.number_type(number) in _DEAR:
-        raise Unreadable("Numbers that cost extra are not taken.")
+        raise InvalidText("Numbers that cost extra are not taken.")
     if regions and phonenumbers.region_code_for_number(number) not in regions:
-        raise Unreadable("Mobiles of this country are not taken.")
+        raise InvalidText("Mobiles of this country are not taken.")
 
 
 def _key(digits: str, region: str | None, *, is_international: bool) -> str:
@@ -64,7 +64,7 @@ def _e164(number: str, region: str | None) -> str:
     try:
         parsed = phonenumbers.parse(number, region)
     except phonenumbers.NumberParseException:
-        raise Unreadable("No country has mobiles like this; write it with + and the country code.") from None
+        raise InvalidText("No country has mobiles like this; write it with + and the country code.") from None
     if not phonenumbers.is_possible_number(parsed):
-        raise Unreadable("No country has mobiles like this; write it with + and the country code.")
+        raise InvalidText("No country has mobiles like this; write it with + and the country code.")
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

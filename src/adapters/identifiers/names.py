@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from ...application.ports import Unreadable
+from ...application.ports import InvalidText
 from .texts import trimmed
 
 MAX_LENGTH = 500
@@ -15,14 +15,14 @@ def read_name(text: str) -> str:
     """1 to 500 code points after NFC and trimming."""
     written = trimmed(text)
     if len(written) > _MAX_WRITTEN:
-        raise Unreadable(f"A name has at most {MAX_LENGTH} characters.")
+        raise InvalidText(f"A name has at most {MAX_LENGTH} characters.")
     name = unicodedata.normalize("NFC", written)
     if not name:
-        raise Unreadable("A name has at least one character.")
+        raise InvalidText("A name has at least one character.")
     if len(name) > MAX_LENGTH:
-        raise Unreadable(f"A name has at most {MAX_LENGTH} characters.")
+        raise InvalidText(f"A name has at most {MAX_LENGTH} characters.")
     if any(map(_is_refused, name)):
-        raise Unreadable("A name has no line breaks and no control characters.")
+        raise InvalidText("A name has no line breaks and no control characters.")
     return name
 
 

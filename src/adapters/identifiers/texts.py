@@ -2,15 +2,15 @@
 
 import re
 
-from ...application.ports import Unreadable
+from ...application.ports import InvalidText
 
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def trimmed(text: str) -> str:
-    """Without white space at its ends. Raises `Unreadable` for NUL and lone surrogates, which no database keeps."""
+    """Without white space at its ends. Raises `InvalidText` for NUL and lone surrogates, which no database keeps."""
     if _UNSTORABLE.search(text):
-        raise Unreadable("There is a character in this that no text can hold.")
+        raise InvalidText("There is a character in this that no text can hold.")
     return text.strip()
 
 

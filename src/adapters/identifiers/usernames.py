@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from precis_i18n import get_profile
 
-from ...application.ports import Unreadable
+from ...application.ports import InvalidText
 from ...domain.account import Username
 from .scripts import is_of_one_script
 from .texts import storable, trimmed
@@ -28,16 +28,16 @@ def read_username(text: str) -> Username:
     """1 to 150 letters and digits of one script with `. _ - +`, one letter at least, and not reserved."""
     written = trimmed(text)
     if len(written) > 2 * MAX_LENGTH:
-        raise Unreadable(f"A username has at most {MAX_LENGTH} characters.")
+        raise InvalidText(f"A username has at most {MAX_LENGTH} characters.")
     written = unicodedata.normalize("NFC", written)
     if not written:
-        raise Unreadable("A username has at least one character.")
+        raise InvalidText("A username has at least one character.")
     try:
         key = _case_mapped(written)
     except ValueError:
-        raise Unreadable("A username has letters, digits and . _ - + only.") from None
+        raise InvalidText("A username has letters, digits and . _ - + only.") from None
     if max(len(written), len(key)) > MAX_LENGTH:
-        raise Unreadable(f"A username has at most {MAX_LENGTH} characters.")
+        raise InvalidText(f"A username has at most {MAX_LENGTH} characters.")
     _check(key)
     return Username(written, key)
 
@@ -66,13 +66,13 @@ def _check(key: str) -> None:
     letters = [character for character in key if character not in _SEPARATORS]
     categories = "".join(unicodedata.category(character)[0] for character in key)
     if any(not _is_letter_mark_or_digit(character) for character in letters) or not _marks_follow_letters(categories):
-        raise Unreadable("A username has letters, digits and . _ - + only.")
+        raise InvalidText("A username has letters, digits and . _ - + only.")
     if not is_of_one_script(letters):
-        raise Unreadable("A username has letters and digits of one script only.")
+        raise InvalidText("A username has letters and digits of one script only.")
     if "L" not in categories:
-        raise Unreadable("A username has at least one letter.")
+        raise InvalidText("A username has at least one letter.")
     if _bare(key) in _RESERVED or key in _RESERVED:
-        raise Unreadable("This username is reserved.")
+        raise InvalidText("This username is reserved.")
 
 
 def _is_letter_mark_or_digit(character: str) -> bool:

@@ -2,31 +2,31 @@
 
 from .access_tokens import JwtTokens
 from .codes import CodeSecrets, HmacCodes
-from .encrypted_store import SealedShelf
-from .file_store import DirectoryShelf
+from .encrypted_store import EncryptedKeyStore
+from .file_store import FileKeyStore
 from .keyset import Keys, Secret, SigningKey
-from .lifecycle import in_use
-from .manager import HeldKey, KeyKeeper, KeysStay
-from .reloading import WatchedKeys, open_keys, read_keys
+from .lifecycle import active_key
+from .manager import KeyChangeRefused, KeyInfo, KeyManager
+from .reloading import ReloadingKeys, open_keys, read_keys
 from .seal import Seal
-from .store import Shelf
+from .store import KeyStore
 
 __all__ = [
     "CodeSecrets",
-    "DirectoryShelf",
-    "HeldKey",
+    "EncryptedKeyStore",
+    "FileKeyStore",
     "HmacCodes",
     "JwtTokens",
-    "KeyKeeper",
+    "KeyChangeRefused",
+    "KeyInfo",
+    "KeyManager",
+    "KeyStore",
     "Keys",
-    "KeysStay",
+    "ReloadingKeys",
     "Seal",
-    "SealedShelf",
     "Secret",
-    "Shelf",
     "SigningKey",
-    "WatchedKeys",
-    "in_use",
+    "active_key",
     "open_keys",
     "read_keys",
 ]

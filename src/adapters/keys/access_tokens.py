@@ -9,9 +9,9 @@ from typing import Any
 
 import jwt
 
-from ...application.ports import Claims
+from ...application.ports import AccessClaims
 from .keyset import KeySource
-from .lifecycle import ACCESS_SECONDS, MAX_LEEWAY, in_use
+from .lifecycle import ACCESS_SECONDS, MAX_LEEWAY, active_key
 from .refresh_tokens import SESSION_ID
 from .ring import ALGORITHM, Ring, signed
 from .token_cache import Good
@@ -67,7 +67,7 @@ class JwtTokens:
     def access_seconds(self) -> int:
         return self._access_seconds
 
-    def access(self, account_id: int, session_id: str, now: float) -> str:
+    def issue_access(self, account_id: int, session_id: str, now: float) -> str:
         """Raises `ValueError` for an account id or a session id that no token can carry."""
         if not 1 <= account_id <= MAX_ACCOUNT_ID or not SESSION_ID.fullmatch(session_id):
             raise ValueError("an access token is for a stored account and a session of it")
@@ -82,9 +82,9 @@ class JwtTokens:
             "jti": token_urlsafe(_JTI_BYTES),
             "sid": session_id,
         }
-        return signed(claims, in_use(self._ring().keys.signing, now))
+        return signed(claims, active_key(self._ring().keys.signing, now))
 
-    def read_access(self, text: str, now: float) -> Claims | None:
+    def verify_access(self, text: str, now: float) -> AccessClaims | None:
         ring = self._ring()
         known = ring.verified.find(text)
         if known is None:
@@ -95,10 +95,10 @@ class JwtTokens:
         claims, good_from, good_until = known
         return claims if good_from <= now < good_until else None
 
-    def refresh(self, session_id: str, generation: int) -> str:
+    def issue_refresh(self, session_id: str, generation: int) -> str:
         return self._ring().refresh.make(session_id, generation, self._clock())
 
-    def read_refresh(self, text: str) -> tuple[str, int] | None:
+    def verify_refresh(self, text: str) -> tuple[str, int] | None:
         return self._ring().refresh.read(text, self._clock())
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
@@ -136,7 +136,7 @@ def _good(said: dict[str, Any], leeway: int, ends: float) -> Good | None:
     if any(type(moment) is not int for moment in moments):
         return None
     expires_at = float(moments[2])
-    return Claims(int(subject), session_id, expires_at), float(max(moments[:2]) - leeway), min(expires_at, ends)
+    return AccessClaims(int(subject), session_id, expires_at), float(max(moments[:2]) - leeway), min(expires_at, ends)
 
 
 def _reader() -> jwt.PyJWT:

@@ -5,7 +5,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ...domain.code import Flow
+from ...domain.code import CodePurpose
 
 MIN_SECRET_BYTES = 32
 MIN_DIGITS = 4
@@ -55,15 +55,15 @@ class HmacCodes:
         self._secrets = secrets
         self._digits = digits
 
-    def mark(self, challenge_id: str) -> str:
+    def new_challenge_id(self, challenge_id: str) -> str:
         return f"{challenge_id}-{self._secrets().newest}"
 
-    def code(self, challenge_id: str, flow: Flow, address_key: str) -> str:
+    def code(self, challenge_id: str, flow: CodePurpose, address_key: str) -> str:
         digest = _digest(self._secrets().of(challenge_id), "code", challenge_id, flow.value, address_key)
         # 256 bits against 34 at most: the remainder favours no code by more than one part in 2**222.
         return f"{int.from_bytes(digest) % 10**self._digits:0{self._digits}}"
 
-    def blind(self, text: str) -> str:
+    def keyed_digest(self, text: str) -> str:
         """22 characters of base64url, 128 bits, of any text at all."""
         digest = _digest(self._secrets().blinding, "blind", text)
         return urlsafe_b64encode(digest[:_BLIND_BYTES]).rstrip(b"=").decode("ascii")

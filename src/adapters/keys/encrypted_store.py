@@ -6,7 +6,7 @@ from typing import Protocol
 
 from .key_files import KINDS
 from .seal import Seal
-from .store import Contents, Name, Shelf
+from .store import Contents, KeyStore, Name
 
 
 class Rows(Protocol):
@@ -35,10 +35,10 @@ class KeyRows(Rows, Protocol):
         ...
 
 
-class SealedShelf:
-    """A `Shelf`. One that is empty begins with the keys of the `earlier` shelf, where that has any."""
+class EncryptedKeyStore:
+    """A `KeyStore`. One that is empty begins with the keys of the `earlier` shelf, where that has any."""
 
-    def __init__(self, rows: KeyRows, seal: Seal, earlier: Shelf) -> None:
+    def __init__(self, rows: KeyRows, seal: Seal, earlier: KeyStore) -> None:
         self._rows = rows
         self._seal = seal
         self._earlier = earlier

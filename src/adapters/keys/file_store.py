@@ -19,8 +19,8 @@ _MAX_FILE_BYTES = 16_384
 _FILE = re.compile("|".join(rf"({kind.name})-([1-9][0-9]{{0,3}})\.{kind.suffix}" for kind in KINDS.values()), re.ASCII)
 
 
-class DirectoryShelf:
-    """A `Shelf`, and a `Change` of it. Refuses files that others than their owner may read, and to be where they may write."""
+class FileKeyStore:
+    """A `KeyStore`, and a `Change` of it. Refuses files that others may read, and a place where others may write."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -42,7 +42,7 @@ class DirectoryShelf:
         return found
 
     @contextmanager
-    def changing(self) -> Iterator["DirectoryShelf"]:
+    def changing(self) -> Iterator["FileKeyStore"]:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_mode(self._directory, self._directory.stat().st_mode, forbidden=0o022, wanted="0700")
         with _alone_in(self._directory):

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from math import inf
 from typing import Generic, TypeVar
 
-from ...domain.session import LIFE_SECONDS
+from ...domain.session import MAX_LIFETIME_SECONDS
 from .keyset import ALWAYS, Secret, SigningKey
 from .lifecycle import ACCESS_SECONDS, MAX_LEEWAY
 from .store import Contents, Name
@@ -84,7 +84,7 @@ def _new_secret() -> bytes:
 
 SIGNING = Kind("signing", "pem", _new_signing_key, _signing_key, notice=DAY, grace=ACCESS_SECONDS + MAX_LEEWAY)
 CODES = Kind("codes", "key", _new_secret, _secret, notice=MINUTE, grace=CODE_SECONDS)
-REFRESH = Kind("refresh", "key", _new_secret, _secret, notice=MINUTE, grace=LIFE_SECONDS)
+REFRESH = Kind("refresh", "key", _new_secret, _secret, notice=MINUTE, grace=MAX_LIFETIME_SECONDS)
 BLINDING = Kind("blinding", "key", _new_secret, _secret, notice=MINUTE, grace=inf)
 
 KINDS: Mapping[str, Kind[SigningKey] | Kind[Secret]] = {kind.name: kind for kind in (SIGNING, CODES, REFRESH, BLINDING)}

@@ -43,14 +43,14 @@ def terms(keys: Sequence[_Key]) -> tuple[Term[_Key], ...]:
     return tuple(Term(key, _stops(keys[place + 1 :])) for place, key in enumerate(keys))
 
 
-def in_use(keys: Sequence[_Key], now: float) -> _Key:
+def active_key(keys: Sequence[_Key], now: float) -> _Key:
     """The one that makes what is new: the newest that has begun; the first, where the clock is before them all."""
     return next((key for key in reversed(keys) if key.starts <= now), keys[0])
 
 
 def states(keys: Sequence[_Key], now: float, grace: float) -> tuple[tuple[Term[_Key], State], ...]:
     """What each of them does now."""
-    making = in_use(keys, now)
+    making = active_key(keys, now)
     return tuple((term, State.IN_USE if term.key is making else _idle(term, now, grace)) for term in terms(keys))
 
 

@@ -9,9 +9,9 @@ import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 
-from ...domain.session import LIFE_SECONDS
+from ...domain.session import MAX_LIFETIME_SECONDS
 from .keyset import Secret
-from .lifecycle import in_use, terms
+from .lifecycle import active_key, terms
 
 PREFIX = "vst_rt_"
 SESSION_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
@@ -34,7 +34,7 @@ class RefreshTokens:
         """Raises `ValueError` for a session id or a generation that no token can carry."""
         if not SESSION_ID.fullmatch(session_id) or not 0 <= generation <= MAX_GENERATION:
             raise ValueError("a session id has 1 to 64 letters and digits, and a generation 32 bits")
-        secret = in_use(self._secrets, now)
+        secret = active_key(self._secrets, now)
         said = _HEAD.pack(secret.number, generation) + session_id.encode("ascii")
         return _spelled(said + _mac(secret.key, said))
 
@@ -46,7 +46,7 @@ class RefreshTokens:
         said, mac = sealed[:-_MAC_BYTES], sealed[-_MAC_BYTES:]
         number, generation = _HEAD.unpack_from(said)
         term = self._terms.get(number)
-        if term is None or now >= term.ends(LIFE_SECONDS) or not hmac.compare_digest(mac, _mac(term.key.key, said)):
+        if term is None or now >= term.ends(MAX_LIFETIME_SECONDS) or not hmac.compare_digest(mac, _mac(term.key.key, said)):
             return None
         return said[_HEAD.size :].decode("ascii"), generation
 

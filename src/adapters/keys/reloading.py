@@ -9,7 +9,7 @@ from time import monotonic, time
 from ...domain.errors import Unavailable
 from .key_files import BLINDING, CODES, KINDS, REFRESH, SIGNING
 from .keyset import Keys
-from .store import Change, Contents, Shelf
+from .store import Change, Contents, KeyStore
 
 LOOK_EVERY = 2.0
 MOST_WAIT = 0.25
@@ -20,7 +20,7 @@ FIRST = 1
 _log = logging.getLogger("vestibule.keys")
 
 
-def open_keys(shelf: Shelf, clock: Callable[[], float] = time) -> Keys:
+def open_keys(shelf: KeyStore, clock: Callable[[], float] = time) -> Keys:
     """The keys on it; a kind that has none gets its first one, durably, before this returns.
 
     Processes that start at once end with the same keys. Raises `ValueError`, one line that names the key, for one that is
@@ -32,12 +32,12 @@ def open_keys(shelf: Shelf, clock: Callable[[], float] = time) -> Keys:
     return read_keys(shelf)
 
 
-def read_keys(shelf: Shelf) -> Keys:
+def read_keys(shelf: KeyStore) -> Keys:
     """The same, and makes none: raises `ValueError` where a kind has none."""
     return _read(shelf, shelf.contents())
 
 
-class WatchedKeys:
+class ReloadingKeys:
     """A `KeySource`: the shelf is looked at again when this is asked and two seconds have passed.
 
     Asked in between it compares two times and touches neither disk nor database, whatever a token says. Who looks does so in
@@ -45,7 +45,7 @@ class WatchedKeys:
     everybody while the shelf cannot be read, of which the log tells, and again when it can.
     """
 
-    def __init__(self, shelf: Shelf, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, shelf: KeyStore, clock: Callable[[], float] = monotonic) -> None:
         self._shelf = shelf
         self._clock = clock
         self._looking = Lock()
@@ -100,7 +100,7 @@ class WatchedKeys:
         self._fault = fault
 
 
-def _read(shelf: Shelf, contents: Contents) -> Keys:
+def _read(shelf: KeyStore, contents: Contents) -> Keys:
     return Keys(
         signing=SIGNING.read(contents, shelf.called),
         codes=CODES.read(contents, shelf.called),
@@ -109,7 +109,7 @@ def _read(shelf: Shelf, contents: Contents) -> Keys:
     )
 
 
-def _is_whole(shelf: Shelf) -> bool:
+def _is_whole(shelf: KeyStore) -> bool:
     try:
         contents = shelf.contents()
     except FileNotFoundError:
@@ -117,7 +117,7 @@ def _is_whole(shelf: Shelf) -> bool:
     return all(kind.is_in(contents) for kind in KINDS.values())
 
 
-def _complete(change: Change, shelf: Shelf, now: float) -> None:
+def _complete(change: Change, shelf: KeyStore, now: float) -> None:
     """Of several that do this, the first decides; the others find what it put there."""
     contents = change.contents()
     if not contents and (inherited := shelf.inherited()):

@@ -27,7 +27,7 @@ class Change(Protocol):
         ...
 
 
-class Shelf(Protocol):
+class KeyStore(Protocol):
     """Every method raises `ValueError`, one line, for what is no good, `OSError` or `Unavailable` where the place is away."""
 
     def contents(self) -> Contents:

@@ -3,17 +3,17 @@
 from collections import OrderedDict
 from threading import Lock
 
-from ...application.ports import Claims
+from ...application.ports import AccessClaims
 
-Good = tuple[Claims, float, float]
+Good = tuple[AccessClaims, float, float]
 """What a verified token says, the first moment at which it is good, and the first at which it no longer is."""
 
 
 class VerifiedTokens:
     """Remembers the latest `most` tokens that were added. Whether one is good *now* is left to who asks."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, limit: int) -> None:
+        self._most = limit
         self._tokens: OrderedDict[str, Good] = OrderedDict()
         self._lock = Lock()
 

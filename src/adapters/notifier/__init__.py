@@ -4,7 +4,7 @@ from .channels import ChannelNotifier
 from .mail import read_sender
 from .memory import MemoryNotifier
 from .outbox import OutboxNotifier
-from .rate_limited import RateNotifier
+from .rate_limited import RateLimitedNotifier
 from .sms import AppriseNotifier
 from .smtp import SmtpNotifier
 from .smtp_url import SmtpServer
@@ -16,7 +16,7 @@ __all__ = [
     "ChannelNotifier",
     "MemoryNotifier",
     "OutboxNotifier",
-    "RateNotifier",
+    "RateLimitedNotifier",
     "SmtpNotifier",
     "SmtpServer",
     "Templates",

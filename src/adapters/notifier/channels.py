@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from ...application.ports import Channel, DeliveryFailed, Letter, Notifier
+from ...application.ports import Channel, DeliveryFailed, Notifier, OutgoingMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,11 +14,11 @@ class ChannelNotifier:
     mobile: Notifier
     webhook: Notifier | None = None
 
-    def send(self, letter: Letter) -> None:
-        self._way(letter.kind).send(letter)
+    def send(self, letter: OutgoingMessage) -> None:
+        self._way(letter.channel).send(letter)
 
-    def pretend(self, letter: Letter) -> None:
-        self._way(letter.kind).pretend(letter)
+    def send_decoy(self, letter: OutgoingMessage) -> None:
+        self._way(letter.channel).send_decoy(letter)
 
     def _way(self, kind: Channel) -> Notifier:
         match kind:

@@ -9,7 +9,7 @@ from email.utils import format_datetime, getaddresses
 
 from email_validator import EmailNotValidError, validate_email
 
-from ...application.ports import Letter, Undeliverable
+from ...application.ports import OutgoingMessage, Undeliverable
 from .templates import Templates
 
 _POLICY = SMTP.clone(cte_type="7bit")  # every server takes it, whether or not it offers 8BITMIME
@@ -26,7 +26,7 @@ def read_sender(text: str) -> Address:
         raise ValueError("the sender is neither an email address nor 'Name <address>'") from None
 
 
-def write_mail(letter: Letter, templates: Templates, sender: Address, now: float) -> EmailMessage:
+def write_mail(letter: OutgoingMessage, templates: Templates, sender: Address, now: float) -> EmailMessage:
     """The email, dated `now`. Raises `Undeliverable` for an address or a value that no header can hold.
 
     Its Message-ID is the letter's `id`: what is sent twice after a lost answer can be recognised.
@@ -35,7 +35,7 @@ def write_mail(letter: Letter, templates: Templates, sender: Address, now: float
     message = EmailMessage(_POLICY)
     try:
         message["From"] = sender
-        message["To"] = Address(addr_spec=_ascii(letter.sent_to))
+        message["To"] = Address(addr_spec=_ascii(letter.recipient))
         message["Subject"] = words.subject
         message["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
         message["Message-ID"] = f"<{letter.id}@{sender.domain}>"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from ...application.ports import Channel, Letter, Undeliverable
+from ...application.ports import Channel, OutgoingMessage, Undeliverable
 from .mail import read_sender, write_mail
 from .templates import Templates
 from .text import one_line
@@ -47,7 +47,7 @@ class OutboxNotifier:
         self._make_directory()
         directory.chmod(0o700)  # it may have been there
 
-    def send(self, letter: Letter) -> None:
+    def send(self, letter: OutgoingMessage) -> None:
         """Returns when the file is durable."""
         if not _ID.fullmatch(letter.id):
             raise Undeliverable("the letter's id cannot be part of a file name")
@@ -59,10 +59,10 @@ class OutboxNotifier:
         file = self._directory / f"{datetime.fromtimestamp(now, UTC):{_TIME}}Z-{letter.id}{_suffix(letter)}"
         _write(file, content)
         if self._echo is not None:
-            what = "Mail" if letter.kind is Channel.EMAIL else "SMS"
-            self._echo(one_line(f"{what} to {letter.sent_to}: {self._templates.sms(letter)} [{file}]"))
+            what = "Mail" if letter.channel is Channel.EMAIL else "SMS"
+            self._echo(one_line(f"{what} to {letter.recipient}: {self._templates.sms(letter)} [{file}]"))
 
-    def pretend(self, letter: Letter) -> None:
+    def send_decoy(self, letter: OutgoingMessage) -> None:
         """Writes as much, as durably, into a file that has no name."""
         self._make_directory()
         now = self._clock()
@@ -78,10 +78,10 @@ class OutboxNotifier:
         """Before each letter: an outbox is emptied by removing it."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def _content(self, letter: Letter, now: float) -> bytes:
-        if letter.kind is Channel.EMAIL:
+    def _content(self, letter: OutgoingMessage, now: float) -> bytes:
+        if letter.channel is Channel.EMAIL:
             return bytes(write_mail(letter, self._templates, self._sender, now))
-        return f"To: {one_line(letter.sent_to)}\n\n{self._templates.sms(letter)}\n".encode()
+        return f"To: {one_line(letter.recipient)}\n\n{self._templates.sms(letter)}\n".encode()
 
     def _is_written(self, letter_id: str, now: float) -> bool:
         """Looks through the directory, and removes what is old on the way."""
@@ -96,8 +96,8 @@ class OutboxNotifier:
         return found
 
 
-def _suffix(letter: Letter) -> str:
-    return ".eml" if letter.kind is Channel.EMAIL else ".txt"
+def _suffix(letter: OutgoingMessage) -> str:
+    return ".eml" if letter.channel is Channel.EMAIL else ".txt"
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable
 from threading import Lock
 
-from ...application.ports import Letter, Notifier
+from ...application.ports import Notifier, OutgoingMessage
 
 
-class RateNotifier:
+class RateLimitedNotifier:
     """Gives letters, pretended ones too, to another notifier: no more than `per_second`, evenly, from whatever threads."""
 
     def __init__(
@@ -25,13 +25,13 @@ class RateNotifier:
         self._lock = Lock()
         self._next = clock()
 
-    def send(self, letter: Letter) -> None:
+    def send(self, letter: OutgoingMessage) -> None:
         self._wait()
         self._notifier.send(letter)
 
-    def pretend(self, letter: Letter) -> None:
+    def send_decoy(self, letter: OutgoingMessage) -> None:
         self._wait()
-        self._notifier.pretend(letter)
+        self._notifier.send_decoy(letter)
 
     def _wait(self) -> None:
         with self._lock:

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ...application.ports import DeliveryFailed, Letter, Undeliverable
+from ...application.ports import DeliveryFailed, OutgoingMessage, Undeliverable
 from .decoy_timing import Pace
 from .templates import Templates
 
@@ -43,8 +43,8 @@ class AppriseNotifier:
     def __repr__(self) -> str:
         return f"AppriseNotifier({self._url.partition(':')[0]}://…)"
 
-    def send(self, letter: Letter) -> None:
-        number = letter.sent_to.translate(_SEPARATORS)
+    def send(self, letter: OutgoingMessage) -> None:
+        number = letter.recipient.translate(_SEPARATORS)
         if not _NUMBER.fullmatch(number):
             raise Undeliverable("no number that an SMS can be sent to")
         with self._pace.measured(), _listening() as heard:
@@ -54,7 +54,7 @@ class AppriseNotifier:
             if not taken:
                 raise DeliveryFailed(f"the SMS gateway did not take it ({', '.join(heard) or 'no answer'})")
 
-    def pretend(self, letter: Letter) -> None:
+    def send_decoy(self, letter: OutgoingMessage) -> None:
         """Writes the text, in the time that the gateway took for the last one."""
         with self._pace.kept():
             self._templates.sms(letter)

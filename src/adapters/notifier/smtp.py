@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ...application.ports import DeliveryFailed, Letter, Undeliverable
+from ...application.ports import DeliveryFailed, OutgoingMessage, Undeliverable
 from .decoy_timing import Pace
 from .mail import read_sender, recipient, write_mail
 from .smtp_connections import Conversations
@@ -41,12 +41,12 @@ class SmtpNotifier:
         """Says goodbye, if a connection is open. It can be used again."""
         self._conversations.close()
 
-    def send(self, letter: Letter) -> None:
+    def send(self, letter: OutgoingMessage) -> None:
         message = write_mail(letter, self._templates, self._sender, self._clock())
         with self._conversation() as client, self._pace.measured():
             client.send_message(message, self._sender.addr_spec, [recipient(message)])
 
-    def pretend(self, letter: Letter) -> None:
+    def send_decoy(self, letter: OutgoingMessage) -> None:
         """Writes the mail, names its sender to the server and takes it back, in the time that handing in the last one took."""
         message = write_mail(letter, self._templates, self._sender, self._clock())
         with self._conversation() as client, self._pace.kept():

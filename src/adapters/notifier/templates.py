@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...application.notifications import Notice
-from ...application.ports import Letter
+from ...application.ports import OutgoingMessage
 from .text import one_line
 
 if TYPE_CHECKING:
@@ -67,14 +67,14 @@ class Templates:
             auto_reload=False,  # what was tried out at the start is what is sent
         )
 
-    def mail(self, letter: Letter) -> Mail:
+    def mail(self, letter: OutgoingMessage) -> Mail:
         return Mail(
             subject=one_line(self._render(f"{letter.template}.subject.txt", letter.values)),
             text=self._render(f"{letter.template}.txt", letter.values).strip() + "\n",
             html=self._render(f"{letter.template}.html", letter.values).strip() + "\n",
         )
 
-    def sms(self, letter: Letter) -> str:
+    def sms(self, letter: OutgoingMessage) -> str:
         """One line."""
         return one_line(self._render(f"{letter.template}.sms.txt", letter.values))
 

@@ -13,7 +13,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from ...application.ports import DeliveryFailed, Letter, Undeliverable
+from ...application.ports import DeliveryFailed, OutgoingMessage, Undeliverable
 from .deadline import Heard, Patience, reach
 
 SECRET = "whsec_"  # noqa: S105 — what secrets begin with
@@ -82,7 +82,7 @@ class WebhookNotifier:
     def __repr__(self) -> str:
         return f"WebhookNotifier({self._url.scheme}://{self._url.hostname}/…)"
 
-    def send(self, letter: Letter) -> None:
+    def send(self, letter: OutgoingMessage) -> None:
         body = letter.values["payload"].encode()
         try:
             status, wait = self._post(body, self._headers(letter.id, body))
@@ -93,7 +93,7 @@ class WebhookNotifier:
         if not 200 <= status < 300:  # noqa: PLR2004 — success, RFC 9110
             raise DeliveryFailed(f"{self._url.hostname} answers {status}", retry_after=wait)
 
-    def pretend(self, letter: Letter) -> None:
+    def send_decoy(self, letter: OutgoingMessage) -> None:
         """Nobody is to be kept from noticing anything: there are no decoys to a webhook."""
 
     def _headers(self, message_id: str, body: bytes) -> dict[str, str]:

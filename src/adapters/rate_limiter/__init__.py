@@ -1,6 +1,6 @@
 """Limits that need not survive a restart: in the memory of one process, or in Redis for several."""
 
-from .memory import MemoryThrottle
-from .redis import RedisThrottle
+from .memory import MemoryRateLimiter
+from .redis import RedisRateLimiter
 
-__all__ = ["MemoryThrottle", "RedisThrottle"]
+__all__ = ["MemoryRateLimiter", "RedisRateLimiter"]

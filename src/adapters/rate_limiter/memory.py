@@ -1,6 +1,6 @@
 """Sliding windows in the memory of one process.
 
-It stands in front of every call, so it keeps the rule of `Tally` without its copies: what a key remembers is changed
+It stands in front of every call, so it keeps the rule of `SlidingWindow` without its copies: what a key remembers is changed
 in place, and only as long as a limit can ask for it.
 """
 
@@ -8,17 +8,17 @@ from collections import OrderedDict, deque
 from math import ceil
 from threading import Lock
 
-from ...domain.rate_limits import Limit
+from ...domain.rate_limits import RateLimit
 
 
-class MemoryThrottle:
-    """The port `Throttle` for one process. At most `max_keys` keys are remembered, the latest to be asked about."""
+class MemoryRateLimiter:
+    """The port `RateLimiter` for one process. At most `max_keys` keys are remembered, the latest to be asked about."""
 
-    blocks = False
+    may_block = False
 
     def __init__(self, max_keys: int = 100_000) -> None:
         if max_keys < 1:
-            raise ValueError("a throttle has to remember one key at least")
+            raise ValueError("a rate limiter has to remember one key at least")
         self._max_keys = max_keys
         self._windows: OrderedDict[str, _Window] = OrderedDict()
         self._lock = Lock()
@@ -27,7 +27,7 @@ class MemoryThrottle:
         """How many keys are remembered."""
         return len(self._windows)
 
-    def take(self, key: str, limits: tuple[Limit, ...], now: float) -> int:
+    def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
         with self._lock:
             window = self._windows.get(key)
             if window is None:
@@ -55,7 +55,7 @@ class _Window:
         self.moments: deque[float] = deque()
         self.ends_at = 0.0
 
-    def take(self, limits: tuple[Limit, ...], now: float) -> int:
+    def take(self, limits: tuple[RateLimit, ...], now: float) -> int:
         moments = self.moments
         wait = longest = 0.0
         for limit in limits:

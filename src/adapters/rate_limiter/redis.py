@@ -1,7 +1,7 @@
 """Sliding windows in Redis, shared by every process that counts there.
 
-One script looks and counts, so that nobody comes between. It keeps the rule of `Tally` digit by digit: moments are stored
-as they were given, and time is that of the caller, so the clocks of the nodes must agree as well as the limits shall.
+One script looks and counts, so that nobody comes between. It keeps the rule of `SlidingWindow` digit by digit: moments are
+stored as they were given, and time is that of the caller, so the clocks of the nodes must agree as well as the limits shall.
 """
 
 import importlib
@@ -14,8 +14,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ...application.ports import Throttle
-from ...domain.rate_limits import Limit
+from ...application.ports import RateLimiter
+from ...domain.rate_limits import RateLimit
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -64,8 +64,8 @@ return 0
 _log = logging.getLogger("vestibule.throttle")
 
 
-class RedisThrottle:
-    """The port `Throttle` for all who name the same Redis.
+class RedisRateLimiter:
+    """The port `RateLimiter` for all who name the same Redis.
 
     While it does not serve (down, slow, or refusing), limits are those of `fallback`, and one call in `PAUSE` seconds looks
     whether it is back; the log tells of the begin and the end. A call waits `timeout` seconds at most for a connection, as long
@@ -73,12 +73,12 @@ class RedisThrottle:
     Redis, and `ModuleNotFoundError` where redis-py is not installed.
     """
 
-    blocks = True
+    may_block = True
 
     def __init__(
         self,
         url: str,
-        fallback: Throttle,
+        fallback: RateLimiter,
         *,
         prefix: str = "vestibule:limit:",
         timeout: float = TIMEOUT,
@@ -104,33 +104,33 @@ class RedisThrottle:
         self._look_again_at = 0.0
 
     def __repr__(self) -> str:
-        return f"RedisThrottle({self._where})"
+        return f"RedisRateLimiter({self._where})"
 
-    def take(self, key: str, limits: tuple[Limit, ...], now: float) -> int:
+    def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
         with self._lock:
             was_lost = self._is_lost
             may_ask = not was_lost or self._clock() >= self._look_again_at
             if was_lost and may_ask:
                 self._look_again_at = self._clock() + PAUSE
         if not may_ask:
-            return self._fallback.take(key, limits, now)
+            return self._fallback.hit(key, limits, now)
         try:
             wait = self._ask(key, limits, now)
         except Exception as error:  # noqa: BLE001 — whatever it is, limits hold, and no call fails for them
             self._lost(error)
-            return self._fallback.take(key, limits, now)
+            return self._fallback.hit(key, limits, now)
         if was_lost:
             self._found()
         return wait
 
     def probe(self) -> None:
         """Asks as a call would, so that the log tells of a Redis that does not serve before the first call does."""
-        self.take("probe", (Limit(1, 1),), 0.0)
+        self.hit("probe", (RateLimit(1, 1),), 0.0)
 
     def close(self) -> None:
         self._pool.disconnect()
 
-    def _ask(self, key: str, limits: tuple[Limit, ...], now: float) -> int:
+    def _ask(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
         name = self._prefix + blake2b(key.encode(errors="surrogatepass"), digest_size=16).hexdigest()
         numbers = (repr(number) for limit in limits for number in (limit.count, limit.seconds))
         return int(self._script(keys=(name,), args=(repr(now), *numbers)))

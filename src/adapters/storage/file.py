@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ...application.ports import Link
+from ...application.ports import PresignedUrl
 from ...domain.errors import Unavailable
 from .names import is_name, new_name
 
@@ -60,7 +60,7 @@ class FileStorage:
                 (self._directory / name).unlink(missing_ok=True)
                 self._settle()
 
-    def link(self, name: str) -> Link | None:  # noqa: ARG002 — the port's name
+    def presigned_url(self, name: str) -> PresignedUrl | None:  # noqa: ARG002 — the port's name
         """There is no other way to a directory."""
         return None
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from ...application.ports import Clock, Link
+from ...application.ports import Clock, PresignedUrl
 from .names import new_name
 
 
@@ -26,7 +26,7 @@ class MemoryStorage:
     def delete(self, name: str) -> None:
         self._files.pop(name, None)
 
-    def link(self, name: str) -> Link | None:  # noqa: ARG002 — the port's name
+    def presigned_url(self, name: str) -> PresignedUrl | None:  # noqa: ARG002 — the port's name
         """There is no other way to what is in memory."""
         return None
 

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from ...application.ports import Link
+from ...application.ports import PresignedUrl
 from ...domain.errors import Unavailable
 from .names import is_name, new_name
 
@@ -82,13 +82,13 @@ class S3Storage:
         if is_name(name):
             self._ask(lambda: self._obstore.delete(self._store, name))
 
-    def link(self, name: str) -> Link | None:
+    def presigned_url(self, name: str) -> PresignedUrl | None:
         """Signed here; only credentials that are fetched from elsewhere may have to be waited for."""
         if not is_name(name):
             return None
         life = timedelta(seconds=LINK_SECONDS)
         url = self._ask(lambda: str(self._obstore.sign(self._store, "GET", name, life)), heard=False)
-        return None if url is None else Link(url, LINK_SECONDS)
+        return None if url is None else PresignedUrl(url, LINK_SECONDS)
 
     def names(self, *, older_than: float) -> Iterator[str]:
         before = datetime.now(UTC) - timedelta(seconds=older_than)

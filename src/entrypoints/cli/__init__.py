@@ -175,7 +175,7 @@ def activate(who: str) -> None:
 @click.option("--until", help="Before this moment.")
 @click.option("--after", type=click.IntRange(0), default=0, help="After this position, to go on where you stopped.")
 @click.option("--most", type=click.IntRange(1), help="This many at most.")
-def journal(most: int | None, **wanted: Any) -> None:
+def journal(limit: int | None, **wanted: Any) -> None:
     """Show what happened: one JSON object a line, the oldest first.
 
     Who did what, when and from where, refused attempts included; kept for 400 days.
@@ -184,7 +184,7 @@ def journal(most: int | None, **wanted: Any) -> None:
 
     asked = query(**wanted)
     with _use_cases() as vestibule:
-        show(vestibule, asked, most)
+        show(vestibule, asked, limit)
 
 
 @main.command()
@@ -208,10 +208,10 @@ def sweep_images(delete: bool) -> None:
     """
     with _use_cases() as vestibule:
         swept = vestibule.sweep_images(delete=delete)
-    click.echo(f"Images: {swept.images}, {swept.orphans} of them of no account. Deleted: {swept.deleted}.")
-    if swept.orphans > swept.deleted:
+    click.echo(f"Images: {swept.images}, {swept.unreferenced} of them of no account. Deleted: {swept.deleted}.")
+    if swept.unreferenced > swept.deleted:
         all_of_them = "No account has any of them: is this their database?"
-        click.echo(all_of_them if swept.orphans == swept.images else "Delete them by `vestibule sweep-images --delete`.")
+        click.echo(all_of_them if swept.unreferenced == swept.images else "Delete them by `vestibule sweep-images --delete`.")
 
 
 @main.command("hash-calibrate")

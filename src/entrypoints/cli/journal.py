@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 
 import click
 
-from ...application import Event, Query, What
+from ...application import AuditQuery, Event, EventType
 from ..facade import Vestibule
 
 
-def show(vestibule: Vestibule, query: Query, most: int | None) -> None:
+def show(vestibule: Vestibule, query: AuditQuery, limit: int | None) -> None:
     """Writes the events that fit, a JSON object a line, as they are read."""
     try:
-        for count, (position, event) in enumerate(vestibule.read_journal(query)):
-            if count == most:
+        for count, (position, event) in enumerate(vestibule.read_audit_log(query)):
+            if count == limit:
                 break
             click.echo(line(position, event))
     except BrokenPipeError:  # `vestibule journal | head` is no fault
@@ -26,25 +26,25 @@ def line(position: int, event: Event) -> str:
     """One event as JSON; what is not known is left out."""
     said = {
         "position": position,
-        "at": datetime.fromtimestamp(event.at, UTC).isoformat(timespec="milliseconds"),
-        "what": event.what.value,
+        "at": datetime.fromtimestamp(event.occurred_at, UTC).isoformat(timespec="milliseconds"),
+        "what": event.type.value,
         "account": event.account_id,
         "session": event.session_id,
         "address": event.caller.address,
-        "agent": event.caller.agent,
+        "agent": event.caller.user_agent,
         "request": event.caller.request_id,
-        "note": event.note or None,
+        "note": event.detail or None,
     }
     return json.dumps({name: value for name, value in said.items() if value is not None}, ensure_ascii=False)
 
 
 def query(
     *, account: int | None, what: str | None, address: str | None, since: str | None, until: str | None, after: int
-) -> Query:
+) -> AuditQuery:
     """Raises `click.BadParameter` for what cannot be read."""
-    return Query(
+    return AuditQuery(
         account_id=account,
-        what=_kind(what),
+        type=_kind(what),
         address=address,
         since=_moment(since, "--since"),
         until=_moment(until, "--until"),
@@ -52,11 +52,11 @@ def query(
     )
 
 
-def _kind(text: str | None) -> What | None:
+def _kind(text: str | None) -> EventType | None:
     try:
-        return What(text) if text is not None else None
+        return EventType(text) if text is not None else None
     except ValueError:
-        kinds = ", ".join(sorted(What))
+        kinds = ", ".join(sorted(EventType))
         raise click.BadParameter(f"there is no such event; there are {kinds}", param_hint="--what") from None
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
-    from ...application import Channel, Posted
+    from ...application import Channel, OutboxEntry
     from ..facade import Vestibule
 
 
@@ -76,19 +76,19 @@ def _vestibule() -> "AbstractContextManager[Vestibule]":
     return _use_cases()
 
 
-def described(one: "Posted", now: float, *, in_full: bool = False) -> dict[str, str | int | None]:
+def described(one: "OutboxEntry", now: float, *, in_full: bool = False) -> dict[str, str | int | None]:
     """What may be shown of a message."""
     message = one.message
     return {
         "id": message.id,
-        "kind": message.kind.value,
-        "to": message.sent_to if in_full or message.sent_to is None else masked(message.kind, message.sent_to),
+        "kind": message.channel.value,
+        "to": message.recipient if in_full or message.recipient is None else masked(message.channel, message.recipient),
         "template": message.template,
         "state": _state(one, now),
         "attempts": message.attempts,
         "due_at": _moment(one.due_at),
         "expires_at": _moment(message.expires_at),
-        "reason": one.dead_because,
+        "reason": one.failure_reason,
     }
 
 
@@ -102,7 +102,7 @@ def masked(kind: "Channel", address: str) -> str:
     return f"{mailbox[:1]}***@{domain[:1]}***.{domain.rpartition('.')[2]}"
 
 
-def _state(one: "Posted", now: float) -> str:
+def _state(one: "OutboxEntry", now: float) -> str:
     if one.due_at is None:
         return "dead"
     if one.is_leased(now):
@@ -126,7 +126,7 @@ def _show_table(rows: "Iterable[dict[str, str | int | None]]") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("Message", "To", "What", "Tries", "State", box=box.SIMPLE, pad_edge=False)
+    table = Table("Message", "To", "EventType", "Tries", "State", box=box.SIMPLE, pad_edge=False)
     table.columns[0].no_wrap = True
     for row in rows:
         cells = (row["id"], row["to"] or "nobody", row["template"], row["attempts"], _told(row))

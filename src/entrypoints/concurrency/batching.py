@@ -54,12 +54,12 @@ class Together(Generic[Q, A]):
         ask: Callable[[Sequence[Q]], Sequence[A | Refusal]],
         *,
         at_once: int = 1,
-        most: float = _MOST_WAITING,
+        limit: float = _MOST_WAITING,
     ) -> None:
         self._way = way
         self._ask = ask
         self._at_once = at_once
-        self._most = most
+        self._most = limit
         self._in: WeakKeyDictionary[AbstractEventLoop, Row[Q, A]] = WeakKeyDictionary()
 
     async def __call__(self, question: Q) -> A:
@@ -129,7 +129,7 @@ class Grouped(Way):
 
     def __init__(self, block: Block) -> None:
         self._block = block
-        self._together: Together[Callable[[], Any], Any] = Together(Lane(threads=1, most=1), self._carry_out)
+        self._together: Together[Callable[[], Any], Any] = Together(Lane(threads=1, limit=1), self._carry_out)
 
     async def __call__(self, ask: Callable[P, T], *args: P.args, **question: P.kwargs) -> T:
         answer: T = await self._together(partial(copy_context().run, partial(ask, *args, **question)))

@@ -48,8 +48,8 @@ class Loop(Way):
 class Room:
     """A `with` block for so many at once; `Overloaded` beyond. For use in one thread, that of the event loop."""
 
-    def __init__(self, most: int) -> None:
-        self._free = most
+    def __init__(self, limit: int) -> None:
+        self._free = limit
 
     def __enter__(self) -> None:
         if self._free == 0:
@@ -63,8 +63,8 @@ class Room:
 class Turns:
     """What a lane has in one event loop: to wait in it belongs to that loop alone."""
 
-    def __init__(self, threads: int, most: int) -> None:
-        self.room = Room(most)
+    def __init__(self, threads: int, limit: int) -> None:
+        self.room = Room(limit)
         self._threads = ThreadPoolExecutor(threads)
         self._free = Semaphore(threads)
 
@@ -102,8 +102,8 @@ class Lane(Way):
     a long row is to learn of it as soon as the first.
     """
 
-    def __init__(self, threads: int, most: int) -> None:
-        self._bounds = threads, most
+    def __init__(self, threads: int, limit: int) -> None:
+        self._bounds = threads, limit
         self._in: WeakKeyDictionary[AbstractEventLoop, Turns] = WeakKeyDictionary()
 
     async def __call__(self, ask: Callable[P, T], *args: P.args, **question: P.kwargs) -> T:

@@ -9,7 +9,7 @@ from typing import Unpack
 from dependency_injector import providers
 
 from ...adapters.database import ACCOUNTS, AccountsTable
-from ...adapters.rate_limiter import RedisThrottle
+from ...adapters.rate_limiter import RedisRateLimiter
 from ...adapters.storage import S3Storage
 from ...application.ports import Storage
 from ..building import Adapters, Building
@@ -62,12 +62,12 @@ def _ready(
         getattr(container, "kept" if port == "database" else port).override(providers.Object(adapter))
     with ExitStack() as closing_time:
         vestibule = container.vestibule()
-        ours = (("database", container.kept), ("throttle", container.throttle), ("hasher", container.hasher))
+        ours = (("database", container.kept), ("rate_limiter", container.rate_limiter), ("hasher", container.hasher))
         for port, made in (*ours, ("images", container.pillow), ("notifier", container.email)):
             if port not in own:
                 closing_time.callback(_close, made())
-        if isinstance(vestibule.throttle, RedisThrottle) and "throttle" not in own:
-            vestibule.throttle.probe()
+        if isinstance(vestibule.rate_limiter, RedisRateLimiter) and "rate_limiter" not in own:
+            vestibule.rate_limiter.probe()
         closing_time.callback(courier.stop)
         closing_time.callback(subscriptions.stop)
         if deliver:

@@ -5,13 +5,13 @@ from contextlib import closing, contextmanager
 
 from ...adapters.database import SchemaTooNew, SchemaTooOld, SqlDatabase, migrate, prepare
 from ...adapters.identifiers import LibraryIdentifiers
-from ...adapters.keys import DirectoryShelf, open_keys
+from ...adapters.keys import FileKeyStore, open_keys
 from ...adapters.notifier import Templates, read_secrets, read_sender
 from ...adapters.storage import S3Storage
 from ...domain.errors import Unavailable
 from ..observability import Watch, check_extra
 from ..settings import Settings, SettingsError
-from .factories import argon2, email_notifier, keys_in, sealed_shelf, sms_notifier, storage, throttle, webhook_notifier
+from .factories import argon2, email_notifier, keys_in, rate_limiter, sealed_shelf, sms_notifier, storage, webhook_notifier
 
 SEALED = "the keys are in the database, sealed under it, and it is not set."
 
@@ -29,11 +29,11 @@ def check_settings(settings: Settings, *, migrating: bool = False, own: Collecti
     needs_keys = not {"tokens", "codes"} <= set(own)
     if needs_keys and not settings.secret:
         with naming("DATA_DIR"):
-            open_keys(DirectoryShelf(keys_in(settings)))
+            open_keys(FileKeyStore(keys_in(settings)))
     checks = {
         "hasher": _check_hasher,
         "notifier": _check_notifier,
-        "throttle": _check_throttle,
+        "rate_limiter": _check_rate_limiter,
         "storage": _check_storage,
         "identifiers": _check_identifiers,
     }
@@ -65,9 +65,9 @@ def _check_notifier(settings: Settings) -> None:
         sms_notifier(settings, templates, None)
 
 
-def _check_throttle(settings: Settings) -> None:
+def _check_rate_limiter(settings: Settings) -> None:
     with naming("REDIS_URL"):
-        throttle(settings)
+        rate_limiter(settings)
 
 
 def _check_storage(settings: Settings) -> None:

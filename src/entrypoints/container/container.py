@@ -9,7 +9,7 @@ from dependency_injector import containers, providers
 from ...adapters.database import ACCOUNTS, SqlDatabase
 from ...adapters.identifiers import LibraryIdentifiers
 from ...adapters.images import PillowImages
-from ...adapters.keys import HmacCodes, JwtTokens, WatchedKeys
+from ...adapters.keys import HmacCodes, JwtTokens, ReloadingKeys
 from ...adapters.notifier import ChannelNotifier, Templates
 from ...application import (
     Authenticate,
@@ -24,9 +24,9 @@ from ...application import (
     LogIn,
     LogInByCode,
     Purge,
+    ReadAuditLog,
     ReadEvents,
     ReadImage,
-    ReadJournal,
     Refresh,
     Register,
     RegisterOrLogIn,
@@ -39,9 +39,9 @@ from ...application import (
     UploadImage,
     VerifyCode,
 )
-from ...application.codes import CodeCheck, CodeSender, EnterByCode
+from ...application.codes import CodeCheck, CodeSender, CodeSignIn
 from ...application.notifications import Notices
-from ...application.tokens import SignIn
+from ...application.tokens import SessionIssuer
 from ...application.validation import AccountRules
 from ...domain.password import PasswordPolicy
 from ..common_passwords import common_passwords
@@ -61,10 +61,10 @@ from .factories import (
     jwks_of,
     key_shelf,
     new_id,
+    rate_limiter,
+    send_quota,
     sms_notifier,
-    spending,
     storage,
-    throttle,
     together,
     watched_database,
     watched_images,
@@ -94,7 +94,7 @@ class Container(containers.DeclarativeContainer):
         accounts=accounts,
     )
     database = providers.Singleton(announcing, settings, providers.Singleton(watched_database, watch, kept), new_id)
-    keys = providers.Singleton(WatchedKeys, providers.Singleton(key_shelf, settings, kept))
+    keys = providers.Singleton(ReloadingKeys, providers.Singleton(key_shelf, settings, kept))
     tokens = providers.Singleton(JwtTokens, keys, issuer=settings.provided.url, audience=settings.provided.url, clock=clock)
     codes = providers.Singleton(
         HmacCodes, providers.Factory(partial, code_secrets, keys, clock), digits=settings.provided.otp_length
@@ -120,7 +120,7 @@ class Container(containers.DeclarativeContainer):
     pillow = providers.Singleton(PillowImages)
     images = providers.Singleton(watched_images, watch, pillow)
     storage = providers.Singleton(storage, settings)
-    throttle = providers.Singleton(throttle, settings)
+    rate_limiter = providers.Singleton(rate_limiter, settings)
 
     policy = providers.Singleton(
         PasswordPolicy,
@@ -139,50 +139,56 @@ class Container(containers.DeclarativeContainer):
         mobile_validation=settings.provided.mobile_validation,
     )
     notices = providers.Singleton(Notices, codes=codes, new_id=new_id)
-    sign_in = providers.Singleton(SignIn, tokens=tokens, clock=clock, new_id=new_id, notices=notices)
-    sender = providers.Singleton(
+    session_issuer = providers.Singleton(SessionIssuer, tokens=tokens, clock=clock, new_id=new_id, notices=notices)
+    code_sender = providers.Singleton(
         CodeSender,
         database=database,
         codes=codes,
         clock=clock,
         new_id=new_id,
         cooldown=settings.provided.otp_cooldown,
-        spending=providers.Singleton(spending, settings, throttle, own),
+        send_quota=providers.Singleton(send_quota, settings, rate_limiter, own),
     )
-    check = providers.Singleton(CodeCheck, codes=codes, clock=clock, limits_by_address=settings.provided.rate_limits)
-    enter = providers.Singleton(EnterByCode, sign_in=sign_in)
+    code_check = providers.Singleton(CodeCheck, codes=codes, clock=clock, limits_by_address=settings.provided.rate_limits)
+    code_sign_in = providers.Singleton(CodeSignIn, session_issuer=session_issuer)
 
     vestibule = providers.Singleton(
         Vestibule,
         settings=settings,
-        register=providers.Singleton(Register, database=database, hasher=hasher, throttle=throttle, rules=rules, clock=clock),
-        check_unique=providers.Singleton(CheckUnique, database=database, throttle=throttle, rules=rules, clock=clock),
+        register=providers.Singleton(
+            Register, database=database, hasher=hasher, rate_limiter=rate_limiter, rules=rules, clock=clock
+        ),
+        check_unique=providers.Singleton(CheckUnique, database=database, rate_limiter=rate_limiter, rules=rules, clock=clock),
         log_in=providers.Singleton(
             LogIn,
             database=database,
             hasher=hasher,
             identifiers=identifiers,
             codes=codes,
-            sign_in=sign_in,
+            session_issuer=session_issuer,
             clock=clock,
             limits_by_address=settings.provided.rate_limits,
         ),
         authenticate=providers.Singleton(Authenticate, database=database, tokens=tokens, clock=clock),
-        refresh=providers.Singleton(Refresh, database=database, tokens=tokens, sign_in=sign_in, clock=clock),
+        refresh=providers.Singleton(Refresh, database=database, tokens=tokens, session_issuer=session_issuer, clock=clock),
         change_account=providers.Singleton(
             ChangeAccount, database=database, hasher=hasher, rules=rules, clock=clock, notices=notices
         ),
-        request_code=providers.Singleton(RequestCode, database=database, identifiers=identifiers, sender=sender),
+        request_code=providers.Singleton(RequestCode, database=database, identifiers=identifiers, code_sender=code_sender),
         verify_code=providers.Singleton(
-            VerifyCode, database=database, identifiers=identifiers, check=check, codes=codes, new_id=new_id
+            VerifyCode, database=database, identifiers=identifiers, code_check=code_check, codes=codes, new_id=new_id
         ),
-        log_in_by_code=providers.Singleton(LogInByCode, database=database, identifiers=identifiers, check=check, enter=enter),
-        request_registration_code=providers.Singleton(RequestRegistrationCode, identifiers=identifiers, sender=sender),
+        log_in_by_code=providers.Singleton(
+            LogInByCode, database=database, identifiers=identifiers, code_check=code_check, code_sign_in=code_sign_in
+        ),
+        request_registration_code=providers.Singleton(
+            RequestRegistrationCode, identifiers=identifiers, code_sender=code_sender
+        ),
         register_or_log_in=providers.Singleton(
-            RegisterOrLogIn, database=database, identifiers=identifiers, check=check, enter=enter
+            RegisterOrLogIn, database=database, identifiers=identifiers, code_check=code_check, code_sign_in=code_sign_in
         ),
         reset_password=providers.Singleton(
-            ResetPassword, database=database, hasher=hasher, check=check, rules=rules, notices=notices
+            ResetPassword, database=database, hasher=hasher, code_check=code_check, rules=rules, notices=notices
         ),
         list_sessions=providers.Singleton(ListSessions, database=database, clock=clock),
         end_session=providers.Singleton(EndSession, database=database, clock=clock),
@@ -203,14 +209,14 @@ class Container(containers.DeclarativeContainer):
         list_messages=providers.Singleton(ListMessages, database=database),
         retry_messages=providers.Singleton(RetryMessages, database=database, clock=clock),
         drop_messages=providers.Singleton(DropMessages, database=database, clock=clock),
-        read_journal=providers.Singleton(ReadJournal, database=database),
+        read_audit_log=providers.Singleton(ReadAuditLog, database=database),
         read_events=providers.Singleton(ReadEvents, database=database, clock=clock),
         purge=providers.Singleton(Purge, database=database, clock=clock),
-        throttle=throttle,
+        rate_limiter=rate_limiter,
         clock=clock,
         jwks=providers.Callable(jwks_of, tokens),
         check=database.provided.check,
         database_blocks=providers.Callable(blocks, kept),
-        together=providers.Callable(together, kept, throttle, own),
+        together=providers.Callable(together, kept, rate_limiter, own),
         subscriptions=subscriptions,
     )

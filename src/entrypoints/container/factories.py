@@ -7,16 +7,16 @@ from typing import Any
 
 from ...adapters.database import SqlDatabase
 from ...adapters.hasher import Argon2Hasher, pool_for
-from ...adapters.keys import CodeSecrets, DirectoryShelf, Seal, SealedShelf, Shelf, WatchedKeys, in_use
-from ...adapters.notifier import AppriseNotifier, OutboxNotifier, RateNotifier, SmtpNotifier, Templates, WebhookNotifier
-from ...adapters.rate_limiter import MemoryThrottle, RedisThrottle
+from ...adapters.keys import CodeSecrets, EncryptedKeyStore, FileKeyStore, KeyStore, ReloadingKeys, Seal, active_key
+from ...adapters.notifier import AppriseNotifier, OutboxNotifier, RateLimitedNotifier, SmtpNotifier, Templates, WebhookNotifier
+from ...adapters.rate_limiter import MemoryRateLimiter, RedisRateLimiter
 from ...adapters.storage import FileStorage, S3Storage
-from ...application.ports import Channel, Clock, Database, Images, NewId, Notifier, Storage, Throttle
-from ...application.send_quota import Spending
-from ...application.webhooks import Announce, AnnouncingDatabase
-from ...domain.account import Kind
-from ...domain.events import CHANGES
-from ...domain.rate_limits import Limit
+from ...application.ports import Channel, Clock, Database, Images, NewId, Notifier, RateLimiter, Storage
+from ...application.send_quota import SendQuota
+from ...application.webhooks import AnnouncingDatabase, EnqueueWebhook
+from ...domain.account import AddressKind
+from ...domain.events import STATE_CHANGES
+from ...domain.rate_limits import RateLimit
 from ..concurrency.executors import Block
 from ..observability import Watch
 from ..settings import Settings, SettingsError
@@ -32,11 +32,11 @@ def new_id() -> str:
 
 
 class Unlimited:
-    """The throttle of a load test."""
+    """The rate limiter of a load test."""
 
-    blocks = False
+    may_block = False
 
-    def take(self, key: str, limits: tuple[Limit, ...], now: float) -> int:  # noqa: ARG002 — the port's names
+    def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:  # noqa: ARG002 — the port's names
         return 0
 
 
@@ -49,22 +49,24 @@ def images_in(settings: Settings) -> Path | None:
     return settings.data_dir / "images" if settings.images_url == "file:" else None
 
 
-def key_shelf(settings: Settings, database: SqlDatabase) -> Shelf:
+def key_shelf(settings: Settings, database: SqlDatabase) -> KeyStore:
     """Files, unless there is a secret to seal rows under."""
-    return sealed_shelf(settings, database) if settings.secret else DirectoryShelf(keys_in(settings))
+    return sealed_shelf(settings, database) if settings.secret else FileKeyStore(keys_in(settings))
 
 
-def sealed_shelf(settings: Settings, database: SqlDatabase) -> SealedShelf:
+def sealed_shelf(settings: Settings, database: SqlDatabase) -> EncryptedKeyStore:
     if not hasattr(database, "keys"):
         raise SettingsError("VESTIBULE_SECRET: a database of your own keeps no keys; leave it out.")
-    return SealedShelf(database.keys, Seal([*map(secret_bytes, settings.secret)]), earlier=DirectoryShelf(keys_in(settings)))
+    return EncryptedKeyStore(
+        database.keys, Seal([*map(secret_bytes, settings.secret)]), earlier=FileKeyStore(keys_in(settings))
+    )
 
 
-def code_secrets(source: WatchedKeys, clock: Clock) -> CodeSecrets:
+def code_secrets(source: ReloadingKeys, clock: Clock) -> CodeSecrets:
     keys = source.current()
     return CodeSecrets(
         by_number={secret.number: secret.key for secret in keys.codes},
-        newest=in_use(keys.codes, clock()).number,
+        newest=active_key(keys.codes, clock()).number,
         blinding=keys.blinding[-1].key,
     )
 
@@ -106,7 +108,9 @@ def announcing(settings: Settings, database: Database, new_id: NewId) -> Databas
     """The database itself where nobody is to be told."""
     if settings.webhook_url is None:
         return database
-    return AnnouncingDatabase(database, Announce(new_id=new_id, kinds=frozenset(settings.webhook_events) or CHANGES))
+    return AnnouncingDatabase(
+        database, EnqueueWebhook(new_id=new_id, kinds=frozenset(settings.webhook_events) or STATE_CHANGES)
+    )
 
 
 def watched_database(watch: Watch, database: Database) -> Database:
@@ -119,25 +123,30 @@ def watched_images(watch: Watch, images: Images) -> Images:
 
 def at_rate(watch: Watch, notifier: Notifier, per_second: float | None) -> Notifier:
     watched = watch.notifier(notifier)
-    return watched if per_second is None else RateNotifier(watched, per_second)
+    return watched if per_second is None else RateLimitedNotifier(watched, per_second)
 
 
-def throttle(settings: Settings) -> Throttle:
+def rate_limiter(settings: Settings) -> RateLimiter:
     if not settings.rate_limits:
         return Unlimited()
     if settings.redis_url is None:
-        return MemoryThrottle()
-    return RedisThrottle(settings.redis_url, fallback=MemoryThrottle())
+        return MemoryRateLimiter()
+    return RedisRateLimiter(settings.redis_url, fallback=MemoryRateLimiter())
 
 
-def spending(settings: Settings, throttle: Throttle, own: Collection[str] = ()) -> Spending | None:
+def send_quota(settings: Settings, rate_limiter: RateLimiter, own: Collection[str] = ()) -> SendQuota | None:
     """Files in an outbox cost nothing. Without Redis each worker has its part of the whole."""
     if not settings.rate_limits:
         return None
     workers = settings.workers if settings.redis_url is None else 1
-    ways = ((Kind.EMAIL, settings.email_url, settings.emails_per_hour), (Kind.MOBILE, settings.sms_url, settings.sms_per_hour))
-    per_hour = {kind: max(1, most // workers) for kind, url, most in ways if "notifier" in own or not url.startswith("outbox:")}
-    return Spending(throttle=throttle, per_hour=per_hour) if per_hour else None
+    ways = (
+        (AddressKind.EMAIL, settings.email_url, settings.emails_per_hour),
+        (AddressKind.MOBILE, settings.sms_url, settings.sms_per_hour),
+    )
+    per_hour = {
+        kind: max(1, limit // workers) for kind, url, limit in ways if "notifier" in own or not url.startswith("outbox:")
+    }
+    return SendQuota(rate_limiter=rate_limiter, per_hour=per_hour) if per_hour else None
 
 
 def storage(settings: Settings) -> Storage:
@@ -157,7 +166,7 @@ def blocks(database: Any) -> bool:
     return bool(getattr(database, "blocks", True))
 
 
-def together(database: Any, throttle: Throttle, own: Collection[str]) -> Block | None:
+def together(database: Any, rate_limiter: RateLimiter, own: Collection[str]) -> Block | None:
     """Not where a call may wait for another machine: it would have all those wait with which it is carried out."""
-    may_wait = blocks(database) or throttle.blocks or not {"tokens", "codes", "identifiers"}.isdisjoint(own)
+    may_wait = blocks(database) or rate_limiter.may_block or not {"tokens", "codes", "identifiers"}.isdisjoint(own)
     return None if may_wait else getattr(database, "together", None)

@@ -18,9 +18,9 @@ from ...adapters.database import (
     prepare,
     url_of_file,
 )
-from ...adapters.keys import DirectoryShelf, KeyKeeper, SealedShelf, open_keys, read_keys
+from ...adapters.keys import EncryptedKeyStore, FileKeyStore, KeyManager, open_keys, read_keys
 from ...domain.errors import Unavailable
-from ...domain.events import Event, What
+from ...domain.events import Event, EventType
 from ..settings import Settings, SettingsError
 from .checks import SEALED, naming
 from .factories import keys_in, sealed_shelf
@@ -33,13 +33,13 @@ def backlog(settings: Settings) -> Sequence[Backlog]:
 
 
 @contextmanager
-def key_keeper(settings: Settings) -> Iterator[KeyKeeper]:
+def key_keeper(settings: Settings) -> Iterator[KeyManager]:
     """For the command line: changes the keys that servers find changed within seconds. Raises `SettingsError`."""
     if not settings.secret:
-        yield KeyKeeper(DirectoryShelf(keys_in(settings)))
+        yield KeyManager(FileKeyStore(keys_in(settings)))
         return
     with _sealed_shelf_at(settings) as shelf:
-        yield KeyKeeper(shelf)
+        yield KeyManager(shelf)
 
 
 def reseal_keys(settings: Settings) -> int:
@@ -51,7 +51,7 @@ def reseal_keys(settings: Settings) -> int:
 
 
 @contextmanager
-def _sealed_shelf_at(settings: Settings) -> Iterator[SealedShelf]:
+def _sealed_shelf_at(settings: Settings) -> Iterator[EncryptedKeyStore]:
     """With every kind of key on it."""
     with naming("DATABASE_URL"):
         prepare(settings.accounts_url)
@@ -67,7 +67,7 @@ def journal_keys(settings: Settings, note: str) -> None:
     with naming("DATABASE_URL"):
         prepare(settings.accounts_url)
         with closing(SqlDatabase(settings.accounts_url)) as database, database.begin() as tx:
-            tx.journal.add(Event(what=What.KEYS_CHANGED, at=time(), note=note))
+            tx.audit_log.add(Event(type=EventType.KEYS_CHANGED, occurred_at=time(), detail=note))
 
 
 def copy_accounts(source: str, target: str, tell: Callable[[str, str, int, int], None]) -> list[Copied]:
@@ -99,7 +99,7 @@ def take_up_accounts(file: Path) -> None:
 def check_keys(directory: Path) -> None:
     """Makes none. Raises `ValueError`, one line, where a key is no good or a kind has none, and `OSError`."""
     try:
-        read_keys(DirectoryShelf(directory))
+        read_keys(FileKeyStore(directory))
     except FileNotFoundError:
         raise ValueError(f"There are no keys at {directory}.") from None
 

@@ -193,7 +193,7 @@ def _sample(refusal: type[Refusal]) -> Refusal:
     try:
         return wanted()  # type: ignore[no-any-return]
     except TypeError:
-        return wanted(30)  # type: ignore[no-any-return]  # TooManyTries is made of seconds
+        return wanted(30)  # type: ignore[no-any-return]  # RateLimited is made of seconds
 
 
 _DESCRIPTION = """\

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ...application import Overloaded, Refusal, TooManyTries, Unavailable
+from ...application import Overloaded, RateLimited, Refusal, Unavailable
 from .problems import Internal
 from .responses import JSON
 
@@ -40,7 +40,7 @@ class Described:
     query: tuple[tuple[str, str], ...]
 
 
-ALWAYS: tuple[type[Refusal], ...] = (TooManyTries, Internal, Overloaded, Unavailable)
+ALWAYS: tuple[type[Refusal], ...] = (RateLimited, Internal, Overloaded, Unavailable)
 
 
 def described(

@@ -7,10 +7,11 @@ from litestar.exceptions import HTTPException
 from msgspec import Struct
 
 from ...application import (
+    AccountMismatch,
     AlreadyTaken,
-    CannotRetry,
-    DifferentAccounts,
     ImageTooLarge,
+    InvalidCode,
+    InvalidCredentials,
     InvalidInput,
     InvalidRefreshToken,
     InvalidToken,
@@ -18,12 +19,11 @@ from ...application import (
     NoSuchMessage,
     NoSuchSession,
     NotAuthenticated,
+    NotRetryable,
     Overloaded,
+    RateLimited,
     Refusal,
-    TooManyTries,
     Unavailable,
-    WrongCode,
-    WrongCredentials,
 )
 from .dependencies import Call
 
@@ -100,26 +100,26 @@ class Internal(Refusal):
 STATUS: dict[type[Refusal], int] = {
     InvalidInput: 400,
     AlreadyTaken: 400,
-    DifferentAccounts: 400,
+    AccountMismatch: 400,
     MalformedBody: 400,
     MalformedRequest: 400,
     UnknownHost: 400,
-    WrongCredentials: 401,
+    InvalidCredentials: 401,
     NotAuthenticated: 401,
     InvalidToken: 401,
     InvalidRefreshToken: 401,
-    WrongCode: 403,
+    InvalidCode: 403,
     NotFound: 404,
     NoSuchAccount: 404,
     NoSuchSession: 404,
     NoSuchMessage: 404,
-    CannotRetry: 409,
+    NotRetryable: 409,
     MethodNotAllowed: 405,
     BodyTooSlow: 408,
     ImageTooLarge: 413,
     BodyTooLarge: 413,
     UnsupportedMediaType: 415,
-    TooManyTries: 429,
+    RateLimited: 429,
     Internal: 500,
     Unavailable: 503,
     Overloaded: 503,
@@ -184,9 +184,9 @@ def problem_headers(refusal: Refusal) -> dict[str, str]:
     match refusal:
         case InvalidToken():
             return {"www-authenticate": f'{REALM}, error="invalid_token"'}
-        case NotAuthenticated() | WrongCredentials() | InvalidRefreshToken():
+        case NotAuthenticated() | InvalidCredentials() | InvalidRefreshToken():
             return {"www-authenticate": REALM}
-        case TooManyTries() | Unavailable():
+        case RateLimited() | Unavailable():
             return {"retry-after": str(refusal.retry_after)}
         case BodyTooLarge() | BodyTooSlow() | ImageTooLarge():
             return {"connection": "close"}

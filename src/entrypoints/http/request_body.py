@@ -52,10 +52,10 @@ def content_type(request: Call) -> bytes:
     return found
 
 
-async def chunks(request: Call, most: int) -> AsyncIterator[bytes]:
+async def chunks(request: Call, limit: int) -> AsyncIterator[bytes]:
     """The body as it arrives: `most` bytes at most, whatever its Content-Length says, and 15 seconds at most."""
     said = next((value for name, value in request.scope["headers"] if name == b"content-length"), b"")
-    if said.isdigit() and int(said) > most:
+    if said.isdigit() and int(said) > limit:
         raise BodyTooLarge
     size, more = 0, True
     deadline = timeout(SECONDS)
@@ -67,7 +67,7 @@ async def chunks(request: Call, most: int) -> AsyncIterator[bytes]:
                     raise MalformedBody("The body broke off.")
                 chunk, more = message.get("body", b""), message.get("more_body", False)
                 size += len(chunk)
-                if size > most:
+                if size > limit:
                     raise BodyTooLarge
                 yield chunk
     except TimeoutError:

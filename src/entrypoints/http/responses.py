@@ -7,7 +7,7 @@ from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
 from msgspec import Meta, Struct, convert
 from msgspec.json import encode
 
-from ...application import Account, Sent, TokenSet
+from ...application import Account, CodeSent, TokenSet
 from ..settings import Settings
 
 JSON = "application/json"
@@ -144,5 +144,5 @@ def token_answer(status: int, tokens: TokenSet) -> Answer:
     return Answer(status, convert(tokens, TokenAnswer, from_attributes=True))
 
 
-def sent_answer(sent: Sent) -> Answer:
+def sent_answer(sent: CodeSent) -> Answer:
     return Answer(201, SentAnswer("If it can be reached, a code is on its way.", sent.reference))

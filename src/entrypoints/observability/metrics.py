@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from ...application import Kind, Overloaded
+from ...application import AddressKind, Overloaded
 from ...application.ports import Database, Images, Notifier, Undeliverable
 from ..concurrency.executors import Way
 from . import Begun, Front, Pool, Watch
@@ -79,7 +79,7 @@ class Metrics(Watch):
         return cast("Database", WatchedDatabase(self._within.database(database), around))
 
     def notifier(self, notifier: Notifier) -> Notifier:
-        for kind in Kind:
+        for kind in AddressKind:
             for outcome in ("delivered", "failed", "undeliverable"):
                 DELIVERIES.labels(kind.value, outcome)
         return WatchedNotifier(self._within.notifier(notifier), delivery)

@@ -5,14 +5,14 @@ from contextlib import contextmanager
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from ...application.ports import Database, Images, Letter, Notifier, Transaction
+from ...application.ports import Database, Images, Notifier, OutgoingMessage, Transaction
 from ..concurrency.executors import Way
 from . import Around, Begun, Pool
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_READS = ("accounts", "sessions", "tallies", "outbox", "journal", "cursors")
+_READS = ("accounts", "sessions", "rate_limits", "outbox", "audit_log", "cursors")
 
 
 class WatchedLane(Way):
@@ -62,17 +62,17 @@ class WatchedNotifier:
         self._notifier = notifier
         self._around = around
 
-    def send(self, letter: Letter) -> None:
-        with self._around(letter.kind.value):
+    def send(self, letter: OutgoingMessage) -> None:
+        with self._around(letter.channel.value):
             self._notifier.send(letter)
 
-    def pretend(self, letter: Letter) -> None:
-        with self._around(letter.kind.value):
-            self._notifier.pretend(letter)
+    def send_decoy(self, letter: OutgoingMessage) -> None:
+        with self._around(letter.channel.value):
+            self._notifier.send_decoy(letter)
 
 
 class WatchedDatabase:
-    """Transactions as `transaction`, and questions by their names: `accounts.signed_in`."""
+    """Transactions as `transaction`, and questions by their names: `accounts.by_active_session`."""
 
     def __init__(self, database: Database, around: Around) -> None:
         self._database = database
@@ -90,8 +90,8 @@ class WatchedDatabase:
     def check(self) -> None:
         self._database.check()
 
-    def purge(self, now: float, *, most: int) -> int:
-        return self._database.purge(now, most=most)
+    def purge(self, now: float, *, limit: int) -> int:
+        return self._database.purge(now, limit=limit)
 
 
 class Questions:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from ...domain.events import What
+from ...domain.events import EventType
 
 Network = IPv4Network | IPv6Network
 
@@ -143,12 +143,12 @@ def signing_secrets(text: str) -> tuple[str, ...]:
     return found
 
 
-def events(known: Collection[What]) -> Callable[[str], tuple[What, ...]]:
-    def read(text: str) -> tuple[What, ...]:
+def events(known: Collection[EventType]) -> Callable[[str], tuple[EventType, ...]]:
+    def read(text: str) -> tuple[EventType, ...]:
         found = [part.strip().lower() for part in text.split(",") if part.strip()]
         if not all(name in known for name in found):
             raise ValueError(f"must be names of events, separated by commas: {', '.join(sorted(known))}")
-        return tuple(What(name) for name in found)
+        return tuple(EventType(name) for name in found)
 
     return read
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ...domain.events import ABOUT_ACCOUNTS, What
+from ...domain.events import ACCOUNT_EVENTS, EventType
 from .parsers import (
     COSTS,
     HashCost,
@@ -94,8 +94,8 @@ class Settings:
         "What that is signed with: whsec_ and base 64; in a rotation several, separated by spaces.",
         secret=True,
     )
-    webhook_events: tuple[What, ...] = setting(
-        (), events(ABOUT_ACCOUNTS), "What is told there: registered, logged_in, …; by default all that changes something."
+    webhook_events: tuple[EventType, ...] = setting(
+        (), events(ACCOUNT_EVENTS), "What is told there: registered, logged_in, …; by default all that changes something."
     )
     images_url: str = setting("file:", images_place, "file: (the data directory) or s3://bucket/prefix.")
     images_redirect: bool = setting(

@@ -65,7 +65,7 @@ class Subscription:
                 if self._stopped.is_set() or monotonic() - begun > HELD_LONG:
                     break
                 self._handler(position, event)
-                batch.finish(position)
+                batch.acknowledge(position)
                 self._failures = 0
         return len(batch)
 

@@ -14,7 +14,7 @@ from .hasher import HasherContract
 from .identifiers import IdentifiersContract
 from .images import ImagesContract
 from .notifier import NotifierContract
-from .rate_limiter import ThrottleContract
+from .rate_limiter import RateLimiterContract
 from .storage import StorageContract
 from .tokens import TokensContract
 
@@ -25,7 +25,7 @@ __all__ = [
     "IdentifiersContract",
     "ImagesContract",
     "NotifierContract",
+    "RateLimiterContract",
     "StorageContract",
-    "ThrottleContract",
     "TokensContract",
 ]

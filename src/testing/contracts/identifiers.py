@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from ...application.ports import Identifiers, Unreadable
-from ...domain.account import Kind
+from ...application.ports import Identifiers, InvalidText
+from ...domain.account import AddressKind
 
 TEXTS = [
     "",
@@ -42,7 +42,7 @@ TEXTS = [
 def refusal(read: Callable[[str], Any], text: str) -> str | None:
     try:
         read(text)
-    except Unreadable as unreadable:
+    except InvalidText as unreadable:
         return str(unreadable)
     return None
 
@@ -55,7 +55,7 @@ def what_was_read_is_read_the_same_again(identifiers: Identifiers, text: str) ->
     if reads(identifiers.username, text):
         username = identifiers.username(text)
         assert identifiers.username(username.text) == username
-        assert identifiers.username(username.key).key == username.key
+        assert identifiers.username(username.canonical).canonical == username.canonical
     for read in (identifiers.email, identifiers.mobile):
         if reads(read, text):
             address = read(text)
@@ -68,26 +68,26 @@ def no_username_is_shaped_like_an_email_or_a_mobile(identifiers: Identifiers, te
     if reads(identifiers.username, text):
         username = identifiers.username(text)
         assert not reads(identifiers.destination, username.text)
-        assert not reads(identifiers.destination, username.key)
+        assert not reads(identifiers.destination, username.canonical)
         assert identifiers.login(username.text).address is None
 
 
 def a_login_never_refuses_and_its_key_is_bounded_and_can_be_stored(identifiers: Identifiers, text: str) -> None:
     login = identifiers.login(text)
-    assert len(login.username_key) <= 254
-    assert "\0" not in login.username_key
-    login.username_key.encode()
+    assert len(login.canonical_username) <= 254
+    assert "\0" not in login.canonical_username
+    login.canonical_username.encode()
 
 
 def a_login_finds_what_was_registered(identifiers: Identifiers, text: str) -> None:
     if reads(identifiers.username, text):
-        assert identifiers.login(text).username_key == identifiers.username(text).key
+        assert identifiers.login(text).canonical_username == identifiers.username(text).canonical
     if reads(identifiers.destination, text):
         address = identifiers.destination(text)
         assert identifiers.login(text).address == address
-        if address.kind is Kind.MOBILE:
+        if address.kind is AddressKind.MOBILE:
             username = identifiers.username_of_mobile(address, 1)
-            assert identifiers.login(username.text).username_key == username.key
+            assert identifiers.login(username.text).canonical_username == username.canonical
 
 
 class IdentifiersContract:
@@ -99,8 +99,8 @@ class IdentifiersContract:
 
     def test_ordinary_texts_are_taken(self, identifiers: Identifiers) -> None:
         assert identifiers.username("ada.lovelace").text == "ada.lovelace"
-        assert identifiers.email("Ada@Example.org").kind is Kind.EMAIL
-        assert identifiers.mobile("+49 170 1234567").kind is Kind.MOBILE
+        assert identifiers.email("Ada@Example.org").kind is AddressKind.EMAIL
+        assert identifiers.mobile("+49 170 1234567").kind is AddressKind.MOBILE
         assert identifiers.name("Ada Lovelace") == "Ada Lovelace"
         assert identifiers.destination("Ada@Example.org") == identifiers.email("Ada@Example.org")
         assert identifiers.destination("+49 170 1234567") == identifiers.mobile("+49 170 1234567")
@@ -127,9 +127,9 @@ class IdentifiersContract:
         holds(identifiers, text)
 
     def test_one_spelling_in_other_cases_is_one_username_and_one_email(self, identifiers: Identifiers) -> None:
-        assert identifiers.username("ada.lovelace").key == identifiers.username("Ada.LOVELACE").key
-        assert identifiers.email("Ada@Example.org").key == identifiers.email("ADA@EXAMPLE.ORG").key
-        assert identifiers.mobile("+49 170 1234567").key == identifiers.mobile("+49 (170) 123-4567").key
+        assert identifiers.username("ada.lovelace").canonical == identifiers.username("Ada.LOVELACE").canonical
+        assert identifiers.email("Ada@Example.org").canonical == identifiers.email("ADA@EXAMPLE.ORG").canonical
+        assert identifiers.mobile("+49 170 1234567").canonical == identifiers.mobile("+49 (170) 123-4567").canonical
 
     @pytest.mark.parametrize("text", ["", " ", "x" * 501, "Ada\nLovelace", "Ada\0", "\u202eAda", "\ud800"])
     def test_a_name_that_breaks_a_line_or_a_header_is_refused(self, identifiers: Identifiers, text: str) -> None:
@@ -139,4 +139,4 @@ class IdentifiersContract:
         mobile = identifiers.mobile("+49 170 1234567")
         usernames = [identifiers.username_of_mobile(mobile, attempt) for attempt in (1, 2, 3)]
         assert usernames[0].text == mobile.text
-        assert len({username.key for username in usernames}) == 3
+        assert len({username.canonical for username in usernames}) == 3

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from ...application.delivery import NOBODY
-from ...application.ports import Channel, Letter, Notifier, Undeliverable
+from ...application.ports import Channel, Notifier, OutgoingMessage, Undeliverable
 
 CODE = "482193"
 ALICE = "alice@example.com"
@@ -15,15 +15,15 @@ PHONE = "+12025550123"
 VALUES = {"code": CODE, "reference": "K7P2", "minutes": "5", "service": "Vestibule", "purpose": "otp"}
 
 
-def mail_letter(number: int = 1, *, sent_to: str = ALICE, values: Mapping[str, str] = VALUES) -> Letter:
-    return Letter(
-        id=f"01hzy3v7q8r9s0t1u2w3x4y5{number:02}", kind=Channel.EMAIL, sent_to=sent_to, template="code", values=values
+def mail_letter(number: int = 1, *, sent_to: str = ALICE, values: Mapping[str, str] = VALUES) -> OutgoingMessage:
+    return OutgoingMessage(
+        id=f"01hzy3v7q8r9s0t1u2w3x4y5{number:02}", channel=Channel.EMAIL, recipient=sent_to, template="code", values=values
     )
 
 
-def sms_letter(number: int = 1, *, sent_to: str = PHONE, values: Mapping[str, str] = VALUES) -> Letter:
-    return Letter(
-        id=f"01hzy3v7q8r9s0t1u2w3x4y5{number:02}", kind=Channel.MOBILE, sent_to=sent_to, template="code", values=values
+def sms_letter(number: int = 1, *, sent_to: str = PHONE, values: Mapping[str, str] = VALUES) -> OutgoingMessage:
+    return OutgoingMessage(
+        id=f"01hzy3v7q8r9s0t1u2w3x4y5{number:02}", channel=Channel.MOBILE, recipient=sent_to, template="code", values=values
     )
 
 
@@ -40,7 +40,7 @@ class Post:
     """
 
     notifier: Notifier
-    letter: Callable[..., Letter]
+    letter: Callable[..., OutgoingMessage]
     arrived: Callable[[], list[tuple[str, str]]]
     break_down: Callable[[], None]
     repair: Callable[[], None] = nothing_to_repair
@@ -56,7 +56,7 @@ class NotifierContract:
         letter = post.letter()
         post.notifier.send(letter)
         [(sent_to, text)] = post.arrived()
-        assert sent_to == letter.sent_to
+        assert sent_to == letter.recipient
         assert CODE in text
         assert "K7P2" in text
 
@@ -77,7 +77,7 @@ class NotifierContract:
 
     def test_a_pretended_letter_arrives_nowhere(self, post: Post) -> None:
         post.notifier.send(post.letter(1))
-        post.notifier.pretend(replace(post.letter(2), sent_to=NOBODY[post.letter().kind]))
+        post.notifier.send_decoy(replace(post.letter(2), recipient=NOBODY[post.letter().channel]))
         assert len(post.arrived()) == 1
 
     def test_while_the_next_hop_is_down_a_letter_fails_for_now_and_says_no_secret(self, post: Post) -> None:
@@ -86,7 +86,7 @@ class NotifierContract:
             post.notifier.send(post.letter())
         assert not isinstance(failure.value, Undeliverable)
         assert CODE not in str(failure.value)
-        assert post.letter().sent_to not in str(failure.value)
+        assert post.letter().recipient not in str(failure.value)
         post.repair()
         post.notifier.send(post.letter())
         assert len(post.arrived()) == 1

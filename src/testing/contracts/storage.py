@@ -82,10 +82,10 @@ class StorageContract:
 
     @pytest.mark.parametrize("name", IMPOSSIBLE)
     def test_there_is_no_link_to_what_cannot_be_a_name(self, storage: Storage, name: str) -> None:
-        assert storage.link(name) is None
+        assert storage.presigned_url(name) is None
 
     def test_a_link_if_there_is_one_is_a_url_for_a_while(self, storage: Storage) -> None:
-        link = storage.link(storage.put(b"one"))
+        link = storage.presigned_url(storage.put(b"one"))
         assert link is None or (re.match(r"https?://", link.url) and link.seconds > 0)
 
     def test_many_may_put_at_once(self, storage: Storage) -> None:

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ...application.ports import Claims, Tokens
+from ...application.ports import AccessClaims, Tokens
 
 SESSION = "01hv3k5m7p9r1t3w5y7z9b2d4f"
 NOW = 1_700_000_000.0
@@ -26,46 +26,46 @@ class TokensContract:
 
     def test_an_access_token_says_whose_it_is_and_until_when(self, tokens: Tokens) -> None:
         for account_id in (1, 7, 2**63 - 1):
-            claims = tokens.read_access(tokens.access(account_id, SESSION, NOW + 0.9), NOW + 1)
+            claims = tokens.verify_access(tokens.issue_access(account_id, SESSION, NOW + 0.9), NOW + 1)
             assert claims is not None
-            assert claims == Claims(account_id=account_id, session_id=SESSION, expires_at=claims.expires_at)
+            assert claims == AccessClaims(account_id=account_id, session_id=SESSION, expires_at=claims.expires_at)
             assert NOW + 1 < claims.expires_at <= NOW + 0.9 + tokens.access_seconds
 
     def test_no_two_tokens_are_alike(self, tokens: Tokens) -> None:
-        assert len({tokens.access(7, SESSION, NOW) for _ in range(20)}) == 20
+        assert len({tokens.issue_access(7, SESSION, NOW) for _ in range(20)}) == 20
 
     def test_neither_kind_of_token_passes_for_the_other(self, tokens: Tokens) -> None:
-        assert tokens.read_access(tokens.refresh(SESSION, 0), NOW) is None
-        assert tokens.read_refresh(tokens.access(7, SESSION, NOW)) is None
+        assert tokens.verify_access(tokens.issue_refresh(SESSION, 0), NOW) is None
+        assert tokens.verify_refresh(tokens.issue_access(7, SESSION, NOW)) is None
 
     def test_an_access_token_is_good_until_its_end_however_often_it_was_read(self, tokens: Tokens) -> None:
-        text = tokens.access(7, SESSION, NOW)
-        claims = tokens.read_access(text, NOW)
+        text = tokens.issue_access(7, SESSION, NOW)
+        claims = tokens.verify_access(text, NOW)
         assert claims is not None
         for _ in range(2):
-            assert tokens.read_access(text, claims.expires_at - 0.001) == claims
-            assert tokens.read_access(text, claims.expires_at) is None
+            assert tokens.verify_access(text, claims.expires_at - 0.001) == claims
+            assert tokens.verify_access(text, claims.expires_at) is None
 
     def test_an_access_token_bears_no_change(self, tokens: Tokens) -> None:
-        text = tokens.access(7, SESSION, NOW)
-        assert tokens.read_access(text, NOW) is not None
-        assert [one for one in changed(text) if tokens.read_access(one, NOW) is not None] == []
+        text = tokens.issue_access(7, SESSION, NOW)
+        assert tokens.verify_access(text, NOW) is not None
+        assert [one for one in changed(text) if tokens.verify_access(one, NOW) is not None] == []
 
     def test_a_refresh_token_says_which_session_and_generation_it_is_of(self, tokens: Tokens) -> None:
         for generation in (0, 1, 3, 2**31):
-            assert tokens.read_refresh(tokens.refresh(SESSION, generation)) == (SESSION, generation)
+            assert tokens.verify_refresh(tokens.issue_refresh(SESSION, generation)) == (SESSION, generation)
 
     def test_a_refresh_token_bears_no_change(self, tokens: Tokens) -> None:
-        assert [one for one in changed(tokens.refresh(SESSION, 3)) if tokens.read_refresh(one) is not None] == []
+        assert [one for one in changed(tokens.issue_refresh(SESSION, 3)) if tokens.verify_refresh(one) is not None] == []
 
     @pytest.mark.parametrize("text", NO_TOKENS)
     def test_other_text_is_no_token_of_either_kind(self, tokens: Tokens, text: str) -> None:
-        assert tokens.read_access(text, NOW) is None
-        assert tokens.read_refresh(text) is None
+        assert tokens.verify_access(text, NOW) is None
+        assert tokens.verify_refresh(text) is None
 
     def test_tokens_made_and_read_at_once_are_each_ones_own(self, tokens: Tokens) -> None:
         def whose(number: int) -> tuple[int, str] | None:
-            claims = tokens.read_access(tokens.access(number, f"session{number}", NOW), NOW)
+            claims = tokens.verify_access(tokens.issue_access(number, f"session{number}", NOW), NOW)
             return (claims.account_id, claims.session_id) if claims else None
 
         with ThreadPoolExecutor(8) as threads:

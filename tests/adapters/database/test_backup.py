@@ -16,7 +16,7 @@ from vestibule.adapters.database import SqlDatabase, back_up, look_at, migrate
 from vestibule.adapters.database.backup import copy_moment, stand_still
 from vestibule.adapters.database.sqlite import connect, connect_to_read
 from vestibule.domain.errors import Unavailable
-from vestibule.domain.events import Event, What
+from vestibule.domain.events import Event, EventType
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def unseen(names: frozenset[str]) -> None:
 
 def with_image(database: SqlDatabase, account_id: int, image: str) -> None:
     with database.begin() as tx:
-        account = tx.accounts.claim(account_id)
+        account = tx.accounts.lock(account_id)
         assert account
         tx.accounts.save(replace(account, image=image))
 
@@ -54,7 +54,7 @@ def test_a_copy_made_while_others_write_is_of_one_moment_and_its_images_are_thos
                 number += 1
                 with database.begin() as tx:
                     tx.accounts.add(named(f"person{number}"))
-                    tx.journal.add(Event(what=What.REGISTERED, at=float(number)))
+                    tx.audit_log.add(Event(type=EventType.REGISTERED, occurred_at=float(number)))
                 with_image(database, account.id, f"{number}.webp")
                 begun.set()
         return number

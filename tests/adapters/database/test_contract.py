@@ -13,7 +13,7 @@ from tests.support.postgres_server import run
 
 from vestibule.adapters.database import ACCOUNTS, AccountsTable, MemoryDatabase, SqlDatabase, migrate
 from vestibule.application.ports import Database
-from vestibule.domain.events import Event, What
+from vestibule.domain.events import Event, EventType
 from vestibule.testing.contracts import DatabaseContract
 from vestibule.testing.contracts.database.given import NOW, ada, journalled, lease, message, post, stored
 
@@ -87,7 +87,7 @@ def test_the_courier_is_woken_after_the_commit_and_only_for_a_new_message(databa
 def test_the_courier_is_woken_for_a_message_that_is_to_be_tried_again(database: Database, calls: Calls) -> None:
     post(database, message(1), message(2))
     with database.begin() as tx:
-        tx.outbox.dead("message-1", "Undeliverable")
+        tx.outbox.give_up("message-1", "Undeliverable")
     before = len(calls.made)
     with database.begin() as tx:
         tx.outbox.retry("message-1", NOW + 7)
@@ -97,7 +97,7 @@ def test_the_courier_is_woken_for_a_message_that_is_to_be_tried_again(database: 
 def test_whoever_waits_for_events_is_called_after_each_commit_that_holds_one(database: Database, calls: Calls) -> None:
     journalled(database, 1, 2)
     with suppress(KeyError), database.begin() as tx:
-        tx.journal.add(Event(what=What.REGISTERED, at=NOW))
+        tx.audit_log.add(Event(type=EventType.REGISTERED, occurred_at=NOW))
         raise KeyError
     stored(database, ada())
     assert calls.made == ["event"]
@@ -106,7 +106,7 @@ def test_whoever_waits_for_events_is_called_after_each_commit_that_holds_one(dat
 def test_a_transaction_that_failed_wakes_nobody(database: Database, calls: Calls) -> None:
     with suppress(KeyError), database.begin() as tx:
         tx.outbox.add(message(1))
-        tx.journal.add(Event(what=What.REGISTERED, at=NOW))
+        tx.audit_log.add(Event(type=EventType.REGISTERED, occurred_at=NOW))
         raise KeyError
     assert calls.made == []
 

@@ -24,15 +24,15 @@ from vestibule.adapters.database.schema import metadata
 from vestibule.adapters.database.urls import path_of
 from vestibule.application.ports import Channel, Message
 from vestibule.domain.account import Address as To
-from vestibule.domain.account import Kind, Username
-from vestibule.domain.code import Challenge, Flow, Proof
+from vestibule.domain.account import AddressKind, Username
+from vestibule.domain.code import Challenge, CodePurpose, Proof
 from vestibule.domain.errors import Unavailable
-from vestibule.domain.events import Event, What
-from vestibule.domain.rate_limits import Tally
+from vestibule.domain.events import Event, EventType
+from vestibule.domain.rate_limits import SlidingWindow
 from vestibule.domain.session import Session
 
 DAY = 86_400.0
-MAIL = To(Kind.EMAIL, "ada@example.org", "ada@example.org")
+MAIL = To(AddressKind.EMAIL, "ada@example.org", "ada@example.org")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -74,15 +74,15 @@ with database.begin() as tx:
         assert dying.stdout
         assert dying.stdout.readline() == "in the middle\n"
         dying.kill()
-    assert database.accounts.taken(Username("half", "half"), []) == set()
-    assert stored(database, "half").username.key == "half"
+    assert database.accounts.taken_fields(Username("half", "half"), []) == set()
+    assert stored(database, "half").username.canonical == "half"
 
 
 def test_another_process_can_write_meanwhile(database: SqlDatabase, url: str) -> None:
     first = stored(database, "first")
     with program(url, "stored(SqlDatabase(url), 'second')") as other:
         assert other.wait(20) == 0
-    assert database.accounts.taken(Username("second", "second"), []) == {"username"}
+    assert database.accounts.taken_fields(Username("second", "second"), []) == {"username"}
     assert stored(database, "third").id == first.id + 2
 
 
@@ -94,13 +94,13 @@ def test_programs_that_count_at_once_wait_for_each_other_and_lose_nothing(url: s
         with SqlDatabase(url) as database:
             for _ in range(10):
                 with database.begin() as tx:
-                    [tally] = tx.tallies.claim(["key"])
-                    tx.tallies.save([Tally("key", (*tally.moments, NOW))], NOW)
+                    [tally] = tx.rate_limits.lock(["key"])
+                    tx.rate_limits.save([SlidingWindow("key", (*tally.timestamps, NOW))], NOW)
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(count, range(4)))
     with SqlDatabase(url) as database:
-        assert len(database.tallies.look(["key"])[0].moments) == 40
+        assert len(database.rate_limits.get(["key"])[0].timestamps) == 40
 
 
 # --- migrations -------------------------------------------------------------------------------------------------------
@@ -349,17 +349,19 @@ def left(url: str) -> dict[str, int]:
 
 def fill(database: SqlDatabase, at: float, name: str) -> None:
     """One row in each table, of things that were over at that time."""
-    to = replace(MAIL, key=name)
+    to = replace(MAIL, canonical=name)
     with database.begin() as tx:
         owner = tx.accounts.add(named(name))
-        tx.challenges.put(Challenge(id=name, flow=Flow.OTP, address=to, reference="", sent_at=at - 300, expires_at=at))
-        tx.proofs.add(Proof(digest=name, address=to, proven_at=at))
+        tx.challenges.put(
+            Challenge(id=name, purpose=CodePurpose.OTP, address=to, reference="", sent_at=at - 300, expires_at=at)
+        )
+        tx.proofs.add(Proof(digest=name, address=to, verified_at=at))
         tx.sessions.add(Session(id=name, account_id=owner.id, created_at=at - 30 * DAY, refreshed_at=at - 30 * DAY), keep=9)
-        tx.tallies.claim([name])
-        tx.tallies.save([Tally(name, (at,))], at)
-        tx.outbox.add(Message(id=name, kind=Channel.EMAIL, sent_to=None, template="", not_before=at, expires_at=at))
-        tx.outbox.dead(name, "Undeliverable")
-        tx.journal.add(Event(what=What.CODE_SENT, at=at))
+        tx.rate_limits.lock([name])
+        tx.rate_limits.save([SlidingWindow(name, (at,))], at)
+        tx.outbox.add(Message(id=name, channel=Channel.EMAIL, recipient=None, template="", not_before=at, expires_at=at))
+        tx.outbox.give_up(name, "Undeliverable")
+        tx.audit_log.add(Event(type=EventType.CODE_SENT, occurred_at=at))
 
 
 @pytest.mark.parametrize(
@@ -380,7 +382,7 @@ def test_what_is_old_goes_in_its_time_and_what_is_not_stays(
 ) -> None:
     fill(database, NOW, "old")
     fill(database, NOW + days * DAY, "new")
-    assert database.purge(NOW + days * DAY, most=500) == len(gone)
+    assert database.purge(NOW + days * DAY, limit=500) == len(gone)
     assert left(url) == {name: 1 if name in gone else 2 for name in left(url)}
     assert database.accounts.get(1) is not None
 
@@ -388,20 +390,20 @@ def test_what_is_old_goes_in_its_time_and_what_is_not_stays(
 def test_purging_takes_few_rows_at_a_time_and_gets_through_in_the_end(database: SqlDatabase, url: str) -> None:
     for number in range(5):
         fill(database, NOW, f"{number}")
-    assert [database.purge(NOW + 500 * DAY, most=2) for _ in range(4)] == [12, 12, 6, 0]
+    assert [database.purge(NOW + 500 * DAY, limit=2) for _ in range(4)] == [12, 12, 6, 0]
     assert set(left(url).values()) == {0}
 
 
 def test_a_message_that_is_still_to_be_sent_is_not_purged(database: SqlDatabase) -> None:
     with database.begin() as tx:
-        tx.outbox.add(Message(id="m", kind=Channel.EMAIL, sent_to=None, template="", not_before=NOW, expires_at=NOW))
-    assert database.purge(NOW + 500 * DAY, most=500) == 0
+        tx.outbox.add(Message(id="m", channel=Channel.EMAIL, recipient=None, template="", not_before=NOW, expires_at=NOW))
+    assert database.purge(NOW + 500 * DAY, limit=500) == 0
 
 
 def test_what_a_claim_left_behind_without_saving_is_purged(database: SqlDatabase, url: str) -> None:
     with database.begin() as tx:
-        tx.tallies.claim(["a", "b"])
-    assert database.purge(NOW, most=500) == left(url)["tallies"] + (0 if url.startswith("sqlite") else 2)
+        tx.rate_limits.lock(["a", "b"])
+    assert database.purge(NOW, limit=500) == left(url)["tallies"] + (0 if url.startswith("sqlite") else 2)
     assert left(url)["tallies"] == 0
 
 
@@ -414,13 +416,15 @@ def test_what_waits_in_the_outbox_is_told_by_kind_and_what_is_not_due_does_not_w
     with database.begin() as tx:
         for name, due in (("late", -30.0), ("now", 0.0), ("dead", -60.0), ("leased", -90.0), ("to come", 1.0)):
             tx.outbox.add(_posted(name, NOW + due))
-        tx.outbox.dead("dead", "refused")
-        tx.outbox.later("leased", NOW + 60)
+        tx.outbox.give_up("dead", "refused")
+        tx.outbox.reschedule("leased", NOW + 60)
     assert list(database.backlog(NOW)) == [Backlog(Channel.EMAIL, 2, NOW - 30, 1), *nothing[1:]]
 
 
 def _posted(name: str, due: float) -> Message:
-    return Message(id=name, kind=Channel.EMAIL, sent_to="x@example.org", template="code", not_before=due, expires_at=NOW + DAY)
+    return Message(
+        id=name, channel=Channel.EMAIL, recipient="x@example.org", template="code", not_before=due, expires_at=NOW + DAY
+    )
 
 
 def test_connections_are_counted_where_they_are_kept(database: SqlDatabase, url: str) -> None:

@@ -242,9 +242,9 @@ def test_who_is_told_of_what_was_done_is_told_after_the_commit(url: str) -> None
     with SqlDatabase(url, on_event=on_event) as database, database.together():
         for at in (1.0, 2.0):
             with database.begin() as tx:
-                tx.journal.add(events.Event(what=events.What.REGISTERED, at=at))
+                tx.audit_log.add(events.Event(type=events.EventType.REGISTERED, occurred_at=at))
         with suppress(KeyError), database.begin() as tx:
-            tx.journal.add(events.Event(what=events.What.REGISTERED, at=3.0))
+            tx.audit_log.add(events.Event(type=events.EventType.REGISTERED, occurred_at=3.0))
             raise KeyError
         assert not seen
     assert seen == [2, 2]

@@ -20,11 +20,11 @@ from tests.support.postgres_server import PostgresServer
 
 from vestibule.adapters.database import SqlDatabase, journal, migrate, prepare, rate_limits
 from vestibule.adapters.database.postgres import MOST_PATIENCE, Postgres
-from vestibule.application.ports import Channel, Message, Query, Transaction
+from vestibule.application.ports import AuditQuery, Channel, Message, Transaction
 from vestibule.domain.account import Account, Username
 from vestibule.domain.errors import AlreadyTaken, Unavailable
-from vestibule.domain.events import Event, What
-from vestibule.domain.rate_limits import Tally
+from vestibule.domain.events import Event, EventType
+from vestibule.domain.rate_limits import SlidingWindow
 
 SETTINGS = ("transaction_isolation", "statement_timeout", "lock_timeout", "application_name", "client_encoding")
 TERMINATE = (
@@ -52,13 +52,13 @@ def at_most(seconds: float) -> Iterator[None]:
 
 def rename(database: SqlDatabase, account: Account, name: str) -> None:
     with database.begin() as tx:
-        claimed = tx.accounts.claim(account.id)
+        claimed = tx.accounts.lock(account.id)
         assert claimed
         tx.accounts.save(replace(claimed, username=Username(name, name)))
 
 
 def message(number: int) -> Message:
-    return Message(id=f"{number}", kind=Channel.EMAIL, sent_to=None, template="", not_before=NOW, expires_at=NOW)
+    return Message(id=f"{number}", channel=Channel.EMAIL, recipient=None, template="", not_before=NOW, expires_at=NOW)
 
 
 # --- sessions of the server -------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ def test_of_two_that_take_a_name_at_once_the_second_waits_and_is_refused_and_goe
 
     def follow() -> None:
         with database.begin() as tx:
-            claimed = tx.accounts.claim(second.id)
+            claimed = tx.accounts.lock(second.id)
             assert claimed
             with pytest.raises(AlreadyTaken) as error:
                 tx.accounts.save(replace(claimed, username=Username("wanted", "wanted")))
@@ -118,7 +118,7 @@ def test_of_two_that_take_a_name_at_once_the_second_waits_and_is_refused_and_goe
 
     with ThreadPoolExecutor(1) as elsewhere:
         with database.begin() as tx:
-            claimed = tx.accounts.claim(first.id)
+            claimed = tx.accounts.lock(first.id)
             assert claimed
             tx.accounts.save(replace(claimed, username=Username("wanted", "wanted")))
             following = elsewhere.submit(follow)
@@ -134,10 +134,10 @@ def test_couriers_pass_by_what_another_one_is_taking(database: SqlDatabase) -> N
 
     def lease() -> list[str]:
         with database.begin() as tx:
-            return [one.id for one in tx.outbox.lease(NOW, seconds=60, most=2)]
+            return [one.id for one in tx.outbox.lease(NOW, seconds=60, limit=2)]
 
     with ThreadPoolExecutor(1) as elsewhere, database.begin() as tx:
-        mine = [one.id for one in tx.outbox.lease(NOW, seconds=60, most=2)]
+        mine = [one.id for one in tx.outbox.lease(NOW, seconds=60, limit=2)]
         assert (mine, elsewhere.submit(lease).result(1)) == (["0", "1"], ["2", "3"])
 
 
@@ -145,23 +145,23 @@ def test_counters_claimed_crosswise_never_wait_in_a_circle(database: SqlDatabase
     def count(number: int) -> None:
         for _ in range(20):
             with database.begin() as tx:
-                claimed = tx.tallies.claim(["a", "b", "c"] if number % 2 else ["c", "b", "a", "b"])
-                tx.tallies.save([replace(tally, moments=(*tally.moments, NOW)) for tally in claimed[:3]], NOW)
+                claimed = tx.rate_limits.lock(["a", "b", "c"] if number % 2 else ["c", "b", "a", "b"])
+                tx.rate_limits.save([replace(tally, timestamps=(*tally.timestamps, NOW)) for tally in claimed[:3]], NOW)
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(count, range(4)))
-    assert [len(tally.moments) for tally in database.tallies.look(["a", "b", "c"])] == [80, 80, 80]
+    assert [len(tally.timestamps) for tally in database.rate_limits.get(["a", "b", "c"])] == [80, 80, 80]
 
 
 def test_purging_neither_waits_for_what_is_claimed_nor_takes_it(database: SqlDatabase) -> None:
     with database.begin() as tx:
-        tx.tallies.save(tx.tallies.claim(["old", "used"]), NOW - 1)
+        tx.rate_limits.save(tx.rate_limits.lock(["old", "used"]), NOW - 1)
     with ThreadPoolExecutor(1) as elsewhere, database.begin() as tx:
-        tx.tallies.claim(["used"])
-        assert elsewhere.submit(database.purge, NOW, most=10).result(1) == 1
-        tx.tallies.save([Tally("used", (NOW,))], NOW + 60)
-    assert database.purge(NOW, most=10) == 0
-    assert database.tallies.look(["old", "used"]) == [Tally("old"), Tally("used", (NOW,))]
+        tx.rate_limits.lock(["used"])
+        assert elsewhere.submit(database.purge, NOW, limit=10).result(1) == 1
+        tx.rate_limits.save([SlidingWindow("used", (NOW,))], NOW + 60)
+    assert database.purge(NOW, limit=10) == 0
+    assert database.rate_limits.get(["old", "used"]) == [SlidingWindow("old"), SlidingWindow("used", (NOW,))]
 
 
 def test_of_two_that_wait_for_each_other_one_goes_through_and_one_may_try_again_at_once(database: SqlDatabase) -> None:
@@ -171,9 +171,9 @@ def test_of_two_that_wait_for_each_other_one_goes_through_and_one_may_try_again_
     def cross(order: list[Account]) -> str:
         try:
             with database.begin() as tx:
-                tx.accounts.claim(order[0].id)
+                tx.accounts.lock(order[0].id)
                 met.wait(5)
-                tx.accounts.claim(order[1].id)
+                tx.accounts.lock(order[1].id)
         except Unavailable as refused:
             return f"again in {refused.retry_after}"
         return "through"
@@ -204,12 +204,12 @@ def test_a_transaction_that_loses_its_connection_has_changed_nothing(database: S
 
     for then in (
         lambda tx: tx.accounts.get(1),
-        lambda tx: tx.journal.add(Event(what=What.REGISTERED, at=NOW)),
+        lambda tx: tx.audit_log.add(Event(type=EventType.REGISTERED, occurred_at=NOW)),
         lambda tx: None,
     ):
         with pytest.raises(Unavailable):
             interrupted(then)
-    assert database.accounts.taken(Username("half", "half"), []) == set()
+    assert database.accounts.taken_fields(Username("half", "half"), []) == set()
     stored(database, "half")
 
 
@@ -251,7 +251,7 @@ def test_a_change_whose_last_answer_is_lost_is_refused_and_not_made_again(databa
     assert refused.value.retry_after > 0, "so that nothing asks once more by itself"
     assert refused.value.is_open
     assert refused.value.detail == "The change may have been made or not. Try again shortly."
-    assert database.accounts.taken(Username("ada", "ada"), []) == {"username"}
+    assert database.accounts.taken_fields(Username("ada", "ada"), []) == {"username"}
 
 
 def test_who_waits_too_long_for_a_row_is_refused_and_the_next_one_is_not(postgres: str) -> None:
@@ -269,7 +269,7 @@ def go_on_regardless(database: SqlDatabase, account: Account) -> None:
     with database.begin() as tx:
         tx.accounts.add(named("half"))
         with suppress(Unavailable):
-            tx.accounts.claim(account.id)
+            tx.accounts.lock(account.id)
 
 
 def test_a_transaction_that_failed_in_the_middle_is_not_committed_in_part(postgres: str) -> None:
@@ -279,7 +279,7 @@ def test_a_transaction_that_failed_in_the_middle_is_not_committed_in_part(postgr
             other.execute("SELECT * FROM accounts FOR UPDATE")
             with pytest.raises(Unavailable):
                 go_on_regardless(database, account)
-        assert database.accounts.taken(Username("half", "half"), []) == set()
+        assert database.accounts.taken_fields(Username("half", "half"), []) == set()
 
 
 def test_a_statement_that_takes_too_long_is_given_up(postgres: str) -> None:
@@ -295,7 +295,7 @@ def everything(database: SqlDatabase) -> list[Callable[[], Any]]:
         database.check,
         lambda: database.accounts.get(1),
         lambda: stored(database, "late"),
-        lambda: database.purge(NOW, most=1),
+        lambda: database.purge(NOW, limit=1),
     ]
 
 
@@ -449,11 +449,11 @@ def test_every_statement_finds_its_rows_by_an_index(postgres: str, name: str) ->
 
 
 def registered(account_id: int, at: float = NOW) -> Event:
-    return Event(what=What.REGISTERED, at=at, account_id=account_id)
+    return Event(type=EventType.REGISTERED, occurred_at=at, account_id=account_id)
 
 
 def followed(database: SqlDatabase, after: int, now: float) -> list[tuple[int, int | None]]:
-    return [(position, event.account_id) for position, event in database.journal.follow(after, now, most=9)]
+    return [(position, event.account_id) for position, event in database.audit_log.read_stable_after(after, now, limit=9)]
 
 
 def test_an_event_that_is_committed_after_a_later_one_is_not_missed(database: SqlDatabase) -> None:
@@ -461,19 +461,19 @@ def test_an_event_that_is_committed_after_a_later_one_is_not_missed(database: Sq
 
     def slow() -> None:
         with database.begin() as tx:
-            tx.journal.add(registered(2))
+            tx.audit_log.add(registered(2))
             wrote.set()
             assert go_on.wait(10)
 
     with database.begin() as tx:
-        tx.journal.add(registered(1))
+        tx.audit_log.add(registered(1))
     with ThreadPoolExecutor(1) as threads:
         late = threads.submit(slow)
         assert wrote.wait(10)
         with database.begin() as tx:
-            tx.journal.add(registered(3))
-            tx.journal.add(registered(4))
-        assert [event.account_id for _, event in database.journal.find(Query(), most=9)] == [1, 3, 4]
+            tx.audit_log.add(registered(3))
+            tx.audit_log.add(registered(4))
+        assert [event.account_id for _, event in database.audit_log.find(AuditQuery(), limit=9)] == [1, 3, 4]
         assert followed(database, 0, NOW) == [(1, 1)]
         assert followed(database, 1, NOW) == []
         go_on.set()
@@ -485,7 +485,7 @@ def test_a_reader_among_many_writers_misses_nothing_and_sees_nothing_twice(datab
     def write(writer: int) -> None:
         for number in range(40):
             with database.begin() as tx:
-                tx.journal.add(registered(writer * 100 + number, time.time()))
+                tx.audit_log.add(registered(writer * 100 + number, time.time()))
                 time.sleep(0.002 * ((writer + number) % 4))
 
     seen = list[tuple[int, int | None]]()
@@ -501,10 +501,10 @@ def test_a_reader_among_many_writers_misses_nothing_and_sees_nothing_twice(datab
 
 def test_what_was_rolled_back_holds_a_reader_up_for_a_minute_and_no_longer(database: SqlDatabase) -> None:
     with suppress(KeyError), database.begin() as tx:
-        tx.journal.add(registered(1))
+        tx.audit_log.add(registered(1))
         raise KeyError
     with database.begin() as tx:
-        tx.journal.add(registered(2))
+        tx.audit_log.add(registered(2))
     assert followed(database, 0, NOW + 59) == []
     assert followed(database, 0, NOW + 60) == [(2, 2)]
 
@@ -513,6 +513,6 @@ def test_what_was_purged_holds_nobody_up(database: SqlDatabase) -> None:
     days = 86_400.0
     for account_id, at in ((1, NOW), (2, NOW), (3, NOW + 399 * days)):
         with database.begin() as tx:
-            tx.journal.add(registered(account_id, at))
-    assert database.purge(NOW + 401 * days, most=9) == 2
+            tx.audit_log.add(registered(account_id, at))
+    assert database.purge(NOW + 401 * days, limit=9) == 2
     assert followed(database, 0, NOW + 401 * days) == [(3, 3)]

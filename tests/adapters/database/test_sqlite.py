@@ -145,7 +145,7 @@ print(stored(database, "last").id)
 """
     with program(url, does) as limited:
         assert limited.communicate(timeout=30)[0] == "True\n2\n"
-    assert database.accounts.taken(Username("lost", "lost"), []) == set()
+    assert database.accounts.taken_fields(Username("lost", "lost"), []) == set()
 
 
 # --- statements -------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from argon2 import Type, extract_parameters
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vestibule.adapters.hasher import Argon2Hasher, HashingPool, QuickHasher
+from vestibule.adapters.hasher import Argon2Hasher, HashingPool, InsecureHasher
 from vestibule.application.ports import Hasher
 from vestibule.domain.errors import Overloaded, Unavailable
 from vestibule.testing.contracts import HasherContract
@@ -42,7 +42,7 @@ def argon2() -> Iterator[Argon2Hasher]:
 
 @pytest.fixture(scope="module", params=["argon2", "quick"])
 def hasher(request: pytest.FixtureRequest, argon2: Argon2Hasher) -> Hasher:
-    return argon2 if request.param == "argon2" else QuickHasher()
+    return argon2 if request.param == "argon2" else InsecureHasher()
 
 
 @pytest.fixture
@@ -58,16 +58,16 @@ class TestEveryHasher(HasherContract):
 
 @given(kept=st.text(), password=st.text(st.characters(), max_size=20))
 def test_the_quick_one_survives_any_text(kept: str, password: str) -> None:
-    hasher = QuickHasher()
+    hasher = InsecureHasher()
     assert not hasher.verify(kept, password)
     assert not hasher.verify(f"quick$1$a${kept}", password)
     assert hasher.verify(hasher.hash(password), password)
 
 
 def test_the_quick_one_tells_outdated_hashes_by_their_marker() -> None:
-    kept = QuickHasher("old").hash(PASSWORD)
-    assert QuickHasher("new").is_outdated(kept)
-    assert QuickHasher("new").verify(kept, PASSWORD)
+    kept = InsecureHasher("old").hash(PASSWORD)
+    assert InsecureHasher("new").needs_rehash(kept)
+    assert InsecureHasher("new").verify(kept, PASSWORD)
 
 
 # --- Argon2id ---------------------------------------------------------------------------------------------------------
@@ -86,7 +86,7 @@ def test_a_hash_with_other_parameters_is_outdated_and_still_right(argon2: Argon2
     former = Argon2Hasher(time_cost=4, memory_kib=12 * 1024)
     kept = former.hash(PASSWORD)
     former.close()
-    assert argon2.is_outdated(kept)
+    assert argon2.needs_rehash(kept)
     assert argon2.verify(kept, PASSWORD)
     assert not argon2.verify(kept, "another password")
 
@@ -213,7 +213,7 @@ def test_never_more_jobs_run_than_there_are_threads() -> None:
 def test_a_closed_pool_finishes_what_it_took_and_is_unavailable() -> None:
     pool = HashingPool(threads=1, queue=1)
     hasher = Argon2Hasher(*CHEAP, pool=pool)
-    taken = [pool.submit(hasher.is_outdated, "") for _ in range(2)]
+    taken = [pool.submit(hasher.needs_rehash, "") for _ in range(2)]
     hasher.close()
     assert [future.result() for future in taken] == [True, True]
     for _ in range(3):

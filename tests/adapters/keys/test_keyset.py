@@ -23,23 +23,23 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vestibule.adapters.keys import DirectoryShelf, JwtTokens, Keys, Secret, SigningKey, open_keys
+from vestibule.adapters.keys import FileKeyStore, JwtTokens, Keys, Secret, SigningKey, open_keys
 
 FILES = {"signing-1.pem", "codes-1.key", "refresh-1.key", "blinding-1.key"}
 
 PRINTS_ITS_KEYS = """
 import sys
 from pathlib import Path
-from vestibule.adapters.keys import DirectoryShelf, open_keys
+from vestibule.adapters.keys import FileKeyStore, open_keys
 print("ready", flush=True)
 for directory in sys.stdin.readline().split():
-    keys = open_keys(DirectoryShelf(Path(directory)))
+    keys = open_keys(FileKeyStore(Path(directory)))
     print(keys.signing[0].kid, *(kind[0].text() for kind in (keys.codes, keys.refresh, keys.blinding)), flush=True)
 """
 
 
 def _opened(directory: Path) -> Keys:
-    return open_keys(DirectoryShelf(directory))
+    return open_keys(FileKeyStore(directory))
 
 
 def _said(keys: Keys) -> tuple[list[str], list[Secret]]:
@@ -273,8 +273,8 @@ def test_tokens_outlive_a_restart(tmp_path: Path) -> None:
         return JwtTokens(_opened(tmp_path), issuer="https://accounts.example", audience="api")
 
     before, after = started(), started()
-    assert after.read_access(before.access(7, "session", 1000.0), 1000.0) is not None
-    assert after.read_refresh(before.refresh("session", 3)) == ("session", 3)
+    assert after.verify_access(before.issue_access(7, "session", 1000.0), 1000.0) is not None
+    assert after.verify_refresh(before.issue_refresh("session", 3)) == ("session", 3)
 
 
 def test_generated_keys_are_kept_nowhere_and_differ_each_time() -> None:

@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vestibule.adapters.keys import (
-    DirectoryShelf,
+    FileKeyStore,
     JwtTokens,
-    KeyKeeper,
+    KeyManager,
     Keys,
+    KeyStore,
+    ReloadingKeys,
     Secret,
-    Shelf,
     SigningKey,
-    WatchedKeys,
     open_keys,
 )
 from vestibule.adapters.keys.lifecycle import State
@@ -46,21 +46,21 @@ class Clock:
 class Deployment:
     """A shelf of keys, a server that uses it, the operator's hand on it, and a clock for them all."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: KeyStore) -> None:
         self.shelf = shelf
         self.clock = Clock()
-        self.keeper = KeyKeeper(shelf, self.clock)
+        self.keeper = KeyManager(shelf, self.clock)
         self.keeper.held()
-        self.tokens = JwtTokens(WatchedKeys(shelf, self.clock), issuer=URL, audience=URL, clock=self.clock)
+        self.tokens = JwtTokens(ReloadingKeys(shelf, self.clock), issuer=URL, audience=URL, clock=self.clock)
 
     def move(self, seconds: float) -> None:
         self.clock.now += seconds
 
     def sign(self) -> str:
-        return self.tokens.access(7, SESSION, self.clock())
+        return self.tokens.issue_access(7, SESSION, self.clock())
 
     def reads(self, text: str) -> bool:
-        return self.tokens.read_access(text, self.clock()) is not None
+        return self.tokens.verify_access(text, self.clock()) is not None
 
     def published(self) -> list[str]:
         return [key["kid"] for key in self.tokens.jwks()["keys"]]
@@ -70,7 +70,7 @@ class Deployment:
 
 
 @pytest.fixture
-def deployment(open_shelf: Callable[[], Shelf]) -> Deployment:
+def deployment(open_shelf: Callable[[], KeyStore]) -> Deployment:
     """On each kind of shelf."""
     return Deployment(open_shelf())
 
@@ -78,12 +78,12 @@ def deployment(open_shelf: Callable[[], Shelf]) -> Deployment:
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """One of keys, each of which is used since `NOW`."""
-    KeyKeeper(DirectoryShelf(tmp_path / "keys"), Clock()).held()
+    KeyManager(FileKeyStore(tmp_path / "keys"), Clock()).held()
     return tmp_path / "keys"
 
 
 def _opened(directory: Path) -> Keys:
-    return open_keys(DirectoryShelf(directory))
+    return open_keys(FileKeyStore(directory))
 
 
 def _kid(text: str) -> str:
@@ -94,7 +94,7 @@ def _kid(text: str) -> str:
 
 
 def test_a_key_says_in_its_file_when_it_begins_and_survives_a_copy_that_keeps_no_times(tmp_path: Path) -> None:
-    keeper = KeyKeeper(DirectoryShelf(tmp_path / "keys"), Clock())
+    keeper = KeyManager(FileKeyStore(tmp_path / "keys"), Clock())
     keeper.held()
     keeper.rotate("signing")
     keeper.rotate("refresh")
@@ -194,7 +194,7 @@ def test_a_secret_is_used_after_a_minute_and_the_one_before_is_kept_while_what_i
 
 
 def test_what_is_made_is_for_its_owner_alone(directory: Path) -> None:
-    keeper = KeyKeeper(DirectoryShelf(directory))
+    keeper = KeyManager(FileKeyStore(directory))
     keeper.rotate("signing")
     keeper.rotate("signing", at_once=True)
     assert {stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()} == {0o600}
@@ -304,11 +304,11 @@ def test_a_leaked_secret_is_replaced_by_another(deployment: Deployment, kind: st
 
 
 def test_refresh_tokens_of_a_leaked_secret_are_refused(deployment: Deployment) -> None:
-    stolen = deployment.tokens.refresh(SESSION, 3)
+    stolen = deployment.tokens.issue_refresh(SESSION, 3)
     deployment.keeper.revoke("refresh-1")
     deployment.move(2)
-    assert deployment.tokens.read_refresh(stolen) is None
-    assert deployment.tokens.read_refresh(deployment.tokens.refresh(SESSION, 3)) == (SESSION, 3)
+    assert deployment.tokens.verify_refresh(stolen) is None
+    assert deployment.tokens.verify_refresh(deployment.tokens.issue_refresh(SESSION, 3)) == (SESSION, 3)
 
 
 @pytest.mark.parametrize("name", ["signing-7", "", "../signing-1", "signing-1.pem", "None"])
@@ -324,7 +324,7 @@ def test_what_is_no_key_cannot_be_revoked(deployment: Deployment, name: str) -> 
 
 def test_nothing_that_a_token_says_makes_a_server_look_at_its_keys(deployment: Deployment) -> None:
     successor = deployment.keeper.rotate("signing", at_once=True)
-    other = JwtTokens(open_keys(deployment.shelf), issuer=URL, audience=URL).access(7, SESSION, NOW)
+    other = JwtTokens(open_keys(deployment.shelf), issuer=URL, audience=URL).issue_access(7, SESSION, NOW)
     assert _kid(other) == successor.kid
     deployment.move(1.999)
     assert not any(deployment.reads(other) for _ in range(20))
@@ -334,7 +334,7 @@ def test_nothing_that_a_token_says_makes_a_server_look_at_its_keys(deployment: D
 
 def test_keys_that_are_the_same_stay_the_same_object_so_that_nothing_is_forgotten(tmp_path: Path) -> None:
     clock = Clock()
-    source = WatchedKeys(DirectoryShelf(tmp_path), clock)
+    source = ReloadingKeys(FileKeyStore(tmp_path), clock)
     keys = source.current()
     (tmp_path / "README").touch()
     clock.now += 2
@@ -363,7 +363,7 @@ def _emptied(directory: Path) -> None:
 def test_keys_that_cannot_be_read_again_stay_as_they_were_which_is_logged_once_and_none_are_made(
     spoil: Callable[[Path], None], directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    deployment = Deployment(DirectoryShelf(directory))
+    deployment = Deployment(FileKeyStore(directory))
     text = deployment.sign()
     spoil(directory)
     with caplog.at_level(logging.INFO, "vestibule.keys"):
@@ -377,7 +377,7 @@ def test_keys_that_cannot_be_read_again_stay_as_they_were_which_is_logged_once_a
 def test_once_the_fault_is_mended_the_keys_are_read_again_and_the_log_says_so(
     directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    deployment = Deployment(DirectoryShelf(directory))
+    deployment = Deployment(FileKeyStore(directory))
     _spoilt(directory)
     deployment.move(2)
     before = deployment.published()
@@ -392,7 +392,7 @@ def test_once_the_fault_is_mended_the_keys_are_read_again_and_the_log_says_so(
 
 def test_a_secret_that_is_put_in_place_of_another_is_found_too(tmp_path: Path) -> None:
     clock = Clock()
-    source = WatchedKeys(DirectoryShelf(tmp_path), clock)
+    source = ReloadingKeys(FileKeyStore(tmp_path), clock)
     clock.now += 2
     source.current()
     newer = Secret.generate()
@@ -413,7 +413,7 @@ def test_whatever_an_operator_does_one_key_signs_three_are_published_at_most_and
     steps: list[str | float],
 ) -> None:
     with TemporaryDirectory() as directory:
-        deployment = Deployment(DirectoryShelf(Path(directory) / "keys"))
+        deployment = Deployment(FileKeyStore(Path(directory) / "keys"))
         tokens: list[tuple[str, float]] = []
         emergencies = {_kid(deployment.sign())}
         published: dict[str, float] = {}

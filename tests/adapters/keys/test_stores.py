@@ -16,31 +16,41 @@ from tests.support.databases import rows
 from tests.support.postgres_server import PostgresServer
 
 from vestibule.adapters.database import SqlDatabase, migrate
-from vestibule.adapters.keys import DirectoryShelf, KeyKeeper, Keys, KeysStay, Seal, SealedShelf, Shelf, WatchedKeys, open_keys
+from vestibule.adapters.keys import (
+    EncryptedKeyStore,
+    FileKeyStore,
+    KeyChangeRefused,
+    KeyManager,
+    Keys,
+    KeyStore,
+    ReloadingKeys,
+    Seal,
+    open_keys,
+)
 
 T = TypeVar("T")
-Open = Callable[[], Shelf]
+Open = Callable[[], KeyStore]
 
 SIGNING, CODES = ("signing", 1), ("codes", 1)
 ROUNDS = 8
 
 
-def at_once(deeds: Sequence[Callable[[], T]]) -> list[T | KeysStay]:
+def at_once(deeds: Sequence[Callable[[], T]]) -> list[T | KeyChangeRefused]:
     """Each in a thread of its own, all begun in the same moment; what each answered, or that the keys stay."""
     start = Barrier(len(deeds))
 
-    def done(deed: Callable[[], T]) -> T | KeysStay:
+    def done(deed: Callable[[], T]) -> T | KeyChangeRefused:
         start.wait()
         try:
             return deed()
-        except KeysStay as refusal:
+        except KeyChangeRefused as refusal:
             return refusal
 
     with ThreadPoolExecutor(len(deeds)) as threads:
         return list(threads.map(done, deeds))
 
 
-def emptied(shelf: Shelf) -> None:
+def emptied(shelf: KeyStore) -> None:
     with shelf.changing() as change:
         for name in change.contents():
             change.remove(name)
@@ -107,11 +117,11 @@ def test_those_who_make_the_first_keys_at_once_end_with_the_same(open_shelf: Ope
 
 
 def test_of_those_who_rotate_at_once_one_makes_the_next_key(open_shelf: Open) -> None:
-    keepers = [KeyKeeper(open_shelf()) for _ in range(3)]
+    keepers = [KeyManager(open_shelf()) for _ in range(3)]
     for _ in range(ROUNDS):
         keepers[0].held()
         answers = at_once([lambda keeper=keeper: keeper.rotate("codes") for keeper in keepers])  # type: ignore[misc]  # as above
-        refused = [str(answer) for answer in answers if isinstance(answer, KeysStay)]
+        refused = [str(answer) for answer in answers if isinstance(answer, KeyChangeRefused)]
         assert len(refused) == 2
         assert all(text.startswith("codes-2 is the next one already") for text in refused)
         assert [key.number for key in keepers[0].held() if key.kind == "codes"] == [1, 2]
@@ -119,14 +129,14 @@ def test_of_those_who_rotate_at_once_one_makes_the_next_key(open_shelf: Open) ->
 
 
 def test_of_those_who_rotate_at_once_and_now_each_has_a_key_of_its_own(open_shelf: Open) -> None:
-    keepers = [KeyKeeper(open_shelf()) for _ in range(2)]
+    keepers = [KeyManager(open_shelf()) for _ in range(2)]
     keepers[0].held()
     made = at_once([lambda keeper=keeper: keeper.rotate("refresh", at_once=True) for keeper in keepers])  # type: ignore[misc]  # as above
-    assert sorted(key.name for key in made if not isinstance(key, KeysStay)) == ["refresh-2", "refresh-3"]
+    assert sorted(key.name for key in made if not isinstance(key, KeyChangeRefused)) == ["refresh-2", "refresh-3"]
 
 
 def test_a_key_that_is_revoked_while_somebody_puts_it_to_use_does_not_come_back(open_shelf: Open) -> None:
-    operator, other = KeyKeeper(open_shelf()), KeyKeeper(open_shelf())
+    operator, other = KeyManager(open_shelf()), KeyManager(open_shelf())
     for _ in range(ROUNDS):
         operator.held()
         leaked = str(operator.rotate("signing").kid)
@@ -148,8 +158,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return found
 
 
-def sealed(database: SqlDatabase, *secrets: bytes, earlier: Path = Path("/nowhere")) -> SealedShelf:
-    return SealedShelf(database.keys, Seal(secrets), earlier=DirectoryShelf(earlier))
+def sealed(database: SqlDatabase, *secrets: bytes, earlier: Path = Path("/nowhere")) -> EncryptedKeyStore:
+    return EncryptedKeyStore(database.keys, Seal(secrets), earlier=FileKeyStore(earlier))
 
 
 def test_a_dump_of_the_database_tells_nothing_of_a_key(url: str) -> None:
@@ -169,7 +179,7 @@ def test_another_secret_opens_nothing_and_makes_nothing_and_is_told_in_one_line(
             open_keys(sealed(database, NEWER))
         assert "\n" not in str(refusal.value)
         with pytest.raises(ValueError, match="another secret"):
-            KeyKeeper(sealed(database, NEWER)).rotate("codes")
+            KeyManager(sealed(database, NEWER)).rotate("codes")
         assert open_keys(sealed(database, SECRET)) == before
         assert len(database.keys.all()) == 4
 
@@ -217,9 +227,9 @@ def test_a_secret_is_replaced_while_servers_have_both_and_then_the_old_one_opens
     with SqlDatabase(url) as database:
         before = open_keys(sealed(database, SECRET))
         both = sealed(database, NEWER, SECRET)
-        running = WatchedKeys(both, Moved())
+        running = ReloadingKeys(both, Moved())
         assert open_keys(both) == before
-        KeyKeeper(both).rotate("codes")
+        KeyManager(both).rotate("codes")
         assert both.reseal() == 4
         assert both.reseal() == 0
         after = open_keys(sealed(database, NEWER))
@@ -254,7 +264,7 @@ def test_while_the_file_of_the_database_is_away_the_keys_stay_which_is_said_once
     url = f"sqlite:///{tmp_path}/vestibule.db"
     migrate(url)
     with SqlDatabase(url) as database:
-        watched = WatchedKeys(sealed(database, SECRET), Moved())
+        watched = ReloadingKeys(sealed(database, SECRET), Moved())
         keys = watched.current()
         for _ in range(2):
             (tmp_path / "vestibule.db").rename(tmp_path / "away")
@@ -268,13 +278,13 @@ def test_while_postgresql_is_down_the_keys_stay_and_a_start_is_refused(caplog: p
     with PostgresServer() as server:
         migrate(server.url)
         with SqlDatabase(server.url) as database:
-            watched = WatchedKeys(sealed(database, SECRET), Moved())
+            watched = ReloadingKeys(sealed(database, SECRET), Moved())
             keys = watched.current()
             server.stop()
             assert all(watched.current() is keys for _ in range(3))
             server.start()
             assert all(watched.current() is keys for _ in range(3))
-            KeyKeeper(sealed(database, SECRET)).rotate("codes")
+            KeyManager(sealed(database, SECRET)).rotate("codes")
             assert len(watched.current().codes) == 2
     assert _said(caplog) == [STAY, BACK]
 
@@ -286,10 +296,10 @@ def test_an_empty_database_takes_over_the_keys_that_lay_in_files_and_says_so(
     url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     directory = tmp_path / "keys"
-    keeper = KeyKeeper(DirectoryShelf(directory))
+    keeper = KeyManager(FileKeyStore(directory))
     keeper.rotate("signing", at_once=True)
     keeper.revoke("codes-1")
-    before = open_keys(DirectoryShelf(directory))
+    before = open_keys(FileKeyStore(directory))
     with SqlDatabase(url) as database:
         assert open_keys(sealed(database, SECRET, earlier=directory)) == before
         assert _said(caplog) == [("WARNING", "5 keys were taken over from files, which are not read any more")]
@@ -299,7 +309,7 @@ def test_an_empty_database_takes_over_the_keys_that_lay_in_files_and_says_so(
 
 
 def test_a_kind_that_the_files_lack_is_made(url: str, tmp_path: Path) -> None:
-    before = open_keys(DirectoryShelf(tmp_path / "keys"))
+    before = open_keys(FileKeyStore(tmp_path / "keys"))
     (tmp_path / "keys" / "codes-1.key").unlink()
     with SqlDatabase(url) as database:
         after = open_keys(sealed(database, SECRET, earlier=tmp_path / "keys"))
@@ -317,7 +327,7 @@ def _open_to_all(file: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [_spoilt, _open_to_all])
 def test_of_files_that_are_no_good_nothing_is_taken_over(url: str, spoil: Callable[[Path], None], tmp_path: Path) -> None:
-    open_keys(DirectoryShelf(tmp_path / "keys"))
+    open_keys(FileKeyStore(tmp_path / "keys"))
     spoil(tmp_path / "keys" / "refresh-1.key")
     with SqlDatabase(url) as database:
         with pytest.raises(ValueError, match=r"refresh-1\.key"):
@@ -331,10 +341,10 @@ def test_of_nodes_that_start_at_once_with_files_of_their_own_one_brings_its_keys
     nodes = [tmp_path / name for name in ("one", "two", "three")]
     theirs = []
     for number, node in enumerate(nodes):
-        keeper = KeyKeeper(DirectoryShelf(node))
+        keeper = KeyManager(FileKeyStore(node))
         for _ in range(number):
             keeper.rotate("signing", at_once=True)
-        theirs.append(open_keys(DirectoryShelf(node)))
+        theirs.append(open_keys(FileKeyStore(node)))
 
     def started(node: Path) -> Callable[[], Keys]:
         def start() -> Keys:

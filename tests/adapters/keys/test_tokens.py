@@ -17,7 +17,7 @@ from jwt import api_jws
 
 from vestibule.adapters.keys import JwtTokens, Keys, Secret, SigningKey
 from vestibule.adapters.keys.token_cache import VerifiedTokens
-from vestibule.application.ports import Claims, Tokens
+from vestibule.application.ports import AccessClaims, Tokens
 from vestibule.testing.contracts import TokensContract
 from vestibule.testing.contracts.tokens import NOW, SESSION
 
@@ -70,22 +70,22 @@ class TestEveryKind(TokensContract):
 
 
 def test_an_access_token_says_what_was_put_into_it(tokens: Tokens) -> None:
-    text = tokens.access(7, SESSION, NOW + 0.9)
-    assert tokens.read_access(text, NOW + 1) == Claims(account_id=7, session_id=SESSION, expires_at=NOW + 300)
+    text = tokens.issue_access(7, SESSION, NOW + 0.9)
+    assert tokens.verify_access(text, NOW + 1) == AccessClaims(account_id=7, session_id=SESSION, expires_at=NOW + 300)
 
 
 @given(account_id=st.integers(1, 2**63 - 1), now=st.floats(0, 4e9))
 @settings(max_examples=50, deadline=None)
 def test_every_account_id_and_moment_comes_back(account_id: int, now: float) -> None:
     tokens = _tokens()
-    claims = tokens.read_access(tokens.access(account_id, SESSION, now), now)
+    claims = tokens.verify_access(tokens.issue_access(account_id, SESSION, now), now)
     assert claims is not None
     assert claims.account_id == account_id
     assert now < claims.expires_at <= now + tokens.access_seconds
 
 
 def test_a_token_is_made_as_rfc_9068_wants_it_and_holds_nothing_personal(tokens: Tokens) -> None:
-    text = tokens.access(7, SESSION, NOW + 0.9)
+    text = tokens.issue_access(7, SESSION, NOW + 0.9)
     assert _part(text, 0) == {"alg": "EdDSA", "kid": KEYS.signing[0].kid, "typ": "at+jwt"}
     claims = _part(text, 1)
     assert len(base64.urlsafe_b64decode(claims.pop("jti") + "==")) >= 16
@@ -96,7 +96,7 @@ def test_a_token_is_made_as_rfc_9068_wants_it_and_holds_nothing_personal(tokens:
 
 def test_another_service_verifies_a_token_with_the_published_keys_alone() -> None:
     tokens = _tokens()
-    text = tokens.access(7, SESSION, NOW)
+    text = tokens.issue_access(7, SESSION, NOW)
     key = jwt.PyJWKSet.from_dict(tokens.jwks())[jwt.get_unverified_header(text)["kid"]]
     options: Any = {"verify_exp": False}
     assert jwt.decode(text, key, algorithms=["EdDSA"], audience=AUDIENCE, issuer=ISSUER, options=options)["sub"] == "7"
@@ -109,44 +109,44 @@ def test_only_the_public_half_of_a_key_is_published() -> None:
 
 
 def test_a_token_is_good_until_the_second_of_its_end_and_not_in_it(tokens: Tokens) -> None:
-    text = tokens.access(7, SESSION, NOW)
-    assert tokens.read_access(text, NOW + 299.999) is not None
-    assert tokens.read_access(text, NOW + 300) is None
-    assert tokens.read_access(text, NOW + 299.999) is not None
+    text = tokens.issue_access(7, SESSION, NOW)
+    assert tokens.verify_access(text, NOW + 299.999) is not None
+    assert tokens.verify_access(text, NOW + 300) is None
+    assert tokens.verify_access(text, NOW + 299.999) is not None
 
 
 def test_leeway_bears_a_clock_that_runs_ahead_and_never_puts_off_an_end() -> None:
-    text = _tokens().access(7, SESSION, NOW)
+    text = _tokens().issue_access(7, SESSION, NOW)
     reader = _tokens(leeway=5)
-    assert reader.read_access(text, NOW - 5) is not None
-    assert reader.read_access(text, NOW - 5.001) is None
-    assert reader.read_access(text, NOW + 300) is None
+    assert reader.verify_access(text, NOW - 5) is not None
+    assert reader.verify_access(text, NOW - 5.001) is None
+    assert reader.verify_access(text, NOW + 300) is None
 
 
 @given(st.lists(st.floats(NOW - 400, NOW + 400), min_size=1, max_size=8))
 @settings(max_examples=50, deadline=None)
 def test_a_token_seen_before_is_answered_as_if_it_were_new(moments: list[float]) -> None:
-    kept, text = _tokens(), _tokens().access(7, SESSION, NOW)
+    kept, text = _tokens(), _tokens().issue_access(7, SESSION, NOW)
     for moment in moments:
-        assert kept.read_access(text, moment) == _tokens(keep=0).read_access(text, moment)
+        assert kept.verify_access(text, moment) == _tokens(keep=0).verify_access(text, moment)
 
 
 def test_a_token_seen_before_costs_no_signature_check() -> None:
     kept, checked = _tokens(), _tokens(keep=0)
-    text = kept.access(7, SESSION, NOW)
+    text = kept.issue_access(7, SESSION, NOW)
 
     def cost(tokens: Tokens) -> float:
         begun = perf_counter()
         for _ in range(200):
-            assert tokens.read_access(text, NOW) is not None
+            assert tokens.verify_access(text, NOW) is not None
         return perf_counter() - begun
 
     assert min(cost(kept) for _ in range(3)) * 5 < min(cost(checked) for _ in range(3))
 
 
 def test_only_the_latest_verified_tokens_are_remembered() -> None:
-    verified = VerifiedTokens(most=3)
-    good = (Claims(7, SESSION, NOW), NOW, NOW)
+    verified = VerifiedTokens(limit=3)
+    good = (AccessClaims(7, SESSION, NOW), NOW, NOW)
     for number in range(10):
         verified.add(str(number), good)
     assert len(verified) == 3
@@ -156,24 +156,24 @@ def test_only_the_latest_verified_tokens_are_remembered() -> None:
 
 def test_more_tokens_than_are_remembered_are_all_read_right() -> None:
     tokens = _tokens(keep=2)
-    texts = {number: tokens.access(number, SESSION, NOW) for number in range(1, 6)}
+    texts = {number: tokens.issue_access(number, SESSION, NOW) for number in range(1, 6)}
     for _ in range(2):
         for number, text in texts.items():
-            claims = tokens.read_access(text, NOW)
+            claims = tokens.verify_access(text, NOW)
             assert claims is not None
             assert claims.account_id == number
 
 
 def test_the_good_example_that_the_forgeries_start_from_is_good(tokens: Tokens) -> None:
-    assert tokens.read_access(_signed(_claims()), NOW) is not None
+    assert tokens.verify_access(_signed(_claims()), NOW) is not None
 
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_a_token_without_one_of_its_claims_is_refused(tokens: Tokens, name: str) -> None:
     claims = _claims()
     del claims[name]
-    assert tokens.read_access(_signed(claims), NOW) is None
-    assert tokens.read_access(_signed({**claims, name: None}), NOW) is None
+    assert tokens.verify_access(_signed(claims), NOW) is None
+    assert tokens.verify_access(_signed({**claims, name: None}), NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_a_token_without_one_of_its_claims_is_refused(tokens: Tokens, name: str)
     ids=lambda changed: "-".join(f"{name}={value!r:.30}" for name, value in changed.items()),
 )
 def test_a_token_of_ours_with_a_claim_that_is_not_ours_is_refused(tokens: Tokens, changed: dict[str, Any]) -> None:
-    assert tokens.read_access(_signed(_claims(**changed)), NOW) is None
+    assert tokens.verify_access(_signed(_claims(**changed)), NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -233,23 +233,23 @@ def test_a_token_of_ours_with_a_claim_that_is_not_ours_is_refused(tokens: Tokens
     ids="-".join,
 )
 def test_a_token_with_another_header_is_refused(tokens: Tokens, header: dict[str, Any]) -> None:
-    assert tokens.read_access(_signed(_claims(), **header), NOW) is None
+    assert tokens.verify_access(_signed(_claims(), **header), NOW) is None
 
 
 def test_a_token_signed_by_another_key_under_our_key_id_is_refused(tokens: Tokens) -> None:
     other = SigningKey.generate()
-    assert tokens.read_access(_signed(_claims(), other, kid=KEYS.signing[0].kid), NOW) is None
-    assert tokens.read_access(_signed(_claims(), other), NOW) is None
+    assert tokens.verify_access(_signed(_claims(), other, kid=KEYS.signing[0].kid), NOW) is None
+    assert tokens.verify_access(_signed(_claims(), other), NOW) is None
 
 
 def test_an_unsigned_token_is_refused(tokens: Tokens) -> None:
     header = {"kid": KEYS.signing[0].kid, "typ": "at+jwt"}
     unsigned = jwt.encode(_claims(), "", algorithm="none", headers=header)
-    assert tokens.read_access(unsigned, NOW) is None
-    assert tokens.read_access(unsigned + _base64url(bytes(64)), NOW) is None
+    assert tokens.verify_access(unsigned, NOW) is None
+    assert tokens.verify_access(unsigned + _base64url(bytes(64)), NOW) is None
     ours = _signed(_claims()).split(".")
-    assert tokens.read_access(f"{ours[0]}.{ours[1]}.", NOW) is None
-    assert tokens.read_access(f"{ours[0]}.{ours[1]}.{_base64url(bytes(64))}", NOW) is None
+    assert tokens.verify_access(f"{ours[0]}.{ours[1]}.", NOW) is None
+    assert tokens.verify_access(f"{ours[0]}.{ours[1]}.{_base64url(bytes(64))}", NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -269,11 +269,11 @@ def test_the_public_key_is_no_shared_secret(
     header = json.dumps({"alg": algorithm, "kid": key.kid, "typ": "at+jwt"}, separators=(",", ":")).encode()
     forged = f"{_base64url(header)}.{_base64url(json.dumps(_claims()).encode())}"
     seal = hmac.digest(key.public.public_bytes(encoding, form), forged.encode(), digest)
-    assert tokens.read_access(f"{forged}.{_base64url(seal)}", NOW) is None
+    assert tokens.verify_access(f"{forged}.{_base64url(seal)}", NOW) is None
 
 
 def test_a_token_has_one_spelling(tokens: Tokens) -> None:
-    text = next(text for text in iter(lambda: tokens.access(7, SESSION, NOW), "") if {"-", "_"} <= set(text))
+    text = next(text for text in iter(lambda: tokens.issue_access(7, SESSION, NOW), "") if {"-", "_"} <= set(text))
     head, body, signature = text.split(".")
     respelled = [
         text.replace("-", "+").replace("_", "/"),
@@ -288,8 +288,8 @@ def test_a_token_has_one_spelling(tokens: Tokens) -> None:
         f"{head}.{body}.{signature[:-1]}{chr(ord(signature[-1]) + 1)}",
         text.replace(".", "\uff0e"),
     ]
-    assert [tokens.read_access(spelling, NOW) for spelling in respelled] == [None] * len(respelled)
-    assert tokens.read_access(text, NOW) is not None
+    assert [tokens.verify_access(spelling, NOW) for spelling in respelled] == [None] * len(respelled)
+    assert tokens.verify_access(text, NOW) is not None
 
 
 @given(place=st.integers(0, 360), character=st.sampled_from(string.ascii_letters + string.digits + "-_.=+/ é\0\ud800"))
@@ -298,38 +298,38 @@ def test_a_token_with_one_character_changed_is_refused(place: int, character: st
     tokens = _tokens()
     text = _signed(_claims())
     changed = text[:place] + character + text[place + 1 :]
-    assert (tokens.read_access(changed, NOW) is not None) == (changed == text)
+    assert (tokens.verify_access(changed, NOW) is not None) == (changed == text)
 
 
 def test_a_text_above_4096_characters_is_no_token(tokens: Tokens) -> None:
-    assert tokens.read_access(_signed(_claims(more="x" * 2000)), NOW) is not None
-    assert tokens.read_access(_signed(_claims(more="x" * 4096)), NOW) is None
-    assert tokens.read_access("a." * 500_000, NOW) is None
+    assert tokens.verify_access(_signed(_claims(more="x" * 2000)), NOW) is not None
+    assert tokens.verify_access(_signed(_claims(more="x" * 4096)), NOW) is None
+    assert tokens.verify_access("a." * 500_000, NOW) is None
 
 
 @given(st.one_of(anything, token_like))
 @settings(max_examples=200, deadline=None)
 def test_arbitrary_text_is_no_token_of_either_kind(text: str) -> None:
     tokens = _tokens()
-    assert tokens.read_access(text, NOW) is None
-    assert tokens.read_refresh(text) is None
-    assert tokens.read_refresh("vst_rt_" + text) is None
+    assert tokens.verify_access(text, NOW) is None
+    assert tokens.verify_refresh(text) is None
+    assert tokens.verify_refresh("vst_rt_" + text) is None
 
 
 @given(st.one_of(st.binary(max_size=200), st.just(b"[" * 2500), st.just(b'{"a":' * 500)))
 @settings(max_examples=100, deadline=None)
 def test_an_arbitrary_body_under_our_header_is_refused(body: bytes) -> None:
     tokens = _tokens()
-    head = tokens.access(7, SESSION, NOW).split(".")[0]
-    assert tokens.read_access(f"{head}.{_base64url(body)}.{_base64url(bytes(64))}", NOW) is None
+    head = tokens.issue_access(7, SESSION, NOW).split(".")[0]
+    assert tokens.verify_access(f"{head}.{_base64url(body)}.{_base64url(bytes(64))}", NOW) is None
     signature = KEYS.signing[0].private.sign(f"{head}.{_base64url(body)}".encode())
-    assert tokens.read_access(f"{head}.{_base64url(body)}.{_base64url(signature)}", NOW) is None
+    assert tokens.verify_access(f"{head}.{_base64url(body)}.{_base64url(signature)}", NOW) is None
 
 
 @pytest.mark.parametrize(("account_id", "session_id"), [(0, SESSION), (-1, SESSION), (2**63, SESSION), (7, ""), (7, "ä")])
 def test_no_access_token_is_made_that_could_not_be_read(tokens: Tokens, account_id: int, session_id: str) -> None:
     with pytest.raises(ValueError, match="stored account"):
-        tokens.access(account_id, session_id, NOW)
+        tokens.issue_access(account_id, session_id, NOW)
 
 
 @pytest.mark.parametrize(
@@ -349,10 +349,10 @@ def test_settings_out_of_range_are_refused(settings: dict[str, Any]) -> None:
 @settings(deadline=None)
 def test_a_refresh_token_says_which_session_and_generation_it_is_of(session_id: str, generation: int) -> None:
     tokens = _tokens()
-    text = tokens.refresh(session_id, generation)
-    assert text == tokens.refresh(session_id, generation)
+    text = tokens.issue_refresh(session_id, generation)
+    assert text == tokens.issue_refresh(session_id, generation)
     assert text.startswith("vst_rt_")
-    assert tokens.read_refresh(text) == (session_id, generation)
+    assert tokens.verify_refresh(text) == (session_id, generation)
 
 
 @given(place=st.integers(0, 75), character=st.sampled_from(string.ascii_letters + string.digits + "-_=+/ é\0\ud800"))
@@ -360,19 +360,19 @@ def test_a_refresh_token_says_which_session_and_generation_it_is_of(session_id: 
 def test_a_refresh_token_has_one_spelling_and_bears_no_change(place: int, character: str) -> None:
     tokens = _tokens()
     for session_id in (SESSION, SESSION[:-1]):  # the second one leaves spare bits in the last character
-        text = tokens.refresh(session_id, 3)
+        text = tokens.issue_refresh(session_id, 3)
         for changed in (text[:place] + character + text[place + 1 :], text[:place] + character + text[place:], text[:place]):
-            assert (tokens.read_refresh(changed) is not None) == (changed == text)
+            assert (tokens.verify_refresh(changed) is not None) == (changed == text)
 
 
 def test_a_refresh_token_of_other_secrets_is_refused(tokens: Tokens) -> None:
-    assert tokens.read_refresh(_tokens(Keys.generate()).refresh(SESSION, 3)) is None
+    assert tokens.verify_refresh(_tokens(Keys.generate()).issue_refresh(SESSION, 3)) is None
 
 
 @pytest.mark.parametrize(("session_id", "generation"), [("", 0), ("x" * 65, 0), ("ä", 0), (SESSION, -1), (SESSION, 2**32)])
 def test_no_refresh_token_is_made_that_could_not_be_read(tokens: Tokens, session_id: str, generation: int) -> None:
     with pytest.raises(ValueError, match="session id"):
-        tokens.refresh(session_id, generation)
+        tokens.issue_refresh(session_id, generation)
 
 
 # --- rotation ---------------------------------------------------------------------------------------------------------
@@ -405,30 +405,30 @@ def _published(keys: Keys, now: float) -> list[str]:
 def test_a_new_signing_key_is_published_before_it_signs() -> None:
     tokens = _tokens(ROTATED)
     assert _published(ROTATED, NOW) == [OLD.kid, NEW.kid]
-    assert _kid(tokens.access(7, SESSION, NOW + DAY - 0.001)) == OLD.kid
-    assert _kid(tokens.access(7, SESSION, NOW + DAY)) == NEW.kid
+    assert _kid(tokens.issue_access(7, SESSION, NOW + DAY - 0.001)) == OLD.kid
+    assert _kid(tokens.issue_access(7, SESSION, NOW + DAY)) == NEW.kid
 
 
 def test_a_server_whose_clock_is_behind_takes_what_the_new_key_signs_already() -> None:
-    text = _tokens(ROTATED).access(7, SESSION, NOW + DAY)
-    assert _tokens(ROTATED).read_access(text, NOW + DAY - 30) is not None
+    text = _tokens(ROTATED).issue_access(7, SESSION, NOW + DAY)
+    assert _tokens(ROTATED).verify_access(text, NOW + DAY - 30) is not None
 
 
 def test_a_token_outlives_the_rotation_that_follows_it() -> None:
     tokens = _tokens(ROTATED)
-    text = tokens.access(7, SESSION, NOW + DAY - 1)
+    text = tokens.issue_access(7, SESSION, NOW + DAY - 1)
     assert _kid(text) == OLD.kid
-    assert tokens.read_access(text, NOW + DAY + 298.999) is not None
-    assert tokens.read_access(text, NOW + DAY + 299) is None
+    assert tokens.verify_access(text, NOW + DAY + 298.999) is not None
+    assert tokens.verify_access(text, NOW + DAY + 299) is None
 
 
 def test_a_retired_key_verifies_for_the_life_of_a_token_and_the_leeway_and_is_then_published_no_more() -> None:
     end = NOW + DAY + 330
     forged = _signed(_claims(exp=int(NOW + 10 * DAY)), OLD)
     tokens = _tokens(ROTATED)
-    assert tokens.read_access(forged, end - 0.001) is not None
-    assert tokens.read_access(forged, end) is None
-    assert _tokens(ROTATED).read_access(forged, end) is None
+    assert tokens.verify_access(forged, end - 0.001) is not None
+    assert tokens.verify_access(forged, end) is None
+    assert _tokens(ROTATED).verify_access(forged, end) is None
     assert _published(ROTATED, end - 0.001) == [OLD.kid, NEW.kid]
     assert _published(ROTATED, end) == [NEW.kid]
 
@@ -437,35 +437,35 @@ def test_a_key_that_does_not_say_when_it_begins_has_begun_and_the_one_before_it_
     newer = SigningKey.generate(2)
     keys = replace(KEYS, signing=(OLD, newer))
     before, after = _tokens(replace(KEYS, signing=(OLD,))), _tokens(keys)
-    assert _kid(after.access(7, SESSION, NOW)) == newer.kid
-    assert after.read_access(before.access(7, SESSION, NOW), NOW) is not None
-    assert before.read_access(after.access(7, SESSION, NOW), NOW) is None
+    assert _kid(after.issue_access(7, SESSION, NOW)) == newer.kid
+    assert after.verify_access(before.issue_access(7, SESSION, NOW), NOW) is not None
+    assert before.verify_access(after.issue_access(7, SESSION, NOW), NOW) is None
     assert _published(keys, NOW + 365 * DAY) == [OLD.kid, newer.kid]
 
 
 def test_before_all_keys_the_first_one_signs() -> None:
     keys = replace(KEYS, signing=(SigningKey.generate(1, NOW + 5), NEW))
     tokens = _tokens(keys)
-    text = tokens.access(7, SESSION, NOW)
+    text = tokens.issue_access(7, SESSION, NOW)
     assert _kid(text) == keys.signing[0].kid
-    assert tokens.read_access(text, NOW) is not None
+    assert tokens.verify_access(text, NOW) is not None
 
 
 def test_new_keys_are_used_and_keys_taken_away_refused_without_a_restart_also_for_tokens_seen_before() -> None:
     source = Turned(replace(ROTATED, signing=(OLD,), refresh=(OLD_SECRET,)))
     tokens = JwtTokens(source, issuer=ISSUER, audience=AUDIENCE, clock=lambda: NOW + DAY)
-    text, refresh = tokens.access(7, SESSION, NOW + DAY), tokens.refresh(SESSION, 3)
-    assert tokens.read_access(text, NOW + DAY) is not None
+    text, refresh = tokens.issue_access(7, SESSION, NOW + DAY), tokens.issue_refresh(SESSION, 3)
+    assert tokens.verify_access(text, NOW + DAY) is not None
 
     source.keys = ROTATED
-    assert _kid(tokens.access(7, SESSION, NOW + DAY)) == NEW.kid
-    assert tokens.read_access(text, NOW + DAY) is not None
-    assert tokens.read_refresh(refresh) == (SESSION, 3)
-    assert tokens.refresh(SESSION, 3) != refresh
+    assert _kid(tokens.issue_access(7, SESSION, NOW + DAY)) == NEW.kid
+    assert tokens.verify_access(text, NOW + DAY) is not None
+    assert tokens.verify_refresh(refresh) == (SESSION, 3)
+    assert tokens.issue_refresh(SESSION, 3) != refresh
 
     source.keys = replace(ROTATED, signing=(NEW,), refresh=(NEW_SECRET,))
-    assert tokens.read_access(text, NOW + DAY) is None
-    assert tokens.read_refresh(refresh) is None
+    assert tokens.verify_access(text, NOW + DAY) is None
+    assert tokens.verify_refresh(refresh) is None
     assert [key["kid"] for key in tokens.jwks()["keys"]] == [NEW.kid]
 
 
@@ -474,9 +474,9 @@ def test_a_new_refresh_secret_makes_once_it_begins_and_the_old_one_reads_for_as_
         return _tokens(keys, clock=lambda: now)
 
     begins = NOW + 60
-    old = at(begins - 1).refresh(SESSION, 3)
-    assert at(NOW, replace(KEYS, refresh=(OLD_SECRET,))).read_refresh(old) == (SESSION, 3)
-    assert at(begins).refresh(SESSION, 3) != old
-    assert at(begins).read_refresh(at(begins).refresh(SESSION, 3)) == (SESSION, 3)
-    assert at(begins + 30 * DAY - 1).read_refresh(old) == (SESSION, 3)
-    assert at(begins + 30 * DAY).read_refresh(old) is None
+    old = at(begins - 1).issue_refresh(SESSION, 3)
+    assert at(NOW, replace(KEYS, refresh=(OLD_SECRET,))).verify_refresh(old) == (SESSION, 3)
+    assert at(begins).issue_refresh(SESSION, 3) != old
+    assert at(begins).verify_refresh(at(begins).issue_refresh(SESSION, 3)) == (SESSION, 3)
+    assert at(begins + 30 * DAY - 1).verify_refresh(old) == (SESSION, 3)
+    assert at(begins + 30 * DAY).verify_refresh(old) is None

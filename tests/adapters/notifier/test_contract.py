@@ -55,8 +55,8 @@ def test_a_channel_takes_mails_one_way_and_sms_the_other() -> None:
     channel = ChannelNotifier(email=mails, mobile=texts)
     channel.send(mail_letter(1))
     channel.send(sms_letter(2))
-    assert [letter.sent_to for letter in mails.letters] == [ALICE]
-    assert [letter.sent_to for letter in texts.letters] == [PHONE]
+    assert [letter.recipient for letter in mails.letters] == [ALICE]
+    assert [letter.recipient for letter in texts.letters] == [PHONE]
 
 
 def test_memory_fails_as_often_as_it_is_told() -> None:

@@ -14,14 +14,14 @@ from tests.support.next_hops import relay, smtp_post
 
 from vestibule.adapters.notifier import SmtpNotifier, SmtpServer
 from vestibule.adapters.notifier.smtp_url import Tls
-from vestibule.application.ports import DeliveryFailed, Letter, Undeliverable
+from vestibule.application.ports import DeliveryFailed, OutgoingMessage, Undeliverable
 from vestibule.testing.contracts.notifier import ALICE, CODE, VALUES, mail_letter
 
 # aiosmtpd says so whenever AUTH is taken without TLS, which some tests want.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
 
 
-def send_by_smtp(url: str, letter: Letter | None = None, timeout: float = 5) -> None:
+def send_by_smtp(url: str, letter: OutgoingMessage | None = None, timeout: float = 5) -> None:
     SmtpNotifier(url, SENDER, TEMPLATES, timeout).send(letter or mail_letter())
 
 
@@ -122,7 +122,7 @@ def test_a_pretended_letter_waits_as_long_as_the_server_took_for_the_last_one() 
         server.seconds = 0.3
         notifier.send(mail_letter(1))
         begun = time.monotonic()
-        notifier.pretend(mail_letter(2))
+        notifier.send_decoy(mail_letter(2))
         assert 0.3 <= time.monotonic() - begun < 3
         assert len(server.received) == 1
 
@@ -131,7 +131,7 @@ def test_a_pretended_letter_fails_where_a_letter_would() -> None:
     with relay() as server:
         notifier = smtp_post(server).notifier
     with pytest.raises(DeliveryFailed):
-        notifier.pretend(mail_letter())
+        notifier.send_decoy(mail_letter())
 
 
 def test_a_failed_farewell_does_not_unsend_a_letter() -> None:

@@ -44,9 +44,9 @@ def test_mails_in_a_row_go_over_one_connection(server: Relay, notifier: SmtpNoti
 
 
 def test_a_pretended_mail_goes_the_same_way(server: Relay, notifier: SmtpNotifier) -> None:
-    notifier.pretend(mail_letter(1))
+    notifier.send_decoy(mail_letter(1))
     notifier.send(mail_letter(2))
-    notifier.pretend(mail_letter(3))
+    notifier.send_decoy(mail_letter(3))
     assert (len(server.received), server.connections) == (1, 1)
 
 

@@ -12,16 +12,16 @@ import pytest
 from tests.support.webhook_receiver import OTHER_SECRET, SECRET, Receiver, receiver
 
 from vestibule.adapters.notifier import ChannelNotifier, MemoryNotifier, WebhookNotifier, read_secrets
-from vestibule.application.ports import Channel, DeliveryFailed, Letter, Undeliverable
+from vestibule.application.ports import Channel, DeliveryFailed, OutgoingMessage, Undeliverable
 
 PAYLOAD = '{"type":"account.registered","timestamp":"2026-11-24T08:00:00.000Z","data":{"account_id":7,"note":"Zoë"}}'
 
 
-def letter(number: int = 1) -> Letter:
-    return Letter(
+def letter(number: int = 1) -> OutgoingMessage:
+    return OutgoingMessage(
         id=f"01hzy3v7q8r9s0t1u2w3x4y5{number:02}",
-        kind=Channel.WEBHOOK,
-        sent_to="webhook",
+        channel=Channel.WEBHOOK,
+        recipient="webhook",
         template="account.registered",
         values={"payload": PAYLOAD, "service": "Vestibule"},
     )
@@ -250,7 +250,7 @@ def test_without_a_webhook_what_waits_for_one_fails_for_now() -> None:
 
 
 def test_nobody_is_kept_from_noticing_that_nothing_is_sent(hook: Receiver) -> None:
-    ChannelNotifier(email=MemoryNotifier(), mobile=MemoryNotifier(), webhook=WebhookNotifier(hook.url, [SECRET])).pretend(
+    ChannelNotifier(email=MemoryNotifier(), mobile=MemoryNotifier(), webhook=WebhookNotifier(hook.url, [SECRET])).send_decoy(
         letter()
     )
     assert hook.calls == []

@@ -18,17 +18,17 @@ from redis import Redis
 from tests.support.rate_limiters import PATIENCE, NoFallback
 from tests.support.redis_server import RedisServer, Stranger
 
-from vestibule.adapters.rate_limiter import MemoryThrottle, RedisThrottle
+from vestibule.adapters.rate_limiter import MemoryRateLimiter, RedisRateLimiter
 from vestibule.adapters.rate_limiter.redis import PAUSE
-from vestibule.application.ports import Throttle
-from vestibule.domain.rate_limits import Limit, Tally
+from vestibule.application.ports import RateLimiter
+from vestibule.domain.rate_limits import RateLimit, SlidingWindow
 
 NOW = 1_700_000_000.0
-MINUTE = (Limit(3, 60),)
+MINUTE = (RateLimit(3, 60),)
 SECRET = "s3cret/p@ss"
 
 
-class HandClock:
+class ManualClock:
     """Seconds that pass when told to."""
 
     def __init__(self) -> None:
@@ -63,15 +63,15 @@ def redis(running: RedisServer) -> RedisServer:
 
 
 @contextmanager
-def open_throttle(
-    url: str, fallback: Throttle | None = None, *, clock: Callable[[], float] = monotonic, timeout: float = PATIENCE
-) -> Iterator[RedisThrottle]:
+def open_rate_limiter(
+    url: str, fallback: RateLimiter | None = None, *, clock: Callable[[], float] = monotonic, timeout: float = PATIENCE
+) -> Iterator[RedisRateLimiter]:
     standing_in = NoFallback() if fallback is None else fallback
-    throttle = RedisThrottle(url, standing_in, clock=clock, timeout=timeout)
+    rate_limiter = RedisRateLimiter(url, standing_in, clock=clock, timeout=timeout)
     try:
-        yield throttle
+        yield rate_limiter
     finally:
-        throttle.close()
+        rate_limiter.close()
 
 
 def wait_until_alone(client: Redis) -> None:
@@ -85,19 +85,19 @@ def wait_until_alone(client: Redis) -> None:
 
 
 def test_two_nodes_share_a_limit(redis: RedisServer) -> None:
-    with open_throttle(redis.url) as one, open_throttle(redis.url) as other:
-        assert [one.take("a", MINUTE, NOW), other.take("a", MINUTE, NOW + 1), one.take("a", MINUTE, NOW + 2)] == [0, 0, 0]
-        assert [one.take("a", MINUTE, NOW + 20), other.take("a", MINUTE, NOW + 20)] == [40, 40]
+    with open_rate_limiter(redis.url) as one, open_rate_limiter(redis.url) as other:
+        assert [one.hit("a", MINUTE, NOW), other.hit("a", MINUTE, NOW + 1), one.hit("a", MINUTE, NOW + 2)] == [0, 0, 0]
+        assert [one.hit("a", MINUTE, NOW + 20), other.hit("a", MINUTE, NOW + 20)] == [40, 40]
 
 
 def test_of_many_threads_of_two_nodes_exactly_as_many_pass_as_the_limit_says(redis: RedisServer) -> None:
-    limits, start = (Limit(100, 60),), Barrier(16)
+    limits, start = (RateLimit(100, 60),), Barrier(16)
 
-    with open_throttle(redis.url) as one, open_throttle(redis.url) as other, ThreadPoolExecutor(16) as pool:
+    with open_rate_limiter(redis.url) as one, open_rate_limiter(redis.url) as other, ThreadPoolExecutor(16) as pool:
 
-        def storm(node: RedisThrottle) -> int:
+        def storm(node: RedisRateLimiter) -> int:
             start.wait()
-            return sum(node.take("a", limits, NOW) == 0 for _ in range(20))
+            return sum(node.hit("a", limits, NOW) == 0 for _ in range(20))
 
         assert sum(pool.map(storm, [one, other] * 8)) == 100
 
@@ -105,41 +105,41 @@ def test_of_many_threads_of_two_nodes_exactly_as_many_pass_as_the_limit_says(red
 def test_no_more_than_16_connections_are_held_and_none_when_closed(redis: RedisServer) -> None:
     start = Barrier(64)
 
-    with open_throttle(redis.url) as throttle, ThreadPoolExecutor(64) as pool, Redis.from_url(redis.url) as client:
+    with open_rate_limiter(redis.url) as rate_limiter, ThreadPoolExecutor(64) as pool, Redis.from_url(redis.url) as client:
 
         def storm(number: int) -> None:
             start.wait()
             for _ in range(5):
-                throttle.take(str(number), MINUTE, NOW)
+                rate_limiter.hit(str(number), MINUTE, NOW)
 
         list(pool.map(storm, range(64)))
         assert 1 <= len(client.client_list()) - 1 <= 16
 
-        throttle.close()
+        rate_limiter.close()
         wait_until_alone(client)
 
 
-limit = st.builds(Limit, st.integers(1, 5), st.sampled_from([0.5, 7.5, 60.0, 3600.0]) | st.floats(0.001, 100_000))
+limit = st.builds(RateLimit, st.integers(1, 5), st.sampled_from([0.5, 7.5, 60.0, 3600.0]) | st.floats(0.001, 100_000))
 steps = st.lists(st.tuples(st.sampled_from("abc"), st.floats(-70, 70) | st.sampled_from([60.0, 3600.0])), max_size=40)
 
 
 @settings(max_examples=100, deadline=None)
-@example(limits=(Limit(2, 60),), steps=[("a", 0), ("a", -30), ("a", 90), ("a", -20)], start=NOW)
-@example(limits=(Limit(1, 0.0625),), steps=[("a", 0), ("a", 0.0605), ("a", 0.0615)], start=0)
+@example(limits=(RateLimit(2, 60),), steps=[("a", 0), ("a", -30), ("a", 90), ("a", -20)], start=NOW)
+@example(limits=(RateLimit(1, 0.0625),), steps=[("a", 0), ("a", 0.0605), ("a", 0.0615)], start=0)
 @given(limits=st.lists(limit, min_size=1, max_size=3).map(tuple), steps=steps, start=st.floats(0, 4e9))
 def test_it_counts_as_a_tally_does_digit_by_digit_whichever_way_the_clock_steps(
-    running: RedisServer, limits: tuple[Limit, ...], steps: list[tuple[str, float]], start: float
+    running: RedisServer, limits: tuple[RateLimit, ...], steps: list[tuple[str, float]], start: float
 ) -> None:
-    tallies, now = {key: Tally(key) for key in "abc"}, start
+    tallies, now = {key: SlidingWindow(key) for key in "abc"}, start
     with Redis.from_url(running.url) as client:
         client.flushall()
-    with open_throttle(running.url) as throttle:
+    with open_rate_limiter(running.url) as rate_limiter:
         for key, step in steps:
             now += step
-            wait = tallies[key].wait(limits, now)
+            wait = tallies[key].retry_after(limits, now)
             if wait == 0:
-                tallies[key] = tallies[key].add(limits, now)
-            assert throttle.take(key, limits, now) == wait
+                tallies[key] = tallies[key].hit(limits, now)
+            assert rate_limiter.hit(key, limits, now) == wait
 
 
 # --- what is kept -----------------------------------------------------------------------------------------------------
@@ -147,9 +147,9 @@ def test_it_counts_as_a_tally_does_digit_by_digit_whichever_way_the_clock_steps(
 
 @pytest.mark.parametrize("key", ["call:198.51.100.7", "call:" + "x" * 10_000, "call:\0\udc80 é\r\n", ""])
 def test_what_is_kept_is_short_anonymous_and_gone_when_no_limit_asks_for_it(redis: RedisServer, key: str) -> None:
-    with open_throttle(redis.url) as throttle, Redis.from_url(redis.url) as client:
+    with open_rate_limiter(redis.url) as rate_limiter, Redis.from_url(redis.url) as client:
         for second in range(10):
-            assert throttle.take(key, (Limit(2, 1), Limit(5, 8)), NOW + 2 * second) == 0
+            assert rate_limiter.hit(key, (RateLimit(2, 1), RateLimit(5, 8)), NOW + 2 * second) == 0
         (name,) = client.keys()
 
         assert name.startswith(b"vestibule:")
@@ -160,10 +160,10 @@ def test_what_is_kept_is_short_anonymous_and_gone_when_no_limit_asks_for_it(redi
 
 
 def test_a_redis_that_forgot_the_script_is_told_it_again(redis: RedisServer) -> None:
-    with open_throttle(redis.url) as throttle, Redis.from_url(redis.url) as client:
-        assert throttle.take("a", MINUTE, NOW) == 0
+    with open_rate_limiter(redis.url) as rate_limiter, Redis.from_url(redis.url) as client:
+        assert rate_limiter.hit("a", MINUTE, NOW) == 0
         client.script_flush()
-        assert [throttle.take("a", MINUTE, NOW) for _ in range(3)] == [0, 0, 60]
+        assert [rate_limiter.hit("a", MINUTE, NOW) for _ in range(3)] == [0, 0, 60]
 
 
 # --- faults -----------------------------------------------------------------------------------------------------------
@@ -173,92 +173,95 @@ def test_when_redis_dies_limits_go_on_for_each_process_and_are_shared_again_when
     redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    clock = HandClock()
-    with open_throttle(redis.url, MemoryThrottle(), clock=clock) as throttle:
-        assert [throttle.take("a", MINUTE, NOW) for _ in range(4)] == [0, 0, 0, 60]
+    clock = ManualClock()
+    with open_rate_limiter(redis.url, MemoryRateLimiter(), clock=clock) as rate_limiter:
+        assert [rate_limiter.hit("a", MINUTE, NOW) for _ in range(4)] == [0, 0, 0, 60]
 
         redis.kill()
-        assert [throttle.take("b", MINUTE, NOW) for _ in range(5)] == [0, 0, 0, 60, 60]
+        assert [rate_limiter.hit("b", MINUTE, NOW) for _ in range(5)] == [0, 0, 0, 60, 60]
         clock.now += PAUSE
-        assert throttle.take("b", MINUTE, NOW) == 60
+        assert rate_limiter.hit("b", MINUTE, NOW) == 60
         assert [record.levelname for record in caplog.records] == ["WARNING"]
 
         redis.start()
-        assert throttle.take("c", MINUTE, NOW) == 0, "nobody has looked yet"
+        assert rate_limiter.hit("c", MINUTE, NOW) == 0, "nobody has looked yet"
         with Redis.from_url(redis.url) as client:
             assert client.dbsize() == 0
             clock.now += PAUSE
-            assert throttle.take("c", MINUTE, NOW) == 0
+            assert rate_limiter.hit("c", MINUTE, NOW) == 0
             assert client.dbsize() == 1
-        assert [throttle.take("c", MINUTE, NOW) for _ in range(3)] == [0, 0, 60]
+        assert [rate_limiter.hit("c", MINUTE, NOW) for _ in range(3)] == [0, 0, 60]
         assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
         redis.kill()
-        assert throttle.take("a", MINUTE, NOW) == 0
+        assert rate_limiter.hit("a", MINUTE, NOW) == 0
         assert [record.levelname for record in caplog.records] == ["WARNING", "INFO", "WARNING"], "a new outage is told anew"
 
 
 def test_connections_that_broke_while_idle_are_no_outage(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
-    with open_throttle(redis.url) as throttle, Redis.from_url(redis.url) as client:
-        assert throttle.take("a", MINUTE, NOW) == 0
+    with open_rate_limiter(redis.url) as rate_limiter, Redis.from_url(redis.url) as client:
+        assert rate_limiter.hit("a", MINUTE, NOW) == 0
         client.client_kill_filter(_type="normal", skipme=True)
-        assert throttle.take("a", MINUTE, NOW) == 0
+        assert rate_limiter.hit("a", MINUTE, NOW) == 0
     assert not caplog.records
 
 
 def test_a_redis_that_hangs_costs_one_call_its_patience_and_no_other(stranger: Stranger) -> None:
-    clock = HandClock()
-    with open_throttle(stranger.url, MemoryThrottle(), clock=clock, timeout=0.05) as throttle:
-        assert [throttle.take("a", MINUTE, NOW) for _ in range(100)] == [0, 0, 0] + [60] * 97
+    clock = ManualClock()
+    with open_rate_limiter(stranger.url, MemoryRateLimiter(), clock=clock, timeout=0.05) as rate_limiter:
+        assert [rate_limiter.hit("a", MINUTE, NOW) for _ in range(100)] == [0, 0, 0] + [60] * 97
         assert stranger.visits == 1
         clock.now += PAUSE
-        assert [throttle.take("a", MINUTE, NOW) for _ in range(100)] == [60] * 100
+        assert [rate_limiter.hit("a", MINUTE, NOW) for _ in range(100)] == [60] * 100
         assert stranger.visits == 2
 
 
 def test_of_many_calls_at_once_one_looks_whether_redis_is_back(stranger: Stranger) -> None:
-    clock, start = HandClock(), Barrier(16)
-    with open_throttle(stranger.url, MemoryThrottle(), clock=clock, timeout=0.2) as throttle, ThreadPoolExecutor(16) as pool:
-        throttle.probe()
+    clock, start = ManualClock(), Barrier(16)
+    with (
+        open_rate_limiter(stranger.url, MemoryRateLimiter(), clock=clock, timeout=0.2) as rate_limiter,
+        ThreadPoolExecutor(16) as pool,
+    ):
+        rate_limiter.probe()
         clock.now += PAUSE
 
         def storm(_: int) -> int:
             start.wait()
-            return throttle.take("a", MINUTE, NOW)
+            return rate_limiter.hit("a", MINUTE, NOW)
 
         assert sorted(pool.map(storm, range(16))) == [0, 0, 0] + [60] * 13
         assert stranger.visits == 2
 
 
 def test_unless_told_otherwise_a_redis_that_hangs_is_waited_for_a_quarter_of_a_second(stranger: Stranger) -> None:
-    with closing(RedisThrottle(stranger.url, MemoryThrottle())) as throttle:
+    with closing(RedisRateLimiter(stranger.url, MemoryRateLimiter())) as rate_limiter:
         began = monotonic()
-        assert throttle.take("a", MINUTE, NOW) == 0
+        assert rate_limiter.hit("a", MINUTE, NOW) == 0
         assert 0.2 < monotonic() - began < 2, "a quarter, and what a busy machine adds; redis-py would wait for five seconds"
 
 
 def test_a_redis_that_is_full_takes_no_limit_away(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
-    with open_throttle(redis.url, MemoryThrottle()) as throttle, Redis.from_url(redis.url) as client:
+    with open_rate_limiter(redis.url, MemoryRateLimiter()) as rate_limiter, Redis.from_url(redis.url) as client:
         client.config_set("maxmemory", 1)
-        assert [throttle.take("a", MINUTE, NOW) for _ in range(4)] == [0, 0, 0, 60]
+        assert [rate_limiter.hit("a", MINUTE, NOW) for _ in range(4)] == [0, 0, 0, 60]
     assert "OutOfMemoryError" in caplog.text
 
 
 def test_after_a_failover_no_connection_is_kept_to_what_is_now_a_replica(redis: RedisServer) -> None:
-    clock = HandClock()
-    with open_throttle(redis.url, MemoryThrottle(), clock=clock) as throttle, Redis.from_url(redis.url) as client:
-        assert [throttle.take("a", MINUTE, NOW) for _ in range(3)] == [0, 0, 0]
+    clock = ManualClock()
+    with open_rate_limiter(redis.url, MemoryRateLimiter(), clock=clock) as rate_limiter, Redis.from_url(redis.url) as client:
+        assert [rate_limiter.hit("a", MINUTE, NOW) for _ in range(3)] == [0, 0, 0]
         client.replicaof("127.0.0.1", "1")
-        assert throttle.take("b", MINUTE, NOW) == 0
+        assert rate_limiter.hit("b", MINUTE, NOW) == 0
         wait_until_alone(client)
         client.replicaof("no", "one")
         clock.now += PAUSE
-        assert throttle.take("a", MINUTE, NOW) == 60
+        assert rate_limiter.hit("a", MINUTE, NOW) == 60
 
 
 def test_a_server_that_knows_no_newer_protocol_serves(tmp_path: Path) -> None:
-    with RedisServer(tmp_path, "--rename-command", "HELLO", "") as redis, open_throttle(redis.url) as throttle:
-        assert [throttle.take("a", MINUTE, NOW) for _ in range(4)] == [0, 0, 0, 60]
+    with RedisServer(tmp_path, "--rename-command", "HELLO", "") as redis, open_rate_limiter(redis.url) as rate_limiter:
+        assert [rate_limiter.hit("a", MINUTE, NOW) for _ in range(4)] == [0, 0, 0, 60]
 
 
 @pytest.mark.parametrize(
@@ -267,9 +270,9 @@ def test_a_server_that_knows_no_newer_protocol_serves(tmp_path: Path) -> None:
 def test_whatever_stands_where_redis_should_limits_hold(answer: bytes) -> None:
     with (
         closing(Stranger(answer)) as stranger,
-        open_throttle(stranger.url, MemoryThrottle(), timeout=0.1) as throttle,
+        open_rate_limiter(stranger.url, MemoryRateLimiter(), timeout=0.1) as rate_limiter,
     ):
-        assert [throttle.take("a", MINUTE, NOW) for _ in range(4)] == [0, 0, 0, 60]
+        assert [rate_limiter.hit("a", MINUTE, NOW) for _ in range(4)] == [0, 0, 0, 60]
 
 
 # --- passwords --------------------------------------------------------------------------------------------------------
@@ -278,8 +281,8 @@ def test_whatever_stands_where_redis_should_limits_hold(answer: bytes) -> None:
 def test_a_password_opens_a_redis_that_has_one(tmp_path: Path) -> None:
     with RedisServer(tmp_path, "--requirepass", SECRET) as redis:
         url = redis.url.replace("//", f"//:{quote(SECRET, safe='')}@")
-        with open_throttle(url) as throttle:
-            assert [throttle.take("a", MINUTE, NOW) for _ in range(4)] == [0, 0, 0, 60]
+        with open_rate_limiter(url) as rate_limiter:
+            assert [rate_limiter.hit("a", MINUTE, NOW) for _ in range(4)] == [0, 0, 0, 60]
 
 
 def test_a_wrong_password_is_an_outage_that_the_log_names_and_does_not_repeat(
@@ -287,8 +290,8 @@ def test_a_wrong_password_is_an_outage_that_the_log_names_and_does_not_repeat(
 ) -> None:
     with RedisServer(tmp_path, "--requirepass", "another") as redis:
         url = redis.url.replace("//", f"//somebody:{quote(SECRET, safe='')}@")
-        with open_throttle(url, MemoryThrottle()) as throttle:
-            assert [throttle.take("a", MINUTE, NOW) for _ in range(4)] == [0, 0, 0, 60]
+        with open_rate_limiter(url, MemoryRateLimiter()) as rate_limiter:
+            assert [rate_limiter.hit("a", MINUTE, NOW) for _ in range(4)] == [0, 0, 0, 60]
     (record,) = caplog.records
     assert f"127.0.0.1:{redis.port}" in record.getMessage()
     assert "AuthenticationError" in record.getMessage()
@@ -299,10 +302,10 @@ def test_a_password_that_redis_repeats_is_not_logged(caplog: pytest.LogCaptureFi
     answer = f"-ERR unknown command 'AUTH', with args beginning with: '{SECRET}'\r\n".encode()
     with closing(Stranger(answer)) as stranger:
         url = stranger.url.replace("//", f"//:{quote(SECRET, safe='')}@")
-        with open_throttle(url, MemoryThrottle(), timeout=0.1) as throttle:
-            assert throttle.take("a", MINUTE, NOW) == 0
-            assert SECRET not in repr(throttle)
-            assert quote(SECRET, safe="") not in repr(throttle)
+        with open_rate_limiter(url, MemoryRateLimiter(), timeout=0.1) as rate_limiter:
+            assert rate_limiter.hit("a", MINUTE, NOW) == 0
+            assert SECRET not in repr(rate_limiter)
+            assert quote(SECRET, safe="") not in repr(rate_limiter)
     assert len(caplog.records) == 1
     assert SECRET not in caplog.text
 
@@ -334,7 +337,7 @@ def test_a_password_that_redis_repeats_is_not_logged(caplog: pytest.LogCaptureFi
 )
 def test_a_url_that_leads_to_no_redis_is_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(ValueError, match="must be redis://") as refusal:
-        RedisThrottle(url, NoFallback())
+        RedisRateLimiter(url, NoFallback())
     assert "secret" not in "".join(format_exception(refusal.value))
 
 
@@ -347,11 +350,11 @@ def test_a_url_that_leads_to_no_redis_is_refused_and_not_repeated(url: str) -> N
         ("unix:///run/redis.sock?db=2&password=secret", "/run/redis.sock"),
     ],
 )
-def test_a_throttle_shows_where_it_leads_and_no_more(url: str, where: str) -> None:
-    assert repr(RedisThrottle(url, NoFallback())) == f"RedisThrottle({where})"
+def test_a_rate_limiter_shows_where_it_leads_and_no_more(url: str, where: str) -> None:
+    assert repr(RedisRateLimiter(url, NoFallback())) == f"RedisRateLimiter({where})"
 
 
 def test_where_redis_py_is_not_installed_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'vestibule\[redis\]'"):
-        RedisThrottle("redis://host", NoFallback())
+        RedisRateLimiter("redis://host", NoFallback())

@@ -45,7 +45,7 @@ class TestEveryStorage(StorageContract):
 
     @pytest.mark.parametrize("name", ["a" * 32, "A" * 32 + ".webp"])
     def test_there_is_no_link_to_what_is_no_name_of_ours(self, storage: Storage, name: str) -> None:
-        assert storage.link(name) is None
+        assert storage.presigned_url(name) is None
 
 
 @pytest.fixture
@@ -59,10 +59,10 @@ def files(directory: Path) -> FileStorage:
 
 
 @contextmanager
-def files_no_larger_than(most: int) -> Iterator[None]:
+def files_no_larger_than(limit: int) -> Iterator[None]:
     """As if the disk were full from there on."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
         yield
     finally:
@@ -81,7 +81,7 @@ def put_an_hour_back(path: Path) -> None:
 @pytest.mark.parametrize("make", [FileStorage, lambda _: MemoryStorage()], ids=["file", "memory"])
 def test_what_is_kept_here_is_had_here_alone(make: Callable[[Path], Storage], tmp_path: Path) -> None:
     storage = make(tmp_path)
-    assert storage.link(storage.put(b"x")) is None
+    assert storage.presigned_url(storage.put(b"x")) is None
 
 
 class TestFileStorage:

@@ -20,10 +20,10 @@ from tests.support.redis_server import Stranger
 from tests.support.s3_server import ANYBODY, S3Server, become
 
 from vestibule.adapters.storage import S3Storage
-from vestibule.application.ports import Link
+from vestibule.application.ports import PresignedUrl
 from vestibule.domain.errors import Unavailable
 
-OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
+OPERATING = Path(__file__).parents[3] / "docs" / "operating.md"
 UNKNOWN = "a" * 32 + ".webp"
 PICTURE = bytes(range(256)) * 300
 
@@ -137,7 +137,7 @@ class TestWhatIsThere:
 
 class TestLink:
     def test_a_link_gives_the_picture_with_its_headers_to_whoever_has_it(self, storage: S3Storage) -> None:
-        link = storage.link(storage.put(PICTURE))
+        link = storage.presigned_url(storage.put(PICTURE))
         assert link is not None
         response, content = fetched(link.url)
         assert (response.status, content) == (200, PICTURE)
@@ -146,7 +146,7 @@ class TestLink:
         assert response.headers["Content-Disposition"] == 'inline; filename="image.webp"'
 
     def test_a_link_is_of_one_name_for_so_long_and_not_shown(self, storage: S3Storage) -> None:
-        link = storage.link(UNKNOWN)
+        link = storage.presigned_url(UNKNOWN)
         assert link is not None
         assert f"/a/prefix/{UNKNOWN}?" in link.url
         assert f"X-Amz-Expires={link.seconds}&" in link.url
@@ -154,19 +154,19 @@ class TestLink:
         assert "s3cret" not in link.url
 
     def test_without_its_signature_nobody_gets_it(self, storage: S3Storage) -> None:
-        link = storage.link(storage.put(PICTURE))
+        link = storage.presigned_url(storage.put(PICTURE))
         assert link is not None
         assert fetched(link.url.partition("?")[0])[0].status == 403
 
     @pytest.mark.parametrize("text", ["", "../secret", "a" * 32, UNKNOWN + "\n", "\udc80" * 32 + ".webp"])
     def test_there_is_no_link_to_what_is_no_name(self, storage: S3Storage, text: str) -> None:
-        assert storage.link(text) is None
+        assert storage.presigned_url(text) is None
 
     def test_a_link_needs_nobody_to_answer(self, own_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
         become(own_server.environment(), monkeypatch)
         storage = S3Storage("s3://images")
         own_server.kill()
-        assert isinstance(storage.link(UNKNOWN), Link)
+        assert isinstance(storage.presigned_url(UNKNOWN), PresignedUrl)
 
 
 class TestAway:
@@ -384,6 +384,6 @@ class TestForm:
             become(s3_server.environment(), monkeypatch)
             monkeypatch.delenv("AWS_REGION")
             monkeypatch.setenv(variable, "ap-south-2")
-            link = S3Storage("s3://images").link(UNKNOWN)
+            link = S3Storage("s3://images").presigned_url(UNKNOWN)
             assert link is not None
             assert "%2Fap-south-2%2Fs3%2F" in link.url

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, SlowHasher, World, outcome, together
 
-from vestibule.application import MISSING, Account, AlreadyTaken, Identity, InvalidInput, InvalidToken, Username, WrongCode
-from vestibule.domain.events import What
+from vestibule.application import MISSING, Account, AlreadyTaken, Identity, InvalidCode, InvalidInput, InvalidToken, Username
+from vestibule.domain.events import EventType
 
 ANN = "ann@mail.example.com"
 NEW = "new@mail.example.com"
@@ -14,12 +14,12 @@ MOBILE = "9999999999"
 WHOLE: dict[str, Any] = {"username": "ann", "name": "Ann Somebody", "email": ANN, "mobile": MOBILE, "password": PASSWORD}
 
 
-def signed_in(**fields: Any) -> tuple[World, Account, Identity]:
+def logged_in(**fields: Any) -> tuple[World, Account, Identity]:
     """Somebody with two proven addresses, and a login of theirs."""
     world = World(**fields)
     proofs = (world.prove(ANN), world.prove(MOBILE))
-    account = world.person("ann", mobile=MOBILE, proofs=proofs)
-    world.clock.move(3601)
+    account = world.create_account("ann", mobile=MOBILE, proofs=proofs)
+    world.clock.advance(3601)
     return world, account, world.sign_in("ann")
 
 
@@ -31,15 +31,15 @@ def put(world: World, identity: Identity, **fields: Any) -> Any:
     return outcome(lambda: world.change_account.replace(identity=identity, **WHOLE | fields))
 
 
-def changes(world: World) -> list[What]:
-    return [event.what for event in world.events() if event.what.endswith("_changed")]
+def changes(world: World) -> list[EventType]:
+    return [event.type for event in world.events() if event.type.endswith("_changed")]
 
 
 # --- PATCH: what is given changes -------------------------------------------------------------------------------------
 
 
 def test_an_empty_change_changes_nothing() -> None:
-    world, account, identity = signed_in()
+    world, account, identity = logged_in()
     events = world.events()
 
     assert change(world, identity) == account
@@ -50,7 +50,7 @@ def test_an_empty_change_changes_nothing() -> None:
 
 @pytest.mark.parametrize("nothing", [None, "", "  "])
 def test_null_and_blank_are_no_change(nothing: Any) -> None:
-    world, account, identity = signed_in()
+    world, account, identity = logged_in()
     password = None if nothing == "  " else nothing
 
     assert change(world, identity, username=nothing, name=nothing, email=nothing, mobile=nothing, password=password) == account
@@ -59,73 +59,73 @@ def test_null_and_blank_are_no_change(nothing: Any) -> None:
 @pytest.mark.parametrize(
     ("fields", "events"),
     [
-        ({"username": "Annie"}, [What.USERNAME_CHANGED]),
-        ({"name": "Ann Other"}, [What.NAME_CHANGED]),
-        ({"email": NEW}, [What.EMAIL_CHANGED]),
-        ({"mobile": "8888888888"}, [What.MOBILE_CHANGED]),
-        ({"password": OTHER_PASSWORD}, [What.PASSWORD_CHANGED]),
-        ({"username": "Ann"}, [What.USERNAME_CHANGED]),
+        ({"username": "Annie"}, [EventType.USERNAME_CHANGED]),
+        ({"name": "Ann Other"}, [EventType.NAME_CHANGED]),
+        ({"email": NEW}, [EventType.EMAIL_CHANGED]),
+        ({"mobile": "8888888888"}, [EventType.MOBILE_CHANGED]),
+        ({"password": OTHER_PASSWORD}, [EventType.PASSWORD_CHANGED]),
+        ({"username": "Ann"}, [EventType.USERNAME_CHANGED]),
         ({"email": "ANN@mail.example.com"}, []),
         ({"mobile": "99999 99999"}, []),
     ],
 )
-def test_each_change_stands_in_the_journal_and_the_rest_stays(fields: dict[str, str], events: list[What]) -> None:
-    world, account, identity = signed_in()
+def test_each_change_stands_in_the_journal_and_the_rest_stays(fields: dict[str, str], events: list[EventType]) -> None:
+    world, account, identity = logged_in()
 
     after = change(world, identity, **fields, caller=SOMEWHERE)
 
     assert world.now(account) == after
     assert changes(world) == events
-    assert all((event.account_id, event.caller) == (account.id, SOMEWHERE) for event in world.events() if event.what in events)
+    assert all((event.account_id, event.caller) == (account.id, SOMEWHERE) for event in world.events() if event.type in events)
     shown = {"username": after.username.text, "name": after.name, "email": after.email.text, "mobile": after.mobile.text}
     untouched = {"username": "ann", "name": "Ann Somebody", "email": ANN, "mobile": MOBILE}
     assert shown == untouched | {field: value for field, value in fields.items() if field != "password"}
 
 
 def test_a_changed_spelling_of_an_address_stays_proven() -> None:
-    world, _, identity = signed_in()
+    world, _, identity = logged_in()
 
     after = change(world, identity, email="ANN@mail.example.com", mobile="99999 99999")
 
-    assert (after.email_proven, after.mobile_proven) == (True, True)
+    assert (after.email_verified, after.mobile_verified) == (True, True)
 
 
 def test_a_new_address_is_unproven_and_its_proven_neighbour_stays_proven() -> None:
-    world, _, identity = signed_in()
+    world, _, identity = logged_in()
 
     after = change(world, identity, email=NEW)
 
-    assert (after.email_proven, after.mobile_proven) == (False, True)
-    world.clock.move(61)
+    assert (after.email_verified, after.mobile_verified) == (False, True)
+    world.clock.advance(61)
     code = world.send(NEW)
-    assert isinstance(outcome(lambda: world.log_in_by_code(destination=NEW, verify_otp=code)), WrongCode)
+    assert isinstance(outcome(lambda: world.log_in_by_code(destination=NEW, verify_otp=code)), InvalidCode)
 
 
 def test_a_new_address_comes_proven_with_its_proof() -> None:
-    world, _, identity = signed_in()
+    world, _, identity = logged_in()
     proof = world.prove(NEW)
 
     after = change(world, identity, email=NEW, proofs=(proof,))
 
-    assert (after.email_proven, after.mobile_proven, after.settled) == (True, True, True)
+    assert (after.email_verified, after.mobile_verified, after.owner_verified) == (True, True, True)
 
 
 def test_a_proof_alone_proves_an_address_that_the_account_has() -> None:
     world = World()
-    world.person("ann", mobile=MOBILE)
+    world.create_account("ann", mobile=MOBILE)
     proofs = (world.prove(MOBILE),)
     identity = world.sign_in("ann")
 
     after = change(world, identity, proofs=proofs)
 
-    assert after.mobile_proven
+    assert after.mobile_verified
     assert world.now(after) == after
 
 
 def test_a_proof_of_an_address_that_was_given_up_meanwhile_proves_nothing() -> None:
     """Or else two calls at once would mark somebody else's address proven."""
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     proof = world.prove(ANN)
     earlier = world.sign_in("ann")
     change(world, earlier, email="victim@mail.example.com")
@@ -133,12 +133,12 @@ def test_a_proof_of_an_address_that_was_given_up_meanwhile_proves_nothing() -> N
     after = change(world, earlier, proofs=(proof,))
 
     assert after.email.text == "victim@mail.example.com"
-    assert not after.email_proven
-    assert not world.now(after).email_proven
+    assert not after.email_verified
+    assert not world.now(after).email_verified
 
 
 def test_a_foreign_proof_is_refused() -> None:
-    world, account, identity = signed_in()
+    world, account, identity = logged_in()
 
     refusal = change(world, identity, proofs=(world.prove(NEW),))
 
@@ -148,7 +148,7 @@ def test_a_foreign_proof_is_refused() -> None:
 
 
 def test_every_bad_field_is_named_and_nothing_changes() -> None:
-    world, account, identity = signed_in()
+    world, account, identity = logged_in()
 
     bad = {"username": "a@b", "name": "a\u2028b", "email": "nobody", "mobile": "1", "password": "short", "proofs": ("x",)}
 
@@ -169,8 +169,8 @@ def test_every_bad_field_is_named_and_nothing_changes() -> None:
     ],
 )
 def test_what_another_account_has_is_taken(fields: dict[str, str], taken: set[str]) -> None:
-    world, account, identity = signed_in()
-    world.person("bob", mobile="8888888888")
+    world, account, identity = logged_in()
+    world.create_account("bob", mobile="8888888888")
 
     refusal = change(world, identity, **fields)
 
@@ -183,13 +183,13 @@ def test_of_two_changes_to_one_name_at_once_one_wins() -> None:
     world = World()
     names = ("ann", "bob", "cid", "dan")
     for name in names:
-        world.person(name)
+        world.create_account(name)
     people = [world.sign_in(name) for name in names]
 
     answers = together([partial(world.change_account, identity=one, username="wanted") for one in people])
 
     assert [isinstance(one, AlreadyTaken) for one in answers].count(True) == 3
-    assert len(world.events(What.USERNAME_CHANGED)) == 1
+    assert len(world.events(EventType.USERNAME_CHANGED)) == 1
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_of_two_changes_to_one_name_at_once_one_wins() -> None:
     [({}, "Ann Somebody"), ({"name": "Velvet Thunder"}, "thunder99!"), ({"username": "thunderbird"}, "thunderbird1")],
 )
 def test_a_password_is_judged_by_the_account_as_it_will_be(fields: dict[str, str], password: str) -> None:
-    world, _, identity = signed_in()
+    world, _, identity = logged_in()
 
     refusal = change(world, identity, **fields, password=password)
 
@@ -209,45 +209,45 @@ def test_a_password_is_judged_by_the_account_as_it_will_be(fields: dict[str, str
 
 
 def test_a_replacement_sets_all_five_fields() -> None:
-    world, _, identity = signed_in()
+    world, _, identity = logged_in()
 
     after = put(world, identity, username="annie", name="Annie", email=NEW, mobile="8888888888", password=OTHER_PASSWORD)
 
     assert (after.username.text, after.name, after.email.text, after.mobile.text) == ("annie", "Annie", NEW, "8888888888")
     assert world.can_log_in("annie", OTHER_PASSWORD)
-    assert (after.email_proven, after.mobile_proven) == (False, False)
+    assert (after.email_verified, after.mobile_verified) == (False, False)
 
 
 def test_a_replacement_with_what_is_there_sets_the_password_anew_and_no_more() -> None:
-    world, account, identity = signed_in()
+    world, account, identity = logged_in()
 
     after = put(world, identity)
 
     assert after == replace(account, password_hash=after.password_hash)
-    assert changes(world) == [What.PASSWORD_CHANGED]
+    assert changes(world) == [EventType.PASSWORD_CHANGED]
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_a_null_mobile_removes_it(nothing: Any) -> None:
-    world, _, identity = signed_in()
+    world, _, identity = logged_in()
 
     after = put(world, identity, mobile=nothing)
 
-    assert (after.mobile, after.mobile_proven) == (None, False)
-    assert What.MOBILE_CHANGED in changes(world)
+    assert (after.mobile, after.mobile_verified) == (None, False)
+    assert EventType.MOBILE_CHANGED in changes(world)
 
 
 def test_a_missing_mobile_is_refused_and_so_is_a_null_one_where_one_is_required() -> None:
-    world, account, identity = signed_in()
+    world, account, identity = logged_in()
     assert {*put(world, identity, mobile=MISSING).errors} == {"mobile"}
 
-    world, account, identity = signed_in(mobile_required=True)
+    world, account, identity = logged_in(mobile_required=True)
     assert {*put(world, identity, mobile=None).errors} == {"mobile"}
     assert change(world, identity, mobile=None) == account
 
 
 def test_a_replacement_names_every_field_that_is_missing() -> None:
-    world, account, identity = signed_in()
+    world, account, identity = logged_in()
 
     refusal = put(world, identity, username=None, name="", email=MISSING, mobile=MISSING, password=None)
 
@@ -256,7 +256,7 @@ def test_a_replacement_names_every_field_that_is_missing() -> None:
 
 
 def test_a_username_that_breaks_the_rules_of_today_may_be_kept() -> None:
-    world, account, identity = signed_in()
+    world, account, identity = logged_in()
     world.alter(account, username=Username("9999999999", "9999999999"))
     identity = world.sign_in(MOBILE)
 
@@ -270,19 +270,19 @@ def test_a_username_that_breaks_the_rules_of_today_may_be_kept() -> None:
 
 def test_an_account_without_an_email_is_given_one() -> None:
     world = World()
-    world.person("ann", mobile=MOBILE)
-    identity = world.identity(world.enter_by_code(MOBILE))
+    world.create_account("ann", mobile=MOBILE)
+    identity = world.identity(world.log_in_with_code(MOBILE))
 
     after = put(world, identity, email=NEW)
 
-    assert (after.email.text, after.email_proven) == (NEW, False)
+    assert (after.email.text, after.email_verified) == (NEW, False)
 
 
 # --- what else a change does ------------------------------------------------------------------------------------------
 
 
 def test_a_new_password_ends_the_other_sessions() -> None:
-    world, _, identity = signed_in()
+    world, _, identity = logged_in()
     other = world.log_in(username="ann", password=PASSWORD)
 
     change(world, identity, password=OTHER_PASSWORD)
@@ -294,7 +294,7 @@ def test_a_new_password_ends_the_other_sessions() -> None:
 
 @pytest.mark.parametrize("fields", [{"name": "Ann Other"}, {"username": "annie"}, {"email": NEW}, {"mobile": "8888888888"}])
 def test_no_other_change_ends_a_session(fields: dict[str, str]) -> None:
-    world, _, identity = signed_in()
+    world, _, identity = logged_in()
     other = world.log_in(username="ann", password=PASSWORD)
 
     change(world, identity, **fields)
@@ -313,27 +313,27 @@ def test_no_other_change_ends_a_session(fields: dict[str, str]) -> None:
     ],
 )
 def test_a_new_password_email_or_mobile_ends_the_open_codes(fields: dict[str, str], ends: bool) -> None:
-    world, _, identity = signed_in()
+    world, _, identity = logged_in()
     world.request_code(destination=MOBILE)
     codes = {address: world.code_for(address) for address in (MOBILE, ANN)}
 
     change(world, identity, **fields)
 
     answers = [outcome(partial(world.verify_code, destination=a, verify_otp=codes[a])) for a in codes]
-    assert [isinstance(answer, WrongCode) for answer in answers] == [ends] * 2
+    assert [isinstance(answer, InvalidCode) for answer in answers] == [ends] * 2
 
 
 def test_a_code_that_was_sent_before_the_address_was_taken_up_is_ended_too() -> None:
-    world, _, identity = signed_in()
+    world, _, identity = logged_in()
     code = world.send(NEW)
 
     change(world, identity, email=NEW)
 
-    assert isinstance(outcome(lambda: world.verify_code(destination=NEW, verify_otp=code)), WrongCode)
+    assert isinstance(outcome(lambda: world.verify_code(destination=NEW, verify_otp=code)), InvalidCode)
 
 
 def test_a_change_by_a_session_that_ended_meanwhile_is_refused() -> None:
-    world, account, identity = signed_in()
+    world, account, identity = logged_in()
     with world.database.begin() as tx:
         tx.sessions.end_all(account.id, world.clock())
 
@@ -342,7 +342,7 @@ def test_a_change_by_a_session_that_ended_meanwhile_is_refused() -> None:
 
 
 def test_a_change_of_an_account_that_is_no_more_is_refused() -> None:
-    world, account, identity = signed_in()
+    world, account, identity = logged_in()
 
     stranger = replace(identity, account=replace(account, id=99, username=Username("x1", "x1"), email=None, mobile=None))
 
@@ -351,7 +351,7 @@ def test_a_change_of_an_account_that_is_no_more_is_refused() -> None:
 
 def test_a_reset_while_the_new_password_was_being_hashed_wins() -> None:
     hasher = SlowHasher()
-    world, _, identity = signed_in(hasher=hasher)
+    world, _, identity = logged_in(hasher=hasher)
     code = world.send(ANN)
     hasher.meanwhile = [lambda: world.reset_password(email=ANN, otp=code, password="the owners own choice")]
 
@@ -363,7 +363,7 @@ def test_a_reset_while_the_new_password_was_being_hashed_wins() -> None:
 
 
 def test_with_validation_on_a_new_address_must_have_been_proven_within_the_hour() -> None:
-    world, _, identity = signed_in()
+    world, _, identity = logged_in()
     world = World(database=world.database, new_id=world.verify_code.new_id, email_validation=True, mobile_validation=True)
 
     refusal = change(world, identity, email=NEW, mobile="8888888888")
@@ -373,4 +373,9 @@ def test_with_validation_on_a_new_address_must_have_been_proven_within_the_hour(
     world.prove(NEW)
     world.prove("8888888888")
     after = change(world, identity, email=NEW, mobile="8888888888")
-    assert (after.email.text, after.mobile.text, after.email_proven, after.mobile_proven) == (NEW, "8888888888", False, False)
+    assert (after.email.text, after.mobile.text, after.email_verified, after.mobile_verified) == (
+        NEW,
+        "8888888888",
+        False,
+        False,
+    )

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.support.world import World, outcome, wrong
 
-from vestibule.application import Account, Identity, Kind, Proven, Refusal, TokenSet
-from vestibule.domain.session import GRACE_SECONDS, IDLE_SECONDS, LIFE_SECONDS
+from vestibule.application import Account, AddressKind, CodeVerified, Identity, Refusal, TokenSet
+from vestibule.domain.session import IDLE_SECONDS, MAX_LIFETIME_SECONDS, REUSE_GRACE_SECONDS
 
 PEOPLE = ("ann", "bob", "eve")
 READS = {
@@ -65,7 +65,7 @@ class Known:
     password_of: str | None
     proven: dict[str, str] = field(default_factory=dict)
     """Which address was proven by whom."""
-    settled: bool = False
+    owner_verified: bool = False
 
 
 class Anything(RuleBasedStateMachine):
@@ -101,7 +101,7 @@ class Anything(RuleBasedStateMachine):
             )
         )
         if isinstance(answer, Account):
-            self.known[answer.id] = Known(person, dict.fromkeys(mine, person), settled=bool(mine))
+            self.known[answer.id] = Known(person, dict.fromkeys(mine, person), owner_verified=bool(mine))
 
     @rule(destination=addresses, email=st.none() | emails, is_login=st.booleans())
     def ask_for_a_code(self, destination: str, email: str | None, is_login: bool) -> None:
@@ -113,7 +113,7 @@ class Anything(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from((1.0, 29.0, 31.0, 301.0, 3601.0, 3601.0, 86_400.0, 86_400.0, IDLE_SECONDS)))
     def wait(self, seconds: float) -> None:
-        self.world.clock.move(seconds)
+        self.world.clock.advance(seconds)
 
     @rule(aim=aims, with_login=st.booleans(), asks=st.booleans())
     def verify(self, aim: tuple[str, str], with_login: bool, asks: bool) -> None:
@@ -122,7 +122,7 @@ class Anything(RuleBasedStateMachine):
         identity = self.identity(person) if with_login else None
         for address, code in self.codes(person):
             answer = outcome(partial(self.world.verify_code, destination=destination, verify_otp=code, identity=identity))
-            if isinstance(answer, Proven):
+            if isinstance(answer, CodeVerified):
                 self.proofs[person].append((address, answer.proof))
                 self.mark(address, person, identity)
                 return
@@ -142,7 +142,7 @@ class Anything(RuleBasedStateMachine):
     @rule(person=people, email=emails, mobile=mobiles, asks=st.booleans())
     def register_or_log_in(self, person: str, email: str, mobile: str, asks: bool) -> None:
         if asks:
-            self.world.clock.move(1)
+            self.world.clock.advance(1)
             self.ask_for_a_code_to_register_or_log_in(email, mobile)
         owner = self.world.owner(email) or self.world.owner(mobile)
         for address, code in self.codes(person):
@@ -151,7 +151,7 @@ class Anything(RuleBasedStateMachine):
             )
             if isinstance(answer, TokenSet) and owner is None:
                 account = self.world.identity(answer).account
-                self.known[account.id] = Known(None, {address: person}, settled=True)
+                self.known[account.id] = Known(None, {address: person}, owner_verified=True)
                 self.hold(person, account.id, answer)
             elif isinstance(answer, TokenSet):
                 assert owner is not None
@@ -212,8 +212,8 @@ class Anything(RuleBasedStateMachine):
         """Somebody found a refresh token that was spent before."""
         held = data.draw(st.sampled_from([held for held in self.held if held.spent]))
         assert held.spent is not None
-        self.world.clock.move(data.draw(st.sampled_from((0.0, 31.0))))
-        lives, is_grace = self.lives(held), self.world.clock() - held.refreshed <= GRACE_SECONDS
+        self.world.clock.advance(data.draw(st.sampled_from((0.0, 31.0))))
+        lives, is_grace = self.lives(held), self.world.clock() - held.refreshed <= REUSE_GRACE_SECONDS
 
         answer = outcome(lambda: self.world.refresh(refresh=held.spent.refresh_token))
 
@@ -232,8 +232,8 @@ class Anything(RuleBasedStateMachine):
             return
         account = identity.account
         after = {one.kind: one.text for one in account.addresses}
-        after |= {Kind.EMAIL: email} if email else {}
-        after |= {Kind.MOBILE: mobile} if mobile else {}
+        after |= {AddressKind.EMAIL: email} if email else {}
+        after |= {AddressKind.MOBILE: mobile} if mobile else {}
         mine = {address: proof for address, proof in self.proofs[held.person] if address in after.values()} if carry else {}
         answer = outcome(
             lambda: self.world.change_account(
@@ -249,7 +249,9 @@ class Anything(RuleBasedStateMachine):
 
     # --- what follows from it, by the contract ------------------------------------------------------------------------
 
-    def changed(self, held: Held, before: Account, after: dict[Kind, str], mine: dict[str, str], *, password: bool) -> None:
+    def changed(
+        self, held: Held, before: Account, after: dict[AddressKind, str], mine: dict[str, str], *, password: bool
+    ) -> None:
         known = self.known[before.id]
         known.proven = {address: who for address, who in known.proven.items() if address in after.values()}
         for address in sorted(mine, key=lambda one: "@" not in one):
@@ -261,7 +263,7 @@ class Anything(RuleBasedStateMachine):
     def held_proof(self, known: Known, address: str, person: str) -> None:
         """Who is inside proved one of its addresses: where it is the only proven one, the account is theirs."""
         alone = not any(("@" in other) != ("@" in address) for other in known.proven)
-        known.settled = alone or (known.settled and bool(known.proven))
+        known.owner_verified = alone or (known.owner_verified and bool(known.proven))
         known.proven[address] = person
 
     def mark(self, address: str, person: str, identity: Identity | None) -> None:
@@ -272,7 +274,7 @@ class Anything(RuleBasedStateMachine):
         if identity is not None and identity.account.id == owner.id:
             self.held_proof(known, address, person)
         elif not known.proven:
-            known.proven[address], known.settled = person, False
+            known.proven[address], known.owner_verified = person, False
 
     def let_in(self, person: str, address: str, account: Account) -> None:
         """A code opened the account: only at an address of it that the person reads, proven or with none proven beside."""
@@ -280,9 +282,9 @@ class Anything(RuleBasedStateMachine):
         known = self.known[account.id]
         assert address in {one.text for one in account.addresses}
         assert not known.proven or address in known.proven
-        if not (known.settled and known.proven):
+        if not (known.owner_verified and known.proven):
             self.end_sessions(account.id)
-            known.password_of, known.proven, known.settled = None, {address: person}, True
+            known.password_of, known.proven, known.owner_verified = None, {address: person}, True
             assert [one.text for one in self.world.now(account).addresses] == [address]
 
     def entered(self, person: str, address: str, account: Account, tokens: TokenSet) -> None:
@@ -301,11 +303,11 @@ class Anything(RuleBasedStateMachine):
 
     def lives(self, held: Held) -> bool:
         now = self.world.clock()
-        return not held.ended and now < held.refreshed + IDLE_SECONDS and now < held.begun + LIFE_SECONDS
+        return not held.ended and now < held.refreshed + IDLE_SECONDS and now < held.begun + MAX_LIFETIME_SECONDS
 
     def ask(self, destination: str, asks: bool) -> None:
         if asks:
-            self.world.clock.move(1)
+            self.world.clock.advance(1)
             self.ask_for_a_code(destination, None, is_login=False)
 
     def codes(self, person: str) -> list[tuple[str, str]]:
@@ -328,7 +330,7 @@ class Anything(RuleBasedStateMachine):
     @invariant()
     def sessions_are_alive_as_long_as_they_should_be(self) -> None:
         for held in self.held:
-            fresh = self.world.tokens.access(held.account_id, held.tokens.session, self.world.clock())
+            fresh = self.world.tokens.issue_access(held.account_id, held.tokens.session, self.world.clock())
             assert (outcome(partial(self.world.authenticate, fresh)).__class__ is Identity) is self.lives(held)
 
     @invariant()
@@ -336,7 +338,7 @@ class Anything(RuleBasedStateMachine):
         for account_id, known in self.known.items():
             account = self.world.database.accounts.get(account_id)
             assert account is not None
-            proven = {one.text for one in account.addresses if account.has_proven(one)}
+            proven = {one.text for one in account.addresses if account.has_verified(one)}
             assert proven == set(known.proven)
             assert (account.password_hash is not None) is (known.password_of is not None)
             assert all(known.proven[address] == reader(address) for address in proven)

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World, outcome, together, wrong
 
-from vestibule.application import InvalidInput, Proven, Sent, TokenSet, TooManyTries, WrongCode
-from vestibule.domain.events import What
+from vestibule.application import CodeSent, CodeVerified, InvalidCode, InvalidInput, RateLimited, TokenSet
+from vestibule.domain.events import EventType
 
 ANN = "ann@mail.example.com"
 EVE = "eve@mail.example.com"
@@ -26,7 +26,7 @@ def request(world: World, destination: str, **more: Any) -> Any:
 
 
 def waits(answer: Any) -> int:
-    assert isinstance(answer, TooManyTries)
+    assert isinstance(answer, RateLimited)
     return answer.retry_after
 
 
@@ -38,7 +38,7 @@ def test_a_code_has_six_digits_and_its_letter_repeats_the_reference() -> None:
 
     sent = world.request_code(destination=ANN)
 
-    [letter] = world.letters_to(ANN)
+    [letter] = world.messages_to(ANN)
     assert letter.values["reference"] == sent.reference
     assert len(letter.values["code"]) == 6
     assert letter.values["code"].isdigit()
@@ -48,7 +48,7 @@ def test_a_code_has_six_digits_and_its_letter_repeats_the_reference() -> None:
 def test_a_code_may_have_another_length() -> None:
     world = World(otp_length=10)
 
-    assert isinstance(verify(world, ANN, world.send(ANN)), Proven)
+    assert isinstance(verify(world, ANN, world.send(ANN)), CodeVerified)
     assert len(world.code_for(ANN)) == 10
 
 
@@ -57,18 +57,18 @@ def test_a_code_lives_five_minutes_to_the_second(after: int, right: bool) -> Non
     world = World()
     code = world.send(ANN)
 
-    world.clock.move(after)
+    world.clock.advance(after)
 
-    assert isinstance(verify(world, ANN, code), Proven) is right
+    assert isinstance(verify(world, ANN, code), CodeVerified) is right
 
 
 def test_a_spent_code_is_never_right_again() -> None:
     world = World()
     code = world.send(ANN)
 
-    assert isinstance(verify(world, ANN, code), Proven)
-    assert isinstance(verify(world, ANN, code), WrongCode)
-    assert isinstance(log_in(world, ANN, code), WrongCode)
+    assert isinstance(verify(world, ANN, code), CodeVerified)
+    assert isinstance(verify(world, ANN, code), InvalidCode)
+    assert isinstance(log_in(world, ANN, code), InvalidCode)
 
 
 @pytest.mark.parametrize(("misses", "right"), [(4, True), (5, False)])
@@ -77,28 +77,28 @@ def test_a_code_takes_five_wrong_guesses(misses: int, right: bool) -> None:
     code = world.send(ANN)
 
     for _ in range(misses):
-        assert isinstance(verify(world, ANN, wrong(code)), WrongCode)
+        assert isinstance(verify(world, ANN, wrong(code)), InvalidCode)
 
-    assert isinstance(verify(world, ANN, code), Proven) is right
+    assert isinstance(verify(world, ANN, code), CodeVerified) is right
 
 
 def test_a_newer_code_replaces_an_older_one() -> None:
     world = World()
     older = world.send(ANN)
-    world.clock.move(60)
+    world.clock.advance(60)
     newer = world.send(ANN)
 
-    assert isinstance(verify(world, ANN, older), WrongCode)
-    assert isinstance(verify(world, ANN, newer), Proven)
+    assert isinstance(verify(world, ANN, older), InvalidCode)
+    assert isinstance(verify(world, ANN, newer), CodeVerified)
 
 
 def test_a_newer_code_takes_five_guesses_of_its_own() -> None:
     world = World()
     for _ in range(5):
-        verify(world, ANN, wrong(world.send(ANN) if not world.letters_to(ANN) else world.code_for(ANN)))
-    world.clock.move(60)
+        verify(world, ANN, wrong(world.send(ANN) if not world.messages_to(ANN) else world.code_for(ANN)))
+    world.clock.advance(60)
 
-    assert isinstance(verify(world, ANN, world.send(ANN)), Proven)
+    assert isinstance(verify(world, ANN, world.send(ANN)), CodeVerified)
 
 
 def test_a_code_of_register_or_login_serves_only_there_and_the_other_way_round() -> None:
@@ -106,12 +106,12 @@ def test_a_code_of_register_or_login_serves_only_there_and_the_other_way_round()
     pair: dict[str, Any] = {"name": "Ann", "email": ANN, "mobile": MOBILE}
     world.request_registration_code(**pair)
     code = world.code_for(ANN)
-    assert isinstance(verify(world, ANN, code), WrongCode)
-    assert isinstance(log_in(world, ANN, code), WrongCode)
+    assert isinstance(verify(world, ANN, code), InvalidCode)
+    assert isinstance(log_in(world, ANN, code), InvalidCode)
 
-    world.clock.move(60)
+    world.clock.advance(60)
     other = world.send(ANN)
-    assert isinstance(outcome(lambda: world.register_or_log_in(**pair, verify_otp=other)), WrongCode)
+    assert isinstance(outcome(lambda: world.register_or_log_in(**pair, verify_otp=other)), InvalidCode)
     assert isinstance(outcome(lambda: world.register_or_log_in(**pair, verify_otp=code)), TokenSet)
 
 
@@ -119,8 +119,8 @@ def test_a_code_is_right_with_spaces_around_it_and_in_ascii_digits_only() -> Non
     world = World()
     code = world.send(ANN)
 
-    assert isinstance(verify(world, ANN, code.translate({48 + n: 0x0660 + n for n in range(10)})), WrongCode)
-    assert isinstance(verify(world, ANN, f" {code}\n"), Proven)
+    assert isinstance(verify(world, ANN, code.translate({48 + n: 0x0660 + n for n in range(10)})), InvalidCode)
+    assert isinstance(verify(world, ANN, f" {code}\n"), CodeVerified)
 
 
 def test_every_failure_to_verify_is_the_same_refusal() -> None:
@@ -131,12 +131,12 @@ def test_every_failure_to_verify_is_the_same_refusal() -> None:
     for _ in range(4):
         verify(world, ANN, wrong(code))
     exhausted = verify(world, ANN, code)
-    world.clock.move(300)
+    world.clock.advance(300)
     expired = verify(world, ANN, code)
 
     seen = {(type(one), one.detail) for one in (never_sent, missed, exhausted, expired)}
 
-    assert seen == {(WrongCode, WrongCode.title)}
+    assert seen == {(InvalidCode, InvalidCode.title)}
 
 
 def test_missing_and_bad_fields_are_named_and_no_guess_is_counted() -> None:
@@ -160,18 +160,18 @@ def test_a_request_names_every_bad_field() -> None:
 
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_optional_fields_may_be_nothing(nothing: Any) -> None:
-    assert isinstance(request(World(), MOBILE, email=nothing, is_login=None), Sent)
+    assert isinstance(request(World(), MOBILE, email=nothing, is_login=None), CodeSent)
 
 
 def test_of_two_uses_of_one_code_at_once_one_succeeds() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     code = world.send(ANN)
 
     answers = together([lambda: world.log_in_by_code(destination=ANN, verify_otp=code) for _ in range(8)])
 
     assert [type(one) for one in answers].count(TokenSet) == 1
-    assert [type(one) for one in answers].count(WrongCode) == 7
+    assert [type(one) for one in answers].count(InvalidCode) == 7
 
 
 def test_of_20_wrong_guesses_at_once_no_more_than_five_are_compared() -> None:
@@ -180,15 +180,15 @@ def test_of_20_wrong_guesses_at_once_no_more_than_five_are_compared() -> None:
 
     answers = together([lambda: world.verify_code(destination=ANN, verify_otp=wrong(code)) for _ in range(20)])
 
-    assert {type(one) for one in answers} == {WrongCode}
+    assert {type(one) for one in answers} == {InvalidCode}
     [key] = wrong_code_keys(world, ANN)
-    assert len(world.database.tallies.look([key])[0].moments) == 5
-    assert isinstance(verify(world, ANN, code), WrongCode)
+    assert len(world.database.rate_limits.get([key])[0].timestamps) == 5
+    assert isinstance(verify(world, ANN, code), InvalidCode)
 
 
 def wrong_code_keys(world: World, *destinations: str) -> list[str]:
     addresses = [world.address(destination) for destination in destinations]
-    return [f"wrong-codes:{world.codes.blind(f'{one.kind}:{one.key}')}" for one in addresses]
+    return [f"wrong-codes:{world.codes.keyed_digest(f'{one.kind}:{one.canonical}')}" for one in addresses]
 
 
 # --- budgets ----------------------------------------------------------------------------------------------------------
@@ -197,14 +197,14 @@ def wrong_code_keys(world: World, *destinations: str) -> list[str]:
 def test_one_send_in_the_cooldown_and_at_its_end_another() -> None:
     world = World()
     world.send(ANN)
-    world.clock.move(20)
+    world.clock.advance(20)
 
     assert waits(request(world, ANN)) == 40
 
-    world.clock.move(39)
+    world.clock.advance(39)
     assert waits(request(world, ANN)) == 1
-    world.clock.move(1)
-    assert isinstance(request(world, ANN), Sent)
+    world.clock.advance(1)
+    assert isinstance(request(world, ANN), CodeSent)
 
 
 def test_the_cooldown_can_be_set() -> None:
@@ -218,24 +218,24 @@ def test_five_sends_an_hour() -> None:
     world = World()
     for _ in range(5):
         world.send(ANN)
-        world.clock.move(60)
+        world.clock.advance(60)
 
     assert waits(request(world, ANN)) == 3300
-    world.clock.move(3299)
+    world.clock.advance(3299)
     assert waits(request(world, ANN)) == 1
-    world.clock.move(1)
-    assert isinstance(request(world, ANN), Sent)
+    world.clock.advance(1)
+    assert isinstance(request(world, ANN), CodeSent)
 
 
 def test_ten_sends_a_day() -> None:
     world = World()
     for _ in range(10):
         world.send(ANN)
-        world.clock.move(3600)
+        world.clock.advance(3600)
 
     assert waits(request(world, ANN)) == 86_400 - 36_000
-    world.clock.move(86_400 - 36_000)
-    assert isinstance(request(world, ANN), Sent)
+    world.clock.advance(86_400 - 36_000)
+    assert isinstance(request(world, ANN), CodeSent)
 
 
 def test_a_refused_send_sends_nothing_changes_nothing_and_leaves_the_code_good() -> None:
@@ -245,9 +245,9 @@ def test_a_refused_send_sends_nothing_changes_nothing_and_leaves_the_code_good()
 
     request(world, ANN)
 
-    assert len(world.letters_to(ANN)) == 1
+    assert len(world.messages_to(ANN)) == 1
     assert world.events() == events
-    assert isinstance(verify(world, ANN, code), Proven)
+    assert isinstance(verify(world, ANN, code), CodeVerified)
 
 
 def test_both_flows_share_the_budget_of_an_address() -> None:
@@ -257,8 +257,8 @@ def test_both_flows_share_the_budget_of_an_address() -> None:
     refusal = outcome(lambda: world.request_registration_code(name="Ann", email=ANN, mobile=MOBILE))
 
     assert waits(refusal) == 60
-    assert world.letters_to(MOBILE) == []
-    assert isinstance(request(world, MOBILE), Sent)
+    assert world.messages_to(MOBILE) == []
+    assert isinstance(request(world, MOBILE), CodeSent)
 
 
 def test_spellings_of_an_address_share_its_budget() -> None:
@@ -272,7 +272,7 @@ def test_a_day_takes_30_wrong_guesses_across_codes_flows_and_callers() -> None:
     world = World(otp_cooldown=1)
     for number in range(30):
         if number % 5 == 0:
-            world.clock.move(1300)
+            world.clock.advance(1300)
             if number == 15:
                 world.request_registration_code(name="Ann", email=ANN, mobile=MOBILE)
             else:
@@ -290,30 +290,30 @@ def test_a_day_takes_30_wrong_guesses_across_codes_flows_and_callers() -> None:
             )
         else:
             refusal = verify(world, ANN, wrong(world.code_for(ANN)), caller=caller)
-        assert isinstance(refusal, WrongCode)
-    world.clock.move(1300)
+        assert isinstance(refusal, InvalidCode)
+    world.clock.advance(1300)
 
-    assert isinstance(verify(world, ANN, world.send(ANN), caller=ELSEWHERE), WrongCode)
+    assert isinstance(verify(world, ANN, world.send(ANN), caller=ELSEWHERE), InvalidCode)
 
-    world.clock.move(86_400 - 6 * 1300)
-    assert isinstance(verify(world, ANN, world.send(ANN), caller=ELSEWHERE), Proven)
+    world.clock.advance(86_400 - 6 * 1300)
+    assert isinstance(verify(world, ANN, world.send(ANN), caller=ELSEWHERE), CodeVerified)
 
 
 def test_an_address_takes_30_wrong_codes_in_five_minutes_from_one_caller_and_then_says_when() -> None:
     world = World()
     code = world.send(ANN)
     for number in range(30):
-        assert isinstance(verify(world, f"person{number}@mail.example.com", "123456", caller=SOMEWHERE), WrongCode)
-        world.clock.move(1)
+        assert isinstance(verify(world, f"person{number}@mail.example.com", "123456", caller=SOMEWHERE), InvalidCode)
+        world.clock.advance(1)
 
     assert waits(verify(world, ANN, code, caller=SOMEWHERE)) == 270
     assert waits(log_in(world, ANN, code, caller=SOMEWHERE)) == 270
-    assert isinstance(verify(world, EVE, "123456", caller=ELSEWHERE), WrongCode)
-    world.clock.move(269)
+    assert isinstance(verify(world, EVE, "123456", caller=ELSEWHERE), InvalidCode)
+    world.clock.advance(269)
     assert waits(verify(world, ANN, code, caller=SOMEWHERE)) == 1
-    assert isinstance(verify(world, ANN, code, caller=ELSEWHERE), Proven)
-    world.clock.move(1)
-    assert isinstance(verify(world, ANN, code, caller=SOMEWHERE), WrongCode)
+    assert isinstance(verify(world, ANN, code, caller=ELSEWHERE), CodeVerified)
+    world.clock.advance(1)
+    assert isinstance(verify(world, ANN, code, caller=SOMEWHERE), InvalidCode)
 
 
 def test_a_guess_that_the_caller_may_not_make_costs_the_code_nothing() -> None:
@@ -322,9 +322,9 @@ def test_a_guess_that_the_caller_may_not_make_costs_the_code_nothing() -> None:
         verify(world, f"person{number}@mail.example.com", "123456", caller=SOMEWHERE)
     code = world.send(ANN)
     for _ in range(10):
-        assert isinstance(verify(world, ANN, wrong(code), caller=SOMEWHERE), TooManyTries)
+        assert isinstance(verify(world, ANN, wrong(code), caller=SOMEWHERE), RateLimited)
 
-    assert isinstance(verify(world, ANN, code, caller=ELSEWHERE), Proven)
+    assert isinstance(verify(world, ANN, code, caller=ELSEWHERE), CodeVerified)
 
 
 def test_the_limit_of_wrong_codes_per_caller_can_be_lifted() -> None:
@@ -332,7 +332,7 @@ def test_the_limit_of_wrong_codes_per_caller_can_be_lifted() -> None:
 
     answers = [verify(world, f"person{number}@mail.example.com", "123456", caller=SOMEWHERE) for number in range(40)]
 
-    assert {type(one) for one in answers} == {WrongCode}
+    assert {type(one) for one in answers} == {InvalidCode}
 
 
 # --- who gets a message, and who learns of it -------------------------------------------------------------------------
@@ -340,16 +340,16 @@ def test_the_limit_of_wrong_codes_per_caller_can_be_lifted() -> None:
 
 def test_a_login_code_for_a_stranger_is_not_sent_and_everything_else_is_the_same() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
 
     for destination in (ANN, EVE):
-        assert isinstance(request(world, destination, is_login=True), Sent)
+        assert isinstance(request(world, destination, is_login=True), CodeSent)
         assert waits(request(world, destination, is_login=True)) == 60
-        assert isinstance(verify(world, destination, "123456"), WrongCode)
+        assert isinstance(verify(world, destination, "123456"), InvalidCode)
     assert len(world.messages) == 2
 
-    assert len(world.letters_to(ANN)) == 1
-    assert world.letters_to(EVE) == []
+    assert len(world.messages_to(ANN)) == 1
+    assert world.messages_to(EVE) == []
     assert list(world.messages) == []
 
 
@@ -360,7 +360,7 @@ def test_a_decoy_is_never_right() -> None:
     [message] = world.messages
     assert message.challenge is not None
 
-    assert isinstance(verify(world, EVE, world.codes.code(*message.challenge)), WrongCode)
+    assert isinstance(verify(world, EVE, world.codes.code(*message.challenge)), InvalidCode)
 
 
 def test_a_decoy_takes_guesses_like_a_code() -> None:
@@ -371,19 +371,19 @@ def test_a_decoy_takes_guesses_like_a_code() -> None:
         verify(world, EVE, "123456")
 
     [key] = wrong_code_keys(world, EVE)
-    assert len(world.database.tallies.look([key])[0].moments) == 5
+    assert len(world.database.rate_limits.get([key])[0].timestamps) == 5
 
 
 def test_a_message_goes_to_the_spelling_that_the_account_has() -> None:
     """On a server that tells ANN from ann, the one who typed it in capitals is somebody else."""
     world = World()
-    world.person("ann", email="Ann@mail.example.com")
+    world.create_account("ann", email="Ann@mail.example.com")
 
     world.request_code(destination="ANN@MAIL.example.com")
-    world.clock.move(60)
+    world.clock.advance(60)
     world.request_registration_code(name="Ann", email="aNN@mail.example.com", mobile=MOBILE)
 
-    assert len(world.letters_to("Ann@mail.example.com")) == 2
+    assert len(world.messages_to("Ann@mail.example.com")) == 2
     assert len(world.notifier.letters) == 3
 
 
@@ -392,7 +392,7 @@ def test_an_sms_goes_to_the_number_without_its_separators() -> None:
 
     world.request_code(destination="98765 43210")
 
-    assert len(world.letters_to("+919876543210")) == 1
+    assert len(world.messages_to("+919876543210")) == 1
 
 
 def test_a_message_to_nobodys_address_goes_to_the_spelling_that_was_asked_for() -> None:
@@ -400,7 +400,7 @@ def test_a_message_to_nobodys_address_goes_to_the_spelling_that_was_asked_for() 
 
     world.request_code(destination="Ann@MAIL.example.com")
 
-    assert len(world.letters_to("Ann@MAIL.example.com")) == 1
+    assert len(world.messages_to("Ann@MAIL.example.com")) == 1
 
 
 def test_no_message_and_no_outbox_row_holds_a_name_or_a_code() -> None:
@@ -408,7 +408,7 @@ def test_no_message_and_no_outbox_row_holds_a_name_or_a_code() -> None:
     world.request_registration_code(name="Visit evil.example now", email=ANN, mobile=MOBILE)
 
     stored = repr(world.messages)
-    letters = [repr(dict(letter.values)) for letter in (*world.letters_to(ANN), *world.letters_to(MOBILE))]
+    letters = [repr(dict(letter.values)) for letter in (*world.messages_to(ANN), *world.messages_to(MOBILE))]
 
     assert "evil" not in stored + "".join(letters)
     assert world.code_for(ANN) not in stored
@@ -420,12 +420,12 @@ def test_no_message_and_no_outbox_row_holds_a_name_or_a_code() -> None:
 
 def test_for_a_mobile_the_mail_goes_to_its_owners_email_whatever_email_was_given() -> None:
     world = World()
-    world.person("ann", mobile=MOBILE)
+    world.create_account("ann", mobile=MOBILE)
 
     sent = world.request_code(destination=MOBILE, email=EVE)
 
-    assert world.letters_to(EVE) == []
-    assert [letter.values["reference"] for letter in world.letters_to(ANN)] == [sent.reference]
+    assert world.messages_to(EVE) == []
+    assert [letter.values["reference"] for letter in world.messages_to(ANN)] == [sent.reference]
     assert world.code_for(ANN) != world.code_for(MOBILE)
 
 
@@ -439,41 +439,41 @@ def test_for_a_mobile_that_nobody_owns_the_mail_goes_to_the_email_given() -> Non
 
 def test_without_an_email_and_an_owner_only_the_sms_goes_out_and_the_answer_is_the_same() -> None:
     world = World()
-    world.person("ann", mobile=MOBILE)
+    world.create_account("ann", mobile=MOBILE)
 
-    assert isinstance(request(world, "8888888888"), Sent)
-    assert isinstance(request(world, MOBILE), Sent)
+    assert isinstance(request(world, "8888888888"), CodeSent)
+    assert isinstance(request(world, MOBILE), CodeSent)
 
     assert len(world.messages) == 4
-    assert len(world.letters_to("8888888888")) == 1
+    assert len(world.messages_to("8888888888")) == 1
     assert len(world.notifier.letters) == 3
 
 
 def test_an_owner_without_an_email_gets_no_mail_anywhere_else() -> None:
     world = World()
-    world.person("ann", mobile=MOBILE)
-    world.enter_by_code(MOBILE)
-    world.clock.move(60)
+    world.create_account("ann", mobile=MOBILE)
+    world.log_in_with_code(MOBILE)
+    world.clock.advance(60)
     seen = len(world.notifier.letters)
 
     world.request_code(destination=MOBILE, email=EVE)
 
-    assert world.letters_to(EVE) == []
+    assert world.messages_to(EVE) == []
     assert len(world.notifier.letters) == seen + 1
 
 
 def test_a_mobile_login_for_a_stranger_sends_neither_sms_nor_mail() -> None:
     world = World()
 
-    assert isinstance(request(world, MOBILE, email=EVE, is_login=True), Sent)
+    assert isinstance(request(world, MOBILE, email=EVE, is_login=True), CodeSent)
 
-    assert world.letters_to(EVE) == world.letters_to(MOBILE) == []
+    assert world.messages_to(EVE) == world.messages_to(MOBILE) == []
 
 
 def test_either_code_logs_the_owner_of_a_mobile_in() -> None:
     for address in (MOBILE, ANN):
         world = World()
-        account = world.person("ann", mobile=MOBILE)
+        account = world.create_account("ann", mobile=MOBILE)
         world.request_code(destination=MOBILE)
 
         tokens = world.log_in_by_code(destination=MOBILE, verify_otp=world.code_for(address))
@@ -481,7 +481,7 @@ def test_either_code_logs_the_owner_of_a_mobile_in() -> None:
         entered = world.identity(tokens).account
         assert entered.id == account.id
         assert [one.text for one in entered.addresses] == [address]
-        assert (entered.email_proven, entered.mobile_proven) == (address == ANN, address == MOBILE)
+        assert (entered.email_verified, entered.mobile_verified) == (address == ANN, address == MOBILE)
 
 
 def test_the_code_in_the_mail_proves_that_email_and_never_the_mobile() -> None:
@@ -491,18 +491,18 @@ def test_the_code_in_the_mail_proves_that_email_and_never_the_mobile() -> None:
     proof = verify(world, MOBILE, world.code_for(EVE)).proof
 
     with pytest.raises(InvalidInput) as caught:
-        world.person("eve", mobile=MOBILE, proofs=(proof,))
+        world.create_account("eve", mobile=MOBILE, proofs=(proof,))
     assert {*caught.value.errors} == {"mobile"}
 
 
 def test_the_code_in_the_mail_marks_the_owners_email_proven_and_not_the_mobile() -> None:
     world = World()
-    account = world.person("ann", mobile=MOBILE)
+    account = world.create_account("ann", mobile=MOBILE)
     world.request_code(destination=MOBILE)
 
     verify(world, MOBILE, world.code_for(ANN))
 
-    assert (world.now(account).email_proven, world.now(account).mobile_proven) == (True, False)
+    assert (world.now(account).email_verified, world.now(account).mobile_verified) == (True, False)
 
 
 def test_the_mail_beside_a_mobile_opens_nothing_for_who_is_not_its_owner() -> None:
@@ -510,19 +510,19 @@ def test_the_mail_beside_a_mobile_opens_nothing_for_who_is_not_its_owner() -> No
     world = World()
     world.request_code(destination=MOBILE, email=EVE)
     code = world.code_for(EVE)
-    account = world.person("ann", mobile=MOBILE)
+    account = world.create_account("ann", mobile=MOBILE)
 
-    assert isinstance(log_in(world, MOBILE, code), WrongCode)
+    assert isinstance(log_in(world, MOBILE, code), InvalidCode)
     assert world.now(account) == account
 
 
 def test_an_unproven_email_beside_a_proven_mobile_gets_a_code_that_logs_nobody_in() -> None:
     world = World()
-    account = world.person("ann", mobile=MOBILE, proofs=(world.prove(MOBILE),))
-    world.clock.move(60)
+    account = world.create_account("ann", mobile=MOBILE, proofs=(world.prove(MOBILE),))
+    world.clock.advance(60)
     world.request_code(destination=MOBILE)
 
-    assert isinstance(log_in(world, MOBILE, world.code_for(ANN)), WrongCode)
+    assert isinstance(log_in(world, MOBILE, world.code_for(ANN)), InvalidCode)
     assert world.now(account) == account
     assert isinstance(log_in(world, MOBILE, world.code_for(MOBILE)), TokenSet)
 
@@ -531,11 +531,11 @@ def test_a_newer_send_to_a_mobile_replaces_both_codes_wherever_the_mail_went() -
     world = World()
     world.request_code(destination=MOBILE, email=EVE)
     older = world.code_for(EVE)
-    world.clock.move(60)
+    world.clock.advance(60)
     world.request_code(destination=MOBILE)
 
-    assert isinstance(verify(world, MOBILE, older), WrongCode)
-    assert isinstance(verify(world, EVE, older), WrongCode)
+    assert isinstance(verify(world, MOBILE, older), InvalidCode)
+    assert isinstance(verify(world, EVE, older), InvalidCode)
 
 
 def test_a_wrong_guess_at_a_mobile_counts_at_both_codes() -> None:
@@ -546,18 +546,18 @@ def test_a_wrong_guess_at_a_mobile_counts_at_both_codes() -> None:
     for _ in range(5):
         verify(world, MOBILE, guess)
 
-    assert [type(verify(world, MOBILE, code)) for code in codes] == [WrongCode] * 2
+    assert [type(verify(world, MOBILE, code)) for code in codes] == [InvalidCode] * 2
 
 
 def test_the_email_beside_a_mobile_has_its_own_budget_and_is_refused_beyond_it() -> None:
     world = World()
     world.send(EVE)
-    world.clock.move(10)
+    world.clock.advance(10)
 
     assert waits(request(world, MOBILE, email=EVE)) == 50
-    assert world.letters_to(MOBILE) == []
-    world.clock.move(50)
-    assert isinstance(request(world, MOBILE, email=EVE), Sent)
+    assert world.messages_to(MOBILE) == []
+    world.clock.advance(50)
+    assert isinstance(request(world, MOBILE, email=EVE), CodeSent)
     assert waits(request(world, EVE)) == 60
 
 
@@ -565,7 +565,7 @@ def test_the_email_given_cools_down_alike_whether_or_not_the_mobile_has_an_owner
     for owned in (True, False):
         world = World()
         if owned:
-            world.person("ann", mobile=MOBILE)
+            world.create_account("ann", mobile=MOBILE)
         world.request_code(destination=MOBILE, email=EVE)
 
         assert waits(request(world, EVE)) == 60
@@ -573,57 +573,57 @@ def test_the_email_given_cools_down_alike_whether_or_not_the_mobile_has_an_owner
 
 def test_an_owner_whose_email_has_had_its_share_is_passed_over_in_silence() -> None:
     world = World()
-    world.person("ann", mobile=MOBILE)
+    world.create_account("ann", mobile=MOBILE)
     world.send(ANN)
-    world.clock.move(1)
+    world.clock.advance(1)
 
-    assert isinstance(request(world, MOBILE), Sent)
+    assert isinstance(request(world, MOBILE), CodeSent)
 
-    assert len(world.letters_to(MOBILE)) == 1
-    assert len(world.letters_to(ANN)) == 1
-    world.clock.move(59)
-    assert isinstance(request(world, ANN), Sent)
+    assert len(world.messages_to(MOBILE)) == 1
+    assert len(world.messages_to(ANN)) == 1
+    world.clock.advance(59)
+    assert isinstance(request(world, ANN), CodeSent)
 
 
 def test_the_code_of_an_owner_who_was_passed_over_stays_good() -> None:
     """No newer one reached them that could have replaced it."""
     world = World()
-    account = world.person("ann", mobile=MOBILE)
+    account = world.create_account("ann", mobile=MOBILE)
     code = world.send(ANN)
-    world.clock.move(1)
+    world.clock.advance(1)
 
     world.request_code(destination=MOBILE)
 
-    assert isinstance(log_in(world, MOBILE, code), WrongCode)
+    assert isinstance(log_in(world, MOBILE, code), InvalidCode)
     assert world.identity(log_in(world, ANN, code)).account.id == account.id
 
 
 def test_mails_to_an_owner_count_in_the_budget_of_their_email_in_silence() -> None:
     """A 429 would tell whose email stands behind the mobile that was asked for just before."""
     world = World()
-    account = world.person("ann", mobile=MOBILE)
+    account = world.create_account("ann", mobile=MOBILE)
     world.request_code(destination=MOBILE)
     code = world.code_for(ANN)
 
-    assert isinstance(request(world, ANN), Sent)
+    assert isinstance(request(world, ANN), CodeSent)
 
-    assert len(world.letters_to(ANN)) == 1
+    assert len(world.messages_to(ANN)) == 1
     assert world.identity(log_in(world, ANN, code)).account.id == account.id
-    world.clock.move(60)
-    assert isinstance(request(world, ANN), Sent)
-    assert len(world.letters_to(ANN)) == 2
+    world.clock.advance(60)
+    assert isinstance(request(world, ANN), CodeSent)
+    assert len(world.messages_to(ANN)) == 2
 
 
 def test_no_more_mail_reaches_an_owner_by_their_mobile_and_their_email_together_than_by_one() -> None:
     world = World()
-    world.person("ann", mobile=MOBILE)
+    world.create_account("ann", mobile=MOBILE)
     for _ in range(60):
         for destination in (MOBILE, ANN):
             request(world, destination)
-            world.letters_to(destination)
-        world.clock.move(60)
+            world.messages_to(destination)
+        world.clock.advance(60)
 
-    assert len(world.letters_to(ANN)) == 5
+    assert len(world.messages_to(ANN)) == 5
 
 
 # --- what a proof does to an account ----------------------------------------------------------------------------------
@@ -631,78 +631,78 @@ def test_no_more_mail_reaches_an_owner_by_their_mobile_and_their_email_together_
 
 def test_a_login_by_code_enters_a_settled_account_as_it_is() -> None:
     world = World()
-    account = world.person("ann", proofs=(world.prove(ANN),))
+    account = world.create_account("ann", proofs=(world.prove(ANN),))
     tokens = world.log_in(username="ann", password=PASSWORD)
 
-    again = world.enter_by_code(ANN)
+    again = world.log_in_with_code(ANN)
 
     assert world.now(account) == account
     assert again.session != tokens.session
     assert world.is_signed_in(again)
-    assert world.events(What.TAKEN_OVER) == []
+    assert world.events(EventType.ACCOUNT_CLAIMED) == []
 
 
 def test_a_login_by_code_into_an_unproven_account_clears_what_an_impostor_may_have_put_there() -> None:
     world = World()
-    account = world.person("ann", mobile=MOBILE)
+    account = world.create_account("ann", mobile=MOBILE)
     impostor = world.log_in(username="ann", password=PASSWORD)
 
-    tokens = world.enter_by_code(ANN)
+    tokens = world.log_in_with_code(ANN)
 
     after = world.now(account)
     assert (after.password_hash, after.mobile) == (None, None)
-    assert (after.email_proven, after.settled) == (True, True)
+    assert (after.email_verified, after.owner_verified) == (True, True)
     assert not world.is_signed_in(impostor)
     assert not world.can_log_in("ann")
     assert world.identity(tokens).account == after
-    assert [event.account_id for event in world.events(What.TAKEN_OVER)] == [account.id]
+    assert [event.account_id for event in world.events(EventType.ACCOUNT_CLAIMED)] == [account.id]
 
 
 def test_taking_an_account_over_ends_its_open_codes() -> None:
     world = World()
-    world.person("ann", mobile=MOBILE)
+    world.create_account("ann", mobile=MOBILE)
     code = world.send(MOBILE)
-    world.clock.move(61)
-    world.enter_by_code(ANN)
+    world.clock.advance(61)
+    world.log_in_with_code(ANN)
 
-    assert isinstance(verify(world, MOBILE, code), WrongCode)
+    assert isinstance(verify(world, MOBILE, code), InvalidCode)
 
 
 def test_a_second_login_by_code_clears_nothing_more() -> None:
     world = World()
-    world.person("ann")
-    first = world.enter_by_code(ANN)
+    world.create_account("ann")
+    first = world.log_in_with_code(ANN)
 
-    world.enter_by_code(ANN)
+    world.log_in_with_code(ANN)
 
     assert world.is_signed_in(world.refresh(refresh=first.refresh_token))
 
 
 def test_an_address_proven_by_the_holder_of_a_session_leaves_all_as_it_is() -> None:
     world = World()
-    account = world.person("ann", mobile=MOBILE)
+    account = world.create_account("ann", mobile=MOBILE)
     tokens = world.log_in(username="ann", password=PASSWORD)
 
     world.prove(ANN, world.identity(tokens))
 
-    assert world.now(account) == replace(account, email_proven=True, settled=True)
-    world.enter_by_code(ANN)
+    assert world.now(account) == replace(account, email_verified=True, owner_verified=True)
+    world.log_in_with_code(ANN)
     assert world.is_signed_in(world.refresh(refresh=tokens.refresh_token))
     assert world.can_log_in("ann")
-    [event] = world.events(What.ADDRESS_PROVEN)
-    assert (event.account_id, event.note) == (account.id, "email")
+    [event] = world.events(EventType.ADDRESS_VERIFIED)
+    assert (event.account_id, event.detail) == (account.id, "email")
 
 
 def test_an_address_proven_without_a_login_is_cleared_round_at_the_first_login_by_code() -> None:
     world = World()
-    account = world.person("ann")
+    account = world.create_account("ann")
     impostor = world.log_in(username="ann", password=PASSWORD)
     world.prove(ANN)
-    assert world.now(account) == replace(account, email_proven=True)
+    assert world.now(account) == replace(account, email_verified=True)
     assert world.is_signed_in(world.refresh(refresh=impostor.refresh_token))
     assert world.can_log_in("ann")
 
-    world.enter_by_code(ANN)
+    world.log_in_with_code(ANN)
 
     assert not world.can_log_in("ann")
     assert not world.is_signed_in(impostor)
@@ -710,66 +710,66 @@ def test_an_address_proven_without_a_login_is_cleared_round_at_the_first_login_b
 
 def test_a_password_changed_after_somebody_else_proved_the_address_is_cleared_too() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     impostor = world.log_in(username="ann", password=PASSWORD)
     world.prove(ANN)
     world.change_account(identity=world.identity(world.refresh(refresh=impostor.refresh_token)), password=OTHER_PASSWORD)
 
-    world.enter_by_code(ANN)
+    world.log_in_with_code(ANN)
 
     assert not world.can_log_in("ann", OTHER_PASSWORD)
 
 
 def test_the_login_of_another_account_proves_like_no_login() -> None:
     world = World()
-    account = world.person("ann")
-    world.person("eve")
+    account = world.create_account("ann")
+    world.create_account("eve")
 
     world.prove(ANN, world.sign_in("eve"))
 
-    assert world.now(account) == replace(account, email_proven=True, settled=False)
+    assert world.now(account) == replace(account, email_verified=True, owner_verified=False)
 
 
 def test_a_login_that_has_ended_meanwhile_proves_like_no_login() -> None:
     world = World()
-    account = world.person("ann")
+    account = world.create_account("ann")
     identity = world.sign_in("ann")
     with world.database.begin() as tx:
         tx.sessions.end_all(account.id, world.clock())
 
     world.prove(ANN, identity)
 
-    assert not world.now(account).settled
+    assert not world.now(account).owner_verified
 
 
 def test_an_unproven_address_beside_a_proven_one_logs_nobody_in() -> None:
     world = World()
-    account = world.person("ann", mobile=MOBILE, proofs=(world.prove(MOBILE),))
-    world.clock.move(61)
+    account = world.create_account("ann", mobile=MOBILE, proofs=(world.prove(MOBILE),))
+    world.clock.advance(61)
 
-    assert isinstance(log_in(world, ANN, world.send(ANN)), WrongCode)
+    assert isinstance(log_in(world, ANN, world.send(ANN)), InvalidCode)
     assert world.now(account) == account
 
 
 def test_a_bare_verification_beside_a_proven_address_does_not_open_the_account() -> None:
     world = World()
-    account = world.person("ann", mobile=MOBILE, proofs=(world.prove(MOBILE),))
+    account = world.create_account("ann", mobile=MOBILE, proofs=(world.prove(MOBILE),))
 
     assert world.prove(ANN)
 
     assert world.now(account) == account
-    world.clock.move(61)
-    assert isinstance(log_in(world, ANN, world.send(ANN)), WrongCode)
+    world.clock.advance(61)
+    assert isinstance(log_in(world, ANN, world.send(ANN)), InvalidCode)
 
 
 def test_the_holder_of_a_session_proves_a_second_address() -> None:
     world = World()
-    account = world.person("ann", mobile=MOBILE, proofs=(world.prove(MOBILE),))
+    account = world.create_account("ann", mobile=MOBILE, proofs=(world.prove(MOBILE),))
 
     world.prove(ANN, world.sign_in("ann"))
 
-    assert world.now(account) == replace(account, email_proven=True)
-    assert world.is_signed_in(world.enter_by_code(ANN))
+    assert world.now(account) == replace(account, email_verified=True)
+    assert world.is_signed_in(world.log_in_with_code(ANN))
 
 
 def test_a_right_code_that_opens_nothing_counts_as_a_wrong_guess() -> None:
@@ -777,43 +777,49 @@ def test_a_right_code_that_opens_nothing_counts_as_a_wrong_guess() -> None:
     code = world.send(ANN)
 
     for _ in range(5):
-        assert isinstance(log_in(world, ANN, code), WrongCode)
+        assert isinstance(log_in(world, ANN, code), InvalidCode)
 
-    assert isinstance(verify(world, ANN, code), WrongCode)
-    assert len(world.events(What.CODE_REFUSED)) == 6
+    assert isinstance(verify(world, ANN, code), InvalidCode)
+    assert len(world.events(EventType.CODE_REFUSED)) == 6
 
 
 def test_a_code_lets_nobody_into_an_inactive_account() -> None:
     world = World()
-    account = world.alter(world.person("ann"), is_active=False)
+    account = world.alter(world.create_account("ann"), is_active=False)
 
-    assert isinstance(log_in(world, ANN, world.send(ANN)), WrongCode)
+    assert isinstance(log_in(world, ANN, world.send(ANN)), InvalidCode)
     assert world.now(account) == account
 
 
 def test_what_happens_to_codes_stands_in_the_journal() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     world.request_code(destination=ANN, caller=SOMEWHERE)
     log_in(world, ANN, wrong(world.code_for(ANN)), caller=SOMEWHERE)
     log_in(world, ANN, world.code_for(ANN), caller=SOMEWHERE)
 
-    happened = [event.what for event in world.events() if event.caller == SOMEWHERE]
+    happened = [event.type for event in world.events() if event.caller == SOMEWHERE]
 
-    assert happened == [What.CODE_SENT, What.CODE_REFUSED, What.TAKEN_OVER, What.ADDRESS_PROVEN, What.LOGGED_IN]
-    assert world.events(What.LOGGED_IN)[0].note == "code:email"
+    assert happened == [
+        EventType.CODE_SENT,
+        EventType.CODE_REFUSED,
+        EventType.ACCOUNT_CLAIMED,
+        EventType.ADDRESS_VERIFIED,
+        EventType.LOGGED_IN,
+    ]
+    assert world.events(EventType.LOGGED_IN)[0].detail == "code:email"
 
 
 def test_the_code_that_a_passed_over_email_had_last_stays_good() -> None:
     world = World(otp_cooldown=1)
-    account = world.person("bertha", email="bertha@mail.example.com", mobile="7777777777")
+    account = world.create_account("bertha", email="bertha@mail.example.com", mobile="7777777777")
     assert account.email is not None
     world.send("bertha@mail.example.com")
     for _ in range(4):
-        world.clock.move(2)
+        world.clock.advance(2)
         world.request_code(destination="7777777777")
     last = world.code_for("bertha@mail.example.com")
-    world.clock.move(2)
+    world.clock.advance(2)
     world.request_code(destination="7777777777")
     assert world.code_for("bertha@mail.example.com") == last, "five an hour: the sixth is passed over"
 

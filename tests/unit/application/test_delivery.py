@@ -5,7 +5,7 @@ from tests.support.world import World
 
 from vestibule.adapters.notifier import MemoryNotifier
 from vestibule.application.delivery import NOBODY
-from vestibule.application.ports import Channel, DeliveryFailed, Letter, Message, Undeliverable
+from vestibule.application.ports import Channel, DeliveryFailed, Message, OutgoingMessage, Undeliverable
 
 ANN = "ann@mail.example.com"
 
@@ -24,8 +24,8 @@ def notice(world: World, name: str, lifetime: float = 10_000.0) -> None:
         tx.outbox.add(
             Message(
                 id=name,
-                kind=Channel.EMAIL,
-                sent_to=ANN,
+                channel=Channel.EMAIL,
+                recipient=ANN,
                 template="notice",
                 not_before=world.clock(),
                 expires_at=world.clock() + lifetime,
@@ -40,7 +40,7 @@ class Slow(MemoryNotifier):
         super().__init__()
         self.during: Any = None
 
-    def send(self, letter: Letter) -> None:
+    def send(self, letter: OutgoingMessage) -> None:
         if self.during:
             self.during()
         super().send(letter)
@@ -59,7 +59,7 @@ def test_a_message_is_sent_once_and_gone() -> None:
     assert deliver(world) == 0
 
     [letter] = world.notifier.letters
-    assert (letter.kind, letter.sent_to, letter.template) == (Channel.EMAIL, ANN, "code")
+    assert (letter.channel, letter.recipient, letter.template) == (Channel.EMAIL, ANN, "code")
     assert letter.values["service"] == "Vestibule"
     assert [*world.messages, *world.dead_letters] == []
 
@@ -83,7 +83,7 @@ def test_a_message_without_a_code_is_sent_without_one() -> None:
 def test_the_code_is_derived_when_it_is_sent_and_is_the_one_that_is_right() -> None:
     world = World()
     world.request_code(destination=ANN)
-    world.clock.move(299)
+    world.clock.advance(299)
 
     assert world.verify_code(destination=ANN, verify_otp=world.code_for(ANN)).proof
 
@@ -91,7 +91,7 @@ def test_the_code_is_derived_when_it_is_sent_and_is_the_one_that_is_right() -> N
 def test_a_code_is_never_delivered_after_its_end() -> None:
     world = World()
     world.request_code(destination=ANN)
-    world.clock.move(300)
+    world.clock.advance(300)
 
     assert deliver(world) == 1
 
@@ -103,7 +103,7 @@ def test_a_message_without_a_code_has_an_end_too() -> None:
     world = World()
     notice(world, "in time", lifetime=11)
     notice(world, "too late", lifetime=10)
-    world.clock.move(10)
+    world.clock.advance(10)
 
     assert deliver(world) == 2
 
@@ -114,10 +114,10 @@ def test_a_message_without_a_code_has_an_end_too() -> None:
 @pytest.mark.parametrize("by", ["replacement", "change"])
 def test_a_code_that_has_been_replaced_or_ended_is_not_sent(by: str) -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     identity = world.sign_in("ann")
     world.request_code(destination=ANN)
-    world.clock.move(60)
+    world.clock.advance(60)
     if by == "replacement":
         world.request_code(destination=ANN)
     else:
@@ -138,7 +138,7 @@ def test_a_used_code_is_not_sent_again() -> None:
     [message] = world.messages
     assert message.challenge is not None
     world.verify_code(destination=ANN, verify_otp=world.codes.code(*message.challenge))
-    world.clock.move(5)
+    world.clock.advance(5)
 
     assert deliver(world) == 1
 
@@ -150,12 +150,12 @@ class Pretending(MemoryNotifier):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pretended: list[Letter] = []
+        self.pretended: list[OutgoingMessage] = []
 
-    def pretend(self, letter: Letter) -> None:
+    def send_decoy(self, letter: OutgoingMessage) -> None:
         self.pretended.append(letter)
         if self.pretended[1:]:
-            super().pretend(letter)
+            super().send_decoy(letter)
         else:
             raise ConnectionError("the server that real letters go to is down")
 
@@ -169,13 +169,13 @@ def test_a_decoy_goes_the_way_of_a_letter_but_nowhere() -> None:
     assert deliver(world) == 1
     [waiting] = world.messages
     assert waiting.attempts == 1
-    world.clock.move(5)
+    world.clock.advance(5)
     assert deliver(world) == 1
 
     assert notifier.letters == ()
     assert world.messages == ()
     assert {letter.template for letter in notifier.pretended} == {"code"}
-    assert {letter.sent_to for letter in notifier.pretended} == {NOBODY[Channel.EMAIL]}
+    assert {letter.recipient for letter in notifier.pretended} == {NOBODY[Channel.EMAIL]}
 
 
 def test_a_failure_is_tried_again_after_5_10_20_40_seconds() -> None:
@@ -185,9 +185,9 @@ def test_a_failure_is_tried_again_after_5_10_20_40_seconds() -> None:
 
     for pause in (5, 10, 20, 40, 80):
         assert deliver(world) == 1
-        world.clock.move(pause - 1)
+        world.clock.advance(pause - 1)
         assert deliver(world) == 0
-        world.clock.move(1)
+        world.clock.advance(1)
 
     assert deliver(world) == 1
     assert len(world.notifier.letters) == 1
@@ -199,7 +199,7 @@ def test_after_six_failures_a_message_is_given_up_and_kept_to_be_looked_at() -> 
     world.notifier.fail_next(ConnectionError("mailbox ann@mail.example.com is busy"), times=99)
     for _ in range(6):
         assert deliver(world) == 1
-        world.clock.move(600)
+        world.clock.advance(600)
 
     assert deliver(world) == 0
     [(message, reason)] = world.dead_letters
@@ -266,10 +266,10 @@ def test_a_message_of_a_courier_that_died_comes_back_when_its_lease_ends() -> No
     with pytest.raises(KeyboardInterrupt):
         deliver(world)
     notifier.during = None
-    world.clock.move(59)
+    world.clock.advance(59)
     assert deliver(world) == 0
 
-    world.clock.move(1)
+    world.clock.advance(1)
     assert deliver(world) == 1
     assert len(notifier.letters) == 1
 
@@ -278,7 +278,7 @@ def test_a_slow_courier_leaves_the_rest_to_who_is_free() -> None:
     world, notifier = slow()
     for number in range(8):
         notice(world, f"message {number}")
-    notifier.during = lambda: world.clock.move(10)
+    notifier.during = lambda: world.clock.advance(10)
 
     assert world.deliver_messages() == 8
     assert len(notifier.letters) == 3
@@ -325,8 +325,8 @@ def announced(world: World, name: str = "event") -> None:
         tx.outbox.add(
             Message(
                 id=name,
-                kind=Channel.WEBHOOK,
-                sent_to="webhook",
+                channel=Channel.WEBHOOK,
+                recipient="webhook",
                 template="account.registered",
                 not_before=now,
                 expires_at=now + 30 * 86_400,
@@ -343,7 +343,7 @@ def test_a_webhook_that_fails_is_told_again_for_days_and_then_given_up() -> None
         assert world.deliver_messages() == 1
         before = world.clock()
         while world.messages and not world.messages[0].not_before <= world.clock():
-            world.clock.move(world.messages[0].not_before - world.clock())
+            world.clock.advance(world.messages[0].not_before - world.clock())
         waits.append(world.clock() - before)
 
     assert len(waits) == 10
@@ -365,7 +365,7 @@ def test_who_asks_to_be_left_alone_for_longer_is_but_for_no_more_than_a_day() ->
         world.notifier.fail_next(DeliveryFailed("too many", retry_after=wanted))
         assert world.deliver_messages() == 1
         assert world.messages[0].not_before == world.clock() + waited
-        world.clock.move(waited)
+        world.clock.advance(waited)
 
 
 def test_webhooks_that_failed_together_do_not_come_back_together() -> None:

@@ -6,7 +6,7 @@ from tests.support.world import World
 
 from vestibule.adapters.database import MemoryDatabase
 from vestibule.adapters.database.memory import MemoryTransaction
-from vestibule.application import Unavailable, What
+from vestibule.application import EventType, Unavailable
 from vestibule.application.event_consumer import Batch
 
 
@@ -14,15 +14,15 @@ def positions(batch: Batch) -> list[int]:
     return [position for position, _ in batch]
 
 
-def read(world: World, name: str = "crm", most: int = 100) -> list[int]:
-    with world.read_events(name, most=most) as batch:
+def read(world: World, name: str = "crm", limit: int = 100) -> list[int]:
+    with world.read_events(name, limit=limit) as batch:
         return positions(batch)
 
 
 def stumble(world: World, *finished: int, meanwhile: Callable[[], None] = lambda: None) -> None:
     with world.read_events("crm") as batch:
         for position in finished:
-            batch.finish(position)
+            batch.acknowledge(position)
         meanwhile()
         raise ValueError("the handler stumbled")
 
@@ -30,18 +30,18 @@ def stumble(world: World, *finished: int, meanwhile: Callable[[], None] = lambda
 def three_people() -> World:
     world = World()
     for name in ("ann", "bob", "cid"):
-        world.person(name)
+        world.create_account(name)
     return world
 
 
 def test_a_reader_goes_on_where_it_stopped() -> None:
     world = three_people()
-    with world.read_events("crm", most=2) as batch:
-        assert [(event.what, event.account_id) for _, event in batch] == [(What.REGISTERED, 1), (What.REGISTERED, 2)]
+    with world.read_events("crm", limit=2) as batch:
+        assert [(event.type, event.account_id) for _, event in batch] == [(EventType.REGISTERED, 1), (EventType.REGISTERED, 2)]
         assert len(batch) == 2
     assert read(world) == [3]
     assert read(world) == []
-    world.person("dan")
+    world.create_account("dan")
     assert read(world) == [4]
 
 
@@ -67,7 +67,7 @@ def test_what_was_finished_before_something_went_wrong_does_not_come_again() -> 
 def test_one_by_one_only_what_is_finished_is_done_with() -> None:
     world = three_people()
     with world.read_events("crm", one_by_one=True) as batch:
-        batch.finish(1)
+        batch.acknowledge(1)
     with world.read_events("crm", one_by_one=True) as batch:
         assert positions(batch) == [2, 3]
     assert read(world) == [2, 3]
@@ -85,27 +85,27 @@ def test_a_reader_that_died_holds_up_the_next_one_for_a_minute() -> None:
     world = three_people()
     dying = world.read_events("crm")
     dying.__enter__()
-    world.clock.move(59)
+    world.clock.advance(59)
     assert read(world) == []
-    world.clock.move(1)
+    world.clock.advance(1)
     assert read(world) == [1, 2, 3]
 
 
 def test_one_that_took_too_long_moves_nothing_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     world = three_people()
     with world.read_events("crm"):
-        world.clock.move(60)
-        assert read(world, most=1) == [1]
+        world.clock.advance(60)
+        assert read(world, limit=1) == [1]
     assert "more than 60 s" in caplog.text
     assert read(world) == [2, 3]
 
 
 def test_a_clock_that_was_ahead_holds_nobody_up() -> None:
     world = three_people()
-    world.clock.move(10_000)
+    world.clock.advance(10_000)
     dying = world.read_events("crm")
     dying.__enter__()
-    world.clock.move(-10_000)
+    world.clock.advance(-10_000)
     assert read(world) == [1, 2, 3]
 
 
@@ -113,12 +113,12 @@ def test_when_a_reader_moved_is_remembered() -> None:
     world = three_people()
     begun = world.clock()
     read(world)
-    world.clock.move(9)
-    world.person("dan")
+    world.clock.advance(9)
+    world.create_account("dan")
     with pytest.raises(ValueError, match="stumbled"):
         stumble(world)
-    cursor = world.database.cursors.look("crm")
-    assert (cursor.position, cursor.moved_at, cursor.held_until) == (3, begun, 0.0)
+    cursor = world.database.cursors.get("crm")
+    assert (cursor.position, cursor.moved_at, cursor.leased_until) == (3, begun, 0.0)
 
 
 class Fragile(MemoryDatabase):
@@ -137,7 +137,7 @@ class Fragile(MemoryDatabase):
         self.left -= 1
         other, self.meanwhile = self.meanwhile, None
         if other:
-            read(other, most=1)
+            read(other, limit=1)
         with super().begin() as tx:
             yield tx
 
@@ -146,7 +146,7 @@ def fragile() -> tuple[World, Fragile]:
     database = Fragile()
     world = World(database=database)
     for name in ("ann", "bob", "cid"):
-        world.person(name)
+        world.create_account(name)
     return world, database
 
 
@@ -162,7 +162,7 @@ def test_what_went_wrong_is_told_though_the_database_is_away_as_well() -> None:
     with pytest.raises(ValueError, match="stumbled"):
         stumble(world, meanwhile=database.go_away)
     database.left = 99
-    world.clock.move(60)
+    world.clock.advance(60)
     assert read(world) == [1, 2, 3]
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World, outcome
 
-from vestibule.adapters.hasher import QuickHasher
-from vestibule.application import Caller, Proven, TokenSet, TooManyTries, WrongCode, WrongCredentials
+from vestibule.adapters.hasher import InsecureHasher
+from vestibule.application import Caller, CodeVerified, InvalidCode, InvalidCredentials, RateLimited, TokenSet
 from vestibule.application.ports import Codes
-from vestibule.domain.code import Flow
+from vestibule.domain.code import CodePurpose
 
 ANN, MOBILE, STRANGERS_MOBILE = "ann@mail.example.com", "9999999999", "8888888888"
 DAY, CALLERS = 86_400, 10_000
@@ -29,18 +29,18 @@ class NotedCodes:
         self._codes = codes
         self.compared: list[str] = []
 
-    def code(self, challenge_id: str, flow: Flow, address_key: str) -> str:
+    def code(self, challenge_id: str, flow: CodePurpose, address_key: str) -> str:
         self.compared.append(address_key)
         return self._codes.code(challenge_id, flow, address_key)
 
-    def blind(self, text: str) -> str:
-        return self._codes.blind(text)
+    def keyed_digest(self, text: str) -> str:
+        return self._codes.keyed_digest(text)
 
-    def mark(self, challenge_id: str) -> str:
-        return self._codes.mark(challenge_id)
+    def new_challenge_id(self, challenge_id: str) -> str:
+        return self._codes.new_challenge_id(challenge_id)
 
 
-class NotedHasher(QuickHasher):
+class NotedHasher(InsecureHasher):
     """Counts the passwords that it is asked to compare."""
 
     compared = 0
@@ -63,7 +63,7 @@ class GuessedAt(World):
             object.__setattr__(self, name, value)
 
     def compared(self, address: str) -> int:
-        return self.noted.compared.count(self.address(address).key)
+        return self.noted.compared.count(self.address(address).canonical)
 
     def sends(self) -> list[Ask]:
         """Ways to have codes sent to Ann: by her email, by her mobile to both, and for register-or-login."""
@@ -103,14 +103,14 @@ def most_within(moments: list[float], seconds: float) -> int:
 def test_a_day_of_guesses_from_10_000_addresses_gets_30_at_each_destination_and_none_is_right_afterwards(owned: bool) -> None:
     world = GuessedAt()
     if owned:
-        world.person("ann", mobile=MOBILE)
+        world.create_account("ann", mobile=MOBILE)
     start, sends, guesses = world.clock(), cycle(world.sends()), cycle(world.guesses())
     for number in range(CALLERS):
         if number % (CALLERS // 9) == 0 and number < CALLERS - 10:
             next(sends)()
         refusal = outcome(lambda: next(guesses)(f"{number:06}", somewhere(number)))  # noqa: B023 — asked at once
-        assert isinstance(refusal, WrongCode)
-        world.clock.move(0.9 * DAY / CALLERS)
+        assert isinstance(refusal, InvalidCode)
+        world.clock.advance(0.9 * DAY / CALLERS)
     assert [world.compared(address) for address in (ANN, MOBILE)] == [30, 30]
 
     world.clock.now = start + DAY - 1
@@ -120,7 +120,7 @@ def test_a_day_of_guesses_from_10_000_addresses_gets_30_at_each_destination_and_
     assert [len(world.codes_at(address)) for address in (ANN, MOBILE)] == [number + 1 for number in before]
     for address in (ANN, MOBILE):
         for guess in world.guesses():
-            assert isinstance(outcome(lambda: guess(world.code_for(address), LONE)), WrongCode)  # noqa: B023 — asked at once
+            assert isinstance(outcome(lambda: guess(world.code_for(address), LONE)), InvalidCode)  # noqa: B023 — asked at once
     assert [world.compared(address) for address in (ANN, MOBILE)] == [30, 30]
 
 
@@ -130,11 +130,11 @@ def test_a_day_after_the_last_guess_a_right_code_is_right_again() -> None:
         if number % 5 == 0:
             outcome(partial(world.request_code, destination=ANN))
         outcome(lambda: world.verify_code(destination=ANN, verify_otp=f"{number:06}", caller=somewhere(number)))  # noqa: B023
-        world.clock.move(60)
+        world.clock.advance(60)
     assert world.compared(ANN) == 30
 
-    world.clock.move(DAY)
-    assert isinstance(world.verify_code(destination=ANN, verify_otp=world.send(ANN)), Proven)
+    world.clock.advance(DAY)
+    assert isinstance(world.verify_code(destination=ANN, verify_otp=world.send(ANN)), CodeVerified)
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -145,15 +145,15 @@ def test_a_day_of_passwords_from_10_000_addresses_gets_30_in_15_minutes_and_the_
     hasher = NotedHasher()
     world = World(hasher=hasher)
     if known:
-        world.person("ann", mobile=MOBILE)
+        world.create_account("ann", mobile=MOBILE)
     wrong_at = []
     for number in range(CALLERS):
         log_in = partial(world.log_in, username=name, caller=somewhere(number))
-        if isinstance(outcome(partial(log_in, password=f"guess {number}")), WrongCredentials):
+        if isinstance(outcome(partial(log_in, password=f"guess {number}")), InvalidCredentials):
             wrong_at.append(world.clock())
         else:
-            assert isinstance(outcome(partial(log_in, password=PASSWORD)), TooManyTries)
-        world.clock.move(DAY / CALLERS)
+            assert isinstance(outcome(partial(log_in, password=PASSWORD)), RateLimited)
+        world.clock.advance(DAY / CALLERS)
 
     assert most_within(wrong_at, 900) == 30
     assert hasher.compared == len(wrong_at) <= 30 * DAY / 900
@@ -161,7 +161,7 @@ def test_a_day_of_passwords_from_10_000_addresses_gets_30_in_15_minutes_and_the_
 
 def test_one_guess_at_each_of_many_accounts_from_one_address_gets_30_in_five_minutes() -> None:
     world = GuessedAt()
-    people = [world.person(f"person{number}", mobile=f"99999{number:05}") for number in range(60)]
+    people = [world.create_account(f"person{number}", mobile=f"99999{number:05}") for number in range(60)]
     tries = cycle(
         partial(ask, destination=address.text, verify_otp="000000", caller=LONE)
         for person in people
@@ -173,9 +173,9 @@ def test_one_guess_at_each_of_many_accounts_from_one_address_gets_30_in_five_min
         if at % 600 == 0:
             for person in people:
                 outcome(lambda: world.request_code(destination=person.addresses[1].text))  # noqa: B023 — asked at once
-        if isinstance(outcome(next(tries)), WrongCode):
+        if isinstance(outcome(next(tries)), InvalidCode):
             wrong_at.append(world.clock())
-        world.clock.move(1)
+        world.clock.advance(1)
 
     assert most_within(wrong_at, 300) == 30
     assert len(wrong_at) == 3600 // 300 * 30
@@ -187,9 +187,9 @@ def test_one_password_at_each_of_many_accounts_from_one_address_gets_10_in_a_min
     wrong_at = []
     for _ in range(7200):
         name = f"person{next(numbers)}"
-        if isinstance(outcome(lambda: world.log_in(username=name, password=PASSWORD, caller=LONE)), WrongCredentials):  # noqa: B023
+        if isinstance(outcome(lambda: world.log_in(username=name, password=PASSWORD, caller=LONE)), InvalidCredentials):  # noqa: B023
             wrong_at.append(world.clock())
-        world.clock.move(1)
+        world.clock.advance(1)
 
     assert (most_within(wrong_at, 60), most_within(wrong_at, 3600), len(wrong_at)) == (10, 100, 200)
 
@@ -208,20 +208,20 @@ def test_who_is_told_when_to_come_back_is_taken_then_and_not_a_second_before(kin
     told = 0
     for _ in range(400):
         refusal = guess()
-        if isinstance(refusal, TooManyTries):
+        if isinstance(refusal, RateLimited):
             told += 1
-            world.clock.move(refusal.retry_after - 1)
-            assert isinstance(guess(), TooManyTries)
-            world.clock.move(1)
-            assert isinstance(guess(), WrongCode | WrongCredentials)
-        world.clock.move(0.3)
+            world.clock.advance(refusal.retry_after - 1)
+            assert isinstance(guess(), RateLimited)
+            world.clock.advance(1)
+            assert isinstance(guess(), InvalidCode | InvalidCredentials)
+        world.clock.advance(0.3)
     assert told > 3
 
 
 def test_the_owner_is_let_in_by_a_right_code_while_guesses_are_left() -> None:
     """The counter that holds an attack up is not one that refuses everybody."""
     world = GuessedAt()
-    world.person("ann", mobile=MOBILE)
+    world.create_account("ann", mobile=MOBILE)
     for number in range(4):
         outcome(lambda: world.log_in_by_code(destination=MOBILE, verify_otp=f"{number:06}", caller=somewhere(number)))  # noqa: B023
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, SlowHasher, World, outcome, together
 
-from vestibule.adapters.hasher import QuickHasher
-from vestibule.application import InvalidInput, TokenSet, TooManyTries, WrongCredentials
-from vestibule.domain.events import What
+from vestibule.adapters.hasher import InsecureHasher
+from vestibule.application import InvalidCredentials, InvalidInput, RateLimited, TokenSet
+from vestibule.domain.events import EventType
 
 ELSEWHERE = replace(SOMEWHERE, address="203.0.113.9")
 
@@ -21,18 +21,23 @@ def fail(world: World, times: int, username: str = "ann", **more: Any) -> list[A
 )
 def test_a_person_logs_in_by_username_email_or_mobile(username: str) -> None:
     world = World()
-    account = world.person("ann", mobile="9999999999")
+    account = world.create_account("ann", mobile="9999999999")
 
     tokens = world.log_in(username=username, password=PASSWORD, caller=SOMEWHERE)
 
     assert world.identity(tokens).account == account
-    [event] = world.events(What.LOGGED_IN)
-    assert (event.account_id, event.session_id, event.note, event.caller) == (account.id, tokens.session, "password", SOMEWHERE)
+    [event] = world.events(EventType.LOGGED_IN)
+    assert (event.account_id, event.session_id, event.detail, event.caller) == (
+        account.id,
+        tokens.session,
+        "password",
+        SOMEWHERE,
+    )
 
 
 def test_a_token_set_says_what_it_is_and_how_long_it_lasts_and_shows_no_token() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
 
     tokens = world.log_in(username="ann", password=PASSWORD)
 
@@ -43,8 +48,8 @@ def test_a_token_set_says_what_it_is_and_how_long_it_lasts_and_shows_no_token() 
 
 def test_an_imported_username_that_breaks_the_rules_logs_in_all_the_same() -> None:
     world = World()
-    account = world.person("ann")
-    odd = replace(account.username, text="admin@old", key=world.identifiers.login("admin@old").username_key)
+    account = world.create_account("ann")
+    odd = replace(account.username, text="admin@old", canonical=world.identifiers.login("admin@old").canonical_username)
     world.alter(account, username=odd)
 
     assert world.can_log_in("ADMIN@old")
@@ -52,7 +57,7 @@ def test_an_imported_username_that_breaks_the_rules_logs_in_all_the_same() -> No
 
 def test_a_password_is_compared_by_its_normal_form_and_never_trimmed() -> None:
     world = World()
-    world.person("ann", password="caf\u00e9 of the world ")
+    world.create_account("ann", password="caf\u00e9 of the world ")
 
     assert world.can_log_in("ann", "cafe\u0301 of the world ")
     assert not world.can_log_in("ann", "caf\u00e9 of the world")
@@ -60,7 +65,7 @@ def test_a_password_is_compared_by_its_normal_form_and_never_trimmed() -> None:
 
 def test_an_account_takes_over_a_password_of_spaces_as_it_is() -> None:
     world = World()
-    world.person("ann", password=" " * 9)
+    world.create_account("ann", password=" " * 9)
 
     assert world.can_log_in("ann", " " * 9)
     assert not world.can_log_in("ann", " " * 8)
@@ -80,9 +85,9 @@ def test_missing_fields_are_named_and_count_for_nothing(nothing: Any) -> None:
 def test_wrong_unknown_inactive_and_passwordless_are_alike_in_answer_and_work() -> None:
     hasher = SlowHasher()
     world = World(hasher=hasher)
-    world.person("wrong")
-    world.alter(world.person("inactive"), is_active=False)
-    world.alter(world.person("passwordless"), password_hash=None)
+    world.create_account("wrong")
+    world.alter(world.create_account("inactive"), is_active=False)
+    world.alter(world.create_account("passwordless"), password_hash=None)
     seen = []
 
     for username, password in [
@@ -94,18 +99,18 @@ def test_wrong_unknown_inactive_and_passwordless_are_alike_in_answer_and_work() 
         before = len(hasher.asked), len(world.events())
         refusal = outcome(partial(world.log_in, username=username, password=password, caller=SOMEWHERE))
         after = len(hasher.asked), len(world.events())
-        tallies = sum(len(tally.moments) for tally in world.database.tallies.look([f"login@{SOMEWHERE.address}"]))
+        tallies = sum(len(tally.timestamps) for tally in world.database.rate_limits.get([f"login@{SOMEWHERE.address}"]))
         seen.append((type(refusal), str(refusal), after[0] - before[0], after[1] - before[1], tallies))
 
-    assert [one[:4] for one in seen] == [(WrongCredentials, WrongCredentials.title, 1, 1)] * 4
+    assert [one[:4] for one in seen] == [(InvalidCredentials, InvalidCredentials.title, 1, 1)] * 4
     assert [one[4] for one in seen] == [1, 2, 3, 4]
-    assert [event.note for event in world.events(What.LOGIN_FAILED)] == ["wrong", "unknown", "inactive", "passwordless"]
+    assert [event.detail for event in world.events(EventType.LOGIN_FAILED)] == ["wrong", "unknown", "inactive", "passwordless"]
 
 
 def test_the_password_of_an_inactive_account_is_not_even_compared() -> None:
     hasher = SlowHasher()
     world = World(hasher=hasher)
-    world.alter(world.person("ann"), is_active=False)
+    world.alter(world.create_account("ann"), is_active=False)
 
     assert not world.can_log_in("ann")
     assert hasher.asked == [None]
@@ -116,18 +121,18 @@ def test_the_password_of_an_inactive_account_is_not_even_compared() -> None:
 
 def test_an_identity_fails_5_times_in_5_minutes_from_one_address_and_then_waits_as_told() -> None:
     world = World()
-    world.person("ann")
-    assert all(isinstance(one, WrongCredentials) for one in fail(world, 5, caller=SOMEWHERE))
-    world.clock.move(100)
+    world.create_account("ann")
+    assert all(isinstance(one, InvalidCredentials) for one in fail(world, 5, caller=SOMEWHERE))
+    world.clock.advance(100)
 
     refusal = outcome(lambda: world.log_in(username="ann", password=PASSWORD, caller=SOMEWHERE))
 
-    assert isinstance(refusal, TooManyTries)
+    assert isinstance(refusal, RateLimited)
     assert refusal.retry_after == 200
     world.log_in(username="ann", password=PASSWORD, caller=ELSEWHERE)
-    world.clock.move(199)
-    assert isinstance(fail(world, 1, caller=SOMEWHERE)[0], TooManyTries)
-    world.clock.move(1)
+    world.clock.advance(199)
+    assert isinstance(fail(world, 1, caller=SOMEWHERE)[0], RateLimited)
+    world.clock.advance(1)
     world.log_in(username="ann", password=PASSWORD, caller=SOMEWHERE)
 
 
@@ -137,7 +142,7 @@ def test_an_unknown_identity_is_limited_alike(username: str) -> None:
 
     answers = fail(world, 6, username, caller=SOMEWHERE)
 
-    assert [type(one) for one in answers] == [WrongCredentials] * 5 + [TooManyTries]
+    assert [type(one) for one in answers] == [InvalidCredentials] * 5 + [RateLimited]
     assert answers[5].retry_after == 300
 
 
@@ -146,77 +151,77 @@ def test_spellings_of_an_identity_share_its_limit() -> None:
     for spelling in ("ann", "ANN", " Ann", "aNN ", "ａｎｎ"):
         fail(world, 1, spelling, caller=SOMEWHERE)
 
-    assert isinstance(fail(world, 1, "ann", caller=SOMEWHERE)[0], TooManyTries)
+    assert isinstance(fail(world, 1, "ann", caller=SOMEWHERE)[0], RateLimited)
 
 
 def test_an_identity_fails_30_times_in_15_minutes_from_anywhere() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     for number in range(30):
         [refusal] = fail(world, 1, caller=replace(SOMEWHERE, address=f"198.51.100.{number}"))
-        assert isinstance(refusal, WrongCredentials)
+        assert isinstance(refusal, InvalidCredentials)
 
     refusal = outcome(lambda: world.log_in(username="ann", password=PASSWORD, caller=ELSEWHERE))
 
-    assert isinstance(refusal, TooManyTries)
+    assert isinstance(refusal, RateLimited)
     assert refusal.retry_after == 900
-    world.clock.move(900)
+    world.clock.advance(900)
     world.log_in(username="ann", password=PASSWORD, caller=ELSEWHERE)
 
 
 def test_a_caller_without_an_address_is_limited_by_identity() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
 
-    assert [type(one) for one in fail(world, 31)] == [WrongCredentials] * 30 + [TooManyTries]
+    assert [type(one) for one in fail(world, 31)] == [InvalidCredentials] * 30 + [RateLimited]
 
 
 def test_an_address_fails_10_times_a_minute_whoever_is_meant() -> None:
     world = World()
     for number in range(10):
-        assert isinstance(fail(world, 1, f"person{number}", caller=SOMEWHERE)[0], WrongCredentials)
+        assert isinstance(fail(world, 1, f"person{number}", caller=SOMEWHERE)[0], InvalidCredentials)
 
     [refusal] = fail(world, 1, "another", caller=SOMEWHERE)
 
-    assert isinstance(refusal, TooManyTries)
+    assert isinstance(refusal, RateLimited)
     assert refusal.retry_after == 60
-    world.clock.move(60)
-    assert isinstance(fail(world, 1, "another", caller=SOMEWHERE)[0], WrongCredentials)
+    world.clock.advance(60)
+    assert isinstance(fail(world, 1, "another", caller=SOMEWHERE)[0], InvalidCredentials)
 
 
 def test_an_address_fails_100_times_an_hour() -> None:
     world = World()
     for number in range(100):
-        assert isinstance(fail(world, 1, f"person{number}", caller=SOMEWHERE)[0], WrongCredentials)
-        world.clock.move(10)
+        assert isinstance(fail(world, 1, f"person{number}", caller=SOMEWHERE)[0], InvalidCredentials)
+        world.clock.advance(10)
 
     [refusal] = fail(world, 1, "another", caller=SOMEWHERE)
 
-    assert isinstance(refusal, TooManyTries)
+    assert isinstance(refusal, RateLimited)
     assert refusal.retry_after == 2600
 
 
 def test_a_success_forgives_the_identity_at_that_address_and_nothing_else() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     fail(world, 4, caller=SOMEWHERE)
 
     world.log_in(username="ann", password=PASSWORD, caller=SOMEWHERE)
 
-    assert [type(one) for one in fail(world, 5, caller=SOMEWHERE)] == [WrongCredentials] * 5
+    assert [type(one) for one in fail(world, 5, caller=SOMEWHERE)] == [InvalidCredentials] * 5
     fail(world, 1, "other", caller=SOMEWHERE)
     [refusal] = fail(world, 1, "third", caller=SOMEWHERE)
-    assert isinstance(refusal, TooManyTries)
+    assert isinstance(refusal, RateLimited)
     for number in range(21):
-        assert isinstance(fail(world, 1, caller=replace(SOMEWHERE, address=f"203.0.113.{number}"))[0], WrongCredentials)
-    assert isinstance(fail(world, 1, caller=ELSEWHERE)[0], TooManyTries)
+        assert isinstance(fail(world, 1, caller=replace(SOMEWHERE, address=f"203.0.113.{number}"))[0], InvalidCredentials)
+    assert isinstance(fail(world, 1, caller=ELSEWHERE)[0], RateLimited)
 
 
 def test_limits_per_address_can_be_lifted_and_those_per_identity_not() -> None:
     world = World(rate_limits=False)
-    world.person("ann")
+    world.create_account("ann")
 
-    assert [type(one) for one in fail(world, 31, caller=SOMEWHERE)] == [WrongCredentials] * 30 + [TooManyTries]
+    assert [type(one) for one in fail(world, 31, caller=SOMEWHERE)] == [InvalidCredentials] * 30 + [RateLimited]
 
 
 def test_a_try_beyond_the_limit_is_neither_hashed_nor_counted() -> None:
@@ -227,30 +232,30 @@ def test_a_try_beyond_the_limit_is_neither_hashed_nor_counted() -> None:
     fail(world, 20, caller=SOMEWHERE)
 
     assert len(hasher.asked) == 5
-    assert len(world.events(What.LOGIN_FAILED)) == 5
+    assert len(world.events(EventType.LOGIN_FAILED)) == 5
 
 
 def test_of_any_number_of_wrong_guesses_at_once_five_are_answered() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
 
     answers = together([lambda: world.log_in(username="ann", password=OTHER_PASSWORD, caller=SOMEWHERE) for _ in range(20)])
 
-    assert [type(one) for one in answers].count(WrongCredentials) == 5
-    assert [type(one) for one in answers].count(TooManyTries) == 15
+    assert [type(one) for one in answers].count(InvalidCredentials) == 5
+    assert [type(one) for one in answers].count(RateLimited) == 15
 
 
 def test_a_right_guess_beyond_the_limit_is_not_answered() -> None:
     """Its turn came while the others were counted."""
     hasher = SlowHasher()
     world = World(hasher=hasher)
-    world.person("ann")
+    world.create_account("ann")
     hasher.meanwhile = [lambda: fail(world, 5, caller=SOMEWHERE)]
 
     refusal = outcome(lambda: world.log_in(username="ann", password=PASSWORD, caller=SOMEWHERE))
 
-    assert isinstance(refusal, TooManyTries)
-    assert world.events(What.LOGGED_IN) == []
+    assert isinstance(refusal, RateLimited)
+    assert world.events(EventType.LOGGED_IN) == []
 
 
 # --- what happens while a password is hashed --------------------------------------------------------------------------
@@ -259,19 +264,19 @@ def test_a_right_guess_beyond_the_limit_is_not_answered() -> None:
 def test_a_password_changed_while_the_old_one_was_hashed_is_the_one_that_counts() -> None:
     hasher = SlowHasher()
     world = World(hasher=hasher)
-    account = world.person("ann")
-    change = lambda: world.alter(account, password_hash=QuickHasher().hash(OTHER_PASSWORD))  # noqa: E731
+    account = world.create_account("ann")
+    change = lambda: world.alter(account, password_hash=InsecureHasher().hash(OTHER_PASSWORD))  # noqa: E731
 
     hasher.meanwhile = [change]
-    assert isinstance(outcome(lambda: world.log_in(username="ann", password=PASSWORD)), WrongCredentials)
-    assert len(world.events(What.LOGIN_FAILED)) == 1
+    assert isinstance(outcome(lambda: world.log_in(username="ann", password=PASSWORD)), InvalidCredentials)
+    assert len(world.events(EventType.LOGIN_FAILED)) == 1
 
 
 def test_a_password_stored_anew_while_it_was_hashed_is_looked_at_again() -> None:
     hasher = SlowHasher()
     world = World(hasher=hasher)
-    account = world.person("ann")
-    hasher.meanwhile = [lambda: world.alter(account, password_hash=QuickHasher().hash(PASSWORD))]
+    account = world.create_account("ann")
+    hasher.meanwhile = [lambda: world.alter(account, password_hash=InsecureHasher().hash(PASSWORD))]
 
     assert isinstance(world.log_in(username="ann", password=PASSWORD), TokenSet)
     assert len(hasher.asked) == 2
@@ -280,40 +285,40 @@ def test_a_password_stored_anew_while_it_was_hashed_is_looked_at_again() -> None
 def test_a_password_that_changes_at_every_look_logs_nobody_in() -> None:
     hasher = SlowHasher()
     world = World(hasher=hasher)
-    account = world.person("ann")
-    hasher.meanwhile = [lambda: world.alter(account, password_hash=QuickHasher().hash(PASSWORD))] * 3
+    account = world.create_account("ann")
+    hasher.meanwhile = [lambda: world.alter(account, password_hash=InsecureHasher().hash(PASSWORD))] * 3
 
-    assert isinstance(outcome(lambda: world.log_in(username="ann", password=PASSWORD)), WrongCredentials)
+    assert isinstance(outcome(lambda: world.log_in(username="ann", password=PASSWORD)), InvalidCredentials)
     assert len(hasher.asked) == 3
-    assert world.events(What.LOGGED_IN) == []
+    assert world.events(EventType.LOGGED_IN) == []
 
 
 def test_an_account_deactivated_while_its_password_was_hashed_is_not_entered() -> None:
     hasher = SlowHasher()
     world = World(hasher=hasher)
-    account = world.person("ann")
+    account = world.create_account("ann")
     hasher.meanwhile = [lambda: world.alter(account, is_active=False)]
 
-    assert isinstance(outcome(lambda: world.log_in(username="ann", password=PASSWORD)), WrongCredentials)
-    assert len(world.events(What.LOGIN_FAILED)) == 1
+    assert isinstance(outcome(lambda: world.log_in(username="ann", password=PASSWORD)), InvalidCredentials)
+    assert len(world.events(EventType.LOGIN_FAILED)) == 1
 
 
 def test_a_password_hashed_by_older_parameters_is_hashed_anew_at_login() -> None:
-    world = World(hasher=QuickHasher("2"))
-    account = world.alter(world.person("ann"), password_hash=QuickHasher("1").hash(PASSWORD))
+    world = World(hasher=InsecureHasher("2"))
+    account = world.alter(world.create_account("ann"), password_hash=InsecureHasher("1").hash(PASSWORD))
 
     world.log_in(username="ann", password=PASSWORD)
 
     renewed = world.now(account).password_hash
     assert renewed is not None
-    assert not world.hasher.is_outdated(renewed)
+    assert not world.hasher.needs_rehash(renewed)
     assert world.can_log_in("ann")
-    assert len(world.events(What.LOGGED_IN)) == 2
+    assert len(world.events(EventType.LOGGED_IN)) == 2
 
 
 def test_a_wrong_password_renews_no_hash() -> None:
-    world = World(hasher=QuickHasher("2"))
-    account = world.alter(world.person("ann"), password_hash=QuickHasher("1").hash(PASSWORD))
+    world = World(hasher=InsecureHasher("2"))
+    account = world.alter(world.create_account("ann"), password_hash=InsecureHasher("1").hash(PASSWORD))
 
     fail(world, 1)
 

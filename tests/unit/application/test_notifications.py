@@ -5,18 +5,18 @@ from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World
 from vestibule.application import InvalidRefreshToken
 
 ANN = "ann@mail.example.com"
-LAPTOP = replace(SOMEWHERE, agent="a laptop")
-PHONE = replace(SOMEWHERE, agent="a phone")
+LAPTOP = replace(SOMEWHERE, user_agent="a laptop")
+PHONE = replace(SOMEWHERE, user_agent="a phone")
 
 
 def told(world: World, address: str) -> list[str]:
     """What the owner was told there, oldest first."""
-    return [letter.values["what"] for letter in world.letters_to(address) if letter.template == "notice"]
+    return [letter.values["what"] for letter in world.messages_to(address) if letter.template == "notice"]
 
 
 def test_a_new_password_is_told_to_the_owner_whoever_set_it() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     world.change_account(identity=world.sign_in("ann"), password=OTHER_PASSWORD)
     assert told(world, ANN) == ["password_changed"]
 
@@ -26,7 +26,7 @@ def test_a_new_password_is_told_to_the_owner_whoever_set_it() -> None:
 
 def test_a_new_email_is_told_to_the_old_one_and_a_new_mobile_to_the_old_one() -> None:
     world = World()
-    world.person("ann", mobile="9999999999")
+    world.create_account("ann", mobile="9999999999")
     identity = world.sign_in("ann")
 
     world.prove("9999999999", identity)
@@ -39,7 +39,7 @@ def test_a_new_email_is_told_to_the_old_one_and_a_new_mobile_to_the_old_one() ->
 
 def test_a_first_mobile_is_told_to_the_email() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
 
     world.change_account(identity=world.sign_in("ann"), mobile="8888888888")
 
@@ -48,7 +48,7 @@ def test_a_first_mobile_is_told_to_the_email() -> None:
 
 def test_a_name_or_the_same_address_again_is_nothing_to_tell() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
 
     world.change_account(identity=world.sign_in("ann"), name="Another Name", email=ANN)
 
@@ -57,7 +57,7 @@ def test_a_name_or_the_same_address_again_is_nothing_to_tell() -> None:
 
 def test_a_sign_in_by_an_agent_not_seen_before_is_told_but_not_the_first_one() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
 
     for caller, expected in [(LAPTOP, 0), (LAPTOP, 0), (PHONE, 1), (PHONE, 1), (SOMEWHERE, 1)]:
         world.log_in(username="ann", password=PASSWORD, caller=caller)
@@ -66,7 +66,7 @@ def test_a_sign_in_by_an_agent_not_seen_before_is_told_but_not_the_first_one() -
 
 def test_a_refresh_token_used_twice_is_told() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     tokens = world.log_in(username="ann", password=PASSWORD)
     newer = world.refresh(refresh=tokens.refresh_token)
     world.refresh(refresh=newer.refresh_token)
@@ -83,20 +83,20 @@ def test_a_refresh_token_used_twice_is_told() -> None:
 
 def test_a_proven_address_is_told_rather_than_another_and_nobody_where_there_is_none() -> None:
     world = World()
-    account = world.person("ann", mobile="9999999999")
+    account = world.create_account("ann", mobile="9999999999")
     world.prove("9999999999", world.sign_in("ann"))
     world.change_account(identity=world.sign_in("ann"), password=OTHER_PASSWORD)
     assert told(world, "9999999999") == ["password_changed"]
     assert told(world, ANN) == []
 
-    world.alter(account, email=None, mobile_proven=False)
+    world.alter(account, email=None, mobile_verified=False)
     world.change_account(identity=world.sign_in("ann", OTHER_PASSWORD), password=PASSWORD)
     assert told(world, "9999999999") == ["password_changed"]
 
 
 def test_no_sms_goes_to_a_mobile_that_nobody_has_proven() -> None:
     world = World()
-    world.person("ann", mobile="9999999999")
+    world.create_account("ann", mobile="9999999999")
 
     world.change_account(identity=world.sign_in("ann"), mobile="8888888888")
 
@@ -107,7 +107,7 @@ def test_no_sms_goes_to_a_mobile_that_nobody_has_proven() -> None:
 def test_an_address_is_told_ten_times_a_day_at_most_by_whatever_accounts() -> None:
     world = World(rate_limits=False)
     for number in range(12):
-        world.person(f"mallory{number}", email="victim@mail.example.com")
+        world.create_account(f"mallory{number}", email="victim@mail.example.com")
         identity = world.sign_in(f"mallory{number}")
         world.change_account(identity=identity, email=f"mallory{number}@mail.example.com")
 
@@ -116,24 +116,24 @@ def test_an_address_is_told_ten_times_a_day_at_most_by_whatever_accounts() -> No
 
 def test_an_owner_is_told_ten_times_a_day_at_most() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     world.log_in(username="ann", password=PASSWORD, caller=LAPTOP)
 
     for number in range(12):
-        world.log_in(username="ann", password=PASSWORD, caller=replace(SOMEWHERE, agent=f"agent {number}"))
+        world.log_in(username="ann", password=PASSWORD, caller=replace(SOMEWHERE, user_agent=f"agent {number}"))
     assert len(told(world, ANN)) == 10
 
-    world.clock.move(86_400)
+    world.clock.advance(86_400)
     world.log_in(username="ann", password=PASSWORD, caller=PHONE)
     assert len(told(world, ANN)) == 11
 
 
 def test_a_notice_holds_nothing_that_anybody_typed() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     world.log_in(username="ann", password=PASSWORD, caller=LAPTOP)
     world.log_in(username="ann", password=PASSWORD, caller=PHONE)
 
-    (letter,) = [one for one in world.letters_to(ANN) if one.template == "notice"]
+    (letter,) = [one for one in world.messages_to(ANN) if one.template == "notice"]
 
     assert letter.values == {"what": "new_sign_in", "at": "2027-01-15 08:00 UTC", "service": "Vestibule"}

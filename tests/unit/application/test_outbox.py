@@ -7,11 +7,11 @@ from tests.support.world import World
 
 from vestibule.adapters.database import MemoryDatabase
 from vestibule.adapters.database.memory import MemoryTransaction
-from vestibule.application import CannotRetry, DropMessages, NoSuchMessage, RetryMessages
+from vestibule.application import DropMessages, NoSuchMessage, NotRetryable, RetryMessages
 from vestibule.application.maintenance import BATCH
 from vestibule.application.ports import Channel, Message, Undeliverable
-from vestibule.domain.events import What
-from vestibule.testing import HandClock
+from vestibule.domain.events import EventType
+from vestibule.testing import ManualClock
 
 ANN = "ann@mail.example.com"
 
@@ -35,17 +35,19 @@ def put(world: World, *names: str, attempts: int = 0) -> None:
     with world.database.begin() as tx:
         for name in names:
             now = world.clock()
-            one = Message(id=name, kind=Channel.EMAIL, sent_to=ANN, template="notice", not_before=now, expires_at=now + 9_000)
+            one = Message(
+                id=name, channel=Channel.EMAIL, recipient=ANN, template="notice", not_before=now, expires_at=now + 9_000
+            )
             tx.outbox.add(one)
             for _ in range(attempts):
-                tx.outbox.later(name, now + 600)
+                tx.outbox.reschedule(name, now + 600)
 
 
 def give_up(world: World, *names: str) -> None:
     put(world, *names)
     with world.database.begin() as tx:
         for name in names:
-            tx.outbox.dead(name, "Undeliverable")
+            tx.outbox.give_up(name, "Undeliverable")
 
 
 def lying(world: World, *, dead: bool = False) -> list[str]:
@@ -53,7 +55,7 @@ def lying(world: World, *, dead: bool = False) -> list[str]:
 
 
 def told(world: World) -> list[str]:
-    return [event.note for event in world.events(What.OUTBOX_CHANGED)]
+    return [event.detail for event in world.events(EventType.OUTBOX_CHANGED)]
 
 
 def given_up_code(world: World) -> str:
@@ -97,7 +99,7 @@ def test_a_message_that_waits_after_a_failure_can_be_tried_at_once() -> None:
     put(world, "a", attempts=3)
     world.retry_messages(["a"])
     assert [message.attempts for message in world.messages] == [0]
-    assert len(world.letters_to(ANN)) == 1
+    assert len(world.messages_to(ANN)) == 1
 
 
 @pytest.mark.parametrize("by", ["its end", "a replacement", "its use"])
@@ -105,14 +107,14 @@ def test_a_code_that_nobody_wants_any_more_is_not_tried_again(by: str) -> None:
     world = World()
     message_id = given_up_code(world)
     if by == "its end":
-        world.clock.move(300)
+        world.clock.advance(300)
     else:
-        world.clock.move(60)
+        world.clock.advance(60)
         code = world.send(ANN)
         if by == "its use":
             world.verify_code(destination=ANN, verify_otp=code)
 
-    with pytest.raises(CannotRetry, match=f"{message_id}: Nobody wants it"):
+    with pytest.raises(NotRetryable, match=f"{message_id}: Nobody wants it"):
         world.retry_messages([message_id])
     assert world.retry_messages() == 0
     assert lying(world) == [message_id]
@@ -122,15 +124,15 @@ def test_a_code_that_nobody_wants_any_more_is_not_tried_again(by: str) -> None:
 def test_a_message_that_a_courier_has_is_left_to_it() -> None:
     world = World()
     put(world, "a", attempts=1)
-    world.clock.move(600)
+    world.clock.advance(600)
     with world.database.begin() as tx:
-        tx.outbox.lease(world.clock(), seconds=60, most=1)
+        tx.outbox.lease(world.clock(), seconds=60, limit=1)
 
-    with pytest.raises(CannotRetry, match="a: A courier has it"):
+    with pytest.raises(NotRetryable, match="a: A courier has it"):
         world.retry_messages(["a"])
     assert world.retry_messages() == 0
 
-    world.clock.move(60)
+    world.clock.advance(60)
     assert world.retry_messages(["a"]) == 1
 
 
@@ -147,7 +149,7 @@ def test_all_that_failed_is_tried_again_but_what_waits_for_its_turn_keeps_it() -
     put(world, "first")
     put(world, "failed", attempts=2)
     give_up(world, "dead", *[f"{number:04}" for number in range(BATCH)])
-    world.clock.move(1)
+    world.clock.advance(1)
 
     assert world.retry_messages() == BATCH + 2
 
@@ -159,21 +161,21 @@ def test_all_that_failed_is_tried_again_but_what_waits_for_its_turn_keeps_it() -
 @pytest.mark.parametrize("ends", ["sent", "retried"])
 def test_what_is_sent_or_retried_by_somebody_else_meanwhile_is_neither_retried_nor_dropped(ends: str) -> None:
     database = Meanwhile()
-    drop, retry = (make(database=database, clock=HandClock()) for make in (DropMessages, RetryMessages))
+    drop, retry = (make(database=database, clock=ManualClock()) for make in (DropMessages, RetryMessages))
     now = retry.clock()
-    dead = Message(id="a", kind=Channel.EMAIL, sent_to=ANN, template="notice", not_before=now, expires_at=now + 9_000)
+    dead = Message(id="a", channel=Channel.EMAIL, recipient=ANN, template="notice", not_before=now, expires_at=now + 9_000)
 
     def end() -> None:
         with database.begin() as tx:
             if ends == "sent":
-                tx.outbox.done("a")
+                tx.outbox.delete("a")
             else:
                 tx.outbox.retry("a", now)
 
     for act in (drop, retry):
         with database.begin() as tx:
             tx.outbox.add(dead)
-            tx.outbox.dead("a", "Undeliverable")
+            tx.outbox.give_up("a", "Undeliverable")
         database.meanwhile = [end]
         assert act() == 0
         assert database.meanwhile == []

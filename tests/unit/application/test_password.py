@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, SlowHasher, World, outcome, together, wrong
 
-from vestibule.application import InvalidInput, TooManyTries, WrongCode
-from vestibule.domain.events import What
+from vestibule.application import InvalidCode, InvalidInput, RateLimited
+from vestibule.domain.events import EventType
 
 ANN = "ann@mail.example.com"
 MOBILE = "7012345678"
@@ -18,8 +18,8 @@ def reset(world: World, code: str, password: str = OTHER_PASSWORD, email: str = 
 
 def settled(**fields: Any) -> World:
     world = World(**fields)
-    world.person("ann", mobile=MOBILE, proofs=(world.prove(ANN),))
-    world.clock.move(61)
+    world.create_account("ann", mobile=MOBILE, proofs=(world.prove(ANN),))
+    world.clock.advance(61)
     return world
 
 
@@ -34,7 +34,7 @@ def test_a_reset_sets_the_password_and_keeps_the_rest() -> None:
     assert after == replace(before, password_hash=after.password_hash)
     assert world.can_log_in("ann", OTHER_PASSWORD)
     assert not world.can_log_in("ann", PASSWORD)
-    [event] = world.events(What.PASSWORD_RESET)
+    [event] = world.events(EventType.PASSWORD_RESET)
     assert (event.account_id, event.caller) == (before.id, SOMEWHERE)
 
 
@@ -48,28 +48,28 @@ def test_a_reset_ends_every_session_and_every_open_code() -> None:
 
     assert [world.is_signed_in(session) for session in sessions] == [False] * 3
     for code in (sms, mail):
-        assert isinstance(outcome(partial(world.verify_code, destination=MOBILE, verify_otp=code)), WrongCode)
+        assert isinstance(outcome(partial(world.verify_code, destination=MOBILE, verify_otp=code)), InvalidCode)
 
 
 def test_a_reset_of_an_unproven_account_clears_what_an_impostor_may_have_put_there() -> None:
     world = World()
-    account = world.person("ann", mobile=MOBILE)
+    account = world.create_account("ann", mobile=MOBILE)
     impostor = world.log_in(username="ann", password=PASSWORD)
 
     reset(world, world.send(ANN))
 
     after = world.now(account)
-    assert (after.mobile, after.email_proven, after.settled) == (None, True, True)
+    assert (after.mobile, after.email_verified, after.owner_verified) == (None, True, True)
     assert not world.is_signed_in(impostor)
     assert world.can_log_in("ann", OTHER_PASSWORD)
 
 
 def test_a_password_that_was_reset_is_not_cleared_by_a_later_login_by_code() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     reset(world, world.send(ANN))
 
-    world.enter_by_code(ANN)
+    world.log_in_with_code(ANN)
 
     assert world.can_log_in("ann", OTHER_PASSWORD)
 
@@ -88,7 +88,7 @@ def test_a_person_without_a_password_sets_one_by_reset() -> None:
 def test_a_reset_takes_a_code_for_five_minutes(after: int, right: bool) -> None:
     world = settled()
     code = world.send(ANN)
-    world.clock.move(after)
+    world.clock.advance(after)
 
     assert (reset(world, code) is None) is right
 
@@ -105,9 +105,9 @@ def test_a_wrong_code_and_an_unknown_email_are_refused_alike_and_nothing_changes
         reset(world, code, email="never@mail.example.com"),
     ]
 
-    assert {(type(one), one.detail) for one in answers} == {(WrongCode, WrongCode.title)}
+    assert {(type(one), one.detail) for one in answers} == {(InvalidCode, InvalidCode.title)}
     assert world.owner(ANN) == before
-    assert len(world.events(What.CODE_REFUSED)) == 3
+    assert len(world.events(EventType.CODE_REFUSED)) == 3
 
 
 def test_five_wrong_codes_and_the_right_one_is_worth_nothing() -> None:
@@ -117,22 +117,22 @@ def test_five_wrong_codes_and_the_right_one_is_worth_nothing() -> None:
     for _ in range(5):
         reset(world, wrong(code))
 
-    assert isinstance(reset(world, code), WrongCode)
+    assert isinstance(reset(world, code), InvalidCode)
 
 
 def test_an_unproven_email_beside_a_proven_mobile_resets_nothing() -> None:
     world = World()
-    account = world.person("ann", mobile=MOBILE, proofs=(world.prove(MOBILE),))
+    account = world.create_account("ann", mobile=MOBILE, proofs=(world.prove(MOBILE),))
 
-    assert isinstance(reset(world, world.send(ANN)), WrongCode)
+    assert isinstance(reset(world, world.send(ANN)), InvalidCode)
     assert world.now(account) == account
 
 
 def test_an_inactive_account_is_not_reset() -> None:
     world = World()
-    account = world.alter(world.person("ann"), is_active=False)
+    account = world.alter(world.create_account("ann"), is_active=False)
 
-    assert isinstance(reset(world, world.send(ANN)), WrongCode)
+    assert isinstance(reset(world, world.send(ANN)), InvalidCode)
     assert world.now(account) == account
 
 
@@ -162,7 +162,7 @@ def test_whether_it_is_made_of_own_data_is_told_after_a_right_code_alone_which_s
     world = settled()
     before = world.owner(ANN)
     code = world.send(ANN)
-    assert isinstance(reset(world, wrong(code), password=own), WrongCode)
+    assert isinstance(reset(world, wrong(code), password=own), InvalidCode)
 
     refusal = reset(world, code, password=own)
 
@@ -180,7 +180,7 @@ def test_a_caller_beyond_its_wrong_codes_is_told_when_to_come_back() -> None:
 
     refusal = reset(world, code, caller=SOMEWHERE)
 
-    assert isinstance(refusal, TooManyTries)
+    assert isinstance(refusal, RateLimited)
     assert refusal.retry_after == 300
     assert reset(world, code) is None
 
@@ -191,7 +191,7 @@ def test_a_code_used_while_the_password_was_being_hashed_resets_nothing() -> Non
     code = world.send(ANN)
     hasher.meanwhile = [lambda: world.log_in_by_code(destination=ANN, verify_otp=code)]
 
-    assert isinstance(reset(world, code), WrongCode)
+    assert isinstance(reset(world, code), InvalidCode)
     assert world.can_log_in("ann", PASSWORD)
 
 

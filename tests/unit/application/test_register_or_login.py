@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from tests.support.world import PASSWORD, SOMEWHERE, World, outcome, together, wrong
 
-from vestibule.application import DifferentAccounts, InvalidInput, TokenSet, TooManyTries, WrongCode
-from vestibule.domain.events import What
+from vestibule.application import AccountMismatch, InvalidCode, InvalidInput, RateLimited, TokenSet
+from vestibule.domain.events import EventType
 
 ANN = "ann@mail.example.com"
 MOBILE = "9999999999"
@@ -17,7 +17,7 @@ def bring(world: World, code: str, **fields: Any) -> Any:
 
 
 def request(world: World, **fields: Any) -> None:
-    world.clock.move(61)
+    world.clock.advance(61)
     world.request_registration_code(**PAIR | fields)
 
 
@@ -26,7 +26,7 @@ def test_each_address_gets_a_code_of_its_own_under_one_reference() -> None:
 
     sent = world.request_registration_code(**PAIR)
 
-    letters = [*world.letters_to(ANN), *world.letters_to(MOBILE)]
+    letters = [*world.messages_to(ANN), *world.messages_to(MOBILE)]
     assert [letter.values["reference"] for letter in letters] == [sent.reference] * 2
     assert world.code_for(ANN) != world.code_for(MOBILE)
 
@@ -57,8 +57,13 @@ def test_where_neither_has_an_account_one_is_made_with_only_the_address_proven_w
     account = world.identity(tokens).account
     assert (account.username.text, account.name, account.password_hash) == (MOBILE, "Ann Newly", None)
     assert [address.text for address in account.addresses] == [ANN, MOBILE]
-    assert (account.email_proven, account.mobile_proven, account.settled) == (proven == ANN, proven == MOBILE, True)
-    assert [event.what for event in world.events()] == [What.CODE_SENT, What.REGISTERED, What.ADDRESS_PROVEN, What.LOGGED_IN]
+    assert (account.email_verified, account.mobile_verified, account.owner_verified) == (proven == ANN, proven == MOBILE, True)
+    assert [event.type for event in world.events()] == [
+        EventType.CODE_SENT,
+        EventType.REGISTERED,
+        EventType.ADDRESS_VERIFIED,
+        EventType.LOGGED_IN,
+    ]
 
 
 def test_the_new_account_has_no_password_until_it_is_reset() -> None:
@@ -67,7 +72,7 @@ def test_the_new_account_has_no_password_until_it_is_reset() -> None:
     bring(world, world.code_for(ANN))
     assert not world.can_log_in(MOBILE)
 
-    world.clock.move(60)
+    world.clock.advance(60)
     world.reset_password(email=ANN, otp=world.send(ANN), password=PASSWORD)
 
     assert world.can_log_in(MOBILE)
@@ -80,14 +85,14 @@ def test_the_other_code_does_not_open_the_new_account() -> None:
     other = world.code_for(ANN)
     bring(world, world.code_for(MOBILE))
 
-    assert isinstance(bring(world, other), WrongCode)
-    assert len(world.events(What.REGISTERED)) == 1
+    assert isinstance(bring(world, other), InvalidCode)
+    assert len(world.events(EventType.REGISTERED)) == 1
 
 
 def test_where_both_belong_to_one_account_either_proven_address_logs_in() -> None:
     world = World()
     proofs = (world.prove(ANN), world.prove(MOBILE))
-    account = world.person("ann", mobile=MOBILE, proofs=proofs)
+    account = world.create_account("ann", mobile=MOBILE, proofs=proofs)
 
     for address in (ANN, MOBILE):
         request(world)
@@ -96,20 +101,20 @@ def test_where_both_belong_to_one_account_either_proven_address_logs_in() -> Non
 
 def test_an_unproven_account_that_has_both_is_taken_over_with_the_name_given() -> None:
     world = World()
-    account = world.person("ann", mobile=MOBILE)
+    account = world.create_account("ann", mobile=MOBILE)
     impostor = world.log_in(username="ann", password=PASSWORD)
     request(world)
 
     tokens = bring(world, world.code_for(ANN))
 
-    expected = replace(account, name="Ann Newly", password_hash=None, mobile=None, email_proven=True, settled=True)
+    expected = replace(account, name="Ann Newly", password_hash=None, mobile=None, email_verified=True, owner_verified=True)
     assert world.identity(tokens).account == expected
     assert not world.is_signed_in(impostor)
 
 
 def test_a_settled_account_keeps_its_name() -> None:
     world = World()
-    account = world.person("ann", mobile=MOBILE, proofs=(world.prove(ANN),))
+    account = world.create_account("ann", mobile=MOBILE, proofs=(world.prove(ANN),))
     request(world)
 
     bring(world, world.code_for(ANN))
@@ -119,26 +124,26 @@ def test_a_settled_account_keeps_its_name() -> None:
 
 def test_an_unproven_address_beside_a_proven_one_logs_nobody_in() -> None:
     world = World()
-    account = world.person("ann", mobile=MOBILE, proofs=(world.prove(ANN),))
+    account = world.create_account("ann", mobile=MOBILE, proofs=(world.prove(ANN),))
     request(world)
 
-    assert isinstance(bring(world, world.code_for(MOBILE)), WrongCode)
+    assert isinstance(bring(world, world.code_for(MOBILE)), InvalidCode)
     assert world.now(account) == account
 
 
 def test_an_inactive_account_is_not_entered() -> None:
     world = World()
-    world.alter(world.person("ann", mobile=MOBILE), is_active=False)
+    world.alter(world.create_account("ann", mobile=MOBILE), is_active=False)
     request(world)
 
-    assert isinstance(bring(world, world.code_for(ANN)), WrongCode)
+    assert isinstance(bring(world, world.code_for(ANN)), InvalidCode)
 
 
 @pytest.mark.parametrize("proven", [ANN, MOBILE])
 def test_an_account_that_has_one_of_the_two_and_none_of_the_other_kind_is_entered_by_its_own(proven: str) -> None:
     world = World()
-    account = world.person("ann", mobile=MOBILE)
-    world.enter_by_code(proven)
+    account = world.create_account("ann", mobile=MOBILE)
+    world.log_in_with_code(proven)
     before = world.now(account)
     request(world)
 
@@ -149,36 +154,36 @@ def test_an_account_that_has_one_of_the_two_and_none_of_the_other_kind_is_entere
 
 def test_such_an_account_is_not_entered_by_the_address_it_has_not() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     request(world)
 
-    assert isinstance(bring(world, world.code_for(MOBILE)), DifferentAccounts)
+    assert isinstance(bring(world, world.code_for(MOBILE)), AccountMismatch)
 
 
 def test_an_account_with_another_address_of_the_other_kind_is_a_different_one() -> None:
     world = World()
-    account = world.person("ann", mobile="8888888888")
+    account = world.create_account("ann", mobile="8888888888")
     request(world)
 
-    assert isinstance(bring(world, world.code_for(ANN)), DifferentAccounts)
+    assert isinstance(bring(world, world.code_for(ANN)), AccountMismatch)
     assert world.now(account) == account
 
 
 @pytest.mark.parametrize("proven", [ANN, MOBILE])
 def test_where_they_belong_to_different_accounts_only_a_right_code_is_told_so_and_nobodys_data(proven: str) -> None:
     world = World()
-    world.person("ann")
-    world.person("bob", mobile=MOBILE)
+    world.create_account("ann")
+    world.create_account("bob", mobile=MOBILE)
     request(world)
     code = world.code_for(proven)
-    assert isinstance(bring(world, wrong(code)), WrongCode)
+    assert isinstance(bring(world, wrong(code)), InvalidCode)
 
     refusal = bring(world, code)
 
-    assert isinstance(refusal, DifferentAccounts)
+    assert isinstance(refusal, AccountMismatch)
     assert not any(word in refusal.detail for word in ("ann", "bob", ANN, MOBILE))
-    assert isinstance(bring(world, code), WrongCode)
-    assert world.events(What.LOGGED_IN) == world.events(What.TAKEN_OVER) == []
+    assert isinstance(bring(world, code), InvalidCode)
+    assert world.events(EventType.LOGGED_IN) == world.events(EventType.ACCOUNT_CLAIMED) == []
 
 
 def test_a_mobile_whose_earlier_owner_bears_it_as_username_gets_a_variant_of_it() -> None:
@@ -202,9 +207,9 @@ def test_wrong_guesses_count_at_both_codes() -> None:
     guess = next(text for text in ("000000", "000001", "000002") if text not in codes)
 
     for _ in range(5):
-        assert isinstance(bring(world, guess), WrongCode)
+        assert isinstance(bring(world, guess), InvalidCode)
 
-    assert [type(bring(world, code)) for code in codes] == [WrongCode] * 2
+    assert [type(bring(world, code)) for code in codes] == [InvalidCode] * 2
 
 
 def test_a_caller_beyond_its_wrong_codes_is_told_when_to_come_back() -> None:
@@ -213,11 +218,11 @@ def test_a_caller_beyond_its_wrong_codes_is_told_when_to_come_back() -> None:
     code = world.code_for(ANN)
     for number in range(30):
         others = {"email": f"person{number}@mail.example.com", "mobile": f"77777777{number:02}"}
-        assert isinstance(bring(world, "123456", **others, caller=SOMEWHERE), WrongCode)
+        assert isinstance(bring(world, "123456", **others, caller=SOMEWHERE), InvalidCode)
 
     refusal = bring(world, code, caller=SOMEWHERE)
 
-    assert isinstance(refusal, TooManyTries)
+    assert isinstance(refusal, RateLimited)
     assert refusal.retry_after == 300
 
 
@@ -229,4 +234,4 @@ def test_one_code_brought_twice_at_once_makes_one_account_and_one_session() -> N
     answers = together([lambda: world.register_or_log_in(**PAIR, verify_otp=code) for _ in range(6)])
 
     assert [type(one) for one in answers].count(TokenSet) == 1
-    assert len(world.events(What.REGISTERED)) == 1
+    assert len(world.events(EventType.REGISTERED)) == 1

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, SlowHasher, World, outcome, together
 
-from vestibule.application import VOUCHED, AlreadyTaken, InvalidInput, Kind, TooManyTries
-from vestibule.domain.events import What
+from vestibule.application import TRUSTED_CALLER, AddressKind, AlreadyTaken, InvalidInput, RateLimited
+from vestibule.domain.events import EventType
 
 WHOLE: dict[str, Any] = {"username": "ann", "name": "Ann Somebody", "email": "ann@mail.example.com", "password": PASSWORD}
 EMAIL_FIRST = "This email has to be proven by a code first."
@@ -25,12 +25,14 @@ def test_a_new_account_is_as_written_and_has_proven_nothing() -> None:
 
     account = world.register(**WHOLE | {"username": "Ann", "email": "Ann@Mail.Example.com", "mobile": "9999 99 99 99"})
 
-    assert (account.username.text, account.username.key) == ("Ann", "ann")
+    assert (account.username.text, account.username.canonical) == ("Ann", "ann")
     assert account.email
-    assert (account.email.text, account.email.key) == ("Ann@Mail.Example.com", "ann@mail.example.com")
+    assert (account.email.text, account.email.canonical) == ("Ann@Mail.Example.com", "ann@mail.example.com")
     assert account.mobile
     assert account.mobile.text == "9999 99 99 99"
-    assert not any((account.email_proven, account.mobile_proven, account.settled, account.is_staff, account.is_superuser))
+    assert not any(
+        (account.email_verified, account.mobile_verified, account.owner_verified, account.is_staff, account.is_superuser)
+    )
     assert account.is_active
     assert account.image is None
     assert world.now(account) == account
@@ -42,8 +44,8 @@ def test_a_registration_stands_in_the_journal_with_its_caller() -> None:
 
     account = world.register(**WHOLE, caller=SOMEWHERE)
 
-    [event] = world.events(What.REGISTERED)
-    assert (event.account_id, event.at, event.caller) == (account.id, world.clock(), SOMEWHERE)
+    [event] = world.events(EventType.REGISTERED)
+    assert (event.account_id, event.occurred_at, event.caller) == (account.id, world.clock(), SOMEWHERE)
 
 
 def test_every_bad_field_is_named_at_once_and_nothing_is_kept() -> None:
@@ -112,21 +114,21 @@ def test_a_mobile_is_demanded_where_it_is_required() -> None:
 )
 def test_what_another_account_has_is_taken_in_any_spelling(fields: dict[str, str], taken: tuple[str, ...]) -> None:
     world = World()
-    world.person("ann", mobile="9999999999")
+    world.create_account("ann", mobile="9999999999")
 
     with pytest.raises(AlreadyTaken) as caught:
-        world.person("bob", **fields)
+        world.create_account("bob", **fields)
 
     assert caught.value.fields == taken
-    assert len(world.events(What.REGISTERED)) == 1
+    assert len(world.events(EventType.REGISTERED)) == 1
 
 
 def test_beside_another_fault_what_is_taken_is_one_of_the_bad_fields() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
 
     with pytest.raises(InvalidInput) as caught:
-        world.person("ann", email="nobody")
+        world.create_account("ann", email="nobody")
 
     assert not isinstance(caught.value, AlreadyTaken)
     assert set(caught.value.errors) == {"username", "email"}
@@ -145,7 +147,7 @@ def test_of_two_registrations_of_one_name_at_once_one_wins() -> None:
     answers = together([partial(world.register, **WHOLE | {"email": f"{n}@mail.example.com"}) for n in range(8)])
 
     assert sum(isinstance(answer, AlreadyTaken) for answer in answers) == 7
-    assert len(world.events(What.REGISTERED)) == 1
+    assert len(world.events(EventType.REGISTERED)) == 1
 
 
 def test_a_name_taken_while_the_password_was_being_hashed_is_taken() -> None:
@@ -157,7 +159,7 @@ def test_a_name_taken_while_the_password_was_being_hashed_is_taken() -> None:
         world.register(**WHOLE | {"email": "other@mail.example.com"})
 
     assert caught.value.fields == ("username",)
-    assert len(world.events(What.REGISTERED)) == 1
+    assert len(world.events(EventType.REGISTERED)) == 1
 
 
 # --- proofs -----------------------------------------------------------------------------------------------------------
@@ -167,25 +169,25 @@ def test_a_registration_that_carries_its_proof_starts_with_the_address_proven() 
     world = World()
     proof = world.prove("ann@mail.example.com")
 
-    account = world.person("ann", mobile="9999999999", proofs=(proof,))
+    account = world.create_account("ann", mobile="9999999999", proofs=(proof,))
 
-    assert (account.email_proven, account.mobile_proven, account.settled) == (True, False, True)
+    assert (account.email_verified, account.mobile_verified, account.owner_verified) == (True, False, True)
 
 
 def test_each_proof_proves_its_own_address() -> None:
     world = World()
     proofs = (world.prove("9999999999"), world.prove("ann@mail.example.com"))
 
-    account = world.person("ann", mobile="9999999999", proofs=proofs)
+    account = world.create_account("ann", mobile="9999999999", proofs=proofs)
 
-    assert (account.email_proven, account.mobile_proven, account.settled) == (True, True, True)
+    assert (account.email_verified, account.mobile_verified, account.owner_verified) == (True, True, True)
 
 
 def test_a_password_set_with_a_proof_outlives_a_login_by_code() -> None:
     world = World()
-    world.person("ann", proofs=(world.prove("ann@mail.example.com"),))
+    world.create_account("ann", proofs=(world.prove("ann@mail.example.com"),))
 
-    world.enter_by_code("ann@mail.example.com")
+    world.log_in_with_code("ann@mail.example.com")
 
     assert world.can_log_in("ann")
 
@@ -201,11 +203,11 @@ def test_a_proof_of_another_address_or_of_nothing_is_refused() -> None:
 def test_a_proof_is_good_for_an_hour_to_the_second() -> None:
     world = World()
     proof = world.prove("ann@mail.example.com")
-    world.clock.move(3601)
+    world.clock.advance(3601)
     assert refused(world.register, **WHOLE, proofs=(proof,)) == {"proofs": [BAD_PROOF]}
 
-    world.clock.move(-1)
-    assert world.register(**WHOLE, proofs=(proof,)).email_proven
+    world.clock.advance(-1)
+    assert world.register(**WHOLE, proofs=(proof,)).email_verified
 
 
 # --- EMAIL_VALIDATION, MOBILE_VALIDATION ------------------------------------------------------------------------------
@@ -217,9 +219,9 @@ def test_with_validation_on_each_address_must_have_been_proven() -> None:
     assert refused(world.register, **WHOLE, mobile="9999999999") == {"email": [EMAIL_FIRST], "mobile": [MOBILE_FIRST]}
 
 
-@pytest.mark.parametrize("kind", [Kind.EMAIL, Kind.MOBILE])
-def test_each_of_the_two_settings_demands_its_own_kind_alone(kind: Kind) -> None:
-    world = World(email_validation=kind is Kind.EMAIL, mobile_validation=kind is Kind.MOBILE)
+@pytest.mark.parametrize("kind", [AddressKind.EMAIL, AddressKind.MOBILE])
+def test_each_of_the_two_settings_demands_its_own_kind_alone(kind: AddressKind) -> None:
+    world = World(email_validation=kind is AddressKind.EMAIL, mobile_validation=kind is AddressKind.MOBILE)
 
     assert {*refused(world.register, **WHOLE, mobile="9999999999")} == {kind}
 
@@ -232,18 +234,18 @@ def test_within_the_hour_validation_is_satisfied_but_the_address_starts_unproven
     """Anybody may have proven it, and only its own proof tells who."""
     world = World(email_validation=True)
     world.prove("ann@mail.example.com")
-    world.clock.move(3600)
+    world.clock.advance(3600)
 
     account = world.register(**WHOLE)
 
-    assert not account.email_proven
-    assert not account.settled
+    assert not account.email_verified
+    assert not account.owner_verified
 
 
 def test_after_the_hour_validation_demands_another_code() -> None:
     world = World(email_validation=True)
     world.prove("ann@mail.example.com")
-    world.clock.move(3601)
+    world.clock.advance(3601)
 
     assert refused(world.register, **WHOLE) == {"email": [EMAIL_FIRST]}
 
@@ -251,7 +253,7 @@ def test_after_the_hour_validation_demands_another_code() -> None:
 def test_a_carried_proof_satisfies_validation() -> None:
     world = World(email_validation=True)
 
-    assert world.register(**WHOLE, proofs=(world.prove("ann@mail.example.com"),)).email_proven
+    assert world.register(**WHOLE, proofs=(world.prove("ann@mail.example.com"),)).email_verified
 
 
 # --- superusers -------------------------------------------------------------------------------------------------------
@@ -264,10 +266,10 @@ def test_a_superuser_is_staff_with_a_vouched_email_whatever_is_demanded_of_other
 
     assert account.is_superuser
     assert account.is_staff
-    assert account.email_proven
-    assert account.settled
+    assert account.email_verified
+    assert account.owner_verified
     assert world.can_log_in("ann")
-    assert world.events(What.REGISTERED)[0].caller == VOUCHED
+    assert world.events(EventType.REGISTERED)[0].caller == TRUSTED_CALLER
 
 
 def test_a_superusers_fields_are_judged_like_anybodys() -> None:
@@ -293,7 +295,7 @@ def test_a_superusers_fields_are_judged_like_anybodys() -> None:
 )
 def test_uniqueness_is_that_of_registration(prop: Any, value: str, is_unique: bool) -> None:
     world = World()
-    world.person("ann", mobile="9999999999")
+    world.create_account("ann", mobile="9999999999")
 
     assert world.check_unique(prop=prop, value=value) is is_unique
 
@@ -321,27 +323,27 @@ def test_what_could_never_be_registered_is_refused(prop: Any, value: Any, bad: s
 def test_an_address_registers_20_times_a_minute_and_once_more_when_told_to() -> None:
     world = World()
     for number in range(20):
-        world.person(f"person{number}", caller=SOMEWHERE)
-    world.clock.move(20)
+        world.create_account(f"person{number}", caller=SOMEWHERE)
+    world.clock.advance(20)
 
-    refusal = outcome(lambda: world.person("late", caller=SOMEWHERE))
-    assert isinstance(refusal, TooManyTries)
+    refusal = outcome(lambda: world.create_account("late", caller=SOMEWHERE))
+    assert isinstance(refusal, RateLimited)
     assert refusal.retry_after == 40
-    assert world.person("elsewhere", caller=replace(SOMEWHERE, address="203.0.113.9")).id
+    assert world.create_account("elsewhere", caller=replace(SOMEWHERE, address="203.0.113.9")).id
 
-    world.clock.move(39)
-    assert isinstance(outcome(lambda: world.person("late", caller=SOMEWHERE)), TooManyTries)
-    world.clock.move(1)
-    assert world.person("late", caller=SOMEWHERE).id
+    world.clock.advance(39)
+    assert isinstance(outcome(lambda: world.create_account("late", caller=SOMEWHERE)), RateLimited)
+    world.clock.advance(1)
+    assert world.create_account("late", caller=SOMEWHERE).id
 
 
 def test_failed_registrations_count_and_vouched_callers_are_not_limited() -> None:
     world = World()
     for _ in range(20):
-        outcome(lambda: world.person("ann", password="short", caller=SOMEWHERE))
+        outcome(lambda: world.create_account("ann", password="short", caller=SOMEWHERE))
 
-    assert isinstance(outcome(lambda: world.person("ann", caller=SOMEWHERE)), TooManyTries)
-    assert world.person("ann", password=OTHER_PASSWORD).id
+    assert isinstance(outcome(lambda: world.create_account("ann", caller=SOMEWHERE)), RateLimited)
+    assert world.create_account("ann", password=OTHER_PASSWORD).id
 
 
 def test_an_address_asks_30_times_a_minute_whether_something_is_unique() -> None:
@@ -351,7 +353,7 @@ def test_an_address_asks_30_times_a_minute_whether_something_is_unique() -> None
 
     refusal = outcome(ask)
 
-    assert isinstance(refusal, TooManyTries)
+    assert isinstance(refusal, RateLimited)
     assert refusal.retry_after == 60
-    world.clock.move(60)
+    world.clock.advance(60)
     assert ask()

@@ -6,7 +6,7 @@ import pytest
 from tests.support.world import PASSWORD, SlowHasher, World
 
 from vestibule.adapters.database import MemoryDatabase
-from vestibule.application import Sent, Unavailable
+from vestibule.application import CodeSent, Unavailable
 
 
 class Crowded(MemoryDatabase):
@@ -26,7 +26,7 @@ class Crowded(MemoryDatabase):
 
 def test_a_change_that_had_to_give_way_is_made_once_more_and_once_in_all() -> None:
     world = World(database=Crowded(Unavailable(retry_after=0)))
-    assert isinstance(world.request_code(destination="ann@mail.example.com"), Sent)
+    assert isinstance(world.request_code(destination="ann@mail.example.com"), CodeSent)
     assert (len(world.events()), len(world.messages)) == (1, 1)
 
 
@@ -43,11 +43,11 @@ def test_and_not_again(waits: list[int]) -> None:
 def test_a_code_that_is_stored_once_more_is_spent_once() -> None:
     world = World(database=Crowded(Unavailable(retry_after=0)), email_url="smtp://mail.example.com", emails_per_hour=2)
     for name in ("ann", "bob"):
-        assert isinstance(world.request_code(destination=f"{name}@mail.example.com"), Sent)
+        assert isinstance(world.request_code(destination=f"{name}@mail.example.com"), CodeSent)
 
 
 def test_a_password_is_hashed_once_however_often_its_account_is_stored() -> None:
     hasher, hashed = SlowHasher(), list[str]()
     hasher.meanwhile = [lambda: hashed.append(PASSWORD)] * 2
-    World(database=Crowded(Unavailable(retry_after=0)), hasher=hasher).person()
+    World(database=Crowded(Unavailable(retry_after=0)), hasher=hasher).create_account()
     assert hashed == [PASSWORD]

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from tests.support.world import World, outcome
 
-from vestibule.application import Overloaded, Sent, TooManyTries
+from vestibule.application import CodeSent, Overloaded, RateLimited
 
 ANN = "ann@mail.example.com"
 HOUR = 3600
@@ -30,29 +30,29 @@ def test_so_many_mails_go_out_within_an_hour_and_no_more_whoever_asks() -> None:
 
     *taken, refused = mails(world, 0, 4)
 
-    assert all(isinstance(answer, Sent) for answer in taken)
+    assert all(isinstance(answer, CodeSent) for answer in taken)
     assert isinstance(refused, Overloaded)
-    assert world.letters_to("somebody3@mail.example.com") == []
+    assert world.messages_to("somebody3@mail.example.com") == []
 
 
 def test_the_wait_is_true_to_the_second() -> None:
     world = World(**EMAIL_ONLY)
     mails(world, 0, 1)
-    world.clock.move(1000)
+    world.clock.advance(1000)
     mails(world, 1, 2)
 
     (refused,) = mails(world, 3, 1)
 
     assert refused.retry_after == HOUR - 1000
-    world.clock.move(refused.retry_after - 1)
+    world.clock.advance(refused.retry_after - 1)
     assert isinstance(mails(world, 3, 1)[0], Overloaded)
-    world.clock.move(1)
-    assert isinstance(mails(world, 3, 1)[0], Sent)
+    world.clock.advance(1)
+    assert isinstance(mails(world, 3, 1)[0], CodeSent)
 
 
 def test_known_and_unknown_are_refused_alike() -> None:
     world = World(**EMAIL_ONLY)
-    world.person("ann", mobile="9999999999")
+    world.create_account("ann", mobile="9999999999")
     mails(world, 0, 3)
 
     asked = [
@@ -81,16 +81,16 @@ def test_an_sms_counts_where_sms_are_counted_and_mail_goes_on() -> None:
 
     *taken, refused = mobiles(world, 0, 3)
 
-    assert all(isinstance(answer, Sent) for answer in taken)
+    assert all(isinstance(answer, CodeSent) for answer in taken)
     assert isinstance(refused, Overloaded)
-    assert all(isinstance(answer, Sent) for answer in mails(world, 0, 10))
+    assert all(isinstance(answer, CodeSent) for answer in mails(world, 0, 10))
 
 
 def test_sms_that_are_refused_use_up_no_room_for_mails() -> None:
     world = World(**EMAIL_ONLY, **SMS, sms_per_hour=1)
     mobiles(world, 0, 20)
 
-    assert [type(answer) for answer in mails(world, 0, 3)] == [Sent, Sent, Overloaded]
+    assert [type(answer) for answer in mails(world, 0, 3)] == [CodeSent, CodeSent, Overloaded]
 
 
 def test_who_asks_again_and_again_uses_it_up_for_nobody() -> None:
@@ -98,8 +98,8 @@ def test_who_asks_again_and_again_uses_it_up_for_nobody() -> None:
 
     answers = [ask(world, ANN) for _ in range(20)]
 
-    assert [type(answer) for answer in answers] == [Sent] + [TooManyTries] * 19
-    assert all(isinstance(answer, Sent) for answer in mails(world, 0, 2))
+    assert [type(answer) for answer in answers] == [CodeSent] + [RateLimited] * 19
+    assert all(isinstance(answer, CodeSent) for answer in mails(world, 0, 2))
 
 
 def test_the_log_tells_of_it_once_an_hour_and_of_each_kind(caplog: pytest.LogCaptureFixture) -> None:
@@ -111,10 +111,10 @@ def test_the_log_tells_of_it_once_an_hour_and_of_each_kind(caplog: pytest.LogCap
             "no more codes go to any mobile for now: 1 were asked for within the hour",
             "no more codes go to any email for now: 2 were asked for within the hour",
         ]
-        world.clock.move(HOUR)
+        world.clock.advance(HOUR)
         mails(world, 10, 5)
     assert len(caplog.messages) == 3
 
 
 def test_without_bounds_there_are_none() -> None:
-    assert all(isinstance(answer, Sent) for answer in mails(World(), 0, 50))
+    assert all(isinstance(answer, CodeSent) for answer in mails(World(), 0, 50))

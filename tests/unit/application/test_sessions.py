@@ -6,23 +6,23 @@ from tests.support.world import PASSWORD, SOMEWHERE, World, together
 
 from vestibule.application import InvalidInput, InvalidToken, NoSuchSession
 from vestibule.application.sessions import MOST_ENDED
-from vestibule.domain.events import What
+from vestibule.domain.events import EventType
 from vestibule.domain.session import Session
 
-LAPTOP = replace(SOMEWHERE, agent="a laptop")
-PHONE = replace(SOMEWHERE, agent="a phone")
+LAPTOP = replace(SOMEWHERE, user_agent="a laptop")
+PHONE = replace(SOMEWHERE, user_agent="a phone")
 
 
 def test_living_sessions_are_listed_the_newest_first_with_who_began_them() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     first = world.log_in(username="ann", password=PASSWORD, caller=LAPTOP)
-    world.clock.move(10)
+    world.clock.advance(10)
     second = world.log_in(username="ann", password=PASSWORD, caller=PHONE)
 
     sessions = world.list_sessions(identity=world.identity(first))
 
-    assert [(one.id, one.address, one.agent) for one in sessions] == [
+    assert [(one.id, one.address, one.user_agent) for one in sessions] == [
         (second.session, SOMEWHERE.address, "a phone"),
         (first.session, SOMEWHERE.address, "a laptop"),
     ]
@@ -30,8 +30,8 @@ def test_living_sessions_are_listed_the_newest_first_with_who_began_them() -> No
 
 def test_nobody_sees_or_ends_the_sessions_of_another() -> None:
     world = World()
-    world.person("ann")
-    world.person("bob")
+    world.create_account("ann")
+    world.create_account("bob")
     ann, bob = world.log_in(username="ann", password=PASSWORD), world.log_in(username="bob", password=PASSWORD)
 
     assert [one.id for one in world.list_sessions(identity=world.identity(bob))] == [bob.session]
@@ -42,7 +42,7 @@ def test_nobody_sees_or_ends_the_sessions_of_another() -> None:
 
 def test_a_session_that_was_ended_is_refused_at_once_and_ends_but_once() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     here, there = world.log_in(username="ann", password=PASSWORD), world.log_in(username="ann", password=PASSWORD)
     identity = world.identity(here)
 
@@ -52,34 +52,34 @@ def test_a_session_that_was_ended_is_refused_at_once_and_ends_but_once() -> None
     for gone in (there.session, "no such id"):
         with pytest.raises(NoSuchSession):
             world.end_session(identity=identity, session_id=gone)
-    assert [event.session_id for event in world.events(What.SESSION_ENDED)] == [there.session]
+    assert [event.session_id for event in world.events(EventType.SESSION_ENDED)] == [there.session]
 
 
 def test_logging_out_ends_the_session_that_asks() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     tokens = world.log_in(username="ann", password=PASSWORD)
 
     world.end_session(identity=world.identity(tokens), session_id=tokens.session)
 
     assert not world.is_signed_in(tokens)
-    assert [event.session_id for event in world.events(What.LOGGED_OUT)] == [tokens.session]
+    assert [event.session_id for event in world.events(EventType.LOGGED_OUT)] == [tokens.session]
 
 
 def test_all_others_end_and_the_one_that_asks_goes_on() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     tokens = [world.log_in(username="ann", password=PASSWORD) for _ in range(3)]
 
     assert world.end_session.others(identity=world.identity(tokens[1])) == 2
 
     assert [world.is_signed_in(one) for one in tokens] == [False, True, False]
-    assert [event.note for event in world.events(What.SESSION_ENDED)] == ["others:2"]
+    assert [event.detail for event in world.events(EventType.SESSION_ENDED)] == ["others:2"]
 
 
 def test_who_was_thrown_out_meanwhile_throws_out_nobody() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     tokens = world.log_in(username="ann", password=PASSWORD)
     owner, thief = world.identity(tokens), world.sign_in("ann")
     world.end_session.others(identity=owner)
@@ -93,7 +93,7 @@ def test_who_was_thrown_out_meanwhile_throws_out_nobody() -> None:
 
 def test_of_two_who_throw_each_other_out_at_once_one_stays() -> None:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     tokens = [world.log_in(username="ann", password=PASSWORD) for _ in range(2)]
 
     identities = [world.identity(one) for one in tokens]
@@ -108,7 +108,7 @@ def test_of_two_who_throw_each_other_out_at_once_one_stays() -> None:
 
 def ended_at(world: World, *moments: float) -> list[str]:
     """Stores sessions that were ended then, by the world's clock; answers their ids."""
-    account, now = world.person(f"somebody{world.new_id()}"), world.clock()
+    account, now = world.create_account(f"somebody{world.new_id()}"), world.clock()
     sessions = [
         Session(id=world.new_id(), account_id=account.id, created_at=now, refreshed_at=now, ended_at=now + moment)
         for moment in moments
@@ -124,11 +124,11 @@ def test_who_follows_is_told_of_each_end_and_again_until_a_minute_lies_between()
     (first,) = ended_at(world, 0)
     told = world.list_ended_sessions()
     assert (told.session_ids, told.has_more, told.seconds) == ([first], False, 330)
-    world.clock.move(59)
+    world.clock.advance(59)
     (second,) = ended_at(world, 0)
     told = world.list_ended_sessions(after=told.after)
     assert told.session_ids == [first, second]
-    world.clock.move(61)
+    world.clock.advance(61)
     told = world.list_ended_sessions(after=told.after)
     assert told.session_ids == [first, second]
     assert world.list_ended_sessions(after=told.after).session_ids == []
@@ -161,9 +161,9 @@ def test_many_ends_are_told_in_several_answers() -> None:
 def test_a_place_ahead_of_the_clock_is_of_a_clock_that_was_set_back_and_begins_anew() -> None:
     world = World()
     (early,) = ended_at(world, 0)
-    world.clock.move(3600)
+    world.clock.advance(3600)
     told = world.list_ended_sessions()
-    world.clock.move(-3600)
+    world.clock.advance(-3600)
     assert told.session_ids == []
     assert world.list_ended_sessions(after=told.after).session_ids == [early]
 

@@ -5,14 +5,14 @@ import pytest
 from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World, outcome, together
 
 from vestibule.application import Identity, InvalidInput, InvalidRefreshToken, InvalidToken, NotAuthenticated, TokenSet
-from vestibule.domain.events import What
+from vestibule.domain.events import EventType
 
 DAY = 86_400
 
 
 def begun() -> tuple[World, TokenSet]:
     world = World()
-    world.person("ann")
+    world.create_account("ann")
     return world, world.log_in(username="ann", password=PASSWORD)
 
 
@@ -31,7 +31,7 @@ def test_no_token_is_told_from_a_bad_one(nothing: str | None) -> None:
 
 def test_many_tokens_are_answered_as_each_of_them_would_be() -> None:
     world = World()
-    ann, bob = world.person("ann"), world.person("bob")
+    ann, bob = world.create_account("ann"), world.create_account("bob")
     hers, his = world.log_in(username="ann", password=PASSWORD), world.log_in(username="bob", password=PASSWORD)
     ended = world.log_in(username="bob", password=PASSWORD)
     world.end_session(identity=world.identity(ended), session_id=ended.session)
@@ -54,10 +54,10 @@ def test_a_token_tells_whose_it_is_as_of_now() -> None:
 
 def test_an_access_token_lasts_as_long_as_it_says() -> None:
     world, tokens = begun()
-    world.clock.move(tokens.expires_in - 1)
+    world.clock.advance(tokens.expires_in - 1)
     assert world.is_signed_in(tokens)
 
-    world.clock.move(1)
+    world.clock.advance(1)
     assert not world.is_signed_in(tokens)
 
 
@@ -83,21 +83,21 @@ def test_a_token_is_refused_at_once_when_its_session_has_ended() -> None:
 
 def test_a_refresh_token_is_answered_with_its_successor_and_the_session_goes_on() -> None:
     world, tokens = begun()
-    world.clock.move(301)
+    world.clock.advance(301)
 
     again = turn(world, tokens)
 
     assert again.session == tokens.session
     assert again.refresh_token != tokens.refresh_token
     assert world.is_signed_in(again)
-    [event] = world.events(What.REFRESHED)
+    [event] = world.events(EventType.REFRESHED)
     assert (event.session_id, event.account_id, event.caller) == (tokens.session, world.identity(again).account.id, SOMEWHERE)
 
 
 def test_within_30_seconds_a_lost_answer_is_given_again() -> None:
     world, tokens = begun()
     lost = turn(world, tokens)
-    world.clock.move(30)
+    world.clock.advance(30)
 
     again = turn(world, tokens)
 
@@ -108,13 +108,13 @@ def test_within_30_seconds_a_lost_answer_is_given_again() -> None:
 def test_after_30_seconds_a_spent_token_ends_its_session() -> None:
     world, tokens = begun()
     successor = turn(world, tokens)
-    world.clock.move(31)
+    world.clock.advance(31)
 
     assert isinstance(turn(world, tokens), InvalidRefreshToken)
 
     assert not world.is_signed_in(successor)
     assert isinstance(turn(world, successor), InvalidRefreshToken)
-    assert len(world.events(What.REFRESH_REUSED)) == 1
+    assert len(world.events(EventType.REFRESH_REUSED)) == 1
 
 
 def test_a_token_spent_two_turns_ago_ends_its_session_at_once() -> None:
@@ -136,11 +136,11 @@ def test_the_end_of_one_session_leaves_the_others() -> None:
 
 def test_a_session_ends_after_14_idle_days() -> None:
     world, tokens = begun()
-    world.clock.move(14 * DAY - 1)
+    world.clock.advance(14 * DAY - 1)
     tokens = turn(world, tokens)
     assert isinstance(tokens, TokenSet)
 
-    world.clock.move(14 * DAY)
+    world.clock.advance(14 * DAY)
     assert isinstance(turn(world, tokens), InvalidRefreshToken)
 
 
@@ -148,10 +148,10 @@ def test_a_session_ends_after_30_days_however_busy() -> None:
     world, tokens = begun()
     for _ in range(30):
         assert isinstance(tokens, TokenSet)
-        world.clock.move(DAY - 1)
+        world.clock.advance(DAY - 1)
         tokens = turn(world, tokens)
 
-    world.clock.move(30)
+    world.clock.advance(30)
     assert isinstance(turn(world, tokens), InvalidRefreshToken)
     assert not world.is_signed_in(tokens)
 
@@ -168,7 +168,7 @@ def test_a_made_up_refresh_token_is_refused_and_nothing_happens(text: str) -> No
 def test_a_refresh_token_of_a_session_that_is_not_there_is_refused() -> None:
     world, _ = begun()
 
-    assert isinstance(outcome(lambda: world.refresh(refresh=world.tokens.refresh("nowhere", 0))), InvalidRefreshToken)
+    assert isinstance(outcome(lambda: world.refresh(refresh=world.tokens.issue_refresh("nowhere", 0))), InvalidRefreshToken)
 
 
 @pytest.mark.parametrize("nothing", [None, "", 7])
@@ -199,16 +199,16 @@ def test_of_refreshes_at_once_by_one_token_all_get_the_same_successor() -> None:
 
 def test_an_account_has_100_sessions_and_the_oldest_gives_way() -> None:
     world, oldest = begun()
-    world.clock.move(1)
+    world.clock.advance(1)
     second = world.log_in(username="ann", password=PASSWORD)
-    world.clock.move(1)
+    world.clock.advance(1)
     for _ in range(99):
         world.log_in(username="ann", password=PASSWORD)
 
     assert not world.is_signed_in(oldest)
     assert world.is_signed_in(second)
-    [event] = world.events(What.SESSION_ENDED)
-    assert (event.session_id, event.note, event.at) == (oldest.session, "oldest", world.clock())
+    [event] = world.events(EventType.SESSION_ENDED)
+    assert (event.session_id, event.detail, event.occurred_at) == (oldest.session, "oldest", world.clock())
 
 
 def test_a_change_of_password_ends_all_other_sessions() -> None:

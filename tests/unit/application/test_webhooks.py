@@ -7,21 +7,21 @@ import pytest
 from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World, outcome
 
 from vestibule.adapters.database import MemoryDatabase
-from vestibule.application import AlreadyTaken, Channel, What
+from vestibule.application import AlreadyTaken, Channel, EventType
 from vestibule.application.ports import Message
-from vestibule.application.webhooks import Announce, AnnouncingDatabase
-from vestibule.domain.events import ABOUT_ACCOUNTS, CHANGES, Event
+from vestibule.application.webhooks import AnnouncingDatabase, EnqueueWebhook
+from vestibule.domain.events import ACCOUNT_EVENTS, STATE_CHANGES, Event
 
 
-def announced(*kinds: What) -> World:
+def announced(*kinds: EventType) -> World:
     """A world in which a webhook is told of these kinds."""
     numbers = count(1)
-    announce = Announce(new_id=lambda: f"event {next(numbers)}", kinds=kinds or CHANGES)
+    announce = EnqueueWebhook(new_id=lambda: f"event {next(numbers)}", kinds=kinds or STATE_CHANGES)
     return World(database=AnnouncingDatabase(MemoryDatabase(), announce))
 
 
 def messages(world: World) -> list[Message]:
-    return [message for message in world.messages if message.kind is Channel.WEBHOOK]
+    return [message for message in world.messages if message.channel is Channel.WEBHOOK]
 
 
 def payloads(world: World) -> list[dict[str, Any]]:
@@ -30,7 +30,7 @@ def payloads(world: World) -> list[dict[str, Any]]:
 
 def test_a_webhook_is_told_what_happened_to_whom_in_the_form_of_standard_webhooks() -> None:
     world = announced()
-    ann = world.person("ann")
+    ann = world.create_account("ann")
     tokens = world.log_in(username="ann", password=PASSWORD, caller=SOMEWHERE)
     at = "2027-01-15T08:00:00.000Z"
     assert payloads(world) == [
@@ -42,13 +42,13 @@ def test_a_webhook_is_told_what_happened_to_whom_in_the_form_of_standard_webhook
         },
     ]
     [registered, logged_in] = messages(world)
-    assert (registered.template, registered.sent_to, registered.challenge) == ("account.registered", "webhook", None)
+    assert (registered.template, registered.recipient, registered.challenge) == ("account.registered", "webhook", None)
     assert len({registered.id, logged_in.id}) == 2
 
 
 def test_a_webhook_is_told_no_secret_and_nothing_personal() -> None:
-    world = announced(*ABOUT_ACCOUNTS)
-    ann = world.person("ann", mobile="9999999999")
+    world = announced(*ACCOUNT_EVENTS)
+    ann = world.create_account("ann", mobile="9999999999")
     outcome(lambda: world.log_in(username="ann", password="not the one", caller=SOMEWHERE))
     outcome(lambda: world.log_in(username="nobody", password="not the one", caller=SOMEWHERE))
     identity = world.sign_in("ann")
@@ -63,28 +63,31 @@ def test_a_webhook_is_told_no_secret_and_nothing_personal() -> None:
 
 def test_what_was_rolled_back_is_told_to_nobody() -> None:
     world = announced()
-    world.person("ann")
+    world.create_account("ann")
     with pytest.raises(AlreadyTaken):
-        world.person("ann")
-    with suppress(KeyError), AnnouncingDatabase(world.database, Announce(new_id=world.new_id, kinds=CHANGES)).begin() as tx:
-        tx.journal.add(Event(what=What.REGISTERED, at=world.clock(), account_id=7))
+        world.create_account("ann")
+    with (
+        suppress(KeyError),
+        AnnouncingDatabase(world.database, EnqueueWebhook(new_id=world.new_id, kinds=STATE_CHANGES)).begin() as tx,
+    ):
+        tx.audit_log.add(Event(type=EventType.REGISTERED, occurred_at=world.clock(), account_id=7))
         raise KeyError
     assert [told["data"]["account_id"] for told in payloads(world)] == [1]
 
 
 def test_only_what_was_asked_for_is_told() -> None:
-    world = announced(What.LOGGED_IN)
-    world.person("ann")
+    world = announced(EventType.LOGGED_IN)
+    world.create_account("ann")
     world.sign_in("ann")
     world.request_code(destination="ann@mail.example.com")
     assert [told["type"] for told in payloads(world)] == ["account.logged_in"]
-    assert world.events(What.REGISTERED, What.CODE_SENT) != []
+    assert world.events(EventType.REGISTERED, EventType.CODE_SENT) != []
 
 
 def test_a_failed_login_is_told_whether_or_not_there_is_an_account() -> None:
     """Else the time of the answer would tell."""
-    world = announced(What.LOGIN_FAILED)
-    world.person("ann")
+    world = announced(EventType.LOGIN_FAILED)
+    world.create_account("ann")
     for name in ("ann", "nobody"):
         outcome(lambda name=name: world.log_in(username=name, password="not the one"))  # type: ignore[misc]
     assert [told["data"]["account_id"] for told in payloads(world)] == [1, None]
@@ -92,9 +95,9 @@ def test_a_failed_login_is_told_whether_or_not_there_is_an_account() -> None:
 
 def test_what_a_program_reads_and_clears_away_is_as_without_a_webhook() -> None:
     world = announced()
-    ann = world.person("ann")
-    database = AnnouncingDatabase(world.database, Announce(new_id=world.new_id, kinds=CHANGES))
+    ann = world.create_account("ann")
+    database = AnnouncingDatabase(world.database, EnqueueWebhook(new_id=world.new_id, kinds=STATE_CHANGES))
     database.check()
-    assert database.purge(world.clock(), most=1) == 0
+    assert database.purge(world.clock(), limit=1) == 0
     assert database.accounts.get(ann.id) == ann
-    assert database.cursors.look("crm").position == 0
+    assert database.cursors.get("crm").position == 0

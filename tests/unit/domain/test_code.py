@@ -2,13 +2,13 @@ from dataclasses import replace
 
 import pytest
 
-from vestibule.domain.account import Address, Kind
-from vestibule.domain.code import MAX_GUESSES, Challenge, Flow
+from vestibule.domain.account import Address, AddressKind
+from vestibule.domain.code import MAX_FAILED_ATTEMPTS, Challenge, CodePurpose
 
 CHALLENGE = Challenge(
     id="1",
-    flow=Flow.OTP,
-    address=Address(Kind.EMAIL, "a@b.example", "a@b.example"),
+    purpose=CodePurpose.OTP,
+    address=Address(AddressKind.EMAIL, "a@b.example", "a@b.example"),
     reference="ABCD",
     sent_at=100.0,
     expires_at=400.0,
@@ -26,10 +26,10 @@ def test_a_used_code_is_closed() -> None:
 
 def test_a_code_takes_five_wrong_guesses_and_no_more() -> None:
     challenge = CHALLENGE
-    for _ in range(MAX_GUESSES):
+    for _ in range(MAX_FAILED_ATTEMPTS):
         assert challenge.is_open(200.0)
-        challenge = challenge.missed()
+        challenge = challenge.with_failed_attempt()
 
-    assert MAX_GUESSES == 5
+    assert MAX_FAILED_ATTEMPTS == 5
     assert not challenge.is_open(200.0)
-    assert challenge == replace(CHALLENGE, guesses=5)
+    assert challenge == replace(CHALLENGE, failed_attempts=5)

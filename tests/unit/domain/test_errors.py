@@ -1,4 +1,4 @@
-from vestibule.application import AlreadyTaken, InvalidInput, Overloaded, Refusal, TooManyTries, Unavailable, WrongCode
+from vestibule.application import AlreadyTaken, InvalidCode, InvalidInput, Overloaded, RateLimited, Refusal, Unavailable
 
 
 def every_refusal(parent: type[Refusal] = Refusal) -> list[type[Refusal]]:
@@ -13,8 +13,8 @@ def test_every_refusal_has_a_slug_of_its_own_and_a_title() -> None:
 
 
 def test_a_refusal_says_its_title_unless_it_knows_more() -> None:
-    assert WrongCode().detail == str(WrongCode()) == WrongCode.title
-    assert TooManyTries(17).detail == "Try again in 17 seconds."
+    assert InvalidCode().detail == str(InvalidCode()) == InvalidCode.title
+    assert RateLimited(17).detail == "Try again in 17 seconds."
 
 
 def test_bad_input_names_every_field() -> None:

@@ -12,7 +12,7 @@ GOOD = "a sea of green glass"
 
 @pytest.mark.parametrize("password", [GOOD, "        ", "ﬃﬃﬃab", "x1y2z3w4", "𝒶𝒷𝒸𝒹 ⅷ four", "a" * 256, "𐀀" * 256, "vestibules"])
 def test_length_alone_makes_a_password_good(password: str) -> None:
-    assert POLICY.faults(password) == []
+    assert POLICY.violations(password) == []
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,12 @@ def test_length_alone_makes_a_password_good(password: str) -> None:
     ],
 )
 def test_a_password_is_refused_for_one_reason(password: str, word: str) -> None:
-    [fault] = POLICY.faults(password)
+    [fault] = POLICY.violations(password)
     assert word in fault
 
 
 def test_the_least_length_can_be_raised() -> None:
-    assert PasswordPolicy(frozenset(), min_length=15).faults("fourteen chars") == ["A password has at least 15 characters."]
+    assert PasswordPolicy(frozenset(), min_length=15).violations("fourteen chars") == ["A password has at least 15 characters."]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_least_length_can_be_raised() -> None:
 def test_a_password_is_not_made_of_the_accounts_own_words(password: str) -> None:
     own = ("annabelle", "Ann-Abelle Bright", "ann@mail.example.com", "9999999999", None)
 
-    [fault] = POLICY.faults_of_own(password, own)
+    [fault] = POLICY.personal_data_violations(password, own)
     assert "the account's own" in fault
 
 
@@ -71,12 +71,12 @@ def test_a_password_is_not_made_of_the_accounts_own_words(password: str) -> None
 def test_a_password_may_hold_an_own_word_beside_others_and_short_words_do_not_count(password: str) -> None:
     own = ("annabelle", "Ann Bright", "ann@mail.example.com", "9999999999", None)
 
-    assert POLICY.faults_of_own(password, own) == []
+    assert POLICY.personal_data_violations(password, own) == []
 
 
 @given(st.text(min_size=1, max_size=300))
 def test_what_is_taken_is_taken_in_any_of_its_spellings(password: str) -> None:
-    if not POLICY.faults(password):
+    if not POLICY.violations(password):
         assert normalised(unicodedata.normalize("NFD", password)) == normalised(password)
 
 

@@ -1,69 +1,69 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vestibule.domain.rate_limits import Limit, Tally, code_sends
+from vestibule.domain.rate_limits import RateLimit, SlidingWindow, code_sends
 
-LIMITS = (Limit(2, 60), Limit(3, 3600))
+LIMITS = (RateLimit(2, 60), RateLimit(3, 3600))
 
 
-def counted(*moments: float) -> Tally:
-    tally = Tally("key")
+def counted(*moments: float) -> SlidingWindow:
+    tally = SlidingWindow("key")
     for moment in moments:
-        tally = tally.add(LIMITS, moment)
+        tally = tally.hit(LIMITS, moment)
     return tally
 
 
 def test_what_fits_need_not_wait() -> None:
-    assert counted().wait(LIMITS, 0) == 0
-    assert counted(10).wait(LIMITS, 10) == 0
+    assert counted().retry_after(LIMITS, 0) == 0
+    assert counted(10).retry_after(LIMITS, 10) == 0
 
 
 def test_the_wait_is_true_to_the_second() -> None:
     tally = counted(10, 20)
 
-    assert tally.wait(LIMITS, 20) == 50
-    assert tally.wait(LIMITS, 69) == 1
-    assert tally.wait(LIMITS, 70) == 0
+    assert tally.retry_after(LIMITS, 20) == 50
+    assert tally.retry_after(LIMITS, 69) == 1
+    assert tally.retry_after(LIMITS, 70) == 0
 
 
 def test_a_part_of_a_second_is_waited_whole() -> None:
-    assert counted(10, 20).wait(LIMITS, 20.5) == 50
-    assert counted(10, 20).wait(LIMITS, 69.9) == 1
+    assert counted(10, 20).retry_after(LIMITS, 20.5) == 50
+    assert counted(10, 20).retry_after(LIMITS, 69.9) == 1
 
 
 def test_the_longest_wait_counts() -> None:
-    assert counted(10, 20, 80).wait(LIMITS, 81) == 10 + 3600 - 81
+    assert counted(10, 20, 80).retry_after(LIMITS, 81) == 10 + 3600 - 81
 
 
 def test_no_more_is_remembered_than_the_limits_ask_for() -> None:
-    assert counted(1, 2, 3, 4, 5).moments == (3, 4, 5)
+    assert counted(1, 2, 3, 4, 5).timestamps == (3, 4, 5)
 
 
 def test_a_clock_that_stepped_back_shortens_no_wait() -> None:
-    assert counted(100, 50).moments == (100, 100)
+    assert counted(100, 50).timestamps == (100, 100)
 
 
 def test_a_clock_that_had_been_ahead_by_more_than_a_window_holds_nobody_up() -> None:
     ahead = counted(10_000, 10_000)
 
-    assert ahead.wait(LIMITS, 10_000 - 60) == 120
-    assert ahead.wait(LIMITS, 10_000 - 61) == 0
-    assert ahead.add(LIMITS, 9000).moments == (9000, 9000, 9000)
+    assert ahead.retry_after(LIMITS, 10_000 - 60) == 120
+    assert ahead.retry_after(LIMITS, 10_000 - 61) == 0
+    assert ahead.hit(LIMITS, 9000).timestamps == (9000, 9000, 9000)
 
 
 def test_a_cleared_tally_has_forgotten() -> None:
-    assert counted(1, 2).clear() == Tally("key")
+    assert counted(1, 2).reset() == SlidingWindow("key")
 
 
 def test_a_code_goes_out_once_in_the_cooldown_five_times_an_hour_ten_a_day() -> None:
-    assert code_sends(90) == (Limit(1, 90), Limit(5, 3600), Limit(10, 86_400))
+    assert code_sends(90) == (RateLimit(1, 90), RateLimit(5, 3600), RateLimit(10, 86_400))
 
 
 @given(st.lists(st.floats(0, 5000), max_size=12).map(sorted), st.floats(0, 5000))
 def test_when_the_wait_is_over_one_more_fits_and_a_second_earlier_none(moments: list[float], later: float) -> None:
     tally = counted(*moments)
     now = max([later, *moments])
-    wait = tally.wait(LIMITS, now)
+    wait = tally.retry_after(LIMITS, now)
 
-    assert tally.wait(LIMITS, now + wait) == 0
-    assert wait <= 1 or tally.wait(LIMITS, now + wait - 1) > 0
+    assert tally.retry_after(LIMITS, now + wait) == 0
+    assert wait <= 1 or tally.retry_after(LIMITS, now + wait - 1) > 0

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from vestibule.domain.session import Session, Turn
+from vestibule.domain.session import RefreshOutcome, Session
 
 DAY = 86_400.0
 SESSION = Session(id="1", account_id=1, created_at=1000.0, refreshed_at=1000.0)
@@ -11,7 +11,7 @@ SESSION = Session(id="1", account_id=1, created_at=1000.0, refreshed_at=1000.0)
 def test_the_current_refresh_token_is_answered_with_the_next() -> None:
     turn, after = SESSION.refresh(0, 2000.0)
 
-    assert turn is Turn.NEXT
+    assert turn is RefreshOutcome.ROTATED
     assert after == replace(SESSION, generation=1, refreshed_at=2000.0)
 
 
@@ -24,34 +24,34 @@ def test_a_clock_that_stepped_back_does_not_shorten_a_session() -> None:
 def test_the_previous_token_is_honoured_for_30_seconds_with_the_same_successor() -> None:
     _, turned = SESSION.refresh(0, 2000.0)
 
-    assert turned.refresh(0, 2030.0) == (Turn.AGAIN, turned)
+    assert turned.refresh(0, 2030.0) == (RefreshOutcome.RETRIED, turned)
 
 
 def test_a_clock_that_stepped_back_gives_the_previous_token_no_time() -> None:
     _, turned = SESSION.refresh(0, 2000.0)
 
-    assert turned.refresh(0, 1970.0)[0] is Turn.AGAIN
-    assert turned.refresh(0, 1969.0)[0] is Turn.REUSED
+    assert turned.refresh(0, 1970.0)[0] is RefreshOutcome.RETRIED
+    assert turned.refresh(0, 1969.0)[0] is RefreshOutcome.REUSE_DETECTED
 
 
 def test_after_30_seconds_the_previous_token_ends_the_session() -> None:
     _, turned = SESSION.refresh(0, 2000.0)
 
-    assert turned.refresh(0, 2030.5) == (Turn.REUSED, replace(turned, ended_at=2030.5))
+    assert turned.refresh(0, 2030.5) == (RefreshOutcome.REUSE_DETECTED, replace(turned, ended_at=2030.5))
 
 
 @pytest.mark.parametrize("generation", [0, 3])
 def test_any_other_token_ends_the_session_at_once(generation: int) -> None:
     turned = replace(SESSION, generation=2, refreshed_at=2000.0)
 
-    assert turned.refresh(generation, 2001.0) == (Turn.REUSED, replace(turned, ended_at=2001.0))
+    assert turned.refresh(generation, 2001.0) == (RefreshOutcome.REUSE_DETECTED, replace(turned, ended_at=2001.0))
 
 
 def test_a_session_that_ended_stays_as_it_ended() -> None:
     ended = SESSION.end(1500.0)
 
     assert ended.end(1600.0) is ended
-    assert ended.refresh(0, 1600.0) == (Turn.OVER, ended)
+    assert ended.refresh(0, 1600.0) == (RefreshOutcome.SESSION_ENDED, ended)
 
 
 def test_a_session_ends_after_14_idle_days_to_the_second() -> None:

@@ -8,7 +8,7 @@ from secrets import token_hex
 from litestar import Request
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Send
 
-from ....application import Caller, Overloaded, Refusal, TooManyTries
+from ....application import Caller, Overloaded, RateLimited, Refusal
 from ....domain.rate_limits import CALLS_BY_ADDRESS
 from ...async_facade import AsyncVestibule
 from ...concurrency.executors import Lane
@@ -35,7 +35,7 @@ class Front:
     def __init__(self, awaited: AsyncVestibule, watch: Watch) -> None:
         vestibule = awaited.blocking
         self._awaited = awaited
-        self._throttle = vestibule.throttle
+        self._rate_limiter = vestibule.rate_limiter
         self._lane = watch.lane("limits", Lane(_THREADS, _MOST_WAITING))
         self._clock = vestibule.clock
         self._followers = Followers(vestibule.settings)
@@ -65,20 +65,24 @@ class Front:
         await app(scope, receive, send_with_headers)
 
     async def _refusal(self, caller: Caller) -> Refusal | None:
-        """Asks a throttle that may have to wait in threads of its own, and any other here, where it costs the least."""
+        """Asks a rate limiter that may have to wait in threads of its own, and any other here, where it costs the least."""
         question = f"call:{caller.address}", CALLS_BY_ADDRESS, self._clock()
         try:
-            wait = await self._lane(self._throttle.take, *question) if self._throttle.blocks else self._throttle.take(*question)
+            wait = (
+                await self._lane(self._rate_limiter.hit, *question)
+                if self._rate_limiter.may_block
+                else self._rate_limiter.hit(*question)
+            )
         except Overloaded as overloaded:
             return overloaded
-        return TooManyTries(wait) if wait else None
+        return RateLimited(wait) if wait else None
 
     def _caller(self, scope: HTTPScope) -> Caller:
         client, headers = scope["client"], scope["headers"]
         agent = next((value for name, value in headers if name == b"user-agent"), None)
         return Caller(
             address=self._callers.address(client[0] if client else None, headers),
-            agent=agent[:_MOST_AGENT].decode("latin-1") if agent else None,
+            user_agent=agent[:_MOST_AGENT].decode("latin-1") if agent else None,
             request_id=token_hex(16),
         )
 

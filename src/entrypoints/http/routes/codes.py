@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import post
 
-from ....application import Caller, DifferentAccounts, InvalidInput, WrongCode
+from ....application import AccountMismatch, Caller, InvalidCode, InvalidInput
 from ...async_facade import AsyncVestibule
 from ..authentication import perhaps_authenticated
 from ..dependencies import Call, use_cases
@@ -14,7 +14,7 @@ from ..request_body import read
 from ..request_schemas import CodeBody, RegisterOrLogInBody
 from ..responses import Answer, ProvenAnswer, SentAnswer, TokenAnswer, sent_answer, token_answer
 
-_CONDITIONS = (InvalidInput, WrongCode)
+_CONDITIONS = (InvalidInput, InvalidCode)
 
 
 @post(
@@ -62,7 +62,7 @@ async def _verify(request: Call, vestibule: AsyncVestibule, fields: dict[str, An
         TokenAnswer,
         status=201,
         body=RegisterOrLogInBody,
-        refusals=(*_CONDITIONS, DifferentAccounts),
+        refusals=(*_CONDITIONS, AccountMismatch),
         detail="Without `verify_otp` a code is sent to the email and another to the mobile; either may come back.",
     ),
 )

@@ -7,7 +7,7 @@ from litestar.params import FromPath
 from msgspec import Meta, Struct
 
 from ....application import ImageTooLarge, InvalidInput
-from ....application.ports import Link
+from ....application.ports import PresignedUrl
 from ..authentication import authenticated
 from ..dependencies import Call, Uploads, UseCases
 from ..middleware.request_context import caller_of
@@ -75,7 +75,7 @@ async def read_image(name: FromPath[str], vestibule: UseCases) -> Answer:
     )
 
 
-def _sent_to(link: Link) -> Answer:
+def _sent_to(link: PresignedUrl) -> Answer:
     return Answer(
         307,
         b"",

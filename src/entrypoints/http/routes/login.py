@@ -2,7 +2,7 @@
 
 from litestar import post
 
-from ....application import InvalidInput, InvalidRefreshToken, WrongCredentials
+from ....application import InvalidCredentials, InvalidInput, InvalidRefreshToken
 from ..dependencies import Call, use_cases
 from ..middleware.request_context import caller_of
 from ..operations import described
@@ -18,7 +18,7 @@ from ..responses import Answer, TokenAnswer, token_answer
         "Log in with a password",
         TokenAnswer,
         body=LoginBody,
-        refusals=(InvalidInput, WrongCredentials),
+        refusals=(InvalidInput, InvalidCredentials),
         detail="`username` holds a username, an email or a mobile.",
     ),
 )

@@ -2,7 +2,7 @@
 
 from litestar import post
 
-from ....application import InvalidInput, WrongCode
+from ....application import InvalidCode, InvalidInput
 from ..dependencies import Call, UseCases
 from ..middleware.request_context import caller_of
 from ..operations import described
@@ -19,7 +19,7 @@ from ..responses import Answer, DetailAnswer
         DetailAnswer,
         status=202,
         body=ResetPasswordBody,
-        refusals=(InvalidInput, WrongCode),
+        refusals=(InvalidInput, InvalidCode),
         detail="Ask `/otp/` for the code. A reset ends every session of the account.",
     ),
 )

@@ -56,7 +56,7 @@ def _shown(session: Session, identity: Identity) -> SessionAnswer:
         refreshed_at=_time(session.refreshed_at),
         expires_at=_time(session.expires_at),
         address=session.address,
-        agent=session.agent,
+        agent=session.user_agent,
         current=session.id == identity.session_id,
     )
 

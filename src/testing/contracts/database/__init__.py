@@ -3,10 +3,10 @@
 from .accounts import AccountsContract
 from .codes import ChallengesContract
 from .cursors import CursorsContract
-from .journal import JournalContract
+from .journal import AuditLogContract
 from .outbox import OutboxContract
 from .races import RacesContract
-from .rate_limits import TalliesContract
+from .rate_limits import RateLimitsContract
 from .sessions import SessionsContract
 from .transactions import TransactionsContract
 
@@ -16,9 +16,9 @@ class DatabaseContract(
     AccountsContract,
     ChallengesContract,
     SessionsContract,
-    TalliesContract,
+    RateLimitsContract,
     OutboxContract,
-    JournalContract,
+    AuditLogContract,
     CursorsContract,
     RacesContract,
 ):

@@ -10,9 +10,9 @@ import pytest
 
 from ....application.ports import Database
 from ....domain.account import Username
-from ....domain.code import Flow
+from ....domain.code import CodePurpose
 from ....domain.errors import AlreadyTaken
-from ....domain.rate_limits import Limit
+from ....domain.rate_limits import RateLimit
 from ..threads import SwitchingThreads
 from .given import (
     MAIL,
@@ -21,24 +21,24 @@ from .given import (
     bob,
     challenge,
     lease,
+    logged_in,
     message,
     post,
     put,
-    signed_in,
     stored,
 )
 
 
 def guess(database: Database) -> int:
     with database.begin() as tx:
-        [one] = tx.challenges.claim(Flow.OTP, [MAIL])
-        tx.challenges.save(one.missed())
-        return one.guesses
+        [one] = tx.challenges.lock(CodePurpose.OTP, [MAIL])
+        tx.challenges.save(one.with_failed_attempt())
+        return one.failed_attempts
 
 
 def rename(database: Database) -> int:
     with database.begin() as tx:
-        account = tx.accounts.claim_having(MAIL)
+        account = tx.accounts.lock_by_address(MAIL)
         assert account
         tx.accounts.save(replace(account, name=f"{account.name}+"))
         return account.name.count("+")
@@ -46,14 +46,14 @@ def rename(database: Database) -> int:
 
 def count(database: Database) -> int:
     with database.begin() as tx:
-        [tally] = tx.tallies.claim(["key"])
-        tx.tallies.save([tally.add((Limit(9, 60),), NOW)], NOW + 60)
-        return len(tally.moments)
+        [tally] = tx.rate_limits.lock(["key"])
+        tx.rate_limits.save([tally.hit((RateLimit(9, 60),), NOW)], NOW + 60)
+        return len(tally.timestamps)
 
 
 def turn(database: Database) -> int:
     with database.begin() as tx:
-        begun = tx.sessions.claim("session-001")
+        begun = tx.sessions.lock("session-001")
         assert begun
         tx.sessions.save(begun.refresh(begun.generation, NOW)[1])
         return begun.generation
@@ -76,23 +76,23 @@ class RacesContract(SwitchingThreads):
         assert outcomes == ["username"] * 7 + ["won"]
 
     def test_no_increment_is_lost_among_sixteen_threads(self, database: Database) -> None:
-        limits = (Limit(1000, 60),)
+        limits = (RateLimit(1000, 60),)
 
         def count(number: int) -> None:
             for step in range(5):
                 with database.begin() as tx:
-                    [tally] = tx.tallies.claim(["key"])
-                    tx.tallies.save([tally.add(limits, NOW + number + step)], NOW + 60)
+                    [tally] = tx.rate_limits.lock(["key"])
+                    tx.rate_limits.save([tally.hit(limits, NOW + number + step)], NOW + 60)
 
         with ThreadPoolExecutor(16) as threads:
             list(threads.map(count, range(16)))
-        assert len(database.tallies.look(["key"])[0].moments) == 80
+        assert len(database.rate_limits.get(["key"])[0].timestamps) == 80
 
     @pytest.mark.parametrize("claim", [guess, rename, count, turn])
     def test_a_second_claimant_waits_and_then_sees_what_the_first_has_saved(
         self, database: Database, claim: Callable[[Database], int]
     ) -> None:
-        signed_in(database, stored(database, ada()))
+        logged_in(database, stored(database, ada()))
         put(database, challenge(1))
         assert claim(database) == 0
         at_the_door, done, seen = Signal(), Signal(), list[int]()
@@ -104,18 +104,18 @@ class RacesContract(SwitchingThreads):
 
         waiting = Thread(target=second)
         with database.begin() as tx:
-            one = tx.accounts.claim_having(MAIL)
-            [code] = tx.challenges.claim(Flow.OTP, [MAIL])
-            [tally] = tx.tallies.claim(["key"])
-            begun = tx.sessions.claim("session-001")
+            one = tx.accounts.lock_by_address(MAIL)
+            [code] = tx.challenges.lock(CodePurpose.OTP, [MAIL])
+            [tally] = tx.rate_limits.lock(["key"])
+            begun = tx.sessions.lock("session-001")
             assert one
             assert begun
             waiting.start()
             assert at_the_door.wait(5)
             assert not done.wait(0.05)
             tx.accounts.save(replace(one, name=f"{one.name}+"))
-            tx.challenges.save(code.missed())
-            tx.tallies.save([tally.add((Limit(9, 60),), NOW)], NOW + 60)
+            tx.challenges.save(code.with_failed_attempt())
+            tx.rate_limits.save([tally.hit((RateLimit(9, 60),), NOW)], NOW + 60)
             tx.sessions.save(begun.refresh(begun.generation, NOW)[1])
         waiting.join()
         assert seen == [2]
@@ -123,7 +123,7 @@ class RacesContract(SwitchingThreads):
     def test_two_couriers_never_hold_the_same_message(self, database: Database) -> None:
         post(database, *(message(number) for number in range(24)))
         with ThreadPoolExecutor(4) as threads:
-            leased = [one.id for batch in threads.map(lambda _: lease(database, NOW, most=4), range(8)) for one in batch]
+            leased = [one.id for batch in threads.map(lambda _: lease(database, NOW, limit=4), range(8)) for one in batch]
         assert len(leased) == 24
         assert len(set(leased)) == 24
 
@@ -132,12 +132,12 @@ class RacesContract(SwitchingThreads):
 
         def second() -> None:
             with database.begin() as tx:
-                seen.append(tx.cursors.claim("crm").position)
+                seen.append(tx.cursors.lock("crm").position)
             done.set()
 
         waiting = Thread(target=second)
         with database.begin() as tx:
-            found = tx.cursors.claim("crm")
+            found = tx.cursors.lock("crm")
             waiting.start()
             assert not done.wait(0.05)
             tx.cursors.save(replace(found, position=3))

@@ -3,30 +3,30 @@
 import pytest
 
 from ....application.ports import Database
-from ....domain.rate_limits import Tally
+from ....domain.rate_limits import SlidingWindow
 from .given import (
     NOW,
 )
 
 
-class TalliesContract:
+class RateLimitsContract:
     """Counters that survive a restart."""
 
     def test_tallies_come_back_in_the_order_of_their_keys_and_empty_where_there_is_none(self, database: Database) -> None:
         moments = (NOW, NOW + 0.1, NOW + 1 / 3)
         with database.begin() as tx:
-            assert tx.tallies.claim(["b", "a"]) == [Tally("b"), Tally("a")]
-            tx.tallies.save([Tally("a", moments)], NOW + 60)
+            assert tx.rate_limits.lock(["b", "a"]) == [SlidingWindow("b"), SlidingWindow("a")]
+            tx.rate_limits.save([SlidingWindow("a", moments)], NOW + 60)
         with database.begin() as tx:
-            assert list(tx.tallies.claim(["c", "a"])) == [Tally("c"), Tally("a", moments)]
-            tx.tallies.save([Tally("a")], NOW)
-        assert list(database.tallies.look(["a", "b"])) == [Tally("a"), Tally("b")]
-        assert list(database.tallies.look([])) == []
+            assert list(tx.rate_limits.lock(["c", "a"])) == [SlidingWindow("c"), SlidingWindow("a", moments)]
+            tx.rate_limits.save([SlidingWindow("a")], NOW)
+        assert list(database.rate_limits.get(["a", "b"])) == [SlidingWindow("a"), SlidingWindow("b")]
+        assert list(database.rate_limits.get([])) == []
 
     def test_a_tally_that_was_not_claimed_here_cannot_be_saved(self, database: Database) -> None:
         with database.begin() as tx:
-            tx.tallies.claim(["a"])
-            tx.tallies.look(["b"])
+            tx.rate_limits.lock(["a"])
+            tx.rate_limits.get(["b"])
             with pytest.raises(LookupError):
-                tx.tallies.save([Tally("b", (NOW,))], NOW + 60)
-        assert list(database.tallies.look(["b"])) == [Tally("b")]
+                tx.rate_limits.save([SlidingWindow("b", (NOW,))], NOW + 60)
+        assert list(database.rate_limits.get(["b"])) == [SlidingWindow("b")]

@@ -10,8 +10,8 @@ from .given import (
     NOW,
     ada,
     bob,
+    logged_in,
     session,
-    signed_in,
     stored,
 )
 
@@ -20,24 +20,24 @@ class SessionsContract:
     """Sessions: which are alive, and which were ended when."""
 
     def test_a_session_comes_back_as_it_was_saved(self, database: Database) -> None:
-        begun = signed_in(database, stored(database, ada()))
+        begun = logged_in(database, stored(database, ada()))
         with database.begin() as tx:
-            assert tx.sessions.claim(begun.id) == begun
+            assert tx.sessions.lock(begun.id) == begun
             _, turned = begun.refresh(0, NOW + 10)
             tx.sessions.save(turned)
-            assert tx.sessions.claim("unknown") is None
+            assert tx.sessions.lock("unknown") is None
         with database.begin() as tx:
-            assert tx.sessions.claim(begun.id) == turned
+            assert tx.sessions.lock(begun.id) == turned
             tx.sessions.save(turned.end(NOW + 20))
         with database.begin() as tx:
-            assert tx.sessions.claim(begun.id) == turned.end(NOW + 20)
+            assert tx.sessions.lock(begun.id) == turned.end(NOW + 20)
 
     def test_a_session_that_was_not_claimed_here_cannot_be_saved(self, database: Database) -> None:
-        begun = signed_in(database, stored(database, ada()))
+        begun = logged_in(database, stored(database, ada()))
         with database.begin() as tx, pytest.raises(LookupError):
             tx.sessions.save(begun.end(NOW))
         with database.begin() as tx:
-            assert tx.sessions.claim(begun.id) == begun
+            assert tx.sessions.lock(begun.id) == begun
 
     def test_a_session_needs_an_account(self, database: Database) -> None:
         with pytest.raises(LookupError), database.begin() as tx:
@@ -45,82 +45,82 @@ class SessionsContract:
 
     def test_beyond_what_is_kept_the_oldest_living_sessions_end(self, database: Database) -> None:
         account, other = stored(database, ada()), stored(database, bob())
-        signed_in(database, other, 100)
+        logged_in(database, other, 100)
         answers = []
         for number in range(1, 6):
             with database.begin() as tx:
                 answers.append([*tx.sessions.add(session(account, number, NOW + number), keep=3)])
         assert answers == [[], [], [], ["session-001"], ["session-002"]]
         with database.begin() as tx:
-            ended = [tx.sessions.claim(f"session-{number:03}") for number in (1, 2)]
+            ended = [tx.sessions.lock(f"session-{number:03}") for number in (1, 2)]
             assert [one and one.ended_at for one in ended] == [NOW + 4, NOW + 5]
-        alive = [n for n in range(1, 6) if database.accounts.signed_in(account.id, f"session-{n:03}", NOW + 6)]
+        alive = [n for n in range(1, 6) if database.accounts.by_active_session(account.id, f"session-{n:03}", NOW + 6)]
         assert alive == [3, 4, 5]
-        assert database.accounts.signed_in(other.id, "session-100", NOW + 6)
+        assert database.accounts.by_active_session(other.id, "session-100", NOW + 6)
 
     def test_sessions_that_are_over_do_not_count_among_those_kept(self, database: Database) -> None:
         account = stored(database, ada())
-        signed_in(database, account, 1, NOW - IDLE_SECONDS)
-        signed_in(database, account, 2)
-        signed_in(database, account, 3)
+        logged_in(database, account, 1, NOW - IDLE_SECONDS)
+        logged_in(database, account, 2)
+        logged_in(database, account, 3)
         with database.begin() as tx:
-            three = tx.sessions.claim("session-003")
+            three = tx.sessions.lock("session-003")
             assert three
             tx.sessions.save(three.end(NOW))
             tx.sessions.add(session(account, 4, NOW + 1), keep=2)
-        assert database.accounts.signed_in(account.id, "session-002", NOW + 1)
-        assert database.accounts.signed_in(account.id, "session-004", NOW + 1)
+        assert database.accounts.by_active_session(account.id, "session-002", NOW + 1)
+        assert database.accounts.by_active_session(account.id, "session-004", NOW + 1)
 
     def test_the_newest_session_lives_even_where_the_clock_stepped_back(self, database: Database) -> None:
         account = stored(database, ada())
-        signed_in(database, account, 1, NOW)
+        logged_in(database, account, 1, NOW)
         with database.begin() as tx:
             tx.sessions.add(session(account, 2, NOW - 3600), keep=1)
-        assert database.accounts.signed_in(account.id, "session-002", NOW)
-        assert database.accounts.signed_in(account.id, "session-001", NOW) is None
+        assert database.accounts.by_active_session(account.id, "session-002", NOW)
+        assert database.accounts.by_active_session(account.id, "session-001", NOW) is None
 
     def test_ending_all_sessions_spares_the_one_and_other_accounts_and_counts_the_living(self, database: Database) -> None:
         account, other = stored(database, ada()), stored(database, bob())
-        signed_in(database, other, 100)
-        signed_in(database, account, 1, NOW - IDLE_SECONDS)
+        logged_in(database, other, 100)
+        logged_in(database, account, 1, NOW - IDLE_SECONDS)
         for number in (2, 3, 4):
-            signed_in(database, account, number)
+            logged_in(database, account, number)
         with database.begin() as tx:
-            assert tx.sessions.end_all(account.id, NOW + 5, but="session-003") == 2
-            assert tx.sessions.end_all(account.id, NOW + 6, but="session-003") == 0
-            ended = tx.sessions.claim("session-002")
+            assert tx.sessions.end_all(account.id, NOW + 5, except_id="session-003") == 2
+            assert tx.sessions.end_all(account.id, NOW + 6, except_id="session-003") == 0
+            ended = tx.sessions.lock("session-002")
             assert ended
             assert ended.ended_at == NOW + 5
-        assert [n for n in (2, 3, 4) if database.accounts.signed_in(account.id, f"session-{n:03}", NOW + 7)] == [3]
+        assert [n for n in (2, 3, 4) if database.accounts.by_active_session(account.id, f"session-{n:03}", NOW + 7)] == [3]
         with database.begin() as tx:
             assert tx.sessions.end_all(account.id, NOW + 8) == 1
-        assert database.accounts.signed_in(other.id, "session-100", NOW + 9)
+        assert database.accounts.by_active_session(other.id, "session-100", NOW + 9)
 
     def test_living_sessions_are_listed_the_newest_first_with_who_began_them(self, database: Database) -> None:
         ann, other = stored(database, ada()), stored(database, bob())
-        begun = [signed_in(database, ann, number, NOW + number) for number in (1, 2, 3)]
-        signed_in(database, other, 4)
+        begun = [logged_in(database, ann, number, NOW + number) for number in (1, 2, 3)]
+        logged_in(database, other, 4)
         with database.begin() as tx:
-            named = replace(session(ann, 5, NOW + 5), address="192.0.2.1", agent="a phone")
+            named = replace(session(ann, 5, NOW + 5), address="192.0.2.1", user_agent="a phone")
             tx.sessions.add(named, keep=100)
-            ended = tx.sessions.claim(begun[1].id)
+            ended = tx.sessions.lock(begun[1].id)
             assert ended is not None
             tx.sessions.save(ended.end(NOW + 6))
 
-        assert list(database.sessions.living(ann.id, NOW + 7)) == [named, begun[2], begun[0]]
-        assert list(database.sessions.living(ann.id, NOW + 7 + IDLE_SECONDS)) == []
-        assert list(database.sessions.living(2**70, NOW)) == []
+        assert list(database.sessions.active(ann.id, NOW + 7)) == [named, begun[2], begun[0]]
+        assert list(database.sessions.active(ann.id, NOW + 7 + IDLE_SECONDS)) == []
+        assert list(database.sessions.active(2**70, NOW)) == []
 
     def test_sessions_that_were_ended_are_told_in_the_order_of_their_ends_beyond_a_place_in_it(
         self, database: Database
     ) -> None:
         ann, other = stored(database, ada()), stored(database, bob())
-        begun = [signed_in(database, ann, number) for number in (1, 2, 3, 4)]
+        begun = [logged_in(database, ann, number) for number in (1, 2, 3, 4)]
         with database.begin() as tx:
-            tx.sessions.claim(begun[3].id)
+            tx.sessions.lock(begun[3].id)
             tx.sessions.save(begun[3].end(NOW + 1))
         with database.begin() as tx:
-            tx.sessions.end_all(ann.id, NOW + 2.125, but=begun[0].id)
+            tx.sessions.end_all(ann.id, NOW + 2.125, except_id=begun[0].id)
         with database.begin() as tx:
             tx.sessions.add(session(other, 5, NOW + 3), keep=1)
             tx.sessions.add(session(other, 6, NOW + 4), keep=1)
@@ -131,61 +131,61 @@ class SessionsContract:
             (NOW + 4, "session-005"),
         ]
         ended = database.sessions.ended
-        assert list(ended((0.0, ""), most=10)) == every
-        assert list(ended((0.0, ""), most=2)) == [first, second]
-        assert list(ended(second, most=1)) == [third]
-        assert list(ended((NOW + 2.125, ""), most=10)) == [second, third, fourth]
-        assert list(ended(fourth, most=10)) == []
+        assert list(ended((0.0, ""), limit=10)) == every
+        assert list(ended((0.0, ""), limit=2)) == [first, second]
+        assert list(ended(second, limit=1)) == [third]
+        assert list(ended((NOW + 2.125, ""), limit=10)) == [second, third, fourth]
+        assert list(ended(fourth, limit=10)) == []
 
     def test_an_end_that_is_committed_late_stands_before_what_was_told(self, database: Database) -> None:
         ann = stored(database, ada())
-        early, late = signed_in(database, ann, 1), signed_in(database, ann, 2)
+        early, late = logged_in(database, ann, 1), logged_in(database, ann, 2)
         with database.begin() as tx:
-            tx.sessions.claim(late.id)
+            tx.sessions.lock(late.id)
             tx.sessions.save(late.end(NOW + 2))
-        assert [found for _, found in database.sessions.ended((NOW, ""), most=10)] == [late.id]
+        assert [found for _, found in database.sessions.ended((NOW, ""), limit=10)] == [late.id]
         with database.begin() as tx:
-            tx.sessions.claim(early.id)
+            tx.sessions.lock(early.id)
             tx.sessions.save(early.end(NOW + 1))
-        assert [found for _, found in database.sessions.ended((NOW, ""), most=10)] == [early.id, late.id]
+        assert [found for _, found in database.sessions.ended((NOW, ""), limit=10)] == [early.id, late.id]
 
     def test_an_agent_is_strange_to_an_account_that_has_had_sessions_and_none_of_it_ended_ones_counted(
         self, database: Database
     ) -> None:
         ann, other = stored(database, ada()), stored(database, bob())
         with database.begin() as tx:
-            assert not tx.sessions.is_strange(ann.id, "a phone")
+            assert not tx.sessions.is_new_user_agent(ann.id, "a phone")
             tx.sessions.add(session(ann, 1), keep=100)
-            assert tx.sessions.is_strange(ann.id, "a phone")
-            tx.sessions.add(replace(session(ann, 2), agent="a phone"), keep=100)
-            tx.sessions.add(replace(session(other, 3), agent="a tower"), keep=100)
+            assert tx.sessions.is_new_user_agent(ann.id, "a phone")
+            tx.sessions.add(replace(session(ann, 2), user_agent="a phone"), keep=100)
+            tx.sessions.add(replace(session(other, 3), user_agent="a tower"), keep=100)
             tx.sessions.end_all(ann.id, NOW)
         with database.begin() as tx:
-            assert not tx.sessions.is_strange(ann.id, "a phone")
-            assert tx.sessions.is_strange(ann.id, "a tower")
-            assert tx.sessions.is_strange(ann.id, "A phone")
+            assert not tx.sessions.is_new_user_agent(ann.id, "a phone")
+            assert tx.sessions.is_new_user_agent(ann.id, "a tower")
+            assert tx.sessions.is_new_user_agent(ann.id, "A phone")
 
     def test_a_session_is_claimed_with_its_account(self, database: Database) -> None:
         ann, _ = stored(database, ada()), stored(database, bob())
-        begun = signed_in(database, ann, 1)
+        begun = logged_in(database, ann, 1)
         with database.begin() as tx:
-            assert tx.sessions.claim_with_account("session-002") is None
-            assert tx.sessions.claim_with_account(begun.id) == (begun, ann)
+            assert tx.sessions.lock_with_account("session-002") is None
+            assert tx.sessions.lock_with_account(begun.id) == (begun, ann)
             tx.sessions.save(begun.end(NOW + 1))
-            assert tx.sessions.claim_with_account(begun.id) == (begun.end(NOW + 1), ann)
+            assert tx.sessions.lock_with_account(begun.id) == (begun.end(NOW + 1), ann)
         with database.begin() as tx, pytest.raises(LookupError):
             tx.accounts.save(ann)
 
     def test_an_end_is_for_good(self, database: Database) -> None:
-        begun = signed_in(database, stored(database, ada()))
+        begun = logged_in(database, stored(database, ada()))
         with database.begin() as tx:
-            tx.sessions.claim(begun.id)
+            tx.sessions.lock(begun.id)
             tx.sessions.save(begun.end(NOW + 1))
             tx.sessions.save(replace(begun, generation=7))
-            assert tx.sessions.claim(begun.id) == replace(begun, generation=7, ended_at=NOW + 1)
+            assert tx.sessions.lock(begun.id) == replace(begun, generation=7, ended_at=NOW + 1)
 
     def test_an_agent_of_whatever_text_does_not_stop_a_sign_in(self, database: Database) -> None:
         ann = stored(database, ada())
         with database.begin() as tx:
-            tx.sessions.add(replace(session(ann, 1), agent="nul \0 and half a pair \ud800"), keep=100)
-        assert len(database.sessions.living(ann.id, NOW)) == 1
+            tx.sessions.add(replace(session(ann, 1), user_agent="nul \0 and half a pair \ud800"), keep=100)
+        assert len(database.sessions.active(ann.id, NOW)) == 1

@@ -7,9 +7,9 @@ import pytest
 
 from ....application.ports import Database
 from ....domain.account import Account
-from ....domain.code import Flow, Proof
-from ....domain.events import Event, What
-from ....domain.rate_limits import Limit, Tally
+from ....domain.code import CodePurpose, Proof
+from ....domain.events import Event, EventType
+from ....domain.rate_limits import RateLimit, SlidingWindow
 from .given import (
     MAIL,
     NOW,
@@ -21,11 +21,11 @@ from .given import (
     followed,
     journalled,
     lease,
+    logged_in,
     message,
     post,
     put,
     session,
-    signed_in,
     stored,
 )
 
@@ -37,16 +37,16 @@ class Interrupted(Exception):
 def change_everything(database: Database, account: Account) -> None:
     with database.begin() as tx:
         tx.accounts.add(bob())
-        owner = tx.accounts.claim(account.id)
+        owner = tx.accounts.lock(account.id)
         assert owner
         tx.accounts.save(replace(owner, name="Somebody Else", email=None))
         tx.challenges.put(challenge(1))
-        tx.proofs.add(Proof(digest="digest", address=MAIL, proven_at=NOW))
+        tx.proofs.add(Proof(digest="digest", address=MAIL, verified_at=NOW))
         tx.sessions.add(session(account, 1), keep=9)
-        [tally] = tx.tallies.claim(["key"])
-        tx.tallies.save([tally.add((Limit(3, 60),), NOW)], NOW + 60)
+        [tally] = tx.rate_limits.lock(["key"])
+        tx.rate_limits.save([tally.hit((RateLimit(3, 60),), NOW)], NOW + 60)
         tx.outbox.add(message(1))
-        tx.journal.add(Event(what=What.REGISTERED, at=NOW))
+        tx.audit_log.add(Event(type=EventType.REGISTERED, occurred_at=NOW))
         raise Interrupted
 
 
@@ -58,15 +58,15 @@ class TransactionsContract:
         with pytest.raises(Interrupted):
             change_everything(database, account)
         assert database.accounts.get(account.id) == account
-        assert database.accounts.having(MAIL) == account
-        assert database.accounts.having(bob().addresses[0]) is None
-        assert database.accounts.signed_in(account.id, "session-001", NOW) is None
-        assert database.tallies.look(["key"]) == [Tally("key")]
-        assert claimed(database, Flow.OTP, MAIL) == []
+        assert database.accounts.by_address(MAIL) == account
+        assert database.accounts.by_address(bob().addresses[0]) is None
+        assert database.accounts.by_active_session(account.id, "session-001", NOW) is None
+        assert database.rate_limits.get(["key"]) == [SlidingWindow("key")]
+        assert claimed(database, CodePurpose.OTP, MAIL) == []
         assert lease(database, NOW) == []
         assert events(database) == []
         with database.begin() as tx:
-            assert not tx.proofs.is_proven(MAIL, NOW)
+            assert not tx.proofs.is_verified(MAIL, NOW)
 
     def test_a_transaction_that_failed_does_not_stand_in_the_way_of_the_next(self, database: Database) -> None:
         with pytest.raises(Interrupted), database.begin():
@@ -76,17 +76,17 @@ class TransactionsContract:
     def test_what_is_uncommitted_is_seen_inside_and_not_outside_and_readers_do_not_wait(self, database: Database) -> None:
         account = stored(database, ada())
         with database.begin() as tx, ThreadPoolExecutor(1) as elsewhere:
-            tx.accounts.claim(account.id)
+            tx.accounts.lock(account.id)
             tx.accounts.save(replace(account, name="Changed"))
-            tx.tallies.claim(["key"])
-            tx.tallies.save([Tally("key", (NOW,))], NOW + 60)
+            tx.rate_limits.lock(["key"])
+            tx.rate_limits.save([SlidingWindow("key", (NOW,))], NOW + 60)
             assert tx.accounts.get(account.id) == replace(account, name="Changed")
-            assert tx.tallies.look(["key"]) == [Tally("key", (NOW,))]
+            assert tx.rate_limits.get(["key"]) == [SlidingWindow("key", (NOW,))]
             assert database.accounts.get(account.id) == account
-            assert elsewhere.submit(database.accounts.having, MAIL).result(timeout=2) == account
-            assert elsewhere.submit(database.tallies.look, ["key"]).result(timeout=2) == [Tally("key")]
+            assert elsewhere.submit(database.accounts.by_address, MAIL).result(timeout=2) == account
+            assert elsewhere.submit(database.rate_limits.get, ["key"]).result(timeout=2) == [SlidingWindow("key")]
         assert database.accounts.get(account.id) == replace(account, name="Changed")
-        assert database.tallies.look(["key"]) == [Tally("key", (NOW,))]
+        assert database.rate_limits.get(["key"]) == [SlidingWindow("key", (NOW,))]
 
     def test_a_transaction_that_is_over_is_of_no_more_use(self, database: Database) -> None:
         with database.begin() as tx:
@@ -95,7 +95,7 @@ class TransactionsContract:
             tx.accounts.add(ada())
         with pytest.raises(RuntimeError):
             tx.accounts.get(1)
-        assert database.accounts.having(MAIL) is None
+        assert database.accounts.by_address(MAIL) is None
 
     def test_a_transaction_within_a_transaction_is_refused_rather_than_waited_for(self, database: Database) -> None:
         with database.begin() as tx:
@@ -109,12 +109,12 @@ class TransactionsContract:
 
     def test_a_purge_comes_to_an_end_and_leaves_what_is_of_use(self, database: Database) -> None:
         account = stored(database, ada())
-        begun = signed_in(database, account)
+        begun = logged_in(database, account)
         put(database, challenge(1))
         post(database, message(1))
         journalled(database, account.id)
-        assert any(database.purge(NOW, most=1) == 0 for _ in range(50))
-        assert database.accounts.signed_in(account.id, begun.id, NOW) == account
-        assert claimed(database, Flow.OTP, MAIL) == [challenge(1)]
+        assert any(database.purge(NOW, limit=1) == 0 for _ in range(50))
+        assert database.accounts.by_active_session(account.id, begun.id, NOW) == account
+        assert claimed(database, CodePurpose.OTP, MAIL) == [challenge(1)]
         assert lease(database, NOW) == [message(1)]
         assert followed(database) == [account.id]
