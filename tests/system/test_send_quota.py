@@ -11,7 +11,7 @@ from tests.support.server import Server
 
 from vestibule.adapters.rate_limiter import MemoryRateLimiter
 from vestibule.domain.account import AddressKind
-from vestibule.entrypoints.container.factories import spending
+from vestibule.entrypoints.container.factories import send_quota
 from vestibule.entrypoints.settings import Settings
 
 BY_MAIL = {"email_url": "smtp://mail.example.org"}
@@ -32,7 +32,7 @@ BY_BOTH = {"email_url": "smtps://mail.example.org", "sms_url": "json://sms.examp
     ],
 )
 def test_what_is_bounded_is_what_costs(settings: dict[str, object], per_hour: dict[AddressKind, int] | None) -> None:
-    bounded = spending(Settings(**settings), MemoryRateLimiter())  # type: ignore[arg-type]  # as a test names them
+    bounded = send_quota(Settings(**settings), MemoryRateLimiter())  # type: ignore[arg-type]  # as a test names them
     assert (bounded and bounded.per_hour) == per_hour
 
 
