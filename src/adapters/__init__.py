@@ -1,1 +1,1 @@
-"""The world: one folder a port; folders do not know each other."""
+"""Adapters: one folder per port; the folders do not know each other, and share the modules next to them."""

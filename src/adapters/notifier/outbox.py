@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from ...application.ports import Channel, OutgoingMessage, Undeliverable
+from ..files import sync_directory, sync_file, write_atomically
 from .mail import read_sender, write_mail
 from .templates import Templates
 from .text import one_line
@@ -17,10 +18,12 @@ KEPT_SECONDS = 7 * 86400
 _STALE_SECONDS = 3600
 """Longer than any letter takes to write: what is older and unfinished belongs to a process that died."""
 
-_UNFINISHED = ".unfinished"
 _TIME = "%Y-%m-%dT%H-%M-%S.%f"
 _ID = re.compile(r"[\w-]{1,100}", re.ASCII)
-_NAME = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{6})Z-(?P<id>[\w-]+)\.(eml|txt)", re.ASCII)
+_NAME = re.compile(
+    r"\.?(?P<time>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{6})Z-(?P<id>[\w-]+)\.(eml|txt)(?P<unfinished>\.\w+\.unfinished)?",
+    re.ASCII,
+)
 
 
 class OutboxNotifier:
@@ -57,7 +60,7 @@ class OutboxNotifier:
         if self._is_written(letter.id, now):
             return
         file = self._directory / f"{datetime.fromtimestamp(now, UTC):{_TIME}}Z-{letter.id}{_suffix(letter)}"
-        _write(file, content)
+        write_atomically(file, content)
         if self._echo is not None:
             what = "Mail" if letter.channel is Channel.EMAIL else "SMS"
             self._echo(one_line(f"{what} to {letter.recipient}: {self._templates.sms(letter)} [{file}]"))
@@ -70,9 +73,8 @@ class OutboxNotifier:
         self._is_written(letter.id, now)
         with TemporaryFile(dir=self._directory) as stream:
             stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        _make_durable(self._directory)
+            sync_file(stream)
+        sync_directory(self._directory)
 
     def _make_directory(self) -> None:
         """Before each letter: an outbox is emptied by removing it."""
@@ -88,37 +90,12 @@ class OutboxNotifier:
         oldest, stale = (f"{datetime.fromtimestamp(now - ago, UTC):{_TIME}}" for ago in (KEPT_SECONDS, _STALE_SECONDS))
         found = False
         for name in os.listdir(self._directory):  # noqa: PTH208 — a Path for each of thousands of names is slow
-            finished = name.removeprefix(".").removesuffix(_UNFINISHED)
-            if match := _NAME.fullmatch(finished):
-                found = found or (match["id"] == letter_id and finished == name)
-                if match["time"] < (oldest if finished == name else stale):
+            if match := _NAME.fullmatch(name):
+                found = found or (match["id"] == letter_id and not match["unfinished"])
+                if match["time"] < (stale if match["unfinished"] else oldest):
                     (self._directory / name).unlink(missing_ok=True)
         return found
 
 
 def _suffix(letter: OutgoingMessage) -> str:
     return ".eml" if letter.channel is Channel.EMAIL else ".txt"
-
-
-def _write(file: Path, content: bytes) -> None:
-    """All of it or nothing, and there after a power cut."""
-    unfinished = file.with_name(f".{file.name}{_UNFINISHED}")
-    try:
-        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        unfinished.rename(file)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-    _make_durable(file.parent)
-
-
-def _make_durable(directory: Path) -> None:
-    """A rename is only as durable as its directory."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...application.ports import PresignedUrl
 from ...domain.errors import Unavailable
+from ..files import UNFINISHED, sync_directory, write_atomically
 from .names import is_name, new_name
 
 _STALE_SECONDS = 3600.0
@@ -26,18 +27,12 @@ class FileStorage:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _remove_stale(directory.glob(".*.tmp"))
+        _remove_stale(directory.glob(f".*{UNFINISHED}"))
 
     def put(self, data: bytes) -> str:
         name = new_name()
-        unfinished = self._directory / f".{name}.tmp"
         with _answering_faults():
-            try:
-                _write(unfinished, data)
-                unfinished.rename(self._directory / name)
-            finally:
-                unfinished.unlink(missing_ok=True)
-            self._settle()
+            write_atomically(self._directory / name, data)
         return name
 
     def get(self, name: str) -> bytes | None:
@@ -58,7 +53,7 @@ class FileStorage:
         if is_name(name):
             with _answering_faults():
                 (self._directory / name).unlink(missing_ok=True)
-                self._settle()
+                sync_directory(self._directory)
 
     def presigned_url(self, name: str) -> PresignedUrl | None:  # noqa: ARG002 — the port's name
         """There is no other way to a directory."""
@@ -68,14 +63,6 @@ class FileStorage:
         with _answering_faults(), os.scandir(self._directory) as entries:
             yield from (entry.name for entry in entries if is_name(entry.name) and _is_older(entry, older_than))
 
-    def _settle(self) -> None:
-        """Until the directory is on the disk too, a crash may undo what was done to its names."""
-        directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-
 
 @contextmanager
 def _answering_faults() -> Iterator[None]:
@@ -83,17 +70,6 @@ def _answering_faults() -> Iterator[None]:
         yield
     except OSError as fault:
         raise Unavailable from fault
-
-
-def _write(path: Path, data: bytes) -> None:
-    with open(path, "xb", opener=_private) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def _no_link(path: str, flags: int) -> int:

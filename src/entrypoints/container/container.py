@@ -8,6 +8,7 @@ from dependency_injector import containers, providers
 
 from ...adapters.database import ACCOUNTS, SqlDatabase
 from ...adapters.identifiers import LibraryIdentifiers
+from ...adapters.ids import new_id
 from ...adapters.images import PillowImages
 from ...adapters.keys import HmacCodes, JwtTokens, ReloadingKeys
 from ...adapters.notifier import ChannelNotifier, Templates
@@ -60,7 +61,6 @@ from .factories import (
     email_notifier,
     jwks_of,
     key_shelf,
-    new_id,
     rate_limiter,
     send_quota,
     sms_notifier,

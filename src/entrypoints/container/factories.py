@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection
 from pathlib import Path
-from secrets import randbits
 from typing import Any
 
 from ...adapters.database import SqlDatabase
@@ -21,14 +20,6 @@ from ..concurrency.executors import Block
 from ..observability import Watch
 from ..settings import Settings, SettingsError
 from ..settings.parsers import HashCost, secret_bytes
-
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-
-
-def new_id() -> str:
-    """26 characters of Crockford's base 32: 130 random bits."""
-    bits = randbits(130)
-    return "".join(_ALPHABET[bits >> shift & 31] for shift in range(0, 130, 5))
 
 
 class Unlimited:

@@ -119,6 +119,21 @@ def test_a_letter_leaves_the_outbox_after_seven_days_and_other_files_stay(tmp_pa
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+def test_unfinished_files_of_a_crash_are_removed_after_an_hour(tmp_path: Path) -> None:
+    now = [1_800_000_000.0]
+    outbox = OutboxNotifier(tmp_path, TEMPLATES, SENDER, clock=lambda: now[0])
+    outbox.send(mail_letter(1))
+    [file] = tmp_path.iterdir()
+    unfinished = file.rename(tmp_path / f".{file.name}.abc_1234.unfinished")
+    now[0] += 3599
+    outbox.send(mail_letter(2))
+    assert unfinished.exists()
+    now[0] += 2
+    outbox.send(mail_letter(1))
+    assert not unfinished.exists()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_an_outbox_that_was_removed_is_made_again(outbox: OutboxNotifier, tmp_path: Path) -> None:
     (tmp_path / "outbox").rmdir()
     outbox.send(mail_letter())

@@ -130,7 +130,8 @@ class TestFileStorage:
         assert secret.read_bytes() == b"secret"
 
     def test_a_start_clears_what_a_crash_left_unfinished_and_nothing_else(self, files: FileStorage, directory: Path) -> None:
-        crashed, running = directory / f".{UNKNOWN}.tmp", directory / f".{'b' * 32}.webp.tmp"
+        crashed = directory / f".{UNKNOWN}.abc_1234.unfinished"
+        running = directory / f".{'b' * 32}.webp.abc_1234.unfinished"
         kept, foreign = directory / files.put(b"x"), directory / "README"
         for path in (crashed, running, foreign):
             path.write_bytes(b"half")
