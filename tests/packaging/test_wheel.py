@@ -36,7 +36,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, tree / name)
     pip("wheel", "--no-build-isolation", "--wheel-dir", str(target), str(tree))
-    (built,) = target.glob("vestibule-*.whl")
+    (built,) = target.glob("vestibule_accounts-*.whl")
     return built
 
 
@@ -98,13 +98,13 @@ def needed(wanted: Distribution, extras: frozenset[str] = frozenset()) -> Iterat
 
 @pytest.fixture(scope="module")
 def small_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An interpreter that has what `pip install vestibule` brings: the wheel, and what it needs without an extra."""
+    """An interpreter that has what `pip install vestibule-accounts` brings: the wheel, and what it needs without an extra."""
     home = tmp_path_factory.mktemp("small")
     venv.create(home, with_pip=False, symlinks=True)
     python = home / "bin" / "python"
     pip("--python", str(python), "install", str(wheel))
     (packages,) = home.glob("lib/python*/site-packages")
-    (information,) = packages.glob("vestibule-*.dist-info")
+    (information,) = packages.glob("vestibule_accounts-*.dist-info")
     for other in needed(PathDistribution(information)):
         for file in other.files or []:
             target = packages / file.parts[0]
@@ -154,4 +154,4 @@ def test_the_command_of_a_small_install_says_what_to_install(python: str, reques
     command = request.getfixturevalue(python).parent / "vestibule"
     run = subprocess.run([command, "serve"], check=False, capture_output=True, text=True)
     assert (run.returncode, run.stdout) == (1, "")
-    assert run.stderr == "vestibule: the command and the server need an extra: pip install 'vestibule[server]'\n"
+    assert run.stderr == "vestibule: the command and the server need an extra: pip install 'vestibule-accounts[server]'\n"

@@ -252,7 +252,7 @@ def test_a_missing_extra_stops_the_start_in_one_line(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=False
     )
     assert shown.returncode == 2
-    assert shown.stderr == f"vestibule: VESTIBULE_{name}: it needs an extra: pip install 'vestibule[{extra}]'\n"
+    assert shown.stderr == f"vestibule: VESTIBULE_{name}: it needs an extra: pip install 'vestibule-accounts[{extra}]'\n"
 
 
 def test_who_slams_the_door_is_no_trouble_to_the_next_scrape(tmp_path: Path) -> None:

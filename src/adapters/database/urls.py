@@ -24,7 +24,9 @@ def driver_wanted() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name != "psycopg":
             raise
-        raise ModuleNotFoundError("PostgreSQL needs an extra: pip install 'vestibule[postgres]'", name=error.name) from None
+        raise ModuleNotFoundError(
+            "PostgreSQL needs an extra: pip install 'vestibule-accounts[postgres]'", name=error.name
+        ) from None
 
 
 def url_of_file(path: Path) -> str:

@@ -86,7 +86,9 @@ def _library() -> "ModuleType":
     try:
         return importlib.import_module("apprise")
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("SMS by Apprise needs an extra: pip install 'vestibule[sms]'", name=error.name) from None
+        raise ModuleNotFoundError(
+            "SMS by Apprise needs an extra: pip install 'vestibule-accounts[sms]'", name=error.name
+        ) from None
 
 
 @contextmanager

@@ -176,4 +176,6 @@ def _library() -> "ModuleType":
     try:
         return importlib.import_module("redis")
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("limits in Redis need an extra: pip install 'vestibule[redis]'", name=error.name) from None
+        raise ModuleNotFoundError(
+            "limits in Redis need an extra: pip install 'vestibule-accounts[redis]'", name=error.name
+        ) from None

@@ -173,4 +173,4 @@ def _library(name: str) -> "ModuleType":
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("images on S3 need an extra: pip install 'vestibule[s3]'", name=error.name) from None
+        raise ModuleNotFoundError("images on S3 need an extra: pip install 'vestibule-accounts[s3]'", name=error.name) from None

@@ -33,7 +33,7 @@ Nothing has to be set: accounts are then kept in SQLite under ./data, and mail a
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with `vestibule serve`, then open http://127.0.0.1:8000/docs.",
 )
-@click.version_option(package_name="vestibule", message="%(prog)s %(version)s")
+@click.version_option(package_name="vestibule-accounts", message="%(prog)s %(version)s")
 def main() -> None:
     """Vestibule keeps user accounts: registration, login, one-time codes, password reset, sessions."""
 

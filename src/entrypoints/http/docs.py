@@ -22,7 +22,7 @@ def docs_handlers(settings: Settings, handlers: Sequence[HTTPRouteHandler]) -> l
     """None where the settings want no documentation."""
     if not settings.has_docs:
         return []
-    document = openapi_document(settings, handlers, version("vestibule"))
+    document = openapi_document(settings, handlers, version("vestibule-accounts"))
     page = _static("page.html").replace("{prefix}", settings.api_prefix).replace("{title}", escape(settings.service_name))
     return [
         _serve("/openapi.json", Answer(200, document, JSON)),

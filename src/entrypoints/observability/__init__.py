@@ -70,7 +70,7 @@ def watch(settings: Settings) -> Watch:
 def check_extra(extra: str, *modules: str) -> None:
     """Raises `ImportError`, in words for an operator, where a library of that extra is not installed. Imports none of them."""
     if not all(_is_installed(module) for module in modules):
-        raise ImportError(f"it needs an extra: pip install 'vestibule[{extra}]'")
+        raise ImportError(f"it needs an extra: pip install 'vestibule-accounts[{extra}]'")
 
 
 def _is_installed(module: str) -> bool:

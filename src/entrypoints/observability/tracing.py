@@ -53,7 +53,7 @@ class Traces(Watch):
     def __init__(self, within: Watch, database: str) -> None:
         self._within = within
         self._database = database
-        self._tracer = trace.get_tracer("vestibule", version("vestibule"))
+        self._tracer = trace.get_tracer("vestibule", version("vestibule-accounts"))
 
     def front(self, front: Front) -> Front:
         return Calls(self._within.front(front), self._tracer)
@@ -179,7 +179,7 @@ def traced() -> Iterator[None]:
     For a process of one's own, and once: a process keeps its first tracer provider.
     """
     named = SERVICE_NAME in OTELResourceDetector().detect().attributes
-    ours = {SERVICE_VERSION: version("vestibule")} | ({} if named else {SERVICE_NAME: "vestibule"})
+    ours = {SERVICE_VERSION: version("vestibule-accounts")} | ({} if named else {SERVICE_NAME: "vestibule"})
     provider = TracerProvider(resource=Resource.create(ours), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)

@@ -401,7 +401,9 @@ for refuses in (migrate, SqlDatabase):
         print(error)
 """
     with program("postgresql://127.0.0.1/name", does) as without:
-        assert without.communicate(timeout=20)[0] == "PostgreSQL needs an extra: pip install 'vestibule[postgres]'\n" * 2
+        assert (
+            without.communicate(timeout=20)[0] == "PostgreSQL needs an extra: pip install 'vestibule-accounts[postgres]'\n" * 2
+        )
 
 
 # --- statements -------------------------------------------------------------------------------------------------------

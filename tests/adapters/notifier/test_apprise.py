@@ -118,7 +118,7 @@ def test_an_sms_url_that_leads_to_no_single_number_is_refused_at_the_start(
 
 def test_without_apprise_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'vestibule\[sms\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'vestibule-accounts\[sms\]'"):
         AppriseNotifier("json://127.0.0.1", TEMPLATES)
 
 

@@ -356,5 +356,5 @@ def test_a_rate_limiter_shows_where_it_leads_and_no_more(url: str, where: str) -
 
 def test_where_redis_py_is_not_installed_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'vestibule\[redis\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'vestibule-accounts\[redis\]'"):
         RedisRateLimiter("redis://host", NoFallback())

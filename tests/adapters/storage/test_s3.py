@@ -369,7 +369,7 @@ class TestForm:
 
     def test_without_obstore_the_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "obstore", None)
-        with pytest.raises(ModuleNotFoundError, match=r"pip install 'vestibule\[s3\]'"):
+        with pytest.raises(ModuleNotFoundError, match=r"pip install 'vestibule-accounts\[s3\]'"):
             S3Storage("s3://images")
 
     def test_a_name_of_the_endpoint_for_s3_alone_goes_first(
