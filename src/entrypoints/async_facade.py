@@ -8,8 +8,8 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from ..application import Batch, ReadEvents
 from ..application.event_consumer import MOST_EVENTS
-from .concurrency.batching import Together
-from .concurrency.executors import Loop
+from .concurrency.batching import Batcher
+from .concurrency.executors import InlineExecutor
 from .concurrency.lanes import Lanes
 from .facade import Vestibule
 from .observability import watch
@@ -28,52 +28,52 @@ class AsyncVestibule:
     """
 
     def __init__(self, vestibule: Vestibule) -> None:  # noqa: PLR0915 — a line for each use case
-        lanes = Lanes(watch(vestibule.settings), together=vestibule.together)
-        near = lanes.reads if vestibule.database_blocks else Loop()
+        lanes = Lanes(watch(vestibule.settings), commit_scope=vestibule.commit_scope)
+        near = lanes.reads if vestibule.database_blocks else InlineExecutor()
         self.blocking = vestibule
         """The same use cases, for threads."""
         self.settings = vestibule.settings
         self.register = Registering(lanes, vestibule.register, vestibule.register.superuser)
-        self.check_unique = (lanes.reads if vestibule.rate_limiter.may_block else near).awaits(vestibule.check_unique)
-        self.log_in = lanes.slow.awaits(vestibule.log_in)
+        self.check_unique = (lanes.reads if vestibule.rate_limiter.may_block else near).wrap(vestibule.check_unique)
+        self.log_in = lanes.hashing.wrap(vestibule.log_in)
         self.authenticate = (
-            Together(lanes.reads, vestibule.authenticate.each, at_once=2)
+            Batcher(lanes.reads, vestibule.authenticate.each, concurrency=2)
             if vestibule.database_blocks
-            else Together(Loop(), vestibule.authenticate.each, limit=inf)  # where nobody waits beyond the turn at hand
+            else Batcher(InlineExecutor(), vestibule.authenticate.each, limit=inf)  # where nobody waits beyond the turn at hand
         )
-        self.refresh = lanes.quick.awaits(vestibule.refresh)
+        self.refresh = lanes.writes.wrap(vestibule.refresh)
         self.change_account = Changing(lanes, vestibule.change_account, vestibule.change_account.replace)
-        self.request_code = lanes.quick.awaits(vestibule.request_code)
-        self.verify_code = lanes.quick.awaits(vestibule.verify_code)
-        self.log_in_by_code = lanes.quick.awaits(vestibule.log_in_by_code)
-        self.request_registration_code = lanes.quick.awaits(vestibule.request_registration_code)
-        self.register_or_log_in = lanes.quick.awaits(vestibule.register_or_log_in)
-        self.reset_password = lanes.slow.awaits(vestibule.reset_password)
-        self.list_sessions = lanes.reads.awaits(vestibule.list_sessions)
+        self.request_code = lanes.writes.wrap(vestibule.request_code)
+        self.verify_code = lanes.writes.wrap(vestibule.verify_code)
+        self.log_in_by_code = lanes.writes.wrap(vestibule.log_in_by_code)
+        self.request_registration_code = lanes.writes.wrap(vestibule.request_registration_code)
+        self.register_or_log_in = lanes.writes.wrap(vestibule.register_or_log_in)
+        self.reset_password = lanes.hashing.wrap(vestibule.reset_password)
+        self.list_sessions = lanes.reads.wrap(vestibule.list_sessions)
         self.end_session = Ending(lanes, vestibule.end_session, vestibule.end_session.others)
-        self.list_ended_sessions = lanes.reads.awaits(vestibule.list_ended_sessions)
-        self.set_active = lanes.quick.awaits(vestibule.set_active)
-        self.upload_image = lanes.pictures.awaits(vestibule.upload_image)
+        self.list_ended_sessions = lanes.reads.wrap(vestibule.list_ended_sessions)
+        self.set_active = lanes.writes.wrap(vestibule.set_active)
+        self.upload_image = lanes.images.wrap(vestibule.upload_image)
         self.read_image = Reading(lanes, vestibule.read_image, vestibule.read_image.link)
-        self.sweep_images = lanes.chores.awaits(vestibule.sweep_images)
-        self.deliver_messages = lanes.chores.awaits(vestibule.deliver_messages)
-        self.list_messages = lanes.chores.awaits(_whole(vestibule.list_messages))
-        self.retry_messages = lanes.chores.awaits(vestibule.retry_messages)
-        self.drop_messages = lanes.chores.awaits(vestibule.drop_messages)
-        self.read_audit_log = lanes.chores.awaits(_whole(vestibule.read_audit_log))
+        self.sweep_images = lanes.background.wrap(vestibule.sweep_images)
+        self.deliver_messages = lanes.background.wrap(vestibule.deliver_messages)
+        self.list_messages = lanes.background.wrap(_whole(vestibule.list_messages))
+        self.retry_messages = lanes.background.wrap(vestibule.retry_messages)
+        self.drop_messages = lanes.background.wrap(vestibule.drop_messages)
+        self.read_audit_log = lanes.background.wrap(_whole(vestibule.read_audit_log))
         self.read_events = ReadingOn(lanes, vestibule.read_events)
         self.subscribe = vestibule.subscribe  # it only begins a thread, in which the handler is called
-        self.purge = lanes.chores.awaits(vestibule.purge)
-        self.jwks = near.awaits(vestibule.jwks)
-        self.check = lanes.reads.awaits(vestibule.check)
+        self.purge = lanes.background.wrap(vestibule.purge)
+        self.jwks = near.wrap(vestibule.jwks)
+        self.check = lanes.reads.wrap(vestibule.check)
 
 
 class Registering(Generic[P, T, Q, U]):
     """`Register`, awaited."""
 
     def __init__(self, lanes: Lanes, register: Callable[P, T], superuser: Callable[Q, U]) -> None:
-        self._register = lanes.slow.awaits(register)
-        self.superuser = lanes.slow.awaits(superuser)
+        self._register = lanes.hashing.wrap(register)
+        self.superuser = lanes.hashing.wrap(superuser)
 
     def __call__(self, *args: P.args, **question: P.kwargs) -> Coroutine[Any, Any, T]:
         return self._register(*args, **question)
@@ -83,9 +83,9 @@ class Changing(Generic[P, T, Q, U]):
     """`ChangeAccount`, awaited: slow where a new password is to be hashed."""
 
     def __init__(self, lanes: Lanes, change: Callable[P, T], replace: Callable[Q, U]) -> None:
-        self._quickly = lanes.quick.awaits(change)
-        self._slowly = lanes.slow.awaits(change)
-        self.replace = lanes.slow.awaits(replace)
+        self._quickly = lanes.writes.wrap(change)
+        self._slowly = lanes.hashing.wrap(change)
+        self.replace = lanes.hashing.wrap(replace)
 
     def __call__(self, *args: P.args, **question: P.kwargs) -> Coroutine[Any, Any, T]:
         change = self._quickly if question.get("password") is None else self._slowly
@@ -96,8 +96,8 @@ class Ending(Generic[P, T, Q, U]):
     """`EndSession`, awaited."""
 
     def __init__(self, lanes: Lanes, end: Callable[P, T], others: Callable[Q, U]) -> None:
-        self._end = lanes.quick.awaits(end)
-        self.others = lanes.quick.awaits(others)
+        self._end = lanes.writes.wrap(end)
+        self.others = lanes.writes.wrap(others)
 
     def __call__(self, *args: P.args, **question: P.kwargs) -> Coroutine[Any, Any, T]:
         return self._end(*args, **question)
@@ -107,8 +107,8 @@ class Reading(Generic[P, T, Q, U]):
     """`ReadImage`, awaited."""
 
     def __init__(self, lanes: Lanes, read: Callable[P, T], link: Callable[Q, U]) -> None:
-        self._read = lanes.pictures.awaits(read)
-        self.link = lanes.pictures.awaits(link)
+        self._read = lanes.images.wrap(read)
+        self.link = lanes.images.wrap(link)
 
     def __call__(self, *args: P.args, **question: P.kwargs) -> Coroutine[Any, Any, T]:
         return self._read(*args, **question)
@@ -118,7 +118,7 @@ class ReadingOn:
     """`ReadEvents`, awaited: `async with vestibule.read_events("billing") as events`."""
 
     def __init__(self, lanes: Lanes, read: ReadEvents) -> None:
-        self._lane = lanes.chores
+        self._lane = lanes.background
         self._read = read
 
     @asynccontextmanager

@@ -32,7 +32,7 @@ from ..application import (
     VerifyCode,
 )
 from ..application.ports import Clock, RateLimiter
-from .concurrency.executors import Block
+from .concurrency.executors import CommitScope
 from .settings import Settings
 from .workers.subscriptions import Handler, Subscriptions
 
@@ -75,7 +75,7 @@ class Vestibule:
     """Raises `Unavailable` unless the database answers with the schema that this program needs."""
     database_blocks: bool = False
     """Whether a question to the database may wait for another machine, and so does not belong in an event loop."""
-    together: Block | None = None
+    commit_scope: CommitScope | None = None
     """A block whose transactions in one thread are committed together, where calls that meet gain by that and wait for nothing
     that is far."""
     subscriptions: Subscriptions = field(default_factory=Subscriptions)

@@ -10,8 +10,8 @@ from typing import ParamSpec, TypeVar
 import pytest
 
 from vestibule.application import Overloaded, Refusal, Unavailable
-from vestibule.entrypoints.concurrency.batching import Grouped, Together
-from vestibule.entrypoints.concurrency.executors import Lane, Room, Way
+from vestibule.entrypoints.concurrency.batching import Batcher, BatchingExecutor
+from vestibule.entrypoints.concurrency.executors import CapacityLimiter, Executor, ThreadLane
 from vestibule.entrypoints.concurrency.lanes import Lanes
 from vestibule.entrypoints.observability import Watch
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 def test_beyond_its_room_a_lane_refuses_at_once_and_recovers() -> None:
     async def storm() -> list[object]:
-        gate, lane = Event(), Lane(threads=1, limit=3)
+        gate, lane = Event(), ThreadLane(threads=1, limit=3)
         inside = [asyncio.create_task(lane(gate.wait, 10)) for _ in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded):
@@ -35,9 +35,9 @@ def test_beyond_its_room_a_lane_refuses_at_once_and_recovers() -> None:
 def test_a_full_slow_lane_takes_no_thread_of_the_quick_one() -> None:
     async def storm() -> bool:
         gate, lanes = Event(), Lanes(Watch())
-        slow = [asyncio.create_task(lanes.slow(gate.wait, 10)) for _ in range(300)]
+        slow = [asyncio.create_task(lanes.hashing(gate.wait, 10)) for _ in range(300)]
         await asyncio.sleep(0)
-        quick = await asyncio.wait_for(lanes.quick(gate.is_set), timeout=5)
+        quick = await asyncio.wait_for(lanes.writes(gate.is_set), timeout=5)
         gate.set()
         await asyncio.gather(*slow)
         return quick
@@ -47,7 +47,7 @@ def test_a_full_slow_lane_takes_no_thread_of_the_quick_one() -> None:
 
 def test_a_refusal_leaves_the_room_it_took() -> None:
     async def ask() -> None:
-        lane = Lane(threads=1, limit=1)
+        lane = ThreadLane(threads=1, limit=1)
         for _ in range(3):
             with pytest.raises(ZeroDivisionError):
                 await lane(divmod, 1, 0)
@@ -57,7 +57,7 @@ def test_a_refusal_leaves_the_room_it_took() -> None:
 
 def test_who_is_cancelled_has_its_thread_until_its_work_is_done() -> None:
     async def ask() -> bool:
-        gate, begun, lane = Event(), Event(), Lane(threads=1, limit=9)
+        gate, begun, lane = Event(), Event(), ThreadLane(threads=1, limit=9)
 
         def work() -> None:
             begun.set()
@@ -78,7 +78,7 @@ def test_who_is_cancelled_has_its_thread_until_its_work_is_done() -> None:
 
 def test_a_loop_that_ends_amid_work_is_not_waited_for() -> None:
     async def leave() -> None:
-        begun = asyncio.create_task(Lane(threads=1, limit=1)(work))
+        begun = asyncio.create_task(ThreadLane(threads=1, limit=1)(work))
         while not started.is_set():  # noqa: ASYNC110 — as above
             await asyncio.sleep(0)
         begun.cancel()
@@ -95,7 +95,7 @@ def test_a_loop_that_ends_amid_work_is_not_waited_for() -> None:
 
 
 def test_a_room_is_full_until_somebody_leaves() -> None:
-    room = Room(1)
+    room = CapacityLimiter(1)
     with room, pytest.raises(Overloaded), room:
         pass
     with room:
@@ -124,7 +124,7 @@ class Far:
 
 def test_those_who_ask_meanwhile_are_asked_for_together_and_each_gets_its_own_answer() -> None:
     async def ask() -> list[object]:
-        together = Together(Lane(4, 9), far.each, at_once=2)
+        together = Batcher(ThreadLane(4, 9), far.each, concurrency=2)
         asked = [asyncio.create_task(together(number)) for number in (1, 2, -3)]
         await far.is_asked(1)
         asked += [asyncio.create_task(together(number)) for number in range(4, 50)]
@@ -141,7 +141,7 @@ def test_those_who_ask_meanwhile_are_asked_for_together_and_each_gets_its_own_an
 
 def test_what_stops_the_question_is_told_to_all_who_asked_it() -> None:
     async def ask() -> list[object]:
-        together = Together(Lane(1, 1), database.each)
+        together = Batcher(ThreadLane(1, 1), database.each)
         return [*await asyncio.gather(together(1), together(2), return_exceptions=True)]
 
     class Down:
@@ -157,7 +157,7 @@ def test_what_stops_the_question_is_told_to_all_who_asked_it() -> None:
 
 def test_who_does_not_wait_any_longer_disturbs_nobody() -> None:
     async def ask() -> int:
-        together = Together(Lane(4, 9), far.each)
+        together = Batcher(ThreadLane(4, 9), far.each)
         gone, stays = asyncio.create_task(together(1)), asyncio.create_task(together(2))
         await far.is_asked(1)
         gone.cancel()
@@ -171,7 +171,7 @@ def test_who_does_not_wait_any_longer_disturbs_nobody() -> None:
 
 def test_who_has_waited_for_a_second_is_told_so_and_beyond_four_hundred_at_once() -> None:
     async def ask() -> list[object]:
-        together = Together(Lane(4, 9), far.each, at_once=2)
+        together = Batcher(ThreadLane(4, 9), far.each, concurrency=2)
         asked = [asyncio.create_task(together(1))]
         await far.is_asked(1)
         asked.append(asyncio.create_task(together(2)))
@@ -192,16 +192,16 @@ def test_who_asks_in_the_moment_in_which_the_last_answers_come_is_asked_for_too(
     async def ask() -> list[object]:
         answered = asyncio.get_running_loop().create_future()
 
-        class When(Way):
-            async def __call__(self, ask: Callable[P, T], *args: P.args, **question: P.kwargs) -> T:
+        class When(Executor):
+            async def __call__(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
                 await answered
-                return ask(*args, **question)
+                return call(*args, **kwargs)
 
         async def late() -> int:
             await answered
             return await together(3)
 
-        together = Together(When(), far.each, at_once=2)
+        together = Batcher(When(), far.each, concurrency=2)
         asked = [asyncio.create_task(together(1))]
         await asyncio.sleep(0)
         asked.append(asyncio.create_task(together(2)))
@@ -246,7 +246,7 @@ class Block:
 
 def test_calls_that_meet_go_through_one_thread_and_one_block_and_each_gets_its_own_answer() -> None:
     async def ask() -> list[object]:
-        grouped = Grouped(block.together)
+        grouped = BatchingExecutor(block.together)
         return await asyncio.gather(*(grouped(block.do, number) for number in range(5)), return_exceptions=True)
 
     block = Block()
@@ -260,7 +260,7 @@ def test_calls_that_meet_go_through_one_thread_and_one_block_and_each_gets_its_o
 
 def test_nobody_is_answered_where_the_block_fails() -> None:
     async def ask() -> list[object]:
-        grouped = Grouped(Block(Unavailable(retry_after=7)).together)
+        grouped = BatchingExecutor(Block(Unavailable(retry_after=7)).together)
         return [*await asyncio.gather(grouped(int, "1"), grouped(int, "no number"), return_exceptions=True)]
 
     answers = asyncio.run(ask())
@@ -277,13 +277,13 @@ def test_each_is_carried_out_in_its_own_context() -> None:
     async def both() -> list[str]:
         return [*await asyncio.gather(ask("ann"), ask("bob"))]
 
-    grouped = Grouped(Block().together)
+    grouped = BatchingExecutor(Block().together)
     assert asyncio.run(both()) == ["ann", "bob"]
 
 
 def test_a_call_that_was_given_up_before_it_began_is_not_carried_out() -> None:
     async def ask() -> int:
-        grouped = Grouped(block.together)
+        grouped = BatchingExecutor(block.together)
         first = asyncio.create_task(grouped(gate.wait, 10))
         await asyncio.sleep(0)
         gone, stays = asyncio.create_task(grouped(block.do, 1)), asyncio.create_task(grouped(block.do, 4))
@@ -316,7 +316,7 @@ def test_whatever_a_call_raises_it_is_the_callers_and_the_others_get_their_answe
         raise fault
 
     async def ask() -> list[object]:
-        grouped = Grouped(Block().together)
+        grouped = BatchingExecutor(Block().together)
         answers = [asyncio.create_task(grouped(one)) for one in (lambda: 1, fail, lambda: 2)]
         async with asyncio.timeout(5):
             return [*await asyncio.gather(*answers, return_exceptions=True)]
@@ -329,7 +329,7 @@ def test_whatever_a_call_raises_it_is_the_callers_and_the_others_get_their_answe
 @pytest.mark.parametrize("fault", [Unavailable(), Odd("o", "dd")])
 def test_whatever_a_block_raises_all_are_told(fault: Exception) -> None:
     async def ask() -> list[object]:
-        grouped = Grouped(Block(fault).together)
+        grouped = BatchingExecutor(Block(fault).together)
         async with asyncio.timeout(5):
             return [*await asyncio.gather(grouped(int, "1"), grouped(int, "2"), return_exceptions=True)]
 
@@ -338,7 +338,7 @@ def test_whatever_a_block_raises_all_are_told(fault: Exception) -> None:
 
 def test_who_was_cancelled_takes_no_room_from_those_who_come() -> None:
     async def ask() -> bool:
-        grouped = Grouped(Block().together)
+        grouped = BatchingExecutor(Block().together)
         first = asyncio.create_task(grouped(gate.wait, 10))
         await asyncio.sleep(0.01)
         gone = [asyncio.create_task(grouped(gate.is_set)) for _ in range(400)]
@@ -358,7 +358,7 @@ def test_who_was_cancelled_takes_no_room_from_those_who_come() -> None:
 
 def test_where_the_asking_is_broken_off_they_are_told_and_the_next_are_asked_for() -> None:
     async def ask() -> list[object]:
-        grouped = Grouped(Block().together)
+        grouped = BatchingExecutor(Block().together)
         first = asyncio.create_task(grouped(gate.wait, 10))
         await asyncio.sleep(0.01)
         second = asyncio.create_task(grouped(gate.is_set))

@@ -26,7 +26,7 @@ from vestibule.adapters.rate_limiter import MemoryRateLimiter
 from vestibule.application import Overloaded
 from vestibule.application.ports import Channel, DeliveryFailed, OutgoingMessage, Undeliverable
 from vestibule.domain.rate_limits import RateLimit
-from vestibule.entrypoints.concurrency.executors import Lane
+from vestibule.entrypoints.concurrency.executors import ThreadLane
 from vestibule.entrypoints.container import build
 from vestibule.entrypoints.http.app import create_app
 from vestibule.entrypoints.observability import Watch, watch
@@ -175,7 +175,7 @@ class Closed(MemoryRateLimiter):
 
 def test_a_pool_tells_who_is_at_work_who_waits_and_who_was_turned_away(since: Value) -> None:
     pool, gate = watch(ON).hashing(HashingPool(1, 2)), Event()
-    lane = {"lane": "hashing"}
+    lane = {"lane": "argon2"}
     names = ("lane_running", "lane_waiting", "lane_overloads_total", "lane_duration_seconds_count", "lane_wait_seconds_count")
     assert [since(name, **lane) for name in names] == [0] * 5
     with ThreadPoolExecutor(3) as threads:
@@ -190,22 +190,22 @@ def test_a_pool_tells_who_is_at_work_who_waits_and_who_was_turned_away(since: Va
 
 
 def test_a_lane_tells_the_same(since: Value) -> None:
-    lane, gate = watch(ON).lane("quick", Lane(threads=1, limit=2)), Event()
+    lane, gate = watch(ON).lane("writes", ThreadLane(threads=1, limit=2)), Event()
     names = ("lane_running", "lane_waiting", "lane_overloads_total", "lane_duration_seconds_count")
-    assert [since(name, lane="quick") for name in names] == [0] * 4
+    assert [since(name, lane="writes") for name in names] == [0] * 4
 
     async def storm() -> list[float]:
         inside = [asyncio.create_task(lane(gate.wait, 10)) for _ in range(2)]
-        await asyncio.to_thread(eventually, lambda: since("lane_running", lane="quick") == 1)
+        await asyncio.to_thread(eventually, lambda: since("lane_running", lane="writes") == 1)
         with pytest.raises(Overloaded):
             await lane(gate.is_set)
-        found = [since(name, lane="quick") for name in names]
+        found = [since(name, lane="writes") for name in names]
         gate.set()
         await asyncio.gather(*inside)
         return found
 
     assert asyncio.run(storm()) == [1, 1, 1, 0]
-    assert [since(name, lane="quick") for name in names] == [0, 0, 1, 2]
+    assert [since(name, lane="writes") for name in names] == [0, 0, 1, 2]
 
 
 def test_pictures_that_find_no_room_are_counted(since: Value) -> None:
@@ -214,10 +214,10 @@ def test_pictures_that_find_no_room_are_counted(since: Value) -> None:
             raise Overloaded
 
     names = ("lane_running", "lane_overloads_total", "lane_duration_seconds_count")
-    assert [since(name, lane="images") for name in names] == [0] * 3
+    assert [since(name, lane="image_decoder") for name in names] == [0] * 3
     with pytest.raises(Overloaded):
         watch(ON).images(Full()).normalise(b"")
-    assert [since(name, lane="images") for name in names] == [0, 1, 1]
+    assert [since(name, lane="image_decoder") for name in names] == [0, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -264,10 +264,10 @@ def test_a_database_is_watched_whoever_made_it(since: Value) -> None:
 
 def test_who_watches_nothing_gives_everything_back_as_it_was() -> None:
     nobody, pool, images = Watch(), HashingPool(1, 1), PillowImages()
-    lane = Lane(1, 1)
+    lane = ThreadLane(1, 1)
     assert nobody.hashing(pool) is pool
     assert nobody.images(images) is images
-    assert nobody.lane("quick", lane) is lane
+    assert nobody.lane("writes", lane) is lane
     pool.close()
     images.close()
 

@@ -113,9 +113,9 @@ def test_calls_are_carried_out_together_only_where_none_of_them_can_wait_for_som
     )
     for number, own in enumerate(far):
         with build(Settings(data_dir=tmp_path / str(number)), deliver=False, **own) as vestibule:
-            assert vestibule.together is None
+            assert vestibule.commit_scope is None
     with build(Settings(data_dir=tmp_path / "ours"), deliver=False, hasher=InsecureHasher()) as vestibule:
-        assert vestibule.together is not None
+        assert vestibule.commit_scope is not None
 
 
 def test_a_port_that_there_is_not_is_named(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_one_scrape_tells_of_all_workers_what_the_documentation_says(tmp_path: P
         assert scrape.value("http_refusals_total", problem="rate-limited") == 2
         assert scrape.value("http_refusals_total", problem="invalid-code") == 1
         assert scrape.value("http_refusals_total", route="", problem="not-found") == 1
-        assert scrape.value("lane_duration_seconds_count", lane="hashing") == 7
+        assert scrape.value("lane_duration_seconds_count", lane="argon2") == 7
         assert scrape.value("http_requests_in_progress") == 0
         assert "ada" not in scrape.text
         assert site.server.stop() == 0

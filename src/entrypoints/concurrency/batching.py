@@ -1,4 +1,4 @@
-"""Calls that meet, carried out together: what each costs beside its own work is shared by all of them."""
+"""Batches concurrent calls, so that the fixed cost (a commit, a query) is paid once per batch."""
 
 from asyncio import AbstractEventLoop, Future, Task, current_task, get_running_loop
 from collections.abc import Callable, Sequence
@@ -9,139 +9,141 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 from ...application import Overloaded, Refusal
-from .executors import MOST_WAIT, Block, Lane, Way
+from .executors import MAX_WAIT, CommitScope, Executor, ThreadLane
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Q = TypeVar("Q")
-A = TypeVar("A")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
-_MOST_WAITING = 400
-_MOST_TOGETHER = 32
+_MAX_PENDING = 400
+_MAX_BATCH = 32
 
 
-class Row(Generic[Q, A]):
-    """Who waits to be asked for in one event loop, since when, and the tasks that ask."""
+class Pending(Generic[Item, Result]):
+    """Calls of one event loop that wait for a batch, with their arrival times, and the tasks that run batches."""
 
     def __init__(self) -> None:
-        self.waiting: list[tuple[Q, Future[A], float]] = []
-        self.tasks: set[Task[None] | None] = set()
+        self.calls: list[tuple[Item, Future[Result], float]] = []
+        self.runners: set[Task[None] | None] = set()
 
-    def tidy(self) -> None:
-        """Those go who were cancelled."""
-        self.waiting = [one for one in self.waiting if not one[1].done()]
+    def drop_cancelled(self) -> None:
+        self.calls = [call for call in self.calls if not call[1].done()]
 
-    def next(self, now: float) -> tuple[list[Q], list[Future[A]]]:
-        """Those who have waited longest, up to 32; who has waited too long is told so."""
-        some, self.waiting = self.waiting[:_MOST_TOGETHER], self.waiting[_MOST_TOGETHER:]
-        for _, place, since in some:
-            if now - since > MOST_WAIT and not place.done():
-                place.set_exception(Overloaded())
-        left = [(question, place) for question, place, _ in some if not place.done()]
-        return [question for question, _ in left], [place for _, place in left]
+    def next_batch(self, now: float) -> tuple[list[Item], list[Future[Result]]]:
+        """Takes the 32 oldest calls, without those that were cancelled or have waited longer than `MAX_WAIT`."""
+        oldest, self.calls = self.calls[:_MAX_BATCH], self.calls[_MAX_BATCH:]
+        for _, future, since in oldest:
+            if now - since > MAX_WAIT and not future.done():
+                future.set_exception(Overloaded())
+        batch = [(item, future) for item, future, _ in oldest if not future.done()]
+        return [item for item, _ in batch], [future for _, future in batch]
 
 
-class Together(Generic[Q, A]):
-    """Asks at once for all who ask while the questions before theirs are on their way, which are `at_once` at most. `ask`
-    answers in the order of its questions, with an exception for who is refused.
+class Batcher(Generic[Item, Result]):
+    """Collects items while at most `concurrency` batches are under way, then passes all of them to `run` at once.
 
-    `Overloaded` is told to whom there is no room for beside the `most` who wait, and to who has waited for a second.
+    `run` returns results in the order of its items, with an exception for each item that is refused. A call raises
+    `Overloaded` if `limit` calls wait already, or if it has waited for a second.
     """
 
     def __init__(
         self,
-        way: Way,
-        ask: Callable[[Sequence[Q]], Sequence[A | Refusal]],
+        executor: Executor,
+        run: Callable[[Sequence[Item]], Sequence[Result | Refusal]],
         *,
-        at_once: int = 1,
-        limit: float = _MOST_WAITING,
+        concurrency: int = 1,
+        limit: float = _MAX_PENDING,
     ) -> None:
-        self._way = way
-        self._ask = ask
-        self._at_once = at_once
-        self._most = limit
-        self._in: WeakKeyDictionary[AbstractEventLoop, Row[Q, A]] = WeakKeyDictionary()
+        self._executor = executor
+        self._run = run
+        self._concurrency = concurrency
+        self._limit = limit
+        self._by_loop: WeakKeyDictionary[AbstractEventLoop, Pending[Item, Result]] = WeakKeyDictionary()
 
-    async def __call__(self, question: Q) -> A:
+    async def __call__(self, item: Item) -> Result:
         loop = get_running_loop()
-        row = self._in.get(loop)
-        if row is None:
-            row = self._in[loop] = Row()
-        if len(row.waiting) >= self._most:
-            row.tidy()
-            if len(row.waiting) >= self._most:
+        pending = self._by_loop.get(loop)
+        if pending is None:
+            pending = self._by_loop[loop] = Pending()
+        if len(pending.calls) >= self._limit:
+            pending.drop_cancelled()
+            if len(pending.calls) >= self._limit:
                 raise Overloaded
-        place: Future[A] = loop.create_future()
-        row.waiting.append((question, place, loop.time()))
-        self._start(row, loop)
+        future: Future[Result] = loop.create_future()
+        pending.calls.append((item, future, loop.time()))
+        self._start_runner(pending, loop)
         try:
-            return await place
+            return await future
         finally:
-            del place, question  # a refusal has this frame in its trace: it would hold itself, and all that came with the call
+            del future, item  # an exception's traceback holds this frame: a cycle, if the frame held the exception
 
-    def _start(self, row: Row[Q, A], loop: AbstractEventLoop) -> None:
-        if len(row.tasks) < self._at_once:
-            row.tasks.add(loop.create_task(self._go(row)))
+    def _start_runner(self, pending: Pending[Item, Result], loop: AbstractEventLoop) -> None:
+        if len(pending.runners) < self._concurrency:
+            pending.runners.add(loop.create_task(self._run_batches(pending)))
 
-    async def _go(self, row: Row[Q, A]) -> None:
+    async def _run_batches(self, pending: Pending[Item, Result]) -> None:
         try:
-            while row.waiting:
-                await self._ask_for(*row.next(get_running_loop().time()))
+            while pending.calls:
+                await self._run_batch(*pending.next_batch(get_running_loop().time()))
         finally:
-            row.tasks.discard(current_task())  # at once: whoever comes next must not count on this one
-            row.tidy()
-            if row.waiting:  # it was broken off, and the loop goes on
-                self._start(row, get_running_loop())
+            pending.runners.discard(current_task())  # before another task can run and count on this runner
+            pending.drop_cancelled()
+            if pending.calls:  # this runner was cancelled, and the loop goes on
+                self._start_runner(pending, get_running_loop())
 
-    async def _ask_for(self, questions: list[Q], places: list[Future[A]]) -> None:
-        answers: Sequence[A | Exception] = ()
+    async def _run_batch(self, items: list[Item], futures: list[Future[Result]]) -> None:
+        results: Sequence[Result | Exception] = ()
         try:
-            answers = await self._way(self._ask, questions) if questions else ()
-        except Exception as error:  # noqa: BLE001 — each is told of it
-            answers = [copy(error) if isinstance(error, Refusal) else error for _ in places]
+            results = await self._executor(self._run, items) if items else ()
+        except Exception as error:  # noqa: BLE001 — every caller of the batch receives it
+            results = [copy(error) if isinstance(error, Refusal) else error for _ in futures]
         except BaseException:
-            for place in places:
-                _tell(place, RuntimeError("What this was asked with has broken off."))
+            for future in futures:
+                _resolve(future, RuntimeError("The batch of this call was cancelled."))
             raise
-        for place, answer in zip(places, answers, strict=True):
-            _tell(place, answer)
-        # Frames of those who asked and were asked have these lists, and what was raised in them has those frames.
-        questions.clear()
-        if isinstance(answers, list):
-            answers.clear()
+        for future, result in zip(futures, results, strict=True):
+            _resolve(future, result)
+        # The frames of a traceback hold these lists: a cycle, if the lists held the exceptions.
+        items.clear()
+        if isinstance(results, list):
+            results.clear()
 
 
-def _tell(place: Future[A], answer: Any) -> None:
-    if place.done():  # its call was cancelled
+def _resolve(future: Future[Result], result: Any) -> None:
+    if future.done():  # its caller was cancelled
         return
-    if isinstance(answer, StopIteration):  # which no future takes
-        answer = RuntimeError("The call raised StopIteration.")
-    if isinstance(answer, BaseException):
-        place.set_exception(answer)
+    if isinstance(result, StopIteration):  # a future refuses it
+        result = RuntimeError("The call raised StopIteration.")
+    if isinstance(result, BaseException):
+        future.set_exception(result)
     else:
-        place.set_result(answer)
+        future.set_result(result)
 
 
-class Grouped(Way):
-    """Calls that meet go one after another through one thread, within one `block`; each is answered after the block was left,
-    and refused where that fails. For short ones, which in threads of their own would get in each other's way at every step.
+class BatchingExecutor(Executor):
+    """Runs concurrent calls one after another in one thread, within one commit scope.
+
+    Each call returns after the scope was left, and raises if leaving the scope fails. For short transactions, which in
+    threads of their own would contend for the write lock at every statement.
     """
 
-    def __init__(self, block: Block) -> None:
-        self._block = block
-        self._together: Together[Callable[[], Any], Any] = Together(Lane(threads=1, limit=1), self._carry_out)
+    def __init__(self, commit_scope: CommitScope) -> None:
+        self._commit_scope = commit_scope
+        thread = ThreadLane(threads=1, limit=_MAX_PENDING)
+        self._batcher: Batcher[Callable[[], Any], Any] = Batcher(thread, self._run_all)
 
-    async def __call__(self, ask: Callable[P, T], *args: P.args, **question: P.kwargs) -> T:
-        answer: T = await self._together(partial(copy_context().run, partial(ask, *args, **question)))
-        return answer
+    async def __call__(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        result: T = await self._batcher(partial(copy_context().run, partial(call, *args, **kwargs)))
+        return result
 
-    def _carry_out(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
-        with self._block():
+    def _run_all(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
+        with self._commit_scope():
             return [_outcome(call) for call in calls]
 
 
 def _outcome(call: Callable[[], Any]) -> Any:
     try:
         return call()
-    except BaseException as refusal:  # noqa: BLE001 — it is for who asked, and nobody else
-        return refusal
+    except BaseException as error:  # noqa: BLE001 — for the caller of this call, not of the whole batch
+        return error

@@ -1,121 +1,85 @@
-"""How calls that are awaited get to where they run: in a thread of a bounded number, or in the event loop itself."""
+"""Executors for awaited calls: bounded thread pools, or the event loop itself."""
 
 from abc import ABC, abstractmethod
-from asyncio import AbstractEventLoop, Semaphore, get_running_loop, timeout, wrap_future
+from asyncio import wait, wrap_future
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from contextvars import copy_context
 from functools import partial
+from threading import Semaphore
 from typing import Any, ParamSpec, TypeVar
-from weakref import WeakKeyDictionary
 
 from ...application import Overloaded
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-Block = Callable[[], AbstractContextManager[object]]
-"""Makes a `with` block around calls that are carried out together."""
+CommitScope = Callable[[], AbstractContextManager[object]]
+"""Makes a `with` block whose transactions are committed together when the block is left."""
 
-MOST_WAIT = 1.0
-"""Seconds that a call may wait until it is carried out."""
+MAX_WAIT = 1.0
+"""Seconds that a call may wait until it begins."""
 
 
-class Way(ABC):
-    """A way for calls."""
+class Executor(ABC):
+    """Runs blocking calls for coroutines."""
 
     @abstractmethod
-    async def __call__(self, ask: Callable[P, T], *args: P.args, **question: P.kwargs) -> T:
-        """Asks there. Raises `Overloaded` where too many wait."""
+    async def __call__(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs the call and returns its result. Raises `Overloaded` if too many calls wait."""
 
-    def awaits(self, ask: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-        """The same question, awaited."""
+    def wrap(self, call: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+        """Returns the same call as a coroutine function."""
 
-        def asked(*args: P.args, **question: P.kwargs) -> Coroutine[Any, Any, T]:
-            return self(ask, *args, **question)
+        def awaited(*args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+            return self(call, *args, **kwargs)
 
-        return asked
-
-
-class Loop(Way):
-    """The event loop itself, for what is shorter than a change of threads: a few reads by key from a file that is near."""
-
-    async def __call__(self, ask: Callable[P, T], *args: P.args, **question: P.kwargs) -> T:
-        return ask(*args, **question)
+        return awaited
 
 
-class Room:
-    """A `with` block for so many at once; `Overloaded` beyond. For use in one thread, that of the event loop."""
+class InlineExecutor(Executor):
+    """The event loop itself, for calls that are shorter than a change of threads: a few reads by key from a local file."""
+
+    async def __call__(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return call(*args, **kwargs)
+
+
+class CapacityLimiter:
+    """A `with` block that at most `limit` callers hold at once; raises `Overloaded` beyond."""
 
     def __init__(self, limit: int) -> None:
-        self._free = limit
+        self._free = Semaphore(limit)
 
     def __enter__(self) -> None:
-        if self._free == 0:
+        if not self._free.acquire(blocking=False):
             raise Overloaded
-        self._free -= 1
 
     def __exit__(self, *_: object) -> None:
-        self._free += 1
+        self._free.release()
 
 
-class Turns:
-    """What a lane has in one event loop: to wait in it belongs to that loop alone."""
+class ThreadLane(Executor):
+    """A pool of `threads` threads for at most `limit` calls, running or waiting; raises `Overloaded` beyond.
 
-    def __init__(self, threads: int, limit: int) -> None:
-        self.room = Room(limit)
-        self._threads = ThreadPoolExecutor(threads)
-        self._free = Semaphore(threads)
-
-    async def take(self) -> None:
-        if not self._free.locked():
-            await self._free.acquire()
-            return
-        try:
-            async with timeout(MOST_WAIT):
-                await self._free.acquire()
-        except TimeoutError:
-            raise Overloaded from None
-
-    async def ask(self, question: Callable[[], T]) -> T:
-        """In a thread, in the context of who asks. The turn is over with the work, also where nobody waits for it any more."""
-        work = self._threads.submit(copy_context().run, question)
-        try:
-            return await wrap_future(work)
-        finally:
-            if work.done():
-                self._free.release()
-            else:
-                work.add_done_callback(partial(self._release_in, get_running_loop()))
-            del work  # what it raised has this frame in its trace
-
-    def _release_in(self, loop: AbstractEventLoop, _: object) -> None:
-        with suppress(RuntimeError):  # it is closed
-            loop.call_soon_threadsafe(self._free.release)
-
-
-class Lane(Way):
-    """So many threads, and so many calls in all, running or waiting; `Overloaded` beyond. Each event loop has its own.
-
-    A call waits a second at most for a thread: where the ones before it wait for a database that cannot be had, the last in
-    a long row is to learn of it as soon as the first.
+    A call waits at most a second for a thread. If the calls before it wait for a database that is down, the last in a long
+    queue learns so as soon as the first. Event loops in several threads may share a lane.
     """
 
     def __init__(self, threads: int, limit: int) -> None:
-        self._bounds = threads, limit
-        self._in: WeakKeyDictionary[AbstractEventLoop, Turns] = WeakKeyDictionary()
+        self._threads = ThreadPoolExecutor(threads)
+        self._capacity = CapacityLimiter(limit)
 
-    async def __call__(self, ask: Callable[P, T], *args: P.args, **question: P.kwargs) -> T:
-        """Asks in a thread."""
-        turns = self._turns()
-        with turns.room:
-            await turns.take()
-            return await turns.ask(partial(ask, *args, **question))
-
-    def _turns(self) -> Turns:
-        loop = get_running_loop()
-        turns = self._in.get(loop)
-        if turns is None:
-            turns = self._in[loop] = Turns(*self._bounds)
-        return turns
+    async def __call__(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs the call in a thread, in the caller's context. A call that is cancelled before it began does not run."""
+        with self._capacity:
+            job = self._threads.submit(copy_context().run, partial(call, *args, **kwargs))
+            result = wrap_future(job)
+            try:
+                await wait([result], timeout=MAX_WAIT)
+                if job.cancel():  # only a job that has not begun can be cancelled
+                    raise Overloaded
+                return await result
+            finally:
+                result.cancel()
+                del job, result  # an exception's traceback holds this frame: a cycle, if the frame held the exception

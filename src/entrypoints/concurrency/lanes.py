@@ -1,39 +1,37 @@
-"""Which calls share threads when they are awaited: slow ones never take those of the quick."""
+"""Lanes: which awaited calls share threads, so that slow calls never take the threads of quick ones."""
 
 import os
 
 from ..observability import Watch
-from .batching import Grouped
-from .executors import Block, Lane
+from .batching import BatchingExecutor
+from .executors import CommitScope, ThreadLane
 
-_SLOW_THREADS_PER_CORE = 20
-_MOST_SLOW = 400
-_QUICK_THREADS = 8
-_MOST_QUICK = 400
+_HASHING_THREADS_PER_CORE = 20
+_WRITE_THREADS = 8
 _READ_THREADS = 4
-_MOST_READS = 400
-MOST_UPLOADS = 24
+MAX_UPLOADS = 24
 """How many files of 5 MiB may be in memory at once."""
 
-_PICTURE_THREADS = MOST_UPLOADS + 8
-_MOST_PICTURES = 400
-_CHORE_THREADS = 4
-_MOST_CHORES = 16
+_IMAGE_THREADS = MAX_UPLOADS + 8
+_BACKGROUND_THREADS = 4
+_MAX_CALLS = 400
+_MAX_BACKGROUND_CALLS = 16
 
 
 class Lanes:
-    """`slow` for calls that hash a password, `pictures` for those that store or read one, `quick` for the rest, `reads` for
-    those that change nothing, and so wait for nobody who does; `chores` for what may take minutes and nobody waits for.
+    """`hashing` for calls that hash a password, `images` for calls that store or read an image, `writes` for other changes,
+    `reads` for calls that change nothing and so never wait for a writer, `background` for calls that may take minutes.
 
-    The hasher takes a thread and a queue of 16 for each core; the slow lane has room for them all, so that the hasher,
-    which knows how long its queue takes, is the one to say that it is too long. As many pictures as may be in memory wait for
-    a decoder or for S3, and leave threads to those who read.
+    The hasher has a thread and a queue of 16 for each core. The hashing lane has room for all of them, so that the hasher,
+    which knows how long its queue takes, raises `Overloaded` first. As many images as may be in memory wait for a decoder or
+    for S3, and leave 8 threads to calls that read one.
     """
 
-    def __init__(self, watch: Watch, *, together: Block | None = None) -> None:
-        """Quick calls wait for nothing but a database that is near, where there is a block that has it commit `together`."""
-        self.slow = watch.lane("slow", Lane(_SLOW_THREADS_PER_CORE * (os.cpu_count() or 1), _MOST_SLOW))
-        self.quick = watch.lane("quick", Grouped(together) if together else Lane(_QUICK_THREADS, _MOST_QUICK))
-        self.reads = watch.lane("reads", Lane(_READ_THREADS, _MOST_READS))
-        self.pictures = watch.lane("pictures", Lane(_PICTURE_THREADS, _MOST_PICTURES))
-        self.chores = watch.lane("chores", Lane(_CHORE_THREADS, _MOST_CHORES))
+    def __init__(self, watch: Watch, *, commit_scope: CommitScope | None = None) -> None:
+        """With a commit scope writes are batched: the database is local then, and the only thing that a write waits for."""
+        writes = BatchingExecutor(commit_scope) if commit_scope else ThreadLane(_WRITE_THREADS, _MAX_CALLS)
+        self.hashing = watch.lane("hashing", ThreadLane(_HASHING_THREADS_PER_CORE * (os.cpu_count() or 1), _MAX_CALLS))
+        self.writes = watch.lane("writes", writes)
+        self.reads = watch.lane("reads", ThreadLane(_READ_THREADS, _MAX_CALLS))
+        self.images = watch.lane("images", ThreadLane(_IMAGE_THREADS, _MAX_CALLS))
+        self.background = watch.lane("background", ThreadLane(_BACKGROUND_THREADS, _MAX_BACKGROUND_CALLS))

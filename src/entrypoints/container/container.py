@@ -58,6 +58,7 @@ from .factories import (
     blocks,
     channels,
     code_secrets,
+    commit_scope,
     email_notifier,
     jwks_of,
     key_shelf,
@@ -65,7 +66,6 @@ from .factories import (
     send_quota,
     sms_notifier,
     storage,
-    together,
     watched_database,
     watched_images,
     webhook_notifier,
@@ -217,6 +217,6 @@ class Container(containers.DeclarativeContainer):
         jwks=providers.Callable(jwks_of, tokens),
         check=database.provided.check,
         database_blocks=providers.Callable(blocks, kept),
-        together=providers.Callable(together, kept, rate_limiter, own),
+        commit_scope=providers.Callable(commit_scope, kept, rate_limiter, own),
         subscriptions=subscriptions,
     )

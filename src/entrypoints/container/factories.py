@@ -16,7 +16,7 @@ from ...application.webhooks import AnnouncingDatabase, EnqueueWebhook
 from ...domain.account import AddressKind
 from ...domain.events import STATE_CHANGES
 from ...domain.rate_limits import RateLimit
-from ..concurrency.executors import Block
+from ..concurrency.executors import CommitScope
 from ..observability import Watch
 from ..settings import Settings, SettingsError
 from ..settings.parsers import HashCost, secret_bytes
@@ -157,7 +157,7 @@ def blocks(database: Any) -> bool:
     return bool(getattr(database, "blocks", True))
 
 
-def together(database: Any, rate_limiter: RateLimiter, own: Collection[str]) -> Block | None:
+def commit_scope(database: Any, rate_limiter: RateLimiter, own: Collection[str]) -> CommitScope | None:
     """Not where a call may wait for another machine: it would have all those wait with which it is carried out."""
     may_wait = blocks(database) or rate_limiter.may_block or not {"tokens", "codes", "identifiers"}.isdisjoint(own)
     return None if may_wait else getattr(database, "together", None)

@@ -12,8 +12,8 @@ from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSe
 
 from .. import observability
 from ..async_facade import AsyncVestibule
-from ..concurrency.executors import Room
-from ..concurrency.lanes import MOST_UPLOADS
+from ..concurrency.executors import CapacityLimiter
+from ..concurrency.lanes import MAX_UPLOADS
 from ..facade import Vestibule
 from .docs import docs_handlers
 from .middleware.access_log import AccessLog
@@ -81,7 +81,7 @@ def create_app(vestibule: Vestibule | AsyncVestibule, *, lifespan: Sequence[Life
     handlers = [*API, *service, *docs_handlers(vestibule.settings, (*API, *service))]
     under_prefix = [*options_handlers(handlers), *handlers]
     at_root = [*options_handlers(service), *service]
-    uploads = Room(MOST_UPLOADS)
+    uploads = CapacityLimiter(MAX_UPLOADS)
     app = App(
         [Router(prefix, route_handlers=under_prefix), *at_root] if prefix else under_prefix,
         dependencies={

@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from ..async_facade import AsyncVestibule
-from ..concurrency.executors import Room
+from ..concurrency.executors import CapacityLimiter
 
 Call = Request[Any, Any, Any]
 
@@ -23,5 +23,5 @@ UseCases = NamedDependency[SkipValidation[AsyncVestibule]]
 """As `vestibule`. Unvalidated: it is the app that provides it, and looking into it costs time at each call. A handler on a hot
 path asks for nothing beside it: for two dependencies Litestar begins a task each, which costs more than the answer."""
 
-Uploads = NamedDependency[SkipValidation[Room]]
+Uploads = NamedDependency[SkipValidation[CapacityLimiter]]
 """As `uploads`: how many files may be in memory at once."""

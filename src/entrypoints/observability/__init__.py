@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import ParamSpec, Protocol, TypeVar
 
 from ...application.ports import Database, Images, Notifier
-from ..concurrency.executors import Way
+from ..concurrency.executors import Executor
 from ..settings import Settings
 
 P = ParamSpec("P")
@@ -37,7 +37,7 @@ class Watch:
     def front(self, front: Front) -> Front:
         return front
 
-    def lane(self, name: str, lane: Way) -> Way:  # noqa: ARG002 — for those who see
+    def lane(self, name: str, lane: Executor) -> Executor:  # noqa: ARG002 — for those who see
         return lane
 
     def hashing(self, pool: Pool) -> Pool:

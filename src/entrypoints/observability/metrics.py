@@ -15,7 +15,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from ...application import AddressKind, Overloaded
 from ...application.ports import Database, Images, Notifier, Undeliverable
-from ..concurrency.executors import Way
+from ..concurrency.executors import Executor
 from . import Begun, Front, Pool, Watch
 from .wrappers import WatchedDatabase, WatchedImages, WatchedLane, WatchedNotifier, WatchedPool
 
@@ -65,14 +65,14 @@ class Metrics(Watch):
     def front(self, front: Front) -> Front:
         return Requests(self._within.front(front))
 
-    def lane(self, name: str, lane: Way) -> Way:
+    def lane(self, name: str, lane: Executor) -> Executor:
         return WatchedLane(self._within.lane(name, lane), name, _in_line(name))
 
     def hashing(self, pool: Pool) -> Pool:
-        return WatchedPool(self._within.hashing(pool), _in_line("hashing"))
+        return WatchedPool(self._within.hashing(pool), _in_line("argon2"))
 
     def images(self, images: Images) -> Images:
-        return WatchedImages(self._within.images(images), _in_line("images", Undivided))
+        return WatchedImages(self._within.images(images), _in_line("image_decoder", Undivided))
 
     def database(self, database: Database) -> Database:
         around = Operations(getattr(database, "connections", lambda: None)).around

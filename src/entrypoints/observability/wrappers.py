@@ -6,7 +6,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from ...application.ports import Database, Images, Notifier, OutgoingMessage, Transaction
-from ..concurrency.executors import Way
+from ..concurrency.executors import Executor
 from . import Around, Begun, Pool
 
 P = ParamSpec("P")
@@ -15,17 +15,17 @@ R = TypeVar("R")
 _READS = ("accounts", "sessions", "rate_limits", "outbox", "audit_log", "cursors")
 
 
-class WatchedLane(Way):
+class WatchedLane(Executor):
     """Stands for a way that calls go."""
 
-    def __init__(self, way: Way, name: str, around: Around) -> None:
+    def __init__(self, way: Executor, name: str, around: Around) -> None:
         self._way = way
         self._name = name
         self._around = around
 
-    async def __call__(self, ask: Callable[P, R], *args: P.args, **question: P.kwargs) -> R:
+    async def __call__(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         with self._around(self._name) as begun:
-            return await self._way(partial(_begin, begun, ask), *args, **question)
+            return await self._way(partial(_begin, begun, call), *args, **kwargs)
 
 
 class WatchedPool:

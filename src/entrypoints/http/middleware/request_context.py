@@ -11,7 +11,7 @@ from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, 
 from ....application import Caller, Overloaded, RateLimited, Refusal
 from ....domain.rate_limits import CALLS_BY_ADDRESS
 from ...async_facade import AsyncVestibule
-from ...concurrency.executors import Lane
+from ...concurrency.executors import ThreadLane
 from ...observability import Watch
 from ..dependencies import Call
 from ..problems import UnknownHost, problem
@@ -36,7 +36,7 @@ class Front:
         vestibule = awaited.blocking
         self._awaited = awaited
         self._rate_limiter = vestibule.rate_limiter
-        self._lane = watch.lane("limits", Lane(_THREADS, _MOST_WAITING))
+        self._lane = watch.lane("limits", ThreadLane(_THREADS, _MOST_WAITING))
         self._clock = vestibule.clock
         self._followers = Followers(vestibule.settings)
         self._callers = Callers(vestibule.settings.trusted_proxies)
