@@ -1,29 +1,29 @@
-"""How long letters take, so that one to nobody takes as long."""
+"""The duration of deliveries, so that a decoy takes as long as a message that is sent."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic, sleep
 
-_AT_FIRST = 0.1
-_MOST = 1.0
+_INITIAL_SECONDS = 0.1
+_MAX_SECONDS = 1.0
 
 
-class Pace:
-    """The duration of the last letter that was taken; a tenth of a second until there was one."""
+class DecoyTiming:
+    """The duration of the last successful delivery; a tenth of a second before the first."""
 
     def __init__(self) -> None:
-        self._seconds = _AT_FIRST
+        self._seconds = _INITIAL_SECONDS
 
     @contextmanager
     def measured(self) -> Iterator[None]:
-        """Notes how long the block takes, unless it fails."""
+        """Records how long the block takes, unless it fails."""
         begun = monotonic()
         yield
         self._seconds = monotonic() - begun
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Waits after the block until that much time is over, but no more than a second: real letters wait behind this one."""
+    def imitated(self) -> Iterator[None]:
+        """Sleeps after the block until the recorded duration has passed; for a second at most, since real messages wait."""
         begun = monotonic()
         yield
-        sleep(max(0.0, min(self._seconds, _MOST) - (monotonic() - begun)))
+        sleep(max(0.0, min(self._seconds, _MAX_SECONDS) - (monotonic() - begun)))

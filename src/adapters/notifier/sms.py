@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ...application.ports import DeliveryFailed, OutgoingMessage, Undeliverable
-from .decoy_timing import Pace
+from .decoy_timing import DecoyTiming
 from .templates import Templates
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class AppriseNotifier:
     def __init__(self, url: str, templates: Templates) -> None:
         self._apprise = _library()
         self._templates = templates
-        self._pace = Pace()
+        self._timing = DecoyTiming()
         with _listening():
             self._url = self._addressed(url)
 
@@ -47,7 +47,7 @@ class AppriseNotifier:
         number = letter.recipient.translate(_SEPARATORS)
         if not _NUMBER.fullmatch(number):
             raise Undeliverable("no number that an SMS can be sent to")
-        with self._pace.measured(), _listening() as heard:
+        with self._timing.measured(), _listening() as heard:
             # A gateway each time: Apprise makes one that has sent wait for seconds before it sends again.
             gateway = self._gateway(self._url, number)
             taken = gateway is not None and gateway.notify(body=self._templates.sms(letter), title="")
@@ -56,7 +56,7 @@ class AppriseNotifier:
 
     def send_decoy(self, letter: OutgoingMessage) -> None:
         """Writes the text, in the time that the gateway took for the last one."""
-        with self._pace.kept():
+        with self._timing.imitated():
             self._templates.sms(letter)
 
     def _gateway(self, url: str, number: str) -> Any:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ...application.ports import DeliveryFailed, OutgoingMessage, Undeliverable
-from .decoy_timing import Pace
+from .decoy_timing import DecoyTiming
 from .mail import read_sender, recipient, write_mail
-from .smtp_connections import Conversations
+from .smtp_connections import SmtpConnections
 from .smtp_url import SmtpServer
 from .templates import Templates
 
@@ -31,25 +31,25 @@ class SmtpNotifier:
         self._sender = read_sender(sender)
         self._templates = templates
         self._clock = clock
-        self._conversations = Conversations(self._server, timeout)
-        self._pace = Pace()
+        self._connections = SmtpConnections(self._server, timeout)
+        self._timing = DecoyTiming()
 
     def __repr__(self) -> str:
         return f"SmtpNotifier({self._server!r})"
 
     def close(self) -> None:
         """Says goodbye, if a connection is open. It can be used again."""
-        self._conversations.close()
+        self._connections.close()
 
     def send(self, letter: OutgoingMessage) -> None:
         message = write_mail(letter, self._templates, self._sender, self._clock())
-        with self._conversation() as client, self._pace.measured():
+        with self._conversation() as client, self._timing.measured():
             client.send_message(message, self._sender.addr_spec, [recipient(message)])
 
     def send_decoy(self, letter: OutgoingMessage) -> None:
         """Writes the mail, names its sender to the server and takes it back, in the time that handing in the last one took."""
         message = write_mail(letter, self._templates, self._sender, self._clock())
-        with self._conversation() as client, self._pace.kept():
+        with self._conversation() as client, self._timing.imitated():
             message.as_bytes()
             client.mail(self._sender.addr_spec)
             client.rset()
@@ -57,7 +57,7 @@ class SmtpNotifier:
     @contextmanager
     def _conversation(self) -> Iterator[smtplib.SMTP]:
         try:
-            with self._conversations.one() as client:
+            with self._connections.connection() as client:
                 yield client
         except OSError as error:  # smtplib's own errors are of this kind too
             raise self._failure(error) from None

@@ -1,4 +1,4 @@
-"""Conversations with one SMTP server, each kept open a while for the mail that comes next."""
+"""Connections to one SMTP server; an idle one is kept open for the next mail."""
 
 import functools
 import smtplib
@@ -7,78 +7,97 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Lock, Timer
+from time import monotonic
 
-from .deadline import Patience
-from .smtp_client import Client
+from ..deadline import connect, deadline
 from .smtp_url import SmtpServer, Tls
 
 IDLE_SECONDS = 5.0
-MOST_MAILS = 50
-"""On one connection: many servers count, and the pool behind one name gets its share of the work."""
+MAX_MAILS = 50
+"""Mails per connection: many servers limit them, and reconnecting spreads the load over the hosts behind one name."""
 
-_OK = 250
-_BRIEFLY = 0.1
-"""The part of the time-out that is waited where nothing depends on the answer."""
+_READY, _OK = 220, 250
+_BRIEFLY = 0.2
+"""The fraction of the timeout for answers that no delivery depends on."""
 
 
 @functools.cache
 def _own_name() -> str:
-    """Looked up once: where DNS is slow, each look-up may take seconds."""
+    """Cached: with a slow DNS server each look-up may take seconds."""
     return socket.getfqdn()
 
 
-class _Conversation:
-    """A connection on which the server was greeted."""
+class _Client(smtplib.SMTP):
+    """An SMTP client whose socket is connected by its owner."""
 
-    def __init__(self, server: SmtpServer, context: ssl.SSLContext, patience: Patience) -> None:
+    def __init__(self, host: str) -> None:
+        super().__init__(local_hostname=_own_name())
+        self._host = host  # smtplib verifies the certificate against it after STARTTLS
+
+
+class _Connection:
+    """A connection after the greeting, STARTTLS and the login."""
+
+    def __init__(self, server: SmtpServer, context: ssl.SSLContext, timeout: float, expires_at: float) -> None:
         self._server = server
         self._context = context
         self._used = 0
-        implicit = context if server.tls is Tls.IMPLICIT else None
-        self.client = Client(server.host, server.port, _own_name(), patience, implicit)
+        self.client = _Client(server.host)
+        connected = self.client.sock = connect(server.host, server.port, timeout)
         try:
-            self._greet()
+            with deadline(connected, expires_at):
+                if server.tls is Tls.IMPLICIT:
+                    self.client.sock = context.wrap_socket(connected, server_hostname=server.host)
+                self._open_session()
         except BaseException:
             self.client.close()
             raise
 
-    def is_good_for_another(self, briefly: Patience) -> bool:
-        """Asks the server, which may have hung up meanwhile, or be about to; ends it if it is not."""
-        self.client.patience = briefly
+    @contextmanager
+    def until(self, expires_at: float) -> Iterator[None]:
+        """Raises `OSError` within the block for a connection that the server has closed, or at `expires_at`."""
+        if self.client.sock is None:
+            raise smtplib.SMTPServerDisconnected
+        with deadline(self.client.sock, expires_at):
+            yield
+
+    def is_reusable(self, seconds: float) -> bool:
+        """Sends RSET, since the server may have closed the connection; quits if the connection cannot be used again."""
         self._used += 1
-        with suppress(OSError):
-            if self._used < MOST_MAILS and self.client.rset()[0] == _OK:
+        with suppress(OSError), self.until(monotonic() + seconds):
+            if self._used < MAX_MAILS and self.client.rset()[0] == _OK:
                 return True
-        self.end(briefly)
+        self.quit(seconds)
         return False
 
-    def end(self, briefly: Patience) -> None:
-        """The server has the mails: a farewell that fails must not send them again."""
-        self.client.patience = briefly
-        with suppress(OSError):
+    def quit(self, seconds: float) -> None:
+        """Ignores a failure: the server has accepted the mails, and an error would send them again."""
+        with suppress(OSError), self.until(monotonic() + seconds):
             self.client.quit()
         self.client.close()
 
-    def _greet(self) -> None:
+    def _open_session(self) -> None:
+        code, text = self.client.getreply()
+        if code != _READY:
+            raise smtplib.SMTPConnectError(code, text)
         self.client.ehlo_or_helo_if_needed()
-        if self._wants_starttls():
+        if self._needs_starttls():
             self.client.starttls(context=self._context)
             self.client.ehlo()
         if self._server.user is not None:
             self.client.login(self._server.user, self._server.password)
 
-    def _wants_starttls(self) -> bool:
-        """Somebody on the way can hide that STARTTLS is offered; they must not get the password by it."""
-        offered = self.client.has_extn("starttls")
+    def _needs_starttls(self) -> bool:
+        """A password is never sent without TLS: an attacker on the network can hide the server's offer of STARTTLS."""
         if self._server.tls is Tls.AUTO:
-            return offered or self._server.user is not None
+            return self.client.has_extn("starttls") or self._server.user is not None
         return self._server.tls is Tls.REQUIRED
 
 
-class Conversations:
-    """Each is had by one at a time. After that it is kept, for `idle` seconds, for who comes next, if none is kept yet.
+class SmtpConnections:
+    """A connection serves one thread at a time. One idle connection is kept, for `idle` seconds.
 
-    `timeout` is in seconds, for each answer; all of a conversation about one mail takes twice that at most.
+    `timeout` is the limit in seconds for each answer; connecting and sending one mail take at most twice as long in all.
     """
 
     def __init__(self, server: SmtpServer, timeout: float, *, idle: float = IDLE_SECONDS) -> None:
@@ -87,55 +106,56 @@ class Conversations:
         self._idle = idle
         self._context = ssl.create_default_context()
         self._lock = Lock()
-        self._kept: _Conversation | None = None
-        self._end: Timer | None = None
+        self._kept: _Connection | None = None
+        self._idle_timer: Timer | None = None
 
     @contextmanager
-    def one(self) -> Iterator[smtplib.SMTP]:
-        """To be used inside the block, which must not leave anything half said; an exception ends the conversation."""
-        patience = Patience(self._timeout)
-        conversation = self._take_kept() or _Conversation(self._server, self._context, patience)
-        conversation.client.patience = patience
+    def connection(self) -> Iterator[smtplib.SMTP]:
+        """Yields a client between two transactions; the block must leave it so. Any exception closes the connection."""
+        expires_at = monotonic() + 2 * self._timeout
+        connection = self._reused() or _Connection(self._server, self._context, self._timeout, expires_at)
         try:
-            yield conversation.client
+            with connection.until(expires_at):
+                yield connection.client
         except BaseException:
-            conversation.client.close()
+            connection.client.close()
             raise
-        self._keep(conversation)
+        self._keep(connection)
 
     def close(self) -> None:
-        """Ends the one that is kept."""
-        kept = self._let_go()
+        """Quits the idle connection."""
+        kept = self._take_kept()
         if kept is not None:
-            kept.end(self._briefly())
+            kept.quit(self._briefly)
 
-    def _take_kept(self) -> _Conversation | None:
-        kept = self._let_go()
-        return kept if kept is not None and kept.is_good_for_another(self._briefly()) else None
+    def _reused(self) -> _Connection | None:
+        kept = self._take_kept()
+        return kept if kept is not None and kept.is_reusable(self._briefly) else None
 
-    def _keep(self, conversation: _Conversation) -> None:
+    def _keep(self, connection: _Connection) -> None:
         with self._lock:
             if self._kept is None:
-                self._kept = conversation
-                self._end = Timer(self._idle, self._end_idle, [conversation])
-                self._end.daemon = True
-                self._end.start()
+                self._kept = connection
+                self._idle_timer = Timer(self._idle, self._quit_idle, [connection])
+                self._idle_timer.daemon = True
+                self._idle_timer.start()
                 return
-        conversation.end(self._briefly())
+        connection.quit(self._briefly)
 
-    def _let_go(self) -> _Conversation | None:
+    def _take_kept(self) -> _Connection | None:
         with self._lock:
             kept, self._kept = self._kept, None
-            if self._end is not None:
-                self._end.cancel()
+            if self._idle_timer is not None:
+                self._idle_timer.cancel()
             return kept
 
-    def _end_idle(self, conversation: _Conversation) -> None:
+    def _quit_idle(self, connection: _Connection) -> None:
         with self._lock:
-            if self._kept is not conversation:
-                return  # somebody took it at the last moment
+            if self._kept is not connection:
+                return  # another thread took it at the last moment
             self._kept = None
-        conversation.end(self._briefly())
+        connection.quit(self._briefly)
 
-    def _briefly(self) -> Patience:
-        return Patience(_BRIEFLY * self._timeout)
+    @property
+    def _briefly(self) -> float:
+        return _BRIEFLY * self._timeout

@@ -3,18 +3,16 @@
 import base64
 import hashlib
 import hmac
-import io
-import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from ...application.ports import DeliveryFailed, OutgoingMessage, Undeliverable
-from .deadline import Heard, Patience, reach
+from ..deadline import connect, deadline
 
 SECRET = "whsec_"  # noqa: S105 — what secrets begin with
 _FEWEST, _MOST = 24, 64
@@ -112,48 +110,22 @@ class WebhookNotifier:
     def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, float]:
         """The status, and for how many seconds it wants to be left alone. Of the answer no more than its head is read."""
         target = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
-        with closing(_Connection(self._url, self._context, Patience(self._timeout / 2))) as connection:
-            connection.request("POST", target, body, headers)
-            answer = connection.getresponse()
-            return answer.status, _seconds(answer)
+        expires_at = time.monotonic() + self._timeout
+        with closing(self._connection()) as connection:
+            connected = connection.sock = connect(connection.host, connection.port, self._timeout / 2)
+            with deadline(connected, expires_at):
+                if self._context is not None:
+                    connection.sock = self._context.wrap_socket(connected, server_hostname=connection.host)
+                connection.request("POST", target, body, headers)
+                answer = connection.getresponse()
+                return answer.status, _seconds(answer)
+
+    def _connection(self) -> HTTPConnection:
+        host, port = self._url.hostname or "", self._url.port
+        return HTTPConnection(host, port) if self._context is None else HTTPSConnection(host, port, context=self._context)
 
 
 def _seconds(answer: HTTPResponse) -> float:
     """A date, which is seldom, is not heeded."""
     wanted = answer.getheader("Retry-After", "")
     return float(wanted) if wanted.isascii() and wanted.isdigit() else 0.0
-
-
-class _Connection(HTTPConnection):
-    """http.client's own time-out begins anew with each byte and each address; this one's `patience` ends."""
-
-    def __init__(self, url: SplitResult, context: ssl.SSLContext | None, patience: Patience) -> None:
-        self.default_port = 443 if context else 80
-        super().__init__(url.hostname or "", url.port)
-        self._patience = patience
-        self._context = context
-
-    def connect(self) -> None:
-        plain = reach(self.host, self.port, self._patience)
-        if self._context is not None:
-            plain.settimeout(self._patience.left())
-            plain = self._context.wrap_socket(plain, server_hostname=self.host)
-        self.sock = _Socket(plain, self._patience)
-
-
-class _Socket:
-    """A socket as http.client uses one, which waits no longer than is left."""
-
-    def __init__(self, sock: socket.socket, patience: Patience) -> None:
-        self._sock = sock
-        self._patience = patience
-
-    def sendall(self, data: bytes) -> None:
-        self._sock.settimeout(self._patience.left())
-        self._sock.sendall(data)
-
-    def makefile(self, _: str) -> io.BufferedReader:
-        return io.BufferedReader(Heard(self._sock, self._patience.left))
-
-    def close(self) -> None:
-        self._sock.close()

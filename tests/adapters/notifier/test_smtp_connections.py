@@ -12,7 +12,7 @@ from tests.support.messages import SENDER, TEMPLATES
 from tests.support.next_hops import Relay, relay
 
 from vestibule.adapters.notifier import SmtpNotifier, SmtpServer
-from vestibule.adapters.notifier.smtp_connections import MOST_MAILS, Conversations
+from vestibule.adapters.notifier.smtp_connections import MAX_MAILS, SmtpConnections
 from vestibule.application.ports import DeliveryFailed, Undeliverable
 from vestibule.testing.contracts.notifier import mail_letter
 
@@ -62,9 +62,9 @@ def test_who_was_logged_in_stays_so() -> None:
 
 
 def test_a_connection_carries_so_many_mails_and_no_more(server: Relay, notifier: SmtpNotifier) -> None:
-    for number in range(MOST_MAILS + 1):
+    for number in range(MAX_MAILS + 1):
         notifier.send(mail_letter(number % 100))
-    assert (len(server.received), server.connections, server.farewells) == (MOST_MAILS + 1, 2, 1)
+    assert (len(server.received), server.connections, server.farewells) == (MAX_MAILS + 1, 2, 1)
 
 
 def test_a_server_that_hung_up_meanwhile_is_called_again(server: Relay, notifier: SmtpNotifier) -> None:
@@ -113,14 +113,14 @@ def test_closing_says_goodbye_and_is_not_for_good(server: Relay, notifier: SmtpN
 
 
 def test_a_connection_that_nobody_uses_is_ended_after_a_while(server: Relay) -> None:
-    conversations = Conversations(SmtpServer.read(f"smtp://127.0.0.1:{server.port}"), 5, idle=0.1)
-    with conversations.one() as client:
+    connections = SmtpConnections(SmtpServer.read(f"smtp://127.0.0.1:{server.port}"), 5, idle=0.1)
+    with connections.connection() as client:
         client.noop()
     assert comes_true(lambda: server.farewells == 1)
-    with conversations.one() as client:
+    with connections.connection() as client:
         assert client.noop()[0] == 250
     assert server.connections == 2
-    conversations.close()
+    connections.close()
 
 
 def test_every_address_of_a_name_is_tried(server: Relay) -> None:
