@@ -14,11 +14,34 @@ from vestibule.application.ports import Database
 
 TABLES = ("accounts", "challenges", "proofs", "sessions", "tallies", "outbox", "journal", "keys", "cursors")
 SEQUENCES = ("accounts_id_seq", "outbox_position_seq", "journal_position_seq")
+SERVERS = {"running", "postgres", "new_postgres", "postgres_server", "redis", "redis_server", "s3", "s3_server"}
+"""Fixtures, and values of parameters, that stand for a server next to the tests."""
+
 EMPTY = ";".join(
     [f"DELETE FROM {table}" for table in TABLES]  # noqa: S608 — our own names
     + [f"SELECT setval('{name}', 1, false)" for name in SEQUENCES]
 )
 """A tenth of what TRUNCATE takes, which makes new files."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--embedded", action="store_true", help="leave out tests that need a PostgreSQL, Redis or S3 server")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselects tests that need a server, if the option says so."""
+    if not config.getoption("--embedded"):
+        return
+    left_out = [item for item in items if _needs_server(item)]
+    items[:] = [item for item in items if item not in set(left_out)]
+    config.hook.pytest_deselected(items=left_out)
+
+
+def _needs_server(item: pytest.Item) -> bool:
+    if not isinstance(item, pytest.Function):
+        return False
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return not SERVERS.isdisjoint({*item.fixturenames, *(one for one in parameters if isinstance(one, str))})
 
 
 def pytest_collection_finish() -> None:

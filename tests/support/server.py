@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
+from secrets import randbelow
 from types import TracebackType
 from typing import Any, Self
 
@@ -105,7 +106,14 @@ class Server(AbstractContextManager["Server"]):
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port that no process listens on, out of a range that no other test process uses (pytest-xdist numbers them).
+
+    The ranges lie below those that Linux takes for outgoing connections.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for _ in range(100):
+        port = 12_000 + worker % 8 * 2_000 + randbelow(2_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("100 random ports were all in use")
