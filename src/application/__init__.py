@@ -26,21 +26,21 @@ from ..domain.errors import (
 )
 from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
 from ..domain.session import Session
-from .account import ChangeAccount
+from .account import ChangeAccount, ReplaceAccount
 from .administration import SetActive
 from .codes import CodeSent, CodeVerified, LogInByCode, RequestCode, VerifyCode
 from .delivery import DeliverMessages
 from .event_consumer import Batch, ReadEvents
-from .image import ReadImage, SweepImages, SweepReport, UploadImage
+from .image import GetImageUrl, ReadImage, SweepImages, SweepReport, UploadImage
 from .login import LogIn
 from .maintenance import Purge, ReadAuditLog
 from .outbox import DropMessages, ListMessages, RetryMessages
 from .password import ResetPassword
 from .ports import AuditQuery, Channel, Cursor, OutboxEntry
 from .register_or_login import RegisterOrLogIn, RequestRegistrationCode
-from .registration import CheckUnique, Register
-from .sessions import EndedSessions, EndSession, ListEndedSessions, ListSessions
-from .tokens import Authenticate, Identity, Refresh, TokenSet
+from .registration import CheckUnique, CreateSuperuser, Register
+from .sessions import EndedSessions, EndOtherSessions, EndSession, ListEndedSessions, ListSessions
+from .tokens import Authenticate, AuthenticateMany, Identity, Refresh, TokenSet
 from .validation import MISSING
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "AlreadyTaken",
     "AuditQuery",
     "Authenticate",
+    "AuthenticateMany",
     "Batch",
     "Caller",
     "ChangeAccount",
@@ -60,13 +61,16 @@ __all__ = [
     "CheckUnique",
     "CodeSent",
     "CodeVerified",
+    "CreateSuperuser",
     "Cursor",
     "DeliverMessages",
     "DropMessages",
+    "EndOtherSessions",
     "EndSession",
     "EndedSessions",
     "Event",
     "EventType",
+    "GetImageUrl",
     "Identity",
     "ImageTooLarge",
     "InvalidCode",
@@ -95,6 +99,7 @@ __all__ = [
     "Refusal",
     "Register",
     "RegisterOrLogIn",
+    "ReplaceAccount",
     "RequestCode",
     "RequestRegistrationCode",
     "ResetPassword",

@@ -1,6 +1,6 @@
 """Changing one's own account."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
@@ -11,7 +11,7 @@ from .notifications import Notice, Notices
 from .ports import Clock, Database, Hasher, Transaction
 from .retry import retry_on_conflict
 from .tokens import Identity
-from .validation import MISSING, AccountRules, Missing, Validator, personal_data
+from .validation import MISSING, AccountRules, Missing, Validator, personal_data_of
 
 T = TypeVar("T", Username, Address)
 
@@ -25,7 +25,7 @@ class Changes:
     email: Address | None = None
     mobile: Address | Literal[Missing.MISSING] | None = MISSING
     password_hash: str | None = None
-    proven: frozenset[Address] = frozenset()
+    verified: frozenset[Address] = frozenset()
 
     def apply(self, account: Account) -> Account:
         changed = replace(
@@ -38,20 +38,15 @@ class Changes:
             changed = changed.with_address(AddressKind.EMAIL, self.email)
         if self.mobile is not MISSING:
             changed = changed.with_address(AddressKind.MOBILE, self.mobile)
-        for address in sorted(self.proven, key=lambda one: one.kind):
+        for address in sorted(self.verified, key=lambda one: one.kind):
             if changed.has(address):  # it may have been given up since the proof was looked at
                 changed = changed.verified_by_session(address)
         return changed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeAccount:
-    """Changes those fields of the caller's own account that are given (None or blank: as it was).
-
-    A new email or mobile is unproven, unless one of `proofs` proves it. A new password ends the account's other sessions;
-    it, a new email and a new mobile end its open codes. Raises `InvalidInput`, `AlreadyTaken`, `InvalidToken` where the
-    session has ended meanwhile, `Overloaded`, `Unavailable`.
-    """
+class AccountChanger:
+    """Validates and stores changes of the caller's own account, for `ChangeAccount` and `ReplaceAccount`."""
 
     database: Database
     hasher: Hasher
@@ -59,69 +54,42 @@ class ChangeAccount:
     clock: Clock
     notices: Notices
 
-    def __call__(
-        self,
-        *,
-        identity: Identity,
-        username: str | None = None,
-        name: str | None = None,
-        email: str | None = None,
-        mobile: str | None = None,
-        password: str | None = None,
-        proofs: tuple[str, ...] = (),
-        caller: Caller = TRUSTED_CALLER,
-    ) -> Account:
-        given = (username, name, email, mobile, password)
-        return self._change(identity, given, proofs, caller, whole=False)
-
-    def replace(
-        self,
-        *,
-        identity: Identity,
-        username: str,
-        name: str,
-        email: str,
-        mobile: str | Literal[Missing.MISSING] | None,
-        password: str,
-        proofs: tuple[str, ...] = (),
-        caller: Caller = TRUSTED_CALLER,
-    ) -> Account:
-        """The same with every field given; `mobile` None (or blank) removes it, unless one is required."""
-        given = (username, name, email, mobile, password)
-        return self._change(identity, given, proofs, caller, whole=True)
-
     @retry_on_conflict
-    def _change(
-        self, identity: Identity, given: tuple[object, ...], proofs: tuple[str, ...], caller: Caller, *, whole: bool
+    def __call__(
+        self, identity: Identity, given: Mapping[str, object], proofs: tuple[str, ...], caller: Caller, *, replaces_all: bool
     ) -> Account:
-        read = Validator()
-        changes, secret = self._read(read, identity.account, given, whole=whole)
+        validator = Validator()
+        changes, password = self._read(validator, identity.account, given, replaces_all=replaces_all)
         after = changes.apply(identity.account)
-        self.rules.check_password(read, secret, personal_data(after.username.text, after.name, after.email, after.mobile))
-        moved = [address for address in after.addresses if not identity.account.has(address)]
+        self.rules.check_password(validator, password, personal_data_of(after))
+        new = [address for address in after.addresses if not identity.account.has(address)]
         renamed = after.username if after.username.canonical != identity.account.username.canonical else None
-        read.add_taken(self.database.accounts.taken_fields(renamed, moved, excluding=identity.account.id))
-        proven = self.rules.verified_addresses(read, self.database, after.addresses, moved, read.texts("proofs", proofs))
-        read.raise_if_invalid()
-        if after == identity.account and not secret and not proven:
+        validator.add_taken(self.database.accounts.taken_fields(renamed, new, excluding=identity.account.id))
+        texts = validator.texts("proofs", proofs)
+        verified = self.rules.verified_addresses(validator, self.database, after.addresses, new, texts)
+        validator.raise_if_invalid()
+        if after == identity.account and not password and not verified:
             return after
-        password_hash = self.hasher.hash(secret) if secret else None
+        password_hash = self.hasher.hash(password) if password else None
         with self.database.begin() as tx:
-            return self._store(tx, identity, replace(changes, password_hash=password_hash, proven=proven), caller)
+            return self._store(tx, identity, replace(changes, password_hash=password_hash, verified=verified), caller)
 
-    def _read(self, read: Validator, account: Account, given: tuple[object, ...], *, whole: bool) -> tuple[Changes, str | None]:
-        """What is left as it was is not judged by today's rules: an imported username may break them."""
-        username, name, email, mobile, password = given
+    def _read(
+        self, validator: Validator, account: Account, given: Mapping[str, object], *, replaces_all: bool
+    ) -> tuple[Changes, str | None]:
+        """Values equal to the present ones skip today's rules: an imported username may break them."""
         known = self.rules.identifiers
-        phone_required = whole and self.rules.mobile_required
-        phone = read.text("mobile", mobile, _or_same(account.mobile, known.mobile), required=phone_required)
+        mobile_required = replaces_all and self.rules.mobile_required
+        mobile = validator.text("mobile", given["mobile"], _or_same(account.mobile, known.mobile), required=mobile_required)
         changes = Changes(
-            username=read.text("username", username, _or_same(account.username, known.username), required=whole),
-            name=read.text("name", name, known.name, required=whole),
-            email=read.text("email", email, _or_same(account.email, known.email), required=whole),
-            mobile=phone if whole or phone else MISSING,
+            username=validator.text(
+                "username", given["username"], _or_same(account.username, known.username), required=replaces_all
+            ),
+            name=validator.text("name", given["name"], known.name, required=replaces_all),
+            email=validator.text("email", given["email"], _or_same(account.email, known.email), required=replaces_all),
+            mobile=mobile if replaces_all or mobile else MISSING,
         )
-        return changes, read.password("password", password, required=whole)
+        return changes, validator.password("password", given["password"], required=replaces_all)
 
     def _store(self, tx: Transaction, identity: Identity, changes: Changes, caller: Caller) -> Account:
         before = tx.accounts.lock(identity.account.id)
@@ -137,7 +105,7 @@ class ChangeAccount:
             tx.audit_log.add(event)
             if what in _ENDS_CODES:
                 tx.challenges.revoke({*before.addresses, *after.addresses})
-        for address in sorted(changes.proven, key=lambda one: one.kind):
+        for address in sorted(changes.verified, key=lambda one: one.kind):
             event = Event(
                 type=EventType.ADDRESS_VERIFIED,
                 occurred_at=now,
@@ -161,6 +129,58 @@ class ChangeAccount:
             if what in told:
                 notice, old = told[what]
                 self.notices(tx, notice, before, now, to=old)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeAccount:
+    """Changes the given fields of the caller's own account; None or blank leaves a field as it is.
+
+    A new email or mobile is unverified unless one of `proofs` verifies it. A new password revokes the account's other
+    sessions. A new password, email or mobile revokes its open codes. Raises `InvalidInput`, `AlreadyTaken`, `InvalidToken`
+    if the session was revoked meanwhile, `Overloaded`, `Unavailable`.
+    """
+
+    account_changer: AccountChanger
+
+    def __call__(
+        self,
+        *,
+        identity: Identity,
+        username: str | None = None,
+        name: str | None = None,
+        email: str | None = None,
+        mobile: str | None = None,
+        password: str | None = None,
+        proofs: tuple[str, ...] = (),
+        caller: Caller = TRUSTED_CALLER,
+    ) -> Account:
+        given = {"username": username, "name": name, "email": email, "mobile": mobile, "password": password}
+        return self.account_changer(identity, given, proofs, caller, replaces_all=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaceAccount:
+    """Replaces every field of the caller's own account; `mobile` None or blank removes it, unless one is required.
+
+    The effects and the refusals are those of `ChangeAccount`.
+    """
+
+    account_changer: AccountChanger
+
+    def __call__(
+        self,
+        *,
+        identity: Identity,
+        username: str,
+        name: str,
+        email: str,
+        mobile: str | Literal[Missing.MISSING] | None,
+        password: str,
+        proofs: tuple[str, ...] = (),
+        caller: Caller = TRUSTED_CALLER,
+    ) -> Account:
+        given = {"username": username, "name": name, "email": email, "mobile": mobile, "password": password}
+        return self.account_changer(identity, given, proofs, caller, replaces_all=True)
 
 
 def _or_same(current: T | None, read: Callable[[str], T]) -> Callable[[str], T]:

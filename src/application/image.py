@@ -83,8 +83,17 @@ class ReadImage:
     def __call__(self, name: str) -> bytes | None:
         return self.storage.get(name)
 
-    def link(self, name: str) -> PresignedUrl | None:
-        """Where whoever asks may fetch it for some minutes without this program; None where it is had here alone."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetImageUrl:
+    """A pre-signed URL of an image by its name, good for some minutes; None if the storage has none or the name is invalid.
+
+    Raises `Unavailable`.
+    """
+
+    storage: Storage
+
+    def __call__(self, name: str) -> PresignedUrl | None:
         return self.storage.presigned_url(name)
 
 

@@ -37,61 +37,96 @@ class Register:
         proofs: tuple[str, ...] = (),
         caller: Caller = TRUSTED_CALLER,
     ) -> Account:
-        _take(self.rate_limiter, "register", caller, REGISTRATIONS_BY_ADDRESS, self.clock())
-        applicant, secret = self._applicant(username, name, email, mobile, password, proofs)
-        return self._store(replace(applicant, password_hash=self.hasher.hash(secret)), caller)
-
-    def superuser(self, *, username: str, name: str, email: str, password: str) -> Account:
-        """An account that may do everything. Whoever runs the service vouches for its email."""
-        applicant, secret = self._applicant(username, name, email, None, password, (), vouched=True)
-        vouched = replace(applicant, is_superuser=True, is_staff=True, email_verified=True, owner_verified=True)
-        return self._store(replace(vouched, password_hash=self.hasher.hash(secret)), TRUSTED_CALLER)
-
-    def _applicant(
-        self,
-        username: str,
-        name: str,
-        email: str,
-        mobile: str | None,
-        password: str,
-        proofs: tuple[str, ...],
-        *,
-        vouched: bool = False,
-    ) -> tuple[Account, str]:
-        read, identifiers = Validator(), self.rules.identifiers
-        wanted = read.text("username", username, identifiers.username)
-        called = read.text("name", name, identifiers.name)
-        mail = read.text("email", email, identifiers.email)
-        phone = read.text("mobile", mobile, identifiers.mobile, required=self.rules.mobile_required and not vouched)
-        secret = read.password("password", password)
-        self.rules.check_password(read, secret, personal_data(wanted.text if wanted else None, called, mail, phone))
-        addresses = [address for address in (mail, phone) if address]
-        read.add_taken(self.database.accounts.taken_fields(wanted, addresses))
-        given = read.texts("proofs", proofs)
-        proven = frozenset() if vouched else self.rules.verified_addresses(read, self.database, addresses, addresses, given)
-        read.raise_if_invalid()
-        assert wanted and called and mail and secret  # noqa: S101 — `refuse` has raised otherwise
-        applicant = Account(
-            username=wanted,
-            name=called,
-            email=mail,
-            mobile=phone,
-            email_verified=mail in proven,
-            mobile_verified=phone in proven,
-            owner_verified=bool(proven),
-            created_at=self.clock(),
+        _hit(self.rate_limiter, "register", caller, REGISTRATIONS_BY_ADDRESS, self.clock())
+        applicant, secret = _validated(
+            self.rules,
+            self.database,
+            self.clock(),
+            username=username,
+            name=name,
+            email=email,
+            mobile=mobile,
+            password=password,
+            proofs=proofs,
         )
-        return applicant, secret
+        return _store(self.database, replace(applicant, password_hash=self.hasher.hash(secret)), caller)
 
-    @retry_on_conflict
-    def _store(self, applicant: Account, caller: Caller) -> Account:
-        with self.database.begin() as tx:
-            account = tx.accounts.add(applicant)
-            tx.audit_log.add(
-                Event(type=EventType.REGISTERED, occurred_at=account.created_at, account_id=account.id, caller=caller)
-            )
-            record_verified_addresses(tx, None, account, account.created_at, caller)
-        return account
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateSuperuser:
+    """Creates an account with every permission, for the operator, who vouches for its email.
+
+    Raises `InvalidInput`, `AlreadyTaken`, `Overloaded`, `Unavailable`.
+    """
+
+    database: Database
+    hasher: Hasher
+    rules: AccountRules
+    clock: Clock
+
+    def __call__(self, *, username: str, name: str, email: str, password: str) -> Account:
+        applicant, secret = _validated(
+            self.rules,
+            self.database,
+            self.clock(),
+            username=username,
+            name=name,
+            email=email,
+            password=password,
+            is_trusted=True,
+        )
+        superuser = replace(applicant, is_superuser=True, is_staff=True, email_verified=True, owner_verified=True)
+        return _store(self.database, replace(superuser, password_hash=self.hasher.hash(secret)), TRUSTED_CALLER)
+
+
+def _validated(
+    rules: AccountRules,
+    database: Database,
+    now: float,
+    *,
+    username: str,
+    name: str,
+    email: str,
+    password: str,
+    mobile: str | None = None,
+    proofs: tuple[str, ...] = (),
+    is_trusted: bool = False,
+) -> tuple[Account, str]:
+    """Returns the new account, still without a hash, and its password; a trusted caller needs no mobile and no proofs."""
+    validator, identifiers = Validator(), rules.identifiers
+    new_username = validator.text("username", username, identifiers.username)
+    new_name = validator.text("name", name, identifiers.name)
+    new_email = validator.text("email", email, identifiers.email)
+    new_mobile = validator.text("mobile", mobile, identifiers.mobile, required=rules.mobile_required and not is_trusted)
+    secret = validator.password("password", password)
+    own = personal_data(new_username.text if new_username else None, new_name, new_email, new_mobile)
+    rules.check_password(validator, secret, own)
+    addresses = [address for address in (new_email, new_mobile) if address]
+    validator.add_taken(database.accounts.taken_fields(new_username, addresses))
+    texts = validator.texts("proofs", proofs)
+    verified = frozenset() if is_trusted else rules.verified_addresses(validator, database, addresses, addresses, texts)
+    validator.raise_if_invalid()
+    assert new_username and new_name and new_email and secret  # noqa: S101 — `raise_if_invalid` has raised otherwise
+    account = Account(
+        username=new_username,
+        name=new_name,
+        email=new_email,
+        mobile=new_mobile,
+        email_verified=new_email in verified,
+        mobile_verified=new_mobile in verified,
+        owner_verified=bool(verified),
+        created_at=now,
+    )
+    return account, secret
+
+
+@retry_on_conflict
+def _store(database: Database, new: Account, caller: Caller) -> Account:
+    with database.begin() as tx:
+        account = tx.accounts.add(new)
+        tx.audit_log.add(Event(type=EventType.REGISTERED, occurred_at=account.created_at, account_id=account.id, caller=caller))
+        record_verified_addresses(tx, None, account, account.created_at, caller)
+    return account
 
 
 Property = Literal["username", "email", "mobile"]
@@ -110,7 +145,7 @@ class CheckUnique:
     clock: Clock
 
     def __call__(self, *, prop: Property, value: str, caller: Caller = TRUSTED_CALLER) -> bool:
-        _take(self.rate_limiter, "isunique", caller, UNIQUENESS_CHECKS_BY_ADDRESS, self.clock())
+        _hit(self.rate_limiter, "isunique", caller, UNIQUENESS_CHECKS_BY_ADDRESS, self.clock())
         read, identifiers = Validator(), self.rules.identifiers
         wanted = read.text("prop", prop, _property)
         username = address = None
@@ -132,6 +167,6 @@ def _property(text: str) -> Property:
             raise InvalidText("This must be one of username, email, mobile.")
 
 
-def _take(rate_limiter: RateLimiter, what: str, caller: Caller, limits: tuple[RateLimit, ...], now: float) -> None:
+def _hit(rate_limiter: RateLimiter, what: str, caller: Caller, limits: tuple[RateLimit, ...], now: float) -> None:
     if caller.address is not None and (wait := rate_limiter.hit(f"{what}:{caller.address}", limits, now)):
         raise RateLimited(wait)

@@ -48,9 +48,19 @@ class EndSession:
                 Event(type=what, occurred_at=now, account_id=session.account_id, session_id=session.id, caller=caller)
             )
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndOtherSessions:
+    """Revokes every session of the caller except the current one, and returns how many.
+
+    Raises `InvalidToken` if the current session was revoked meanwhile, `Unavailable`.
+    """
+
+    database: Database
+    clock: Clock
+
     @retry_on_conflict
-    def others(self, *, identity: Identity, caller: Caller = TRUSTED_CALLER) -> int:
-        """Ends every session of the caller but the one that asks; answers how many."""
+    def __call__(self, *, identity: Identity, caller: Caller = TRUSTED_CALLER) -> int:
         with self.database.begin() as tx:
             now = self.clock()
             _demand_signed_in(tx, identity, now)

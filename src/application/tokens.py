@@ -94,19 +94,27 @@ class Authenticate:
             raise InvalidToken
         return Identity(account, claims.session_id)
 
-    def each(self, tokens: Sequence[str | None]) -> list[Identity | NotAuthenticated | InvalidToken]:
-        """The same for any number of tokens, with one question to the database: whose each is, or the refusal, in their order.
 
-        Raises `Unavailable`.
-        """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthenticateMany:
+    """Authenticates any number of tokens with one database query; returns an identity or the refusal for each, in order.
+
+    Raises `Unavailable`.
+    """
+
+    database: Database
+    tokens: Tokens
+    clock: Clock
+
+    def __call__(self, tokens: Sequence[str | None]) -> list[Identity | NotAuthenticated | InvalidToken]:
         now = self.clock()
         claims = [self.tokens.verify_access(token, now) if token else None for token in tokens]
-        asked = [(one.account_id, one.session_id) for one in claims if one is not None]
-        found = iter(self.database.accounts.by_active_sessions(asked, now) if asked else ())
-        return [_answer(token, one, next(found) if one else None) for token, one in zip(tokens, claims, strict=True)]
+        wanted = [(one.account_id, one.session_id) for one in claims if one is not None]
+        found = iter(self.database.accounts.by_active_sessions(wanted, now) if wanted else ())
+        return [_identity(token, one, next(found) if one else None) for token, one in zip(tokens, claims, strict=True)]
 
 
-def _answer(
+def _identity(
     token: str | None, claims: AccessClaims | None, account: Account | None
 ) -> Identity | NotAuthenticated | InvalidToken:
     if not token:

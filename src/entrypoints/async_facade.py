@@ -15,9 +15,7 @@ from .facade import Vestibule
 from .observability import watch
 
 P = ParamSpec("P")
-Q = ParamSpec("Q")
 T = TypeVar("T")
-U = TypeVar("U")
 
 
 class AsyncVestibule:
@@ -33,16 +31,19 @@ class AsyncVestibule:
         self.blocking = vestibule
         """The same use cases, for threads."""
         self.settings = vestibule.settings
-        self.register = Registering(lanes, vestibule.register, vestibule.register.superuser)
+        self.register = lanes.hashing.wrap(vestibule.register)
+        self.create_superuser = lanes.hashing.wrap(vestibule.create_superuser)
         self.check_unique = (lanes.reads if vestibule.rate_limiter.may_block else near).wrap(vestibule.check_unique)
         self.log_in = lanes.hashing.wrap(vestibule.log_in)
         self.authenticate = (
-            Batcher(lanes.reads, vestibule.authenticate.each, concurrency=2)
+            Batcher(lanes.reads, vestibule.authenticate_many, concurrency=2)
             if vestibule.database_blocks
-            else Batcher(InlineExecutor(), vestibule.authenticate.each, limit=inf)  # where nobody waits beyond the turn at hand
+            else Batcher(InlineExecutor(), vestibule.authenticate_many, limit=inf)  # where nobody waits beyond the turn at hand
         )
+        self.authenticate_many = near.wrap(vestibule.authenticate_many)
         self.refresh = lanes.writes.wrap(vestibule.refresh)
-        self.change_account = Changing(lanes, vestibule.change_account, vestibule.change_account.replace)
+        self.change_account = ChangingAccount(lanes, vestibule.change_account)
+        self.replace_account = lanes.hashing.wrap(vestibule.replace_account)
         self.request_code = lanes.writes.wrap(vestibule.request_code)
         self.verify_code = lanes.writes.wrap(vestibule.verify_code)
         self.log_in_by_code = lanes.writes.wrap(vestibule.log_in_by_code)
@@ -50,11 +51,13 @@ class AsyncVestibule:
         self.register_or_log_in = lanes.writes.wrap(vestibule.register_or_log_in)
         self.reset_password = lanes.hashing.wrap(vestibule.reset_password)
         self.list_sessions = lanes.reads.wrap(vestibule.list_sessions)
-        self.end_session = Ending(lanes, vestibule.end_session, vestibule.end_session.others)
+        self.end_session = lanes.writes.wrap(vestibule.end_session)
+        self.end_other_sessions = lanes.writes.wrap(vestibule.end_other_sessions)
         self.list_ended_sessions = lanes.reads.wrap(vestibule.list_ended_sessions)
         self.set_active = lanes.writes.wrap(vestibule.set_active)
         self.upload_image = lanes.images.wrap(vestibule.upload_image)
-        self.read_image = Reading(lanes, vestibule.read_image, vestibule.read_image.link)
+        self.read_image = lanes.images.wrap(vestibule.read_image)
+        self.get_image_url = lanes.images.wrap(vestibule.get_image_url)
         self.sweep_images = lanes.background.wrap(vestibule.sweep_images)
         self.deliver_messages = lanes.background.wrap(vestibule.deliver_messages)
         self.list_messages = lanes.background.wrap(_whole(vestibule.list_messages))
@@ -68,50 +71,16 @@ class AsyncVestibule:
         self.check = lanes.reads.wrap(vestibule.check)
 
 
-class Registering(Generic[P, T, Q, U]):
-    """`Register`, awaited."""
+class ChangingAccount(Generic[P, T]):
+    """`ChangeAccount`, awaited: in the hashing lane if there is a new password to hash."""
 
-    def __init__(self, lanes: Lanes, register: Callable[P, T], superuser: Callable[Q, U]) -> None:
-        self._register = lanes.hashing.wrap(register)
-        self.superuser = lanes.hashing.wrap(superuser)
-
-    def __call__(self, *args: P.args, **question: P.kwargs) -> Coroutine[Any, Any, T]:
-        return self._register(*args, **question)
-
-
-class Changing(Generic[P, T, Q, U]):
-    """`ChangeAccount`, awaited: slow where a new password is to be hashed."""
-
-    def __init__(self, lanes: Lanes, change: Callable[P, T], replace: Callable[Q, U]) -> None:
+    def __init__(self, lanes: Lanes, change: Callable[P, T]) -> None:
         self._quickly = lanes.writes.wrap(change)
         self._slowly = lanes.hashing.wrap(change)
-        self.replace = lanes.hashing.wrap(replace)
 
     def __call__(self, *args: P.args, **question: P.kwargs) -> Coroutine[Any, Any, T]:
         change = self._quickly if question.get("password") is None else self._slowly
         return change(*args, **question)
-
-
-class Ending(Generic[P, T, Q, U]):
-    """`EndSession`, awaited."""
-
-    def __init__(self, lanes: Lanes, end: Callable[P, T], others: Callable[Q, U]) -> None:
-        self._end = lanes.writes.wrap(end)
-        self.others = lanes.writes.wrap(others)
-
-    def __call__(self, *args: P.args, **question: P.kwargs) -> Coroutine[Any, Any, T]:
-        return self._end(*args, **question)
-
-
-class Reading(Generic[P, T, Q, U]):
-    """`ReadImage`, awaited."""
-
-    def __init__(self, lanes: Lanes, read: Callable[P, T], link: Callable[Q, U]) -> None:
-        self._read = lanes.images.wrap(read)
-        self.link = lanes.images.wrap(link)
-
-    def __call__(self, *args: P.args, **question: P.kwargs) -> Coroutine[Any, Any, T]:
-        return self._read(*args, **question)
 
 
 class ReadingOn:

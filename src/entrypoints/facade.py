@@ -5,11 +5,15 @@ from dataclasses import dataclass, field
 
 from ..application import (
     Authenticate,
+    AuthenticateMany,
     ChangeAccount,
     CheckUnique,
+    CreateSuperuser,
     DeliverMessages,
     DropMessages,
+    EndOtherSessions,
     EndSession,
+    GetImageUrl,
     ListEndedSessions,
     ListMessages,
     ListSessions,
@@ -22,6 +26,7 @@ from ..application import (
     Refresh,
     Register,
     RegisterOrLogIn,
+    ReplaceAccount,
     RequestCode,
     RequestRegistrationCode,
     ResetPassword,
@@ -43,11 +48,14 @@ class Vestibule:
 
     settings: Settings
     register: Register
+    create_superuser: CreateSuperuser
     check_unique: CheckUnique
     log_in: LogIn
     authenticate: Authenticate
+    authenticate_many: AuthenticateMany
     refresh: Refresh
     change_account: ChangeAccount
+    replace_account: ReplaceAccount
     request_code: RequestCode
     verify_code: VerifyCode
     log_in_by_code: LogInByCode
@@ -56,10 +64,12 @@ class Vestibule:
     reset_password: ResetPassword
     list_sessions: ListSessions
     end_session: EndSession
+    end_other_sessions: EndOtherSessions
     list_ended_sessions: ListEndedSessions
     set_active: SetActive
     upload_image: UploadImage
     read_image: ReadImage
+    get_image_url: GetImageUrl
     sweep_images: SweepImages
     deliver_messages: DeliverMessages
     list_messages: ListMessages

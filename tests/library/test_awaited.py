@@ -35,13 +35,11 @@ def test_the_calls_are_awaited_and_refuse_alike(tmp_path: Path) -> None:
             changed = await vestibule.change_account(identity=identity, name="Ada Lovelace")
             assert changed.name == "Ada Lovelace"
             with pytest.raises(InvalidInput):
-                await vestibule.change_account.replace(
-                    identity=identity, username="ada", name="", email="", mobile=None, password=""
-                )
+                await vestibule.replace_account(identity=identity, username="ada", name="", email="", mobile=None, password="")
             await vestibule.request_code(destination="ada@example.com")
             assert len(await vestibule.list_messages()) == 1
             assert await vestibule.deliver_messages() == 1
-            assert await vestibule.end_session.others(identity=identity) == 0
+            assert await vestibule.end_other_sessions(identity=identity) == 0
             assert len(await vestibule.list_sessions(identity=identity)) == 1
             assert await vestibule.read_image("nothing") is None
             assert await vestibule.jwks() == vestibule.blocking.jwks()

@@ -104,7 +104,7 @@ class ImportDoor(AbstractContextManager["ImportDoor"]):
 
     def replace(self, token: str | None, **fields: Any) -> Any:
         whole = _whole(fields, "username", "name", "email", "mobile", "password")
-        return self._as(token, self._own(self.world.change_account.replace), whole, _account)
+        return self._as(token, self._own(self.world.replace_account), whole, _account)
 
     def change(self, token: str | None, **fields: Any) -> Any:
         return self._as(token, self._own(self.world.change_account), fields, _account)
@@ -150,7 +150,7 @@ class ImportDoor(AbstractContextManager["ImportDoor"]):
         return self._as(token, self._own(self.world.end_session), {"session_id": session}, _nothing)
 
     def end_others(self, token: str | None) -> Any:
-        return self._as(token, self._own(self.world.end_session.others), {}, int)
+        return self._as(token, self._own(self.world.end_other_sessions), {}, int)
 
     def log_out(self, token: str | None) -> Any:
         def ask(identity: Identity) -> None:

@@ -142,7 +142,7 @@ def create_superuser(username: str, email: str, name: str, password_file: "TextI
 
     with _use_cases() as vestibule:
         try:
-            account = vestibule.register.superuser(username=username, name=name, email=email, password=password)
+            account = vestibule.create_superuser(username=username, name=name, email=email, password=password)
         except InvalidInput as refusal:
             for field, messages in refusal.errors.items():
                 click.echo(f"{field}: {' '.join(messages)}", err=True)

@@ -14,11 +14,15 @@ from ...adapters.keys import HmacCodes, JwtTokens, ReloadingKeys
 from ...adapters.notifier import ChannelNotifier, Templates
 from ...application import (
     Authenticate,
+    AuthenticateMany,
     ChangeAccount,
     CheckUnique,
+    CreateSuperuser,
     DeliverMessages,
     DropMessages,
+    EndOtherSessions,
     EndSession,
+    GetImageUrl,
     ListEndedSessions,
     ListMessages,
     ListSessions,
@@ -31,6 +35,7 @@ from ...application import (
     Refresh,
     Register,
     RegisterOrLogIn,
+    ReplaceAccount,
     RequestCode,
     RequestRegistrationCode,
     ResetPassword,
@@ -40,6 +45,7 @@ from ...application import (
     UploadImage,
     VerifyCode,
 )
+from ...application.account import AccountChanger
 from ...application.codes import CodeCheck, CodeSender, CodeSignIn
 from ...application.notifications import Notices
 from ...application.tokens import SessionIssuer
@@ -151,6 +157,9 @@ class Container(containers.DeclarativeContainer):
     )
     code_check = providers.Singleton(CodeCheck, codes=codes, clock=clock, limits_by_address=settings.provided.rate_limits)
     code_sign_in = providers.Singleton(CodeSignIn, session_issuer=session_issuer)
+    account_changer = providers.Singleton(
+        AccountChanger, database=database, hasher=hasher, rules=rules, clock=clock, notices=notices
+    )
 
     vestibule = providers.Singleton(
         Vestibule,
@@ -158,6 +167,7 @@ class Container(containers.DeclarativeContainer):
         register=providers.Singleton(
             Register, database=database, hasher=hasher, rate_limiter=rate_limiter, rules=rules, clock=clock
         ),
+        create_superuser=providers.Singleton(CreateSuperuser, database=database, hasher=hasher, rules=rules, clock=clock),
         check_unique=providers.Singleton(CheckUnique, database=database, rate_limiter=rate_limiter, rules=rules, clock=clock),
         log_in=providers.Singleton(
             LogIn,
@@ -170,10 +180,10 @@ class Container(containers.DeclarativeContainer):
             limits_by_address=settings.provided.rate_limits,
         ),
         authenticate=providers.Singleton(Authenticate, database=database, tokens=tokens, clock=clock),
+        authenticate_many=providers.Singleton(AuthenticateMany, database=database, tokens=tokens, clock=clock),
         refresh=providers.Singleton(Refresh, database=database, tokens=tokens, session_issuer=session_issuer, clock=clock),
-        change_account=providers.Singleton(
-            ChangeAccount, database=database, hasher=hasher, rules=rules, clock=clock, notices=notices
-        ),
+        change_account=providers.Singleton(ChangeAccount, account_changer=account_changer),
+        replace_account=providers.Singleton(ReplaceAccount, account_changer=account_changer),
         request_code=providers.Singleton(RequestCode, database=database, identifiers=identifiers, code_sender=code_sender),
         verify_code=providers.Singleton(
             VerifyCode, database=database, identifiers=identifiers, code_check=code_check, codes=codes, new_id=new_id
@@ -192,10 +202,12 @@ class Container(containers.DeclarativeContainer):
         ),
         list_sessions=providers.Singleton(ListSessions, database=database, clock=clock),
         end_session=providers.Singleton(EndSession, database=database, clock=clock),
+        end_other_sessions=providers.Singleton(EndOtherSessions, database=database, clock=clock),
         list_ended_sessions=providers.Singleton(ListEndedSessions, database=database, tokens=tokens, clock=clock),
         set_active=providers.Singleton(SetActive, database=database, identifiers=identifiers, clock=clock),
         upload_image=providers.Singleton(UploadImage, database=database, images=images, storage=storage, clock=clock),
         read_image=providers.Singleton(ReadImage, storage=storage),
+        get_image_url=providers.Singleton(GetImageUrl, storage=storage),
         sweep_images=providers.Singleton(SweepImages, database=database, storage=storage),
         deliver_messages=providers.Singleton(
             DeliverMessages,

@@ -20,7 +20,7 @@ ENDS = ("COMMIT", "ROLLBACK", "SAVEPOINT attempt", "RELEASE part", "SAVEPOINT pa
 
 COSTS: Mapping[str, tuple[int, int]] = {
     "authenticate": (0, 1),
-    "authenticate.each of 20": (0, 1),
+    "authenticate_many of 20": (0, 1),
     "check_unique": (0, 1),
     "refresh": (1, 3),
     "log_in": (1, 8),
@@ -82,7 +82,7 @@ def calls(vestibule: Vestibule, counting: Counting) -> dict[str, tuple[int, int]
         tokens = count("log_in", vestibule.log_in, username=name, password=PASSWORD, caller=CALLER)
         count("log_in refused", vestibule.log_in, username=name, password="another one", caller=CALLER)
         assert isinstance(count("authenticate", vestibule.authenticate, token=tokens.token), Identity)
-        count("authenticate.each of 20", vestibule.authenticate.each, tokens=[tokens.token] * 20)
+        count("authenticate_many of 20", vestibule.authenticate_many, tokens=[tokens.token] * 20)
         count("refresh", vestibule.refresh, refresh=tokens.refresh_token, caller=CALLER)
         address = f"stranger.{name}@example.com"
         count("request_code", vestibule.request_code, destination=address, caller=CALLER)

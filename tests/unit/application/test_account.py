@@ -28,7 +28,7 @@ def change(world: World, identity: Identity, **fields: Any) -> Any:
 
 
 def put(world: World, identity: Identity, **fields: Any) -> Any:
-    return outcome(lambda: world.change_account.replace(identity=identity, **WHOLE | fields))
+    return outcome(lambda: world.replace_account(identity=identity, **WHOLE | fields))
 
 
 def changes(world: World) -> list[EventType]:

@@ -70,13 +70,13 @@ class LinkedStorage(MemoryStorage):
 
 def test_a_picture_has_a_link_only_where_its_storage_gives_one() -> None:
     world, _, identity = logged_in()
-    assert world.read_image.link(upload(world, identity).image) is None
+    assert world.get_image_url(upload(world, identity).image) is None
 
     world = World(storage=LinkedStorage())
     world.create_account("ann")
     image = upload(world, world.sign_in("ann")).image
-    assert world.read_image.link(image) == PresignedUrl(f"https://images.example.org/{image}?signed", 300)
-    assert world.read_image.link("another") is None
+    assert world.get_image_url(image) == PresignedUrl(f"https://images.example.org/{image}?signed", 300)
+    assert world.get_image_url("another") is None
 
 
 def test_the_picture_before_it_is_removed() -> None:

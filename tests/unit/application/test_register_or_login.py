@@ -190,7 +190,7 @@ def test_a_mobile_whose_earlier_owner_bears_it_as_username_gets_a_variant_of_it(
     world = World()
     request(world)
     first = world.identity(bring(world, world.code_for(ANN)))
-    world.change_account.replace(identity=first, username=MOBILE, name="Ann", email=ANN, mobile="8888888888", password=PASSWORD)
+    world.replace_account(identity=first, username=MOBILE, name="Ann", email=ANN, mobile="8888888888", password=PASSWORD)
     later = {"email": "new@mail.example.com"}
     request(world, **later)
 

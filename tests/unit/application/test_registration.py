@@ -262,7 +262,7 @@ def test_a_carried_proof_satisfies_validation() -> None:
 def test_a_superuser_is_staff_with_a_vouched_email_whatever_is_demanded_of_others() -> None:
     world = World(email_validation=True, mobile_required=True)
 
-    account = world.register.superuser(**WHOLE)
+    account = world.create_superuser(**WHOLE)
 
     assert account.is_superuser
     assert account.is_staff
@@ -273,7 +273,7 @@ def test_a_superuser_is_staff_with_a_vouched_email_whatever_is_demanded_of_other
 
 
 def test_a_superusers_fields_are_judged_like_anybodys() -> None:
-    assert refused(World().register.superuser, **WHOLE | {"password": "password"}) == {
+    assert refused(World().create_superuser, **WHOLE | {"password": "password"}) == {
         "password": ["This password is among the most common ones."]
     }
 

@@ -71,7 +71,7 @@ def test_all_others_end_and_the_one_that_asks_goes_on() -> None:
     world.create_account("ann")
     tokens = [world.log_in(username="ann", password=PASSWORD) for _ in range(3)]
 
-    assert world.end_session.others(identity=world.identity(tokens[1])) == 2
+    assert world.end_other_sessions(identity=world.identity(tokens[1])) == 2
 
     assert [world.is_signed_in(one) for one in tokens] == [False, True, False]
     assert [event.detail for event in world.events(EventType.SESSION_ENDED)] == ["others:2"]
@@ -82,10 +82,10 @@ def test_who_was_thrown_out_meanwhile_throws_out_nobody() -> None:
     world.create_account("ann")
     tokens = world.log_in(username="ann", password=PASSWORD)
     owner, thief = world.identity(tokens), world.sign_in("ann")
-    world.end_session.others(identity=owner)
+    world.end_other_sessions(identity=owner)
 
     with pytest.raises(InvalidToken):
-        world.end_session.others(identity=thief)
+        world.end_other_sessions(identity=thief)
     with pytest.raises(InvalidToken):
         world.end_session(identity=thief, session_id=owner.session_id)
     assert world.is_signed_in(tokens)
@@ -98,7 +98,7 @@ def test_of_two_who_throw_each_other_out_at_once_one_stays() -> None:
 
     identities = [world.identity(one) for one in tokens]
 
-    together([partial(world.end_session.others, identity=identity) for identity in identities])
+    together([partial(world.end_other_sessions, identity=identity) for identity in identities])
 
     assert [world.is_signed_in(one) for one in tokens].count(True) == 1
 

@@ -35,13 +35,13 @@ def test_many_tokens_are_answered_as_each_of_them_would_be() -> None:
     hers, his = world.log_in(username="ann", password=PASSWORD), world.log_in(username="bob", password=PASSWORD)
     ended = world.log_in(username="bob", password=PASSWORD)
     world.end_session(identity=world.identity(ended), session_id=ended.session)
-    first, nobody, second, junk, last = world.authenticate.each([hers.token, None, his.token, "junk", ended.token])
+    first, nobody, second, junk, last = world.authenticate_many([hers.token, None, his.token, "junk", ended.token])
     assert first == Identity(ann, hers.session)
     assert second == Identity(bob, his.session)
     assert isinstance(nobody, NotAuthenticated)
     assert isinstance(junk, InvalidToken)
     assert isinstance(last, InvalidToken)
-    assert [type(one) for one in world.authenticate.each(["", "junk"])] == [NotAuthenticated, InvalidToken]
+    assert [type(one) for one in world.authenticate_many(["", "junk"])] == [NotAuthenticated, InvalidToken]
 
 
 def test_a_token_tells_whose_it_is_as_of_now() -> None:

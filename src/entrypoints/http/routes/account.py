@@ -35,7 +35,7 @@ async def replace_account(request: Call) -> Answer:
     vestibule = use_cases(request)
     identity = await authenticated(request, vestibule)
     fields = await read(request, ReplaceAccountBody)
-    account = await vestibule.change_account.replace(identity=identity, **fields, caller=caller_of(request))
+    account = await vestibule.replace_account(identity=identity, **fields, caller=caller_of(request))
     return account_answer(200, account, vestibule.settings)
 
 

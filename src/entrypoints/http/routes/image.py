@@ -58,7 +58,7 @@ async def upload_image(request: Call, vestibule: UseCases, uploads: Uploads) -> 
 )
 async def read_image(name: FromPath[str], vestibule: UseCases) -> Answer:
     if vestibule.settings.images_redirect:
-        link = await vestibule.read_image.link(name)
+        link = await vestibule.get_image_url(name)
         if link is not None:
             return _sent_to(link)
     picture = await vestibule.read_image(name)

@@ -27,7 +27,7 @@ async def list_sessions(request: Call, vestibule: UseCases) -> Answer:
 )
 async def end_other_sessions(request: Call, vestibule: UseCases) -> Answer:
     identity = await authenticated(request, vestibule)
-    ended = await vestibule.end_session.others(identity=identity, caller=caller_of(request))
+    ended = await vestibule.end_other_sessions(identity=identity, caller=caller_of(request))
     return Answer(200, DetailAnswer(f"Ended: {ended}."))
 
 
