@@ -26,7 +26,7 @@ Once = Callable[[], object]
 
 _CHALLENGE = """
     INSERT INTO challenges
-    VALUES ('email', :n || '@example.com', 'otp', :n, :n || '@example.com', NULL, '7K3D', 1, 1.0, 2.0, 0, NULL)
+    VALUES ('email', :n || '@example.com', 'otp', :n, :n || '@example.com', NULL, '7K3D', 0, 1.0, 2.0, 0, NULL)
 """
 _MESSAGE = """
     INSERT INTO outbox
@@ -35,11 +35,11 @@ _MESSAGE = """
 """
 _WRITES = {
     "send": (
-        "INSERT OR REPLACE INTO tallies VALUES ('asked:' || :n, '[1800000000.25]', 1.0)",
-        "INSERT OR REPLACE INTO tallies VALUES ('sent:' || :n, '[1800000000.25]', 1.0)",
+        "INSERT OR REPLACE INTO rate_limits VALUES ('asked:' || :n, '[1800000000.25]', 1.0)",
+        "INSERT OR REPLACE INTO rate_limits VALUES ('sent:' || :n, '[1800000000.25]', 1.0)",
         _CHALLENGE,
         _MESSAGE,
-        "INSERT INTO journal VALUES (NULL, 1.0, 'code_sent', NULL, NULL, '127.0.0.1', NULL, :n, 'otp')",
+        "INSERT INTO audit_log VALUES (NULL, 1.0, 'code_sent', NULL, NULL, '127.0.0.1', NULL, :n, 'otp')",
     ),
     "verify": (
         "UPDATE challenges SET used_at = 1.0 WHERE id = :n",
@@ -47,7 +47,7 @@ _WRITES = {
     ),
     "refresh": (
         "UPDATE sessions SET generation = generation + 1, refreshed_at = 2.0, expires_at = 3.0 WHERE id = 'one'",
-        "INSERT INTO journal VALUES (NULL, 1.0, 'refreshed', 1, 'one', '127.0.0.1', NULL, :n, '')",
+        "INSERT INTO audit_log VALUES (NULL, 1.0, 'refreshed', 1, 'one', '127.0.0.1', NULL, :n, '')",
     ),
 }
 """The rows that a call writes, of one number `n`."""

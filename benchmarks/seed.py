@@ -1,6 +1,6 @@
 """Fills a database with accounts, a million in well under a minute: `python -m benchmarks.seed <url> <accounts>`.
 
-Number n is `somebody<n>`, has an email, a mobile, a session and its place in the journal, and the password that all have.
+Number n is `somebody<n>`, has an email, a mobile, a session and its entry in the audit log, and the password that all have.
 """
 
 import sqlite3
@@ -15,12 +15,12 @@ from argon2 import PasswordHasher
 from sqlalchemy import Table
 
 from vestibule.adapters.database import migrate
-from vestibule.adapters.database.schema import accounts, journal, sessions
+from vestibule.adapters.database.schema import accounts, audit_log, sessions
 from vestibule.domain.session import IDLE_SECONDS
 
 from .servers import COST, PASSWORD
 
-_TABLES = (accounts, sessions, journal)
+_TABLES = (accounts, sessions, audit_log)
 
 
 def username(number: int) -> str:
@@ -67,7 +67,7 @@ def _fill_postgres(url: str, count: int) -> None:
             with connection.cursor().copy(f"COPY {table.name} ({_names(table)}) FROM STDIN") as copy:
                 for row in rows:
                     copy.write_row([row[name] for name in names])
-        for numbered in (("accounts", "id"), ("journal", "position")):
+        for numbered in (("accounts", "id"), ("audit_log", "position")):
             connection.execute("SELECT setval(pg_get_serial_sequence(%s, %s), %s)", (*numbered, max(count, 1)))
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
@@ -87,15 +87,15 @@ def _account(number: int, now: float, secret: str) -> dict[str, Any]:
     return {
         "id": number,
         "username": username(number),
-        "username_key": username(number),
+        "canonical_username": username(number),
         "name": f"Somebody {number}",
         "email": email(number),
-        "email_key": email(number),
+        "canonical_email": email(number),
         "mobile": mobile(number),
-        "mobile_key": mobile(number),
-        "email_proven": True,
-        "mobile_proven": False,
-        "settled": True,
+        "canonical_mobile": mobile(number),
+        "email_verified": True,
+        "mobile_verified": False,
+        "owner_verified": True,
         "password_hash": secret,
         "is_active": True,
         "is_staff": False,
@@ -115,21 +115,21 @@ def _session(number: int, now: float) -> dict[str, Any]:
         "generation": 0,
         "ended_at": None,
         "address": "127.0.0.1",
-        "agent": None,
+        "user_agent": None,
     }
 
 
 def _event(number: int, now: float) -> dict[str, Any]:
     return {
         "position": number,
-        "at": now,
-        "what": "registered",
+        "occurred_at": now,
+        "type": "registered",
         "account_id": number,
         "session_id": None,
         "caller_address": "127.0.0.1",
-        "caller_agent": None,
+        "caller_user_agent": None,
         "request_id": f"{number:032x}",
-        "note": "",
+        "detail": "",
     }
 
 

@@ -43,12 +43,12 @@ MEMBERS = Table(
     Column("nick_key", Text, nullable=False, unique=True),
     Column("full_name", Text, nullable=False),
     Column("email", Text),
-    Column("email_key", Text, unique=True),
+    Column("canonical_email", Text, unique=True),
     Column("mobile", Text),
-    Column("mobile_key", Text, unique=True),
-    Column("email_proven", Boolean, nullable=False),
-    Column("mobile_proven", Boolean, nullable=False),
-    Column("settled", Boolean, nullable=False),
+    Column("canonical_mobile", Text, unique=True),
+    Column("email_verified", Boolean, nullable=False),
+    Column("mobile_verified", Boolean, nullable=False),
+    Column("owner_verified", Boolean, nullable=False),
     Column("password_hash", Text),
     Column("is_active", Boolean, nullable=False),
     Column("is_staff", Boolean, nullable=False),
@@ -67,7 +67,7 @@ ORDERS = Table(
 RENAMED = {
     "id": MEMBERS.c.number,
     "username": MEMBERS.c.nick,
-    "username_key": MEMBERS.c.nick_key,
+    "canonical_username": MEMBERS.c.nick_key,
     "name": MEMBERS.c.full_name,
 }
 ACCOUNTS = AccountsTable({**MEMBERS.columns, **RENAMED})

@@ -229,7 +229,7 @@ def test_the_stories_are_told_in_full(empty: Path, tmp_path: Path) -> None:
         *(("/otpreglogin/", status) for status in (201, 403, 429)),
         *(("/password/reset/", status) for status in (400, 403, 429)),
     }
-    assert {change.split()[1] for change in changes} == {"tallies", "challenges", "outbox", "journal"}
+    assert {change.split()[1] for change in changes} == {"rate_limits", "challenges", "outbox", "audit_log"}
 
 
 EMAILS = (EMAIL, BESIDE, BOB["email"])

@@ -11,7 +11,7 @@ from tests.support.proxy import Line, picture
 from tests.support.server import Server, free_port
 from tests.system.test_command_line import VESTIBULE, vestibule, with_password
 
-TABLES = {"accounts", "challenges", "proofs", "sessions", "tallies", "outbox", "journal", "keys", "cursors"}
+TABLES = {"accounts", "challenges", "proofs", "sessions", "rate_limits", "outbox", "audit_log", "keys", "cursors"}
 
 
 def sqlite_in(data_dir: Path) -> str:
@@ -109,7 +109,7 @@ def test_a_copy_that_is_killed_leaves_the_target_as_it_was(tmp_path: Path, postg
     rows(
         sqlite_in(data),
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150000) "
-        "INSERT INTO journal (at, what, note) SELECT i, 'registered', '' FROM n",
+        "INSERT INTO audit_log (occurred_at, type, detail) SELECT i, 'registered', '' FROM n",
     )
     command = [VESTIBULE, "copy", "--from", sqlite_in(data), "--to", postgres]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VESTIBULE_")}
@@ -121,9 +121,9 @@ def test_a_copy_that_is_killed_leaves_the_target_as_it_was(tmp_path: Path, postg
         text=True,
     ) as copying:
         assert copying.stderr
-        assert any("journal: 100000 of 150000" in line for line in copying.stderr)
+        assert any("audit_log: 100000 of 150000" in line for line in copying.stderr)
         copying.kill()
-    assert rows(postgres, "SELECT count(*) FROM journal") == [(0,)]
+    assert rows(postgres, "SELECT count(*) FROM audit_log") == [(0,)]
 
 
 def test_a_terminal_shows_bars(tmp_path: Path) -> None:

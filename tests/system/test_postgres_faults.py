@@ -136,7 +136,7 @@ def test_who_holds_one_account_holds_up_nobody_else(
         other = line.tokens("somebody4")["token"]
         rename = partial(Line.ask, method="PATCH", path="/account/", body={"name": "Another Name"})
         with psycopg.connect(postgres_of_our_own.url) as holder:
-            holder.execute("SELECT * FROM accounts WHERE username_key = 'somebody1' FOR UPDATE")
+            holder.execute("SELECT * FROM accounts WHERE canonical_username = 'somebody1' FOR UPDATE")
             held, free = at_once(
                 server.port, [timed(partial(rename, token=tokens["token"])), timed(partial(rename, token=other))]
             )

@@ -111,7 +111,7 @@ def test_many_wrong_guesses_at_once_are_five(server: Server, data: Path, kept_at
     assert statuses(burst(server, lambda line: line.verify("somebody5@example.com", wrong(right)))) == {403: MANY}
     with Line(server.port) as line:
         assert line.verify("somebody5@example.com", right).status == 403
-    sql = "SELECT guesses FROM challenges WHERE address_key = 'somebody5@example.com'"
+    sql = "SELECT failed_attempts FROM challenges WHERE canonical_address = 'somebody5@example.com'"
     assert rows(kept_at(data), sql) == [(5,)]
 
 

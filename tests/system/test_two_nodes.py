@@ -70,7 +70,7 @@ def test_wrong_guesses_at_both_nodes_are_counted_together(
     guesses = [lambda line: line.verify("bob@example.com", wrong(right))] * MANY
     assert statuses(at_once(two.ports, guesses, caller=caller)) == {403: MANY}
     assert [line.verify("bob@example.com", right).status for line in lines] == [403, 403]
-    assert rows(database, "SELECT guesses FROM challenges WHERE address_key = 'bob@example.com'") == [(5,)]
+    assert rows(database, "SELECT failed_attempts FROM challenges WHERE canonical_address = 'bob@example.com'") == [(5,)]
 
 
 def test_of_sends_at_both_nodes_one_is_within_the_cool_down(two: Nodes, caller: str) -> None:

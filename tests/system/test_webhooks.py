@@ -38,7 +38,7 @@ def serving(hook: Receiver, data: Path, **more: str) -> Server:
 def hurry(data: Path) -> None:
     """What waits for another attempt is due now, as if minutes had passed."""
     with closing(sqlite3.connect(data / "vestibule.db", isolation_level=None)) as plain:
-        plain.execute("UPDATE outbox SET due_at = 0, not_before = 0 WHERE kind = 'webhook' AND due_at IS NOT NULL")
+        plain.execute("UPDATE outbox SET due_at = 0, not_before = 0 WHERE channel = 'webhook' AND due_at IS NOT NULL")
 
 
 def test_what_happens_is_told_signed_and_without_anything_personal(

@@ -15,12 +15,12 @@ from .schema import accounts, sessions
 from .sql import Ask, Conflict, Row, Unit
 
 _NAMES = tuple(accounts.columns.keys())
-SESSION = ("id", "account_id", "created_at", "refreshed_at", "generation", "ended_at", "address", "agent")
+SESSION = ("id", "account_id", "created_at", "refreshed_at", "generation", "ended_at", "address", "user_agent")
 """The columns that make a session."""
 
 _WRITTEN = _NAMES[1:]  # all but the id, which the database gives
 _SIZES = (2, 4, 8, 16, 32)  # how many are asked for at once: a statement for each number would be prepared 31 times
-_KEYS = {"username": "username_key", "email": "email_key", "mobile": "mobile_key"}
+_KEYS = {"username": "canonical_username", "email": "canonical_email", "mobile": "canonical_mobile"}
 
 
 class AccountsTable:
@@ -196,17 +196,17 @@ def _first(rows: list[Row]) -> Account | None:
 
 
 def account_of(row: Row) -> Account:
-    (number, username, username_key, name, email, email_key, mobile, mobile_key, email_verified, mobile_verified, settled,
-     password_hash, is_active, is_staff, is_superuser, image, created_at) = row  # fmt: skip
+    (number, username, canonical_username, name, email, canonical_email, mobile, canonical_mobile, email_verified,
+     mobile_verified, owner_verified, password_hash, is_active, is_staff, is_superuser, image, created_at) = row  # fmt: skip
     return Account(
         id=number,
-        username=Username(username, username_key),
+        username=Username(username, canonical_username),
         name=name,
-        email=None if email_key is None else Address(AddressKind.EMAIL, email, email_key),
-        mobile=None if mobile_key is None else Address(AddressKind.MOBILE, mobile, mobile_key),
+        email=None if canonical_email is None else Address(AddressKind.EMAIL, email, canonical_email),
+        mobile=None if canonical_mobile is None else Address(AddressKind.MOBILE, mobile, canonical_mobile),
         email_verified=bool(email_verified),
         mobile_verified=bool(mobile_verified),
-        owner_verified=bool(settled),
+        owner_verified=bool(owner_verified),
         password_hash=password_hash,
         is_active=bool(is_active),
         is_staff=bool(is_staff),
@@ -220,15 +220,15 @@ def _values(account: Account) -> dict[str, object]:
     email, mobile = account.email, account.mobile
     return {
         "username": account.username.text,
-        "username_key": account.username.canonical,
+        "canonical_username": account.username.canonical,
         "name": account.name,
         "email": email and email.text,
-        "email_key": email and email.canonical,
+        "canonical_email": email and email.canonical,
         "mobile": mobile and mobile.text,
-        "mobile_key": mobile and mobile.canonical,
-        "email_proven": account.email_verified,
-        "mobile_proven": account.mobile_verified,
-        "settled": account.owner_verified,
+        "canonical_mobile": mobile and mobile.canonical,
+        "email_verified": account.email_verified,
+        "mobile_verified": account.mobile_verified,
+        "owner_verified": account.owner_verified,
         "password_hash": account.password_hash,
         "is_active": account.is_active,
         "is_staff": account.is_staff,

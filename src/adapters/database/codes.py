@@ -11,21 +11,25 @@ from .schema import challenges
 from .sql import Row, Unit, upsert
 
 _columns = challenges.columns
-_to_address = (_columns.address_kind == bindparam("kind"), _columns.address_key == bindparam("key"))
+_to_address = (_columns.address_kind == bindparam("kind"), _columns.canonical_address == bindparam("key"))
 
-_CLAIM = select(challenges).where(*_to_address, _columns.flow == bindparam("flow")).with_for_update()
+_CLAIM = select(challenges).where(*_to_address, _columns.purpose == bindparam("purpose")).with_for_update()
 _CLAIM_BESIDE = (
-    select(challenges).where(_columns.beside == bindparam("beside"), _columns.flow == bindparam("flow")).with_for_update()
+    select(challenges)
+    .where(_columns.requested_for == bindparam("requested_for"), _columns.purpose == bindparam("purpose"))
+    .with_for_update()
 )
 _PUT = upsert(challenges)
 _SAVE = (
     update(challenges)
     .where(_columns.id == bindparam("challenge_id"))
-    .values(guesses=bindparam("guesses"), used_at=bindparam("used_at"), expires_at=bindparam("expires_at"))
+    .values(failed_attempts=bindparam("failed_attempts"), used_at=bindparam("used_at"), expires_at=bindparam("expires_at"))
 )
-_DROP_BESIDE = delete(challenges).where(_columns.beside == bindparam("beside"), _columns.flow == bindparam("flow"))
+_DROP_BESIDE = delete(challenges).where(
+    _columns.requested_for == bindparam("requested_for"), _columns.purpose == bindparam("purpose")
+)
 _END_TO = delete(challenges).where(*_to_address)
-_END_BESIDE = delete(challenges).where(_columns.beside == bindparam("key"))
+_END_BESIDE = delete(challenges).where(_columns.requested_for == bindparam("key"))
 _CURRENT = select(_columns.id).where(
     _columns.id == bindparam("challenge_id"), _columns.used_at.is_(None), _columns.expires_at > bindparam("now")
 )
@@ -41,9 +45,9 @@ class SqlChallenges:
     def lock(self, flow: CodePurpose, addresses: Iterable[Address], *, beside: str | None = None) -> Sequence[Challenge]:
         rows: list[Row] = []
         for address in addresses:
-            rows += self._unit.ask(_CLAIM, flow=flow.value, kind=address.kind.value, key=address.canonical)
+            rows += self._unit.ask(_CLAIM, purpose=flow.value, kind=address.kind.value, key=address.canonical)
         if beside is not None:
-            rows += self._unit.ask(_CLAIM_BESIDE, flow=flow.value, beside=beside)
+            rows += self._unit.ask(_CLAIM_BESIDE, purpose=flow.value, requested_for=beside)
         claimed = [_challenge(row) for row in sorted(set(rows))]
         for challenge in claimed:
             self._claims.hold("challenges", challenge.id)
@@ -52,7 +56,7 @@ class SqlChallenges:
     def put(self, challenge: Challenge) -> None:
         values = _values(challenge)
         if challenge.requested_for is not None:
-            self._unit.run(_DROP_BESIDE, flow=values["flow"], beside=challenge.requested_for)
+            self._unit.run(_DROP_BESIDE, purpose=values["purpose"], requested_for=challenge.requested_for)
         self._unit.run(_PUT, **values)
         self._claims.hold("challenges", challenge.id)
 
@@ -61,7 +65,7 @@ class SqlChallenges:
         self._unit.run(
             _SAVE,
             challenge_id=challenge.id,
-            guesses=challenge.failed_attempts,
+            failed_attempts=challenge.failed_attempts,
             used_at=challenge.used_at,
             expires_at=challenge.expires_at,
         )
@@ -76,17 +80,30 @@ class SqlChallenges:
 
 
 def _challenge(row: Row) -> Challenge:
-    (kind, key, flow, challenge_id, text, beside, reference, sent, sent_at, expires_at, guesses, used_at) = row
+    (
+        kind,
+        key,
+        purpose,
+        challenge_id,
+        text,
+        requested_for,
+        reference,
+        is_decoy,
+        sent_at,
+        expires_at,
+        failed_attempts,
+        used_at,
+    ) = row
     return Challenge(
         id=challenge_id,
-        purpose=CodePurpose(flow),
+        purpose=CodePurpose(purpose),
         address=Address(AddressKind(kind), text, key),
-        requested_for=beside,
+        requested_for=requested_for,
         reference=reference,
-        is_decoy=not sent,
+        is_decoy=bool(is_decoy),
         sent_at=sent_at,
         expires_at=expires_at,
-        failed_attempts=guesses,
+        failed_attempts=failed_attempts,
         used_at=used_at,
     )
 
@@ -94,15 +111,15 @@ def _challenge(row: Row) -> Challenge:
 def _values(challenge: Challenge) -> dict[str, object]:
     return {
         "address_kind": challenge.address.kind.value,
-        "address_key": challenge.address.canonical,
-        "flow": challenge.purpose.value,
+        "canonical_address": challenge.address.canonical,
+        "purpose": challenge.purpose.value,
         "id": challenge.id,
         "address": challenge.address.text,
-        "beside": challenge.requested_for,
+        "requested_for": challenge.requested_for,
         "reference": challenge.reference,
-        "sent": not challenge.is_decoy,
+        "is_decoy": challenge.is_decoy,
         "sent_at": challenge.sent_at,
         "expires_at": challenge.expires_at,
-        "guesses": challenge.failed_attempts,
+        "failed_attempts": challenge.failed_attempts,
         "used_at": challenge.used_at,
     }

@@ -10,13 +10,13 @@ from .sql import Ask, Unit
 
 _columns = cursors.columns
 _this = _columns.name == bindparam("reader")
-_kept = (_columns.position, _columns.moved_at, _columns.held_until)
+_kept = (_columns.position, _columns.moved_at, _columns.leased_until)
 
 _LOOK = select(*_kept).where(_this)
-_new = insert(cursors).values(name=bindparam("reader"), position=0, moved_at=0.0, held_until=0.0)
+_new = insert(cursors).values(name=bindparam("reader"), position=0, moved_at=0.0, leased_until=0.0)
 _CLAIM = _new.on_conflict_do_update(index_elements=[_columns.name], set_={"name": _new.excluded.name}).returning(*_kept)
 """A row that is not there cannot be waited for, so it is made."""
-_SAVE = update(cursors).where(_this).values(position=bindparam("to"), moved_at=bindparam("at"), held_until=bindparam("until"))
+_SAVE = update(cursors).where(_this).values(position=bindparam("to"), moved_at=bindparam("at"), leased_until=bindparam("until"))
 
 
 class SqlCursorReads:
@@ -47,5 +47,5 @@ class SqlCursors(SqlCursorReads):
         self._unit.run(_SAVE, reader=cursor.name, to=cursor.position, at=cursor.moved_at, until=cursor.leased_until)
 
 
-def _cursor(name: str, position: int, moved_at: float, held_until: float) -> Cursor:
-    return Cursor(name=name, position=position, moved_at=moved_at, leased_until=held_until)
+def _cursor(name: str, position: int, moved_at: float, leased_until: float) -> Cursor:
+    return Cursor(name=name, position=position, moved_at=moved_at, leased_until=leased_until)

@@ -8,24 +8,24 @@ from sqlalchemy import Select, bindparam, insert, select
 
 from ...application.ports import AuditQuery
 from ...domain.events import Caller, Event, EventType
-from .schema import journal
+from .schema import audit_log
 from .sql import Ask, Unit, binds, storable
 
-_ADD = insert(journal).values(binds([column for column in journal.columns if not column.primary_key]))
+_ADD = insert(audit_log).values(binds([column for column in audit_log.columns if not column.primary_key]))
 
 
-_columns = journal.columns
+_columns = audit_log.columns
 _FIND = (
     select(
         _columns.position,
-        _columns.what,
-        _columns.at,
+        _columns.type,
+        _columns.occurred_at,
         _columns.account_id,
         _columns.session_id,
         _columns.caller_address,
-        _columns.caller_agent,
+        _columns.caller_user_agent,
         _columns.request_id,
-        _columns.note,
+        _columns.detail,
     )
     .where(_columns.position > bindparam("after"))
     .order_by(_columns.position)
@@ -33,10 +33,10 @@ _FIND = (
 )
 _FILTERS = {
     "account_id": _columns.account_id.__eq__,
-    "type": _columns.what.__eq__,
+    "type": _columns.type.__eq__,
     "address": _columns.caller_address.__eq__,
-    "since": _columns.at.__ge__,
-    "until": _columns.at.__lt__,
+    "since": _columns.occurred_at.__ge__,
+    "until": _columns.occurred_at.__lt__,
 }
 
 
@@ -79,10 +79,15 @@ def _settled(events: Sequence[tuple[int, Event]], after: int, now: float) -> Ite
         after = position
 
 
-def _event(what: str, at: float, account_id: int | None, session_id: str | None, *rest: Any) -> Event:
-    *caller, note = rest
+def _event(type_: str, occurred_at: float, account_id: int | None, session_id: str | None, *rest: Any) -> Event:
+    *caller, detail = rest
     return Event(
-        type=EventType(what), occurred_at=at, account_id=account_id, session_id=session_id, caller=Caller(*caller), detail=note
+        type=EventType(type_),
+        occurred_at=occurred_at,
+        account_id=account_id,
+        session_id=session_id,
+        caller=Caller(*caller),
+        detail=detail,
     )
 
 
@@ -97,12 +102,12 @@ class SqlJournal:
         self.has_new = True
         self._unit.run(
             _ADD,
-            at=event.occurred_at,
-            what=event.type.value,
+            occurred_at=event.occurred_at,
+            type=event.type.value,
             account_id=event.account_id,
             session_id=event.session_id,
             caller_address=storable(event.caller.address),
-            caller_agent=storable(event.caller.user_agent),
+            caller_user_agent=storable(event.caller.user_agent),
             request_id=storable(event.caller.request_id),
-            note=storable(event.detail),
+            detail=storable(event.detail),
         )

@@ -94,12 +94,12 @@ class MemoryTallies(MemoryTallyReads):
 
     def lock(self, keys: Sequence[str]) -> Sequence[SlidingWindow]:
         for key in keys:
-            self._unit.claims.hold("tallies", key)
+            self._unit.claims.hold("rate_limits", key)
         return self.get(keys)
 
     def save(self, tallies: Iterable[SlidingWindow], expires_at: float) -> None:  # noqa: ARG002 — nothing expires here
         for tally in tallies:
-            self._unit.claims.demand("tallies", tally.key)
+            self._unit.claims.demand("rate_limits", tally.key)
             self._unit.state.tallies[tally.key] = tally
 
 

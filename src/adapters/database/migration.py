@@ -16,7 +16,7 @@ from .urls import driver_wanted, is_postgres, path_of
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0003"
+HEAD = "0001"
 """The last migration: the schema that this program needs."""
 
 VERSION = select(alembic_version.c.version_num)

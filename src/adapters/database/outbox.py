@@ -15,8 +15,8 @@ _columns = outbox.columns
 _this = _columns.id == bindparam("message_id")
 _message = [
     _columns.id,
-    _columns.kind,
-    _columns.sent_to,
+    _columns.channel,
+    _columns.recipient,
     _columns.template,
     _columns.challenge,
     _columns.parameters,
@@ -33,7 +33,7 @@ _DUE = (
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
 )
-_DUE_OF_KIND = _DUE.where(_columns.kind == bindparam("kind"))
+_DUE_OF_CHANNEL = _DUE.where(_columns.channel == bindparam("channel"))
 _LEASE = update(outbox).where(_this).values(due_at=bindparam("until"))
 _DONE = delete(outbox).where(_this)
 _LATER = (
@@ -42,13 +42,13 @@ _LATER = (
     .values(attempts=_columns.attempts + 1, not_before=bindparam("again"), due_at=bindparam("again"))
 )
 _PUT_BACK = update(outbox).where(_this, _columns.due_at.is_not(None)).values(due_at=_columns.not_before)
-_DEAD = update(outbox).where(_this).values(due_at=null(), dead_because=bindparam("reason"))
+_DEAD = update(outbox).where(_this).values(due_at=null(), failure_reason=bindparam("reason"))
 _RETRY = (
     update(outbox)
     .where(_this)
-    .values(attempts=0, not_before=bindparam("again"), due_at=bindparam("again"), dead_because=null())
+    .values(attempts=0, not_before=bindparam("again"), due_at=bindparam("again"), failure_reason=null())
 )
-_POSTED = ("position", "due_at", "dead_because")
+_POSTED = ("position", "due_at", "failure_reason")
 _CLAIM = select(*_columns[_POSTED], *_message).where(_this).with_for_update()
 _FIND = (
     select(*_columns[_POSTED], *_message)
@@ -58,10 +58,10 @@ _FIND = (
 )
 _FIND_DEAD = _FIND.where(_columns.due_at.is_(None))
 _BACKLOG = union_all(
-    select(_columns.kind, func.count(), func.min(_columns.due_at))
+    select(_columns.channel, func.count(), func.min(_columns.due_at))
     .where(_columns.due_at <= bindparam("now"))
-    .group_by(_columns.kind),
-    select(_columns.kind, func.count(), null()).where(_columns.due_at.is_(None)).group_by(_columns.kind),
+    .group_by(_columns.channel),
+    select(_columns.channel, func.count(), null()).where(_columns.due_at.is_(None)).group_by(_columns.channel),
 )
 
 
@@ -104,8 +104,8 @@ class SqlOutbox:
         self._unit.run(
             _ADD,
             id=message.id,
-            kind=message.channel.value,
-            sent_to=message.recipient,
+            channel=message.channel.value,
+            recipient=message.recipient,
             template=message.template,
             challenge=message.challenge and json.dumps(message.challenge),
             parameters=json.dumps(dict(message.values)),
@@ -117,7 +117,7 @@ class SqlOutbox:
         self.has_new = True
 
     def lease(self, now: float, *, seconds: float, limit: int, channel: Channel | None = None) -> Sequence[Message]:
-        due, of = (_DUE, {}) if channel is None else (_DUE_OF_KIND, {"kind": channel.value})
+        due, of = (_DUE, {}) if channel is None else (_DUE_OF_CHANNEL, {"channel": channel.value})
         leased = [_read(row) for row in self._unit.ask(due, now=now, limit=limit, **of)]
         for message in leased:
             self._unit.run(_LEASE, message_id=message.id, until=now + seconds)
@@ -145,16 +145,16 @@ class SqlOutbox:
 
 
 def _posted(row: Row) -> OutboxEntry:
-    position, due_at, dead_because, *message = row
-    return OutboxEntry(position=position, message=_read(message), due_at=due_at, failure_reason=dead_because)
+    position, due_at, failure_reason, *message = row
+    return OutboxEntry(position=position, message=_read(message), due_at=due_at, failure_reason=failure_reason)
 
 
 def _read(row: Sequence[Any]) -> Message:
-    message_id, kind, sent_to, template, challenge, parameters, not_before, expires_at, attempts = row
+    message_id, channel, recipient, template, challenge, parameters, not_before, expires_at, attempts = row
     return Message(
         id=message_id,
-        channel=Channel(kind),
-        recipient=sent_to,
+        channel=Channel(channel),
+        recipient=recipient,
         template=template,
         challenge=challenge and _challenge(*json.loads(challenge)),
         values=json.loads(parameters),
@@ -164,5 +164,5 @@ def _read(row: Sequence[Any]) -> Message:
     )
 
 
-def _challenge(challenge_id: str, flow: str, address_key: str) -> tuple[str, CodePurpose, str]:
-    return challenge_id, CodePurpose(flow), address_key
+def _challenge(challenge_id: str, purpose: str, canonical: str) -> tuple[str, CodePurpose, str]:
+    return challenge_id, CodePurpose(purpose), canonical

@@ -10,12 +10,12 @@ from .sql import Unit, upsert
 _columns = proofs.columns
 
 _ADD = upsert(proofs)
-_FIND = select(proofs).where(_columns.digest == bindparam("digest"), _columns.proven_at >= bindparam("since"))
+_FIND = select(proofs).where(_columns.digest == bindparam("digest"), _columns.verified_at >= bindparam("since"))
 _OF_ADDRESS = (
     select(_columns.digest)
     .where(
-        _columns.address_key == bindparam("key"),
-        _columns.proven_at >= bindparam("since"),
+        _columns.canonical_address == bindparam("key"),
+        _columns.verified_at >= bindparam("since"),
         _columns.address_kind == bindparam("kind"),
     )
     .limit(1)
@@ -35,13 +35,13 @@ class SqlProofs:
             digest=proof.digest,
             address_kind=address.kind.value,
             address=address.text,
-            address_key=address.canonical,
-            proven_at=proof.verified_at,
+            canonical_address=address.canonical,
+            verified_at=proof.verified_at,
         )
 
     def find(self, digest: str, since: float) -> Proof | None:
-        for found, kind, text, key, proven_at in self._unit.ask(_FIND, digest=digest, since=since):
-            return Proof(digest=found, address=Address(AddressKind(kind), text, key), verified_at=proven_at)
+        for found, kind, text, key, verified_at in self._unit.ask(_FIND, digest=digest, since=since):
+            return Proof(digest=found, address=Address(AddressKind(kind), text, key), verified_at=verified_at)
         return None
 
     def is_verified(self, address: Address, since: float) -> bool:

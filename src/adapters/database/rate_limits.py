@@ -9,26 +9,26 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles fo
 
 from ...domain.rate_limits import SlidingWindow
 from .locked_rows import Claims
-from .schema import tallies
+from .schema import rate_limits
 from .sql import Ask, Unit, upsert
 
-_SAVE = upsert(tallies)
+_SAVE = upsert(rate_limits)
 
 
 @cache
 def _looking(count: int) -> ClauseElement:
     """Reads so many rows in one statement."""
     keys = [bindparam(f"key{number}", type_=Text) for number in range(count)]
-    return select(tallies.c.key, tallies.c.moments).where(tallies.c.key.in_(keys))
+    return select(rate_limits.c.key, rate_limits.c.timestamps).where(rate_limits.c.key.in_(keys))
 
 
 @cache
 def _making(count: int) -> ClauseElement:
     """Claims so many rows in one statement, in the order given: makes those that are not there, for purging."""
-    row = [{"key": bindparam(f"key{number}", type_=Text), "moments": "[]", "expires_at": 0.0} for number in range(count)]
-    statement = insert(tallies).values(row)
-    held = statement.on_conflict_do_update(index_elements=[tallies.c.key], set_={"key": statement.excluded.key})
-    return held.returning(tallies.c.key, tallies.c.moments)
+    row = [{"key": bindparam(f"key{number}", type_=Text), "timestamps": "[]", "expires_at": 0.0} for number in range(count)]
+    statement = insert(rate_limits).values(row)
+    held = statement.on_conflict_do_update(index_elements=[rate_limits.c.key], set_={"key": statement.excluded.key})
+    return held.returning(rate_limits.c.key, rate_limits.c.timestamps)
 
 
 class SqlTallyReads:
@@ -53,7 +53,7 @@ class SqlTallies(SqlTallyReads):
 
     def lock(self, keys: Sequence[str]) -> Sequence[SlidingWindow]:
         for key in keys:
-            self._claims.hold("tallies", key)
+            self._claims.hold("rate_limits", key)
         return self.get(keys) if self._unit.is_alone else self._made(keys)
 
     def _made(self, keys: Sequence[str]) -> Sequence[SlidingWindow]:
@@ -62,10 +62,10 @@ class SqlTallies(SqlTallyReads):
         moments: dict[str, str] = dict(self._unit.run(_making(len(wanted)), **wanted)) if wanted else {}
         return [_tally(key, moments[key]) for key in keys]
 
-    def save(self, tallies: Iterable[SlidingWindow], expires_at: float) -> None:
-        for tally in tallies:
-            self._claims.demand("tallies", tally.key)
-            self._unit.run(_SAVE, key=tally.key, moments=json.dumps(tally.timestamps), expires_at=expires_at)
+    def save(self, windows: Iterable[SlidingWindow], expires_at: float) -> None:
+        for tally in windows:
+            self._claims.demand("rate_limits", tally.key)
+            self._unit.run(_SAVE, key=tally.key, timestamps=json.dumps(tally.timestamps), expires_at=expires_at)
 
 
 def _tally(key: str, moments: str) -> SlidingWindow:

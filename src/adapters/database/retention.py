@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import ClauseElement, Column, ColumnElement, Table, bindparam, delete, select
 
-from .schema import challenges, journal, outbox, proofs, sessions, tallies
+from .schema import audit_log, challenges, outbox, proofs, rate_limits, sessions
 from .sql import Unit
 
 _DAY = 86_400.0
@@ -21,18 +21,20 @@ def _before(moment: Column[Any]) -> ColumnElement[bool]:
     return moment < bindparam("cutoff")
 
 
-_oldest = select(journal.c.position, journal.c.at).order_by(journal.c.position).limit(bindparam("limit")).subquery()
+_oldest = (
+    select(audit_log.c.position, audit_log.c.occurred_at).order_by(audit_log.c.position).limit(bindparam("limit")).subquery()
+)
 _PURGES = (
     (_DAY, _old(challenges, challenges.c.id, _before(challenges.c.expires_at))),
-    (_DAY, _old(proofs, proofs.c.digest, _before(proofs.c.proven_at))),
+    (_DAY, _old(proofs, proofs.c.digest, _before(proofs.c.verified_at))),
     (_SESSION_LIFE + 30 * _DAY, _old(sessions, sessions.c.id, _before(sessions.c.created_at))),
-    (0.0, _old(tallies, tallies.c.key, _before(tallies.c.expires_at))),
+    (0.0, _old(rate_limits, rate_limits.c.key, _before(rate_limits.c.expires_at))),
     (7 * _DAY, _old(outbox, outbox.c.position, outbox.c.due_at.is_(None), _before(outbox.c.expires_at))),
     (
         400 * _DAY,
-        delete(journal)
-        .where(journal.c.position.in_(select(_oldest.c.position).where(_oldest.c.at < bindparam("cutoff"))))
-        .returning(journal.c.position),
+        delete(audit_log)
+        .where(audit_log.c.position.in_(select(_oldest.c.position).where(_oldest.c.occurred_at < bindparam("cutoff"))))
+        .returning(audit_log.c.position),
     ),
 )
 

@@ -18,15 +18,15 @@ accounts = Table(
     metadata,
     Column("id", _Number, primary_key=True, autoincrement=True),
     Column("username", Text, nullable=False),
-    Column("username_key", Text, nullable=False, unique=True),
+    Column("canonical_username", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False),
     Column("email", Text),
-    Column("email_key", Text, unique=True),
+    Column("canonical_email", Text, unique=True),
     Column("mobile", Text),
-    Column("mobile_key", Text, unique=True),
-    Column("email_proven", Boolean, nullable=False),
-    Column("mobile_proven", Boolean, nullable=False),
-    Column("settled", Boolean, nullable=False),
+    Column("canonical_mobile", Text, unique=True),
+    Column("email_verified", Boolean, nullable=False),
+    Column("mobile_verified", Boolean, nullable=False),
+    Column("owner_verified", Boolean, nullable=False),
     Column("password_hash", Text),
     Column("is_active", Boolean, nullable=False),
     Column("is_staff", Boolean, nullable=False),
@@ -40,18 +40,18 @@ challenges = Table(
     "challenges",
     metadata,
     Column("address_kind", String(8), primary_key=True),
-    Column("address_key", Text, primary_key=True),
-    Column("flow", String(16), primary_key=True),
+    Column("canonical_address", Text, primary_key=True),
+    Column("purpose", String(16), primary_key=True),
     Column("id", Text, nullable=False, unique=True),
     Column("address", Text, nullable=False),
-    Column("beside", Text),
+    Column("requested_for", Text),
     Column("reference", Text, nullable=False),
-    Column("sent", Boolean, nullable=False),
+    Column("is_decoy", Boolean, nullable=False),
     Column("sent_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False, index=True),
-    Column("guesses", Integer, nullable=False),
+    Column("failed_attempts", Integer, nullable=False),
     Column("used_at", Double),
-    Index(None, "beside"),
+    Index(None, "requested_for"),
 )
 
 proofs = Table(
@@ -60,9 +60,9 @@ proofs = Table(
     Column("digest", Text, primary_key=True),
     Column("address_kind", String(8), nullable=False),
     Column("address", Text, nullable=False),
-    Column("address_key", Text, nullable=False),
-    Column("proven_at", Double, nullable=False, index=True),
-    Index(None, "address_key", "proven_at"),
+    Column("canonical_address", Text, nullable=False),
+    Column("verified_at", Double, nullable=False, index=True),
+    Index(None, "canonical_address", "verified_at"),
 )
 
 sessions = Table(
@@ -76,7 +76,7 @@ sessions = Table(
     Column("generation", Integer, nullable=False),
     Column("ended_at", Double),
     Column("address", Text),
-    Column("agent", Text),
+    Column("user_agent", Text),
     Index(None, "account_id", "ended_at"),
 )
 Index(
@@ -87,11 +87,11 @@ Index(
     sqlite_where=sessions.c.ended_at.is_not(None),
 )
 
-tallies = Table(
-    "tallies",
+rate_limits = Table(
+    "rate_limits",
     metadata,
     Column("key", Text, primary_key=True),
-    Column("moments", Text, nullable=False),
+    Column("timestamps", Text, nullable=False),
     Column("expires_at", Double, nullable=False, index=True),
 )
 
@@ -100,8 +100,8 @@ outbox = Table(
     metadata,
     Column("position", _Number, primary_key=True, autoincrement=True),
     Column("id", Text, nullable=False, unique=True),
-    Column("kind", String(8), nullable=False),
-    Column("sent_to", Text),
+    Column("channel", String(8), nullable=False),
+    Column("recipient", Text),
     Column("template", Text, nullable=False),
     Column("challenge", Text),
     Column("parameters", Text, nullable=False),
@@ -109,22 +109,22 @@ outbox = Table(
     Column("expires_at", Double, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("due_at", Double, index=True),  # when a courier may take it: its time, or the end of a lease; null when dead
-    Column("dead_because", Text),
+    Column("failure_reason", Text),
     sqlite_autoincrement=True,
 )
 
-journal = Table(
-    "journal",
+audit_log = Table(
+    "audit_log",
     metadata,
     Column("position", _Number, primary_key=True, autoincrement=True),
-    Column("at", Double, nullable=False),
-    Column("what", Text, nullable=False),
+    Column("occurred_at", Double, nullable=False),
+    Column("type", Text, nullable=False),
     Column("account_id", _Number),
     Column("session_id", Text),
     Column("caller_address", Text),
-    Column("caller_agent", Text),
+    Column("caller_user_agent", Text),
     Column("request_id", Text),
-    Column("note", Text, nullable=False),
+    Column("detail", Text, nullable=False),
     Index(None, "account_id", "position"),
     sqlite_autoincrement=True,
 )
@@ -143,7 +143,7 @@ cursors = Table(
     Column("name", Text, primary_key=True),
     Column("position", _Number, nullable=False),
     Column("moved_at", Double, nullable=False),
-    Column("held_until", Double, nullable=False),
+    Column("leased_until", Double, nullable=False),
 )
 
 alembic_version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))

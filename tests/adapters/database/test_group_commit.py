@@ -235,7 +235,7 @@ def test_who_is_told_of_what_was_done_is_told_after_the_commit(url: str) -> None
     seen: list[int] = []
 
     def on_event() -> None:
-        [(count,)] = rows(url, "SELECT count(*) FROM journal")
+        [(count,)] = rows(url, "SELECT count(*) FROM audit_log")
         seen.append(count)
 
     migrate(url)

@@ -145,15 +145,15 @@ def test_what_is_written_meanwhile_is_not_half_in_the_copy(ends: tuple[str, str]
 
     def write_meanwhile(doing: str, table: str, done: int, total: int) -> None:
         if (doing, table, done) == ("copied", "accounts", 5):
-            rows(source, "INSERT INTO tallies (key, moments, expires_at) VALUES ('late', '[]', 0.0)")
+            rows(source, "INSERT INTO rate_limits (key, timestamps, expires_at) VALUES ('late', '[]', 0.0)")
             rows(source, "UPDATE sessions SET generation = 77")
-            rows(source, "DELETE FROM journal")
+            rows(source, "DELETE FROM audit_log")
 
     copied = copy(source, target, write_meanwhile)
     assert {one.rows for one in copied} == {5}
-    assert rows(target, "SELECT count(*) FROM tallies WHERE key = 'late'") == [(0,)]
+    assert rows(target, "SELECT count(*) FROM rate_limits WHERE key = 'late'") == [(0,)]
     assert rows(target, "SELECT count(*) FROM sessions WHERE generation = 77") == [(0,)]
-    assert rows(target, "SELECT count(*) FROM journal") == [(5,)]
+    assert rows(target, "SELECT count(*) FROM audit_log") == [(5,)]
 
 
 def test_progress_is_told_of_every_table_up_to_its_last_row(ends: tuple[str, str]) -> None:
@@ -294,7 +294,7 @@ def test_nobody_can_write_to_the_target_meanwhile(tmp_path: Path, postgres: str)
     def write_meanwhile(doing: str, table: str, done: int, total: int) -> None:
         if (doing, table, done) == ("copied", TABLES[-1], 3):
             with pytest.raises(Exception, match="lock timeout") as refusal:
-                rows(f"{postgres}?options=-c%20lock_timeout%3D50", "DELETE FROM tallies")
+                rows(f"{postgres}?options=-c%20lock_timeout%3D50", "DELETE FROM rate_limits")
             said.append(str(refusal.value))
 
     copy(source, postgres, write_meanwhile)

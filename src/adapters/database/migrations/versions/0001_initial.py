@@ -1,4 +1,4 @@
-"""The first schema."""
+"""The initial schema."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,6 +7,7 @@ revision = "0001"
 down_revision = None
 
 _number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_ended = sa.text("ended_at IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -14,13 +15,15 @@ def upgrade() -> None:
     _create_challenges()
     _create_proofs()
     _create_sessions()
-    _create_tallies()
+    _create_rate_limits()
     _create_outbox()
-    _create_journal()
+    _create_audit_log()
+    _create_keys()
+    _create_cursors()
 
 
 def downgrade() -> None:
-    for table in ("journal", "outbox", "tallies", "sessions", "proofs", "challenges", "accounts"):
+    for table in ("cursors", "keys", "audit_log", "outbox", "rate_limits", "sessions", "proofs", "challenges", "accounts"):
         op.drop_table(table)
 
 
@@ -29,15 +32,15 @@ def _create_accounts() -> None:
         "accounts",
         sa.Column("id", _number, autoincrement=True, nullable=False),
         sa.Column("username", sa.Text(), nullable=False),
-        sa.Column("username_key", sa.Text(), nullable=False),
+        sa.Column("canonical_username", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("email", sa.Text(), nullable=True),
-        sa.Column("email_key", sa.Text(), nullable=True),
+        sa.Column("canonical_email", sa.Text(), nullable=True),
         sa.Column("mobile", sa.Text(), nullable=True),
-        sa.Column("mobile_key", sa.Text(), nullable=True),
-        sa.Column("email_proven", sa.Boolean(), nullable=False),
-        sa.Column("mobile_proven", sa.Boolean(), nullable=False),
-        sa.Column("settled", sa.Boolean(), nullable=False),
+        sa.Column("canonical_mobile", sa.Text(), nullable=True),
+        sa.Column("email_verified", sa.Boolean(), nullable=False),
+        sa.Column("mobile_verified", sa.Boolean(), nullable=False),
+        sa.Column("owner_verified", sa.Boolean(), nullable=False),
         sa.Column("password_hash", sa.Text(), nullable=True),
         sa.Column("is_active", sa.Boolean(), nullable=False),
         sa.Column("is_staff", sa.Boolean(), nullable=False),
@@ -45,9 +48,9 @@ def _create_accounts() -> None:
         sa.Column("image", sa.Text(), nullable=True),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
-        sa.UniqueConstraint("username_key", name=op.f("uq_accounts_username_key")),
-        sa.UniqueConstraint("email_key", name=op.f("uq_accounts_email_key")),
-        sa.UniqueConstraint("mobile_key", name=op.f("uq_accounts_mobile_key")),
+        sa.UniqueConstraint("canonical_username", name=op.f("uq_accounts_canonical_username")),
+        sa.UniqueConstraint("canonical_email", name=op.f("uq_accounts_canonical_email")),
+        sa.UniqueConstraint("canonical_mobile", name=op.f("uq_accounts_canonical_mobile")),
         sqlite_autoincrement=True,
     )
 
@@ -56,21 +59,21 @@ def _create_challenges() -> None:
     op.create_table(
         "challenges",
         sa.Column("address_kind", sa.String(length=8), nullable=False),
-        sa.Column("address_key", sa.Text(), nullable=False),
-        sa.Column("flow", sa.String(length=16), nullable=False),
+        sa.Column("canonical_address", sa.Text(), nullable=False),
+        sa.Column("purpose", sa.String(length=16), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
-        sa.Column("beside", sa.Text(), nullable=True),
+        sa.Column("requested_for", sa.Text(), nullable=True),
         sa.Column("reference", sa.Text(), nullable=False),
-        sa.Column("sent", sa.Boolean(), nullable=False),
+        sa.Column("is_decoy", sa.Boolean(), nullable=False),
         sa.Column("sent_at", sa.Double(), nullable=False),
         sa.Column("expires_at", sa.Double(), nullable=False),
-        sa.Column("guesses", sa.Integer(), nullable=False),
+        sa.Column("failed_attempts", sa.Integer(), nullable=False),
         sa.Column("used_at", sa.Double(), nullable=True),
-        sa.PrimaryKeyConstraint("address_kind", "address_key", "flow", name=op.f("pk_challenges")),
+        sa.PrimaryKeyConstraint("address_kind", "canonical_address", "purpose", name=op.f("pk_challenges")),
         sa.UniqueConstraint("id", name=op.f("uq_challenges_id")),
     )
-    op.create_index(op.f("ix_challenges_beside"), "challenges", ["beside"])
+    op.create_index(op.f("ix_challenges_requested_for"), "challenges", ["requested_for"])
     op.create_index(op.f("ix_challenges_expires_at"), "challenges", ["expires_at"])
 
 
@@ -80,12 +83,12 @@ def _create_proofs() -> None:
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("address_kind", sa.String(length=8), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
-        sa.Column("address_key", sa.Text(), nullable=False),
-        sa.Column("proven_at", sa.Double(), nullable=False),
+        sa.Column("canonical_address", sa.Text(), nullable=False),
+        sa.Column("verified_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_proofs")),
     )
-    op.create_index(op.f("ix_proofs_address_key_proven_at"), "proofs", ["address_key", "proven_at"])
-    op.create_index(op.f("ix_proofs_proven_at"), "proofs", ["proven_at"])
+    op.create_index(op.f("ix_proofs_canonical_address_verified_at"), "proofs", ["canonical_address", "verified_at"])
+    op.create_index(op.f("ix_proofs_verified_at"), "proofs", ["verified_at"])
 
 
 def _create_sessions() -> None:
@@ -99,23 +102,25 @@ def _create_sessions() -> None:
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("ended_at", sa.Double(), nullable=True),
         sa.Column("address", sa.Text(), nullable=True),
-        sa.Column("agent", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_sessions_account_id_accounts")),
+        sa.Column("user_agent", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
     )
     op.create_index(op.f("ix_sessions_account_id_ended_at"), "sessions", ["account_id", "ended_at"])
     op.create_index(op.f("ix_sessions_created_at"), "sessions", ["created_at"])
-
-
-def _create_tallies() -> None:
-    op.create_table(
-        "tallies",
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("moments", sa.Text(), nullable=False),
-        sa.Column("expires_at", sa.Double(), nullable=False),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_tallies")),
+    op.create_index(
+        op.f("ix_sessions_ended_at_id"), "sessions", ["ended_at", "id"], postgresql_where=_ended, sqlite_where=_ended
     )
-    op.create_index(op.f("ix_tallies_expires_at"), "tallies", ["expires_at"])
+
+
+def _create_rate_limits() -> None:
+    op.create_table(
+        "rate_limits",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("timestamps", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_rate_limits")),
+    )
+    op.create_index(op.f("ix_rate_limits_expires_at"), "rate_limits", ["expires_at"])
 
 
 def _create_outbox() -> None:
@@ -123,8 +128,8 @@ def _create_outbox() -> None:
         "outbox",
         sa.Column("position", _number, autoincrement=True, nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("kind", sa.String(length=8), nullable=False),
-        sa.Column("sent_to", sa.Text(), nullable=True),
+        sa.Column("channel", sa.String(length=8), nullable=False),
+        sa.Column("recipient", sa.Text(), nullable=True),
         sa.Column("template", sa.Text(), nullable=False),
         sa.Column("challenge", sa.Text(), nullable=True),
         sa.Column("parameters", sa.Text(), nullable=False),
@@ -132,7 +137,7 @@ def _create_outbox() -> None:
         sa.Column("expires_at", sa.Double(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("due_at", sa.Double(), nullable=True),
-        sa.Column("dead_because", sa.Text(), nullable=True),
+        sa.Column("failure_reason", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("position", name=op.f("pk_outbox")),
         sa.UniqueConstraint("id", name=op.f("uq_outbox_id")),
         sqlite_autoincrement=True,
@@ -140,19 +145,40 @@ def _create_outbox() -> None:
     op.create_index(op.f("ix_outbox_due_at"), "outbox", ["due_at"])
 
 
-def _create_journal() -> None:
+def _create_audit_log() -> None:
     op.create_table(
-        "journal",
+        "audit_log",
         sa.Column("position", _number, autoincrement=True, nullable=False),
-        sa.Column("at", sa.Double(), nullable=False),
-        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("occurred_at", sa.Double(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
         sa.Column("account_id", _number, nullable=True),
         sa.Column("session_id", sa.Text(), nullable=True),
         sa.Column("caller_address", sa.Text(), nullable=True),
-        sa.Column("caller_agent", sa.Text(), nullable=True),
+        sa.Column("caller_user_agent", sa.Text(), nullable=True),
         sa.Column("request_id", sa.Text(), nullable=True),
-        sa.Column("note", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("position", name=op.f("pk_journal")),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_audit_log")),
         sqlite_autoincrement=True,
     )
-    op.create_index(op.f("ix_journal_account_id_position"), "journal", ["account_id", "position"])
+    op.create_index(op.f("ix_audit_log_account_id_position"), "audit_log", ["account_id", "position"])
+
+
+def _create_keys() -> None:
+    op.create_table(
+        "keys",
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("sealed", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "number", name=op.f("pk_keys")),
+    )
+
+
+def _create_cursors() -> None:
+    op.create_table(
+        "cursors",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("position", _number, nullable=False),
+        sa.Column("moved_at", sa.Double(), nullable=False),
+        sa.Column("leased_until", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_cursors")),
+    )
