@@ -11,8 +11,8 @@ from typing import Any
 import click
 from rich.console import Console
 
+from . import page, profile, report, scale, storms, table
 from . import peers as other
-from . import profile, report, scale, storms, table
 from .calls import CONNECTIONS
 from .check import check
 from .measure import Run
@@ -48,7 +48,9 @@ left behind but .build/. Seconds do not carry over to another machine or day: co
 
 \b
 scripts/bench                          three minutes, SQLite, and PostgreSQL where there is one
-scripts/bench --long --json now.json   what docs/performance.md is made of; half an hour with all the kinds
+scripts/bench --long --json benchmarks/results calls scale storms endurance workers profile
+                                       new figures, in half an hour
+scripts/bench --page                   docs/performance.md with the figures in benchmarks/results
 scripts/bench --only 'account read' --database SQLite
 scripts/bench scale --long
 scripts/bench --check                  fails where a ratio has fallen below its bound
@@ -68,7 +70,8 @@ scripts/bench --check                  fails where a ratio has fallen below its 
     is_flag=True,
     help="Installs other account services below .build/, and measures them (calls, storms).",
 )
-@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Writes the results there too.")
+@click.option("--json", "directory", type=click.Path(file_okay=False, path_type=Path), help="Writes KIND.json there too.")
+@click.option("--page", "is_page", is_flag=True, help="Generates the tables of docs/performance.md; alone, without a run.")
 @click.option("--check", "is_check", is_flag=True, help="Compares ratios with the bounds that they are held to; two minutes.")
 def main(
     kinds: Sequence[str],
@@ -79,7 +82,8 @@ def main(
     only: Sequence[str],
     database: Sequence[str],
     with_peers: bool,
-    file: Path | None,
+    directory: Path | None,
+    is_page: bool,
     is_check: bool,
 ) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
@@ -95,8 +99,10 @@ def main(
     with ExitStack() as stack:
         if is_check:
             sys.exit(check(console, stack, asked.run("calls"), asked.databases))
-    results = [asked.table() if kind == "calls" else asked.others(kind) for kind in kinds or ("calls",)]
-    report.write(file, results[0] if len(results) == 1 else {"kind": "several", "runs": results})
+    for kind in kinds or (() if is_page else ("calls",)):
+        report.write(directory, asked.table() if kind == "calls" else asked.others(kind))
+    if is_page:
+        page.write()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,83 +1,207 @@
-"""The tables of docs/performance.md, out of what `--json` wrote: `python -m benchmarks.page calls.json storms.json …`."""
+"""The tables of docs/performance.md, generated from `benchmarks/results/*.json`."""
 
 import json
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from .calls import CONNECTIONS
+from .places import DATABASES, SQLITE
+from .targets import GET, POST
 
-def main(files: Sequence[str]) -> None:
-    for results in _runs(json.loads(Path(file).read_text()) for file in files):
-        print("\n".join(_page(results)))
+ROOT = Path(__file__).resolve().parents[1]
+PAGE, RESULTS = ROOT / "docs" / "performance.md", ROOT / "benchmarks" / "results"
+PEERS = ("fastapi-users, SQLite", "drf-user, SQLite", "better-auth, SQLite")
+
+_FLOORS = (GET, POST, "Argon2 alone", "Pillow alone")
+_GENERATED = re.compile(r"(<!-- generated: (\w+) -->\n\n).*?(?=\n<!-- end -->)", re.DOTALL)
 
 
-def _runs(written: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for one in written:
-        yield from one["runs"] if one["kind"] == "several" else [one]
+def write() -> None:
+    PAGE.write_text(rendered(PAGE.read_text()))
 
 
-def _page(results: dict[str, Any]) -> Iterator[str]:
-    yield f"### {results['kind']}\n"
-    yield ", ".join(f"{name} {value}" for name, value in results["machine"].items()) + "\n"
-    yield from _rows(results.get("rows") or [one for one in results.get("found", []) if "cpu_us" in one])
-    yield from _lines([one for one in results.get("found", []) if "cpu_us" not in one])
-    yield from _lines(results.get("servers", []))
-    yield from _table(
-        ("target", "bound", "found", "by CPU", ""),
-        [
-            (
-                one["target"],
-                one["bound"],
-                f"{one['found']:.2f}",
-                _number(one.get("by_cost")),
-                "met" if one["met"] else "not met",
-            )
-            for one in results["targets"]
-        ],
+def rendered(page: str) -> str:
+    """The page with every generated part replaced by what the results give."""
+    return _GENERATED.sub(lambda part: f"{part[1]}{_PARTS[part[2]]()}\n", page)
+
+
+@cache
+def _results(name: str) -> dict[str, Any]:
+    results: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return results
+
+
+def _setting() -> str:
+    results = _results("calls")
+    machine, runs = results["machine"], f"{results['rounds']} interleaved runs of {results['seconds']:g} seconds"
+    lines = (
+        f"Measured on {results['date']}: {machine['processor']}, {machine['cores']} cores, {machine['memory']},",
+        f"{machine['system']}, Python {machine['python']}, SQLite {machine['sqlite']}, PostgreSQL {results['postgresql']};",
+        f"{results['accounts']:,} accounts, the median of {runs}.",
+    )
+    return "\n".join(lines)
+
+
+def _calls() -> str:
+    """Responses a second of each call, at its floor, on each database and at each peer."""
+    rows = {(row["call"], row["name"]): row for row in _results("calls")["rows"]}
+    heads = ["call", "clients", "floor", *DATABASES, *(f"p99 ms, {one}" for one in DATABASES), *map(_short, PEERS)]
+    return _table(
+        heads,
+        (
+            [
+                call,
+                str(clients),
+                *(_rate(_first(rows, call, names)) for names in (_FLOORS, *([one] for one in DATABASES))),
+                *(f"{rows[call, one]['p99_ms']:.0f}" for one in DATABASES),
+                *(_rate(rows.get((call, peer))) for peer in PEERS),
+            ]
+            for call, clients in CONNECTIONS.items()
+        ),
     )
 
 
-def _rows(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    yield from _table(
-        ("call", "at", "clients", "requests/s", "p50 ms", "p99 ms", "CPU µs"),
+def _first(rows: Mapping[tuple[str, str], dict[str, Any]], call: str, names: Iterable[str]) -> dict[str, Any] | None:
+    return next((rows[call, name] for name in names if (call, name) in rows), None)
+
+
+def _rate(row: dict[str, Any] | None) -> str:
+    return f"{row['rate']:,.0f}" if row else ""
+
+
+def _short(peer: str) -> str:
+    return peer.partition(",")[0]
+
+
+def _ratios() -> str:
+    """How the cost of a call grows with the accounts, and its rate with the workers."""
+    scale = {_names(one["target"]): one["found"] for one in _results("scale")["targets"]}
+    workers = {_names(one["target"]): one["found"] for one in _results("workers")["targets"]}
+    return _table(
+        ["call", *(f"a million accounts, {one}" for one in DATABASES), *(f"two workers, {one}" for one in DATABASES)],
+        (
+            [call, *(_ratio(found.get((call, one))) for found in (scale, workers) for one in DATABASES)]
+            for call in dict.fromkeys(call for call, _ in scale)
+        ),
+    )
+
+
+def _names(target: str) -> tuple[str, str]:
+    """The call and the database that a target begins with."""
+    call, database = re.split("[,:] ?", target)[:2]
+    return call, database
+
+
+def _ratio(found: float | None) -> str:
+    return "" if found is None else f"{found:.2f}"
+
+
+def _storms() -> str:
+    """Account reads during each storm; at peers during that of logins."""
+    found = _results("storms")["found"]
+    ours = {(one["storm"], one["at"]): one for one in found}
+    table = _table(
         [
-            (one["call"], one["name"], one["connections"], f"{one['rate']:,.0f}", *_waits(one), f"{one['cpu_us']:,.0f}")
+            "storm",
+            "clients",
+            *(f"{head}, {one}" for one in DATABASES for head in ("served a second", "reads a second", "p99 ms")),
+        ],
+        (
+            [storm, str(ours[storm, SQLITE]["clients"]), *(cell for one in DATABASES for cell in _storm(ours[storm, one]))]
+            for storm in dict.fromkeys(one["storm"] for one in found)
+        ),
+    )
+    theirs = (f"{_short(one['at'])} {one['reads_per_second']:.0f}" for one in found if one["at"] in PEERS)
+    return f"{table}\n\nReads a second at the peers during the storm of logins: {', '.join(theirs)}."
+
+
+def _storm(one: dict[str, Any]) -> tuple[str, str, str]:
+    total = sum(one["statuses"].values())
+    served = sum(times for status, times in one["statuses"].items() if status.startswith("2"))
+    rate = one["answers_per_second"] * served / total if total else 0
+    return f"{rate:,.0f}", f"{one['reads_per_second']:,.0f}", f"{one['read_p99_ms']:,.0f}"
+
+
+def _endurance() -> str:
+    """Memory and open files at the beginning and at the end."""
+    found = groupby(_results("endurance")["found"], key=lambda one: one["database"])
+    return "\n".join(f"- {database}: {_grown(list(some))}" for database, some in found)
+
+
+def _grown(some: Sequence[dict[str, Any]]) -> str:
+    first, last = some[0], some[-1]
+    return (
+        f"{first['mib']:.0f} MiB after {first['requests']:,} requests, {last['mib']:.0f} after {last['requests']:,}; "
+        f"{last['open'] - first['open']} more files open, {sum(one['failed'] for one in some)} requests failed."
+    )
+
+
+def _profile() -> str:
+    """Microseconds of processor for each response on SQLite, by library."""
+    rows = [one for one in _results("profile")["found"] if one["at"] in {SQLITE, GET}]
+    parts = [name for name in rows[0] if name not in {"call", "at", "us", "psycopg", "database"}]
+    return _table(
+        ["call", "at", "in all", *parts],
+        (
+            [one["call"], one["at"], f"{one['us']:,}", *(f"{one[part]:,}" if one[part] else "" for part in parts)]
             for one in rows
-        ],
+        ),
     )
 
 
-def _waits(row: dict[str, Any]) -> tuple[str, str]:
-    return (f"{row['p50_ms']:.1f}", f"{row['p99_ms']:.1f}") if row["connections"] > 1 else ("", "")
+def _unmet() -> str:
+    """The targets that are not met, those with one reason in one line."""
+    targets = [one for name in ("calls", "scale", "storms", "endurance", "workers") for one in _results(name)["targets"]]
+    unmet = [one for one in targets if not one["met"]]
+    lines = [
+        (reason, [one for one in unmet if one["target"] in reason["targets"]]) for reason in _results("reasons")["reasons"]
+    ]
+    table = _table(
+        ["target", "bound", "found", "reason"],
+        (
+            [reason["name"], " ".join(dict.fromkeys(one["bound"] for one in some)), _range(some), reason["reason"]]
+            for reason, some in lines
+        ),
+    )
+    return f"{len(targets) - len(unmet)} of {len(targets)} targets are met. The others, and the reasons:\n\n{table}"
 
 
-def _lines(found: Sequence[dict[str, Any]]) -> Iterator[str]:
-    if found:
-        yield from _table(
-            [name.replace("_", " ") for name in found[0]], [[_cell(one) for one in line.values()] for line in found]
-        )
+def unexplained() -> list[str]:
+    """Targets without a reason that are not met, and reasons of targets that are met."""
+    explained = {target for reason in _results("reasons")["reasons"] for target in reason["targets"]}
+    unmet = {
+        one["target"]
+        for name in ("calls", "scale", "storms", "endurance", "workers")
+        for one in _results(name)["targets"]
+        if not one["met"]
+    }
+    return sorted(explained ^ unmet)
 
 
-def _cell(value: Any) -> str:
-    if isinstance(value, dict):
-        return " ".join(f"{key}: {times:,}" for key, times in value.items())
-    return value if isinstance(value, str) else f"{value:,}"
+def _range(targets: Sequence[dict[str, Any]]) -> str:
+    found = sorted(one["found"] for one in targets)
+    return f"{found[0]:.2f}" if len(found) == 1 else f"{found[0]:.2f}–{found[-1]:.2f}"
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+def _table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    def rows() -> Iterator[str]:
+        yield "| " + " | ".join(heads) + " |"
+        yield "| --- |" + " ---: |" * (len(heads) - 1)
+        yield from ("| " + " | ".join(line) + " |" for line in lines)
+
+    return "\n".join(rows())
 
 
-def _table(heads: Sequence[str], lines: Iterable[Sequence[object]]) -> Iterator[str]:
-    kept = list(lines)
-    if not kept:
-        return
-    yield "| " + " | ".join(heads) + " |"
-    yield "| --- | --- |" + " ---: |" * (len(heads) - 2)
-    yield from ("| " + " | ".join(str(cell) for cell in line) + " |" for line in kept)
-    yield ""
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+_PARTS = {
+    "setting": _setting,
+    "calls": _calls,
+    "ratios": _ratios,
+    "storms": _storms,
+    "endurance": _endurance,
+    "profile": _profile,
+    "unmet": _unmet,
+}

@@ -1,7 +1,8 @@
 """Tables for people, and the same as JSON for machines."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,23 @@ from .targets import Target
 
 def told(kind: str, setting: dict[str, Any], **parts: Sequence[Any]) -> dict[str, Any]:
     """What is written as JSON."""
-    return {"kind": kind, "machine": described(), **setting} | {name: list(part) for name, part in parts.items()}
+    today = datetime.now(UTC).date().isoformat()
+    return {"kind": kind, "date": today, "machine": described(), **setting} | {name: list(part) for name, part in parts.items()}
 
 
-def write(file: Path | None, results: dict[str, Any]) -> None:
-    if file is not None:
-        file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+def write(directory: Path | None, results: dict[str, Any]) -> None:
+    """Writes `KIND.json`, a line for each row, so that a new run shows as changed lines."""
+    if directory is not None:
+        (directory / f"{results['kind']}.json").write_text("{\n" + ",\n".join(_parts(results)) + "\n}\n")
+
+
+def _parts(results: dict[str, Any]) -> Iterator[str]:
+    for name, value in results.items():
+        text = json.dumps(value, ensure_ascii=False)
+        if isinstance(value, list) and value:
+            rows = ",\n".join(f"  {json.dumps(row, ensure_ascii=False)}" for row in value)
+            text = f"[\n{rows}\n ]"
+        yield f' "{name}": {text}'
 
 
 def show_rows(console: Console, rows: Sequence[Row]) -> None:

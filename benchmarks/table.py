@@ -39,7 +39,7 @@ class Results:
 
     def told(self) -> dict[str, Any]:
         return told(
-            "table",
+            "calls",
             self.setting,
             rows=[row.told() for row in self.rows],
             servers=[server_told(server) for server in self.servers],

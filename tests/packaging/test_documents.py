@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from benchmarks import page
 
 ROOT = Path(__file__).parents[2]
 LISTING = ["git", "ls-files", "*.md"]
@@ -31,3 +32,11 @@ def test_every_link_leads_somewhere(name: str) -> None:
         target = document.parent / path if path else document
         assert target.exists(), path
         assert not anchor or anchor in anchors(target), f"{path}#{anchor}"
+
+
+def test_performance_page_equals_its_results() -> None:
+    assert page.rendered(page.PAGE.read_text()) == page.PAGE.read_text()
+
+
+def test_every_unmet_target_has_a_reason() -> None:
+    assert page.unexplained() == []
