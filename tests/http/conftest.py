@@ -75,6 +75,12 @@ Open = Callable[..., Site]
 
 
 @pytest.fixture
+def kind() -> str:
+    """One database: headers, parsing and statuses do not depend on it. `tests/parity` sends each call on every database."""
+    return "sqlite"
+
+
+@pytest.fixture
 def new_world(empty_database: Callable[[], Database]) -> Callable[..., World]:
     """Worlds of other settings or parts than the usual. On PostgreSQL each takes the place of the one before."""
     return lambda **given: World(**{"database": empty_database()} | given)

@@ -109,7 +109,7 @@ def test_wrong_logins_end_in_a_429_that_tells_when_to_come_back(site: Site) -> N
     assert site.post("/login/", {"username": "ada", "password": ADA["password"]}).status_code == 200
 
 
-@pytest.mark.parametrize(("path", "most"), [("/register/", 20), ("/isunique/", 30)])
+@pytest.mark.parametrize(("path", "limit"), [("/register/", 20), ("/isunique/", 30)])
 def test_what_tells_of_accounts_has_a_limit_of_its_own(path: str, limit: int, site: Site) -> None:
     statuses = [site.post(path, {}).status_code for _ in range(limit + 1)]
     assert statuses == [400] * limit + [429]

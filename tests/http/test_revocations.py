@@ -9,6 +9,12 @@ from tests.support.world import OTHER_PASSWORD, PASSWORD, wrong
 SECRET = "0123456789abcdefghijklmnopqrstuv"
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Both databases: no test in `tests/parity` reads the revoked sessions."""
+    return str(request.param)
+
+
 @pytest.fixture
 def feed(open_site: Open) -> Site:
     return open_site(revocations_secret=SECRET)

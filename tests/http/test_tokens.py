@@ -156,3 +156,12 @@ def test_people_see_their_own_account_alone(site: Site) -> None:
     bob = site.registered(**BOB)
     assert site.call("GET", "/account/", token=site.tokens("ada")["token"]).json() == ada
     assert site.call("GET", "/account/", token=site.tokens("bob")["token"]).json() == bob
+
+
+def test_session_times_are_utc_and_newest_session_comes_first(site: Site) -> None:
+    site.registered()
+    site.tokens()
+    site.world.clock.advance(60)
+    token = site.tokens()["token"]
+    sessions = site.call("GET", "/sessions/", token=token).json()["sessions"]
+    assert [one["created_at"] for one in sessions] == ["2027-01-15T08:01:00Z", "2027-01-15T08:00:00Z"]

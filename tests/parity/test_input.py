@@ -40,6 +40,12 @@ CODES = {"verify_otp", "otp"}
 
 
 @pytest.fixture
+def kind() -> str:
+    """One database: input is validated before any query."""
+    return "sqlite"
+
+
+@pytest.fixture
 def own(door: Door) -> str:
     """Somebody's access token."""
     return logged_in(door).token
