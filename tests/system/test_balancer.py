@@ -1,4 +1,4 @@
-"""The HAProxy configuration that is shipped, before two real nodes. Needs a `haproxy` on the path."""
+"""The shipped HAProxy configuration in front of two real nodes. Requires `haproxy` on the path."""
 
 import shutil
 import subprocess
@@ -108,7 +108,7 @@ def serves(server: Server) -> bool:
     return status(server.port, "/readyz") == 200
 
 
-def test_everything_goes_through_it_to_either_node(port: int) -> None:
+def test_balancer_forwards_every_call_to_either_node(port: int) -> None:
     with Line(port, caller="192.0.2.1") as line:
         tokens = line.tokens("ada1")
         answer = line.upload(tokens["token"], picture(400))
@@ -117,7 +117,7 @@ def test_everything_goes_through_it_to_either_node(port: int) -> None:
         assert line.ask("GET", answer.json["profile_image"].removeprefix("http://accounts.example.com")).status == 200
 
 
-def test_a_client_cannot_choose_the_address_that_it_is_counted_by(port: int) -> None:
+def test_client_cannot_forge_its_address_for_rate_limits(port: int) -> None:
     check = {"prop": "username", "value": "nobody"}
     answers = []
     for number in range(32):
@@ -127,7 +127,7 @@ def test_a_client_cannot_choose_the_address_that_it_is_counted_by(port: int) -> 
 
 
 @pytest.mark.parametrize("how", [Server.stop, Server.kill])
-def test_a_node_that_goes_and_comes_back_fails_nobody_who_reads(port: int, two: Nodes, how: Callable[[Server], object]) -> None:
+def test_reads_do_not_fail_while_one_node_stops_and_returns(port: int, two: Nodes, how: Callable[[Server], object]) -> None:
     with Line(two.ports[0], caller="192.0.2.3") as line:
         token = line.tokens("bob1")["token"]
     with asking(port, lambda line: line.account(token)) as statuses:
@@ -141,7 +141,7 @@ def test_a_node_that_goes_and_comes_back_fails_nobody_who_reads(port: int, two: 
     assert set(statuses) == {200}
 
 
-def test_while_the_database_is_down_the_nodes_themselves_say_so(port: int, postgres: PostgresServer) -> None:
+def test_nodes_answer_503_while_the_database_is_down(port: int, postgres: PostgresServer) -> None:
     postgres.stop()
     try:
         assert eventually(lambda: status(port, "/readyz") == 503)
@@ -156,7 +156,7 @@ def test_while_the_database_is_down_the_nodes_themselves_say_so(port: int, postg
     assert eventually(lambda: status(port, "/readyz") == 200)
 
 
-def test_where_no_node_is_left_the_balancer_says_when_to_come_again(port: int, two: Nodes) -> None:
+def test_balancer_answers_503_with_retry_after_without_nodes(port: int, two: Nodes) -> None:
     for server in two.servers:
         server.stop()
     try:

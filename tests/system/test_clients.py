@@ -1,4 +1,4 @@
-"""Clients that are slow, many, or speak no proper HTTP. What takes seconds runs beside the rest."""
+"""Slow clients, many clients, and clients that send malformed HTTP. Checks that take seconds run next to the rest."""
 
 import resource
 import socket
@@ -15,6 +15,8 @@ from tests.support.proxy import Line
 from tests.support.server import Server
 
 from vestibule.entrypoints.server import MOST_CONNECTIONS
+
+pytestmark = pytest.mark.faults
 
 JSON = b"Host: x\r\nContent-Type: application/json\r\n"
 NEXT = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -101,7 +103,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_proper_http_is_refused_and_the_connection_closed(server: Server, name: str) -> None:
+def test_malformed_http_is_rejected_and_the_connection_closed(server: Server, name: str) -> None:
     end = speak(server.port, REFUSED[name], patience=5)
     assert end.statuses == [400]
     assert end.seconds < 5
@@ -116,11 +118,11 @@ def test_what_is_no_proper_http_is_refused_and_the_connection_closed(server: Ser
     ],
     ids=["a long one", "many", "a long path"],
 )
-def test_headers_are_bounded(server: Server, request_: bytes) -> None:
+def test_oversized_headers_are_rejected(server: Server, request_: bytes) -> None:
     assert speak(server.port, request_, patience=5).statuses in ([414], [431])
 
 
-def test_a_length_beside_chunks_smuggles_no_second_request(server: Server) -> None:
+def test_content_length_with_chunked_encoding_smuggles_no_request(server: Server) -> None:
     """The chunks are what counts (RFC 9112 § 6.1), and nothing after them is read from this connection."""
     for length in (b"5", b"%d" % (5 + len(NEXT))):
         headers = JSON + b"Content-Length: " + length + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -128,7 +130,7 @@ def test_a_length_beside_chunks_smuggles_no_second_request(server: Server) -> No
         assert end.statuses == [400]
 
 
-def test_a_bad_chunk_ends_the_connection(server: Server) -> None:
+def test_malformed_chunk_closes_the_connection(server: Server) -> None:
     headers = JSON + b"Transfer-Encoding: chunked\r\n\r\n"
     for chunks in (
         b"zz\r\n{}\r\n0\r\n\r\n",
@@ -140,7 +142,7 @@ def test_a_bad_chunk_ends_the_connection(server: Server) -> None:
         assert end.statuses == [400], chunks
 
 
-def test_requests_in_a_row_are_answered_in_a_row(server: Server) -> None:
+def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
     first = b"POST /isunique/ HTTP/1.1\r\n" + JSON + b"Content-Length: 2\r\n\r\n{}"
     second = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     third = b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -148,14 +150,14 @@ def test_requests_in_a_row_are_answered_in_a_row(server: Server) -> None:
 
 
 @pytest.mark.parametrize("request_", [b"POST /nowhere", b"POST /login/", b"GET /account/", b"POST /upload-image/"])
-def test_a_body_that_is_not_wanted_is_not_waited_for(server: Server, request_: bytes) -> None:
+def test_rejected_body_is_not_read(server: Server, request_: bytes) -> None:
     """401, 404, 415: the answer comes at once, and what the client still sends is no request."""
     end = speak(server.port, request_ + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n" + NEXT, patience=5)
     assert len(end.statuses) == 1
     assert end.statuses[0] in {401, 404, 415}
 
 
-def test_a_thousand_idle_connections_stop_nobody(server: Server) -> None:
+def test_thousand_idle_connections_do_not_block_others(server: Server) -> None:
     with Line(server.port) as line:
         token = line.tokens("somebody1")["token"]
     with ExitStack() as stack:
@@ -169,7 +171,7 @@ def test_a_thousand_idle_connections_stop_nobody(server: Server) -> None:
                 assert line.register(f"another{number}x").status == 201
 
 
-def test_beyond_a_thousand_connections_a_worker_takes_no_more_until_one_ends(server: Server) -> None:
+def test_worker_accepts_at_most_a_thousand_connections(server: Server) -> None:
     with closing(socket.socket()) as late:
         with ExitStack() as stack:
             for _ in range(MOST_CONNECTIONS):
@@ -184,14 +186,14 @@ def test_beyond_a_thousand_connections_a_worker_takes_no_more_until_one_ends(ser
 
 
 @pytest.mark.parametrize("name", ["nothing", "half a header", "a header, drop by drop", "idle after an answer"])
-def test_a_connection_on_which_no_request_comes_is_closed(slow: dict[str, "Future[End]"], name: str) -> None:
+def test_idle_connection_is_closed(slow: dict[str, "Future[End]"], name: str) -> None:
     end = slow[name].result()
     assert end.statuses == ([200] if name == "idle after an answer" else [])
     assert end.seconds < 17
 
 
 @pytest.mark.parametrize("name", ["half a body", "half a chunked body", "a body, drop by drop"])
-def test_a_body_has_fifteen_seconds(slow: dict[str, "Future[End]"], name: str) -> None:
+def test_body_that_takes_over_fifteen_seconds_is_rejected(slow: dict[str, "Future[End]"], name: str) -> None:
     end = slow[name].result()
     assert end.statuses == [408]
     assert b"urn:vestibule:problem:body-too-slow" in end.received

@@ -1,4 +1,4 @@
-"""The clock is set back: by a little, by an hour, or by years, because it had been wrong. Nothing opens, nothing hangs."""
+"""Clock steps backwards by seconds, an hour or years: no access is gained, and no caller waits forever."""
 
 import pytest
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World, outcome, wrong
@@ -28,7 +28,7 @@ def world() -> World:
 
 
 @STEPS
-def test_whoever_is_signed_in_stays_so_by_refreshing_and_can_log_in(world: World, step: float) -> None:
+def test_sessions_and_logins_survive_a_clock_step_back(world: World, step: float) -> None:
     tokens = world.log_in(username="ann", password=PASSWORD)
     world.clock.advance(-step)
     refreshed = world.refresh(refresh=tokens.refresh_token)
@@ -37,7 +37,7 @@ def test_whoever_is_signed_in_stays_so_by_refreshing_and_can_log_in(world: World
 
 
 @STEPS
-def test_what_had_ended_stays_ended(world: World, step: float) -> None:
+def test_revoked_session_stays_revoked_after_a_clock_step_back(world: World, step: float) -> None:
     tokens = world.log_in(username="ann", password=PASSWORD)
     world.change_account(identity=world.sign_in(), password=OTHER_PASSWORD)
     world.clock.advance(-step)
@@ -48,7 +48,7 @@ def test_what_had_ended_stays_ended(world: World, step: float) -> None:
 
 
 @STEPS
-def test_a_spent_refresh_token_gains_no_time(world: World, step: float) -> None:
+def test_spent_refresh_token_stays_spent_after_a_clock_step_back(world: World, step: float) -> None:
     first = world.log_in(username="ann", password=PASSWORD).refresh_token
     world.refresh(refresh=first)
     world.clock.advance(31 - step)
@@ -59,7 +59,7 @@ def test_a_spent_refresh_token_gains_no_time(world: World, step: float) -> None:
 
 
 @STEPS
-def test_a_code_is_good_once_and_for_no_longer(world: World, step: float) -> None:
+def test_code_is_accepted_once_and_not_longer_after_a_clock_step_back(world: World, step: float) -> None:
     used, unused = world.send("x@mail.example.com"), world.send(ANN)
     world.verify_code(destination="x@mail.example.com", verify_otp=used)
     world.clock.advance(-step)
@@ -68,7 +68,7 @@ def test_a_code_is_good_once_and_for_no_longer(world: World, step: float) -> Non
 
 
 @STEPS
-def test_a_new_code_is_to_be_had_soon_and_is_good(world: World, step: float) -> None:
+def test_new_code_can_be_requested_soon_after_a_clock_step_back(world: World, step: float) -> None:
     world.send(ANN)
     world.clock.advance(-step)
     refusal = outcome(lambda: world.request_code(destination=ANN))
@@ -80,7 +80,7 @@ def test_a_new_code_is_to_be_had_soon_and_is_good(world: World, step: float) -> 
 
 
 @STEPS
-def test_codes_are_sent_no_faster_than_before(world: World, step: float) -> None:
+def test_clock_step_back_does_not_shorten_the_cool_down(world: World, step: float) -> None:
     sends = 0
     world.request_code(destination=ANN)
     world.clock.advance(-step)
@@ -91,7 +91,7 @@ def test_codes_are_sent_no_faster_than_before(world: World, step: float) -> None
 
 
 @STEPS
-def test_whoever_guesses_passwords_gains_one_window_at_most(world: World, step: float) -> None:
+def test_clock_step_back_gives_password_guessers_one_window_at_most(world: World, step: float) -> None:
     def guess() -> object:
         return outcome(lambda: world.log_in(username="ann", password="wrong and wrong", caller=THIEF))
 
@@ -104,7 +104,7 @@ def test_whoever_guesses_passwords_gains_one_window_at_most(world: World, step: 
 
 
 @STEPS
-def test_whoever_was_locked_out_gets_in_again_within_two_windows(world: World, step: float) -> None:
+def test_rate_limited_owner_can_log_in_within_two_windows(world: World, step: float) -> None:
     for _ in range(5):
         outcome(lambda: world.log_in(username="ann", password="wrong and wrong", caller=THIEF))
     world.clock.advance(-step)
@@ -118,7 +118,7 @@ def test_whoever_was_locked_out_gets_in_again_within_two_windows(world: World, s
 
 
 @STEPS
-def test_wrong_codes_gain_nothing(world: World, step: float) -> None:
+def test_clock_step_back_gives_code_guessers_nothing(world: World, step: float) -> None:
     code = world.send(ANN)
     for _ in range(5):
         outcome(lambda: world.verify_code(destination=ANN, verify_otp=wrong(code)))
@@ -129,7 +129,7 @@ def test_wrong_codes_gain_nothing(world: World, step: float) -> None:
 
 
 @STEPS
-def test_calls_are_counted_on_and_nobody_waits_for_the_old_time(step: float) -> None:
+def test_call_limits_do_not_wait_for_the_old_time(step: float) -> None:
     rate_limiter, now = MemoryRateLimiter(), 1_800_000_000.0
     for _ in range(200):
         assert rate_limiter.hit("a", CALLS_BY_ADDRESS, now) == 0
@@ -141,7 +141,7 @@ def test_calls_are_counted_on_and_nobody_waits_for_the_old_time(step: float) -> 
 
 
 @STEPS
-def test_new_messages_do_not_wait_for_the_old_time(world: World, step: float) -> None:
+def test_new_messages_are_delivered_after_a_clock_step_back(world: World, step: float) -> None:
     world.request_code(destination=ANN)
     world.clock.advance(-step)
     world.request_code(destination="new@mail.example.com")

@@ -1,4 +1,4 @@
-"""The database locked, gone, or garbage while the server runs."""
+"""A database that is locked, missing or corrupt while the server runs."""
 
 import os
 import sqlite3
@@ -13,6 +13,8 @@ import pytest
 from tests.support.processes import eventually
 from tests.support.proxy import Answer, Line, at_once
 from tests.support.server import Server
+
+pytestmark = pytest.mark.faults
 
 GARBAGE = b"This is no database. " * 5000
 LONGEST = 4.0
@@ -62,7 +64,7 @@ def locked(database: Path) -> Iterator[None]:
         other.execute("ROLLBACK")
 
 
-def test_while_another_program_writes_changes_are_refused_in_time_and_reads_go_on(
+def test_locked_database_refuses_changes_in_time_and_serves_reads(
     server: Server, database: Path, tokens: dict[str, str]
 ) -> None:
     writes: list[Callable[[Line], Answer]] = [
@@ -110,7 +112,7 @@ def back(database: Path) -> None:
 
 
 @pytest.mark.parametrize("take_away", [without, another_file, a_directory])
-def test_while_the_database_is_gone_nothing_is_acknowledged(
+def test_missing_database_file_acknowledges_nothing(
     server: Server, database: Path, tokens: dict[str, str], take_away: Callable[[Path], None]
 ) -> None:
     name = f"somebody3{take_away.__name__.replace('_', '')}"
@@ -133,9 +135,7 @@ def test_while_the_database_is_gone_nothing_is_acknowledged(
         assert line.register(name).status == 201
 
 
-def test_while_the_database_is_overwritten_nothing_is_said_of_accounts(
-    server: Server, database: Path, tokens: dict[str, str]
-) -> None:
+def test_overwritten_database_reveals_nothing_about_accounts(server: Server, database: Path, tokens: dict[str, str]) -> None:
     content = database.read_bytes()
     with database.open("r+b") as file:
         file.write(GARBAGE[: len(content)])
@@ -158,7 +158,7 @@ def test_while_the_database_is_overwritten_nothing_is_said_of_accounts(
         assert line.account(tokens["token"]).status == 200
 
 
-def test_a_server_on_garbage_says_so_in_one_line(tmp_path: Path) -> None:
+def test_start_on_a_corrupt_database_fails_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "vestibule.db").write_bytes(GARBAGE)
     environment = {**os.environ, "VESTIBULE_DATA_DIR": str(tmp_path)}
     command = [str(Path(sys.executable).with_name("vestibule")), "serve", "--port", "1"]

@@ -1,4 +1,4 @@
-"""No space is left: by a file system that is full, and by a limit that the system puts on files."""
+"""A full disk: a full file system, and a limit on file sizes."""
 
 import os
 import resource
@@ -15,6 +15,8 @@ from tests.support.processes import worker
 from tests.support.proxy import Answer, Line, picture
 from tests.support.server import Server
 from tests.system.test_kill import end_leases
+
+pytestmark = pytest.mark.faults
 
 Full = Callable[[Server], AbstractContextManager[None]]
 
@@ -54,7 +56,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path,
         yield data, limited
 
 
-def test_without_space_changes_are_refused_reads_go_on_and_nothing_is_lost(disk: tuple[Path, Full]) -> None:
+def test_full_disk_refuses_changes_serves_reads_and_loses_nothing(disk: tuple[Path, Full]) -> None:
     data, no_space = disk
     with Server(data, rate_limits="off") as server:
         with Line(server.port) as line:

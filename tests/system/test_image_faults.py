@@ -1,4 +1,4 @@
-"""The directory of images is no directory any more, or cannot be written to."""
+"""An image directory that is missing, is no directory, or is read-only."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tests.support.proxy import Line, picture
 from tests.support.server import Server
+
+pytestmark = pytest.mark.faults
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def an_empty_one_that_is_read_only(images: Path) -> None:
 @pytest.mark.parametrize(
     ("instead", "reading"), [(nothing, 503), (a_file, 503), (a_link_to_nowhere, 503), (an_empty_one_that_is_read_only, 404)]
 )
-def test_what_cannot_be_stored_changes_nothing(server: Server, instead: Callable[[Path], None], reading: int) -> None:
+def test_image_that_cannot_be_stored_changes_nothing(server: Server, instead: Callable[[Path], None], reading: int) -> None:
     images = server.data_dir / "images"
     with Line(server.port) as line:
         token = line.tokens("somebody1")["token"]

@@ -1,4 +1,4 @@
-"""Real servers whose images are on a real S3: by way of the service, by links, and while S3 is away."""
+"""Real servers with images on a real S3 server: through the service, by pre-signed URLs, and while S3 is down."""
 
 import io
 import time
@@ -73,9 +73,7 @@ def size_of(data: bytes) -> tuple[str | None, tuple[int, int]]:
         return image.format, image.size
 
 
-def test_every_node_and_worker_has_the_images_and_one_that_is_replaced_is_gone(
-    tmp_path: Path, s3_server: S3Server, bucket: str
-) -> None:
+def test_images_are_shared_by_nodes_and_replaced_ones_deleted(tmp_path: Path, s3_server: S3Server, bucket: str) -> None:
     with ExitStack() as stack:
         one, other = (
             stack.enter_context(
@@ -107,7 +105,7 @@ def test_every_node_and_worker_has_the_images_and_one_that_is_replaced_is_gone(
         assert "s3cret" not in one.output
 
 
-def test_who_asks_may_be_sent_to_s3_for_as_long_as_the_link_is_good(tmp_path: Path, s3_server: S3Server, bucket: str) -> None:
+def test_image_url_redirects_to_s3_while_the_presigned_url_is_valid(tmp_path: Path, s3_server: S3Server, bucket: str) -> None:
     settings = {"images_url": f"s3://{bucket}", "images_redirect": "on"}
     with Server(tmp_path / "data", environment=s3_server.environment(), **settings) as server, client_of(server) as ada:
         log_in(ada)
@@ -129,7 +127,7 @@ def test_who_asks_may_be_sent_to_s3_for_as_long_as_the_link_is_good(tmp_path: Pa
         assert ada.get("/images/none.webp").status_code == 404
 
 
-def test_s3_that_is_down_at_the_start_is_told_and_taken_up_when_it_comes(tmp_path: Path, own_s3: S3Server) -> None:
+def test_s3_that_is_down_at_start_is_logged_and_used_when_it_returns(tmp_path: Path, own_s3: S3Server) -> None:
     own_s3.kill()
     settings = {"images_url": "s3://images"}
     with Server(tmp_path / "data", environment=own_s3.environment(), **settings) as server, client_of(server) as ada:
@@ -156,7 +154,7 @@ def test_s3_that_is_down_at_the_start_is_told_and_taken_up_when_it_comes(tmp_pat
         assert server.stop() == 0
 
 
-def test_s3_that_hangs_holds_up_nothing_but_images(tmp_path: Path, own_s3: S3Server) -> None:
+def test_hanging_s3_delays_only_images(tmp_path: Path, own_s3: S3Server) -> None:
     own_s3.make("images")
     settings = {"images_url": "s3://images", "rate_limits": "off"}
     with Server(tmp_path / "data", environment=own_s3.environment(), **settings) as server, client_of(server) as ada:
@@ -197,7 +195,7 @@ def test_s3_that_hangs_holds_up_nothing_but_images(tmp_path: Path, own_s3: S3Ser
         ({"images_redirect": "on"}, {}, "VESTIBULE_IMAGES_REDIRECT: there is nowhere to send to"),
     ],
 )
-def test_what_cannot_be_stops_the_start_with_a_line_that_names_it(
+def test_impossible_s3_setting_stops_the_start_in_one_line(
     tmp_path: Path, settings: dict[str, str], environment: dict[str, str], line: str
 ) -> None:
     with (

@@ -1,4 +1,4 @@
-"""The server is killed again and again amid bursts of everything; whatever it has acknowledged is there afterwards."""
+"""A server that is killed repeatedly under load: acknowledged changes survive."""
 
 import os
 import re
@@ -15,6 +15,8 @@ from tests.support.databases import rows
 from tests.support.processes import eventually
 from tests.support.proxy import GONE, PASSWORD, Line, picture
 from tests.support.server import Server
+
+pytestmark = pytest.mark.faults
 
 ROUNDS = 3
 PEOPLE = 6
@@ -36,7 +38,7 @@ class Life:
     done: int = 0
 
 
-def test_whatever_was_acknowledged_survives_kills_at_any_moment(tmp_path: Path, kept_at: Callable[[Path], str]) -> None:
+def test_acknowledged_changes_survive_sigkill_at_any_moment(tmp_path: Path, kept_at: Callable[[Path], str]) -> None:
     url = kept_at(tmp_path / "data")
     chance = Random()  # noqa: S311 — it guards nothing
     lives = [Life(f"person{number}x") for number in range(PEOPLE)]

@@ -1,4 +1,4 @@
-"""Servers of mail and SMS that are down, refuse, or take forever."""
+"""Mail and SMS servers that are down, refuse, or hang."""
 
 import socket
 import time
@@ -11,6 +11,8 @@ from tests.support.next_hops import Gateway, Relay, gateway_server, relay
 from tests.support.processes import eventually
 from tests.support.proxy import Line
 from tests.support.server import Server, free_port
+
+pytestmark = pytest.mark.faults
 
 
 @contextmanager
@@ -53,7 +55,7 @@ def sms_server() -> Iterator[Gateway]:
         yield server
 
 
-def test_mail_goes_out_when_its_server_is_back(tmp_path: Path, mail_server: Relay) -> None:
+def test_mail_is_delivered_when_its_server_returns(tmp_path: Path, mail_server: Relay) -> None:
     mail_server.close()
     with serving(tmp_path / "data", mail_server.port) as server:
         wanted = [f"somebody{number}@example.com" for number in range(5)]
@@ -63,7 +65,7 @@ def test_mail_goes_out_when_its_server_is_back(tmp_path: Path, mail_server: Rela
         assert eventually(lambda: sorted(mails(mail_server)) == wanted, 14)
 
 
-def test_a_refused_mail_is_given_up_and_stops_no_other(tmp_path: Path, mail_server: Relay) -> None:
+def test_refused_mail_fails_permanently_and_delays_no_other(tmp_path: Path, mail_server: Relay) -> None:
     with serving(tmp_path / "data", mail_server.port) as server:
         mail_server.answers["RCPT"] = "550 5.1.1 No such user"
         send(server, "nobody@example.com")
@@ -74,7 +76,7 @@ def test_a_refused_mail_is_given_up_and_stops_no_other(tmp_path: Path, mail_serv
         assert "nobody@example.com" not in server.output
 
 
-def test_a_mail_server_that_hangs_holds_up_neither_sms_nor_the_end(tmp_path: Path, sms_server: Gateway) -> None:
+def test_hanging_mail_server_delays_neither_sms_nor_shutdown(tmp_path: Path, sms_server: Gateway) -> None:
     with silent_server() as mail, serving(tmp_path / "data", mail, sms_server.port) as server:
         send(server, *[f"somebody{number}@example.com" for number in range(12)])
         time.sleep(0.5)
@@ -87,7 +89,7 @@ def test_a_mail_server_that_hangs_holds_up_neither_sms_nor_the_end(tmp_path: Pat
         assert "Killing" not in server.output
 
 
-def test_what_is_being_handed_over_when_the_server_stops_is_sent_once(tmp_path: Path, mail_server: Relay) -> None:
+def test_mail_in_transfer_at_shutdown_is_sent_once(tmp_path: Path, mail_server: Relay) -> None:
     wanted = [f"somebody{number}@example.com" for number in range(8)]
     mail_server.seconds = 0.5
     with serving(tmp_path / "data", mail_server.port) as server:
@@ -103,7 +105,7 @@ def test_what_is_being_handed_over_when_the_server_stops_is_sent_once(tmp_path: 
     assert sorted(mails(mail_server)) == wanted
 
 
-def test_a_port_where_nobody_is_promises_codes_all_the_same(tmp_path: Path) -> None:
+def test_codes_are_accepted_while_the_mail_server_refuses_connections(tmp_path: Path) -> None:
     with serving(tmp_path / "data", free_port(), free_port()) as server:
         send(server, *[f"somebody{number}@example.com" for number in range(15)], "+4915112345678")
         assert server.call("GET", "/readyz")[0] == 200

@@ -1,4 +1,4 @@
-"""What a scrape of real servers and couriers tells, held against the documentation."""
+"""Metrics of real servers and delivery workers, compared with the documentation."""
 
 import os
 import re
@@ -109,7 +109,7 @@ def visit(server: Server) -> None:
     server.code("ada@mail.example.com", sent["reference"])
 
 
-def test_one_scrape_tells_of_all_workers_what_the_documentation_says(tmp_path: Path, kept_at: Callable[[Path], str]) -> None:
+def test_scrape_covers_all_workers_as_documented(tmp_path: Path, kept_at: Callable[[Path], str]) -> None:
     data = tmp_path / "data"
     with watched(data, "--workers", "2", database_url=kept_at(data)) as site:
         visit(site.server)
@@ -139,7 +139,7 @@ def test_one_scrape_tells_of_all_workers_what_the_documentation_says(tmp_path: P
     assert not listens(site.port)
 
 
-def test_a_worker_that_dies_leaves_what_it_counted_and_no_gauge(tmp_path: Path) -> None:
+def test_killed_worker_leaves_its_counters_and_no_gauge(tmp_path: Path) -> None:
     with watched(tmp_path / "data") as site:
         site.server.call("GET", "/nowhere/")
         with socket.create_connection(("127.0.0.1", site.server.port)) as waiting:
@@ -155,7 +155,7 @@ def test_a_worker_that_dies_leaves_what_it_counted_and_no_gauge(tmp_path: Path) 
         assert scrape.value("http_requests_total", status="404") == 2
 
 
-def test_a_worker_that_ends_in_peace_takes_nothing_along_either(tmp_path: Path) -> None:
+def test_stopped_worker_leaves_its_counters(tmp_path: Path) -> None:
     with watched(tmp_path / "data") as site:
         site.server.call("GET", "/nowhere/")
         (worker,) = children(site.server.process.pid)
@@ -170,7 +170,7 @@ def children(process: int) -> list[int]:
     return [int(number) for number in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
-def test_a_courier_tells_of_its_own_and_of_what_waits(tmp_path: Path) -> None:
+def test_delivery_worker_exposes_its_deliveries_and_the_backlog(tmp_path: Path) -> None:
     data, port = tmp_path / "data", free_port()
     with watched(data, courier="off") as site:
         for name in ("ada", "bob"):
@@ -189,7 +189,7 @@ def test_a_courier_tells_of_its_own_and_of_what_waits(tmp_path: Path) -> None:
         assert site.scrape.value("outbox_due_messages", kind="email") == 0
 
 
-def test_a_database_that_is_away_takes_nothing_from_the_scrape_but_what_is_in_it(tmp_path: Path) -> None:
+def test_scrape_works_without_the_database(tmp_path: Path) -> None:
     with watched(tmp_path / "data") as site:
         assert site.scrape.value("outbox_due_messages") == 0
         (tmp_path / "data" / "vestibule.db").rename(tmp_path / "elsewhere")
@@ -199,7 +199,7 @@ def test_a_database_that_is_away_takes_nothing_from_the_scrape_but_what_is_in_it
         assert scrape.value("http_refusals_total", route="/readyz", problem="unavailable") == 1
 
 
-def test_nobody_listens_unless_it_is_asked_for(tmp_path: Path) -> None:
+def test_metrics_port_is_closed_by_default(tmp_path: Path) -> None:
     with Server(tmp_path / "data") as server:
         assert listening(server.process.pid) == {server.port}
     with watched(tmp_path / "data") as site:
@@ -222,7 +222,7 @@ def listening(process: int) -> set[int]:
 
 
 @pytest.mark.parametrize("command", ["serve", "deliver"])
-def test_a_port_in_use_stops_the_start_in_one_line(command: str, tmp_path: Path) -> None:
+def test_metrics_port_in_use_stops_the_start_in_one_line(command: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         given = {"VESTIBULE_DATA_DIR": str(tmp_path / "data"), "VESTIBULE_METRICS_PORT": str(port)}
@@ -231,7 +231,7 @@ def test_a_port_in_use_stops_the_start_in_one_line(command: str, tmp_path: Path)
     assert shown.stderr == f"vestibule: VESTIBULE_METRICS_PORT: cannot listen on 127.0.0.1:{port}: Address already in use.\n"
 
 
-def test_the_port_of_the_service_is_none_for_metrics(tmp_path: Path) -> None:
+def test_metrics_port_must_differ_from_the_service_port(tmp_path: Path) -> None:
     shown = vestibule("serve", VESTIBULE_DATA_DIR=str(tmp_path / "data"), VESTIBULE_METRICS_PORT="8000")
     assert (shown.returncode, shown.stderr.count("\n")) == (2, 1)
     assert "VESTIBULE_METRICS_PORT" in shown.stderr
@@ -242,7 +242,7 @@ def test_the_port_of_the_service_is_none_for_metrics(tmp_path: Path) -> None:
     [("METRICS_PORT=9100", "prometheus_client", "metrics"), ("TRACES=on", "opentelemetry", "traces")],
 )
 @pytest.mark.parametrize("command", ["serve", "deliver"])
-def test_a_missing_extra_stops_the_start_in_one_line(
+def test_missing_extra_stops_the_start_in_one_line(
     command: str, setting: str, library: str, extra: str, tmp_path: Path
 ) -> None:
     program = f"import sys; sys.modules['{library}'] = None; from vestibule.entrypoints.cli import main; main(['{command}'])"
@@ -255,7 +255,7 @@ def test_a_missing_extra_stops_the_start_in_one_line(
     assert shown.stderr == f"vestibule: VESTIBULE_{name}: it needs an extra: pip install 'vestibule-accounts[{extra}]'\n"
 
 
-def test_who_slams_the_door_is_no_trouble_to_the_next_scrape(tmp_path: Path) -> None:
+def test_aborted_scrape_does_not_disturb_the_next(tmp_path: Path) -> None:
     with watched(tmp_path / "data") as site:
         for said in (b"", b"GET", b"\0\xff\r\n\r\n", b"POST /metrics HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"):
             with socket.create_connection(("127.0.0.1", site.port)) as caller:

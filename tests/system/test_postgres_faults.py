@@ -1,4 +1,4 @@
-"""PostgreSQL down, restarted, hanging or busy while the server runs."""
+"""PostgreSQL that is stopped, restarted, hanging or busy while the server runs."""
 
 import signal
 import time
@@ -13,6 +13,8 @@ from tests.support.proxy import Answer, Line, at_once
 from tests.support.server import Server
 
 from vestibule.adapters.database import migrate
+
+pytestmark = pytest.mark.faults
 
 LONGEST = 4.0
 """Seconds: three are promised, and this machine may be busy."""
@@ -71,7 +73,7 @@ def refused(answer: Answer, seconds: float) -> None:
     assert seconds < LONGEST
 
 
-def test_while_it_is_down_everything_is_refused_in_time_and_nobody_is_logged_out(
+def test_stopped_postgres_refuses_in_time_and_revokes_no_session(
     server: Server, postgres_of_our_own: PostgresServer, tokens: dict[str, str]
 ) -> None:
     postgres_of_our_own.stop()
@@ -88,7 +90,7 @@ def test_while_it_is_down_everything_is_refused_in_time_and_nobody_is_logged_out
         assert line.register("somebody2").status == 201
 
 
-def test_a_restart_between_two_calls_is_noticed_by_nobody(
+def test_postgres_restart_between_two_calls_is_invisible(
     server: Server, postgres_of_our_own: PostgresServer, tokens: dict[str, str]
 ) -> None:
     at_once(server.port, [partial(Line.account, token=tokens["token"]) for _ in range(20)])
@@ -101,9 +103,7 @@ def test_a_restart_between_two_calls_is_noticed_by_nobody(
     assert {answer.status for answer in at_once(server.port, calls * 10)} == {200}
 
 
-def test_while_it_hangs_calls_are_refused_in_time(
-    server: Server, postgres_of_our_own: PostgresServer, tokens: dict[str, str]
-) -> None:
+def test_hanging_postgres_refuses_in_time(server: Server, postgres_of_our_own: PostgresServer, tokens: dict[str, str]) -> None:
     backends = "SELECT pid FROM pg_stat_activity WHERE application_name = 'vestibule'"
     frozen = [backend for (backend,) in run(postgres_of_our_own.url, backends)]
     assert frozen
@@ -129,7 +129,7 @@ def test_while_it_hangs_calls_are_refused_in_time(
         assert line.account(tokens["token"]).status == 200
 
 
-def test_who_holds_one_account_holds_up_nobody_else(
+def test_lock_on_one_account_delays_no_other(
     server: Server, postgres_of_our_own: PostgresServer, tokens: dict[str, str]
 ) -> None:
     with Line(server.port) as line:

@@ -1,4 +1,4 @@
-"""What happens at once happens in some order: bursts over real connections, and what may come of them."""
+"""Concurrent calls over real connections: the outcome equals some order of the calls."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,6 +11,8 @@ import pytest
 from tests.support.databases import rows
 from tests.support.proxy import PASSWORD, Answer, Line, at_once, person, picture, wrong
 from tests.support.server import Server
+
+pytestmark = pytest.mark.faults
 
 MANY = 20
 
@@ -54,7 +56,7 @@ def lives(server: Server, token: str) -> bool:
         return line.account(token).status == 200
 
 
-def test_one_of_many_registrations_gets_the_name(server: Server) -> None:
+def test_one_of_concurrent_registrations_gets_the_username(server: Server) -> None:
     calls = [
         partial(Line.ask, method="POST", path="/register/", body=person("Somebody1") | {"email": f"a{number}@example.com"})
         for number in range(MANY)
@@ -66,7 +68,7 @@ def test_one_of_many_registrations_gets_the_name(server: Server) -> None:
             assert (answer.problem, list(answer.json["errors"])) == ("already-taken", ["username"])
 
 
-def test_one_of_many_registrations_gets_the_email(server: Server) -> None:
+def test_one_of_concurrent_registrations_gets_the_email(server: Server) -> None:
     calls = [
         partial(Line.ask, method="POST", path="/register/", body=person(f"another{number}x") | {"email": "one@example.com"})
         for number in range(MANY)
@@ -74,19 +76,19 @@ def test_one_of_many_registrations_gets_the_email(server: Server) -> None:
     assert statuses(burst(server, *calls)) == {201: 1, 400: MANY - 1}
 
 
-def test_one_of_many_uses_of_a_code_is_right(server: Server) -> None:
+def test_one_of_concurrent_verifications_of_a_code_succeeds(server: Server) -> None:
     right = code(server, "somebody2@example.com")
     assert statuses(burst(server, lambda line: line.verify("somebody2@example.com", right))) == {201: 1, 403: MANY - 1}
 
 
-def test_one_of_many_logins_by_a_code_is_let_in(server: Server) -> None:
+def test_one_of_concurrent_code_logins_succeeds(server: Server) -> None:
     tokens(server, "somebody3")
     right = code(server, "somebody3@example.com")
     body = {"destination": "somebody3@example.com", "verify_otp": right, "is_login": True}
     assert statuses(burst(server, lambda line: line.ask("POST", "/otp/", body))) == {201: 1, 403: MANY - 1}
 
 
-def test_one_of_many_resets_by_a_code_sets_the_password(server: Server) -> None:
+def test_one_of_concurrent_resets_sets_the_password(server: Server) -> None:
     tokens(server, "somebody4")
     right = code(server, "somebody4@example.com")
     passwords = [f"the engine weaves {number} flowers" for number in range(6)]
@@ -106,7 +108,7 @@ def test_one_of_many_resets_by_a_code_sets_the_password(server: Server) -> None:
             assert line.log_in("somebody4", password).status == (200 if answer.status == 202 else 401)
 
 
-def test_many_wrong_guesses_at_once_are_five(server: Server, data: Path, kept_at: Callable[[Path], str]) -> None:
+def test_concurrent_wrong_codes_count_as_five_at_most(server: Server, data: Path, kept_at: Callable[[Path], str]) -> None:
     right = code(server, "somebody5@example.com")
     assert statuses(burst(server, lambda line: line.verify("somebody5@example.com", wrong(right)))) == {403: MANY}
     with Line(server.port) as line:
@@ -115,7 +117,7 @@ def test_many_wrong_guesses_at_once_are_five(server: Server, data: Path, kept_at
     assert rows(kept_at(data), sql) == [(5,)]
 
 
-def test_many_refreshes_of_one_token_get_the_same_successor(server: Server) -> None:
+def test_concurrent_refreshes_of_a_token_get_the_same_successor(server: Server) -> None:
     """A page that refreshes in twenty tabs logs nobody out."""
     before = tokens(server, "somebody6")
     answers = burst(server, lambda line: line.refresh(before["refresh_token"]))
@@ -127,7 +129,7 @@ def test_many_refreshes_of_one_token_get_the_same_successor(server: Server) -> N
         assert line.account(answer.json["token"]).status == 200
 
 
-def test_a_spent_token_among_many_ends_the_session_for_all(server: Server) -> None:
+def test_reused_token_among_concurrent_refreshes_revokes_the_session(server: Server) -> None:
     spent = tokens(server, "somebody7")["refresh_token"]
     with Line(server.port) as line:
         second = line.refresh(spent).json["refresh_token"]
@@ -136,7 +138,7 @@ def test_a_spent_token_among_many_ends_the_session_for_all(server: Server) -> No
     assert not lives(server, third["token"])
 
 
-def test_of_many_uploads_at_once_one_picture_stays(server: Server) -> None:
+def test_one_image_remains_after_concurrent_uploads(server: Server) -> None:
     token = tokens(server, "somebody8")["token"]
     answers = at_once(server.port, [partial(Line.upload, token=token, file=picture()) for _ in range(8)])
     assert statuses(answers).keys() <= {201, 503}
@@ -147,7 +149,7 @@ def test_of_many_uploads_at_once_one_picture_stays(server: Server) -> None:
 
 
 @pytest.mark.parametrize("name", ["somebody9", "somebody10", "somebody11"])
-def test_no_session_that_the_old_password_began_outlives_its_change(server: Server, name: str) -> None:
+def test_sessions_of_the_old_password_do_not_outlive_its_change(server: Server, name: str) -> None:
     own = tokens(server, name)["token"]
     change = partial(Line.change_password, token=own, password="another engine weaves")
     login = partial(Line.log_in, name=name, password=PASSWORD)
@@ -159,7 +161,7 @@ def test_no_session_that_the_old_password_began_outlives_its_change(server: Serv
         assert answer.status != 200 or not lives(server, answer.json["token"])
 
 
-def test_many_changes_of_one_account_leave_one_of_them(server: Server) -> None:
+def test_concurrent_changes_of_an_account_leave_one_of_them(server: Server) -> None:
     token = tokens(server, "somebody12")["token"]
     names = [f"Number {number}" for number in range(MANY)]
     answers = at_once(
@@ -170,13 +172,13 @@ def test_many_changes_of_one_account_leave_one_of_them(server: Server) -> None:
         assert line.account(token).json["name"] in names
 
 
-def test_one_of_many_accounts_gets_the_username_that_all_change_to(server: Server) -> None:
+def test_one_of_concurrent_changes_gets_the_username(server: Server) -> None:
     every = [tokens(server, f"player{number}x")["token"] for number in range(6)]
     calls = [partial(Line.ask, method="PATCH", path="/account/", body={"username": "champion"}, token=token) for token in every]
     assert statuses(at_once(server.port, calls)) == {200: 1, 400: 5}
 
 
-def test_one_send_at_once_is_within_the_cool_down(server: Server) -> None:
+def test_one_of_concurrent_sends_is_within_the_cool_down(server: Server) -> None:
     answers = burst(server, lambda line: line.send_code("somebody13@example.com"))
     assert statuses(answers) == {201: 1, 429: MANY - 1}
     for answer in answers:

@@ -1,4 +1,4 @@
-"""Nothing that was acknowledged is lost when the server is killed."""
+"""Acknowledged changes survive a SIGKILL."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,10 +8,12 @@ from threading import Event
 
 from tests.support.server import Server
 
+pytestmark = pytest.mark.faults
+
 PASSWORD = "the engine weaves algebra"
 
 
-def test_a_kill_amid_registrations_loses_none_that_was_answered(tmp_path: Path, kept_at: Callable[[Path], str]) -> None:
+def test_sigkill_during_registrations_loses_no_acknowledged_one(tmp_path: Path, kept_at: Callable[[Path], str]) -> None:
     acknowledged: list[str] = []
     url = kept_at(tmp_path / "data")
     enough = Event()

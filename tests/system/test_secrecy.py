@@ -1,4 +1,4 @@
-"""No secret and nobody's address leaves the server but by the way it should: not by its log, nor where processes are listed."""
+"""Secrets and addresses appear neither in the log nor in the list of processes."""
 
 import json
 import re
@@ -126,7 +126,7 @@ def open_house(tmp_path: Path) -> Iterator[Open]:
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_a_log_holds_no_secret_and_nobodys_address(log_format: str, open_house: Open) -> None:
+def test_log_contains_no_secret_and_no_address(log_format: str, open_house: Open) -> None:
     visitor = open_house(log_format=log_format, access_log="on")
     visit(visitor)
     visitor.mails.answers["RCPT"] = f"550 5.1.1 <{EMAILS[2]}> {MARKED} unknown"
@@ -144,7 +144,7 @@ def test_a_log_holds_no_secret_and_nobodys_address(log_format: str, open_house: 
         assert all({"ts", "level", "logger", "message"} <= set(json.loads(line)) for line in log.splitlines())
 
 
-def test_every_endpoint_was_visited_and_every_call_has_a_line(open_house: Open) -> None:
+def test_each_endpoint_is_visited_and_each_call_logged(open_house: Open) -> None:
     visitor = open_house(log_format="json")
     _, document = visitor.server.call("GET", "/openapi.json")
     visit(visitor)
@@ -159,7 +159,7 @@ def test_every_endpoint_was_visited_and_every_call_has_a_line(open_house: Open) 
     assert {one["in"] for one in parameters} == {"path"}, "nothing secret is asked for in a query"
 
 
-def test_whoever_lists_processes_sees_no_secret(open_house: Open) -> None:
+def test_process_list_shows_no_secret(open_house: Open) -> None:
     visitor = open_house(workers="2")
     visit(visitor)
     pid = visitor.server.process.pid
@@ -168,7 +168,7 @@ def test_whoever_lists_processes_sees_no_secret(open_house: Open) -> None:
     assert not [command for command in commands for secret in visitor.secrets if secret in command]
 
 
-def test_settings_that_hold_secrets_do_not_show_them(tmp_path: Path) -> None:
+def test_repr_of_settings_hides_secrets(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("redis://:hunter2@localhost")
     settings = Settings.from_environment(
         {

@@ -1,4 +1,4 @@
-"""What goes out in an hour is bounded where it goes out for real."""
+"""The hourly quota of codes applies to channels that cost money."""
 
 import re
 from http.client import HTTPConnection
@@ -31,12 +31,14 @@ BY_BOTH = {"email_url": "smtps://mail.example.org", "sms_url": "json://sms.examp
         (BY_BOTH | {"workers": 4, "redis_url": "redis://localhost"}, {AddressKind.EMAIL: 1000, AddressKind.MOBILE: 100}),
     ],
 )
-def test_what_is_bounded_is_what_costs(settings: dict[str, object], per_hour: dict[AddressKind, int] | None) -> None:
+def test_only_channels_that_cost_money_have_a_quota(
+    settings: dict[str, object], per_hour: dict[AddressKind, int] | None
+) -> None:
     bounded = send_quota(Settings(**settings), MemoryRateLimiter())  # type: ignore[arg-type]  # as a test names them
     assert (bounded and bounded.per_hour) == per_hour
 
 
-def test_a_server_that_sends_mail_sends_no_more_than_it_may(tmp_path: Path) -> None:
+def test_mail_quota_limits_sent_codes(tmp_path: Path) -> None:
     with relay() as mails:
         url = f"smtp://127.0.0.1:{mails.port}?starttls=off"
         with Server(tmp_path / "data", email_url=url, emails_per_hour="3") as server:

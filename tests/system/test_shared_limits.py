@@ -1,4 +1,4 @@
-"""Real servers that count together in a real Redis, and go on alone without it."""
+"""Real servers that share rate limits in a real Redis, and count alone without it."""
 
 from contextlib import ExitStack
 from itertools import cycle, islice
@@ -16,7 +16,7 @@ def statuses(servers: list[Server], calls: int) -> list[int]:
     return [server.call("POST", "/isunique/", CHECK)[0] for server in islice(cycle(servers), calls)]
 
 
-def test_two_nodes_share_the_limits_of_an_address_and_have_their_own_when_redis_is_gone(tmp_path: Path) -> None:
+def test_nodes_share_limits_in_redis_and_count_alone_without_it(tmp_path: Path) -> None:
     (tmp_path / "redis").mkdir()
     with ExitStack() as stack:
         redis = stack.enter_context(RedisServer(tmp_path / "redis"))
@@ -35,7 +35,7 @@ def test_two_nodes_share_the_limits_of_an_address_and_have_their_own_when_redis_
         assert [server.stop() for server in servers] == [0, 0]
 
 
-def test_workers_of_one_server_share_the_limits_of_an_address(tmp_path: Path) -> None:
+def test_workers_share_limits_in_redis(tmp_path: Path) -> None:
     (tmp_path / "redis").mkdir()
     with (
         RedisServer(tmp_path / "redis") as redis,
@@ -46,7 +46,7 @@ def test_workers_of_one_server_share_the_limits_of_an_address(tmp_path: Path) ->
         assert "Limits are counted in redis://127.0.0.1" in server.output
 
 
-def test_a_redis_that_is_down_does_not_stop_the_start_but_is_told(tmp_path: Path) -> None:
+def test_redis_that_is_down_at_start_is_logged(tmp_path: Path) -> None:
     url = f"redis://:s3cret@127.0.0.1:{free_port()}"
     with Server(tmp_path / "data", redis_url=url) as server:
         assert statuses([server], 31) == [200] * 30 + [429]
@@ -54,7 +54,7 @@ def test_a_redis_that_is_down_does_not_stop_the_start_but_is_told(tmp_path: Path
         assert "s3cret" not in server.output
 
 
-def test_a_redis_url_that_cannot_be_stops_the_start_with_a_line_that_does_not_repeat_it(tmp_path: Path) -> None:
+def test_invalid_redis_url_stops_the_start_without_repeating_it(tmp_path: Path) -> None:
     with (
         pytest.raises(RuntimeError, match="VESTIBULE_REDIS_URL: must be redis://") as refusal,
         Server(tmp_path / "data", redis_url="redis://user:12/s3cret@host"),
@@ -80,7 +80,7 @@ NODE = "this node counts limits per address for itself: if other nodes share its
         ({"workers": "2", "database_url": "a PostgreSQL", "redis_url": "a Redis"}, (0, 0)),
     ],
 )
-def test_who_counts_for_itself_beside_others_is_warned_once_and_told_the_setting_that_mends_it(
+def test_several_nodes_without_redis_log_one_warning_with_the_setting(
     tmp_path: Path, settings: dict[str, str], warnings: tuple[int, int], request: pytest.FixtureRequest
 ) -> None:
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""A short run of scripts/endure: two nodes and a Redis are killed and a PostgreSQL is stopped amid people's journeys."""
+"""A short run of scripts/endure: two nodes and a Redis are killed and a PostgreSQL is stopped during user journeys."""
 
 import os
 import signal
@@ -9,10 +9,12 @@ from tempfile import TemporaryDirectory
 from tests.support.processes import below, eventually
 from tests.support.redis_server import binary
 
+pytestmark = pytest.mark.faults
+
 ENDURE = str(Path(__file__).parents[2] / "scripts" / "endure")
 
 
-def test_nothing_acknowledged_is_lost_and_nothing_is_taken_twice_whatever_is_killed_meanwhile() -> None:
+def test_soak_loses_nothing_acknowledged_and_accepts_nothing_twice() -> None:
     binary()  # where there is no Redis this is skipped
     run = subprocess.run([ENDURE, "--journeys", "60"], capture_output=True, text=True, check=False, timeout=300)
     assert run.returncode == 0, run.stdout + run.stderr
@@ -21,7 +23,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_taken_twice_whatever_is_kil
     assert "Passed after" in run.stdout
 
 
-def test_a_run_that_is_interrupted_leaves_no_process_and_no_file_behind() -> None:
+def test_interrupted_soak_leaves_no_process_and_no_file() -> None:
     binary()
     with TemporaryDirectory() as place:  # not below one of pytest's, which are closed to all but one
         Path(place).chmod(0o755)

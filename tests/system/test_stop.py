@@ -1,4 +1,4 @@
-"""How a server ends: what it still finishes, how long that may take, and what it leaves behind."""
+"""Shutdown of a server: requests it finishes, the time it takes, and processes it leaves."""
 
 import os
 import signal
@@ -12,6 +12,8 @@ import pytest
 from tests.support.processes import below, eventually, worker
 from tests.support.proxy import PASSWORD, Line, picture
 from tests.support.server import Server
+
+pytestmark = pytest.mark.faults
 
 HALF = b'POST /isunique/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 39\r\n\r\n{"prop":"username",'
 OTHER_HALF = b'"value":"somebody1"}'
@@ -50,7 +52,7 @@ def is_free(port: int) -> bool:
     return True
 
 
-def test_what_is_under_way_is_finished_and_nothing_new_is_taken(server: Server) -> None:
+def test_stop_finishes_requests_and_accepts_no_new_ones(server: Server) -> None:
     with Line(server.port) as line:
         line.register("somebody2")
     with half_asked(server) as slow, ThreadPoolExecutor(4) as threads:
@@ -67,7 +69,7 @@ def test_what_is_under_way_is_finished_and_nothing_new_is_taken(server: Server) 
     assert is_free(server.port)
 
 
-def test_whoever_is_not_finished_after_ten_seconds_is_cut_off(server: Server) -> None:
+def test_stop_cuts_requests_off_after_ten_seconds(server: Server) -> None:
     begun = time.monotonic()
     with half_asked(server), half_asked(server, HALF_A_HEADER):
         processes = below(server.process.pid)
@@ -78,7 +80,7 @@ def test_whoever_is_not_finished_after_ten_seconds_is_cut_off(server: Server) ->
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_it_at_once(server: Server, number: signal.Signals) -> None:
+def test_second_signal_stops_at_once(server: Server, number: signal.Signals) -> None:
     with half_asked(server):
         processes = below(server.process.pid)
         server.process.send_signal(signal.SIGTERM)
@@ -90,7 +92,7 @@ def test_a_second_signal_ends_it_at_once(server: Server, number: signal.Signals)
     assert "Traceback" not in server.output
 
 
-def test_ctrl_c_ends_it_in_silence(server: Server) -> None:
+def test_ctrl_c_stops_without_a_traceback(server: Server) -> None:
     shown = server.output
     with half_asked(server) as slow:
         os.killpg(server.process.pid, signal.SIGINT)
@@ -102,7 +104,7 @@ def test_ctrl_c_ends_it_in_silence(server: Server) -> None:
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.2])
-def test_a_server_that_is_stopped_while_it_starts_is_gone_soon(tmp_path: Path, delay: float) -> None:
+def test_stop_during_start_ends_the_server_soon(tmp_path: Path, delay: float) -> None:
     server = Server(tmp_path / "data")
     server.start()
     try:
@@ -116,7 +118,7 @@ def test_a_server_that_is_stopped_while_it_starts_is_gone_soon(tmp_path: Path, d
         server.kill()
 
 
-def test_a_stopped_server_leaves_no_process(server: Server) -> None:
+def test_stopped_server_leaves_no_process(server: Server) -> None:
     with Line(server.port) as line:
         line.upload(line.tokens("somebody3")["token"], picture())
     processes = below(server.process.pid)
@@ -125,7 +127,7 @@ def test_a_stopped_server_leaves_no_process(server: Server) -> None:
     assert eventually(lambda: not any(process.is_alive for process in processes), 2)
 
 
-def test_a_killed_server_leaves_no_process_either(tmp_path: Path) -> None:
+def test_killed_server_leaves_no_process(tmp_path: Path) -> None:
     with Server(tmp_path / "data", workers="2") as server:
         with Line(server.port) as line:
             line.upload(line.tokens("somebody4")["token"], picture())
@@ -136,7 +138,7 @@ def test_a_killed_server_leaves_no_process_either(tmp_path: Path) -> None:
         assert eventually(lambda: is_free(server.port))
 
 
-def test_a_worker_that_dies_is_replaced(server: Server) -> None:
+def test_killed_worker_is_replaced(server: Server) -> None:
     with Line(server.port) as line:
         token = line.tokens("somebody5")["token"]
         line.upload(token, picture())

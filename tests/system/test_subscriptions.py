@@ -1,4 +1,4 @@
-"""What happens, handed to a program that imports Vestibule."""
+"""Events delivered to a program that imports Vestibule."""
 
 import logging
 import threading
@@ -37,7 +37,7 @@ def person(vestibule: Vestibule, name: str) -> int:
     return vestibule.register(username=name, name="A Person", email=f"{name}@example.com", password=PASSWORD).id
 
 
-def test_a_handler_is_called_for_each_event_in_order_also_for_those_before_it_came(settings: Settings) -> None:
+def test_handler_receives_each_event_in_order_including_earlier_ones(settings: Settings) -> None:
     seen: list[tuple[int, EventType, int | None]] = []
     with built(settings) as vestibule:
         ann = person(vestibule, "ann-x")
@@ -55,7 +55,7 @@ def test_a_handler_is_called_for_each_event_in_order_also_for_those_before_it_ca
     assert seen[2][0] == 3
 
 
-def test_a_handler_that_raises_gets_the_same_event_again_and_others_do_not_feel_it(
+def test_failing_handler_gets_the_event_again_without_delaying_others(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     tried: list[int] = []
@@ -78,7 +78,7 @@ def test_a_handler_that_raises_gets_the_same_event_again_and_others_do_not_feel_
     assert "ValueError" in caplog.text
 
 
-def test_leaving_the_block_finishes_the_event_at_hand_and_no_more(settings: Settings) -> None:
+def test_closing_finishes_the_current_event_only(settings: Settings) -> None:
     begun, seen = threading.Event(), list[int]()
 
     def slow(position: int, event: Event) -> None:
@@ -96,7 +96,7 @@ def test_leaving_the_block_finishes_the_event_at_hand_and_no_more(settings: Sett
         assert [position for position, _ in events] == [2]
 
 
-def test_two_of_one_name_share_the_events_between_them(settings: Settings) -> None:
+def test_subscribers_of_one_name_share_the_events(settings: Settings) -> None:
     seen: list[int] = []
 
     def handler(position: int, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""What a real server and a real courier tell a collector of traces."""
+"""Traces that a real server and a real delivery worker export to a collector."""
 
 import io
 import json
@@ -45,7 +45,7 @@ def picture() -> bytes:
     return file.getvalue()
 
 
-def test_a_call_is_a_span_with_what_took_its_time_within(tmp_path: Path, collected: Collector) -> None:
+def test_call_is_a_span_with_child_spans(tmp_path: Path, collected: Collector) -> None:
     with traced(tmp_path / "data", collected) as server:
         assert server.call("POST", "/register/", ADA)[0] == 201
         tokens = server.call("POST", "/login/", {"username": "ada", "password": PASSWORD})[1]
@@ -100,7 +100,7 @@ def test_a_call_is_a_span_with_what_took_its_time_within(tmp_path: Path, collect
     assert [secret for secret in secrets if secret.lower().encode() in collected.bodies.lower()] == []
 
 
-def test_a_caller_that_traces_is_heard_and_what_else_it_says_is_not(tmp_path: Path, collected: Collector) -> None:
+def test_traceparent_is_honoured_and_baggage_ignored(tmp_path: Path, collected: Collector) -> None:
     with traced(tmp_path / "data", collected) as server:
         for flags in ("01", "00"):
             server.send("GET", "/account/", None, {"traceparent": CALLER.format(flags=flags), "tracestate": "x=hunter2"})
@@ -112,7 +112,7 @@ def test_a_caller_that_traces_is_heard_and_what_else_it_says_is_not(tmp_path: Pa
     assert b"hunter2" not in collected.bodies
 
 
-def test_name_headers_and_sampling_are_said_as_everywhere(tmp_path: Path, collected: Collector) -> None:
+def test_standard_otel_variables_are_honoured(tmp_path: Path, collected: Collector) -> None:
     with traced(tmp_path / "data", collected) as server:
         assert server.stop() == 0
     assert collected.spans[0].resource["service.name"] == "vestibule"
@@ -130,7 +130,7 @@ def test_name_headers_and_sampling_are_said_as_everywhere(tmp_path: Path, collec
     assert len(collected.spans) == told
 
 
-def test_a_dependency_that_is_down_is_an_error_of_the_call(tmp_path: Path, collected: Collector) -> None:
+def test_unavailable_dependency_marks_the_span_as_error(tmp_path: Path, collected: Collector) -> None:
     with traced(tmp_path / "data", collected) as server:
         (tmp_path / "data" / "vestibule.db").rename(tmp_path / "elsewhere")
         assert server.call("POST", "/register/", ADA)[0] == 503
@@ -141,7 +141,7 @@ def test_a_dependency_that_is_down_is_an_error_of_the_call(tmp_path: Path, colle
     assert (question.is_error, question.attributes["error.type"]) == (True, "Unavailable")
 
 
-def test_a_courier_tells_of_letters_and_not_of_looking_for_them(tmp_path: Path, collected: Collector) -> None:
+def test_delivery_worker_traces_messages_and_not_polling(tmp_path: Path, collected: Collector) -> None:
     data = tmp_path / "data"
     with Server(data, courier="off") as server:
         assert server.call("POST", "/otp/", {"destination": "ada@mail.example.com"})[0] == 201
@@ -151,7 +151,7 @@ def test_a_courier_tells_of_letters_and_not_of_looking_for_them(tmp_path: Path, 
     assert [span.name for span in collected.spans] == ["deliver email"]
 
 
-def test_a_collector_that_is_away_holds_up_no_call_and_not_the_stop(tmp_path: Path, collected: Collector) -> None:
+def test_missing_collector_delays_neither_calls_nor_shutdown(tmp_path: Path, collected: Collector) -> None:
     with traced(tmp_path / "data", collected, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9") as server:
         assert server.call("POST", "/register/", ADA)[0] == 201
         begun = time.monotonic()
@@ -160,7 +160,7 @@ def test_a_collector_that_is_away_holds_up_no_call_and_not_the_stop(tmp_path: Pa
     assert "Traceback" not in server.output
 
 
-def test_each_worker_exports_its_own(tmp_path: Path, collected: Collector) -> None:
+def test_each_worker_exports_its_own_spans(tmp_path: Path, collected: Collector) -> None:
     with traced(tmp_path / "data", collected, "--workers", "2") as server:
         assert eventually(lambda: bool(server.call("GET", "/healthz")) and len(instances(collected)) == 2)
         assert server.stop() == 0
@@ -170,7 +170,7 @@ def instances(collected: Collector) -> set[str]:
     return {span.resource["service.instance.id"] for span in list(collected.spans)}
 
 
-def test_who_imports_brings_the_provider(tmp_path: Path, collected: Collector) -> None:
+def test_importing_program_provides_the_tracer_provider(tmp_path: Path, collected: Collector) -> None:
     program = """
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Two nodes on one PostgreSQL, Redis and S3, asked at once: what is true at one is true at the other."""
+"""Two nodes on one PostgreSQL, Redis and S3, called concurrently: each sees the changes of the other."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -57,15 +57,13 @@ def code(two: Nodes, line: Line, destination: str) -> str:
     return two.mail.code(destination, answer.json["reference"])
 
 
-def test_a_code_that_one_node_sent_is_good_once_at_both_together(two: Nodes, lines: tuple[Line, Line], caller: str) -> None:
+def test_code_is_accepted_once_across_nodes(two: Nodes, lines: tuple[Line, Line], caller: str) -> None:
     right = code(two, lines[0], "ada@example.com")
     answers = at_once(two.ports, [lambda line: line.verify("ada@example.com", right)] * MANY, caller=caller)
     assert statuses(answers) == {201: 1, 403: MANY - 1}
 
 
-def test_wrong_guesses_at_both_nodes_are_counted_together(
-    two: Nodes, lines: tuple[Line, Line], caller: str, database: str
-) -> None:
+def test_wrong_codes_are_counted_across_nodes(two: Nodes, lines: tuple[Line, Line], caller: str, database: str) -> None:
     right = code(two, lines[1], "bob@example.com")
     guesses = [lambda line: line.verify("bob@example.com", wrong(right))] * MANY
     assert statuses(at_once(two.ports, guesses, caller=caller)) == {403: MANY}
@@ -73,14 +71,12 @@ def test_wrong_guesses_at_both_nodes_are_counted_together(
     assert rows(database, "SELECT failed_attempts FROM challenges WHERE canonical_address = 'bob@example.com'") == [(5,)]
 
 
-def test_of_sends_at_both_nodes_one_is_within_the_cool_down(two: Nodes, caller: str) -> None:
+def test_cool_down_holds_across_nodes(two: Nodes, caller: str) -> None:
     answers = at_once(two.ports, [lambda line: line.send_code("carl@example.com")] * MANY, caller=caller)
     assert statuses(answers) == {201: 1, 429: MANY - 1}
 
 
-def test_a_refresh_token_shown_to_both_nodes_has_one_successor_and_is_worth_nothing_later(
-    two: Nodes, lines: tuple[Line, Line], caller: str
-) -> None:
+def test_refresh_token_has_one_successor_across_nodes(two: Nodes, lines: tuple[Line, Line], caller: str) -> None:
     spent = lines[0].tokens("dora1")["refresh_token"]
     answers = at_once(two.ports, [lambda line: line.refresh(spent)] * MANY, caller=caller)
     assert statuses(answers) == {200: MANY}
@@ -92,20 +88,20 @@ def test_a_refresh_token_shown_to_both_nodes_has_one_successor_and_is_worth_noth
     assert [line.refresh(third["refresh_token"]).status for line in lines] == [401, 401]
 
 
-def test_limits_of_an_address_are_counted_together(lines: tuple[Line, Line]) -> None:
+def test_address_limits_are_counted_across_nodes(lines: tuple[Line, Line]) -> None:
     check = {"prop": "username", "value": "nobody"}
     answers = [line.ask("POST", "/isunique/", check) for line in islice(cycle(lines), 34)]
     assert [answer.status for answer in answers] == [200] * 30 + [429] * 4
 
 
-def test_failed_logins_of_an_identity_are_counted_together(two: Nodes, lines: tuple[Line, Line], caller: str) -> None:
+def test_failed_logins_are_counted_across_nodes(two: Nodes, lines: tuple[Line, Line], caller: str) -> None:
     lines[0].register("emil1")
     answers = at_once(two.ports, [lambda line: line.log_in("emil1", "not the password")] * MANY, caller=caller)
     assert statuses(answers) == {401: 5, 429: MANY - 5}
     assert [line.log_in("emil1").status for line in lines] == [429, 429]
 
 
-def test_both_couriers_look_and_each_message_goes_out_once(two: Nodes) -> None:
+def test_each_message_is_delivered_once_by_two_delivery_workers(two: Nodes) -> None:
     destinations = [f"reader{number}@example.com" for number in range(40)]
     sends = [partial(Line.send_code, destination=destination) for destination in destinations]
     references = [answer.json["reference"] for answer in at_once(two.ports, sends, caller="10.1.0.1")]
@@ -115,7 +111,7 @@ def test_both_couriers_look_and_each_message_goes_out_once(two: Nodes) -> None:
     assert max(Counter(two.mail.ids).values()) == 1
 
 
-def test_a_session_that_ends_at_one_node_is_refused_at_once_at_the_other(lines: tuple[Line, Line]) -> None:
+def test_session_revoked_at_one_node_is_rejected_at_the_other(lines: tuple[Line, Line]) -> None:
     for here, there in (lines, lines[::-1]):
         tokens = here.tokens("frida1")
         assert there.account(tokens["token"]).status == 200, "it is known there, and would be remembered if anything were"
@@ -124,7 +120,7 @@ def test_a_session_that_ends_at_one_node_is_refused_at_once_at_the_other(lines: 
         assert there.refresh(tokens["refresh_token"]).status == 401
 
 
-def test_a_password_that_was_changed_at_one_node_is_the_password_at_the_other(lines: tuple[Line, Line]) -> None:
+def test_password_changed_at_one_node_holds_at_the_other(lines: tuple[Line, Line]) -> None:
     here, there = lines
     own, other = here.tokens("gustav1")["token"], there.tokens("gustav1")["token"]
     assert here.change_password(own, "another engine weaves").status == 200
@@ -134,7 +130,7 @@ def test_a_password_that_was_changed_at_one_node_is_the_password_at_the_other(li
     assert there.log_in("gustav1", "another engine weaves").status == 200
 
 
-def test_an_image_that_was_uploaded_at_one_node_is_served_by_the_other(lines: tuple[Line, Line]) -> None:
+def test_image_uploaded_at_one_node_is_served_by_the_other(lines: tuple[Line, Line]) -> None:
     here, there = lines
     token = here.tokens("hanna1")["token"]
     before, after = (here.upload(token, picture()).json["profile_image"] for _ in range(2))
@@ -144,12 +140,12 @@ def test_an_image_that_was_uploaded_at_one_node_is_served_by_the_other(lines: tu
     assert there.account(token).json["profile_image"] == after
 
 
-def test_one_of_many_registrations_at_both_nodes_gets_the_name(two: Nodes, caller: str) -> None:
+def test_one_of_concurrent_registrations_across_nodes_gets_the_username(two: Nodes, caller: str) -> None:
     answers = at_once(two.ports, [lambda line: line.register("ida1")] * MANY, caller=caller)
     assert statuses(answers) == {201: 1, 400: MANY - 1}
 
 
-def test_both_nodes_publish_the_same_keys(lines: tuple[Line, Line]) -> None:
+def test_nodes_publish_the_same_keys(lines: tuple[Line, Line]) -> None:
     one, other = (line.ask("GET", "/.well-known/jwks.json").json for line in lines)
     assert one == other
     assert len(one["keys"]) == 1

@@ -1,4 +1,4 @@
-"""What happens, told to a webhook: a real server, and a receiver that verifies, fails, and is away."""
+"""Webhooks of a real server to a receiver that verifies, fails, and is down."""
 
 import json
 import sqlite3
@@ -41,7 +41,7 @@ def hurry(data: Path) -> None:
         plain.execute("UPDATE outbox SET due_at = 0, not_before = 0 WHERE channel = 'webhook' AND due_at IS NOT NULL")
 
 
-def test_what_happens_is_told_signed_and_without_anything_personal(
+def test_webhook_is_signed_and_contains_no_personal_data(
     hook: Receiver, tmp_path: Path, kept_at: Callable[[Path], str]
 ) -> None:
     data = tmp_path / "data"
@@ -59,7 +59,7 @@ def test_what_happens_is_told_signed_and_without_anything_personal(
     assert all(word not in str(hook.calls) for word in ("Ada", "ada@", PASSWORD, tokens["token"]))
 
 
-def test_a_receiver_that_fails_and_is_away_for_a_while_is_told_everything_at_least_once(hook: Receiver, tmp_path: Path) -> None:
+def test_failing_receiver_gets_every_event_at_least_once(hook: Receiver, tmp_path: Path) -> None:
     data = tmp_path / "data"
     with serving(hook, data, rate_limits="off") as server:
         hook.answers = [500, 302, 429]
@@ -79,7 +79,7 @@ def test_a_receiver_that_fails_and_is_away_for_a_while_is_told_everything_at_lea
     assert sorted(payload["data"]["account_id"] for payload in hook.taken.values()) == list(range(1, 8))
 
 
-def test_what_was_acknowledged_is_told_though_the_server_was_killed_before_it_could(hook: Receiver, tmp_path: Path) -> None:
+def test_webhook_of_an_acknowledged_event_survives_sigkill(hook: Receiver, tmp_path: Path) -> None:
     data = tmp_path / "data"
     hook.close()
     with serving(hook, data) as server:
@@ -91,7 +91,7 @@ def test_what_was_acknowledged_is_told_though_the_server_was_killed_before_it_co
         assert eventually(lambda: hook.types() == ["account.registered"])
 
 
-def test_a_courier_of_its_own_tells_as_well_and_only_what_was_asked_for(hook: Receiver, tmp_path: Path) -> None:
+def test_separate_delivery_worker_sends_the_chosen_event_types(hook: Receiver, tmp_path: Path) -> None:
     data = tmp_path / "data"
     asked = {"webhook_events": "login_failed, refreshed, account_claimed", "courier": "off"}
     with serving(hook, data, **asked) as server:
@@ -108,7 +108,7 @@ def test_a_courier_of_its_own_tells_as_well_and_only_what_was_asked_for(hook: Re
     ]
 
 
-def test_a_receiver_that_is_gone_is_given_up_and_the_log_says_what_to_do(hook: Receiver, tmp_path: Path) -> None:
+def test_receiver_that_answers_410_fails_permanently_with_a_log_line(hook: Receiver, tmp_path: Path) -> None:
     data = tmp_path / "data"
     hook.answers = [410]
     with serving(hook, data) as server:
@@ -119,7 +119,7 @@ def test_a_receiver_that_is_gone_is_given_up_and_the_log_says_what_to_do(hook: R
     assert json.loads(dead)["reason"].startswith("Undeliverable: 127.0.0.1 answers 410 Gone")
 
 
-def test_in_a_rotation_both_secrets_sign(tmp_path: Path) -> None:
+def test_both_secrets_sign_during_a_rotation(tmp_path: Path) -> None:
     with receiver(OTHER_SECRET) as hook:
         with serving(hook, tmp_path / "data", webhook_secret=f"{OTHER_SECRET} {SECRET}") as server:
             server.call("POST", "/register/", ADA)
@@ -138,7 +138,7 @@ def test_in_a_rotation_both_secrets_sign(tmp_path: Path) -> None:
         ("VESTIBULE_WEBHOOK_EVENTS", {"webhook_events": "keys_changed"}),
     ],
 )
-def test_a_webhook_that_cannot_be_stops_the_start_in_one_line(
+def test_invalid_webhook_url_stops_the_start_in_one_line(
     hook: Receiver, tmp_path: Path, name: str, setting: dict[str, str]
 ) -> None:
     shown = vestibule("serve", **given(hook, tmp_path / "data", **setting))
@@ -149,7 +149,7 @@ def test_a_webhook_that_cannot_be_stops_the_start_in_one_line(
 
 
 @pytest.mark.parametrize("missing", ["VESTIBULE_WEBHOOK_URL", "VESTIBULE_WEBHOOK_SECRET"])
-def test_url_and_secret_go_together(hook: Receiver, tmp_path: Path, missing: str) -> None:
+def test_webhook_url_and_secret_must_be_set_together(hook: Receiver, tmp_path: Path, missing: str) -> None:
     settings = given(hook, tmp_path / "data")
     del settings[missing]
     shown = vestibule("serve", **settings)
@@ -158,7 +158,7 @@ def test_url_and_secret_go_together(hook: Receiver, tmp_path: Path, missing: str
     assert "VESTIBULE_WEBHOOK_SECRET" in shown.stderr
 
 
-def test_the_receiver_of_the_operators_page_verifies_what_is_sent(hook: Receiver, tmp_path: Path) -> None:
+def test_documented_receiver_verifies_webhooks(hook: Receiver, tmp_path: Path) -> None:
     [snippet] = blocks("docs/operating.md", "python")
     receiving: dict[str, Any] = {}
     exec(compile(snippet, "docs/operating.md", "exec"), receiving)  # noqa: S102 — the page's own words
