@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from threading import Event
 
+import pytest
 from tests.support.databases import rows
 from tests.support.processes import eventually
 from tests.support.proxy import GONE, PASSWORD, Line, picture

@@ -6,6 +6,7 @@ from http.client import HTTPException
 from pathlib import Path
 from threading import Event
 
+import pytest
 from tests.support.server import Server
 
 pytestmark = pytest.mark.faults

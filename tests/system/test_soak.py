@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from tests.support.processes import below, eventually
 from tests.support.redis_server import binary
 
