@@ -1,15 +1,15 @@
-"""A service of its own that only checks Vestibule's tokens: plain ASGI, no database, no framework.
+"""A separate service that only verifies Vestibule's access tokens: plain ASGI, no database, no framework.
 
     VESTIBULE_REVOCATIONS_SECRET=… vestibule serve
     VESTIBULE_REVOCATIONS_SECRET=… granian --interface asgi --factory --port 8001 examples/verify_only.py:create_app
 
-Then `curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8001/` says who calls, until seconds after a log-out.
+Then `curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8001/` shows the caller's account, until seconds after a log-out.
 """
 
 import json
 import os
 
-from vestibule.verify import Identity, Revocations, UrlKeys, Verifier
+from vestibule.verify import Identity, JwksClient, Revocations, Verifier
 from vestibule.verify.asgi import App, Receive, Scope, Send, TokenMiddleware
 
 
@@ -30,11 +30,11 @@ async def service(scope: Scope, receive: Receive, send: Send) -> None:
     await (lifespan if scope["type"] == "lifespan" else hello)(scope, receive, send)
 
 
-def create_app(vestibule: str = "http://127.0.0.1:8000", *, every: float = 2.0) -> App:
-    """`vestibule` is where it is reached, as its `VESTIBULE_PUBLIC_URL` has it: the issuer of its tokens."""
+def create_app(vestibule: str = "http://127.0.0.1:8000", *, interval: float = 2.0) -> App:
+    """Creates the service. `vestibule` is the value of `VESTIBULE_PUBLIC_URL`: the issuer of the tokens."""
     verifier = Verifier(
         issuer=vestibule,
-        keys=UrlKeys(f"{vestibule}/.well-known/jwks.json"),
-        revocations=Revocations(f"{vestibule}/revocations/", os.environ["VESTIBULE_REVOCATIONS_SECRET"], every=every),
+        keys=JwksClient(f"{vestibule}/.well-known/jwks.json"),
+        revocations=Revocations(f"{vestibule}/revocations/", os.environ["VESTIBULE_REVOCATIONS_SECRET"], interval=interval),
     )
     return TokenMiddleware(service, verifier)

@@ -1,4 +1,4 @@
-"""A middleware for any ASGI app: nothing reaches it without a good token."""
+"""ASGI middleware that lets only requests with a valid token through."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -15,9 +15,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class TokenMiddleware:
-    """Puts who calls into `scope["state"]["identity"]`, or answers 401 or 503 itself; a web socket is refused before it opens.
+    """Puts the `Identity` into `scope["state"]["identity"]`, or responds with 401 or 503.
 
-    With `optional` a call without a token passes, and its identity is None; a bad token is refused all the same.
+    A WebSocket without a valid token is closed before it opens. With `optional` a request without a token passes, and its
+    identity is None; an invalid token is still refused.
     """
 
     def __init__(self, app: App, verifier: Verifier, *, optional: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Views of Django that are for those with a good token."""
+"""A decorator for Django views that require a valid token."""
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
@@ -16,10 +16,10 @@ View = Callable[..., Any]
 
 
 def token_required(verifier: Verifier) -> Callable[[View], View]:
-    """`@token_required(verifier)` on a view, plain or asynchronous: without a good token it answers 401 or 503 in its stead.
+    """Decorates a view, plain or asynchronous: `@token_required(verifier)` responds with 401 or 503 without a valid token.
 
-    `identity_of(request)` then tells who calls. A token is no cookie, so that the view needs no protection against forged
-    requests of other sites: `@csrf_exempt` goes above it.
+    In the view `identity_of(request)` returns the `Identity`. Browsers do not send a bearer token by themselves, so that the
+    view needs no CSRF protection: put `@csrf_exempt` above the decorator.
     """
 
     def decorate(view: View) -> View:
@@ -32,24 +32,24 @@ def token_required(verifier: Verifier) -> Callable[[View], View]:
             return view(request, *args, **kwargs)
 
         @wraps(view)
-        async def awaited(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        async def asynchronous(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             try:
                 request.vestibule_identity = await verifier.verify(_token(request))
             except Refusal as refusal:
                 return _refused(refusal)
-            answer: Awaitable[Any] = view(request, *args, **kwargs)
-            return await answer
+            response: Awaitable[Any] = view(request, *args, **kwargs)
+            return await response
 
-        return awaited if iscoroutinefunction(view) else plain
+        return asynchronous if iscoroutinefunction(view) else plain
 
     return decorate
 
 
 def identity_of(request: HttpRequest) -> Identity:
-    """Who calls a view that `token_required` guards."""
+    """Returns the `Identity` of the caller of a view that `token_required` decorates."""
     found: object = getattr(request, "vestibule_identity", None)
     if not isinstance(found, Identity):
-        raise RuntimeError("This view is not guarded by token_required.")
+        raise RuntimeError("The view is not decorated with token_required.")
     return found
 
 

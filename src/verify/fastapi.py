@@ -1,4 +1,4 @@
-"""Who calls, as a dependency of FastAPI."""
+"""A FastAPI dependency that is the identity of the caller."""
 
 from typing import Annotated
 
@@ -14,9 +14,9 @@ _SCHEME = HTTPBearer(bearerFormat="JWT", auto_error=False, description="An acces
 
 
 class TokenIdentity:
-    """`Annotated[Identity, Depends(TokenIdentity(verifier))]`: the handler is not called without a good token.
+    """A dependency: with `Annotated[Identity, Depends(TokenIdentity(verifier))]` the handler runs with a valid token only.
 
-    `refuse_in(app)` makes the answers 401 and 503 with their headers.
+    `install_error_handlers(app)` turns refusals into responses with status 401 or 503.
     """
 
     def __init__(self, verifier: Verifier) -> None:
@@ -25,13 +25,13 @@ class TokenIdentity:
     async def __call__(
         self,
         request: Request,
-        _: Annotated[HTTPAuthorizationCredentials | None, Depends(_SCHEME)] = None,  # so that the document shows it
+        _: Annotated[HTTPAuthorizationCredentials | None, Depends(_SCHEME)] = None,  # so that the OpenAPI document shows it
     ) -> Identity:
         return await self._verifier.verify(bearer_token(request.headers.getlist("authorization")))
 
 
-def refuse_in(app: FastAPI) -> None:
-    """Has the app answer refusals."""
+def install_error_handlers(app: FastAPI) -> None:
+    """Makes the app respond to refusals with their status, headers and problem document."""
     app.add_exception_handler(Refusal, _refused)
 
 

@@ -1,4 +1,4 @@
-"""One bounded GET over HTTPS by the standard library: no redirects, so many bytes, so many seconds in all."""
+"""One bounded GET over HTTPS with the standard library: no redirects, a limit of bytes and a limit of seconds in all."""
 
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -12,74 +12,77 @@ from threading import Timer
 from urllib.parse import urlsplit
 
 SECONDS = 5.0
-MOST_BYTES = 1024 * 1024
+MAX_BYTES = 1024 * 1024
 
 
 class FetchFailed(Exception):
-    """There was no answer of use; the text says why, without what was sent."""
+    """No usable response; the text is the reason and repeats nothing of the request."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server answered with 200. Names of headers are in lower case."""
+class Response:
+    """A response with status 200. Header names are in lower case."""
 
     body: bytes = field(repr=False)
     headers: Mapping[str, str]
 
 
-Fetch = Callable[[str, Mapping[str, str]], Answer]
-"""GETs a URL with these headers, within seconds. Raises `FetchFailed`. Bring your own for a proxy, or an authority of yours."""
+Fetch = Callable[[str, Mapping[str, str]], Response]
+"""Sends a GET to a URL with these headers and returns within seconds. Raises `FetchFailed`.
+
+A function of your own goes through a proxy or trusts a certificate authority of yours.
+"""
 
 
-def check_url(url: str, *, insecure: bool) -> str:
-    """Raises `ValueError` for a URL that anybody on the way could answer: http is for this machine alone, or `insecure`."""
+def check_url(url: str, *, allow_http: bool) -> str:
+    """Raises `ValueError` for a URL whose response a network attacker could forge: plain http, except to this machine."""
     parts = urlsplit(url)
     if not parts.hostname or parts.username or parts.password or parts.fragment:
-        raise ValueError("it must be a URL with a host, without a user, a password or a fragment")
-    if parts.scheme != "https" and not (parts.scheme == "http" and (insecure or _is_here(parts.hostname))):
-        raise ValueError("it must begin with https:, or name this machine")
+        raise ValueError("the URL must have a host, and no user, password or fragment")
+    if parts.scheme != "https" and not (parts.scheme == "http" and (allow_http or _is_this_machine(parts.hostname))):
+        raise ValueError("the URL must begin with https:, or name this machine")
     return url
 
 
-def fetch(url: str, headers: Mapping[str, str]) -> Answer:
-    """The `Fetch` of the standard library, with the system's authorities."""
+def fetch(url: str, headers: Mapping[str, str]) -> Response:
+    """The `Fetch` of the standard library. It trusts the certificate authorities of the system."""
     parts = urlsplit(url)
     target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
     host = parts.hostname or ""
     if parts.scheme == "https":
-        connection: HTTPConnection = HTTPSConnection(host, parts.port, timeout=SECONDS, context=_authorities())
+        connection: HTTPConnection = HTTPSConnection(host, parts.port, timeout=SECONDS, context=_tls_context())
     else:
         connection = HTTPConnection(host, parts.port, timeout=SECONDS)
     try:
         connection.connect()
         with _deadline(connection.sock):
-            return _answer(connection, target, headers)
+            return _get(connection, target, headers)
     except (OSError, HTTPException, ValueError) as error:
-        raise FetchFailed(f"there was no answer ({type(error).__name__})") from None
+        raise FetchFailed(f"there is no response ({type(error).__name__})") from None
     finally:
         connection.close()
 
 
-def _answer(connection: HTTPConnection, target: str, headers: Mapping[str, str]) -> Answer:
+def _get(connection: HTTPConnection, target: str, headers: Mapping[str, str]) -> Response:
     connection.request("GET", target, headers=dict(headers))
     response = connection.getresponse()
     if response.status != 200:  # noqa: PLR2004 — HTTP's own number
-        raise FetchFailed(f"the answer was {response.status}")
-    body = response.read(MOST_BYTES + 1)
-    if len(body) > MOST_BYTES or response.length:
-        raise FetchFailed("the answer was too large, or broke off")
-    return Answer(body, {name.lower(): value for name, value in response.getheaders()})
+        raise FetchFailed(f"the response has status {response.status}")
+    body = response.read(MAX_BYTES + 1)
+    if len(body) > MAX_BYTES or response.length:
+        raise FetchFailed("the response is too large or incomplete")
+    return Response(body, {name.lower(): value for name, value in response.getheaders()})
 
 
 @contextmanager
 def _deadline(connected: socket) -> Iterator[None]:
-    """However slowly an answer drips, it ends; a time-out begins anew with each byte."""
+    """Ends the exchange after `SECONDS`. A socket's timeout alone begins anew with each byte, and a server may send slowly."""
 
-    def cut() -> None:
+    def shut_down() -> None:
         with suppress(OSError):
-            socket.shutdown(connected, SHUT_RDWR)  # the plain one: TLS is still being read from in the other thread
+            socket.shutdown(connected, SHUT_RDWR)  # not of the TLS socket, which the other thread reads from
 
-    timer = Timer(SECONDS, cut)
+    timer = Timer(SECONDS, shut_down)
     timer.daemon = True
     timer.start()
     try:
@@ -89,12 +92,12 @@ def _deadline(connected: socket) -> Iterator[None]:
 
 
 @cache
-def _authorities() -> ssl.SSLContext:
-    """The system's; reading them takes longer than all the rest."""
+def _tls_context() -> ssl.SSLContext:
+    """Cached, because reading the system's authorities takes longer than everything else."""
     return ssl.create_default_context()
 
 
-def _is_here(host: str) -> bool:
+def _is_this_machine(host: str) -> bool:
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

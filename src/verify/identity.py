@@ -1,4 +1,4 @@
-"""Who a good token speaks for."""
+"""The account and the session that a verified token belongs to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """An account and its session, as of when the token was signed. Moments are seconds since the epoch.
+    """An account and its session, as of the signing of the token. Times are seconds since the epoch.
 
-    `claims` is everything that the token says; it is shared, and not to be changed.
+    `claims` holds all claims of the token. Callers share the mapping, so that it is read-only.
     """
 
     account_id: int

@@ -1,4 +1,4 @@
-"""A guard for Litestar, and who calls as a dependency."""
+"""A Litestar guard, and the identity of the caller as a dependency."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ _KEY = "vestibule_identity"
 
 
 class TokenGuard:
-    """`guards=[TokenGuard(verifier)]` at an app, a router, a controller or a handler: without a good token nothing is handled.
+    """A guard for an app, a router, a controller or a handler: `guards=[TokenGuard(verifier)]`.
 
-    Give the app `exception_handlers={Refusal: refused}` as well, which makes the answers 401 and 503 with their headers.
+    The app needs `exception_handlers={Refusal: refused}` as well, which turns refusals into responses with status 401 or 503.
     """
 
     def __init__(self, verifier: Verifier) -> None:
@@ -29,13 +29,13 @@ class TokenGuard:
 
 
 def identity_of(request: Request[Any, Any, Any]) -> Identity:
-    """Who calls, as the guard has found; `Provide(identity_of, sync_to_thread=False)` hands it to handlers."""
+    """Returns the `Identity` that the guard has found. `Provide(identity_of, sync_to_thread=False)` makes it a dependency."""
     found = request.scope["state"].get(_KEY)
     if not isinstance(found, Identity):
-        raise RuntimeError("No TokenGuard stands before this handler.")
+        raise RuntimeError("The handler has no TokenGuard.")
     return found
 
 
 def refused(_: Request[Any, Any, Any], refusal: Refusal) -> Response[bytes]:
-    """The answer to a refusal."""
+    """Returns the response to a refusal."""
     return Response(refusal.body, status_code=refusal.status, media_type=MEDIA_TYPE, headers=refusal.headers)

@@ -1,13 +1,20 @@
-"""Why a call is not let in, in the words of RFC 6750 and with what to answer."""
+"""The refusals of a request, each with its HTTP response in the terms of RFC 6750 and RFC 9457."""
 
 import json
 from typing import ClassVar
 
 MEDIA_TYPE = "application/problem+json"
+PROBLEM_URN = "urn:vestibule:problem:"
+
+
+def challenge(**parameters: str) -> str:
+    """Returns the value of a `WWW-Authenticate` header (RFC 6750 § 3)."""
+    fields = ", ".join(f'{name}="{value}"' for name, value in parameters.items())
+    return f"Bearer {fields}" if fields else "Bearer"
 
 
 class Refusal(Exception):
-    """The parent of every refusal. `status`, `headers` and `body` make the answer; none of them repeats a token."""
+    """The parent of every refusal. `status`, `headers` and `body` make the response; none of them repeats a token."""
 
     status: ClassVar[int] = 401
     slug: ClassVar[str]
@@ -19,36 +26,37 @@ class Refusal(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"}
+        return {"WWW-Authenticate": challenge(), "Cache-Control": "no-store"}
 
     @property
     def body(self) -> bytes:
-        """A problem document (RFC 9457), as Vestibule's own."""
-        problem = {"type": f"urn:vestibule:problem:{self.slug}", "title": self.title, "status": self.status}
+        """A problem document (RFC 9457), like those of Vestibule itself."""
+        problem = {"type": f"{PROBLEM_URN}{self.slug}", "title": self.title, "status": self.status}
         return json.dumps({**problem, "detail": self.detail}).encode()
 
 
 class NotAuthenticated(Refusal):
-    """No bearer token came with the call (RFC 6750 § 3.1 wants no `error` code then)."""
+    """The request carries no bearer token. RFC 6750 § 3.1 wants no `error` code then."""
 
     slug = "not-authenticated"
     title = "This call needs an access token."
 
 
 class InvalidToken(Refusal):
-    """The token is malformed, expired, revoked or foreign (RFC 6750 `invalid_token`)."""
+    """The token is malformed, expired, revoked or of another issuer."""
 
     slug = "invalid-token"
     title = "The access token is not valid."
+    error: ClassVar[str] = "invalid_token"
+    """The error code of RFC 6750 § 3.1."""
 
     @property
     def headers(self) -> dict[str, str]:
-        challenge = f'Bearer error="invalid_token", error_description="{self.detail}"'
-        return {"WWW-Authenticate": challenge, "Cache-Control": "no-store"}
+        return {**super().headers, "WWW-Authenticate": challenge(error=self.error, error_description=self.detail)}
 
 
 class Unavailable(Refusal):
-    """Whether the token is good cannot be told at the moment. It is no 401, which would log people out."""
+    """The token cannot be verified at the moment. The status is 503, because a 401 would log people out."""
 
     status = 503
     slug = "unavailable"

@@ -1,4 +1,4 @@
-"""Which sessions have ended, as Vestibule tells those who follow: known within seconds, without a question for each call."""
+"""The list of revoked sessions, polled from Vestibule: a log-out is known within seconds, without a request per token."""
 
 import logging
 import os
@@ -11,27 +11,27 @@ from typing import Self
 from urllib.parse import quote
 from weakref import WeakMethod
 
+from .claims import json_object
 from .fetching import Fetch, FetchFailed, check_url, fetch
 from .refusals import Unavailable
-from .strict_json import read_object
 
-_MOST_ANSWERS = 100
-_LONGEST_PAUSE = 30.0
-_MOST_SECONDS = 86_400
+_MAX_PAGES = 100
+_MAX_PAUSE = 30.0
+_MAX_LIFETIME = 86_400
 
 _log = logging.getLogger("vestibule.verify")
 
 
 class Revocations:
-    """Follows what a Vestibule tells at `url`, its `/revocations/`, showing its `VESTIBULE_REVOCATIONS_SECRET`.
+    """Polls `url`, Vestibule's `/revocations/`, with its `VESTIBULE_REVOCATIONS_SECRET`.
 
-    One background thread asks every so many seconds, from the first use or from `start` on, until `close`; while it gets no
-    answer, after pauses that grow to half a minute. A session is remembered until no token of it can be good.
+    One background thread sends a request every `interval` seconds, from the first use or from `start` on, until `close`.
+    While requests fail, the pauses grow to half a minute. A revoked session is remembered until all its tokens have expired.
 
-    Where nothing was heard for `patience` seconds, tokens are taken all the same: a log-out is then known when the token runs
-    out. With `strict` they are not, and it is `Unavailable` until something is heard.
+    When the last response is older than `max_age` seconds, tokens are accepted all the same: a log-out takes effect when the
+    token expires. With `fail_closed` they are refused as `Unavailable` until a response arrives.
 
-    `url` is https, or http on this machine, unless `insecure`. Raises `ValueError` for one that cannot be.
+    `url` is https, or http on this machine; `allow_http` permits http elsewhere. Raises `ValueError` for any other URL.
     """
 
     def __init__(
@@ -39,25 +39,27 @@ class Revocations:
         url: str,
         secret: str,
         *,
-        every: float = 2.0,
-        patience: float = 60.0,
-        strict: bool = False,
-        insecure: bool = False,
+        interval: float = 2.0,
+        max_age: float = 60.0,
+        fail_closed: bool = False,
+        allow_http: bool = False,
         fetch: Fetch = fetch,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        if not secret or not secret.isascii() or not secret.isprintable() or every <= 0:
-            raise ValueError("it takes a secret that a header can hold, and a time between two questions")
-        self._url = check_url(url, insecure=insecure)
+        if not secret or not secret.isascii() or not secret.isprintable():
+            raise ValueError("the secret must be printable ASCII, because a header carries it")
+        if interval <= 0:
+            raise ValueError("the interval must be positive")
+        self._url = check_url(url, allow_http=allow_http)
         self._headers = {"Accept": "application/json", "Authorization": f"Bearer {secret}"}
-        self._every = every
-        self._patience = patience
-        self._strict = strict
+        self._interval = interval
+        self._max_age = max_age
+        self._fail_closed = fail_closed
         self._fetch = fetch
         self._clock = clock
-        self._ended: dict[str, float] = {}
+        self._revoked: dict[str, float] = {}
         self._after = ""
-        self._heard_at = clock()
+        self._updated_at = clock()
         self._failures = 0
         self._lock = Lock()
         self._polling = Lock()
@@ -67,26 +69,26 @@ class Revocations:
             reset = WeakMethod(self._reset)
             os.register_at_fork(after_in_child=lambda: (found := reset()) and found())
 
-    def include(self, session_id: str) -> bool:
-        """Whether the session is known to have ended. Waits for nobody. Raises `Unavailable` as told above."""
+    def is_revoked(self, session_id: str) -> bool:
+        """Never blocks. Raises `Unavailable` with `fail_closed` and a list that is too old."""
         if self._thread is None:
             self.start()
-        if session_id in self._ended:
+        if session_id in self._revoked:
             return True
-        if self._strict and self._clock() - self._heard_at > self._patience:
+        if self._fail_closed and self._clock() - self._updated_at > self._max_age:
             raise Unavailable
         return False
 
     def start(self) -> None:
-        """Begins to ask, and does not wait for the answer."""
+        """Starts the thread and does not wait for a response."""
         with self._lock:
             if self._thread is None:
-                self._heard_at = self._clock()
-                self._thread = Thread(target=self._follow, args=[self._stopped], name="vestibule-revocations", daemon=True)
+                self._updated_at = self._clock()
+                self._thread = Thread(target=self._run, args=[self._stopped], name="vestibule-revocations", daemon=True)
                 self._thread.start()
 
     def close(self) -> None:
-        """Asks no more; what is known stays known."""
+        """Stops the thread; sessions that are known to be revoked stay so."""
         self._stopped.set()
 
     def __enter__(self) -> Self:
@@ -97,53 +99,53 @@ class Revocations:
         self.close()
 
     def poll(self) -> bool:
-        """Asks once, as the thread does; answers whether there was an answer."""
+        """Updates the list once, as the thread does. Returns whether it succeeded."""
         with self._polling:
             try:
-                self._catch_up()
+                self._update()
             except (FetchFailed, ValueError) as error:
-                self._missed(error)
+                self._note_failure(error)
                 return False
-            if self._failures and self._clock() - self._heard_at > self._patience:
-                _log.info("the sessions that end are told again")
+            if self._failures and self._clock() - self._updated_at > self._max_age:
+                _log.info("revoked sessions can be fetched again")
             self._failures = 0
-            self._heard_at = self._clock()
+            self._updated_at = self._clock()
             return True
 
-    def _follow(self, stopped: Event) -> None:
+    def _run(self, stopped: Event) -> None:
         while not stopped.is_set():
             self.poll()
-            pause = min(self._every * 2 ** min(self._failures, 10), max(self._every, _LONGEST_PAUSE))
-            stopped.wait(pause * random.uniform(0.8, 1.0))  # noqa: S311 — no secret
+            pause = min(self._interval * 2 ** min(self._failures, 10), max(self._interval, _MAX_PAUSE))
+            stopped.wait(pause * random.uniform(0.8, 1.0))  # noqa: S311 — jitter, not a secret
 
-    def _catch_up(self) -> None:
-        for _ in range(_MOST_ANSWERS):
+    def _update(self) -> None:
+        for _ in range(_MAX_PAGES):
             url = f"{self._url}?after={quote(self._after)}" if self._after else self._url
-            if not self._take(read_object(self._fetch(url, self._headers).body)):
+            if not self._add_page(json_object(self._fetch(url, self._headers).body)):
                 break
         now = self._clock()
-        for session_id in [known for known, until in self._ended.items() if until <= now]:
-            del self._ended[session_id]
+        for session_id in [known for known, until in self._revoked.items() if until <= now]:
+            del self._revoked[session_id]
 
-    def _take(self, told: dict[str, object]) -> bool:
-        """Whether there is more. Raises `ValueError`, with nothing taken, where it is no answer of Vestibule."""
-        sessions, after, seconds = told.get("sessions"), told.get("after"), told.get("seconds")
+    def _add_page(self, page: dict[str, object]) -> bool:
+        """Returns whether there is another page. Raises `ValueError`, and adds nothing, for a malformed one."""
+        sessions, after, seconds = page.get("sessions"), page.get("after"), page.get("seconds")
         if not isinstance(sessions, list) or not isinstance(after, str) or type(seconds) is not int:
-            raise ValueError("the answer is none of Vestibule")
-        until = self._clock() + min(max(0, seconds), _MOST_SECONDS)
+            raise ValueError("the response is not a list of revoked sessions")
+        until = self._clock() + min(max(0, seconds), _MAX_LIFETIME)
         ids = [one for one in sessions if isinstance(one, str)]
-        self._ended.update(dict.fromkeys(ids, until))
+        self._revoked.update(dict.fromkeys(ids, until))
         self._after = after
-        return told.get("more") is True
+        return page.get("more") is True
 
-    def _missed(self, error: Exception) -> None:
-        self._after = ""  # whatever is wrong, the next answer is to be whole
-        was_told, self._failures = self._failures > 0, self._failures + 1
-        if not was_told:
-            _log.warning("the sessions that end cannot be had: %s", error)
+    def _note_failure(self, error: Exception) -> None:
+        self._after = ""  # the next response is the whole list, whatever the failure was
+        is_first, self._failures = self._failures == 0, self._failures + 1
+        if is_first:
+            _log.warning("cannot fetch revoked sessions: %s", error)
 
     def _reset(self) -> None:
-        """Also in a child process, where the thread is not."""
+        """Runs in a child process after a fork as well, where the thread does not exist."""
         self._lock = Lock()
         self._polling = Lock()
         self._stopped = Event()

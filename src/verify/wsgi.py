@@ -1,4 +1,4 @@
-"""A middleware for any WSGI app: nothing reaches it without a good token."""
+"""WSGI middleware that lets only requests with a valid token through."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class TokenMiddleware:
-    """Puts who calls into `environ["vestibule.identity"]`, or answers 401 or 503 itself.
+    """Puts the `Identity` into `environ["vestibule.identity"]`, or responds with 401 or 503.
 
-    With `optional` a call without a token passes, and its identity is None; a bad token is refused all the same.
+    With `optional` a request without a token passes, and its identity is None; an invalid token is still refused.
     """
 
     def __init__(self, app: "WSGIApplication", verifier: Verifier, *, optional: bool = False) -> None:

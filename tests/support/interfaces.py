@@ -15,7 +15,8 @@ from tests.support.world import World
 
 from vestibule.application import MISSING, TRUSTED_CALLER, Account, Caller, Identity, InvalidInput, Refusal, TokenSet
 from vestibule.entrypoints.http import create_app
-from vestibule.entrypoints.http.problems import STATUS, URN
+from vestibule.entrypoints.http.problems import STATUS
+from vestibule.verify.refusals import PROBLEM_URN
 
 Fields = Mapping[str, Any]
 
@@ -295,7 +296,7 @@ class HttpDoor(AbstractContextManager["HttpDoor"]):
         told = answer.json()
         if answer.status_code == success:
             return shown(told)
-        slug = told["type"].removeprefix(URN)
+        slug = told["type"].removeprefix(PROBLEM_URN)
         assert (answer.status_code, told["status"]) == (_STATUSES[slug], _STATUSES[slug])
         wait = answer.headers.get("Retry-After")
         return Refused(slug, frozenset(told.get("errors", ())), wait and int(wait))

@@ -20,7 +20,7 @@ def test_a_service_that_only_verifies_lets_people_in_and_knows_within_seconds_th
 ) -> None:
     monkeypatch.setenv("VESTIBULE_REVOCATIONS_SECRET", SECRET)
     with Server(tmp_path / "data", revocations_secret=SECRET) as server:
-        app = runpy.run_path(str(EXAMPLE))["create_app"](f"http://127.0.0.1:{server.port}", every=0.1)
+        app = runpy.run_path(str(EXAMPLE))["create_app"](f"http://127.0.0.1:{server.port}", interval=0.1)
         server.call("POST", "/register/", ADA)
         _, tokens = server.call("POST", "/login/", {"username": "ada", "password": ADA["password"]})
 

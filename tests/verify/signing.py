@@ -1,4 +1,4 @@
-"""Tokens and key sets as an issuer has them, a clock that is moved by hand, and a server of what a test wants."""
+"""Tokens and key sets of an issuer, a clock that tests set, and an HTTP server with the responses of a test."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from vestibule.verify import GivenKeys, Verifier
+from vestibule.verify import StaticKeys, Verifier
 
 NOW = 1_800_000_000
 ISSUER = "https://accounts.example.org"
@@ -47,14 +47,14 @@ class Signer:
         self.jwk: dict[str, Any] = {**public, "kid": kid, "use": "sig", "alg": algorithm}
 
     def token(self, *, headers: Mapping[str, Any] | None = None, without: str = "", **claims: Any) -> str:
-        said = {**good_claims(), **claims}
-        said.pop(without, None)
+        payload = {**valid_claims(), **claims}
+        payload.pop(without, None)
         return jwt.encode(
-            said, self.private, algorithm=self.algorithm, headers={"kid": self.kid, "typ": "at+jwt", **(headers or {})}
+            payload, self.private, algorithm=self.algorithm, headers={"kid": self.kid, "typ": "at+jwt", **(headers or {})}
         )
 
 
-def good_claims() -> dict[str, Any]:
+def valid_claims() -> dict[str, Any]:
     return {
         "iss": ISSUER,
         "aud": ISSUER,
@@ -72,7 +72,7 @@ def jwks(*signers: Signer) -> bytes:
 
 
 def verifier_of(*signers: Signer, clock: Clock | None = None, **more: Any) -> Verifier:
-    return Verifier(issuer=ISSUER, keys=GivenKeys(jwks(*signers)), clock=clock or Clock(), **more)
+    return Verifier(issuer=ISSUER, keys=StaticKeys(jwks(*signers)), clock=clock or Clock(), **more)
 
 
 Respond = Callable[[BaseHTTPRequestHandler], None]
@@ -80,7 +80,7 @@ Respond = Callable[[BaseHTTPRequestHandler], None]
 
 @contextmanager
 def serving(respond: Respond) -> Iterator[str]:
-    """An HTTP server on this machine whose every GET is answered by `respond`."""
+    """An HTTP server on this machine whose every GET gets the response of `respond`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -104,7 +104,7 @@ def serving(respond: Respond) -> Iterator[str]:
         thread.join()
 
 
-def answer(to: BaseHTTPRequestHandler, body: bytes, **headers: str) -> None:
+def send_response(to: BaseHTTPRequestHandler, body: bytes, **headers: str) -> None:
     to.send_response(200)
     to.send_header("Content-Length", str(len(body)))
     for name, value in headers.items():

@@ -23,7 +23,7 @@ from tests.verify.signing import ISSUER, Clock, Signer, verifier_of
 
 from vestibule.verify import Identity, Refusal, Unavailable, Verifier, asgi, wsgi
 from vestibule.verify import django as of_django
-from vestibule.verify.fastapi import TokenIdentity, refuse_in
+from vestibule.verify.fastapi import TokenIdentity, install_error_handlers
 from vestibule.verify.litestar import TokenGuard, identity_of, refused
 
 SIGNER = Signer()
@@ -35,13 +35,13 @@ class NoKeys:
     def find(self, kid: str) -> None:
         raise Unavailable(7)
 
-    async def find_awaited(self, kid: str) -> None:
+    async def find_async(self, kid: str) -> None:
         raise Unavailable(7)
 
 
 DOWN = Verifier(issuer=ISSUER, keys=NoKeys(), clock=Clock())
 
-Ask = Callable[[Verifier, str | None], tuple[int, dict[str, str], Any]]
+Call = Callable[[Verifier, str | None], tuple[int, dict[str, str], Any]]
 
 
 def lowered(headers: Any) -> dict[str, str]:
@@ -49,12 +49,12 @@ def lowered(headers: Any) -> dict[str, str]:
 
 
 def over_asgi(app: Any, header: str | None) -> tuple[int, dict[str, str], Any]:
-    async def ask() -> httpx.Response:
+    async def send() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
             return await client.get("/", headers={"authorization": header} if header else {})
 
-    answer = asyncio.run(ask())
-    return answer.status_code, dict(answer.headers), answer.json()
+    response = asyncio.run(send())
+    return response.status_code, dict(response.headers), response.json()
 
 
 def plain_asgi(verifier: Verifier, header: str | None) -> tuple[int, dict[str, str], Any]:
@@ -73,14 +73,14 @@ def plain_wsgi(verifier: Verifier, header: str | None) -> tuple[int, dict[str, s
 
     environ: dict[str, Any] = {"wsgi.input": BytesIO(), **({"HTTP_AUTHORIZATION": header} if header else {})}
     setup_testing_defaults(environ)
-    heard: list[Any] = []
-    body = b"".join(wsgi.TokenMiddleware(app, verifier)(environ, lambda *said: heard.extend(said)))  # type: ignore[arg-type]  # what it would return, nobody uses
-    return int(heard[0].split()[0]), lowered(heard[1]), json.loads(body)
+    received: list[Any] = []
+    body = b"".join(wsgi.TokenMiddleware(app, verifier)(environ, lambda *arguments: received.extend(arguments)))  # type: ignore[arg-type]  # the app uses no return value of start_response
+    return int(received[0].split()[0]), lowered(received[1]), json.loads(body)
 
 
 def fastapi(verifier: Verifier, header: str | None) -> tuple[int, dict[str, str], Any]:
     app = FastAPI()
-    refuse_in(app)
+    install_error_handlers(app)
 
     @app.get("/")
     async def account(identity: Annotated[Identity, Depends(TokenIdentity(verifier))]) -> dict[str, int]:
@@ -102,8 +102,8 @@ def litestar(verifier: Verifier, header: str | None) -> tuple[int, dict[str, str
         openapi_config=None,
     )
     with TestClient(app) as client:
-        answer = client.get("/", headers={"authorization": header} if header else {})
-    return answer.status_code, dict(answer.headers), answer.json()
+        response = client.get("/", headers={"authorization": header} if header else {})
+    return response.status_code, dict(response.headers), response.json()
 
 
 settings.configure(ALLOWED_HOSTS=["*"], ROOT_URLCONF=ModuleType("urls"), SECRET_KEY="only a test", MIDDLEWARE=[])
@@ -116,58 +116,58 @@ def urls_of(verifier: Verifier, *, asynchronous: bool) -> Any:
         return JsonResponse({"account": of_django.identity_of(request).account_id})
 
     @of_django.token_required(verifier)
-    async def awaited(request: Any) -> Any:
+    async def asynchronous_view(request: Any) -> Any:
         return JsonResponse({"account": of_django.identity_of(request).account_id})
 
     urls: Any = ModuleType("urls")
-    urls.urlpatterns = [path("", awaited if asynchronous else plain)]
+    urls.urlpatterns = [path("", asynchronous_view if asynchronous else plain)]
     return urls
 
 
 def django_view(verifier: Verifier, header: str | None) -> tuple[int, dict[str, str], Any]:
     with override_settings(ROOT_URLCONF=urls_of(verifier, asynchronous=False)):
-        answer = Client().get("/", headers={"authorization": header} if header else {})
-    return answer.status_code, lowered(answer.headers.items()), answer.json()
+        response = Client().get("/", headers={"authorization": header} if header else {})
+    return response.status_code, lowered(response.headers.items()), response.json()
 
 
 def django_async_view(verifier: Verifier, header: str | None) -> tuple[int, dict[str, str], Any]:
-    async def ask() -> Any:
+    async def send() -> Any:
         return await AsyncClient().get("/", headers={"authorization": header} if header else {})
 
     with override_settings(ROOT_URLCONF=urls_of(verifier, asynchronous=True)):
-        answer = asyncio.run(ask())
-    return answer.status_code, lowered(answer.headers.items()), answer.json()
+        response = asyncio.run(send())
+    return response.status_code, lowered(response.headers.items()), response.json()
 
 
-EVERY = pytest.mark.parametrize("ask", [plain_asgi, plain_wsgi, fastapi, litestar, django_view, django_async_view])
-
-
-@EVERY
-def test_who_has_a_good_token_gets_through_as_who_they_are(ask: Ask) -> None:
-    assert ask(VERIFIER, GOOD)[::2] == (200, {"account": 7})
-    assert ask(VERIFIER, GOOD.replace("Bearer", "bEARER "))[0] == 200
+EVERY = pytest.mark.parametrize("call", [plain_asgi, plain_wsgi, fastapi, litestar, django_view, django_async_view])
 
 
 @EVERY
-def test_who_has_none_is_refused_in_the_words_of_rfc_6750(ask: Ask) -> None:
+def test_valid_token_identifies_the_caller(call: Call) -> None:
+    assert call(VERIFIER, GOOD)[::2] == (200, {"account": 7})
+    assert call(VERIFIER, GOOD.replace("Bearer", "bEARER "))[0] == 200
+
+
+@EVERY
+def test_missing_or_invalid_token_gets_the_response_of_rfc_6750(call: Call) -> None:
     for header in (None, "Basic YTpi"):
-        status, headers, body = ask(VERIFIER, header)
+        status, headers, body = call(VERIFIER, header)
         assert (status, headers["www-authenticate"], headers["content-type"]) == (401, "Bearer", "application/problem+json")
         assert body["type"] == "urn:vestibule:problem:not-authenticated"
     for header in ("Bearer", "Bearer x", f"{GOOD}, {GOOD}", f"Bearer {Signer().token()}"):
-        status, headers, body = ask(VERIFIER, header)
+        status, headers, body = call(VERIFIER, header)
         assert (status, body["type"]) == (401, "urn:vestibule:problem:invalid-token")
         assert headers["www-authenticate"].startswith('Bearer error="invalid_token", error_description="')
         assert headers["cache-control"] == "no-store"
 
 
 @EVERY
-def test_what_cannot_be_told_now_is_no_401(ask: Ask) -> None:
-    status, headers, body = ask(DOWN, GOOD)
+def test_missing_keys_are_a_503_and_not_a_401(call: Call) -> None:
+    status, headers, body = call(DOWN, GOOD)
     assert (status, headers["retry-after"], body["status"]) == (503, "7", 503)
 
 
-def test_a_call_without_a_token_may_pass_where_it_is_optional() -> None:
+def test_optional_token_may_be_missing_but_not_invalid() -> None:
     seen: list[Any] = []
 
     async def app(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
@@ -186,9 +186,9 @@ def test_a_call_without_a_token_may_pass_where_it_is_optional() -> None:
 
 
 @pytest.mark.parametrize(("header", "sent"), [(b"Bearer x", ["websocket.close"]), (GOOD.encode(), [])])
-def test_a_web_socket_opens_for_who_has_a_good_token_alone(header: bytes, sent: list[str]) -> None:
+def test_websocket_opens_only_with_a_valid_token(header: bytes, sent: list[str]) -> None:
     reached: list[str] = []
-    heard: list[str] = []
+    received: list[str] = []
 
     async def app(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         reached.append(scope["type"])
@@ -197,12 +197,12 @@ def test_a_web_socket_opens_for_who_has_a_good_token_alone(header: bytes, sent: 
         return {"type": "websocket.connect"}
 
     async def send(message: asgi.Message) -> None:
-        heard.append(message["type"])
+        received.append(message["type"])
 
     middleware = asgi.TokenMiddleware(app, VERIFIER)
     asyncio.run(coroutine(middleware({"type": "websocket", "headers": [(b"authorization", header)]}, receive, send)))
     asyncio.run(coroutine(middleware({"type": "lifespan"}, receive, send)))
-    assert heard == sent
+    assert received == sent
     assert reached == (["lifespan"] if sent else ["websocket", "lifespan"])
 
 
@@ -210,7 +210,7 @@ async def coroutine(awaitable: Awaitable[None]) -> None:
     await awaitable
 
 
-def test_the_document_of_fastapi_shows_that_a_token_is_needed() -> None:
+def test_openapi_document_of_fastapi_requires_a_token() -> None:
     app = FastAPI()
 
     @app.get("/")

@@ -1,4 +1,4 @@
-"""Following which sessions end."""
+"""The polled list of revoked sessions."""
 
 import json
 from collections.abc import Mapping
@@ -10,45 +10,45 @@ from hypothesis import strategies as st
 from tests.verify.signing import Clock, Signer, verifier_of
 
 from vestibule.verify import InvalidToken, Revocations, Unavailable
-from vestibule.verify.fetching import Answer, FetchFailed
+from vestibule.verify.fetching import FetchFailed, Response
 
 SIGNER = Signer()
 URL = "https://accounts.example.org/revocations/"
 
 
-class Told:
-    """A feed by hand: what it answers next, and what it was asked."""
+class Feed:
+    """A feed whose next responses the test sets; it records the requests."""
 
-    def __init__(self, *answers: Any) -> None:
-        self.answers = list(answers)
-        self.asked: list[str] = []
+    def __init__(self, *bodies: Any) -> None:
+        self.bodies = list(bodies)
+        self.requested: list[str] = []
 
-    def fetch(self, url: str, headers: Mapping[str, str]) -> Answer:
+    def fetch(self, url: str, headers: Mapping[str, str]) -> Response:
         assert headers["Authorization"] == "Bearer secret"
-        self.asked.append(url.removeprefix(URL))
-        if not self.answers:
+        self.requested.append(url.removeprefix(URL))
+        if not self.bodies:
             raise FetchFailed("it is down")
-        said = self.answers.pop(0)
-        return Answer(said if isinstance(said, bytes) else json.dumps(said).encode(), {})
+        body = self.bodies.pop(0)
+        return Response(body if isinstance(body, bytes) else json.dumps(body).encode(), {})
 
 
 def page(*sessions: str, after: str = "1_", more: bool = False, seconds: int = 330) -> dict[str, Any]:
     return {"sessions": list(sessions), "after": after, "more": more, "seconds": seconds}
 
 
-class Quiet(Revocations):
-    """Polled by the test alone."""
+class Unthreaded(Revocations):
+    """Revocations without a thread: the test polls."""
 
     def start(self) -> None:
-        """No thread."""
+        """Starts no thread."""
 
 
-def following(told: Told, clock: Clock | None = None, **more: Any) -> Revocations:
-    return Quiet(URL, "secret", fetch=told.fetch, clock=clock or Clock(0.0), **more)
+def revocations_of(feed: Feed, clock: Clock | None = None, **more: Any) -> Revocations:
+    return Unthreaded(URL, "secret", fetch=feed.fetch, clock=clock or Clock(0.0), **more)
 
 
-def test_a_session_that_is_told_to_have_ended_is_refused() -> None:
-    revocations = following(Told(page(), page("session")))
+def test_token_of_a_revoked_session_is_refused() -> None:
+    revocations = revocations_of(Feed(page(), page("session")))
     verifier = verifier_of(SIGNER, revocations=revocations)
     token = SIGNER.token()
     revocations.poll()
@@ -59,65 +59,67 @@ def test_a_session_that_is_told_to_have_ended_is_refused() -> None:
     assert verifier(SIGNER.token(sid="other")).session_id == "other"
 
 
-def test_it_asks_for_what_follows_and_at_once_while_there_is_more() -> None:
-    told = Told(page("a", after="1_a", more=True), page("b", after="2.5_b"), page())
-    revocations = following(told)
+def test_poll_continues_after_the_last_page_and_fetches_all_pages() -> None:
+    feed = Feed(page("a", after="1_a", more=True), page("b", after="2.5_b"), page())
+    revocations = revocations_of(feed)
     assert revocations.poll()
-    assert told.asked == ["", "?after=1_a"]
+    assert feed.requested == ["", "?after=1_a"]
     revocations.poll()
-    assert told.asked[2:] == ["?after=2.5_b"]
-    assert revocations.include("a")
-    assert revocations.include("b")
+    assert feed.requested[2:] == ["?after=2.5_b"]
+    assert revocations.is_revoked("a")
+    assert revocations.is_revoked("b")
 
 
-def test_a_feed_without_an_end_does_not_hold_up_for_ever() -> None:
-    told = Told(*[page(after=f"{number}_", more=True) for number in range(500)])
-    following(told).poll()
-    assert len(told.asked) == 100
+def test_poll_stops_after_a_hundred_pages() -> None:
+    feed = Feed(*[page(after=f"{number}_", more=True) for number in range(500)])
+    revocations_of(feed).poll()
+    assert len(feed.requested) == 100
 
 
-def test_an_end_is_remembered_until_no_token_of_it_is_good() -> None:
+def test_revoked_session_is_remembered_until_its_tokens_have_expired() -> None:
     clock = Clock(0.0)
-    revocations = following(Told(page("a"), page("b"), page()), clock)
+    revocations = revocations_of(Feed(page("a"), page("b"), page()), clock)
     revocations.poll()
     clock.now = 329
     revocations.poll()
-    assert revocations.include("a")
+    assert revocations.is_revoked("a")
     clock.now = 330
     revocations.poll()
-    assert (revocations.include("a"), revocations.include("b")) == (False, True)
+    assert (revocations.is_revoked("a"), revocations.is_revoked("b")) == (False, True)
 
 
-def test_without_an_answer_it_goes_on_or_where_it_is_strict_refuses(caplog: pytest.LogCaptureFixture) -> None:
+def test_old_list_accepts_tokens_unless_it_fails_closed(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock(0.0)
-    lenient, strict = (following(Told(page("a")), clock, patience=60, strict=strict) for strict in (False, True))
+    lenient, strict = (
+        revocations_of(Feed(page("a")), clock, max_age=60, fail_closed=fail_closed) for fail_closed in (False, True)
+    )
     for one in (lenient, strict):
         assert one.poll()
         clock.now += 60
         assert not one.poll()
         assert not one.poll()
-        assert not one.include("b")
+        assert not one.is_revoked("b")
         clock.now += 1
-    assert not lenient.include("b")
+    assert not lenient.is_revoked("b")
     with pytest.raises(Unavailable):
-        strict.include("b")
-    assert strict.include("a")
+        strict.is_revoked("b")
+    assert strict.is_revoked("a")
     assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 2
 
 
-def test_after_a_failure_all_is_asked_for_again() -> None:
-    told = Told(page(after="9_"))
-    revocations = following(told)
+def test_poll_starts_from_the_beginning_after_a_failure() -> None:
+    feed = Feed(page(after="9_"))
+    revocations = revocations_of(feed)
     revocations.poll()
     revocations.poll()
-    told.answers = [page("a")]
+    feed.bodies = [page("a")]
     assert revocations.poll()
-    assert told.asked == ["", "?after=9_", ""]
+    assert feed.requested == ["", "?after=9_", ""]
 
 
-def test_pauses_between_questions_are_every_so_often_and_grow_while_there_is_no_answer() -> None:
-    with pytest.raises(ValueError, match="time between"):
-        Revocations(URL, "secret", every=0)
+def test_settings_out_of_range_are_refused() -> None:
+    with pytest.raises(ValueError, match="interval"):
+        Revocations(URL, "secret", interval=0)
     for secret in ("", "two\nlines", "\u00e9"):
         with pytest.raises(ValueError, match="secret"):
             Revocations(URL, secret)
@@ -125,18 +127,18 @@ def test_pauses_between_questions_are_every_so_often_and_grow_while_there_is_no_
         Revocations("http://accounts.example.org/", "secret")
 
 
-def test_a_thread_asks_from_the_first_use_on_and_ends_with_the_block() -> None:
-    told = Told(*[page("a")] * 10_000)
-    with Revocations(URL, "secret", every=0.001, fetch=told.fetch) as revocations:
+def test_thread_polls_from_the_first_use_to_the_end_of_the_block() -> None:
+    feed = Feed(*[page("a")] * 10_000)
+    with Revocations(URL, "secret", interval=0.001, fetch=feed.fetch) as revocations:
         for _ in range(10_000):
-            if revocations.include("a") and len(told.asked) > 2:
+            if revocations.is_revoked("a") and len(feed.requested) > 2:
                 break
-            revocations._stopped.wait(0.001)  # noqa: SLF001 — some way to wait for another thread
-        thread = revocations._thread  # noqa: SLF001 — nobody else can wait for its end
+            revocations._stopped.wait(0.001)  # noqa: SLF001 — waits for another thread
+        thread = revocations._thread  # noqa: SLF001 — only its thread object can be joined
     assert thread is not None
     thread.join(10)
     assert not thread.is_alive()
-    assert len(told.asked) > 2
+    assert len(feed.requested) > 2
 
 
 Json = st.recursive(
@@ -148,9 +150,9 @@ Json = st.recursive(
 
 
 @given(st.binary(max_size=50) | Json.map(lambda value: json.dumps(value).encode()))
-def test_whatever_it_is_told_it_goes_on(data: bytes) -> None:
-    revocations = following(Told(page("a"), data, page("b")))
+def test_poll_survives_any_response(data: bytes) -> None:
+    revocations = revocations_of(Feed(page("a"), data, page("b")))
     revocations.poll()
     revocations.poll()
     revocations.poll()
-    assert revocations.include("a")
+    assert revocations.is_revoked("a")

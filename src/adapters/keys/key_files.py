@@ -13,8 +13,9 @@ from math import inf
 from typing import Generic, TypeVar
 
 from ...domain.session import MAX_LIFETIME_SECONDS
+from ...verify.claims import MAX_LEEWAY
 from .keyset import ALWAYS, Secret, SigningKey
-from .lifecycle import ACCESS_SECONDS, MAX_LEEWAY
+from .lifecycle import ACCESS_SECONDS
 from .store import Contents, Name
 
 MINUTE = 60.0

@@ -11,9 +11,6 @@ from .keyset import ALWAYS, Secret, SigningKey
 ACCESS_SECONDS = 300
 """The life of an access token, unless set otherwise."""
 
-MAX_LEEWAY = 30
-"""By how many seconds the clocks of two servers may differ."""
-
 _Key = TypeVar("_Key", SigningKey, Secret)
 
 

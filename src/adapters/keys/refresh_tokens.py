@@ -4,17 +4,16 @@ The text is `vst_rt_`, then base64url of: secret's number (2 bytes), generation 
 """
 
 import hmac
-import re
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 
 from ...domain.session import MAX_LIFETIME_SECONDS
+from ...verify.claims import SESSION_ID
 from .keyset import Secret
 from .lifecycle import active_key, terms
 
 PREFIX = "vst_rt_"
-SESSION_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 MAX_GENERATION = 2**32 - 1
 
 _DOMAIN = b"vestibule refresh token 1\0"

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 
+from ... import verify
 from ...application import Identity, InvalidToken, NotAuthenticated
+from ...verify.bearer import bearer_token as parse_bearer_token
 from ..async_facade import AsyncVestibule
 from .dependencies import Call
 
@@ -23,19 +25,8 @@ async def perhaps_authenticated(request: Call, vestibule: AsyncVestibule) -> Ide
 
 
 def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """None where there is no such header, or one of another scheme. Raises `InvalidToken` where it cannot be read."""
-    found = None
-    for name, value in headers:
-        if name == b"authorization":
-            if found is not None:
-                raise InvalidToken
-            found = value
-    if found is None:
-        return None
-    scheme, _, token = found.strip().partition(b" ")
-    if scheme.lower() != b"bearer":
-        return None
-    token = token.strip()
-    if not token or not token.isascii():
-        raise InvalidToken
-    return token.decode("ascii")
+    """Returns None without a header of the bearer scheme. Raises `InvalidToken` for a malformed header, or several."""
+    try:
+        return parse_bearer_token([value.decode("latin-1") for name, value in headers if name == b"authorization"])
+    except verify.InvalidToken:
+        raise InvalidToken from None

@@ -14,10 +14,10 @@ from msgspec.json import schema_components
 from msgspec.structs import fields
 
 from ...application import InvalidInput, InvalidToken, NotAuthenticated, Refusal
+from ...verify.refusals import MEDIA_TYPE
 from ..settings import Settings
 from .operations import ALWAYS, KEY, Described, Login
 from .problems import (
-    MEDIA_TYPE,
     STATUS,
     BodyTooLarge,
     BodyTooSlow,

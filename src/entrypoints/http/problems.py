@@ -6,6 +6,7 @@ from litestar import Response
 from litestar.exceptions import HTTPException
 from msgspec import Struct
 
+from ... import verify
 from ...application import (
     AccountMismatch,
     AlreadyTaken,
@@ -25,11 +26,10 @@ from ...application import (
     Refusal,
     Unavailable,
 )
+from ...verify.refusals import MEDIA_TYPE, PROBLEM_URN, challenge
 from .dependencies import Call
 
-MEDIA_TYPE = "application/problem+json"
-URN = "urn:vestibule:problem:"
-REALM = 'Bearer realm="vestibule"'
+REALM = "vestibule"
 
 _log = logging.getLogger("vestibule.http")
 
@@ -140,7 +140,7 @@ class Problem(Struct, omit_defaults=True):
 
 def problem_document(refusal: Refusal) -> Problem:
     return Problem(
-        type=URN + refusal.slug,
+        type=PROBLEM_URN + refusal.slug,
         title=refusal.title,
         status=STATUS[type(refusal)],
         detail=refusal.detail,
@@ -183,9 +183,9 @@ def _fault(request: Call, error: Exception) -> Internal:
 def problem_headers(refusal: Refusal) -> dict[str, str]:
     match refusal:
         case InvalidToken():
-            return {"www-authenticate": f'{REALM}, error="invalid_token"'}
+            return {"www-authenticate": challenge(realm=REALM, error=verify.InvalidToken.error)}
         case NotAuthenticated() | InvalidCredentials() | InvalidRefreshToken():
-            return {"www-authenticate": REALM}
+            return {"www-authenticate": challenge(realm=REALM)}
         case RateLimited() | Unavailable():
             return {"retry-after": str(refusal.retry_after)}
         case BodyTooLarge() | BodyTooSlow() | ImageTooLarge():
