@@ -15,7 +15,7 @@ from vestibule.application.ports import Database
 TABLES = ("accounts", "challenges", "proofs", "sessions", "rate_limits", "outbox", "audit_log", "keys", "cursors")
 SEQUENCES = ("accounts_id_seq", "outbox_position_seq", "audit_log_position_seq")
 SERVERS = {"running", "postgres", "new_postgres", "postgres_server", "redis", "redis_server", "s3", "s3_server"}
-"""Fixtures, and values of parameters, that stand for a server next to the tests."""
+"""Fixtures, and values of parameters, that need a server process."""
 
 EMPTY = ";".join(
     [f"DELETE FROM {table}" for table in TABLES]  # noqa: S608 — our own names
@@ -135,6 +135,6 @@ def kept_at(request: pytest.FixtureRequest) -> Iterator[Callable[[Path], str]]:
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[S3Server]:
-    """An S3 in which nobody makes a bucket of a name that another may choose, and which is not locked, hung or killed."""
+    """A shared S3 server. Tests make buckets of random names in it, and neither lock, suspend nor kill it."""
     with S3Server() as server:
         yield server

@@ -1,5 +1,7 @@
-"""Whether the lock files are in step with pyproject.toml, offline: each dependency is locked, in a version that is
-allowed, with hashes; none is locked that is no longer named; what serves is what is tested."""
+"""Compares the lock files with pyproject.toml, offline.
+
+Each dependency is locked with hashes in a permitted version, no other is locked, and both files lock the same versions.
+"""
 
 import re
 import sys
@@ -36,7 +38,7 @@ def pins(lock: str) -> dict[str, Pin]:
 
 
 def strange_lines(lock: str) -> list[str]:
-    """What is neither a pin, nor a comment: an option, an address, a path."""
+    """Lines that are neither a pin nor a comment: options, URLs, paths."""
     return [line for line in PINNED.sub("", lock).splitlines() if line.strip() and not line.lstrip().startswith("#")]
 
 

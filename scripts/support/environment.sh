@@ -11,7 +11,7 @@ is_suitable() {
 find_python() {
     for python in ${PYTHON:+"$PYTHON"} python3.13 python3.12 python3.11 python3 python; do
         is_suitable "$python" && return
-        [ "$python" = "${PYTHON:-}" ] && break # a wish that cannot be met is told, not replaced
+        [ "$python" = "${PYTHON:-}" ] && break # an explicit PYTHON that does not fit is an error, never replaced
     done
     echo "vestibule needs Python 3.11 or newer, with its venv module: ${PYTHON:-none of python3.13, python3.12, python3.11, python3, python} is not that. Install one, or set PYTHON to its path." >&2
     exit 1

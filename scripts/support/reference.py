@@ -1,6 +1,6 @@
 """Builds the reference of the Python API out of its docstrings, into .build/reference; warnings are errors.
 
-Whatever is public says what it promises: a name without a docstring is told, and fails.
+Each public name has a docstring: a name without one is an error.
 """
 
 import sys
@@ -34,7 +34,7 @@ def main() -> None:
     for name in MODULES:
         module = import_module(name)
         for public in getattr(module, "__all__", ()):
-            getattr(module, public)  # what is imported when it is asked for is there from then on
+            getattr(module, public)  # a lazy import is an attribute afterwards
     pdoc.render.configure(docformat="markdown", footer_text="Vestibule")
     pdoc.pdoc(*MODULES, output_directory=PAGES)
     silent = sorted({one for name in MODULES for one in _silent(Module(import_module(name)))})

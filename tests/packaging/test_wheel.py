@@ -17,14 +17,14 @@ SRC = ROOT / "src"
 
 
 def known_to_git() -> Iterator[Path]:
-    """What git tracks, or would if told to: what is ignored does not exist in a fresh clone."""
+    """Files that git tracks or would track: ignored ones do not exist in a fresh clone."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listing = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     yield from (Path(name) for name in listing.split("\0") if name and (ROOT / name).is_file())
 
 
 def pip(*arguments: str) -> None:
-    """Without a registry: what is not there is not needed."""
+    """Installs without a registry, which shows that nothing else is needed."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
     subprocess.run([*command, "--no-index", "--no-deps"], check=True, capture_output=True)
 

@@ -16,7 +16,7 @@ Starts a PostgreSQL (with fsync), a Redis, an S3, a mail server, an SMS gateway 
 127.0.0.1 and in a directory of their own, which goes in the end. People register, log in, refresh, change and reset
 passwords, use codes, upload images and log out, each call at any of the nodes. After each fifth of the journeys
 something breaks: a node is killed, PostgreSQL is stopped at once, the other node is killed, Redis is killed; each comes
-back two seconds later. Clients try again what was not answered, or answered 503, as real ones do.
+back two seconds later. Clients retry calls without an answer and with a 503, as real ones do.
 
 At the end everything that was acknowledged is looked for at every node, and everything that is over has to be refused:
 accounts, passwords, sessions, images, codes, refresh tokens. The exit code is 0 if nothing was lost, taken twice, or

@@ -8,7 +8,7 @@ from tests.support.proxy import Answer, Line
 
 
 def check(person: Person, counts: Counts, nodes: int) -> None:
-    """Raises `BrokenPromise` at the first thing that is not as it was told."""
+    """Raises `BrokenPromise` for the first acknowledged state that does not hold."""
     for node in range(nodes):
         _account(person, counts, node)
         for login in person.logins:

@@ -12,7 +12,7 @@ from typing import Any
 from tests.support.proxy import GONE, Answer, Line
 
 PATIENCE = 60.0
-"""Seconds after which a service that answers nobody is not one."""
+"""Seconds without any answer after which the service counts as down."""
 
 Call = Callable[[Line], Answer]
 
@@ -27,7 +27,7 @@ class Stopped(Exception):
 
 @dataclass
 class Counts:
-    """How often what happened, whoever saw it."""
+    """Counts of events by name, over all clients."""
 
     of: "Counter[str]" = field(default_factory=Counter)
     _lock: Lock = field(default_factory=Lock, repr=False)
@@ -81,7 +81,7 @@ class Client:
             if answer is not None and answer.status != 503 and (answer.status != 429 or 429 not in expected):
                 break
             if time.monotonic() > deadline:
-                raise BrokenPromise(f"{what}: nobody answered for {PATIENCE:.0f} s")
+                raise BrokenPromise(f"{what}: no answer for {PATIENCE:.0f} s")
             was_cut_off |= answer is None
             was_refused |= answer is not None and answer.status == 503
             self._pause(what, answer)
@@ -115,7 +115,7 @@ class Client:
         return answer
 
     def _pause(self, what: str, answer: Answer | None) -> None:
-        """As long as is asked for; a tenth of a second where nobody is there to ask."""
+        """The pause that Retry-After asks for; a tenth of a second without an answer."""
         if answer is None:
             seconds = 0.1
         elif not answer.headers.get("retry-after", "").isdigit():

@@ -1,4 +1,4 @@
-"""People, what they do, and what they were told: each keeps account of what the service owes to them."""
+"""Simulated users: their actions, and the acknowledged state that the service owes to each."""
 
 import os
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from tests.support.nodes import Mail
 from tests.support.proxy import Answer, Line, person, picture
 
 READS_MAIL_FOR = 8.0
-"""Seconds after which somebody asks for another code: the courier that had the message may have been killed."""
+"""Seconds after which a user requests another code: the delivery worker that held the message may have been killed."""
 
 MOST_CODES = 3
 """That somebody sets out to ask for: five an hour are sent, and some will be asked for again."""
@@ -36,7 +36,7 @@ class Person:
         self.client = client
         self.password: str | None = None
         self.old_passwords: list[str] = []
-        self.is_settled = False
+        self.is_owner_verified = False
         self.logins: list[Login] = []
         self.ended: list[Login] = []
         self.image: str | None = None
@@ -55,7 +55,7 @@ class Person:
         reply = self.client.ask("register", partial(Line.ask, method="POST", path="/register/", body=body), {201}, second={400})
         if reply.status == 400 and reply.answer.problem != "already-taken":
             raise BrokenPromise(f"register: {shown(reply.answer)}")
-        self.is_settled = proof is not None
+        self.is_owner_verified = proof is not None
         self._counts.add("registered")
 
     def register_by_code(self) -> None:
@@ -64,7 +64,7 @@ class Person:
         code = self._code(partial(Line.ask, method="POST", path="/otpreglogin/", body=body))
         call = partial(Line.ask, method="POST", path="/otpreglogin/", body={**body, "verify_otp": code})
         reply = self._use("register by code", code, call, 201)
-        self.is_settled = True
+        self.is_owner_verified = True
         if reply is not None:
             self._logged_in(reply)
         self._counts.add("registered")
@@ -124,18 +124,18 @@ class Person:
         self._use("reset", code, partial(Line.ask, method="POST", path="/password/reset/", body=body), 202)
         self._has_password(password)
         self._end()
-        self.is_settled = True
+        self.is_owner_verified = True
         self._counts.add("passwords reset")
 
     def log_in_by_code(self) -> None:
-        """Of who has proven nothing yet, this takes the password and all sessions away: anyone may have made the account."""
+        """Clears password and sessions of an account without a verified address: anyone may have made it."""
         code = self._code(partial(Line.send_code, destination=self.email))
         body = {"destination": self.email, "verify_otp": code, "is_login": True}
         reply = self._use("log in by code", code, partial(Line.ask, method="POST", path="/otp/", body=body), 201)
-        if not self.is_settled:
+        if not self.is_owner_verified:
             self._end()
             self._has_password(None)
-            self.is_settled = True
+            self.is_owner_verified = True
         if reply is not None:
             self._logged_in(reply)
         if self.password is None and self.logins:
@@ -183,7 +183,7 @@ class Person:
         raise BrokenPromise(f"no code came to {self.email}")
 
     def _use(self, what: str, code: str, call: Callable[[Line], Answer], success: int) -> Reply | None:
-        """Brings a right code back, to one node or all, and perhaps once more to each. None where the answer was lost."""
+        """Submits a correct code to one node or all, and perhaps again to each. None if the answer was lost."""
         if self._chance.random() < 0.3:
             reply = self._use_at_once(what, call, success)
         else:
@@ -196,7 +196,7 @@ class Person:
         return reply if reply.status == success else None
 
     def _use_at_once(self, what: str, call: Callable[[Line], Answer], success: int) -> Reply:
-        """One takes it; where that one's answer is lost, the code is brought once more, and may be used by then."""
+        """One node accepts the code. If that answer is lost, the code is submitted again, and may be used by then."""
         answers = self.client.ask_all(what, call)
         statuses = [answer.status if answer is not None else 503 for answer in answers]
         if statuses.count(success) > 1 or set(statuses) - {success, 403, 503} or set(statuses) == {403}:
@@ -207,7 +207,7 @@ class Person:
                 return Reply(answer, is_second=False)
         return self.client.ask(what, call, {success, 403})
 
-    # --- what is kept account of ----------------------------------------------------------------------------------------
+    # --- bookkeeping ----------------------------------------------------------------------------------------------------
 
     def _login(self) -> Login:
         if not self.logins:

@@ -29,7 +29,7 @@ Task = Callable[[], None]
 
 @dataclass
 class Result:
-    """How it ended. `broken` says of each thing that was not as it had been told what it was."""
+    """The outcome of a run. `broken` lists each promise that did not hold."""
 
     counts: Counts = field(default_factory=Counts)
     people: list[Person] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Result:
 
 
 class Endurance:
-    """`tell` hears a line now and then. What is `over` is ended early, without a check."""
+    """`tell` receives progress lines. `over` ends the run early, without the final check."""
 
     def __init__(self, journeys: int, *, seed: int, clients: int, workers: Sequence[int], tell: Callable[[str], None]) -> None:
         self.over = Event()
@@ -114,7 +114,7 @@ class Endurance:
             task()
         except Stopped:
             return
-        except Exception as error:  # noqa: BLE001 — whatever it is, the others go on, and it is told in the end
+        except Exception as error:  # noqa: BLE001 — the other journeys go on, and the report lists it
             self.result.broken.append(f"{where}: {type(error).__name__}: {error}")
 
     # --- what breaks ----------------------------------------------------------------------------------------------------
@@ -156,18 +156,20 @@ class Endurance:
     # --- looking back ---------------------------------------------------------------------------------------------------
 
     def _look_back(self, site: Nodes, postgres: PostgresServer) -> None:
-        """At what no client sees: faults in the logs, messages that were given up, mails that came twice."""
+        """Checks that no client can make: errors in the logs, failed messages, mails that arrived twice."""
         for number, server in enumerate(site.servers, start=1):
             if "Traceback" in server.output:
                 self.result.broken.append(f"node {number} logged a fault:\n{server.output[-4000:]}")
         [(dead,)] = rows(postgres.url, "SELECT count(*) FROM outbox WHERE due_at IS NULL")
         if dead:
-            self.result.broken.append(f"{dead} messages were given up")
+            self.result.broken.append(f"{dead} messages failed permanently")
         twice = [message for message, times in Counter(site.mail.ids).items() if times > 1]
         self.result.counts.add("mails delivered", len(site.mail.ids))
-        self.result.counts.add("mails delivered once more", len(twice))
+        self.result.counts.add("mails delivered again", len(twice))
         if len(twice) > len(self.result.faults) * sum(self._workers):
-            self.result.broken.append(f"{len(twice)} mails came more than once, more than couriers had at hand when they died")
+            self.result.broken.append(
+                f"{len(twice)} mails arrived more than once: more than delivery workers held when they were killed"
+            )
 
     # --- telling --------------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ BUCKET = "images"
 
 
 class Mail:
-    """What the mail server took from the couriers of all nodes."""
+    """Mails that the server accepted from the delivery workers of all nodes."""
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay

@@ -42,7 +42,7 @@ def full(server: Server) -> Iterator[None]:
 
 @pytest.fixture(params=["limit", "file system"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, Full]]:
-    """A data directory, and what fills it. Where nobody may mount a small file system, the limit stands in for it, loudly."""
+    """A data directory, and a way to fill it. Without the right to mount a file system, the limit replaces it, loudly."""
     data = tmp_path / "data"
     data.mkdir(mode=0o700)
     mount = [shutil.which("mount") or "false", "-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs", str(data)]
@@ -52,7 +52,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path,
         yield data, full
         subprocess.run([shutil.which("umount") or "umount", "--lazy", str(data)], check=True)
     else:
-        sys.stderr.write("NO FILE SYSTEM CAN BE MOUNTED HERE: a limit on file sizes stands in for a disk that is full\n")
+        sys.stderr.write("NO FILE SYSTEM CAN BE MOUNTED HERE: a limit on file sizes replaces the full disk\n")
         yield data, limited
 
 

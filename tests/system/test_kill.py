@@ -53,10 +53,10 @@ def test_acknowledged_changes_survive_sigkill_at_any_moment(tmp_path: Path, kept
     with Server(tmp_path / "data", rate_limits="off", database_url=url) as server:
         for life in lives:
             check(server, life)
-            check_what_is_spent(server, life)
+            check_spent_secrets(server, life)
         with Line(server.port) as line:
             server.code("last@example.com", line.send_code("last@example.com").json["reference"])
-        assert not list((tmp_path / "data").glob("*/.*")), "what was half-written is cleared away in time"
+        assert not list((tmp_path / "data").glob("*/.*")), "temporary files are removed in time"
 
 
 def burst(server: Server, lives: list[Life], things: int) -> None:
@@ -185,7 +185,7 @@ def check(server: Server, life: Life) -> None:
         server.code(destination, reference)
 
 
-def check_what_is_spent(server: Server, life: Life) -> None:
+def check_spent_secrets(server: Server, life: Life) -> None:
     with Line(server.port) as line:
         for destination, code in life.used_codes:
             assert line.verify(destination, code).status == 403, "a used code is never good again"
@@ -194,7 +194,7 @@ def check_what_is_spent(server: Server, life: Life) -> None:
 
 
 def end_leases(url: str) -> None:
-    """As if a minute had passed: what a killed courier had at hand is anybody's again."""
+    """Expires all leases, as if a minute had passed, so that messages of a killed delivery worker are due again."""
     rows(url, "UPDATE outbox SET due_at = due_at - 60 WHERE due_at IS NOT NULL")
 
 

@@ -65,7 +65,7 @@ def watched(data: Path, *options: str, **settings: str) -> Iterator[Watched]:
 
 
 @contextmanager
-def courier(data: Path, port: int, **settings: str) -> Iterator["subprocess.Popen[str]"]:
+def delivery_worker(data: Path, port: int, **settings: str) -> Iterator["subprocess.Popen[str]"]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VESTIBULE_")}
     environment |= {"VESTIBULE_DATA_DIR": str(data), "VESTIBULE_METRICS_PORT": str(port)}
     environment |= {f"VESTIBULE_{name.upper()}": value for name, value in settings.items()}
@@ -180,7 +180,7 @@ def test_delivery_worker_exposes_its_deliveries_and_the_backlog(tmp_path: Path) 
         assert scrape.value("outbox_due_messages", kind="email") == 2
         assert 100 <= (scrape.value("outbox_oldest_due_seconds", kind="email") or 0) < 160
         assert scrape.value("outbox_oldest_due_seconds", kind="mobile") == 0
-        with courier(data, port) as process:
+        with delivery_worker(data, port) as process:
             assert eventually(lambda: listens(port))
             assert eventually(lambda: Scrape(port).value("deliveries_total", kind="email", outcome="delivered") == 2)
             assert Scrape(port).value("outbox_due_messages", kind="email") == 0

@@ -118,7 +118,7 @@ def test_concurrent_wrong_codes_count_as_five_at_most(server: Server, data: Path
 
 
 def test_concurrent_refreshes_of_a_token_get_the_same_successor(server: Server) -> None:
-    """A page that refreshes in twenty tabs logs nobody out."""
+    """A page that refreshes in twenty tabs does not log its user out."""
     before = tokens(server, "somebody6")
     answers = burst(server, lambda line: line.refresh(before["refresh_token"]))
     assert statuses(answers) == {200: MANY}

@@ -19,7 +19,7 @@ def test_soak_loses_nothing_acknowledged_and_accepts_nothing_twice() -> None:
     binary()  # where there is no Redis this is skipped
     run = subprocess.run([ENDURE, "--journeys", "60"], capture_output=True, text=True, check=False, timeout=300)
     assert run.returncode == 0, run.stdout + run.stderr
-    assert run.stdout.count("SIGKILL") == 6, "each is told when it happens, and in the end"
+    assert run.stdout.count("SIGKILL") == 6, "each kill is reported when it happens and in the summary"
     assert "        60  finished\n" in run.stdout
     assert "Passed after" in run.stdout
 

@@ -16,16 +16,16 @@ from tests.support.server import Server
 pytestmark = pytest.mark.faults
 
 SLOWEST = 0.25
-"""Seconds for 99 of 100 reads beside a storm. Fifty milliseconds are the aim, on two cores that nobody else uses."""
+"""Seconds within which 99 of 100 reads are answered during a storm. The target is 50 ms on two idle cores."""
 
 MOST_GROWTH = 96 * 1024
-"""KiB that a worker may keep of what a storm needed: the C library does not give back all that its threads had."""
+"""KiB by which a worker may grow in a storm: the C library does not return all memory of its threads."""
 PEOPLE = 8
 
 
 @dataclass(frozen=True)
 class Weather:
-    """How often each answer came in the storm, and how long reads took beside it."""
+    """Counts of each answer during the storm, and the seconds that each read took meanwhile."""
 
     seen: dict[str, int]
     seconds: list[float]

@@ -61,13 +61,13 @@ def test_failing_handler_gets_the_event_again_without_delaying_others(
     tried: list[int] = []
     well: list[int] = []
 
-    def stumbling(position: int, event: Event) -> None:
+    def failing(position: int, event: Event) -> None:
         tried.append(position)
         if position == 2 and tried.count(2) < 3:
             raise ValueError("not yet")
 
     with built(settings) as vestibule, caplog.at_level(logging.WARNING, "vestibule.events"):
-        vestibule.subscribe("crm", stumbling)
+        vestibule.subscribe("crm", failing)
         vestibule.subscribe("billing", lambda position, _: well.append(position))
         for name in ("ann-x", "bob-x", "cid-x"):
             person(vestibule, name)

@@ -35,7 +35,7 @@ def two(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[Nod
 
 @pytest.fixture
 def caller() -> str:
-    """Somebody nobody has heard of."""
+    """A client address that no other test uses."""
     return f"10.0.0.{next(_callers)}"
 
 
