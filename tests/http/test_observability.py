@@ -98,7 +98,7 @@ from vestibule.entrypoints.settings import Settings
 with build(Settings.from_environment({"VESTIBULE_DATA_DIR": sys.argv[1]})) as vestibule:
     create_app(vestibule)
 ours = ("prometheus_client", "opentelemetry.sdk", "vestibule.entrypoints.observability.")
-ours_at_all_times = {"vestibule.entrypoints.observability.log_format"}
+ours_at_all_times = {f"vestibule.entrypoints.observability.{name}" for name in ("http_calls", "log_format")}
 print([name for name in sys.modules if name.startswith(ours) and name not in ours_at_all_times])
 """
     command = [sys.executable, "-c", program, str(tmp_path / "data")]

@@ -4,7 +4,7 @@ They lie in `prometheus_client.REGISTRY`, or in the files of all workers where `
 imported; gauges are those of the workers that live.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from threading import Lock
@@ -17,12 +17,12 @@ from ...application import AddressKind, Overloaded
 from ...application.ports import Database, Images, Notifier, Undeliverable
 from ..concurrency.executors import Executor
 from . import Begun, Front, Pool, Watch
+from .http_calls import method_of, observe
 from .wrappers import WatchedDatabase, WatchedImages, WatchedLane, WatchedNotifier, WatchedPool
 
 if TYPE_CHECKING:
-    from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
+    from litestar.types import ASGIApp, HTTPScope, Receive, Send
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CALL = ("method", "route", "status")
 _SHORT = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _LONG = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -86,33 +86,25 @@ class Metrics(Watch):
 
 
 class Requests:
-    """Stands before the front."""
+    """Counts every call; the outermost layer around the app."""
 
     def __init__(self, front: Front) -> None:
         self._front = front
 
-    async def __call__(self, app: "ASGIApp", scope: "HTTPScope", receive: "Receive", send: "Send") -> None:
-        begun = perf_counter()
-        status = 0
-
-        async def noted(message: "Message") -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+    def __call__(self, app: "ASGIApp", scope: "HTTPScope", receive: "Receive", send: "Send") -> Awaitable[None]:
         IN_PROGRESS.inc()
-        try:
-            await self._front(app, scope, receive, noted)
-        finally:
-            IN_PROGRESS.dec()
-            route = scope.get("path_template") or ""
-            count, seconds = _of_call(scope["method"] if scope["method"] in METHODS else "other", route, status)
-            count.inc()
-            seconds.observe(perf_counter() - begun)
-            refusal = scope["state"].get("refusal")
-            if refusal is not None:
-                REFUSALS.labels(route, refusal).inc()
+        return observe(self._front, _count, app, scope, receive, send)
+
+
+def _count(scope: "HTTPScope", status: int | None, seconds: float) -> None:
+    IN_PROGRESS.dec()
+    route = scope.get("path_template") or ""
+    calls, durations = _of_call(method_of(scope), route, status or 0)
+    calls.inc()
+    durations.observe(seconds)
+    refusal = scope["state"].get("refusal")
+    if refusal is not None:
+        REFUSALS.labels(route, refusal).inc()
 
 
 @lru_cache(1024)

@@ -7,6 +7,7 @@ span holds a path, an address, an id of somebody's or the text of an exception.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 from threading import Thread
 from typing import TYPE_CHECKING, cast
@@ -29,12 +30,12 @@ from opentelemetry.util.types import Attributes
 from ...application import Refusal, Unavailable
 from ...application.ports import Database, Images, Notifier
 from . import Begun, Front, Pool, Watch
+from .http_calls import METHODS, observe
 from .wrappers import WatchedDatabase, WatchedImages, WatchedNotifier, WatchedPool
 
 if TYPE_CHECKING:
-    from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
+    from litestar.types import ASGIApp, HTTPScope, Receive, Send
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "_OTHER"
 REQUEST_ID = "vestibule.request_id"
 PROBLEM = "vestibule.problem"
@@ -117,14 +118,6 @@ class Calls:
         self._tracer = tracer
 
     async def __call__(self, app: "ASGIApp", scope: "HTTPScope", receive: "Receive", send: "Send") -> None:
-        status: int | None = None
-
-        async def noted(message: "Message") -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
         with self._tracer.start_as_current_span(
             "HTTP",
             context=_parent(scope),
@@ -133,10 +126,7 @@ class Calls:
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
-            try:
-                await self._front(app, scope, receive, noted)
-            finally:
-                _tell(span, scope, status)
+            await observe(self._front, partial(_tell, span), app, scope, receive, send)
 
 
 def _parent(scope: "HTTPScope") -> Context | None:
@@ -150,7 +140,7 @@ def _parent(scope: "HTTPScope") -> Context | None:
     return _propagator.extract({"traceparent": found[0].decode("latin-1")} if len(found) == 1 else {}, Context())
 
 
-def _tell(span: Span, scope: "HTTPScope", status: int | None) -> None:
+def _tell(span: Span, scope: "HTTPScope", status: int | None, _seconds: float) -> None:
     method, route = scope["method"] if scope["method"] in METHODS else OTHER, scope.get("path_template")
     name = "HTTP" if method == OTHER else method
     span.update_name(f"{name} {route}" if route else name)

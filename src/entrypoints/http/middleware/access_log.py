@@ -1,11 +1,12 @@
-"""One line in the log for each call: which route, what came of it, how long it took, for whom. Stands before the front."""
+"""Middleware: one log line per call, with its route, status, duration and account."""
 
 import logging
-from time import perf_counter
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
+from litestar.types import ASGIApp, HTTPScope, Receive, Send
 
+from ...observability.http_calls import method_of, observe
 from ...observability.log_format import ACCESS
 from .request_context import Front
 
@@ -13,37 +14,27 @@ if TYPE_CHECKING:
     from ....application import Caller, Identity
 
 _log = logging.getLogger(ACCESS)
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class AccessLog:
-    """Neither the path nor the query is told, which may hold anything, but the route that they led to."""
+    """Logs each call that the request middleware handles.
+
+    A line holds the route, never the path or the query: callers may put a secret into either.
+    """
 
     def __init__(self, front: Front) -> None:
         self._front = front
 
-    async def __call__(self, app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        begun = perf_counter()
-        status: int | None = None
-
-        async def noted(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._front(app, scope, receive, noted)
-        finally:
-            _log.info("request", extra={"fields": _fields(scope, status, perf_counter() - begun)})
+    def __call__(self, app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> Awaitable[None]:
+        return observe(self._front, _log_call, app, scope, receive, send)
 
 
-def _fields(scope: HTTPScope, status: int | None, seconds: float) -> dict[str, object]:
+def _log_call(scope: HTTPScope, status: int | None, seconds: float) -> None:
     state = scope["state"]
     caller: Caller = state["caller"]
     identity: Identity | None = state.get("identity")
-    return {
-        "method": scope["method"] if scope["method"] in _METHODS else "other",
+    fields = {
+        "method": method_of(scope),
         "route": scope.get("path_template"),
         "status": status,
         "ms": round(seconds * 1000, 1),
@@ -51,3 +42,4 @@ def _fields(scope: HTTPScope, status: int | None, seconds: float) -> dict[str, o
         "request_id": caller.request_id,
         **({"user_id": identity.account.id, "sid": identity.session_id} if identity else {}),
     }
+    _log.info("request", extra={"fields": fields})
