@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -67,15 +68,38 @@ def complete(purpose: str, lacks: set[str]) -> None:
         run(sys.executable, "-I", "-m", "venv", "--clear", str(VENV))
     if not state.keys() >= set(LOCKS[purpose]):
         lock = LOCKS[purpose][-1]
-        say(f"Installing what {lock} lists; the first time this may take a minute or two ...")
-        # The lock file holds everything there is to install. Left to find dependencies, pip before 23.3 would take the newest
-        # coverage for pytest-cov's coverage[toml], which the file has another version and no hash of.
-        pip("--require-hashes", "--no-deps", "--requirement", lock)
+        say(f"Installing the packages of {lock}; the first time this may take a minute or two ...")
+        install(lock)
     say("Installing the project itself ...")
     pip("--no-deps", "--no-build-isolation", "--editable", ".")
     fresh = STAMP.with_suffix(".new")
     fresh.write_text(json.dumps(state | wanted(purpose)))
     fresh.replace(STAMP)
+
+
+def install(lock: str) -> None:
+    """Installs a lock file by uv, which takes a fifth of the time; by pip where uv cannot (pip may know another index)."""
+    # The lock file is complete. Left to find dependencies, pip before 23.3 would take the newest coverage for pytest-cov's
+    # coverage[toml], for which the file has another version and no hash.
+    exactly = ("--require-hashes", "--no-deps", "--requirement", lock)
+    try:
+        run(str(uv()), "pip", "install", "--quiet", "--system-certs", "--python", str(PYTHON), *exactly)
+    except (OSError, subprocess.CalledProcessError):
+        say("uv could not install them; trying pip ...")
+        pip(*exactly)
+
+
+def uv() -> Path:
+    """The program `uv` in the locked version, installed apart from .venv, which holds nothing but the lock file's packages."""
+    pinned = re.search(r"(?m)^uv==(?:.*\\\n)+.*\n", (ROOT / LOCKS["develop"][-1]).read_text())
+    if pinned is None:
+        raise OSError("no uv is locked")
+    place = ROOT / ".build" / f"uv-{hashlib.sha256(pinned[0].encode()).hexdigest()[:12]}"
+    if not (place / "bin" / "uv").exists():
+        wanted = ROOT / ".build" / "uv.lock"
+        wanted.write_text(pinned[0])
+        pip("--require-hashes", "--no-deps", "--target", str(place), "--requirement", str(wanted))
+    return place / "bin" / "uv"
 
 
 def pip(*arguments: str) -> None:
