@@ -8,6 +8,7 @@ from ..domain.account import Account, Address, AddressKind, Username
 from ..domain.errors import (
     AccountMismatch,
     AlreadyTaken,
+    Conflict,
     ImageTooLarge,
     InvalidCode,
     InvalidCredentials,
@@ -61,6 +62,7 @@ __all__ = [
     "CheckUnique",
     "CodeSent",
     "CodeVerified",
+    "Conflict",
     "CreateSuperuser",
     "Cursor",
     "DeliverMessages",

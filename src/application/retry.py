@@ -1,25 +1,23 @@
-"""Two changes that stand in each other's way: the database lets one go through, and the other is made once more."""
+"""One retry for transactions that the database rolled back in favour of another one."""
 
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from ..domain.errors import Unavailable
+from ..domain.errors import Conflict
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def retry_on_conflict(ask: Callable[P, T]) -> Callable[P, T]:
-    """Asks again where the first try had to give way (`Unavailable` with `retry_after` 0), and so has changed nothing."""
+def retry_on_conflict(call: Callable[P, T]) -> Callable[P, T]:
+    """Repeats the call once after a `Conflict`, which has changed nothing."""
 
-    @wraps(ask)
-    def asked(*args: P.args, **question: P.kwargs) -> T:
+    @wraps(call)
+    def with_retry(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return ask(*args, **question)
-        except Unavailable as refusal:
-            if refusal.retry_after > 0:
-                raise
-        return ask(*args, **question)
+            return call(*args, **kwargs)
+        except Conflict:
+            return call(*args, **kwargs)
 
-    return asked
+    return with_retry

@@ -141,7 +141,7 @@ class RateLimited(Refusal):
 class Unavailable(Refusal):
     """Something that the call depends on is down; nothing was changed, unless `is_open` says that this cannot be known.
 
-    `retry_after` is in seconds; 0 where two changes stood in each other's way, so that the same call is good at once.
+    `retry_after` is in seconds.
     """
 
     slug = "unavailable"
@@ -151,6 +151,16 @@ class Unavailable(Refusal):
         self.retry_after = retry_after
         self.is_open = is_open
         super().__init__(f"{'The change may have been made or not' if is_open else 'Nothing was changed'}. Try again shortly.")
+
+
+class Conflict(Unavailable):
+    """The database rolled back this transaction in favour of another one; the same call may be repeated at once.
+
+    `retry_on_conflict` repeats it. A client sees the second one as an `Unavailable` with `retry_after` 0.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(retry_after=0)
 
 
 class Overloaded(Unavailable):

@@ -8,7 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 from tests.http.conftest import ADA, BOB, URN, Open, Site
 from tests.support.world import OTHER_PASSWORD, PASSWORD, PNG, wrong
 
-from vestibule.application import RateLimited, Refusal
+from vestibule.application import Conflict, RateLimited, Refusal, Unavailable
 from vestibule.entrypoints.http.app import API
 from vestibule.entrypoints.http.openapi import described_of, path_of
 from vestibule.entrypoints.http.problems import STATUS, Internal, problem, problem_document
@@ -180,13 +180,19 @@ def refusals() -> list[type[Refusal]]:
         children = waiting.pop().__subclasses__()
         found += children
         waiting += children
-    return [one for one in found if one.__module__.startswith("vestibule.")]
+    return [one for one in found if one.__module__.startswith("vestibule.") and one is not Conflict]
 
 
 @pytest.mark.parametrize("refusal", refusals(), ids=lambda refusal: refusal.slug)
 def test_every_refusal_has_a_status_and_a_slug_of_its_own(refusal: type[Refusal]) -> None:
     assert 400 <= STATUS[refusal] < 600
     assert [one for one in STATUS if one.slug == refusal.slug] == [refusal]
+
+
+def test_conflict_is_answered_as_unavailable() -> None:
+    answer = problem(Conflict())
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "0")
+    assert problem_document(Conflict()).type == problem_document(Unavailable()).type
 
 
 def test_a_refusal_says_how_long_to_wait() -> None:

@@ -9,10 +9,10 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles fo
 
 from ...application.ports import LoginIdentifier
 from ...domain.account import Account, Address, AddressKind, Username
-from ...domain.errors import AlreadyTaken, Unavailable
+from ...domain.errors import AlreadyTaken, Conflict
 from .locked_rows import Claims
 from .schema import accounts, sessions
-from .sql import Ask, Conflict, Row, Unit
+from .sql import Ask, Row, UniqueViolation, Unit
 
 _NAMES = tuple(accounts.columns.keys())
 SESSION = ("id", "account_id", "created_at", "refreshed_at", "generation", "ended_at", "address", "user_agent")
@@ -175,7 +175,7 @@ class SqlClaimedAccounts(SqlAccounts):
         self._claims.demand("accounts", account.id)
         try:
             self._unit.try_to_run(self._table.save, of_account=account.id, **_values(account))
-        except Conflict:
+        except UniqueViolation:
             raise self._already_taken(account) from None
 
     def _claimed(self, account: Account | None) -> Account | None:
@@ -187,7 +187,7 @@ class SqlClaimedAccounts(SqlAccounts):
         """Names every field that is taken; the broken key alone would tell only one."""
         fields = self.taken_fields(account.username, account.addresses, excluding=account.id)
         if not fields:  # it was let go of in this moment
-            raise Unavailable(retry_after=0)
+            raise Conflict
         return AlreadyTaken(*(field for field in _KEYS if field in fields))
 
 

@@ -20,8 +20,8 @@ from sqlalchemy import ClauseElement, make_url
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
-from ...domain.errors import Unavailable
-from .sql import Conflict, Row, Texts, nothing
+from ...domain.errors import Conflict, Unavailable
+from .sql import Row, Texts, UniqueViolation, nothing
 
 MOST_WAIT = 1.0
 """Seconds to wait for a connection that is free; with two more to connect, a call knows in three that the database is down."""
@@ -108,7 +108,7 @@ class PostgresUnit:
         _say(connection, "SAVEPOINT attempt")
         try:
             return self.run(statement, **values)
-        except Conflict:
+        except UniqueViolation:
             _say(connection, "ROLLBACK TO SAVEPOINT attempt")
             raise
 
@@ -284,9 +284,9 @@ def _commit(connection: Impatient) -> None:
 def _translated(error: psycopg.Error) -> Exception:
     """`Unavailable` for a server that is gone, full, busy or not prepared; a mistake of ours stays what it is."""
     if isinstance(error, errors.UniqueViolation):
-        return Conflict()
+        return UniqueViolation()
     if isinstance(error, _AT_ONCE):
-        return Unavailable(retry_after=0)
+        return Conflict()
     if isinstance(error, (*_DOWN, *_NOT_READY)):
         return Unavailable()
     return error

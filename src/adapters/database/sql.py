@@ -15,8 +15,8 @@ def nothing() -> None:
     """What there is to do after a commit that nobody waits for."""
 
 
-class Conflict(Exception):
-    """A unique key holds this value already; the statement has changed nothing."""
+class UniqueViolation(Exception):
+    """Another row has this value of a unique key; the statement has changed nothing."""
 
 
 class Ask(Protocol):
@@ -36,7 +36,7 @@ class Unit(Protocol):
     def ask(self, statement: ClauseElement, /, **values: object) -> list[Row]: ...
 
     def run(self, statement: ClauseElement, /, **values: object) -> list[Row]:
-        """Changes rows; answers what the statement returns. Raises `Conflict`, after which the transaction may be lost."""
+        """Changes rows; answers what the statement returns. Raises `UniqueViolation`, after which the transaction may be lost."""
         ...
 
     def try_to_run(self, statement: ClauseElement, /, **values: object) -> list[Row]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ClauseElement
 
 from ...domain.errors import Unavailable
-from .sql import Conflict, Row, Texts
+from .sql import Row, Texts, UniqueViolation
 
 _PAUSE = 0.002
 _DUPLICATE = {"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"}
@@ -66,7 +66,7 @@ def execute(connection: sqlite3.Connection, text: str, values: Mapping[str, Any]
 def translated(error: sqlite3.Error) -> Exception:
     """`Unavailable` for a file that is locked, gone, full, damaged or unreadable; a mistake of ours stays what it is."""
     if isinstance(error, sqlite3.IntegrityError):
-        return Conflict() if error.sqlite_errorname in _DUPLICATE else error
+        return UniqueViolation() if error.sqlite_errorname in _DUPLICATE else error
     if isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError | sqlite3.DataError | sqlite3.NotSupportedError):
         return error
     return Unavailable()

@@ -142,7 +142,7 @@ def problem_document(refusal: Refusal) -> Problem:
     return Problem(
         type=PROBLEM_URN + refusal.slug,
         title=refusal.title,
-        status=STATUS[type(refusal)],
+        status=next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS),
         detail=refusal.detail,
         errors=refusal.errors if isinstance(refusal, InvalidInput) else {},
     )

@@ -6,7 +6,7 @@ import pytest
 from tests.support.world import PASSWORD, SlowHasher, World
 
 from vestibule.adapters.database import MemoryDatabase
-from vestibule.application import CodeSent, Unavailable
+from vestibule.application import CodeSent, Conflict, Unavailable
 
 
 class Crowded(MemoryDatabase):
@@ -25,14 +25,14 @@ class Crowded(MemoryDatabase):
 
 
 def test_a_change_that_had_to_give_way_is_made_once_more_and_once_in_all() -> None:
-    world = World(database=Crowded(Unavailable(retry_after=0)))
+    world = World(database=Crowded(Conflict()))
     assert isinstance(world.request_code(destination="ann@mail.example.com"), CodeSent)
     assert (len(world.events()), len(world.messages)) == (1, 1)
 
 
-@pytest.mark.parametrize("waits", [[0, 0], [2]], ids=["twice", "what is down"])
-def test_and_not_again(waits: list[int]) -> None:
-    database = Crowded(*[Unavailable(retry_after=seconds) for seconds in waits])
+@pytest.mark.parametrize("refusals", [[Conflict()] * 2, [Unavailable()]], ids=["second conflict", "outage"])
+def test_no_second_retry_and_none_after_an_outage(refusals: list[Unavailable]) -> None:
+    database = Crowded(*refusals)
     world = World(database=database)
     with pytest.raises(Unavailable):
         world.request_code(destination="ann@mail.example.com")
@@ -41,7 +41,7 @@ def test_and_not_again(waits: list[int]) -> None:
 
 
 def test_a_code_that_is_stored_once_more_is_spent_once() -> None:
-    world = World(database=Crowded(Unavailable(retry_after=0)), email_url="smtp://mail.example.com", emails_per_hour=2)
+    world = World(database=Crowded(Conflict()), email_url="smtp://mail.example.com", emails_per_hour=2)
     for name in ("ann", "bob"):
         assert isinstance(world.request_code(destination=f"{name}@mail.example.com"), CodeSent)
 
@@ -49,5 +49,5 @@ def test_a_code_that_is_stored_once_more_is_spent_once() -> None:
 def test_a_password_is_hashed_once_however_often_its_account_is_stored() -> None:
     hasher, hashed = SlowHasher(), list[str]()
     hasher.meanwhile = [lambda: hashed.append(PASSWORD)] * 2
-    World(database=Crowded(Unavailable(retry_after=0)), hasher=hasher).create_account()
+    World(database=Crowded(Conflict()), hasher=hasher).create_account()
     assert hashed == [PASSWORD]

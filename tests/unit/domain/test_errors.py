@@ -1,4 +1,13 @@
-from vestibule.application import AlreadyTaken, InvalidCode, InvalidInput, Overloaded, RateLimited, Refusal, Unavailable
+from vestibule.application import (
+    AlreadyTaken,
+    Conflict,
+    InvalidCode,
+    InvalidInput,
+    Overloaded,
+    RateLimited,
+    Refusal,
+    Unavailable,
+)
 
 
 def every_refusal(parent: type[Refusal] = Refusal) -> list[type[Refusal]]:
@@ -6,7 +15,7 @@ def every_refusal(parent: type[Refusal] = Refusal) -> list[type[Refusal]]:
 
 
 def test_every_refusal_has_a_slug_of_its_own_and_a_title() -> None:
-    slugs = [refusal.slug for refusal in every_refusal()]
+    slugs = [refusal.slug for refusal in every_refusal() if refusal is not Conflict]
 
     assert len(slugs) == len(set(slugs)) >= 12
     assert all(refusal.title.endswith(".") for refusal in every_refusal())
@@ -31,6 +40,10 @@ def test_what_is_taken_is_named_by_field() -> None:
         "email": ["An account with this email exists already."],
         "mobile": ["An account with this mobile exists already."],
     }
+
+
+def test_conflict_is_an_outage_that_may_be_retried_at_once() -> None:
+    assert (Conflict().slug, Conflict().title, Conflict().retry_after) == (Unavailable.slug, Unavailable.title, 0)
 
 
 def test_an_outage_and_an_overload_say_when_to_come_back() -> None:
