@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 from ..domain.account import Account, Address, AddressKind, Username
 from ..domain.errors import InvalidToken
 from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
+from .codes import revoke_remaining_codes
 from .notifications import Notice, Notices
 from .ports import Clock, Database, Hasher, Transaction
 from .retry import retry_on_conflict
@@ -72,7 +73,7 @@ class AccountChanger:
             return after
         password_hash = self.hasher.hash(password) if password else None
         with self.database.begin() as tx:
-            return self._store(tx, identity, replace(changes, password_hash=password_hash, verified=verified), caller)
+            return self._store(tx, identity, after, replace(changes, password_hash=password_hash, verified=verified), caller)
 
     def _read(
         self, validator: Validator, account: Account, given: Mapping[str, object], *, replaces_all: bool
@@ -91,20 +92,25 @@ class AccountChanger:
         )
         return changes, validator.password("password", given["password"], required=replaces_all)
 
-    def _store(self, tx: Transaction, identity: Identity, changes: Changes, caller: Caller) -> Account:
-        before = tx.accounts.lock(identity.account.id)
-        now = self.clock()
-        if before is None or tx.accounts.by_active_session(before.id, identity.session_id, now) is None:
+    def _store(self, tx: Transaction, identity: Identity, expected: Account, changes: Changes, caller: Caller) -> Account:
+        known: tuple[Address, ...] = ()
+        if changes.password_hash or _REVOKES_CODES.intersection(_differences(identity.account, expected)):
+            known = (*identity.account.addresses, *expected.addresses)
+            tx.challenges.revoke(known)  # before the account is locked: the order of locks
+        before = tx.lock_identity(identity.account.id, identity.session_id, self.clock())
+        if before is None:
             raise InvalidToken
+        now = self.clock()  # after the wait for the lock
         after = changes.apply(before)
         tx.accounts.save(after)
         if after.password_hash != before.password_hash:
             tx.sessions.end_all(after.id, now, except_id=identity.session_id)
-        for what in _differences(before, after):
+        differences = _differences(before, after)
+        for what in differences:
             event = Event(type=what, occurred_at=now, account_id=after.id, session_id=identity.session_id, caller=caller)
             tx.audit_log.add(event)
-            if what in _ENDS_CODES:
-                tx.challenges.revoke({*before.addresses, *after.addresses})
+        if _REVOKES_CODES.intersection(differences):
+            revoke_remaining_codes(tx, (*before.addresses, *after.addresses), known)
         for address in sorted(changes.verified, key=lambda one: one.kind):
             event = Event(
                 type=EventType.ADDRESS_VERIFIED,
@@ -187,7 +193,7 @@ def _or_same(current: T | None, read: Callable[[str], T]) -> Callable[[str], T]:
     return lambda text: current if current is not None and text.strip() == current.text else read(text)
 
 
-_ENDS_CODES = frozenset({EventType.PASSWORD_CHANGED, EventType.EMAIL_CHANGED, EventType.MOBILE_CHANGED})
+_REVOKES_CODES = frozenset({EventType.PASSWORD_CHANGED, EventType.EMAIL_CHANGED, EventType.MOBILE_CHANGED})
 
 
 def _differences(before: Account, after: Account) -> list[EventType]:

@@ -93,8 +93,8 @@ class CodeSender:
                 counted = [tally if key in full else tally.hit(limits, now) for key, tally in tallies.items()]
                 tx.rate_limits.save(counted, now + DAY)
                 reference = self.new_id()[:4].upper()
-                for target, key in sent.items():
-                    self._send(tx, flow, target.as_decoy() if key in full else target, reference, now)
+                recipients = [target.as_decoy() if key in full else target for target, key in sent.items()]
+                self._send(tx, flow, recipients, reference, now)
                 tx.audit_log.add(Event(type=EventType.CODE_SENT, occurred_at=now, caller=caller, detail=flow))
         if wait:
             raise RateLimited(wait)
@@ -108,31 +108,36 @@ class CodeSender:
             raise RateLimited(wait)
         spending({target.address.kind for target in targets}, now)
 
-    def _send(self, tx: Transaction, flow: CodePurpose, target: Recipient, reference: str, now: float) -> None:
-        address = target.address
+    def _send(self, tx: Transaction, purpose: CodePurpose, recipients: Sequence[Recipient], reference: str, now: float) -> None:
+        sent = [self._new(purpose, recipient, reference, now) for recipient in recipients]
+        for challenge, _ in sorted(sent, key=lambda one: one[0].address.kind):  # emails first: the order of locks
+            tx.challenges.put(challenge)
+        for _, message in sent:
+            tx.outbox.add(message)
+
+    def _new(self, purpose: CodePurpose, recipient: Recipient, reference: str, now: float) -> tuple[Challenge, Message]:
+        address = recipient.address
         challenge = Challenge(
             id=self.codes.new_challenge_id(self.new_id()),
-            purpose=flow,
+            purpose=purpose,
             address=address,
-            requested_for=target.requested_for,
+            requested_for=recipient.requested_for,
             reference=reference,
-            is_decoy=target.is_decoy,
+            is_decoy=recipient.is_decoy,
             sent_at=now,
             expires_at=now + self.lifetime,
         )
-        tx.challenges.put(challenge)
-        tx.outbox.add(
-            Message(
-                id=self.new_id(),
-                channel=Channel(address.kind),
-                recipient=None if target.is_decoy else _sent_to(address),
-                template="code",
-                challenge=(challenge.id, flow, address.canonical),
-                values={"reference": reference, "purpose": flow.value, "minutes": f"{self.lifetime / 60:.0f}"},
-                not_before=now,
-                expires_at=challenge.expires_at,
-            )
+        message = Message(
+            id=self.new_id(),
+            channel=Channel(address.kind),
+            recipient=None if recipient.is_decoy else _sent_to(address),
+            template="code",
+            challenge=(challenge.id, purpose, address.canonical),
+            values={"reference": reference, "purpose": purpose.value, "minutes": f"{self.lifetime / 60:.0f}"},
+            not_before=now,
+            expires_at=challenge.expires_at,
         )
+        return challenge, message
 
     def _key(self, what: str, address: Address) -> str:
         return f"{what}:{self.codes.keyed_digest(f'{address.kind}:{address.canonical}')}"
@@ -293,23 +298,52 @@ class CodeSignIn:
     session_issuer: SessionIssuer
 
     def __call__(
-        self, tx: Transaction, account: Account, address: Address, now: float, caller: Caller, *, name: str | None = None
+        self,
+        tx: Transaction,
+        account: Account,
+        address: Address,
+        now: float,
+        caller: Caller,
+        *,
+        name: str | None = None,
+        revoked: Collection[Address] = (),
     ) -> Session:
-        """A session of the claimed account; what stood there before an unsettled account was proven is cleared first."""
+        """Starts a session of the locked account; if it never had a verified owner, its earlier state is cleared first.
+
+        `revoked` are the addresses whose codes this transaction has revoked already.
+        """
         entered = account.after_code_login(address)
         if entered is not account:
             entered = replace(entered, name=name or entered.name)
-            save_and_revoke_all(tx, account, entered, now)
+            save_and_revoke_all(tx, account, entered, now, revoked)
             tx.audit_log.add(Event(type=EventType.ACCOUNT_CLAIMED, occurred_at=now, account_id=account.id, caller=caller))
             record_verified_addresses(tx, account, entered, now, caller)
         return self.session_issuer.start(tx, entered, now, caller, f"code:{address.kind}")
 
 
-def save_and_revoke_all(tx: Transaction, before: Account, after: Account, now: float) -> None:
-    """Stores the account, and ends every session and open code that it had before."""
+def save_and_revoke_all(tx: Transaction, before: Account, after: Account, now: float, revoked: Collection[Address]) -> None:
+    """Stores the account and revokes the sessions and open codes that it had; those of `revoked` addresses already are."""
     tx.accounts.save(after)
     tx.sessions.end_all(before.id, now)
-    tx.challenges.revoke(before.addresses)
+    revoke_remaining_codes(tx, before.addresses, revoked)
+
+
+def revoke_codes_first(tx: Transaction, known: Account | None, address: Address) -> tuple[Address, ...]:
+    """Revokes the codes of an account that a code login from `address` will clear, and returns their addresses.
+
+    Challenges are locked before accounts, so this happens before the account is locked; `known` is how it was read.
+    """
+    if known is None or not accepts_code(known, address) or known.after_code_login(address) is known:
+        return ()
+    tx.challenges.revoke(known.addresses)
+    return known.addresses
+
+
+def revoke_remaining_codes(tx: Transaction, addresses: Iterable[Address], revoked: Collection[Address]) -> None:
+    """Revokes codes under the account's lock, to those addresses alone that it has got since it was read: that is rare."""
+    done = {(one.kind, one.canonical) for one in revoked}
+    if remaining := [one for one in addresses if (one.kind, one.canonical) not in done]:
+        tx.challenges.revoke(remaining)
 
 
 def accepts_code(account: Account | None, address: Address) -> bool:
@@ -387,10 +421,12 @@ class LogInByCode:
         session = None
         with self.database.begin() as tx:
             attempt = self.code_check(tx, CodePurpose.OTP, [to], code, caller, beside=_beside(to))
-            account = tx.accounts.lock_by_address(to) if attempt.matched else None
-            if account and attempt.matched and accepts_code(account, attempt.matched.address):
-                address = attempt.consume(tx).address
-                session = self.code_sign_in(tx, account, address, attempt.now, caller)
+            address = attempt.matched.address if attempt.matched else None
+            known = revoke_codes_first(tx, tx.accounts.by_address(to), address) if address else ()
+            account = tx.accounts.lock_by_address(to) if address else None
+            if account and address and accepts_code(account, address):
+                attempt.consume(tx)
+                session = self.code_sign_in(tx, account, address, attempt.now, caller, revoked=known)
             else:
                 attempt.record_failure(tx)
         if session is None:

@@ -57,10 +57,10 @@ class UploadImage:
     @retry_on_conflict
     def _hang(self, identity: Identity, name: str, caller: Caller) -> tuple[Account, str | None]:
         with self.database.begin() as tx:
-            account = tx.accounts.lock(identity.account.id)
-            now = self.clock()
-            if account is None or tx.accounts.by_active_session(account.id, identity.session_id, now) is None:
+            account = tx.lock_identity(identity.account.id, identity.session_id, self.clock())
+            if account is None:
                 raise InvalidToken
+            now = self.clock()
             after = replace(account, image=name)
             tx.accounts.save(after)
             event = Event(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from ..domain.account import Address
+from ..domain.account import Account, Address
 from ..domain.code import CodePurpose
 from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
 from .audit import record_verified_addresses
@@ -36,38 +36,49 @@ class ResetPassword:
         self.rules.check_password(read, secret, ())
         read.raise_if_invalid()
         assert address and code and secret  # noqa: S101 — `refuse` has raised otherwise
-        self._judge(address, code, secret, caller)
+        known = self._check(address, code, secret, caller)
         password_hash = self.hasher.hash(secret)
         with self.database.begin() as tx:
-            done = self._set(tx, address, code, password_hash, caller)
+            done = self._set(tx, known.addresses, address, code, password_hash, caller)
         if done is not None:
             raise done
 
-    def _judge(self, address: Address, code: str, secret: str, caller: Caller) -> None:
+    def _check(self, address: Address, code: str, secret: str, caller: Caller) -> Account:
         """Refuses a wrong code, and a password made of the account's own data, before any hashing."""
         read = Validator()
         with self.database.begin() as tx:
             attempt = self.code_check(tx, CodePurpose.OTP, [address], code, caller)
             account = tx.accounts.lock_by_address(address) if attempt.matched else None
-            entitled = account is not None and accepts_code(account, address)
-            if account and entitled:
+            if account and accepts_code(account, address):
                 self.rules.check_password(read, secret, personal_data_of(account))
             else:
+                account = None
                 attempt.record_failure(tx)
         read.raise_if_invalid()
-        if not entitled:
+        if account is None:
             raise attempt.refusal()
+        return account
 
-    def _set(self, tx: Transaction, address: Address, code: str, password_hash: str, caller: Caller) -> Exception | None:
-        """Looks at the code again, for somebody else may have used it meanwhile."""
+    def _set(
+        self,
+        tx: Transaction,
+        known: tuple[Address, ...],
+        address: Address,
+        code: str,
+        password_hash: str,
+        caller: Caller,
+    ) -> Exception | None:
+        """Checks the code again, for another transaction may have used it meanwhile; `known` addresses were the account's."""
         attempt = self.code_check(tx, CodePurpose.OTP, [address], code, caller)
+        if attempt.matched:
+            tx.challenges.revoke(known)  # before the account is locked: the order of locks
         account = tx.accounts.lock_by_address(address) if attempt.matched else None
         if account is None or not accepts_code(account, address):
             attempt.record_failure(tx)
             return attempt.refusal()
         attempt.consume(tx)
         entered = replace(account.after_code_login(address), password_hash=password_hash)
-        save_and_revoke_all(tx, account, entered, attempt.now)
+        save_and_revoke_all(tx, account, entered, attempt.now, known)
         tx.audit_log.add(Event(type=EventType.PASSWORD_RESET, occurred_at=attempt.now, account_id=account.id, caller=caller))
         record_verified_addresses(tx, account, entered, attempt.now, caller)
         self.notices(tx, Notice.PASSWORD_CHANGED, account, attempt.now)

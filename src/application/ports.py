@@ -118,7 +118,10 @@ class LockedAccounts(Accounts, Protocol):
 
 
 class Challenges(Protocol):
-    """The open and past codes; one to a flow and address."""
+    """The open and past codes; one to a purpose and address.
+
+    Locks are taken in one order, whatever the order of the addresses.
+    """
 
     def lock(self, flow: CodePurpose, addresses: Iterable[Address], *, beside: str | None = None) -> Sequence[Challenge]:
         """Those sent to any of the addresses, and those sent beside that destination."""
@@ -391,6 +394,13 @@ class Transaction(Protocol):
     def audit_log(self) -> AuditLog: ...
     @property
     def cursors(self) -> Cursors: ...
+
+    def lock_identity(self, account_id: int, session_id: str, now: float) -> Account | None:
+        """Locks the account if it is active and this session of it is active at `now`; None otherwise.
+
+        The session is checked after the lock is held, so a session that another transaction revoked meanwhile is not active.
+        """
+        ...
 
 
 class Database(Protocol):

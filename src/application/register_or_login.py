@@ -8,7 +8,17 @@ from ..domain.errors import AccountMismatch, Refusal
 from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
 from ..domain.session import Session
 from .audit import record_verified_addresses
-from .codes import CodeCheck, CodeSender, CodeSent, CodeSignIn, CodeVerification, Recipient, accepts_code, find_owner
+from .codes import (
+    CodeCheck,
+    CodeSender,
+    CodeSent,
+    CodeSignIn,
+    CodeVerification,
+    Recipient,
+    accepts_code,
+    find_owner,
+    revoke_codes_first,
+)
 from .ports import Database, Identifiers, Transaction
 from .retry import retry_on_conflict
 from .tokens import TokenSet
@@ -69,6 +79,10 @@ class RegisterOrLogIn:
             attempt.record_failure(tx)
             return attempt.refusal()
         address, now, caller = attempt.matched.address, attempt.now, attempt.caller
+        known = {owner.id: owner for one in (mail, phone) if (owner := tx.accounts.by_address(one))}
+        revoked: tuple[Address, ...] = ()
+        if len(known) == 1 and _could_be_of(owner := next(iter(known.values())), address, mail, phone):
+            revoked = revoke_codes_first(tx, owner, address)
         owners = {owner.id: owner for one in (mail, phone) if (owner := tx.accounts.lock_by_address(one))}
         if not owners:
             attempt.consume(tx)
@@ -84,7 +98,7 @@ class RegisterOrLogIn:
             attempt.record_failure(tx)
             return attempt.refusal()
         attempt.consume(tx)
-        return self.code_sign_in(tx, account, address, now, caller, name=name)
+        return self.code_sign_in(tx, account, address, now, caller, name=name, revoked=revoked)
 
     def _new(self, tx: Transaction, proven: Address, name: str, mail: Address, phone: Address, now: float) -> Account:
         return Account(

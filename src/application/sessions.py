@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..domain.errors import InvalidInput, InvalidToken, NoSuchSession
 from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
 from ..domain.session import Session
-from .ports import Clock, Database, Tokens, Transaction
+from .ports import Clock, Database, Tokens
 from .retry import retry_on_conflict
 from .tokens import Identity
 
@@ -38,8 +38,9 @@ class EndSession:
     def __call__(self, *, identity: Identity, session_id: str, caller: Caller = TRUSTED_CALLER) -> None:
         what = EventType.LOGGED_OUT if session_id == identity.session_id else EventType.SESSION_ENDED
         with self.database.begin() as tx:
+            if tx.lock_identity(identity.account.id, identity.session_id, self.clock()) is None:
+                raise InvalidToken
             now = self.clock()
-            _demand_signed_in(tx, identity, now)
             session = tx.sessions.lock(session_id)
             if session is None or session.account_id != identity.account.id or not session.is_alive(now):
                 raise NoSuchSession
@@ -62,8 +63,9 @@ class EndOtherSessions:
     @retry_on_conflict
     def __call__(self, *, identity: Identity, caller: Caller = TRUSTED_CALLER) -> int:
         with self.database.begin() as tx:
+            if tx.lock_identity(identity.account.id, identity.session_id, self.clock()) is None:
+                raise InvalidToken
             now = self.clock()
-            _demand_signed_in(tx, identity, now)
             ended = tx.sessions.end_all(identity.account.id, now, except_id=identity.session_id)
             event = Event(
                 type=EventType.SESSION_ENDED,
@@ -140,9 +142,3 @@ def _position(after: str | None, now: float) -> tuple[float, str]:
         raise InvalidInput({"after": ["This is not where an answer ended."]})
     moment = float(read[1])
     return (moment, read[2]) if moment <= now + CLOCKS else (0.0, "")
-
-
-def _demand_signed_in(tx: Transaction, identity: Identity, now: float) -> None:
-    """Or else whoever was just thrown out could still throw out the owner, by a call that was under way."""
-    if tx.accounts.by_active_session(identity.account.id, identity.session_id, now) is None:
-        raise InvalidToken

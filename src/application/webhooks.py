@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ..domain.account import Account
 from ..domain.events import Event, EventType
 from .ports import (
     Accounts,
@@ -94,6 +95,7 @@ class AnnouncingTransaction:
     outbox: Outbox
     audit_log: AuditLog
     cursors: Cursors
+    lock_identity: Callable[[int, str, float], Account | None]
 
 
 class AnnouncingDatabase:
@@ -114,7 +116,15 @@ class AnnouncingDatabase:
         with self._database.begin() as tx:
             journal = AnnouncingJournal(tx.audit_log, lambda event: self._announce(tx.outbox, event))
             yield AnnouncingTransaction(
-                tx.accounts, tx.challenges, tx.proofs, tx.sessions, tx.rate_limits, tx.outbox, journal, tx.cursors
+                tx.accounts,
+                tx.challenges,
+                tx.proofs,
+                tx.sessions,
+                tx.rate_limits,
+                tx.outbox,
+                journal,
+                tx.cursors,
+                tx.lock_identity,
             )
 
     def check(self) -> None:

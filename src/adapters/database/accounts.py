@@ -160,6 +160,12 @@ class SqlClaimedAccounts(SqlAccounts):
     def lock(self, account_id: int) -> Account | None:
         return self._claimed(_first(self._ask(self._table.claim, of_account=account_id)))
 
+    def lock_with_session(self, account_id: int, session_id: str, now: float) -> Account | None:
+        """Checks the session by a second statement, for the first one still sees the rows as they were before it waited."""
+        if not self._unit.is_alone and self.lock(account_id) is None:
+            return None
+        return self._claimed(self.by_active_session(account_id, session_id, now))
+
     def lock_by_address(self, address: Address) -> Account | None:
         return self._claimed(_first(self._ask(self._table.claim_having[address.kind], key=address.canonical)))
 

@@ -44,10 +44,10 @@ class SqlChallenges:
 
     def lock(self, flow: CodePurpose, addresses: Iterable[Address], *, beside: str | None = None) -> Sequence[Challenge]:
         rows: list[Row] = []
-        for address in addresses:
-            rows += self._unit.ask(_CLAIM, purpose=flow.value, kind=address.kind.value, key=address.canonical)
         if beside is not None:
             rows += self._unit.ask(_CLAIM_BESIDE, purpose=flow.value, requested_for=beside)
+        for address in _in_lock_order(addresses):
+            rows += self._unit.ask(_CLAIM, purpose=flow.value, kind=address.kind.value, key=address.canonical)
         claimed = [_challenge(row) for row in sorted(set(rows))]
         for challenge in claimed:
             self._claims.hold("challenges", challenge.id)
@@ -71,12 +71,17 @@ class SqlChallenges:
         )
 
     def revoke(self, addresses: Iterable[Address]) -> None:
-        for address in addresses:
-            self._unit.run(_END_TO, kind=address.kind.value, key=address.canonical)
+        for address in _in_lock_order(addresses):
             self._unit.run(_END_BESIDE, key=address.canonical)
+            self._unit.run(_END_TO, kind=address.kind.value, key=address.canonical)
 
     def is_current(self, challenge_id: str, now: float) -> bool:
         return bool(self._unit.ask(_CURRENT, challenge_id=challenge_id, now=now))
+
+
+def _in_lock_order(addresses: Iterable[Address]) -> list[Address]:
+    """Emails before mobiles, and so an email that a code was requested for by a mobile before that mobile."""
+    return sorted(addresses, key=lambda address: (address.kind, address.canonical))
 
 
 def _challenge(row: Row) -> Challenge:

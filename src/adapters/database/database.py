@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Self
 
+from ...domain.account import Account
 from ...domain.errors import Unavailable
 from .accounts import ACCOUNTS, AccountsTable, SqlAccounts, SqlClaimedAccounts
 from .codes import SqlChallenges
@@ -36,6 +37,9 @@ class SqlTransaction:
         self.outbox = SqlOutbox(unit)
         self.audit_log = SqlJournal(unit)
         self.cursors = SqlCursors(unit, claims)
+
+    def lock_identity(self, account_id: int, session_id: str, now: float) -> Account | None:
+        return self.accounts.lock_with_session(account_id, session_id, now)
 
 
 class SqlDatabase:

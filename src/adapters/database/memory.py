@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from threading import Lock, get_ident
 
 from ...application.ports import Message
+from ...domain.account import Account
 from ...domain.errors import Unavailable
 from ...domain.events import Event
 from .memory_accounts import MemoryAccounts, MemoryClaimedAccounts
@@ -30,6 +31,10 @@ class MemoryTransaction:
         self.outbox = MemoryOutbox(unit)
         self.audit_log = MemoryJournal(unit)
         self.cursors = MemoryCursors(unit)
+
+    def lock_identity(self, account_id: int, session_id: str, now: float) -> Account | None:
+        account = self.accounts.by_active_session(account_id, session_id, now)
+        return account and self.accounts.lock(account.id)
 
 
 class MemoryDatabase:

@@ -36,7 +36,7 @@ class Unit(Protocol):
     def ask(self, statement: ClauseElement, /, **values: object) -> list[Row]: ...
 
     def run(self, statement: ClauseElement, /, **values: object) -> list[Row]:
-        """Changes rows; answers what the statement returns. Raises `UniqueViolation`, after which the transaction may be lost."""
+        """Changes rows and returns what the statement does; `UniqueViolation` may end the transaction."""
         ...
 
     def try_to_run(self, statement: ClauseElement, /, **values: object) -> list[Row]:

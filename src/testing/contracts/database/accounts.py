@@ -95,6 +95,17 @@ class AccountsContract:
             tx.accounts.save(replace(account, is_active=False))
         assert accounts.by_active_session(account.id, begun.id, NOW) is None
 
+    def test_lock_identity_demands_an_active_account_and_an_active_session_of_its_own(self, database: Database) -> None:
+        account, other = stored(database, ada()), stored(database, bob())
+        begun = logged_in(database, account)
+        with database.begin() as tx:
+            assert tx.lock_identity(other.id, begun.id, NOW) is None
+            assert tx.lock_identity(account.id, "no-session", NOW) is None
+            assert tx.lock_identity(account.id, begun.id, NOW + IDLE_SECONDS) is None
+            assert tx.lock_identity(account.id, begun.id, NOW) == account
+            tx.accounts.save(replace(account, is_active=False))
+            assert tx.lock_identity(account.id, begun.id, NOW) is None
+
     def test_many_are_asked_for_at_once_and_answered_in_order(self, database: Database) -> None:
         account, other = stored(database, ada()), stored(database, bob())
         begun = [logged_in(database, account, number, NOW + number) for number in range(1, 41)]

@@ -120,6 +120,27 @@ class RacesContract(SwitchingThreads):
         waiting.join()
         assert seen == [2]
 
+    def test_lock_identity_waits_and_then_sees_that_the_session_was_revoked(self, database: Database) -> None:
+        account = stored(database, ada())
+        begun = logged_in(database, account)
+        started, done, seen = Signal(), Signal(), list[object]()
+
+        def second() -> None:
+            started.set()
+            with database.begin() as tx:
+                seen.append(tx.lock_identity(account.id, begun.id, NOW))
+            done.set()
+
+        waiting = Thread(target=second)
+        with database.begin() as tx:
+            assert tx.lock_identity(account.id, begun.id, NOW) == account
+            waiting.start()
+            assert started.wait(5)
+            assert not done.wait(0.05)
+            tx.sessions.end_all(account.id, NOW)
+        waiting.join()
+        assert seen == [None]
+
     def test_two_couriers_never_hold_the_same_message(self, database: Database) -> None:
         post(database, *(message(number) for number in range(24)))
         with ThreadPoolExecutor(4) as threads:
