@@ -25,6 +25,7 @@ _FIRST_PAUSE, _MAX_PAUSE = 1.0, 60.0
 _MAX_WAIT = 6.0
 
 _log = logging.getLogger("vestibule.verify")
+_jitter = random.Random()  # noqa: S311 — not a secret; the global generator belongs to the program
 
 
 class JwksClient:
@@ -139,13 +140,13 @@ class JwksClient:
         self._failures = 0
         self._not_before = float("-inf")
         self._fresh_until = now + fresh
-        self._refresh_at = now + fresh * _REFRESH_AT * random.uniform(0.9, 1.0)  # noqa: S311 — jitter, not a secret
+        self._refresh_at = now + fresh * _REFRESH_AT * _jitter.uniform(0.9, 1.0)
 
     def _note_failure(self, error: Exception) -> None:
         if self._failures == 0:
             reason = str(error) if isinstance(error, FetchFailed | ValueError) else type(error).__name__
             _log.warning("cannot fetch the keys that verify tokens: %s", reason)
-        pause = min(_MAX_PAUSE, _FIRST_PAUSE * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 — jitter
+        pause = min(_MAX_PAUSE, _FIRST_PAUSE * 2 ** min(self._failures, 10)) * _jitter.uniform(0.5, 1.0)
         self._failures += 1
         self._not_before = self._clock() + pause
 

@@ -20,6 +20,7 @@ _MAX_PAUSE = 30.0
 _MAX_LIFETIME = 86_400
 
 _log = logging.getLogger("vestibule.verify")
+_jitter = random.Random()  # noqa: S311 — not a secret; the global generator belongs to the program
 
 
 class Revocations:
@@ -116,7 +117,7 @@ class Revocations:
         while not stopped.is_set():
             self.poll()
             pause = min(self._interval * 2 ** min(self._failures, 10), max(self._interval, _MAX_PAUSE))
-            stopped.wait(pause * random.uniform(0.8, 1.0))  # noqa: S311 — jitter, not a secret
+            stopped.wait(pause * _jitter.uniform(0.8, 1.0))
 
     def _update(self) -> None:
         for _ in range(_MAX_PAGES):

@@ -102,12 +102,15 @@ def copy(source: str | None, target: str | None) -> None:
 
 
 @main.command()
-@click.argument("place", type=click.Path(path_type=Path))
+@click.argument("place", metavar="FILE", type=click.Path(path_type=Path))
 def backup(place: Path) -> None:
-    """Back up accounts, keys and images into the new directory PLACE, or the new file PLACE.tar.
+    """Back up the embedded database, the keys and the images into the new zip file FILE, while the server runs.
 
-    Of the embedded database, while the server runs: it holds what was acknowledged before it began, and every image that an
-    account in it has. It appears whole or not at all.
+    The backup contains all changes that were acknowledged before it began, and every image of the accounts in it. It appears
+    under its name when it is complete. It contains the keys: encrypt it before it leaves this machine.
+
+    \b
+    vestibule backup /backups/vestibule-2026-11-23.zip
     """
     from .transfer import make_backup
 
@@ -115,11 +118,14 @@ def backup(place: Path) -> None:
 
 
 @main.command()
-@click.argument("place", type=click.Path(path_type=Path))
+@click.argument("place", metavar="FILE", type=click.Path(path_type=Path))
 def restore(place: Path) -> None:
-    """Take up the backup PLACE in the data directory, which has to be empty.
+    """Restore the backup FILE into the data directory, which must be empty or absent.
 
-    Everything in it is held against its checksum first, and the database read through.
+    All checksums, the database and the keys are verified first. If one of them is bad, nothing is restored.
+
+    \b
+    VESTIBULE_DATA_DIR=/var/lib/vestibule-new vestibule restore /backups/vestibule-2026-11-23.zip
     """
     from .transfer import take_up_backup
 

@@ -1,6 +1,5 @@
-"""What `vestibule backup` and `vestibule restore` do."""
+"""Backups of the embedded database, the keys and the images; and their restoration into an empty data directory."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -8,23 +7,25 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
+from zipfile import ZipFile
 
+from ...adapters.files import sync_directory
 from ..container.factories import images_in, keys_in
 from ..container.maintenance import back_up_accounts, check_keys, has_sealed_keys, look_at_accounts, take_up_accounts
-from .archive import DATABASE, IMAGES, KEYS, Writer, unpack, writing
+from .archive import DATABASE, IMAGES, KEYS, Progress, add_file, create_archive, extract_archive
 
 if TYPE_CHECKING:
     from ..settings import Settings
 
-_NOBODYS = {"lost+found"}
+_IGNORED = {"lost+found"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """What a backup holds.
+class Summary:
+    """The contents of a backup.
 
-    `keys` is None where they are sealed in the database, `images` where they are kept elsewhere; `missing` are those that were
-    gone before it.
+    `keys` is None if they are encrypted in the database, and `images` is None if they are stored elsewhere. `missing` names
+    images that accounts refer to and that did not exist.
     """
 
     accounts: int
@@ -34,133 +35,126 @@ class Held:
     missing: frozenset[str]
 
     def lines(self) -> Iterator[str]:
-        sealed = ", keys: sealed" if self.keys is None else ""
-        yield f"  {DATABASE}  accounts: {self.accounts}, sessions: {self.sessions}{sealed}"
+        encrypted = ", keys: encrypted" if self.keys is None else ""
+        yield f"  {DATABASE}  accounts: {self.accounts}, sessions: {self.sessions}{encrypted}"
         if self.keys is not None:
             yield f"  {KEYS}/         files: {self.keys}"
         if self.images is not None:
             yield f"  {IMAGES}/       files: {self.images}"
         if self.missing:
-            yield f"Warning: of the images that accounts have, {len(self.missing)} were not there, such as {min(self.missing)}."
+            yield f"Warning: {len(self.missing)} images of accounts do not exist, such as {min(self.missing)}."
 
 
-def back_up(settings: "Settings", place: Path) -> Held:
-    """Raises `ValueError` or `OSError`, one line each; there is no backup then."""
-    with writing(place) as (archive, stage):
-        pictures = _pictures(settings, archive)
-        back_up_accounts(settings, stage / DATABASE, pictures.see)
-        contents = look_at_accounts(stage / DATABASE)
-        sealed = has_sealed_keys(settings, stage / DATABASE)
-        archive.add(DATABASE, stage / DATABASE)
-        keys = (
-            None if sealed else _add_keys(settings, archive)
-        )  # last, so that whatever made what is in the database is among them
-    return Held(
+def back_up(settings: "Settings", path: Path, progress: Progress) -> Summary:
+    """Raises `ValueError` or `OSError`, one line each; nothing is at `path` then."""
+    with create_archive(path) as (archive, temporary):
+        images = _Images(images_in(settings), archive, progress)
+        back_up_accounts(settings, temporary / DATABASE, images.add)
+        contents = look_at_accounts(temporary / DATABASE)
+        are_encrypted = has_sealed_keys(settings, temporary / DATABASE)
+        add_file(archive, DATABASE, temporary / DATABASE)
+        # After the database, so that every key which made values in it is in the backup.
+        keys = None if are_encrypted else _add_keys(settings, archive)
+    return Summary(
         accounts=contents.accounts,
         sessions=contents.sessions,
         keys=keys,
-        images=None if pictures.directory is None else len(pictures.added),
-        missing=pictures.missing,
+        images=None if images.directory is None else len(images.added),
+        missing=images.missing,
     )
 
 
 @dataclass(slots=True)
-class Pictures:
-    """Those on the disk go into the backup when an account is seen to have them."""
+class _Images:
+    """Adds the images of accounts to the archive, if they are in a directory."""
 
     directory: Path | None
-    archive: Writer
+    archive: ZipFile
+    progress: Progress
     added: set[str] = field(default_factory=set)
     missing: frozenset[str] = frozenset()
 
-    def see(self, names: frozenset[str]) -> None:
+    def __post_init__(self) -> None:
+        if self.directory is not None:
+            self.archive.mkdir(IMAGES, 0o700)
+
+    def add(self, names: frozenset[str]) -> None:
         if self.directory is None:
             return
         for name in sorted(names - self.added):
-            with suppress(FileNotFoundError):  # replaced since it was seen, unless it is missing to the end
-                self.archive.add(f"{IMAGES}/{name}", self.directory / name)
+            with suppress(FileNotFoundError):  # replaced after its name was read, unless it is missing at the end too
+                add_file(self.archive, f"{IMAGES}/{name}", self.directory / name)
                 self.added.add(name)
+            self.progress(len(self.added), len(names))
         self.missing = names - self.added
 
 
-def _pictures(settings: "Settings", archive: Writer) -> Pictures:
-    directory = images_in(settings)
-    if directory is not None:
-        archive.add_directory(IMAGES)
-    return Pictures(directory, archive)
-
-
-def _add_keys(settings: "Settings", archive: Writer) -> int:
+def _add_keys(settings: "Settings", archive: ZipFile) -> int:
     check_keys(keys_in(settings))
-    archive.add_directory(KEYS)
     count = 0
     for path in sorted(keys_in(settings).iterdir()):
         if path.is_file() and not path.name.startswith("."):
-            with suppress(FileNotFoundError):  # pruned or revoked in this moment
-                archive.add(f"{KEYS}/{path.name}", path)
+            with suppress(FileNotFoundError):  # pruned or revoked at this moment
+                add_file(archive, f"{KEYS}/{path.name}", path)
                 count += 1
     return count
 
 
-def restore(settings: "Settings", place: Path) -> Held:
-    """Raises `ValueError` or `OSError`, one line each; the data directory is as empty then as it was."""
+def restore(settings: "Settings", path: Path, progress: Progress) -> Summary:
+    """Raises `ValueError` or `OSError`, one line each; the data directory stays empty then."""
     if settings.database_url is not None:
-        raise ValueError("VESTIBULE_DATABASE_URL names another place than the data directory: leave it out, and copy later.")
-    if not place.exists():
-        raise FileNotFoundError(f"There is nothing at {place}.")
-    with _empty(settings.data_dir) as data, _stage(data) as stage:
-        names = unpack(place, stage)
-        held = _checked(settings, stage, names)
+        raise ValueError("VESTIBULE_DATABASE_URL names a database outside of the data directory: unset it, and copy later.")
+    if not path.exists():
+        raise FileNotFoundError(f"There is nothing at {path}.")
+    with _empty(settings.data_dir) as data, _staging(data) as staging:
+        names = extract_archive(path, staging, progress)
+        summary = _checked(settings, staging, names)
         for part in (KEYS, IMAGES, DATABASE):
-            if (stage / part).exists():
-                (stage / part).rename(data / part)
-    return held
+            if (staging / part).exists():
+                (staging / part).rename(data / part)
+    return summary
 
 
-def _checked(settings: "Settings", stage: Path, names: set[str]) -> Held:
-    """Raises `ValueError` where a server could not go on with these; brings the database to the schema of this program."""
-    contents = look_at_accounts(stage / DATABASE)
-    take_up_accounts(stage / DATABASE)
-    sealed = has_sealed_keys(settings, stage / DATABASE)
-    if not sealed:
-        check_keys(stage / KEYS)
-    pictures = {name.removeprefix(f"{IMAGES}/") for name in names if name.startswith(f"{IMAGES}/")}
-    has_pictures = (stage / IMAGES).is_dir()
-    return Held(
+def _checked(settings: "Settings", staging: Path, names: set[str]) -> Summary:
+    """Migrates the database to the schema of this version. Raises `ValueError` if a server could not run on these files."""
+    contents = look_at_accounts(staging / DATABASE)
+    take_up_accounts(staging / DATABASE)
+    are_encrypted = has_sealed_keys(settings, staging / DATABASE)
+    if not are_encrypted:
+        check_keys(staging / KEYS)
+    images = {name.removeprefix(f"{IMAGES}/") for name in names if name.startswith(f"{IMAGES}/")}
+    has_images = (staging / IMAGES).is_dir()
+    return Summary(
         accounts=contents.accounts,
         sessions=contents.sessions,
-        keys=None if sealed else sum(name.startswith(f"{KEYS}/") for name in names),
-        images=len(pictures) if has_pictures else None,
-        missing=contents.images - pictures if has_pictures else frozenset(),
+        keys=None if are_encrypted else sum(name.startswith(f"{KEYS}/") for name in names),
+        images=len(images) if has_images else None,
+        missing=contents.images - images if has_images else frozenset(),
     )
 
 
 @contextmanager
 def _empty(directory: Path) -> Iterator[Path]:
-    """The directory, made where it is not there and removed again after a fault. Raises `ValueError` where it is in use."""
-    was_there = directory.exists()
-    if was_there and {path.name for path in directory.iterdir()} - _NOBODYS:
-        raise ValueError(f"VESTIBULE_DATA_DIR: {directory} is not empty, and nothing in it is overwritten.")
+    """Creates the directory if needed, and removes it again after an error. Raises `ValueError` if it is not empty."""
+    existed = directory.exists()
+    if existed and {path.name for path in directory.iterdir()} - _IGNORED:
+        raise ValueError(f"VESTIBULE_DATA_DIR: {directory} is not empty; a restore overwrites nothing.")
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         yield directory
     except BaseException:
-        if not was_there:
+        if not existed:
             with suppress(OSError):
                 directory.rmdir()
         raise
 
 
 @contextmanager
-def _stage(directory: Path) -> Iterator[Path]:
-    """Inside of it, so that what is whole can be moved at once, and reaches the disk with it."""
-    stage = Path(mkdtemp(prefix=".restoring-", dir=directory))
+def _staging(directory: Path) -> Iterator[Path]:
+    """Yields a directory inside of the other one: on the same file system, so that its content can be renamed into place."""
+    staging = Path(mkdtemp(prefix=".restoring-", dir=directory))
     try:
-        yield stage
+        yield staging
     finally:
-        rmtree(stage, ignore_errors=True)
-        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        rmtree(staging, ignore_errors=True)
+        sync_directory(directory)

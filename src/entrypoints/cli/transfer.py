@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
 Tell = Callable[[str, str, int, int], None]
 
-_OPEN = "Warning: it holds the keys, so whoever has it can log in as anybody. Encrypt it before it leaves this machine."
-_SEALED = "It needs VESTIBULE_SECRET, which is not in it: keep that in another place, for without it everybody is logged out."
-_PACKED = {".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip"}
+_OPEN = """\
+Warning: the backup contains the keys, with which an attacker can log in to any account.
+Encrypt it before it leaves this machine."""
+_SEALED = """\
+A restore needs VESTIBULE_SECRET, which is not in the backup.
+Keep the secret in another place: without it all sessions are lost."""
 
 
 def move(settings: "Settings", source: str | None, target: str | None) -> None:
@@ -46,11 +49,9 @@ def move(settings: "Settings", source: str | None, target: str | None) -> None:
 def make_backup(settings: "Settings", place: Path) -> None:
     from .backups import back_up
 
-    if place.suffix in _PACKED:
-        _stop(f"a backup is a directory or a .tar; pack {place.with_suffix('').name} when it is made.")
-    with _refusals():
-        held = back_up(settings, place)
-    click.echo(f"The backup is in {place.absolute()}")
+    with _refusals(), _file_progress("files packed") as progress:
+        held = back_up(settings, place, progress)
+    click.echo(f"The backup is {place.absolute()}")
     for line in held.lines():
         click.echo(line)
     if held.images is None:
@@ -61,8 +62,8 @@ def make_backup(settings: "Settings", place: Path) -> None:
 def take_up_backup(settings: "Settings", place: Path) -> None:
     from .backups import restore
 
-    with _refusals():
-        held = restore(settings, place)
+    with _refusals(), _file_progress("files restored") as progress:
+        held = restore(settings, place, progress)
     click.echo(f"Restored in {settings.data_dir.absolute()}/")
     for line in held.lines():
         click.echo(line)
@@ -104,6 +105,19 @@ def _progress() -> Iterator[Tell]:
             progress.update(tasks[doing, table], completed=done)
 
         yield tell
+
+
+@contextmanager
+def _file_progress(doing: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, else nothing: backups are made by cron, which mails each line of output."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(doing, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _tell_in_lines(doing: str, table: str, done: int, total: int) -> None:
