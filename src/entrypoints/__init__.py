@@ -5,19 +5,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .async_facade import AsyncVestibule as AsyncVestibule
-    from .building import Adapters as Adapters
-    from .building import Building as Building
+    from .container import Adapters as Adapters
+    from .container import Build as Build
     from .container import build as build
     from .facade import Vestibule as Vestibule
     from .settings import Settings as Settings
     from .settings import SettingsError as SettingsError
 
-__all__ = ["Adapters", "AsyncVestibule", "Building", "Settings", "SettingsError", "Vestibule", "build"]
+__all__ = ["Adapters", "AsyncVestibule", "Build", "Settings", "SettingsError", "Vestibule", "build"]
 
 _HOMES = {
-    "Adapters": "building",
+    "Adapters": "container",
     "AsyncVestibule": "async_facade",
-    "Building": "building",
+    "Build": "container",
     "Settings": "settings",
     "SettingsError": "settings",
     "Vestibule": "facade",

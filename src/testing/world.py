@@ -70,10 +70,10 @@ class World(Vestibule):
             echo=providers.Object(None),
             on_message=_nobody_waits,
             subscriptions=Subscriptions(),
-            own=providers.Object(frozenset[str]()),
+            overrides=providers.Object(frozenset[str]()),
             tokens=tokens,
-            kept=ports["database"],
-            carriers=ports["notifier"],
+            sql_database=ports["database"],
+            message_notifier=ports["notifier"],
             **{name: port for name, port in ports.items() if name != "database"},
         )
         built = container.vestibule()

@@ -101,7 +101,7 @@ def test_loops_in_several_threads_do_not_disturb_each_other(tmp_path: Path) -> N
 
 def test_what_is_built_can_be_built_again_after_the_block_and_not_within(tmp_path: Path) -> None:
     building = build(Settings(data_dir=tmp_path), deliver=False)
-    with building as vestibule, pytest.raises(RuntimeError, match="built already"), building:
+    with building as vestibule, pytest.raises(RuntimeError, match="open already"), building:
         pass
     with pytest.raises(Unavailable):
         vestibule.check()

@@ -171,7 +171,7 @@ def test_a_postgresql_that_does_not_answer_stops_the_start_in_one_line_without_t
     shown = vestibule("serve", VESTIBULE_DATABASE_URL=url, VESTIBULE_DATA_DIR=str(tmp_path / "data"))
     assert shown.returncode == 2
     (line,) = shown.stderr.splitlines()
-    assert line.startswith("vestibule: VESTIBULE_DATABASE_URL: it cannot be used now (connection failed")
+    assert line.startswith("vestibule: VESTIBULE_DATABASE_URL: the database is unavailable (connection failed")
     assert "secret" not in line
 
 

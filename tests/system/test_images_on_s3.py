@@ -192,7 +192,7 @@ def test_hanging_s3_delays_only_images(tmp_path: Path, own_s3: S3Server) -> None
             {"AWS_SECRET_ACCESS_KEY": "s3cret"},
             "VESTIBULE_IMAGES_URL: the AWS_ variables cannot be used .Missing AccessKeyId",
         ),
-        ({"images_redirect": "on"}, {}, "VESTIBULE_IMAGES_REDIRECT: there is nowhere to send to"),
+        ({"images_redirect": "on"}, {}, "VESTIBULE_IMAGES_REDIRECT: clients can be redirected only if"),
     ],
 )
 def test_impossible_s3_setting_stops_the_start_in_one_line(

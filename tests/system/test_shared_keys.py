@@ -148,7 +148,7 @@ def test_a_node_without_the_right_secret_says_so_in_one_line_and_stops(
     for settings in (shared | {"secret": NEWER}, without):
         for typed in (("serve", "--port", port), ("deliver", "--once"), ("purge",)):
             line = refused(node, settings, *typed)
-            assert line.startswith("vestibule: VESTIBULE_SECRET: ")
+            assert line.startswith("vestibule: VESTIBULE_SECRET")
     assert "sealed under another secret" in refused(node, shared | {"secret": NEWER}, "keys", "list")
     assert "is not set" in refused(node, without, "keys", "reseal")
     assert one.call("GET", "/readyz")[0] == 200
@@ -188,7 +188,7 @@ def test_a_backup_holds_the_sealed_keys_and_needs_the_secret(start: Callable[...
     assert "VESTIBULE_SECRET" in refused(tmp_path / "data", {}, "backup", str(tmp_path / "again"))
 
     restored = tmp_path / "restored"
-    assert "it is not set" in refused(restored, {}, "restore", str(tmp_path / "backup"))
+    assert "is not set" in refused(restored, {}, "restore", str(tmp_path / "backup"))
     assert "another secret" in refused(restored, {"secret": NEWER}, "restore", str(tmp_path / "backup"))
     assert not restored.exists()
     command(restored, {"secret": SECRET}, "restore", str(tmp_path / "backup"))

@@ -291,7 +291,7 @@ def _settings() -> "Settings":
 
 
 def _prepare(settings: "Settings", *, migrating: bool = False) -> None:
-    from ..container.checks import check_settings
+    from ..container.build import check_settings
     from ..settings import SettingsError
 
     os.umask(0o077)

@@ -1,6 +1,6 @@
 """Wiring: the only place that names adapters."""
 
-from .build import build
+from .build import Adapters, Build, build
 from .container import Container
 
-__all__ = ["Container", "build"]
+__all__ = ["Adapters", "Build", "Container", "build"]

@@ -1,25 +1,150 @@
-"""The use cases, ready until a block is left."""
+"""`build`: opens the use cases on given settings, with adapters of Vestibule's own or of the importer's."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from asyncio import CancelledError, create_task, shield, to_thread
+from collections.abc import Collection
+from contextlib import ExitStack
 from threading import Thread
-from typing import Unpack
+from types import TracebackType
+from typing import TypedDict, Unpack
 
 from dependency_injector import providers
 
-from ...adapters.database import ACCOUNTS, AccountsTable
+from ...adapters.database import ACCOUNTS, AccountsTable, migrate, prepare
 from ...adapters.rate_limiter import RedisRateLimiter
 from ...adapters.storage import S3Storage
-from ...application.ports import Storage
-from ..building import Adapters, Building
+from ...application.ports import (
+    Clock,
+    Codes,
+    Database,
+    Hasher,
+    Identifiers,
+    Images,
+    Notifier,
+    RateLimiter,
+    Storage,
+    Tokens,
+)
+from ..async_facade import AsyncVestibule
 from ..facade import Vestibule
-from ..settings import Settings
+from ..observability import Watch
+from ..settings import Settings, SettingsError
 from ..workers.delivery import CourierThread
 from ..workers.subscriptions import Subscriptions
-from .checks import check_settings
+from .checks import (
+    SECRET_NOT_SET,
+    check_images_redirect,
+    check_mail_sender,
+    check_observability,
+    check_region,
+    check_webhook,
+    reported_as,
+)
 from .container import Container
 from .factories import Echo
+
+
+class Adapters(TypedDict, total=False):
+    """The ports that an importer may fill; `vestibule.application.ports` documents the promises of each.
+
+    Vestibule then does not build its own adapter for that port, and does not check the settings that only this adapter reads.
+    The importer closes the adapter, after the build.
+    """
+
+    database: Database
+    """Stores accounts. Its attribute `blocks` may be False if calls are short enough for an event loop; otherwise they run
+    in threads. Vestibule finds new messages in its outbox within five seconds, new events in its audit log within one."""
+    tokens: Tokens
+    """Access and refresh tokens. A method `jwks` may return the public keys (RFC 7517)."""
+    codes: Codes
+    """One-time codes and digests. With `tokens` and `codes` given Vestibule makes no keys in the data directory."""
+    hasher: Hasher
+    """Password hashes. A hasher may read the hashes of an older system; if `needs_rehash` is true for them, a login replaces
+    them."""
+    identifiers: Identifiers
+    """Rules for usernames, emails, mobiles and names."""
+    notifier: Notifier
+    """Delivers mail and SMS, but no webhooks. Its messages count towards EMAILS_PER_HOUR and SMS_PER_HOUR."""
+    images: Images
+    """Makes a safe image from an upload, which may come from an attacker."""
+    storage: Storage
+    """Stores images."""
+    rate_limiter: RateLimiter
+    """Limits calls per network address. It is used even if RATE_LIMITS is off."""
+    clock: Clock
+    """The current time. Delivery workers pause by the machine's own clock."""
+
+
+class Build:
+    """The use cases on given settings, not open yet: `with` gives a `Vestibule`, `async with` an `AsyncVestibule`.
+
+    Opening and closing with `async with` does not block the event loop. A build may be opened again after it was closed.
+    """
+
+    def __init__(
+        self, settings: Settings, overrides: Adapters, *, accounts: AccountsTable, deliver: bool, echo: Echo | None
+    ) -> None:
+        self.settings = settings
+        self._overrides = overrides
+        self._accounts = accounts
+        self._deliver = deliver
+        self._echo = echo
+        self._is_open = False
+        self._closing = ExitStack()
+
+    def __enter__(self) -> Vestibule:
+        if self._is_open:
+            raise RuntimeError("This build is open already; call build(…) again for another Vestibule.")
+        self._is_open = True
+        with ExitStack() as stack:  # closes what was built, if a later part fails
+            stack.callback(self._mark_closed)
+            vestibule = self._open(stack)
+            self._closing = stack.pop_all()
+        return vestibule
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._closing.close()
+
+    async def __aenter__(self) -> AsyncVestibule:
+        opening = create_task(to_thread(self.__enter__))
+        try:
+            return AsyncVestibule(await shield(opening))
+        except CancelledError:
+            await opening  # a migration cannot be interrupted
+            await to_thread(self._closing.close)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await shield(create_task(to_thread(self._closing.close)))
+
+    def _mark_closed(self) -> None:
+        self._is_open = False
+
+    def _open(self, stack: ExitStack) -> Vestibule:
+        _check_arguments(self._overrides, self._accounts)
+        courier, subscriptions = CourierThread(), Subscriptions()
+        container = Container(
+            settings=self.settings,
+            on_message=courier.wake,
+            subscriptions=subscriptions,
+            echo=providers.Object(self._echo),
+            overrides=providers.Object(frozenset(self._overrides)),
+            accounts=providers.Object(self._accounts),
+        )
+        for port, adapter in self._overrides.items():
+            getattr(container, _PROVIDERS.get(port, port)).override(providers.Object(adapter))
+        _build_adapters(container, self.settings, self._overrides, stack)
+        vestibule = container.vestibule()
+        if isinstance(vestibule.rate_limiter, RedisRateLimiter) and "rate_limiter" not in self._overrides:
+            vestibule.rate_limiter.probe()
+        stack.callback(courier.stop)
+        stack.callback(subscriptions.stop)
+        if self._deliver:
+            courier.start(vestibule.deliver_messages if self.settings.courier else None, vestibule.purge)
+            if "storage" not in self._overrides:
+                _probe_in_background(container.storage())
+        return vestibule
 
 
 def build(
@@ -28,68 +153,106 @@ def build(
     deliver: bool = True,
     echo: Echo | None = None,
     accounts: AccountsTable = ACCOUNTS,
-    **own: Unpack[Adapters],
-) -> Building:
-    """The use cases on these settings (the defaults where none are given): `with` gives them blocking, `async with` awaited.
+    **adapters: Unpack[Adapters],
+) -> Build:
+    """Prepares the use cases on these settings (`Settings()` by default), to be opened by `with` or `async with`.
 
-    The embedded database is brought to the schema of this program first. With `deliver` threads clear away what has ended, and
-    carry messages out as they come unless the setting `courier` is off; without, `deliver_messages` and `purge` wait to be
-    called. `echo` is told of each message put in the outbox directory. `accounts` is a table of the importer's
-    own, in the database that the settings name; `own` fills ports by adapters of the importer's own.
-    Entering the block raises `SettingsError` where these settings cannot work, `TypeError` for a port that there is not, and
-    for accounts in a table beside a database of the importer's own.
+    Opening migrates the embedded database. With `deliver`, threads purge expired rows, and deliver messages unless the
+    setting `courier` is off. Without it the caller runs `deliver_messages` and `purge`. `echo` is called with the text of each
+    message put in the outbox directory. `accounts` is a table of the importer's own, in the database that the settings name.
+    Opening raises `SettingsError` for settings that cannot work, and `TypeError` for a port that does not exist and for a
+    table of accounts along with a database of the importer's own.
     """
-    settings = settings or Settings()
-    return Building(settings, partial(_ready, settings, own, accounts, deliver=deliver, echo=echo))
+    return Build(settings or Settings(), adapters, accounts=accounts, deliver=deliver, echo=echo)
 
 
-@contextmanager
-def _ready(
-    settings: Settings, own: Adapters, accounts: AccountsTable, *, deliver: bool, echo: Echo | None
-) -> Iterator[Vestibule]:
-    _check_names(own, accounts)
-    courier, subscriptions = CourierThread(), Subscriptions()
-    check_settings(settings, own=own)
-    container = Container(
-        settings=settings,
-        on_message=courier.wake,
-        subscriptions=subscriptions,
-        echo=providers.Object(echo),
-        own=providers.Object(frozenset(own)),
-        accounts=providers.Object(accounts),
-    )
-    for port, adapter in own.items():
-        getattr(container, "kept" if port == "database" else port).override(providers.Object(adapter))
-    with ExitStack() as closing_time:
-        vestibule = container.vestibule()
-        ours = (("database", container.kept), ("rate_limiter", container.rate_limiter), ("hasher", container.hasher))
-        for port, made in (*ours, ("images", container.pillow), ("notifier", container.email)):
-            if port not in own:
-                closing_time.callback(_close, made())
-        if isinstance(vestibule.rate_limiter, RedisRateLimiter) and "rate_limiter" not in own:
-            vestibule.rate_limiter.probe()
-        closing_time.callback(courier.stop)
-        closing_time.callback(subscriptions.stop)
-        if deliver:
-            courier.start(vestibule.deliver_messages if settings.courier else None, vestibule.purge)
-            if "storage" not in own:
-                _look_at(container.storage())
-        yield vestibule
+def check_settings(settings: Settings, *, migrating: bool = False) -> None:
+    """Makes the data directory, migrates the embedded database, and builds each adapter and closes it again.
+
+    A PostgreSQL database is migrated only with `migrating`, and must be migrated already otherwise. Missing keys are made,
+    but with `migrating` none in the database, which may be the empty target of a copy. The process is left as it was, so
+    that it can fork servers. Raises `SettingsError`, one line that names the setting.
+    """
+    with ExitStack() as stack:
+        container = Container(
+            settings=settings,
+            on_message=_ignore,
+            subscriptions=Subscriptions(),
+            echo=providers.Object(None),
+            overrides=providers.Object(frozenset[str]()),
+        )
+        container.watch.override(providers.Object(Watch()))  # prometheus_client must not be imported before the servers start
+        _build_adapters(container, settings, (), stack, migrating=migrating)
 
 
-def _check_names(own: Adapters, accounts: AccountsTable) -> None:
-    if "database" in own and accounts is not ACCOUNTS:
+_PROVIDERS = {"database": "sql_database", "notifier": "message_notifier"}
+"""The providers that a port overrides, where their names differ."""
+
+_BUILT = (
+    ("database", "sql_database", "DATABASE_URL"),
+    ("hasher", "hasher", "PASSWORD_HASH"),
+    ("notifier", "templates", "TEMPLATES_DIR"),
+    ("notifier", "email", "EMAIL_URL"),
+    ("notifier", "sms", "SMS_URL"),
+    ("webhook", "webhook", "WEBHOOK_URL"),
+    ("rate_limiter", "rate_limiter", "REDIS_URL"),
+    ("storage", "storage", "IMAGES_URL"),
+    ("images", "pillow", "IMAGES_URL"),
+    ("identifiers", "identifiers", "MOBILE_REGIONS"),
+)
+"""Port, provider, and the setting that an error is reported as. The first one is closed last."""
+
+
+def _build_adapters(
+    container: Container, settings: Settings, overrides: Collection[str], stack: ExitStack, *, migrating: bool = False
+) -> None:
+    """Builds each adapter once, for `stack` to close. Raises `SettingsError`, before the database is migrated if possible."""
+    if not {"database", "tokens", "codes", "notifier", "storage"} <= set(overrides):
+        with reported_as("DATA_DIR"):
+            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _check_values(settings, overrides)
+    for port, provider, setting in _BUILT:
+        if port not in overrides:
+            with reported_as(setting):
+                adapter = getattr(container, provider)()
+            if hasattr(adapter, "close"):
+                stack.callback(adapter.close)
+    if "database" not in overrides:
+        with reported_as("DATABASE_URL"):
+            (migrate if migrating else prepare)(settings.accounts_url)
+    if not {"tokens", "codes"} <= set(overrides) and not (migrating and settings.secret):
+        _load_keys(container, settings, overrides)
+
+
+def _check_values(settings: Settings, overrides: Collection[str]) -> None:
+    check_observability(settings)
+    check_webhook(settings)
+    for port, check in (("notifier", check_mail_sender), ("storage", check_images_redirect), ("identifiers", check_region)):
+        if port not in overrides:
+            check(settings)
+
+
+def _load_keys(container: Container, settings: Settings, overrides: Collection[str]) -> None:
+    if not settings.secret and "database" not in overrides:
+        with reported_as("DATABASE_URL"):
+            if container.sql_database().keys.all():  # tokens under other keys would be invalid at the other servers
+                raise SettingsError(SECRET_NOT_SET)
+    with reported_as("SECRET" if settings.secret else "DATA_DIR"):
+        container.keys()
+
+
+def _check_arguments(overrides: Adapters, accounts: AccountsTable) -> None:
+    if "database" in overrides and accounts is not ACCOUNTS:
         raise TypeError("build() takes a table of accounts or a database of your own, not both.")
-    if strange := sorted(own.keys() - Adapters.__annotations__.keys()):
-        raise TypeError(f"build() takes no {strange[0]!r}; the ports are {', '.join(Adapters.__annotations__)}.")
+    if unknown := sorted(overrides.keys() - Adapters.__annotations__.keys()):
+        raise TypeError(f"build() takes no {unknown[0]!r}; the ports are {', '.join(Adapters.__annotations__)}.")
 
 
-def _close(adapter: object) -> None:
-    if hasattr(adapter, "close"):
-        adapter.close()
-
-
-def _look_at(storage: Storage) -> None:
-    """Beside the start, which a bucket that is slow or away does not hold up."""
+def _probe_in_background(storage: Storage) -> None:
+    """Does not delay the start if the bucket is slow or down."""
     if isinstance(storage, S3Storage):
         Thread(target=storage.probe, name="images").start()
+
+
+def _ignore() -> None:
+    pass

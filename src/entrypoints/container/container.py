@@ -86,21 +86,21 @@ class Container(containers.DeclarativeContainer):
     on_message: providers.Dependency[Callable[[], None]] = providers.Dependency()
     subscriptions = providers.Dependency(instance_of=Subscriptions)
     echo: providers.Dependency[Echo | None] = providers.Dependency()
-    own: providers.Dependency[Collection[str]] = providers.Dependency()
+    overrides: providers.Dependency[Collection[str]] = providers.Dependency()
     accounts = providers.Object(ACCOUNTS)
 
     clock = providers.Object(time)
     new_id = providers.Object(new_id)
     watch = providers.Singleton(watch, settings)
-    kept = providers.Singleton(  # the port `database`, which an importer may fill
+    sql_database = providers.Singleton(  # the port `database`, which an importer may fill
         SqlDatabase,
         settings.provided.accounts_url,
         on_message=on_message,
         on_event=subscriptions.provided.wake,
         accounts=accounts,
     )
-    database = providers.Singleton(announcing, settings, providers.Singleton(watched_database, watch, kept), new_id)
-    keys = providers.Singleton(ReloadingKeys, providers.Singleton(key_shelf, settings, kept))
+    database = providers.Singleton(announcing, settings, providers.Singleton(watched_database, watch, sql_database), new_id)
+    keys = providers.Singleton(ReloadingKeys, providers.Singleton(key_shelf, settings, sql_database))
     tokens = providers.Singleton(JwtTokens, keys, issuer=settings.provided.url, audience=settings.provided.url, clock=clock)
     codes = providers.Singleton(
         HmacCodes, providers.Factory(partial, code_secrets, keys, clock), digits=settings.provided.otp_length
@@ -115,14 +115,13 @@ class Container(containers.DeclarativeContainer):
     templates = providers.Singleton(Templates, settings.provided.templates_dir)
     email = providers.Singleton(email_notifier, settings, templates, echo)
     sms = providers.Singleton(sms_notifier, settings, templates, echo)
-    notifier = providers.Singleton(
+    message_notifier = providers.Singleton(
         ChannelNotifier,
         email=providers.Singleton(at_rate, watch, email, settings.provided.email_rate),
         mobile=providers.Singleton(at_rate, watch, sms, settings.provided.sms_rate),
     )
-    carriers = providers.Singleton(
-        ChannelNotifier, email=notifier, mobile=notifier, webhook=providers.Singleton(webhook_notifier, settings, watch)
-    )
+    webhook = providers.Singleton(webhook_notifier, settings, watch)
+    notifier = providers.Singleton(ChannelNotifier, email=message_notifier, mobile=message_notifier, webhook=webhook)
     pillow = providers.Singleton(PillowImages)
     images = providers.Singleton(watched_images, watch, pillow)
     storage = providers.Singleton(storage, settings)
@@ -153,7 +152,7 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         new_id=new_id,
         cooldown=settings.provided.otp_cooldown,
-        send_quota=providers.Singleton(send_quota, settings, rate_limiter, own),
+        send_quota=providers.Singleton(send_quota, settings, rate_limiter, overrides),
     )
     code_check = providers.Singleton(CodeCheck, codes=codes, clock=clock, limits_by_address=settings.provided.rate_limits)
     code_sign_in = providers.Singleton(CodeSignIn, session_issuer=session_issuer)
@@ -212,7 +211,7 @@ class Container(containers.DeclarativeContainer):
         deliver_messages=providers.Singleton(
             DeliverMessages,
             database=database,
-            notifier=carriers,
+            notifier=notifier,
             codes=codes,
             clock=clock,
             service=settings.provided.service_name,
@@ -228,7 +227,7 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         jwks=providers.Callable(jwks_of, tokens),
         check=database.provided.check,
-        database_blocks=providers.Callable(blocks, kept),
-        commit_scope=providers.Callable(commit_scope, kept, rate_limiter, own),
+        database_blocks=providers.Callable(blocks, sql_database),
+        commit_scope=providers.Callable(commit_scope, sql_database, rate_limiter, overrides),
         subscriptions=subscriptions,
     )

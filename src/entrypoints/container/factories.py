@@ -125,7 +125,7 @@ def rate_limiter(settings: Settings) -> RateLimiter:
     return RedisRateLimiter(settings.redis_url, fallback=MemoryRateLimiter())
 
 
-def send_quota(settings: Settings, rate_limiter: RateLimiter, own: Collection[str] = ()) -> SendQuota | None:
+def send_quota(settings: Settings, rate_limiter: RateLimiter, overrides: Collection[str] = ()) -> SendQuota | None:
     """Files in an outbox cost nothing. Without Redis each worker has its part of the whole."""
     if not settings.rate_limits:
         return None
@@ -135,7 +135,7 @@ def send_quota(settings: Settings, rate_limiter: RateLimiter, own: Collection[st
         (AddressKind.MOBILE, settings.sms_url, settings.sms_per_hour),
     )
     per_hour = {
-        kind: max(1, limit // workers) for kind, url, limit in ways if "notifier" in own or not url.startswith("outbox:")
+        kind: max(1, limit // workers) for kind, url, limit in ways if "notifier" in overrides or not url.startswith("outbox:")
     }
     return SendQuota(rate_limiter=rate_limiter, per_hour=per_hour) if per_hour else None
 
@@ -157,7 +157,7 @@ def blocks(database: Any) -> bool:
     return bool(getattr(database, "blocks", True))
 
 
-def commit_scope(database: Any, rate_limiter: RateLimiter, own: Collection[str]) -> CommitScope | None:
+def commit_scope(database: Any, rate_limiter: RateLimiter, overrides: Collection[str]) -> CommitScope | None:
     """Not where a call may wait for another machine: it would have all those wait with which it is carried out."""
-    may_wait = blocks(database) or rate_limiter.may_block or not {"tokens", "codes", "identifiers"}.isdisjoint(own)
+    may_wait = blocks(database) or rate_limiter.may_block or not {"tokens", "codes", "identifiers"}.isdisjoint(overrides)
     return None if may_wait else getattr(database, "together", None)

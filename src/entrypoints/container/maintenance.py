@@ -22,7 +22,7 @@ from ...adapters.keys import EncryptedKeyStore, FileKeyStore, KeyManager, open_k
 from ...domain.errors import Unavailable
 from ...domain.events import Event, EventType
 from ..settings import Settings, SettingsError
-from .checks import SEALED, naming
+from .checks import SECRET_NOT_SET, reported_as
 from .factories import keys_in, sealed_shelf
 
 
@@ -53,18 +53,18 @@ def reseal_keys(settings: Settings) -> int:
 @contextmanager
 def _sealed_shelf_at(settings: Settings) -> Iterator[EncryptedKeyStore]:
     """With every kind of key on it."""
-    with naming("DATABASE_URL"):
+    with reported_as("DATABASE_URL"):
         prepare(settings.accounts_url)
     with closing(SqlDatabase(settings.accounts_url)) as database:
         shelf = sealed_shelf(settings, database)
-        with naming("SECRET"):
+        with reported_as("SECRET"):
             open_keys(shelf)
         yield shelf
 
 
 def journal_keys(settings: Settings, note: str) -> None:
     """Writes down that the keys were changed, and how. Raises `SettingsError` where the database cannot take it now."""
-    with naming("DATABASE_URL"):
+    with reported_as("DATABASE_URL"):
         prepare(settings.accounts_url)
         with closing(SqlDatabase(settings.accounts_url)) as database, database.begin() as tx:
             tx.audit_log.add(Event(type=EventType.KEYS_CHANGED, occurred_at=time(), detail=note))
@@ -106,10 +106,10 @@ def check_keys(directory: Path) -> None:
 
 def has_sealed_keys(settings: Settings, file: Path) -> bool:
     """Whether the copy of a database has the keys in it. Raises `SettingsError` where the secret does not open them all."""
-    with naming("SECRET"), closing(SqlDatabase(url_of_file(file))) as database:
+    with reported_as("SECRET"), closing(SqlDatabase(url_of_file(file))) as database:
         if not database.keys.all():
             return False
         if not settings.secret:
-            raise ValueError(SEALED)
+            raise SettingsError(SECRET_NOT_SET)
         read_keys(sealed_shelf(settings, database))
         return True

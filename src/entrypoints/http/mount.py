@@ -18,7 +18,7 @@ from litestar.plugins import InitPlugin
 from litestar.types import Receive, Scope, Send
 
 from ..async_facade import AsyncVestibule
-from ..building import Building
+from ..container.build import Build
 from .app import create_app
 
 
@@ -29,12 +29,12 @@ class Mounted:
     where it is mounted, for the URLs that it answers. Raises `RuntimeError` at a call that comes before.
     """
 
-    def __init__(self, building: Building) -> None:
-        self._building = building
+    def __init__(self, build: Build) -> None:
+        self._build = build
         self._app: Litestar | None = None
 
     async def __aenter__(self) -> AsyncVestibule:
-        vestibule = await self._building.__aenter__()
+        vestibule = await self._build.__aenter__()
         self._app = create_app(vestibule)
         return vestibule
 
@@ -42,7 +42,7 @@ class Mounted:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._app = None
-        await self._building.__aexit__(kind, error, trace)
+        await self._build.__aexit__(kind, error, trace)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The host's own scope stays as it is: what stands in it is for the host's middleware too."""
@@ -62,7 +62,7 @@ class Mounted:
         path, root = scope["path"], scope.get("root_path", "").rstrip("/")
         if root and path.startswith(f"{root}/"):
             path = path[len(root) :]
-        return f"{self._building.settings.api_prefix}{path}"
+        return f"{self._build.settings.api_prefix}{path}"
 
 
 class VestibulePlugin(InitPlugin):
@@ -72,11 +72,11 @@ class VestibulePlugin(InitPlugin):
     Raises `ValueError` without a prefix.
     """
 
-    def __init__(self, building: Building, *, dependency: str | None = "vestibule") -> None:
-        if not building.settings.api_prefix:
+    def __init__(self, build: Build, *, dependency: str | None = "vestibule") -> None:
+        if not build.settings.api_prefix:
             raise ValueError("to be mounted it needs a path: Settings(api_prefix='/accounts')")
-        self._mounted = Mounted(building)
-        self._path = building.settings.api_prefix
+        self._mounted = Mounted(build)
+        self._path = build.settings.api_prefix
         self._dependency = dependency
         self._vestibule: AsyncVestibule | None = None
 
