@@ -1,4 +1,4 @@
-"""The floor: plain handlers of the same framework on the same server, `python -m benchmarks.bare <port>`."""
+"""The floor: plain handlers of the same framework on the same server; `python -m benchmarks.bare PORT`."""
 
 import sys
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from msgspec import Struct
 
 @dataclass
 class Shown:
-    """As long as an account."""
+    """A response as long as an account."""
 
     id: int = 1
-    username: str = "somebody1"
-    name: str = "Somebody"
-    email: str = "somebody1@example.com"
+    username: str = "testuser1"
+    name: str = "Testuser"
+    email: str = "testuser1@example.com"
     mobile: str | None = None
     is_superuser: bool = False
     is_staff: bool = False
@@ -26,7 +26,7 @@ class Shown:
 
 
 class Given(Struct):
-    """As long as a refresh token."""
+    """A body as long as a refresh token."""
 
     refresh: str
 
@@ -37,7 +37,7 @@ def static() -> Shown:
 
 
 @post("/posted", sync_to_thread=False, status_code=200)
-def posted(data: Given) -> Shown:  # noqa: ARG001 — Litestar reads the body for who asks for it
+def posted(data: Given) -> Shown:  # noqa: ARG001 — Litestar reads the body only for a parameter
     return Shown()
 
 

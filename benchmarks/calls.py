@@ -1,4 +1,4 @@
-"""What is asked of each server, call by call, and how often."""
+"""The requests of each call to each server, and the number of clients."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,26 +26,26 @@ ACCOUNT, REFRESH, LOGIN, REGISTER = "account read", "refresh", "login", "registe
 UNIQUE, SEND, VERIFY, UPLOAD = "uniqueness check", "code send", "code verify", "image upload"
 
 CONNECTIONS = {ACCOUNT: 32, REFRESH: 32, LOGIN: 8, REGISTER: 8, UNIQUE: 32, SEND: 32, VERIFY: 32, UPLOAD: 4}
-"""How many clients ask at once."""
+"""Concurrent clients of each call."""
 
 Scripts = Callable[[int], list[Script]]
-"""Makes so many of them."""
+"""Makes the given number of scripts."""
 
 
 @dataclass
 class Subject:
-    """A server that is measured, and what each call is there."""
+    """A server to measure, and its calls."""
 
     name: str
     server: Server
     calls: Mapping[str, Scripts]
     prepare: Callable[[str, float], None] | None = None
-    """Called before each run, with the call and how many seconds it lasts."""
+    """Called before each run, with the call and the seconds of the run."""
 
 
 @dataclass
 class Person:
-    """Somebody who has an account, and is logged in."""
+    """An account with its tokens."""
 
     username: str
     token: str
@@ -53,20 +53,20 @@ class Person:
 
 
 def reads(path: str, people: list[Person], connections: int) -> list[Script]:
-    """Each connection goes round among people of its own."""
+    """Scripts that read accounts, each those of its own people in turn."""
 
     def script(some: list[Person]) -> Script:
-        asked = cycle([get(path, person.token) for person in some])
+        requests = cycle([get(path, person.token) for person in some])
         while True:
-            yield next(asked)
+            yield next(requests)
 
     return [script(people[at::connections]) for at in range(connections)]
 
 
-def same(question: bytes, connections: int) -> list[Script]:
+def same(message: bytes, connections: int) -> list[Script]:
     def script() -> Script:
         while True:
-            yield question
+            yield message
 
     return [script() for _ in range(connections)]
 
@@ -80,13 +80,13 @@ def each_new(make: Callable[[], bytes], connections: int) -> list[Script]:
 
 
 class Vestibules:
-    """The calls of Vestibule, among people that were seeded. It shares the server's database and keys, to make their tokens.
+    """The calls of Vestibule, for seeded accounts. Shares the server's database and keys, to make tokens.
 
     The first half of the people read their accounts; the others refresh and log in, and so write.
     """
 
     def __init__(self, inside: Vestibule, accounts: int, limit: int = 2_000) -> None:
-        # As good as the server's own, and for an hour: a run takes longer than a token of the server's lives.
+        # Like the server's own tokens, but valid for an hour: a run takes longer than 300 seconds.
         self._tokens = JwtTokens(
             ReloadingKeys(FileKeyStore(keys_in(inside.settings))),
             issuer=inside.settings.url,
@@ -116,12 +116,12 @@ class Vestibules:
         }
 
     def prepare(self, call: str, seconds: float) -> None:
-        """So many codes that they cannot run out before the time does."""
+        """Makes more codes than the run can verify."""
         if call != VERIFY:
             return
         self._drop_messages()
         for _ in range(int(2_500 * seconds)):
-            self._inside.request_code(destination=f"{self._stranger()}@example.com")
+            self._inside.request_code(destination=f"{self._new_name()}@example.com")
         codes = self._inside.deliver_messages.codes
         for message in self._drop_messages():
             self._codes.append(post("/otp/", {"destination": message[2], "verify_otp": codes.code(*message)}))
@@ -156,20 +156,20 @@ class Vestibules:
         return post("/login/", {"username": next(self._others()).username, "password": PASSWORD})
 
     def _registration(self) -> bytes:
-        new = self._stranger()
+        new = self._new_name()
         return post("/register/", {"username": new, "name": "New", "email": f"{new}@example.com", "password": PASSWORD})
 
     def _uniqueness(self) -> bytes:
-        return post("/isunique/", {"prop": "email", "value": f"{self._stranger()}@example.com"})
+        return post("/isunique/", {"prop": "email", "value": f"{self._new_name()}@example.com"})
 
     def _send(self) -> bytes:
-        return post("/otp/", {"destination": f"{self._stranger()}@example.com"})
+        return post("/otp/", {"destination": f"{self._new_name()}@example.com"})
 
-    def _stranger(self) -> str:
-        return f"stranger.{self._name}.{next(self._number)}"
+    def _new_name(self) -> str:
+        return f"newcomer.{self._name}.{next(self._number)}"
 
     def _drop_messages(self) -> list[tuple[str, CodePurpose, str]]:
-        """Nobody carries them out; what is left lying would be led past at each look."""
+        """Empties the outbox, where no delivery worker runs and messages would slow queries down; returns the challenges."""
         database = self._inside.deliver_messages.database
         found = []
         while some := database.outbox.find(dead=False, after=0, limit=500):
@@ -183,15 +183,15 @@ class Vestibules:
 
 @contextmanager
 def opened(server: Server, accounts: int) -> Iterator[Subject]:
-    """A server of Vestibule that runs and was seeded, as what is measured."""
+    """A running, seeded Vestibule as a subject."""
     with build(Settings.from_environment(server.environment), deliver=False) as inside:
-        asked = Vestibules(inside, accounts)
-        yield Subject(server.name, server, asked.calls, asked.prepare)
+        clients = Vestibules(inside, accounts)
+        yield Subject(server.name, server, clients.calls, clients.prepare)
 
 
 def picture(side: int = 400) -> bytes:
-    """A photograph as phones make them, as far as a coder is concerned, and small enough to be sent in a moment."""
-    small = Image.frombytes("RGB", (40, 40), Random(1).randbytes(40 * 40 * 3))  # noqa: S311 — the same one each time
+    """A JPEG that costs the decoder as much as a photograph, and is small enough to be sent quickly."""
+    small = Image.frombytes("RGB", (40, 40), Random(1).randbytes(40 * 40 * 3))  # noqa: S311 — the same image each time
     data = BytesIO()
     small.resize((side, side), Image.Resampling.BICUBIC).save(data, "JPEG", quality=85)
     return data.getvalue()
@@ -209,7 +209,7 @@ def upload(body: bytes, token: str) -> bytes:
     return request("POST", "/upload-image/", headers, body)
 
 
-def _all(questions: list[bytes]) -> Script:
-    left = iter(questions)
-    while (question := next(left, None)) is not None:
-        yield question
+def _all(messages: list[bytes]) -> Script:
+    left = iter(messages)
+    while (message := next(left, None)) is not None:
+        yield message

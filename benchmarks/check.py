@@ -1,4 +1,4 @@
-"""What a change must not make worse: ratios within one run, so that the check can run anywhere."""
+"""Lower bounds of ratios within one run, so that the check can run on any machine."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -21,16 +21,16 @@ BOUNDS = (
     (SEND, SQLITE, POST, REFRESH, 0.18),
     (VERIFY, SQLITE, POST, REFRESH, 0.22),
 )
-"""A call at a database costs so much of what a floor costs in processors: less than what is reached, for noise's sake."""
+"""Processor time of a floor, divided by that of a call on a database: below today's ratios, because of noise."""
 
 
 def check(console: Console, stack: ExitStack, run: Run, databases: Sequence[str]) -> int:
-    """The exit code: 1 where a ratio is below its bound."""
+    """The exit code: 1 if a ratio is below its bound."""
     results = measure(stack, run, list(dict.fromkeys(call for call, *_ in BOUNDS)), databases, [])
     found = {(row.call, row.name): row for row in results.rows}
     targets = [
-        at_least(f"{call}, {name} : {floor}, by CPU", cost_ratio(found[call, name], found[floor_of, floor]), least)
-        for call, name, floor, floor_of, least in BOUNDS
+        at_least(f"{call}, {name} : {floor}, by CPU", cost_ratio(found[call, name], found[floor_of, floor]), minimum)
+        for call, name, floor, floor_of, minimum in BOUNDS
         if (call, name) in found
     ]
     show_targets(console, targets)

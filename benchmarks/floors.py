@@ -1,6 +1,6 @@
-"""What each call cannot do without, done by hand: `python -m benchmarks.floors <which> <seconds> <cores> [<url>]`.
+"""The least work of each call, without Vestibule: `python -m benchmarks.floors NAME SECONDS CORES [URL]`.
 
-Prints how often a second it went, in one thread, and what it cost of processors in microseconds.
+Prints operations a second, in one thread, and microseconds of processor for each.
 """
 
 import json
@@ -22,7 +22,7 @@ from .calls import picture
 from .machine import pin
 from .servers import COST, PASSWORD
 
-Once = Callable[[], object]
+Operation = Callable[[], object]
 
 _CHALLENGE = """
     INSERT INTO challenges
@@ -30,7 +30,7 @@ _CHALLENGE = """
 """
 _MESSAGE = """
     INSERT INTO outbox
-    VALUES (NULL, :n, 'email', :n || '@example.com', 'code', '["id", "otp", "somebody@example.com"]',
+    VALUES (NULL, :n, 'email', :n || '@example.com', 'code', '["id", "otp", "testuser@example.com"]',
             '{"reference": "7K3D", "purpose": "otp", "minutes": "5"}', 1.0, 2.0, 0, 1.0, NULL)
 """
 _WRITES = {
@@ -50,27 +50,27 @@ _WRITES = {
         "INSERT INTO audit_log VALUES (NULL, 1.0, 'refreshed', 1, 'one', '127.0.0.1', NULL, :n, '')",
     ),
 }
-"""The rows that a call writes, of one number `n`."""
+"""The rows that a call writes, for one number `n`."""
 
 
-def argon2() -> Iterator[Once]:
+def argon2() -> Iterator[Operation]:
     hasher = PasswordHasher(*COST)
     stored = hasher.hash(PASSWORD)
     yield lambda: hasher.verify(stored, PASSWORD)
 
 
-def image() -> Iterator[Once]:
+def image() -> Iterator[Operation]:
     data = picture()
 
-    def once() -> None:
+    def operation() -> None:
         with Image.open(BytesIO(data)) as opened:
             opened.convert("RGB").save(BytesIO(), "WEBP", quality=80)
 
-    yield once
+    yield operation
 
 
-def sqlite_write(what: str) -> Iterator[Once]:
-    """One transaction after the other, each durable, on a kept connection."""
+def sqlite_write(what: str) -> Iterator[Operation]:
+    """Durable transactions, one after another, on one connection."""
     with TemporaryDirectory(dir=".build") as directory:
         path = f"{directory}/floor.db"
         migrate(f"sqlite:///{path}")
@@ -84,37 +84,37 @@ def sqlite_write(what: str) -> Iterator[Once]:
                 connection.execute(_CHALLENGE, {"n": f"{number:026}"})
             connection.execute("COMMIT")
 
-        def once() -> None:
+        def operation() -> None:
             values = {"n": f"{next(numbers):026}"}
             connection.execute("BEGIN IMMEDIATE")
             for text in _WRITES[what]:
                 connection.execute(text, values)
             connection.execute("COMMIT")
 
-        yield once
+        yield operation
         connection.close()
 
 
-def sqlite_read(url: str) -> Iterator[Once]:
+def sqlite_read(url: str) -> Iterator[Operation]:
     connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     numbers = count()
     yield lambda: connection.execute("SELECT * FROM accounts WHERE id = ?", (next(numbers) % 1000 + 1,)).fetchall()
     connection.close()
 
 
-def postgres_read(url: str) -> Iterator[Once]:
+def postgres_read(url: str) -> Iterator[Operation]:
     with psycopg.connect(url, autocommit=True, prepare_threshold=0) as connection:
         numbers = count()
         yield lambda: connection.execute("SELECT * FROM accounts WHERE id = %s", (next(numbers) % 1000 + 1,)).fetchall()
 
 
-def measured(ready: Iterator[Once], seconds: float) -> dict[str, float]:
-    once = next(ready)
-    once()
+def measured(ready: Iterator[Operation], seconds: float) -> dict[str, float]:
+    operation = next(ready)
+    operation()
     begun, used = time.perf_counter(), time.process_time()
     times = 0
     while (now := time.perf_counter()) - begun < seconds:
-        once()
+        operation()
         times += 1
     cost = (time.process_time() - used) / times
     next(ready, None)
@@ -123,7 +123,7 @@ def measured(ready: Iterator[Once], seconds: float) -> dict[str, float]:
 
 def main(which: str, seconds: str, cores: str, *url: str) -> None:
     pin({int(core) for core in cores.split(",") if core})
-    makers: dict[str, Callable[..., Iterator[Once]]] = {
+    makers: dict[str, Callable[..., Iterator[Operation]]] = {
         "argon2": argon2,
         "image": image,
         "sqlite-read": sqlite_read,

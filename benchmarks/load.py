@@ -1,6 +1,6 @@
-"""Drives a server over loopback: many connections, one thread, sockets and nothing else, so that it costs less than any server.
+"""A load generator over loopback: many connections, one thread and plain sockets, so that it costs less than any server.
 
-What a connection does is told by a script, a generator that yields requests and is sent the answers.
+Each connection runs a script: a generator that yields requests and receives the responses.
 """
 
 import gc
@@ -15,38 +15,38 @@ from typing import Any
 
 from msgspec.json import encode
 
-Answer = tuple[int, bytes]
-"""Status and body; status 0 where the server ended the connection instead."""
+Response = tuple[int, bytes]
+"""Status and body; status 0 if the server closed the connection instead."""
 
-Script = Generator[bytes, Answer, None]
+Script = Generator[bytes, Response, None]
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
-_AT_ONCE = 1 << 18
-_PATIENCE = 30.0
+_CHUNK = 1 << 18
+_TIMEOUT = 30.0
 
 
 @dataclass
-class Driven:
-    """What came of it: how long it all lasted, seconds that each answer took, and how often each status came."""
+class Outcome:
+    """The outcome of a load: its length in seconds, the seconds of each response, and the count of each status."""
 
     seconds: float = 0.0
-    taken: list[float] = field(default_factory=list, repr=False)
+    durations: list[float] = field(default_factory=list, repr=False)
     statuses: Counter[int] = field(default_factory=Counter)
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
-        return len(self.taken) / self.seconds if self.seconds else 0.0
+        """Responses a second."""
+        return len(self.durations) / self.seconds if self.seconds else 0.0
 
     def quantile(self, part: float) -> float:
-        """Seconds within which that part of the answers came."""
-        ordered = sorted(self.taken)
+        """The seconds within which that part of the responses arrived."""
+        ordered = sorted(self.durations)
         return ordered[min(len(ordered) - 1, int(len(ordered) * part))] if ordered else 0.0
 
-    def add(self, other: "Driven") -> None:
+    def add(self, other: "Outcome") -> None:
         self.seconds += other.seconds
-        self.taken += other.taken
+        self.durations += other.durations
         self.statuses += other.statuses
 
 
@@ -65,13 +65,13 @@ def post(path: str, body: Any, token: str | None = None) -> bytes:
     return request("POST", path, {"Content-Type": "application/json"} | _login(token), encode(body))
 
 
-def drive(port: int, scripts: Mapping[str, Iterable[Script]], seconds: float) -> dict[str, Driven]:
-    """Runs every script on a connection of its own, until the time is up or all have ended; what came of it, by their names.
+def drive(port: int, scripts: Mapping[str, Iterable[Script]], seconds: float) -> dict[str, Outcome]:
+    """Runs every script on a connection of its own, until the time is up or all have ended. Returns the outcomes by name.
 
-    Answers that are under way at the end are waited for.
+    Waits for the last responses.
     """
-    driven = {name: Driven() for name in scripts}
-    opened = [_Connection(port, script, driven[name]) for name, some in scripts.items() for script in some]
+    outcome = {name: Outcome() for name in scripts}
+    opened = [_Connection(port, script, outcome[name]) for name, some in scripts.items() for script in some]
     gc.collect()
     gc.disable()
     try:
@@ -80,18 +80,18 @@ def drive(port: int, scripts: Mapping[str, Iterable[Script]], seconds: float) ->
         gc.enable()
         for connection in opened:
             connection.close()
-    return driven
+    return outcome
 
 
-def ask(port: int, question: bytes) -> Answer:
+def call_once(port: int, message: bytes) -> Response:
     """One request on a connection of its own."""
-    answers: list[Answer] = []
+    responses: list[Response] = []
 
     def script() -> Script:
-        answers.append((yield question))
+        responses.append((yield message))
 
-    drive(port, {"": [script()]}, _PATIENCE)
-    return answers[0]
+    drive(port, {"": [script()]}, _TIMEOUT)
+    return responses[0]
 
 
 def _drive(opened: Sequence["_Connection"], seconds: float) -> None:
@@ -101,13 +101,13 @@ def _drive(opened: Sequence["_Connection"], seconds: float) -> None:
             if connection.begin(begun + seconds):
                 selector.register(connection.socket, selectors.EVENT_READ, connection)
         while selector.get_map():
-            ready = selector.select(_PATIENCE)
+            ready = selector.select(_TIMEOUT)
             if not ready:
-                raise TimeoutError(f"{len(selector.get_map())} requests get no answer within {_PATIENCE:.0f} seconds.")
+                raise TimeoutError(f"{len(selector.get_map())} requests got no response within {_TIMEOUT:.0f} seconds.")
             for key, _ in ready:
                 _receive(selector, key.data)
         for connection in opened:
-            connection.driven.seconds = perf_counter() - begun
+            connection.outcome.seconds = perf_counter() - begun
 
 
 def _receive(selector: selectors.BaseSelector, connection: "_Connection") -> None:
@@ -121,10 +121,10 @@ def _receive(selector: selectors.BaseSelector, connection: "_Connection") -> Non
 
 
 class _Connection:
-    """A kept connection, opened anew where the server ends it."""
+    """A persistent connection, reopened when the server closes it."""
 
-    def __init__(self, port: int, script: Script, driven: Driven) -> None:
-        self.driven = driven
+    def __init__(self, port: int, script: Script, outcome: Outcome) -> None:
+        self.outcome = outcome
         self._port = port
         self._script = script
         self._request = next(script, None)
@@ -133,7 +133,7 @@ class _Connection:
         self.socket = self._connected()
 
     def begin(self, until: float) -> bool:
-        """Sends the first request, if there is one. None is sent after that moment."""
+        """Sends the first request, if there is one; no request is sent after `until`."""
         self._until = until
         return self._send(perf_counter())
 
@@ -144,53 +144,53 @@ class _Connection:
         try:
             self.socket.sendall(self._request)
         except ConnectionError:
-            return self._broken_off()
+            return self._reconnect()
         return True
 
     def receive(self) -> bool:
-        """Takes what has come; whether anything more is to come."""
+        """Reads from the socket; false after the last response."""
         try:
-            data = self.socket.recv(_AT_ONCE)
+            data = self.socket.recv(_CHUNK)
         except ConnectionError:
             data = b""
         if not data:
-            return self._broken_off()
+            return self._reconnect()
         received = self._received = self._received + data if self._received else data
         body = _body(received)
         if body is None:
             return True
         self._received = b""
-        return self._answered(int(received[9:12]), body)
+        return self._receive_response(int(received[9:12]), body)
 
     def close(self) -> None:
         self._script.close()
         self.socket.close()
 
-    def _answered(self, status: int, body: bytes) -> bool:
+    def _receive_response(self, status: int, body: bytes) -> bool:
         now = perf_counter()
-        self.driven.taken.append(now - self._begun)
-        self.driven.statuses[status] += 1
+        self.outcome.durations.append(now - self._begun)
+        self.outcome.statuses[status] += 1
         try:
             self._request = self._script.send((status, body))
         except StopIteration:
             self._request = None
         return self._send(now)
 
-    def _broken_off(self) -> bool:
+    def _reconnect(self) -> bool:
         self._received = b""
         self.socket.close()
         self.socket = self._connected()
-        return self._answered(0, b"")
+        return self._receive_response(0, b"")
 
     def _connected(self) -> socket.socket:
-        connected = socket.create_connection(("127.0.0.1", self._port), timeout=_PATIENCE)
+        connected = socket.create_connection(("127.0.0.1", self._port), timeout=_TIMEOUT)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
         return connected
 
 
 def _body(received: bytes) -> bytes | None:
-    """The body of an answer that is whole."""
+    """The body of a response, or None while the response is incomplete."""
     head = received.find(b"\r\n\r\n")
     if head < 0:
         return None

@@ -1,4 +1,4 @@
-"""The machine and its processes: which cores there are, and what a process and those it started have used."""
+"""The machine and its processes: cores, processor time, memory, open files."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ _IDLE = {3, 4}  # "idle" and "iowait", proc(5)
 
 
 def cores() -> tuple[set[int], set[int]]:
-    """Those for the server and those for the load: one each where there are two."""
+    """The cores of the server and those of the load generator: one each if there are two or more."""
     if not hasattr(os, "sched_getaffinity"):
         return set(), set()
     allowed = sorted(os.sched_getaffinity(0))
@@ -21,13 +21,13 @@ def cores() -> tuple[set[int], set[int]]:
 
 
 def pin(chosen: set[int]) -> None:
-    """This process, and what it starts from now on, to these cores."""
+    """Binds this process and its future children to these cores."""
     if chosen:
         os.sched_setaffinity(0, chosen)
 
 
 def processes(root: int) -> Iterator[int]:
-    """A process and all below it."""
+    """The process and its descendants."""
     yield root
     for tasks in (_PROC / str(root) / "task").glob("*/children"):
         for child in _read(tasks).split():
@@ -35,24 +35,24 @@ def processes(root: int) -> Iterator[int]:
 
 
 def cpu_seconds(root: int) -> float:
-    """What a process, all below it, and those that it has waited for have used of processors; 0 where nobody tells."""
+    """Processor time of a process, its descendants, and its children that have ended; 0 without /proc."""
     return sum(_ticks(one) for one in processes(root)) / _TICKS
 
 
 def busy_seconds() -> float:
-    """What all processes of this machine have used of its processors; 0 where nobody tells."""
+    """Processor time of all processes of this machine; 0 without /proc."""
     fields = _read(_PROC / "stat").partition("\n")[0].split()[1:]
     return sum(int(field) for number, field in enumerate(fields[:7]) if number not in _IDLE) / _TICKS
 
 
 def memory_mib(root: int) -> float:
-    """What the largest process from that one down holds in memory: a worker, where there are several."""
+    """Memory of the largest process from that one down: a worker, if there are several."""
     pages = (_read(_PROC / str(one) / "statm").split() for one in processes(root))
     return max((int(fields[1]) for fields in pages if fields), default=0) * resource.getpagesize() / 2**20
 
 
 def open_files(root: int) -> int:
-    """Files and connections that they have open."""
+    """Open files and connections of the process and its descendants."""
     return sum(len(list((_PROC / str(one) / "fd").glob("*"))) for one in processes(root))
 
 

@@ -122,7 +122,7 @@ def _storms() -> str:
 def _storm(one: dict[str, Any]) -> tuple[str, str, str]:
     total = sum(one["statuses"].values())
     served = sum(times for status, times in one["statuses"].items() if status.startswith("2"))
-    rate = one["answers_per_second"] * served / total if total else 0
+    rate = one["responses_per_second"] * served / total if total else 0
     return f"{rate:,.0f}", f"{one['reads_per_second']:,.0f}", f"{one['read_p99_ms']:,.0f}"
 
 

@@ -1,4 +1,4 @@
-"""Where what is measured keeps its accounts: a directory that goes with the run, a PostgreSQL that makes its writes durable."""
+"""Databases for the measured servers: a temporary directory, and a PostgreSQL with durable commits."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,7 +10,7 @@ from tests.support.postgres_server import USUAL_URLS, PostgresServer, answers, n
 
 from . import seed
 from .calls import Subject, opened
-from .measure import Tell
+from .measure import Progress
 from .servers import ROOT, vestibule
 
 SQLITE, POSTGRES = "SQLite", "PostgreSQL"
@@ -19,19 +19,19 @@ DATABASES = (SQLITE, POSTGRES)
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A directory beside the other things that are built here, on the disk that the repository is on."""
+    """A temporary directory below `.build/`, on the disk of the repository."""
     (ROOT / ".build").mkdir(exist_ok=True)
     with TemporaryDirectory(dir=ROOT / ".build", prefix="bench-") as directory:
         yield Path(directory)
 
 
 class Places:
-    """Makes databases, fills them, and starts servers on them. Everything ends with the stack."""
+    """Creates databases, fills them, and starts servers on them, until the stack ends."""
 
-    def __init__(self, stack: ExitStack, cores: set[int], tell: Tell) -> None:
+    def __init__(self, stack: ExitStack, cores: set[int], progress: Progress) -> None:
         self._stack = stack
         self.cores = cores
-        self._tell = tell
+        self._show_progress = progress
         self._directory = stack.enter_context(scratch())
         self._postgres: str | None = None
 
@@ -39,20 +39,20 @@ class Places:
     def directory(self) -> Path:
         return self._directory
 
-    def can_have(self, database: str) -> bool:
-        """Whether that database is to be had here; tells why where it is not."""
+    def is_available(self, database: str) -> bool:
+        """Whether the database is available; reports the reason if not."""
         if database == SQLITE:
             return True
         try:
             self._postgres = self._postgres or self._stack.enter_context(_postgres())
         except pytest.skip.Exception as missing:
-            self._tell(str(missing.msg))
+            self._show_progress(str(missing.msg))
         return self._postgres is not None
 
     def filled(self, database: str, accounts: int) -> tuple[Path, str]:
-        """A new data directory, and the URL of a new database with so many accounts."""
+        """A new data directory, and the URL of a new database with the given number of accounts."""
         directory = Path(self._stack.enter_context(TemporaryDirectory(dir=self._directory)))
-        self._tell(f"{database}: making {accounts:,} accounts")
+        self._show_progress(f"{database}: making {accounts:,} accounts")
         if database == SQLITE:
             url = f"sqlite:///{directory}/vestibule.db"
         else:
@@ -62,14 +62,14 @@ class Places:
         return directory, url
 
     def subject(self, name: str, database: str, accounts: int, **settings: str) -> Subject:
-        """Vestibule, served and ready to be measured."""
+        """A running Vestibule."""
         directory, url = self.filled(database, accounts)
-        self._tell(f"{name}: starting")
+        self._show_progress(f"{name}: starting")
         server = self._stack.enter_context(vestibule(name, directory, self.cores, database_url=url, **settings))
         return self._stack.enter_context(opened(server, accounts))
 
-    def postgres_told(self) -> str:
-        """Its version, and whether it makes commits durable."""
+    def postgres_version(self) -> str:
+        """The version of PostgreSQL, and its settings for durable commits."""
         assert self._postgres is not None
         [(version, fsync, commit)] = run(
             self._postgres,
@@ -80,7 +80,7 @@ class Places:
 
 @contextmanager
 def _postgres() -> Iterator[str]:
-    """One that runs, or one of our own with the settings that it has by itself."""
+    """A running PostgreSQL, or a new one with its default settings."""
     running = next((url for url in USUAL_URLS if answers(url)), None)
     if running:
         yield running

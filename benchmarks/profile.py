@@ -1,4 +1,4 @@
-"""Where the processor's time of each call goes, by the library that it is spent in; Linux, and `perf` to look with."""
+"""Processor time of each call by library, on Linux, by `perf`."""
 
 import re
 import signal
@@ -32,11 +32,11 @@ _TIMES_A_SECOND = 2_000
 
 
 def profile(stack: ExitStack, run: Run, calls: Sequence[str], databases: Sequence[str]) -> list[dict[str, Any]]:
-    """A line for each call at each server and its floor: microseconds for an answer in all, and in each part."""
+    """A row for each call at each server and its floor: microseconds for each response, in all and by library."""
     ours, load = cores()
-    places = Places(stack, ours, run.tell)
+    places = Places(stack, ours, run.progress)
     if (fault := _fault(places.directory / "perf.data")) is not None:
-        run.tell(fault)
+        run.progress(fault)
         return []
     subjects = started(stack, places, databases, [])
     pin(load)
@@ -49,26 +49,26 @@ def profile(stack: ExitStack, run: Run, calls: Sequence[str], databases: Sequenc
 
 
 def _fault(file: Path) -> str | None:
-    """Why no profile is to be had here, for people."""
+    """The reason why `perf` cannot run, or None."""
     if which("perf") is None:
-        return "perf is not installed, which a profile is made with; `apt install linux-perf` on Debian"
+        return "perf is not installed; `apt install linux-perf` on Debian"
     program = ["perf", "record", "-q", "-e", "cpu-clock", "-o", str(file), "true"]
     tried = subprocess.run(program, check=False, capture_output=True, text=True)
-    return f"perf may not look at processes here: {tried.stderr.strip()[:500]}" if tried.returncode else None
+    return f"perf is not permitted to record here: {tried.stderr.strip()[:500]}" if tried.returncode else None
 
 
 def _profiled(run: Run, call: str, subject: Subject, file: Path) -> dict[str, Any]:
-    run.tell(f"{call}, {subject.name}")
-    run.once(call, subject, run.warm)  # `perf` sees no threads that begin while it looks
+    run.progress(f"{call}, {subject.name}")
+    run.run_once(call, subject, run.warm)  # `perf` does not see threads that start while it records
     with _recorded(subject, file):
-        _, cost = run.once(call, subject, run.seconds)
+        _, cost = run.run_once(call, subject, run.seconds)
     shares = _shares(file)
     return {"us": round(cost)} | {name: round(cost * shares[name]) for name in (*dict(_PARTS), "rest")}
 
 
 @contextmanager
 def _recorded(subject: Subject, file: Path) -> Iterator[None]:
-    """Every process of the server, from here to the end of the block."""
+    """Records every process of the server until the end of the block."""
     watched = ",".join(map(str, processes(subject.server.number)))
     program = ["perf", "record", "-q", "-e", "cpu-clock", "-F", str(_TIMES_A_SECOND), "-p", watched, "-o", str(file)]
     looking = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -80,11 +80,11 @@ def _recorded(subject: Subject, file: Path) -> Iterator[None]:
 
 
 def _shares(file: Path) -> Counter[str]:
-    """The share of each part, of one in all."""
+    """The share of each library, as a fraction of one."""
     program = ["perf", "report", "-i", str(file), "--stdio", "-q", "--sort", "dso", "--percent-limit", "0.05"]
-    told = subprocess.run(program, check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(program, check=True, capture_output=True, text=True).stdout
     found: Counter[str] = Counter()
-    for line in told.splitlines():
+    for line in output.splitlines():
         if read := _LINE.match(line):
             found[_part(read[2])] += float(read[1]) / 100  # type: ignore[assignment]
     return found

@@ -1,4 +1,4 @@
-"""Tables for people, and the same as JSON for machines."""
+"""Tables on the terminal, and the same as JSON."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -16,8 +16,8 @@ from .servers import Server
 from .targets import Target
 
 
-def told(kind: str, setting: dict[str, Any], **parts: Sequence[Any]) -> dict[str, Any]:
-    """What is written as JSON."""
+def document(kind: str, setting: dict[str, Any], **parts: Sequence[Any]) -> dict[str, Any]:
+    """The JSON document of one kind."""
     today = datetime.now(UTC).date().isoformat()
     return {"kind": kind, "date": today, "machine": described(), **setting} | {name: list(part) for name, part in parts.items()}
 
@@ -38,7 +38,7 @@ def _parts(results: dict[str, Any]) -> Iterator[str]:
 
 
 def show_rows(console: Console, rows: Sequence[Row]) -> None:
-    table = Table("call", "at", title="What each call takes", title_justify="left", header_style="bold")
+    table = Table("call", "at", title="Calls", title_justify="left", header_style="bold")
     for heading in ("clients", "requests/s", "p50 ms", "p99 ms", "CPU µs", "failed"):
         table.add_column(heading, justify="right")
     for call in dict.fromkeys([*CONNECTIONS, *(row.call for row in rows)]):
@@ -49,15 +49,15 @@ def show_rows(console: Console, rows: Sequence[Row]) -> None:
 
 
 def _figures(row: Row) -> list[str]:
-    """By hand nothing waits in a row, so that there is nothing to tell of it."""
-    waits = [f"{row.driven.quantile(part) * 1e3:,.2f}" for part in (0.5, 0.99)] if row.connections > 1 else ["", ""]
+    """The cells of a row; a baseline has no latency, because it does not queue."""
+    waits = [f"{row.outcome.quantile(part) * 1e3:,.2f}" for part in (0.5, 0.99)] if row.connections > 1 else ["", ""]
     failed = " ".join(f"{status}: {times}" for status, times in sorted(row.failed.items()))
     return [str(row.connections), f"{row.rate:,.0f}", *waits, f"{row.cost:,.0f}", failed]
 
 
 def show_servers(console: Console, servers: Sequence[Server]) -> None:
     table = Table("server", title="Start and memory", title_justify="left", header_style="bold")
-    for heading in ("s to first answer", "MiB at rest", "MiB now"):
+    for heading in ("s to first response", "MiB at rest", "MiB now"):
         table.add_column(heading, justify="right")
     for server in servers:
         table.add_row(server.name, f"{server.start_seconds:.2f}", f"{server.memory_at_rest:.0f}", f"{server.memory():.0f}")
@@ -72,12 +72,12 @@ def show_targets(console: Console, targets: Sequence[Target]) -> None:
         table.add_column(heading, justify="right")
     for target in targets:
         cost = "" if target.cost is None else f"{target.cost:.2f}"
-        table.add_row(target.what, target.bound, f"{target.found:.2f}", cost, "met" if target.is_met else "[bold]not met")
+        table.add_row(target.name, target.bound, f"{target.found:.2f}", cost, "met" if target.is_met else "[bold]not met")
     console.print(table)
 
 
 def show_lines(console: Console, title: str, found: Sequence[dict[str, Any]]) -> None:
-    """What was found, a line each, under the names that JSON has for it."""
+    """A table of rows, with the names that JSON has."""
     if not found:
         return
     table = Table(title=title, title_justify="left", header_style="bold")
@@ -94,7 +94,7 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else f"{value:,}"
 
 
-def server_told(server: Server) -> dict[str, Any]:
+def server_json(server: Server) -> dict[str, Any]:
     return {
         "name": server.name,
         "start_seconds": round(server.start_seconds, 2),

@@ -1,4 +1,4 @@
-"""The same calls with a thousand accounts and with a million: what grows."""
+"""The same calls with a thousand accounts and with a million, to find costs that grow."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -10,16 +10,16 @@ from .places import Places
 from .targets import Target, at_most
 
 CALLS = (ACCOUNT, REFRESH, UNIQUE, LOGIN, REGISTER, SEND, VERIFY)
-MOST = 1.3
+MAX_RATIO = 1.3
 
 
 def scale(
     stack: ExitStack, run: Run, calls: Sequence[str], database: str, sizes: Sequence[int]
 ) -> tuple[list[Row], list[Target]]:
-    """A server for each size, all measured in turn."""
+    """Measures a server for each size, in turn."""
     ours, load = cores()
-    places = Places(stack, ours, run.tell)
-    if not places.can_have(database):
+    places = Places(stack, ours, run.progress)
+    if not places.is_available(database):
         return [], []
     subjects = [places.subject(name_of(database, size), database, size, courier="off") for size in sizes]
     pin(load)
@@ -33,7 +33,7 @@ def scale(
                 ratio(by_name[call, smallest], by_name[call, largest]),
                 cost_ratio(by_name[call, smallest], by_name[call, largest]),
             ),
-            MOST,
+            MAX_RATIO,
         )
         for call in calls
     ]

@@ -1,6 +1,6 @@
-"""Fills a database with accounts, a million in well under a minute: `python -m benchmarks.seed <url> <accounts>`.
+"""Fills a database with accounts, a million in well under a minute: `python -m benchmarks.seed URL ACCOUNTS`.
 
-Number n is `somebody<n>`, has an email, a mobile, a session and its entry in the audit log, and the password that all have.
+Number n is `testuser<n>`, has an email, a mobile, a session and its entry in the audit log, and the common password.
 """
 
 import sqlite3
@@ -24,11 +24,11 @@ _TABLES = (accounts, sessions, audit_log)
 
 
 def username(number: int) -> str:
-    return f"somebody{number}"
+    return f"testuser{number}"
 
 
 def email(number: int) -> str:
-    return f"somebody{number}@example.com"
+    return f"testuser{number}@example.com"
 
 
 def mobile(number: int) -> str:
@@ -40,7 +40,7 @@ def session_id(number: int) -> str:
 
 
 def seed(url: str, count: int) -> None:
-    """Brings the empty database to the schema of today and fills it."""
+    """Migrates the empty database and fills it."""
     migrate(url)
     if url.startswith("sqlite:"):
         _fill_sqlite(url.removeprefix("sqlite:///"), count)
@@ -88,7 +88,7 @@ def _account(number: int, now: float, secret: str) -> dict[str, Any]:
         "id": number,
         "username": username(number),
         "canonical_username": username(number),
-        "name": f"Somebody {number}",
+        "name": f"Testuser {number}",
         "email": email(number),
         "canonical_email": email(number),
         "mobile": mobile(number),

@@ -1,4 +1,4 @@
-"""What is measured: servers that are started here, each on a port of its own and on the cores that are the servers'."""
+"""The measured servers: child processes, each on a port of its own and on the servers' cores."""
 
 import os
 import signal
@@ -15,20 +15,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .load import ask, get
+from .load import call_once, get
 from .machine import cpu_seconds, memory_mib, pin
 
 ROOT = Path(__file__).parents[1]
 PASSWORD = "nine quiet orange boats"
 COST = (2, 19_456, 1)
-"""Passes, KiB and lanes of Argon2id, for everybody."""
+"""Passes, KiB and lanes of Argon2id, for every server."""
 
-_MOST_WAIT = 30.0
+_START_TIMEOUT = 30.0
 
 
 @dataclass
 class Server(AbstractContextManager["Server"]):
-    """A program that serves on `port`; whatever it started ends with the block. It answers `ready` with 200 once it serves."""
+    """A program that serves on `port`, and ends with the block, children included. `ready` is a path with status 200."""
 
     name: str
     command: Sequence[str | Path]
@@ -53,7 +53,7 @@ class Server(AbstractContextManager["Server"]):
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=lambda: pin(self.cores),  # noqa: PLW1509 — no threads here, and it only sets which cores
+                preexec_fn=lambda: pin(self.cores),  # noqa: PLW1509 — there are no threads here, and it only sets the cores
             )
         try:
             self._wait(begun)
@@ -82,27 +82,27 @@ class Server(AbstractContextManager["Server"]):
         return self.process.pid
 
     def cpu(self) -> float:
-        """Seconds of processors that it has used so far."""
+        """Seconds of processor used so far."""
         return cpu_seconds(self.number)
 
     def memory(self) -> float:
-        """MiB of its largest process."""
+        """MiB of the largest process."""
         return memory_mib(self.number)
 
     def _wait(self, begun: float) -> None:
-        """Until it answers."""
+        """Waits for the first response."""
         assert self.process is not None
         while True:
             with suppress(OSError):
-                if ask(self.port, get(self.ready))[0] == 200:
+                if call_once(self.port, get(self.ready))[0] == 200:
                     return
-            if self.process.poll() is not None or time.monotonic() - begun > _MOST_WAIT:
-                raise RuntimeError(f"{self.name} does not serve:\n{self.log.read_text()[-2000:]}")
+            if self.process.poll() is not None or time.monotonic() - begun > _START_TIMEOUT:
+                raise RuntimeError(f"{self.name} does not start:\n{self.log.read_text()[-2000:]}")
             time.sleep(0.002)
 
 
 def vestibule(name: str, directory: Path, cores: set[int], **settings: str) -> Server:
-    """Vestibule as it comes, but for the limits per caller, whom all of the load is one of."""
+    """Vestibule with default settings, but without limits per address, because all load has one address."""
     port = free_port()
     given = {"data_dir": str(directory), "port": str(port), "rate_limits": "off", **settings}
     return Server(
@@ -117,7 +117,7 @@ def vestibule(name: str, directory: Path, cores: set[int], **settings: str) -> S
 
 
 def bare(directory: Path, cores: set[int]) -> Server:
-    """What the same framework on the same server can do at best."""
+    """The floor: a bare handler of the same framework on the same server."""
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.bare", str(port)]
     return Server("bare", command, _as_installed(), port, directory / "bare.log", cores, ready="/static")
@@ -125,7 +125,7 @@ def bare(directory: Path, cores: set[int]) -> Server:
 
 @cache
 def _as_installed() -> dict[str, str]:
-    """Without what only developers have: that is in one lock file and not in the other."""
+    """The environment that hides development packages: those in `requirements-dev.lock` alone."""
     served, developed = (_locked(ROOT / name) for name in ("requirements.lock", "requirements-dev.lock"))
     modules = packages_distributions()
     hidden = {module for module, names in modules.items() if {_plain(name) for name in names} <= developed - served}

@@ -1,4 +1,4 @@
-"""Many who do one thing as often as they can, and whoever reads an account beside them."""
+"""Many clients that repeat one call without a pause, and clients that read accounts meanwhile."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 from . import peers as other
 from .calls import ACCOUNT, LOGIN, SEND, UPLOAD, Subject
-from .load import Driven, drive
+from .load import Outcome, drive
 from .machine import busy_seconds, cores, open_files, pin
 from .measure import Run
 from .places import SQLITE, Places
@@ -16,25 +16,25 @@ from .targets import Target, at_least, at_most
 
 CLIENTS = {LOGIN: 64, UPLOAD: 32, SEND: 32}
 READERS = 4
-MOST_MS = 50.0
-LEAST_OF_PEERS = 20.0
+MAX_P99_MS = 50.0
+MIN_PEER_RATIO = 20.0
 
 
 @dataclass
-class Weather:
-    """A storm, and the reads beside it."""
+class StormResult:
+    """The outcome of a storm, and of the reads during it."""
 
     storm: str
     clients: int
-    stormy: Driven
-    reads: Driven
+    load: Outcome
+    reads: Outcome
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         return {
             "storm": self.storm,
             "clients": self.clients,
-            "answers_per_second": round(self.stormy.rate, 1),
-            "statuses": {str(status): times for status, times in sorted(self.stormy.statuses.items())},
+            "responses_per_second": round(self.load.rate, 1),
+            "statuses": {str(status): times for status, times in sorted(self.load.statuses.items())},
             "reads_per_second": round(self.reads.rate, 1),
             "read_p50_ms": round(self.reads.quantile(0.5) * 1e3, 2),
             "read_p99_ms": round(self.reads.quantile(0.99) * 1e3, 2),
@@ -43,47 +43,46 @@ class Weather:
 
 
 def storms(stack: ExitStack, run: Run, database: str, peers: Sequence[str]) -> tuple[list[dict[str, Any]], list[Target]]:
-    """Each storm in turn, at a server as it comes, on all cores, which it shares with those who storm it; that of logins at
-    peers too, which are on SQLite."""
-    places = Places(stack, set(), run.tell)
-    if not places.can_have(database):
+    """Each storm in turn, at a server with default settings, on all cores, shared with the load; logins at peers, too."""
+    places = Places(stack, set(), run.progress)
+    if not places.is_available(database):
         return [], []
     subject = places.subject(database, database, 1_000)
-    weathers = [_weather(run, subject, storm) for storm in (None, *CLIENTS)]
+    results = [_run_storm(run, subject, storm) for storm in (None, *CLIENTS)]
     targets = [
-        at_most(f"account reads in a storm of {one.clients} clients ({one.storm}), {database}: p99, ms", p99(one), MOST_MS)
-        for one in weathers
+        at_most(f"account reads in a storm of {one.clients} clients ({one.storm}), {database}: p99, ms", p99(one), MAX_P99_MS)
+        for one in results
         if one.clients
     ]
-    found = [{"at": database, **weather.told()} for weather in weathers]
-    ours = next(one for one in weathers if one.storm == LOGIN)
+    found = [{"at": database, **result.as_json()} for result in results]
+    ours = next(one for one in results if one.storm == LOGIN)
     for peer in peers if database == SQLITE else ():
         with ExitStack() as theirs:
-            came = _weather(run, theirs.enter_context(other.opened(peer, places, set())), LOGIN)
-        found.append({"at": peer, **came.told()})
-        what = f"account reads in a storm of {came.clients} clients ({LOGIN}), {database} : {peer}"
-        targets.append(at_least(what, ours.reads.rate / max(came.reads.rate, 1 / run.seconds), LEAST_OF_PEERS))
+            came = _run_storm(run, theirs.enter_context(other.opened(peer, places, set())), LOGIN)
+        found.append({"at": peer, **came.as_json()})
+        name = f"account reads in a storm of {came.clients} clients ({LOGIN}), {database} : {peer}"
+        targets.append(at_least(name, ours.reads.rate / max(came.reads.rate, 1 / run.seconds), MIN_PEER_RATIO))
     return found, targets
 
 
-def p99(weather: Weather) -> float:
-    return weather.reads.quantile(0.99) * 1e3
+def p99(result: StormResult) -> float:
+    return result.reads.quantile(0.99) * 1e3
 
 
-def _weather(run: Run, subject: Subject, storm: str | None) -> Weather:
-    run.tell(f"{subject.name}: {storm or 'calm'}")
+def _run_storm(run: Run, subject: Subject, storm: str | None) -> StormResult:
+    run.progress(f"{subject.name}: {storm or 'calm'}")
     clients = CLIENTS[storm] if storm else 0
     scripts = {"reads": subject.calls[ACCOUNT](READERS), "storm": subject.calls[storm](clients) if storm else []}
     drive(subject.server.port, {"": subject.calls[ACCOUNT](READERS)}, run.warm)
     came = drive(subject.server.port, scripts, run.seconds)
-    return Weather(storm or "calm", clients, came["storm"], came["reads"])
+    return StormResult(storm or "calm", clients, came["storm"], came["reads"])
 
 
 def endurance(stack: ExitStack, run: Run, database: str, requests: int) -> tuple[list[dict[str, Any]], list[Target]]:
-    """So many requests, mostly reads: what is held in memory and open after each part of them."""
+    """Memory and open files after each part of the given number of requests, mostly reads."""
     ours, load = cores()
-    places = Places(stack, ours, run.tell)
-    if not places.can_have(database):
+    places = Places(stack, ours, run.progress)
+    if not places.is_available(database):
         return [], []
     subject = places.subject(database, database, 1_000)
     pin(load)
@@ -95,10 +94,10 @@ def endurance(stack: ExitStack, run: Run, database: str, requests: int) -> tuple
             "checks": subject.calls["uniqueness check"](4),
         }
         came = drive(server.port, scripts, run.seconds)
-        done += sum(len(one.taken) for one in came.values())
+        done += sum(len(one.durations) for one in came.values())
         failed = sum(times for one in came.values() for status, times in one.statuses.items() if status != 200)
         seen.append({"requests": done, "mib": round(server.memory(), 1), "open": open_files(server.number), "failed": failed})
-        run.tell(f"{done:,} of {requests:,} requests, {seen[-1]['mib']:.0f} MiB")
+        run.progress(f"{done:,} of {requests:,} requests, {seen[-1]['mib']:.0f} MiB")
     flat = seen[-1]["mib"] - seen[min(len(seen) - 1, max(0, len(seen) // 5))]["mib"]
     targets = [
         at_most(f"{database}: MiB after {done:,} requests", seen[-1]["mib"], 110),
@@ -109,21 +108,21 @@ def endurance(stack: ExitStack, run: Run, database: str, requests: int) -> tuple
 
 
 def workers(stack: ExitStack, run: Run, database: str) -> tuple[list[dict[str, Any]], list[Target]]:
-    """One worker and two, on two cores, which they share with the database and with those who ask."""
-    places = Places(stack, set(), run.tell)
-    if not places.can_have(database):
+    """One worker and two, on two cores that they share with the database and the load."""
+    places = Places(stack, set(), run.progress)
+    if not places.is_available(database):
         return [], []
     subjects = {number: places.subject(f"{number}", database, 1_000, workers=str(number), courier="off") for number in (1, 2)}
-    came: dict[tuple[str, int], Driven] = {}
+    came: dict[tuple[str, int], Outcome] = {}
     busy: Counter[tuple[str, int]] = Counter()
     for call in (ACCOUNT, "refresh", "uniqueness check"):
         for _ in range(run.rounds):
             for number, subject in subjects.items():
-                run.tell(f"{call}, {number} workers")
+                run.progress(f"{call}, {number} workers")
                 before = busy_seconds()
-                driven = drive(subject.server.port, {"": subject.calls[call](64)}, run.seconds)[""]
+                outcome = drive(subject.server.port, {"": subject.calls[call](64)}, run.seconds)[""]
                 busy[call, number] += busy_seconds() - before  # type: ignore[assignment]
-                came.setdefault((call, number), Driven()).add(driven)
+                came.setdefault((call, number), Outcome()).add(outcome)
     targets = [
         at_least(f"{call}, {database}: two workers : one", came[call, 2].rate / came[call, 1].rate, 1.6)
         for call in dict.fromkeys(call for call, _ in came)
@@ -132,10 +131,10 @@ def workers(stack: ExitStack, run: Run, database: str) -> tuple[list[dict[str, A
         {
             "call": call,
             "workers": number,
-            "answers_per_second": round(driven.rate, 1),
-            "p99_ms": round(driven.quantile(0.99) * 1e3, 2),
-            "cores_busy": round(busy[call, number] / driven.seconds, 2),
+            "responses_per_second": round(outcome.rate, 1),
+            "p99_ms": round(outcome.quantile(0.99) * 1e3, 2),
+            "cores_busy": round(busy[call, number] / outcome.seconds, 2),
         }
-        for (call, number), driven in came.items()
+        for (call, number), outcome in came.items()
     ]
     return found, targets

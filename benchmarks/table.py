@@ -1,4 +1,4 @@
-"""The table: every call at every server, beside what nothing could do without."""
+"""The main table: every call at every server, next to its floor and baselines."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -9,65 +9,65 @@ from . import peers as other
 from .calls import ACCOUNT, LOGIN, REFRESH, SEND, UNIQUE, UPLOAD, VERIFY, Subject, same
 from .load import get, post
 from .machine import cores, pin
-from .measure import ByHand, Row, Run
+from .measure import Baseline, Row, Run
 from .places import POSTGRES, SQLITE, Places
-from .report import server_told, told
+from .report import document, server_json
 from .servers import Server, bare
-from .targets import ARGON2, BY_HAND, GET, POST, Target, judged
+from .targets import ARGON2, DIRECT, GET, POST, Target, evaluate
 
 ACCOUNTS = 1_000
 
-_BY_HAND = (
+_BASELINES = (
     ("argon2", ARGON2, LOGIN, None),
     ("image", "Pillow alone", UPLOAD, None),
     ("sqlite-read", "one bare SELECT, SQLite", ACCOUNT, SQLITE),
     ("postgres-read", "one bare SELECT, PostgreSQL", ACCOUNT, POSTGRES),
-    ("sqlite-refresh", BY_HAND, REFRESH, None),
-    ("sqlite-send", BY_HAND, SEND, None),
-    ("sqlite-verify", BY_HAND, VERIFY, None),
+    ("sqlite-refresh", DIRECT, REFRESH, None),
+    ("sqlite-send", DIRECT, SEND, None),
+    ("sqlite-verify", DIRECT, VERIFY, None),
 )
 
 
 @dataclass
 class Results:
-    """What a run of the table gave."""
+    """The results of a run."""
 
     rows: list[Row] = field(default_factory=list)
     servers: list[Server] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
     setting: dict[str, Any] = field(default_factory=dict)
 
-    def told(self) -> dict[str, Any]:
-        return told(
+    def as_json(self) -> dict[str, Any]:
+        return document(
             "calls",
             self.setting,
-            rows=[row.told() for row in self.rows],
-            servers=[server_told(server) for server in self.servers],
-            targets=[target.told() for target in self.targets],
+            rows=[row.as_json() for row in self.rows],
+            servers=[server_json(server) for server in self.servers],
+            targets=[target.as_json() for target in self.targets],
         )
 
 
 def measure(stack: ExitStack, run: Run, calls: Sequence[str], databases: Sequence[str], peers: Sequence[str]) -> Results:
-    """Starts everything, and measures it. The servers run until the stack ends."""
+    """Starts all servers, and measures them. The servers run until the stack ends."""
     ours, load = cores()
-    places = Places(stack, ours, run.tell)
+    places = Places(stack, ours, run.progress)
     subjects = started(stack, places, databases, peers)
     pin(load)
-    rows = run.calls(calls, subjects, _by_hand(calls, ours, subjects))
+    rows = run.calls(calls, subjects, _baselines(calls, ours, subjects))
     servers = [subject.server for subject in subjects if subject.name not in {GET, POST}]
     setting: dict[str, Any] = {"accounts": ACCOUNTS, "seconds": run.seconds, "rounds": run.rounds}
     if POSTGRES in {subject.name for subject in subjects}:
-        setting["postgresql"] = places.postgres_told()
-    return Results(rows, servers, judged(rows, servers, peers), setting)
+        setting["postgresql"] = places.postgres_version()
+    return Results(rows, servers, evaluate(rows, servers, peers), setting)
 
 
 def started(stack: ExitStack, places: Places, databases: Sequence[str], peers: Sequence[str]) -> list[Subject]:
-    """The floor, Vestibule on each database that is to be had, and the peers."""
+    """The floor, Vestibule on each available database, and the peers."""
     floor = stack.enter_context(bare(places.directory, places.cores))
     return [
         Subject(GET, floor, {ACCOUNT: lambda clients: same(get("/static"), clients)}),
         Subject(POST, floor, dict.fromkeys((REFRESH, UNIQUE), _posts)),
-        *(places.subject(one, one, ACCOUNTS, courier="off") for one in databases if places.can_have(one)),
+        *(places.subject(one, one, ACCOUNTS, courier="off") for one in databases if places.is_available(one)),
         *(stack.enter_context(other.opened(peer, places, places.cores)) for peer in peers),
     ]
 
@@ -76,10 +76,10 @@ def _posts(clients: int) -> list[Any]:
     return same(post("/posted", {"refresh": "vst_rt_" + "x" * 80}), clients)
 
 
-def _by_hand(calls: Sequence[str], ours: set[int], subjects: Sequence[Subject]) -> list[ByHand]:
+def _baselines(calls: Sequence[str], ours: set[int], subjects: Sequence[Subject]) -> list[Baseline]:
     urls = {subject.name: subject.server.environment.get("VESTIBULE_DATABASE_URL", "") for subject in subjects}
     return [
-        ByHand(which, name, call, frozenset(ours), (urls[needs],) if needs else ())
-        for which, name, call, needs in _BY_HAND
+        Baseline(which, name, call, frozenset(ours), (urls[needs],) if needs else ())
+        for which, name, call, needs in _BASELINES
         if call in calls and (needs is None or needs in urls)
     ]

@@ -1,6 +1,6 @@
-"""Python as it is where Vestibule is installed to serve: what is in `HIDDEN` is not there.
+"""Hides the modules in `HIDDEN`, as on a machine where Vestibule is installed to serve.
 
-Developers have other frameworks beside it, which dependency-injector imports where it finds them: a fifth of the memory.
+dependency-injector imports the frameworks that it finds, and development machines have several: a fifth of the memory.
 """
 
 import os
@@ -9,7 +9,7 @@ from importlib.machinery import ModuleSpec
 
 
 class Hiding:
-    """A finder that is asked first."""
+    """The first finder of the import system."""
 
     hidden = frozenset(os.environ["HIDDEN"].split(","))
 

@@ -1,6 +1,6 @@
-"""Other account services, as rows of the same table: small apps as their documentation has them, at our cost of passwords.
+"""Other account services as rows of the same table: small apps as in their documentation, with the same cost of passwords.
 
-They are installed below .build/ when they are asked for, and are no part of what Vestibule is built from.
+They are installed below `.build/` on demand, and are no dependency of Vestibule.
 """
 
 import subprocess
@@ -16,8 +16,8 @@ from secrets import token_hex
 from msgspec.json import decode
 
 from ..calls import ACCOUNT, CONNECTIONS, LOGIN, REFRESH, REGISTER, UNIQUE, Person, Scripts, Subject, each_new, reads
-from ..load import Script, ask, get, post, request
-from ..measure import Tell
+from ..load import Script, call_once, get, post, request
+from ..measure import Progress
 from ..places import Places
 from ..servers import COST, PASSWORD, ROOT, Server, free_port
 
@@ -40,7 +40,7 @@ _COST = ",".join(map(str, COST))
 
 @dataclass
 class Peer:
-    """How one is talked to: registering, logging in, and what each call is."""
+    """The requests of one service: registration, login, and each call."""
 
     server: Server
     register: Callable[[str], bytes]
@@ -51,48 +51,48 @@ class Peer:
     unique: Callable[[str], bytes] | None = None
 
     def calls(self, people: list[Person]) -> dict[str, Scripts]:
-        strangers = (f"stranger{token_hex(4)}{number}" for number in count())
+        new_names = (f"newcomer{token_hex(4)}{number}" for number in count())
         turns = (people[number % len(people)] for number in count())
         calls: dict[str, Scripts] = {
             ACCOUNT: partial(reads, self.account, people),
             LOGIN: partial(each_new, lambda: self.log_in(next(turns).username)),
-            REGISTER: partial(each_new, lambda: self.register(next(strangers))),
+            REGISTER: partial(each_new, lambda: self.register(next(new_names))),
         }
         if (unique := self.unique) is not None:
-            calls[UNIQUE] = partial(each_new, lambda: unique(next(strangers)))
+            calls[UNIQUE] = partial(each_new, lambda: unique(next(new_names)))
         if (refreshing := self.refreshing) is not None:
             calls[REFRESH] = lambda clients: [refreshing(person) for person in people[:clients]]
         return calls
 
     def people(self) -> list[Person]:
-        """Registers them, and logs them in."""
+        """Registers accounts, and logs them in."""
         found = []
         for number in range(max(PEOPLE, CONNECTIONS[ACCOUNT])):
-            name = f"somebody{number}"
-            for question in (self.register(name), self.log_in(name)):
-                status, body = ask(self.server.port, question)
+            name = f"testuser{number}"
+            for message in (self.register(name), self.log_in(name)):
+                status, body = call_once(self.server.port, message)
                 if status >= 300:
-                    raise RuntimeError(f"{self.server.name} lets nobody in: {status} {body[:300]!r}")
+                    raise RuntimeError(f"{self.server.name} refuses: {status} {body[:300]!r}")
             found.append(self.person(name, decode(body)))
         return found
 
 
-def install(peer: str, tell: Tell) -> bool:
-    """Whether it could be had; tells why where it could not."""
+def install(peer: str, progress: Progress) -> bool:
+    """Whether the service is installed; reports the reason if not."""
     directory = _directory(peer)
     if (directory / "installed").is_file():
         return True
-    tell(f"{peer}: installing into {directory.relative_to(ROOT)}")
+    progress(f"{peer}: installing into {directory.relative_to(ROOT)}")
     directory.mkdir(parents=True, exist_ok=True)
     try:
         if peer == BETTER_AUTH:
             _run(directory, "npm", "install", "--no-audit", "--no-fund", "--prefix", directory, *PEERS[peer])
-            _run(directory, "npm", "rebuild", "--prefix", directory, "better-sqlite3")  # npm of late builds nothing unasked
+            _run(directory, "npm", "rebuild", "--prefix", directory, "better-sqlite3")  # newer npm builds nothing by default
         else:
             _run(directory, sys.executable, "-m", "venv", directory / "venv")
             _run(directory, directory / "venv/bin/python", "-m", "pip", "install", "--quiet", *PEERS[peer])
     except (OSError, subprocess.CalledProcessError) as fault:
-        tell(f"{peer} is left out, for it cannot be installed: {fault}; see {directory.relative_to(ROOT)}/install.log")
+        progress(f"{peer} is left out, because its installation failed: {fault}; see {directory.relative_to(ROOT)}/install.log")
         return False
     (directory / "installed").touch()
     return True
@@ -100,7 +100,7 @@ def install(peer: str, tell: Tell) -> bool:
 
 @contextmanager
 def opened(peer: str, places: Places, cores: set[int]) -> Iterator[Subject]:
-    """A server of it that runs, with people who are logged in."""
+    """A running server of the service, with logged-in accounts."""
     make = {FASTAPI_USERS: _fastapi_users, DRF_USER: _drf_user, BETTER_AUTH: _better_auth}[peer]
     there = make(places.directory / peer.partition(",")[0], cores)
     with there.server:
@@ -154,7 +154,7 @@ def _drf_user(directory: Path, cores: set[int]) -> Peer:
             yield post("/api/user/refresh-token/", {"refresh": person.refresh})
 
     def register(name: str) -> bytes:
-        said = {"username": name, "name": "Somebody", "email": f"{name}@example.com", "password": PASSWORD, "mobile": None}
+        said = {"username": name, "name": "Testuser", "email": f"{name}@example.com", "password": PASSWORD, "mobile": None}
         return post("/api/user/register/", said)
 
     return Peer(
@@ -180,7 +180,7 @@ def _better_auth(directory: Path, cores: set[int]) -> Peer:
         return post("/api/auth/sign-up/email", {"name": name, "email": f"{name}@example.com", "password": PASSWORD})
 
     def refreshing(person: Person) -> Script:
-        """Its sessions are read, and prolonged once a day."""
+        """Reads the session, which better-auth extends once a day."""
         while True:
             yield get("/api/auth/get-session?disableCookieCache=true", person.token)
 

@@ -1,8 +1,8 @@
-// better-auth on node's own server, by its handler for node; the cost of passwords is ours.
+// better-auth on node's own server, by its handler for node, with the benchmark's cost of passwords.
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 
-// What is installed lies where the server is started, not beside this file.
+// The packages are in the working directory of the server, not next to this file.
 const load = createRequire(`${process.cwd()}/package.json`);
 const from = async (name) => import(load.resolve(name));
 

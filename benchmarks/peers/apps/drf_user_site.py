@@ -1,4 +1,4 @@
-"""drf-user in a Django project of one file, as its documentation sets it up; the cost of passwords is ours."""
+"""drf-user in a Django project of one file, as in its documentation, with the benchmark's cost of passwords."""
 
 import os
 import sys
@@ -43,7 +43,7 @@ if not settings.configured:
         REST_FRAMEWORK={"DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTAuthentication"]},
         EMAIL_BACKEND="django.core.mail.backends.dummy.EmailBackend",
         EMAIL_HOST="localhost",
-        EMAIL_FROM="nobody@example.com",
+        EMAIL_FROM="no-reply@example.com",
         USER_SETTINGS={
             "DEFAULT_ACTIVE_STATE": True,
             "MOBILE_OPTIONAL": True,

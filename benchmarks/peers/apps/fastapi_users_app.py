@@ -1,4 +1,4 @@
-"""fastapi-users as its documentation has it: SQLAlchemy, a JWT strategy, uvicorn; `DATABASE_URL` says where."""
+"""fastapi-users as in its documentation: SQLAlchemy, a JWT strategy, uvicorn; the database is `DATABASE_URL`."""
 
 import os
 from collections.abc import AsyncIterator
