@@ -91,7 +91,7 @@ class World(Vestibule):
         sent_to = address if "@" in address else self.log_in.identifiers.mobile(address).canonical
         while self.deliver_messages():
             pass
-        return [letter for letter in self.notifier.letters if letter.recipient == sent_to]
+        return [letter for letter in self.notifier.messages if letter.recipient == sent_to]
 
     def codes_at(self, address: str) -> list[str]:
         """The codes that have arrived there, the oldest first."""

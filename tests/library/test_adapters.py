@@ -133,7 +133,7 @@ def test_letters_go_the_importers_way_and_count_towards_the_hourly_bound(tmp_pat
         vestibule.deliver_messages()
         with pytest.raises(Overloaded):
             vestibule.request_code(destination="grace@example.com")
-    assert [letter.recipient for letter in notifier.letters] == ["ada@example.com"]
+    assert [letter.recipient for letter in notifier.messages] == ["ada@example.com"]
     assert not (tmp_path / "outbox").exists()
 
 
@@ -189,7 +189,7 @@ def test_limits_journal_and_notices_apply_to_who_is_named_and_not_to_who_is_vouc
         (event, *_) = (event for _, event in vestibule.read_audit_log(AuditQuery(type=EventType.LOGIN_FAILED)))
         assert event.caller == caller
         vestibule.deliver_messages()
-        assert [letter.recipient for letter in notifier.letters] == ["ada2@example.com"]
+        assert [letter.recipient for letter in notifier.messages] == ["ada2@example.com"]
 
 
 def test_accounts_are_kept_in_a_table_of_the_importers_own(tmp_path: Path) -> None:

@@ -64,4 +64,4 @@ def test_a_webhook_is_told_whatever_database_and_notifier_an_importer_brings(tmp
             vestibule.request_code(destination="ann-x@example.com")
             assert vestibule.deliver_messages() == 2
     assert hook.types() == ["account.registered"]
-    assert [letter.recipient for letter in notifier.letters] == ["ann-x@example.com"]
+    assert [letter.recipient for letter in notifier.messages] == ["ann-x@example.com"]

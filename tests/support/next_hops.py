@@ -203,6 +203,6 @@ def memory_post() -> Post:
     memory = MemoryNotifier()
 
     def arrived() -> list[tuple[str, str]]:
-        return [(letter.recipient, "{code} {reference}".format(**letter.values)) for letter in memory.letters]
+        return [(letter.recipient, "{code} {reference}".format(**letter.values)) for letter in memory.messages]
 
     return Post(memory, mail_letter, arrived, lambda: memory.fail_next(DeliveryFailed("down")))

@@ -30,7 +30,7 @@ def test_nodes_share_limits_in_redis_and_count_alone_without_it(tmp_path: Path) 
         assert statuses(servers, 4) == [429] * 4
         for server in servers:
             assert server.call("GET", "/readyz")[0] == 200, "it can serve"
-            assert server.output.count("does not serve") == 1
+            assert server.output.count("is unavailable") == 1
 
         assert [server.stop() for server in servers] == [0, 0]
 
@@ -50,7 +50,7 @@ def test_redis_that_is_down_at_start_is_logged(tmp_path: Path) -> None:
     url = f"redis://:s3cret@127.0.0.1:{free_port()}"
     with Server(tmp_path / "data", redis_url=url) as server:
         assert statuses([server], 31) == [200] * 30 + [429]
-        assert "does not serve (ConnectionError)" in server.output
+        assert "is unavailable (ConnectionError)" in server.output
         assert "s3cret" not in server.output
 
 

@@ -185,7 +185,7 @@ class TestNotifierThatSendsDecoys(contracts.NotifierContract):
         notifier = Pretentious()
 
         def arrived() -> list[tuple[str, str]]:
-            return [(letter.recipient, " ".join(letter.values.values())) for letter in notifier.letters]
+            return [(letter.recipient, " ".join(letter.values.values())) for letter in notifier.messages]
 
         return Post(notifier, mail_letter, arrived, lambda: notifier.fail_next(OSError("down")))
 

@@ -1,4 +1,4 @@
-"""Password hashing: Argon2id in a bounded pool of its own, and a quick twin for tests."""
+"""Password hashing (port `Hasher`): Argon2id in a bounded thread pool, and a fast, insecure hasher for tests."""
 
 from .argon2id import Argon2Hasher, pool_for
 from .memory import InsecureHasher

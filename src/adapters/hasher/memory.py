@@ -1,4 +1,4 @@
-"""A hasher for tests of use cases: as honest as the real one, and good for nothing else."""
+"""A fast hasher for tests: it keeps the promises of the port, but offers no security."""
 
 import hashlib
 import hmac
@@ -10,9 +10,9 @@ _SEPARATORS = 3
 
 
 class InsecureHasher:
-    """Salted SHA-256, in microseconds. Never for real passwords: a graphics card guesses billions of these a second.
+    """Salted SHA-256, in microseconds. Never for real passwords: a graphics card tries billions of guesses a second.
 
-    Hashes made with another `marker` are outdated.
+    Hashes with another `marker` need a rehash.
     """
 
     def __init__(self, marker: str = "1") -> None:

@@ -1,4 +1,7 @@
-"""A bounded pool of threads for work that is slow on purpose."""
+"""A bounded thread pool for work that is slow on purpose.
+
+The pool has threads of its own, since hashing runs at a lower priority and a thread cannot raise its priority again.
+"""
 
 import contextlib
 import os
@@ -13,43 +16,43 @@ from ...domain.errors import Overloaded, Unavailable
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_LOWER_BY = 10
-_LOWEST = 19
+_NICE = 10
+_MAX_NICE = 19
 
 
 def cores() -> int:
-    """How many processors this process may use."""
+    """Returns the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 class Pool(Protocol):
-    """Runs what is slow on purpose, and waits for it."""
+    """Runs slow jobs, and waits for each."""
 
     def run(self, job: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Raises `Overloaded` where too much waits already, and `Unavailable` after `close`."""
+        """Raises `Overloaded` if too many jobs wait already, and `Unavailable` after `close`."""
         ...
 
     def close(self) -> None: ...
 
 
 class HashingPool:
-    """`threads` jobs run at once, at nice +10 where the system allows it, and `queue` more wait.
+    """Runs at most `threads` jobs at once, at nice +10 where the system allows it, while at most `queue` more wait.
 
-    One beyond that raises `Overloaded` at once, whatever the others do. After `close` each raises `Unavailable`.
+    A job beyond that raises `Overloaded` at once. After `close` every job raises `Unavailable`.
     """
 
     def __init__(self, threads: int, queue: int) -> None:
         if threads < 1 or queue < 0:
-            raise ValueError("A pool for hashing needs one thread at least, and a queue of no fewer than 0.")
+            raise ValueError("A hashing pool needs at least one thread and a queue of at least 0.")
         self._slots = threading.BoundedSemaphore(threads + queue)
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="hashing", initializer=_step_back)
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="hashing", initializer=_lower_priority)
 
     def run(self, job: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """What the job returns; waits for it."""
+        """Waits for the job and returns its result."""
         return self.submit(job, *args, **kwargs).result()
 
     def submit(self, job: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """The job under way; waits for nothing."""
+        """Returns without waiting."""
         if not self._slots.acquire(blocking=False):
             raise Overloaded
         try:
@@ -61,14 +64,14 @@ class HashingPool:
         return future
 
     def close(self) -> None:
-        """Finishes what was taken, and takes no more."""
+        """Finishes the accepted jobs; accepts no more."""
         self._executor.shutdown()
 
 
-def _step_back() -> None:
-    """Lets every other thread of this process go first: on Linux, priorities are those of threads."""
+def _lower_priority() -> None:
+    """Gives way to every other thread of this process: on Linux, priorities belong to threads."""
     if sys.platform == "linux":
         thread = threading.get_native_id()
         with contextlib.suppress(OSError):
             now = os.getpriority(os.PRIO_PROCESS, thread)
-            os.setpriority(os.PRIO_PROCESS, thread, min(now + _LOWER_BY, _LOWEST))
+            os.setpriority(os.PRIO_PROCESS, thread, min(now + _NICE, _MAX_NICE))

@@ -1,4 +1,4 @@
-"""What people type as username, email, mobile and name: by PRECIS, email-validator and phonenumbers."""
+"""Usernames, emails, mobile numbers and names (port `Identifiers`), by PRECIS, email-validator and phonenumbers."""
 
 from .library import LibraryIdentifiers
 

@@ -1,4 +1,4 @@
-"""Email addresses that mail can be sent to: plain ASCII before the `@`, a public domain after it."""
+"""Deliverable email addresses: ASCII before the `@`, a public domain after it."""
 
 import re
 
@@ -14,28 +14,29 @@ _SPECIAL_USE = re.compile(r"(?:(?<=\.)|^)(?:localhost|local|invalid)$", re.IGNOR
 
 
 def read_email(text: str, *, special_use_domains: bool) -> Address:
-    """Its key is the lower-cased local part and the domain's IDNA A-labels.
+    """Returns an address whose canonical form is the lower-cased local part and the domain's IDNA A-labels.
 
-    Its text is what was written; where that is not the key but for case, the form that any mail server understands.
+    Its text is the input if that differs from the canonical form only by case, else the ASCII form, which every mail server
+    accepts.
     """
     written = trimmed(text)
     if len(written) > MAX_LENGTH:
-        raise InvalidText(f"An email has at most {MAX_LENGTH} characters.")
+        raise InvalidText(f"An email address has at most {MAX_LENGTH} characters.")
     sendable = _sendable(written, special_use_domains)
-    key = sendable.lower()
-    is_as_written = written.isascii() and written.lower() == key
-    return Address(AddressKind.EMAIL, written if is_as_written else sendable, key)
+    canonical = sendable.lower()
+    is_as_written = written.isascii() and written.lower() == canonical
+    return Address(AddressKind.EMAIL, written if is_as_written else sendable, canonical)
 
 
 def _sendable(written: str, special_use_domains: bool) -> str:
-    """The address in ASCII, as it goes to a mail server."""
+    """Returns the address in ASCII, as it is sent to a mail server."""
     local, at, domain = written.rpartition("@")
-    judged = _judged(domain, special_use_domains)
+    checked = _as_checked(domain, special_use_domains)
     try:
-        read = _validated(local + at + judged, special_use_domains)
+        read = _validated(local + at + checked, special_use_domains)
     except (EmailNotValidError, ValueError):
-        raise InvalidText("This is no email that mail can be sent to; one looks like name@example.com.") from None
-    return f"{read.ascii_local_part}@{read.ascii_domain if judged == domain else domain}"
+        raise InvalidText("This is not a deliverable email address, such as name@example.com.") from None
+    return f"{read.ascii_local_part}@{read.ascii_domain if checked == domain else domain}"
 
 
 def _validated(text: str, special_use_domains: bool) -> ValidatedEmail:
@@ -51,11 +52,11 @@ def _validated(text: str, special_use_domains: bool) -> ValidatedEmail:
     )
 
 
-def _judged(domain: str, special_use_domains: bool) -> str:
-    """The domain as the library is shown it.
+def _as_checked(domain: str, special_use_domains: bool) -> str:
+    """Returns the domain as it is passed to email-validator.
 
-    It refuses every underscore, though there are hosts with one inside a label, and the API's own examples have one;
-    and it can be told to accept `.test`, but no other name that is only good for development.
+    The library rejects every underscore, although real hosts have some inside a label, as have the API's own examples. Of the
+    domains for development it can accept `.test`, but no other.
     """
     if not domain.isascii():
         return domain

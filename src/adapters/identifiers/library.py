@@ -1,22 +1,22 @@
-"""The port `Identifiers`, filled by the libraries that know the rules."""
+"""Identifiers by the libraries that implement the standards."""
 
 from collections.abc import Iterable
 
 from ...application.ports import InvalidText, LoginIdentifier
 from ...domain.account import Address, Username
 from .emails import read_email
-from .mobiles import judge_mobile, known_region, read_mobile
+from .mobiles import check_mobile, known_region, read_mobile
 from .names import read_name
-from .usernames import read_username, username_key
+from .usernames import canonical_username, read_username
 
 
 class LibraryIdentifiers:
-    """Reads usernames by PRECIS, emails by email-validator, mobiles by phonenumbers.
+    """Validates usernames by PRECIS, emails by email-validator, mobile numbers by phonenumbers.
 
-    `default_region` (ISO 3166-1 alpha-2, such as `IN`) is where a mobile without a country code is at home; without one
-    such a mobile is unique by its digits. `special_use_domains` also takes emails at `.test`, `.local`, `.invalid` and
-    `localhost`, for development. With `mobile_regions` mobiles of other countries are refused, but for logging in: who has
-    one keeps it. Raises `ValueError` for a region that has no phone numbers.
+    `default_region` (ISO 3166-1 alpha-2, such as `IN`) is the country of numbers without a country code; without it such
+    numbers are unique by their digits. `special_use_domains` also accepts emails at `.test`, `.local`, `.invalid` and
+    `localhost`, for development. `mobile_regions` rejects numbers of other countries, except for logging in, so that existing
+    accounts keep theirs. Raises `ValueError` for a region without phone numbers.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class LibraryIdentifiers:
 
     def mobile(self, text: str) -> Address:
         mobile = read_mobile(text, self._region)
-        judge_mobile(mobile, self._regions)
+        check_mobile(mobile, self._regions)
         return mobile
 
     def name(self, text: str) -> str:
@@ -51,8 +51,8 @@ class LibraryIdentifiers:
             address = self.email(text) if "@" in text else read_mobile(text, self._region)
         except InvalidText:
             address = None
-        return LoginIdentifier(address, username_key(text))
+        return LoginIdentifier(address, canonical_username(text))
 
     def username_of_mobile(self, mobile: Address, attempt: int) -> Username:
         text = mobile.text if attempt == 1 else f"{mobile.text}-{attempt}"
-        return Username(text, username_key(text))
+        return Username(text, canonical_username(text))

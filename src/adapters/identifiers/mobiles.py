@@ -1,5 +1,4 @@
-"""Mobile numbers. What phonenumbers would forgive in silence is refused before it looks: other digits than ASCII's,
-`tel:`, `;ext=`, letters."""
+"""Mobile numbers. Input that phonenumbers silently corrects is rejected: non-ASCII digits, `tel:`, `;ext=`, letters."""
 
 import re
 
@@ -9,15 +8,17 @@ from ...application.ports import InvalidText
 from ...domain.account import Address, AddressKind
 from .texts import trimmed
 
-MAX_WRITTEN = 40
-_DEAR = frozenset({phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST})
+MAX_INPUT_LENGTH = 40
+_MALFORMED = "A mobile number has 7 to 15 digits, optionally with a leading +."
+_UNKNOWN = "No country has numbers like this; write the number with + and the country code."
+_EXPENSIVE = frozenset({phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST})
 _SHAPE = re.compile(r"\+?[0-9 ().-]+")
 _DIGITS = re.compile(r"[0-9]{7,15}")
 _SEPARATORS = str.maketrans("", "", "+ ().-")
 
 
 def known_region(region: str) -> str:
-    """The region as phonenumbers knows it (ISO 3166-1 alpha-2). Raises `ValueError` for any other."""
+    """Returns the region in upper case (ISO 3166-1 alpha-2). Raises `ValueError` for one that phonenumbers does not know."""
     upper = region.upper()
     if upper not in phonenumbers.SUPPORTED_REGIONS:
         raise ValueError(f"{region!r} is not a region with phone numbers; use two letters, such as IN or DE.")
@@ -25,36 +26,36 @@ def known_region(region: str) -> str:
 
 
 def read_mobile(text: str, region: str | None) -> Address:
-    """7 to 15 digits; its key is E.164 where a `+`, a `00` or the region tells the country, else the digits."""
+    """Reads 7 to 15 digits. The canonical form is E.164 if a `+`, a `00` or the region gives the country, else the digits."""
     written = trimmed(text)
-    if len(written) > MAX_WRITTEN or not _SHAPE.fullmatch(written):
-        raise InvalidText("A mobile has 7 to 15 digits, perhaps with a leading +.")
+    if len(written) > MAX_INPUT_LENGTH or not _SHAPE.fullmatch(written):
+        raise InvalidText(_MALFORMED)
     digits = written.translate(_SEPARATORS)
     is_international = written.startswith("+")
     if not is_international and digits.startswith("00"):
         is_international, digits = True, digits[2:]
     if not _DIGITS.fullmatch(digits):
-        raise InvalidText("A mobile has 7 to 15 digits, perhaps with a leading +.")
-    return Address(AddressKind.MOBILE, written, _key(digits, region, is_international=is_international))
+        raise InvalidText(_MALFORMED)
+    return Address(AddressKind.MOBILE, written, _canonical(digits, region, is_international=is_international))
 
 
-def judge_mobile(mobile: Address, regions: frozenset[str]) -> None:
-    """Raises `InvalidText` for a number that costs extra; and, where there are regions, for one at home in none of them.
+def check_mobile(mobile: Address, regions: frozenset[str]) -> None:
+    """Raises `InvalidText` for a number that costs extra, and for one outside of `regions`, if there are any.
 
-    Who asks for codes to numbers that he is paid for chooses countries that nobody is sent to, and those numbers.
+    Attackers request codes to numbers that pay them: premium-rate numbers, and those of countries without users.
     """
     if not mobile.canonical.startswith("+"):
         if regions:
-            raise InvalidText("Write the mobile with + and the country code.")
+            raise InvalidText("Write the number with + and the country code.")
         return
     number = phonenumbers.parse(mobile.canonical)
-    if phonenumbers.number_type(number) in _DEAR:
-        raise InvalidText("Numbers that cost extra are not taken.")
+    if phonenumbers.number_type(number) in _EXPENSIVE:
+        raise InvalidText("Premium-rate and shared-cost numbers are not accepted.")
     if regions and phonenumbers.region_code_for_number(number) not in regions:
-        raise InvalidText("Mobiles of this country are not taken.")
+        raise InvalidText("Numbers of this country are not accepted.")
 
 
-def _key(digits: str, region: str | None, *, is_international: bool) -> str:
+def _canonical(digits: str, region: str | None, *, is_international: bool) -> str:
     if is_international:
         return _e164(f"+{digits}", None)
     return _e164(digits, region) if region else digits
@@ -64,7 +65,7 @@ def _e164(number: str, region: str | None) -> str:
     try:
         parsed = phonenumbers.parse(number, region)
     except phonenumbers.NumberParseException:
-        raise InvalidText("No country has mobiles like this; write it with + and the country code.") from None
+        raise InvalidText(_UNKNOWN) from None
     if not phonenumbers.is_possible_number(parsed):
-        raise InvalidText("No country has mobiles like this; write it with + and the country code.")
+        raise InvalidText(_UNKNOWN)
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

@@ -1,4 +1,4 @@
-"""Names of people: nearly anything, but nothing that breaks a line, a mail header or the direction of writing."""
+"""People's names: any text without line breaks, control characters and marks that change the direction of writing."""
 
 import unicodedata
 
@@ -6,15 +6,15 @@ from ...application.ports import InvalidText
 from .texts import trimmed
 
 MAX_LENGTH = 500
-_MAX_WRITTEN = 4 * MAX_LENGTH
+_MAX_INPUT_LENGTH = 4 * MAX_LENGTH
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Cn", "Zl", "Zp"})
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def read_name(text: str) -> str:
-    """1 to 500 code points after NFC and trimming."""
+    """Returns 1 to 500 code points, trimmed and in NFC."""
     written = trimmed(text)
-    if len(written) > _MAX_WRITTEN:
+    if len(written) > _MAX_INPUT_LENGTH:
         raise InvalidText(f"A name has at most {MAX_LENGTH} characters.")
     name = unicodedata.normalize("NFC", written)
     if not name:
@@ -22,7 +22,7 @@ def read_name(text: str) -> str:
     if len(name) > MAX_LENGTH:
         raise InvalidText(f"A name has at most {MAX_LENGTH} characters.")
     if any(map(_is_refused, name)):
-        raise InvalidText("A name has no line breaks and no control characters.")
+        raise InvalidText("A name must not contain line breaks or control characters.")
     return name
 
 

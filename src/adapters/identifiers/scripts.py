@@ -1,39 +1,39 @@
-"""Which script a letter belongs to, by its Unicode name, and which scripts are written together (UTS #39 § 5.1)."""
+"""The script of a letter, by its Unicode name, and the scripts that one language combines (UTS #39 § 5.1)."""
 
 import re
 import unicodedata
 from collections.abc import Iterable
 
-_WRITTEN_TOGETHER = (
+_COMBINED = (
     frozenset({"HAN", "HIRAGANA", "KATAKANA"}),
     frozenset({"HAN", "HANGUL"}),
     frozenset({"HAN", "BOPOMOFO"}),
 )
-_OTHER_NAMES = {
+_ALIASES = {
     "CJK": "HAN",
     "IDEOGRAPHIC": "HAN",
     "HENTAIGANA": "HIRAGANA",
     "EXTENDED": "ARABIC",
 }
-_NAMED_BY_TWO_WORDS = frozenset({"OLD", "TAI", "LINEAR", "MEROITIC", "INSCRIPTIONAL"})
-_OF_ANY_SCRIPT = frozenset({"COMBINING", "DIGIT"})
-_OF_NO_SCRIPT = frozenset({"", "MODIFIER", "CARON", "VEDIC"})
+_TWO_WORD_NAMES = frozenset({"OLD", "TAI", "LINEAR", "MEROITIC", "INSCRIPTIONAL"})
+_COMMON = frozenset({"COMBINING", "DIGIT"})
+_NO_SCRIPT = frozenset({"", "MODIFIER", "CARON", "VEDIC"})
 
 
 def is_of_one_script(characters: Iterable[str]) -> bool:
-    """Whether letters, digits and marks are of one script, or of such as one language writes together.
+    """True if letters, digits and marks are of one script, or of scripts that one language combines.
 
-    ASCII digits and combining accents go with any script.
+    ASCII digits and combining accents belong to every script.
     """
-    scripts = frozenset(map(_script, characters)) - _OF_ANY_SCRIPT
-    if scripts & _OF_NO_SCRIPT:
+    scripts = frozenset(map(_script, characters)) - _COMMON
+    if scripts & _NO_SCRIPT:
         return False
-    return len(scripts) <= 1 or any(scripts <= together for together in _WRITTEN_TOGETHER)
+    return len(scripts) <= 1 or any(scripts <= combined for combined in _COMBINED)
 
 
 def _script(character: str) -> str:
-    """The name's first word says it (`LATIN SMALL LETTER A`), but for a few."""
+    """Returns the first word of the character's name (`LATIN SMALL LETTER A`), with a few exceptions."""
     first, second, *_ = [*re.split("[ -]", unicodedata.name(character, "")), ""]
-    if first in _NAMED_BY_TWO_WORDS:
+    if first in _TWO_WORD_NAMES:
         return f"{first} {second}"
-    return _OTHER_NAMES.get(first, first)
+    return _ALIASES.get(first, first)

@@ -1,4 +1,4 @@
-"""What holds for any text that is typed: it can be stored, and its ends are trimmed."""
+"""Rules for every input text: storable in a database, and trimmed."""
 
 import re
 
@@ -8,12 +8,12 @@ _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def trimmed(text: str) -> str:
-    """Without white space at its ends. Raises `InvalidText` for NUL and lone surrogates, which no database keeps."""
+    """Removes white space at both ends. Raises `InvalidText` for NUL and lone surrogates, which databases reject."""
     if _UNSTORABLE.search(text):
-        raise InvalidText("There is a character in this that no text can hold.")
+        raise InvalidText("The text contains a character that cannot be stored.")
     return text.strip()
 
 
 def storable(text: str) -> str:
-    """With U+FFFD in place of what no database keeps."""
+    """Replaces characters that databases reject by U+FFFD."""
     return _UNSTORABLE.sub("\ufffd", text)

@@ -1,4 +1,4 @@
-"""Usernames: PRECIS UsernameCaseMapped (RFC 8265), narrowed to what cannot be taken for another, an email or a mobile."""
+"""Usernames: PRECIS UsernameCaseMapped (RFC 8265), without those that look like another one, an email or a mobile number."""
 
 import re
 import unicodedata
@@ -12,9 +12,9 @@ from .scripts import is_of_one_script
 from .texts import storable, trimmed
 
 MAX_LENGTH = 150
-MAX_KEY_LENGTH = 254
+MAX_CANONICAL_LENGTH = 254
 _SEPARATORS = "._-+"
-_MOST_MARKS = re.compile(r"M{5}")
+_TOO_MANY_MARKS = re.compile(r"M{5}")
 _PROFILE = get_profile("UsernameCaseMapped")
 _RESERVED = frozenset(
     {
@@ -25,7 +25,7 @@ _RESERVED = frozenset(
 
 
 def read_username(text: str) -> Username:
-    """1 to 150 letters and digits of one script with `. _ - +`, one letter at least, and not reserved."""
+    """Accepts 1 to 150 letters and digits of one script with `. _ - +`, at least one letter, and no reserved name."""
     written = trimmed(text)
     if len(written) > 2 * MAX_LENGTH:
         raise InvalidText(f"A username has at most {MAX_LENGTH} characters.")
@@ -33,45 +33,45 @@ def read_username(text: str) -> Username:
     if not written:
         raise InvalidText("A username has at least one character.")
     try:
-        key = _case_mapped(written)
+        canonical = _case_mapped(written)
     except ValueError:
-        raise InvalidText("A username has letters, digits and . _ - + only.") from None
-    if max(len(written), len(key)) > MAX_LENGTH:
+        raise InvalidText("A username consists of letters, digits and . _ - + only.") from None
+    if max(len(written), len(canonical)) > MAX_LENGTH:
         raise InvalidText(f"A username has at most {MAX_LENGTH} characters.")
-    _check(key)
-    return Username(written, key)
+    _check(canonical)
+    return Username(written, canonical)
 
 
-def username_key(text: str) -> str:
-    """What a username is unique by, for any text at all: 254 characters at most. The key of a good one is the same."""
-    cut = storable(text.strip()[:MAX_KEY_LENGTH])
+def canonical_username(text: str) -> str:
+    """Returns the unique form of any text, at most 254 characters long; that of `read_username` for a valid username."""
+    cut = storable(text.strip()[:MAX_CANONICAL_LENGTH])
     try:
-        key = _case_mapped(unicodedata.normalize("NFC", cut))
+        canonical = _case_mapped(unicodedata.normalize("NFC", cut))
     except ValueError:
-        key = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", cut).casefold())
-    return key[:MAX_KEY_LENGTH]
+        canonical = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", cut).casefold())
+    return canonical[:MAX_CANONICAL_LENGTH]
 
 
 def _case_mapped(text: str) -> str:
-    """By PRECIS; then what lower case leaves apart and no eye can tell apart: a second dot on an i or j, a final sigma.
+    """Applies PRECIS, then unifies lower-case forms that look the same: a second dot on an i or j, a final sigma.
 
-    Raises `ValueError` where PRECIS refuses the text.
+    Raises `ValueError` for a text that PRECIS rejects.
     """
     mapped = _PROFILE.enforce(text)
     dotted = re.sub("[j\u0237]\u0307+", "j", re.sub("[i\u0131]\u0307+", "i", mapped))
     return unicodedata.normalize("NFC", dotted).replace("\u03c2", "\u03c3")
 
 
-def _check(key: str) -> None:
-    letters = [character for character in key if character not in _SEPARATORS]
-    categories = "".join(unicodedata.category(character)[0] for character in key)
+def _check(canonical: str) -> None:
+    letters = [character for character in canonical if character not in _SEPARATORS]
+    categories = "".join(unicodedata.category(character)[0] for character in canonical)
     if any(not _is_letter_mark_or_digit(character) for character in letters) or not _marks_follow_letters(categories):
-        raise InvalidText("A username has letters, digits and . _ - + only.")
+        raise InvalidText("A username consists of letters, digits and . _ - + only.")
     if not is_of_one_script(letters):
-        raise InvalidText("A username has letters and digits of one script only.")
+        raise InvalidText("The letters and digits of a username must be of one script.")
     if "L" not in categories:
         raise InvalidText("A username has at least one letter.")
-    if _bare(key) in _RESERVED or key in _RESERVED:
+    if _bare(canonical) in _RESERVED or canonical in _RESERVED:
         raise InvalidText("This username is reserved.")
 
 
@@ -81,12 +81,12 @@ def _is_letter_mark_or_digit(character: str) -> bool:
 
 
 def _marks_follow_letters(categories: str) -> bool:
-    """A mark stands on a letter, and no more than four on one (UTS #39 § 5.4)."""
+    """True if every mark follows a letter, at most four per letter (UTS #39 § 5.4)."""
     strays = any(after == "M" and before not in "LM" for before, after in pairwise(f" {categories}"))
-    return not strays and not _MOST_MARKS.search(categories)
+    return not strays and not _TOO_MANY_MARKS.search(categories)
 
 
-def _bare(key: str) -> str:
-    """Without accents, and without separators around it: whoever reads `_ádmin_` reads admin."""
-    letters = (letter for letter in unicodedata.normalize("NFKD", key) if not unicodedata.combining(letter))
+def _bare(canonical: str) -> str:
+    """Removes accents, and separators at both ends: `_ádmin_` reads as admin."""
+    letters = (letter for letter in unicodedata.normalize("NFKD", canonical) if not unicodedata.combining(letter))
     return "".join(letters).replace("\u0131", "i").strip(_SEPARATORS)

@@ -1,4 +1,4 @@
-"""Pictures out of uploads (port `Images`): decoded and written anew by Pillow, in a confined child process."""
+"""Uploaded images (port `Images`), re-encoded by Pillow in a confined child process."""
 
 from .memory import PassThroughImages
 from .pillow import PillowImages

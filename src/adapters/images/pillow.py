@@ -1,4 +1,4 @@
-"""Pictures by Pillow, in child processes of bounded memory and time; how many wait for one is bounded too."""
+"""Image processing by Pillow in worker processes, with limits for memory, time and the number of waiting calls."""
 
 import sys
 import threading
@@ -8,23 +8,23 @@ from queue import Empty, LifoQueue
 
 from ...application.ports import UnreadableImage
 from ...domain.errors import Overloaded, Unavailable
-from .process import PICTURE, REFUSAL, Bounds, Died, Process, TookTooLong
+from .process import IMAGE, REFUSAL, ResourceLimits, WorkerCrashed, WorkerProcess, WorkerTimeout
 
-_DAMAGED = "The image is damaged, or not what it seems to be."
-_SENTENCES = {
-    b"kind": "It is no PNG, JPEG, WebP or GIF image, or its beginning is damaged.",
-    b"large": "The image has too many pixels: at most 16.8 million are taken, and 8192 a side.",
-    b"memory": "The image takes too much memory to read.",
-    b"slow": "The image took too long to read.",
+_DAMAGED = "The image is damaged, or its format is not as declared."
+_MESSAGES = {
+    b"kind": "The file is not a PNG, JPEG, WebP or GIF image, or its beginning is damaged.",
+    b"large": "The image has too many pixels: the limit is 16.8 million in all and 8192 on each side.",
+    b"memory": "The image needs too much memory to decode.",
+    b"slow": "The image takes too long to decode.",
 }
 
 
 class PillowImages:
-    """Fills the port `Images`. Decodes in `workers` child processes, each started when first needed and kept.
+    """An `Images` that decodes in `workers` child processes, each started at its first use and then kept.
 
-    `memory_bytes` is the address space, `cpu_seconds` and `wall_seconds` the time that one picture may take; at most
-    `queue` calls wait for a worker, for `wall_seconds`, and the others get `Overloaded`. `Unavailable` where `executable`
-    (a Python of this version) cannot be started. `close` ends the workers; they end with the server, too.
+    `memory_bytes` limits the address space, `cpu_seconds` and `wall_seconds` the time for one image. At most `queue` calls
+    wait for a worker, for at most `wall_seconds`; the others raise `Overloaded`. Raises `Unavailable` if `executable` (a
+    Python of this version) cannot be started. The workers end with `close`, or with the server.
     """
 
     def __init__(
@@ -36,25 +36,25 @@ class PillowImages:
         queue: int = 8,
         executable: str = sys.executable,
     ) -> None:
-        bounds = Bounds(memory_bytes, cpu_seconds, wall_seconds)
+        limits = ResourceLimits(memory_bytes, cpu_seconds, wall_seconds)
         self._wait_seconds = wall_seconds
-        self._room = threading.BoundedSemaphore(workers + queue)
-        self._processes = [Process(executable, bounds) for _ in range(workers)]
-        self._idle = _pile(self._processes)
+        self._capacity = threading.BoundedSemaphore(workers + queue)
+        self._processes = [WorkerProcess(executable, limits) for _ in range(workers)]
+        self._idle = _stack(self._processes)
         self._closed = False
 
     def normalise(self, data: bytes) -> bytes:
-        """As the port has it. Raises `UnreadableImage`, `Overloaded` and `Unavailable`."""
+        """Raises `UnreadableImage`, `Overloaded` and `Unavailable`."""
         if not data:
             raise UnreadableImage("The file is empty.")
-        with self._a_process() as process:
-            kind, body = _ask(process, data)
-        if kind == PICTURE:
+        with self._idle_process() as process:
+            kind, body = _decode(process, data)
+        if kind == IMAGE:
             return body
-        raise UnreadableImage(_SENTENCES.get(body, _DAMAGED))
+        raise UnreadableImage(_MESSAGES.get(body, _DAMAGED))
 
     def close(self) -> None:
-        """Ends the workers, after the pictures under way; from then on `normalise` raises `Unavailable`."""
+        """Ends the workers after their current images; `normalise` raises `Unavailable` from then on."""
         if self._closed:
             return
         self._closed = True
@@ -62,10 +62,10 @@ class PillowImages:
             self._idle.get().kill()
 
     @contextmanager
-    def _a_process(self) -> Iterator[Process]:
+    def _idle_process(self) -> Iterator[WorkerProcess]:
         if self._closed:
             raise Unavailable
-        if not self._room.acquire(blocking=False):
+        if not self._capacity.acquire(blocking=False):
             raise Overloaded
         try:
             process = self._next()
@@ -74,27 +74,27 @@ class PillowImages:
             finally:
                 self._idle.put(process)
         finally:
-            self._room.release()
+            self._capacity.release()
 
-    def _next(self) -> Process:
+    def _next(self) -> WorkerProcess:
         try:
             return self._idle.get(timeout=self._wait_seconds)
         except Empty:
             raise Overloaded from None
 
 
-def _ask(process: Process, data: bytes) -> tuple[bytes, bytes]:
+def _decode(process: WorkerProcess, data: bytes) -> tuple[bytes, bytes]:
     try:
-        return process.ask(data)
-    except TookTooLong:
+        return process.request(data)
+    except WorkerTimeout:
         return REFUSAL, b"slow"
-    except Died:
+    except WorkerCrashed:
         return REFUSAL, b"damaged"
 
 
-def _pile(processes: list[Process]) -> LifoQueue[Process]:
-    """The one used last is taken first: the second worker is not started before there is work for two."""
-    pile: LifoQueue[Process] = LifoQueue()
+def _stack(processes: list[WorkerProcess]) -> LifoQueue[WorkerProcess]:
+    """Last in, first out: a second worker starts only when two images are decoded at once."""
+    stack: LifoQueue[WorkerProcess] = LifoQueue()
     for process in processes:
-        pile.put(process)
-    return pile
+        stack.put(process)
+    return stack

@@ -1,4 +1,4 @@
-"""One confined child process, seen from the server: started when it is first needed, and never trusted to answer."""
+"""The server's side of a worker process: started at its first use, with no trust in its replies."""
 
 import os
 import signal
@@ -13,67 +13,69 @@ from pathlib import Path
 
 from ...domain.errors import Unavailable
 
-PICTURE, REFUSAL = b"+", b"-"
+IMAGE, REFUSAL = b"+", b"-"
 _READY = b"!"
-_HEADER = struct.Struct("!cI")  # as in worker.py, which is not imported here: Pillow stays out of the server
-_MOST_ANSWER = 8 << 20
+_HEADER = struct.Struct("!cI")  # as in worker.py, which is not imported: the server never loads Pillow
+_MAX_REPLY = 8 << 20
 _START_SECONDS = 10.0
 _WORKER = Path(__file__).with_name("worker.py")
 _BOOT = "import runpy, sys; sys.path.append(sys.argv.pop(1)); runpy.run_path(sys.argv.pop(1), run_name='__main__')"
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """What one picture may take: bytes of address space, seconds of processor, seconds on the wall."""
+class ResourceLimits:
+    """Address space, processor time and wall time for one image."""
 
     memory_bytes: int
     cpu_seconds: int
     wall_seconds: float
 
 
-class TookTooLong(Exception):
-    """The time on the wall was over; the process is gone."""
+class WorkerTimeout(Exception):
+    """An image exceeded the wall time; the process was killed."""
 
 
-class Died(Exception):
-    """The process ended, or spoke nonsense, amid a picture; it is gone."""
+class WorkerCrashed(Exception):
+    """The process ended, or sent an invalid reply, during an image; it was killed."""
 
 
-class Process:
-    """A child process or the place for one. One thread at a time."""
+class WorkerProcess:
+    """A child process, restarted when it has ended. Not thread-safe."""
 
-    def __init__(self, executable: str, bounds: Bounds) -> None:
+    def __init__(self, executable: str, limits: ResourceLimits) -> None:
         self._executable = executable
-        self._bounds = bounds
+        self._limits = limits
         self._child: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
 
-    def ask(self, data: bytes) -> tuple[bytes, bytes]:
-        """Raises `TookTooLong`, `Died`, and `Unavailable` where no process can be started."""
+    def request(self, data: bytes) -> tuple[bytes, bytes]:
+        """Returns the kind of the reply and its body. Raises `WorkerTimeout`, `WorkerCrashed`, and `Unavailable` if no process
+        can be started.
+        """
         channel = self._running()
-        deadline = time.monotonic() + self._bounds.wall_seconds
+        deadline = time.monotonic() + self._limits.wall_seconds
         try:
             return _exchange(channel, data, deadline)
         except TimeoutError:
             self.kill()
-            raise TookTooLong from None
+            raise WorkerTimeout from None
         except (OSError, EOFError, ValueError, struct.error):
             self.kill()
-            raise Died from None
+            raise WorkerCrashed from None
 
     def kill(self) -> None:
-        """Ends the process and its fork, if there are any; the next question starts another."""
+        """Kills the process and its fork, if any; the next request starts another."""
         channel, child = self._channel, self._child
         self._channel = self._child = None
         if channel is not None:
             channel.close()
-        if child is not None and child.returncode is None:  # not waited for yet, so the number is still its own
+        if child is not None and child.returncode is None:  # not reaped yet, so the pid cannot have been reused
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
 
     def _running(self) -> socket.socket:
-        """The channel to a living process. In a fork of the server `poll` knows of no child, so that it gets its own."""
+        """Returns the channel to a running process. In a fork of the server `poll` finds no child, so a new one starts."""
         if self._child is not None and self._child.poll() is not None:
             self.kill()
         if self._channel is None:
@@ -87,16 +89,16 @@ class Process:
                 self._child = self._spawn(theirs)
             if _receive(ours, time.monotonic() + _START_SECONDS)[0] != _READY:
                 raise ValueError
-        except (OSError, EOFError, ValueError) as fault:
+        except (OSError, EOFError, ValueError) as error:
             ours.close()
             self.kill()
-            raise Unavailable from fault
+            raise Unavailable from error
         return ours
 
     def _spawn(self, channel: socket.socket) -> subprocess.Popen[bytes]:
-        bounds = (self._bounds.memory_bytes, self._bounds.cpu_seconds, self._bounds.wall_seconds)
-        return subprocess.Popen(  # noqa: S603 - the program is this interpreter, the arguments are ours
-            [self._executable, "-I", "-S", "-B", "-c", _BOOT, _home_of_pillow(), str(_WORKER), *map(str, bounds)],
+        limits = (self._limits.memory_bytes, self._limits.cpu_seconds, self._limits.wall_seconds)
+        return subprocess.Popen(  # noqa: S603 - this interpreter, with fixed arguments
+            [self._executable, "-I", "-S", "-B", "-c", _BOOT, _pillow_directory(), str(_WORKER), *map(str, limits)],
             stdin=channel.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -106,8 +108,8 @@ class Process:
         )
 
 
-def _home_of_pillow() -> str:
-    """The one directory beside the standard library that the child imports from."""
+def _pillow_directory() -> str:
+    """Returns the only directory that the child imports from, apart from the standard library."""
     spec = find_spec("PIL")
     if spec is None or spec.origin is None:
         raise OSError("Pillow is not installed")
@@ -115,7 +117,7 @@ def _home_of_pillow() -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of the server's, which holds secrets, but for where an interpreter may find its own libraries."""
+    """Returns only the path that an interpreter may need to find its libraries: the server's environment holds secrets."""
     return {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
 
 
@@ -127,7 +129,7 @@ def _exchange(channel: socket.socket, data: bytes, deadline: float) -> tuple[byt
 
 def _receive(channel: socket.socket, deadline: float) -> tuple[bytes, bytes]:
     kind, length = _HEADER.unpack(_read(channel, _HEADER.size, deadline))
-    if length > _MOST_ANSWER:
+    if length > _MAX_REPLY:
         raise ValueError
     return kind, _read(channel, length, deadline)
 
@@ -144,7 +146,7 @@ def _read(channel: socket.socket, length: int, deadline: float) -> bytes:
 
 
 def _left(deadline: float) -> float:
-    """Seconds until then. Raises `TimeoutError` when there are none (0 would mean something else to a socket)."""
+    """Returns the seconds left. Raises `TimeoutError` if none are: a timeout of 0 makes a socket non-blocking."""
     seconds = deadline - time.monotonic()
     if seconds <= 0:
         raise TimeoutError

@@ -1,4 +1,4 @@
-"""Letters on their way (port `Notifier`): into a directory, by SMTP, as SMS by Apprise, to a webhook, or into memory."""
+"""Delivery of messages (port `Notifier`): by SMTP, as SMS by Apprise, to a webhook, into a directory, or into memory."""
 
 from .channels import ChannelNotifier
 from .mail import read_sender

@@ -1,4 +1,4 @@
-"""Which way a letter goes."""
+"""The choice of a notifier by the message's channel."""
 
 from dataclasses import dataclass
 from typing import assert_never
@@ -8,31 +8,31 @@ from ...application.ports import Channel, DeliveryFailed, Notifier, OutgoingMess
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelNotifier:
-    """Sends mails one way, SMS another, and to a webhook a third, where there is one."""
+    """Passes each message to the notifier of its channel; `webhook` is optional."""
 
     email: Notifier
     mobile: Notifier
     webhook: Notifier | None = None
 
-    def send(self, letter: OutgoingMessage) -> None:
-        self._way(letter.channel).send(letter)
+    def send(self, message: OutgoingMessage) -> None:
+        self._notifier(message.channel).send(message)
 
-    def send_decoy(self, letter: OutgoingMessage) -> None:
-        self._way(letter.channel).send_decoy(letter)
+    def send_decoy(self, message: OutgoingMessage) -> None:
+        self._notifier(message.channel).send_decoy(message)
 
-    def _way(self, kind: Channel) -> Notifier:
-        match kind:
+    def _notifier(self, channel: Channel) -> Notifier:
+        match channel:
             case Channel.EMAIL:
                 return self.email
             case Channel.MOBILE:
                 return self.mobile
             case Channel.WEBHOOK:
-                return self._set_webhook()
+                return self._configured_webhook()
             case _:
-                assert_never(kind)
+                assert_never(channel)
 
-    def _set_webhook(self) -> Notifier:
-        """What waits for one is not lost where a process is run without it."""
+    def _configured_webhook(self) -> Notifier:
+        """Raises `DeliveryFailed` and not `Undeliverable`: messages stay queued if a process runs without the webhook."""
         if self.webhook is None:
-            raise DeliveryFailed("no webhook is set")
+            raise DeliveryFailed("no webhook is configured")
         return self.webhook

@@ -1,4 +1,4 @@
-"""A letter as an email (RFC 5322), plain text and HTML side by side."""
+"""Messages as emails (RFC 5322) with a plain text and an HTML part."""
 
 from datetime import UTC, datetime
 from email.errors import MessageError
@@ -12,13 +12,13 @@ from email_validator import EmailNotValidError, validate_email
 from ...application.ports import OutgoingMessage, Undeliverable
 from .templates import Templates
 
-_POLICY = SMTP.clone(cte_type="7bit")  # every server takes it, whether or not it offers 8BITMIME
-_BOUNDARY = "=_the_other_half_of_the_letter_="
-"""Without digits, so that the code is the first number in the body for whoever reads the raw file."""
+_POLICY = SMTP.clone(cte_type="7bit")  # every server accepts it, with or without 8BITMIME
+_BOUNDARY = "=_alternative_part_of_the_message_="
+"""Without digits, so that the code is the first number in the body of the raw file."""
 
 
 def read_sender(text: str) -> Address:
-    """The sender from `Name <address>` or an address alone. Raises `ValueError` for anything else."""
+    """Parses `Name <address>` or an address. Raises `ValueError` for any other text."""
     try:
         [(name, address)] = getaddresses([text]) if text.isprintable() else []
         return Address(name, addr_spec=_ascii(address))
@@ -26,39 +26,39 @@ def read_sender(text: str) -> Address:
         raise ValueError("the sender is neither an email address nor 'Name <address>'") from None
 
 
-def write_mail(letter: OutgoingMessage, templates: Templates, sender: Address, now: float) -> EmailMessage:
-    """The email, dated `now`. Raises `Undeliverable` for an address or a value that no header can hold.
+def write_mail(message: OutgoingMessage, templates: Templates, sender: Address, now: float) -> EmailMessage:
+    """Returns the email, dated `now`. Raises `Undeliverable` for an address or a value that no header can contain.
 
-    Its Message-ID is the letter's `id`: what is sent twice after a lost answer can be recognised.
+    Its Message-ID is the message's `id`, so that a mail that is sent again after a lost answer can be recognised.
     """
-    words = templates.mail(letter)
-    message = EmailMessage(_POLICY)
+    texts = templates.mail(message)
+    mail = EmailMessage(_POLICY)
     try:
-        message["From"] = sender
-        message["To"] = Address(addr_spec=_ascii(letter.recipient))
-        message["Subject"] = words.subject
-        message["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
-        message["Message-ID"] = f"<{letter.id}@{sender.domain}>"
+        mail["From"] = sender
+        mail["To"] = Address(addr_spec=_ascii(message.recipient))
+        mail["Subject"] = texts.subject
+        mail["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
+        mail["Message-ID"] = f"<{message.id}@{sender.domain}>"
     except (ValueError, MessageError) as error:
-        raise Undeliverable(f"no header can hold it: {type(error).__name__}") from None
-    message["Auto-Submitted"] = "auto-generated"
-    message.set_content(words.text, charset="utf-8")
-    message.add_alternative(words.html, subtype="html", charset="utf-8")
-    message.set_boundary(_BOUNDARY)
-    return message
+        raise Undeliverable(f"invalid header: {type(error).__name__}") from None
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(texts.text, charset="utf-8")
+    mail.add_alternative(texts.html, subtype="html", charset="utf-8")
+    mail.set_boundary(_BOUNDARY)
+    return mail
 
 
-def recipient(message: EmailMessage) -> str:
-    """The one address that it goes to, as it is written on the envelope."""
-    address: Address = message["To"].addresses[0]
+def recipient(mail: EmailMessage) -> str:
+    """Returns the address for the SMTP envelope."""
+    address: Address = mail["To"].addresses[0]
     return address.addr_spec
 
 
 def _ascii(address: str) -> str:
-    """The address with its domain in ASCII (IDNA), as servers without SMTPUTF8 want it. Raises `ValueError`."""
+    """Returns the address with its domain in ASCII (IDNA), for servers without SMTPUTF8. Raises `ValueError`."""
     try:
         read = validate_email(address, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False)
     except EmailNotValidError:
-        raise ValueError("no email address") from None
-    assert read.ascii_email is not None  # noqa: S101 — it is there unless SMTPUTF8 is allowed
+        raise ValueError("not an email address") from None
+    assert read.ascii_email is not None  # noqa: S101 — only None if SMTPUTF8 is allowed
     return read.ascii_email

@@ -1,4 +1,4 @@
-"""Letters kept in memory, for tests and for programs that import Vestibule and send in their own way."""
+"""Messages kept in memory, for tests and for programs that import Vestibule and send messages by themselves."""
 
 from collections import deque
 
@@ -6,24 +6,24 @@ from ...application.ports import OutgoingMessage
 
 
 class MemoryNotifier:
-    """Keeps what it is given, in order: `letters`. A letter that is sent again is kept once."""
+    """Keeps messages in the order of `send`, each once even if it is sent again."""
 
     def __init__(self) -> None:
-        self._letters: dict[str, OutgoingMessage] = {}
+        self._messages: dict[str, OutgoingMessage] = {}
         self._failures: deque[Exception] = deque()
 
     @property
-    def letters(self) -> tuple[OutgoingMessage, ...]:
-        return tuple(self._letters.values())
+    def messages(self) -> tuple[OutgoingMessage, ...]:
+        return tuple(self._messages.values())
 
     def fail_next(self, failure: Exception, *, times: int = 1) -> None:
-        """The next `times` letters are not taken: `failure` is raised for each."""
+        """Makes the next `times` calls of `send` raise `failure`."""
         self._failures.extend([failure] * times)
 
-    def send(self, letter: OutgoingMessage) -> None:
+    def send(self, message: OutgoingMessage) -> None:
         if self._failures:
             raise self._failures.popleft()
-        self._letters.setdefault(letter.id, letter)
+        self._messages.setdefault(message.id, message)
 
-    def send_decoy(self, letter: OutgoingMessage) -> None:
+    def send_decoy(self, message: OutgoingMessage) -> None:
         """Keeps nothing."""

@@ -1,4 +1,4 @@
-"""Letters as files in a directory: what a newcomer reads instead of a mailbox."""
+"""Messages as files in a directory, for development without a mail server."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from .text import one_line
 
 KEPT_SECONDS = 7 * 86400
 _STALE_SECONDS = 3600
-"""Longer than any letter takes to write: what is older and unfinished belongs to a process that died."""
+"""Longer than any write takes: an older unfinished file belongs to a process that died."""
 
 _TIME = "%Y-%m-%dT%H-%M-%S.%f"
 _ID = re.compile(r"[\w-]{1,100}", re.ASCII)
@@ -27,10 +27,10 @@ _NAME = re.compile(
 
 
 class OutboxNotifier:
-    """Writes each mail as `<time>-<id>.eml` and each SMS as `.txt` into `directory`, for the owner's eyes only.
+    """Writes each mail as `<time>-<id>.eml` and each SMS as `.txt` into `directory`, readable by its owner alone.
 
-    Names sort by time. A letter that is sent again is written once. Letters older than seven days are removed, and what a
-    crash left half-written. `echo` is called with a line that shows the letter and its file.
+    Names sort by time. A message that is sent again is written once. Files older than seven days are removed, as are
+    unfinished files of a crashed process. `echo` is called with one line: the message and its file.
     """
 
     def __init__(
@@ -48,54 +48,54 @@ class OutboxNotifier:
         self._echo = echo
         self._clock = clock
         self._make_directory()
-        directory.chmod(0o700)  # it may have been there
+        directory.chmod(0o700)  # it may have existed before
 
-    def send(self, letter: OutgoingMessage) -> None:
+    def send(self, message: OutgoingMessage) -> None:
         """Returns when the file is durable."""
-        if not _ID.fullmatch(letter.id):
-            raise Undeliverable("the letter's id cannot be part of a file name")
+        if not _ID.fullmatch(message.id):
+            raise Undeliverable("the message's id cannot be part of a file name")
         self._make_directory()
         now = self._clock()
-        content = self._content(letter, now)
-        if self._is_written(letter.id, now):
+        content = self._content(message, now)
+        if self._is_written(message.id, now):
             return
-        file = self._directory / f"{datetime.fromtimestamp(now, UTC):{_TIME}}Z-{letter.id}{_suffix(letter)}"
+        file = self._directory / f"{datetime.fromtimestamp(now, UTC):{_TIME}}Z-{message.id}{_suffix(message)}"
         write_atomically(file, content)
         if self._echo is not None:
-            what = "Mail" if letter.channel is Channel.EMAIL else "SMS"
-            self._echo(one_line(f"{what} to {letter.recipient}: {self._templates.sms(letter)} [{file}]"))
+            kind = "Mail" if message.channel is Channel.EMAIL else "SMS"
+            self._echo(one_line(f"{kind} to {message.recipient}: {self._templates.sms(message)} [{file}]"))
 
-    def send_decoy(self, letter: OutgoingMessage) -> None:
-        """Writes as much, as durably, into a file that has no name."""
+    def send_decoy(self, message: OutgoingMessage) -> None:
+        """Writes the same content, as durably, to a file without a name."""
         self._make_directory()
         now = self._clock()
-        content = self._content(letter, now)
-        self._is_written(letter.id, now)
+        content = self._content(message, now)
+        self._is_written(message.id, now)
         with TemporaryFile(dir=self._directory) as stream:
             stream.write(content)
             sync_file(stream)
         sync_directory(self._directory)
 
     def _make_directory(self) -> None:
-        """Before each letter: an outbox is emptied by removing it."""
+        """Called for each message: the operator may empty the outbox by removing it."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def _content(self, letter: OutgoingMessage, now: float) -> bytes:
-        if letter.channel is Channel.EMAIL:
-            return bytes(write_mail(letter, self._templates, self._sender, now))
-        return f"To: {one_line(letter.recipient)}\n\n{self._templates.sms(letter)}\n".encode()
+    def _content(self, message: OutgoingMessage, now: float) -> bytes:
+        if message.channel is Channel.EMAIL:
+            return bytes(write_mail(message, self._templates, self._sender, now))
+        return f"To: {one_line(message.recipient)}\n\n{self._templates.sms(message)}\n".encode()
 
-    def _is_written(self, letter_id: str, now: float) -> bool:
-        """Looks through the directory, and removes what is old on the way."""
+    def _is_written(self, message_id: str, now: float) -> bool:
+        """Searches the directory for the message, and removes expired files on the way."""
         oldest, stale = (f"{datetime.fromtimestamp(now - ago, UTC):{_TIME}}" for ago in (KEPT_SECONDS, _STALE_SECONDS))
         found = False
         for name in os.listdir(self._directory):  # noqa: PTH208 — a Path for each of thousands of names is slow
             if match := _NAME.fullmatch(name):
-                found = found or (match["id"] == letter_id and not match["unfinished"])
+                found = found or (match["id"] == message_id and not match["unfinished"])
                 if match["time"] < (stale if match["unfinished"] else oldest):
                     (self._directory / name).unlink(missing_ok=True)
         return found
 
 
-def _suffix(letter: OutgoingMessage) -> str:
-    return ".eml" if letter.channel is Channel.EMAIL else ".txt"
+def _suffix(message: OutgoingMessage) -> str:
+    return ".eml" if message.channel is Channel.EMAIL else ".txt"

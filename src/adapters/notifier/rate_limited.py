@@ -1,4 +1,4 @@
-"""Letters no faster than somebody beyond takes them."""
+"""Delivery at a bounded rate, for providers that limit it."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from ...application.ports import Notifier, OutgoingMessage
 
 
 class RateLimitedNotifier:
-    """Gives letters, pretended ones too, to another notifier: no more than `per_second`, evenly, from whatever threads."""
+    """Passes at most `per_second` messages, decoys included, to another notifier, evenly spaced; thread-safe."""
 
     def __init__(
         self,
@@ -25,17 +25,17 @@ class RateLimitedNotifier:
         self._lock = Lock()
         self._next = clock()
 
-    def send(self, letter: OutgoingMessage) -> None:
+    def send(self, message: OutgoingMessage) -> None:
         self._wait()
-        self._notifier.send(letter)
+        self._notifier.send(message)
 
-    def send_decoy(self, letter: OutgoingMessage) -> None:
+    def send_decoy(self, message: OutgoingMessage) -> None:
         self._wait()
-        self._notifier.send_decoy(letter)
+        self._notifier.send_decoy(message)
 
     def _wait(self) -> None:
         with self._lock:
             now = self._clock()
-            mine = max(now, self._next)
-            self._next = mine + self._gap
-        self._sleep(mine - now)
+            slot = max(now, self._next)
+            self._next = slot + self._gap
+        self._sleep(slot - now)

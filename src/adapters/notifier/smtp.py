@@ -1,4 +1,4 @@
-"""Mails by SMTP (RFC 5321), over TLS (RFC 3207, RFC 8314) wherever the server offers it."""
+"""Mails by SMTP (RFC 5321), with TLS (RFC 3207, RFC 8314) if the server offers it."""
 
 import re
 import smtplib
@@ -17,11 +17,11 @@ _PERMANENT = 500
 
 
 class SmtpNotifier:
-    """Hands mails to a server, several in a row over one connection.
+    """Sends mails through one server, several over the same connection.
 
-    `timeout` is in seconds, for each answer of the server; a mail takes no longer than twice that in all, but for the time to
-    look the server's name up. The server's certificate is verified against the system's authorities, or those in the file that
-    `SSL_CERT_FILE` names. What the server refuses for good (5xx to RCPT or DATA) is `Undeliverable`, all else `DeliveryFailed`.
+    `timeout` is the limit in seconds for each answer of the server; a mail takes at most twice as long in all, apart from the
+    DNS look-up. The certificate is verified against the system's authorities, or those in the file `SSL_CERT_FILE`. A permanent
+    refusal (5xx to RCPT or DATA) raises `Undeliverable`, every other failure `DeliveryFailed`.
     """
 
     def __init__(
@@ -38,28 +38,28 @@ class SmtpNotifier:
         return f"SmtpNotifier({self._server!r})"
 
     def close(self) -> None:
-        """Says goodbye, if a connection is open. It can be used again."""
+        """Closes an idle connection. The notifier can be used again."""
         self._connections.close()
 
-    def send(self, letter: OutgoingMessage) -> None:
-        message = write_mail(letter, self._templates, self._sender, self._clock())
-        with self._conversation() as client, self._timing.measured():
-            client.send_message(message, self._sender.addr_spec, [recipient(message)])
+    def send(self, message: OutgoingMessage) -> None:
+        mail = write_mail(message, self._templates, self._sender, self._clock())
+        with self._connection() as client, self._timing.measured():
+            client.send_message(mail, self._sender.addr_spec, [recipient(mail)])
 
-    def send_decoy(self, letter: OutgoingMessage) -> None:
-        """Writes the mail, names its sender to the server and takes it back, in the time that handing in the last one took."""
-        message = write_mail(letter, self._templates, self._sender, self._clock())
-        with self._conversation() as client, self._timing.imitated():
-            message.as_bytes()
+    def send_decoy(self, message: OutgoingMessage) -> None:
+        """Renders the mail, sends MAIL and RSET, and takes as long as the last delivery."""
+        mail = write_mail(message, self._templates, self._sender, self._clock())
+        with self._connection() as client, self._timing.imitated():
+            mail.as_bytes()
             client.mail(self._sender.addr_spec)
             client.rset()
 
     @contextmanager
-    def _conversation(self) -> Iterator[smtplib.SMTP]:
+    def _connection(self) -> Iterator[smtplib.SMTP]:
         try:
             with self._connections.connection() as client:
                 yield client
-        except OSError as error:  # smtplib's own errors are of this kind too
+        except OSError as error:  # includes the exceptions of smtplib
             raise self._failure(error) from None
 
     def _failure(self, error: OSError) -> Exception:
@@ -69,12 +69,12 @@ class SmtpNotifier:
         if isinstance(error, smtplib.SMTPDataError):
             return self._refusal("the message", error.smtp_code, error.smtp_error, final=True)
         if isinstance(error, smtplib.SMTPResponseException):
-            return self._refusal("us", error.smtp_code, error.smtp_error, final=False)
+            return self._refusal("the sender or the login", error.smtp_code, error.smtp_error, final=False)
         return DeliveryFailed(f"{self._server}: {type(error).__name__}: {error}")
 
-    def _refusal(self, what: str, code: int, answer: bytes | str, *, final: bool) -> Exception:
-        """Of the answer only the codes (RFC 3463) are kept: its words may repeat the address or the message."""
-        words = answer.decode("ascii", "replace") if isinstance(answer, bytes) else answer
-        detail = re.match(r"[245]\.\d{1,3}\.\d{1,3}\b", words)
-        text = f"{self._server} refuses {what}: {code}{' ' + detail[0] if detail else ''}"
+    def _refusal(self, subject: str, code: int, answer: bytes | str, *, final: bool) -> Exception:
+        """Keeps only the codes of the answer (RFC 3463): its text may repeat the address or the message."""
+        explanation = answer.decode("ascii", "replace") if isinstance(answer, bytes) else answer
+        detail = re.match(r"[245]\.\d{1,3}\.\d{1,3}\b", explanation)
+        text = f"{self._server} refuses {subject}: {code}{' ' + detail[0] if detail else ''}"
         return Undeliverable(text) if final and code >= _PERMANENT else DeliveryFailed(text)

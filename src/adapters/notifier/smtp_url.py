@@ -1,4 +1,4 @@
-"""Where mail is handed in, as an URL says it."""
+"""The URL of an SMTP server."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 
 class Tls(StrEnum):
-    """How a connection comes to be encrypted."""
+    """The encryption of a connection: from its first byte, by STARTTLS always, by STARTTLS if offered, or none."""
 
     IMPLICIT = "implicit"
     REQUIRED = "required"
@@ -16,7 +16,7 @@ class Tls(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmtpServer:
-    """Where mail is handed in. With `Tls.AUTO` STARTTLS is used where it is offered, and no password is sent without it."""
+    """An SMTP server. `Tls.AUTO` uses STARTTLS if the server offers it, and sends no password without it."""
 
     host: str
     port: int
@@ -29,13 +29,13 @@ class SmtpServer:
 
     @classmethod
     def read(cls, url: str) -> "SmtpServer":
-        """From `smtp://[user:password@]host[:port][?starttls=auto|required|off]` (port 587) or `smtps://…` (port 465).
+        """Parses `smtp://[user:password@]host[:port][?starttls=auto|required|off]` (port 587) or `smtps://…` (port 465).
 
-        User and password are percent-decoded. Raises `ValueError` in one line that repeats nothing of the URL.
+        User and password are percent-decoded. Raises `ValueError` with one line that repeats nothing of the URL.
         """
         parts, port = _split(url)
         if parts.path not in {"", "/"} or parts.fragment:
-            raise ValueError("an SMTP URL has nothing after the host and port but ?starttls=…; percent-encode the password")
+            raise ValueError("an SMTP URL has only ?starttls=… after the host and port; percent-encode the password")
         user, password = (_credential(text) for text in (parts.username, parts.password))
         if (not user) != (not password):
             raise ValueError("an SMTP URL has both a user and a password, or neither")
@@ -50,18 +50,18 @@ class SmtpServer:
 
 
 def _split(url: str) -> tuple[SplitResult, int | None]:
-    """The standard library's own messages repeat what they could not read, which may be a password."""
+    """Replaces the standard library's error messages: they repeat the invalid part, which may be a password."""
     if not url.isascii() or not url.isprintable() or " " in url:
-        raise ValueError("an SMTP URL has only visible ASCII characters; percent-encode the others")
+        raise ValueError("an SMTP URL must consist of visible ASCII characters; percent-encode the others")
     try:
         parts = urlsplit(url)
         port, host = parts.port, (parts.hostname or "").encode("idna")
     except ValueError:
-        raise ValueError("an SMTP URL has a host and a port number; percent-encode the password") from None
+        raise ValueError("an SMTP URL needs a valid host and port number; percent-encode the password") from None
     if parts.scheme not in {"smtp", "smtps"}:
         raise ValueError("an SMTP URL begins with smtp:// or smtps://")
     if not host or port == 0:
-        raise ValueError("an SMTP URL names a host, and a port from 1 to 65535 if any")
+        raise ValueError("an SMTP URL needs a host, and the port must be from 1 to 65535")
     return parts, port
 
 
@@ -71,21 +71,21 @@ def _credential(text: str | None) -> str:
     except UnicodeDecodeError:
         decoded = "\N{REPLACEMENT CHARACTER}"
     if not decoded.isascii() or not decoded.isprintable():
-        raise ValueError("the user and password of an SMTP URL are ASCII: servers take no others")
+        raise ValueError("the user and password of an SMTP URL must be ASCII: servers accept no others")
     return decoded
 
 
 def _tls(query: str, secure: bool) -> Tls:
     try:
-        given = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+        options = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError:
-        given = [("", "")]
-    if secure and not given:
+        options = [("", "")]
+    if secure and not options:
         return Tls.IMPLICIT
     choices = {"auto": Tls.AUTO, "required": Tls.REQUIRED, "off": Tls.OFF}
-    match given:
+    match options:
         case []:
             return Tls.AUTO
         case [("starttls", choice)] if choice in choices and not secure:
             return choices[choice]
-    raise ValueError("after the ? of an SMTP URL stands starttls=auto, starttls=required or starttls=off, with smtp:// only")
+    raise ValueError("the query of an SMTP URL is starttls=auto, starttls=required or starttls=off, with smtp:// only")

@@ -1,6 +1,6 @@
-"""The words of every letter: Jinja templates of this package, and an operator's own in their place.
+"""The texts of messages: Jinja templates of this package, each of which the operator may override.
 
-A letter's template `code` has four files: `code.subject.txt`, `code.txt`, `code.html` and, for SMS, `code.sms.txt`.
+A template `code` has four files: `code.subject.txt`, `code.txt`, `code.html` and, for SMS, `code.sms.txt`.
 """
 
 from collections.abc import Mapping
@@ -17,21 +17,21 @@ from .text import one_line
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-_OURS = Path(__file__).parent / "templates"
+_BUILT_IN = Path(__file__).parent / "templates"
 _CODE = "482193"
-_KNOWN: Mapping[str, tuple[Mapping[str, str], ...]] = {
+_EXAMPLES: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "code": tuple(
         {"service": "Vestibule", "code": _CODE, "reference": "K7P2", "minutes": minutes, "purpose": purpose}
         for purpose, minutes in product(("otp", "otpreglogin"), ("1", "5"))
     ),
     "notice": tuple({"service": "Vestibule", "what": what.value, "at": "2026-11-23 16:05 UTC"} for what in Notice),
 }
-"""Every template, with examples of the values that it is given."""
+"""Every template, with examples of its values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """What stands in an email. `subject` is one line."""
+    """The texts of an email; `subject` is one line."""
 
     subject: str
     text: str = field(repr=False)
@@ -39,62 +39,62 @@ class Mail:
 
 
 class Templates:
-    """Writes letters. A file in the directory `override` stands in place of the package's file of that name.
+    """Renders messages. A file in the directory `override` replaces the built-in file of that name.
 
-    With an `override` everything is read and tried out once, here: raises `ValueError`, naming the file, where it is no
-    directory, for a template that cannot be rendered or that wants a value it is not given, and a subject that holds the code.
+    With `override` every template is rendered once at construction. Raises `ValueError`, which names the file, if the
+    directory does not exist, a template cannot be rendered or uses an unknown value, or a subject contains the code.
     """
 
     def __init__(self, override: Path | None = None) -> None:
-        self._places = [_OURS] if override is None else [override, _OURS]
+        self._directories = [_BUILT_IN] if override is None else [override, _BUILT_IN]
         if override is None:
             return
         if not override.is_dir():
-            raise ValueError(f"no directory of templates: {override}")
-        for name, examples in _KNOWN.items():
+            raise ValueError(f"there is no directory of templates {override}")
+        for name, examples in _EXAMPLES.items():
             for values in examples:
-                self._try(name, values)
+                self._check(name, values)
 
     @cached_property
     def _environment(self) -> "Environment":
-        """Made for the first letter: with Jinja it has two MiB, and takes a twentieth of a second of a start."""
+        """Created for the first message: with Jinja it takes 2 MiB and 50 ms, which a start can do without."""
         from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, select_autoescape  # noqa: PLC0415
 
         return Environment(
-            loader=ChoiceLoader([FileSystemLoader(place) for place in self._places]),
+            loader=ChoiceLoader([FileSystemLoader(directory) for directory in self._directories]),
             autoescape=select_autoescape(["html"]),
             undefined=StrictUndefined,
-            auto_reload=False,  # what was tried out at the start is what is sent
+            auto_reload=False,  # only templates that were checked at the start are used
         )
 
-    def mail(self, letter: OutgoingMessage) -> Mail:
+    def mail(self, message: OutgoingMessage) -> Mail:
         return Mail(
-            subject=one_line(self._render(f"{letter.template}.subject.txt", letter.values)),
-            text=self._render(f"{letter.template}.txt", letter.values).strip() + "\n",
-            html=self._render(f"{letter.template}.html", letter.values).strip() + "\n",
+            subject=one_line(self._render(f"{message.template}.subject.txt", message.values)),
+            text=self._render(f"{message.template}.txt", message.values).strip() + "\n",
+            html=self._render(f"{message.template}.html", message.values).strip() + "\n",
         )
 
-    def sms(self, letter: OutgoingMessage) -> str:
-        """One line."""
-        return one_line(self._render(f"{letter.template}.sms.txt", letter.values))
+    def sms(self, message: OutgoingMessage) -> str:
+        """Returns one line."""
+        return one_line(self._render(f"{message.template}.sms.txt", message.values))
 
     def _render(self, file: str, values: Mapping[str, str]) -> str:
         return self._environment.get_template(file).render(values)
 
-    def _try(self, name: str, values: Mapping[str, str]) -> None:
+    def _check(self, name: str, values: Mapping[str, str]) -> None:
         for file in (f"{name}.subject.txt", f"{name}.txt", f"{name}.html", f"{name}.sms.txt"):
             try:
-                written = self._render(file, values)
-            except Exception as error:  # whatever an operator's template raises, the file is what must be named
-                raise ValueError(f"the template {file} does not work: {_where(error, file)}{error}") from error
-            if not written.strip():
+                rendered = self._render(file, values)
+            except Exception as error:  # an operator's template may raise anything, and the message must name the file
+                raise ValueError(f"the template {file} is invalid: {_position(error, file)}{error}") from error
+            if not rendered.strip():
                 raise ValueError(f"the template {file} is empty")
-            if file.endswith(".subject.txt") and _CODE in "".join(filter(str.isdigit, written)):
-                raise ValueError(f"the template {file} shows the code: a subject is read on locked screens and kept in logs")
+            if file.endswith(".subject.txt") and _CODE in "".join(filter(str.isdigit, rendered)):
+                raise ValueError(f"the template {file} contains the code: subjects appear on lock screens and in logs")
 
 
-def _where(error: Exception, file: str) -> str:
-    """Where in the template a mistake of syntax is; it may be in one that is included."""
+def _position(error: Exception, file: str) -> str:
+    """Returns file and line of a syntax error; the file may be an included one."""
     line = getattr(error, "lineno", None)
     included = getattr(error, "name", None) or file
     return f"{included}, line {line}: " if line else ""

@@ -1,4 +1,4 @@
-"""Signed posts to a webhook (https://www.standardwebhooks.com)."""
+"""Signed calls to a webhook (Standard Webhooks, https://www.standardwebhooks.com)."""
 
 import base64
 import hashlib
@@ -14,41 +14,41 @@ from urllib.parse import SplitResult, urlsplit
 from ...application.ports import DeliveryFailed, OutgoingMessage, Undeliverable
 from ..deadline import connect, deadline
 
-SECRET = "whsec_"  # noqa: S105 — what secrets begin with
-_FEWEST, _MOST = 24, 64
-_MIN_DIFFERENT = 10
+SECRET_PREFIX = "whsec_"  # noqa: S105 — not a secret
+_MIN_BYTES, _MAX_BYTES = 24, 64
+_MIN_DISTINCT_BYTES = 10
 _GONE = 410
 
 
 def read_secrets(texts: Sequence[str]) -> tuple[bytes, ...]:
-    """From `whsec_` and 24 to 64 bytes in base 64 each. Raises `ValueError`, which repeats nothing of them."""
+    """Parses `whsec_` and 24 to 64 bytes in base64 each. Raises `ValueError`, which repeats nothing of the texts."""
     return tuple(_secret(text) for text in texts)
 
 
 def _secret(text: str) -> bytes:
-    encoded = text.removeprefix(SECRET)
+    encoded = text.removeprefix(SECRET_PREFIX)
     try:
         secret = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except ValueError:
         secret = b""
-    if encoded == text or not _FEWEST <= len(secret) <= _MOST or len(set(secret)) < _MIN_DIFFERENT:
-        raise ValueError(f"a secret is {SECRET} and 24 to 64 random bytes in base 64")
+    if encoded == text or not _MIN_BYTES <= len(secret) <= _MAX_BYTES or len(set(secret)) < _MIN_DISTINCT_BYTES:
+        raise ValueError(f"a secret is {SECRET_PREFIX} and 24 to 64 random bytes in base64")
     return secret
 
 
 def _url(text: str) -> SplitResult:
-    """What it is wrong with may be a token, and is not repeated."""
+    """Raises `ValueError` without the invalid part, which may be a token."""
     if not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("the URL of a webhook has only visible ASCII characters; percent-encode the others")
+        raise ValueError("the URL of a webhook must consist of visible ASCII characters; percent-encode the others")
     try:
         parts = urlsplit(text)
-        is_whole = bool((parts.hostname or "").encode("idna")) and parts.port != 0
+        is_valid = bool((parts.hostname or "").encode("idna")) and parts.port != 0
     except ValueError:
-        is_whole = False
-    if not is_whole or parts.scheme not in {"http", "https"} or parts.username is not None or parts.fragment:
+        is_valid = False
+    if not is_valid or parts.scheme not in {"http", "https"} or parts.username is not None or parts.fragment:
         raise ValueError("the URL of a webhook is https://host/path, without a user or a fragment")
     if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
-        raise ValueError("a webhook is reached by https; by http on this machine alone")
+        raise ValueError("a webhook needs https; http is for this machine alone")
     return parts
 
 
@@ -60,12 +60,12 @@ def _is_loopback(host: str) -> bool:
 
 
 class WebhookNotifier:
-    """Posts the payload of a letter, signed with every secret, so that a receiver may hold either in a rotation.
+    """Posts the payload, signed with every secret, so that during a rotation the receiver may have either one.
 
-    Taken is what is answered with 2xx. 410 (Gone) is `Undeliverable`, all else `DeliveryFailed`; redirects are not followed
-    and proxies not used. `timeout` is in seconds, for all of it but the look-up of the host's name; the certificate is
-    verified against the system's authorities, or those in the file that `SSL_CERT_FILE` names. Raises `ValueError` for a URL
-    or secret that cannot be used.
+    An answer of 2xx is a success, 410 (Gone) is `Undeliverable`, every other failure `DeliveryFailed`. Redirects are not
+    followed, proxies not used. `timeout` is the limit in seconds for the whole call, apart from the DNS look-up. The
+    certificate is verified against the system's authorities, or those in the file `SSL_CERT_FILE`. Raises `ValueError` for an
+    invalid URL or secret.
     """
 
     def __init__(
@@ -80,19 +80,21 @@ class WebhookNotifier:
     def __repr__(self) -> str:
         return f"WebhookNotifier({self._url.scheme}://{self._url.hostname}/…)"
 
-    def send(self, letter: OutgoingMessage) -> None:
-        body = letter.values["payload"].encode()
+    def send(self, message: OutgoingMessage) -> None:
+        body = message.values["payload"].encode()
         try:
-            status, wait = self._post(body, self._headers(letter.id, body))
+            status, wait = self._post(body, self._headers(message.id, body))
         except (OSError, HTTPException) as error:
             raise DeliveryFailed(f"{self._url.hostname}: {type(error).__name__}") from None
         if status == _GONE:
-            raise Undeliverable(f"{self._url.hostname} answers 410 Gone: it wants none, so take VESTIBULE_WEBHOOK_URL away")
+            raise Undeliverable(
+                f"{self._url.hostname} answers 410 Gone and accepts no more webhooks: unset VESTIBULE_WEBHOOK_URL"
+            )
         if not 200 <= status < 300:  # noqa: PLR2004 — success, RFC 9110
             raise DeliveryFailed(f"{self._url.hostname} answers {status}", retry_after=wait)
 
-    def send_decoy(self, letter: OutgoingMessage) -> None:
-        """Nobody is to be kept from noticing anything: there are no decoys to a webhook."""
+    def send_decoy(self, message: OutgoingMessage) -> None:
+        """Does nothing: events of accounts are no secret to the receiver, so webhooks have no decoys."""
 
     def _headers(self, message_id: str, body: bytes) -> dict[str, str]:
         timestamp = f"{int(self._clock())}"
@@ -108,7 +110,7 @@ class WebhookNotifier:
         }
 
     def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, float]:
-        """The status, and for how many seconds it wants to be left alone. Of the answer no more than its head is read."""
+        """Returns the status and the seconds of `Retry-After`. Only the head of the answer is read."""
         target = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
         expires_at = time.monotonic() + self._timeout
         with closing(self._connection()) as connection:
@@ -126,6 +128,6 @@ class WebhookNotifier:
 
 
 def _seconds(answer: HTTPResponse) -> float:
-    """A date, which is seldom, is not heeded."""
-    wanted = answer.getheader("Retry-After", "")
-    return float(wanted) if wanted.isascii() and wanted.isdigit() else 0.0
+    """Ignores a `Retry-After` that is a date."""
+    seconds = answer.getheader("Retry-After", "")
+    return float(seconds) if seconds.isascii() and seconds.isdigit() else 0.0

@@ -1,7 +1,7 @@
 """Sliding windows in the memory of one process.
 
-It stands in front of every call, so it keeps the rule of `SlidingWindow` without its copies: what a key remembers is changed
-in place, and only as long as a limit can ask for it.
+Every request passes here, so the rule of `SlidingWindow` is applied without copies: timestamps are changed in place, and kept
+only as long as a limit can count them.
 """
 
 from collections import OrderedDict, deque
@@ -12,65 +12,65 @@ from ...domain.rate_limits import RateLimit
 
 
 class MemoryRateLimiter:
-    """The port `RateLimiter` for one process. At most `max_keys` keys are remembered, the latest to be asked about."""
+    """A `RateLimiter` for one process. Keeps at most `max_keys` keys, those used last."""
 
     may_block = False
 
     def __init__(self, max_keys: int = 100_000) -> None:
         if max_keys < 1:
-            raise ValueError("a rate limiter has to remember one key at least")
+            raise ValueError("a rate limiter needs room for at least one key")
         self._max_keys = max_keys
         self._windows: OrderedDict[str, _Window] = OrderedDict()
         self._lock = Lock()
 
     def __len__(self) -> int:
-        """How many keys are remembered."""
+        """The number of keys that are kept."""
         return len(self._windows)
 
     def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
         with self._lock:
             window = self._windows.get(key)
             if window is None:
-                self._make_room(now)
+                self._evict(now)
                 window = self._windows[key] = _Window()
             else:
                 self._windows.move_to_end(key)
-            return window.take(limits, now)
+            return window.hit(limits, now)
 
-    def _make_room(self, now: float) -> None:
-        """Two go for one that comes, if their time is over: so idle keys do not pile up, and no call sweeps them all."""
+    def _evict(self, now: float) -> None:
+        """Removes up to two expired keys per new key, so that idle keys do not pile up and no call has to sweep them all."""
         for _ in range(2):
             key = next(iter(self._windows), None)
-            if key is None or (len(self._windows) < self._max_keys and now < self._windows[key].ends_at):
+            if key is None or (len(self._windows) < self._max_keys and now < self._windows[key].expires_at):
                 return
             del self._windows[key]
 
 
 class _Window:
-    """When one key was last counted, oldest first, and the moment from which none of that matters."""
+    """The timestamps of one key, oldest first, and the time from which no limit counts them."""
 
-    __slots__ = ("ends_at", "moments")
+    __slots__ = ("expires_at", "timestamps")
 
     def __init__(self) -> None:
-        self.moments: deque[float] = deque()
-        self.ends_at = 0.0
+        self.timestamps: deque[float] = deque()
+        self.expires_at = 0.0
 
-    def take(self, limits: tuple[RateLimit, ...], now: float) -> int:
-        moments = self.moments
+    def hit(self, limits: tuple[RateLimit, ...], now: float) -> int:
+        timestamps = self.timestamps
         wait = longest = 0.0
         for limit in limits:
             longest = max(longest, limit.seconds)
-            if limit.count <= len(moments):
-                left = limit.seconds - (now - moments[-limit.count])
+            if limit.count <= len(timestamps):
+                left = limit.seconds - (now - timestamps[-limit.count])
                 if left <= 2 * limit.seconds:
                     wait = max(wait, round(left, 3))
         if wait > 0:
             return ceil(wait)
-        if moments and moments[-1] - now > min(limit.seconds for limit in limits):
-            self.moments = moments = deque(min(moment, now) for moment in moments)
-        moment = max(now, moments[-1]) if moments else now
-        while moments and moments[0] + longest <= now:
-            moments.popleft()
-        moments.append(moment)
-        self.ends_at = moment + longest
+        if timestamps and timestamps[-1] - now > min(limit.seconds for limit in limits):
+            self.timestamps = timestamps = deque(min(timestamp, now) for timestamp in timestamps)
+        timestamp = max(now, timestamps[-1]) if timestamps else now
+        while timestamps and timestamps[0] + longest <= now:
+            timestamps.popleft()
+        timestamps.append(timestamp)
+        self.expires_at = timestamp + longest
         return 0

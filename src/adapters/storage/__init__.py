@@ -1,4 +1,4 @@
-"""Where pictures are kept (port `Storage`): in a directory, on S3, or in memory."""
+"""Image storage (port `Storage`): in a directory, on S3, or in memory."""
 
 from .file import FileStorage
 from .memory import MemoryStorage

@@ -1,4 +1,4 @@
-"""Pictures as files of one directory, each written whole or not at all."""
+"""Images as files in one directory, each complete or absent."""
 
 import errno
 import os
@@ -13,15 +13,14 @@ from ..files import UNFINISHED, sync_directory, write_atomically
 from .names import is_name, new_name
 
 _STALE_SECONDS = 3600.0
-"""Longer than any put takes: what is older and unfinished belongs to a process that died."""
+"""Longer than any write takes: an older unfinished file belongs to a process that died."""
 
 
 class FileStorage:
-    """Fills the port `Storage`; several processes may share the directory. `Unavailable` for a disk that is full, read-only
-    or gone.
+    """A `Storage`; several processes may share the directory. Raises `Unavailable` if the disk is full, read-only or gone.
 
-    Makes the directory if it is not there (mode 0700; its files have 0600), and clears away what a crash left half-written.
-    Raises `OSError` where the directory cannot be had.
+    Creates the directory with mode 0700, its files with 0600, and removes unfinished files of a crashed process. Raises
+    `OSError` if the directory cannot be created.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -31,7 +30,7 @@ class FileStorage:
 
     def put(self, data: bytes) -> str:
         name = new_name()
-        with _answering_faults():
+        with _os_errors_as_unavailable():
             write_atomically(self._directory / name, data)
         return name
 
@@ -39,37 +38,37 @@ class FileStorage:
         if not is_name(name):
             return None
         path = self._directory / name
-        with _answering_faults():
+        with _os_errors_as_unavailable():
             try:
                 with open(path, "rb", opener=_no_link) as file:
                     return file.read()
-            except OSError as fault:
-                if fault.errno not in {errno.ENOENT, errno.ELOOP}:  # absent, or a link
+            except OSError as error:
+                if error.errno not in {errno.ENOENT, errno.ELOOP}:  # absent, or a link
                     raise
-                self._directory.stat()  # where the whole directory is gone, nothing is known about the file
+                self._directory.stat()  # raises if the whole directory is gone, which says nothing about the file
                 return None
 
     def delete(self, name: str) -> None:
         if is_name(name):
-            with _answering_faults():
+            with _os_errors_as_unavailable():
                 (self._directory / name).unlink(missing_ok=True)
                 sync_directory(self._directory)
 
     def presigned_url(self, name: str) -> PresignedUrl | None:  # noqa: ARG002 — the port's name
-        """There is no other way to a directory."""
+        """Returns None: a directory has no URL."""
         return None
 
     def names(self, *, older_than: float) -> Iterator[str]:
-        with _answering_faults(), os.scandir(self._directory) as entries:
+        with _os_errors_as_unavailable(), os.scandir(self._directory) as entries:
             yield from (entry.name for entry in entries if is_name(entry.name) and _is_older(entry, older_than))
 
 
 @contextmanager
-def _answering_faults() -> Iterator[None]:
+def _os_errors_as_unavailable() -> Iterator[None]:
     try:
         yield
-    except OSError as fault:
-        raise Unavailable from fault
+    except OSError as error:
+        raise Unavailable from error
 
 
 def _no_link(path: str, flags: int) -> int:
@@ -79,11 +78,11 @@ def _no_link(path: str, flags: int) -> int:
 def _remove_stale(paths: Iterator[Path]) -> None:
     for path in paths:
         if _is_older(path, _STALE_SECONDS):
-            path.unlink(missing_ok=True)  # another process starts too
+            path.unlink(missing_ok=True)  # another process may be starting too
 
 
 def _is_older(path: "Path | os.DirEntry[str]", seconds: float) -> bool:
-    """Not what is gone in this moment."""
+    """False for a file that another process has just removed."""
     try:
         return path.stat(follow_symlinks=False).st_mtime <= time.time() - seconds
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Pictures in memory: gone with the process."""
+"""Images in memory: gone with the process."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from .names import new_name
 
 
 class MemoryStorage:
-    """Fills the port `Storage` for tests and trials; safe to share between threads."""
+    """A `Storage` for tests and trials; thread-safe."""
 
     def __init__(self, clock: Clock = time.time) -> None:
         self._clock = clock
@@ -27,7 +27,7 @@ class MemoryStorage:
         self._files.pop(name, None)
 
     def presigned_url(self, name: str) -> PresignedUrl | None:  # noqa: ARG002 — the port's name
-        """There is no other way to what is in memory."""
+        """Returns None: memory has no URL."""
         return None
 
     def names(self, *, older_than: float) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Names that nobody can guess, and that are safe wherever a file can be called something."""
+"""Unguessable image names, valid in any file system and in a URL."""
 
 import base64
 import re
@@ -8,10 +8,10 @@ _NAME = re.compile(r"[a-z2-7]{32}\.webp")
 
 
 def new_name() -> str:
-    """160 random bits in lower-case base 32, and the ending that pictures have here."""
+    """Returns 160 random bits in lower-case base 32, with the suffix `.webp`."""
     return base64.b32encode(secrets.token_bytes(20)).decode("ascii").lower() + ".webp"
 
 
 def is_name(text: str) -> bool:
-    """Whether it could have been made here; nothing else is ever looked up."""
+    """True for the form of `new_name`; no other name is ever looked up."""
     return _NAME.fullmatch(text) is not None

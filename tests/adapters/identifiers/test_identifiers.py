@@ -329,14 +329,14 @@ def test_a_mobile_of_a_country_that_is_taken_is_taken(text: str) -> None:
 )
 def test_a_mobile_of_another_country_is_refused_where_it_could_be_sent_to(text: str) -> None:
     assert reads(GERMAN.mobile, text)
-    assert refusal(ALPINE.mobile, text) == "Mobiles of this country are not taken."
-    assert refusal(ALPINE.destination, text) == "Mobiles of this country are not taken."
+    assert refusal(ALPINE.mobile, text) == "Numbers of this country are not accepted."
+    assert refusal(ALPINE.destination, text) == "Numbers of this country are not accepted."
     assert ALPINE.login(text) == GERMAN.login(text)
 
 
 def test_a_mobile_of_no_known_country_is_refused_where_the_country_matters() -> None:
     without_a_region = LibraryIdentifiers(mobile_regions=("DE",))
-    assert refusal(without_a_region.mobile, "01701234567") == "Write the mobile with + and the country code."
+    assert refusal(without_a_region.mobile, "01701234567") == "Write the number with + and the country code."
     assert reads(without_a_region.mobile, "+491701234567")
 
 
@@ -345,7 +345,7 @@ def test_a_mobile_of_no_known_country_is_refused_where_the_country_matters() -> 
 )
 @pytest.mark.parametrize("identifiers", ALL)
 def test_a_number_that_costs_extra_is_no_mobile(identifiers: Identifiers, text: str) -> None:
-    assert refusal(identifiers.mobile, text) == "Numbers that cost extra are not taken."
+    assert refusal(identifiers.mobile, text) == "Premium-rate and shared-cost numbers are not accepted."
 
 
 @pytest.mark.parametrize("region", ["XX", "India", "91", "001", "ZZ", "\x00"])

@@ -55,8 +55,8 @@ def test_a_channel_takes_mails_one_way_and_sms_the_other() -> None:
     channel = ChannelNotifier(email=mails, mobile=texts)
     channel.send(mail_letter(1))
     channel.send(sms_letter(2))
-    assert [letter.recipient for letter in mails.letters] == [ALICE]
-    assert [letter.recipient for letter in texts.letters] == [PHONE]
+    assert [letter.recipient for letter in mails.messages] == [ALICE]
+    assert [letter.recipient for letter in texts.messages] == [PHONE]
 
 
 def test_memory_fails_as_often_as_it_is_told() -> None:
@@ -67,7 +67,7 @@ def test_memory_fails_as_often_as_it_is_told() -> None:
             memory.send(mail_letter())
     memory.send(mail_letter())
     memory.send(mail_letter())
-    assert memory.letters == (mail_letter(),)
+    assert memory.messages == (mail_letter(),)
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_both_parts_of_a_mail_say_all_that_a_person_needs(tmp_path: Path, purpos
         assert f"Your Vestibule code, {words}:" in " ".join(text.split())
         assert "Reference K7P2" in text
         assert "expires in 5 minutes" in text
-        assert "If you did not ask for it, ignore this message; give it to nobody." in text
+        assert "If you did not request it, ignore this message. Do not share the code with anyone." in text
     assert not page.elements & {"a", "img", "script", "link", "style", "iframe"}
 
 
@@ -93,7 +93,7 @@ def test_whoever_reads_the_raw_mail_finds_the_code_on_a_line_of_its_own(tmp_path
 def test_an_sms_is_one_short_line_of_the_gsm_alphabet(purpose: str) -> None:
     text = TEMPLATES.sms(sms_letter(values={**VALUES, "code": "1234567890", "purpose": purpose}))
     assert text.startswith("1234567890 is your Vestibule code (ref K7P2) to ")
-    assert text.endswith("It expires in 5 min. Not asked for? Ignore it. Give it to nobody.")
+    assert text.endswith("It expires in 5 min. Not requested? Ignore it. Do not share it.")
     assert len(text) <= 160
     assert text.isascii()
     assert not set(text) & set("[]{}|~^\\`\n")
@@ -188,13 +188,13 @@ def test_an_operators_template_stands_in_place_of_the_own_one(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("file", "content", "complaint"),
     [
-        ("code.txt", "{{ code", r"code\.txt does not work: code\.txt, line 1: "),
-        ("code.html", "\n{% if %}", r"code\.html does not work: code\.html, line 2: "),
-        ("code.sms.txt", "{{ code }} {{ name }}", r"code\.sms\.txt does not work: 'name' is undefined"),
-        ("code.purpose.txt", "{{ }}", r"code\.txt does not work: code\.purpose\.txt, line 1: "),
-        ("code.txt", "{{ 1 / 0 }}", r"code\.txt does not work: division by zero"),
+        ("code.txt", "{{ code", r"code\.txt is invalid: code\.txt, line 1: "),
+        ("code.html", "\n{% if %}", r"code\.html is invalid: code\.html, line 2: "),
+        ("code.sms.txt", "{{ code }} {{ name }}", r"code\.sms\.txt is invalid: 'name' is undefined"),
+        ("code.purpose.txt", "{{ }}", r"code\.txt is invalid: code\.purpose\.txt, line 1: "),
+        ("code.txt", "{{ 1 / 0 }}", r"code\.txt is invalid: division by zero"),
         ("code.txt", " \n", r"code\.txt is empty"),
-        ("code.subject.txt", "{{ code[:3] }} {{ code[3:] }}", r"code\.subject\.txt shows the code"),
+        ("code.subject.txt", "{{ code[:3] }} {{ code[3:] }}", r"code\.subject\.txt contains the code"),
     ],
 )
 def test_a_broken_template_is_named_at_the_start(tmp_path: Path, file: str, content: str, complaint: str) -> None:
@@ -205,10 +205,10 @@ def test_a_broken_template_is_named_at_the_start(tmp_path: Path, file: str, cont
 
 def test_a_template_in_another_encoding_is_named_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "code.txt").write_bytes("{{ code }} für Sie".encode("latin-1"))
-    with pytest.raises(ValueError, match=r"code\.txt does not work"):
+    with pytest.raises(ValueError, match=r"code\.txt is invalid"):
         Templates(tmp_path)
 
 
 def test_a_directory_of_templates_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"no directory of templates: .*words"):
+    with pytest.raises(ValueError, match=r"there is no directory of templates .*words"):
         Templates(tmp_path / "words")

@@ -31,7 +31,7 @@ def test_letters_in_a_row_keep_their_distance_real_or_pretended() -> None:
     notifier.send_decoy(mail_letter(2))
     notifier.send(mail_letter(3))
     assert time.slept == [0, 0.25, 0.25]
-    assert [letter.id[-2:] for letter in memory.letters] == ["01", "03"]
+    assert [letter.id[-2:] for letter in memory.messages] == ["01", "03"]
 
 
 def test_who_comes_late_waits_for_nothing_and_has_saved_nothing_up() -> None:

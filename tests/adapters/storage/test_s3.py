@@ -190,8 +190,8 @@ class TestAway:
 
         told = [(record.levelno, record.getMessage()) for record in caplog.records]
         assert [level for level, _ in told] == [logging.WARNING] * 2
-        assert "s3://images does not serve (Connect" in told[0][1]
-        assert told[1][1] == "Images can be had again: s3://images serves"
+        assert "s3://images is unavailable (Connect" in told[0][1]
+        assert told[1][1] == "s3://images is available again"
 
     def test_what_was_put_before_a_hang_is_there_after_it(self, own_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
         become(own_server.environment(), monkeypatch)
@@ -260,7 +260,7 @@ class TestAway:
         S3Storage(f"s3://{bucket}").probe()
         assert caplog.messages == []
         S3Storage("s3://there-is-none").probe()
-        assert caplog.messages == ["Images cannot be had: s3://there-is-none does not serve (404 NoSuchBucket)"]
+        assert caplog.messages == ["s3://there-is-none is unavailable (404 NoSuchBucket): images cannot be read or stored"]
 
 
 def reaching(port: int) -> dict[str, str]:
@@ -310,7 +310,7 @@ class TestCredentials:
         become(own_server.environment((key, "wr0ng")) | session, monkeypatch)
         storage = S3Storage("s3://images")
         assert faults_of(storage) == DOWN
-        assert caplog.messages == [f"Images cannot be had: s3://images does not serve ({reason})"]
+        assert caplog.messages == [f"s3://images is unavailable ({reason}): images cannot be read or stored"]
         for secret in (key, "wr0ng", "t0ken"):
             assert secret not in caplog.text + repr(storage) + repr(vars(storage))
 

@@ -384,7 +384,7 @@ def test_a_message_goes_to_the_spelling_that_the_account_has() -> None:
     world.request_registration_code(name="Ann", email="aNN@mail.example.com", mobile=MOBILE)
 
     assert len(world.messages_to("Ann@mail.example.com")) == 2
-    assert len(world.notifier.letters) == 3
+    assert len(world.notifier.messages) == 3
 
 
 def test_an_sms_goes_to_the_number_without_its_separators() -> None:
@@ -446,7 +446,7 @@ def test_without_an_email_and_an_owner_only_the_sms_goes_out_and_the_answer_is_t
 
     assert len(world.messages) == 4
     assert len(world.messages_to("8888888888")) == 1
-    assert len(world.notifier.letters) == 3
+    assert len(world.notifier.messages) == 3
 
 
 def test_an_owner_without_an_email_gets_no_mail_anywhere_else() -> None:
@@ -454,12 +454,12 @@ def test_an_owner_without_an_email_gets_no_mail_anywhere_else() -> None:
     world.create_account("ann", mobile=MOBILE)
     world.log_in_with_code(MOBILE)
     world.clock.advance(60)
-    seen = len(world.notifier.letters)
+    seen = len(world.notifier.messages)
 
     world.request_code(destination=MOBILE, email=EVE)
 
     assert world.messages_to(EVE) == []
-    assert len(world.notifier.letters) == seen + 1
+    assert len(world.notifier.messages) == seen + 1
 
 
 def test_a_mobile_login_for_a_stranger_sends_neither_sms_nor_mail() -> None:

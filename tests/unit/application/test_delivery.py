@@ -58,7 +58,7 @@ def test_a_message_is_sent_once_and_gone() -> None:
     assert deliver(world) == 1
     assert deliver(world) == 0
 
-    [letter] = world.notifier.letters
+    [letter] = world.notifier.messages
     assert (letter.channel, letter.recipient, letter.template) == (Channel.EMAIL, ANN, "code")
     assert letter.values["service"] == "Vestibule"
     assert [*world.messages, *world.dead_letters] == []
@@ -68,7 +68,7 @@ def test_a_letter_does_not_show_its_values() -> None:
     world = World()
     code = world.send(ANN)
 
-    assert code not in repr(world.notifier.letters)
+    assert code not in repr(world.notifier.messages)
 
 
 def test_a_message_without_a_code_is_sent_without_one() -> None:
@@ -77,7 +77,7 @@ def test_a_message_without_a_code_is_sent_without_one() -> None:
 
     assert deliver(world) == 1
 
-    assert dict(world.notifier.letters[0].values) == {"service": "Vestibule"}
+    assert dict(world.notifier.messages[0].values) == {"service": "Vestibule"}
 
 
 def test_the_code_is_derived_when_it_is_sent_and_is_the_one_that_is_right() -> None:
@@ -95,7 +95,7 @@ def test_a_code_is_never_delivered_after_its_end() -> None:
 
     assert deliver(world) == 1
 
-    assert world.notifier.letters == ()
+    assert world.notifier.messages == ()
     assert world.messages == ()
 
 
@@ -107,7 +107,7 @@ def test_a_message_without_a_code_has_an_end_too() -> None:
 
     assert deliver(world) == 2
 
-    assert [letter.id for letter in world.notifier.letters] == ["in time"]
+    assert [letter.id for letter in world.notifier.messages] == ["in time"]
     assert world.messages == ()
 
 
@@ -142,7 +142,7 @@ def test_a_used_code_is_not_sent_again() -> None:
 
     assert deliver(world) == 1
 
-    assert notifier.letters == ()
+    assert notifier.messages == ()
 
 
 class Pretending(MemoryNotifier):
@@ -172,7 +172,7 @@ def test_a_decoy_goes_the_way_of_a_letter_but_nowhere() -> None:
     world.clock.advance(5)
     assert deliver(world) == 1
 
-    assert notifier.letters == ()
+    assert notifier.messages == ()
     assert world.messages == ()
     assert {letter.template for letter in notifier.pretended} == {"code"}
     assert {letter.recipient for letter in notifier.pretended} == {NOBODY[Channel.EMAIL]}
@@ -190,7 +190,7 @@ def test_a_failure_is_tried_again_after_5_10_20_40_seconds() -> None:
         world.clock.advance(1)
 
     assert deliver(world) == 1
-    assert len(world.notifier.letters) == 1
+    assert len(world.notifier.messages) == 1
 
 
 def test_after_six_failures_a_message_is_given_up_and_kept_to_be_looked_at() -> None:
@@ -239,7 +239,7 @@ def test_one_bad_message_stops_no_other() -> None:
 
     assert deliver(world) == 3
 
-    assert [letter.id for letter in world.notifier.letters] == ["good", "better"]
+    assert [letter.id for letter in world.notifier.messages] == ["good", "better"]
     assert [message.id for message in world.messages] == ["bad"]
 
 
@@ -252,7 +252,7 @@ def test_while_one_courier_sends_a_message_no_other_takes_it_up() -> None:
     deliver(world)
 
     assert others == [0]
-    assert len(notifier.letters) == 1
+    assert len(notifier.messages) == 1
 
 
 def test_a_message_of_a_courier_that_died_comes_back_when_its_lease_ends() -> None:
@@ -271,7 +271,7 @@ def test_a_message_of_a_courier_that_died_comes_back_when_its_lease_ends() -> No
 
     world.clock.advance(1)
     assert deliver(world) == 1
-    assert len(notifier.letters) == 1
+    assert len(notifier.messages) == 1
 
 
 def test_a_slow_courier_leaves_the_rest_to_who_is_free() -> None:
@@ -281,11 +281,11 @@ def test_a_slow_courier_leaves_the_rest_to_who_is_free() -> None:
     notifier.during = lambda: world.clock.advance(10)
 
     assert world.deliver_messages() == 8
-    assert len(notifier.letters) == 3
+    assert len(notifier.messages) == 3
 
     notifier.during = None
     assert deliver(world) == 5
-    assert len(notifier.letters) == 8
+    assert len(notifier.messages) == 8
 
 
 def test_more_messages_than_one_round_takes_are_all_sent() -> None:
@@ -294,7 +294,7 @@ def test_more_messages_than_one_round_takes_are_all_sent() -> None:
         notice(world, f"message {number:02}")
 
     assert deliver(world) == 25
-    assert [letter.id for letter in world.notifier.letters] == [f"message {number:02}" for number in range(25)]
+    assert [letter.id for letter in world.notifier.messages] == [f"message {number:02}" for number in range(25)]
 
 
 def test_a_courier_of_one_kind_carries_no_other() -> None:
@@ -310,12 +310,12 @@ def test_a_courier_that_is_called_off_finishes_the_message_at_hand_and_the_rest_
     for name in ("one", "two", "three"):
         notice(world, name)
 
-    world.deliver_messages(is_over=lambda: bool(world.notifier.letters))
-    assert len(world.notifier.letters) == 1
+    world.deliver_messages(is_over=lambda: bool(world.notifier.messages))
+    assert len(world.notifier.messages) == 1
     assert [message.attempts for message in world.messages] == [0, 0]
 
     deliver(world)
-    assert sorted(letter.id for letter in world.notifier.letters) == ["one", "three", "two"]
+    assert sorted(letter.id for letter in world.notifier.messages) == ["one", "three", "two"]
 
 
 def announced(world: World, name: str = "event") -> None:
@@ -355,7 +355,7 @@ def test_a_webhook_that_fails_is_told_again_for_days_and_then_given_up() -> None
 
     world.retry_messages(["event"])
     assert deliver(world) == 1
-    assert [letter.id for letter in world.notifier.letters] == ["event"]
+    assert [letter.id for letter in world.notifier.messages] == ["event"]
 
 
 def test_who_asks_to_be_left_alone_for_longer_is_but_for_no_more_than_a_day() -> None:
