@@ -10,7 +10,7 @@ from httpx import ASGITransport, AsyncClient, Response
 from litestar import Litestar
 from tests.http.conftest import vestibule_of
 from tests.support.rate_limiters import redis_rate_limiters
-from tests.support.redis_server import Stranger
+from tests.support.redis_server import FakeServer
 from tests.support.world import World
 
 from vestibule.adapters.rate_limiter import MemoryRateLimiter, RedisRateLimiter
@@ -20,14 +20,14 @@ PATIENCE = 5.0
 
 
 @pytest.fixture
-def silent() -> Iterator[Stranger]:
-    with closing(Stranger()) as stranger:
-        yield stranger
+def silent() -> Iterator[FakeServer]:
+    with closing(FakeServer()) as fake:
+        yield fake
 
 
 @pytest.fixture
-def rate_limiter(silent: Stranger) -> Iterator[RedisRateLimiter]:
-    """Waits until the stranger hangs up."""
+def rate_limiter(silent: FakeServer) -> Iterator[RedisRateLimiter]:
+    """Waits until the server hangs up."""
     with closing(RedisRateLimiter(silent.url, MemoryRateLimiter(), timeout=PATIENCE)) as rate_limiter:
         yield rate_limiter
 
@@ -37,25 +37,25 @@ def client_of(app: Litestar) -> AsyncClient:
     return AsyncClient(transport=transport, base_url="http://localhost")
 
 
-async def with_another_call_meanwhile(app: Litestar, silent: Stranger, method: str, path: str, body: object) -> Response:
+async def with_another_call_meanwhile(app: Litestar, silent: FakeServer, method: str, path: str, body: object) -> Response:
     """The answer to a call whose limit is waited for while somebody else asks, and is answered."""
     async with client_of(app) as client:
         waiting = asyncio.create_task(client.request(method, path, json=body))
-        await asyncio.to_thread(silent.came.wait, 10)
+        await asyncio.to_thread(silent.connected.wait, 10)
         assert (await client.get("/healthz")).status_code == 200
         assert not waiting.done(), "it was to be waiting still"
         silent.hang_up()
         return await waiting
 
 
-def test_nobody_waits_while_the_limit_of_anothers_call_is_asked_for(silent: Stranger, rate_limiter: RedisRateLimiter) -> None:
+def test_nobody_waits_while_the_limit_of_anothers_call_is_asked_for(silent: FakeServer, rate_limiter: RedisRateLimiter) -> None:
     app = create_app(World(rate_limiter=rate_limiter))
     answer = asyncio.run(with_another_call_meanwhile(app, silent, "GET", "/.well-known/jwks.json", None))
     assert answer.status_code == 200
 
 
 def test_nobody_waits_while_the_limit_of_anothers_check_of_uniqueness_is_asked_for(
-    silent: Stranger, rate_limiter: RedisRateLimiter
+    silent: FakeServer, rate_limiter: RedisRateLimiter
 ) -> None:
     world = World()
     with redis_rate_limiters() as make:
@@ -67,14 +67,14 @@ def test_nobody_waits_while_the_limit_of_anothers_check_of_uniqueness_is_asked_f
 
 
 def test_when_too_many_calls_wait_for_their_limits_the_next_is_told_to_come_back(
-    silent: Stranger, rate_limiter: RedisRateLimiter
+    silent: FakeServer, rate_limiter: RedisRateLimiter
 ) -> None:
     app = create_app(World(rate_limiter=rate_limiter))
 
     async def storm() -> Response:
         async with client_of(app) as client:
             waiting = [asyncio.create_task(client.get("/.well-known/jwks.json")) for _ in range(1000)]
-            await asyncio.to_thread(silent.came.wait, 10)
+            await asyncio.to_thread(silent.connected.wait, 10)
             answer = await client.get("/.well-known/jwks.json")
             silent.hang_up()
             await asyncio.gather(*waiting)

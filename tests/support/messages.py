@@ -1,4 +1,4 @@
-"""Letters to send in tests, and how what was sent is read."""
+"""Sender and templates of the tests, and parsing of sent mails."""
 
 from email import message_from_bytes
 from email.message import EmailMessage

@@ -1,4 +1,4 @@
-"""What takes letters from a notifier: servers of SMTP and HTTP in this process, and all of it behind one face."""
+"""The next hops of notifiers: servers for SMTP and HTTP in this process, and the harnesses of the contract."""
 
 import asyncio
 import json
@@ -15,13 +15,11 @@ from tests.support.messages import SENDER, TEMPLATES, parsed, part
 
 from vestibule.adapters.notifier import AppriseNotifier, MemoryNotifier, OutboxNotifier, SmtpNotifier
 from vestibule.application.ports import DeliveryFailed, OutgoingMessage
-from vestibule.testing.contracts.notifier import Post, mail_letter, sms_letter
+from vestibule.testing.contracts.notifier import NotifierHarness, mail_message, sms_message
 
 
 class Relay:
-    """An SMTP server on a port of its own. `answers` says what it answers to MAIL, RCPT or DATA, where not 250; for DATA it
-    takes `seconds`.
-    """
+    """An SMTP server. `answers` overrides the reply 250 to MAIL, RCPT or DATA; DATA takes `seconds`."""
 
     def __init__(self, **options: Any) -> None:
         self.options = options
@@ -31,8 +29,8 @@ class Relay:
         self.logins: list[LoginPassword] = []
         self.encrypted: list[bool] = []
         self.connections = 0
-        self.farewells = 0
-        self.rude = False
+        self.quits = 0
+        self.drops_quit = False
         self.seconds = 0.0
         self.port = 0
         self._loop = asyncio.new_event_loop()
@@ -59,8 +57,8 @@ class Relay:
         return self.answers.get("DATA", "250 OK")
 
     async def handle_QUIT(self, protocol: SMTP, _: Session, __: Envelope) -> str:  # noqa: N802 — aiosmtpd's name
-        self.farewells += 1
-        if self.rude:
+        self.quits += 1
+        if self.drops_quit:
             assert isinstance(protocol.transport, asyncio.WriteTransport)
             protocol.transport.abort()
         return "221 Bye"
@@ -80,7 +78,7 @@ class Relay:
         self.port = self._server.sockets[0].getsockname()[1]
 
     def hang_up(self) -> None:
-        """Cuts every connection that is open."""
+        """Aborts all open connections."""
         asyncio.run_coroutine_threadsafe(self._abort_all(), self._loop).result(5)
 
     async def _abort_all(self) -> None:
@@ -124,7 +122,7 @@ def relay(implicit_tls: ssl.SSLContext | None = None, **options: Any) -> Iterato
 
 
 class Gateway:
-    """An HTTP server that takes what `json://` and `form://` of Apprise post."""
+    """An HTTP server for the requests of Apprise's `json://` and `form://`."""
 
     def __init__(self) -> None:
         self.status = 200
@@ -144,7 +142,7 @@ class Gateway:
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Says nothing."""
+                """Logs nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self.port = self._server.server_address[1]
@@ -167,42 +165,42 @@ def gateway_server() -> Iterator[Gateway]:
         server.close()
 
 
-def outbox_post(directory: Path, letter: Callable[..., OutgoingMessage]) -> Post:
+def outbox_harness(directory: Path, message: Callable[..., OutgoingMessage]) -> NotifierHarness:
     def arrived() -> list[tuple[str, str]]:
-        letters = []
+        messages = []
         for file in sorted(directory.iterdir()):
-            message = parsed(file.read_bytes())
-            letters.append((message["To"], part(message, "plain") if message.is_multipart() else message.get_content()))
-        return letters
+            mail = parsed(file.read_bytes())
+            messages.append((mail["To"], part(mail, "plain") if mail.is_multipart() else mail.get_content()))
+        return messages
 
     def break_down() -> None:
         directory.rmdir()
         directory.write_text("in the way")
 
-    return Post(OutboxNotifier(directory, TEMPLATES, SENDER), letter, arrived, break_down, directory.unlink)
+    return NotifierHarness(OutboxNotifier(directory, TEMPLATES, SENDER), message, arrived, break_down, directory.unlink)
 
 
-def smtp_post(server: Relay) -> Post:
+def smtp_harness(server: Relay) -> NotifierHarness:
     def arrived() -> list[tuple[str, str]]:
         return [(to, part(parsed(raw), "plain")) for _, [to], raw in server.received]
 
     notifier = SmtpNotifier(f"smtp://127.0.0.1:{server.port}", SENDER, TEMPLATES)
-    return Post(notifier, mail_letter, arrived, server.close, server.open)
+    return NotifierHarness(notifier, mail_message, arrived, server.close, server.open)
 
 
-def apprise_post(server: Gateway) -> Post:
+def apprise_harness(server: Gateway) -> NotifierHarness:
     def arrived() -> list[tuple[str, str]]:
         bodies = [json.loads(body) for _, body in server.received]
         return [(body["to"], body["message"]) for body in bodies]
 
     notifier = AppriseNotifier(f"json://127.0.0.1:{server.port}/send", TEMPLATES)
-    return Post(notifier, sms_letter, arrived, server.close, server.open)
+    return NotifierHarness(notifier, sms_message, arrived, server.close, server.open)
 
 
-def memory_post() -> Post:
+def memory_harness() -> NotifierHarness:
     memory = MemoryNotifier()
 
     def arrived() -> list[tuple[str, str]]:
-        return [(letter.recipient, "{code} {reference}".format(**letter.values)) for letter in memory.messages]
+        return [(message.recipient, "{code} {reference}".format(**message.values)) for message in memory.messages]
 
-    return Post(memory, mail_letter, arrived, lambda: memory.fail_next(DeliveryFailed("down")))
+    return NotifierHarness(memory, mail_message, arrived, lambda: memory.fail_next(DeliveryFailed("down")))

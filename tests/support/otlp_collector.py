@@ -1,4 +1,4 @@
-"""A collector of traces: what OTLP over HTTP brings to `/v1/traces` is kept."""
+"""A collector of traces, which records the OTLP requests to `/v1/traces`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 
 class Span(NamedTuple):
-    """A span that has ended, with the attributes of what it came from."""
+    """A finished span, with the attributes of its resource."""
 
     name: str
     kind: str
@@ -24,7 +24,7 @@ class Span(NamedTuple):
 
 
 class Collector:
-    """Everything that came, in order; `calls` are the headers of the calls that brought it, `bodies` all that was in them."""
+    """All received spans in order; `calls` has the path and headers of each request, `bodies` their concatenated bodies."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"

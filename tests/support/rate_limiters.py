@@ -1,4 +1,4 @@
-"""Throttles to put to the test, each as if nothing had been counted yet."""
+"""New rate limiters for tests."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,16 +12,16 @@ from vestibule.application.ports import RateLimiter
 from vestibule.domain.rate_limits import RateLimit
 
 PATIENCE = 10.0
-"""Seconds that Redis has where not its slowness is the matter, for the machine may be busy."""
+"""The timeout in seconds of tests that are not about timeouts: the machine may be busy."""
 
 
 class NoFallback:
-    """Where Redis has to serve, nothing may stand in for it."""
+    """A fallback that must not be used."""
 
     may_block = False
 
     def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
-        raise AssertionError("Redis did not serve")
+        raise AssertionError("Redis is unavailable")
 
 
 @contextmanager
@@ -31,23 +31,23 @@ def memory_rate_limiters() -> Iterator[Callable[[], RateLimiter]]:
 
 @contextmanager
 def redis_rate_limiters() -> Iterator[Callable[[], RateLimiter]]:
-    """One at a time: the next closes the one before."""
-    own, made = f"vestibule-test:{token_hex(8)}:", list[RedisRateLimiter]()
+    """Yields a function that creates a rate limiter and closes the one before."""
+    prefix, open_ones = f"vestibule-test:{token_hex(8)}:", list[RedisRateLimiter]()
 
     with any_redis() as url:
 
         def make() -> RedisRateLimiter:
-            for rate_limiter in made:
+            for rate_limiter in open_ones:
                 rate_limiter.close()
-            made[:] = [RedisRateLimiter(url, NoFallback(), prefix=f"{own}{token_hex(8)}:", timeout=PATIENCE)]
-            return made[0]
+            open_ones[:] = [RedisRateLimiter(url, NoFallback(), prefix=f"{prefix}{token_hex(8)}:", timeout=PATIENCE)]
+            return open_ones[0]
 
         try:
             yield make
         finally:
-            for rate_limiter in made:
+            for rate_limiter in open_ones:
                 rate_limiter.close()
-            clear(url, own)
+            clear(url, prefix)
 
 
 def clear(url: str, prefix: str) -> None:

@@ -1,106 +1,78 @@
-"""A real Redis: one that runs, or a process of ours that can be killed and started again; and what may stand in its place."""
+"""A real Redis: one that is running already, or a process of the tests; and a fake server."""
 
 import os
 import shutil
 import socket
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
-from types import TracebackType
-from typing import Self
 
 import pytest
 from redis import Redis, RedisError
-from tests.support.server import free_port
+from tests.support.server_process import ServerProcess
 
 USUAL_URL = "redis://127.0.0.1:6379/15"
-_BYE = b"!"
+_CLOSE = b"!"
 
 
-class RedisServer(AbstractContextManager["RedisServer"]):
-    """`redis-server` on a free port, which keeps nothing; killed when the block is left."""
+class RedisServer(ServerProcess):
+    """`redis-server` without persistence."""
 
     def __init__(self, directory: Path, *options: str) -> None:
-        self.port = free_port()
+        super().__init__()
         self.url = f"redis://127.0.0.1:{self.port}"
-        self._directory = directory
-        self._options = options
+        self._arguments = ("--save", "", "--appendonly", "no", "--dir", directory, *options)
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.kill()
-
-    def start(self) -> None:
-        command = [binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        self.process = subprocess.Popen(
-            [*command, "--dir", str(self._directory), *self._options], stdout=subprocess.DEVNULL, start_new_session=True
-        )
-        deadline = time.monotonic() + 10
-        while not self._listens():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("redis-server does not start")
-            time.sleep(0.02)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait(10)
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+    def command(self) -> Sequence[object]:
+        return [binary(), "--port", self.port, "--bind", "127.0.0.1", *self._arguments]
 
 
-class Stranger:
-    """Listens where Redis should be. Says the same to whatever it hears, or with None nothing at all."""
+class FakeServer:
+    """A server at the address of a Redis that sends `answer` to every connection, or nothing if it is None."""
 
     def __init__(self, answer: bytes | None = None) -> None:
-        self.visits = 0
-        self.came = Event()
+        self.connections = 0
+        self.connected = Event()
         self._answer = answer
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.url = f"redis://127.0.0.1:{self._socket.getsockname()[1]}"
-        self._visitors: list[socket.socket] = []
+        self._open: list[socket.socket] = []
         self._thread = Thread(target=self._receive)
         self._thread.start()
 
     def hang_up(self) -> None:
-        for each in self._visitors:
-            each.shutdown(socket.SHUT_RDWR)
+        for connection in self._open:
+            connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         with socket.create_connection(self._socket.getsockname()) as last:
-            last.sendall(_BYE)
+            last.sendall(_CLOSE)
             self._thread.join(10)
-        for each in (*self._visitors, self._socket):
-            each.close()
+        for connection in (*self._open, self._socket):
+            connection.close()
 
     def _receive(self) -> None:
         while True:
-            visitor, _ = self._socket.accept()
-            self._visitors.append(visitor)
-            if visitor.recv(1, socket.MSG_PEEK) == _BYE:
+            connection, _ = self._socket.accept()
+            self._open.append(connection)
+            if connection.recv(1, socket.MSG_PEEK) == _CLOSE:
                 return
-            self.visits += 1
-            self.came.set()
+            self.connections += 1
+            self.connected.set()
             if self._answer is not None:
-                visitor.sendall(self._answer)
+                connection.sendall(self._answer)
 
 
 @contextmanager
 def any_redis() -> Iterator[str]:
-    """The URL of a Redis that answers: of `VESTIBULE_TEST_REDIS_URL`, else of the usual one, else of one of our own.
+    """Yields the URL of a running Redis: that of `VESTIBULE_TEST_REDIS_URL`, else the usual one, else a process of the tests.
 
-    Others may use it: whoever writes there does so under names of their own, and clears them away.
+    The Redis may be shared: each test uses keys with a prefix of its own, and deletes them.
     """
     named = os.environ.get("VESTIBULE_TEST_REDIS_URL")
-    if named or _answers(USUAL_URL):
+    if named or _is_redis(USUAL_URL):
         yield named or USUAL_URL
         return
     with TemporaryDirectory() as directory, RedisServer(Path(directory)) as server:
@@ -108,17 +80,17 @@ def any_redis() -> Iterator[str]:
 
 
 def binary() -> str:
-    """Where `redis-server` is. A machine without it shows a skip; one that builds (CI) must have it."""
+    """Returns the path of `redis-server`. Without it tests are skipped, or fail if `CI` is set."""
     found = shutil.which("redis-server")
     if found is None:
-        missing = "no redis-server is installed, so nothing is shown about limits in Redis"
+        missing = "no redis-server is installed: the rate limits in Redis are not tested"
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
     return found
 
 
-def _answers(url: str) -> bool:
+def _is_redis(url: str) -> bool:
     with Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=None) as client:
         try:
             return bool(client.ping())

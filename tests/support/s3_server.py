@@ -1,70 +1,40 @@
-"""A real S3 over HTTP (moto's server), in a process of its own that can be killed, stopped and started again."""
+"""A real S3 over HTTP: moto's server in a process of its own."""
 
 import json
 import os
 import re
-import signal
-import socket
-import subprocess
 import sys
-import time
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from http.client import HTTPConnection
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlencode
 
 import pytest
-from tests.support.server import free_port
+from tests.support.server_process import ServerProcess
 
 REGION = "eu-central-1"
 ANYBODY = ("anybody", "s3cret")
 _IAM = "AWS4-HMAC-SHA256 Credential=root/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=none"
 
 
-class S3Server(AbstractContextManager["S3Server"]):
-    """On a free port, with all in memory; killed when the block is left. Whoever asks may do all, until a `lock`."""
+class S3Server(ServerProcess):
+    """Keeps all objects in memory. Every caller may do everything, until `lock`."""
 
     def __init__(self) -> None:
-        self.port = free_port()
+        super().__init__()
         self.url = f"http://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.kill()
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(self.port)]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-        deadline = time.monotonic() + 20
-        while not self._listens():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("moto's server does not start")
-            time.sleep(0.02)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait(10)
-
-    def hang(self) -> None:
-        """Connections are taken, and nothing is answered."""
-        self.process.send_signal(signal.SIGSTOP)
-
-    def wake(self) -> None:
-        self.process.send_signal(signal.SIGCONT)
+    def command(self) -> Sequence[object]:
+        return [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", self.port]
 
     def make(self, bucket: str) -> None:
         assert self._call("PUT", f"/{bucket}")[0] == 200
 
     def names(self, bucket: str) -> list[str]:
-        """Of all that is in the bucket."""
+        """Returns the keys of all objects in the bucket."""
         return re.findall("<Key>(.*?)</Key>", self._call("GET", f"/{bucket}?list-type=2")[1])
 
     def user(self, policy: object) -> tuple[str, str]:
-        """Key and secret of a new user who may do what the policy says, and nothing else after a `lock`."""
+        """Creates a user; returns its key and secret. After `lock` it may do only what the policy allows."""
         self._iam("CreateUser")
         self._iam("PutUserPolicy", PolicyName="images", PolicyDocument=json.dumps(policy))
         answer = self._iam("CreateAccessKey")
@@ -72,11 +42,11 @@ class S3Server(AbstractContextManager["S3Server"]):
         return key, secret
 
     def lock(self) -> None:
-        """From now on every call is held against the policies."""
+        """Enforces the policies from now on."""
         assert self._call("POST", "/moto-api/reset-auth", "0")[0] == 200
 
     def environment(self, credentials: tuple[str, str] = ANYBODY) -> dict[str, str]:
-        """The variables by which programs find it."""
+        """Returns the variables that configure an S3 client for it."""
         key, secret = credentials
         return {
             "AWS_ENDPOINT_URL": self.url,
@@ -102,13 +72,9 @@ class S3Server(AbstractContextManager["S3Server"]):
         finally:
             connection.close()
 
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
-
-def become(environment: dict[str, str], patch: pytest.MonkeyPatch) -> None:
-    """This process is as if it had been started with these variables and no others of S3."""
+def set_environment(environment: dict[str, str], patch: pytest.MonkeyPatch) -> None:
+    """Replaces all `AWS_` variables of this process."""
     for variable in os.environ:
         if variable.startswith("AWS_"):
             patch.delenv(variable)

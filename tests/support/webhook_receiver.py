@@ -1,4 +1,4 @@
-"""What a webhook calls: a server in this process that verifies signatures with the library that receivers use."""
+"""A receiver of webhooks: a server in this process that verifies signatures with the library for receivers."""
 
 import json
 import ssl
@@ -16,9 +16,9 @@ OTHER_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD+Q3rEgWzUVY="
 
 
 class Receiver:
-    """Answers what `answers` holds next, and 204 when that is empty; keeps what was answered with 2xx, by its id.
+    """Answers with the next status of `answers`, or 204; records payloads that it answered with 2xx, by their id.
 
-    While it is `closed` nobody is at its port. It takes `seconds` for each call.
+    Each call takes `seconds`. After `close` its port refuses connections until `open`.
     """
 
     def __init__(self, *secrets: str, tls: ssl.SSLContext | None = None) -> None:

@@ -160,7 +160,7 @@ def test_hanging_s3_delays_only_images(tmp_path: Path, own_s3: S3Server) -> None
     with Server(tmp_path / "data", environment=own_s3.environment(), **settings) as server, client_of(server) as ada:
         log_in(ada)
         path = uploaded(ada, "teal")
-        own_s3.hang()
+        own_s3.freeze()
         try:
             with ThreadPoolExecutor(80) as pool:
                 reads = [pool.submit(ada.get, path) for _ in range(40)]
@@ -173,7 +173,7 @@ def test_hanging_s3_delays_only_images(tmp_path: Path, own_s3: S3Server) -> None
                     assert time.monotonic() - begun < 2
                 assert {answer.result().status_code for answer in reads + uploads} == {503}
         finally:
-            own_s3.wake()
+            own_s3.resume()
         assert ada.get(path).status_code == 200
         assert server.stop() == 0
 

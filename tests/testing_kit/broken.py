@@ -22,7 +22,7 @@ from vestibule.application.ports import AccessClaims, OutgoingMessage
 from vestibule.domain.account import Username
 from vestibule.domain.rate_limits import RateLimit, SlidingWindow
 from vestibule.testing import contracts
-from vestibule.testing.contracts.notifier import Post, mail_letter
+from vestibule.testing.contracts.notifier import NotifierHarness, mail_message
 
 
 class Forgiving(MemoryDatabase):
@@ -175,19 +175,19 @@ class TestThrottleWithoutALock(contracts.RateLimiterContract):
 
 
 class Pretentious(MemoryNotifier):
-    def send_decoy(self, letter: OutgoingMessage) -> None:
-        self.send(letter)
+    def send_decoy(self, message: OutgoingMessage) -> None:
+        self.send(message)
 
 
 class TestNotifierThatSendsDecoys(contracts.NotifierContract):
     @pytest.fixture
-    def post(self) -> Post:
+    def harness(self) -> NotifierHarness:
         notifier = Pretentious()
 
         def arrived() -> list[tuple[str, str]]:
-            return [(letter.recipient, " ".join(letter.values.values())) for letter in notifier.messages]
+            return [(message.recipient, " ".join(message.values.values())) for message in notifier.messages]
 
-        return Post(notifier, mail_letter, arrived, lambda: notifier.fail_next(OSError("down")))
+        return NotifierHarness(notifier, mail_message, arrived, lambda: notifier.fail_next(OSError("down")))
 
 
 class Undying(JwtTokens):

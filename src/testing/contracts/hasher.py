@@ -1,4 +1,4 @@
-"""What every hasher promises."""
+"""The contract of the port `Hasher`."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,14 +11,14 @@ PASSWORD = "correct horse battery staple"
 
 
 class HasherContract:
-    """What every `Hasher` promises.
+    """The promises of every `Hasher`.
 
-    Fill the fixture `hasher`: one for all tests will do, which hashes as cheaply as it may.
+    Define the fixture `hasher`, for example with module scope and the lowest cost that the adapter allows.
     """
 
-    def test_the_password_that_was_hashed_is_right_and_any_other_is_wrong(self, hasher: Hasher) -> None:
-        kept = hasher.hash(PASSWORD)
-        assert hasher.verify(kept, PASSWORD)
+    def test_only_the_hashed_password_verifies(self, hasher: Hasher) -> None:
+        password_hash = hasher.hash(PASSWORD)
+        assert hasher.verify(password_hash, PASSWORD)
         for wrong in (
             "",
             PASSWORD + " ",
@@ -29,27 +29,27 @@ class HasherContract:
             "x" * 10_000,
             "\ud800",
         ):
-            assert not hasher.verify(kept, wrong)
+            assert not hasher.verify(password_hash, wrong)
 
-    def test_a_hash_does_not_hold_the_password_and_is_another_each_time(self, hasher: Hasher) -> None:
+    def test_hash_is_salted_and_hides_the_password(self, hasher: Hasher) -> None:
         one, other = hasher.hash(PASSWORD), hasher.hash(PASSWORD)
         assert one != other
         assert PASSWORD not in one
 
-    def test_a_password_typed_in_another_unicode_form_is_the_same(self, hasher: Hasher) -> None:
+    def test_unicode_forms_of_a_password_are_equal(self, hasher: Hasher) -> None:
         assert hasher.verify(hasher.hash("Zoe\u0308 \ufb01nds \uff12"), "Zo\u00eb finds 2")
 
-    def test_a_long_password_is_not_truncated(self, hasher: Hasher) -> None:
-        kept = hasher.hash("a" * 255 + "b")
-        assert hasher.verify(kept, "a" * 255 + "b")
-        assert not hasher.verify(kept, "a" * 255 + "c")
+    def test_long_password_is_not_truncated(self, hasher: Hasher) -> None:
+        password_hash = hasher.hash("a" * 255 + "b")
+        assert hasher.verify(password_hash, "a" * 255 + "b")
+        assert not hasher.verify(password_hash, "a" * 255 + "c")
 
-    def test_without_a_hash_no_password_is_right(self, hasher: Hasher) -> None:
+    def test_no_password_verifies_without_a_hash(self, hasher: Hasher) -> None:
         assert not hasher.verify(None, PASSWORD)
         assert not hasher.verify(None, "")
 
     @pytest.mark.parametrize(
-        "kept",
+        "password_hash",
         [
             "",
             "!",
@@ -69,22 +69,24 @@ class HasherContract:
             "$argon2id$v=19$" + "9" * 9999,
         ],
     )
-    def test_a_malformed_hash_opens_to_no_password_and_is_outdated(self, hasher: Hasher, kept: str) -> None:
-        assert not hasher.verify(kept, PASSWORD)
-        assert not hasher.verify(kept, "")
-        assert hasher.needs_rehash(kept)
+    def test_malformed_hash_verifies_no_password_and_needs_rehash(self, hasher: Hasher, password_hash: str) -> None:
+        assert not hasher.verify(password_hash, PASSWORD)
+        assert not hasher.verify(password_hash, "")
+        assert hasher.needs_rehash(password_hash)
 
-    def test_a_hash_made_today_is_not_outdated(self, hasher: Hasher) -> None:
+    def test_new_hash_needs_no_rehash(self, hasher: Hasher) -> None:
         assert not hasher.needs_rehash(hasher.hash(PASSWORD))
 
-    def test_hashing_at_once_mixes_nothing_up_and_may_be_refused_for_now(self, hasher: Hasher) -> None:
-        def proven(number: int) -> bool | None:
+    def test_concurrent_hashing_is_correct_or_overloaded(self, hasher: Hasher) -> None:
+        def is_correct(number: int) -> bool | None:
             try:
-                kept = hasher.hash(f"password {number}")
-                return hasher.verify(kept, f"password {number}") and not hasher.verify(kept, f"password {number + 1}")
+                password_hash = hasher.hash(f"password {number}")
+                return hasher.verify(password_hash, f"password {number}") and not hasher.verify(
+                    password_hash, f"password {number + 1}"
+                )
             except Overloaded:
                 return None
 
         with ThreadPoolExecutor(8) as threads:
-            outcomes = set(threads.map(proven, range(16)))
+            outcomes = set(threads.map(is_correct, range(16)))
         assert outcomes - {None} == {True}

@@ -1,4 +1,4 @@
-"""What every maker of pictures promises."""
+"""The contract of the port `Images`."""
 
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -24,7 +24,7 @@ def plain(colour: Colour = RED, size: tuple[int, int] = (40, 30), mode: str = "R
 
 
 def four_corners() -> Image.Image:
-    """Red and green above, blue and white below."""
+    """Returns an image with red and green above, blue and white below."""
     image = Image.new("RGB", (80, 40))
     for box, colour in {(0, 0): RED, (40, 0): GREEN, (0, 20): BLUE, (40, 20): WHITE}.items():
         image.paste(colour, (*box, box[0] + 40, box[1] + 20))
@@ -38,7 +38,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 def colour_at(image: Image.Image, x: float, y: float) -> Colour:
-    """The colour at these parts of width and height."""
+    """Returns the colour at these fractions of width and height."""
     colour = image.getpixel((int(image.width * x), int(image.height * y)))
     assert isinstance(colour, tuple)
     return colour
@@ -49,23 +49,23 @@ def is_near(colour: Colour, wanted: Colour, by: int = 12) -> bool:
 
 
 class ImagesContract:
-    """What every `Images` promises.
+    """The promises of every `Images`.
 
-    Fill the fixture `images`: one for all tests will do. Threads use it at the same time.
+    Define the fixture `images`, for example with module scope. Several threads use it at once.
     """
 
     @pytest.mark.parametrize("kind", FORMATS)
-    def test_each_kind_becomes_webp_of_the_same_look(self, images: Images, kind: str) -> None:
-        picture = opened(images.normalise(file_of(four_corners(), kind)))
-        assert (picture.format, picture.size, picture.mode) == ("WEBP", (80, 40), "RGB")
-        found = [colour_at(picture, x, y) for y in (0.25, 0.75) for x in (0.25, 0.75)]
+    def test_each_format_becomes_webp(self, images: Images, kind: str) -> None:
+        image = opened(images.normalise(file_of(four_corners(), kind)))
+        assert (image.format, image.size, image.mode) == ("WEBP", (80, 40), "RGB")
+        found = [colour_at(image, x, y) for y in (0.25, 0.75) for x in (0.25, 0.75)]
         assert all(is_near(colour, wanted) for colour, wanted in zip(found, [RED, GREEN, BLUE, WHITE], strict=True)), found
 
     @pytest.mark.parametrize(
         ("size", "becomes"), [((3000, 1500), (1024, 512)), ((500, 2000), (256, 1024)), ((20, 10), (20, 10))]
     )
     @pytest.mark.parametrize("kind", FORMATS)
-    def test_a_large_one_shrinks_in_proportion_and_a_small_one_never_grows(
+    def test_large_image_is_scaled_down_and_small_image_is_not_scaled(
         self, images: Images, kind: str, size: tuple[int, int], becomes: tuple[int, int]
     ) -> None:
         assert opened(images.normalise(file_of(plain(size=size), kind))).size == becomes
@@ -81,15 +81,15 @@ class ImagesContract:
         ],
     )
     @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-    def test_it_stands_upright(self, images: Images, kind: str, orientation: int, corners: list[Colour]) -> None:
+    def test_exif_orientation_is_applied(self, images: Images, kind: str, orientation: int, corners: list[Colour]) -> None:
         exif = Image.Exif()
         exif[0x0112] = orientation
-        picture = opened(images.normalise(file_of(four_corners(), kind, exif=exif.tobytes())))
-        assert picture.size == ((40, 80) if orientation >= 5 else (80, 40))
-        found = [colour_at(picture, x, y) for y in (0.25, 0.75) for x in (0.25, 0.75)]
+        image = opened(images.normalise(file_of(four_corners(), kind, exif=exif.tobytes())))
+        assert image.size == ((40, 80) if orientation >= 5 else (80, 40))
+        found = [colour_at(image, x, y) for y in (0.25, 0.75) for x in (0.25, 0.75)]
         assert all(is_near(colour, wanted) for colour, wanted in zip(found, corners, strict=True)), found
 
-    def test_where_it_was_taken_and_every_other_word_are_gone(self, images: Images) -> None:
+    def test_metadata_is_removed(self, images: Images) -> None:
         exif = Image.Exif()
         exif[0x0112], exif[0x010F] = 6, "SECRET camera"
         exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 31.0, 12.0), 29: "SECRET date"})
@@ -104,26 +104,26 @@ class ImagesContract:
         )
         assert photo.count(b"SECRET") == 4
         data = images.normalise(photo)
-        picture = opened(data)
-        assert picture.size == (40, 60)
-        assert not dict(picture.getexif())
-        assert not {"exif", "xmp", "icc_profile", "comment"} & set(picture.info)
+        image = opened(data)
+        assert image.size == (40, 60)
+        assert not dict(image.getexif())
+        assert not {"exif", "xmp", "icc_profile", "comment"} & set(image.info)
         assert not any(word in data for word in (b"SECRET", b"EXIF", b"ICCP", b"XMP "))
 
     @pytest.mark.parametrize("kind", FORMATS)
-    def test_what_hangs_on_behind_is_gone(self, images: Images, kind: str) -> None:
+    def test_trailing_data_is_removed(self, images: Images, kind: str) -> None:
         data = images.normalise(file_of(four_corners(), kind) + b"<script>alert(1)</script>PK\x03\x04")
         assert b"script" not in data
         assert b"PK\x03\x04" not in data
         assert opened(data).size == (80, 40)
 
     @pytest.mark.parametrize("data", [b"", b"a picture", b"<svg></svg>", b"\0" * 100, file_of(plain(), "PNG")[:60]])
-    def test_what_is_no_image_or_a_damaged_one_is_refused_with_a_reason(self, images: Images, data: bytes) -> None:
+    def test_unsupported_or_damaged_file_is_rejected_with_a_reason(self, images: Images, data: bytes) -> None:
         with pytest.raises(UnreadableImage) as refused:
             images.normalise(data)
         assert str(refused.value)
 
-    def test_pictures_made_at_once_are_each_ones_own(self, images: Images) -> None:
+    def test_concurrent_images_are_not_mixed_up(self, images: Images) -> None:
         colours = [(255, 40 * number, 0) for number in range(6)]
         with ThreadPoolExecutor(6) as threads:
             made = list(threads.map(lambda colour: images.normalise(file_of(plain(colour), "PNG")), colours))

@@ -1,4 +1,4 @@
-"""What every storage promises."""
+"""The contract of the port `Storage`."""
 
 import re
 from collections.abc import Callable
@@ -23,41 +23,41 @@ IMPOSSIBLE = [
     "\udc80" * 32 + ".webp",
     "x" * 10_000,
 ]
-"""Texts that no storage gives as a name."""
+"""Texts that are never a name."""
 
 UNKNOWN = ["a" * 32, "A" * 32 + ".webp", "a" * 32 + ".webp"]
-"""Texts that look like names, and were never given."""
+"""Names that were never returned by `put`."""
 
 
 class StorageContract:
-    """What every `Storage` promises.
+    """The promises of every `Storage`.
 
-    Fill the fixture `storage`: one that works, and need not be empty.
+    Define the fixture `storage`. The storage need not be empty.
     """
 
-    def test_what_was_put_is_got_back_to_the_byte(self, storage: Storage) -> None:
+    def test_stored_data_is_returned_unchanged(self, storage: Storage) -> None:
         data = bytes(range(256)) * 300
         assert storage.get(storage.put(data)) == data
 
-    def test_a_name_is_one_part_of_a_url_as_it_is_and_too_long_to_be_guessed(self, storage: Storage) -> None:
+    def test_name_is_url_safe_and_unguessable(self, storage: Storage) -> None:
         assert re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._~-]{21,254}", storage.put(b"x"))
 
-    def test_the_same_bytes_get_another_name_each_time(self, storage: Storage) -> None:
+    def test_equal_data_get_different_names(self, storage: Storage) -> None:
         assert len({storage.put(b"same") for _ in range(20)}) == 20
 
-    def test_what_was_deleted_is_gone(self, storage: Storage) -> None:
+    def test_deleted_data_is_gone(self, storage: Storage) -> None:
         gone, kept = storage.put(b"one"), storage.put(b"two")
         storage.delete(gone)
         assert (storage.get(gone), storage.get(kept)) == (None, b"two")
 
-    def test_deleting_what_is_not_there_is_no_fault(self, storage: Storage) -> None:
+    def test_deleting_an_unknown_name_is_no_error(self, storage: Storage) -> None:
         name = storage.put(b"one")
         storage.delete(name)
         storage.delete(name)
         storage.delete("a" * 32 + ".webp")
         assert storage.get(name) is None
 
-    def test_what_is_stored_is_named_once_it_is_old_enough(self, storage: Storage) -> None:
+    def test_names_lists_only_data_of_the_given_age(self, storage: Storage) -> None:
         kept, gone = storage.put(b"one"), storage.put(b"two")
         storage.delete(gone)
         names = list(storage.names(older_than=0))
@@ -65,35 +65,35 @@ class StorageContract:
         assert kept not in storage.names(older_than=3600)
 
     @pytest.mark.parametrize("name", [*IMPOSSIBLE, *UNKNOWN])
-    def test_no_name_but_a_given_one_finds_anything(self, storage: Storage, name: str) -> None:
+    def test_unknown_name_finds_nothing(self, storage: Storage, name: str) -> None:
         kept = storage.put(b"one")
         storage.delete(name)
         assert (storage.get(name), storage.get(kept)) == (None, b"one")
 
     @pytest.mark.parametrize(
-        "near",
+        "alter",
         [lambda name: name[:-1], lambda name: f"{name}x", lambda name: f"./{name}", lambda name: f"{name}\n"],
         ids=["shorter", "longer", "in a directory", "with a line"],
     )
-    def test_a_name_that_is_nearly_a_given_one_finds_nothing(self, storage: Storage, near: Callable[[str], str]) -> None:
+    def test_similar_name_finds_nothing(self, storage: Storage, alter: Callable[[str], str]) -> None:
         name = storage.put(b"one")
-        storage.delete(near(name))
-        assert (storage.get(near(name)), storage.get(name)) == (None, b"one")
+        storage.delete(alter(name))
+        assert (storage.get(alter(name)), storage.get(name)) == (None, b"one")
 
     @pytest.mark.parametrize("name", IMPOSSIBLE)
-    def test_there_is_no_link_to_what_cannot_be_a_name(self, storage: Storage, name: str) -> None:
+    def test_impossible_name_has_no_url(self, storage: Storage, name: str) -> None:
         assert storage.presigned_url(name) is None
 
-    def test_a_link_if_there_is_one_is_a_url_for_a_while(self, storage: Storage) -> None:
-        link = storage.presigned_url(storage.put(b"one"))
-        assert link is None or (re.match(r"https?://", link.url) and link.seconds > 0)
+    def test_presigned_url_is_http_and_expires(self, storage: Storage) -> None:
+        presigned = storage.presigned_url(storage.put(b"one"))
+        assert presigned is None or (re.match(r"https?://", presigned.url) and presigned.seconds > 0)
 
-    def test_many_may_put_at_once(self, storage: Storage) -> None:
+    def test_concurrent_puts_all_succeed(self, storage: Storage) -> None:
         contents = [str(number).encode() * 1000 for number in range(60)]
-        together = Barrier(6)
+        start = Barrier(6)
 
         def put(part: int) -> list[tuple[str, bytes]]:
-            together.wait()
+            start.wait()
             return [(storage.put(data), data) for data in contents[part::6]]
 
         with ThreadPoolExecutor(6) as pool:

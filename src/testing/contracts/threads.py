@@ -1,4 +1,4 @@
-"""Threads in a hurry."""
+"""Frequent switches between threads, for tests of races."""
 
 import sys
 from collections.abc import Iterator
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 
-class SwitchingThreads:
-    """Has threads give way to each other all the time, so that a race is lost in a test rather than in use."""
+class FrequentThreadSwitches:
+    """A fixture that makes threads switch every microsecond, so that races show in a test and not only in use."""
 
     @pytest.fixture
-    def threads_that_switch_all_the_time(self) -> Iterator[None]:
+    def frequent_thread_switches(self) -> Iterator[None]:
         before = sys.getswitchinterval()
         sys.setswitchinterval(1e-6)
         yield

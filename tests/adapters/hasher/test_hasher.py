@@ -1,4 +1,4 @@
-"""What `Hasher` promises, and what Argon2id promises beside."""
+"""The contract of `Hasher`, and further promises of Argon2id and its thread pool."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ CHEAP = (3, 12 * 1024)
 
 
 class RecordingPool(HashingPool):
-    """A pool that remembers what it was asked to work on."""
+    """A pool that records its jobs."""
 
     def __init__(self) -> None:
         super().__init__(threads=1, queue=4)
@@ -40,7 +40,7 @@ def argon2() -> Iterator[Argon2Hasher]:
     hasher.close()
 
 
-@pytest.fixture(scope="module", params=["argon2", "quick"])
+@pytest.fixture(scope="module", params=["argon2", "insecure"])
 def hasher(request: pytest.FixtureRequest, argon2: Argon2Hasher) -> Hasher:
     return argon2 if request.param == "argon2" else InsecureHasher()
 
@@ -53,42 +53,42 @@ def pool() -> Iterator[RecordingPool]:
 
 
 class TestEveryHasher(HasherContract):
-    """Argon2id, and the quick one."""
+    """Argon2id, and the insecure hasher."""
 
 
-@given(kept=st.text(), password=st.text(st.characters(), max_size=20))
-def test_the_quick_one_survives_any_text(kept: str, password: str) -> None:
+@given(password_hash=st.text(), password=st.text(st.characters(), max_size=20))
+def test_insecure_hasher_accepts_any_text(password_hash: str, password: str) -> None:
     hasher = InsecureHasher()
-    assert not hasher.verify(kept, password)
-    assert not hasher.verify(f"quick$1$a${kept}", password)
+    assert not hasher.verify(password_hash, password)
+    assert not hasher.verify(f"quick$1$a${password_hash}", password)
     assert hasher.verify(hasher.hash(password), password)
 
 
-def test_the_quick_one_tells_outdated_hashes_by_their_marker() -> None:
-    kept = InsecureHasher("old").hash(PASSWORD)
-    assert InsecureHasher("new").needs_rehash(kept)
-    assert InsecureHasher("new").verify(kept, PASSWORD)
+def test_insecure_hasher_rehashes_other_markers() -> None:
+    password_hash = InsecureHasher("old").hash(PASSWORD)
+    assert InsecureHasher("new").needs_rehash(password_hash)
+    assert InsecureHasher("new").verify(password_hash, PASSWORD)
 
 
 # --- Argon2id ---------------------------------------------------------------------------------------------------------
 
 
-def test_by_default_it_is_argon2id_with_two_passes_over_19_mib() -> None:
+def test_default_is_argon2id_with_two_passes_over_19_mib() -> None:
     hasher = Argon2Hasher()
-    kept = hasher.hash(PASSWORD)
+    password_hash = hasher.hash(PASSWORD)
     hasher.close()
-    assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
-    asked = extract_parameters(kept)
-    assert (asked.type, asked.salt_len, asked.hash_len) == (Type.ID, 16, 32)
+    assert password_hash.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    parameters = extract_parameters(password_hash)
+    assert (parameters.type, parameters.salt_len, parameters.hash_len) == (Type.ID, 16, 32)
 
 
-def test_a_hash_with_other_parameters_is_outdated_and_still_right(argon2: Argon2Hasher) -> None:
+def test_hash_with_other_parameters_verifies_and_needs_rehash(argon2: Argon2Hasher) -> None:
     former = Argon2Hasher(time_cost=4, memory_kib=12 * 1024)
-    kept = former.hash(PASSWORD)
+    password_hash = former.hash(PASSWORD)
     former.close()
-    assert argon2.needs_rehash(kept)
-    assert argon2.verify(kept, PASSWORD)
-    assert not argon2.verify(kept, "another password")
+    assert argon2.needs_rehash(password_hash)
+    assert argon2.verify(password_hash, PASSWORD)
+    assert not argon2.verify(password_hash, "another password")
 
 
 @pytest.mark.parametrize(
@@ -107,25 +107,23 @@ def test_a_hash_with_other_parameters_is_outdated_and_still_right(argon2: Argon2
         (3, -1, 1),
     ],
 )
-def test_parameters_below_the_floor_or_beyond_bounds_are_refused_in_one_line(
-    time_cost: int, memory_kib: int, parallelism: int
-) -> None:
+def test_parameters_out_of_range_are_rejected_in_one_line(time_cost: int, memory_kib: int, parallelism: int) -> None:
     with pytest.raises(ValueError, match=r"^Argon2 [^\n]*\.$"):
         Argon2Hasher(time_cost, memory_kib, parallelism)
 
 
 @pytest.mark.parametrize(("time_cost", "memory_kib"), [(1, 46 * 1024), (2, 19 * 1024), (3, 12 * 1024)])
-def test_the_floors_themselves_are_taken(time_cost: int, memory_kib: int) -> None:
+def test_minimum_parameters_are_accepted(time_cost: int, memory_kib: int) -> None:
     hasher = Argon2Hasher(time_cost, memory_kib)
     assert hasher.verify(hasher.hash(PASSWORD), PASSWORD)
     hasher.close()
 
 
-def test_where_there_is_no_hash_the_same_work_is_done_in_the_same_pool(pool: RecordingPool) -> None:
+def test_missing_hash_costs_as_much_as_a_stored_one(pool: RecordingPool) -> None:
     hasher = Argon2Hasher(*CHEAP, pool=pool)
-    kept = hasher.hash(PASSWORD)
+    password_hash = hasher.hash(PASSWORD)
     pool.jobs.clear()
-    hasher.verify(kept, PASSWORD)
+    hasher.verify(password_hash, PASSWORD)
     hasher.verify(None, PASSWORD)
     (real_job, real_hash, real_secret), (dummy_job, dummy_hash, dummy_secret) = pool.jobs
     assert real_job == dummy_job
@@ -138,7 +136,7 @@ TAG = "$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g"
 
 
 @pytest.mark.parametrize(
-    "kept",
+    "password_hash",
     [
         "$argon2id$v=19$m=1048577,t=2,p=1" + TAG,
         "$argon2id$v=19$m=19456,t=11,p=1" + TAG,
@@ -148,11 +146,11 @@ TAG = "$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g"
         "no hash at all",
     ],
 )
-def test_a_hash_that_would_exhaust_the_machine_is_not_tried_but_the_dummy_is(
-    pool: RecordingPool, kept: str, caplog: pytest.LogCaptureFixture
+def test_hash_above_the_limits_is_replaced_by_the_dummy(
+    pool: RecordingPool, password_hash: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     hasher = Argon2Hasher(*CHEAP, pool=pool)
-    assert not hasher.verify(kept, PASSWORD)
+    assert not hasher.verify(password_hash, PASSWORD)
     ((_, tried, _),) = pool.jobs
     assert extract_parameters(tried).memory_cost == CHEAP[1]
     assert "password hash" in caplog.text
@@ -163,7 +161,7 @@ def test_a_hash_that_would_exhaust_the_machine_is_not_tried_but_the_dummy_is(
 @pytest.mark.parametrize(
     "parameters", ["m=1_0,t=1,p=1", "m=1,t=1,p=1", "m=0,t=0,p=0", "m=-8,t=-1,p=-1", "t=1,m=8,p=1", "m=8,t=1,p=1,m=9"]
 )
-def test_a_hash_that_argon2_itself_refuses_opens_to_nobody_and_is_logged(
+def test_hash_that_argon2_rejects_verifies_no_password_and_is_logged(
     argon2: Argon2Hasher, parameters: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert not argon2.verify(f"$argon2id$v=19${parameters}{TAG}", PASSWORD)
@@ -173,27 +171,27 @@ def test_a_hash_that_argon2_itself_refuses_opens_to_nobody_and_is_logged(
 # --- the pool ---------------------------------------------------------------------------------------------------------
 
 
-def test_with_all_threads_busy_and_the_queue_full_one_more_is_refused_at_once() -> None:
+def test_job_beyond_the_queue_raises_overloaded_at_once() -> None:
     pool = HashingPool(threads=1, queue=1)
     hasher = Argon2Hasher(*CHEAP, pool=pool)
     running, gate = threading.Barrier(2), threading.Event()
     busy = pool.submit(lambda: (running.wait(10), gate.wait(10)))
     running.wait(10)
     waiting = pool.submit(lambda: "waited")
-    for ask in (
+    for call in (
         lambda: hasher.hash(PASSWORD),
         lambda: hasher.verify(None, PASSWORD),
         lambda: hasher.verify("malformed", PASSWORD),
     ):
         with pytest.raises(Overloaded):
-            ask()
+            call()
     assert not busy.done()
     gate.set()
     assert waiting.result() == "waited"
     pool.close()
 
 
-def test_a_place_is_free_again_once_its_job_has_ended_or_failed() -> None:
+def test_finished_or_failed_job_frees_its_place() -> None:
     pool = HashingPool(threads=1, queue=0)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
@@ -202,7 +200,7 @@ def test_a_place_is_free_again_once_its_job_has_ended_or_failed() -> None:
     pool.close()
 
 
-def test_never_more_jobs_run_than_there_are_threads() -> None:
+def test_at_most_threads_jobs_run_at_once() -> None:
     pool = HashingPool(threads=2, queue=6)
     both = threading.Barrier(2)
     names = {future.result() for future in [pool.submit(lambda: (both.wait(10), threading.get_ident())[1]) for _ in range(8)]}
@@ -210,7 +208,7 @@ def test_never_more_jobs_run_than_there_are_threads() -> None:
     assert len(names) == 2
 
 
-def test_a_closed_pool_finishes_what_it_took_and_is_unavailable() -> None:
+def test_closed_pool_finishes_accepted_jobs_and_is_unavailable() -> None:
     pool = HashingPool(threads=1, queue=1)
     hasher = Argon2Hasher(*CHEAP, pool=pool)
     taken = [pool.submit(hasher.needs_rehash, "") for _ in range(2)]
@@ -222,12 +220,12 @@ def test_a_closed_pool_finishes_what_it_took_and_is_unavailable() -> None:
 
 
 @pytest.mark.parametrize(("threads", "queue"), [(0, 1), (-1, 1), (1, -1)])
-def test_a_pool_without_threads_is_refused(threads: int, queue: int) -> None:
+def test_pool_without_threads_is_rejected(threads: int, queue: int) -> None:
     with pytest.raises(ValueError, match="at least one thread"):
         HashingPool(threads, queue)
 
 
-def test_hashing_steps_back_behind_every_other_thread() -> None:
+def test_hashing_threads_have_a_lower_priority() -> None:
     pool = HashingPool(threads=1, queue=0)
     own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
     hashing = pool.run(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))

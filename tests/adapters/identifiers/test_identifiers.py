@@ -1,4 +1,4 @@
-"""What `Identifiers` promises, and which texts are read as what."""
+"""The contract of `Identifiers`, and the rules for each kind of identifier."""
 
 import pytest
 from hypothesis import example, given
@@ -9,12 +9,12 @@ from vestibule.application.ports import Identifiers, InvalidText
 from vestibule.domain.account import Address, AddressKind
 from vestibule.testing.contracts import IdentifiersContract
 from vestibule.testing.contracts.identifiers import (
-    a_login_finds_what_was_registered,
-    a_login_never_refuses_and_its_key_is_bounded_and_can_be_stored,
-    no_username_is_shaped_like_an_email_or_a_mobile,
-    reads,
+    accepts,
+    login_accepts_any_text,
+    login_matches_registration,
+    parsing_is_idempotent,
     refusal,
-    what_was_read_is_read_the_same_again,
+    username_is_never_an_address,
 )
 
 PLAIN: Identifiers = LibraryIdentifiers()
@@ -38,8 +38,8 @@ def identifiers(request: pytest.FixtureRequest) -> Identifiers:
     return chosen
 
 
-class TestEveryReading(IdentifiersContract):
-    """By each of our rules."""
+class TestLibraryIdentifiers(IdentifiersContract):
+    """The contract with each configuration."""
 
 
 # --- usernames --------------------------------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ class TestEveryReading(IdentifiersContract):
         ("administrators", "administrators"),
     ],
 )
-def test_a_username_is_shown_as_written_and_unique_without_regard_to_case(text: str, key: str) -> None:
+def test_username_keeps_its_spelling_and_has_a_canonical_form(text: str, key: str) -> None:
     assert PLAIN.username(text).canonical == key
 
 
@@ -116,7 +116,7 @@ def test_a_username_is_shown_as_written_and_unique_without_regard_to_case(text: 
         *("\u0301abc", "a.\u0301b", "1\u0301a", "x" + "\u0301" * 5, "ʻokina", "ʻʻ"),
     ],
 )
-def test_a_username_is_refused_where_it_is_not_letters_and_digits_of_one_script(text: str) -> None:
+def test_username_of_mixed_scripts_or_other_characters_is_rejected(text: str) -> None:
     with pytest.raises(InvalidText):
         PLAIN.username(text)
 
@@ -139,19 +139,19 @@ def test_a_username_is_refused_where_it_is_not_letters_and_digits_of_one_script(
         ),
     ],
 )
-def test_a_reserved_username_is_refused_in_every_spelling(text: str) -> None:
+def test_reserved_username_is_rejected_in_every_spelling(text: str) -> None:
     with pytest.raises(InvalidText):
         PLAIN.username(text)
 
 
-def test_a_username_keeps_its_spelling_but_for_trimming_and_nfc() -> None:
+def test_username_is_trimmed_and_in_nfc() -> None:
     assert PLAIN.username("  Zoe\u0308.ADA\r\n").text == "Zoë.ADA"
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [("ali\u0307ce", "alice"), ("\u0130lker", "ilker"), ("ΝΙΚΟΣ", "νικοσ"), ("ΝΙΚΟΣ", "νικος")]
 )
-def test_usernames_that_no_eye_tells_apart_have_one_key(one: str, other: str) -> None:
+def test_lookalike_usernames_have_the_same_canonical_form(one: str, other: str) -> None:
     assert PLAIN.username(one).canonical == PLAIN.username(other).canonical
 
 
@@ -176,7 +176,7 @@ def test_usernames_that_no_eye_tells_apart_have_one_key(one: str, other: str) ->
         ("o'hara/x=y@example.com", "o'hara/x=y@example.com", "o'hara/x=y@example.com"),
     ],
 )
-def test_an_email_is_kept_as_mail_can_be_sent_to_it(text: str, shown: str, key: str) -> None:
+def test_email_is_stored_in_deliverable_form(text: str, shown: str, key: str) -> None:
     assert PLAIN.email(text) == Address(AddressKind.EMAIL, shown, key)
 
 
@@ -222,33 +222,33 @@ def test_an_email_is_kept_as_mail_can_be_sent_to_it(text: str, shown: str, key: 
         *("a" * 60 + "@" + "ü" * 40 + "." + "ü" * 40 + "." + "ü" * 40 + "." + "ü" * 40 + ".example", "mailto:ada@example.com"),
     ],
 )
-def test_an_email_that_mail_may_not_reach_is_refused(text: str) -> None:
+def test_undeliverable_email_is_rejected(text: str) -> None:
     with pytest.raises(InvalidText):
         PLAIN.email(text)
 
 
-def test_an_email_has_254_characters_at_most_as_it_is_sent() -> None:
+def test_email_has_at_most_254_characters_in_ascii() -> None:
     domain = "@" + ".".join(["b" * 61] * 3) + ".com"
     longest = "a" * (254 - len(domain)) + domain
     assert PLAIN.email(longest).canonical == longest
-    assert not reads(PLAIN.email, "a" + longest)
+    assert not accepts(PLAIN.email, "a" + longest)
     international = "@" + ".".join(["\u00fc" + "b" * 40] * 4) + ".com"
-    limit = max(length for length in range(1, 65) if reads(PLAIN.email, "a" * length + international))
+    limit = max(length for length in range(1, 65) if accepts(PLAIN.email, "a" * length + international))
     assert len(PLAIN.email("a" * limit + international).canonical) == 254
 
 
 @pytest.mark.parametrize(
     "text", ["Ada@localhost", "ada@mail.localhost", "ada@example.test", "ada@printer.LOCAL", "ada@x.invalid"]
 )
-def test_development_takes_special_use_domains_and_nobody_else_does(text: str) -> None:
+def test_special_use_domain_is_accepted_only_if_enabled(text: str) -> None:
     assert DEVELOPMENT.email(text) == Address(AddressKind.EMAIL, text, text.lower())
-    assert not reads(PLAIN.email, text)
+    assert not accepts(PLAIN.email, text)
 
 
 @pytest.mark.parametrize(
     "text", ["ada@", "@localhost", "ada@.local", "ada@-x.local", "ada@x.onion", "zoë@localhost", "ada@intranet"]
 )
-def test_development_refuses_what_is_no_email_all_the_same(text: str) -> None:
+def test_special_use_domains_do_not_accept_malformed_emails(text: str) -> None:
     with pytest.raises(InvalidText):
         DEVELOPMENT.email(text)
 
@@ -275,7 +275,7 @@ def test_development_refuses_what_is_no_email_all_the_same(text: str) -> None:
         (GERMAN, "00919999999999", "+919999999999"),
     ],
 )
-def test_a_mobile_is_shown_as_written_and_unique_by_its_number(identifiers: Identifiers, text: str, key: str) -> None:
+def test_mobile_keeps_its_spelling_and_has_a_canonical_form(identifiers: Identifiers, text: str, key: str) -> None:
     assert identifiers.mobile(f" {text}\n") == Address(AddressKind.MOBILE, text, key)
 
 
@@ -298,7 +298,7 @@ def test_a_mobile_is_shown_as_written_and_unique_by_its_number(identifiers: Iden
         *("+0001234567", "+999 1234567", "+210 1234567", "+49 1", "0000 1234567"),
     ],
 )
-def test_a_text_that_is_no_mobile_is_refused_whatever_the_region(identifiers: Identifiers, text: str) -> None:
+def test_malformed_mobile_is_rejected_in_every_region(identifiers: Identifiers, text: str) -> None:
     with pytest.raises(InvalidText):
         identifiers.mobile(text)
 
@@ -306,13 +306,13 @@ def test_a_text_that_is_no_mobile_is_refused_whatever_the_region(identifiers: Id
 @pytest.mark.parametrize(
     ("identifiers", "text"), [(INDIAN, "12345678901234"), (LibraryIdentifiers("US"), "123456789012"), (PLAIN, "+1 202 555 01")]
 )
-def test_a_mobile_that_is_impossible_in_its_country_is_refused(identifiers: Identifiers, text: str) -> None:
+def test_impossible_mobile_is_rejected(identifiers: Identifiers, text: str) -> None:
     with pytest.raises(InvalidText):
         identifiers.mobile(text)
 
 
 @pytest.mark.parametrize("text", ["0170 1234567", "+49 170 1234567", "+43 664 1234567", "+1 202 555 0100"])
-def test_a_mobile_of_a_country_that_is_taken_is_taken(text: str) -> None:
+def test_mobile_of_an_allowed_country_is_accepted(text: str) -> None:
     assert ALPINE.mobile(text).canonical == GERMAN.mobile(text).canonical
     assert ALPINE.destination(text) == GERMAN.destination(text)
 
@@ -327,29 +327,29 @@ def test_a_mobile_of_a_country_that_is_taken_is_taken(text: str) -> None:
         "+881 6 1234 5678",  # a satellite
     ],
 )
-def test_a_mobile_of_another_country_is_refused_where_it_could_be_sent_to(text: str) -> None:
-    assert reads(GERMAN.mobile, text)
+def test_mobile_of_another_country_is_rejected(text: str) -> None:
+    assert accepts(GERMAN.mobile, text)
     assert refusal(ALPINE.mobile, text) == "Numbers of this country are not accepted."
     assert refusal(ALPINE.destination, text) == "Numbers of this country are not accepted."
     assert ALPINE.login(text) == GERMAN.login(text)
 
 
-def test_a_mobile_of_no_known_country_is_refused_where_the_country_matters() -> None:
+def test_mobile_without_a_country_is_rejected_if_countries_are_restricted() -> None:
     without_a_region = LibraryIdentifiers(mobile_regions=("DE",))
     assert refusal(without_a_region.mobile, "01701234567") == "Write the number with + and the country code."
-    assert reads(without_a_region.mobile, "+491701234567")
+    assert accepts(without_a_region.mobile, "+491701234567")
 
 
 @pytest.mark.parametrize(
     "text", ["+44 909 879 0000", "+1 900 234 5678", "+979 1 2345 6789", "+44 843 123 4567", "+49 900 1 123456"]
 )
 @pytest.mark.parametrize("identifiers", ALL)
-def test_a_number_that_costs_extra_is_no_mobile(identifiers: Identifiers, text: str) -> None:
+def test_premium_rate_number_is_rejected(identifiers: Identifiers, text: str) -> None:
     assert refusal(identifiers.mobile, text) == "Premium-rate and shared-cost numbers are not accepted."
 
 
 @pytest.mark.parametrize("region", ["XX", "India", "91", "001", "ZZ", "\x00"])
-def test_a_region_without_phone_numbers_is_refused_at_once(region: str) -> None:
+def test_region_without_phone_numbers_is_rejected(region: str) -> None:
     with pytest.raises(ValueError, match="not a region"):
         LibraryIdentifiers(default_region=region)
     with pytest.raises(ValueError, match="not a region"):
@@ -372,7 +372,7 @@ def test_a_region_without_phone_numbers_is_refused_at_once(region: str) -> None:
         ("e\u0301" * 500, "é" * 500),
     ],
 )
-def test_a_name_is_nearly_anything(text: str, name: str) -> None:
+def test_name_accepts_nearly_any_text(text: str, name: str) -> None:
     assert PLAIN.name(text) == name
 
 
@@ -409,22 +409,22 @@ def test_a_name_is_nearly_anything(text: str, name: str) -> None:
         ),
     ],
 )
-def test_a_name_that_breaks_a_line_or_a_header_is_refused(text: str) -> None:
+def test_name_with_control_characters_is_rejected(text: str) -> None:
     with pytest.raises(InvalidText):
         PLAIN.name(text)
 
 
-# --- told apart by shape ----------------------------------------------------------------------------------------------
+# --- distinguished by form -------------------------------------------------------------------------------------------
 
 
-def test_a_destination_is_an_email_where_it_has_an_at_sign_and_else_a_mobile() -> None:
+def test_destination_with_an_at_sign_is_an_email() -> None:
     assert PLAIN.destination("email@django.com").kind is AddressKind.EMAIL
     assert PLAIN.destination("1234567890").kind is AddressKind.MOBILE
-    assert not reads(PLAIN.destination, "username")
-    assert not reads(PLAIN.destination, "1234567890＠x.com")
+    assert not accepts(PLAIN.destination, "username")
+    assert not accepts(PLAIN.destination, "1234567890＠x.com")
 
 
-def test_a_login_is_meant_by_its_address_first_and_always_by_a_username_too() -> None:
+def test_login_identifier_has_address_and_username() -> None:
     email, mobile, username = (PLAIN.login(text) for text in ("Ada@Example.com", "+49 170 1234567", "Ada"))
     assert email.address == Address(AddressKind.EMAIL, "Ada@Example.com", "ada@example.com")
     assert email.canonical_username == "ada@example.com"
@@ -433,7 +433,7 @@ def test_a_login_is_meant_by_its_address_first_and_always_by_a_username_too() ->
     assert (username.address, username.canonical_username) == (None, "ada")
 
 
-def test_the_username_of_a_mobile_is_the_mobile_and_from_the_second_attempt_a_variant() -> None:
+def test_username_of_a_mobile_has_a_suffix_from_the_second_attempt() -> None:
     mobile = PLAIN.mobile("+49 (170) 1234567")
     usernames = [PLAIN.username_of_mobile(mobile, attempt) for attempt in (1, 2, 3)]
     assert [username.text for username in usernames] == ["+49 (170) 1234567", "+49 (170) 1234567-2", "+49 (170) 1234567-3"]
@@ -453,7 +453,7 @@ def test_the_username_of_a_mobile_is_the_mobile_and_from_the_second_attempt_a_va
 @example("\u0660\u06f0")
 @example("\u30fb\u00b7\u0375\u05f3\u200c\u200d")
 @example("\u05d0\u06f0a1")
-def test_anything_is_read_or_refused_in_a_sentence_that_does_not_repeat_it(text: str) -> None:
+def test_rejection_is_a_sentence_that_does_not_repeat_the_text(text: str) -> None:
     for identifiers in ALL:
         for read in (identifiers.username, identifiers.email, identifiers.mobile, identifiers.name, identifiers.destination):
             said = refusal(read, text)
@@ -461,37 +461,37 @@ def test_anything_is_read_or_refused_in_a_sentence_that_does_not_repeat_it(text:
 
 
 @given(TYPED)
-def test_what_was_read_is_read_the_same_again(text: str) -> None:
+def test_parsing_is_idempotent(text: str) -> None:
     for identifiers in ALL:
-        what_was_read_is_read_the_same_again(identifiers, text)
+        parsing_is_idempotent(identifiers, text)
 
 
 @given(TYPED)
-def test_keys_are_canonical(text: str) -> None:
+def test_canonical_form_is_idempotent(text: str) -> None:
     for identifiers in ALL:
-        if reads(identifiers.email, text):
+        if accepts(identifiers.email, text):
             key = identifiers.email(text).canonical
             assert key.isascii()
             assert key == key.lower()
             assert len(key) <= 254
-        if reads(identifiers.mobile, text):
+        if accepts(identifiers.mobile, text):
             key = identifiers.mobile(text).canonical
             assert key.removeprefix("+").isascii()
             assert key.removeprefix("+").isdigit()
 
 
 @given(TYPED)
-def test_no_username_is_shaped_like_an_email_or_a_mobile(text: str) -> None:
-    no_username_is_shaped_like_an_email_or_a_mobile(PLAIN, text)
+def test_username_is_never_an_address(text: str) -> None:
+    username_is_never_an_address(PLAIN, text)
 
 
 @given(TYPED | st.text().map(lambda text: text * 300))
-def test_a_login_never_refuses_and_its_key_is_bounded_and_can_be_stored(text: str) -> None:
+def test_login_accepts_any_text(text: str) -> None:
     for identifiers in ALL:
-        a_login_never_refuses_and_its_key_is_bounded_and_can_be_stored(identifiers, text)
+        login_accepts_any_text(identifiers, text)
 
 
 @given(TYPED)
-def test_a_login_finds_what_was_registered(text: str) -> None:
+def test_login_matches_registration(text: str) -> None:
     for identifiers in ALL:
-        a_login_finds_what_was_registered(identifiers, text)
+        login_matches_registration(identifiers, text)

@@ -1,4 +1,4 @@
-"""The port `Images`: what is taken, what comes out, and what a hostile file can do (nothing)."""
+"""The contract of `Images` for Pillow: accepted files, their output, and hostile files."""
 
 import struct
 import threading
@@ -39,12 +39,12 @@ def images() -> Iterator[PillowImages]:
 
 
 def outcome(images: Images, data: bytes) -> str:
-    """What came out, or why nothing did; any other exception is a fault."""
+    """Returns the format and size, or the reason for the rejection."""
     try:
-        picture = opened(images.normalise(data))
+        result = opened(images.normalise(data))
     except UnreadableImage as refusal:
         return str(refusal)
-    return f"{picture.format} {picture.size}"
+    return f"{result.format} {result.size}"
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -52,61 +52,61 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png(width: int, height: int, rows: bytes, *, depth: int = 8, colour: int = 2) -> bytes:
-    """A PNG by hand, which may claim any size."""
+    """Returns a PNG whose header may claim any size."""
     header = chunk(b"IHDR", struct.pack("!IIBBBBB", width, height, depth, colour, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 class TestPillow(ImagesContract):
-    """What comes out is what was promised."""
+    """The contract for Pillow."""
 
 
-class TestWhatIsTaken:
+class TestAccepted:
     @pytest.mark.parametrize("size", [(1, 1), (8192, 1), (1, 8192), (4098, 4098)])
-    def test_what_lies_just_inside_the_limits_is_taken(self, images: PillowImages, size: tuple[int, int]) -> None:
+    def test_largest_accepted_sizes(self, images: PillowImages, size: tuple[int, int]) -> None:
         assert max(opened(images.normalise(file_of(plain(size=size), "PNG"))).size) <= 1024
 
     @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-    def test_transparency_stays(self, images: PillowImages, kind: str) -> None:
+    def test_transparency_is_kept(self, images: PillowImages, kind: str) -> None:
         image = Image.new("RGBA", (40, 40), (255, 0, 0, 128))
         image.paste((0, 0, 255, 255), (20, 0, 40, 40))
-        picture = opened(images.normalise(file_of(image, kind, lossless=True)))
-        assert is_near(colour_at(picture, 0.25, 0.5), (255, 0, 0, 128))
-        assert is_near(colour_at(picture, 0.75, 0.5), (0, 0, 255, 255))
+        result = opened(images.normalise(file_of(image, kind, lossless=True)))
+        assert is_near(colour_at(result, 0.25, 0.5), (255, 0, 0, 128))
+        assert is_near(colour_at(result, 0.75, 0.5), (0, 0, 255, 255))
 
     @pytest.mark.parametrize("kind", ["PNG", "GIF"])
-    def test_a_palette_with_a_transparent_colour_is_understood(self, images: PillowImages, kind: str) -> None:
+    def test_transparent_palette_colour_is_kept(self, images: PillowImages, kind: str) -> None:
         image = Image.new("P", (40, 40), 0)
         image.putpalette([*RED, *GREEN])
         image.paste(1, (20, 0, 40, 40))
-        picture = opened(images.normalise(file_of(image, kind, transparency=0)))
-        assert colour_at(picture, 0.25, 0.5)[3] == 0
-        assert is_near(colour_at(picture, 0.75, 0.5), (*GREEN, 255))
+        result = opened(images.normalise(file_of(image, kind, transparency=0)))
+        assert colour_at(result, 0.25, 0.5)[3] == 0
+        assert is_near(colour_at(result, 0.75, 0.5), (*GREEN, 255))
 
     @pytest.mark.parametrize("value", [0, 20_000, 40_000, 65_535])
-    def test_sixteen_bits_of_grey_keep_their_brightness(self, images: PillowImages, value: int) -> None:
-        picture = opened(images.normalise(png(8, 8, (b"\0" + struct.pack("!H", value) * 8) * 8, depth=16, colour=0)))
-        assert is_near(colour_at(picture, 0.5, 0.5), (value >> 8,) * 3)
+    def test_sixteen_bit_grey_keeps_its_brightness(self, images: PillowImages, value: int) -> None:
+        result = opened(images.normalise(png(8, 8, (b"\0" + struct.pack("!H", value) * 8) * 8, depth=16, colour=0)))
+        assert is_near(colour_at(result, 0.5, 0.5), (value >> 8,) * 3)
 
     @pytest.mark.parametrize("mode", ["1", "L", "LA"])
-    def test_grey_and_black_and_white_are_taken(self, images: PillowImages, mode: str) -> None:
-        picture = opened(images.normalise(file_of(plain(WHITE, mode="RGB").convert(mode), "PNG")))
-        assert is_near(colour_at(picture, 0.5, 0.5)[:3], WHITE)
+    def test_grey_and_bilevel_images_are_accepted(self, images: PillowImages, mode: str) -> None:
+        result = opened(images.normalise(file_of(plain(WHITE, mode="RGB").convert(mode), "PNG")))
+        assert is_near(colour_at(result, 0.5, 0.5)[:3], WHITE)
 
-    def test_the_colours_of_print_are_taken(self, images: PillowImages) -> None:
-        picture = opened(images.normalise(file_of(plain((0, 255, 255, 0), mode="CMYK"), "JPEG")))
-        assert picture.mode == "RGB"
-        assert is_near(colour_at(picture, 0.5, 0.5), RED)
+    def test_cmyk_image_is_accepted(self, images: PillowImages) -> None:
+        result = opened(images.normalise(file_of(plain((0, 255, 255, 0), mode="CMYK"), "JPEG")))
+        assert result.mode == "RGB"
+        assert is_near(colour_at(result, 0.5, 0.5), RED)
 
     @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
-    def test_of_an_animation_the_first_frame_is_taken(self, images: PillowImages, kind: str) -> None:
+    def test_first_frame_of_an_animation_is_used(self, images: PillowImages, kind: str) -> None:
         frames = [plain(RED), plain(GREEN), plain(BLUE)]
         moving = file_of(frames[0], kind, save_all=True, append_images=frames[1:], duration=50)
-        picture = Image.open(BytesIO(images.normalise(moving)))
-        assert getattr(picture, "n_frames", 1) == 1
-        assert is_near(colour_at(picture.convert("RGB"), 0.5, 0.5), RED)
+        result = Image.open(BytesIO(images.normalise(moving)))
+        assert getattr(result, "n_frames", 1) == 1
+        assert is_near(colour_at(result.convert("RGB"), 0.5, 0.5), RED)
 
-    def test_the_colours_are_those_that_the_profile_means(self, images: PillowImages) -> None:
+    def test_colours_are_converted_by_the_profile(self, images: PillowImages) -> None:
         usual = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
         swapped = usual.replace(b"rXYZ", b"_XYZ").replace(b"bXYZ", b"rXYZ").replace(b"_XYZ", b"bXYZ")
         means_blue = images.normalise(file_of(plain(RED), "PNG", icc_profile=swapped))
@@ -114,9 +114,9 @@ class TestWhatIsTaken:
         assert is_near(colour_at(opened(means_blue), 0.5, 0.5), BLUE)
         assert is_near(colour_at(opened(means_red), 0.5, 0.5), RED)
 
-    def test_a_senseless_colour_profile_is_passed_over(self, images: PillowImages) -> None:
-        picture = opened(images.normalise(file_of(plain(RED), "PNG", icc_profile=b"no profile at all")))
-        assert is_near(colour_at(picture, 0.5, 0.5), RED)
+    def test_invalid_colour_profile_is_ignored(self, images: PillowImages) -> None:
+        result = opened(images.normalise(file_of(plain(RED), "PNG", icc_profile=b"no profile at all")))
+        assert is_near(colour_at(result, 0.5, 0.5), RED)
 
 
 def archive() -> bytes:
@@ -127,7 +127,7 @@ def archive() -> bytes:
 
 
 NO_IMAGES = {
-    "text": b"hello, this is a picture",
+    "text": b"hello, this is no image",
     "svg": b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
     "html": b"<!doctype html><img src=x onerror=alert(1)>",
     "zip": archive(),
@@ -146,43 +146,43 @@ NO_IMAGES = {
 }
 
 
-class TestWhatIsRefused:
+class TestRejected:
     @pytest.mark.parametrize("data", NO_IMAGES.values(), ids=NO_IMAGES.keys())
-    def test_what_is_no_image_of_the_four_kinds(self, images: PillowImages, data: bytes) -> None:
+    def test_unsupported_file_is_rejected(self, images: PillowImages, data: bytes) -> None:
         with pytest.raises(UnreadableImage, match=r"PNG, JPEG, WebP or GIF|damaged"):
             images.normalise(data)
 
-    def test_an_empty_file(self, images: PillowImages) -> None:
+    def test_empty_file_is_rejected(self, images: PillowImages) -> None:
         with pytest.raises(UnreadableImage, match="The file is empty"):
             images.normalise(b"")
 
     @pytest.mark.parametrize("part", [0.2, 0.5, 0.8])
     @pytest.mark.parametrize("kind", FORMATS)
-    def test_an_image_that_breaks_off(self, images: PillowImages, kind: str, part: float) -> None:
+    def test_truncated_image_is_rejected(self, images: PillowImages, kind: str, part: float) -> None:
         whole = file_of(Image.effect_noise((200, 200), 90), kind)
         images.normalise(whole)
         with pytest.raises(UnreadableImage, match="damaged"):
             images.normalise(whole[: int(len(whole) * part)])
 
     @pytest.mark.parametrize(("width", "height"), [(8193, 1), (1, 8193), (4100, 4100), (8192, 8192), (2**31 - 1, 2**31 - 1)])
-    def test_too_many_pixels_by_what_the_header_claims_alone(self, images: PillowImages, width: int, height: int) -> None:
+    def test_header_with_too_many_pixels_is_rejected(self, images: PillowImages, width: int, height: int) -> None:
         with pytest.raises(UnreadableImage, match=r"too many pixels.*16\.8 million"):
             images.normalise(png(width, height, b""))
 
-    def test_a_few_bytes_that_would_unpack_into_a_gigabyte(self, images: PillowImages) -> None:
+    def test_decompression_bomb_is_rejected(self, images: PillowImages) -> None:
         bomb = png(20_000, 8_900, bytes(1 + 20_000 // 8) * 8_900, depth=1, colour=0)
         assert len(bomb) < 50_000
         with pytest.raises(UnreadableImage, match="too many pixels"):
             images.normalise(bomb)
 
-    def test_a_webp_that_claims_too_many_pixels(self, images: PillowImages) -> None:
+    def test_webp_header_with_too_many_pixels_is_rejected(self, images: PillowImages) -> None:
         small = bytearray(file_of(plain(mode="RGBA", colour=(1, 2, 3, 4)), "WEBP", lossless=False))
         assert small[12:16] == b"VP8X"
         small[24:30] = (16_382).to_bytes(3, "little") * 2
         with pytest.raises(UnreadableImage, match="too many pixels"):
             images.normalise(bytes(small))
 
-    def test_a_gif_whose_frame_is_larger_than_its_canvas(self, images: PillowImages) -> None:
+    def test_gif_frame_larger_than_its_canvas_is_rejected(self, images: PillowImages) -> None:
         small = bytearray(file_of(plain(), "GIF"))
         small[6:10] = struct.pack("<HH", 1, 1)
         frame = small.index(b"," + struct.pack("<HHHH", 0, 0, 40, 30))
@@ -193,12 +193,12 @@ class TestWhatIsRefused:
     @settings(max_examples=40, deadline=None)
     @given(st.binary(min_size=1, max_size=300), st.sampled_from([b"", *(file_of(plain(), kind)[:40] for kind in FORMATS)]))
     @example(b"\xff" * 200, b"\xff\xd8\xff\xe0")
-    def test_whatever_the_bytes_there_is_a_picture_or_a_refusal(self, images: PillowImages, rest: bytes, start: bytes) -> None:
+    def test_any_bytes_are_decoded_or_rejected(self, images: PillowImages, rest: bytes, start: bytes) -> None:
         assert outcome(images, start + rest).startswith(("WEBP ", "The file is not a PNG", "The image "))
 
     @settings(max_examples=40, deadline=None)
     @given(st.sampled_from(FORMATS), st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=8))
-    def test_whatever_is_damaged_there_is_a_picture_or_a_refusal(
+    def test_damaged_image_is_decoded_or_rejected(
         self, images: PillowImages, kind: str, damages: list[tuple[float, int]]
     ) -> None:
         data = bytearray(file_of(four_corners(), kind))
@@ -207,7 +207,7 @@ class TestWhatIsRefused:
         assert outcome(images, bytes(data)).startswith(("WEBP ", "The file is not a PNG", "The image "))
 
 
-def test_several_threads_get_each_its_own_picture() -> None:
+def test_two_workers_do_not_mix_up_images() -> None:
     colours = [(255, 40 * number, 0) for number in range(6)]
     found: dict[Colour, Colour] = {}
 
@@ -226,12 +226,12 @@ def test_several_threads_get_each_its_own_picture() -> None:
 
 class TestPassThrough:
     @pytest.mark.parametrize("kind", FORMATS)
-    def test_what_begins_like_an_image_is_answered_unchanged(self, kind: str) -> None:
+    def test_pass_through_returns_images_unchanged(self, kind: str) -> None:
         images: Images = PassThroughImages()
         data = file_of(plain(), kind)
         assert images.normalise(data) == data
 
     @pytest.mark.parametrize("data", [b"", b"text", b"RIFF\0\0\0\0WAVEfmt ", file_of(plain(), "BMP")])
-    def test_what_does_not_is_refused(self, data: bytes) -> None:
+    def test_pass_through_rejects_other_files(self, data: bytes) -> None:
         with pytest.raises(UnreadableImage):
             PassThroughImages().normalise(data)

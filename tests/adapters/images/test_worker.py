@@ -1,4 +1,4 @@
-"""What the child process of `PillowImages` is held to: bounds, a clean slate, and an end with its server (Linux)."""
+"""The worker processes of `PillowImages`: limits, confinement, and their end with the server (Linux)."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ LARGE = file_of(Image.new("RGBA", (4096, 4096), (1, 2, 3, 4)), "WEBP", lossless=
 
 
 def thousand_scans() -> bytes:
-    """A progressive JPEG of few bytes that takes its decoder many seconds: one of its scans is there a thousand times."""
+    """Returns a small progressive JPEG that takes many seconds to decode: it repeats one scan a thousand times."""
     jpeg = file_of(Image.new("L", (4096, 4096)), "JPEG", progressive=True)
     starts = [at for at in range(len(jpeg) - 1) if jpeg[at : at + 2] == b"\xff\xda"]
     last = jpeg[starts[-1] : -2]
@@ -53,10 +53,10 @@ def children_of(pid: int) -> list[int]:
 
 
 def until(look: Callable[[], Found], seconds: float = 20.0) -> Found:
-    """What `look` finds, as soon as there is something."""
+    """Returns the first result of `look` that is not empty."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
-        assert time.monotonic() < deadline, "it never came about"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.001)
     return found
 
@@ -70,7 +70,7 @@ def is_gone(pid: int) -> bool:
 
 @contextmanager
 def started(images: PillowImages) -> Iterator[tuple[PillowImages, int]]:
-    """With its one worker, which has made a picture already."""
+    """Yields the images with the pid of its one worker, which has decoded an image already."""
     before = set(children_of(os.getpid()))
     with closing(images):
         images.normalise(SMALL)
@@ -78,28 +78,28 @@ def started(images: PillowImages) -> Iterator[tuple[PillowImages, int]]:
         yield images, worker
 
 
-class TestBounds:
-    def test_too_little_memory_is_a_refusal_and_the_next_picture_is_made(self) -> None:
+class TestLimits:
+    def test_memory_limit_rejects_one_image_only(self) -> None:
         with started(PillowImages(memory_bytes=160 << 20)) as (images, worker):
             with pytest.raises(UnreadableImage, match=r"memory|damaged"):
                 images.normalise(LARGE)
             assert images.normalise(SMALL)
             assert not is_gone(worker)
 
-    def test_the_largest_picture_fits_into_the_memory_that_is_the_default(self) -> None:
+    def test_largest_image_fits_into_the_default_memory(self) -> None:
         with closing(PillowImages()) as images:
             assert images.normalise(LARGE)
 
-    def test_too_much_processor_time_is_a_refusal_and_the_next_picture_is_made(self) -> None:
+    def test_processor_time_limit_rejects_one_image_only(self) -> None:
         hostile = thousand_scans()
         assert len(hostile) < 5 << 20
         with started(PillowImages(cpu_seconds=1, wall_seconds=60)) as (images, worker):
-            with pytest.raises(UnreadableImage, match="took too long"):
+            with pytest.raises(UnreadableImage, match="takes too long"):
                 images.normalise(hostile)
             assert images.normalise(SMALL)
             assert not is_gone(worker)
 
-    def test_the_processor_time_is_that_of_one_picture_not_of_all(self) -> None:
+    def test_processor_time_is_limited_per_image(self) -> None:
         with started(PillowImages(cpu_seconds=1, wall_seconds=60)) as (images, worker):
             spent = 0.0
             while spent < 1.5:
@@ -108,15 +108,15 @@ class TestBounds:
                 spent = sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
             assert not is_gone(worker)
 
-    def test_too_much_time_on_the_wall_is_a_refusal_and_the_worker_is_replaced(self) -> None:
+    def test_wall_time_limit_rejects_the_image_and_replaces_the_worker(self) -> None:
         with started(PillowImages(wall_seconds=0.3)) as (images, worker):
             os.kill(worker, signal.SIGSTOP)
-            with pytest.raises(UnreadableImage, match="took too long"):
+            with pytest.raises(UnreadableImage, match="takes too long"):
                 images.normalise(SMALL)
             assert is_gone(worker)
             assert images.normalise(SMALL)
 
-    def test_whoever_comes_when_the_queue_is_full_is_told_so_at_once(self) -> None:
+    def test_full_queue_raises_overloaded_at_once(self) -> None:
         with started(PillowImages(queue=2, wall_seconds=60)) as (images, worker), ThreadPoolExecutor(8) as pool:
             os.kill(worker, signal.SIGSTOP)
             waiting: set[Future[bytes]] = {pool.submit(images.normalise, SMALL) for _ in range(8)}
@@ -129,7 +129,7 @@ class TestBounds:
             os.kill(worker, signal.SIGCONT)
             assert [call.result()[:4] for call in waiting] == [b"RIFF"] * 3
 
-    def test_nobody_waits_longer_for_a_worker_than_a_picture_may_take(self, tmp_path: Path) -> None:
+    def test_wait_for_a_worker_is_bounded(self, tmp_path: Path) -> None:
         sleeper = tmp_path / "python"
         sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
         sleeper.chmod(0o700)
@@ -143,25 +143,25 @@ class TestBounds:
             assert {type(call.exception(timeout=20)) for call in calls} == {Overloaded, Unavailable}
 
 
-class TestDeath:
-    def test_a_worker_that_died_between_two_pictures_is_not_noticed(self) -> None:
+class TestCrash:
+    def test_worker_that_died_while_idle_is_replaced(self) -> None:
         with started(PillowImages()) as (images, worker):
             os.kill(worker, signal.SIGKILL)
             until(lambda: is_gone(worker))
             assert images.normalise(SMALL)
 
-    def test_a_worker_that_dies_amid_a_picture_takes_its_fork_along_and_is_replaced(self) -> None:
+    def test_worker_that_dies_during_an_image_is_replaced_with_its_fork(self) -> None:
         with started(PillowImages(cpu_seconds=30, wall_seconds=60)) as (images, worker), ThreadPoolExecutor(1) as pool:
             call = pool.submit(images.normalise, thousand_scans())
             (fork,) = until(lambda: children_of(worker))
-            os.kill(fork, signal.SIGSTOP)  # it would end by itself otherwise, sooner or later
+            os.kill(fork, signal.SIGSTOP)  # or else it might end by itself first
             os.kill(worker, signal.SIGKILL)
             with pytest.raises(UnreadableImage):
                 call.result(timeout=20)
             until(lambda: is_gone(fork))
             assert images.normalise(SMALL)
 
-    def test_a_fork_that_dies_leaves_the_worker_as_it_was(self) -> None:
+    def test_worker_survives_the_death_of_its_fork(self) -> None:
         with started(PillowImages(cpu_seconds=30, wall_seconds=60)) as (images, worker), ThreadPoolExecutor(1) as pool:
             call = pool.submit(images.normalise, thousand_scans())
             (fork,) = until(lambda: children_of(worker))
@@ -171,49 +171,49 @@ class TestDeath:
             assert images.normalise(SMALL)
             assert not is_gone(worker)
 
-    def test_close_ends_the_worker_and_refuses_from_then_on(self) -> None:
+    def test_close_ends_the_worker_and_further_calls_are_unavailable(self) -> None:
         with started(PillowImages()) as (images, worker):
             images.close()
             assert is_gone(worker)
             with pytest.raises(Unavailable):
                 images.normalise(SMALL)
 
-    def test_an_interpreter_that_cannot_be_started_is_unavailable(self, tmp_path: Path) -> None:
+    def test_interpreter_that_cannot_start_raises_unavailable(self, tmp_path: Path) -> None:
         for executable in (str(tmp_path / "nothing"), "/bin/true", "/bin/cat"):
             with closing(PillowImages(executable=executable)) as images, pytest.raises(Unavailable):
                 images.normalise(SMALL)
 
-    def test_a_server_that_is_killed_leaves_no_child_behind(self) -> None:
+    def test_worker_ends_with_the_killed_server(self) -> None:
         program = (
             "import sys; from vestibule.adapters.images import PillowImages; images = PillowImages();"
-            "images.normalise(sys.stdin.buffer.read()); print('made', flush=True); import signal; signal.pause()"
+            "images.normalise(sys.stdin.buffer.read()); print('decoded', flush=True); import signal; signal.pause()"
         )
         with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
             assert server.stdin is not None
             assert server.stdout is not None
             server.stdin.write(SMALL)
             server.stdin.close()
-            assert server.stdout.readline() == b"made\n"
+            assert server.stdout.readline() == b"decoded\n"
             (worker,) = children_of(server.pid)
             server.kill()
         until(lambda: is_gone(worker))
 
-    def test_a_fork_of_the_server_gets_a_worker_of_its_own(self) -> None:
+    def test_fork_of_the_server_starts_its_own_worker(self) -> None:
         with subprocess.Popen(
             [sys.executable, "-c", FORKING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as server:
             assert server.stdin is not None
             assert server.stdout is not None
-            assert server.stdout.readline() == "made\n"
+            assert server.stdout.readline() == "decoded\n"
             (worker,) = children_of(server.pid)
-            os.kill(worker, signal.SIGSTOP)  # now it can make no picture for the fork
+            os.kill(worker, signal.SIGSTOP)  # so that it cannot decode for the fork
             server.stdin.write("fork\n")
             server.stdin.flush()
-            assert server.stdout.readline() == "fork made one: True\n"
+            assert server.stdout.readline() == "fork decoded: True\n"
             os.kill(worker, signal.SIGCONT)
             server.stdin.write("again\n")
             server.stdin.flush()
-            assert server.stdout.readline() == "made\n"
+            assert server.stdout.readline() == "decoded\n"
             assert children_of(server.pid) == [worker]
             server.stdin.close()
         assert server.returncode == 0
@@ -224,24 +224,24 @@ import os
 from vestibule.adapters.images import PillowImages
 images, data = PillowImages(), {SMALL!r}
 images.normalise(data)
-print("made", flush=True)
+print("decoded", flush=True)
 input()
 fork = os.fork()
 if fork == 0:
-    made = images.normalise(data).startswith(b"RIFF")
+    is_decoded = images.normalise(data).startswith(b"RIFF")
     images.close()
-    os._exit(0 if made else 1)
-print("fork made one:", os.waitpid(fork, 0)[1] == 0, flush=True)
+    os._exit(0 if is_decoded else 1)
+print("fork decoded:", os.waitpid(fork, 0)[1] == 0, flush=True)
 input()
 images.normalise(data)
-print("made", flush=True)
+print("decoded", flush=True)
 os.read(0, 1)
 images.close()
 """
 
 
 class TestConfinement:
-    def test_no_worker_is_started_before_there_is_a_picture_to_make(self) -> None:
+    def test_workers_start_at_the_first_image(self) -> None:
         before = set(children_of(os.getpid()))
         with closing(PillowImages(workers=2)) as images:
             assert set(children_of(os.getpid())) == before
@@ -249,22 +249,20 @@ class TestConfinement:
             images.normalise(SMALL)
             assert len(set(children_of(os.getpid())) - before) == 1
 
-    def test_the_server_itself_does_not_even_import_the_decoder(self) -> None:
+    def test_server_does_not_import_pillow(self) -> None:
         program = "import sys, vestibule.adapters.images; sys.exit('PIL' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
 
-    def test_the_worker_knows_no_secret_of_the_server_and_holds_no_file_of_it(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
+    def test_worker_inherits_no_environment_and_no_files(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("VESTIBULE_SECRET", "hush")
         with (tmp_path / "database").open("wb") as file:
             os.set_inheritable(file.fileno(), True)
             with started(PillowImages()) as (_, worker):
                 assert b"hush" not in Path(f"/proc/{worker}/environ").read_bytes()
                 held = [str(link.readlink()) for link in Path(f"/proc/{worker}/fd").iterdir()]
-        assert [what for what in held if what != "/dev/null" and not what.startswith("socket:")] == []
+        assert [file for file in held if file != "/dev/null" and not file.startswith("socket:")] == []
 
-    def test_what_decodes_can_open_nothing_write_nothing_and_start_nothing(self) -> None:
+    def test_decoding_fork_cannot_open_write_or_start_anything(self) -> None:
         with started(PillowImages(cpu_seconds=30, wall_seconds=60)) as (images, worker), ThreadPoolExecutor(1) as pool:
             call = pool.submit(images.normalise, thousand_scans())
             (fork,) = until(lambda: children_of(worker))
@@ -276,11 +274,11 @@ class TestConfinement:
         assert limits["Max address space"] == str(512 << 20)
         assert (limits["Max cpu time"], limits["Max core file size"], limits["Max file size"]) == ("30", "0", "0")
         assert (limits["Max open files"], limits["Max processes"]) == ("0", "0")
-        assert [what.partition(":")[0] for what in held] == ["pipe"]
+        assert [file.partition(":")[0] for file in held] == ["pipe"]
 
 
 def confined_limits(pid: int) -> dict[str, str]:
-    """The soft limits by name, once the last of them is set."""
+    """Returns the soft limits by name, once the last of them is set; else an empty dict."""
     lines = Path(f"/proc/{pid}/limits").read_text().splitlines()[1:]
     limits = {line[:26].strip(): line[26:47].strip() for line in lines}
     return limits if limits["Max open files"] == "0" else {}

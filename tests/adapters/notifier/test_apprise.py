@@ -1,4 +1,4 @@
-"""SMS by Apprise, to a real HTTP server in this process."""
+"""SMS by Apprise, sent to a real HTTP server in this process."""
 
 import json
 import logging
@@ -10,11 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.support.messages import TEMPLATES
-from tests.support.next_hops import Gateway, apprise_post, gateway_server
+from tests.support.next_hops import Gateway, apprise_harness, gateway_server
 
 from vestibule.adapters.notifier import AppriseNotifier
 from vestibule.application.ports import DeliveryFailed, Undeliverable
-from vestibule.testing.contracts.notifier import ALICE, CODE, PHONE, sms_letter
+from vestibule.testing.contracts.notifier import ALICE, CODE, PHONE, sms_message
 
 # Apprise loads all its plugins at the first URL; one of them imports `imghdr`, which Python 3.11 calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -37,53 +37,53 @@ def gateway() -> Iterator[Gateway]:
         ("form://127.0.0.1:{port}/send", lambda _, body: parse_qs(body)["to"][0]),
     ],
 )
-def test_a_gateway_gets_the_number_where_the_url_says(gateway: Gateway, url: str, found: Callable[[str, str], str]) -> None:
-    AppriseNotifier(url.format(port=gateway.port), TEMPLATES).send(sms_letter())
+def test_number_replaces_the_placeholder(gateway: Gateway, url: str, found: Callable[[str, str], str]) -> None:
+    AppriseNotifier(url.format(port=gateway.port), TEMPLATES).send(sms_message())
     [(path, body)] = gateway.received
     assert found(path, body) == PHONE
     assert CODE in body
 
 
 @pytest.mark.parametrize(
-    ("sent_to", "number"), [("9999999999", "9999999999"), ("+1 (202) 555-01.23", PHONE), (PHONE, PHONE), ("12025", "12025")]
+    ("recipient", "number"), [("9999999999", "9999999999"), ("+1 (202) 555-01.23", PHONE), (PHONE, PHONE), ("12025", "12025")]
 )
-def test_a_number_goes_out_without_its_separators(gateway: Gateway, sent_to: str, number: str) -> None:
-    post = apprise_post(gateway)
-    post.notifier.send(sms_letter(sent_to=sent_to))
-    assert [to for to, _ in post.arrived()] == [number]
+def test_number_is_sent_without_separators(gateway: Gateway, recipient: str, number: str) -> None:
+    harness = apprise_harness(gateway)
+    harness.notifier.send(sms_message(recipient=recipient))
+    assert [to for to, _ in harness.arrived()] == [number]
 
 
 @pytest.mark.parametrize(
-    "sent_to", ["", "+", "123", "1" * 16, "12025550123,1", "+12025550123/x", "\uff11\uff12\uff10\uff12", "12\n025550", ALICE]
+    "recipient", ["", "+", "123", "1" * 16, "12025550123,1", "+12025550123/x", "\uff11\uff12\uff10\uff12", "12\n025550", ALICE]
 )
-def test_what_is_no_number_is_undeliverable(gateway: Gateway, sent_to: str) -> None:
+def test_invalid_number_is_undeliverable(gateway: Gateway, recipient: str) -> None:
     with pytest.raises(Undeliverable):
-        apprise_post(gateway).notifier.send(sms_letter(sent_to=sent_to))
+        apprise_harness(gateway).notifier.send(sms_message(recipient=recipient))
     assert not gateway.received
 
 
-def test_a_gateway_that_refuses_may_be_asked_again(gateway: Gateway) -> None:
-    post = apprise_post(gateway)
+def test_gateway_refusal_is_temporary(gateway: Gateway) -> None:
+    harness = apprise_harness(gateway)
     gateway.status = 503
     with pytest.raises(DeliveryFailed, match="HTTP 503"):
-        post.notifier.send(sms_letter())
+        harness.notifier.send(sms_message())
     gateway.status = 200
-    post.notifier.send(sms_letter())
-    assert len(post.arrived()) == 1
+    harness.notifier.send(sms_message())
+    assert len(harness.arrived()) == 1
 
 
 @pytest.mark.parametrize("status", [200, 500])
-def test_no_log_holds_the_code_the_number_or_the_url(gateway: Gateway, caplog: pytest.LogCaptureFixture, status: int) -> None:
+def test_code_number_and_url_are_not_logged(gateway: Gateway, caplog: pytest.LogCaptureFixture, status: int) -> None:
     caplog.set_level(logging.DEBUG)
     for name in ("apprise", "urllib3"):
         caplog.set_level(logging.DEBUG, name)
     gateway.status = status
     notifier = AppriseNotifier(f"json://user:hunter2@127.0.0.1:{gateway.port}/send?-number={{to}}", TEMPLATES)
     with ThreadPoolExecutor(1) as elsewhere:
-        failure = elsewhere.submit(notifier.send, sms_letter()).exception(10)
-    logging.getLogger("apprise").warning("somebody else's")
+        failure = elsewhere.submit(notifier.send, sms_message()).exception(10)
+    logging.getLogger("apprise").warning("record of another caller")
     assert (failure is None) == (status == 200)
-    assert caplog.messages == ["somebody else's"]
+    assert caplog.messages == ["record of another caller"]
     assert "hunter2" not in repr(notifier) + str(failure)
 
 
@@ -93,36 +93,34 @@ TWILIO = f"twilio://AC{'a' * 32}:{'b' * 32}@12025550199"
 @pytest.mark.parametrize(
     "url", [TWILIO, f"{TWILIO}/{{to}}", "bulksms://user:password@", "clickatell://key", "signal://h/12025550199"]
 )
-def test_gateways_that_send_sms_are_taken_with_and_without_a_place(url: str) -> None:
+def test_sms_gateway_needs_no_placeholder(url: str) -> None:
     assert repr(AppriseNotifier(url, TEMPLATES)) == f"AppriseNotifier({url.partition(':')[0]}://…)"
 
 
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [
-        ("hunter2", "cannot read"),
-        ("hunter2://mail.example", "cannot read"),
-        ("twilio://hunter2", "cannot read"),
-        ("discord://123456789012345678/hunter2hunter2hunter2", "where the number goes"),
-        ("ntfy://hunter2", "where the number goes"),
-        (f"{TWILIO}/+12025550188", "a recipient of its own"),
+        ("hunter2", "cannot parse"),
+        ("hunter2://mail.example", "cannot parse"),
+        ("twilio://hunter2", "cannot parse"),
+        ("discord://123456789012345678/hunter2hunter2hunter2", "no place for the number"),
+        ("ntfy://hunter2", "no place for the number"),
+        (f"{TWILIO}/+12025550188", "a fixed recipient"),
     ],
 )
-def test_an_sms_url_that_leads_to_no_single_number_is_refused_at_the_start(
-    url: str, complaint: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_sms_url_without_exactly_one_number_is_rejected(url: str, complaint: str, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ValueError, match=complaint) as refusal:
         AppriseNotifier(url, TEMPLATES)
     assert "hunter2" not in str(refusal.value) + caplog.text
 
 
-def test_without_apprise_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_apprise_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'vestibule-accounts\[sms\]'"):
         AppriseNotifier("json://127.0.0.1", TEMPLATES)
 
 
-def test_apprise_is_loaded_only_where_it_is_used() -> None:
-    asked = "import sys, vestibule.adapters.notifier; print('apprise' in sys.modules)"
-    answer = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+def test_apprise_is_imported_lazily() -> None:
+    program = "import sys, vestibule.adapters.notifier; print('apprise' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"

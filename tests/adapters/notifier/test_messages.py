@@ -1,4 +1,4 @@
-"""What is written in a letter, and in whose words."""
+"""The content of messages, and overridden templates."""
 
 import re
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.messages import SENDER, TEMPLATES, only_file, parsed, part
-from tests.support.next_hops import relay, smtp_post
+from tests.support.next_hops import relay, smtp_harness
 
 from vestibule.adapters.notifier import OutboxNotifier, Templates, read_sender, templates
 from vestibule.application.ports import Undeliverable
-from vestibule.testing.contracts.notifier import ALICE, CODE, PHONE, VALUES, mail_letter, sms_letter
+from vestibule.testing.contracts.notifier import ALICE, CODE, PHONE, VALUES, mail_message, sms_message
 
 
 @pytest.fixture
@@ -25,12 +25,12 @@ def outbox(tmp_path: Path) -> OutboxNotifier:
 
 
 def written_mail(directory: Path, values: Mapping[str, str] = VALUES, templates: Templates = TEMPLATES) -> EmailMessage:
-    OutboxNotifier(directory, templates, SENDER).send(mail_letter(values=values))
+    OutboxNotifier(directory, templates, SENDER).send(mail_message(values=values))
     return parsed(only_file(directory).read_bytes())
 
 
 class Words(HTMLParser):
-    """The words of an HTML page, and the names of its elements."""
+    """The text of an HTML page, and the names of its elements."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -46,13 +46,13 @@ class Words(HTMLParser):
         self.words.append(data)
 
 
-def test_a_mail_has_both_parts_and_what_recognises_it(tmp_path: Path) -> None:
+def test_mail_has_two_parts_and_all_headers(tmp_path: Path) -> None:
     message = written_mail(tmp_path / "o")
     assert message.get_content_type() == "multipart/alternative"
     assert [inner.get_content_type() for inner in message.iter_parts()] == ["text/plain", "text/html"]
     assert message["From"] == SENDER
     assert message["To"] == ALICE
-    assert message["Message-ID"] == f"<{mail_letter().id}@example.com>"
+    assert message["Message-ID"] == f"<{mail_message().id}@example.com>"
     assert message["Auto-Submitted"] == "auto-generated"
     assert abs(message["Date"].datetime - datetime.now(UTC)) < timedelta(minutes=1)
     assert not message.defects
@@ -62,7 +62,7 @@ def test_a_mail_has_both_parts_and_what_recognises_it(tmp_path: Path) -> None:
     ("purpose", "words"),
     [("otp", "to verify this address, to log in, or to reset your password"), ("otpreglogin", "to register or to log in")],
 )
-def test_both_parts_of_a_mail_say_all_that_a_person_needs(tmp_path: Path, purpose: str, words: str) -> None:
+def test_both_parts_of_a_mail_have_code_purpose_and_expiry(tmp_path: Path, purpose: str, words: str) -> None:
     message = written_mail(tmp_path / "o", {**VALUES, "purpose": purpose})
     page = Words(part(message, "html"))
     for text in (part(message, "plain"), page.text):
@@ -74,7 +74,7 @@ def test_both_parts_of_a_mail_say_all_that_a_person_needs(tmp_path: Path, purpos
     assert not page.elements & {"a", "img", "script", "link", "style", "iframe"}
 
 
-def test_the_code_is_in_no_header(tmp_path: Path) -> None:
+def test_code_is_in_no_header(tmp_path: Path) -> None:
     message = written_mail(tmp_path / "o")
     assert message["Subject"] == "Your Vestibule code (reference K7P2)"
     headers = [header for inner in message.walk() for header in inner.items()]
@@ -82,7 +82,7 @@ def test_the_code_is_in_no_header(tmp_path: Path) -> None:
     assert not [header for header in headers if CODE in "".join(header)]
 
 
-def test_whoever_reads_the_raw_mail_finds_the_code_on_a_line_of_its_own(tmp_path: Path) -> None:
+def test_raw_mail_has_the_code_on_its_own_line(tmp_path: Path) -> None:
     written_mail(tmp_path / "o")
     body = only_file(tmp_path / "o").read_text().partition("\n\n")[2]
     assert re.findall(r"\d{4,}", body) == [CODE, CODE]
@@ -90,8 +90,8 @@ def test_whoever_reads_the_raw_mail_finds_the_code_on_a_line_of_its_own(tmp_path
 
 
 @pytest.mark.parametrize("purpose", ["otp", "otpreglogin"])
-def test_an_sms_is_one_short_line_of_the_gsm_alphabet(purpose: str) -> None:
-    text = TEMPLATES.sms(sms_letter(values={**VALUES, "code": "1234567890", "purpose": purpose}))
+def test_sms_is_one_short_line_of_the_gsm_alphabet(purpose: str) -> None:
+    text = TEMPLATES.sms(sms_message(values={**VALUES, "code": "1234567890", "purpose": purpose}))
     assert text.startswith("1234567890 is your Vestibule code (ref K7P2) to ")
     assert text.endswith("It expires in 5 min. Not requested? Ignore it. Do not share it.")
     assert len(text) <= 160
@@ -99,26 +99,26 @@ def test_an_sms_is_one_short_line_of_the_gsm_alphabet(purpose: str) -> None:
     assert not set(text) & set("[]{}|~^\\`\n")
 
 
-def test_one_minute_is_no_minutes(tmp_path: Path) -> None:
+def test_one_minute_is_singular(tmp_path: Path) -> None:
     assert "expires in 1 minute." in part(written_mail(tmp_path / "o", {**VALUES, "minutes": "1"}), "plain")
 
 
 @given(service=st.text(max_size=100), reference=st.text(max_size=20))
-def test_no_value_can_begin_a_header_or_a_line(service: str, reference: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_values_cannot_begin_a_header_or_a_line(service: str, reference: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     values = {**VALUES, "service": service.replace("\ud800", ""), "reference": reference}
     message = written_mail(tmp_path_factory.mktemp("o") / "o", values)
     assert list(message) == ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"]
-    assert len(TEMPLATES.sms(sms_letter(values=values)).splitlines()) == 1
+    assert len(TEMPLATES.sms(sms_message(values=values)).splitlines()) == 1
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\n", "\r", "\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x00"])
-def test_a_service_name_that_breaks_the_line_stays_in_the_subject(tmp_path: Path, end: str) -> None:
+def test_line_break_in_the_service_name_stays_in_the_subject(tmp_path: Path, end: str) -> None:
     message = written_mail(tmp_path / "o", {**VALUES, "service": f"Acme{end}Bcc: eve@example.com{end}{end}Hello"})
     assert message["Bcc"] is None
     assert message["Subject"] == "Your Acme Bcc: eve@example.com Hello code (reference K7P2)"
 
 
-def test_values_are_escaped_in_html_and_written_as_they_are_in_text(tmp_path: Path) -> None:
+def test_values_are_escaped_only_in_html(tmp_path: Path) -> None:
     message = written_mail(tmp_path / "o", {**VALUES, "service": "Bücher & <b>Söhne</b>"})
     assert "Bücher & <b>Söhne</b>" in part(message, "plain")
     assert "Bücher &amp; &lt;b&gt;Söhne&lt;/b&gt;" in part(message, "html")
@@ -126,21 +126,21 @@ def test_values_are_escaped_in_html_and_written_as_they_are_in_text(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "sent_to", ["", "nobody", PHONE, "a@b@c.example", f"{ALICE}\r\nBcc: eve@example.com", f"{ALICE}, eve@example.com"]
+    "recipient", ["", "nobody", PHONE, "a@b@c.example", f"{ALICE}\r\nBcc: eve@example.com", f"{ALICE}, eve@example.com"]
 )
-def test_what_is_no_address_is_undeliverable(outbox: OutboxNotifier, tmp_path: Path, sent_to: str) -> None:
+def test_invalid_recipient_is_undeliverable(outbox: OutboxNotifier, tmp_path: Path, recipient: str) -> None:
     with pytest.raises(Undeliverable):
-        outbox.send(mail_letter(sent_to=sent_to))
+        outbox.send(mail_message(recipient=recipient))
     assert not list((tmp_path / "outbox").iterdir())
 
 
-def test_an_id_that_no_header_holds_is_undeliverable() -> None:
+def test_id_with_a_line_break_is_undeliverable() -> None:
     with relay() as server, pytest.raises(Undeliverable):
-        smtp_post(server).notifier.send(replace(mail_letter(), id="x>\r\nBcc: <eve@example.com"))
+        smtp_harness(server).notifier.send(replace(mail_message(), id="x>\r\nBcc: <eve@example.com"))
 
 
 @pytest.mark.parametrize(
-    ("sent_to", "envelope"),
+    ("recipient", "envelope"),
     [
         ("Alice.O'Neil+tag@Example.COM", "Alice.O'Neil+tag@example.com"),
         ("alice@bücher.example", "alice@xn--bcher-kva.example"),
@@ -148,9 +148,9 @@ def test_an_id_that_no_header_holds_is_undeliverable() -> None:
         ("alice@intranet", "alice@intranet"),
     ],
 )
-def test_a_mail_goes_to_the_address_with_its_domain_in_ascii(sent_to: str, envelope: str) -> None:
+def test_envelope_has_the_domain_in_ascii(recipient: str, envelope: str) -> None:
     with relay() as server:
-        smtp_post(server).notifier.send(mail_letter(sent_to=sent_to))
+        smtp_harness(server).notifier.send(mail_message(recipient=recipient))
     [(sender, recipients, raw)] = server.received
     assert sender == "no-reply@example.com"
     assert recipients == [envelope]
@@ -160,21 +160,21 @@ def test_a_mail_goes_to_the_address_with_its_domain_in_ascii(sent_to: str, envel
 @pytest.mark.parametrize(
     "text", ["", "Vestibule", "no-reply@", "A <a@example.com>\nBcc: b@example.com", "a@example.com, b@example.com"]
 )
-def test_a_bad_sender_is_refused_at_the_start(tmp_path: Path, text: str) -> None:
+def test_invalid_sender_is_rejected(tmp_path: Path, text: str) -> None:
     with pytest.raises(ValueError, match="the sender is neither"):
         OutboxNotifier(tmp_path / "o", TEMPLATES, text)
 
 
-def test_a_sender_may_have_a_name_of_any_letters() -> None:
+def test_sender_name_may_be_non_ascii() -> None:
     assert read_sender("no-reply@example.com").addr_spec == "no-reply@example.com"
     assert read_sender('"Söhne, Bücher" <no-reply@bücher.example>').display_name == "Söhne, Bücher"
 
 
-def test_our_own_words_are_as_good_as_we_demand_an_operators_to_be() -> None:
+def test_built_in_templates_pass_the_check() -> None:
     Templates(Path(templates.__file__).parent / "templates")
 
 
-def test_an_operators_template_stands_in_place_of_the_own_one(tmp_path: Path) -> None:
+def test_template_can_be_overridden(tmp_path: Path) -> None:
     words = tmp_path / "words"
     words.mkdir()
     (words / "code.subject.txt").write_text("Hallo von {{ service }},\n{{ reference }}\n")
@@ -197,18 +197,18 @@ def test_an_operators_template_stands_in_place_of_the_own_one(tmp_path: Path) ->
         ("code.subject.txt", "{{ code[:3] }} {{ code[3:] }}", r"code\.subject\.txt contains the code"),
     ],
 )
-def test_a_broken_template_is_named_at_the_start(tmp_path: Path, file: str, content: str, complaint: str) -> None:
+def test_error_names_the_invalid_template(tmp_path: Path, file: str, content: str, complaint: str) -> None:
     (tmp_path / file).write_text(content)
     with pytest.raises(ValueError, match=complaint):
         Templates(tmp_path)
 
 
-def test_a_template_in_another_encoding_is_named_at_the_start(tmp_path: Path) -> None:
+def test_error_names_the_template_in_another_encoding(tmp_path: Path) -> None:
     (tmp_path / "code.txt").write_bytes("{{ code }} für Sie".encode("latin-1"))
     with pytest.raises(ValueError, match=r"code\.txt is invalid"):
         Templates(tmp_path)
 
 
-def test_a_directory_of_templates_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_missing_template_directory_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"there is no directory of templates .*words"):
         Templates(tmp_path / "words")

@@ -1,4 +1,4 @@
-"""No more letters a second than were allowed."""
+"""Delivery at a bounded rate."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -6,11 +6,11 @@ import pytest
 
 from vestibule.adapters.notifier import MemoryNotifier, RateLimitedNotifier
 from vestibule.application.ports import Undeliverable
-from vestibule.testing.contracts.notifier import mail_letter
+from vestibule.testing.contracts.notifier import mail_message
 
 
 class Time:
-    """A clock that goes on when somebody sleeps."""
+    """A clock that advances by `sleep`."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -24,33 +24,33 @@ class Time:
         self.now += seconds
 
 
-def test_letters_in_a_row_keep_their_distance_real_or_pretended() -> None:
+def test_messages_and_decoys_are_evenly_spaced() -> None:
     time, memory = Time(), MemoryNotifier()
     notifier = RateLimitedNotifier(memory, 4, clock=time, sleep=time.sleep)
-    notifier.send(mail_letter(1))
-    notifier.send_decoy(mail_letter(2))
-    notifier.send(mail_letter(3))
+    notifier.send(mail_message(1))
+    notifier.send_decoy(mail_message(2))
+    notifier.send(mail_message(3))
     assert time.slept == [0, 0.25, 0.25]
-    assert [letter.id[-2:] for letter in memory.messages] == ["01", "03"]
+    assert [message.id[-2:] for message in memory.messages] == ["01", "03"]
 
 
-def test_who_comes_late_waits_for_nothing_and_has_saved_nothing_up() -> None:
+def test_idle_time_grants_no_burst() -> None:
     time = Time()
     notifier = RateLimitedNotifier(MemoryNotifier(), 2, clock=time, sleep=time.sleep)
-    notifier.send(mail_letter(1))
+    notifier.send(mail_message(1))
     time.now += 60
-    notifier.send(mail_letter(2))
-    notifier.send(mail_letter(3))
+    notifier.send(mail_message(2))
+    notifier.send(mail_message(3))
     assert time.slept == [0, 0, 0.5]
 
 
-def test_a_letter_that_fails_counts_and_fails() -> None:
+def test_failed_message_counts_toward_the_rate() -> None:
     time, memory = Time(), MemoryNotifier()
     notifier = RateLimitedNotifier(memory, 2, clock=time, sleep=time.sleep)
     memory.fail_next(Undeliverable("refused"))
     with pytest.raises(Undeliverable):
-        notifier.send(mail_letter(1))
-    notifier.send(mail_letter(2))
+        notifier.send(mail_message(1))
+    notifier.send(mail_message(2))
     assert time.slept == [0, 0.5]
 
 
@@ -58,5 +58,5 @@ def test_threads_share_the_rate() -> None:
     slept: list[float] = []
     notifier = RateLimitedNotifier(MemoryNotifier(), 10, clock=lambda: 100.0, sleep=slept.append)
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(notifier.send, map(mail_letter, range(8))))
+        list(threads.map(notifier.send, map(mail_message, range(8))))
     assert sorted(slept) == pytest.approx([number / 10 for number in range(8)])

@@ -1,4 +1,4 @@
-"""Mails by SMTP, to a real server in this process."""
+"""Mails by SMTP, sent to a real server in this process."""
 
 import socket
 import ssl
@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.messages import SENDER, TEMPLATES, parsed, part
-from tests.support.next_hops import relay, smtp_post
+from tests.support.next_hops import relay, smtp_harness
 
 from vestibule.adapters.notifier import SmtpNotifier, SmtpServer
 from vestibule.adapters.notifier.smtp_url import Tls
 from vestibule.application.ports import DeliveryFailed, OutgoingMessage, Undeliverable
-from vestibule.testing.contracts.notifier import ALICE, CODE, VALUES, mail_letter
+from vestibule.testing.contracts.notifier import ALICE, CODE, VALUES, mail_message
 
-# aiosmtpd says so whenever AUTH is taken without TLS, which some tests want.
+# aiosmtpd warns about AUTH without TLS, which some tests need.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
 
 
-def send_by_smtp(url: str, letter: OutgoingMessage | None = None, timeout: float = 5) -> None:
-    SmtpNotifier(url, SENDER, TEMPLATES, timeout).send(letter or mail_letter())
+def send_by_smtp(url: str, message: OutgoingMessage | None = None, timeout: float = 5) -> None:
+    SmtpNotifier(url, SENDER, TEMPLATES, timeout).send(message or mail_message())
 
 
 LOGIN = f"vestibule:{quote('p@ss/w:rd#?%', safe='')}@"
@@ -30,7 +30,7 @@ LOGIN = f"vestibule:{quote('p@ss/w:rd#?%', safe='')}@"
 
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("choice", ["", "?starttls=auto", "?starttls=required"])
-def test_starttls_is_used_where_it_is_offered(tls: ssl.SSLContext, choice: str) -> None:
+def test_starttls_is_used_if_offered(tls: ssl.SSLContext, choice: str) -> None:
     with relay(tls_context=tls, authenticator=True) as server:
         send_by_smtp(f"smtp://{LOGIN}127.0.0.1:{server.port}{choice}")
     assert server.encrypted == [True]
@@ -38,14 +38,14 @@ def test_starttls_is_used_where_it_is_offered(tls: ssl.SSLContext, choice: str) 
 
 
 @pytest.mark.usefixtures("trusted")
-def test_smtps_is_encrypted_from_the_first_byte(tls: ssl.SSLContext) -> None:
+def test_smtps_uses_implicit_tls(tls: ssl.SSLContext) -> None:
     with relay(implicit_tls=tls) as server:
         send_by_smtp(f"smtps://127.0.0.1:{server.port}")
     assert server.encrypted == [True]
 
 
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
-def test_a_certificate_that_nobody_vouches_for_gets_neither_password_nor_letter(tls: ssl.SSLContext, scheme: str) -> None:
+def test_untrusted_certificate_gets_neither_password_nor_message(tls: ssl.SSLContext, scheme: str) -> None:
     hidden = {"implicit_tls": tls} if scheme == "smtps" else {"tls_context": tls}
     with relay(authenticator=True, **hidden) as server, pytest.raises(DeliveryFailed, match="CERTIFICATE_VERIFY_FAILED"):
         send_by_smtp(f"{scheme}://{LOGIN}127.0.0.1:{server.port}")
@@ -54,7 +54,7 @@ def test_a_certificate_that_nobody_vouches_for_gets_neither_password_nor_letter(
 
 
 @pytest.mark.parametrize("url", ["smtp://127.0.0.1:{}?starttls=required", f"smtp://{LOGIN}127.0.0.1:{{}}"])
-def test_what_must_be_encrypted_is_not_sent_to_a_server_without_starttls(url: str) -> None:
+def test_required_encryption_fails_without_starttls(url: str) -> None:
     with (
         relay(authenticator=True, auth_require_tls=False) as server,
         pytest.raises(DeliveryFailed, match="STARTTLS"),
@@ -64,35 +64,35 @@ def test_what_must_be_encrypted_is_not_sent_to_a_server_without_starttls(url: st
     assert not server.received
 
 
-def test_a_password_goes_unencrypted_only_where_that_is_asked_for() -> None:
+def test_starttls_off_sends_the_password_unencrypted() -> None:
     with relay(authenticator=True, auth_require_tls=False, auth_required=True) as server:
         send_by_smtp(f"smtp://{LOGIN}127.0.0.1:{server.port}?starttls=off")
     assert server.encrypted == [False]
     assert len(server.logins) == 1
 
 
-def test_starttls_off_leaves_it_unused(tls: ssl.SSLContext) -> None:
+def test_starttls_off_ignores_the_offer(tls: ssl.SSLContext) -> None:
     with relay(tls_context=tls) as server:
         send_by_smtp(f"smtp://127.0.0.1:{server.port}?starttls=off")
     assert server.encrypted == [False]
 
 
-def test_a_wrong_password_fails_for_now_and_is_repeated_nowhere() -> None:
+def test_wrong_password_is_a_temporary_failure_and_not_repeated() -> None:
     with relay(authenticator=True, auth_require_tls=False) as server:
         notifier = SmtpNotifier(f"smtp://vestibule:hunter2@127.0.0.1:{server.port}?starttls=off", SENDER, TEMPLATES)
-        with pytest.raises(DeliveryFailed, match="refuses us: 535") as failure:
-            notifier.send(mail_letter())
+        with pytest.raises(DeliveryFailed, match="refuses the sender or the login: 535") as failure:
+            notifier.send(mail_message())
     assert "hunter2" not in str(failure.value) + repr(notifier)
     assert failure.value.__suppress_context__
 
 
 @pytest.mark.parametrize("verb", ["RCPT", "DATA"])
 @pytest.mark.parametrize("code", ["550", "552", "554"])
-def test_what_the_server_refuses_for_good_is_undeliverable(verb: str, code: str) -> None:
+def test_permanent_refusal_is_undeliverable(verb: str, code: str) -> None:
     with relay() as server:
         server.answers[verb] = f"{code} 5.7.1 <{ALICE}> code {CODE} refused"
         with pytest.raises(Undeliverable, match=rf"refuses the \w+: {code} 5\.7\.1$"):
-            smtp_post(server).notifier.send(mail_letter())
+            smtp_harness(server).notifier.send(mail_message())
 
 
 @pytest.mark.parametrize(
@@ -105,61 +105,61 @@ def test_what_the_server_refuses_for_good_is_undeliverable(verb: str, code: str)
         ("MAIL", "452 full"),
     ],
 )
-def test_what_the_server_refuses_for_now_or_because_of_us_may_be_sent_again(verb: str, answer: str) -> None:
+def test_temporary_refusal_or_refused_sender_can_be_retried(verb: str, answer: str) -> None:
     with relay() as server:
-        notifier = smtp_post(server).notifier
+        notifier = smtp_harness(server).notifier
         server.answers[verb] = answer
         with pytest.raises(DeliveryFailed, match=answer[:3]):
-            notifier.send(mail_letter())
+            notifier.send(mail_message())
         server.answers.clear()
-        notifier.send(mail_letter())
+        notifier.send(mail_message())
     assert len(server.received) == 1
 
 
-def test_a_pretended_letter_waits_as_long_as_the_server_took_for_the_last_one() -> None:
+def test_decoy_takes_as_long_as_the_last_message() -> None:
     with relay() as server:
-        notifier = smtp_post(server).notifier
+        notifier = smtp_harness(server).notifier
         server.seconds = 0.3
-        notifier.send(mail_letter(1))
+        notifier.send(mail_message(1))
         begun = time.monotonic()
-        notifier.send_decoy(mail_letter(2))
+        notifier.send_decoy(mail_message(2))
         assert 0.3 <= time.monotonic() - begun < 3
         assert len(server.received) == 1
 
 
-def test_a_pretended_letter_fails_where_a_letter_would() -> None:
+def test_decoy_fails_when_the_server_is_down() -> None:
     with relay() as server:
-        notifier = smtp_post(server).notifier
+        notifier = smtp_harness(server).notifier
     with pytest.raises(DeliveryFailed):
-        notifier.send_decoy(mail_letter())
+        notifier.send_decoy(mail_message())
 
 
-def test_a_failed_farewell_does_not_unsend_a_letter() -> None:
+def test_failed_quit_is_no_delivery_failure() -> None:
     with relay() as server:
-        server.rude = True
-        smtp_post(server).notifier.send(mail_letter())
+        server.drops_quit = True
+        smtp_harness(server).notifier.send(mail_message())
     assert len(server.received) == 1
 
 
-def test_a_letter_that_is_sent_again_has_the_same_message_id() -> None:
+def test_resent_message_has_the_same_message_id() -> None:
     with relay() as server:
-        notifier = smtp_post(server).notifier
-        notifier.send(mail_letter())
-        notifier.send(mail_letter())
+        notifier = smtp_harness(server).notifier
+        notifier.send(mail_message())
+        notifier.send(mail_message())
     first, second = (parsed(raw)["Message-ID"] for _, _, raw in server.received)
     assert first == second
 
 
-def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
+def test_silent_server_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with pytest.raises(DeliveryFailed, match=f"127.0.0.1:{port}: .* timed out$"):
             send_by_smtp(f"smtp://127.0.0.1:{port}", timeout=0.2)
 
 
-def test_letters_of_other_alphabets_pass_a_server_without_8bitmime() -> None:
+def test_non_ascii_message_passes_a_server_without_8bitmime() -> None:
     with relay() as server:
-        smtp_post(server).notifier.send(mail_letter(values={**VALUES, "service": "Прихожая"}))
+        smtp_harness(server).notifier.send(mail_message(values={**VALUES, "service": "Прихожая"}))
     [(_, _, raw)] = server.received
     assert raw.isascii()
     assert max(map(len, raw.splitlines())) <= 998
@@ -179,7 +179,7 @@ def test_letters_of_other_alphabets_pass_a_server_without_8bitmime() -> None:
         ),
     ],
 )
-def test_an_smtp_url_is_read(url: str, server: SmtpServer) -> None:
+def test_smtp_url_is_parsed(url: str, server: SmtpServer) -> None:
     assert SmtpServer.read(url) == server
 
 
@@ -188,12 +188,12 @@ def test_an_smtp_url_is_read(url: str, server: SmtpServer) -> None:
     [
         ("", "begins with smtp"),
         ("http://mail.example", "begins with smtp"),
-        ("smtp://", "names a host"),
-        ("smtp://:25", "names a host"),
-        ("smtp://mail.example:0", "port from 1"),
+        ("smtp://", "needs a host"),
+        ("smtp://:25", "needs a host"),
+        ("smtp://mail.example:0", "port must be from 1"),
         ("smtp://mail.example:99999", "port number"),
-        ("smtp://mail..example", "has a host"),
-        ("smtp://mail.example/inbox", "nothing after the host"),
+        ("smtp://mail..example", "needs a valid host"),
+        ("smtp://mail.example/inbox", "after the host and port"),
         ("smtp://mail.example?tls=on", "starttls=auto"),
         ("smtp://mail.example?starttls=maybe", "starttls=auto"),
         ("smtp://mail.example?starttls", "starttls=auto"),
@@ -211,7 +211,7 @@ def test_an_smtp_url_is_read(url: str, server: SmtpServer) -> None:
         ("smtp://u:hunter2 @mail.example", "percent-encode"),
     ],
 )
-def test_an_smtp_url_that_is_wrong_is_told_so_in_one_line_without_its_password(url: str, complaint: str) -> None:
+def test_invalid_smtp_url_is_rejected_in_one_line_without_its_password(url: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint) as refusal:
         SmtpServer.read(url)
     assert "hunter2" not in str(refusal.value)
@@ -223,14 +223,14 @@ PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_s
 
 
 @given(user=PRINTABLE, password=PRINTABLE)
-def test_any_percent_encoded_credentials_are_read_as_they_are(user: str, password: str) -> None:
+def test_percent_encoded_credentials_are_decoded(user: str, password: str) -> None:
     server = SmtpServer.read(f"smtp://{quote(user, safe='')}:{quote(password, safe='')}@mail.example")
     assert (server.user, server.password) == (user, password)
     assert repr(server) == repr(replace(server, password="another"))
 
 
 @given(st.one_of(st.text(), st.text().map("smtp://".__add__), PRINTABLE.map("smtps://u:p@".__add__)))
-def test_an_smtp_url_is_read_or_refused_whatever_the_text(text: str) -> None:
+def test_any_text_is_parsed_or_rejected_as_smtp_url(text: str) -> None:
     try:
         server = SmtpServer.read(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Posts to a webhook, to a real server in this process that verifies them as receivers do."""
+"""Calls of a webhook: a real server in this process, which verifies signatures as receivers do."""
 
 import base64
 import socket
@@ -17,7 +17,7 @@ from vestibule.application.ports import Channel, DeliveryFailed, OutgoingMessage
 PAYLOAD = '{"type":"account.registered","timestamp":"2026-11-24T08:00:00.000Z","data":{"account_id":7,"note":"Zoë"}}'
 
 
-def letter(number: int = 1) -> OutgoingMessage:
+def message(number: int = 1) -> OutgoingMessage:
     return OutgoingMessage(
         id=f"01hzy3v7q8r9s0t1u2w3x4y5{number:02}",
         channel=Channel.WEBHOOK,
@@ -34,23 +34,23 @@ def hook() -> Iterator[Receiver]:
 
 
 def post(url: str, *secrets: str, timeout: float = 5) -> None:
-    WebhookNotifier(url, secrets or [SECRET], timeout).send(letter())
+    WebhookNotifier(url, secrets or [SECRET], timeout).send(message())
 
 
-def test_a_receiver_gets_the_payload_as_it_is_with_a_signature_that_its_library_verifies(hook: Receiver) -> None:
+def test_receiver_gets_the_unchanged_payload_with_a_valid_signature(hook: Receiver) -> None:
     post(hook.url)
     [(path, headers, body)] = hook.calls
     assert (path, body.decode(), headers["content-type"]) == ("/hooks/accounts?of=vestibule", PAYLOAD, "application/json")
-    assert list(hook.taken) == [letter().id] == [headers["webhook-id"]]
+    assert list(hook.taken) == [message().id] == [headers["webhook-id"]]
     assert abs(int(headers["webhook-timestamp"]) - time.time()) < 5
 
 
-def test_a_path_is_not_needed(hook: Receiver) -> None:
+def test_url_without_a_path_is_accepted(hook: Receiver) -> None:
     post(f"http://127.0.0.1:{hook.port}")
     assert [path for path, *_ in hook.calls] == ["/"]
 
 
-def test_in_a_rotation_every_secret_signs() -> None:
+def test_every_secret_signs() -> None:
     with receiver(SECRET) as old, receiver(OTHER_SECRET) as new:
         for one in (old, new):
             post(one.url, OTHER_SECRET, SECRET)
@@ -59,22 +59,22 @@ def test_in_a_rotation_every_secret_signs() -> None:
             post(new.url, SECRET)
 
 
-def test_the_time_that_is_signed_is_that_of_the_attempt(hook: Receiver) -> None:
+def test_signed_time_is_that_of_the_attempt(hook: Receiver) -> None:
     notifier = WebhookNotifier(hook.url, [SECRET], clock=lambda: 1_700_000_000.9)
-    with pytest.raises(DeliveryFailed, match="401"):  # it is years old, and the library refuses it
-        notifier.send(letter())
+    with pytest.raises(DeliveryFailed, match="401"):  # the library rejects a timestamp that is years old
+        notifier.send(message())
     assert hook.calls[0][1]["webhook-timestamp"] == "1700000000"
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 299])
-def test_every_success_counts_as_taken(hook: Receiver, status: int) -> None:
+def test_every_2xx_is_a_success(hook: Receiver, status: int) -> None:
     hook.answers = [status]
     post(hook.url)
     assert len(hook.taken) == 1
 
 
 @pytest.mark.parametrize("status", [302, 307, 400, 404, 429, 500, 502, 503])
-def test_whatever_else_is_answered_is_a_failure_and_no_redirect_is_followed(hook: Receiver, status: int) -> None:
+def test_other_statuses_fail_and_redirects_are_not_followed(hook: Receiver, status: int) -> None:
     hook.answers = [status]
     hook.headers = {"Location": hook.url}
     with pytest.raises(DeliveryFailed, match=f"^127.0.0.1 answers {status}$"):
@@ -82,22 +82,24 @@ def test_whatever_else_is_answered_is_a_failure_and_no_redirect_is_followed(hook
     assert len(hook.calls) == 1
 
 
-def test_a_receiver_that_is_gone_for_good_is_left_alone(hook: Receiver) -> None:
+def test_410_is_undeliverable(hook: Receiver) -> None:
     hook.answers = [410]
     with pytest.raises(Undeliverable, match="410 Gone"):
         post(hook.url)
 
 
-@pytest.mark.parametrize(("said", "heard"), [("120", 120.0), ("soon", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.0), ("²", 0.0)])
-def test_a_receiver_says_how_long_it_wants_to_be_left_alone(hook: Receiver, said: str, heard: float) -> None:
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("120", 120.0), ("soon", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.0), ("²", 0.0)]
+)
+def test_retry_after_of_the_receiver_is_reported(hook: Receiver, header: str, seconds: float) -> None:
     hook.answers = [429]
-    hook.headers = {"Retry-After": said}
+    hook.headers = {"Retry-After": header}
     with pytest.raises(DeliveryFailed) as failure:
         post(hook.url)
-    assert failure.value.retry_after == heard
+    assert failure.value.retry_after == seconds
 
 
-def test_a_receiver_that_is_not_there_fails_for_now(hook: Receiver) -> None:
+def test_unreachable_receiver_is_a_temporary_failure(hook: Receiver) -> None:
     hook.close()
     with pytest.raises(DeliveryFailed, match="ConnectionRefusedError"):
         post(hook.url)
@@ -108,7 +110,7 @@ def test_a_receiver_that_is_not_there_fails_for_now(hook: Receiver) -> None:
 
 @contextmanager
 def answering(talk: Callable[[socket.socket], object]) -> Iterator[str]:
-    """The URL of a server that does what it likes with a connection."""
+    """Yields the URL of a server that calls `talk` with its connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -134,7 +136,7 @@ def slow(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("talk", [silent, slow])
-def test_a_receiver_that_hangs_or_answers_in_drops_is_given_up_in_time(talk: Callable[[socket.socket], object]) -> None:
+def test_silent_or_slow_receiver_times_out(talk: Callable[[socket.socket], object]) -> None:
     begun = time.monotonic()
     with answering(talk) as url, pytest.raises(DeliveryFailed, match="TimeoutError"):
         post(url, timeout=0.5)
@@ -142,7 +144,7 @@ def test_a_receiver_that_hangs_or_answers_in_drops_is_given_up_in_time(talk: Cal
 
 
 @pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 200, b"HTTP/1.1 " * 9999])
-def test_what_is_no_answer_is_a_failure(answer: bytes) -> None:
+def test_malformed_answer_is_a_failure(answer: bytes) -> None:
     def talk(connection: socket.socket) -> None:
         connection.recv(9999)
         connection.sendall(answer)
@@ -151,7 +153,7 @@ def test_what_is_no_answer_is_a_failure(answer: bytes) -> None:
         post(url)
 
 
-def test_an_answer_without_end_is_not_read() -> None:
+def test_endless_answer_is_not_read() -> None:
     def talk(connection: socket.socket) -> None:
         connection.recv(9999)
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -163,30 +165,30 @@ def test_an_answer_without_end_is_not_read() -> None:
 
 
 @pytest.mark.usefixtures("trusted")
-def test_https_goes_to_a_receiver_whose_certificate_is_good(tls: ssl.SSLContext) -> None:
+def test_https_receiver_with_a_trusted_certificate_is_called(tls: ssl.SSLContext) -> None:
     with receiver(tls=tls) as hook:
         post(hook.url)
         assert len(hook.taken) == 1
 
 
-def test_a_receiver_whose_certificate_nobody_vouches_for_gets_nothing(tls: ssl.SSLContext) -> None:
+def test_receiver_with_an_untrusted_certificate_gets_nothing(tls: ssl.SSLContext) -> None:
     with receiver(tls=tls) as hook, pytest.raises(DeliveryFailed, match="SSLCertVerificationError"):
         post(hook.url)
     assert hook.calls == []
 
 
-def test_a_proxy_that_the_environment_names_is_not_used(hook: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_of_the_environment_is_not_used(hook: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     post(hook.url)
     assert len(hook.taken) == 1
 
 
-def test_nothing_of_url_and_secret_is_shown(hook: Receiver) -> None:
+def test_url_and_secret_are_not_shown(hook: Receiver) -> None:
     hook.answers = [500]
     notifier = WebhookNotifier(f"{hook.url}&token=hunter2", [SECRET])
     with pytest.raises(DeliveryFailed) as failure:
-        notifier.send(letter())
+        notifier.send(message())
     assert all(word not in f"{failure.value} {notifier!r}" for word in ("hunter2", SECRET, "hooks"))
 
 
@@ -210,7 +212,7 @@ def test_nothing_of_url_and_secret_is_shown(hook: Receiver) -> None:
         "https://[::1/",
     ],
 )
-def test_a_url_that_no_webhook_has_is_refused_and_not_repeated(url: str) -> None:
+def test_invalid_url_is_rejected_and_not_repeated(url: str) -> None:
     with pytest.raises(ValueError, match="webhook") as refusal:
         WebhookNotifier(url, [SECRET])
     assert "hunter2" not in str(refusal.value)
@@ -218,7 +220,7 @@ def test_a_url_that_no_webhook_has_is_refused_and_not_repeated(url: str) -> None
 
 
 @pytest.mark.parametrize("url", ["http://localhost:8080/x", "http://[::1]/", "http://127.8.8.8/", "https://hooks.example.org"])
-def test_a_url_that_a_webhook_may_have_is_taken(url: str) -> None:
+def test_valid_url_is_accepted(url: str) -> None:
     assert "WebhookNotifier" in repr(WebhookNotifier(url, [SECRET]))
 
 
@@ -232,25 +234,25 @@ CONSTANT = "whsec_" + base64.b64encode(bytes(32)).decode()
 @pytest.mark.parametrize(
     "text", ["", "hunter2", encoded(32)[6:], encoded(23), encoded(65), CONSTANT, "whsec_hunter2!", "whsec_höhö"]
 )
-def test_a_secret_that_is_none_is_refused_and_not_repeated(text: str) -> None:
+def test_invalid_secret_is_rejected_and_not_repeated(text: str) -> None:
     with pytest.raises(ValueError, match="24 to 64 random bytes") as refusal:
         read_secrets([SECRET, text])
     assert "hunter2" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("length", [24, 32, 64])
-def test_a_secret_is_taken_with_its_padding_and_without(length: int) -> None:
+def test_secret_is_accepted_with_and_without_padding(length: int) -> None:
     assert read_secrets([encoded(length), encoded(length).rstrip("=")]) == (bytes(range(length)),) * 2
 
 
-def test_without_a_webhook_what_waits_for_one_fails_for_now() -> None:
+def test_missing_webhook_is_a_temporary_failure() -> None:
     notifier = ChannelNotifier(email=MemoryNotifier(), mobile=MemoryNotifier())
-    with pytest.raises(DeliveryFailed, match="no webhook is set"):
-        notifier.send(letter())
+    with pytest.raises(DeliveryFailed, match="no webhook is configured"):
+        notifier.send(message())
 
 
-def test_nobody_is_kept_from_noticing_that_nothing_is_sent(hook: Receiver) -> None:
+def test_decoy_sends_nothing(hook: Receiver) -> None:
     ChannelNotifier(email=MemoryNotifier(), mobile=MemoryNotifier(), webhook=WebhookNotifier(hook.url, [SECRET])).send_decoy(
-        letter()
+        message()
     )
     assert hook.calls == []

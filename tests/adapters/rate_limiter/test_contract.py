@@ -1,4 +1,4 @@
-"""The port `RateLimiter`: a sliding window that is exact, atomic and bounded. Every adapter passes the same suite."""
+"""The contract of `RateLimiter` for every adapter; further promises of the one in memory."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,14 +11,14 @@ from vestibule.adapters.rate_limiter import MemoryRateLimiter
 from vestibule.application.ports import RateLimiter
 from vestibule.domain.rate_limits import RateLimit
 from vestibule.testing.contracts import RateLimiterContract
-from vestibule.testing.contracts.rate_limiter import NOW, answers_as_a_tally_would, lets_in_whoever_waits_as_told
+from vestibule.testing.contracts.rate_limiter import NOW, admits_after_the_returned_wait, agrees_with_sliding_window
 
 ADAPTERS = {"memory": memory_rate_limiters, "redis": redis_rate_limiters}
 
 
 @pytest.fixture(scope="module", params=ADAPTERS.values(), ids=list(ADAPTERS))
 def make(request: pytest.FixtureRequest) -> Iterator[Callable[[], RateLimiter]]:
-    """Makes rate limiters that have counted nothing yet."""
+    """Yields a function that creates a rate limiter."""
     with request.param() as make:
         yield make
 
@@ -28,8 +28,8 @@ def rate_limiter(make: Callable[[], RateLimiter]) -> RateLimiter:
     return make()
 
 
-class TestEveryThrottle(RateLimiterContract):
-    """In the memory of a process, and in Redis."""
+class TestEveryRateLimiter(RateLimiterContract):
+    """In memory, and in Redis."""
 
 
 limit = st.builds(RateLimit, st.integers(1, 5), st.sampled_from([1.0, 7.5, 60.0, 3600.0]))
@@ -38,19 +38,19 @@ gaps = st.lists(st.floats(0, 40) | st.sampled_from([0.0, 1.0, 60.0, 3600.0]), ma
 
 @given(limits=st.lists(limit, min_size=1, max_size=3).map(tuple), gaps=gaps)
 @settings(max_examples=100, deadline=None)
-def test_it_answers_as_a_tally_would(make: Callable[[], RateLimiter], limits: tuple[RateLimit, ...], gaps: list[float]) -> None:
-    answers_as_a_tally_would(make(), limits, gaps)
+def test_agrees_with_sliding_window(make: Callable[[], RateLimiter], limits: tuple[RateLimit, ...], gaps: list[float]) -> None:
+    agrees_with_sliding_window(make(), limits, gaps)
 
 
 @given(limits=st.lists(limit, min_size=1, max_size=3).map(tuple), gaps=gaps)
 @settings(max_examples=100, deadline=None)
-def test_whoever_waits_as_told_is_let_in_and_not_a_second_sooner(
+def test_call_passes_after_the_returned_wait_and_not_before(
     make: Callable[[], RateLimiter], limits: tuple[RateLimit, ...], gaps: list[float]
 ) -> None:
-    lets_in_whoever_waits_as_told(make(), limits, gaps)
+    admits_after_the_returned_wait(make(), limits, gaps)
 
 
-def test_memory_keeps_the_keys_that_were_asked_about_last() -> None:
+def test_memory_keeps_the_most_recently_used_keys() -> None:
     rate_limiter, limits = MemoryRateLimiter(max_keys=3), (RateLimit(1, 60),)
     for key in ("a", "b", "c"):
         assert rate_limiter.hit(key, limits, NOW) == 0
@@ -62,7 +62,7 @@ def test_memory_keeps_the_keys_that_were_asked_about_last() -> None:
     assert len(rate_limiter) == 3
 
 
-def test_memory_forgets_keys_whose_time_is_over() -> None:
+def test_memory_evicts_expired_keys() -> None:
     rate_limiter, limits = MemoryRateLimiter(), (RateLimit(5, 60),)
     for number in range(1000):
         rate_limiter.hit(str(number), limits, NOW)
@@ -71,6 +71,6 @@ def test_memory_forgets_keys_whose_time_is_over() -> None:
     assert len(rate_limiter) == 600
 
 
-def test_a_rate_limiter_that_could_remember_nothing_is_refused() -> None:
+def test_max_keys_below_one_is_rejected() -> None:
     with pytest.raises(ValueError, match="at least one key"):
         MemoryRateLimiter(max_keys=0)

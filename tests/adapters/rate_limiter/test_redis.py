@@ -1,4 +1,4 @@
-"""What limits in Redis promise beyond their port: shared by nodes, and limits all the same where Redis fails."""
+"""Promises of rate limits in Redis beyond the port: shared by nodes, and in force when Redis fails."""
 
 import logging
 import sys
@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 from tests.support.rate_limiters import PATIENCE, NoFallback
-from tests.support.redis_server import RedisServer, Stranger
+from tests.support.redis_server import FakeServer, RedisServer
 
 from vestibule.adapters.rate_limiter import MemoryRateLimiter, RedisRateLimiter
 from vestibule.adapters.rate_limiter.redis import RETRY_SECONDS
@@ -29,7 +29,7 @@ SECRET = "s3cret/p@ss"
 
 
 class ManualClock:
-    """Seconds that pass when told to."""
+    """A clock that a test advances."""
 
     def __init__(self) -> None:
         self.now = 5000.0
@@ -39,9 +39,9 @@ class ManualClock:
 
 
 @pytest.fixture
-def stranger() -> Iterator[Stranger]:
-    with closing(Stranger()) as stranger:
-        yield stranger
+def fake() -> Iterator[FakeServer]:
+    with closing(FakeServer()) as fake:
+        yield fake
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis(running: RedisServer) -> RedisServer:
-    """A Redis of our own, empty."""
+    """An empty Redis."""
     if running.process.poll() is not None:
         running.start()
     with Redis.from_url(running.url) as client:
@@ -66,8 +66,7 @@ def redis(running: RedisServer) -> RedisServer:
 def open_rate_limiter(
     url: str, fallback: RateLimiter | None = None, *, clock: Callable[[], float] = monotonic, timeout: float = PATIENCE
 ) -> Iterator[RedisRateLimiter]:
-    standing_in = NoFallback() if fallback is None else fallback
-    rate_limiter = RedisRateLimiter(url, standing_in, clock=clock, timeout=timeout)
+    rate_limiter = RedisRateLimiter(url, NoFallback() if fallback is None else fallback, clock=clock, timeout=timeout)
     try:
         yield rate_limiter
     finally:
@@ -75,7 +74,7 @@ def open_rate_limiter(
 
 
 def wait_until_alone(client: Redis) -> None:
-    """Until no other is connected, for Redis learns of it in its own time."""
+    """Waits until no other client is connected: Redis notices closed connections with a delay."""
     deadline = monotonic() + 10
     while len(client.client_list()) > 1:
         assert monotonic() < deadline
@@ -90,7 +89,7 @@ def test_two_nodes_share_a_limit(redis: RedisServer) -> None:
         assert [one.hit("a", MINUTE, NOW + 20), other.hit("a", MINUTE, NOW + 20)] == [40, 40]
 
 
-def test_of_many_threads_of_two_nodes_exactly_as_many_pass_as_the_limit_says(redis: RedisServer) -> None:
+def test_threads_of_two_nodes_never_exceed_the_limit(redis: RedisServer) -> None:
     limits, start = (RateLimit(100, 60),), Barrier(16)
 
     with open_rate_limiter(redis.url) as one, open_rate_limiter(redis.url) as other, ThreadPoolExecutor(16) as pool:
@@ -102,7 +101,7 @@ def test_of_many_threads_of_two_nodes_exactly_as_many_pass_as_the_limit_says(red
         assert sum(pool.map(storm, [one, other] * 8)) == 100
 
 
-def test_no_more_than_16_connections_are_held_and_none_when_closed(redis: RedisServer) -> None:
+def test_at_most_16_connections_are_open_and_none_after_close(redis: RedisServer) -> None:
     start = Barrier(64)
 
     with open_rate_limiter(redis.url) as rate_limiter, ThreadPoolExecutor(64) as pool, Redis.from_url(redis.url) as client:
@@ -127,26 +126,26 @@ steps = st.lists(st.tuples(st.sampled_from("abc"), st.floats(-70, 70) | st.sampl
 @example(limits=(RateLimit(2, 60),), steps=[("a", 0), ("a", -30), ("a", 90), ("a", -20)], start=NOW)
 @example(limits=(RateLimit(1, 0.0625),), steps=[("a", 0), ("a", 0.0605), ("a", 0.0615)], start=0)
 @given(limits=st.lists(limit, min_size=1, max_size=3).map(tuple), steps=steps, start=st.floats(0, 4e9))
-def test_it_counts_as_a_tally_does_digit_by_digit_whichever_way_the_clock_steps(
+def test_redis_agrees_with_sliding_window_to_the_last_digit(
     running: RedisServer, limits: tuple[RateLimit, ...], steps: list[tuple[str, float]], start: float
 ) -> None:
-    tallies, now = {key: SlidingWindow(key) for key in "abc"}, start
+    windows, now = {key: SlidingWindow(key) for key in "abc"}, start
     with Redis.from_url(running.url) as client:
         client.flushall()
     with open_rate_limiter(running.url) as rate_limiter:
         for key, step in steps:
             now += step
-            wait = tallies[key].retry_after(limits, now)
+            wait = windows[key].retry_after(limits, now)
             if wait == 0:
-                tallies[key] = tallies[key].hit(limits, now)
+                windows[key] = windows[key].hit(limits, now)
             assert rate_limiter.hit(key, limits, now) == wait
 
 
-# --- what is kept -----------------------------------------------------------------------------------------------------
+# --- stored entries ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", ["call:198.51.100.7", "call:" + "x" * 10_000, "call:\0\udc80 é\r\n", ""])
-def test_what_is_kept_is_short_anonymous_and_gone_when_no_limit_asks_for_it(redis: RedisServer, key: str) -> None:
+def test_entry_is_short_anonymous_and_expires(redis: RedisServer, key: str) -> None:
     with open_rate_limiter(redis.url) as rate_limiter, Redis.from_url(redis.url) as client:
         for second in range(10):
             assert rate_limiter.hit(key, (RateLimit(2, 1), RateLimit(5, 8)), NOW + 2 * second) == 0
@@ -159,19 +158,17 @@ def test_what_is_kept_is_short_anonymous_and_gone_when_no_limit_asks_for_it(redi
         assert 8 < client.ttl(name) <= 8 + 60
 
 
-def test_a_redis_that_forgot_the_script_is_told_it_again(redis: RedisServer) -> None:
+def test_script_is_loaded_again_after_script_flush(redis: RedisServer) -> None:
     with open_rate_limiter(redis.url) as rate_limiter, Redis.from_url(redis.url) as client:
         assert rate_limiter.hit("a", MINUTE, NOW) == 0
         client.script_flush()
         assert [rate_limiter.hit("a", MINUTE, NOW) for _ in range(3)] == [0, 0, 60]
 
 
-# --- faults -----------------------------------------------------------------------------------------------------------
+# --- outages ----------------------------------------------------------------------------------------------------------
 
 
-def test_when_redis_dies_limits_go_on_for_each_process_and_are_shared_again_when_it_is_back(
-    redis: RedisServer, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_fallback_limits_while_redis_is_down(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     clock = ManualClock()
     with open_rate_limiter(redis.url, MemoryRateLimiter(), clock=clock) as rate_limiter:
@@ -184,7 +181,7 @@ def test_when_redis_dies_limits_go_on_for_each_process_and_are_shared_again_when
         assert [record.levelname for record in caplog.records] == ["WARNING"]
 
         redis.start()
-        assert rate_limiter.hit("c", MINUTE, NOW) == 0, "nobody has looked yet"
+        assert rate_limiter.hit("c", MINUTE, NOW) == 0, "Redis is not tried again yet"
         with Redis.from_url(redis.url) as client:
             assert client.dbsize() == 0
             clock.now += RETRY_SECONDS
@@ -195,10 +192,10 @@ def test_when_redis_dies_limits_go_on_for_each_process_and_are_shared_again_when
 
         redis.kill()
         assert rate_limiter.hit("a", MINUTE, NOW) == 0
-        assert [record.levelname for record in caplog.records] == ["WARNING"] * 3, "a new outage is told anew"
+        assert [record.levelname for record in caplog.records] == ["WARNING"] * 3, "each outage is logged"
 
 
-def test_connections_that_broke_while_idle_are_no_outage(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+def test_connections_broken_while_idle_are_no_outage(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
     with open_rate_limiter(redis.url) as rate_limiter, Redis.from_url(redis.url) as client:
         assert rate_limiter.hit("a", MINUTE, NOW) == 0
         client.client_kill_filter(_type="normal", skipme=True)
@@ -206,20 +203,20 @@ def test_connections_that_broke_while_idle_are_no_outage(redis: RedisServer, cap
     assert not caplog.records
 
 
-def test_a_redis_that_hangs_costs_one_call_its_patience_and_no_other(stranger: Stranger) -> None:
+def test_hanging_redis_delays_only_one_call(fake: FakeServer) -> None:
     clock = ManualClock()
-    with open_rate_limiter(stranger.url, MemoryRateLimiter(), clock=clock, timeout=0.05) as rate_limiter:
+    with open_rate_limiter(fake.url, MemoryRateLimiter(), clock=clock, timeout=0.05) as rate_limiter:
         assert [rate_limiter.hit("a", MINUTE, NOW) for _ in range(100)] == [0, 0, 0] + [60] * 97
-        assert stranger.visits == 1
+        assert fake.connections == 1
         clock.now += RETRY_SECONDS
         assert [rate_limiter.hit("a", MINUTE, NOW) for _ in range(100)] == [60] * 100
-        assert stranger.visits == 2
+        assert fake.connections == 2
 
 
-def test_of_many_calls_at_once_one_looks_whether_redis_is_back(stranger: Stranger) -> None:
+def test_only_one_concurrent_call_retries_redis(fake: FakeServer) -> None:
     clock, start = ManualClock(), Barrier(16)
     with (
-        open_rate_limiter(stranger.url, MemoryRateLimiter(), clock=clock, timeout=0.2) as rate_limiter,
+        open_rate_limiter(fake.url, MemoryRateLimiter(), clock=clock, timeout=0.2) as rate_limiter,
         ThreadPoolExecutor(16) as pool,
     ):
         rate_limiter.probe()
@@ -230,24 +227,24 @@ def test_of_many_calls_at_once_one_looks_whether_redis_is_back(stranger: Strange
             return rate_limiter.hit("a", MINUTE, NOW)
 
         assert sorted(pool.map(storm, range(16))) == [0, 0, 0] + [60] * 13
-        assert stranger.visits == 2
+        assert fake.connections == 2
 
 
-def test_unless_told_otherwise_a_redis_that_hangs_is_waited_for_a_quarter_of_a_second(stranger: Stranger) -> None:
-    with closing(RedisRateLimiter(stranger.url, MemoryRateLimiter())) as rate_limiter:
+def test_default_timeout_is_a_quarter_of_a_second(fake: FakeServer) -> None:
+    with closing(RedisRateLimiter(fake.url, MemoryRateLimiter())) as rate_limiter:
         began = monotonic()
         assert rate_limiter.hit("a", MINUTE, NOW) == 0
-        assert 0.2 < monotonic() - began < 2, "a quarter, and what a busy machine adds; redis-py would wait for five seconds"
+        assert 0.2 < monotonic() - began < 2, "longer on a busy machine; the default of redis-py is five seconds"
 
 
-def test_a_redis_that_is_full_takes_no_limit_away(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+def test_limits_hold_when_redis_is_full(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
     with open_rate_limiter(redis.url, MemoryRateLimiter()) as rate_limiter, Redis.from_url(redis.url) as client:
         client.config_set("maxmemory", 1)
         assert [rate_limiter.hit("a", MINUTE, NOW) for _ in range(4)] == [0, 0, 0, 60]
     assert "OutOfMemoryError" in caplog.text
 
 
-def test_after_a_failover_no_connection_is_kept_to_what_is_now_a_replica(redis: RedisServer) -> None:
+def test_connections_are_dropped_after_a_failover(redis: RedisServer) -> None:
     clock = ManualClock()
     with open_rate_limiter(redis.url, MemoryRateLimiter(), clock=clock) as rate_limiter, Redis.from_url(redis.url) as client:
         assert [rate_limiter.hit("a", MINUTE, NOW) for _ in range(3)] == [0, 0, 0]
@@ -259,7 +256,7 @@ def test_after_a_failover_no_connection_is_kept_to_what_is_now_a_replica(redis: 
         assert rate_limiter.hit("a", MINUTE, NOW) == 60
 
 
-def test_a_server_that_knows_no_newer_protocol_serves(tmp_path: Path) -> None:
+def test_old_redis_protocol_is_supported(tmp_path: Path) -> None:
     with RedisServer(tmp_path, "--rename-command", "HELLO", "") as redis, open_rate_limiter(redis.url) as rate_limiter:
         assert [rate_limiter.hit("a", MINUTE, NOW) for _ in range(4)] == [0, 0, 0, 60]
 
@@ -267,10 +264,10 @@ def test_a_server_that_knows_no_newer_protocol_serves(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "answer", [b":-1x\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"$-1\r\n", b"*0\r\n", b"\xff\0", b"+OK\r\n"]
 )
-def test_whatever_stands_where_redis_should_limits_hold(answer: bytes) -> None:
+def test_limits_hold_if_the_server_is_no_redis(answer: bytes) -> None:
     with (
-        closing(Stranger(answer)) as stranger,
-        open_rate_limiter(stranger.url, MemoryRateLimiter(), timeout=0.1) as rate_limiter,
+        closing(FakeServer(answer)) as fake,
+        open_rate_limiter(fake.url, MemoryRateLimiter(), timeout=0.1) as rate_limiter,
     ):
         assert [rate_limiter.hit("a", MINUTE, NOW) for _ in range(4)] == [0, 0, 0, 60]
 
@@ -278,18 +275,16 @@ def test_whatever_stands_where_redis_should_limits_hold(answer: bytes) -> None:
 # --- passwords --------------------------------------------------------------------------------------------------------
 
 
-def test_a_password_opens_a_redis_that_has_one(tmp_path: Path) -> None:
+def test_redis_with_a_password_is_used(tmp_path: Path) -> None:
     with RedisServer(tmp_path, "--requirepass", SECRET) as redis:
         url = redis.url.replace("//", f"//:{quote(SECRET, safe='')}@")
         with open_rate_limiter(url) as rate_limiter:
             assert [rate_limiter.hit("a", MINUTE, NOW) for _ in range(4)] == [0, 0, 0, 60]
 
 
-def test_a_wrong_password_is_an_outage_that_the_log_names_and_does_not_repeat(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_wrong_password_is_logged_as_outage_and_not_repeated(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with RedisServer(tmp_path, "--requirepass", "another") as redis:
-        url = redis.url.replace("//", f"//somebody:{quote(SECRET, safe='')}@")
+        url = redis.url.replace("//", f"//user:{quote(SECRET, safe='')}@")
         with open_rate_limiter(url, MemoryRateLimiter()) as rate_limiter:
             assert [rate_limiter.hit("a", MINUTE, NOW) for _ in range(4)] == [0, 0, 0, 60]
     (record,) = caplog.records
@@ -298,10 +293,10 @@ def test_a_wrong_password_is_an_outage_that_the_log_names_and_does_not_repeat(
     assert SECRET not in caplog.text
 
 
-def test_a_password_that_redis_repeats_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_password_in_an_error_of_redis_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     answer = f"-ERR unknown command 'AUTH', with args beginning with: '{SECRET}'\r\n".encode()
-    with closing(Stranger(answer)) as stranger:
-        url = stranger.url.replace("//", f"//:{quote(SECRET, safe='')}@")
+    with closing(FakeServer(answer)) as fake:
+        url = fake.url.replace("//", f"//:{quote(SECRET, safe='')}@")
         with open_rate_limiter(url, MemoryRateLimiter(), timeout=0.1) as rate_limiter:
             assert rate_limiter.hit("a", MINUTE, NOW) == 0
             assert SECRET not in repr(rate_limiter)
@@ -310,7 +305,7 @@ def test_a_password_that_redis_repeats_is_not_logged(caplog: pytest.LogCaptureFi
     assert SECRET not in caplog.text
 
 
-# --- what is refused --------------------------------------------------------------------------------------------------
+# --- configuration ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -335,7 +330,7 @@ def test_a_password_that_redis_repeats_is_not_logged(caplog: pytest.LogCaptureFi
         "http://secret",
     ],
 )
-def test_a_url_that_leads_to_no_redis_is_refused_and_not_repeated(url: str) -> None:
+def test_invalid_redis_url_is_rejected_and_not_repeated(url: str) -> None:
     with pytest.raises(ValueError, match="must be redis://") as refusal:
         RedisRateLimiter(url, NoFallback())
     assert "secret" not in "".join(format_exception(refusal.value))
@@ -350,11 +345,11 @@ def test_a_url_that_leads_to_no_redis_is_refused_and_not_repeated(url: str) -> N
         ("unix:///run/redis.sock?db=2&password=secret", "/run/redis.sock"),
     ],
 )
-def test_a_rate_limiter_shows_where_it_leads_and_no_more(url: str, where: str) -> None:
+def test_repr_shows_the_server_without_credentials(url: str, where: str) -> None:
     assert repr(RedisRateLimiter(url, NoFallback())) == f"RedisRateLimiter({where})"
 
 
-def test_where_redis_py_is_not_installed_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_redis_py_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'vestibule-accounts\[redis\]'"):
         RedisRateLimiter("redis://host", NoFallback())

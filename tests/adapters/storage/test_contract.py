@@ -1,4 +1,4 @@
-"""The port `Storage`, over every storage; and what only a directory can be held to. More of S3 is in `test_storage_s3`."""
+"""The contract of `Storage` for every storage; further promises of a directory. Those of S3 are in `test_s3`."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from secrets import token_hex
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.s3_server import S3Server, become
+from tests.support.s3_server import S3Server, set_environment
 
 from vestibule.adapters.storage import FileStorage, MemoryStorage, S3Storage
 from vestibule.application.ports import Storage
@@ -24,27 +24,27 @@ UNKNOWN = "a" * 32 + ".webp"
 
 @pytest.fixture(params=["file", "memory", "s3"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
-    made: dict[str, Callable[[], Storage]] = {
+    storages: dict[str, Callable[[], Storage]] = {
         "file": lambda: FileStorage(tmp_path / "images"),
         "memory": MemoryStorage,
         "s3": lambda: in_a_new_bucket(request.getfixturevalue("s3_server"), monkeypatch),
     }
-    return made[request.param]()
+    return storages[request.param]()
 
 
 def in_a_new_bucket(server: S3Server, patch: pytest.MonkeyPatch) -> S3Storage:
     bucket = f"images-{token_hex(8)}"
     server.make(bucket)
-    become(server.environment(), patch)
+    set_environment(server.environment(), patch)
     return S3Storage(f"s3://{bucket}/profile")
 
 
 class TestEveryStorage(StorageContract):
-    def test_a_name_is_32_characters_of_base_32_and_an_ending(self, storage: Storage) -> None:
+    def test_name_is_32_characters_of_base32_and_a_suffix(self, storage: Storage) -> None:
         assert re.fullmatch(r"[a-z2-7]{32}\.webp", storage.put(b"x"))
 
     @pytest.mark.parametrize("name", ["a" * 32, "A" * 32 + ".webp"])
-    def test_there_is_no_link_to_what_is_no_name_of_ours(self, storage: Storage, name: str) -> None:
+    def test_foreign_name_has_no_url(self, storage: Storage, name: str) -> None:
         assert storage.presigned_url(name) is None
 
 
@@ -60,7 +60,7 @@ def files(directory: Path) -> FileStorage:
 
 @contextmanager
 def files_no_larger_than(limit: int) -> Iterator[None]:
-    """As if the disk were full from there on."""
+    """Limits the size of files, like a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
@@ -79,34 +79,32 @@ def put_an_hour_back(path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [FileStorage, lambda _: MemoryStorage()], ids=["file", "memory"])
-def test_what_is_kept_here_is_had_here_alone(make: Callable[[Path], Storage], tmp_path: Path) -> None:
+def test_local_storage_has_no_presigned_urls(make: Callable[[Path], Storage], tmp_path: Path) -> None:
     storage = make(tmp_path)
     assert storage.presigned_url(storage.put(b"x")) is None
 
 
 class TestFileStorage:
-    def test_nobody_else_can_look_into_directory_or_file(self, files: FileStorage, directory: Path) -> None:
+    def test_directory_and_files_are_private(self, files: FileStorage, directory: Path) -> None:
         name = files.put(b"x")
         assert (mode_of(directory), mode_of(directory / name)) == (0o700, 0o600)
 
-    def test_the_pictures_are_there_after_a_restart(self, files: FileStorage, directory: Path) -> None:
+    def test_images_persist_after_a_restart(self, files: FileStorage, directory: Path) -> None:
         name = files.put(b"x")
         assert FileStorage(directory).get(name) == b"x"
 
-    def test_nothing_but_the_picture_remains_of_a_put(self, files: FileStorage, directory: Path) -> None:
+    def test_put_leaves_no_temporary_file(self, files: FileStorage, directory: Path) -> None:
         name = files.put(b"x")
         assert [path.name for path in directory.iterdir()] == [name]
 
-    def test_a_full_disk_is_unavailable_and_leaves_nothing(self, files: FileStorage, directory: Path) -> None:
+    def test_full_disk_raises_unavailable_and_leaves_no_file(self, files: FileStorage, directory: Path) -> None:
         with files_no_larger_than(1000), pytest.raises(Unavailable):
             files.put(b"x" * 1001)
         assert list(directory.iterdir()) == []
         assert files.get(files.put(b"x" * 1001)) == b"x" * 1001
 
     @pytest.mark.parametrize("instead", ["nothing", "a file"])
-    def test_without_its_directory_it_is_unavailable_rather_than_empty(
-        self, files: FileStorage, directory: Path, instead: str
-    ) -> None:
+    def test_missing_directory_is_unavailable_and_not_empty(self, files: FileStorage, directory: Path, instead: str) -> None:
         name = files.put(b"x")
         files.delete(name)
         directory.rmdir()
@@ -121,7 +119,7 @@ class TestFileStorage:
         with pytest.raises(Unavailable):
             list(files.names(older_than=0))
 
-    def test_a_link_is_not_followed(self, files: FileStorage, directory: Path) -> None:
+    def test_symbolic_link_is_not_followed(self, files: FileStorage, directory: Path) -> None:
         secret = directory.parent / "secret"
         secret.write_bytes(b"secret")
         (directory / UNKNOWN).symlink_to(secret)
@@ -129,7 +127,7 @@ class TestFileStorage:
         files.delete(UNKNOWN)
         assert secret.read_bytes() == b"secret"
 
-    def test_a_start_clears_what_a_crash_left_unfinished_and_nothing_else(self, files: FileStorage, directory: Path) -> None:
+    def test_start_removes_only_old_unfinished_files(self, files: FileStorage, directory: Path) -> None:
         crashed = directory / f".{UNKNOWN}.abc_1234.unfinished"
         running = directory / f".{'b' * 32}.webp.abc_1234.unfinished"
         kept, foreign = directory / files.put(b"x"), directory / "README"
@@ -140,9 +138,7 @@ class TestFileStorage:
         FileStorage(directory)
         assert set(directory.iterdir()) == {running, kept, foreign}
 
-    def test_only_pictures_are_named_and_only_old_ones_where_those_are_asked_for(
-        self, files: FileStorage, directory: Path
-    ) -> None:
+    def test_names_lists_only_images_of_the_given_age(self, files: FileStorage, directory: Path) -> None:
         old, young = files.put(b"old"), files.put(b"young")
         (directory / "README").write_bytes(b"not ours")
         for name in (old, "README"):
@@ -150,18 +146,18 @@ class TestFileStorage:
         assert list(files.names(older_than=3600)) == [old]
         assert set(files.names(older_than=0)) == {old, young}
 
-    def test_a_place_that_cannot_be_a_directory_stops_the_start(self, tmp_path: Path) -> None:
+    def test_path_of_a_file_is_rejected(self, tmp_path: Path) -> None:
         (tmp_path / "images").write_bytes(b"")
         with pytest.raises(OSError, match="images"):
             FileStorage(tmp_path / "images")
 
 
 @given(st.text())
-def test_whatever_the_text_an_empty_storage_has_no_such_file(name: str) -> None:
+def test_any_unknown_name_is_absent_from_memory(name: str) -> None:
     assert MemoryStorage().get(name) is None
 
 
 @given(st.one_of(st.text(), st.from_regex(r"[a-z2-7]{30,33}\.webp.?", fullmatch=True)))
-def test_whatever_the_text_a_directory_has_no_such_file(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+def test_any_unknown_name_is_absent_from_a_directory(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     files = FileStorage(tmp_path_factory.getbasetemp() / "whatever")
     assert files.get(name) is None

@@ -1,4 +1,4 @@
-"""What pictures on S3 alone can be held to, on a real server over HTTP; the port's own suite is in `test_storage`."""
+"""Promises of S3 beyond the port, shown with a real server over HTTP; the contract is in `test_contract`."""
 
 import json
 import logging
@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.redis_server import Stranger
-from tests.support.s3_server import ANYBODY, S3Server, become
+from tests.support.redis_server import FakeServer
+from tests.support.s3_server import ANYBODY, S3Server, set_environment
 
 from vestibule.adapters.storage import S3Storage
 from vestibule.application.ports import PresignedUrl
@@ -25,20 +25,20 @@ from vestibule.domain.errors import Unavailable
 
 OPERATING = Path(__file__).parents[3] / "docs" / "operating.md"
 UNKNOWN = "a" * 32 + ".webp"
-PICTURE = bytes(range(256)) * 300
+IMAGE = bytes(range(256)) * 300
 
 
 @pytest.fixture
 def own_server() -> Iterator[S3Server]:
-    """One that may be killed."""
+    """A server that a test may kill."""
     with S3Server() as server:
         yield server
 
 
 @pytest.fixture
 def bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A new one, which this process finds."""
-    become(s3_server.environment(), monkeypatch)
+    """A new bucket; the environment of this process leads to it."""
+    set_environment(s3_server.environment(), monkeypatch)
     name = f"images-{token_hex(8)}"
     s3_server.make(name)
     return name
@@ -49,30 +49,30 @@ def storage(bucket: str) -> S3Storage:
     return S3Storage(f"s3://{bucket}/a/prefix")
 
 
-def asks_of(storage: S3Storage) -> list[Callable[[], object]]:
+def calls_of(storage: S3Storage) -> list[Callable[[], object]]:
     return [
-        lambda: storage.put(PICTURE),
+        lambda: storage.put(IMAGE),
         lambda: storage.get(UNKNOWN),
         lambda: storage.delete(UNKNOWN),
         lambda: list(storage.names(older_than=0)),
     ]
 
 
-def faults_of(storage: S3Storage) -> list[type | None]:
-    """What each call raises."""
-    return [fault_of(ask) for ask in asks_of(storage)]
+def errors_of(storage: S3Storage) -> list[type | None]:
+    """Returns the exception of each call."""
+    return [error_of(call) for call in calls_of(storage)]
 
 
-def fault_of(ask: Callable[[], object]) -> type | None:
-    fault: Unavailable | None = None
+def error_of(call: Callable[[], object]) -> type | None:
+    error: Unavailable | None = None
     try:
-        ask()
-    except Unavailable as refusal:
-        fault = refusal
-    if fault is None:
+        call()
+    except Unavailable as unavailable:
+        error = unavailable
+    if error is None:
         return None
-    assert (fault.__cause__, fault.__context__) == (None, None), "the error of obstore repeats what was signed"
-    return type(fault)
+    assert (error.__cause__, error.__context__) == (None, None), "the error of obstore repeats the signed request"
+    return type(error)
 
 
 DOWN = [Unavailable] * 4
@@ -90,139 +90,137 @@ def fetched(url: str) -> tuple[HTTPResponse, bytes]:
         connection.close()
 
 
-class TestWhatIsThere:
-    def test_pictures_are_under_the_prefix_and_nothing_but_pictures(
-        self, s3_server: S3Server, bucket: str, storage: S3Storage
-    ) -> None:
-        name = storage.put(PICTURE)
+class TestObjects:
+    def test_images_are_the_only_objects_under_the_prefix(self, s3_server: S3Server, bucket: str, storage: S3Storage) -> None:
+        name = storage.put(IMAGE)
         assert s3_server.names(bucket) == [f"a/prefix/{name}"]
         storage.delete(name)
         assert s3_server.names(bucket) == []
 
     @pytest.mark.parametrize("ending", ["", "/"])
-    def test_without_a_prefix_they_are_at_the_top(self, s3_server: S3Server, bucket: str, ending: str) -> None:
-        name = S3Storage(f"s3://{bucket}{ending}").put(PICTURE)
+    def test_images_without_a_prefix_are_at_the_top(self, s3_server: S3Server, bucket: str, ending: str) -> None:
+        name = S3Storage(f"s3://{bucket}{ending}").put(IMAGE)
         assert s3_server.names(bucket) == [name]
 
-    def test_whoever_names_the_same_place_has_the_same_pictures(self, bucket: str) -> None:
+    def test_same_bucket_and_prefix_share_images(self, bucket: str) -> None:
         one, other, elsewhere = (S3Storage(f"s3://{bucket}/{prefix}") for prefix in ("here", "here/", "there"))
-        name = one.put(PICTURE)
-        assert (other.get(name), elsewhere.get(name)) == (PICTURE, None)
+        name = one.put(IMAGE)
+        assert (other.get(name), elsewhere.get(name)) == (IMAGE, None)
         elsewhere.delete(name)
-        assert one.get(name) == PICTURE
+        assert one.get(name) == IMAGE
         other.delete(name)
         assert one.get(name) is None
 
-    def test_pictures_are_named_page_after_page_and_nothing_but_pictures(
+    def test_names_reads_every_page_and_lists_only_images(
         self, bucket: str, storage: S3Storage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("vestibule.adapters.storage.s3._PAGE", 10)
-        S3Storage(f"s3://{bucket}/a/prefix/deeper").put(PICTURE)
-        S3Storage(f"s3://{bucket}/a").put(PICTURE)
-        put = {storage.put(PICTURE) for _ in range(25)}
+        monkeypatch.setattr("vestibule.adapters.storage.s3._PAGE_SIZE", 10)
+        S3Storage(f"s3://{bucket}/a/prefix/deeper").put(IMAGE)
+        S3Storage(f"s3://{bucket}/a").put(IMAGE)
+        put = {storage.put(IMAGE) for _ in range(25)}
         names = list(storage.names(older_than=0))
         assert (len(names), set(names)) == (25, put)
 
-    def test_a_picture_of_many_mebibytes_is_one_object(self, s3_server: S3Server, bucket: str, storage: S3Storage) -> None:
-        large = PICTURE * 150
+    def test_large_image_is_one_object(self, s3_server: S3Server, bucket: str, storage: S3Storage) -> None:
+        large = IMAGE * 150
         assert storage.get(storage.put(large)) == large
         assert len(s3_server.names(bucket)) == 1
 
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
     @given(st.one_of(st.text(), st.from_regex(r"[a-z2-7]{30,33}\.webp.?", fullmatch=True)))
-    def test_whatever_the_text_there_is_no_such_picture(self, storage: S3Storage, text: str) -> None:
+    def test_any_unknown_name_is_absent_from_s3(self, storage: S3Storage, text: str) -> None:
         storage.delete(text)
         assert storage.get(text) is None
 
 
-class TestLink:
-    def test_a_link_gives_the_picture_with_its_headers_to_whoever_has_it(self, storage: S3Storage) -> None:
-        link = storage.presigned_url(storage.put(PICTURE))
-        assert link is not None
-        response, content = fetched(link.url)
-        assert (response.status, content) == (200, PICTURE)
+class TestPresignedUrl:
+    def test_presigned_url_serves_the_image_with_its_headers(self, storage: S3Storage) -> None:
+        presigned = storage.presigned_url(storage.put(IMAGE))
+        assert presigned is not None
+        response, content = fetched(presigned.url)
+        assert (response.status, content) == (200, IMAGE)
         assert response.headers["Content-Type"] == "image/webp"
         assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         assert response.headers["Content-Disposition"] == 'inline; filename="image.webp"'
 
-    def test_a_link_is_of_one_name_for_so_long_and_not_shown(self, storage: S3Storage) -> None:
-        link = storage.presigned_url(UNKNOWN)
-        assert link is not None
-        assert f"/a/prefix/{UNKNOWN}?" in link.url
-        assert f"X-Amz-Expires={link.seconds}&" in link.url
-        assert "Signature" not in repr(link)
-        assert "s3cret" not in link.url
+    def test_presigned_url_names_one_object_expires_and_is_hidden_from_repr(self, storage: S3Storage) -> None:
+        presigned = storage.presigned_url(UNKNOWN)
+        assert presigned is not None
+        assert f"/a/prefix/{UNKNOWN}?" in presigned.url
+        assert f"X-Amz-Expires={presigned.seconds}&" in presigned.url
+        assert "Signature" not in repr(presigned)
+        assert "s3cret" not in presigned.url
 
-    def test_without_its_signature_nobody_gets_it(self, storage: S3Storage) -> None:
-        link = storage.presigned_url(storage.put(PICTURE))
-        assert link is not None
-        assert fetched(link.url.partition("?")[0])[0].status == 403
+    def test_url_without_its_signature_is_forbidden(self, storage: S3Storage) -> None:
+        presigned = storage.presigned_url(storage.put(IMAGE))
+        assert presigned is not None
+        assert fetched(presigned.url.partition("?")[0])[0].status == 403
 
     @pytest.mark.parametrize("text", ["", "../secret", "a" * 32, UNKNOWN + "\n", "\udc80" * 32 + ".webp"])
-    def test_there_is_no_link_to_what_is_no_name(self, storage: S3Storage, text: str) -> None:
+    def test_invalid_name_has_no_url(self, storage: S3Storage, text: str) -> None:
         assert storage.presigned_url(text) is None
 
-    def test_a_link_needs_nobody_to_answer(self, own_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-        become(own_server.environment(), monkeypatch)
+    def test_presigned_url_needs_no_connection(self, own_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        set_environment(own_server.environment(), monkeypatch)
         storage = S3Storage("s3://images")
         own_server.kill()
         assert isinstance(storage.presigned_url(UNKNOWN), PresignedUrl)
 
 
-class TestAway:
-    def test_a_server_that_dies_makes_it_unavailable_until_it_is_back(
+class TestOutage:
+    def test_storage_is_unavailable_while_s3_is_down(
         self, own_server: S3Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        become(own_server.environment(), monkeypatch)
+        set_environment(own_server.environment(), monkeypatch)
         own_server.make("images")
         storage = S3Storage("s3://images")
-        assert faults_of(storage) == UP
+        assert errors_of(storage) == UP
 
         own_server.kill()
-        assert faults_of(storage) == DOWN
-        assert faults_of(storage) == DOWN
+        assert errors_of(storage) == DOWN
+        assert errors_of(storage) == DOWN
 
         own_server.start()
-        assert faults_of(storage) == DOWN, "its bucket is not there"
+        assert errors_of(storage) == DOWN, "the bucket does not exist"
         own_server.make("images")
-        assert faults_of(storage) == UP
-        assert storage.get(storage.put(PICTURE)) == PICTURE
+        assert errors_of(storage) == UP
+        assert storage.get(storage.put(IMAGE)) == IMAGE
 
-        told = [(record.levelno, record.getMessage()) for record in caplog.records]
-        assert [level for level, _ in told] == [logging.WARNING] * 2
-        assert "s3://images is unavailable (Connect" in told[0][1]
-        assert told[1][1] == "s3://images is available again"
+        logged = [(record.levelno, record.getMessage()) for record in caplog.records]
+        assert [level for level, _ in logged] == [logging.WARNING] * 2
+        assert "s3://images is unavailable (Connect" in logged[0][1]
+        assert logged[1][1] == "s3://images is available again"
 
-    def test_what_was_put_before_a_hang_is_there_after_it(self, own_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-        become(own_server.environment(), monkeypatch)
+    def test_image_survives_a_hang_of_s3(self, own_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        set_environment(own_server.environment(), monkeypatch)
         own_server.make("images")
         storage = S3Storage("s3://images", timeout=0.3)
         patient = S3Storage("s3://images")
-        name = patient.put(PICTURE)
+        name = patient.put(IMAGE)
 
-        own_server.hang()
+        own_server.freeze()
         try:
-            assert faults_of(storage) == DOWN
+            assert errors_of(storage) == DOWN
         finally:
-            own_server.wake()
+            own_server.resume()
 
-        assert patient.get(name) == PICTURE
+        assert patient.get(name) == IMAGE
 
-    def test_who_never_answers_is_waited_for_as_long_as_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_timeout_bounds_each_call(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
-            become(reaching(silent.getsockname()[1]), monkeypatch)
+            set_environment(endpoint(silent.getsockname()[1]), monkeypatch)
             storage = S3Storage("s3://images", timeout=0.5)
-            for ask in (lambda: storage.put(PICTURE), lambda: storage.get(UNKNOWN), lambda: storage.delete(UNKNOWN)):
+            for call in (lambda: storage.put(IMAGE), lambda: storage.get(UNKNOWN), lambda: storage.delete(UNKNOWN)):
                 begun = time.monotonic()
-                assert fault_of(ask) is Unavailable
+                assert error_of(call) is Unavailable
                 assert time.monotonic() - begun < 3.5
 
-    def test_by_itself_no_call_takes_ten_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_default_timeout_limits_a_call_to_ten_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(4) as pool:
-            become(reaching(silent.getsockname()[1]), monkeypatch)
+            set_environment(endpoint(silent.getsockname()[1]), monkeypatch)
             storage = S3Storage("s3://images")
             begun = time.monotonic()
-            assert list(pool.map(fault_of, asks_of(storage))) == DOWN
+            assert list(pool.map(error_of, calls_of(storage))) == DOWN
             assert time.monotonic() - begun < 10
 
     @pytest.mark.parametrize(
@@ -235,26 +233,26 @@ class TestAway:
             b"220 mail.example.org ESMTP\r\n",
         ],
     )
-    def test_nonsense_is_neither_a_picture_nor_the_lack_of_one(self, answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-        stranger = Stranger(answer)
+    def test_invalid_answer_is_unavailable(self, answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+        fake = FakeServer(answer)
         try:
-            become(reaching(urlsplit(stranger.url).port or 0), monkeypatch)
+            set_environment(endpoint(urlsplit(fake.url).port or 0), monkeypatch)
             storage = S3Storage("s3://images", timeout=0.3)
-            assert fault_of(lambda: storage.get(UNKNOWN)) is Unavailable
+            assert error_of(lambda: storage.get(UNKNOWN)) is Unavailable
         finally:
-            stranger.close()
+            fake.close()
 
-    def test_no_put_succeeds_by_an_answer_that_there_is_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_not_found_answer_fails_a_put(self, monkeypatch: pytest.MonkeyPatch) -> None:
         nothing = b"<Error><Code>NoSuchKey</Code></Error>"
-        stranger = Stranger(b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n%s" % (len(nothing), nothing))
+        fake = FakeServer(b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n%s" % (len(nothing), nothing))
         try:
-            become(reaching(urlsplit(stranger.url).port or 0), monkeypatch)
+            set_environment(endpoint(urlsplit(fake.url).port or 0), monkeypatch)
             storage = S3Storage("s3://images", timeout=0.3)
-            assert fault_of(lambda: storage.put(PICTURE)) is Unavailable
+            assert error_of(lambda: storage.put(IMAGE)) is Unavailable
         finally:
-            stranger.close()
+            fake.close()
 
-    def test_an_early_look_tells_of_it_and_raises_nothing(
+    def test_probe_logs_an_outage_and_raises_nothing(
         self, s3_server: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         S3Storage(f"s3://{bucket}").probe()
@@ -263,7 +261,7 @@ class TestAway:
         assert caplog.messages == ["s3://there-is-none is unavailable (404 NoSuchBucket): images cannot be read or stored"]
 
 
-def reaching(port: int) -> dict[str, str]:
+def endpoint(port: int) -> dict[str, str]:
     key, secret = ANYBODY
     return {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
@@ -274,29 +272,27 @@ def reaching(port: int) -> dict[str, str]:
 
 
 def policy_for(bucket: str) -> object:
-    """What docs/operating.md says that Vestibule needs."""
-    (shown,) = re.findall(r'^    (\{\n      "Version".*?^    \})$', OPERATING.read_text(), re.DOTALL | re.MULTILINE)
-    return json.loads(shown.replace("my-bucket/accounts", bucket).replace("my-bucket", bucket))
+    """Returns the policy of docs/operating.md."""
+    (policy,) = re.findall(r'^    (\{\n      "Version".*?^    \})$', OPERATING.read_text(), re.DOTALL | re.MULTILINE)
+    return json.loads(policy.replace("my-bucket/accounts", bucket).replace("my-bucket", bucket))
 
 
 class TestCredentials:
-    def test_the_rights_that_operators_are_told_of_are_enough(
-        self, own_server: S3Server, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_documented_policy_suffices(self, own_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
         own_server.make("images")
-        become(own_server.environment(own_server.user(policy_for("images"))), monkeypatch)
+        set_environment(own_server.environment(own_server.user(policy_for("images"))), monkeypatch)
         own_server.lock()
         storage = S3Storage("s3://images/here")
-        assert faults_of(storage) == UP
-        name = storage.put(PICTURE)
-        assert storage.get(name) == PICTURE
+        assert errors_of(storage) == UP
+        name = storage.put(IMAGE)
+        assert storage.get(name) == IMAGE
         storage.delete(name)
         assert storage.get(name) is None
 
     @pytest.mark.parametrize(
         ("session", "reason"), [({}, "403 SignatureDoesNotMatch"), ({"AWS_SESSION_TOKEN": "t0ken"}, "400 InvalidToken")]
     )
-    def test_wrong_ones_are_unavailable_and_neither_told_nor_logged(
+    def test_wrong_credentials_are_unavailable_and_not_logged(
         self,
         own_server: S3Server,
         monkeypatch: pytest.MonkeyPatch,
@@ -307,9 +303,9 @@ class TestCredentials:
         own_server.make("images")
         key, _ = own_server.user(policy_for("images"))
         own_server.lock()
-        become(own_server.environment((key, "wr0ng")) | session, monkeypatch)
+        set_environment(own_server.environment((key, "wr0ng")) | session, monkeypatch)
         storage = S3Storage("s3://images")
-        assert faults_of(storage) == DOWN
+        assert errors_of(storage) == DOWN
         assert caplog.messages == [f"s3://images is unavailable ({reason}): images cannot be read or stored"]
         for secret in (key, "wr0ng", "t0ken"):
             assert secret not in caplog.text + repr(storage) + repr(vars(storage))
@@ -317,22 +313,20 @@ class TestCredentials:
     @pytest.mark.parametrize(
         ("given", "lacking"), [("AWS_ACCESS_KEY_ID", "SecretAccessKey"), ("AWS_SECRET_ACCESS_KEY", "AccessKeyId")]
     )
-    def test_half_of_them_is_refused(self, given: str, lacking: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        become({given: "s3cret"}, monkeypatch)
+    def test_incomplete_credentials_are_rejected(self, given: str, lacking: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        set_environment({given: "s3cret"}, monkeypatch)
         with pytest.raises(ValueError, match=f"variables cannot be used .Missing {lacking}") as refusal:
             S3Storage("s3://images")
         assert "s3cret" not in str(refusal.value)
 
-    def test_what_may_not_be_listed_is_not_known_to_be_absent(
-        self, own_server: S3Server, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_denied_access_is_unavailable_and_not_absent(self, own_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
         own_server.make("images")
-        become(own_server.environment(own_server.user(policy_for("other"))), monkeypatch)
+        set_environment(own_server.environment(own_server.user(policy_for("other"))), monkeypatch)
         own_server.lock()
-        assert fault_of(lambda: S3Storage("s3://images").get(UNKNOWN)) is Unavailable
+        assert error_of(lambda: S3Storage("s3://images").get(UNKNOWN)) is Unavailable
 
 
-class TestForm:
+class TestConfiguration:
     @pytest.mark.parametrize(
         "url",
         [
@@ -352,38 +346,38 @@ class TestForm:
             "s3://bucket/\udc80",
         ],
     )
-    def test_what_is_no_place_is_refused_without_repeating_it(self, url: str) -> None:
+    def test_invalid_s3_url_is_rejected_and_not_repeated(self, url: str) -> None:
         with pytest.raises(ValueError, match="must be s3://bucket or s3://bucket/prefix") as refusal:
             S3Storage(url)
         assert "secret" not in str(refusal.value)
 
     @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"])
     @pytest.mark.parametrize("endpoint", ["", "127.0.0.1:9000", "ftp://host", "http://", "https://id:secret@host"])
-    def test_an_endpoint_that_cannot_be_is_refused_by_its_name(
+    def test_invalid_endpoint_is_rejected_with_its_variable(
         self, variable: str, endpoint: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        become({variable: endpoint}, monkeypatch)
+        set_environment({variable: endpoint}, monkeypatch)
         with pytest.raises(ValueError, match=f"{variable} must be http") as refusal:
             S3Storage("s3://images")
         assert "secret" not in str(refusal.value)
 
-    def test_without_obstore_the_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_missing_obstore_names_the_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "obstore", None)
         with pytest.raises(ModuleNotFoundError, match=r"pip install 'vestibule-accounts\[s3\]'"):
             S3Storage("s3://images")
 
-    def test_a_name_of_the_endpoint_for_s3_alone_goes_first(
+    def test_s3_endpoint_variable_takes_precedence(
         self, s3_server: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        become(s3_server.environment() | {"AWS_ENDPOINT_URL": "https://127.0.0.1:1"}, monkeypatch)
+        set_environment(s3_server.environment() | {"AWS_ENDPOINT_URL": "https://127.0.0.1:1"}, monkeypatch)
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_server.url)
-        assert faults_of(S3Storage(f"s3://{bucket}")) == UP
+        assert errors_of(S3Storage(f"s3://{bucket}")) == UP
 
-    def test_the_region_is_taken_by_either_name(self, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_region_is_read_from_either_variable(self, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
         for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-            become(s3_server.environment(), monkeypatch)
+            set_environment(s3_server.environment(), monkeypatch)
             monkeypatch.delenv("AWS_REGION")
             monkeypatch.setenv(variable, "ap-south-2")
-            link = S3Storage("s3://images").presigned_url(UNKNOWN)
-            assert link is not None
-            assert "%2Fap-south-2%2Fs3%2F" in link.url
+            presigned = S3Storage("s3://images").presigned_url(UNKNOWN)
+            assert presigned is not None
+            assert "%2Fap-south-2%2Fs3%2F" in presigned.url

@@ -13,7 +13,7 @@ from ....domain.account import Username
 from ....domain.code import CodePurpose
 from ....domain.errors import AlreadyTaken
 from ....domain.rate_limits import RateLimit
-from ..threads import SwitchingThreads
+from ..threads import FrequentThreadSwitches
 from .given import (
     MAIL,
     NOW,
@@ -59,8 +59,8 @@ def turn(database: Database) -> int:
         return begun.generation
 
 
-@pytest.mark.usefixtures("threads_that_switch_all_the_time")
-class RacesContract(SwitchingThreads):
+@pytest.mark.usefixtures("frequent_thread_switches")
+class RacesContract(FrequentThreadSwitches):
     """What holds when many come at once."""
 
     def test_of_many_registrations_of_one_name_at_once_one_wins(self, database: Database) -> None:
