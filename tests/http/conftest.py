@@ -68,7 +68,8 @@ class Site:
 
 def vestibule_of(world: World, **other: Any) -> Vestibule:
     """The use cases of the world, with other parts in place of some."""
-    return Vestibule(**({one.name: getattr(world, one.name) for one in fields(Vestibule)} | other))
+    use_cases = {name: other.pop(name, use_case) for name, use_case in world.use_cases.items()}
+    return Vestibule(**({one.name: getattr(world, one.name) for one in fields(Vestibule)} | other | {"use_cases": use_cases}))
 
 
 Open = Callable[..., Site]

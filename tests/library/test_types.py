@@ -8,14 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from vestibule.entrypoints.facade import USE_CASES
+
 ROOT = Path(__file__).resolve().parents[2]
 # No module, for it is wrong on purpose.
 CONSUMER = Path(__file__).with_name("consumer.txt")
 
 
+def consumer() -> str:
+    """The consumer, with a misspelt keyword for every use case in each of the facades."""
+    calls = [f"    {facade}.{name}(misspelt=None)  # WRONG\n" for name in USE_CASES for facade in ("blocking", "awaited")]
+    return f"{CONSUMER.read_text()}\n\ndef misspell(blocking: Vestibule, awaited: AsyncVestibule) -> None:\n{''.join(calls)}"
+
+
 @pytest.fixture(scope="module")
 def wrong_lines() -> set[int]:
-    lines = CONSUMER.read_text().splitlines()
+    lines = consumer().splitlines()
     return {number for number, line in enumerate(lines, start=1) if "# WRONG" in line}
 
 
@@ -24,10 +32,11 @@ def home(tmp_path: Path) -> Path:
     """A directory in which `vestibule` is a package as it is in site-packages, with its `py.typed`."""
     (tmp_path / "packages").mkdir()
     (tmp_path / "packages" / "vestibule").symlink_to(ROOT / "src")
-    (tmp_path / "consumer.py").write_bytes(CONSUMER.read_bytes())
+    (tmp_path / "consumer.py").write_text(consumer())
     return tmp_path
 
 
+@pytest.mark.slow
 def test_mypy_knows_every_parameter_and_answer(home: Path, wrong_lines: set[int]) -> None:
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", ".cache", "consumer.py"]
     run = subprocess.run(
@@ -37,6 +46,7 @@ def test_mypy_knows_every_parameter_and_answer(home: Path, wrong_lines: set[int]
     assert told == wrong_lines, run.stdout + run.stderr
 
 
+@pytest.mark.slow
 def test_pyright_knows_every_parameter_and_answer(home: Path, wrong_lines: set[int]) -> None:
     settings = {"typeCheckingMode": "strict", "extraPaths": ["packages"], "include": ["consumer.py"], "pythonPlatform": "Linux"}
     (home / "pyrightconfig.json").write_text(json.dumps(settings))

@@ -4,7 +4,7 @@ import os
 
 from ..observability import Watch
 from .batching import BatchingExecutor
-from .executors import CommitScope, ThreadLane
+from .executors import CommitScope, Executor, InlineExecutor, ThreadLane
 
 _HASHING_THREADS_PER_CORE = 20
 _WRITE_THREADS = 8
@@ -24,10 +24,18 @@ class Lanes:
 
     The hasher has a thread and a queue of 16 for each core. The hashing lane has room for all of them, so that the hasher,
     which knows how long its queue takes, raises `Overloaded` first. As many images as may be in memory wait for a decoder or
-    for S3, and leave 8 threads to calls that read one.
+    for S3, and leave 8 threads to calls that read one. `lookups` and `limited_lookups` are reads by key, without and with a
+    rate limit: they run in the event loop itself if they wait for no other machine.
     """
 
-    def __init__(self, watch: Watch, *, commit_scope: CommitScope | None = None) -> None:
+    def __init__(
+        self,
+        watch: Watch,
+        *,
+        commit_scope: CommitScope | None = None,
+        database_blocks: bool = False,
+        limiter_blocks: bool = False,
+    ) -> None:
         """With a commit scope writes are batched: the database is local then, and the only thing that a write waits for."""
         writes = BatchingExecutor(commit_scope) if commit_scope else ThreadLane(_WRITE_THREADS, _MAX_CALLS)
         self.hashing = watch.lane("hashing", ThreadLane(_HASHING_THREADS_PER_CORE * (os.cpu_count() or 1), _MAX_CALLS))
@@ -35,3 +43,5 @@ class Lanes:
         self.reads = watch.lane("reads", ThreadLane(_READ_THREADS, _MAX_CALLS))
         self.images = watch.lane("images", ThreadLane(_IMAGE_THREADS, _MAX_CALLS))
         self.background = watch.lane("background", ThreadLane(_BACKGROUND_THREADS, _MAX_BACKGROUND_CALLS))
+        self.lookups: Executor = self.reads if database_blocks else InlineExecutor()
+        self.limited_lookups = self.reads if limiter_blocks else self.lookups

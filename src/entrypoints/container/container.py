@@ -1,8 +1,10 @@
-"""Everything, put together once."""
+"""The dependency injection container: every adapter and use case, each built once."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
 from functools import partial
 from time import time
+from typing import Any
 
 from dependency_injector import containers, providers
 
@@ -12,39 +14,6 @@ from ...adapters.ids import new_id
 from ...adapters.images import PillowImages
 from ...adapters.keys import HmacCodes, JwtTokens, ReloadingKeys
 from ...adapters.notifier import ChannelNotifier, Templates
-from ...application import (
-    Authenticate,
-    AuthenticateMany,
-    ChangeAccount,
-    CheckUnique,
-    CreateSuperuser,
-    DeliverMessages,
-    DropMessages,
-    EndOtherSessions,
-    EndSession,
-    GetImageUrl,
-    ListEndedSessions,
-    ListMessages,
-    ListSessions,
-    LogIn,
-    LogInByCode,
-    Purge,
-    ReadAuditLog,
-    ReadEvents,
-    ReadImage,
-    Refresh,
-    Register,
-    RegisterOrLogIn,
-    ReplaceAccount,
-    RequestCode,
-    RequestRegistrationCode,
-    ResetPassword,
-    RetryMessages,
-    SetActive,
-    SweepImages,
-    UploadImage,
-    VerifyCode,
-)
 from ...application.account import AccountChanger
 from ...application.codes import CodeCheck, CodeSender, CodeSignIn
 from ...application.notifications import Notices
@@ -52,7 +21,7 @@ from ...application.tokens import SessionIssuer
 from ...application.validation import AccountRules
 from ...domain.password import PasswordPolicy
 from ..common_passwords import common_passwords
-from ..facade import Vestibule
+from ..facade import USE_CASES, Vestibule
 from ..observability import watch
 from ..settings import Settings
 from ..workers.subscriptions import Subscriptions
@@ -78,9 +47,26 @@ from .factories import (
 )
 
 
+def wired(
+    kind: Callable[..., Any], namespace: Mapping[str, Any], *, defaults: Collection[str] = ()
+) -> providers.Singleton[Any]:
+    """Provides a dataclass, filling each field from the provider of its name. Raises `KeyError` for a field without one.
+
+    The fields in `defaults` keep their default values.
+    """
+    names = [one.name for one in fields(kind) if one.name not in defaults]  # type: ignore[arg-type]  # a class of dataclasses
+    return providers.Singleton(kind, **{name: namespace[name] for name in names})
+
+
+def wired_use_cases(namespace: Mapping[str, Any]) -> providers.Dict:
+    return providers.Dict({name: wired(declared.use_case, namespace) for name, declared in USE_CASES.items()})
+
+
 class Container(containers.DeclarativeContainer):
-    """Everything, each once. `settings`, `on_message`, `subscriptions`, `echo` and the names of an importer's `own` ports are
-    given."""
+    """The caller gives `settings`, `on_message`, `subscriptions`, `echo` and `overrides`, the ports that an importer fills.
+
+    A provider has the name of the fields that it fills.
+    """
 
     settings = providers.Dependency(instance_of=Settings)
     on_message: providers.Dependency[Callable[[], None]] = providers.Dependency()
@@ -127,102 +113,32 @@ class Container(containers.DeclarativeContainer):
     storage = providers.Singleton(storage, settings)
     rate_limiter = providers.Singleton(rate_limiter, settings)
 
+    cooldown = settings.provided.otp_cooldown
+    email_validation = settings.provided.email_validation
+    limits_by_address = settings.provided.rate_limits
+    mobile_required = settings.provided.mobile_required
+    mobile_validation = settings.provided.mobile_validation
+    service = settings.provided.service_name
+    channels = providers.Singleton(channels, settings)
+    send_quota = providers.Singleton(send_quota, settings, rate_limiter, overrides)
     policy = providers.Singleton(
         PasswordPolicy,
         common=providers.Callable(common_passwords),
-        service=settings.provided.service_name,
+        service=service,
         min_length=settings.provided.password_min_length,
     )
-    rules = providers.Singleton(
-        AccountRules,
-        identifiers=identifiers,
-        policy=policy,
-        codes=codes,
-        clock=clock,
-        mobile_required=settings.provided.mobile_required,
-        email_validation=settings.provided.email_validation,
-        mobile_validation=settings.provided.mobile_validation,
-    )
-    notices = providers.Singleton(Notices, codes=codes, new_id=new_id)
-    session_issuer = providers.Singleton(SessionIssuer, tokens=tokens, clock=clock, new_id=new_id, notices=notices)
-    code_sender = providers.Singleton(
-        CodeSender,
-        database=database,
-        codes=codes,
-        clock=clock,
-        new_id=new_id,
-        cooldown=settings.provided.otp_cooldown,
-        send_quota=providers.Singleton(send_quota, settings, rate_limiter, overrides),
-    )
-    code_check = providers.Singleton(CodeCheck, codes=codes, clock=clock, limits_by_address=settings.provided.rate_limits)
-    code_sign_in = providers.Singleton(CodeSignIn, session_issuer=session_issuer)
-    account_changer = providers.Singleton(
-        AccountChanger, database=database, hasher=hasher, rules=rules, clock=clock, notices=notices
-    )
+    rules = wired(AccountRules, locals())
+    notices = wired(Notices, locals())
+    session_issuer = wired(SessionIssuer, locals())
+    code_sender = wired(CodeSender, locals(), defaults={"lifetime"})
+    code_check = wired(CodeCheck, locals())
+    code_sign_in = wired(CodeSignIn, locals())
+    account_changer = wired(AccountChanger, locals())
 
     vestibule = providers.Singleton(
         Vestibule,
         settings=settings,
-        register=providers.Singleton(
-            Register, database=database, hasher=hasher, rate_limiter=rate_limiter, rules=rules, clock=clock
-        ),
-        create_superuser=providers.Singleton(CreateSuperuser, database=database, hasher=hasher, rules=rules, clock=clock),
-        check_unique=providers.Singleton(CheckUnique, database=database, rate_limiter=rate_limiter, rules=rules, clock=clock),
-        log_in=providers.Singleton(
-            LogIn,
-            database=database,
-            hasher=hasher,
-            identifiers=identifiers,
-            codes=codes,
-            session_issuer=session_issuer,
-            clock=clock,
-            limits_by_address=settings.provided.rate_limits,
-        ),
-        authenticate=providers.Singleton(Authenticate, database=database, tokens=tokens, clock=clock),
-        authenticate_many=providers.Singleton(AuthenticateMany, database=database, tokens=tokens, clock=clock),
-        refresh=providers.Singleton(Refresh, database=database, tokens=tokens, session_issuer=session_issuer, clock=clock),
-        change_account=providers.Singleton(ChangeAccount, account_changer=account_changer),
-        replace_account=providers.Singleton(ReplaceAccount, account_changer=account_changer),
-        request_code=providers.Singleton(RequestCode, database=database, identifiers=identifiers, code_sender=code_sender),
-        verify_code=providers.Singleton(
-            VerifyCode, database=database, identifiers=identifiers, code_check=code_check, codes=codes, new_id=new_id
-        ),
-        log_in_by_code=providers.Singleton(
-            LogInByCode, database=database, identifiers=identifiers, code_check=code_check, code_sign_in=code_sign_in
-        ),
-        request_registration_code=providers.Singleton(
-            RequestRegistrationCode, identifiers=identifiers, code_sender=code_sender
-        ),
-        register_or_log_in=providers.Singleton(
-            RegisterOrLogIn, database=database, identifiers=identifiers, code_check=code_check, code_sign_in=code_sign_in
-        ),
-        reset_password=providers.Singleton(
-            ResetPassword, database=database, hasher=hasher, code_check=code_check, rules=rules, notices=notices
-        ),
-        list_sessions=providers.Singleton(ListSessions, database=database, clock=clock),
-        end_session=providers.Singleton(EndSession, database=database, clock=clock),
-        end_other_sessions=providers.Singleton(EndOtherSessions, database=database, clock=clock),
-        list_ended_sessions=providers.Singleton(ListEndedSessions, database=database, tokens=tokens, clock=clock),
-        set_active=providers.Singleton(SetActive, database=database, identifiers=identifiers, clock=clock),
-        upload_image=providers.Singleton(UploadImage, database=database, images=images, storage=storage, clock=clock),
-        read_image=providers.Singleton(ReadImage, storage=storage),
-        get_image_url=providers.Singleton(GetImageUrl, storage=storage),
-        sweep_images=providers.Singleton(SweepImages, database=database, storage=storage),
-        deliver_messages=providers.Singleton(
-            DeliverMessages,
-            database=database,
-            notifier=notifier,
-            codes=codes,
-            clock=clock,
-            service=settings.provided.service_name,
-            channels=providers.Singleton(channels, settings),
-        ),
-        list_messages=providers.Singleton(ListMessages, database=database),
-        retry_messages=providers.Singleton(RetryMessages, database=database, clock=clock),
-        drop_messages=providers.Singleton(DropMessages, database=database, clock=clock),
-        read_audit_log=providers.Singleton(ReadAuditLog, database=database),
-        read_events=providers.Singleton(ReadEvents, database=database, clock=clock),
-        purge=providers.Singleton(Purge, database=database, clock=clock),
+        use_cases=wired_use_cases(locals()),
         rate_limiter=rate_limiter,
         clock=clock,
         jwks=providers.Callable(jwks_of, tokens),

@@ -1,0 +1,150 @@
+"""Descriptors that declare a use case once, for both facades.
+
+On a `Vestibule` the attribute is the use case itself. On an `AsyncVestibule` it is a coroutine function with the same
+parameters and result, which runs the use case in its lane. Type checkers derive both from the class of the use case.
+"""
+
+from abc import ABC, abstractmethod
+from asyncio import create_task, shield
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
+
+from .concurrency.batching import Batcher
+from .concurrency.executors import Executor, InlineExecutor
+from .concurrency.lanes import Lanes
+
+if TYPE_CHECKING:
+    from .async_facade import AsyncVestibule
+    from .facade import Vestibule
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Class_co = TypeVar("Class_co", covariant=True)
+
+Lane = Literal["hashing", "writes", "reads", "images", "background", "lookups", "limited_lookups"]
+"""The lanes of `Lanes`."""
+
+
+class Declared(ABC, Generic[Class_co]):
+    """A use case of this class, whose awaited calls run in this lane."""
+
+    def __init__(self, use_case: Callable[..., Class_co], lane: Lane) -> None:
+        self.use_case = use_case
+        self.lane = lane
+        self.name = ""
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self.name = name
+
+    def executor(self, lanes: Lanes) -> Executor:
+        executor: Executor = getattr(lanes, self.lane)
+        return executor
+
+    @abstractmethod
+    def awaited(self, vestibule: "Vestibule", lanes: Lanes) -> object:
+        """Returns the use case of this `Vestibule` for an `AsyncVestibule`."""
+
+
+class UseCase(Declared[Class_co]):
+    """A use case that returns a value.
+
+    If a call has the keyword argument `hashes`, a password, it takes the hashing lane. With `batch`, the use case of that
+    name, concurrent calls are passed to that one as a list.
+    """
+
+    def __init__(
+        self, use_case: Callable[..., Class_co], lane: Lane, *, hashes: str | None = None, batch: str | None = None
+    ) -> None:
+        super().__init__(use_case, lane)
+        self._hashes = hashes
+        self._batch = batch
+
+    @overload
+    def __get__(self, instance: "Vestibule", _: type) -> Class_co: ...
+    @overload
+    def __get__(
+        self: "UseCase[Callable[P, T]]", instance: "AsyncVestibule", _: type
+    ) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, instance: object, _: type) -> Any:
+        return _undefined(self, instance)
+
+    def awaited(self, vestibule: "Vestibule", lanes: Lanes) -> object:
+        call, executor = getattr(vestibule, self.name), self.executor(lanes)
+        if self._batch is not None:
+            return _batched(executor, getattr(vestibule, self._batch))
+        if self._hashes is not None:
+            return _hashing_if(self._hashes, call, executor, lanes.hashing)
+        return executor.wrap(call)
+
+
+class StreamingUseCase(Declared[Class_co]):
+    """A use case that returns an iterator. Its awaited calls return a list: an event loop cannot wait for the next item."""
+
+    @overload
+    def __get__(self, instance: "Vestibule", _: type) -> Class_co: ...
+    @overload
+    def __get__(
+        self: "StreamingUseCase[Callable[P, Iterator[T]]]", instance: "AsyncVestibule", _: type
+    ) -> Callable[P, Coroutine[Any, Any, list[T]]]: ...
+    def __get__(self, instance: object, _: type) -> Any:
+        return _undefined(self, instance)
+
+    def awaited(self, vestibule: "Vestibule", lanes: Lanes) -> object:
+        call = getattr(vestibule, self.name)
+
+        def collect(*args: Any, **kwargs: Any) -> list[object]:
+            return list(call(*args, **kwargs))
+
+        return self.executor(lanes).wrap(collect)
+
+
+class EnteredUseCase(Declared[Class_co]):
+    """A use case that returns a context manager, for `with` or for `async with`."""
+
+    @overload
+    def __get__(self, instance: "Vestibule", _: type) -> Class_co: ...
+    @overload
+    def __get__(
+        self: "EnteredUseCase[Callable[P, AbstractContextManager[T]]]", instance: "AsyncVestibule", _: type
+    ) -> Callable[P, AbstractAsyncContextManager[T]]: ...
+    def __get__(self, instance: object, _: type) -> Any:
+        return _undefined(self, instance)
+
+    def awaited(self, vestibule: "Vestibule", lanes: Lanes) -> object:
+        call, executor = getattr(vestibule, self.name), self.executor(lanes)
+
+        @asynccontextmanager
+        async def entered(*args: Any, **kwargs: Any) -> AsyncIterator[object]:
+            manager = call(*args, **kwargs)
+            value = await executor(manager.__enter__)
+            try:
+                yield value
+            except BaseException as error:
+                await shield(create_task(executor(manager.__exit__, type(error), error, error.__traceback__)))
+                raise
+            await executor(manager.__exit__, None, None, None)
+
+        return entered
+
+
+def _undefined(declared: Declared[Any], instance: object) -> Declared[Any]:
+    """Facades hold use cases in their own dictionary, which precedes these descriptors."""
+    if instance is None:
+        return declared
+    raise AttributeError(declared.name)
+
+
+def _batched(executor: Executor, many: Callable[..., Any]) -> object:
+    if isinstance(executor, InlineExecutor):  # calls wait only for the end of the loop's current turn
+        return Batcher(executor, many, limit=float("inf"))
+    return Batcher(executor, many, concurrency=2)
+
+
+def _hashing_if(argument: str, call: Callable[P, T], executor: Executor, hashing: Executor) -> Callable[P, object]:
+    quickly, slowly = executor.wrap(call), hashing.wrap(call)
+
+    def awaited(*args: P.args, **kwargs: P.kwargs) -> object:
+        return (quickly if kwargs.get(argument) is None else slowly)(*args, **kwargs)
+
+    return awaited
