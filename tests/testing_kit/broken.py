@@ -147,7 +147,7 @@ class Impatient(MemoryRateLimiter):
         return 0
 
 
-class TestThrottleThatNeverWaits(contracts.RateLimiterContract):
+class TestRateLimiterThatNeverWaits(contracts.RateLimiterContract):
     @pytest.fixture
     def rate_limiter(self) -> MemoryRateLimiter:
         return Impatient()
@@ -157,18 +157,18 @@ class Unlocked:
     may_block = False
 
     def __init__(self) -> None:
-        self.tallies: dict[str, SlidingWindow] = {}
+        self.windows: dict[str, SlidingWindow] = {}
 
     def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
-        tally = self.tallies.get(key, SlidingWindow(key))
-        wait = tally.retry_after(limits, now)
+        window = self.windows.get(key, SlidingWindow(key))
+        wait = window.retry_after(limits, now)
         sleep(0)  # others come in between, on every machine
         if wait == 0:
-            self.tallies[key] = tally.hit(limits, now)
+            self.windows[key] = window.hit(limits, now)
         return wait
 
 
-class TestThrottleWithoutALock(contracts.RateLimiterContract):
+class TestRateLimiterWithoutALock(contracts.RateLimiterContract):
     @pytest.fixture
     def rate_limiter(self) -> Unlocked:
         return Unlocked()

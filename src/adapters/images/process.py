@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ...domain.errors import Unavailable
+from ..deadline import deadline
 
 IMAGE, REFUSAL = b"+", b"-"
 _READY = b"!"
@@ -53,9 +54,10 @@ class WorkerProcess:
         can be started.
         """
         channel = self._running()
-        deadline = time.monotonic() + self._limits.wall_seconds
         try:
-            return _exchange(channel, data, deadline)
+            with deadline(channel, time.monotonic() + self._limits.wall_seconds):
+                channel.sendall(_HEADER.pack(b"?", len(data)) + data)
+                return _receive(channel)
         except TimeoutError:
             self.kill()
             raise WorkerTimeout from None
@@ -87,9 +89,10 @@ class WorkerProcess:
         try:
             with theirs:
                 self._child = self._spawn(theirs)
-            if _receive(ours, time.monotonic() + _START_SECONDS)[0] != _READY:
-                raise ValueError
-        except (OSError, EOFError, ValueError) as error:
+            with deadline(ours, time.monotonic() + _START_SECONDS):
+                if _receive(ours)[0] != _READY:
+                    raise ValueError
+        except (OSError, EOFError, ValueError, struct.error) as error:
             ours.close()
             self.kill()
             raise Unavailable from error
@@ -121,33 +124,12 @@ def _environment() -> dict[str, str]:
     return {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
 
 
-def _exchange(channel: socket.socket, data: bytes, deadline: float) -> tuple[bytes, bytes]:
-    channel.settimeout(_left(deadline))
-    channel.sendall(_HEADER.pack(b"?", len(data)) + data)
-    return _receive(channel, deadline)
-
-
-def _receive(channel: socket.socket, deadline: float) -> tuple[bytes, bytes]:
-    kind, length = _HEADER.unpack(_read(channel, _HEADER.size, deadline))
-    if length > _MAX_REPLY:
-        raise ValueError
-    return kind, _read(channel, length, deadline)
-
-
-def _read(channel: socket.socket, length: int, deadline: float) -> bytes:
-    data = bytearray()
-    while len(data) < length:
-        channel.settimeout(_left(deadline))
-        chunk = channel.recv(length - len(data))
-        if not chunk:
-            raise EOFError
-        data += chunk
-    return bytes(data)
-
-
-def _left(deadline: float) -> float:
-    """Returns the seconds left. Raises `TimeoutError` if none are: a timeout of 0 makes a socket non-blocking."""
-    seconds = deadline - time.monotonic()
-    if seconds <= 0:
-        raise TimeoutError
-    return seconds
+def _receive(channel: socket.socket) -> tuple[bytes, bytes]:
+    with channel.makefile("rb") as stream:
+        kind, length = _HEADER.unpack(stream.read(_HEADER.size))
+        if length > _MAX_REPLY:
+            raise ValueError
+        body = stream.read(length)
+    if len(body) < length:
+        raise EOFError
+    return kind, body
