@@ -195,4 +195,4 @@ print([span.name for span in found.get_finished_spans()])
         text=True,
         check=False,
     )
-    assert shown.stdout == "['accounts.taken', 'hash password', 'transaction', 'theirs']\n", shown.stderr
+    assert shown.stdout == "['accounts.taken_fields', 'hash password', 'transaction', 'theirs']\n", shown.stderr
