@@ -11,14 +11,14 @@ from tests.support.world import OTHER_PASSWORD, World
 
 from vestibule.application import Caller
 from vestibule.entrypoints.http import create_app
-from vestibule.entrypoints.http.middleware.client_address import UNKNOWN, Callers
+from vestibule.entrypoints.http.middleware.client_address import UNKNOWN, ClientAddress
 from vestibule.entrypoints.settings import Settings
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
 
 def seen(peer: str | None, *forwarded: str, trusted: Any = PROXIES) -> str:
-    return Callers(trusted).address(peer, [(b"x-forwarded-for", one.encode()) for one in forwarded])
+    return ClientAddress(trusted).find(peer, [(b"x-forwarded-for", one.encode()) for one in forwarded])
 
 
 @pytest.mark.parametrize(

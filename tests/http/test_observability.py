@@ -69,8 +69,7 @@ def watching(settings: Settings) -> set[str]:
     """What of those who watch stands in what is built with these settings."""
     with build(settings, deliver=False) as vestibule:
         app = create_app(vestibule)
-        awaited = app.dependencies["vestibule"].dependency()  # type: ignore[union-attr]
-        found = list(parts(vestibule, app.front, awaited))  # type: ignore[attr-defined]
+        found = list(parts(vestibule, app.front))  # type: ignore[attr-defined]
     assert len(found) > 50
     return {type(one).__name__ for one in found if type(one).__module__.startswith(WATCHING)} | {
         one.__qualname__ for one in found if isinstance(one, FunctionType) and one.__module__.startswith(WATCHING)

@@ -94,11 +94,11 @@ def test_it_is_in_the_document_with_its_question_and_its_own_secret(open_site: O
     site = open_site(revocations_secret=SECRET, api_prefix="/api/user")
     document = site.call("GET", "/api/user/openapi.json").json()
     operation = document["paths"]["/revocations/"]["get"]
-    assert operation["security"] == [{"follower": []}]
+    assert operation["security"] == [{"revocations": []}]
     assert [(one["name"], one["in"], one.get("required", False)) for one in operation["parameters"]] == [
         ("after", "query", False)
     ]
     assert set(operation["responses"]) == {"200", "400", "401", "429", "500", "503"}
-    assert "follower" in document["components"]["securitySchemes"]
+    assert "revocations" in document["components"]["securitySchemes"]
     for path in ("/revocations", "/revocations/", "/api/user/revocations/"):
         assert site.call("GET", path, token=SECRET).status_code == 200

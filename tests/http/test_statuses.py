@@ -10,8 +10,8 @@ from tests.support.world import OTHER_PASSWORD, PASSWORD, PNG, wrong
 
 from vestibule.application import Conflict, RateLimited, Refusal, Unavailable
 from vestibule.entrypoints.http.app import API
-from vestibule.entrypoints.http.openapi import described_of, path_of
-from vestibule.entrypoints.http.problems import STATUS, Internal, problem, problem_document
+from vestibule.entrypoints.http.openapi import operation_of, path_of
+from vestibule.entrypoints.http.problems import STATUS, Internal, problem_document, problem_response
 
 WHOLE = ADA | {"name": "Ada King", "password": OTHER_PASSWORD}
 FILE = {"profile_image": ("me.png", PNG, "image/png")}
@@ -171,7 +171,7 @@ def test_every_refusal_of_its_own_that_a_handler_declares_has_a_line(handler: HT
     path = path_of(handler).replace("{name}", "unheard-of.webp").replace("{session_id}/", "unheard-of")
     shown = {slug for called, where, _, slug, *_ in LINES if (called, where) == (method, path)}
     elsewhere = {"account-mismatch", "image-too-large"} | ({"already-taken"} if path == "/account/" else set())
-    assert {refusal.slug for refusal in described_of(handler).refusals} <= shown | elsewhere
+    assert {refusal.slug for refusal in operation_of(handler).refusals} <= shown | elsewhere
 
 
 def refusals() -> list[type[Refusal]]:
@@ -190,13 +190,13 @@ def test_every_refusal_has_a_status_and_a_slug_of_its_own(refusal: type[Refusal]
 
 
 def test_conflict_is_answered_as_unavailable() -> None:
-    answer = problem(Conflict())
+    answer = problem_response(Conflict())
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "0")
     assert problem_document(Conflict()).type == problem_document(Unavailable()).type
 
 
 def test_a_refusal_says_how_long_to_wait() -> None:
-    assert problem(RateLimited(17)).headers["retry-after"] == "17"
+    assert problem_response(RateLimited(17)).headers["retry-after"] == "17"
 
 
 def test_a_problem_without_bad_fields_has_no_errors() -> None:

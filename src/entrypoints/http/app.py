@@ -1,10 +1,10 @@
-"""The HTTP entrypoint as one Litestar app."""
+"""The Litestar app: routes, middleware and error handling put together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import cast
 
-from litestar import Litestar, Router
+from litestar import Litestar, Response, Router, route
 from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
@@ -17,9 +17,8 @@ from ..concurrency.lanes import MAX_UPLOADS
 from ..facade import Vestibule
 from .docs import docs_handlers
 from .middleware.access_log import AccessLog
-from .middleware.request_context import Front
-from .options import options_handlers
-from .problems import answer_error
+from .middleware.request_context import RequestMiddleware
+from .problems import handle_error
 from .routes.account import change_account, read_account, replace_account
 from .routes.codes import otp, otpreglogin
 from .routes.image import read_image, upload_image
@@ -49,14 +48,14 @@ API: tuple[HTTPRouteHandler, ...] = (
     logout,
 )
 SERVICE: tuple[HTTPRouteHandler, ...] = (healthz, readyz, jwks)
-FEED: tuple[HTTPRouteHandler, ...] = (list_revocations,)
-"""Served where a secret is set for those who follow."""
+REVOCATIONS: tuple[HTTPRouteHandler, ...] = (list_revocations,)
+"""Served if the settings have a secret for the services that read revoked sessions."""
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
 class App(Litestar):
-    """Litestar behind the front that every call passes."""
+    """Litestar behind the middleware that every HTTP request passes."""
 
     front: observability.Front
 
@@ -71,30 +70,46 @@ class App(Litestar):
 
 
 def create_app(vestibule: Vestibule | AsyncVestibule, *, lifespan: Sequence[Lifespan] = ()) -> Litestar:
-    """The app on use cases that are ready; with an `AsyncVestibule` it shares that one's threads.
+    """Returns the app of use cases that are ready. An `AsyncVestibule` shares its threads with the app.
 
-    The documented paths lie under the settings' prefix; what machines ask of the service lies at the root too.
+    The documented paths lie under the prefix of the settings; probes and keys are served at the root too.
     """
     awaited = vestibule if isinstance(vestibule, AsyncVestibule) else AsyncVestibule(vestibule)
-    prefix = vestibule.settings.api_prefix
-    service = (*SERVICE, *FEED) if vestibule.settings.revocations_secret else SERVICE
-    handlers = [*API, *service, *docs_handlers(vestibule.settings, (*API, *service))]
-    under_prefix = [*options_handlers(handlers), *handlers]
-    at_root = [*options_handlers(service), *service]
+    settings = vestibule.settings
+    service = (*SERVICE, *REVOCATIONS) if settings.revocations_secret else SERVICE
+    handlers = [*API, *service, *docs_handlers(settings, (*API, *service))]
+    under_prefix = [*_options_handlers(handlers), *handlers]
+    at_root = [*_options_handlers(service), *service]
     uploads = CapacityLimiter(MAX_UPLOADS)
     app = App(
-        [Router(prefix, route_handlers=under_prefix), *at_root] if prefix else under_prefix,
-        dependencies={
-            "vestibule": Provide(lambda: awaited, sync_to_thread=False),
-            "uploads": Provide(lambda: uploads, sync_to_thread=False),
-        },
-        exception_handlers={Exception: answer_error},
+        [Router(settings.api_prefix, route_handlers=under_prefix), *at_root] if settings.api_prefix else under_prefix,
+        dependencies={"uploads": Provide(lambda: uploads, sync_to_thread=False)},
+        exception_handlers={Exception: handle_error},
         lifespan=list(lifespan),
         openapi_config=None,
         logging_config=None,
         debug=False,
     )
-    watch = observability.watch(vestibule.settings)
-    front = Front(awaited, watch)
-    app.front = watch.front(AccessLog(front) if vestibule.settings.has_access_log else front)
+    watch = observability.watch(settings)
+    middleware = RequestMiddleware(awaited, watch)
+    app.front = watch.front(AccessLog(middleware) if settings.has_access_log else middleware)
     return app
+
+
+def _options_handlers(handlers: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """Returns a handler of OPTIONS for each path, to be registered before the others.
+
+    Litestar's own would list the methods of the first handler of a path only.
+    """
+    methods: dict[str, set[str]] = {}
+    for handler in handlers:
+        for path in handler.paths:
+            methods.setdefault(path, {"OPTIONS"}).update(handler.http_methods)
+    return [_options_handler(path, ", ".join(sorted(names))) for path, names in methods.items()]
+
+
+def _options_handler(path: str, allow: str) -> HTTPRouteHandler:
+    def options() -> Response[None]:
+        return Response(None, headers={"allow": allow})
+
+    return route(path, http_method=["OPTIONS"], status_code=204, sync_to_thread=False)(options)

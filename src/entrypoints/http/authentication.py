@@ -1,25 +1,25 @@
-"""Whose call it is: the bearer token out of the `Authorization` header (RFC 6750, section 2.1)."""
+"""Authentication by the bearer token of the `Authorization` header (RFC 6750, section 2.1)."""
 
 from collections.abc import Iterable
 
 from ... import verify
 from ...application import Identity, InvalidToken, NotAuthenticated
 from ...verify.bearer import bearer_token as parse_bearer_token
-from ..async_facade import AsyncVestibule
-from .dependencies import Call
+from .dependencies import HttpRequest, use_cases
 
 
-async def authenticated(request: Call, vestibule: AsyncVestibule) -> Identity:
+async def authenticate(request: HttpRequest) -> Identity:
     """Raises `NotAuthenticated` without a bearer token, `InvalidToken` for a bad one, `Overloaded`, `Unavailable`."""
-    identity = await vestibule.authenticate(bearer_token(request.scope["headers"]))
-    request.scope["state"]["identity"] = identity
+    state = request.scope["state"]
+    identity: Identity = await use_cases(request).authenticate(bearer_token(request.scope["headers"]))
+    state["identity"] = identity
     return identity
 
 
-async def perhaps_authenticated(request: Call, vestibule: AsyncVestibule) -> Identity | None:
-    """The same where no login is needed: a bad header changes nothing."""
+async def authenticate_optional(request: HttpRequest) -> Identity | None:
+    """Returns None without a valid token, for calls that need no login."""
     try:
-        return await authenticated(request, vestibule)
+        return await authenticate(request)
     except (NotAuthenticated, InvalidToken):
         return None
 

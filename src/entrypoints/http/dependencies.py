@@ -1,4 +1,4 @@
-"""What handlers are given: the call, the use cases, the room for uploads."""
+"""Values that handlers take from a request, stored there by the request middleware."""
 
 from typing import Any
 
@@ -6,22 +6,25 @@ from litestar import Request
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
+from ...application import Caller
 from ..async_facade import AsyncVestibule
 from ..concurrency.executors import CapacityLimiter
 
-Call = Request[Any, Any, Any]
+HttpRequest = Request[Any, Any, Any]
+
+Uploads = NamedDependency[SkipValidation[CapacityLimiter]]
+"""Limits how many files are in memory at once. Handlers ask for no other dependency: Litestar starts a task for each of two."""
 
 
-def use_cases(request: Call) -> AsyncVestibule:
-    """As the front has left them. For calls that are made all the time: resolving a dependency is a sixth of their cost."""
+def use_cases(request: HttpRequest) -> AsyncVestibule:
+    """Returns the use cases. A dependency of Litestar instead would cost a sixth of a frequent call."""
     found = request.scope["state"]["vestibule"]
-    assert isinstance(found, AsyncVestibule)  # noqa: S101 — nothing reaches a handler but through the front
+    assert isinstance(found, AsyncVestibule)  # noqa: S101 — every request passes the request middleware first
     return found
 
 
-UseCases = NamedDependency[SkipValidation[AsyncVestibule]]
-"""As `vestibule`. Unvalidated: it is the app that provides it, and looking into it costs time at each call. A handler on a hot
-path asks for nothing beside it: for two dependencies Litestar begins a task each, which costs more than the answer."""
-
-Uploads = NamedDependency[SkipValidation[CapacityLimiter]]
-"""As `uploads`: how many files may be in memory at once."""
+def caller_of(request: HttpRequest) -> Caller:
+    """Returns the network address, user agent and request id of the caller."""
+    caller = request.scope["state"]["caller"]
+    assert isinstance(caller, Caller)  # noqa: S101 — as above
+    return caller

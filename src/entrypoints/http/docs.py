@@ -1,4 +1,4 @@
-"""The OpenAPI document, and a page to try it on that asks no other host for anything."""
+"""Serves the OpenAPI document, and a page to try it that loads nothing from other hosts."""
 
 from collections.abc import Sequence
 from html import escape
@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from ..settings import Settings
 from .openapi import openapi_document
-from .responses import JSON, Answer
+from .responses import JSON, AsgiResponse
 
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -19,22 +19,22 @@ _CSP = (
 
 
 def docs_handlers(settings: Settings, handlers: Sequence[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
-    """None where the settings want no documentation."""
+    """Returns no handler if the settings turn the documentation off."""
     if not settings.has_docs:
         return []
     document = openapi_document(settings, handlers, version("vestibule-accounts"))
     page = _static("page.html").replace("{prefix}", settings.api_prefix).replace("{title}", escape(settings.service_name))
     return [
-        _serve("/openapi.json", Answer(200, document, JSON)),
-        _serve("/docs", Answer(200, page.encode(), "text/html; charset=utf-8", content_security_policy=_CSP)),
-        _serve("/docs/page.js", Answer(200, _static("page.js").encode(), "text/javascript; charset=utf-8")),
-        _serve("/docs/page.css", Answer(200, _static("page.css").encode(), "text/css; charset=utf-8")),
+        _serve("/openapi.json", AsgiResponse(200, document, JSON)),
+        _serve("/docs", AsgiResponse(200, page.encode(), "text/html; charset=utf-8", content_security_policy=_CSP)),
+        _serve("/docs/page.js", AsgiResponse(200, _static("page.js").encode(), "text/javascript; charset=utf-8")),
+        _serve("/docs/page.css", AsgiResponse(200, _static("page.css").encode(), "text/css; charset=utf-8")),
     ]
 
 
-def _serve(path: str, answer: Answer) -> HTTPRouteHandler:
-    def serve() -> Answer:
-        return answer
+def _serve(path: str, response: AsgiResponse) -> HTTPRouteHandler:
+    def serve() -> AsgiResponse:
+        return response
 
     return get(path, sync_to_thread=False)(serve)
 

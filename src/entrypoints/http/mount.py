@@ -1,7 +1,7 @@
-"""The HTTP door inside somebody else's application: as a plain ASGI app, or as a plugin of Litestar.
+"""Mounts the HTTP app in another application: as a plain ASGI app, or as a plugin of Litestar.
 
-It stays an app of its own behind its front: limits, headers, request ids, problems, 404 and 405 under its path are its own, and
-neither handlers nor dependencies, exception handlers or OpenAPI of the host meet with its own.
+The mounted app keeps its own middleware: rate limits, headers, request ids, problem documents, 404 and 405. It shares no
+handlers, dependencies, exception handlers or OpenAPI document with the host.
 """
 
 from collections.abc import AsyncGenerator
@@ -23,10 +23,10 @@ from .app import create_app
 
 
 class Mounted:
-    """An ASGI app to mount in Starlette, FastAPI or any other host, of use cases yet to be built.
+    """An ASGI app to mount in Starlette, FastAPI or any other host; builds the use cases when it is entered.
 
-    `async with` it in the lifespan of the host, which gives the use cases too. `build(Settings(api_prefix="/accounts"))` tells
-    where it is mounted, for the URLs that it answers. Raises `RuntimeError` at a call that comes before.
+    Enter it by `async with` in the lifespan of the host, which yields the use cases. URLs in responses begin with the setting
+    `api_prefix`, the path of the mount: `build(Settings(api_prefix="/accounts"))`. Raises `RuntimeError` if called before.
     """
 
     def __init__(self, build: Build) -> None:
@@ -45,19 +45,19 @@ class Mounted:
         await self._build.__aexit__(kind, error, trace)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """The host's own scope stays as it is: what stands in it is for the host's middleware too."""
+        """Passes a copy of the scope on: the host's middleware reads the original."""
         if self._app is None:
-            raise RuntimeError("Vestibule is not started: enter it in the lifespan of the application that it is mounted in.")
+            raise RuntimeError("Vestibule is not started: enter it in the lifespan of the host application.")
         if scope["type"] == "http":
-            at_home: Any = {**scope, "path": self._path(scope), "root_path": ""}
-            await self._app(at_home, receive, send)
+            own_scope: Any = {**scope, "path": self._path(scope), "root_path": ""}
+            await self._app(own_scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
 
     def _path(self, scope: Any) -> str:
-        """What follows the place where it is mounted (`root_path`), under its own prefix.
+        """Returns the path without the path of the mount (`root_path`), under the app's prefix.
 
-        By the ASGI specification `path` begins with `root_path`; some hosts have cut it off.
+        By the ASGI specification `path` begins with `root_path`; some hosts strip it.
         """
         path, root = scope["path"], scope.get("root_path", "").rstrip("/")
         if root and path.startswith(f"{root}/"):
@@ -66,30 +66,30 @@ class Mounted:
 
 
 class VestibulePlugin(InitPlugin):
-    """Mounts the HTTP door in a Litestar application, under the setting `api_prefix`; starts and ends with it.
+    """Mounts the app in a Litestar application, under the setting `api_prefix`; starts and stops with the host.
 
-    With `dependency` the handlers of the host are given the use cases, an `AsyncVestibule`, by that name; None keeps them out.
+    `dependency` names the dependency by which handlers of the host get the use cases, an `AsyncVestibule`; None adds none.
     Raises `ValueError` without a prefix.
     """
 
     def __init__(self, build: Build, *, dependency: str | None = "vestibule") -> None:
         if not build.settings.api_prefix:
-            raise ValueError("to be mounted it needs a path: Settings(api_prefix='/accounts')")
+            raise ValueError("VestibulePlugin needs a path to mount at: Settings(api_prefix='/accounts')")
         self._mounted = Mounted(build)
         self._path = build.settings.api_prefix
         self._dependency = dependency
         self._vestibule: AsyncVestibule | None = None
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
-        mount = asgi_handler(self._path, is_mount=True, copy_scope=True)(self._answer)
+        mount = asgi_handler(self._path, is_mount=True, copy_scope=True)(self._handle)
         app_config.route_handlers.append(mount)
         app_config.lifespan.append(self._run)
         if self._dependency is not None:
             app_config.dependencies[self._dependency] = Provide(self._use_cases, sync_to_thread=False)
         return app_config
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Litestar gives what follows its path, also where that only begins with the same letters."""
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Litestar strips the path of the mount, also from a longer name that only begins with the same letters."""
         if not scope["path"].startswith("/"):
             raise NotFoundException
         await self._mounted({**scope, "root_path": ""}, receive, send)
@@ -100,5 +100,5 @@ class VestibulePlugin(InitPlugin):
             yield
 
     def _use_cases(self) -> AsyncVestibule:
-        assert self._vestibule is not None  # noqa: S101 — a host answers between start and end alone
+        assert self._vestibule is not None  # noqa: S101 — a host handles requests between startup and shutdown only
         return self._vestibule

@@ -1,6 +1,6 @@
-"""Reading a file out of `multipart/form-data` (RFC 7578): bounded while it arrives, kept in memory."""
+"""Reads a file from a `multipart/form-data` body (RFC 7578) into memory, within a limit of size."""
 
-from multipart import (  # type: ignore[import-untyped]  # the library says no types
+from multipart import (  # type: ignore[import-untyped]  # the library has no types
     MultipartError,
     MultipartSegment,
     ParserLimitReached,
@@ -10,25 +10,25 @@ from multipart import (  # type: ignore[import-untyped]  # the library says no t
 
 from ...application import ImageTooLarge
 from ...application.image import MAX_BYTES
-from .dependencies import Call
+from .dependencies import HttpRequest
 from .problems import BodyTooLarge, MalformedBody, UnsupportedMediaType
 from .request_body import chunks, content_type
 
-MOST_BYTES = MAX_BYTES + 64 * 1024
-_MOST_PARTS = 8
+_MAX_FORM_BYTES = MAX_BYTES + 64 * 1024
+_MAX_PARTS = 8
 
 
-async def read_file(request: Call, field: str) -> bytes | None:
-    """The content of the file part of that name; None where there is none, or an empty one.
+async def read_file(request: HttpRequest, field: str) -> bytes | None:
+    """Returns the content of the file part of that name; None if the part is absent or empty.
 
     Raises `UnsupportedMediaType`, `ImageTooLarge`, `BodyTooLarge`, `BodyTooSlow`, `MalformedBody`.
     """
     parts = _Parts(field)
     try:
-        with PushMultipartParser(_boundary(request), max_segment_count=_MOST_PARTS) as parser:
-            async for chunk in chunks(request, MOST_BYTES):
+        with PushMultipartParser(_boundary(request), max_segment_count=_MAX_PARTS) as parser:
+            async for chunk in chunks(request, _MAX_FORM_BYTES):
                 for event in parser.parse(chunk):
-                    parts.take(event)
+                    parts.handle(event)
     except ParserLimitReached:
         raise BodyTooLarge from None
     except MultipartError:
@@ -37,15 +37,15 @@ async def read_file(request: Call, field: str) -> bytes | None:
 
 
 class _Parts:
-    """Keeps what belongs to the file; a part of text is not one, whatever it is called."""
+    """Keeps the content of the file. A part without a file name is a text field, even if its name is right."""
 
     def __init__(self, field: str) -> None:
         self.file = bytearray()
         self._field = field
         self._is_wanted = False
 
-    def take(self, event: MultipartSegment | bytearray | None) -> None:
-        """A part begins, its content arrives, or it ends."""
+    def handle(self, event: MultipartSegment | bytearray | None) -> None:
+        """Handles the begin of a part, a chunk of its content, or its end."""
         if isinstance(event, MultipartSegment):
             self._is_wanted = event.name == self._field and event.filename is not None
             if self._is_wanted:
@@ -56,9 +56,9 @@ class _Parts:
                 raise ImageTooLarge
 
 
-def _boundary(request: Call) -> str:
-    kind, options = parse_options_header(content_type(request).decode("latin-1"))
-    if kind.lower() != "multipart/form-data":
+def _boundary(request: HttpRequest) -> str:
+    media_type, options = parse_options_header(content_type(request).decode("latin-1"))
+    if media_type.lower() != "multipart/form-data":
         raise UnsupportedMediaType("This call takes multipart/form-data.")
     boundary = str(options.get("boundary", ""))
     if not boundary:

@@ -1,52 +1,116 @@
-"""The OpenAPI 3.1 document, made of what each handler says of itself and of the shapes of its bodies and answers.
+"""The OpenAPI 3.1 document, built from the operation that each handler declares and from the schemas of bodies and responses.
 
-Litestar's own generator reads handlers' signatures, and bodies here are read by hand, bounded and leniently; so the document
-is built from the same declarations that the reading goes by.
+Litestar's own generator reads the signatures of handlers, which do not contain the bodies: `read_body` reads them, bounded and
+leniently, by the same schemas.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
-from msgspec import Meta, Struct
+from msgspec import Struct
 from msgspec.json import schema_components
 from msgspec.structs import fields
 
-from ...application import InvalidInput, InvalidToken, NotAuthenticated, Refusal
+from ...domain import errors
+from ...domain.errors import Refusal
 from ...verify.refusals import MEDIA_TYPE
 from ..settings import Settings
-from .operations import ALWAYS, KEY, Described, Login
 from .problems import (
     STATUS,
     BodyTooLarge,
     BodyTooSlow,
+    Internal,
     MalformedBody,
     Problem,
     UnsupportedMediaType,
     problem_document,
     problem_headers,
 )
+from .request_schemas import ACCEPTED_TYPES, metas
 from .responses import JSON
 
-_OF_BODIES: tuple[type[Refusal], ...] = (MalformedBody, BodyTooSlow, BodyTooLarge, UnsupportedMediaType)
-_OF_LOGINS: tuple[type[Refusal], ...] = (NotAuthenticated, InvalidToken)
+_KEY = "operation"
+_ALWAYS: tuple[type[Refusal], ...] = (errors.RateLimited, Internal, errors.Overloaded, errors.Unavailable)
+_WITH_BODY: tuple[type[Refusal], ...] = (MalformedBody, BodyTooSlow, BodyTooLarge, UnsupportedMediaType)
+_WITH_AUTH: tuple[type[Refusal], ...] = (errors.NotAuthenticated, errors.InvalidToken)
 _REFERENCES = "#/components/schemas/{name}"
 _PARAMETERS = re.compile(r"\{(\w+)\}")
 
 Json = dict[str, Any]
 
 
+class Auth(Enum):
+    """The authentication of a call."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+    REVOCATIONS_SECRET = "the secret of services that read revoked sessions"  # noqa: S105 — no secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """An operation: its purpose, its request and all of its responses."""
+
+    tag: str
+    summary: str
+    detail: str
+    body: type[Struct] | None
+    media_type: str
+    status: int
+    responses: tuple[type[Struct], ...]
+    refusals: tuple[type[Refusal], ...]
+    auth: Auth
+    redirects: bool
+    query: tuple[tuple[str, str], ...]
+
+
+def operation(
+    tag: str,
+    summary: str,
+    *responses: type[Struct],
+    status: int = 200,
+    detail: str = "",
+    body: type[Struct] | None = None,
+    media_type: str = JSON,
+    refusals: tuple[type[Refusal], ...] = (),
+    auth: Auth = Auth.NONE,
+    redirects: bool = False,
+    query: tuple[tuple[str, str], ...] = (),
+) -> Mapping[str, Operation]:
+    """Returns the `opt` of a handler."""
+    declared = Operation(
+        tag=tag,
+        summary=summary,
+        detail=detail,
+        body=body,
+        media_type=media_type,
+        status=status,
+        responses=responses,
+        refusals=refusals,
+        auth=auth,
+        redirects=redirects,
+        query=query,
+    )
+    return {_KEY: declared}
+
+
 def openapi_document(settings: Settings, handlers: Sequence[HTTPRouteHandler], version: str) -> Json:
-    """The whole document; every handler given is in it, under each of its methods."""
+    """Returns the document, with every handler under each of its methods."""
     paths: dict[str, Json] = {}
     shapes: set[type[Struct]] = {Problem}
     for handler in handlers:
-        said = described_of(handler)
-        shapes.update(said.answers, [said.body] if said.body else [])
+        declared = operation_of(handler)
+        shapes.update(declared.responses, [declared.body] if declared.body else [])
         for method in handler.http_methods:
-            paths.setdefault(path_of(handler), {})[method.lower()] = _operation(handler, said)
+            paths.setdefault(path_of(handler), {})[method.lower()] = _operation_object(handler, declared)
     _, schemas = schema_components(sorted(shapes, key=lambda shape: shape.__name__), ref_template=_REFERENCES)
+    for schema in schemas.values():
+        _show_accepted_types(schema)
     return {
         "openapi": "3.1.0",
         "info": {"title": settings.service_name, "version": version, "description": _DESCRIPTION},
@@ -56,54 +120,66 @@ def openapi_document(settings: Settings, handlers: Sequence[HTTPRouteHandler], v
             "schemas": schemas,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-                **({"follower": {"type": "http", "scheme": "bearer"}} if settings.revocations_secret else {}),
+                **({"revocations": {"type": "http", "scheme": "bearer"}} if settings.revocations_secret else {}),
             },
         },
     }
 
 
-def described_of(handler: HTTPRouteHandler) -> Described:
-    said = handler.opt[KEY]
-    assert isinstance(said, Described)  # noqa: S101 — a handler that says nothing of itself is not served
-    return said
+def _show_accepted_types(schema: Json) -> None:
+    """Lists the JSON types that the lenient reader of a field accepts, instead of the one type that the use case takes."""
+    for field in schema["properties"].values():
+        for part in field.get("anyOf", [field]):
+            if ACCEPTED_TYPES in part:
+                part["type"] = part.pop(ACCEPTED_TYPES)
+
+
+def operation_of(handler: HTTPRouteHandler) -> Operation:
+    declared = handler.opt[_KEY]
+    assert isinstance(declared, Operation)  # noqa: S101 — every handler declares one
+    return declared
 
 
 def path_of(handler: HTTPRouteHandler) -> str:
-    """As the documentation spells it: calls end in a slash, files do not."""
+    """Returns the path as documented: calls end in a slash, files do not."""
     (path,) = handler.paths
     path = path.replace(":str", "")
     return path if _is_file(path) else f"{path}/"
 
 
-def refusals_of(said: Described) -> list[type[Refusal]]:
-    """Everything that the call may refuse with."""
-    needs_login = said.login in {Login.NEEDED, Login.FOLLOWER}
-    ofs = (said.refusals, _OF_BODIES if said.body else (), _OF_LOGINS if needs_login else (), ALWAYS)
-    return [refusal for some in ofs for refusal in some]
+def refusals_of(declared: Operation) -> list[type[Refusal]]:
+    """Returns every refusal of a call."""
+    needs_auth = declared.auth in {Auth.REQUIRED, Auth.REVOCATIONS_SECRET}
+    return [
+        *declared.refusals,
+        *(_WITH_BODY if declared.body else ()),
+        *(_WITH_AUTH if needs_auth else ()),
+        *_ALWAYS,
+    ]
 
 
 def _is_file(path: str) -> bool:
     return path.startswith("/images/") or path.endswith((".json", "z"))
 
 
-def _operation(handler: HTTPRouteHandler, said: Described) -> Json:
-    operation: Json = {
+def _operation_object(handler: HTTPRouteHandler, declared: Operation) -> Json:
+    described: Json = {
         "operationId": handler.handler_name.replace("_", "-"),
-        "tags": [said.tag],
-        "summary": said.summary,
-        "responses": {str(said.status): _success(said), **_elsewhere(said), **_problems(refusals_of(said))},
+        "tags": [declared.tag],
+        "summary": declared.summary,
+        "responses": {str(declared.status): _success(declared), **_redirect(declared), **_problems(refusals_of(declared))},
     }
-    if said.detail:
-        operation["description"] = said.detail
-    if parameters := [*_in_path(handler), *_in_query(said)]:
-        operation["parameters"] = parameters
-    if said.body is not None:
-        operation["requestBody"] = _request_body(said.body)
-    if said.login is Login.FOLLOWER:
-        operation["security"] = [{"follower": []}]
-    elif said.login is not Login.NONE:
-        operation["security"] = [{"bearer": []}, *([{}] if said.login is Login.TAKEN else [])]
-    return operation
+    if declared.detail:
+        described["description"] = declared.detail
+    if parameters := [*_in_path(handler), *_in_query(declared)]:
+        described["parameters"] = parameters
+    if declared.body is not None:
+        described["requestBody"] = _request_body(declared.body)
+    if declared.auth is Auth.REVOCATIONS_SECRET:
+        described["security"] = [{"revocations": []}]
+    elif declared.auth is not Auth.NONE:
+        described["security"] = [{"bearer": []}, *([{}] if declared.auth is Auth.OPTIONAL else [])]
+    return described
 
 
 def _in_path(handler: HTTPRouteHandler) -> list[Json]:
@@ -111,8 +187,10 @@ def _in_path(handler: HTTPRouteHandler) -> list[Json]:
     return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
 
 
-def _in_query(said: Described) -> list[Json]:
-    return [{"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}} for name, meaning in said.query]
+def _in_query(declared: Operation) -> list[Json]:
+    return [
+        {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}} for name, meaning in declared.query
+    ]
 
 
 def _request_body(body: type[Struct]) -> Json:
@@ -124,31 +202,25 @@ def _request_body(body: type[Struct]) -> Json:
 
 
 def _examples(body: type[Struct]) -> Iterator[tuple[str, Any]]:
-    """A value for each field that has to be there."""
+    """Yields an example of each required field."""
     for one in fields(body):
         if one.required:
-            example = next((meta.examples[0] for meta in _metas(one.type) if meta.examples), "text")
+            example = next((meta.examples[0] for meta in metas(one.type) if meta.examples), "text")
             yield one.encode_name, example
 
 
-def _metas(annotation: Any) -> Iterator[Meta]:
-    yield from (meta for meta in getattr(annotation, "__metadata__", ()) if isinstance(meta, Meta))
-    for part in getattr(annotation, "__args__", ()):
-        yield from _metas(part)
-
-
-def _success(said: Described) -> Json:
-    if not said.answers:
+def _success(declared: Operation) -> Json:
+    if not declared.responses:
         schema: Json = {"type": "string", "format": "binary"}
     else:
-        references, _ = schema_components(said.answers, ref_template=_REFERENCES)
+        references, _ = schema_components(declared.responses, ref_template=_REFERENCES)
         schema = dict(references[0]) if len(references) == 1 else {"anyOf": list(references)}
-    text = " ".join((answer.__doc__ or "").strip() for answer in said.answers) or "The file."
-    return {"description": text, "content": {said.media_type: {"schema": schema}}}
+    text = " ".join((response.__doc__ or "").strip() for response in declared.responses) or "The file."
+    return {"description": text, "content": {declared.media_type: {"schema": schema}}}
 
 
-def _elsewhere(said: Described) -> Json:
-    if not said.redirects:
+def _redirect(declared: Operation) -> Json:
+    if not declared.redirects:
         return {}
     where = {"required": True, "schema": {"type": "string", "format": "uri"}}
     return {"307": {"description": "The file is at `Location`, for some minutes.", "headers": {"location": where}}}
@@ -162,38 +234,38 @@ def _problems(refusals: Iterable[type[Refusal]]) -> Json:
 
 
 def _problem(refusals: Sequence[type[Refusal]]) -> Json:
-    found = [_sample(refusal) for refusal in refusals]
-    answer: Json = {
+    samples = [_sample(refusal) for refusal in refusals]
+    response: Json = {
         "description": " · ".join(f"`{refusal.slug}`: {_meaning(refusal)}" for refusal in refusals),
         "content": {
             MEDIA_TYPE: {
                 "schema": {"$ref": "#/components/schemas/Problem"},
-                "examples": {one.slug: {"value": problem_document(one)} for one in found},
+                "examples": {one.slug: {"value": problem_document(one)} for one in samples},
             }
         },
     }
-    headers = {name for one in found for name in problem_headers(one) if name != "connection"}
+    headers = {name for one in samples for name in problem_headers(one) if name != "connection"}
     if headers:
-        answer["headers"] = {name: {"required": True, "schema": {"type": "string"}} for name in sorted(headers)}
-    return answer
+        response["headers"] = {name: {"required": True, "schema": {"type": "string"}} for name in sorted(headers)}
+    return response
 
 
 def _meaning(refusal: type[Refusal]) -> str:
-    """The first paragraph of its docstring; what follows is for programmers."""
+    """Returns the first paragraph of the docstring; the others are for programmers."""
     return " ".join((refusal.__doc__ or "").partition("\n\n")[0].split())
 
 
 def _sample(refusal: type[Refusal]) -> Refusal:
-    """One of the kind, to show."""
-    wanted: Any = refusal
-    if refusal is InvalidInput:
-        return InvalidInput({"email": ["This field is required."]})
-    if issubclass(refusal, InvalidInput):
-        return wanted("email")  # type: ignore[no-any-return]  # AlreadyTaken is made of the names of fields
+    """Returns an example."""
+    create: Any = refusal
+    if refusal is errors.InvalidInput:
+        return errors.InvalidInput({"email": ["This field is required."]})
+    if issubclass(refusal, errors.InvalidInput):
+        return create("email")  # type: ignore[no-any-return]  # AlreadyTaken takes names of fields
     try:
-        return wanted()  # type: ignore[no-any-return]
+        return create()  # type: ignore[no-any-return]
     except TypeError:
-        return wanted(30)  # type: ignore[no-any-return]  # RateLimited is made of seconds
+        return create(30)  # type: ignore[no-any-return]  # RateLimited takes seconds
 
 
 _DESCRIPTION = """\

@@ -1,4 +1,4 @@
-"""Refusals as problem documents (RFC 9457): one status for each, in one table."""
+"""Refusals as problem documents (RFC 9457), and the table of their HTTP statuses."""
 
 import logging
 
@@ -7,27 +7,10 @@ from litestar.exceptions import HTTPException
 from msgspec import Struct
 
 from ... import verify
-from ...application import (
-    AccountMismatch,
-    AlreadyTaken,
-    ImageTooLarge,
-    InvalidCode,
-    InvalidCredentials,
-    InvalidInput,
-    InvalidRefreshToken,
-    InvalidToken,
-    NoSuchAccount,
-    NoSuchMessage,
-    NoSuchSession,
-    NotAuthenticated,
-    NotRetryable,
-    Overloaded,
-    RateLimited,
-    Refusal,
-    Unavailable,
-)
+from ...domain import errors
+from ...domain.errors import Refusal
 from ...verify.refusals import MEDIA_TYPE, PROBLEM_URN, challenge
-from .dependencies import Call
+from .dependencies import HttpRequest
 
 REALM = "vestibule"
 
@@ -35,21 +18,21 @@ _log = logging.getLogger("vestibule.http")
 
 
 class MalformedBody(Refusal):
-    """The body cannot be read as what its content type says."""
+    """The body does not have the format of its content type."""
 
     slug = "malformed-body"
     title = "The body cannot be read."
 
 
 class MalformedRequest(Refusal):
-    """The request line or a header cannot be what it is."""
+    """The request line or a header is malformed."""
 
     slug = "malformed-request"
     title = "The request cannot be read."
 
 
 class UnknownHost(Refusal):
-    """The `Host` header is none of the names that the service answers to."""
+    """The `Host` header is not one of the allowed names."""
 
     slug = "unknown-host"
     title = "The service is not known by this name."
@@ -63,73 +46,73 @@ class BodyTooSlow(Refusal):
 
 
 class BodyTooLarge(Refusal):
-    """The body has more bytes than the call takes."""
+    """The body is larger than the limit of the call."""
 
     slug = "body-too-large"
     title = "The body is too large."
 
 
 class UnsupportedMediaType(Refusal):
-    """The body's content type or encoding is not the one that the call takes."""
+    """The call does not accept the content type or encoding of the body."""
 
     slug = "unsupported-media-type"
     title = "The body is of a kind that this call does not take."
 
 
 class NotFound(Refusal):
-    """Nothing is here."""
+    """The path or the file does not exist."""
 
     slug = "not-found"
     title = "There is nothing here."
 
 
 class MethodNotAllowed(Refusal):
-    """The path has no such method; `Allow` names those it has."""
+    """The path does not support the method; `Allow` lists those it supports."""
 
     slug = "method-not-allowed"
     title = "This path does not take that method."
 
 
 class Internal(Refusal):
-    """A fault of the program, told to its log; the caller learns no more than the request id."""
+    """A bug. The log has the details; the response has the request id."""
 
     slug = "internal"
     title = "Something went wrong here."
 
 
 STATUS: dict[type[Refusal], int] = {
-    InvalidInput: 400,
-    AlreadyTaken: 400,
-    AccountMismatch: 400,
+    errors.InvalidInput: 400,
+    errors.AlreadyTaken: 400,
+    errors.AccountMismatch: 400,
     MalformedBody: 400,
     MalformedRequest: 400,
     UnknownHost: 400,
-    InvalidCredentials: 401,
-    NotAuthenticated: 401,
-    InvalidToken: 401,
-    InvalidRefreshToken: 401,
-    InvalidCode: 403,
+    errors.InvalidCredentials: 401,
+    errors.NotAuthenticated: 401,
+    errors.InvalidToken: 401,
+    errors.InvalidRefreshToken: 401,
+    errors.InvalidCode: 403,
     NotFound: 404,
-    NoSuchAccount: 404,
-    NoSuchSession: 404,
-    NoSuchMessage: 404,
-    NotRetryable: 409,
+    errors.NoSuchAccount: 404,
+    errors.NoSuchSession: 404,
+    errors.NoSuchMessage: 404,
+    errors.NotRetryable: 409,
     MethodNotAllowed: 405,
     BodyTooSlow: 408,
-    ImageTooLarge: 413,
+    errors.ImageTooLarge: 413,
     BodyTooLarge: 413,
     UnsupportedMediaType: 415,
-    RateLimited: 429,
+    errors.RateLimited: 429,
     Internal: 500,
-    Unavailable: 503,
-    Overloaded: 503,
+    errors.Unavailable: 503,
+    errors.Overloaded: 503,
 }
 
-_OF_LITESTAR: dict[int, type[Refusal]] = {400: MalformedRequest, 404: NotFound, 405: MethodNotAllowed}
+_LITESTAR_ERRORS: dict[int, type[Refusal]] = {400: MalformedRequest, 404: NotFound, 405: MethodNotAllowed}
 
 
 class Problem(Struct, omit_defaults=True):
-    """A refusal. Read `type`; `title` and `detail` are for people; `errors` names every field at fault."""
+    """A refusal. `type` is for machines, `title` and `detail` are for people; `errors` names every bad field."""
 
     type: str
     title: str
@@ -144,11 +127,11 @@ def problem_document(refusal: Refusal) -> Problem:
         title=refusal.title,
         status=next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS),
         detail=refusal.detail,
-        errors=refusal.errors if isinstance(refusal, InvalidInput) else {},
+        errors=refusal.errors if isinstance(refusal, errors.InvalidInput) else {},
     )
 
 
-def problem(refusal: Refusal, **headers: str) -> Response[Problem]:
+def problem_response(refusal: Refusal, **headers: str) -> Response[Problem]:
     document = problem_document(refusal)
     return Response(
         document,
@@ -158,37 +141,37 @@ def problem(refusal: Refusal, **headers: str) -> Response[Problem]:
     )
 
 
-def answer_error(request: Call, error: Exception) -> Response[Problem]:
-    """The answer to whatever a handler or the router has raised."""
+def handle_error(request: HttpRequest, error: Exception) -> Response[Problem]:
+    """Returns the response to any exception of a handler or the router."""
     headers = None
     if isinstance(error, Refusal):
         refusal = error
-    elif isinstance(error, HTTPException) and error.status_code in _OF_LITESTAR:
-        refusal, headers = _OF_LITESTAR[error.status_code](), error.headers
+    elif isinstance(error, HTTPException) and error.status_code in _LITESTAR_ERRORS:
+        refusal, headers = _LITESTAR_ERRORS[error.status_code](), error.headers
     else:
-        refusal = _fault(request, error)
-    # Not the refusal itself: its traceback leads back to this scope, and what a call holds of its body would be let go of by
-    # the garbage collector alone. Until then the server does not send the answer to a body that has not ended.
+        refusal = _log_internal_error(request, error)
+    # The slug, not the exception: its traceback would keep the request's body alive in a reference cycle until the garbage
+    # collector runs. Until then the server does not send the response to a body that has not ended.
     request.scope["state"]["refusal"] = refusal.slug
-    return problem(refusal, **(headers or {}))
+    return problem_response(refusal, **(headers or {}))
 
 
-def _fault(request: Call, error: Exception) -> Internal:
+def _log_internal_error(request: HttpRequest, error: Exception) -> Internal:
     request_id = request.scope["state"]["caller"].request_id
     fields = {"request_id": request_id, "route": request.scope.get("path_template")}
-    _log.error("a call met a fault", extra={"fields": fields}, exc_info=error)
+    _log.error("unhandled exception in request", extra={"fields": fields}, exc_info=error)
     return Internal(f"The fault is logged under {request_id}.")
 
 
 def problem_headers(refusal: Refusal) -> dict[str, str]:
     match refusal:
-        case InvalidToken():
+        case errors.InvalidToken():
             return {"www-authenticate": challenge(realm=REALM, error=verify.InvalidToken.error)}
-        case NotAuthenticated() | InvalidCredentials() | InvalidRefreshToken():
+        case errors.NotAuthenticated() | errors.InvalidCredentials() | errors.InvalidRefreshToken():
             return {"www-authenticate": challenge(realm=REALM)}
-        case RateLimited() | Unavailable():
+        case errors.RateLimited() | errors.Unavailable():
             return {"retry-after": str(refusal.retry_after)}
-        case BodyTooLarge() | BodyTooSlow() | ImageTooLarge():
+        case BodyTooLarge() | BodyTooSlow() | errors.ImageTooLarge():
             return {"connection": "close"}
         case _:
             return {}

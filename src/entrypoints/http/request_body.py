@@ -1,46 +1,51 @@
-"""Reading bodies: bounded while they arrive, and turned into raw fields. What a value means is judged inside."""
+"""Reads JSON bodies within limits of size and time, and converts them to typed structs."""
 
 import re
 from asyncio import timeout
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from functools import cache, lru_cache
-from typing import Any, get_args
+from typing import Any, TypeVar
 
-from msgspec import DecodeError, Meta, Struct
+from msgspec import DecodeError, Struct
 from msgspec.json import decode
 from msgspec.structs import fields
 
 from ...application import MISSING
-from .dependencies import Call
+from .dependencies import HttpRequest
 from .problems import BodyTooLarge, BodyTooSlow, MalformedBody, UnsupportedMediaType
+from .request_schemas import Reader, metas
 
-MOST_JSON = 16 * 1024
-SECONDS = 15.0
-"""What a body may take to arrive."""
+MAX_JSON_BYTES = 16 * 1024
+MAX_SECONDS = 15.0
+"""Time that a body may take to arrive."""
 
-_MOST_DEPTH = 64
+_MAX_DEPTH = 64
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[][{}]', re.DOTALL)
-"""Texts, to be passed over, also one that does not end; and what opens and closes."""
+"""Strings, also an unterminated one, so that brackets inside them are skipped; and brackets."""
 
-Read = Callable[[Any, int], Any]
+Body = TypeVar("Body", bound=Struct)
 
 
-async def read(request: Call, body: type[Struct], *, digits: int = 0) -> dict[str, Any]:
-    """The fields that `body` declares, as they came: an absent one is None, or MISSING where it has to be there.
+async def read_body(request: HttpRequest, body: type[Body], *, code_length: int = 0) -> Body:
+    """Returns the fields that `body` declares; unknown fields are ignored.
 
-    Null and the empty text are None. A code that came as a number is filled up to `digits`.
+    Values are not validated: the use cases do that. A required field that is absent is MISSING, and None if it is null or
+    empty; an optional one has its default in both cases. A code that came as a number is padded to `code_length`.
     Raises `UnsupportedMediaType`, `BodyTooLarge`, `BodyTooSlow`, `MalformedBody`.
     """
     if not _is_json(content_type(request)):
         raise UnsupportedMediaType("This call takes application/json in UTF-8.")
-    given = _object(b"".join([chunk async for chunk in chunks(request, MOST_JSON)]))
-    return {
-        name: absent if name not in given else _value(given[name], reader, digits) for name, absent, reader in _fields_of(body)
-    }
+    given = _object(b"".join([chunk async for chunk in chunks(request, MAX_JSON_BYTES)]))
+    return body(
+        *[
+            absent if name not in given else _value(given[name], null, reader, code_length)
+            for name, absent, null, reader in _fields_of(body)
+        ]
+    )
 
 
-def content_type(request: Call) -> bytes:
-    """The one content type of a body without an encoding."""
+def content_type(request: HttpRequest) -> bytes:
+    """Returns the content type. Raises `UnsupportedMediaType` for several, or for a content encoding."""
     found = b""
     for name, value in request.scope["headers"]:
         if name == b"content-type":
@@ -52,13 +57,13 @@ def content_type(request: Call) -> bytes:
     return found
 
 
-async def chunks(request: Call, limit: int) -> AsyncIterator[bytes]:
-    """The body as it arrives: `most` bytes at most, whatever its Content-Length says, and 15 seconds at most."""
-    said = next((value for name, value in request.scope["headers"] if name == b"content-length"), b"")
-    if said.isdigit() and int(said) > limit:
+async def chunks(request: HttpRequest, limit: int) -> AsyncIterator[bytes]:
+    """Yields the body as it arrives: at most `limit` bytes, whatever its Content-Length is, within 15 seconds."""
+    announced = next((value for name, value in request.scope["headers"] if name == b"content-length"), b"")
+    if announced.isdigit() and int(announced) > limit:
         raise BodyTooLarge
     size, more = 0, True
-    deadline = timeout(SECONDS)
+    deadline = timeout(MAX_SECONDS)
     try:
         async with deadline:
             while more:
@@ -76,12 +81,12 @@ async def chunks(request: Call, limit: int) -> AsyncIterator[bytes]:
 
 @lru_cache(64)
 def _is_json(value: bytes) -> bool:
-    kind, *parameters = (part.strip().lower() for part in value.split(b";"))
-    return kind == b"application/json" and all(part in {b"", b"charset=utf-8", b'charset="utf-8"'} for part in parameters)
+    media_type, *parameters = (part.strip().lower() for part in value.split(b";"))
+    return media_type == b"application/json" and all(part in {b"", b"charset=utf-8", b'charset="utf-8"'} for part in parameters)
 
 
 def _object(data: bytes) -> dict[str, Any]:
-    if _depth(data) > _MOST_DEPTH:
+    if _depth(data) > _MAX_DEPTH:
         raise MalformedBody("The JSON is nested too deeply.")
     try:
         found = decode(data)
@@ -95,8 +100,8 @@ def _object(data: bytes) -> dict[str, Any]:
 
 
 def _depth(data: bytes) -> int:
-    """How deeply a text that may be JSON is nested. How deep the decoder would go differs between versions of Python."""
-    if data.count(b"[") + data.count(b"{") <= _MOST_DEPTH:
+    """Returns the depth of nesting. The depth at which the decoder gives up differs between versions of Python."""
+    if data.count(b"[") + data.count(b"{") <= _MAX_DEPTH:
         return 0
     depth = deepest = 0
     for token in _TOKENS.findall(data):
@@ -105,25 +110,24 @@ def _depth(data: bytes) -> int:
     return deepest
 
 
-def _value(value: Any, reader: Read | None, digits: int) -> Any:
+def _value(value: Any, null: Any, reader: Reader | None, code_length: int) -> Any:
     if value is None or value == "":
-        return None
-    return reader(value, digits) if reader is not None else value
+        return null
+    if reader is None:
+        return value
+    read = reader(value, code_length)
+    return null if read is None else read
 
 
 @cache
-def _fields_of(body: type[Struct]) -> tuple[tuple[str, Any, Read | None], ...]:
-    """Name, what stands for an absent value, and the lenient reader if there is one."""
-    return tuple((one.encode_name, MISSING if one.required else None, _reader(one.type)) for one in fields(body))
-
-
-def _reader(annotation: Any) -> Read | None:
-    return next((meta.extra["read"] for meta in _metas(annotation) if meta.extra and "read" in meta.extra), None)
-
-
-def _metas(annotation: Any) -> Iterator[Meta]:
-    for part in get_args(annotation):
-        if isinstance(part, Meta):
-            yield part
-        else:
-            yield from _metas(part)
+def _fields_of(body: type[Struct]) -> tuple[tuple[str, Any, Any, Reader | None], ...]:
+    """Returns, for each field: its name, its value if it is absent, its value if it is null, and its reader if it has one."""
+    return tuple(
+        (
+            one.encode_name,
+            MISSING if one.required else one.default,
+            None if one.required else one.default,
+            next((meta.extra["reader"] for meta in metas(one.type) if meta.extra), None),
+        )
+        for one in fields(body)
+    )

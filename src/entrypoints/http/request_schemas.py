@@ -1,55 +1,69 @@
-"""The shapes of JSON bodies, for the documentation and for the leniency of reading; what values mean is judged inside."""
+"""Schemas of JSON bodies: for the OpenAPI document, for lenient reading and for the type checker.
 
-from typing import Annotated, Any, Literal
+A field has the type that the use case takes. `read_body` does not enforce it: use cases name every bad field at once.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal, get_args
 
 from msgspec import Meta, Struct
 
+Reader = Callable[[Any, int], Any]
+"""Converts a value that is not absent; the second argument is the length of a code. Returns None for an absent value."""
+
+ACCEPTED_TYPES = "x-accepted-types"
+"""Key in a field's JSON schema: the JSON types that its reader converts. The OpenAPI document shows them as `type`."""
+
 _FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
-_MOST_NUMBER = 10**15
+_MAX_NUMBER = 10**15
 
 
-def as_mobile(value: Any, digits: int) -> Any:  # noqa: ARG001 — readers are called alike
-    """A number is taken for the text of its digits."""
+def _read_mobile(value: Any, code_length: int) -> Any:  # noqa: ARG001 — a `Reader`
+    """Converts a number to the text of its digits."""
     return str(value) if _is_number(value) else value
 
 
-def as_code(value: Any, digits: int) -> Any:
-    """A number has lost its leading zeros."""
-    return str(value).zfill(digits) if _is_number(value) else value
+def _read_code(value: Any, code_length: int) -> Any:
+    """Converts a number to the code, with the leading zeros that it has lost. A blank text is absent."""
+    if _is_number(value):
+        return str(value).zfill(code_length)
+    return None if isinstance(value, str) and not value.strip() else value
 
 
-def as_flag(value: Any, digits: int) -> Any:  # noqa: ARG001 — readers are called alike
-    """Text and the numbers 0 and 1 are taken for what they say; anything else stays, and is refused inside."""
+def _read_flag(value: Any, code_length: int) -> Any:  # noqa: ARG001 — a `Reader`
+    """Converts text such as `true`, and the numbers 0 and 1. Returns anything else as it is, for the use case to refuse."""
     if isinstance(value, str | int) and not isinstance(value, bool):
         return _FLAGS.get(str(value).strip().lower(), value)
     return value
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) is int and 0 <= value < _MOST_NUMBER
+    return type(value) is int and 0 <= value < _MAX_NUMBER
 
 
-UsernameText = Annotated[str, Meta(description="Unique; letters and digits of one script with `. _ - +`.", examples=["ada"])]
-NameText = Annotated[str, Meta(description="1–500 characters.", examples=["Ada Lovelace"])]
-EmailText = Annotated[str, Meta(description="Unique.", examples=["ada@example.org"])]
-MobileText = Annotated[
-    str | int, Meta(description="Unique; 7–15 digits.", examples=["+442079460958"], extra={"read": as_mobile})
-]
-PasswordText = Annotated[
-    str, Meta(description="8–256 characters, none of the common ones.", examples=["correct horse battery staple"])
-]
-CodeText = Annotated[
-    str | int, Meta(description="The code that came by mail or SMS.", examples=["123456"], extra={"read": as_code})
-]
+def _field(description: str, example: object, reader: Reader | None = None, types: tuple[str, ...] = ()) -> Meta:
+    return Meta(
+        description=description,
+        examples=[example],
+        extra={"reader": reader} if reader else None,
+        extra_json_schema={ACCEPTED_TYPES: list(types)} if types else None,
+    )
+
+
+_TEXT_OR_NUMBER = ("string", "integer")
+
+UsernameText = Annotated[str, _field("Unique; letters and digits of one script with `. _ - +`.", "ada")]
+NameText = Annotated[str, _field("1–500 characters.", "Ada Lovelace")]
+EmailText = Annotated[str, _field("Unique.", "ada@example.org")]
+MobileText = Annotated[str, _field("Unique; 7–15 digits.", "+442079460958", _read_mobile, _TEXT_OR_NUMBER)]
+PasswordText = Annotated[str, _field("8–256 characters, none of the common ones.", "correct horse battery staple")]
+CodeText = Annotated[str, _field("The code that came by mail or SMS.", "123456", _read_code, _TEXT_OR_NUMBER)]
 Flag = Annotated[
-    bool | str | int, Meta(description="A boolean, or text such as `true` or `0`.", examples=[False], extra={"read": as_flag})
+    bool,
+    _field("A boolean, or text such as `true` or `0`.", False, _read_flag, ("boolean", "string", "integer", "null")),
 ]
-Destination = Annotated[
-    str | int, Meta(description="An email or a mobile.", examples=["ada@example.org"], extra={"read": as_mobile})
-]
-Proofs = Annotated[
-    list[str] | None, Meta(description="What `/otp/` answered to a verification in the last hour.", examples=[[]])
-]
+Destination = Annotated[str, _field("An email or a mobile.", "ada@example.org", _read_mobile, _TEXT_OR_NUMBER)]
+Proofs = Annotated[tuple[str, ...], _field("Proofs that `/otp/` returned within the last hour.", [], types=("array", "null"))]
 
 
 class RegisterBody(Struct):
@@ -60,15 +74,13 @@ class RegisterBody(Struct):
     email: EmailText
     password: PasswordText
     mobile: MobileText | None = None
-    proofs: Proofs = None
+    proofs: Proofs = ()
 
 
 class LoginBody(Struct):
     """A login with a password."""
 
-    username: Annotated[
-        str | int, Meta(description="A username, an email or a mobile.", examples=["ada"], extra={"read": as_mobile})
-    ]
+    username: Annotated[str, _field("A username, an email or a mobile.", "ada", _read_mobile, _TEXT_OR_NUMBER)]
     password: PasswordText
 
 
@@ -80,31 +92,33 @@ class ReplaceAccountBody(Struct):
     email: EmailText
     mobile: MobileText | None
     password: PasswordText
-    proofs: Proofs = None
+    proofs: Proofs = ()
 
 
 class ChangeAccountBody(Struct):
-    """Some fields of the account; what is absent, null or empty stays as it is."""
+    """Some fields of the account; a field that is absent, null or empty does not change."""
 
     username: UsernameText | None = None
     name: NameText | None = None
     email: EmailText | None = None
     mobile: MobileText | None = None
     password: PasswordText | None = None
-    proofs: Proofs = None
+    proofs: Proofs = ()
 
 
 class CodeBody(Struct):
-    """Asks for a code; with `verify_otp` brings it back, with `is_login` too to log in."""
+    """Requests a code; with `verify_otp` verifies the address, with `is_login` too logs in."""
 
     destination: Destination
-    email: Annotated[str | None, Meta(description="Where a code goes beside a mobile.", examples=["ada@example.org"])] = None
+    email: Annotated[str | None, _field("A second recipient of a code, if the destination is a mobile.", "ada@example.org")] = (
+        None
+    )
     verify_otp: CodeText | None = None
-    is_login: Flag | None = None
+    is_login: Flag = False
 
 
 class RegisterOrLogInBody(Struct):
-    """Asks for codes to both addresses; with `verify_otp` brings one of them back."""
+    """Requests codes for both addresses; with `verify_otp` registers or logs in by one of them."""
 
     name: NameText
     email: EmailText
@@ -113,7 +127,7 @@ class RegisterOrLogInBody(Struct):
 
 
 class ResetPasswordBody(Struct):
-    """A new password, by a code that `/otp/` sent to the email."""
+    """A new password, and the code that `/otp/` sent to the email."""
 
     email: EmailText
     otp: CodeText
@@ -121,13 +135,22 @@ class ResetPasswordBody(Struct):
 
 
 class CheckUniqueBody(Struct):
-    """A value that somebody thinks of registering."""
+    """A value that a registration might use."""
 
     prop: Annotated[Literal["username", "email", "mobile"], Meta(examples=["email"])]
-    value: Annotated[str | int, Meta(examples=["ada@example.org"], extra={"read": as_mobile})]
+    value: Annotated[str, _field("The value.", "ada@example.org", _read_mobile, _TEXT_OR_NUMBER)]
 
 
 class RefreshBody(Struct):
     """A refresh token."""
 
-    refresh: Annotated[str, Meta(description="The `refresh_token` of the last token set.")]
+    refresh: Annotated[str, _field("The `refresh_token` of the last token set.", "text")]
+
+
+def metas(annotation: Any) -> Iterator[Meta]:
+    """Yields the metadata of a field's type and of the types in it."""
+    for part in get_args(annotation):
+        if isinstance(part, Meta):
+            yield part
+        else:
+            yield from metas(part)

@@ -1,4 +1,4 @@
-"""What is answered: the shapes of the JSON, and the plain ASGI answer that carries it."""
+"""Schemas of response bodies, and the ASGI response that carries them."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -12,118 +12,118 @@ from ..settings import Settings
 
 JSON = "application/json"
 
-Detail = Annotated[str, Meta(description="What happened, for people.", examples=["A code is on its way."])]
+Detail = Annotated[str, Meta(description="The result, for people.", examples=["A code is on its way."])]
 
 
-class AccountAnswer(Struct):
-    """An account, as its holder sees it."""
+class AccountResponse(Struct):
+    """An account, as its owner sees it."""
 
     id: int
-    username: Annotated[str, Meta(description="As it was written.")]
+    username: Annotated[str, Meta(description="In the owner's spelling.")]
     name: str
     email: str | None
-    mobile: Annotated[str | None, Meta(description="As it was written; null where there is none.")]
+    mobile: Annotated[str | None, Meta(description="In the owner's spelling; null if the account has none.")]
     is_superuser: Annotated[bool, Meta(description="Implies `is_staff`.")]
     is_staff: bool
-    profile_image: Annotated[str | None, Meta(description="The URL of the picture; null where there is none.")]
+    profile_image: Annotated[str | None, Meta(description="The URL of the image; null if the account has none.")]
 
 
-class TokenAnswer(Struct):
+class TokenResponse(Struct):
     """A token set."""
 
     token: Annotated[str, Meta(description="The access token, a JWT: `Authorization: Bearer <token>`.")]
-    refresh_token: Annotated[str, Meta(description="Good for one call of `/refresh-token/`.")]
-    session: Annotated[str, Meta(description="The id of the session that both belong to.")]
+    refresh_token: Annotated[str, Meta(description="Valid for one call of `/refresh-token/`.")]
+    session: Annotated[str, Meta(description="The id of the session of both tokens.")]
     token_type: Annotated[str, Meta(examples=["Bearer"])]
-    expires_in: Annotated[int, Meta(description="Seconds that the access token is good for.", examples=[300])]
+    expires_in: Annotated[int, Meta(description="Seconds until the access token expires.", examples=[300])]
 
 
-class SentAnswer(Struct):
-    """A code is on its way, if the destination is one that gets it."""
+class CodeSentResponse(Struct):
+    """A code is on its way, if the destination may receive one."""
 
     detail: Detail
     reference: Annotated[str, Meta(description="A short tag that the message repeats.", examples=["7K3D"])]
 
 
-class ProvenAnswer(Struct):
-    """The address is proven."""
+class CodeVerifiedResponse(Struct):
+    """The address is verified."""
 
     detail: Detail
-    proof: Annotated[str, Meta(description="A registration within the hour may carry this in `proofs`.")]
+    proof: Annotated[str, Meta(description="A registration within the hour may send this in `proofs`.")]
 
 
-class DetailAnswer(Struct):
-    """It is done."""
+class DetailResponse(Struct):
+    """Done."""
 
     detail: Detail
 
 
-class UniqueAnswer(Struct):
-    """Whether a registration would find it free."""
+class UniqueResponse(Struct):
+    """Whether a registration may use the value."""
 
     unique: bool
 
 
-class ImageAnswer(Struct):
-    """The picture is stored."""
+class ImageResponse(Struct):
+    """The image is stored."""
 
     detail: Detail
-    profile_image: Annotated[str, Meta(description="The URL of the picture.")]
+    profile_image: Annotated[str, Meta(description="The URL of the image.")]
 
 
-class SessionAnswer(Struct):
-    """A sign-in that is still good."""
+class SessionResponse(Struct):
+    """An active session."""
 
     id: str
     created_at: datetime
-    refreshed_at: Annotated[datetime, Meta(description="When its last token set was made.")]
-    expires_at: Annotated[datetime, Meta(description="When it ends unless it is refreshed before.")]
-    address: Annotated[str | None, Meta(description="The network address that began it.")]
-    agent: Annotated[str | None, Meta(description="The user agent that began it.")]
-    current: Annotated[bool, Meta(description="Whether it is the one that asks.")]
+    refreshed_at: Annotated[datetime, Meta(description="The time of its last token set.")]
+    expires_at: Annotated[datetime, Meta(description="The time when it expires unless a refresh comes before.")]
+    address: Annotated[str | None, Meta(description="The network address of the login.")]
+    agent: Annotated[str | None, Meta(description="The user agent of the login.")]
+    current: Annotated[bool, Meta(description="Whether it is the session of this call.")]
 
 
-class SessionsAnswer(Struct):
+class SessionsResponse(Struct):
     """The newest first."""
 
-    sessions: list[SessionAnswer]
+    sessions: list[SessionResponse]
 
 
-class RevocationsAnswer(Struct):
-    """Sessions that were ended. Refuse the tokens of each; keep a set, for some are told more than once."""
+class RevocationsResponse(Struct):
+    """Revoked sessions. Refuse the tokens of each; keep a set, for an id may come more than once."""
 
-    sessions: Annotated[list[str], Meta(description="Ids, as `sid` in a token has them, the earliest end first.")]
-    after: Annotated[str, Meta(description="Ask with this next time, to be told what follows.")]
-    more: Annotated[bool, Meta(description="Whether there is more to ask for at once.")]
-    seconds: Annotated[int, Meta(description="How long a token of these may be good for yet.", examples=[330])]
+    sessions: Annotated[list[str], Meta(description="Ids, the claim `sid` of a token, the earliest revocation first.")]
+    after: Annotated[str, Meta(description="The parameter `after` of the next call, which continues here.")]
+    more: Annotated[bool, Meta(description="Whether the next call may be made at once, for more ids.")]
+    seconds: Annotated[int, Meta(description="Seconds for which one of their tokens may still be valid.", examples=[330])]
 
 
-class StatusAnswer(Struct):
+class StatusResponse(Struct):
     """The service is well."""
 
     status: Annotated[str, Meta(examples=["ok"])]
 
 
-class Answer:
-    """An answer that is ready: Litestar sends what is an ASGI app itself as it is, which halves the cost of a call."""
+class AsgiResponse:
+    """A complete response. Litestar sends a result that is an ASGI app unchanged, which halves the cost of a call."""
 
-    __slots__ = ("_body", "_fields", "_status")
+    __slots__ = ("_body", "_headers", "_status")
 
     def __init__(self, status: int, content: Any, media_type: str = JSON, **headers: str) -> None:
-        """`content` is bytes, or what becomes JSON. In the headers' names `_` stands for `-`."""
+        """`content` is bytes, or is encoded as JSON. In the headers' names `_` stands for `-`."""
         self._body = content if isinstance(content, bytes) else encode(content)
         self._status = status
-        self._fields = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(self._body))]
-        self._fields.extend((name.replace("_", "-").encode(), value.encode()) for name, value in headers.items())
+        self._headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(self._body))]
+        self._headers.extend((name.replace("_", "-").encode(), value.encode()) for name, value in headers.items())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 — ASGI's names
-        start: HTTPResponseStartEvent = {"type": "http.response.start", "status": self._status, "headers": self._fields}
+        start: HTTPResponseStartEvent = {"type": "http.response.start", "status": self._status, "headers": self._headers}
         await send(start)
         await send({"type": "http.response.body", "body": self._body, "more_body": False})
 
 
-def account_answer(status: int, account: Account, settings: Settings) -> Answer:
-    shown = AccountAnswer(
+def account_response(status: int, account: Account, settings: Settings) -> AsgiResponse:
+    body = AccountResponse(
         id=account.id,
         username=account.username.text,
         name=account.name,
@@ -133,16 +133,16 @@ def account_answer(status: int, account: Account, settings: Settings) -> Answer:
         is_staff=account.is_staff,
         profile_image=image_url(account, settings),
     )
-    return Answer(status, shown)
+    return AsgiResponse(status, body)
 
 
 def image_url(account: Account, settings: Settings) -> str | None:
     return f"{settings.url}{settings.api_prefix}/images/{account.image}" if account.image else None
 
 
-def token_answer(status: int, tokens: TokenSet) -> Answer:
-    return Answer(status, convert(tokens, TokenAnswer, from_attributes=True))
+def token_response(status: int, tokens: TokenSet) -> AsgiResponse:
+    return AsgiResponse(status, convert(tokens, TokenResponse, from_attributes=True))
 
 
-def sent_answer(sent: CodeSent) -> Answer:
-    return Answer(201, SentAnswer("If it can be reached, a code is on its way.", sent.reference))
+def code_sent_response(sent: CodeSent) -> AsgiResponse:
+    return AsgiResponse(201, CodeSentResponse("If it can be reached, a code is on its way.", sent.reference))

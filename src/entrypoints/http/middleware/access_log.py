@@ -8,7 +8,7 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Send
 
 from ...observability.http_calls import method_of, observe
 from ...observability.log_format import ACCESS
-from .request_context import Front
+from .request_context import RequestMiddleware
 
 if TYPE_CHECKING:
     from ....application import Caller, Identity
@@ -22,11 +22,11 @@ class AccessLog:
     A line holds the route, never the path or the query: callers may put a secret into either.
     """
 
-    def __init__(self, front: Front) -> None:
-        self._front = front
+    def __init__(self, middleware: RequestMiddleware) -> None:
+        self._middleware = middleware
 
     def __call__(self, app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> Awaitable[None]:
-        return observe(self._front, _log_call, app, scope, receive, send)
+        return observe(self._middleware, _log_call, app, scope, receive, send)
 
 
 def _log_call(scope: HTTPScope, status: int | None, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Who calls: the address that limits are counted by, seen through trusted proxies only."""
+"""The network address of a caller, by which rate limits count; only trusted proxies may forward it."""
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -8,36 +8,36 @@ Network = IPv4Network | IPv6Network
 Host = IPv4Address | IPv6Address
 
 UNKNOWN = "unknown"
-"""What callers without a usable address share, so that no limit is evaded by hiding it."""
+"""The address of all callers without a usable one: they share their limits, so that hiding it evades none."""
 
 _IPV6_PREFIX = 64
 
 
-class Callers:
-    """Reads the caller's address off a connection: its peer, or what the trusted proxies before it say.
+class ClientAddress:
+    """Finds the caller's address: the peer of the connection, or the one that trusted proxies forward.
 
-    X-Forwarded-For is walked from right to left over trusted hops; the first that is not trusted is the caller.
+    Reads X-Forwarded-For from right to left over trusted hops; the first hop that is not trusted is the caller.
     """
 
     def __init__(self, trusted: Sequence[Network]) -> None:
         self._trusted = tuple(trusted)
 
-    def address(self, peer: str | None, headers: Iterable[tuple[bytes, bytes]]) -> str:
-        """An IPv4 address, an IPv6 network of 64 bits, or "unknown"."""
+    def find(self, peer: str | None, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """Returns an IPv4 address, an IPv6 network of 64 bits, or "unknown"."""
         if not self._trusted:
             return _direct(peer)
         host = _host(peer)
-        if host is None or not self._trusts(host):
+        if host is None or not self._is_trusted(host):
             return _key(host)
         forwarded = ",".join(value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for")
-        return _key(self._beyond(host, forwarded.split(",") if forwarded.strip() else []))
+        return _key(self._first_untrusted(host, forwarded.split(",") if forwarded.strip() else []))
 
-    def _beyond(self, host: Host | None, hops: list[str]) -> Host | None:
-        while hops and host is not None and self._trusts(host):
+    def _first_untrusted(self, host: Host | None, hops: list[str]) -> Host | None:
+        while hops and host is not None and self._is_trusted(host):
             host = _host(hops.pop().strip())
         return host
 
-    def _trusts(self, host: Host) -> bool:
+    def _is_trusted(self, host: Host) -> bool:
         return any(host in network for network in self._trusted)
 
 

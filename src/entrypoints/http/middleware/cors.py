@@ -1,6 +1,6 @@
-"""Pages of other origins (CORS, https://fetch.spec.whatwg.org/#http-cors-protocol): by exact match, and without cookies.
+"""CORS (https://fetch.spec.whatwg.org/#http-cors-protocol): allows named origins, by exact match, without cookies.
 
-Litestar's own does not see what the front answers, and names no `Vary` to those who are not let in.
+Litestar's own CORS does not see the refusals of the request middleware, and sends no `Vary` to origins that are not allowed.
 """
 
 from collections.abc import Iterable
@@ -14,24 +14,24 @@ _EXPOSED = (b"access-control-expose-headers", b"Retry-After, X-Request-ID, WWW-A
 _PREFLIGHT = (
     (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE"),
     (b"access-control-allow-headers", b"Authorization, Content-Type"),
-    (b"access-control-max-age", b"7200"),  # Chromium keeps it no longer
+    (b"access-control-max-age", b"7200"),  # the maximum of Chromium
 )
 
 
 class Cors:
-    """The headers by which a browser lets a page read an answer; pages of any other origin get none."""
+    """The headers by which a browser lets pages of the named origins read a response; other origins get none."""
 
     def __init__(self, origins: Iterable[str]) -> None:
-        self._answers = {origin.encode(): _answer(origin.encode()) for origin in origins}
+        self._allowed = {origin.encode(): _headers(origin.encode()) for origin in origins}
 
     def headers(self, scope: HTTPScope) -> Headers:
-        """A preflight is an OPTIONS, which every path answers by itself; these headers make it one that allows."""
+        """Every path has a handler of OPTIONS; with these headers its response to a preflight allows the request."""
         origin = next((value for name, value in scope["headers"] if name == b"origin"), b"")
-        answer = self._answers.get(origin)
-        if answer is None:
+        allowed = self._allowed.get(origin)
+        if allowed is None:
             return (_VARY,)
-        return answer + _PREFLIGHT if scope["method"] == "OPTIONS" else answer
+        return allowed + _PREFLIGHT if scope["method"] == "OPTIONS" else allowed
 
 
-def _answer(origin: bytes) -> Headers:
+def _headers(origin: bytes) -> Headers:
     return ((b"access-control-allow-origin", origin), _EXPOSED, _VARY)

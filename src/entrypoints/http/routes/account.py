@@ -1,59 +1,75 @@
-"""One's own account."""
+"""The caller's own account."""
 
 from litestar import get, patch, put
 
-from ....application import AlreadyTaken, InvalidInput
-from ..authentication import authenticated
-from ..dependencies import Call, use_cases
-from ..middleware.request_context import caller_of
-from ..operations import Login, described
-from ..request_body import read
+from ....domain import errors
+from ..authentication import authenticate
+from ..dependencies import HttpRequest, caller_of, use_cases
+from ..openapi import Auth, operation
+from ..request_body import read_body
 from ..request_schemas import ChangeAccountBody, ReplaceAccountBody
-from ..responses import AccountAnswer, Answer, account_answer
+from ..responses import AccountResponse, AsgiResponse, account_response
 
 
-@get("/account", opt=described("Account", "Read one's own account", AccountAnswer, login=Login.NEEDED))
-async def read_account(request: Call) -> Answer:
-    vestibule = use_cases(request)
-    identity = await authenticated(request, vestibule)
-    return account_answer(200, identity.account, vestibule.settings)
+@get("/account", opt=operation("Account", "Read the caller's own account", AccountResponse, auth=Auth.REQUIRED))
+async def read_account(request: HttpRequest) -> AsgiResponse:
+    identity = await authenticate(request)
+    return account_response(200, identity.account, use_cases(request).settings)
 
 
 @put(
     "/account",
-    opt=described(
+    opt=operation(
         "Account",
-        "Replace every field of one's own account",
-        AccountAnswer,
+        "Replace every field of the caller's own account",
+        AccountResponse,
         body=ReplaceAccountBody,
-        refusals=(InvalidInput, AlreadyTaken),
-        login=Login.NEEDED,
-        detail="A new password ends all other sessions.",
+        refusals=(errors.InvalidInput, errors.AlreadyTaken),
+        auth=Auth.REQUIRED,
+        detail="A new password revokes all other sessions.",
     ),
 )
-async def replace_account(request: Call) -> Answer:
+async def replace_account(request: HttpRequest) -> AsgiResponse:
     vestibule = use_cases(request)
-    identity = await authenticated(request, vestibule)
-    fields = await read(request, ReplaceAccountBody)
-    account = await vestibule.replace_account(identity=identity, **fields, caller=caller_of(request))
-    return account_answer(200, account, vestibule.settings)
+    identity = await authenticate(request)
+    body = await read_body(request, ReplaceAccountBody)
+    account = await vestibule.replace_account(
+        identity=identity,
+        username=body.username,
+        name=body.name,
+        email=body.email,
+        mobile=body.mobile,
+        password=body.password,
+        proofs=body.proofs,
+        caller=caller_of(request),
+    )
+    return account_response(200, account, vestibule.settings)
 
 
 @patch(
     "/account",
-    opt=described(
+    opt=operation(
         "Account",
-        "Change some fields of one's own account",
-        AccountAnswer,
+        "Change some fields of the caller's own account",
+        AccountResponse,
         body=ChangeAccountBody,
-        refusals=(InvalidInput, AlreadyTaken),
-        login=Login.NEEDED,
-        detail="A new password ends all other sessions.",
+        refusals=(errors.InvalidInput, errors.AlreadyTaken),
+        auth=Auth.REQUIRED,
+        detail="A new password revokes all other sessions.",
     ),
 )
-async def change_account(request: Call) -> Answer:
+async def change_account(request: HttpRequest) -> AsgiResponse:
     vestibule = use_cases(request)
-    identity = await authenticated(request, vestibule)
-    fields = await read(request, ChangeAccountBody)
-    account = await vestibule.change_account(identity=identity, **fields, caller=caller_of(request))
-    return account_answer(200, account, vestibule.settings)
+    identity = await authenticate(request)
+    body = await read_body(request, ChangeAccountBody)
+    account = await vestibule.change_account(
+        identity=identity,
+        username=body.username,
+        name=body.name,
+        email=body.email,
+        mobile=body.mobile,
+        password=body.password,
+        proofs=body.proofs,
+        caller=caller_of(request),
+    )
+    return account_response(200, account, vestibule.settings)

@@ -1,80 +1,80 @@
-"""One-time codes: asked for, and brought back to verify, to log in or to register."""
-
-from typing import Any
+"""One-time codes: sends them, and takes them back to verify an address, to log in or to register."""
 
 from litestar import post
 
-from ....application import AccountMismatch, Caller, InvalidCode, InvalidInput
-from ...async_facade import AsyncVestibule
-from ..authentication import perhaps_authenticated
-from ..dependencies import Call, use_cases
-from ..middleware.request_context import caller_of
-from ..operations import Login, described
-from ..request_body import read
+from ....domain import errors
+from ..authentication import authenticate_optional
+from ..dependencies import HttpRequest, caller_of, use_cases
+from ..openapi import Auth, operation
+from ..request_body import read_body
 from ..request_schemas import CodeBody, RegisterOrLogInBody
-from ..responses import Answer, ProvenAnswer, SentAnswer, TokenAnswer, sent_answer, token_answer
-
-_CONDITIONS = (InvalidInput, InvalidCode)
+from ..responses import (
+    AsgiResponse,
+    CodeSentResponse,
+    CodeVerifiedResponse,
+    TokenResponse,
+    code_sent_response,
+    token_response,
+)
 
 
 @post(
     "/otp",
-    opt=described(
+    opt=operation(
         "Codes",
-        "Ask for a code, verify by it, or log in by it",
-        SentAnswer,
-        ProvenAnswer,
-        TokenAnswer,
+        "Request a code, verify an address by it, or log in by it",
+        CodeSentResponse,
+        CodeVerifiedResponse,
+        TokenResponse,
         status=201,
         body=CodeBody,
-        refusals=_CONDITIONS,
-        login=Login.TAKEN,
-        detail="Without `verify_otp` a code is sent. With it the address is proven; with `is_login` too, its account is logged "
-        "in to. A verification with the account's own access token keeps what was set there before.",
+        refusals=(errors.InvalidInput, errors.InvalidCode),
+        auth=Auth.OPTIONAL,
+        detail="Without `verify_otp` the call sends a code. With it, it verifies the address; with `is_login` too, it logs in "
+        "to the account of the address. A verification with the account's own access token keeps the account's data.",
     ),
 )
-async def otp(request: Call) -> Answer:
-    vestibule = use_cases(request)
-    fields = await read(request, CodeBody, digits=vestibule.settings.otp_length)
-    caller, login = caller_of(request), fields["is_login"]
-    # What is no flag goes the way of a send, whose use case names it beside every other fault.
-    if _is_absent(fields["verify_otp"]) or not isinstance(login, bool | None):
-        del fields["verify_otp"]
-        return sent_answer(await vestibule.request_code(**fields, caller=caller))
-    del fields["email"], fields["is_login"]
-    if login:
-        return token_answer(201, await vestibule.log_in_by_code(**fields, caller=caller))
-    return await _verify(request, vestibule, fields, caller)
-
-
-async def _verify(request: Call, vestibule: AsyncVestibule, fields: dict[str, Any], caller: Caller) -> Answer:
-    identity = await perhaps_authenticated(request, vestibule)
-    proven = await vestibule.verify_code(**fields, identity=identity, caller=caller)
-    return Answer(201, ProvenAnswer("This address is proven.", proven.proof))
+async def otp(request: HttpRequest) -> AsgiResponse:
+    vestibule, caller = use_cases(request), caller_of(request)
+    body = await read_body(request, CodeBody, code_length=vestibule.settings.otp_length)
+    # `request_code` refuses an `is_login` that is no flag, and names every other bad field with it.
+    if body.verify_otp is None or not isinstance(body.is_login, bool):
+        sent = await vestibule.request_code(
+            destination=body.destination, email=body.email, is_login=body.is_login, caller=caller
+        )
+        return code_sent_response(sent)
+    if body.is_login:
+        tokens = await vestibule.log_in_by_code(destination=body.destination, verify_otp=body.verify_otp, caller=caller)
+        return token_response(201, tokens)
+    verified = await vestibule.verify_code(
+        destination=body.destination,
+        verify_otp=body.verify_otp,
+        identity=await authenticate_optional(request),
+        caller=caller,
+    )
+    return AsgiResponse(201, CodeVerifiedResponse("This address is verified.", verified.proof))
 
 
 @post(
     "/otpreglogin",
-    opt=described(
+    opt=operation(
         "Codes",
         "Register or log in by a code",
-        SentAnswer,
-        TokenAnswer,
+        CodeSentResponse,
+        TokenResponse,
         status=201,
         body=RegisterOrLogInBody,
-        refusals=(*_CONDITIONS, AccountMismatch),
-        detail="Without `verify_otp` a code is sent to the email and another to the mobile; either may come back.",
+        refusals=(errors.InvalidInput, errors.InvalidCode, errors.AccountMismatch),
+        detail="Without `verify_otp` the call sends one code to the email and one to the mobile; either registers or logs in.",
     ),
 )
-async def otpreglogin(request: Call) -> Answer:
-    vestibule = use_cases(request)
-    fields = await read(request, RegisterOrLogInBody, digits=vestibule.settings.otp_length)
-    caller = caller_of(request)
-    if _is_absent(fields["verify_otp"]):
-        del fields["verify_otp"]
-        return sent_answer(await vestibule.request_registration_code(**fields, caller=caller))
-    return token_answer(201, await vestibule.register_or_log_in(**fields, caller=caller))
-
-
-def _is_absent(code: Any) -> bool:
-    return code is None or (isinstance(code, str) and not code.strip())
+async def otpreglogin(request: HttpRequest) -> AsgiResponse:
+    vestibule, caller = use_cases(request), caller_of(request)
+    body = await read_body(request, RegisterOrLogInBody, code_length=vestibule.settings.otp_length)
+    if body.verify_otp is None:
+        sent = await vestibule.request_registration_code(name=body.name, email=body.email, mobile=body.mobile, caller=caller)
+        return code_sent_response(sent)
+    tokens = await vestibule.register_or_log_in(
+        name=body.name, email=body.email, mobile=body.mobile, verify_otp=body.verify_otp, caller=caller
+    )
+    return token_response(201, tokens)

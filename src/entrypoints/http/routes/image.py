@@ -1,4 +1,4 @@
-"""The profile image."""
+"""Profile images."""
 
 from typing import Annotated
 
@@ -6,18 +6,17 @@ from litestar import get, post
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
-from ....application import ImageTooLarge, InvalidInput
 from ....application.ports import PresignedUrl
-from ..authentication import authenticated
-from ..dependencies import Call, Uploads, UseCases
-from ..middleware.request_context import caller_of
+from ....domain import errors
+from ..authentication import authenticate
+from ..dependencies import HttpRequest, Uploads, caller_of, use_cases
 from ..multipart import read_file
-from ..operations import Login, described
+from ..openapi import Auth, operation
 from ..problems import NotFound
-from ..responses import Answer, ImageAnswer, image_url
+from ..responses import AsgiResponse, ImageResponse, image_url
 
 _MARGIN_SECONDS = 60
-"""What a link must still be good for when a cache hands it out for the last time."""
+"""Time that a URL must still be valid when a cache returns it for the last time."""
 
 
 class UploadBody(Struct):
@@ -34,39 +33,41 @@ class UploadBody(Struct):
 
 @post(
     "/upload-image",
-    opt=described(
+    opt=operation(
         "Account",
-        "Set one's profile image",
-        ImageAnswer,
+        "Set the caller's profile image",
+        ImageResponse,
         status=201,
         body=UploadBody,
-        refusals=(InvalidInput, ImageTooLarge),
-        login=Login.NEEDED,
+        refusals=(errors.InvalidInput, errors.ImageTooLarge),
+        auth=Auth.REQUIRED,
     ),
 )
-async def upload_image(request: Call, vestibule: UseCases, uploads: Uploads) -> Answer:
-    identity = await authenticated(request, vestibule)
+async def upload_image(request: HttpRequest, uploads: Uploads) -> AsgiResponse:
+    vestibule = use_cases(request)
+    identity = await authenticate(request)
     with uploads:
         file = await read_file(request, "profile_image")
         account = await vestibule.upload_image(identity=identity, profile_image=file, caller=caller_of(request))
-    return Answer(201, ImageAnswer("The image is stored.", image_url(account, vestibule.settings) or ""))
+    return AsgiResponse(201, ImageResponse("The image is stored.", image_url(account, vestibule.settings) or ""))
 
 
 @get(
     "/images/{name:str}",
-    opt=described("Account", "Read a profile image", media_type="image/webp", refusals=(NotFound,), redirects=True),
+    opt=operation("Account", "Read a profile image", media_type="image/webp", refusals=(NotFound,), redirects=True),
 )
-async def read_image(name: FromPath[str], vestibule: UseCases) -> Answer:
+async def read_image(request: HttpRequest, name: FromPath[str]) -> AsgiResponse:
+    vestibule = use_cases(request)
     if vestibule.settings.images_redirect:
-        link = await vestibule.get_image_url(name)
-        if link is not None:
-            return _sent_to(link)
-    picture = await vestibule.read_image(name)
-    if picture is None:
+        url = await vestibule.get_image_url(name)
+        if url is not None:
+            return _redirect(url)
+    image = await vestibule.read_image(name)
+    if image is None:
         raise NotFound
-    return Answer(
+    return AsgiResponse(
         200,
-        picture,
+        image,
         "image/webp",
         cache_control="public, max-age=31536000, immutable",
         content_disposition='inline; filename="image.webp"',
@@ -75,12 +76,12 @@ async def read_image(name: FromPath[str], vestibule: UseCases) -> Answer:
     )
 
 
-def _sent_to(link: PresignedUrl) -> Answer:
-    return Answer(
+def _redirect(url: PresignedUrl) -> AsgiResponse:
+    return AsgiResponse(
         307,
         b"",
         "text/plain",
-        location=link.url,
-        cache_control=f"public, max-age={link.seconds - _MARGIN_SECONDS}",
+        location=url.url,
+        cache_control=f"public, max-age={url.seconds - _MARGIN_SECONDS}",
         cross_origin_resource_policy="cross-origin",
     )

@@ -1,45 +1,44 @@
-"""Logging in with a password, and staying logged in."""
+"""Logs in with a password, and refreshes tokens."""
 
 from litestar import post
 
-from ....application import InvalidCredentials, InvalidInput, InvalidRefreshToken
-from ..dependencies import Call, use_cases
-from ..middleware.request_context import caller_of
-from ..operations import described
-from ..request_body import read
+from ....domain import errors
+from ..dependencies import HttpRequest, caller_of, use_cases
+from ..openapi import operation
+from ..request_body import read_body
 from ..request_schemas import LoginBody, RefreshBody
-from ..responses import Answer, TokenAnswer, token_answer
+from ..responses import AsgiResponse, TokenResponse, token_response
 
 
 @post(
     "/login",
-    opt=described(
+    opt=operation(
         "Login",
         "Log in with a password",
-        TokenAnswer,
+        TokenResponse,
         body=LoginBody,
-        refusals=(InvalidInput, InvalidCredentials),
+        refusals=(errors.InvalidInput, errors.InvalidCredentials),
         detail="`username` holds a username, an email or a mobile.",
     ),
 )
-async def login(request: Call) -> Answer:
-    vestibule = use_cases(request)
-    fields = await read(request, LoginBody)
-    return token_answer(200, await vestibule.log_in(**fields, caller=caller_of(request)))
+async def login(request: HttpRequest) -> AsgiResponse:
+    body = await read_body(request, LoginBody)
+    tokens = await use_cases(request).log_in(username=body.username, password=body.password, caller=caller_of(request))
+    return token_response(200, tokens)
 
 
 @post(
     "/refresh-token",
-    opt=described(
+    opt=operation(
         "Login",
         "Get a new token set for a refresh token",
-        TokenAnswer,
+        TokenResponse,
         body=RefreshBody,
-        refusals=(InvalidInput, InvalidRefreshToken),
-        detail="Each refresh token is good once; the answer holds its successor. Using a spent one ends the session.",
+        refusals=(errors.InvalidInput, errors.InvalidRefreshToken),
+        detail="Each refresh token is valid once; the response holds its successor. Reuse of one revokes the session.",
     ),
 )
-async def refresh_token(request: Call) -> Answer:
-    vestibule = use_cases(request)
-    fields = await read(request, RefreshBody)
-    return token_answer(200, await vestibule.refresh(**fields, caller=caller_of(request)))
+async def refresh_token(request: HttpRequest) -> AsgiResponse:
+    body = await read_body(request, RefreshBody)
+    tokens = await use_cases(request).refresh(refresh=body.refresh, caller=caller_of(request))
+    return token_response(200, tokens)

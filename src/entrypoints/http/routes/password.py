@@ -1,29 +1,29 @@
-"""A new password for who has lost the old one."""
+"""Resets a password by a code."""
 
 from litestar import post
 
-from ....application import InvalidCode, InvalidInput
-from ..dependencies import Call, UseCases
-from ..middleware.request_context import caller_of
-from ..operations import described
-from ..request_body import read
+from ....domain import errors
+from ..dependencies import HttpRequest, caller_of, use_cases
+from ..openapi import operation
+from ..request_body import read_body
 from ..request_schemas import ResetPasswordBody
-from ..responses import Answer, DetailAnswer
+from ..responses import AsgiResponse, DetailResponse
 
 
 @post(
     "/password/reset",
-    opt=described(
+    opt=operation(
         "Password",
         "Set a new password by a code",
-        DetailAnswer,
+        DetailResponse,
         status=202,
         body=ResetPasswordBody,
-        refusals=(InvalidInput, InvalidCode),
-        detail="Ask `/otp/` for the code. A reset ends every session of the account.",
+        refusals=(errors.InvalidInput, errors.InvalidCode),
+        detail="`/otp/` sends the code. A reset revokes every session of the account.",
     ),
 )
-async def reset_password(request: Call, vestibule: UseCases) -> Answer:
-    fields = await read(request, ResetPasswordBody, digits=vestibule.settings.otp_length)
-    await vestibule.reset_password(**fields, caller=caller_of(request))
-    return Answer(202, DetailAnswer("The password is changed."))
+async def reset_password(request: HttpRequest) -> AsgiResponse:
+    vestibule = use_cases(request)
+    body = await read_body(request, ResetPasswordBody, code_length=vestibule.settings.otp_length)
+    await vestibule.reset_password(email=body.email, otp=body.otp, password=body.password, caller=caller_of(request))
+    return AsgiResponse(202, DetailResponse("The password is changed."))

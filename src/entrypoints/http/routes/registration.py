@@ -1,45 +1,52 @@
-"""Registering, and asking whether one could."""
+"""Registers accounts, and reports whether a username, email or mobile is free."""
 
 from litestar import post
 
-from ....application import AlreadyTaken, InvalidInput
-from ..dependencies import Call, use_cases
-from ..middleware.request_context import caller_of
-from ..operations import described
-from ..request_body import read
+from ....domain import errors
+from ..dependencies import HttpRequest, caller_of, use_cases
+from ..openapi import operation
+from ..request_body import read_body
 from ..request_schemas import CheckUniqueBody, RegisterBody
-from ..responses import AccountAnswer, Answer, UniqueAnswer, account_answer
+from ..responses import AccountResponse, AsgiResponse, UniqueResponse, account_response
 
 
 @post(
     "/register",
-    opt=described(
+    opt=operation(
         "Registration",
         "Register a new account",
-        AccountAnswer,
+        AccountResponse,
         status=201,
         body=RegisterBody,
-        refusals=(InvalidInput, AlreadyTaken),
+        refusals=(errors.InvalidInput, errors.AlreadyTaken),
     ),
 )
-async def register(request: Call) -> Answer:
+async def register(request: HttpRequest) -> AsgiResponse:
     vestibule = use_cases(request)
-    fields = await read(request, RegisterBody)
-    account = await vestibule.register(**fields, caller=caller_of(request))
-    return account_answer(201, account, vestibule.settings)
+    body = await read_body(request, RegisterBody)
+    account = await vestibule.register(
+        username=body.username,
+        name=body.name,
+        email=body.email,
+        password=body.password,
+        mobile=body.mobile,
+        proofs=body.proofs,
+        caller=caller_of(request),
+    )
+    return account_response(201, account, vestibule.settings)
 
 
 @post(
     "/isunique",
-    opt=described(
+    opt=operation(
         "Registration",
-        "Ask whether a username, email or mobile is free",
-        UniqueAnswer,
+        "Check whether a username, email or mobile is free",
+        UniqueResponse,
         body=CheckUniqueBody,
-        refusals=(InvalidInput,),
+        refusals=(errors.InvalidInput,),
     ),
 )
-async def isunique(request: Call) -> Answer:
-    vestibule = use_cases(request)
-    fields = await read(request, CheckUniqueBody)
-    return Answer(200, UniqueAnswer(await vestibule.check_unique(**fields, caller=caller_of(request))))
+async def isunique(request: HttpRequest) -> AsgiResponse:
+    body = await read_body(request, CheckUniqueBody)
+    is_unique = await use_cases(request).check_unique(prop=body.prop, value=body.value, caller=caller_of(request))
+    return AsgiResponse(200, UniqueResponse(is_unique))

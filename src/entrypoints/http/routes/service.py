@@ -1,41 +1,40 @@
-"""What machines ask of the service itself: is it alive, is it ready, which keys does it sign with."""
+"""Calls of machines: liveness, readiness and the public keys."""
 
 from typing import Annotated, Any
 
 from litestar import get
 from msgspec import Meta, Struct
 
-from ..dependencies import UseCases
-from ..operations import described
-from ..responses import Answer, StatusAnswer
+from ..dependencies import HttpRequest, use_cases
+from ..openapi import operation
+from ..responses import AsgiResponse, StatusResponse
 
-_OK = StatusAnswer("ok")
+_OK = StatusResponse("ok")
 
 
 class KeySet(Struct):
     """Public keys (RFC 7517)."""
 
-    keys: Annotated[list[dict[str, Any]], Meta(description="Each a JWK; `kid` tells which one signed a token.")]
+    keys: Annotated[list[dict[str, Any]], Meta(description="Each is a JWK; `kid` in a token names the one that signed it.")]
 
 
-@get("/healthz", opt=described("Service", "Is it alive?", StatusAnswer), sync_to_thread=False)
-def healthz() -> Answer:
-    return Answer(200, _OK)
+@get("/healthz", opt=operation("Service", "Check liveness", StatusResponse), sync_to_thread=False)
+def healthz() -> AsgiResponse:
+    return AsgiResponse(200, _OK)
 
 
 @get(
     "/readyz",
-    opt=described("Service", "Is it ready?", StatusAnswer, detail="503 unless the database answers, with the right schema."),
+    opt=operation(
+        "Service", "Check readiness", StatusResponse, detail="503 unless the database is up and its schema is right."
+    ),
 )
-async def readyz(vestibule: UseCases) -> Answer:
-    await vestibule.check()
-    return Answer(200, _OK)
+async def readyz(request: HttpRequest) -> AsgiResponse:
+    await use_cases(request).check()
+    return AsgiResponse(200, _OK)
 
 
-@get(
-    "/.well-known/jwks.json",
-    opt=described("Service", "The keys that access tokens are signed with", KeySet),
-)
-async def jwks(vestibule: UseCases) -> Answer:
-    keys = await vestibule.jwks()
-    return Answer(200, keys, cache_control="public, max-age=3600", cross_origin_resource_policy="cross-origin")
+@get("/.well-known/jwks.json", opt=operation("Service", "Read the keys that verify access tokens", KeySet))
+async def jwks(request: HttpRequest) -> AsgiResponse:
+    keys = await use_cases(request).jwks()
+    return AsgiResponse(200, keys, cache_control="public, max-age=3600", cross_origin_resource_policy="cross-origin")

@@ -1,56 +1,58 @@
-"""One's own sessions."""
+"""The caller's own sessions: lists and ends them."""
 
 from datetime import UTC, datetime
 
 from litestar import delete, get, post
 from litestar.params import FromPath
 
-from ....application import Identity, NoSuchSession, Session
-from ..authentication import authenticated
-from ..dependencies import Call, UseCases
-from ..middleware.request_context import caller_of
-from ..operations import Login, described
-from ..responses import Answer, DetailAnswer, SessionAnswer, SessionsAnswer
+from ....application import Identity, Session
+from ....domain import errors
+from ..authentication import authenticate
+from ..dependencies import HttpRequest, caller_of, use_cases
+from ..openapi import Auth, operation
+from ..responses import AsgiResponse, DetailResponse, SessionResponse, SessionsResponse
 
 
-@get("/sessions", opt=described("Sessions", "List one's own sessions", SessionsAnswer, login=Login.NEEDED))
-async def list_sessions(request: Call, vestibule: UseCases) -> Answer:
-    identity = await authenticated(request, vestibule)
-    sessions = await vestibule.list_sessions(identity=identity)
-    return Answer(200, SessionsAnswer([_shown(session, identity) for session in sessions]))
+@get("/sessions", opt=operation("Sessions", "List the caller's own sessions", SessionsResponse, auth=Auth.REQUIRED))
+async def list_sessions(request: HttpRequest) -> AsgiResponse:
+    identity = await authenticate(request)
+    sessions = await use_cases(request).list_sessions(identity=identity)
+    return AsgiResponse(200, SessionsResponse([_session_response(session, identity) for session in sessions]))
 
 
 @delete(
     "/sessions",
-    opt=described("Sessions", "End all one's own sessions but the one that asks", DetailAnswer, status=200, login=Login.NEEDED),
+    opt=operation("Sessions", "End all own sessions but that of this call", DetailResponse, auth=Auth.REQUIRED),
     status_code=200,
 )
-async def end_other_sessions(request: Call, vestibule: UseCases) -> Answer:
-    identity = await authenticated(request, vestibule)
-    ended = await vestibule.end_other_sessions(identity=identity, caller=caller_of(request))
-    return Answer(200, DetailAnswer(f"Ended: {ended}."))
+async def end_other_sessions(request: HttpRequest) -> AsgiResponse:
+    identity = await authenticate(request)
+    ended = await use_cases(request).end_other_sessions(identity=identity, caller=caller_of(request))
+    return AsgiResponse(200, DetailResponse(f"Ended: {ended}."))
 
 
 @delete(
     "/sessions/{session_id:str}",
-    opt=described("Sessions", "End one of one's own sessions", DetailAnswer, refusals=(NoSuchSession,), login=Login.NEEDED),
+    opt=operation(
+        "Sessions", "End one of the caller's own sessions", DetailResponse, refusals=(errors.NoSuchSession,), auth=Auth.REQUIRED
+    ),
     status_code=200,
 )
-async def end_session(request: Call, vestibule: UseCases, session_id: FromPath[str]) -> Answer:
-    identity = await authenticated(request, vestibule)
-    await vestibule.end_session(identity=identity, session_id=session_id, caller=caller_of(request))
-    return Answer(200, DetailAnswer("The session has ended."))
+async def end_session(request: HttpRequest, session_id: FromPath[str]) -> AsgiResponse:
+    identity = await authenticate(request)
+    await use_cases(request).end_session(identity=identity, session_id=session_id, caller=caller_of(request))
+    return AsgiResponse(200, DetailResponse("The session has ended."))
 
 
-@post("/logout", opt=described("Sessions", "Log out: end the session that asks", DetailAnswer, login=Login.NEEDED))
-async def logout(request: Call, vestibule: UseCases) -> Answer:
-    identity = await authenticated(request, vestibule)
-    await vestibule.end_session(identity=identity, session_id=identity.session_id, caller=caller_of(request))
-    return Answer(200, DetailAnswer("You are logged out."))
+@post("/logout", opt=operation("Sessions", "Log out: end the session of this call", DetailResponse, auth=Auth.REQUIRED))
+async def logout(request: HttpRequest) -> AsgiResponse:
+    identity = await authenticate(request)
+    await use_cases(request).end_session(identity=identity, session_id=identity.session_id, caller=caller_of(request))
+    return AsgiResponse(200, DetailResponse("You are logged out."))
 
 
-def _shown(session: Session, identity: Identity) -> SessionAnswer:
-    return SessionAnswer(
+def _session_response(session: Session, identity: Identity) -> SessionResponse:
+    return SessionResponse(
         id=session.id,
         created_at=_time(session.created_at),
         refreshed_at=_time(session.refreshed_at),
@@ -61,5 +63,5 @@ def _shown(session: Session, identity: Identity) -> SessionAnswer:
     )
 
 
-def _time(moment: float) -> datetime:
-    return datetime.fromtimestamp(round(moment), UTC)
+def _time(timestamp: float) -> datetime:
+    return datetime.fromtimestamp(round(timestamp), UTC)
