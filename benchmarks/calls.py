@@ -12,9 +12,9 @@ from secrets import token_hex
 from msgspec.json import decode
 from PIL import Image
 
+from vestibule import Settings, build
 from vestibule.adapters.keys import FileKeyStore, JwtTokens, ReloadingKeys
 from vestibule.domain.code import CodePurpose
-from vestibule.entrypoints import Settings, build
 from vestibule.entrypoints.container.factories import keys_in
 from vestibule.entrypoints.facade import Vestibule
 

@@ -2,7 +2,7 @@
 
     python examples/django_view.py runserver
 
-The use cases are built once in each process, when it first needs them, and closed with it.
+The use cases are opened once in each process, on first use, and closed when the process exits.
 """
 
 import atexit
@@ -18,29 +18,28 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from vestibule.application import Caller, InvalidInput, RateLimited, Refusal
-from vestibule.entrypoints import Settings, Vestibule, build
+import vestibule
 
 
 @cache
-def vestibule() -> Vestibule:
-    building = build(Settings(data_dir=Path(os.environ.get("DATA_DIR", "data"))))
-    atexit.register(building.__exit__, None, None, None)
-    return building.__enter__()
+def accounts() -> vestibule.Vestibule:
+    build = vestibule.build(vestibule.Settings(data_dir=Path(os.environ.get("DATA_DIR", "data"))))
+    atexit.register(build.close)
+    return build.open()
 
 
-def caller_of(request: HttpRequest) -> Caller:
-    return Caller(request.META.get("REMOTE_ADDR"), request.headers.get("User-Agent"))
+def caller_of(request: HttpRequest) -> vestibule.Caller:
+    return vestibule.Caller(request.META.get("REMOTE_ADDR"), request.headers.get("User-Agent"))
 
 
 @csrf_exempt
 def register(request: HttpRequest) -> JsonResponse:
     fields = {name: request.POST.get(name, "") for name in ("username", "name", "email", "password")}
     try:
-        account = vestibule().register(**fields, caller=caller_of(request))
-    except InvalidInput as refusal:
+        account = accounts().register(**fields, caller=caller_of(request))
+    except vestibule.InvalidInput as refusal:
         return JsonResponse({"errors": refusal.errors}, status=400)
-    except RateLimited as refusal:
+    except vestibule.RateLimited as refusal:
         return JsonResponse({"again_in": refusal.retry_after}, status=429)
     return JsonResponse({"id": account.id}, status=201)
 
@@ -49,8 +48,8 @@ def register(request: HttpRequest) -> JsonResponse:
 def log_in(request: HttpRequest) -> JsonResponse:
     name, password = request.POST.get("username", ""), request.POST.get("password", "")
     try:
-        tokens = vestibule().log_in(username=name, password=password, caller=caller_of(request))
-    except Refusal as refusal:
+        tokens = accounts().log_in(username=name, password=password, caller=caller_of(request))
+    except vestibule.Refusal as refusal:
         return JsonResponse({"detail": refusal.detail}, status=401)
     return JsonResponse({"token": tokens.token})
 

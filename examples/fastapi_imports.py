@@ -1,4 +1,4 @@
-"""A FastAPI service that imports the use cases, awaited, and mounts the HTTP door under /accounts beside its own routes.
+"""A FastAPI service that awaits the use cases, and mounts the HTTP API under /accounts next to its own routes.
 
 uvicorn examples.fastapi_imports:app
 """
@@ -11,51 +11,50 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 
-from vestibule.application import Caller, Identity, InvalidToken, NotAuthenticated, Refusal
-from vestibule.entrypoints import AsyncVestibule, Settings, build
+import vestibule
 from vestibule.entrypoints.http import Mounted
 
 
-def vestibule_of(request: Request) -> AsyncVestibule:
-    vestibule: AsyncVestibule = request.app.state.vestibule
-    return vestibule
+def accounts_of(request: Request) -> vestibule.AsyncVestibule:
+    accounts: vestibule.AsyncVestibule = request.app.state.accounts
+    return accounts
 
 
-Vestibule = Annotated[AsyncVestibule, Depends(vestibule_of)]
+Accounts = Annotated[vestibule.AsyncVestibule, Depends(accounts_of)]
 
 
-async def identity_of(vestibule: Vestibule, authorization: Annotated[str, Header()] = "") -> Identity:
+async def identity_of(accounts: Accounts, authorization: Annotated[str, Header()] = "") -> vestibule.Identity:
     try:
-        return await vestibule.authenticate(authorization.removeprefix("Bearer "))
-    except (NotAuthenticated, InvalidToken) as refusal:
+        return await accounts.authenticate(authorization.removeprefix("Bearer "))
+    except (vestibule.NotAuthenticated, vestibule.InvalidToken) as refusal:
         raise HTTPException(401, refusal.detail, {"WWW-Authenticate": "Bearer"}) from None
 
 
-async def greet(identity: Annotated[Identity, Depends(identity_of)]) -> str:
+async def greet(identity: Annotated[vestibule.Identity, Depends(identity_of)]) -> str:
     return f"Good day, {identity.account.name}."
 
 
-async def log_in(request: Request, vestibule: Vestibule, name: str, password: str) -> str:
-    """The limits per address hold here as well, for it is said who asks."""
-    caller = Caller(request.client.host if request.client else None, request.headers.get("user-agent"))
+async def log_in(request: Request, accounts: Accounts, name: str, password: str) -> str:
+    """With a `caller` the limits per address apply here as well."""
+    caller = vestibule.Caller(request.client.host if request.client else None, request.headers.get("user-agent"))
     try:
-        return (await vestibule.log_in(username=name, password=password, caller=caller)).token
-    except Refusal as refusal:
+        return (await accounts.log_in(username=name, password=password, caller=caller)).token
+    except vestibule.Refusal as refusal:
         raise HTTPException(403, refusal.detail) from None
 
 
 def make_app(directory: Path) -> FastAPI:
-    accounts = Mounted(build(Settings(data_dir=directory, api_prefix="/accounts")))
+    mounted = Mounted(vestibule.build(vestibule.Settings(data_dir=directory, api_prefix="/accounts")))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        async with accounts as app.state.vestibule:
+        async with mounted as app.state.accounts:
             yield
 
     app = FastAPI(lifespan=lifespan)
     app.add_api_route("/greeting", greet)
     app.add_api_route("/log-in", log_in, methods=["POST"])
-    app.mount("/accounts", accounts)
+    app.mount("/accounts", mounted)
     return app
 
 

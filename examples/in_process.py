@@ -10,44 +10,43 @@ import sys
 import tempfile
 from pathlib import Path
 
-from vestibule.application import AlreadyTaken, InvalidCode, InvalidCredentials
-from vestibule.entrypoints import Settings, build
+import vestibule
 
 
 def main(directory: Path) -> None:
-    with build(Settings(data_dir=directory), deliver=False) as vestibule:
-        account = vestibule.register(
+    with vestibule.build(vestibule.Settings(data_dir=directory), deliver=False) as accounts:
+        account = accounts.register(
             username="ada", name="Ada Lovelace", email="ada@example.com", password="the engine weaves algebra"
         )
         print(f"registered {account.username.text} as account {account.id}")
 
         try:
-            vestibule.register(username="Ada", name="Impostor", email="eve@example.com", password="something else entirely")
-        except AlreadyTaken as refusal:
+            accounts.register(username="Ada", name="Impostor", email="eve@example.com", password="something else entirely")
+        except vestibule.AlreadyTaken as refusal:
             print(f"refused: {refusal.errors}")
 
         try:
-            vestibule.log_in(username="ada", password="not the password")
-        except InvalidCredentials as refusal:
+            accounts.log_in(username="ada", password="not the password")
+        except vestibule.InvalidCredentials as refusal:
             print(f"refused: {refusal}")
 
-        tokens = vestibule.log_in(username="ada@example.com", password="the engine weaves algebra")
-        identity = vestibule.authenticate(tokens.token)
+        tokens = accounts.log_in(username="ada@example.com", password="the engine weaves algebra")
+        identity = accounts.authenticate(tokens.token)
         print(f"logged in as {identity.account.name}, session {identity.session_id}")
 
-        sent = vestibule.request_code(destination="ada@example.com")
-        vestibule.deliver_messages()
+        sent = accounts.request_code(destination="ada@example.com")
+        accounts.deliver_messages()
         (mail,) = (directory / "outbox").glob("*.eml")
         code = re.findall(r"^\s*(\d{6})\b", mail.read_text(), re.MULTILINE)[0]
         print(f"a code is in the mail with reference {sent.reference}")
 
         try:
-            vestibule.verify_code(destination="ada@example.com", verify_otp="not a code")
-        except InvalidCode as refusal:
+            accounts.verify_code(destination="ada@example.com", verify_otp="not a code")
+        except vestibule.InvalidCode as refusal:
             print(f"refused: {refusal}")
 
-        vestibule.verify_code(destination="ada@example.com", verify_otp=code, identity=identity)
-        proven = vestibule.authenticate(tokens.token).account.email_verified
+        accounts.verify_code(destination="ada@example.com", verify_otp=code, identity=identity)
+        proven = accounts.authenticate(tokens.token).account.email_verified
         print(f"the email is proven: {proven}")
 
 

@@ -11,24 +11,23 @@ from litestar.di import NamedDependency
 from litestar.exceptions import NotAuthorizedException
 from litestar.params import FromHeader, SkipValidation
 
-from vestibule.application import InvalidToken, NotAuthenticated
-from vestibule.entrypoints import AsyncVestibule, Settings, build
+import vestibule
 from vestibule.entrypoints.http import VestibulePlugin
 
-Accounts = NamedDependency[SkipValidation[AsyncVestibule]]
+Accounts = NamedDependency[SkipValidation[vestibule.AsyncVestibule]]
 
 
 @get("/greeting")
 async def greet(accounts: Accounts, authorization: FromHeader[str | None] = None) -> str:
     try:
         identity = await accounts.authenticate((authorization or "").removeprefix("Bearer "))
-    except (NotAuthenticated, InvalidToken) as refusal:
+    except (vestibule.NotAuthenticated, vestibule.InvalidToken) as refusal:
         raise NotAuthorizedException(refusal.detail) from None
     return f"Good day, {identity.account.name}."
 
 
 def make_app(directory: Path) -> Litestar:
-    accounts = build(Settings(data_dir=directory, api_prefix="/accounts"))
+    accounts = vestibule.build(vestibule.Settings(data_dir=directory, api_prefix="/accounts"))
     return Litestar([greet], plugins=[VestibulePlugin(accounts, dependency="accounts")])
 
 

@@ -25,8 +25,8 @@ from sqlalchemy import (
     update,
 )
 
+from vestibule import Settings, build
 from vestibule.adapters.database import AccountsTable
-from vestibule.entrypoints import Settings, build
 
 METADATA = MetaData()
 NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows itself only where the type is INTEGER

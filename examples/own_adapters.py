@@ -9,9 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+import vestibule
 from vestibule.adapters.hasher import Argon2Hasher
 from vestibule.application.ports import Hasher, OutgoingMessage
-from vestibule.entrypoints import Settings, build
 
 
 class PrintingNotifier:
@@ -50,14 +50,14 @@ class OldHashes:
 def main(directory: Path) -> None:
     today = Argon2Hasher()
     try:
-        with build(
-            Settings(data_dir=directory), deliver=False, notifier=PrintingNotifier(), hasher=OldHashes(today)
-        ) as vestibule:
+        with vestibule.build(
+            vestibule.Settings(data_dir=directory), deliver=False, notifier=PrintingNotifier(), hasher=OldHashes(today)
+        ) as accounts:
             secret = "the engine weaves algebra"
-            vestibule.register(username="ada", name="Ada Lovelace", email="ada@example.com", password=secret)
-            print(f"session {vestibule.log_in(username='ada', password=secret).session}")
-            vestibule.request_code(destination="ada@example.com")
-            vestibule.deliver_messages()
+            accounts.register(username="ada", name="Ada Lovelace", email="ada@example.com", password=secret)
+            print(f"session {accounts.log_in(username='ada', password=secret).session}")
+            accounts.request_code(destination="ada@example.com")
+            accounts.deliver_messages()
     finally:
         today.close()
 

@@ -1,4 +1,45 @@
-"""Vestibule: user accounts to run as a service or to import as use cases.
+"""Vestibule: user accounts, to run as a service or to import as use cases.
 
-`vestibule.application` holds what may be asked; `vestibule.entrypoints.build` makes it ready to use on given settings.
+`build` opens the use cases on `Settings`. `errors` are the refusals that they raise. Every name is imported on first use, so
+that `vestibule --help` does not wait for a database driver.
 """
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import errors as errors
+    from .application import *  # noqa: F403
+    from .entrypoints.async_facade import AsyncVestibule as AsyncVestibule
+    from .entrypoints.container import Adapters as Adapters
+    from .entrypoints.container import Build as Build
+    from .entrypoints.container import build as build
+    from .entrypoints.facade import Vestibule as Vestibule
+    from .entrypoints.settings import Settings as Settings
+    from .entrypoints.settings import SettingsError as SettingsError
+
+    __version__: str
+else:
+    _MODULES = {
+        "AsyncVestibule": "entrypoints.async_facade",
+        "Adapters": "entrypoints.container",
+        "Build": "entrypoints.container",
+        "build": "entrypoints.container",
+        "Vestibule": "entrypoints.facade",
+        "Settings": "entrypoints.settings",
+        "SettingsError": "entrypoints.settings",
+    }
+
+    def __getattr__(name: str) -> object:
+        """Classes that are not listed above come from `application`; lower-case names may be submodules, not loaded yet."""
+        if name == "__version__":
+            value = version("vestibule-accounts")
+        elif name == "errors":
+            value = import_module(".errors", __name__)
+        elif name in _MODULES or name[0].isupper():
+            value = getattr(import_module(f".{_MODULES.get(name, 'application')}", __name__), name)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from ..application import (
     Authenticate,
@@ -78,6 +78,14 @@ class UseCases:
     read_audit_log = StreamingUseCase(ReadAuditLog, "background")
     read_events = EnteredUseCase(ReadEvents, "background")
     purge = UseCase(Purge, "background")
+
+    def refuse_calls(self) -> None:
+        """Makes every later call raise `RuntimeError`, instead of an error of a closed adapter."""
+        vars(self).update(dict.fromkeys((*USE_CASES, "check", "jwks"), _raise_closed))
+
+
+def _raise_closed(*_: object, **__: object) -> NoReturn:
+    raise RuntimeError("This Vestibule is closed.")
 
 
 USE_CASES: Mapping[str, Declared[Any]] = {name: one for name, one in vars(UseCases).items() if isinstance(one, Declared)}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.support import accounts as people
 
+from vestibule import Settings, SettingsError, build
 from vestibule.adapters.database import MemoryDatabase
 from vestibule.adapters.hasher import InsecureHasher
 from vestibule.adapters.identifiers import LibraryIdentifiers
@@ -20,11 +21,10 @@ from vestibule.adapters.rate_limiter import MemoryRateLimiter
 from vestibule.adapters.storage import MemoryStorage
 from vestibule.application import AuditQuery, Caller, EventType, InvalidCredentials, Overloaded, RateLimited
 from vestibule.application.ports import AccessClaims
-from vestibule.entrypoints import Settings, SettingsError, build
 from vestibule.entrypoints.container.factories import blocks
 
 if TYPE_CHECKING:
-    from vestibule.entrypoints import Adapters
+    from vestibule import Adapters
 
 PASSWORD = "the engine weaves algebra"
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "own_adapters.py"

@@ -7,10 +7,10 @@ from threading import Event as Signal
 import pytest
 from tests.support.webhook_receiver import SECRET, receiver
 
+from vestibule import AsyncVestibule, Settings, build
 from vestibule.adapters.database import MemoryDatabase
 from vestibule.adapters.notifier import MemoryNotifier
 from vestibule.application import Event, EventType
-from vestibule.entrypoints import AsyncVestibule, Settings, build
 
 PASSWORD = "the engine weaves algebra"
 

@@ -16,7 +16,7 @@ from litestar.exceptions import WebSocketDisconnect
 from litestar.testing import TestClient
 from tests.http.conftest import ADA, URN
 
-from vestibule.entrypoints import Settings, build
+from vestibule import Settings, build
 from vestibule.entrypoints.http import Mounted, VestibulePlugin
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

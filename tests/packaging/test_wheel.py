@@ -119,7 +119,7 @@ from pathlib import Path
 import vestibule.application
 assert not [name for name in sys.modules if "site-packages" in (getattr(sys.modules[name], "__file__", "") or "")
             and name.partition(".")[0] != "vestibule"], "the public names need no library"
-from vestibule.entrypoints import Settings, build
+from vestibule import Settings, build
 
 SECRET = "the engine weaves algebra"
 with build(Settings(data_dir=Path(sys.argv[1]))) as vestibule:

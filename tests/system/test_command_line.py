@@ -38,7 +38,7 @@ _WEIGHTY = {"sqlalchemy", "litestar", "alembic", "msgspec", "argon2", "granian",
     [
         ("from vestibule.entrypoints.cli import main; main(['--help'], standalone_mode=False)", _WEIGHTY),
         (
-            "from vestibule.entrypoints import Settings, build; build(Settings.from_environment(os.environ)).__enter__()",
+            "from vestibule import Settings, build; build(Settings.from_environment(os.environ)).__enter__()",
             {"alembic", "mako", "litestar", "rich"},
         ),
     ],

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tests.system.test_deliver import eventually
 
+from vestibule import Settings, build
 from vestibule.application import Event, EventType
-from vestibule.entrypoints import Settings, build
 from vestibule.entrypoints.facade import Vestibule
 
 PASSWORD = "the engine weaves algebra"

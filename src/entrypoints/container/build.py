@@ -25,7 +25,7 @@ from ...application.ports import (
     Tokens,
 )
 from ..async_facade import AsyncVestibule
-from ..facade import Vestibule
+from ..facade import UseCases, Vestibule
 from ..observability import Watch
 from ..settings import Settings, SettingsError
 from ..workers.delivery import CourierThread
@@ -77,7 +77,8 @@ class Adapters(TypedDict, total=False):
 class Build:
     """The use cases on given settings, not open yet: `with` gives a `Vestibule`, `async with` an `AsyncVestibule`.
 
-    Opening and closing with `async with` does not block the event loop. A build may be opened again after it was closed.
+    `open` and `close`, or `aopen` and `aclose`, do the same for a program that lives long. The asynchronous ones do not block
+    the event loop. Use cases raise `RuntimeError` once they are closed; the build may then be opened again.
     """
 
     def __init__(
@@ -90,36 +91,58 @@ class Build:
         self._echo = echo
         self._is_open = False
         self._closing = ExitStack()
+        self._facades: list[UseCases] = []
 
-    def __enter__(self) -> Vestibule:
+    def open(self) -> Vestibule:
+        """Raises `SettingsError` for settings that cannot work, `RuntimeError` if this build is open."""
         if self._is_open:
             raise RuntimeError("This build is open already; call build(…) again for another Vestibule.")
         self._is_open = True
         with ExitStack() as stack:  # closes what was built, if a later part fails
             stack.callback(self._mark_closed)
             vestibule = self._open(stack)
+            self._facades.append(vestibule)
             self._closing = stack.pop_all()
         return vestibule
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def close(self) -> None:
+        """Stops the threads, after the message and the events at hand, and closes the adapters. Does nothing a second time."""
         self._closing.close()
 
-    async def __aenter__(self) -> AsyncVestibule:
-        opening = create_task(to_thread(self.__enter__))
+    async def aopen(self) -> AsyncVestibule:
+        opening = create_task(to_thread(self.open))
         try:
-            return AsyncVestibule(await shield(opening))
+            vestibule = AsyncVestibule(await shield(opening))
         except CancelledError:
             await opening  # a migration cannot be interrupted
-            await to_thread(self._closing.close)
+            await to_thread(self.close)
             raise
+        self._facades.append(vestibule)
+        return vestibule
+
+    async def aclose(self) -> None:
+        await shield(create_task(to_thread(self.close)))
+
+    def __enter__(self) -> Vestibule:
+        return self.open()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    async def __aenter__(self) -> AsyncVestibule:
+        return await self.aopen()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await shield(create_task(to_thread(self._closing.close)))
+        await self.aclose()
 
     def _mark_closed(self) -> None:
         self._is_open = False
+
+    def _close_facades(self) -> None:
+        while self._facades:
+            self._facades.pop().refuse_calls()
 
     def _open(self, stack: ExitStack) -> Vestibule:
         _check_arguments(self._overrides, self._accounts)
@@ -138,6 +161,7 @@ class Build:
         vestibule = container.vestibule()
         if isinstance(vestibule.rate_limiter, RedisRateLimiter) and "rate_limiter" not in self._overrides:
             vestibule.rate_limiter.probe()
+        stack.callback(self._close_facades)  # after the threads below have stopped, which may be in a call
         stack.callback(courier.stop)
         stack.callback(subscriptions.stop)
         if self._deliver:

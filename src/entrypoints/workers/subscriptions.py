@@ -82,8 +82,11 @@ class Subscriptions:
     def __init__(self, pause: float = PAUSE) -> None:
         self._pause = pause
         self._all: list[Subscription] = []
+        self._stopped = False
 
     def begin(self, read: ReadEvents, name: str, handler: Handler) -> None:
+        if self._stopped:
+            raise RuntimeError("This Vestibule is closed.")
         self._all.append(Subscription(read, name, handler, self._pause))
 
     def wake(self) -> None:
@@ -92,6 +95,7 @@ class Subscriptions:
 
     def stop(self, timeout: float = 8.0) -> None:
         """Finishes the events at hand, for that many seconds."""
+        self._stopped = True
         until = monotonic() + timeout
         for one in self._all:
             one.tell_to_stop()

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from vestibule import Settings, build
 from vestibule.adapters.database import migrate, postgres, sqlite_unit, sqlite_writer
 from vestibule.application import Caller, Identity, Refusal
-from vestibule.entrypoints import Settings, build
 from vestibule.entrypoints.facade import Vestibule
 
 PASSWORD = "nine quiet orange boats"

@@ -1,0 +1,3 @@
+"""The refusals that use cases raise."""
+
+from .domain.errors import *  # noqa: F403
