@@ -1,11 +1,10 @@
-"""Moving a service from SQLite to PostgreSQL and back, as typed."""
+"""`vestibule copy` from SQLite to PostgreSQL and back."""
 
 import os
 import pty
 import subprocess
 from pathlib import Path
 
-import pytest
 from tests.support.databases import rows
 from tests.support.proxy import Line, picture
 from tests.support.server import Server, free_port
@@ -18,7 +17,7 @@ def sqlite_in(data_dir: Path) -> str:
     return f"sqlite:///{data_dir.absolute()}/vestibule.db"
 
 
-def test_a_service_moves_to_postgresql_and_back_and_nobody_notices(tmp_path: Path, new_postgres: str) -> None:
+def test_service_is_copied_to_postgresql_and_back_without_a_visible_change(tmp_path: Path, new_postgres: str) -> None:
     data, public_url = tmp_path / "data", "http://accounts.example.com"
     with Server(data, public_url=public_url) as server, Line(server.port) as line:
         tokens = line.tokens("ada")
@@ -38,9 +37,9 @@ def test_a_service_moves_to_postgresql_and_back_and_nobody_notices(tmp_path: Pat
 
     with Server(data, database_url=new_postgres, public_url=public_url) as server, Line(server.port) as line:
         assert line.account(tokens["token"]).status == 200
-        answer = line.refresh(tokens["refresh_token"])
-        assert answer.status == 200
-        refresh_token = answer.json["refresh_token"]
+        refreshed = line.refresh(tokens["refresh_token"])
+        assert refreshed.status == 200
+        refresh_token = refreshed.json["refresh_token"]
         assert line.log_in("ada").status == 200
         assert line.verify("stranger@example.com", code).status == 201
         assert line.ask("GET", f"/images/{image}").status == 200
@@ -61,7 +60,7 @@ def test_a_service_moves_to_postgresql_and_back_and_nobody_notices(tmp_path: Pat
         assert line.register("edsger").json["id"] == 3
 
 
-def test_the_url_that_has_a_password_may_be_left_to_the_settings(tmp_path: Path, postgres: str) -> None:
+def test_url_with_a_password_may_come_from_the_settings(tmp_path: Path, postgres: str) -> None:
     data = tmp_path / "data"
     assert vestibule("migrate", VESTIBULE_DATA_DIR=str(data)).returncode == 0
     (tmp_path / "url").write_text(with_password(postgres))
@@ -74,7 +73,7 @@ def test_the_url_that_has_a_password_may_be_left_to_the_settings(tmp_path: Path,
     assert "secret" not in shown.stdout + shown.stderr + named.stdout + named.stderr
 
 
-def test_what_cannot_be_copied_is_said_in_one_line(tmp_path: Path, postgres: str) -> None:
+def test_impossible_copy_is_reported_in_one_line(tmp_path: Path, postgres: str) -> None:
     data, older = tmp_path / "data", f"sqlite:///{tmp_path}/older.db"
     with Server(data) as server, Line(server.port) as line:
         assert line.register("ada").status == 201
@@ -82,7 +81,7 @@ def test_what_cannot_be_copied_is_said_in_one_line(tmp_path: Path, postgres: str
     down = f"postgresql://user:secret@127.0.0.1:{free_port()}/name"
     full = f"sqlite:///{tmp_path}/full.db"
     assert vestibule("copy", "--from", sqlite_in(data), "--to", full, VESTIBULE_DATA_DIR=str(data)).returncode == 0
-    for source, target, said in (
+    for source, target, reason in (
         (sqlite_in(data), sqlite_in(data), "same database"),
         (sqlite_in(data), full, "not empty"),
         (older, postgres, "no schema yet"),
@@ -92,9 +91,9 @@ def test_what_cannot_be_copied_is_said_in_one_line(tmp_path: Path, postgres: str
     ):
         shown = vestibule("copy", "--from", source, "--to", target, VESTIBULE_DATA_DIR=str(data))
         assert (shown.returncode, shown.stdout) == (2, "")
-        line_said = [text for text in shown.stderr.splitlines() if text.startswith("vestibule: ")]
-        assert len(line_said) == 1
-        assert said in line_said[0]
+        errors = [text for text in shown.stderr.splitlines() if text.startswith("vestibule: ")]
+        assert len(errors) == 1
+        assert reason in errors[0]
         assert "secret" not in shown.stderr
         assert "Traceback" not in shown.stderr
     neither = vestibule("copy", VESTIBULE_DATA_DIR=str(data))
@@ -103,7 +102,7 @@ def test_what_cannot_be_copied_is_said_in_one_line(tmp_path: Path, postgres: str
     assert rows(postgres, "SELECT count(*) FROM accounts") == [(0,)]
 
 
-def test_a_copy_that_is_killed_leaves_the_target_as_it_was(tmp_path: Path, postgres: str) -> None:
+def test_killed_copy_leaves_the_target_unchanged(tmp_path: Path, postgres: str) -> None:
     data = tmp_path / "data"
     assert vestibule("migrate", VESTIBULE_DATA_DIR=str(data)).returncode == 0
     rows(
@@ -126,23 +125,16 @@ def test_a_copy_that_is_killed_leaves_the_target_as_it_was(tmp_path: Path, postg
     assert rows(postgres, "SELECT count(*) FROM audit_log") == [(0,)]
 
 
-def test_a_terminal_shows_bars(tmp_path: Path) -> None:
+def test_terminal_shows_progress_bars(tmp_path: Path) -> None:
     data = tmp_path / "data"
     assert vestibule("migrate", VESTIBULE_DATA_DIR=str(data)).returncode == 0
-    ours, theirs = pty.openpty()
+    controller, terminal = pty.openpty()
     command = [VESTIBULE, "copy", "--from", sqlite_in(data), "--to", f"sqlite:///{tmp_path}/new.db"]
     settings = {"VESTIBULE_DATA_DIR": str(data), "TERM": "xterm", "COLUMNS": "100"}
-    done = subprocess.run(command, env=os.environ | settings, stderr=theirs, capture_output=False, timeout=60, check=False)
-    os.close(theirs)
+    done = subprocess.run(command, env=os.environ | settings, stderr=terminal, capture_output=False, timeout=60, check=False)
+    os.close(terminal)
     assert done.returncode == 0
-    shown = os.read(ours, 65_536).decode(errors="replace")
-    os.close(ours)
+    shown = os.read(controller, 65_536).decode(errors="replace")
+    os.close(controller)
     assert "accounts copied" in shown
     assert "of 0 rows copied" not in shown
-
-
-@pytest.mark.parametrize("command", ["copy", "backup", "restore"])
-def test_help_teaches(command: str) -> None:
-    shown = vestibule(command, "--help")
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert f"Usage: vestibule {command}" in shown.stdout

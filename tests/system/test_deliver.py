@@ -1,4 +1,4 @@
-"""Couriers in processes of their own: several at once, beside servers, stopped, and with servers that are down."""
+"""`vestibule deliver`: several processes at once, next to servers, stopped, and with mail servers that are down."""
 
 import os
 import signal
@@ -61,7 +61,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
     return condition()
 
 
-def ask_for_codes(server: Server, count: int) -> list[str]:
+def request_codes(server: Server, count: int) -> list[str]:
     destinations = [f"p{number:02}@example.com" for number in range(count)]
     for destination in destinations:
         assert server.call("POST", "/otp/", {"destination": destination})[0] == 201
@@ -73,7 +73,7 @@ def mails(server: Relay) -> list[str]:
 
 
 @pytest.mark.parametrize(("courier", "database"), [("off", "sqlite"), ("on", "sqlite"), ("on", "postgres")])
-def test_several_couriers_with_or_without_servers_beside_them_send_each_message_once(
+def test_several_processes_send_each_message_once(
     given: dict[str, str], mail_server: Relay, courier: str, database: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     if database == "postgres":
@@ -84,73 +84,71 @@ def test_several_couriers_with_or_without_servers_beside_them_send_each_message_
         delivering(given, tmp_path / "one.log") as one,
         delivering(given, tmp_path / "two.log") as two,
     ):
-        wanted = ask_for_codes(server, 40)
-        assert eventually(lambda: len(mails(mail_server)) >= len(wanted))
+        expected = request_codes(server, 40)
+        assert eventually(lambda: len(mails(mail_server)) >= len(expected))
         assert (stopped(one), stopped(two, signal.SIGINT), server.stop()) == (0, 0, 0)
-    assert mails(mail_server) == wanted
+    assert mails(mail_server) == expected
     assert "Traceback" not in (tmp_path / "one.log").read_text() + (tmp_path / "two.log").read_text()
 
 
-def test_a_server_that_is_told_not_to_leaves_delivery_to_others(
-    given: dict[str, str], mail_server: Relay, tmp_path: Path
-) -> None:
+def test_server_without_delivery_leaves_messages_to_others(given: dict[str, str], mail_server: Relay, tmp_path: Path) -> None:
     with serving(given, courier="off") as server:
-        wanted = ask_for_codes(server, 3)
+        expected = request_codes(server, 3)
         assert server.stop() == 0
     assert mails(mail_server) == []
     with delivering(given, tmp_path / "deliver.log"):
-        assert eventually(lambda: mails(mail_server) == wanted)
+        assert eventually(lambda: mails(mail_server) == expected)
 
 
-def test_a_courier_that_is_stopped_finishes_its_message_and_leaves_the_others_to_be_sent_at_once(
+def test_stopped_process_finishes_its_message_and_releases_the_others(
     given: dict[str, str], mail_server: Relay, tmp_path: Path
 ) -> None:
     with serving(given, courier="off") as server:
-        wanted = ask_for_codes(server, 6)
+        expected = request_codes(server, 6)
         assert server.stop() == 0
     mail_server.seconds = 0.5
-    with delivering(given, tmp_path / "deliver.log") as courier:
+    with delivering(given, tmp_path / "deliver.log") as process:
         assert eventually(lambda: len(mails(mail_server)) >= 1)
-        assert stopped(courier) == 0
-    assert 1 <= len(mails(mail_server)) < len(wanted)
+        assert stopped(process) == 0
+    assert 1 <= len(mails(mail_server)) < len(expected)
     mail_server.seconds = 0.0
     assert vestibule("deliver", "--once", **given).returncode == 0
-    assert mails(mail_server) == wanted
+    assert mails(mail_server) == expected
 
 
-def test_what_is_due_is_delivered_once_and_that_is_all(given: dict[str, str], mail_server: Relay) -> None:
+def test_once_delivers_due_messages_and_ends(given: dict[str, str], mail_server: Relay) -> None:
     with serving(given, courier="off") as server:
-        wanted = ask_for_codes(server, 12)
+        expected = request_codes(server, 12)
         assert server.stop() == 0
     shown = vestibule("deliver", "--once", **given)
     assert (shown.returncode, shown.stderr) == (0, "")
-    assert mails(mail_server) == wanted
+    assert mails(mail_server) == expected
     assert mail_server.connections == 1
     assert vestibule("deliver", "--once", **given).returncode == 0
-    assert mails(mail_server) == wanted
+    assert mails(mail_server) == expected
 
 
-def test_a_mail_server_that_hangs_holds_up_no_sms(given: dict[str, str], tmp_path: Path) -> None:
+def test_hanging_mail_server_delays_no_sms(given: dict[str, str], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=9) as silent:
         given["VESTIBULE_EMAIL_URL"] = f"smtp://127.0.0.1:{silent.getsockname()[1]}"
         with serving(given, courier="off") as server, delivering(given, tmp_path / "deliver.log"):
-            ask_for_codes(server, 2)
+            request_codes(server, 2)
             assert server.call("POST", "/otp/", {"destination": "+4915112345678"})[0] == 201
             assert eventually(lambda: "SMS to +4915112345678" in (tmp_path / "deliver.log").read_text(), 8)
 
 
-def test_mails_go_out_no_faster_than_is_allowed(given: dict[str, str], mail_server: Relay) -> None:
+def test_mail_rate_is_limited(given: dict[str, str], mail_server: Relay) -> None:
     with serving(given, courier="off") as server:
-        wanted = ask_for_codes(server, 4)
+        expected = request_codes(server, 4)
         assert server.stop() == 0
     begun = time.monotonic()
     assert vestibule("deliver", "--once", **given, VESTIBULE_EMAIL_RATE="2").returncode == 0
     assert time.monotonic() - begun >= 1.5
-    assert mails(mail_server) == wanted
+    assert mails(mail_server) == expected
 
 
 @pytest.mark.parametrize("setting", ["VESTIBULE_COURIER=perhaps", "VESTIBULE_EMAIL_RATE=0.1", "VESTIBULE_SMS_RATE=many"])
-def test_a_bad_setting_stops_the_courier_in_one_line(setting: str, tmp_path: Path) -> None:
+def test_invalid_setting_is_named_in_one_line(setting: str, tmp_path: Path) -> None:
     name, _, value = setting.partition("=")
     shown = vestibule("deliver", "--once", **{name: value, "VESTIBULE_DATA_DIR": str(tmp_path / "data")})
     assert shown.returncode == 2

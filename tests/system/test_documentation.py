@@ -1,4 +1,4 @@
-"""Every call of the documentation against a real server: success and failure, with the documented statuses."""
+"""Every call of the documentation against a running server: success and failure, with the documented statuses."""
 
 import io
 import signal
@@ -26,7 +26,7 @@ def server(tmp_path: Path, kept_at: Callable[[Path], str]) -> Iterator[Server]:
         yield server
 
 
-def test_every_documented_call_answers_with_its_documented_status(server: Server) -> None:
+def test_every_documented_call_returns_its_documented_status(server: Server) -> None:
     call = server.call
 
     # Register
@@ -77,8 +77,8 @@ def test_every_documented_call_answers_with_its_documented_status(server: Server
     assert call("POST", "/otp/", {"destination": "nowhere"})[0] == 400
     assert call("POST", "/otp/", {"destination": "1234567890", "verify_otp": "000000"})[0] in {403, 201}
     code = server.code("1234567890", sent["reference"])
-    status, proven = call("POST", "/otp/", {"destination": "1234567890", "verify_otp": code})
-    assert (status, sorted(proven)) == (201, ["detail", "proof"])
+    status, verified = call("POST", "/otp/", {"destination": "1234567890", "verify_otp": code})
+    assert (status, sorted(verified)) == (201, ["detail", "proof"])
     assert call("POST", "/otp/", {"destination": "1234567890", "verify_otp": code})[0] == 403
     status, sent = call("POST", "/otp/", {"destination": "email@updated.com", "is_login": "True"})
     code = server.code("email@updated.com", sent["reference"])
@@ -88,14 +88,14 @@ def test_every_documented_call_answers_with_its_documented_status(server: Server
     assert call("POST", "/otp/", login)[0] == 403
 
     # Register or log in
-    person = {"name": "some_awesome_name", "email": "email2@django.com", "mobile": "2234567890"}
-    status, sent = call("POST", "/otpreglogin/", person)
+    body = {"name": "some_awesome_name", "email": "email2@django.com", "mobile": "2234567890"}
+    status, sent = call("POST", "/otpreglogin/", body)
     assert status == 201
     assert call("POST", "/otpreglogin/", {"name": "some_awesome_name"})[0] == 400
     code = server.code("2234567890", sent["reference"])
     wrong = f"{(int(code) + 1) % 10**6:06}"
-    assert call("POST", "/otpreglogin/", {**person, "verify_otp": wrong})[0] == 403
-    status, tokens = call("POST", "/otpreglogin/", {**person, "verify_otp": code})
+    assert call("POST", "/otpreglogin/", {**body, "verify_otp": wrong})[0] == 403
+    status, tokens = call("POST", "/otpreglogin/", {**body, "verify_otp": code})
     assert (status, call("GET", "/account/", token=tokens["token"])[1]["username"]) == (201, "2234567890")
 
     # Reset password
@@ -111,7 +111,7 @@ def test_every_documented_call_answers_with_its_documented_status(server: Server
     assert call("POST", "/isunique/", {"prop": "password", "value": "x"})[0] == 400
 
 
-def test_a_password_is_reset_by_a_code(server: Server) -> None:
+def test_password_is_reset_with_a_code(server: Server) -> None:
     server.call("POST", "/register/", ADA)
     _, old = server.call("POST", "/login/", {"username": "username", "password": PASSWORD})
     _, sent = server.call("POST", "/otp/", {"destination": "email@user.com", "is_login": "false"})
@@ -124,7 +124,7 @@ def test_a_password_is_reset_by_a_code(server: Server) -> None:
     assert server.call("GET", "/account/", token=old["token"])[0] == 401
 
 
-def test_an_image_is_uploaded_and_served(server: Server) -> None:
+def test_image_is_uploaded_and_served(server: Server) -> None:
     server.call("POST", "/register/", ADA)
     _, tokens = server.call("POST", "/login/", {"username": "username", "password": PASSWORD})
     picture = io.BytesIO()
@@ -134,15 +134,15 @@ def test_an_image_is_uploaded_and_served(server: Server) -> None:
     bearer = {"Authorization": f"Bearer {tokens['token']}"}
     assert server.send("POST", "/upload-image/", part % picture.getvalue(), headers)[0] == 401
     assert server.send("POST", "/upload-image/", part % b"no image", {**headers, **bearer})[0] == 400
-    status, answer = server.send("POST", "/upload-image/", part % picture.getvalue(), {**headers, **bearer})
+    status, uploaded = server.send("POST", "/upload-image/", part % picture.getvalue(), {**headers, **bearer})
     assert status == 201
-    path = answer["profile_image"].removeprefix(f"http://127.0.0.1:{server.port}")
+    path = uploaded["profile_image"].removeprefix(f"http://127.0.0.1:{server.port}")
     status, image = server.call("GET", path)
     assert (status, Image.open(io.BytesIO(image["content"])).size) == (200, (1024, 256))
-    assert server.call("GET", "/account/", token=tokens["token"])[1]["profile_image"] == answer["profile_image"]
+    assert server.call("GET", "/account/", token=tokens["token"])[1]["profile_image"] == uploaded["profile_image"]
 
 
-def test_a_refresh_token_is_good_once(server: Server) -> None:
+def test_refresh_token_is_valid_once(server: Server) -> None:
     server.call("POST", "/register/", ADA)
     _, tokens = server.call("POST", "/login/", {"username": "username", "password": PASSWORD})
     assert server.call("POST", "/refresh-token/", {})[0] == 400
@@ -156,7 +156,7 @@ def test_a_refresh_token_is_good_once(server: Server) -> None:
     assert server.call("GET", "/account/", token=third["token"])[0] == 401
 
 
-def test_the_terminal_shows_the_code_and_a_signal_stops_the_server(server: Server) -> None:
+def test_terminal_shows_the_code_and_a_signal_stops_the_server(server: Server) -> None:
     _, sent = server.call("POST", "/otp/", {"destination": "email@user.com"})
     code = server.code("email@user.com", sent["reference"])
     assert server.stop(signal.SIGINT) == 0

@@ -6,7 +6,7 @@ import pytest
 EXAMPLE = Path(__file__).parents[2] / "examples" / "in_process.py"
 
 
-def test_the_example_registers_logs_in_sends_and_verifies_a_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_example_registers_logs_in_and_verifies_a_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(EXAMPLE))["main"](tmp_path / "data")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "registered ada as account 1"

@@ -91,7 +91,7 @@ def test_a_running_server_takes_up_new_keys_and_refuses_revoked_ones_without_a_r
     status, renewed = server.call("POST", "/refresh-token/", {"refresh": refresh})
     assert (status, _kid(renewed["token"])) == (200, second)
     assert _keys(server, "prune") == ["There is nothing to take away."]
-    journal = vestibule("journal", "--what", "keys_changed", VESTIBULE_DATA_DIR=str(server.data_dir))
+    journal = vestibule("audit-log", "--type", "keys_changed", VESTIBULE_DATA_DIR=str(server.data_dir))
     assert [json.loads(line)["note"] for line in journal.stdout.splitlines()] == [
         "rotated signing-2",
         "rotated signing-2",

@@ -245,7 +245,8 @@ def test_metrics_port_must_differ_from_the_service_port(tmp_path: Path) -> None:
 def test_missing_extra_stops_the_start_in_one_line(
     command: str, setting: str, library: str, extra: str, tmp_path: Path
 ) -> None:
-    program = f"import sys; sys.modules['{library}'] = None; from vestibule.entrypoints.cli import main; main(['{command}'])"
+    run_command = f"from vestibule.entrypoints.cli.group import vestibule; vestibule(['{command}'], prog_name='vestibule')"
+    program = f"import sys; sys.modules['{library}'] = None; {run_command}"
     name, _, value = setting.partition("=")
     environment = {"PATH": os.environ["PATH"], "VESTIBULE_DATA_DIR": str(tmp_path / "data"), f"VESTIBULE_{name}": value}
     shown = subprocess.run(

@@ -1,4 +1,4 @@
-"""What waits to be sent, as an operator looks at it and sees to it."""
+"""`vestibule outbox`."""
 
 import json
 from collections.abc import Iterator
@@ -34,11 +34,11 @@ def given(tmp_path: Path, mail_server: Relay) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def waiting(given: dict[str, str], tmp_path: Path) -> None:
-    """A code was asked for by mail, and nobody has delivered it."""
-    ask_for_code(given, ADA, tmp_path)
+    """A mail with a code waits in the outbox."""
+    request_code(given, ADA, tmp_path)
 
 
-def ask_for_code(given: dict[str, str], destination: str, tmp_path: Path) -> None:
+def request_code(given: dict[str, str], destination: str, tmp_path: Path) -> None:
     with Server(tmp_path / "data", courier="off", email_url=given["VESTIBULE_EMAIL_URL"]) as server:
         assert "Mail and SMS wait for vestibule deliver" in server.output
         assert server.call("POST", "/otp/", {"destination": destination})[0] == 201
@@ -50,78 +50,78 @@ def listed(given: dict[str, str], *options: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in shown.stdout.splitlines()]
 
 
-def told(shown: "CompletedProcess[str]") -> tuple[int, str, str]:
+def result(shown: "CompletedProcess[str]") -> tuple[int, str, str]:
     return shown.returncode, shown.stdout, shown.stderr
 
 
 def refused_mail(given: dict[str, str], mail_server: Relay) -> str:
-    """Delivers; the mail is given up. Answers its id."""
+    """Delivers the mail, which fails permanently. Returns its id."""
     mail_server.answers["RCPT"] = "550 5.1.1 no such user"
     assert vestibule("deliver", "--once", **given).returncode == 0
     mail_server.answers.clear()
-    [dead] = listed(given, "--dead")
-    return str(dead["id"])
+    [failed] = listed(given, "--failed")
+    return str(failed["id"])
 
 
-def test_what_waits_is_listed_with_addresses_masked_unless_they_are_asked_for(given: dict[str, str], tmp_path: Path) -> None:
-    ask_for_code(given, PHONE, tmp_path)
-    assert [(one["kind"], one.get("to"), one["template"], one["state"], one["attempts"]) for one in listed(given)] == [
+def test_list_masks_addresses_without_the_option(given: dict[str, str], tmp_path: Path) -> None:
+    request_code(given, PHONE, tmp_path)
+    assert [(one["channel"], one.get("to"), one["template"], one["state"], one["attempts"]) for one in listed(given)] == [
         ("email", "a***@m***.org", "code", "due", 0),
         ("mobile", "***78", "code", "due", 0),
         ("email", None, "code", "due", 0),  # a decoy
     ]
     assert [one.get("to") for one in listed(given, "--show-addresses")] == [ADA, PHONE, None]
-    assert listed(given, "--dead") == []
+    assert listed(given, "--failed") == []
 
 
-def test_people_get_a_table(given: dict[str, str]) -> None:
+def test_list_is_a_table_by_default(given: dict[str, str]) -> None:
     shown = vestibule("outbox", "list", **given).stdout
     assert "a***@m***.org" in shown
     assert str(listed(given)[0]["id"]) in shown
     assert ADA not in shown
     assert ADA in vestibule("outbox", "list", "--show-addresses", **given).stdout
-    assert vestibule("outbox", "list", "--dead", **given).stdout == "There is nothing.\n"
+    assert vestibule("outbox", "list", "--failed", **given).stdout == "There are no messages.\n"
 
 
-def test_what_was_given_up_says_why_and_goes_out_when_it_is_tried_again(given: dict[str, str], mail_server: Relay) -> None:
+def test_failed_message_shows_its_reason_and_is_sent_after_a_retry(given: dict[str, str], mail_server: Relay) -> None:
     message_id = refused_mail(given, mail_server)
-    [dead] = listed(given)
-    assert (dead["state"], dead["to"]) == ("dead", "a***@m***.org")
-    assert "refuses the recipient: 550 5.1.1" in str(dead["reason"])
-    assert "given up: " in vestibule("outbox", "list", **given).stdout
+    [failed] = listed(given)
+    assert (failed["state"], failed["to"]) == ("failed", "a***@m***.org")
+    assert "refuses the recipient: 550 5.1.1" in str(failed["reason"])
+    assert "failed: " in vestibule("outbox", "list", **given).stdout
 
-    assert told(vestibule("outbox", "retry", message_id, **given)) == (0, "Due now: 1 message.\n", "")
+    assert result(vestibule("outbox", "retry", message_id, **given)) == (0, "Due now: 1 message.\n", "")
     assert vestibule("deliver", "--once", **given).returncode == 0
     assert [to for _, [to], _ in mail_server.received] == [ADA]
     assert listed(given) == []
-    notes = [json.loads(line)["note"] for line in vestibule("journal", "--what", "outbox_changed", **given).stdout.splitlines()]
-    assert notes == [f"retried {message_id}"]
+    details = [
+        json.loads(line)["detail"] for line in vestibule("audit-log", "--type", "outbox_changed", **given).stdout.splitlines()
+    ]
+    assert details == [f"retried {message_id}"]
 
 
-def test_after_an_outage_everything_can_be_tried_at_once(given: dict[str, str], mail_server: Relay) -> None:
+def test_all_messages_can_be_retried_after_an_outage(given: dict[str, str], mail_server: Relay) -> None:
     mail_server.close()
     assert vestibule("deliver", "--once", **given).returncode == 0
     [waiting] = listed(given)
-    assert (waiting["kind"], waiting["state"] in {"waiting", "due"}, waiting["attempts"]) == ("email", True, 1)
+    assert (waiting["channel"], waiting["state"] in {"waiting", "due"}, waiting["attempts"]) == ("email", True, 1)
     mail_server.open()
-    assert told(vestibule("outbox", "retry", "--all", **given)) == (0, "Due now: 1 message.\n", "")
+    assert result(vestibule("outbox", "retry", "--all", **given)) == (0, "Due now: 1 message.\n", "")
     assert [(one["state"], one["attempts"]) for one in listed(given)] == [("due", 0)]
 
 
-def test_messages_are_dropped_one_by_one_or_all_that_were_given_up(
-    given: dict[str, str], mail_server: Relay, tmp_path: Path
-) -> None:
+def test_messages_are_dropped_by_id_or_all_that_failed(given: dict[str, str], mail_server: Relay, tmp_path: Path) -> None:
     refused_mail(given, mail_server)
-    ask_for_code(given, "bob@example.org", tmp_path)
+    request_code(given, "bob@example.org", tmp_path)
     [_, waiting] = listed(given)
-    assert told(vestibule("outbox", "drop", str(waiting["id"]), **given)) == (0, "Dropped: 1 message.\n", "")
-    assert told(vestibule("outbox", "drop", "--all-dead", **given)) == (0, "Dropped: 1 message.\n", "")
-    assert told(vestibule("outbox", "drop", "--all-dead", **given)) == (0, "Dropped: 0 messages.\n", "")
+    assert result(vestibule("outbox", "drop", str(waiting["id"]), **given)) == (0, "Dropped: 1 message.\n", "")
+    assert result(vestibule("outbox", "drop", "--all-failed", **given)) == (0, "Dropped: 1 message.\n", "")
+    assert result(vestibule("outbox", "drop", "--all-failed", **given)) == (0, "Dropped: 0 messages.\n", "")
     assert listed(given) == []
 
 
 def test_no_code_is_ever_shown(given: dict[str, str], tmp_path: Path) -> None:
-    ask_for_code(given, PHONE, tmp_path)
+    request_code(given, PHONE, tmp_path)
     everything = "".join(vestibule("outbox", "list", *more, **given).stdout for more in ([], ["--json"], ["--show-addresses"]))
     assert vestibule("deliver", "--once", **given).returncode == 0
     [sms] = (tmp_path / "data" / "outbox").glob("*.txt")
@@ -131,12 +131,12 @@ def test_no_code_is_ever_shown(given: dict[str, str], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("act", ["retry", "drop"])
-def test_what_makes_no_sense_is_refused_and_changes_nothing(given: dict[str, str], act: str) -> None:
+def test_invalid_arguments_are_refused_and_change_nothing(given: dict[str, str], act: str) -> None:
     unknown = vestibule("outbox", act, str(listed(given)[0]["id"]), "nonsense", **given)
-    assert told(unknown) == (2, "", "vestibule: There is no message nonsense.\n")
-    everything = "--all" if act == "retry" else "--all-dead"
+    assert result(unknown) == (2, "", "vestibule: There is no message nonsense.\n")
+    everything = "--all" if act == "retry" else "--all-failed"
     for arguments in ([], ["nonsense", everything]):
         refused = vestibule("outbox", act, *arguments, **given)
         assert refused.returncode == 2
-        assert f"Name messages by their ids, or say {everything}." in refused.stderr
+        assert f"Name messages by their ids, or use {everything}." in refused.stderr
     assert len(listed(given)) == 1

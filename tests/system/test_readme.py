@@ -1,4 +1,4 @@
-"""The commands and snippets of the documents, run as they are written."""
+"""The commands and snippets of the documents, run unchanged."""
 
 import os
 import re
@@ -23,18 +23,18 @@ def run(command: list[str], directory: Path) -> str:
     return done.stdout
 
 
-def test_the_readmes_first_conversation_goes_as_told(tmp_path: Path) -> None:
+def test_commands_of_the_readme_print_the_shown_responses(tmp_path: Path) -> None:
     commands = "\n".join(blocks("README.md", "sh"))
     with Server(tmp_path / "data") as server:
-        spoken = commands.replace("http://127.0.0.1:8000", f"http://127.0.0.1:{server.port}").replace(
+        script = commands.replace("http://127.0.0.1:8000", f"http://127.0.0.1:{server.port}").replace(
             "curl -s", "curl -sS -w '\\n'"
         )
-        output = run(["bash", "-euo", "pipefail", "-c", spoken], tmp_path)
-    registered, account, sent, proven, renamed, mistake, refreshed = output.splitlines()
+        output = run(["bash", "-euo", "pipefail", "-c", script], tmp_path)
+    registered, account, sent, verified, renamed, mistake, refreshed = output.splitlines()
     assert registered == blocks("README.md", "json")[0].strip()
     assert account == registered
     assert '"reference"' in sent
-    assert '"proof"' in proven
+    assert '"proof"' in verified
     assert '"Ada King"' in renamed
     assert '"status":400' in mistake
     assert "This password is among the most common ones." in mistake
@@ -42,6 +42,6 @@ def test_the_readmes_first_conversation_goes_as_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/library.md"])
-def test_the_pages_python_runs_as_written(page: str, tmp_path: Path) -> None:
+def test_python_snippets_run_unchanged(page: str, tmp_path: Path) -> None:
     for block in blocks(page, "python"):
         run([sys.executable, "-W", "error", "-c", block], tmp_path)

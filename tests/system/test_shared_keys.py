@@ -108,7 +108,7 @@ def test_what_one_node_made_is_good_at_the_other_and_both_take_up_what_is_rotate
     assert [line.split()[0] for line in listed] == ["signing-2", "codes-1", "refresh-1", "blinding-1"]
     assert command(operator, shared, "keys", "prune") == ["There is nothing to take away."]
     assert not (operator / "keys").exists()
-    noted = [json.loads(line)["note"] for line in command(operator, shared, "journal", "--what", "keys_changed")]
+    noted = [json.loads(line)["detail"] for line in command(operator, shared, "audit-log", "--type", "keys_changed")]
     assert noted == ["rotated signing-2", "revoked signing-1"]
     assert not {secret for secret in (SECRET, SECRET[:20]) if secret in one.output + other.output}
 

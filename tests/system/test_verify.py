@@ -1,4 +1,4 @@
-"""A service that only verifies, beside a real Vestibule."""
+"""The example of a service that verifies tokens, with a running Vestibule."""
 
 import asyncio
 import runpy
@@ -15,7 +15,7 @@ SECRET = "9f3c1b7de0a54826" * 2
 ADA = {"username": "ada", "name": "Ada", "email": "ada@example.org", "password": "the engine weaves algebra"}
 
 
-def test_a_service_that_only_verifies_lets_people_in_and_knows_within_seconds_that_they_logged_out(
+def test_verifying_service_accepts_a_token_until_seconds_after_the_log_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VESTIBULE_REVOCATIONS_SECRET", SECRET)
@@ -24,20 +24,20 @@ def test_a_service_that_only_verifies_lets_people_in_and_knows_within_seconds_th
         server.call("POST", "/register/", ADA)
         _, tokens = server.call("POST", "/login/", {"username": "ada", "password": ADA["password"]})
 
-        def ask(token: str | None) -> httpx.Response:
-            return asyncio.run(asked(app, token))
+        def call(token: str | None) -> httpx.Response:
+            return asyncio.run(send(app, token))
 
-        assert ask(tokens["token"]).json() == {"account": 1, "session": tokens["session"]}
-        assert ask(None).headers["www-authenticate"] == "Bearer"
-        assert ask(tokens["token"][:-4] + "AAAA").status_code == 401
+        assert call(tokens["token"]).json() == {"account": 1, "session": tokens["session"]}
+        assert call(None).headers["www-authenticate"] == "Bearer"
+        assert call(tokens["token"][:-4] + "AAAA").status_code == 401
         assert server.call("POST", "/logout/", token=tokens["token"])[0] == 200
         deadline = time.monotonic() + 10
-        while ask(tokens["token"]).status_code == 200 and time.monotonic() < deadline:
+        while call(tokens["token"]).status_code == 200 and time.monotonic() < deadline:
             time.sleep(0.05)
-        refused = ask(tokens["token"])
+        refused = call(tokens["token"])
         assert (refused.status_code, refused.json()["detail"]) == (401, "The session has ended.")
 
 
-async def asked(app: Any, token: str | None) -> httpx.Response:
+async def send(app: Any, token: str | None) -> httpx.Response:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
         return await client.get("/", headers={"authorization": f"Bearer {token}"} if token else {})

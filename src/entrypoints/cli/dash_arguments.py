@@ -1,10 +1,10 @@
-"""Commands whose one argument names something that may begin with a dash, as key ids and usernames may."""
+"""Commands whose one argument may begin with a dash, as key ids and usernames may."""
 
 import click
 
 
-class Naming(click.Command):
-    """Takes what begins with a dash for a name. Its one option is help."""
+class DashArgumentCommand(click.Command):
+    """A command whose only option is help: everything else is an argument, even with a dash in front."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not {"--", *ctx.help_option_names}.intersection(args):

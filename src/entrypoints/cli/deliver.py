@@ -1,4 +1,4 @@
-"""`vestibule deliver`: the courier as a process of its own."""
+"""`vestibule deliver`: delivery workers in a process of their own."""
 
 import signal
 from contextlib import ExitStack
@@ -7,93 +7,96 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .common import check_settings_or_stop, destination, load_settings, stop, wait_for_port
+
 if TYPE_CHECKING:
     from types import FrameType
 
     from ..facade import Vestibule
 
 PAUSE = 1.0
-"""Nobody wakes this process: somebody waits for the code that a server has just put into the outbox."""
+"""Seconds between two looks into the outbox. No server notifies this process, and users wait for their codes."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 GRACE_SECONDS = 25.0
-"""What the mail at hand may still take: twenty seconds at most, and finding its server."""
+"""The time to finish the current mail: at most twenty seconds, and the time to connect to the mail server."""
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Deliver what is due now, and end.")
+@click.option("--once", is_flag=True, help="Deliver the messages that are due now, and end.")
 def deliver(once: bool) -> None:
     """Deliver mail, SMS and webhooks until Ctrl-C or SIGTERM.
 
-    As many of these as you like may run at once, beside servers too: what one of them has at hand no other takes. With
-    VESTIBULE_COURIER=off the servers leave all messages to these.
+    Any number of these processes may run at once, and next to servers too: each message is leased to one of them. With
+    VESTIBULE_COURIER=off the servers leave all messages to these processes.
+
+    \b
+    vestibule deliver
+    vestibule deliver --once
     """
-    told = _told_to_stop()
-
-    from . import _await_port, _prepare, _settings, _stop, _way
-
-    settings = _settings()
-    _prepare(settings)
+    stopping = _on_stop_signal()
+    settings = load_settings()
+    check_settings_or_stop(settings)
     if settings.metrics_port is not None and not once:
-        _await_port("METRICS_PORT", settings.metrics_host, settings.metrics_port)
+        wait_for_port("METRICS_PORT", settings.metrics_host, settings.metrics_port)
 
     from ...application import Unavailable
     from ..container import build
 
-    for_people = settings.log_format == "text"
-    if for_people:
-        click.echo(f"Mail goes to  {_way(settings, settings.email_url)}")
-        click.echo(f"SMS go to     {_way(settings, settings.sms_url)}")
+    is_text = settings.log_format == "text"
+    if is_text:
+        click.echo(f"Mail goes to  {destination(settings, settings.email_url)}")
+        click.echo(f"SMS go to     {destination(settings, settings.sms_url)}")
         if settings.webhook_url is not None:
-            click.echo(f"Events go to  {_way(settings, settings.webhook_url)}")
+            click.echo(f"Events go to  {destination(settings, settings.webhook_url)}")
     with ExitStack() as stack:
         if settings.traces:
             from ..observability.tracing import traced
 
             stack.enter_context(traced())
-        vestibule = stack.enter_context(build(settings, deliver=False, echo=click.echo if for_people else None))
+        vestibule = stack.enter_context(build(settings, deliver=False, echo=click.echo if is_text else None))
         if not once:
             if settings.metrics_port is not None:
                 from ..observability.prometheus import exposed
 
                 stack.enter_context(exposed(settings))
-            _go_on(vestibule, told)
+            _deliver_until(stopping, vestibule)
             return
         try:
-            _once(vestibule, told)
+            _deliver_once(stopping, vestibule)
         except Unavailable:
-            _stop("the database cannot be had now.")
+            stop("the database is unavailable.")
 
 
-def _told_to_stop() -> Event:
-    """Set by the first signal; a second one ends the process at once."""
-    told = Event()
+def _on_stop_signal() -> Event:
+    """Returns an event that the first signal sets; a second signal ends the process at once."""
+    stopping = Event()
 
-    def tell(_: int, __: "FrameType | None") -> None:
-        told.set()
+    def handle(_: int, __: "FrameType | None") -> None:
+        stopping.set()
         for one in _SIGNALS:
             signal.signal(one, signal.SIG_DFL)
 
     for one in _SIGNALS:
-        signal.signal(one, tell)
-    return told
+        signal.signal(one, handle)
+    return stopping
 
 
-def _go_on(vestibule: "Vestibule", told: Event) -> None:
+def _deliver_until(stopping: Event, vestibule: "Vestibule") -> None:
     from ..workers.delivery import CourierThread
 
-    courier = CourierThread(PAUSE)
-    courier.start(vestibule.deliver_messages, None)
-    told.wait()
-    courier.stop(GRACE_SECONDS)
+    workers = CourierThread(PAUSE)
+    workers.start(vestibule.deliver_messages, None)
+    stopping.wait()
+    workers.stop(GRACE_SECONDS)
 
 
-def _once(vestibule: "Vestibule", told: Event) -> None:
+def _deliver_once(stopping: Event, vestibule: "Vestibule") -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     from ..workers.delivery import carry
 
     deliver = vestibule.deliver_messages
     with ThreadPoolExecutor(len(deliver.channels)) as threads:
-        for carrying in [threads.submit(carry, deliver, kind, told.is_set) for kind in deliver.channels]:
-            carrying.result()
+        for delivering in [threads.submit(carry, deliver, channel, stopping.is_set) for channel in deliver.channels]:
+            delivering.result()

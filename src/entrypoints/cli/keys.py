@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .dash_arguments import Naming
+from .common import load_settings, stop
+from .dash_arguments import DashArgumentCommand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +80,7 @@ def _rotated(kind: str, *, at_once: bool) -> bool:
     return True
 
 
-@keys.command(cls=Naming)
+@keys.command(cls=DashArgumentCommand)
 @click.argument("key")
 def revoke(key: str) -> None:
     """Take a leaked KEY away at once: its name or its key id, as `vestibule keys list` shows them.
@@ -130,17 +131,15 @@ def reseal() -> None:
 def _settings() -> "Iterator[Settings]":
     """What is wrong with the settings or the keys ends the command with one line."""
     from ...application import Unavailable
-    from . import _settings as from_environment
-    from . import _stop
 
-    settings = from_environment()
+    settings = load_settings()
     os.umask(0o077)
     try:
         yield settings
     except (ValueError, OSError) as fault:
-        _stop(str(fault))
+        stop(str(fault))
     except Unavailable:
-        _stop("VESTIBULE_DATABASE_URL: it cannot be used now; nothing was changed.")
+        stop("VESTIBULE_DATABASE_URL: it cannot be used now; nothing was changed.")
 
 
 def _tell(settings: "Settings", note: str) -> None:

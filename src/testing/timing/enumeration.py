@@ -1,7 +1,7 @@
-"""The same call for somebody who has an account and for somebody who has none, over and over, with a stopwatch.
+"""Times the same call for accounts that exist and for accounts that do not.
 
-The service that is asked is a real one, made for this alone: SQLite on disk, Argon2id at its production cost, the HTTP app with
-all limits on. It is asked in this process, without a network between, which is the sharpest view that anybody could have.
+The service is complete and temporary: SQLite on disk, Argon2id at its production cost, the HTTP app with all limits on. Calls
+are made in this process, without a network, which is the most precise view that an attacker could have.
 """
 
 import json
@@ -23,19 +23,19 @@ from ...entrypoints.facade import Vestibule
 from ...entrypoints.http.app import create_app
 from ...entrypoints.settings import Settings
 
-PASSWORD = "nine quiet orange boats"  # noqa: S105 — of accounts that are gone in a minute
+PASSWORD = "nine quiet orange boats"  # noqa: S105 — of accounts that exist for a minute
 WRONG = "000000"
 WARM_UP = 10
 _SETTLE = 0.03
-"""Seconds in which the messages of the pair before are carried out."""
+"""Seconds in which the messages of the previous pair are delivered."""
 
 Body = dict[str, Any]
 Call = tuple[str, Body]
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody who may have an account; the addresses of all are equally long."""
+class Subject:
+    """A possible account. The identifiers of all subjects are equally long."""
 
     number: int
 
@@ -48,8 +48,8 @@ class Person:
         return f"person{self.number:08}@mail.example.com"
 
     @property
-    def beside(self) -> str:
-        return f"beside{self.number:08}@mail.example.com"
+    def companion(self) -> str:
+        return f"friend{self.number:08}@mail.example.com"
 
     @property
     def mobile(self) -> str:
@@ -58,39 +58,43 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One comparison: the call that is timed, the calls before it, and what the accounts of those who are known are like."""
+    """A comparison: the timed call, the calls before it, and the properties of the known accounts."""
 
     name: str
-    call: Callable[[Person], Call]
+    call: Callable[[Subject], Call]
     status: int
-    before: tuple[Callable[[Person], Call], ...] = ()
+    before: tuple[Callable[[Subject], Call], ...] = ()
     is_active: bool = True
     has_password: bool = True
     while_delivering: bool = False
 
 
-def _login(field: str) -> Callable[[Person], Call]:
+def _login(field: str) -> Callable[[Subject], Call]:
     return lambda one: ("/login/", {"username": getattr(one, field), "password": "not the password"})
 
 
-def _otp(field: str, beside: str | None = None, **more: Any) -> Callable[[Person], Call]:
-    def call(one: Person) -> Call:
-        return "/otp/", {"destination": getattr(one, field), **({"email": getattr(one, beside)} if beside else {}), **more}
+def _otp(field: str, companion: str | None = None, **more: Any) -> Callable[[Subject], Call]:
+    def call(one: Subject) -> Call:
+        return "/otp/", {
+            "destination": getattr(one, field),
+            **({"email": getattr(one, companion)} if companion else {}),
+            **more,
+        }
 
     return call
 
 
-def _reglogin(**more: Any) -> Callable[[Person], Call]:
-    return lambda one: ("/otpreglogin/", {"name": "Somebody", "email": one.email, "mobile": one.mobile, **more})
+def _reglogin(**more: Any) -> Callable[[Subject], Call]:
+    return lambda one: ("/otpreglogin/", {"name": "Full Name", "email": one.email, "mobile": one.mobile, **more})
 
 
-def _reset(one: Person) -> Call:
+def _reset(one: Subject) -> Call:
     return "/password/reset/", {"email": one.email, "otp": WRONG, "password": PASSWORD}
 
 
-def _elsewhere(one: Person) -> Call:
-    """A call that has nothing to do with them."""
-    return "/otp/", {"destination": one.beside, **_GUESS}
+def _elsewhere(one: Subject) -> Call:
+    """A call that does not concern the subject."""
+    return "/otp/", {"destination": one.companion, **_GUESS}
 
 
 _GUESS: Body = {"verify_otp": WRONG}
@@ -105,7 +109,7 @@ PROBES = (
     Probe("otp-send-email", _otp("email"), 201),
     Probe("otp-send-email-login", _otp("email", is_login=True), 201),
     Probe("otp-send-mobile", _otp("mobile"), 201),
-    Probe("otp-send-mobile-beside", _otp("mobile", "beside"), 201),
+    Probe("otp-send-mobile-companion", _otp("mobile", "companion"), 201),
     Probe("otp-send-mobile-login", _otp("mobile", is_login=True), 201),
     Probe("otp-send-email-after-mobile", _otp("email"), 201, before=(_otp("mobile"),)),
     Probe("otp-send-mobile-after-email", _otp("mobile"), 201, before=(_otp("email"),)),
@@ -124,50 +128,49 @@ PROBES = (
 )
 
 
-class Unexpected(Exception):
-    """A call was not answered as it has to be for its time to mean anything."""
+class UnexpectedStatus(Exception):
+    """A call returned another status than the probe needs, so that its time means nothing."""
 
 
-class Stage:
-    """A service with nobody in it yet. All is asked in one event loop."""
+class Service:
+    """A service without accounts at first. All calls are made in one event loop."""
 
     def __init__(self, vestibule: Vestibule) -> None:
         self._rules = vestibule.register.rules
         self._database = vestibule.register.database
         self._app = create_app(vestibule)
         self._password_hash = vestibule.register.hasher.hash(PASSWORD)
-        self._chance = Random(1)  # noqa: S311 — who goes first is no secret
-        self._people = count()
+        self._random = Random(1)  # noqa: S311 — the order of calls is not a secret
+        self._subjects = count()
         self._calls = count()
 
     async def pairs(self, probe: Probe, samples: int) -> AsyncIterator[tuple[float, float]]:
-        """The seconds that the call took for somebody known and for somebody unknown, pair by pair.
+        """Yields the seconds of the call for a known and for an unknown subject, pair by pair.
 
-        Every call is about somebody new and from an address of its own, so that no limit is met but the one that is probed;
-        which of the two goes first is left to chance. The first pairs warm up, and are not answered.
-        Raises `Unexpected` where a call was answered otherwise than it has to be for its time to mean anything.
+        Every call concerns a new subject and comes from an address of its own, so that no limit applies but the probed one. The
+        order within a pair is random. The first pairs warm up and are not yielded. Raises `UnexpectedStatus`.
         """
-        for at, (known, unknown) in enumerate(self._couples(probe, samples + WARM_UP)):
+        for at, (known, unknown) in enumerate(self._new_pairs(probe, samples + WARM_UP)):
             order = [known, unknown]
-            self._chance.shuffle(order)
-            took = {one: await self._timed(probe, one) for one in order}
+            self._random.shuffle(order)
+            seconds = {one: await self._timed(probe, one) for one in order}
             if at >= WARM_UP:
-                yield took[known], took[unknown]
+                yield seconds[known], seconds[unknown]
 
-    def _couples(self, probe: Probe, many: int) -> list[list[Person]]:
-        """New people, two by two; the first of each two has an account, and chance says which that is."""
-        couples = [[Person(next(self._people)), Person(next(self._people))] for _ in range(many)]
+    def _new_pairs(self, probe: Probe, number: int) -> list[list[Subject]]:
+        """Returns pairs of new subjects. The first of each pair, chosen at random, has an account."""
+        pairs = [[Subject(next(self._subjects)), Subject(next(self._subjects))] for _ in range(number)]
         with self._database.begin() as tx:
-            for couple in couples:
-                self._chance.shuffle(couple)
-                tx.accounts.add(self._account(probe, couple[0]))
-        return couples
+            for pair in pairs:
+                self._random.shuffle(pair)
+                tx.accounts.add(self._account(probe, pair[0]))
+        return pairs
 
-    def _account(self, probe: Probe, one: Person) -> Account:
+    def _account(self, probe: Probe, one: Subject) -> Account:
         read = self._rules.identifiers
         return Account(
             username=read.username(one.username),
-            name="Somebody",
+            name="Full Name",
             email=read.email(one.email),
             mobile=read.mobile(one.mobile),
             email_verified=True,
@@ -178,18 +181,18 @@ class Stage:
             created_at=time(),
         )
 
-    async def _timed(self, probe: Probe, one: Person) -> float:
+    async def _timed(self, probe: Probe, one: Subject) -> float:
         if probe.while_delivering:
             await sleep(_SETTLE)
         for before in probe.before:
-            await self._ask(*before(one))
-        status, seconds = await self._ask(*probe.call(one))
+            await self._call(*before(one))
+        status, seconds = await self._call(*probe.call(one))
         if status != probe.status:
-            raise Unexpected(f"{probe.name} was answered {status}, not {probe.status}")
+            raise UnexpectedStatus(f"{probe.name} returned status {status}, not {probe.status}")
         return seconds
 
-    async def _ask(self, path: str, body: Body) -> tuple[int, float]:
-        """The status, and the seconds until the whole answer was there."""
+    async def _call(self, path: str, body: Body) -> tuple[int, float]:
+        """Returns the status, and the seconds until the response is complete."""
         content, statuses = json.dumps(body).encode(), []
 
         async def receive() -> Any:
@@ -200,19 +203,19 @@ class Stage:
                 statuses.append(message["status"])
 
         scope: Any = _scope(path, len(content), next(self._calls))
-        begun = perf_counter()
+        started = perf_counter()
         await self._app(scope, receive, send)
-        return statuses[0], perf_counter() - begun
+        return statuses[0], perf_counter() - started
 
 
 @contextmanager
-def stage(*, deliver: bool) -> Iterator[Stage]:
-    """On a data directory that is gone afterwards; messages become files in it, if they are delivered at all."""
+def temporary_service(*, deliver: bool) -> Iterator[Service]:
+    """Yields a service on a temporary data directory. Messages become files in it, if they are delivered at all."""
     with (
         TemporaryDirectory(prefix="vestibule-") as directory,
         build(Settings(data_dir=Path(directory)), deliver=deliver) as vestibule,
     ):
-        yield Stage(vestibule)
+        yield Service(vestibule)
 
 
 def _scope(path: str, length: int, caller: int) -> dict[str, Any]:

@@ -1,0 +1,89 @@
+"""`vestibule audit-log`: security events as JSON."""
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .common import broken_pipe_ignored, use_cases
+
+if TYPE_CHECKING:
+    from ...application import AuditQuery, Event, EventType
+
+
+@click.command("audit-log")
+@click.option("--account", type=int, help="Only events of this account.")
+@click.option("--type", "event_type", help="Only events of this type, such as login_failed.")
+@click.option("--address", help="Only events of callers at this network address.")
+@click.option("--since", help="Only events from this time on: 2026-11-23 or 2026-11-23T16:05, UTC.")
+@click.option("--until", help="Only events before this time.")
+@click.option("--after", type=click.IntRange(0), default=0, help="Only events after this position, to continue a listing.")
+@click.option("--limit", type=click.IntRange(1), help="The number of events to show.")
+def audit_log(limit: int | None, **criteria: Any) -> None:
+    """Show the audit log: one JSON object per line, the oldest event first.
+
+    An event says who did what, when and from where; refused attempts are included. Events are kept for 400 days.
+
+    \b
+    vestibule audit-log --type login_failed --since 2026-11-23
+    """
+    query = _query(**criteria)
+    with use_cases() as vestibule, broken_pipe_ignored():
+        for count, (position, event) in enumerate(vestibule.read_audit_log(query)):
+            if count == limit:
+                break
+            click.echo(_line(position, event))
+
+
+def _line(position: int, event: "Event") -> str:
+    """Returns one event as JSON, without members that are unknown."""
+    members = {
+        "position": position,
+        "at": datetime.fromtimestamp(event.occurred_at, UTC).isoformat(timespec="milliseconds"),
+        "type": event.type.value,
+        "account": event.account_id,
+        "session": event.session_id,
+        "address": event.caller.address,
+        "user_agent": event.caller.user_agent,
+        "request_id": event.caller.request_id,
+        "detail": event.detail or None,
+    }
+    return json.dumps({name: value for name, value in members.items() if value is not None}, ensure_ascii=False)
+
+
+def _query(
+    *, account: int | None, event_type: str | None, address: str | None, since: str | None, until: str | None, after: int
+) -> "AuditQuery":
+    """Raises `click.BadParameter` for an invalid type or time."""
+    from ...application import AuditQuery
+
+    return AuditQuery(
+        account_id=account,
+        type=_type(event_type),
+        address=address,
+        since=_time(since, "--since"),
+        until=_time(until, "--until"),
+        after=after,
+    )
+
+
+def _type(text: str | None) -> "EventType | None":
+    from ...application import EventType
+
+    try:
+        return EventType(text) if text is not None else None
+    except ValueError:
+        types = ", ".join(sorted(EventType))
+        raise click.BadParameter(f"there is no such type; the types are {types}", param_hint="--type") from None
+
+
+def _time(text: str | None, option: str) -> float | None:
+    """Returns seconds since the epoch. `text` is a date or a time in ISO 8601, by default in UTC."""
+    if text is None:
+        return None
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter("the format is 2026-11-23 or 2026-11-23T16:05", param_hint=option) from None
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,113 @@
+"""Helpers of the commands: settings, use cases, errors in one line, and URLs without secrets.
+
+The commands import libraries when they run, so that help comes at once.
+"""
+
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..facade import Vestibule
+    from ..settings import Settings
+
+
+def stop(line: str) -> NoReturn:
+    """Ends the command with exit code 2 and one line."""
+    click.echo(f"vestibule: {line}", err=True)
+    sys.exit(2)
+
+
+def load_settings() -> "Settings":
+    """Returns the settings of the environment and configures the log. Ends the command if a setting is invalid."""
+    from ..observability.log_format import configure_logs
+    from ..settings import Settings, SettingsError
+
+    try:
+        settings = Settings.from_environment(os.environ)
+    except SettingsError as error:
+        stop(str(error))
+    configure_logs(settings)
+    return settings
+
+
+def check_settings_or_stop(settings: "Settings", *, migrating: bool = False) -> None:
+    """Ends the command if the service cannot run on these settings. With `migrating` it migrates the database first."""
+    from ..container.build import check_settings
+    from ..settings import SettingsError
+
+    os.umask(0o077)
+    try:
+        check_settings(settings, migrating=migrating)
+    except SettingsError as error:
+        stop(str(error))
+
+
+@contextmanager
+def use_cases() -> "Iterator[Vestibule]":
+    """Yields the use cases. A refusal ends the command with one line."""
+    settings = load_settings()
+    check_settings_or_stop(settings)
+
+    from ...application import Refusal
+    from ..container import build
+
+    with build(settings, deliver=False) as vestibule:
+        try:
+            yield vestibule
+        except Refusal as refusal:
+            stop(refusal.detail)
+
+
+@contextmanager
+def broken_pipe_ignored() -> "Iterator[None]":
+    """Lets `vestibule … | head` end without an error."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def wait_for_port(setting: str, host: str, port: int) -> None:
+    """Ends the command if another process listens there: two servers on one port would share its requests.
+
+    It tries for three seconds, because a server that was just killed takes a moment to release the port.
+    """
+    import socket
+    import time
+
+    deadline = time.monotonic() + 3
+    while True:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                if time.monotonic() >= deadline:
+                    stop(f"VESTIBULE_{setting}: cannot listen on {host}:{port}: {error.strerror}.")
+            else:
+                return
+        time.sleep(0.1)
+
+
+def destination(settings: "Settings", url: str) -> str:
+    """Describes where the messages of a channel go."""
+    files = settings.data_dir.absolute() / "outbox"
+    return f"{files}/ (files, shown here too)" if url.startswith("outbox:") else without_secrets(url)
+
+
+def without_secrets(url: str) -> str:
+    """Returns the scheme, the host and the name of a database; user, password and query may be secret."""
+    from urllib.parse import unquote, urlsplit
+
+    parts = urlsplit(url)
+    if parts.scheme == "sqlite":
+        return str(Path(unquote(url.removeprefix("sqlite:///"))))
+    name = parts.path if parts.scheme.startswith("postgres") else ""
+    return f"{parts.scheme}://{parts.hostname or '…'}{name}"

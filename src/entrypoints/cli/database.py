@@ -1,0 +1,179 @@
+"""`vestibule migrate`, `copy`, `backup` and `restore`."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .common import check_settings_or_stop, load_settings, stop, without_secrets
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+TableProgress = Callable[[str, str, int, int], None]
+"""Receives the step ("copied" or "compared"), the table, and the number of finished rows and of all rows."""
+FileProgress = Callable[[int, int], None]
+
+_WITH_KEYS = """\
+Warning: the backup contains the keys, with which an attacker can log in to any account.
+Encrypt it before it leaves this machine."""
+_WITHOUT_KEYS = """\
+A restore needs VESTIBULE_SECRET, which is not in the backup.
+Keep the secret in another place: without it all sessions are lost."""
+
+
+@click.command()
+def migrate() -> None:
+    """Migrate the database to the schema of this version.
+
+    The server migrates the embedded database when it starts. PostgreSQL needs this command, or `vestibule serve --migrate`.
+
+    \b
+    VESTIBULE_DATABASE_URL=postgresql://vestibule@db/vestibule vestibule migrate
+    """
+    settings = load_settings()
+    check_settings_or_stop(settings, migrating=True)
+    click.echo(f"The database is at the schema of this version: {without_secrets(settings.accounts_url)}")
+
+
+@click.command()
+@click.option("--from", "source", metavar="URL", help="The database to copy.  [default: that of VESTIBULE_DATABASE_URL]")
+@click.option("--to", "target", metavar="URL", help="The empty database to fill.  [default: that of VESTIBULE_DATABASE_URL]")
+def copy(source: str | None, target: str | None) -> None:
+    """Copy all accounts, sessions, codes, messages and the audit log into an empty database.
+
+    Works between SQLite and PostgreSQL in any direction; stop the servers first. The target is migrated, filled and compared
+    in one transaction: after an error it is unchanged. One of the two options is enough. Put a URL with a password into
+    VESTIBULE_DATABASE_URL_FILE, because other users can read a command line.
+
+    \b
+    vestibule copy --from sqlite:////var/lib/vestibule/vestibule.db --to postgresql://vestibule@db/vestibule
+    """
+    if source is None and target is None:
+        raise click.UsageError("Name one of the databases or both: --from, --to, or both.")
+    from ..container.factories import images_in, keys_in
+    from ..container.maintenance import copy_accounts
+
+    settings = load_settings()
+    for option, url in (("--from", source), ("--to", target)):
+        if url is not None and _has_password(url):
+            click.echo(f"Warning: others can read the password in {option}; use VESTIBULE_DATABASE_URL instead.", err=True)
+    started = datetime.now(UTC)
+    with _errors_in_one_line(), _table_progress() as progress:
+        copied = copy_accounts(source or settings.accounts_url, target or settings.accounts_url, progress)
+    for table in copied:
+        click.echo(f"{table.table:<12}{table.rows:>10} rows  {table.checksum[:16]}")
+    click.echo(f"Copied and compared: {without_secrets(target or settings.accounts_url)}")
+    click.echo(f"Changes of the source after {started:%Y-%m-%d %H:%M:%S} UTC are not in the copy.")
+    click.echo("Every server that uses the copy also needs:")
+    are_encrypted = any(table.table == "keys" and table.rows for table in copied)
+    click.echo("  keys    the same VESTIBULE_SECRET" if are_encrypted else f"  keys    {keys_in(settings).absolute()}/")
+    images = images_in(settings)
+    click.echo(f"  images  {settings.images_url if images is None else f'{images.absolute()}/'}")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def backup(file: Path) -> None:
+    """Back up the embedded database, the keys and the images into the new zip file FILE, while the server runs.
+
+    The backup contains all changes that were acknowledged before it began, and every image of the accounts in it. It appears
+    under its name when it is complete. It contains the keys: encrypt it before it leaves this machine.
+
+    \b
+    vestibule backup /backups/vestibule-2026-11-23.zip
+    """
+    from .backups import back_up
+
+    settings = load_settings()
+    with _errors_in_one_line(), _file_progress("images packed") as progress:
+        summary = back_up(settings, file, progress)
+    click.echo(f"The backup is {file.absolute()}")
+    for line in summary.lines():
+        click.echo(line)
+    if summary.images is None:
+        click.echo(f"The images are not in the backup: they are in {settings.images_url}")
+    click.echo(_WITHOUT_KEYS if summary.keys is None else _WITH_KEYS)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def restore(file: Path) -> None:
+    """Restore the backup FILE into the data directory, which must be empty or absent.
+
+    All checksums, the database and the keys are verified first. If one of them is bad, nothing is restored.
+
+    \b
+    VESTIBULE_DATA_DIR=/var/lib/vestibule-new vestibule restore /backups/vestibule-2026-11-23.zip
+    """
+    from .backups import restore as restore_backup
+
+    settings = load_settings()
+    with _errors_in_one_line(), _file_progress("files restored") as progress:
+        summary = restore_backup(settings, file, progress)
+    click.echo(f"Restored in {settings.data_dir.absolute()}/")
+    for line in summary.lines():
+        click.echo(line)
+    click.echo(
+        "Keys that were revoked after the backup are valid again: check `vestibule keys list` before you start the server."
+    )
+
+
+def _has_password(url: str) -> bool:
+    found = re.match(r"[^:/?#]+://[^/?#]*:[^/?#]*@", url)
+    return found is not None or "password=" in url
+
+
+@contextmanager
+def _errors_in_one_line() -> Iterator[None]:
+    os.umask(0o077)
+    try:
+        yield
+    except (ValueError, OSError, ImportError) as error:
+        stop(str(error))
+
+
+def _progress_bars() -> "Progress":
+    """Returns bars on a terminal; elsewhere they show nothing."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+@contextmanager
+def _file_progress(step: str) -> Iterator[FileProgress]:
+    """Shows a bar on a terminal and nothing elsewhere: cron runs backups, and mails each line of output."""
+    with _progress_bars() as bars:
+        task = bars.add_task(step, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _table_progress() -> Iterator[TableProgress]:
+    """Shows a bar for each table on a terminal, and lines elsewhere."""
+    with _progress_bars() as bars:
+        tasks = {}
+
+        def update(step: str, table: str, done: int, total: int) -> None:
+            if bars.disable:
+                _print_progress(step, table, done, total)
+                return
+            if (step, table) not in tasks:
+                tasks[step, table] = bars.add_task(f"{table} {step}", total=total)
+            bars.update(tasks[step, table], completed=done)
+
+        yield update
+
+
+def _print_progress(step: str, table: str, done: int, total: int) -> None:
+    """Prints a line for every hundred thousand rows, and one at the end."""
+    if done == total or (done and done % 100_000 == 0):
+        click.echo(f"{table}: {done} of {total} rows {step}", err=True)

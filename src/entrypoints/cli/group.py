@@ -1,0 +1,33 @@
+"""The group of all commands."""
+
+import click
+
+from .accounts import activate, create_superuser, deactivate
+from .audit_log import audit_log
+from .database import backup, copy, migrate, restore
+from .deliver import deliver
+from .keys import keys
+from .maintenance import purge, sweep_images
+from .outbox import outbox
+from .serve import serve
+from .settings import hash_calibrate, list_settings
+from .timing import timing
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with `vestibule serve`, then open http://127.0.0.1:8000/docs.",
+)
+@click.version_option(package_name="vestibule-accounts", message="%(prog)s %(version)s")
+def vestibule() -> None:
+    """Vestibule manages user accounts: registration, login, one-time codes, password reset, sessions.
+
+    All settings are environment variables; `vestibule settings` lists them.
+    """
+
+
+for _command in (
+    *(serve, deliver, migrate, copy, backup, restore, create_superuser, activate, deactivate),
+    *(audit_log, outbox, keys, purge, sweep_images, list_settings, hash_calibrate, timing),
+):
+    vestibule.add_command(_command)

@@ -1,0 +1,49 @@
+"""`vestibule audit-log` and `vestibule purge`."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.support.server import Server
+from tests.system.test_command_line import vestibule
+
+PASSWORD = "the engine weaves algebra"
+
+
+def audit_log(data_dir: Path, *arguments: str) -> list[dict[str, object]]:
+    shown = vestibule("audit-log", *arguments, VESTIBULE_DATA_DIR=str(data_dir))
+    assert (shown.returncode, shown.stderr) == (0, "")
+    return [json.loads(line) for line in shown.stdout.splitlines()]
+
+
+def test_audit_log_shows_account_type_time_and_address_of_each_event(tmp_path: Path) -> None:
+    with Server(tmp_path / "data") as server:
+        ada = {"username": "ada", "name": "Ada", "email": "ada@example.com", "password": PASSWORD}
+        server.call("POST", "/register/", ada)
+        server.call("POST", "/login/", {"username": "ada", "password": "wrong"})
+        server.call("POST", "/login/", {"username": "nobody", "password": "wrong"})
+        _, tokens = server.call("POST", "/login/", {"username": "ada", "password": PASSWORD})
+        events = audit_log(tmp_path / "data")
+        assert [event["type"] for event in events] == ["registered", "login_failed", "login_failed", "logged_in"]
+        assert [event.get("account") for event in events] == [1, 1, None, 1]
+        assert [event.get("detail") for event in events] == [None, "wrong", "unknown", "password"]
+        assert {event["address"] for event in events} == {"127.0.0.1"}
+        assert events[-1]["session"] == tokens["session"]
+
+    assert [event["position"] for event in audit_log(tmp_path / "data", "--type", "login_failed")] == [2, 3]
+    assert [event["position"] for event in audit_log(tmp_path / "data", "--account", "1", "--after", "1")] == [2, 4]
+    assert [event["position"] for event in audit_log(tmp_path / "data", "--limit", "1")] == [1]
+    assert audit_log(tmp_path / "data", "--until", "2020-01-01") == []
+    assert len(audit_log(tmp_path / "data", "--since", "2020-01-01", "--address", "127.0.0.1")) == 4
+
+
+@pytest.mark.parametrize("arguments", [("--type", "nonsense"), ("--since", "yesterday"), ("--account", "ada")])
+def test_invalid_criterion_is_refused(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    shown = vestibule("audit-log", *arguments, VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+    assert shown.returncode == 2
+    assert arguments[0] in shown.stderr
+
+
+def test_purge_prints_the_number_of_deleted_rows(tmp_path: Path) -> None:
+    shown = vestibule("purge", VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+    assert (shown.returncode, shown.stdout) == (0, "Deleted: 0 rows.\n")
