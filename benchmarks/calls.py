@@ -172,7 +172,7 @@ class Vestibules:
         """Empties the outbox, where no delivery worker runs and messages would slow queries down; returns the challenges."""
         database = self._inside.deliver_messages.database
         found = []
-        while some := database.outbox.find(dead=False, after=0, limit=500):
+        while some := database.outbox.find(failed=False, after=0, limit=500):
             with database.begin() as tx:
                 for posted in some:
                     if posted.message.challenge:

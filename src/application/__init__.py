@@ -1,7 +1,7 @@
-"""What may be asked: the use cases and the refusals, the public Python API.
+"""The public Python API: use cases, refusals, and the values that they take and return.
 
-A use case is called with keyword arguments; it returns the answer, or raises a refusal. `vestibule.entrypoints.build` makes
-them all on given settings.
+A use case is called with keyword arguments; it returns its result or raises a refusal. `vestibule.build` creates all of them
+from settings.
 """
 
 from ..domain.account import Account, Address, AddressKind, Username
@@ -28,16 +28,17 @@ from ..domain.errors import (
 from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
 from ..domain.session import Session
 from .account import ChangeAccount, ReplaceAccount
-from .administration import SetActive
-from .codes import CodeSent, CodeVerified, LogInByCode, RequestCode, VerifyCode
+from .audit import ReadAuditLog
+from .code_checks import CodeVerified, LogInByCode, VerifyCode
+from .code_requests import CodeSent, RequestCode
 from .delivery import DeliverMessages
 from .event_consumer import Batch, ReadEvents
-from .image import GetImageUrl, ReadImage, SweepImages, SweepReport, UploadImage
+from .image import GetImageUrl, ReadImage, UploadImage
 from .login import LogIn
-from .maintenance import Purge, ReadAuditLog
+from .maintenance import Purge, SetActive, SweepImages, SweepReport
 from .outbox import DropMessages, ListMessages, RetryMessages
 from .password import ResetPassword
-from .ports import AuditQuery, Channel, Cursor, OutboxEntry
+from .ports import AuditQuery, Channel, Cursor, OutboxEntry, PresignedUrl
 from .register_or_login import RegisterOrLogIn, RequestRegistrationCode
 from .registration import CheckUnique, CreateSuperuser, Register
 from .sessions import EndedSessions, EndOtherSessions, EndSession, ListEndedSessions, ListSessions
@@ -92,6 +93,7 @@ __all__ = [
     "NotRetryable",
     "OutboxEntry",
     "Overloaded",
+    "PresignedUrl",
     "Purge",
     "RateLimited",
     "ReadAuditLog",

@@ -1,4 +1,4 @@
-"""Changing one's own account."""
+"""Changes of the caller's own account."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -6,8 +6,9 @@ from typing import Literal, TypeVar
 
 from ..domain.account import Account, Address, AddressKind, Username
 from ..domain.errors import InvalidToken
-from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
-from .codes import revoke_remaining_codes
+from ..domain.events import TRUSTED_CALLER, Caller, EventType
+from .audit import record
+from .code_checks import revoke_remaining_codes
 from .notifications import Notice, Notices
 from .ports import Clock, Database, Hasher, Transaction
 from .retry import retry_on_conflict
@@ -19,7 +20,7 @@ T = TypeVar("T", Username, Address)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What is to be different; None is no change. `mobile` is MISSING for no change, None for none from now on."""
+    """The new values of fields; None is no change. `mobile` is MISSING for no change, and None removes it."""
 
     username: Username | None = None
     name: str | None = None
@@ -40,7 +41,7 @@ class Changes:
         if self.mobile is not MISSING:
             changed = changed.with_address(AddressKind.MOBILE, self.mobile)
         for address in sorted(self.verified, key=lambda one: one.kind):
-            if changed.has(address):  # it may have been given up since the proof was looked at
+            if changed.has(address):  # another change may have removed it after the proof was checked
                 changed = changed.verified_by_session(address)
         return changed
 
@@ -93,48 +94,40 @@ class AccountChanger:
         return changes, validator.password("password", given["password"], required=replaces_all)
 
     def _store(self, tx: Transaction, identity: Identity, expected: Account, changes: Changes, caller: Caller) -> Account:
-        known: tuple[Address, ...] = ()
+        revoked: tuple[Address, ...] = ()
         if changes.password_hash or _REVOKES_CODES.intersection(_differences(identity.account, expected)):
-            known = (*identity.account.addresses, *expected.addresses)
-            tx.challenges.revoke(known)  # before the account is locked: the order of locks
-        before = tx.lock_identity(identity.account.id, identity.session_id, self.clock())
+            revoked = (*identity.account.addresses, *expected.addresses)
+            tx.challenges.revoke(revoked)  # before the account is locked: the order of locks
+        before = tx.lock_identity(identity.account.id, identity.session_id, self.clock)
         if before is None:
             raise InvalidToken
-        now = self.clock()  # after the wait for the lock
+        now, session_id = self.clock(), identity.session_id
         after = changes.apply(before)
         tx.accounts.save(after)
         if after.password_hash != before.password_hash:
-            tx.sessions.end_all(after.id, now, except_id=identity.session_id)
+            tx.sessions.end_all(after.id, now, except_id=session_id)
         differences = _differences(before, after)
-        for what in differences:
-            event = Event(type=what, occurred_at=now, account_id=after.id, session_id=identity.session_id, caller=caller)
-            tx.audit_log.add(event)
+        for event in differences:
+            record(tx, event, now, caller, account_id=after.id, session_id=session_id)
         if _REVOKES_CODES.intersection(differences):
-            revoke_remaining_codes(tx, (*before.addresses, *after.addresses), known)
+            revoke_remaining_codes(tx, (*before.addresses, *after.addresses), revoked)
         for address in sorted(changes.verified, key=lambda one: one.kind):
-            event = Event(
-                type=EventType.ADDRESS_VERIFIED,
-                occurred_at=now,
-                account_id=after.id,
-                session_id=identity.session_id,
-                caller=caller,
-                detail=address.kind,
-            )
-            tx.audit_log.add(event)
-        self._tell(tx, before, after, now)
+            event = EventType.ADDRESS_VERIFIED
+            record(tx, event, now, caller, account_id=after.id, session_id=session_id, detail=address.kind)
+        self._notify(tx, before, differences, now)
         return after
 
-    def _tell(self, tx: Transaction, before: Account, after: Account, now: float) -> None:
-        """To where the owner was reached until now, for whoever did this may not be the owner."""
-        told = {
+    def _notify(self, tx: Transaction, before: Account, differences: list[EventType], now: float) -> None:
+        """Notifies the previous address: the change may have been made by an attacker."""
+        notices = {
             EventType.PASSWORD_CHANGED: (Notice.PASSWORD_CHANGED, None),
             EventType.EMAIL_CHANGED: (Notice.EMAIL_CHANGED, before.email),
             EventType.MOBILE_CHANGED: (Notice.MOBILE_CHANGED, before.mobile),
         }
-        for what in _differences(before, after):
-            if what in told:
-                notice, old = told[what]
-                self.notices(tx, notice, before, now, to=old)
+        for event in differences:
+            if event in notices:
+                notice, previous = notices[event]
+                self.notices(tx, notice, before, now, to=previous)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,25 +182,25 @@ class ReplaceAccount:
         return self.account_changer(identity, given, proofs, caller, replaces_all=True)
 
 
-def _or_same(current: T | None, read: Callable[[str], T]) -> Callable[[str], T]:
-    return lambda text: current if current is not None and text.strip() == current.text else read(text)
+def _or_same(current: T | None, parse: Callable[[str], T]) -> Callable[[str], T]:
+    return lambda text: current if current is not None and text.strip() == current.text else parse(text)
 
 
 _REVOKES_CODES = frozenset({EventType.PASSWORD_CHANGED, EventType.EMAIL_CHANGED, EventType.MOBILE_CHANGED})
 
 
 def _differences(before: Account, after: Account) -> list[EventType]:
-    moved = {kind for kind in AddressKind if _key(before, kind) != _key(after, kind)}
+    changed = {kind for kind in AddressKind if _canonical(before, kind) != _canonical(after, kind)}
     found = {
         EventType.USERNAME_CHANGED: before.username != after.username,
         EventType.NAME_CHANGED: before.name != after.name,
-        EventType.EMAIL_CHANGED: AddressKind.EMAIL in moved,
-        EventType.MOBILE_CHANGED: AddressKind.MOBILE in moved,
+        EventType.EMAIL_CHANGED: AddressKind.EMAIL in changed,
+        EventType.MOBILE_CHANGED: AddressKind.MOBILE in changed,
         EventType.PASSWORD_CHANGED: before.password_hash != after.password_hash,
     }
-    return [what for what, differs in found.items() if differs]
+    return [event for event, differs in found.items() if differs]
 
 
-def _key(account: Account, kind: AddressKind) -> str | None:
+def _canonical(account: Account, kind: AddressKind) -> str | None:
     address = account.address(kind)
     return address.canonical if address else None

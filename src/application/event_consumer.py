@@ -1,4 +1,4 @@
-"""Reading on in the journal, by a cursor that remembers how far a reader came."""
+"""Consuming the audit log by a named cursor, which stores how far a reader has come."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -9,19 +9,19 @@ from ..domain.errors import Unavailable
 from ..domain.events import Event
 from .ports import Clock, Cursor, Database
 
-HOLD_SECONDS = 60.0
-MOST_EVENTS = 100
+LEASE_SECONDS = 60.0
+MAX_EVENTS = 100
 
 _log = logging.getLogger("vestibule.events")
 
 
 class Batch:
-    """Events with their positions, in order; to be handled before the block ends."""
+    """Events with their positions, in order, to be handled inside the block."""
 
-    def __init__(self, held: Cursor | None = None, events: Sequence[tuple[int, Event]] = ()) -> None:
-        self.held = held
+    def __init__(self, cursor: Cursor | None = None, events: Sequence[tuple[int, Event]] = ()) -> None:
+        self.cursor = cursor
         self.events = events
-        self.finished = held.position if held else 0
+        self.acknowledged = cursor.position if cursor else 0
 
     def __iter__(self) -> Iterator[tuple[int, Event]]:
         return iter(self.events)
@@ -30,40 +30,50 @@ class Batch:
         return len(self.events)
 
     def acknowledge(self, position: int) -> None:
-        """Up to there they are done with, should something go wrong with a later one."""
-        self.finished = position
+        """Marks the events up to `position` as done, whatever happens to later ones."""
+        self.acknowledged = position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadEvents:
-    """What happened since the reader of that name came here last, as a block: `with read_events("billing") as events`.
+    """The events since the last block of that reader, as a block: `with read_events("billing") as events`.
 
-    Leaving the block says that the events are done with, and the next call gives the ones after them; an exception that leaves
-    it does not, and they come again. So each comes once at least, in order, and none is left out. With `one_by_one` only
-    what the batch is told to `finish` is done with. A new name begins at the oldest event that is kept. While one reader has
-    events at hand, up to a minute, others of its name are given none; after that they are given the same. Raises `Unavailable`.
+    Leaving the block marks the events as done, and the next call returns later ones; an exception that leaves it does not, and
+    they are returned again. So each is returned at least once, in order, and none is skipped. With `one_by_one` only events up
+    to `acknowledge` are done. A new name begins at the oldest event that is kept. While one reader holds a batch, for at most
+    a minute, others of its name get an empty one; after that they get the same events. Raises `Unavailable`.
     """
 
     database: Database
     clock: Clock
 
     @contextmanager
-    def __call__(self, name: str, *, limit: int = MOST_EVENTS, one_by_one: bool = False) -> Iterator[Batch]:
-        batch = self._take(name, limit)
+    def __call__(self, name: str, *, limit: int = MAX_EVENTS, one_by_one: bool = False) -> Iterator[Batch]:
+        batch = self._lease(name, limit)
         try:
             yield batch
             if batch.events and not one_by_one:
                 batch.acknowledge(batch.events[-1][0])
         except BaseException:
-            with suppress(Unavailable):  # then they are free when the minute is over
-                self._leave(batch)
+            with suppress(Unavailable):  # then the lease expires within the minute
+                self._release(batch)
             raise
-        self._leave(batch)
+        self._release(batch)
 
-    def _take(self, name: str, limit: int) -> Batch:
-        """Nothing is written where there is nothing to be read."""
+    def skip_to_end(self, name: str) -> None:
+        """Lets a new reader begin with the next event instead of the oldest one; an existing reader stays where it is."""
+        if self.database.cursors.get(name).moved_at:
+            return
+        last = self.database.audit_log.last_position()
+        with self.database.begin() as tx:
+            cursor = tx.cursors.lock(name)
+            if not cursor.moved_at:
+                tx.cursors.save(replace(cursor, position=last, moved_at=self.clock()))
+
+    def _lease(self, name: str, limit: int) -> Batch:
+        """Writes nothing if there are no events."""
         known = self.database.cursors.get(name)
-        if _is_held(known, self.clock()):
+        if _is_leased(known, self.clock()):
             return Batch()
         events = self.database.audit_log.read_stable_after(known.position, self.clock(), limit=limit)
         if not events:
@@ -71,21 +81,25 @@ class ReadEvents:
         with self.database.begin() as tx:
             if tx.cursors.lock(name) != known:
                 return Batch()
-            held = replace(known, leased_until=self.clock() + HOLD_SECONDS)
-            tx.cursors.save(held)
-        return Batch(held, events)
+            leased = replace(known, leased_until=self.clock() + LEASE_SECONDS)
+            tx.cursors.save(leased)
+        return Batch(leased, events)
 
-    def _leave(self, batch: Batch) -> None:
-        if batch.held is None:
+    def _release(self, batch: Batch) -> None:
+        if batch.cursor is None:
             return
         with self.database.begin() as tx:
-            if tx.cursors.lock(batch.held.name) != batch.held:
-                _log.warning("a reader took more than %.0f s, and another has gone on for %s", HOLD_SECONDS, batch.held.name)
+            if tx.cursors.lock(batch.cursor.name) != batch.cursor:
+                _log.warning(
+                    "the reader %s held events for more than %.0f s, and another one has read on",
+                    batch.cursor.name,
+                    LEASE_SECONDS,
+                )
                 return
-            moved_at = self.clock() if batch.finished > batch.held.position else batch.held.moved_at
-            tx.cursors.save(replace(batch.held, position=batch.finished, moved_at=moved_at, leased_until=0.0))
+            moved_at = self.clock() if batch.acknowledged > batch.cursor.position else batch.cursor.moved_at
+            tx.cursors.save(replace(batch.cursor, position=batch.acknowledged, moved_at=moved_at, leased_until=0.0))
 
 
-def _is_held(cursor: Cursor, now: float) -> bool:
-    """Not where a clock that was ahead wrote it."""
-    return now < cursor.leased_until <= now + HOLD_SECONDS
+def _is_leased(cursor: Cursor, now: float) -> bool:
+    """A lease that ends too far in the future was written by a clock that was ahead, and does not count."""
+    return now < cursor.leased_until <= now + LEASE_SECONDS

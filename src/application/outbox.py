@@ -1,32 +1,37 @@
-"""What lies in the outbox: looked at, tried again, dropped, by whoever runs the service."""
+"""The operator's use cases for messages in the outbox: list, retry, drop."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..domain.errors import NoSuchMessage, NotRetryable
-from ..domain.events import Event, EventType
+from ..domain.events import TRUSTED_CALLER, EventType
+from .audit import record
 from .delivery import is_wanted
-from .maintenance import BATCH
 from .ports import Clock, Database, OutboxEntry, Transaction
+
+BATCH = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListMessages:
-    """Everything that waits or was given up, or with `dead` the latter alone, the oldest first. Raises `Unavailable`."""
+    """All messages in the outbox, or with `failed` only those that failed permanently, the oldest first.
+
+    Raises `Unavailable`.
+    """
 
     database: Database
 
-    def __call__(self, *, dead: bool = False) -> Iterator[OutboxEntry]:
-        for batch in _batches(self.database, dead=dead):
+    def __call__(self, *, failed: bool = False) -> Iterator[OutboxEntry]:
+        for batch in _batches(self.database, failed=failed):
             yield from batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryMessages:
-    """Makes messages due at once and as if never tried; answers how many.
+    """Makes messages due at once with no attempts counted, and returns how many.
 
-    Those with the ids, all or none: raises `NoSuchMessage`, and `NotRetryable` where one is being sent or nobody wants it any
-    more. Without ids all that have failed, waiting or given up, but for such. Raises `Unavailable`.
+    With ids, all of them or none: raises `NoSuchMessage`, and `NotRetryable` for one that is being sent or no longer wanted.
+    Without ids, all that failed at least once, except such. Raises `Unavailable`.
     """
 
     database: Database
@@ -34,38 +39,38 @@ class RetryMessages:
 
     def __call__(self, ids: Collection[str] | None = None) -> int:
         if ids is not None:
-            return self._retry(ids, strictly=True)
-        batches = _batches(self.database, dead=False)
-        return sum(self._retry([one.message.id for one in batch if _has_failed(one)], strictly=False) for batch in batches)
+            return self._retry(ids, strict=True)
+        batches = _batches(self.database, failed=False)
+        return sum(self._retry([one.message.id for one in batch if _has_failed(one)], strict=False) for batch in batches)
 
-    def _retry(self, ids: Collection[str], *, strictly: bool) -> int:
+    def _retry(self, ids: Collection[str], *, strict: bool) -> int:
         with self.database.begin() as tx:
             now = self.clock()
-            found = [one for one in _claim(tx, ids, strictly=strictly) if strictly or _has_failed(one)]
-            due = [one for one in found if self._is_free(tx, one, now, strictly=strictly)]
+            found = [one for one in _lock(tx, ids, strict=strict) if strict or _has_failed(one)]
+            due = [one for one in found if self._is_retryable(tx, one, now, strict=strict)]
             for one in due:
                 tx.outbox.retry(one.message.id, now)
-            _tell(tx, "retried", due, now)
+            _record(tx, "retried", due, now)
         return len(due)
 
     @staticmethod
-    def _is_free(tx: Transaction, one: OutboxEntry, now: float, *, strictly: bool) -> bool:
-        if one.is_leased(now):
-            hindrance = "A courier has it at the moment."
-        elif not is_wanted(tx, one.message, now):
-            hindrance = "Nobody wants it any more: its time is over, or its code was used or replaced."
+    def _is_retryable(tx: Transaction, entry: OutboxEntry, now: float, *, strict: bool) -> bool:
+        if entry.is_leased(now):
+            reason = "A delivery worker is sending it."
+        elif not is_wanted(tx, entry.message, now):
+            reason = "It has expired, or its code was used or replaced."
         else:
             return True
-        if strictly:
-            raise NotRetryable(f"{one.message.id}: {hindrance}")
+        if strict:
+            raise NotRetryable(f"{entry.message.id}: {reason}")
         return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropMessages:
-    """Deletes messages, and answers how many: those with the ids, all or none, or without ids all that were given up.
+    """Deletes messages, and returns how many: those with the ids, all or none, or without ids all that failed permanently.
 
-    One that a courier has at the moment may still go out. Raises `NoSuchMessage`, `Unavailable`.
+    A message that a delivery worker holds may still be sent. Raises `NoSuchMessage`, `Unavailable`.
     """
 
     database: Database
@@ -73,42 +78,42 @@ class DropMessages:
 
     def __call__(self, ids: Collection[str] | None = None) -> int:
         if ids is not None:
-            return self._drop(ids, strictly=True)
-        batches = _batches(self.database, dead=True)
-        return sum(self._drop([one.message.id for one in batch], strictly=False) for batch in batches)
+            return self._drop(ids, strict=True)
+        batches = _batches(self.database, failed=True)
+        return sum(self._drop([one.message.id for one in batch], strict=False) for batch in batches)
 
-    def _drop(self, ids: Collection[str], *, strictly: bool) -> int:
+    def _drop(self, ids: Collection[str], *, strict: bool) -> int:
         with self.database.begin() as tx:
-            found = [one for one in _claim(tx, ids, strictly=strictly) if strictly or one.has_failed]
+            found = [one for one in _lock(tx, ids, strict=strict) if strict or one.has_failed]
             for one in found:
                 tx.outbox.delete(one.message.id)
-            _tell(tx, "dropped", found, self.clock())
+            _record(tx, "dropped", found, self.clock())
         return len(found)
 
 
-def _batches(database: Database, *, dead: bool) -> Iterator[Sequence[OutboxEntry]]:
+def _batches(database: Database, *, failed: bool) -> Iterator[Sequence[OutboxEntry]]:
     after = 0
-    while batch := database.outbox.find(dead=dead, after=after, limit=BATCH):
+    while batch := database.outbox.find(failed=failed, after=after, limit=BATCH):
         yield batch
         after = batch[-1].position
 
 
-def _claim(tx: Transaction, ids: Collection[str], *, strictly: bool) -> list[OutboxEntry]:
+def _lock(tx: Transaction, ids: Collection[str], *, strict: bool) -> list[OutboxEntry]:
     found = []
     for message_id in dict.fromkeys(ids):
-        one = tx.outbox.lock(message_id)
-        if one is not None:
-            found.append(one)
-        elif strictly:
+        entry = tx.outbox.lock(message_id)
+        if entry is not None:
+            found.append(entry)
+        elif strict:
             raise NoSuchMessage(f"There is no message {message_id}.")
     return found
 
 
-def _has_failed(one: OutboxEntry) -> bool:
-    return one.has_failed or one.message.attempts > 0
+def _has_failed(entry: OutboxEntry) -> bool:
+    return entry.has_failed or entry.message.attempts > 0
 
 
-def _tell(tx: Transaction, did: str, messages: Sequence[OutboxEntry], now: float) -> None:
-    if messages:
-        which = messages[0].message.id if len(messages) == 1 else f"{len(messages)} messages"
-        tx.audit_log.add(Event(type=EventType.OUTBOX_CHANGED, occurred_at=now, detail=f"{did} {which}"))
+def _record(tx: Transaction, action: str, entries: Sequence[OutboxEntry], now: float) -> None:
+    if entries:
+        which = entries[0].message.id if len(entries) == 1 else f"{len(entries)} messages"
+        record(tx, EventType.OUTBOX_CHANGED, now, TRUSTED_CALLER, detail=f"{action} {which}")

@@ -1,24 +1,15 @@
-"""Registering or logging in, whichever it turns out to be, by a code."""
+"""Registering or logging in by a code, whichever applies."""
 
 from dataclasses import dataclass
 
 from ..domain.account import Account, Address, AddressKind, Username
 from ..domain.code import CodePurpose
 from ..domain.errors import AccountMismatch, Refusal
-from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
+from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.session import Session
-from .audit import record_verified_addresses
-from .codes import (
-    CodeCheck,
-    CodeSender,
-    CodeSent,
-    CodeSignIn,
-    CodeVerification,
-    Recipient,
-    accepts_code,
-    find_owner,
-    revoke_codes_first,
-)
+from .audit import record, record_verified_addresses
+from .code_checks import CodeCheck, CodeSignIn, CodeVerification, accepts_code, revoke_codes_first
+from .code_requests import CodeSender, CodeSent, Recipient, find_owner
 from .ports import Database, Identifiers, Transaction
 from .retry import retry_on_conflict
 from .tokens import TokenSet
@@ -27,7 +18,7 @@ from .validation import Validator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRegistrationCode:
-    """Sends a code to the email and another to the mobile; either will do. Whose they are changes nothing but the spelling.
+    """Sends a code to the email and another to the mobile; either is accepted. Owners change only the addresses' spelling.
 
     Raises `InvalidInput`, `RateLimited`, `Unavailable`.
     """
@@ -36,20 +27,20 @@ class RequestRegistrationCode:
     code_sender: CodeSender
 
     def __call__(self, *, name: str, email: str, mobile: str, caller: Caller = TRUSTED_CALLER) -> CodeSent:
-        read = Validator()
-        _, mail, phone = _read(read, self.identifiers, name, email, mobile)
-        read.raise_if_invalid()
-        assert mail and phone  # noqa: S101 — `refuse` has raised otherwise
-        named = [find_owner(self.code_sender.database.accounts, address)[1] for address in (mail, phone)]
-        return self.code_sender.send(CodePurpose.REGISTER_OR_LOGIN, named, [Recipient(address) for address in named], caller)
+        validator = Validator()
+        _, *addresses = validator.all(*_read(validator, self.identifiers, name, email, mobile))
+        accounts = self.code_sender.database.accounts
+        requested = [find_owner(accounts, address)[1] for address in addresses]
+        recipients = [Recipient(address) for address in requested]
+        return self.code_sender.send(CodePurpose.REGISTER_OR_LOGIN, requested, recipients, caller)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterOrLogIn:
-    """A session for who brings back a code: of the account that has the email and the mobile, else of a new one.
+    """Logs in by a code to the account that has the email and the mobile, or creates one.
 
-    A new account has the mobile as its username, no password, and only the address proven whose code came back. An account
-    that has one of the two and none of the other kind is logged in to by the code of the one it has.
+    A new account has the mobile as its username, no password, and only the address verified whose code came back. An account
+    that has one of the two addresses, and none of the other kind, is logged in to by the code of the one it has.
     Raises `InvalidInput`, `InvalidCode`, `AccountMismatch` (after a right code only), `RateLimited`, `Unavailable`.
     """
 
@@ -60,54 +51,49 @@ class RegisterOrLogIn:
 
     @retry_on_conflict
     def __call__(self, *, name: str, email: str, mobile: str, verify_otp: str, caller: Caller = TRUSTED_CALLER) -> TokenSet:
-        read = Validator()
-        called, mail, phone = _read(read, self.identifiers, name, email, mobile)
-        code = read.text("verify_otp", verify_otp, str.strip)
-        read.raise_if_invalid()
-        assert called and mail and phone and code  # noqa: S101 — `refuse` has raised otherwise
+        validator = Validator()
+        fields = _read(validator, self.identifiers, name, email, mobile)
+        called, mail, phone, code = validator.all(*fields, validator.text("verify_otp", verify_otp, str.strip))
         with self.database.begin() as tx:
-            attempt = self.code_check(tx, CodePurpose.REGISTER_OR_LOGIN, [mail, phone], code, caller)
-            answer = self._conclude(tx, attempt, called, mail, phone)
-        if isinstance(answer, Session):
-            return self.code_sign_in.session_issuer.token_set(answer)
-        raise answer
+            check = self.code_check(tx, CodePurpose.REGISTER_OR_LOGIN, [mail, phone], code, caller)
+            result = self._conclude(tx, check, called, mail, phone)
+        if isinstance(result, Session):
+            return self.code_sign_in.session_issuer.token_set(result)
+        raise result
 
     def _conclude(
-        self, tx: Transaction, attempt: CodeVerification, name: str, mail: Address, phone: Address
+        self, tx: Transaction, check: CodeVerification, name: str, mail: Address, phone: Address
     ) -> Session | Refusal:
-        if attempt.matched is None:
-            attempt.record_failure(tx)
-            return attempt.refusal()
-        address, now, caller = attempt.matched.address, attempt.now, attempt.caller
-        known = {owner.id: owner for one in (mail, phone) if (owner := tx.accounts.by_address(one))}
-        revoked: tuple[Address, ...] = ()
-        if len(known) == 1 and _could_be_of(owner := next(iter(known.values())), address, mail, phone):
-            revoked = revoke_codes_first(tx, owner, address)
+        if check.matched is None:
+            check.record_failure(tx)
+            return check.refusal()
+        address, now, caller = check.matched.address, check.now, check.caller
+        revoked = _revoke_codes_first(tx, address, mail, phone)
         owners = {owner.id: owner for one in (mail, phone) if (owner := tx.accounts.lock_by_address(one))}
         if not owners:
-            attempt.consume(tx)
+            check.consume(tx)
             account = tx.accounts.add(self._new(tx, address, name, mail, phone, now))
-            tx.audit_log.add(Event(type=EventType.REGISTERED, occurred_at=now, account_id=account.id, caller=caller))
+            record(tx, EventType.REGISTERED, now, caller, account_id=account.id)
             record_verified_addresses(tx, None, account, now, caller)
             return self.code_sign_in.session_issuer.start(tx, account, now, caller, f"code:{address.kind}")
         account, *others = owners.values()
-        if others or not _could_be_of(account, address, mail, phone):
-            attempt.consume(tx)
+        if others or not _matches(account, address, mail, phone):
+            check.consume(tx)
             return AccountMismatch()
         if not accepts_code(account, address):
-            attempt.record_failure(tx)
-            return attempt.refusal()
-        attempt.consume(tx)
+            check.record_failure(tx)
+            return check.refusal()
+        check.consume(tx)
         return self.code_sign_in(tx, account, address, now, caller, name=name, revoked=revoked)
 
-    def _new(self, tx: Transaction, proven: Address, name: str, mail: Address, phone: Address, now: float) -> Account:
+    def _new(self, tx: Transaction, verified: Address, name: str, mail: Address, phone: Address, now: float) -> Account:
         return Account(
             username=self._username(tx, phone),
             name=name,
             email=mail,
             mobile=phone,
-            email_verified=proven.kind is AddressKind.EMAIL,
-            mobile_verified=proven.kind is AddressKind.MOBILE,
+            email_verified=verified.kind is AddressKind.EMAIL,
+            mobile_verified=verified.kind is AddressKind.MOBILE,
             owner_verified=True,
             created_at=now,
         )
@@ -119,16 +105,25 @@ class RegisterOrLogIn:
         return username
 
 
-def _could_be_of(account: Account, proven: Address, mail: Address, phone: Address) -> bool:
-    """Whether the account has both, or has the proven one and none of the other kind."""
-    return account.has(proven) and all(account.has(one) or account.address(one.kind) is None for one in (mail, phone))
+def _revoke_codes_first(tx: Transaction, address: Address, mail: Address, phone: Address) -> tuple[Address, ...]:
+    """`revoke_codes_first`, if both addresses lead to one account that will be logged in to."""
+    known = {owner.id: owner for one in (mail, phone) if (owner := tx.accounts.by_address(one))}
+    accounts = list(known.values())
+    if len(accounts) != 1 or not _matches(accounts[0], address, mail, phone):
+        return ()
+    return revoke_codes_first(tx, accounts[0], address)
+
+
+def _matches(account: Account, verified: Address, mail: Address, phone: Address) -> bool:
+    """Whether the account has both addresses, or the verified one and none of the other kind."""
+    return account.has(verified) and all(account.has(one) or account.address(one.kind) is None for one in (mail, phone))
 
 
 def _read(
-    read: Validator, identifiers: Identifiers, name: str, email: str, mobile: str
+    validator: Validator, identifiers: Identifiers, name: str, email: str, mobile: str
 ) -> tuple[str | None, Address | None, Address | None]:
     return (
-        read.text("name", name, identifiers.name),
-        read.text("email", email, identifiers.email),
-        read.text("mobile", mobile, identifiers.mobile),
+        validator.text("name", name, identifiers.name),
+        validator.text("email", email, identifiers.email),
+        validator.text("mobile", mobile, identifiers.mobile),
     )

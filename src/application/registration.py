@@ -1,13 +1,13 @@
-"""Coming to have an account."""
+"""Registration, and the check of a value's uniqueness before it."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..domain.account import Account
 from ..domain.errors import RateLimited
-from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
+from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.rate_limits import REGISTRATIONS_BY_ADDRESS, UNIQUENESS_CHECKS_BY_ADDRESS, RateLimit
-from .audit import record_verified_addresses
+from .audit import record, record_verified_addresses
 from .ports import Clock, Database, Hasher, InvalidText, RateLimiter
 from .retry import retry_on_conflict
 from .validation import AccountRules, Validator, personal_data
@@ -15,7 +15,7 @@ from .validation import AccountRules, Validator, personal_data
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
-    """A new account. Its addresses are unproven, but for those whose `proofs` (from `VerifyCode`) come along.
+    """Creates an account. Its addresses are unverified, except those with one of `proofs` (from `VerifyCode`).
 
     Raises `InvalidInput`, `AlreadyTaken`, `RateLimited`, `Overloaded`, `Unavailable`.
     """
@@ -38,7 +38,7 @@ class Register:
         caller: Caller = TRUSTED_CALLER,
     ) -> Account:
         _hit(self.rate_limiter, "register", caller, REGISTRATIONS_BY_ADDRESS, self.clock())
-        applicant, secret = _validated(
+        new, secret = _validated(
             self.rules,
             self.database,
             self.clock(),
@@ -49,7 +49,7 @@ class Register:
             password=password,
             proofs=proofs,
         )
-        return _store(self.database, replace(applicant, password_hash=self.hasher.hash(secret)), caller)
+        return _store(self.database, replace(new, password_hash=self.hasher.hash(secret)), caller)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class CreateSuperuser:
     clock: Clock
 
     def __call__(self, *, username: str, name: str, email: str, password: str) -> Account:
-        applicant, secret = _validated(
+        new, secret = _validated(
             self.rules,
             self.database,
             self.clock(),
@@ -75,7 +75,7 @@ class CreateSuperuser:
             password=password,
             is_trusted=True,
         )
-        superuser = replace(applicant, is_superuser=True, is_staff=True, email_verified=True, owner_verified=True)
+        superuser = replace(new, is_superuser=True, is_staff=True, email_verified=True, owner_verified=True)
         return _store(self.database, replace(superuser, password_hash=self.hasher.hash(secret)), TRUSTED_CALLER)
 
 
@@ -99,32 +99,31 @@ def _validated(
     new_email = validator.text("email", email, identifiers.email)
     new_mobile = validator.text("mobile", mobile, identifiers.mobile, required=rules.mobile_required and not is_trusted)
     secret = validator.password("password", password)
-    own = personal_data(new_username.text if new_username else None, new_name, new_email, new_mobile)
-    rules.check_password(validator, secret, own)
+    personal = personal_data(new_username.text if new_username else None, new_name, new_email, new_mobile)
+    rules.check_password(validator, secret, personal)
     addresses = [address for address in (new_email, new_mobile) if address]
     validator.add_taken(database.accounts.taken_fields(new_username, addresses))
     texts = validator.texts("proofs", proofs)
     verified = frozenset() if is_trusted else rules.verified_addresses(validator, database, addresses, addresses, texts)
-    validator.raise_if_invalid()
-    assert new_username and new_name and new_email and secret  # noqa: S101 — `raise_if_invalid` has raised otherwise
+    valid_username, valid_name, valid_email, valid_secret = validator.all(new_username, new_name, new_email, secret)
     account = Account(
-        username=new_username,
-        name=new_name,
-        email=new_email,
+        username=valid_username,
+        name=valid_name,
+        email=valid_email,
         mobile=new_mobile,
         email_verified=new_email in verified,
         mobile_verified=new_mobile in verified,
         owner_verified=bool(verified),
         created_at=now,
     )
-    return account, secret
+    return account, valid_secret
 
 
 @retry_on_conflict
 def _store(database: Database, new: Account, caller: Caller) -> Account:
     with database.begin() as tx:
         account = tx.accounts.add(new)
-        tx.audit_log.add(Event(type=EventType.REGISTERED, occurred_at=account.created_at, account_id=account.id, caller=caller))
+        record(tx, EventType.REGISTERED, account.created_at, caller, account_id=account.id)
         record_verified_addresses(tx, None, account, account.created_at, caller)
     return account
 
@@ -146,16 +145,16 @@ class CheckUnique:
 
     def __call__(self, *, prop: Property, value: str, caller: Caller = TRUSTED_CALLER) -> bool:
         _hit(self.rate_limiter, "isunique", caller, UNIQUENESS_CHECKS_BY_ADDRESS, self.clock())
-        read, identifiers = Validator(), self.rules.identifiers
-        wanted = read.text("prop", prop, _property)
+        validator, identifiers = Validator(), self.rules.identifiers
+        wanted = validator.text("prop", prop, _property)
         username = address = None
         if wanted == "username":
-            username = read.text("value", value, identifiers.username)
+            username = validator.text("value", value, identifiers.username)
         elif wanted is not None:
-            address = read.text("value", value, identifiers.email if wanted == "email" else identifiers.mobile)
+            address = validator.text("value", value, identifiers.email if wanted == "email" else identifiers.mobile)
         else:
-            read.text("value", value, str)
-        read.raise_if_invalid()
+            validator.text("value", value, str)
+        validator.raise_if_invalid()
         return not self.database.accounts.taken_fields(username, [address] if address else [])
 
 
@@ -167,6 +166,6 @@ def _property(text: str) -> Property:
             raise InvalidText("This must be one of username, email, mobile.")
 
 
-def _hit(rate_limiter: RateLimiter, what: str, caller: Caller, limits: tuple[RateLimit, ...], now: float) -> None:
-    if caller.address is not None and (wait := rate_limiter.hit(f"{what}:{caller.address}", limits, now)):
-        raise RateLimited(wait)
+def _hit(rate_limiter: RateLimiter, prefix: str, caller: Caller, limits: tuple[RateLimit, ...], now: float) -> None:
+    if caller.address is not None and (retry_after := rate_limiter.hit(f"{prefix}:{caller.address}", limits, now)):
+        raise RateLimited(retry_after)

@@ -1,12 +1,13 @@
-"""One's own sessions: seen, and ended. The ends of all, for services that follow them."""
+"""The caller's own sessions, and the revoked sessions of all accounts for services that verify tokens offline."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..domain.errors import InvalidInput, InvalidToken, NoSuchSession
-from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
+from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.session import Session
+from .audit import record
 from .ports import Clock, Database, Tokens
 from .retry import retry_on_conflict
 from .tokens import Identity
@@ -14,7 +15,7 @@ from .tokens import Identity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListSessions:
-    """The caller's living sessions, the newest first. Raises `Unavailable`."""
+    """The caller's active sessions, the newest first. Raises `Unavailable`."""
 
     database: Database
     clock: Clock
@@ -25,9 +26,9 @@ class ListSessions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndSession:
-    """Ends a session of the caller; its tokens are refused from then on.
+    """Revokes a session of the caller; its tokens are refused from then on.
 
-    Raises `NoSuchSession` where the caller has no living session of that id, `InvalidToken` where the caller's own has ended
+    Raises `NoSuchSession` if the caller has no active session of that id, `InvalidToken` if the caller's own was revoked
     meanwhile, `Unavailable`.
     """
 
@@ -36,18 +37,16 @@ class EndSession:
 
     @retry_on_conflict
     def __call__(self, *, identity: Identity, session_id: str, caller: Caller = TRUSTED_CALLER) -> None:
-        what = EventType.LOGGED_OUT if session_id == identity.session_id else EventType.SESSION_ENDED
+        event = EventType.LOGGED_OUT if session_id == identity.session_id else EventType.SESSION_ENDED
         with self.database.begin() as tx:
-            if tx.lock_identity(identity.account.id, identity.session_id, self.clock()) is None:
+            # A session revoked meanwhile must not be able to revoke others.
+            if tx.lock_identity(identity.account.id, identity.session_id, self.clock) is None:
                 raise InvalidToken
-            now = self.clock()
-            session = tx.sessions.lock(session_id)
+            session, now = tx.sessions.lock(session_id), self.clock()
             if session is None or session.account_id != identity.account.id or not session.is_alive(now):
                 raise NoSuchSession
             tx.sessions.save(session.end(now))
-            tx.audit_log.add(
-                Event(type=what, occurred_at=now, account_id=session.account_id, session_id=session.id, caller=caller)
-            )
+            record(tx, event, now, caller, account_id=session.account_id, session_id=session.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,40 +61,34 @@ class EndOtherSessions:
 
     @retry_on_conflict
     def __call__(self, *, identity: Identity, caller: Caller = TRUSTED_CALLER) -> int:
+        account_id, session_id = identity.account.id, identity.session_id
         with self.database.begin() as tx:
-            if tx.lock_identity(identity.account.id, identity.session_id, self.clock()) is None:
+            if tx.lock_identity(account_id, session_id, self.clock) is None:
                 raise InvalidToken
             now = self.clock()
-            ended = tx.sessions.end_all(identity.account.id, now, except_id=identity.session_id)
-            event = Event(
-                type=EventType.SESSION_ENDED,
-                occurred_at=now,
-                account_id=identity.account.id,
-                session_id=identity.session_id,
-                caller=caller,
-                detail=f"others:{ended}",
-            )
-            tx.audit_log.add(event)
+            ended = tx.sessions.end_all(account_id, now, except_id=session_id)
+            detail = f"others:{ended}"
+            record(tx, EventType.SESSION_ENDED, now, caller, account_id=account_id, session_id=session_id, detail=detail)
         return ended
 
 
-MOST_ENDED = 1000
-"""How many ends one answer holds."""
+MAX_ENDED = 1000
+"""The number of revoked sessions in one response."""
 
-CLOCKS = 30.0
-"""By how many seconds the clocks of two servers may differ."""
+CLOCK_DIFFERENCE = 30.0
+"""Seconds by which the clocks of two servers may differ."""
 
-LATE = 30.0
-"""Within how many seconds of the moment that it bears an end is committed."""
+COMMIT_DELAY = 30.0
+"""Seconds within which a revocation is committed after its timestamp."""
 
 _CURSOR = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,20})?)_([0-9A-Za-z_-]{0,64})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedSessions:
-    """Ids of sessions that were ended; what follows them is had by `after`, at once where `has_more`.
+    """Ids of revoked sessions; the next ones are found by `after`, at once if `has_more`.
 
-    Whoever checks tokens offline refuses those of each of these sessions for `seconds` from now on; then none is good any more.
+    A service that verifies tokens offline refuses those of these sessions for `seconds`; after that all of them have expired.
     """
 
     session_ids: Sequence[str]
@@ -106,12 +99,11 @@ class EndedSessions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListEndedSessions:
-    """The sessions that were ended, by log-out, by change or reset of a password, or for any other reason, while a token
-    of theirs may be good: those beyond `after`, the `after` of an earlier answer, or all.
+    """The revoked sessions whose access tokens may not have expired: those beyond `after` of an earlier response, or all.
 
-    Ends may be committed in another order than their moments have, and by servers whose clocks differ. So an answer that is the
-    last for now leads back by a minute, and what ended within it is told again; keep a set. Raises `InvalidInput` for an
-    `after` that was never answered, `Unavailable`.
+    Revocations may commit out of the order of their timestamps, on servers whose clocks differ. So the last response's `after`
+    lies a minute back, and sessions within that minute are returned again; the client keeps a set.
+    Raises `InvalidInput` for an `after` that was never returned, `Unavailable`.
     """
 
     database: Database
@@ -120,25 +112,25 @@ class ListEndedSessions:
 
     def __call__(self, *, after: str | None = None) -> EndedSessions:
         now = self.clock()
-        seconds = self.tokens.access_seconds + int(CLOCKS)
-        begin = max(_position(after, now), (now - seconds - LATE, ""))
-        found = self.database.sessions.ended(begin, limit=MOST_ENDED)
-        has_more = len(found) == MOST_ENDED
-        moment, session_id = found[-1] if has_more else (max(0.0, now - CLOCKS - LATE), "")
+        seconds = self.tokens.access_seconds + int(CLOCK_DIFFERENCE)
+        begin = max(_position(after, now), (now - seconds - COMMIT_DELAY, ""))
+        found = self.database.sessions.ended(begin, limit=MAX_ENDED)
+        has_more = len(found) == MAX_ENDED
+        ended_at, session_id = found[-1] if has_more else (max(0.0, now - CLOCK_DIFFERENCE - COMMIT_DELAY), "")
         return EndedSessions(
             session_ids=[ended for _, ended in found],
-            after=f"{moment}_{session_id}",
+            after=f"{ended_at}_{session_id}",
             has_more=has_more,
             seconds=seconds,
         )
 
 
 def _position(after: str | None, now: float) -> tuple[float, str]:
-    """One that lies ahead is of a clock that has been set back since: everything is told again."""
+    """A position in the future is from a clock that was set back since: everything is returned again."""
     if after is None:
         return 0.0, ""
-    read = _CURSOR.fullmatch(after)
-    if read is None:
-        raise InvalidInput({"after": ["This is not where an answer ended."]})
-    moment = float(read[1])
-    return (moment, read[2]) if moment <= now + CLOCKS else (0.0, "")
+    match = _CURSOR.fullmatch(after)
+    if match is None:
+        raise InvalidInput({"after": ["This must be the `after` of an earlier response."]})
+    ended_at = float(match[1])
+    return (ended_at, match[2]) if ended_at <= now + CLOCK_DIFFERENCE else (0.0, "")

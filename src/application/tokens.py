@@ -1,12 +1,13 @@
-"""Who is it? Access tokens read, refresh tokens turned, sessions begun."""
+"""Access tokens, refresh tokens and the sessions behind them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..domain.account import Account
 from ..domain.errors import InvalidRefreshToken, InvalidToken, NotAuthenticated
-from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
+from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.session import MAX_SESSIONS, RefreshOutcome, Session
+from .audit import record
 from .notifications import Notice, Notices
 from .ports import AccessClaims, Clock, Database, NewId, Tokens, Transaction
 from .retry import retry_on_conflict
@@ -15,7 +16,7 @@ from .validation import Validator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenSet:
-    """What a login gives: the access token, the refresh token, the session's id, and the access token's life in seconds."""
+    """The result of a login: access token, refresh token, session id, and the access token's lifetime in seconds."""
 
     token: str = field(repr=False)
     refresh_token: str = field(repr=False)
@@ -26,7 +27,7 @@ class TokenSet:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Somebody who is logged in: the account as it was when asked, and the session."""
+    """An authenticated caller: the account as it was at authentication, and the session."""
 
     account: Account
     session_id: str
@@ -34,15 +35,15 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionIssuer:
-    """Begins sessions, for the use cases that log somebody in."""
+    """Starts sessions and issues their tokens, for the use cases that log in."""
 
     tokens: Tokens
     clock: Clock
     new_id: NewId
     notices: Notices
 
-    def start(self, tx: Transaction, account: Account, now: float, caller: Caller, how: str) -> Session:
-        """The owner is told of a sign-in by a user agent that has not been seen at the account before, but for the first."""
+    def start(self, tx: Transaction, account: Account, now: float, caller: Caller, method: str) -> Session:
+        """Notifies the owner of a login by a user agent that is new to the account, except for the first one."""
         session = Session(
             id=self.new_id(),
             account_id=account.id,
@@ -52,17 +53,15 @@ class SessionIssuer:
             user_agent=caller.user_agent,
         )
         is_new_user_agent = caller.user_agent is not None and tx.sessions.is_new_user_agent(account.id, caller.user_agent)
-        ended = [(EventType.SESSION_ENDED, oldest, "oldest") for oldest in tx.sessions.add(session, keep=MAX_SESSIONS)]
-        for what, whose, note in (*ended, (EventType.LOGGED_IN, session.id, how)):
-            tx.audit_log.add(
-                Event(type=what, occurred_at=now, account_id=account.id, session_id=whose, caller=caller, detail=note)
-            )
+        for revoked in tx.sessions.add(session, keep=MAX_SESSIONS):
+            record(tx, EventType.SESSION_ENDED, now, caller, account_id=account.id, session_id=revoked, detail="oldest")
+        record(tx, EventType.LOGGED_IN, now, caller, account_id=account.id, session_id=session.id, detail=method)
         if is_new_user_agent:
             self.notices(tx, Notice.NEW_SIGN_IN, account, now)
         return session
 
     def token_set(self, session: Session) -> TokenSet:
-        """The tokens of a session that has been stored."""
+        """The tokens of a committed session."""
         return TokenSet(
             token=self.tokens.issue_access(session.account_id, session.id, self.clock()),
             refresh_token=self.tokens.issue_refresh(session.id, session.generation),
@@ -73,9 +72,9 @@ class SessionIssuer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authenticate:
-    """Whose access token it is, as of now: its session is alive, its account active.
+    """Authenticates an access token: its session and its account must be active now.
 
-    Raises `NotAuthenticated` without a token, `InvalidToken` for a bad one, `Unavailable`.
+    Raises `NotAuthenticated` without a token, `InvalidToken` for an invalid one, `Unavailable`.
     """
 
     database: Database
@@ -124,10 +123,10 @@ def _identity(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresh:
-    """A refresh token against a new token set; its successor is in it.
+    """Exchanges a refresh token for a new token set, which holds the next refresh token.
 
-    The previous token is honoured for 30 s, in case its answer was lost; any other reuse ends the session (RFC 9700 § 4.14.2).
-    Raises `InvalidInput` without a token, `InvalidRefreshToken`, `Unavailable`.
+    The previous token is accepted for 30 s, in case its response was lost; any other reuse revokes the session (RFC 9700
+    § 4.14.2). Raises `InvalidInput` without a token, `InvalidRefreshToken`, `Unavailable`.
     """
 
     database: Database
@@ -136,19 +135,18 @@ class Refresh:
     clock: Clock
 
     def __call__(self, *, refresh: str, caller: Caller = TRUSTED_CALLER) -> TokenSet:
-        read = Validator()
-        text = read.text("refresh", refresh, str.strip)
-        read.raise_if_invalid()
-        presented = self.tokens.verify_refresh(text or "")
+        validator = Validator()
+        (text,) = validator.all(validator.text("refresh", refresh, str.strip))
+        presented = self.tokens.verify_refresh(text)
         if presented is None:
             raise InvalidRefreshToken
-        session = self._turn(*presented, caller)
+        session = self._rotate(*presented, caller)
         if session is None:
             raise InvalidRefreshToken
         return self.session_issuer.token_set(session)
 
     @retry_on_conflict
-    def _turn(self, session_id: str, generation: int, caller: Caller) -> Session | None:
+    def _rotate(self, session_id: str, generation: int, caller: Caller) -> Session | None:
         with self.database.begin() as tx:
             found = tx.sessions.lock_with_account(session_id)
             if found is None:
@@ -157,13 +155,14 @@ class Refresh:
             session, account = found
             if not account.is_active:
                 return None
-            turn, turned = session.refresh(generation, now)
-            if turn is RefreshOutcome.SESSION_ENDED:
+            outcome, after = session.refresh(generation, now)
+            if outcome is RefreshOutcome.SESSION_ENDED:
                 return None
-            if turned != session:
-                tx.sessions.save(turned)
-            what = EventType.REFRESH_REUSED if turn is RefreshOutcome.REUSE_DETECTED else EventType.REFRESHED
-            tx.audit_log.add(Event(type=what, occurred_at=now, account_id=account.id, session_id=session.id, caller=caller))
-            if turn is RefreshOutcome.REUSE_DETECTED:
+            if after != session:
+                tx.sessions.save(after)
+            is_reuse = outcome is RefreshOutcome.REUSE_DETECTED
+            event = EventType.REFRESH_REUSED if is_reuse else EventType.REFRESHED
+            record(tx, event, now, caller, account_id=account.id, session_id=session.id)
+            if is_reuse:
                 self.session_issuer.notices(tx, Notice.REFRESH_REUSED, account, now)
-        return None if turn is RefreshOutcome.REUSE_DETECTED else turned
+        return None if is_reuse else after

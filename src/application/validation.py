@@ -1,10 +1,10 @@
-"""Reading the fields of a question: what is wrong with each is collected, so that all of it is said at once."""
+"""Validation of use-case arguments: errors are collected by field, so that one refusal names all of them."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 from ..domain.account import Account, Address, AddressKind
 from ..domain.code import PROOF_LIFETIME
@@ -13,10 +13,14 @@ from ..domain.password import PasswordPolicy
 from .ports import Clock, Codes, Database, Identifiers, InvalidText, Transaction
 
 T = TypeVar("T")
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
+T3 = TypeVar("T3")
+T4 = TypeVar("T4")
 
 
 class Missing(Enum):
-    """Stands for a field that was not given where none means something else: that there is to be none."""
+    """The type of `MISSING`: a field that was not given, where None means that the value is to be removed."""
 
     MISSING = "missing"
 
@@ -28,25 +32,25 @@ _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class Validator:
-    """One question's fields. Values may be anything: Python callers are not checked by a type checker at run time."""
+    """Collects the errors of one call's fields. Values may have any type, for Python callers are not checked at run time."""
 
     def __init__(self) -> None:
         self._errors: dict[str, list[str]] = {}
         self._taken: list[str] = []
 
-    def text(self, field: str, value: object, read: Callable[[str], T], *, required: bool = True) -> T | None:
-        """What `read` makes of a text; None where it is absent (None or blank) or at fault."""
+    def text(self, field: str, value: object, parse: Callable[[str], T], *, required: bool = True) -> T | None:
+        """The parsed text; None if it is absent (None or blank) or invalid."""
         if value is MISSING or (required and _is_blank(value)):
             self.add_error(field, REQUIRED)
         elif not _is_blank(value):
             try:
-                return read(_text(value))
+                return parse(_text(value))
             except InvalidText as error:
                 self.add_error(field, str(error))
         return None
 
     def password(self, field: str, value: object, *, required: bool = True) -> str | None:
-        """A text that is neither trimmed nor judged."""
+        """A text that is neither trimmed nor checked against the password policy."""
         if value is None or value == "" or value is MISSING:
             if required:
                 self.add_error(field, REQUIRED)
@@ -60,7 +64,7 @@ class Validator:
         return False
 
     def texts(self, field: str, value: object) -> tuple[str, ...]:
-        """A list of texts; None is an empty one."""
+        """A list of texts; None is an empty list."""
         if value is None:
             return ()
         if not isinstance(value, Sequence) or isinstance(value, str | bytes):
@@ -80,12 +84,26 @@ class Validator:
             self.add_error(field, taken(field))
 
     def raise_if_invalid(self) -> None:
-        """Raises `AlreadyTaken` where that is all that is wrong, `InvalidInput` where more is."""
+        """Raises `AlreadyTaken` if taken values are the only errors, `InvalidInput` if there are others."""
         if not self._errors:
             return
         if set(self._errors) == set(self._taken):
             raise AlreadyTaken(*self._taken)
         raise InvalidInput(self._errors)
+
+    @overload
+    def all(self, first: T1 | None, /) -> tuple[T1]: ...
+    @overload
+    def all(self, first: T1 | None, second: T2 | None, /) -> tuple[T1, T2]: ...
+    @overload
+    def all(self, first: T1 | None, second: T2 | None, third: T3 | None, /) -> tuple[T1, T2, T3]: ...
+    @overload
+    def all(self, first: T1 | None, second: T2 | None, third: T3 | None, fourth: T4 | None, /) -> tuple[T1, T2, T3, T4]: ...
+
+    def all(self, *values: Any) -> Any:
+        """Returns the values of required fields, none of which is None; raises like `raise_if_invalid`."""
+        self.raise_if_invalid()
+        return values
 
 
 def _is_blank(value: object) -> bool:
@@ -102,7 +120,7 @@ def _text(value: object) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRules:
-    """What is demanded of an account's fields, whoever sets them."""
+    """The rules for an account's fields, shared by registration, changes and resets."""
 
     identifiers: Identifiers
     policy: PasswordPolicy
@@ -112,50 +130,54 @@ class AccountRules:
     email_validation: bool = False
     mobile_validation: bool = False
 
-    def check_password(self, read: Validator, password: str | None, own: Iterable[str | None]) -> None:
+    def check_password(self, validator: Validator, password: str | None, personal: Iterable[str | None]) -> None:
         if password is not None:
-            faults = self.policy.violations(password) or self.policy.personal_data_violations(password, own)
-            read.add_error("password", *faults)
+            violations = self.policy.violations(password) or self.policy.personal_data_violations(password, personal)
+            validator.add_error("password", *violations)
 
     def requires_proof(self, address: Address) -> bool:
         return self.email_validation if address.kind is AddressKind.EMAIL else self.mobile_validation
 
     def verified_addresses(
         self,
-        read: Validator,
+        validator: Validator,
         database: Database,
         addresses: Sequence[Address],
         new: Sequence[Address],
         proofs: Sequence[str],
     ) -> frozenset[Address]:
-        """Those of the addresses that the given proofs prove; faults where a proof is wrong, or a new address lacks one.
+        """Those of `addresses` that the given proofs verify; adds errors for a wrong proof and for a new address without one.
 
-        An address that somebody proved within the hour satisfies the demand, but is proven only by its own proof.
+        A new address that was verified within the hour needs no proof here, but only its own proof marks it as verified.
         """
-        demanded = [address for address in new if self.requires_proof(address)]
-        if not proofs and not demanded:
+        required = [address for address in new if self.requires_proof(address)]
+        if not proofs and not required:
             return frozenset()
         since = self.clock() - PROOF_LIFETIME
         with database.begin() as tx:
-            proven = frozenset(found for text in proofs if (found := self._proof(read, tx, text, addresses, since)))
-            for address in demanded:
-                if address not in proven and not tx.proofs.is_verified(address, since):
-                    read.add_error(address.kind, f"This {address.kind} has to be proven by a code first.")
-        return proven
+            verified = frozenset(
+                found for text in proofs if (found := self._proof(validator, tx, text, addresses, since)) is not None
+            )
+            for address in required:
+                if address not in verified and not tx.proofs.is_verified(address, since):
+                    validator.add_error(address.kind, f"This {address.kind} must be verified by a code first.")
+        return verified
 
-    def _proof(self, read: Validator, tx: Transaction, text: str, addresses: Sequence[Address], since: float) -> Address | None:
+    def _proof(
+        self, validator: Validator, tx: Transaction, text: str, addresses: Sequence[Address], since: float
+    ) -> Address | None:
         proof = tx.proofs.find(self.codes.keyed_digest(f"proof:{text}"), since)
         for address in addresses:
             if proof and (address.kind, address.canonical) == (proof.address.kind, proof.address.canonical):
                 return address
-        read.add_error("proofs", "This proof is not valid, is older than an hour, or is of another address.")
+        validator.add_error("proofs", "This proof is not valid, is older than an hour, or belongs to another address.")
         return None
 
 
 def personal_data(
     username: str | None, name: str | None, email: Address | None, mobile: Address | None
 ) -> tuple[str | None, ...]:
-    """What a password may not be made of."""
+    """Texts of the account that its password may not consist of."""
     return username, name, email.text if email else None, mobile.text if mobile else None
 
 

@@ -1,134 +1,75 @@
-"""Telling a webhook what happened: a message in the outbox, in the transaction of what happened."""
+"""Webhooks: a consumer of events that puts a message about each of them into the outbox."""
 
 import json
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ..domain.account import Account
 from ..domain.events import Event, EventType
-from .ports import (
-    Accounts,
-    AuditLog,
-    AuditLogReads,
-    Challenges,
-    Channel,
-    CursorReads,
-    Cursors,
-    Database,
-    LockedAccounts,
-    Message,
-    NewId,
-    Outbox,
-    OutboxReads,
-    Proofs,
-    SessionReads,
-    Sessions,
-    SlidingWindowReads,
-    SlidingWindows,
-    Transaction,
-)
+from ..domain.rate_limits import DAY
+from .event_consumer import ReadEvents
+from .ports import Channel, Clock, Database, Message
 
-RECEIVER = "webhook"
-"""To whom such a message goes. The URL may hold a token, and is not stored."""
+READER = "vestibule-webhook"
+"""The name of the cursor."""
 
-KEPT_SECONDS = 30 * 86_400.0
-"""How long a message that was given up can be tried again; the attempts end much sooner."""
+RECIPIENT = "webhook"
+"""The recipient of every message. The URL may hold a token, and is not stored."""
+
+KEPT_SECONDS = 30 * DAY
+"""How long the operator can retry a message; the attempts end much sooner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnqueueWebhook:
-    """Puts a message about each event of those kinds into the outbox, whoever it concerns.
+class EnqueueWebhooks:
+    """Puts a message about each event of `types` into the outbox, from where the cursor was left, in order.
 
-    Not of some alone: else the time of an answer would tell whether there is an account. The payload follows Standard
-    Webhooks, and holds no address of anybody: whoever is told may ask.
+    A message's id derives from its event, so that an event that is read twice keeps its `webhook-id`. The payload follows
+    Standard Webhooks and holds no personal data. Events without an account are sent too. Raises `Unavailable`.
     """
 
-    new_id: NewId
-    kinds: Collection[EventType]
+    database: Database
+    read_events: ReadEvents
+    clock: Clock
+    types: Collection[EventType]
 
-    def __call__(self, outbox: Outbox, event: Event) -> None:
-        if event.type not in self.kinds:
-            return
-        kind = f"account.{event.type}"
-        outbox.add(
-            Message(
-                id=self.new_id(),
-                channel=Channel.WEBHOOK,
-                recipient=RECEIVER,
-                template=kind,
-                values={"payload": _payload(kind, event)},
-                not_before=event.occurred_at,
-                expires_at=event.occurred_at + KEPT_SECONDS,
-            )
-        )
+    def __call__(self, should_stop: Callable[[], bool] = lambda: False) -> None:
+        self.start()
+        while not should_stop() and self._enqueue_batch():
+            pass
+
+    def start(self) -> None:
+        """Begins with the next event if webhooks were never sent before."""
+        self.read_events.skip_to_end(READER)
+
+    def _enqueue_batch(self) -> int:
+        with self.read_events(READER) as batch:
+            messages = [_message(position, event) for position, event in batch if event.type in self.types]
+            if messages:
+                self._add(messages)
+        return len(batch)
+
+    def _add(self, messages: Sequence[Message]) -> None:
+        with self.database.begin() as tx:
+            for message in messages:
+                if message.expires_at > self.clock() and tx.outbox.lock(message.id) is None:
+                    tx.outbox.add(message)
 
 
-def _payload(kind: str, event: Event) -> str:
+def _message(position: int, event: Event) -> Message:
+    name = f"account.{event.type}"
+    return Message(
+        id=f"event-{position}-{event.occurred_at:.0f}",  # with the time, because a restored backup gives positions again
+        channel=Channel.WEBHOOK,
+        recipient=RECIPIENT,
+        template=name,
+        values={"payload": _payload(name, event)},
+        not_before=event.occurred_at,
+        expires_at=event.occurred_at + KEPT_SECONDS,
+    )
+
+
+def _payload(name: str, event: Event) -> str:
     at = datetime.fromtimestamp(event.occurred_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    data = {"account_id": event.account_id, "session_id": event.session_id, "note": event.detail or None}
-    return json.dumps({"type": kind, "timestamp": at, "data": data}, separators=(",", ":"))
-
-
-class AnnouncingJournal:
-    """A journal of which a webhook is told."""
-
-    def __init__(self, journal: AuditLog, tell: Callable[[Event], None]) -> None:
-        self._journal = journal
-        self._tell = tell
-
-    def add(self, event: Event) -> None:
-        self._journal.add(event)
-        self._tell(event)
-
-
-@dataclass(frozen=True, slots=True)
-class AnnouncingTransaction:
-    """A transaction with such a journal."""
-
-    accounts: LockedAccounts
-    challenges: Challenges
-    proofs: Proofs
-    sessions: Sessions
-    rate_limits: SlidingWindows
-    outbox: Outbox
-    audit_log: AuditLog
-    cursors: Cursors
-    lock_identity: Callable[[int, str, float], Account | None]
-
-
-class AnnouncingDatabase:
-    """Any database, with such a journal in its transactions."""
-
-    def __init__(self, database: Database, announce: EnqueueWebhook) -> None:
-        self._database = database
-        self._announce = announce
-        self.accounts: Accounts = database.accounts
-        self.sessions: SessionReads = database.sessions
-        self.rate_limits: SlidingWindowReads = database.rate_limits
-        self.outbox: OutboxReads = database.outbox
-        self.audit_log: AuditLogReads = database.audit_log
-        self.cursors: CursorReads = database.cursors
-
-    @contextmanager
-    def begin(self) -> Iterator[Transaction]:
-        with self._database.begin() as tx:
-            journal = AnnouncingJournal(tx.audit_log, lambda event: self._announce(tx.outbox, event))
-            yield AnnouncingTransaction(
-                tx.accounts,
-                tx.challenges,
-                tx.proofs,
-                tx.sessions,
-                tx.rate_limits,
-                tx.outbox,
-                journal,
-                tx.cursors,
-                tx.lock_identity,
-            )
-
-    def check(self) -> None:
-        self._database.check()
-
-    def purge(self, now: float, *, limit: int) -> int:
-        return self._database.purge(now, limit=limit)
+    data = {"account_id": event.account_id, "session_id": event.session_id, "detail": event.detail or None}
+    return json.dumps({"type": name, "timestamp": at, "data": data}, separators=(",", ":"))

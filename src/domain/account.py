@@ -24,6 +24,11 @@ class Address:
     text: str
     canonical: str
 
+    @property
+    def deliverable(self) -> str:
+        """The form for messages: an email as written, a mobile in its canonical form, which SMS gateways expect."""
+        return self.text if self.kind is AddressKind.EMAIL else self.canonical
+
 
 @dataclass(frozen=True, slots=True)
 class Username:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from .account import Address
+from .account import Address, AddressKind
 
 MAX_FAILED_ATTEMPTS = 5
 PROOF_LIFETIME = 3600.0
@@ -54,3 +54,8 @@ class Proof:
     digest: str
     address: Address
     verified_at: float
+
+
+def decoy_address(kind: AddressKind, instead_of: str) -> Address:
+    """The address of a decoy, where there is no address to send a code to."""
+    return Address(kind, "", f"nobody:{instead_of}")

@@ -47,17 +47,19 @@ class SlidingWindow:
         return replace(self, timestamps=())
 
 
-CODE_SENDS_PER_HOUR = RateLimit(5, 3600)
-CODE_SENDS_PER_DAY = RateLimit(10, 86_400)
-WRONG_CODES = (RateLimit(30, 86_400),)
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
+
+CODE_SENDS_PER_HOUR = RateLimit(5, HOUR)
+CODE_SENDS_PER_DAY = RateLimit(10, DAY)
+WRONG_CODES = (RateLimit(30, DAY),)
 WRONG_CODES_BY_ADDRESS = (RateLimit(30, 300),)
 FAILED_LOGINS_BY_IDENTITY_AND_ADDRESS = (RateLimit(5, 300),)
 FAILED_LOGINS_BY_IDENTITY = (RateLimit(30, 900),)
-FAILED_LOGINS_BY_ADDRESS = (RateLimit(10, 60), RateLimit(100, 3600))
+FAILED_LOGINS_BY_ADDRESS = (RateLimit(10, 60), RateLimit(100, HOUR))
 REGISTRATIONS_BY_ADDRESS = (RateLimit(20, 60),)
 UNIQUENESS_CHECKS_BY_ADDRESS = (RateLimit(30, 60),)
 CALLS_BY_ADDRESS = (RateLimit(300, 60),)
-NOTICES = (RateLimit(10, 86_400),)
+NOTICES = (RateLimit(10, DAY),)
 
 
 def code_sends(cooldown: float) -> tuple[RateLimit, ...]:

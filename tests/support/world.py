@@ -86,7 +86,7 @@ class World(testing.World):
     @property
     def dead_letters(self) -> tuple[tuple[Message, str], ...]:
         """What was given up, each with the reason."""
-        return tuple((posted.message, posted.failure_reason or "") for posted in self.list_messages(dead=True))
+        return tuple((posted.message, posted.failure_reason or "") for posted in self.list_messages(failed=True))
 
     # --- people -------------------------------------------------------------------------------------------------------
 

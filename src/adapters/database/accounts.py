@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Column, Select, Table, Text, UniqueConstraint, bindparam, or_, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite as well; not so the reverse
 
-from ...application.ports import LoginIdentifier
+from ...application.ports import Clock, LoginIdentifier
 from ...domain.account import Account, Address, AddressKind, Username
 from ...domain.errors import AlreadyTaken, Conflict
 from .locked_rows import Claims
@@ -160,11 +160,11 @@ class SqlClaimedAccounts(SqlAccounts):
     def lock(self, account_id: int) -> Account | None:
         return self._claimed(_first(self._ask(self._table.claim, of_account=account_id)))
 
-    def lock_with_session(self, account_id: int, session_id: str, now: float) -> Account | None:
+    def lock_with_session(self, account_id: int, session_id: str, clock: Clock) -> Account | None:
         """Checks the session by a second statement, for the first one still sees the rows as they were before it waited."""
         if not self._unit.is_alone and self.lock(account_id) is None:
             return None
-        return self._claimed(self.by_active_session(account_id, session_id, now))
+        return self._claimed(self.by_active_session(account_id, session_id, clock()))
 
     def lock_by_address(self, address: Address) -> Account | None:
         return self._claimed(_first(self._ask(self._table.claim_having[address.kind], key=address.canonical)))

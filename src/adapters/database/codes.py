@@ -1,4 +1,4 @@
-"""Challenges in SQL: one to a flow and address."""
+"""Challenges in SQL: one to a purpose and address."""
 
 from collections.abc import Iterable, Sequence
 
@@ -42,12 +42,14 @@ class SqlChallenges:
         self._unit = unit
         self._claims = claims
 
-    def lock(self, flow: CodePurpose, addresses: Iterable[Address], *, beside: str | None = None) -> Sequence[Challenge]:
+    def lock(
+        self, purpose: CodePurpose, addresses: Iterable[Address], *, requested_for: str | None = None
+    ) -> Sequence[Challenge]:
         rows: list[Row] = []
-        if beside is not None:
-            rows += self._unit.ask(_CLAIM_BESIDE, purpose=flow.value, requested_for=beside)
+        if requested_for is not None:
+            rows += self._unit.ask(_CLAIM_BESIDE, purpose=purpose.value, requested_for=requested_for)
         for address in _in_lock_order(addresses):
-            rows += self._unit.ask(_CLAIM, purpose=flow.value, kind=address.kind.value, key=address.canonical)
+            rows += self._unit.ask(_CLAIM, purpose=purpose.value, kind=address.kind.value, key=address.canonical)
         claimed = [_challenge(row) for row in sorted(set(rows))]
         for challenge in claimed:
             self._claims.hold("challenges", challenge.id)

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Self
 
+from ...application.ports import Clock
 from ...domain.account import Account
 from ...domain.errors import Unavailable
 from .accounts import ACCOUNTS, AccountsTable, SqlAccounts, SqlClaimedAccounts
@@ -38,8 +39,8 @@ class SqlTransaction:
         self.audit_log = SqlJournal(unit)
         self.cursors = SqlCursors(unit, claims)
 
-    def lock_identity(self, account_id: int, session_id: str, now: float) -> Account | None:
-        return self.accounts.lock_with_session(account_id, session_id, now)
+    def lock_identity(self, account_id: int, session_id: str, clock: Clock) -> Account | None:
+        return self.accounts.lock_with_session(account_id, session_id, clock)
 
 
 class SqlDatabase:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, insert, select
+from sqlalchemy import Select, bindparam, func, insert, select
 
 from ...application.ports import AuditQuery
 from ...domain.events import Caller, Event, EventType
@@ -31,6 +31,7 @@ _FIND = (
     .order_by(_columns.position)
     .limit(bindparam("limit"))
 )
+_LAST = select(func.max(_columns.position))
 _FILTERS = {
     "account_id": _columns.account_id.__eq__,
     "type": _columns.type.__eq__,
@@ -56,6 +57,10 @@ class SqlJournalReads:
     def __init__(self, ask: Ask, *, in_order: bool) -> None:
         self._ask = ask
         self._in_order = in_order
+
+    def last_position(self) -> int:
+        [(position,)] = self._ask(_LAST)
+        return int(position or 0)
 
     def find(self, query: AuditQuery, *, limit: int) -> Sequence[tuple[int, Event]]:
         given = {name: value for name in _FILTERS if (value := getattr(query, name)) is not None}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock, get_ident
 
-from ...application.ports import Message
+from ...application.ports import Clock, Message
 from ...domain.account import Account
 from ...domain.errors import Unavailable
 from ...domain.events import Event
@@ -32,8 +32,8 @@ class MemoryTransaction:
         self.audit_log = MemoryJournal(unit)
         self.cursors = MemoryCursors(unit)
 
-    def lock_identity(self, account_id: int, session_id: str, now: float) -> Account | None:
-        account = self.accounts.by_active_session(account_id, session_id, now)
+    def lock_identity(self, account_id: int, session_id: str, clock: Clock) -> Account | None:
+        account = self.accounts.by_active_session(account_id, session_id, clock())
         return account and self.accounts.lock(account.id)
 
 

@@ -9,18 +9,21 @@ from .memory_state import State, Unit
 
 
 class MemoryChallenges:
-    """One challenge to a flow and address."""
+    """One challenge to a purpose and address."""
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
 
-    def lock(self, flow: CodePurpose, addresses: Iterable[Address], *, beside: str | None = None) -> Sequence[Challenge]:
+    def lock(
+        self, purpose: CodePurpose, addresses: Iterable[Address], *, requested_for: str | None = None
+    ) -> Sequence[Challenge]:
         rows = self._unit.state.challenges
-        keys = {(flow, address.kind, address.canonical) for address in addresses}
+        keys = {(purpose, address.kind, address.canonical) for address in addresses}
         claimed = [
             challenge
             for key, challenge in sorted(rows.items())
-            if key in keys or (beside is not None and challenge.purpose is flow and challenge.requested_for == beside)
+            if key in keys
+            or (requested_for is not None and challenge.purpose is purpose and challenge.requested_for == requested_for)
         ]
         for challenge in claimed:
             self._unit.claims.hold("challenges", challenge.id)

@@ -13,6 +13,9 @@ class MemoryJournalReads:
     def __init__(self, state: Callable[[], State]) -> None:
         self._state = state
 
+    def last_position(self) -> int:
+        return len(self._state().events)
+
     def find(self, query: AuditQuery, *, limit: int) -> Sequence[tuple[int, Event]]:
         numbered = enumerate(self._state().events, 1)
         return [(position, event) for position, event in numbered if _fits(query, position, event)][:limit]

@@ -13,9 +13,9 @@ class MemoryOutboxReads:
     def __init__(self, state: Callable[[], State]) -> None:
         self._state = state
 
-    def find(self, *, dead: bool, after: int, limit: int) -> Sequence[OutboxEntry]:
+    def find(self, *, failed: bool, after: int, limit: int) -> Sequence[OutboxEntry]:
         rows = self._state().outbox.values()
-        return [row for row in rows if row.position > after and (row.has_failed or not dead)][:limit]
+        return [row for row in rows if row.position > after and (row.has_failed or not failed)][:limit]
 
 
 class MemoryOutbox:

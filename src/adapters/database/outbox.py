@@ -89,8 +89,8 @@ class SqlOutboxReads:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
-    def find(self, *, dead: bool, after: int, limit: int) -> Sequence[OutboxEntry]:
-        return [_posted(row) for row in self._ask(_FIND_DEAD if dead else _FIND, after=after, limit=limit)]
+    def find(self, *, failed: bool, after: int, limit: int) -> Sequence[OutboxEntry]:
+        return [_posted(row) for row in self._ask(_FIND_DEAD if failed else _FIND, after=after, limit=limit)]
 
 
 class SqlOutbox:

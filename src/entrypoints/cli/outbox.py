@@ -35,7 +35,7 @@ def list_messages(failed: bool, as_json: bool, show_addresses: bool) -> None:
     vestibule outbox list --failed
     """
     with broken_pipe_ignored(), use_cases() as vestibule:
-        rows = (_row(entry, vestibule.clock(), in_full=show_addresses) for entry in vestibule.list_messages(dead=failed))
+        rows = (_row(entry, vestibule.clock(), in_full=show_addresses) for entry in vestibule.list_messages(failed=failed))
         _print_json(rows) if as_json else _print_table(rows)
 
 

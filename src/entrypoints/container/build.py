@@ -2,7 +2,7 @@
 
 from asyncio import CancelledError, create_task, shield, to_thread
 from collections.abc import Collection
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from threading import Thread
 from types import TracebackType
 from typing import TypedDict, Unpack
@@ -12,6 +12,7 @@ from dependency_injector import providers
 from ...adapters.database import ACCOUNTS, AccountsTable, migrate, prepare
 from ...adapters.rate_limiter import RedisRateLimiter
 from ...adapters.storage import S3Storage
+from ...application import Unavailable
 from ...application.ports import (
     Clock,
     Codes,
@@ -146,7 +147,8 @@ class Build:
 
     def _open(self, stack: ExitStack) -> Vestibule:
         _check_arguments(self._overrides, self._accounts)
-        courier, subscriptions = CourierThread(), Subscriptions()
+        courier = CourierThread()
+        subscriptions = Subscriptions(on_event=courier.wake if self.settings.webhook_url else None)
         container = Container(
             settings=self.settings,
             on_message=courier.wake,
@@ -162,6 +164,9 @@ class Build:
         if isinstance(vestibule.rate_limiter, RedisRateLimiter) and "rate_limiter" not in self._overrides:
             vestibule.rate_limiter.probe()
         stack.callback(self._close_facades)  # after the threads below have stopped, which may be in a call
+        if (enqueue_webhooks := container.enqueue_webhooks()) is not None:
+            with suppress(Unavailable):  # then the delivery worker repeats it
+                enqueue_webhooks.start()
         stack.callback(courier.stop)
         stack.callback(subscriptions.stop)
         if self._deliver:

@@ -15,7 +15,9 @@ from ...adapters.images import PillowImages
 from ...adapters.keys import HmacCodes, JwtTokens, ReloadingKeys
 from ...adapters.notifier import ChannelNotifier, Templates
 from ...application.account import AccountChanger
-from ...application.codes import CodeCheck, CodeSender, CodeSignIn
+from ...application.code_checks import CodeCheck, CodeSignIn
+from ...application.code_requests import CodeSender
+from ...application.event_consumer import ReadEvents
 from ...application.notifications import Notices
 from ...application.tokens import SessionIssuer
 from ...application.validation import AccountRules
@@ -27,7 +29,6 @@ from ..settings import Settings
 from ..workers.subscriptions import Subscriptions
 from .factories import (
     Echo,
-    announcing,
     argon2,
     at_rate,
     blocks,
@@ -35,6 +36,7 @@ from .factories import (
     code_secrets,
     commit_scope,
     email_notifier,
+    enqueue_webhooks,
     jwks_of,
     key_shelf,
     rate_limiter,
@@ -85,7 +87,7 @@ class Container(containers.DeclarativeContainer):
         on_event=subscriptions.provided.wake,
         accounts=accounts,
     )
-    database = providers.Singleton(announcing, settings, providers.Singleton(watched_database, watch, sql_database), new_id)
+    database = providers.Singleton(watched_database, watch, sql_database)
     keys = providers.Singleton(ReloadingKeys, providers.Singleton(key_shelf, settings, sql_database))
     tokens = providers.Singleton(JwtTokens, keys, issuer=settings.provided.url, audience=settings.provided.url, clock=clock)
     codes = providers.Singleton(
@@ -134,6 +136,9 @@ class Container(containers.DeclarativeContainer):
     code_check = wired(CodeCheck, locals())
     code_sign_in = wired(CodeSignIn, locals())
     account_changer = wired(AccountChanger, locals())
+
+    read_events = wired(ReadEvents, locals())
+    enqueue_webhooks = providers.Singleton(enqueue_webhooks, settings, database, read_events, clock)
 
     vestibule = providers.Singleton(
         Vestibule,

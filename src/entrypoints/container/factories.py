@@ -10,9 +10,10 @@ from ...adapters.keys import CodeSecrets, EncryptedKeyStore, FileKeyStore, KeySt
 from ...adapters.notifier import AppriseNotifier, OutboxNotifier, RateLimitedNotifier, SmtpNotifier, Templates, WebhookNotifier
 from ...adapters.rate_limiter import MemoryRateLimiter, RedisRateLimiter
 from ...adapters.storage import FileStorage, S3Storage
-from ...application.ports import Channel, Clock, Database, Images, NewId, Notifier, RateLimiter, Storage
-from ...application.send_quota import SendQuota
-from ...application.webhooks import AnnouncingDatabase, EnqueueWebhook
+from ...application.code_requests import SendQuota
+from ...application.event_consumer import ReadEvents
+from ...application.ports import Channel, Clock, Database, Images, Notifier, RateLimiter, Storage
+from ...application.webhooks import EnqueueWebhooks
 from ...domain.account import AddressKind
 from ...domain.events import STATE_CHANGES
 from ...domain.rate_limits import RateLimit
@@ -95,13 +96,11 @@ def channels(settings: Settings) -> tuple[Channel, ...]:
     return letters if settings.webhook_url is None else (*letters, Channel.WEBHOOK)
 
 
-def announcing(settings: Settings, database: Database, new_id: NewId) -> Database:
-    """The database itself where nobody is to be told."""
+def enqueue_webhooks(settings: Settings, database: Database, read_events: ReadEvents, clock: Clock) -> EnqueueWebhooks | None:
     if settings.webhook_url is None:
-        return database
-    return AnnouncingDatabase(
-        database, EnqueueWebhook(new_id=new_id, kinds=frozenset(settings.webhook_events) or STATE_CHANGES)
-    )
+        return None
+    types = frozenset(settings.webhook_events) or STATE_CHANGES
+    return EnqueueWebhooks(database=database, read_events=read_events, clock=clock, types=types)
 
 
 def watched_database(watch: Watch, database: Database) -> Database:

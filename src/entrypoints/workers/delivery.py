@@ -16,7 +16,7 @@ _log = logging.getLogger("vestibule.courier")
 
 def carry(deliver: DeliverMessages, kind: Channel, is_over: Callable[[], bool]) -> None:
     """Delivers until nothing of that kind is due, or `is_over` says so."""
-    while not is_over() and deliver(kind, is_over=is_over):
+    while not is_over() and deliver(kind, should_stop=is_over):
         pass
 
 

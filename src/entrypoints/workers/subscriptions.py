@@ -79,8 +79,9 @@ class Subscription:
 class Subscriptions:
     """All of them in this process."""
 
-    def __init__(self, pause: float = PAUSE) -> None:
+    def __init__(self, pause: float = PAUSE, on_event: Callable[[], None] | None = None) -> None:
         self._pause = pause
+        self._on_event = on_event
         self._all: list[Subscription] = []
         self._stopped = False
 
@@ -90,6 +91,8 @@ class Subscriptions:
         self._all.append(Subscription(read, name, handler, self._pause))
 
     def wake(self) -> None:
+        if self._on_event is not None:
+            self._on_event()
         for one in self._all:
             one.wake()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from ...application.delivery import NOBODY
+from ...application.delivery import DECOY_RECIPIENTS
 from ...application.ports import Channel, Notifier, OutgoingMessage, Undeliverable
 
 CODE = "482193"
@@ -77,7 +77,7 @@ class NotifierContract:
 
     def test_decoy_arrives_nowhere(self, harness: NotifierHarness) -> None:
         harness.notifier.send(harness.message(1))
-        harness.notifier.send_decoy(replace(harness.message(2), recipient=NOBODY[harness.message().channel]))
+        harness.notifier.send_decoy(replace(harness.message(2), recipient=DECOY_RECIPIENTS[harness.message().channel]))
         assert len(harness.arrived()) == 1
 
     def test_failure_is_temporary_and_reveals_no_secret(self, harness: NotifierHarness) -> None:

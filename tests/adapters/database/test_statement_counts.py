@@ -94,7 +94,7 @@ def calls(vestibule: Vestibule, counting: Counting) -> dict[str, tuple[int, int]
 def code(vestibule: Vestibule) -> str:
     """The one that was asked for last."""
     deliver = vestibule.deliver_messages
-    challenges = [one.message.challenge for one in deliver.database.outbox.find(dead=False, after=0, limit=99)]
+    challenges = [one.message.challenge for one in deliver.database.outbox.find(failed=False, after=0, limit=99)]
     last = [challenge for challenge in challenges if challenge is not None][-1]
     return deliver.codes.code(*last)
 

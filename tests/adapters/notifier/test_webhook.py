@@ -14,7 +14,7 @@ from tests.support.webhook_receiver import OTHER_SECRET, SECRET, Receiver, recei
 from vestibule.adapters.notifier import ChannelNotifier, MemoryNotifier, WebhookNotifier, read_secrets
 from vestibule.application.ports import Channel, DeliveryFailed, OutgoingMessage, Undeliverable
 
-PAYLOAD = '{"type":"account.registered","timestamp":"2026-11-24T08:00:00.000Z","data":{"account_id":7,"note":"Zoë"}}'
+PAYLOAD = '{"type":"account.registered","timestamp":"2026-11-24T08:00:00.000Z","data":{"account_id":7,"detail":"Zoë"}}'
 
 
 def message(number: int = 1) -> OutgoingMessage:

@@ -4,7 +4,7 @@ import pytest
 from tests.support.world import World
 
 from vestibule.adapters.notifier import MemoryNotifier
-from vestibule.application.delivery import NOBODY
+from vestibule.application.delivery import DECOY_RECIPIENTS
 from vestibule.application.ports import Channel, DeliveryFailed, Message, OutgoingMessage, Undeliverable
 
 ANN = "ann@mail.example.com"
@@ -175,7 +175,7 @@ def test_a_decoy_goes_the_way_of_a_letter_but_nowhere() -> None:
     assert notifier.messages == ()
     assert world.messages == ()
     assert {letter.template for letter in notifier.pretended} == {"code"}
-    assert {letter.recipient for letter in notifier.pretended} == {NOBODY[Channel.EMAIL]}
+    assert {letter.recipient for letter in notifier.pretended} == {DECOY_RECIPIENTS[Channel.EMAIL]}
 
 
 def test_a_failure_is_tried_again_after_5_10_20_40_seconds() -> None:
@@ -310,7 +310,7 @@ def test_a_courier_that_is_called_off_finishes_the_message_at_hand_and_the_rest_
     for name in ("one", "two", "three"):
         notice(world, name)
 
-    world.deliver_messages(is_over=lambda: bool(world.notifier.messages))
+    world.deliver_messages(should_stop=lambda: bool(world.notifier.messages))
     assert len(world.notifier.messages) == 1
     assert [message.attempts for message in world.messages] == [0, 0]
 
@@ -351,7 +351,7 @@ def test_a_webhook_that_fails_is_told_again_for_days_and_then_given_up() -> None
     for waited, wanted in zip(waits, hours, strict=True):
         assert wanted * 3600 <= waited <= wanted * 3600 * 1.1
     assert 3 < (world.clock() - begun) / 86_400 < 4
-    assert [posted.message.id for posted in world.list_messages(dead=True)] == ["event"]
+    assert [posted.message.id for posted in world.list_messages(failed=True)] == ["event"]
 
     world.retry_messages(["event"])
     assert deliver(world) == 1

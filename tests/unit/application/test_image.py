@@ -7,7 +7,7 @@ from tests.support.world import PASSWORD, PNG, SOMEWHERE, World, outcome, togeth
 
 from vestibule.adapters.storage import MemoryStorage
 from vestibule.application import Account, Identity, ImageTooLarge, InvalidInput, InvalidToken, SweepReport, Unavailable
-from vestibule.application.image import BATCH
+from vestibule.application.maintenance import BATCH
 from vestibule.application.ports import PresignedUrl
 from vestibule.domain.events import EventType
 from vestibule.testing import ManualClock

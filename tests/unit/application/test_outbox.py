@@ -8,7 +8,7 @@ from tests.support.world import World
 from vestibule.adapters.database import MemoryDatabase
 from vestibule.adapters.database.memory import MemoryTransaction
 from vestibule.application import DropMessages, NoSuchMessage, NotRetryable, RetryMessages
-from vestibule.application.maintenance import BATCH
+from vestibule.application.outbox import BATCH
 from vestibule.application.ports import Channel, Message, Undeliverable
 from vestibule.domain.events import EventType
 from vestibule.testing import ManualClock
@@ -51,7 +51,7 @@ def give_up(world: World, *names: str) -> None:
 
 
 def lying(world: World, *, dead: bool = False) -> list[str]:
-    return [one.message.id for one in world.list_messages(dead=dead)]
+    return [one.message.id for one in world.list_messages(failed=dead)]
 
 
 def told(world: World) -> list[str]:
@@ -63,7 +63,7 @@ def given_up_code(world: World) -> str:
     world.request_code(destination=ANN)
     world.notifier.fail_next(Undeliverable("refused"))
     world.deliver_messages()
-    [dead] = world.list_messages(dead=True)
+    [dead] = world.list_messages(failed=True)
     return dead.message.id
 
 
@@ -114,7 +114,7 @@ def test_a_code_that_nobody_wants_any_more_is_not_tried_again(by: str) -> None:
         if by == "its use":
             world.verify_code(destination=ANN, verify_otp=code)
 
-    with pytest.raises(NotRetryable, match=f"{message_id}: Nobody wants it"):
+    with pytest.raises(NotRetryable, match=f"{message_id}: It has expired"):
         world.retry_messages([message_id])
     assert world.retry_messages() == 0
     assert lying(world) == [message_id]
@@ -128,7 +128,7 @@ def test_a_message_that_a_courier_has_is_left_to_it() -> None:
     with world.database.begin() as tx:
         tx.outbox.lease(world.clock(), seconds=60, limit=1)
 
-    with pytest.raises(NotRetryable, match="a: A courier has it"):
+    with pytest.raises(NotRetryable, match="a: A delivery worker is sending it"):
         world.retry_messages(["a"])
     assert world.retry_messages() == 0
 

@@ -9,9 +9,9 @@ from vestibule.application import TRUSTED_CALLER, AddressKind, AlreadyTaken, Inv
 from vestibule.domain.events import EventType
 
 WHOLE: dict[str, Any] = {"username": "ann", "name": "Ann Somebody", "email": "ann@mail.example.com", "password": PASSWORD}
-EMAIL_FIRST = "This email has to be proven by a code first."
-MOBILE_FIRST = "This mobile has to be proven by a code first."
-BAD_PROOF = "This proof is not valid, is older than an hour, or is of another address."
+EMAIL_FIRST = "This email must be verified by a code first."
+MOBILE_FIRST = "This mobile must be verified by a code first."
+BAD_PROOF = "This proof is not valid, is older than an hour, or belongs to another address."
 
 
 def refused(call: Any, **fields: Any) -> dict[str, list[str]]:

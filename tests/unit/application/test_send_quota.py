@@ -104,12 +104,12 @@ def test_who_asks_again_and_again_uses_it_up_for_nobody() -> None:
 
 def test_the_log_tells_of_it_once_an_hour_and_of_each_kind(caplog: pytest.LogCaptureFixture) -> None:
     world = World(**MAIL, **SMS, emails_per_hour=2, sms_per_hour=1)
-    with caplog.at_level(logging.WARNING, "vestibule.spending"):
+    with caplog.at_level(logging.WARNING, "vestibule.send_quota"):
         mobiles(world, 0, 5)
         mails(world, 0, 5)
         assert caplog.messages == [
-            "no more codes go to any mobile for now: 1 were asked for within the hour",
-            "no more codes go to any email for now: 2 were asked for within the hour",
+            "no more codes are sent to any mobile for now: 1 were requested within the hour",
+            "no more codes are sent to any email for now: 2 were requested within the hour",
         ]
         world.clock.advance(HOUR)
         mails(world, 10, 5)

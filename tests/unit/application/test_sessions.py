@@ -5,7 +5,7 @@ import pytest
 from tests.support.world import PASSWORD, SOMEWHERE, World, together
 
 from vestibule.application import InvalidInput, InvalidToken, NoSuchSession
-from vestibule.application.sessions import MOST_ENDED
+from vestibule.application.sessions import MAX_ENDED
 from vestibule.domain.events import EventType
 from vestibule.domain.session import Session
 
@@ -151,7 +151,7 @@ def test_what_was_ended_so_long_ago_that_no_token_is_good_is_not_told() -> None:
 
 def test_many_ends_are_told_in_several_answers() -> None:
     world = World()
-    every = ended_at(world, *[number / 100 for number in range(MOST_ENDED + 1)])
+    every = ended_at(world, *[number / 100 for number in range(MAX_ENDED + 1)])
     first = world.list_ended_sessions()
     assert (first.session_ids, first.has_more) == (every[:-1], True)
     second = world.list_ended_sessions(after=first.after)

@@ -1,23 +1,23 @@
 import json
-from contextlib import suppress
-from itertools import count
 from typing import Any
 
 import pytest
 from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World, outcome
 
-from vestibule.adapters.database import MemoryDatabase
 from vestibule.application import AlreadyTaken, Channel, EventType
+from vestibule.application.event_consumer import MAX_EVENTS
 from vestibule.application.ports import Message
-from vestibule.application.webhooks import AnnouncingDatabase, EnqueueWebhook
-from vestibule.domain.events import ACCOUNT_EVENTS, STATE_CHANGES, Event
+from vestibule.application.webhooks import KEPT_SECONDS, READER, EnqueueWebhooks
+from vestibule.domain.events import ACCOUNT_EVENTS, STATE_CHANGES
 
 
-def announced(*kinds: EventType) -> World:
-    """A world in which a webhook is told of these kinds."""
-    numbers = count(1)
-    announce = EnqueueWebhook(new_id=lambda: f"event {next(numbers)}", kinds=kinds or STATE_CHANGES)
-    return World(database=AnnouncingDatabase(MemoryDatabase(), announce))
+def enqueues(world: World, *types: EventType) -> EnqueueWebhooks:
+    """The consumer, which begins with the next event."""
+    webhooks = EnqueueWebhooks(
+        database=world.database, read_events=world.read_events, clock=world.clock, types=types or STATE_CHANGES
+    )
+    webhooks.start()
+    return webhooks
 
 
 def messages(world: World) -> list[Message]:
@@ -28,17 +28,19 @@ def payloads(world: World) -> list[dict[str, Any]]:
     return [json.loads(message.values["payload"]) for message in messages(world)]
 
 
-def test_a_webhook_is_told_what_happened_to_whom_in_the_form_of_standard_webhooks() -> None:
-    world = announced()
+def test_payload_follows_standard_webhooks() -> None:
+    world = World()
+    webhooks = enqueues(world)
     ann = world.create_account("ann")
     tokens = world.log_in(username="ann", password=PASSWORD, caller=SOMEWHERE)
+    webhooks()
     at = "2027-01-15T08:00:00.000Z"
     assert payloads(world) == [
-        {"type": "account.registered", "timestamp": at, "data": {"account_id": ann.id, "session_id": None, "note": None}},
+        {"type": "account.registered", "timestamp": at, "data": {"account_id": ann.id, "session_id": None, "detail": None}},
         {
             "type": "account.logged_in",
             "timestamp": at,
-            "data": {"account_id": ann.id, "session_id": tokens.session, "note": "password"},
+            "data": {"account_id": ann.id, "session_id": tokens.session, "detail": "password"},
         },
     ]
     [registered, logged_in] = messages(world)
@@ -46,58 +48,115 @@ def test_a_webhook_is_told_what_happened_to_whom_in_the_form_of_standard_webhook
     assert len({registered.id, logged_in.id}) == 2
 
 
-def test_a_webhook_is_told_no_secret_and_nothing_personal() -> None:
-    world = announced(*ACCOUNT_EVENTS)
+def test_payload_holds_no_secret_and_no_personal_data() -> None:
+    world = World()
+    webhooks = enqueues(world, *ACCOUNT_EVENTS)
     ann = world.create_account("ann", mobile="9999999999")
     outcome(lambda: world.log_in(username="ann", password="not the one", caller=SOMEWHERE))
     outcome(lambda: world.log_in(username="nobody", password="not the one", caller=SOMEWHERE))
     identity = world.sign_in("ann")
     world.change_account(identity=identity, name="Ann Other", email="other@mail.example.com", password=OTHER_PASSWORD)
     world.set_active(who="ann", active=False)
+    webhooks()
 
-    told = json.dumps(payloads(world))
+    text = json.dumps(payloads(world))
     assert len(payloads(world)) == 8
-    assert all(word not in told.lower() for word in ("ann", "example", "9999", "198.51", PASSWORD, OTHER_PASSWORD))
-    assert str(ann.id) in told
+    assert all(word not in text.lower() for word in ("ann", "example", "9999", "198.51", PASSWORD, OTHER_PASSWORD))
+    assert str(ann.id) in text
 
 
-def test_what_was_rolled_back_is_told_to_nobody() -> None:
-    world = announced()
+def test_rolled_back_event_is_not_sent() -> None:
+    world = World()
+    webhooks = enqueues(world)
     world.create_account("ann")
     with pytest.raises(AlreadyTaken):
         world.create_account("ann")
-    with (
-        suppress(KeyError),
-        AnnouncingDatabase(world.database, EnqueueWebhook(new_id=world.new_id, kinds=STATE_CHANGES)).begin() as tx,
-    ):
-        tx.audit_log.add(Event(type=EventType.REGISTERED, occurred_at=world.clock(), account_id=7))
-        raise KeyError
-    assert [told["data"]["account_id"] for told in payloads(world)] == [1]
+    webhooks()
+    assert [payload["data"]["account_id"] for payload in payloads(world)] == [1]
 
 
-def test_only_what_was_asked_for_is_told() -> None:
-    world = announced(EventType.LOGGED_IN)
+def test_only_the_chosen_event_types_are_sent() -> None:
+    world = World()
+    webhooks = enqueues(world, EventType.LOGGED_IN)
     world.create_account("ann")
     world.sign_in("ann")
     world.request_code(destination="ann@mail.example.com")
-    assert [told["type"] for told in payloads(world)] == ["account.logged_in"]
+    webhooks()
+    assert [payload["type"] for payload in payloads(world)] == ["account.logged_in"]
     assert world.events(EventType.REGISTERED, EventType.CODE_SENT) != []
 
 
-def test_a_failed_login_is_told_whether_or_not_there_is_an_account() -> None:
-    """Else the time of the answer would tell."""
-    world = announced(EventType.LOGIN_FAILED)
+def test_failed_login_is_sent_whether_or_not_there_is_an_account() -> None:
+    world = World()
+    webhooks = enqueues(world, EventType.LOGIN_FAILED)
     world.create_account("ann")
     for name in ("ann", "nobody"):
         outcome(lambda name=name: world.log_in(username=name, password="not the one"))  # type: ignore[misc]
-    assert [told["data"]["account_id"] for told in payloads(world)] == [1, None]
+    webhooks()
+    assert [payload["data"]["account_id"] for payload in payloads(world)] == [1, None]
 
 
-def test_what_a_program_reads_and_clears_away_is_as_without_a_webhook() -> None:
-    world = announced()
-    ann = world.create_account("ann")
-    database = AnnouncingDatabase(world.database, EnqueueWebhook(new_id=world.new_id, kinds=STATE_CHANGES))
-    database.check()
-    assert database.purge(world.clock(), limit=1) == 0
-    assert database.accounts.get(ann.id) == ann
-    assert database.cursors.get("crm").position == 0
+def test_first_start_skips_the_past_and_a_later_start_resumes() -> None:
+    world = World()
+    world.create_account("ann")
+    enqueues(world)()
+    assert messages(world) == []
+    world.create_account("bob")
+    enqueues(world)()
+    assert [payload["data"]["account_id"] for payload in payloads(world)] == [2]
+
+
+def test_every_event_is_sent_once_and_in_order_beyond_one_batch() -> None:
+    world = World()
+    webhooks = enqueues(world, EventType.LOGIN_FAILED, EventType.REGISTERED)
+    for number in range(MAX_EVENTS + 5):
+        world.create_account(f"person{number}")
+    webhooks()
+    webhooks()
+    assert [payload["data"]["account_id"] for payload in payloads(world)] == list(range(1, MAX_EVENTS + 6))
+
+
+def test_event_that_is_read_again_keeps_its_message() -> None:
+    world = World()
+    webhooks = enqueues(world)
+    world.create_account("ann")
+    webhooks()
+    [before] = messages(world)
+    with world.database.begin() as tx:
+        cursor = tx.cursors.lock(READER)
+        tx.cursors.save(type(cursor)(name=READER, moved_at=cursor.moved_at))
+    webhooks()
+    assert messages(world) == [before]
+
+
+def test_event_past_its_retention_is_not_sent() -> None:
+    world = World()
+    webhooks = enqueues(world)
+    world.create_account("ann")
+    world.clock.advance(KEPT_SECONDS)
+    world.create_account("bob")
+    webhooks()
+    assert [payload["data"]["account_id"] for payload in payloads(world)] == [2]
+
+
+def test_consumer_stops_between_batches() -> None:
+    world = World()
+    webhooks = enqueues(world)
+    world.create_account("ann")
+    webhooks(lambda: True)
+    assert messages(world) == []
+
+
+@pytest.mark.parametrize("channel", [None, Channel.WEBHOOK, Channel.EMAIL])
+def test_delivery_of_webhooks_enqueues_them_first(channel: Channel | None) -> None:
+    world = World()
+    deliver = type(world.deliver_messages)(
+        database=world.database,
+        notifier=world.notifier,
+        codes=world.codes,
+        clock=world.clock,
+        enqueue_webhooks=enqueues(world),
+    )
+    world.create_account("ann")
+    assert deliver(channel) == (channel is not Channel.EMAIL)
+    assert [message.template for message in world.notifier.messages] == ["account.registered"] * (channel is not Channel.EMAIL)

@@ -99,12 +99,12 @@ class AccountsContract:
         account, other = stored(database, ada()), stored(database, bob())
         begun = logged_in(database, account)
         with database.begin() as tx:
-            assert tx.lock_identity(other.id, begun.id, NOW) is None
-            assert tx.lock_identity(account.id, "no-session", NOW) is None
-            assert tx.lock_identity(account.id, begun.id, NOW + IDLE_SECONDS) is None
-            assert tx.lock_identity(account.id, begun.id, NOW) == account
+            assert tx.lock_identity(other.id, begun.id, lambda: NOW) is None
+            assert tx.lock_identity(account.id, "no-session", lambda: NOW) is None
+            assert tx.lock_identity(account.id, begun.id, lambda: NOW + IDLE_SECONDS) is None
+            assert tx.lock_identity(account.id, begun.id, lambda: NOW) == account
             tx.accounts.save(replace(account, is_active=False))
-            assert tx.lock_identity(account.id, begun.id, NOW) is None
+            assert tx.lock_identity(account.id, begun.id, lambda: NOW) is None
 
     def test_many_are_asked_for_at_once_and_answered_in_order(self, database: Database) -> None:
         account, other = stored(database, ada()), stored(database, bob())

@@ -46,9 +46,9 @@ class ChallengesContract:
         assert claimed(database, CodePurpose.OTP, MAIL) == [mail]
         assert claimed(database, CodePurpose.OTP, MAIL, MOBILE) == [mail, mobile]
         assert claimed(database, CodePurpose.OTP, MOBILE) == [mobile]
-        assert claimed(database, CodePurpose.OTP, MOBILE, beside=MOBILE.canonical) == [mail, mobile]
-        assert claimed(database, CodePurpose.OTP, MAIL, beside=MOBILE.canonical) == [mail]
-        assert claimed(database, CodePurpose.REGISTER_OR_LOGIN, MAIL, MOBILE, beside=MOBILE.canonical) == [other]
+        assert claimed(database, CodePurpose.OTP, MOBILE, requested_for=MOBILE.canonical) == [mail, mobile]
+        assert claimed(database, CodePurpose.OTP, MAIL, requested_for=MOBILE.canonical) == [mail]
+        assert claimed(database, CodePurpose.REGISTER_OR_LOGIN, MAIL, MOBILE, requested_for=MOBILE.canonical) == [other]
         assert claimed(database, CodePurpose.OTP, Address(AddressKind.MOBILE, MAIL.text, MAIL.canonical)) == []
 
     def test_a_newer_challenge_replaces_the_older_one_to_the_same_address_in_its_flow(self, database: Database) -> None:
@@ -65,9 +65,9 @@ class ChallengesContract:
         put(database, challenge(1, requested_for=MOBILE.canonical), other, challenge(3, address=MOBILE))
         newer = challenge(4, address=elsewhere, requested_for=MOBILE.canonical)
         put(database, newer)
-        assert claimed(database, CodePurpose.OTP, MAIL, elsewhere, beside=MOBILE.canonical) == [newer]
+        assert claimed(database, CodePurpose.OTP, MAIL, elsewhere, requested_for=MOBILE.canonical) == [newer]
         assert [one.id for one in claimed(database, CodePurpose.OTP, MOBILE)] == ["challenge-3"]
-        assert claimed(database, CodePurpose.REGISTER_OR_LOGIN, beside=MOBILE.canonical) == [other]
+        assert claimed(database, CodePurpose.REGISTER_OR_LOGIN, requested_for=MOBILE.canonical) == [other]
 
     def test_a_claimed_challenge_can_be_saved(self, database: Database) -> None:
         put(database, challenge(1))

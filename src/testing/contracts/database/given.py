@@ -62,9 +62,9 @@ def put(database: Database, *challenges: Challenge) -> None:
             tx.challenges.put(one)
 
 
-def claimed(database: Database, flow: CodePurpose, *addresses: Address, beside: str | None = None) -> list[Challenge]:
+def claimed(database: Database, flow: CodePurpose, *addresses: Address, requested_for: str | None = None) -> list[Challenge]:
     with database.begin() as tx:
-        return list(tx.challenges.lock(flow, addresses, beside=beside))
+        return list(tx.challenges.lock(flow, addresses, requested_for=requested_for))
 
 
 def message(number: int, **changed: Any) -> Message:
@@ -108,7 +108,7 @@ def followed(database: Database, after: int = 0, *, now: float = NOW, limit: int
 
 def dead(database: Database) -> list[tuple[str, str | None]]:
     """What was given up, each with the reason."""
-    return [(one.message.id, one.failure_reason) for one in database.outbox.find(dead=True, after=0, limit=99)]
+    return [(one.message.id, one.failure_reason) for one in database.outbox.find(failed=True, after=0, limit=99)]
 
 
 def events(database: Database) -> list[Event]:

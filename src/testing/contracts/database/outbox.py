@@ -88,7 +88,7 @@ class OutboxContract:
             tx.outbox.lease(NOW, seconds=60, limit=1)
             tx.outbox.give_up("message-3", "Undeliverable")
             tx.outbox.give_up("message-4", "Timeout")
-        found = database.outbox.find(dead=False, after=0, limit=9)
+        found = database.outbox.find(failed=False, after=0, limit=9)
         positions = [one.position for one in found]
         assert positions == sorted(set(positions))
         assert [(one.message, one.due_at, one.failure_reason) for one in found] == [
@@ -103,19 +103,19 @@ class OutboxContract:
             (False, False, True),
             (False, False, True),
         ]
-        assert names(database.outbox.find(dead=True, after=0, limit=9)) == ["message-3", "message-4"]
-        assert names(database.outbox.find(dead=True, after=positions[2], limit=9)) == ["message-4"]
-        assert names(database.outbox.find(dead=False, after=positions[0], limit=2)) == ["message-2", "message-3"]
+        assert names(database.outbox.find(failed=True, after=0, limit=9)) == ["message-3", "message-4"]
+        assert names(database.outbox.find(failed=True, after=positions[2], limit=9)) == ["message-4"]
+        assert names(database.outbox.find(failed=False, after=positions[0], limit=2)) == ["message-2", "message-3"]
 
     def test_looking_through_the_outbox_waits_for_no_writer(self, database: Database) -> None:
         post(database, message(1))
         with database.begin() as tx:
             tx.outbox.delete("message-1")
-            assert names(database.outbox.find(dead=False, after=0, limit=9)) == ["message-1"]
+            assert names(database.outbox.find(failed=False, after=0, limit=9)) == ["message-1"]
 
     def test_a_message_is_claimed_as_it_lies_there(self, database: Database) -> None:
         post(database, message(1))
-        [lies] = database.outbox.find(dead=False, after=0, limit=1)
+        [lies] = database.outbox.find(failed=False, after=0, limit=1)
         with database.begin() as tx:
             assert tx.outbox.lock("message-1") == lies
             assert tx.outbox.lock("message-2") is None

@@ -128,12 +128,12 @@ class RacesContract(FrequentThreadSwitches):
         def second() -> None:
             started.set()
             with database.begin() as tx:
-                seen.append(tx.lock_identity(account.id, begun.id, NOW))
+                seen.append(tx.lock_identity(account.id, begun.id, lambda: NOW))
             done.set()
 
         waiting = Thread(target=second)
         with database.begin() as tx:
-            assert tx.lock_identity(account.id, begun.id, NOW) == account
+            assert tx.lock_identity(account.id, begun.id, lambda: NOW) == account
             waiting.start()
             assert started.wait(5)
             assert not done.wait(0.05)

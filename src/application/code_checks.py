@@ -1,0 +1,272 @@
+"""Checks of one-time codes, and the use cases that verify an address or log in by a code."""
+
+import hmac
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..domain.account import Account, Address, AddressKind
+from ..domain.code import Challenge, CodePurpose, Proof, decoy_address
+from ..domain.errors import InvalidCode, RateLimited
+from ..domain.events import TRUSTED_CALLER, Caller, EventType
+from ..domain.rate_limits import DAY, WRONG_CODES, WRONG_CODES_BY_ADDRESS, RateLimit, SlidingWindow
+from ..domain.session import Session
+from .audit import record, record_verified_addresses
+from .ports import Clock, Codes, Database, Identifiers, NewId, Transaction
+from .retry import retry_on_conflict
+from .tokens import Identity, SessionIssuer, TokenSet
+from .validation import Validator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeVerification:
+    """The result of a code check; `matched` is the challenge of the right code, still to be consumed."""
+
+    matched: Challenge | None
+    compared: tuple[Challenge, ...]
+    decoys: tuple[Challenge, ...]
+    windows: tuple[tuple[SlidingWindow, tuple[RateLimit, ...]], ...]
+    retry_after: int
+    now: float
+    caller: Caller
+
+    def consume(self, tx: Transaction) -> Challenge:
+        """Marks the matched challenge as used."""
+        assert self.matched  # noqa: S101 — the caller has checked it
+        tx.challenges.save(self.matched.used(self.now))
+        return self.matched
+
+    def record_failure(self, tx: Transaction) -> None:
+        """Counts a failed attempt: for each compared challenge, for each address, and for the caller's address."""
+        if self.retry_after:
+            return
+        for challenge in self.compared:
+            tx.challenges.save(challenge.with_failed_attempt())
+        for decoy in self.decoys:
+            tx.challenges.put(decoy.with_failed_attempt())
+        counted = [(window.hit(limits, self.now), limits) for window, limits in self.windows]
+        tx.rate_limits.save([window for window, _ in counted], self.now + DAY)
+        record(tx, EventType.CODE_REFUSED, self.now, self.caller)
+        if any(window.retry_after(limits, self.now) for window, limits in counted):
+            record(tx, EventType.RATE_LIMITED, self.now, self.caller, detail="codes")
+
+    def refusal(self) -> RateLimited | InvalidCode:
+        return RateLimited(self.retry_after) if self.retry_after else InvalidCode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeCheck:
+    """Compares a code with the open challenges of its addresses; failed attempts are counted in the same transaction.
+
+    An address without an open challenge gets a decoy, so that the response time does not reveal which addresses got codes.
+    """
+
+    codes: Codes
+    clock: Clock
+    limits_by_address: bool = True
+
+    def __call__(
+        self,
+        tx: Transaction,
+        purpose: CodePurpose,
+        addresses: Sequence[Address],
+        code: str,
+        caller: Caller,
+        *,
+        requested_for: str | None = None,
+    ) -> CodeVerification:
+        locked = tx.challenges.lock(purpose, addresses, requested_for=requested_for)
+        now = self.clock()
+        challenges = [one for one in locked if one.is_open(now)]
+        missing = len(addresses) + (requested_for is not None) - len(challenges)
+        decoys = [self._decoy(purpose, addresses[0], number, now) for number in range(missing)]
+        keyed = [(self._key(one.address), one) for one in (*challenges, *decoys)]
+        caller_keys = [f"wrong-codes@{caller.address}"] if self.limits_by_address and caller.address is not None else []
+        windows = {one.key: one for one in tx.rate_limits.lock(sorted([*(key for key, _ in keyed), *caller_keys]))}
+        retry_after = max((windows[key].retry_after(WRONG_CODES_BY_ADDRESS, now) for key in caller_keys), default=0)
+        compared = [(key, one) for key, one in keyed if not retry_after and not windows[key].retry_after(WRONG_CODES, now)]
+        counted = [(windows[key], WRONG_CODES) for key, _ in compared]
+        return CodeVerification(
+            matched=self._match((one for _, one in compared), code),
+            compared=tuple(one for _, one in compared if one not in decoys),
+            decoys=tuple(one for _, one in compared if one in decoys),
+            windows=(*counted, *((windows[key], WRONG_CODES_BY_ADDRESS) for key in caller_keys)),
+            retry_after=retry_after,
+            now=now,
+            caller=caller,
+        )
+
+    def _key(self, address: Address) -> str:
+        return f"wrong-codes:{self.codes.keyed_digest(f'{address.kind}:{address.canonical}')}"
+
+    def _decoy(self, purpose: CodePurpose, instead_of: Address, number: int, now: float) -> Challenge:
+        """An expired challenge: it is never locked, and is deleted by the next purge."""
+        address = decoy_address(instead_of.kind, f"{number}:{instead_of.canonical}")
+        challenge_id = self.codes.keyed_digest(f"decoy:{purpose}:{address.canonical}:{now}")
+        return Challenge(
+            id=challenge_id, purpose=purpose, address=address, reference="", is_decoy=True, sent_at=now, expires_at=now
+        )
+
+    def _match(self, challenges: Iterable[Challenge], code: str) -> Challenge | None:
+        """Compares with every challenge, in constant time."""
+        given = code.encode()
+        found = None
+        for one in challenges:
+            expected = self.codes.code(one.id, one.purpose, one.address.canonical).encode()
+            if hmac.compare_digest(expected, given) and not one.is_decoy:
+                found = one
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeSignIn:
+    """Starts a session for the owner of a verified address, for the use cases that log in by a code."""
+
+    session_issuer: SessionIssuer
+
+    def __call__(
+        self,
+        tx: Transaction,
+        account: Account,
+        address: Address,
+        now: float,
+        caller: Caller,
+        *,
+        name: str | None = None,
+        revoked: Collection[Address] = (),
+    ) -> Session:
+        """Starts a session of the locked account; if it never had a verified owner, its earlier state is cleared first.
+
+        `revoked` are the addresses whose codes this transaction has revoked already.
+        """
+        claimed = account.after_code_login(address)
+        if claimed is not account:
+            claimed = replace(claimed, name=name or claimed.name)
+            save_and_revoke_all(tx, account, claimed, now, revoked)
+            record(tx, EventType.ACCOUNT_CLAIMED, now, caller, account_id=account.id)
+            record_verified_addresses(tx, account, claimed, now, caller)
+        return self.session_issuer.start(tx, claimed, now, caller, f"code:{address.kind}")
+
+
+def save_and_revoke_all(tx: Transaction, before: Account, after: Account, now: float, revoked: Collection[Address]) -> None:
+    """Stores the account and revokes its sessions and open codes; the codes of `revoked` addresses already are."""
+    tx.accounts.save(after)
+    tx.sessions.end_all(before.id, now)
+    revoke_remaining_codes(tx, before.addresses, revoked)
+
+
+def revoke_codes_first(tx: Transaction, known: Account | None, address: Address) -> tuple[Address, ...]:
+    """Revokes the codes of an account that a code login from `address` will clear, and returns their addresses.
+
+    Challenges are locked before accounts, so this precedes the lock on the account; `known` was read without one.
+    """
+    if known is None or not accepts_code(known, address) or known.after_code_login(address) is known:
+        return ()
+    tx.challenges.revoke(known.addresses)
+    return known.addresses
+
+
+def revoke_remaining_codes(tx: Transaction, addresses: Iterable[Address], revoked: Collection[Address]) -> None:
+    """Revokes codes to those addresses that the account got after it was read, which is rare, under the account's lock."""
+    done = {(one.kind, one.canonical) for one in revoked}
+    if remaining := [one for one in addresses if (one.kind, one.canonical) not in done]:
+        tx.challenges.revoke(remaining)
+
+
+def accepts_code(account: Account | None, address: Address) -> bool:
+    """Whether a code from the address may log in to the account."""
+    return account is not None and account.is_active and account.accepts_code_from(address)
+
+
+@dataclass(frozen=True, slots=True)
+class CodeVerified:
+    """`proof` lets a registration or a change within the hour start with the address verified."""
+
+    proof: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyCode:
+    """Verifies the address that the code was sent to: on its account, and for an hour for the bearer of the proof.
+
+    With the `identity` of the address's own account, that account keeps its state. Without one, the first login by a code
+    clears its password and sessions. If the account has another verified address, an address verified without its login is
+    verified for the bearer alone, not on the account. Raises `InvalidInput`, `InvalidCode`, `RateLimited`, `Unavailable`.
+    """
+
+    database: Database
+    identifiers: Identifiers
+    code_check: CodeCheck
+    codes: Codes
+    new_id: NewId
+
+    @retry_on_conflict
+    def __call__(
+        self, *, destination: str, verify_otp: str, identity: Identity | None = None, caller: Caller = TRUSTED_CALLER
+    ) -> CodeVerified:
+        to, code = _read_code(self.identifiers, destination, verify_otp)
+        with self.database.begin() as tx:
+            check = self.code_check(tx, CodePurpose.OTP, [to], code, caller, requested_for=_requested_for(to))
+            if check.matched is not None:
+                address = check.consume(tx).address
+                proof = self.new_id()
+                tx.proofs.add(Proof(digest=self.codes.keyed_digest(f"proof:{proof}"), address=address, verified_at=check.now))
+                self._verify(tx, address, identity, check.now, caller)
+            else:
+                check.record_failure(tx)
+        if check.matched is None:
+            raise check.refusal()
+        return CodeVerified(proof)
+
+    def _verify(self, tx: Transaction, address: Address, identity: Identity | None, now: float, caller: Caller) -> None:
+        owner = tx.accounts.lock_by_address(address)
+        if owner is None:
+            return
+        is_own = identity and tx.accounts.by_active_session(owner.id, identity.session_id, now)
+        session_id = identity.session_id if identity and is_own else None
+        verified = owner.verified_without_session(address) if session_id is None else owner.verified_by_session(address)
+        if verified != owner:
+            tx.accounts.save(verified)
+            event = EventType.ADDRESS_VERIFIED
+            record(tx, event, now, caller, account_id=owner.id, session_id=session_id, detail=address.kind)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogInByCode:
+    """Logs in to the account that has `destination`, with a code that was requested for it.
+
+    Raises `InvalidInput`, `InvalidCode`, `RateLimited`, `Unavailable`.
+    """
+
+    database: Database
+    identifiers: Identifiers
+    code_check: CodeCheck
+    code_sign_in: CodeSignIn
+
+    @retry_on_conflict
+    def __call__(self, *, destination: str, verify_otp: str, caller: Caller = TRUSTED_CALLER) -> TokenSet:
+        to, code = _read_code(self.identifiers, destination, verify_otp)
+        session = None
+        with self.database.begin() as tx:
+            check = self.code_check(tx, CodePurpose.OTP, [to], code, caller, requested_for=_requested_for(to))
+            address = check.matched.address if check.matched else None
+            revoked = revoke_codes_first(tx, tx.accounts.by_address(to), address) if address else ()
+            account = tx.accounts.lock_by_address(to) if address else None
+            if account and address and accepts_code(account, address):
+                check.consume(tx)
+                session = self.code_sign_in(tx, account, address, check.now, caller, revoked=revoked)
+            else:
+                check.record_failure(tx)
+        if session is None:
+            raise check.refusal()
+        return self.code_sign_in.session_issuer.token_set(session)
+
+
+def _read_code(identifiers: Identifiers, destination: str, verify_otp: str) -> tuple[Address, str]:
+    validator = Validator()
+    to = validator.text("destination", destination, identifiers.destination)
+    code = validator.text("verify_otp", verify_otp, str.strip)
+    return validator.all(to, code)
+
+
+def _requested_for(to: Address) -> str | None:
+    return to.canonical if to.kind is AddressKind.MOBILE else None

@@ -1,0 +1,203 @@
+"""Requests for one-time codes: challenges and messages are stored within the limits of their addresses.
+
+Lock order, the same everywhere: windows of sends, challenges (emails before mobiles), windows of wrong codes or logins,
+accounts, sessions, windows of notifications.
+"""
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ..domain.account import Account, Address, AddressKind
+from ..domain.code import Challenge, CodePurpose, decoy_address
+from ..domain.errors import Overloaded, RateLimited
+from ..domain.events import TRUSTED_CALLER, Caller, EventType
+from ..domain.rate_limits import DAY, HOUR, RateLimit, code_sends
+from .audit import record
+from .ports import Accounts, Channel, Clock, Codes, Database, Identifiers, Message, NewId, RateLimiter, Transaction
+from .retry import retry_on_conflict
+from .validation import Validator
+
+_log = logging.getLogger("vestibule.send_quota")
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSent:
+    """`reference` is a short tag that the messages repeat, so that a person with three of them knows which one counts."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendQuota:
+    """A limit on codes per hour for the whole service; address kinds without an entry in `per_hour` are not limited.
+
+    A decoy counts as well: otherwise a refusal would reveal who has an account.
+    """
+
+    rate_limiter: RateLimiter
+    per_hour: Mapping[AddressKind, int]
+
+    def __call__(self, kinds: Collection[AddressKind], now: float) -> None:
+        """Counts one code of each kind. Raises `Overloaded` if there is no room, and logs that once an hour."""
+        for kind in (AddressKind.MOBILE, AddressKind.EMAIL):  # mobile first: a refused SMS uses up no room for mails
+            if kind in kinds and kind in self.per_hour:
+                self._count(kind, self.per_hour[kind], now)
+
+    def _count(self, kind: AddressKind, limit: int, now: float) -> None:
+        retry_after = self.rate_limiter.hit(f"codes:{kind}", (RateLimit(limit, HOUR),), now)
+        if not retry_after:
+            return
+        if not self.rate_limiter.hit(f"alarm:{kind}", (RateLimit(1, HOUR),), now):
+            _log.warning("no more codes are sent to any %s for now: %d were requested within the hour", kind, limit)
+        raise Overloaded(retry_after)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """The address of a code. With `is_decoy` no message is sent, although everything else happens as if it were."""
+
+    address: Address
+    is_decoy: bool = False
+    requested_for: str | None = None
+
+    def as_decoy(self) -> "Recipient":
+        """A decoy in place of this recipient; it replaces no code that was sent earlier."""
+        address = decoy_address(self.address.kind, self.requested_for or self.address.canonical)
+        return replace(self, address=address, is_decoy=True, requested_for=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeSender:
+    """Stores challenges and their messages, within the limits of the addresses.
+
+    Each address has two windows with the same limits: requests by callers, whose refusal callers may see, and messages that
+    went there, whose refusal would reveal whose email belongs to a mobile. `cooldown` and `lifetime` are in seconds.
+    """
+
+    database: Database
+    codes: Codes
+    clock: Clock
+    new_id: NewId
+    cooldown: float = 60.0
+    lifetime: float = 300.0
+    send_quota: SendQuota | None = None
+
+    def send(
+        self, purpose: CodePurpose, requested: Sequence[Address], recipients: Sequence[Recipient], caller: Caller
+    ) -> CodeSent:
+        """Sends nothing and raises `RateLimited` for the limit of a requested address, `Overloaded` for the `send_quota`.
+
+        A recipient whose own limit is used up by requests for other addresses silently gets a decoy; its last code stays good,
+        because no newer one replaces it. Reads and writes do not depend on the owners of the addresses.
+        """
+        request_keys = {self._key("asked", address) for address in requested}
+        if self.send_quota is not None:
+            self._count(self.send_quota, request_keys, recipients)
+        return self._store(purpose, request_keys, recipients, caller)
+
+    @retry_on_conflict
+    def _store(
+        self, purpose: CodePurpose, request_keys: Collection[str], recipients: Sequence[Recipient], caller: Caller
+    ) -> CodeSent:
+        limits = code_sends(self.cooldown)
+        sent_keys = {recipient: self._key("sent", recipient.address) for recipient in recipients}
+        with self.database.begin() as tx:
+            locked = tx.rate_limits.lock(sorted({*request_keys, *sent_keys.values()}))
+            windows = {window.key: window for window in locked}
+            now = self.clock()  # after locking: the wait must not put this hit before those already stored
+            retry_after = max(windows[key].retry_after(limits, now) for key in request_keys)
+            if not retry_after:
+                full = {key for key in sent_keys.values() if windows[key].retry_after(limits, now)}
+                counted = [window if key in full else window.hit(limits, now) for key, window in windows.items()]
+                tx.rate_limits.save(counted, now + DAY)
+                reference = self.new_id()[:4].upper()
+                actual = [recipient.as_decoy() if key in full else recipient for recipient, key in sent_keys.items()]
+                self._send(tx, purpose, actual, reference, now)
+                record(tx, EventType.CODE_SENT, now, caller, detail=purpose)
+        if retry_after:
+            raise RateLimited(retry_after)
+        return CodeSent(reference)
+
+    def _count(self, send_quota: SendQuota, request_keys: Collection[str], recipients: Sequence[Recipient]) -> None:
+        """Refuses rate-limited requests first: otherwise one caller's repeated requests would use up the quota of all."""
+        now = self.clock()
+        windows = self.database.rate_limits.get(sorted(request_keys))
+        if retry_after := max(window.retry_after(code_sends(self.cooldown), now) for window in windows):
+            raise RateLimited(retry_after)
+        send_quota({recipient.address.kind for recipient in recipients}, now)
+
+    def _send(self, tx: Transaction, purpose: CodePurpose, recipients: Sequence[Recipient], reference: str, now: float) -> None:
+        sent = [self._new(purpose, recipient, reference, now) for recipient in recipients]
+        for challenge, _ in sorted(sent, key=lambda one: one[0].address.kind):  # emails first: the order of locks
+            tx.challenges.put(challenge)
+        for _, message in sent:
+            tx.outbox.add(message)
+
+    def _new(self, purpose: CodePurpose, recipient: Recipient, reference: str, now: float) -> tuple[Challenge, Message]:
+        address = recipient.address
+        challenge = Challenge(
+            id=self.codes.new_challenge_id(self.new_id()),
+            purpose=purpose,
+            address=address,
+            requested_for=recipient.requested_for,
+            reference=reference,
+            is_decoy=recipient.is_decoy,
+            sent_at=now,
+            expires_at=now + self.lifetime,
+        )
+        message = Message(
+            id=self.new_id(),
+            channel=Channel(address.kind),
+            recipient=None if recipient.is_decoy else address.deliverable,
+            template="code",
+            challenge=(challenge.id, purpose, address.canonical),
+            values={"reference": reference, "purpose": purpose.value, "minutes": f"{self.lifetime / 60:.0f}"},
+            not_before=now,
+            expires_at=challenge.expires_at,
+        )
+        return challenge, message
+
+    def _key(self, prefix: str, address: Address) -> str:
+        return f"{prefix}:{self.codes.keyed_digest(f'{address.kind}:{address.canonical}')}"
+
+
+def find_owner(accounts: Accounts, address: Address) -> tuple[Account | None, Address]:
+    """The owner of an address, and its spelling there: a mail server may distinguish `ANN@` from `ann@`."""
+    owner = accounts.by_address(address)
+    return owner, (owner and owner.address(address.kind)) or address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCode:
+    """Sends a code to `destination`, an email or a mobile. It serves once: to verify, to log in or to reset a password.
+
+    For a mobile a second code goes by mail: to the email of the account with that mobile, else to `email` if given. With
+    `is_login` nothing is sent if no account has the destination. The result is the same in every case.
+    Raises `InvalidInput`, `RateLimited`, `Unavailable`.
+    """
+
+    database: Database
+    identifiers: Identifiers
+    code_sender: CodeSender
+
+    def __call__(
+        self, *, destination: str, email: str | None = None, is_login: bool = False, caller: Caller = TRUSTED_CALLER
+    ) -> CodeSent:
+        validator = Validator()
+        given = validator.text("destination", destination, self.identifiers.destination)
+        copy = validator.text("email", email, self.identifiers.email, required=False)
+        login_only = validator.flag("is_login", is_login)
+        (to,) = validator.all(given)
+        owner, to = find_owner(self.database.accounts, to)
+        is_decoy = owner is None and login_only
+        if to.kind is AddressKind.EMAIL:
+            return self.code_sender.send(CodePurpose.OTP, [to], [Recipient(to, is_decoy)], caller)
+        requested = [to]
+        if copy:
+            _, copy = find_owner(self.database.accounts, copy)
+            requested.append(copy)
+        mail = owner.email if owner else copy
+        companion = mail or decoy_address(AddressKind.EMAIL, to.canonical)
+        recipients = [Recipient(to, is_decoy), Recipient(companion, is_decoy or mail is None, to.canonical)]
+        return self.code_sender.send(CodePurpose.OTP, requested, recipients, caller)

@@ -1,0 +1,73 @@
+"""Ports: the interfaces that the use cases need filled by adapters, each with its promise.
+
+Times are seconds since the epoch, UTC. An adapter that cannot keep a promise raises `Unavailable` (a dependency is down) or
+`Overloaded` (its queue is full), and has then changed nothing. The exception is an `Unavailable` with `is_open`: the connection
+to the database was lost between a commit and its acknowledgement.
+"""
+
+from .clock import Clock, NewId
+from .database import (
+    Accounts,
+    AuditLog,
+    AuditLogReads,
+    AuditQuery,
+    Challenges,
+    Cursor,
+    CursorReads,
+    Cursors,
+    Database,
+    LockedAccounts,
+    Outbox,
+    OutboxReads,
+    Proofs,
+    SessionReads,
+    Sessions,
+    Transaction,
+)
+from .identifiers import Identifiers, InvalidText, LoginIdentifier
+from .images import Images, PresignedUrl, Storage, UnreadableImage
+from .messages import Channel, DeliveryFailed, Message, Notifier, OutboxEntry, OutgoingMessage, Undeliverable
+from .rate_limits import RateLimiter, SlidingWindowReads, SlidingWindows
+from .secrets import AccessClaims, Codes, Hasher, Tokens
+
+__all__ = [
+    "AccessClaims",
+    "Accounts",
+    "AuditLog",
+    "AuditLogReads",
+    "AuditQuery",
+    "Challenges",
+    "Channel",
+    "Clock",
+    "Codes",
+    "Cursor",
+    "CursorReads",
+    "Cursors",
+    "Database",
+    "DeliveryFailed",
+    "Hasher",
+    "Identifiers",
+    "Images",
+    "InvalidText",
+    "LockedAccounts",
+    "LoginIdentifier",
+    "Message",
+    "NewId",
+    "Notifier",
+    "Outbox",
+    "OutboxEntry",
+    "OutboxReads",
+    "OutgoingMessage",
+    "PresignedUrl",
+    "Proofs",
+    "RateLimiter",
+    "SessionReads",
+    "Sessions",
+    "SlidingWindowReads",
+    "SlidingWindows",
+    "Storage",
+    "Tokens",
+    "Transaction",
+    "Undeliverable",
+    "UnreadableImage",
+]

@@ -1,0 +1,9 @@
+"""Sources of time and ids."""
+
+from collections.abc import Callable
+
+Clock = Callable[[], float]
+"""Returns the current time."""
+
+NewId = Callable[[], str]
+"""Returns an unguessable id: 26 lower-case letters and digits (Crockford's base 32) with at least 128 random bits."""

@@ -1,0 +1,52 @@
+"""Identifiers that people type: usernames, emails, mobiles and names."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ...domain.account import Address, Username
+
+
+class InvalidText(ValueError):
+    """A text that breaks the rules of its field; the message is for the person who typed it."""
+
+
+class Identifiers(Protocol):
+    """Parses identifiers. Each method raises `InvalidText`; the text may hold anything, NUL and lone surrogates too."""
+
+    def username(self, text: str) -> Username:
+        """A username by the rules for new ones (PRECIS UsernameCaseMapped, one script, not reserved)."""
+        ...
+
+    def email(self, text: str) -> Address: ...
+
+    def mobile(self, text: str) -> Address: ...
+
+    def name(self, text: str) -> str:
+        """1–500 characters after NFC and trimming, without control, separator or bidi characters."""
+        ...
+
+    def destination(self, text: str) -> Address:
+        """An email or a mobile, told apart by shape."""
+        ...
+
+    def login(self, text: str) -> "LoginIdentifier":
+        """The identifier typed at a login; never raises."""
+        ...
+
+    def username_of_mobile(self, mobile: Address, attempt: int) -> Username:
+        """The username of an account that is created by its mobile: the mobile as written, and a variant from attempt 2 on.
+
+        Variants are for a mobile that was another account's before, which still has that username.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoginIdentifier:
+    """An identifier typed at a login: matched as an address first, then as a canonical username.
+
+    Usernames of imported accounts may look like addresses.
+    """
+
+    address: Address | None
+    canonical_username: str

@@ -1,0 +1,95 @@
+"""Messages in the outbox, and the notifier that sends them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from ...domain.code import CodePurpose
+
+
+class Channel(StrEnum):
+    """How a message travels; each channel has its own delivery worker. Values are stored, the first two are address kinds."""
+
+    EMAIL = "email"
+    MOBILE = "mobile"
+    WEBHOOK = "webhook"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A message in the outbox. It holds no code: that is derived from `challenge` (id, purpose, canonical address) when sent.
+
+    `recipient` is None for a decoy, which makes a code request for an unknown address take as long as any other.
+    """
+
+    id: str
+    channel: Channel
+    recipient: str | None
+    template: str
+    challenge: tuple[str, CodePurpose, str] | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+    not_before: float
+    expires_at: float
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxEntry:
+    """A message with its state in the outbox. Positions grow.
+
+    `due_at` is the earliest time of the next attempt, or the end of a delivery worker's lease. It is None for a message that
+    failed permanently, for `failure_reason`.
+    """
+
+    position: int
+    message: Message
+    due_at: float | None
+    failure_reason: str | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        return self.due_at is None
+
+    def is_leased(self, now: float) -> bool:
+        """Whether a delivery worker holds it."""
+        return self.due_at is not None and self.due_at > max(now, self.message.not_before)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingMessage:
+    """A message ready to be rendered and sent. Its values may be secret and are left out of `repr`."""
+
+    id: str
+    channel: Channel
+    recipient: str
+    template: str
+    values: Mapping[str, str] = field(repr=False)
+
+
+class Undeliverable(Exception):
+    """A permanent failure, such as a refused address. The text may be logged: it holds no secret and no address."""
+
+
+class DeliveryFailed(Exception):
+    """A temporary failure; the next hop wants no attempt for `retry_after` seconds.
+
+    The text may be logged, as above; that of any other exception may not.
+    """
+
+    def __init__(self, text: str = "", *, retry_after: float = 0.0) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
+
+
+class Notifier(Protocol):
+    """Sends messages; returns when the next hop has accepted the message."""
+
+    def send(self, message: OutgoingMessage, /) -> None: ...
+
+    def send_decoy(self, message: OutgoingMessage, /) -> None:
+        """Takes as long as `send`, and fails when it would, but sends nothing.
+
+        Otherwise the timing of later messages would reveal whether an account exists.
+        """
+        ...

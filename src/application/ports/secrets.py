@@ -1,0 +1,67 @@
+"""One-time codes, tokens and password hashes."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ...domain.code import CodePurpose
+
+
+class Codes(Protocol):
+    """Derives codes and digests under a key that is not in the database."""
+
+    def new_challenge_id(self, challenge_id: str) -> str:
+        """The id for a new challenge; it names the key of its code, so that the code survives a key rotation."""
+        ...
+
+    def code(self, challenge_id: str, purpose: CodePurpose, canonical: str, /) -> str:
+        """The decimal digits of the code for a challenge to that canonical address; the same at each call."""
+        ...
+
+    def keyed_digest(self, text: str) -> str:
+        """A short keyed digest: without the key it reveals only whether two texts are equal."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AccessClaims:
+    """The claims of a verified access token."""
+
+    account_id: int
+    session_id: str
+    expires_at: float
+
+
+class Tokens(Protocol):
+    """Access tokens (JWT, RFC 9068) and refresh tokens (opaque)."""
+
+    @property
+    def access_seconds(self) -> int: ...
+
+    def issue_access(self, account_id: int, session_id: str, now: float) -> str: ...
+
+    def verify_access(self, text: str, now: float) -> AccessClaims | None:
+        """The claims of a valid access token; None for any other text."""
+        ...
+
+    def issue_refresh(self, session_id: str, generation: int) -> str: ...
+
+    def verify_refresh(self, text: str) -> tuple[str, int] | None:
+        """The session id and generation of a refresh token that was issued here; None for any other text."""
+        ...
+
+
+class Hasher(Protocol):
+    """Hashes passwords slowly (Argon2id, RFC 9106), a bounded number at a time; raises `Overloaded` above that.
+
+    All Unicode forms of a password are the same password (NFKC).
+    """
+
+    def hash(self, password: str) -> str: ...
+
+    def verify(self, password_hash: str | None, password: str) -> bool:
+        """Whether the password matches; False after the same time if the hash is None or malformed."""
+        ...
+
+    def needs_rehash(self, password_hash: str) -> bool:
+        """Whether the hash was made with other parameters than the current ones."""
+        ...
