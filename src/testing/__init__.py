@@ -1,4 +1,4 @@
-"""What integrators test with: a `World`, and the adapters in memory that it is made of."""
+"""A `World` for the tests of importers, and the in-memory adapters that it consists of."""
 
 from ..adapters.database import MemoryDatabase
 from ..adapters.hasher import InsecureHasher

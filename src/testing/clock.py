@@ -1,11 +1,11 @@
-"""The time, in the hand of a test."""
+"""A clock that tests set."""
 
 START = 1_800_000_000.0
 """2027-01-15, 08:00 UTC."""
 
 
 class ManualClock:
-    """Fills the port `Clock`: it stands still until it is moved."""
+    """Implements the port `Clock`. The time changes only by `advance`, or by setting `now`."""
 
     def __init__(self, now: float = START) -> None:
         self.now = now
@@ -14,5 +14,5 @@ class ManualClock:
         return self.now
 
     def advance(self, seconds: float = 0.0, *, minutes: float = 0.0, hours: float = 0.0, days: float = 0.0) -> None:
-        """On by so long; back where it is less than nothing, as a clock that is set right goes."""
+        """Moves the time forward; a negative duration moves it back, as a correction of a system clock does."""
         self.now += seconds + 60 * minutes + 3600 * hours + 86_400 * days

@@ -1,4 +1,4 @@
-"""All of Vestibule with nothing around it: for tests of programs that use it."""
+"""A complete Vestibule in memory, for tests of programs that use it."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -21,19 +21,20 @@ from ..entrypoints.settings import Settings
 from ..entrypoints.workers.subscriptions import Subscriptions
 from .clock import ManualClock
 
-PASSWORD = "a sea of green glass"  # noqa: S105 — of people who do not exist
-"""Of everybody whom `World.person` makes."""
+PASSWORD = "a sea of green glass"  # noqa: S105 — of accounts that exist in tests only
+"""The password of accounts that `World.create_account` creates."""
 
 _CODE_SECRETS = CodeSecrets.single(b"a secret that every test may know")
 
 
 class World(Vestibule):
-    """Every use case, as `build` would make them, but on adapters in memory, at once, and with a clock that is moved by hand.
+    """All use cases, wired as by `build`, but with in-memory adapters and a clock that the test sets.
 
-    It is a `Vestibule`, so whatever takes one takes a world. Domain, use cases, limits, journal and outbox are the real ones.
-    Passwords are hashed in microseconds, pictures are taken as they come, and letters stay in memory; nothing is delivered
-    until somebody looks. The ports can be filled by adapters of one's own. `settings` are those of `Settings`, by name:
-    `World(otp_length=8)`; a name that is none raises `TypeError`. Nothing has to be closed but what was given.
+    A world is a `Vestibule`. Domain, use cases, limits, audit log and outbox are those of production. Passwords are hashed in
+    microseconds, images are not decoded, and messages stay in memory: reading them delivers the outbox.
+
+    Each port accepts an adapter of your own. `settings` are fields of `Settings`: `World(otp_length=8)`. An unknown name raises
+    `TypeError`. Only adapters that you pass need closing.
     """
 
     clock: ManualClock
@@ -68,7 +69,7 @@ class World(Vestibule):
         container = Container(
             settings=known,
             echo=providers.Object(None),
-            on_message=_nobody_waits,
+            on_message=_ignore_message,
             subscriptions=Subscriptions(),
             overrides=providers.Object(frozenset[str]()),
             tokens=tokens,
@@ -81,51 +82,51 @@ class World(Vestibule):
         for name in ("database", "notifier"):
             object.__setattr__(self, name, ports[name])
 
-    # --- what was sent ------------------------------------------------------------------------------------------------
+    # --- messages -----------------------------------------------------------------------------------------------------
 
     def messages_to(self, address: str) -> Sequence[OutgoingMessage]:
-        """What has arrived there, the oldest first, after all that waits in the outbox was delivered.
+        """Delivers the outbox and returns the messages to this address, the oldest first.
 
-        An email is meant as it is written; a mobile in any spelling.
+        An email must be spelled as in the account; a mobile may have any spelling.
         """
-        sent_to = address if "@" in address else self.log_in.identifiers.mobile(address).canonical
+        recipient = address if "@" in address else self.log_in.identifiers.mobile(address).canonical
         while self.deliver_messages():
             pass
-        return [letter for letter in self.notifier.messages if letter.recipient == sent_to]
+        return [message for message in self.notifier.messages if message.recipient == recipient]
 
     def codes_at(self, address: str) -> list[str]:
-        """The codes that have arrived there, the oldest first."""
-        return [letter.values["code"] for letter in self.messages_to(address) if "code" in letter.values]
+        """Returns the codes that were sent to this address, the oldest first."""
+        return [message.values["code"] for message in self.messages_to(address) if "code" in message.values]
 
     def code_for(self, address: str) -> str:
-        """The code that arrived there last. Raises `LookupError` where none has."""
+        """Returns the latest code that was sent to this address. Raises `LookupError` if there is none."""
         codes = self.codes_at(address)
         if not codes:
-            raise LookupError(f"no code has gone to {address}")
+            raise LookupError(f"no code was sent to {address}")
         return codes[-1]
 
-    # --- people -------------------------------------------------------------------------------------------------------
+    # --- accounts -----------------------------------------------------------------------------------------------------
 
     def create_account(self, username: str = "ann", /, **fields: Any) -> Account:
-        """A new account, called and addressed after its username, with the password `PASSWORD`; `fields` say it otherwise.
+        """Registers an account with a name, an email and the password `PASSWORD`; `fields` override them.
 
-        Raises what `register` raises.
+        Raises the refusals of `register`.
         """
         given = {"name": f"{username.title()} Somebody", "email": f"{username}@mail.example.com", "password": PASSWORD}
         return self.register(**({"username": username} | given | fields))
 
     def sign_in(self, username: str = "ann", password: str = PASSWORD) -> Identity:
-        """Somebody's own login, as use cases take it. Raises what `log_in` raises."""
+        """Logs in and returns the identity that use cases take. Raises the refusals of `log_in`."""
         return self.identity(self.log_in(username=username, password=password))
 
     def identity(self, tokens: TokenSet) -> Identity:
-        """Whose tokens they are. Raises what `authenticate` raises."""
+        """Returns the identity of these tokens. Raises the refusals of `authenticate`."""
         return self.authenticate(tokens.token)
 
-    def prove(self, destination: str, identity: Identity | None = None) -> str:
-        """Proves an address by a code, after the cool-down of the one before it; answers the proof.
+    def verify_address(self, destination: str, identity: Identity | None = None) -> str:
+        """Verifies an address with a code and returns the proof. Advances the clock by the cool-down of codes first.
 
-        With the `identity` of the account that has the address all that was set there stays.
+        With the `identity` of the account that has the address, its password and its sessions stay.
         """
         self.clock.advance(self.settings.otp_cooldown)
         self.request_code(destination=destination)
@@ -133,20 +134,20 @@ class World(Vestibule):
         return self.verify_code(destination=destination, verify_otp=code, identity=identity).proof
 
     def log_in_with_code(self, destination: str) -> TokenSet:
-        """Logs in by a code, after the cool-down of the one before it."""
+        """Logs in with a code. Advances the clock by the cool-down of codes first."""
         self.clock.advance(self.settings.otp_cooldown)
         self.request_code(destination=destination, is_login=True)
         return self.log_in_by_code(destination=destination, verify_otp=self.code_for(destination))
 
-    # --- what happened ------------------------------------------------------------------------------------------------
+    # --- audit log ----------------------------------------------------------------------------------------------------
 
-    def events(self, *kinds: EventType) -> list[Event]:
-        """What the journal holds, the oldest first: all, or what is of these kinds."""
-        return [event for _, event in self.read_audit_log(AuditQuery()) if not kinds or event.type in kinds]
+    def events(self, *types: EventType) -> list[Event]:
+        """Returns the events of the audit log, the oldest first; with `types` only those of these types."""
+        return [event for _, event in self.read_audit_log(AuditQuery()) if not types or event.type in types]
 
 
 def wrong(code: str) -> str:
-    """Another code of the same length."""
+    """Returns another code of the same length."""
     return f"{(int(code) + 1) % 10 ** len(code):0{len(code)}}"
 
 
@@ -155,5 +156,5 @@ def _keys() -> Keys:
     return Keys.generate()
 
 
-def _nobody_waits() -> None:
-    """There is no courier to wake: letters are delivered when somebody looks."""
+def _ignore_message() -> None:
+    """Does nothing: a world has no delivery workers, and reading messages delivers them."""

@@ -1,4 +1,4 @@
-"""The world that integrators test in."""
+"""`World`, which importers test with."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from vestibule.testing import PASSWORD, ManualClock, MemoryStorage, World, wrong
 ANN = "ann@mail.example.com"
 
 
-def test_the_clock_stands_still_until_it_is_moved() -> None:
+def test_manual_clock_changes_only_by_advance() -> None:
     clock = ManualClock(1000.0)
     assert clock() == clock() == 1000.0
     clock.advance(1, minutes=1, hours=1, days=1)
@@ -24,7 +24,7 @@ def test_the_clock_stands_still_until_it_is_moved() -> None:
     assert clock() == 91_060.0
 
 
-def test_a_session_is_over_after_a_year() -> None:
+def test_advancing_the_clock_expires_a_session() -> None:
     world = World()
     world.create_account()
     tokens = world.log_in(username="ann", password=PASSWORD)
@@ -33,7 +33,7 @@ def test_a_session_is_over_after_a_year() -> None:
         world.refresh(refresh=tokens.refresh_token)
 
 
-def test_letters_are_read_where_they_went_whatever_the_spelling_of_a_mobile() -> None:
+def test_messages_to_a_mobile_are_found_in_any_spelling() -> None:
     world = World(default_region="DE")
     world.request_code(destination="0170 1234567")
     assert world.code_for("+49 170 1234567") == world.codes_at("01701234567")[0]
@@ -42,19 +42,19 @@ def test_letters_are_read_where_they_went_whatever_the_spelling_of_a_mobile() ->
         world.code_for(ANN)
 
 
-def test_short_words_do_what_the_use_cases_do() -> None:
+def test_shortcuts_call_the_use_cases() -> None:
     world = World(otp_cooldown=600)
     account = world.create_account("ann", name="Ann Other")
     own = world.sign_in("ann")
     assert (own.account.id, own.account.name) == (account.id, "Ann Other")
-    assert world.prove(ANN, own)
+    assert world.verify_address(ANN, own)
     assert world.identity(world.log_in_with_code(ANN)).account.email_verified
     assert [event.detail for event in world.events(EventType.LOGGED_IN)] == ["password", "code:email"]
     assert world.events()[0].type is EventType.REGISTERED
     assert wrong("000999") == "001000"
 
 
-def test_settings_are_those_of_the_service_by_name() -> None:
+def test_keywords_are_settings_of_the_service() -> None:
     world = World(otp_length=8, service_name="Acme")
     world.request_code(destination=ANN)
     assert len(world.code_for(ANN)) == 8
@@ -63,7 +63,7 @@ def test_settings_are_those_of_the_service_by_name() -> None:
         World(otp_lenght=8)
 
 
-def test_a_port_may_be_filled_by_ones_own(tmp_path: Path) -> None:
+def test_port_accepts_another_adapter(tmp_path: Path) -> None:
     url = url_of_file(tmp_path / "own.db")
     migrate(url)
     with SqlDatabase(url) as database:
@@ -75,7 +75,7 @@ def test_a_port_may_be_filled_by_ones_own(tmp_path: Path) -> None:
         assert again.read_image(again.sign_in().account.image or "") == b"\x89PNG\r\n\x1a\npicture"
 
 
-def test_two_worlds_know_nothing_of_each_other() -> None:
+def test_two_worlds_share_nothing() -> None:
     one, other = World(), World()
     one.create_account()
     assert other.check_unique(prop="username", value="ann")
@@ -83,13 +83,13 @@ def test_two_worlds_know_nothing_of_each_other() -> None:
     assert other.clock() != one.clock()
 
 
-def test_the_app_takes_a_world_as_it_is() -> None:
+def test_http_app_accepts_a_world() -> None:
     world = World()
     world.create_account()
     with TestClient(create_app(world)) as client:
         assert client.post("/login/", json={"username": "ann", "password": PASSWORD}).status_code == 200
 
 
-def test_it_needs_no_test_framework() -> None:
+def test_import_loads_no_test_framework() -> None:
     program = "import sys, vestibule.testing; assert not {'pytest', '_pytest', 'litestar', 'hypothesis'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)

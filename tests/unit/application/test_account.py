@@ -17,7 +17,7 @@ WHOLE: dict[str, Any] = {"username": "ann", "name": "Ann Somebody", "email": ANN
 def logged_in(**fields: Any) -> tuple[World, Account, Identity]:
     """Somebody with two proven addresses, and a login of theirs."""
     world = World(**fields)
-    proofs = (world.prove(ANN), world.prove(MOBILE))
+    proofs = (world.verify_address(ANN), world.verify_address(MOBILE))
     account = world.create_account("ann", mobile=MOBILE, proofs=proofs)
     world.clock.advance(3601)
     return world, account, world.sign_in("ann")
@@ -103,7 +103,7 @@ def test_a_new_address_is_unproven_and_its_proven_neighbour_stays_proven() -> No
 
 def test_a_new_address_comes_proven_with_its_proof() -> None:
     world, _, identity = logged_in()
-    proof = world.prove(NEW)
+    proof = world.verify_address(NEW)
 
     after = change(world, identity, email=NEW, proofs=(proof,))
 
@@ -113,7 +113,7 @@ def test_a_new_address_comes_proven_with_its_proof() -> None:
 def test_a_proof_alone_proves_an_address_that_the_account_has() -> None:
     world = World()
     world.create_account("ann", mobile=MOBILE)
-    proofs = (world.prove(MOBILE),)
+    proofs = (world.verify_address(MOBILE),)
     identity = world.sign_in("ann")
 
     after = change(world, identity, proofs=proofs)
@@ -126,7 +126,7 @@ def test_a_proof_of_an_address_that_was_given_up_meanwhile_proves_nothing() -> N
     """Or else two calls at once would mark somebody else's address proven."""
     world = World()
     world.create_account("ann")
-    proof = world.prove(ANN)
+    proof = world.verify_address(ANN)
     earlier = world.sign_in("ann")
     change(world, earlier, email="victim@mail.example.com")
 
@@ -140,7 +140,7 @@ def test_a_proof_of_an_address_that_was_given_up_meanwhile_proves_nothing() -> N
 def test_a_foreign_proof_is_refused() -> None:
     world, account, identity = logged_in()
 
-    refusal = change(world, identity, proofs=(world.prove(NEW),))
+    refusal = change(world, identity, proofs=(world.verify_address(NEW),))
 
     assert isinstance(refusal, InvalidInput)
     assert {*refusal.errors} == {"proofs"}
@@ -370,8 +370,8 @@ def test_with_validation_on_a_new_address_must_have_been_proven_within_the_hour(
     assert {*refusal.errors} == {"email", "mobile"}
     assert change(world, identity, email="ANN@mail.example.com", mobile=MOBILE, name="Ann Other").name == "Ann Other"
 
-    world.prove(NEW)
-    world.prove("8888888888")
+    world.verify_address(NEW)
+    world.verify_address("8888888888")
     after = change(world, identity, email=NEW, mobile="8888888888")
     assert (after.email.text, after.mobile.text, after.email_verified, after.mobile_verified) == (
         NEW,

@@ -518,7 +518,7 @@ def test_the_mail_beside_a_mobile_opens_nothing_for_who_is_not_its_owner() -> No
 
 def test_an_unproven_email_beside_a_proven_mobile_gets_a_code_that_logs_nobody_in() -> None:
     world = World()
-    account = world.create_account("ann", mobile=MOBILE, proofs=(world.prove(MOBILE),))
+    account = world.create_account("ann", mobile=MOBILE, proofs=(world.verify_address(MOBILE),))
     world.clock.advance(60)
     world.request_code(destination=MOBILE)
 
@@ -631,7 +631,7 @@ def test_no_more_mail_reaches_an_owner_by_their_mobile_and_their_email_together_
 
 def test_a_login_by_code_enters_a_settled_account_as_it_is() -> None:
     world = World()
-    account = world.create_account("ann", proofs=(world.prove(ANN),))
+    account = world.create_account("ann", proofs=(world.verify_address(ANN),))
     tokens = world.log_in(username="ann", password=PASSWORD)
 
     again = world.log_in_with_code(ANN)
@@ -683,7 +683,7 @@ def test_an_address_proven_by_the_holder_of_a_session_leaves_all_as_it_is() -> N
     account = world.create_account("ann", mobile=MOBILE)
     tokens = world.log_in(username="ann", password=PASSWORD)
 
-    world.prove(ANN, world.identity(tokens))
+    world.verify_address(ANN, world.identity(tokens))
 
     assert world.now(account) == replace(account, email_verified=True, owner_verified=True)
     world.log_in_with_code(ANN)
@@ -697,7 +697,7 @@ def test_an_address_proven_without_a_login_is_cleared_round_at_the_first_login_b
     world = World()
     account = world.create_account("ann")
     impostor = world.log_in(username="ann", password=PASSWORD)
-    world.prove(ANN)
+    world.verify_address(ANN)
     assert world.now(account) == replace(account, email_verified=True)
     assert world.is_signed_in(world.refresh(refresh=impostor.refresh_token))
     assert world.can_log_in("ann")
@@ -712,7 +712,7 @@ def test_a_password_changed_after_somebody_else_proved_the_address_is_cleared_to
     world = World()
     world.create_account("ann")
     impostor = world.log_in(username="ann", password=PASSWORD)
-    world.prove(ANN)
+    world.verify_address(ANN)
     world.change_account(identity=world.identity(world.refresh(refresh=impostor.refresh_token)), password=OTHER_PASSWORD)
 
     world.log_in_with_code(ANN)
@@ -725,7 +725,7 @@ def test_the_login_of_another_account_proves_like_no_login() -> None:
     account = world.create_account("ann")
     world.create_account("eve")
 
-    world.prove(ANN, world.sign_in("eve"))
+    world.verify_address(ANN, world.sign_in("eve"))
 
     assert world.now(account) == replace(account, email_verified=True, owner_verified=False)
 
@@ -737,14 +737,14 @@ def test_a_login_that_has_ended_meanwhile_proves_like_no_login() -> None:
     with world.database.begin() as tx:
         tx.sessions.end_all(account.id, world.clock())
 
-    world.prove(ANN, identity)
+    world.verify_address(ANN, identity)
 
     assert not world.now(account).owner_verified
 
 
 def test_an_unproven_address_beside_a_proven_one_logs_nobody_in() -> None:
     world = World()
-    account = world.create_account("ann", mobile=MOBILE, proofs=(world.prove(MOBILE),))
+    account = world.create_account("ann", mobile=MOBILE, proofs=(world.verify_address(MOBILE),))
     world.clock.advance(61)
 
     assert isinstance(log_in(world, ANN, world.send(ANN)), InvalidCode)
@@ -753,9 +753,9 @@ def test_an_unproven_address_beside_a_proven_one_logs_nobody_in() -> None:
 
 def test_a_bare_verification_beside_a_proven_address_does_not_open_the_account() -> None:
     world = World()
-    account = world.create_account("ann", mobile=MOBILE, proofs=(world.prove(MOBILE),))
+    account = world.create_account("ann", mobile=MOBILE, proofs=(world.verify_address(MOBILE),))
 
-    assert world.prove(ANN)
+    assert world.verify_address(ANN)
 
     assert world.now(account) == account
     world.clock.advance(61)
@@ -764,9 +764,9 @@ def test_a_bare_verification_beside_a_proven_address_does_not_open_the_account()
 
 def test_the_holder_of_a_session_proves_a_second_address() -> None:
     world = World()
-    account = world.create_account("ann", mobile=MOBILE, proofs=(world.prove(MOBILE),))
+    account = world.create_account("ann", mobile=MOBILE, proofs=(world.verify_address(MOBILE),))
 
-    world.prove(ANN, world.sign_in("ann"))
+    world.verify_address(ANN, world.sign_in("ann"))
 
     assert world.now(account) == replace(account, email_verified=True)
     assert world.is_signed_in(world.log_in_with_code(ANN))

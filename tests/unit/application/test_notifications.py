@@ -29,7 +29,7 @@ def test_a_new_email_is_told_to_the_old_one_and_a_new_mobile_to_the_old_one() ->
     world.create_account("ann", mobile="9999999999")
     identity = world.sign_in("ann")
 
-    world.prove("9999999999", identity)
+    world.verify_address("9999999999", identity)
     world.change_account(identity=identity, email="new@mail.example.com", mobile="8888888888")
 
     assert told(world, ANN) == ["email_changed"]
@@ -84,7 +84,7 @@ def test_a_refresh_token_used_twice_is_told() -> None:
 def test_a_proven_address_is_told_rather_than_another_and_nobody_where_there_is_none() -> None:
     world = World()
     account = world.create_account("ann", mobile="9999999999")
-    world.prove("9999999999", world.sign_in("ann"))
+    world.verify_address("9999999999", world.sign_in("ann"))
     world.change_account(identity=world.sign_in("ann"), password=OTHER_PASSWORD)
     assert told(world, "9999999999") == ["password_changed"]
     assert told(world, ANN) == []

@@ -18,7 +18,7 @@ def reset(world: World, code: str, password: str = OTHER_PASSWORD, email: str = 
 
 def settled(**fields: Any) -> World:
     world = World(**fields)
-    world.create_account("ann", mobile=MOBILE, proofs=(world.prove(ANN),))
+    world.create_account("ann", mobile=MOBILE, proofs=(world.verify_address(ANN),))
     world.clock.advance(61)
     return world
 
@@ -122,7 +122,7 @@ def test_five_wrong_codes_and_the_right_one_is_worth_nothing() -> None:
 
 def test_an_unproven_email_beside_a_proven_mobile_resets_nothing() -> None:
     world = World()
-    account = world.create_account("ann", mobile=MOBILE, proofs=(world.prove(MOBILE),))
+    account = world.create_account("ann", mobile=MOBILE, proofs=(world.verify_address(MOBILE),))
 
     assert isinstance(reset(world, world.send(ANN)), InvalidCode)
     assert world.now(account) == account

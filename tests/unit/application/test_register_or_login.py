@@ -91,7 +91,7 @@ def test_the_other_code_does_not_open_the_new_account() -> None:
 
 def test_where_both_belong_to_one_account_either_proven_address_logs_in() -> None:
     world = World()
-    proofs = (world.prove(ANN), world.prove(MOBILE))
+    proofs = (world.verify_address(ANN), world.verify_address(MOBILE))
     account = world.create_account("ann", mobile=MOBILE, proofs=proofs)
 
     for address in (ANN, MOBILE):
@@ -114,7 +114,7 @@ def test_an_unproven_account_that_has_both_is_taken_over_with_the_name_given() -
 
 def test_a_settled_account_keeps_its_name() -> None:
     world = World()
-    account = world.create_account("ann", mobile=MOBILE, proofs=(world.prove(ANN),))
+    account = world.create_account("ann", mobile=MOBILE, proofs=(world.verify_address(ANN),))
     request(world)
 
     bring(world, world.code_for(ANN))
@@ -124,7 +124,7 @@ def test_a_settled_account_keeps_its_name() -> None:
 
 def test_an_unproven_address_beside_a_proven_one_logs_nobody_in() -> None:
     world = World()
-    account = world.create_account("ann", mobile=MOBILE, proofs=(world.prove(ANN),))
+    account = world.create_account("ann", mobile=MOBILE, proofs=(world.verify_address(ANN),))
     request(world)
 
     assert isinstance(bring(world, world.code_for(MOBILE)), InvalidCode)

@@ -167,7 +167,7 @@ def test_a_name_taken_while_the_password_was_being_hashed_is_taken() -> None:
 
 def test_a_registration_that_carries_its_proof_starts_with_the_address_proven() -> None:
     world = World()
-    proof = world.prove("ann@mail.example.com")
+    proof = world.verify_address("ann@mail.example.com")
 
     account = world.create_account("ann", mobile="9999999999", proofs=(proof,))
 
@@ -176,7 +176,7 @@ def test_a_registration_that_carries_its_proof_starts_with_the_address_proven() 
 
 def test_each_proof_proves_its_own_address() -> None:
     world = World()
-    proofs = (world.prove("9999999999"), world.prove("ann@mail.example.com"))
+    proofs = (world.verify_address("9999999999"), world.verify_address("ann@mail.example.com"))
 
     account = world.create_account("ann", mobile="9999999999", proofs=proofs)
 
@@ -185,7 +185,7 @@ def test_each_proof_proves_its_own_address() -> None:
 
 def test_a_password_set_with_a_proof_outlives_a_login_by_code() -> None:
     world = World()
-    world.create_account("ann", proofs=(world.prove("ann@mail.example.com"),))
+    world.create_account("ann", proofs=(world.verify_address("ann@mail.example.com"),))
 
     world.log_in_with_code("ann@mail.example.com")
 
@@ -194,7 +194,7 @@ def test_a_password_set_with_a_proof_outlives_a_login_by_code() -> None:
 
 def test_a_proof_of_another_address_or_of_nothing_is_refused() -> None:
     world = World()
-    proof = world.prove("eve@mail.example.com")
+    proof = world.verify_address("eve@mail.example.com")
 
     for given in ((proof,), ("made up",), (proof, "made up")):
         assert refused(world.register, **WHOLE, proofs=given) == {"proofs": [BAD_PROOF]}
@@ -202,7 +202,7 @@ def test_a_proof_of_another_address_or_of_nothing_is_refused() -> None:
 
 def test_a_proof_is_good_for_an_hour_to_the_second() -> None:
     world = World()
-    proof = world.prove("ann@mail.example.com")
+    proof = world.verify_address("ann@mail.example.com")
     world.clock.advance(3601)
     assert refused(world.register, **WHOLE, proofs=(proof,)) == {"proofs": [BAD_PROOF]}
 
@@ -233,7 +233,7 @@ def test_a_mobile_that_is_not_given_need_not_be_proven() -> None:
 def test_within_the_hour_validation_is_satisfied_but_the_address_starts_unproven() -> None:
     """Anybody may have proven it, and only its own proof tells who."""
     world = World(email_validation=True)
-    world.prove("ann@mail.example.com")
+    world.verify_address("ann@mail.example.com")
     world.clock.advance(3600)
 
     account = world.register(**WHOLE)
@@ -244,7 +244,7 @@ def test_within_the_hour_validation_is_satisfied_but_the_address_starts_unproven
 
 def test_after_the_hour_validation_demands_another_code() -> None:
     world = World(email_validation=True)
-    world.prove("ann@mail.example.com")
+    world.verify_address("ann@mail.example.com")
     world.clock.advance(3601)
 
     assert refused(world.register, **WHOLE) == {"email": [EMAIL_FIRST]}
@@ -253,7 +253,7 @@ def test_after_the_hour_validation_demands_another_code() -> None:
 def test_a_carried_proof_satisfies_validation() -> None:
     world = World(email_validation=True)
 
-    assert world.register(**WHOLE, proofs=(world.prove("ann@mail.example.com"),)).email_verified
+    assert world.register(**WHOLE, proofs=(world.verify_address("ann@mail.example.com"),)).email_verified
 
 
 # --- superusers -------------------------------------------------------------------------------------------------------
