@@ -43,7 +43,7 @@ class EndSession:
             if tx.lock_identity(identity.account.id, identity.session_id, self.clock) is None:
                 raise InvalidToken
             session, now = tx.sessions.lock(session_id), self.clock()
-            if session is None or session.account_id != identity.account.id or not session.is_alive(now):
+            if session is None or session.account_id != identity.account.id or not session.is_active(now):
                 raise NoSuchSession
             tx.sessions.save(session.end(now))
             record(tx, event, now, caller, account_id=session.account_id, session_id=session.id)

@@ -1,1 +1,1 @@
-"""What an account is. Standard library only: no I/O, no clock, no randomness, no settings."""
+"""Entities and rules. Standard library only: no I/O, no clock, no randomness, no settings."""

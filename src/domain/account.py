@@ -1,8 +1,8 @@
-"""The account, its addresses and which of them are proven; what a stranger's claim is worth.
+"""The account and its addresses, and which changes an unauthenticated code verification may make.
 
-An address is *proven* when a code that was sent to it came back. An account is *settled* when whoever set its password
-also proved one of its addresses, or when it was taken over by a code. Until then anyone may have made it, with somebody
-else's address: the first code that logs in clears what stood there before.
+An address is *verified* when a code that was sent to it came back. `owner_verified` is true when the person who set the
+password also verified one of the addresses, or when the account was claimed by a code. Before that anyone may have created the
+account with another person's address: the first login by a code clears its earlier state.
 """
 
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class AddressKind(StrEnum):
-    """What kind of address a message can go to."""
+    """The kinds of addresses that messages go to."""
 
     EMAIL = "email"
     MOBILE = "mobile"
@@ -18,7 +18,7 @@ class AddressKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An email or a mobile: `text` as written, where messages go; `key` what it is unique by."""
+    """An email or a mobile: `text` is its spelling, `canonical` its unique form."""
 
     kind: AddressKind
     text: str
@@ -32,7 +32,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Username:
-    """`text` as written; `key` what it is unique by."""
+    """A username: `text` is its spelling, `canonical` its unique form."""
 
     text: str
     canonical: str
@@ -40,7 +40,7 @@ class Username:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Somebody's account. `id` is 0 until the database has given one; times are seconds since the epoch."""
+    """An account. `id` is 0 until it is stored; times are seconds since the epoch."""
 
     id: int = 0
     username: Username
@@ -73,25 +73,25 @@ class Account:
         return own is not None and own.canonical == address.canonical
 
     def has_verified(self, address: Address) -> bool:
-        return self.has(address) and self._proven(address.kind)
+        return self.has(address) and self._is_verified(address.kind)
 
     @property
     def is_verified(self) -> bool:
-        """Whether any address of it is proven."""
+        """Whether any of its addresses is verified."""
         return self.email_verified or self.mobile_verified
 
     def accepts_code_from(self, address: Address) -> bool:
-        """Whether a code that came back from `address` may log in or reset: it is proven, or none is.
+        """Whether a code from `address` may log in or reset: if it is verified, or if no address is.
 
-        An unproven address beside a proven one may be a slip of the pen, and opens nothing.
+        An unverified address next to a verified one may be a typing error, and its codes are refused.
         """
         return self.has_verified(address) or (self.has(address) and not self.is_verified)
 
     def after_code_login(self, address: Address) -> "Account":
-        """The account after a code from `address` let somebody in; `opens_to` must hold.
+        """The account after a login by a code from `address`, which `accepts_code_from` must accept.
 
-        Where the account was not settled, what stood there before is gone: the password and the other address. That is
-        told by `settled` turning true; the caller ends the sessions too.
+        If the owner was not verified, the password and the other address are cleared, and `owner_verified` becomes true; the
+        use case then revokes the sessions too.
         """
         if self.is_verified and self.owner_verified:
             return self
@@ -101,28 +101,28 @@ class Account:
         return replace(kept, mobile_verified=True, email=None, email_verified=False)
 
     def verified_by_session(self, address: Address) -> "Account":
-        """After the holder of a session of this account proved `address`, one of its own."""
-        alone = not self._proven(AddressKind.MOBILE if address.kind is AddressKind.EMAIL else AddressKind.EMAIL)
-        return replace(self._with_proven(address.kind), owner_verified=(self.owner_verified and self.is_verified) or alone)
+        """The account after a session of its own verified `address`, one of its addresses."""
+        is_only = not self._is_verified(AddressKind.MOBILE if address.kind is AddressKind.EMAIL else AddressKind.EMAIL)
+        return replace(self._with_verified(address.kind), owner_verified=(self.owner_verified and self.is_verified) or is_only)
 
     def verified_without_session(self, address: Address) -> "Account":
-        """After somebody without a session proved `address`, one that this account has.
+        """The account after a caller without a session of it verified `address`, one of its addresses.
 
-        Beside a proven address it changes nothing: whoever reads mail at a mistyped address gains no door to the account.
+        If an address is verified already, nothing changes: the reader of a mistyped address gains no access.
         """
         if self.is_verified:
             return self
-        return replace(self._with_proven(address.kind), owner_verified=False)
+        return replace(self._with_verified(address.kind), owner_verified=False)
 
     def with_address(self, kind: AddressKind, address: Address | None) -> "Account":
-        """With another address of that kind, or none. A new key starts unproven."""
-        mark = address is not None and self.has_verified(address)
+        """The account with another address of that kind, or none; a new canonical form starts unverified."""
+        verified = address is not None and self.has_verified(address)
         if kind is AddressKind.EMAIL:
-            return replace(self, email=address, email_verified=mark)
-        return replace(self, mobile=address, mobile_verified=mark)
+            return replace(self, email=address, email_verified=verified)
+        return replace(self, mobile=address, mobile_verified=verified)
 
-    def _proven(self, kind: AddressKind) -> bool:
+    def _is_verified(self, kind: AddressKind) -> bool:
         return self.email_verified if kind is AddressKind.EMAIL else self.mobile_verified
 
-    def _with_proven(self, kind: AddressKind) -> "Account":
+    def _with_verified(self, kind: AddressKind) -> "Account":
         return replace(self, email_verified=True) if kind is AddressKind.EMAIL else replace(self, mobile_verified=True)

@@ -1,4 +1,4 @@
-"""A one-time code's life: sent, guessed at, used, replaced."""
+"""One-time codes: their challenges, and the proofs that a verification leaves."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -10,7 +10,7 @@ PROOF_LIFETIME = 3600.0
 
 
 class CodePurpose(StrEnum):
-    """What a code serves; one sent for one flow is worth nothing in the other."""
+    """The purpose of a code; a code for one purpose is refused for the other."""
 
     OTP = "otp"
     REGISTER_OR_LOGIN = "otpreglogin"
@@ -18,9 +18,9 @@ class CodePurpose(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenge:
-    """What an address is asked to send back. The code itself is not in it: it is derived from `id` under a key.
+    """A code sent to an address. The digits are not stored: they are derived from `id` under a key.
 
-    `beside` is the key of the destination that was asked for, where this code went to another address than that.
+    `requested_for` is the canonical form of the requested destination, if this code went to another address on its behalf.
     `is_decoy` is true if no message was sent: such a code is never accepted. Times are seconds since the epoch.
     """
 
@@ -36,11 +36,10 @@ class Challenge:
     used_at: float | None = None
 
     def is_open(self, now: float) -> bool:
-        """Whether a guess at it is still taken."""
+        """Whether an attempt is still accepted."""
         return self.used_at is None and self.failed_attempts < MAX_FAILED_ATTEMPTS and self.sent_at <= now < self.expires_at
 
     def with_failed_attempt(self) -> "Challenge":
-        """After a wrong guess."""
         return replace(self, failed_attempts=self.failed_attempts + 1)
 
     def used(self, now: float) -> "Challenge":
@@ -49,7 +48,7 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """That a code sent to `address` came back at `proven_at`. `digest` is of the text its bearer holds."""
+    """A verification of `address` by a code; `digest` is the keyed digest of the text that its bearer holds."""
 
     digest: str
     address: Address
@@ -58,4 +57,4 @@ class Proof:
 
 def decoy_address(kind: AddressKind, instead_of: str) -> Address:
     """The address of a decoy, where there is no address to send a code to."""
-    return Address(kind, "", f"nobody:{instead_of}")
+    return Address(kind, "", f"decoy:{instead_of}")

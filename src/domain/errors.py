@@ -1,7 +1,7 @@
-"""Every refusal that Vestibule can give.
+"""Refusals: the expected failures of use cases.
 
-A refusal is an answer, not a fault: `slug` is what machines read, `title` and `detail` what people do. Nothing in them
-repeats a secret, and nothing tells whether an account exists unless the call itself may tell that.
+A refusal is a result, not a bug: `slug` is for machines, `title` and `detail` are for people. No refusal repeats a secret, and
+none reveals whether an account exists unless that is the purpose of the call.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import ClassVar
 
 
 class Refusal(Exception):
-    """The parent of every refusal; never raised itself."""
+    """The base class of every refusal; never raised itself."""
 
     slug: ClassVar[str]
     title: ClassVar[str]
@@ -21,7 +21,7 @@ class Refusal(Exception):
 
 
 class InvalidInput(Refusal):
-    """Fields at fault, each with what is wrong with it; every bad field is named at once."""
+    """Invalid fields with their errors; every invalid field is named at once."""
 
     slug = "invalid-input"
     title = "Some of the fields are not valid."
@@ -43,12 +43,12 @@ class AlreadyTaken(InvalidInput):
 
 
 def taken(field: str) -> str:
-    """The message that stands at a field whose value another account has."""
+    """The error message of a field whose value another account has."""
     return f"An account with this {field} exists already."
 
 
 class AccountMismatch(Refusal):
-    """The right code came back, but the email and the mobile do not belong to one account."""
+    """The code is right, but the email and the mobile belong to different accounts."""
 
     slug = "account-mismatch"
     title = "This email and this mobile do not belong to the same account."
@@ -58,77 +58,77 @@ class AccountMismatch(Refusal):
 
 
 class InvalidCredentials(Refusal):
-    """Wrong, unknown, inactive or without a password: alike."""
+    """The same for a wrong password, and for an account that is unknown, inactive or has no password."""
 
     slug = "invalid-credentials"
     title = "The username or the password is not right."
 
 
 class NotAuthenticated(Refusal):
-    """No bearer token came with the call (RFC 6750 § 3.1 wants no `error` code then)."""
+    """A call without a bearer token (RFC 6750 § 3.1 wants no `error` code then)."""
 
     slug = "not-authenticated"
     title = "This call needs an access token."
 
 
 class InvalidToken(Refusal):
-    """The bearer token is malformed, expired, revoked or somebody else's (RFC 6750 `invalid_token`)."""
+    """A bearer token that is malformed, expired, revoked or of another issuer (RFC 6750 `invalid_token`)."""
 
     slug = "invalid-token"
     title = "The access token is not valid."
 
 
 class InvalidRefreshToken(Refusal):
-    """The refresh token is malformed, expired, spent, or its session has ended."""
+    """A refresh token that is malformed, expired or used, or whose session was revoked."""
 
     slug = "invalid-refresh-token"
     title = "The refresh token is not valid."
 
 
 class NoSuchAccount(Refusal):
-    """There is no account of that username, email or mobile; told to whoever runs the service alone."""
+    """No account has that username, email or mobile; shown to the operator alone."""
 
     slug = "no-such-account"
     title = "There is no such account."
 
 
 class NoSuchSession(Refusal):
-    """The account has no living session of that id."""
+    """The account has no active session of that id."""
 
     slug = "no-such-session"
     title = "There is no such session."
 
 
 class NoSuchMessage(Refusal):
-    """The outbox has no message of that id; told to whoever runs the service alone."""
+    """The outbox has no message of that id; shown to the operator alone."""
 
     slug = "no-such-message"
     title = "There is no such message."
 
 
 class NotRetryable(Refusal):
-    """A message is being sent, or nobody wants it any more; told to whoever runs the service alone."""
+    """A message is being sent or is no longer wanted; shown to the operator alone."""
 
     slug = "not-retryable"
     title = "The message cannot be tried again."
 
 
 class InvalidCode(Refusal):
-    """Never sent, wrong, expired, used, exhausted, of another flow: all the same."""
+    """The same for a code that was never sent, is wrong, expired, used or exhausted, or has another purpose."""
 
     slug = "invalid-code"
     title = "The code is not right, or no longer good."
 
 
 class ImageTooLarge(Refusal):
-    """The image file is larger than is taken."""
+    """The image file exceeds the limit."""
 
     slug = "image-too-large"
     title = "The image file is too large."
 
 
 class RateLimited(Refusal):
-    """A limit is reached; `retry_after` whole seconds from now one more try is taken."""
+    """A rate limit is reached; one more attempt is accepted in `retry_after` whole seconds."""
 
     slug = "rate-limited"
     title = "Too many tries."
@@ -139,7 +139,7 @@ class RateLimited(Refusal):
 
 
 class Unavailable(Refusal):
-    """Something that the call depends on is down; nothing was changed, unless `is_open` says that this cannot be known.
+    """A dependency is down. Nothing was changed, except if `is_open`: then it is unknown whether the change was made.
 
     `retry_after` is in seconds.
     """
@@ -164,7 +164,7 @@ class Conflict(Unavailable):
 
 
 class Overloaded(Unavailable):
-    """More work waits than can be done in time; nothing was changed."""
+    """The queue is full; nothing was changed."""
 
     slug = "overloaded"
     title = "The service has more to do than it can at the moment."

@@ -1,11 +1,11 @@
-"""What happened, in words an auditor reads. Nothing in an event is a secret, and no address stands in it in full."""
+"""Events of the audit log. No event holds a secret or an email or mobile in full."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class EventType(StrEnum):
-    """The kinds of events; their values are stable, and stored."""
+    """The types of events; their values are stable, and stored."""
 
     REGISTERED = "registered"
     LOGGED_IN = "logged_in"
@@ -27,7 +27,7 @@ class EventType(StrEnum):
     REFRESH_REUSED = "refresh_reused"
     SESSION_ENDED = "session_ended"
     LOGGED_OUT = "logged_out"
-    RATE_LIMITED = "limited"
+    RATE_LIMITED = "rate_limited"
     KEYS_CHANGED = "keys_changed"
     OUTBOX_CHANGED = "outbox_changed"
 
@@ -38,17 +38,17 @@ ACCOUNT_EVENTS = frozenset(EventType) - {
     EventType.KEYS_CHANGED,
     EventType.OUTBOX_CHANGED,
 }
-"""What may concern an account."""
+"""Events that may concern an account."""
 
 STATE_CHANGES = ACCOUNT_EVENTS - {EventType.LOGIN_FAILED, EventType.RATE_LIMITED, EventType.REFRESHED}
-"""What changes something about an account or who is logged in to it, and not what only comes often."""
+"""Events that change an account or its sessions; frequent ones that change neither are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: the address of the network peer and the user agent, as far as known.
+    """The network address and the user agent of the caller, as far as known.
 
-    Without an address the limits per address do not apply: an importer that calls in its own name is vouched for.
+    Without an address the limits per address do not apply: an importer that calls on its own behalf is trusted.
     """
 
     address: str | None = None
@@ -61,7 +61,7 @@ TRUSTED_CALLER = Caller()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One thing that happened to an account (or to nobody's, `account_id` None), at `at` seconds since the epoch."""
+    """An event of an account, or of none (`account_id` None). `occurred_at` is in seconds since the epoch."""
 
     type: EventType
     occurred_at: float

@@ -1,4 +1,4 @@
-"""The password policy: NIST SP 800-63B § 3.1.1 and OWASP ASVS 6.2 in short: length, and nothing an attacker tries first."""
+"""The password policy, after NIST SP 800-63B § 3.1.1 and OWASP ASVS 6.2: length, and no password that is guessed first."""
 
 import unicodedata
 from collections.abc import Container, Iterable
@@ -10,20 +10,20 @@ _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Cn"})
 
 
 def normalised(password: str) -> str:
-    """The one spelling of a password that is hashed and compared (NFKC). Never trimmed, never truncated."""
+    """The form of a password that is hashed and compared (NFKC), neither trimmed nor truncated."""
     return unicodedata.normalize("NFKC", password[: 4 * MAX_LENGTH + 1])
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordPolicy:
-    """`common` holds the most common passwords, case-folded; `service` is a name that a password may not be made of."""
+    """`common` holds the most common passwords, case-folded; `service` is a name that a password may not consist of."""
 
     common: Container[str]
     service: str = "vestibule"
     min_length: int = 8
 
     def violations(self, password: str) -> list[str]:
-        """What is wrong with a password, whoever's it is; empty when nothing is."""
+        """The violations of a password, whatever the account; empty if there are none."""
         text = normalised(password)
         if len(password) > 4 * MAX_LENGTH or len(text) > MAX_LENGTH:
             return [f"A password has at most {MAX_LENGTH} characters."]
@@ -37,16 +37,16 @@ class PasswordPolicy:
             return ["This password is made of the name of the service."]
         return []
 
-    def personal_data_violations(self, password: str, own: Iterable[str | None]) -> list[str]:
-        """What is wrong with it given the account's own words: username, name, email, mobile."""
-        words = [word for text in own if text for word in (text, *_words(text))]
+    def personal_data_violations(self, password: str, personal: Iterable[str | None]) -> list[str]:
+        """The violations by the account's own data: username, name, email, mobile."""
+        words = [word for text in personal if text for word in (text, *_words(text))]
         if _is_made_of(normalised(password)[:MAX_LENGTH], words):
             return ["This password is made of the account's own username, name, email or mobile."]
         return []
 
 
 def _is_made_of(text: str, words: Iterable[str]) -> bool:
-    """Whether the password is one of the words, but for case and for digits and punctuation around or between."""
+    """Whether the password is one of the words, ignoring case and any digits and punctuation around or between."""
     whole = text.casefold()
     letters = "".join(character for character in whole if character.isalpha())
     spellings = {whole, letters} - {""}

@@ -1,4 +1,4 @@
-"""How often something may happen: sliding windows over a short memory of moments."""
+"""Rate limits over sliding windows of timestamps."""
 
 from dataclasses import dataclass, replace
 from math import ceil
@@ -6,7 +6,7 @@ from math import ceil
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most `count` times within any `seconds`."""
+    """At most `count` hits within any `seconds`."""
 
     count: int
     seconds: float
@@ -14,17 +14,17 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class SlidingWindow:
-    """When something last happened under `key`: seconds since the epoch, oldest first.
+    """The latest hits under `key`, in seconds since the epoch, the oldest first.
 
-    A clock that stepped back a little neither reorders the memory nor shortens a wait. One that was ahead by more than a
-    whole window had been wrong: what it counted holds nobody up until then, and counts as of now when the next is counted.
+    A clock that stepped back a little neither reorders the timestamps nor shortens a wait. A timestamp more than a whole
+    window ahead was wrong: it delays no caller until then, and becomes the current time at the next hit.
     """
 
     key: str
     timestamps: tuple[float, ...] = ()
 
     def retry_after(self, limits: tuple[RateLimit, ...], now: float) -> int:
-        """Whole seconds until one more fits within every limit; 0 when it fits now."""
+        """Whole seconds until every limit allows one more hit; 0 if they allow it now."""
         longest = 0.0
         for limit in limits:
             if limit.count > len(self.timestamps):
@@ -32,16 +32,16 @@ class SlidingWindow:
             left = limit.seconds - (now - self.timestamps[-limit.count])
             if left <= 2 * limit.seconds:
                 longest = max(longest, left)
-        return ceil(round(longest, 3))  # moments are no finer than a quarter of a microsecond
+        return ceil(round(longest, 3))  # timestamps are no finer than a quarter of a microsecond
 
     def hit(self, limits: tuple[RateLimit, ...], now: float) -> "SlidingWindow":
-        """One more, remembering no more than the limits can ask for."""
-        moments = self.timestamps
-        if moments and moments[-1] - now > min(limit.seconds for limit in limits):
-            moments = tuple(min(moment, now) for moment in moments)
-        moment = max(now, moments[-1]) if moments else now
+        """The window with one more hit, reduced to the timestamps that the limits need."""
+        timestamps = self.timestamps
+        if timestamps and timestamps[-1] - now > min(limit.seconds for limit in limits):
+            timestamps = tuple(min(timestamp, now) for timestamp in timestamps)
+        latest = max(now, timestamps[-1]) if timestamps else now
         keep = max(limit.count for limit in limits)
-        return replace(self, timestamps=(*moments, moment)[-keep:])
+        return replace(self, timestamps=(*timestamps, latest)[-keep:])
 
     def reset(self) -> "SlidingWindow":
         return replace(self, timestamps=())
@@ -63,5 +63,5 @@ NOTICES = (RateLimit(10, DAY),)
 
 
 def code_sends(cooldown: float) -> tuple[RateLimit, ...]:
-    """How often a code may go to one address: once in `cooldown` seconds, 5 an hour, 10 a day."""
+    """The limits on codes to one address: one in `cooldown` seconds, 5 an hour, 10 a day."""
     return (RateLimit(1, cooldown), CODE_SENDS_PER_HOUR, CODE_SENDS_PER_DAY)

@@ -1,4 +1,4 @@
-"""A session's life: refresh, the lost answer, reuse, idle and absolute end."""
+"""Sessions: refresh with rotation, lost responses, reuse detection, idle and absolute expiry."""
 
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -10,19 +10,19 @@ MAX_SESSIONS = 100
 
 
 class RefreshOutcome(Enum):
-    """What a presented refresh token turned out to be."""
+    """The result of presenting a refresh token."""
 
-    ROTATED = "the current one: it is spent, and its successor answered"
-    RETRIED = "the previous one, its answer perhaps lost: the same successor is answered again"
-    REUSE_DETECTED = "one spent before: the session ends"
-    SESSION_ENDED = "the session had ended"
+    ROTATED = "current: it is used up and replaced by its successor"
+    RETRIED = "previous, its response may have been lost: the same successor is returned again"
+    REUSE_DETECTED = "used before: the session is revoked"
+    SESSION_ENDED = "the session had been revoked or had expired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One sign-in. Its refresh tokens are numbered; `generation` is the number of the one that is good now.
+    """A session. Its refresh tokens are numbered; `generation` is the number of the current one.
 
-    `address` and `agent` are those of the caller that began it. Times are seconds since the epoch.
+    `address` and `user_agent` are those of the caller that started it. Times are seconds since the epoch.
     """
 
     id: str
@@ -34,8 +34,8 @@ class Session:
     address: str | None = None
     user_agent: str | None = None
 
-    def is_alive(self, now: float) -> bool:
-        """Not ended, used within 14 days, begun within 30 (NIST SP 800-63B, AAL1)."""
+    def is_active(self, now: float) -> bool:
+        """Whether it is not revoked, was used within 14 days and started within 30 (NIST SP 800-63B, AAL1)."""
         return self.ended_at is None and now < self.expires_at
 
     @property
@@ -43,8 +43,8 @@ class Session:
         return min(self.refreshed_at + IDLE_SECONDS, self.created_at + MAX_LIFETIME_SECONDS)
 
     def refresh(self, generation: int, now: float) -> tuple[RefreshOutcome, "Session"]:
-        """What a refresh token of that number is worth, and the session after it was shown."""
-        if not self.is_alive(now):
+        """The outcome for a refresh token of that number, and the session after it."""
+        if not self.is_active(now):
             return RefreshOutcome.SESSION_ENDED, self
         if generation == self.generation:
             return RefreshOutcome.ROTATED, replace(self, generation=generation + 1, refreshed_at=max(now, self.refreshed_at))

@@ -28,7 +28,7 @@ class MemoryAccounts:
     def by_active_session(self, account_id: int, session_id: str, now: float) -> Account | None:
         state = self._now_held()
         session, account = state.sessions.get(session_id), state.accounts.get(account_id)
-        if session is None or session.account_id != account_id or not session.is_alive(now):
+        if session is None or session.account_id != account_id or not session.is_active(now):
             return None
         return account if account and account.is_active else None
 

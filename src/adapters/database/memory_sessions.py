@@ -68,5 +68,5 @@ class MemorySessions:
 
 def _living(state: State, account_id: int, now: float) -> list[Session]:
     """The newest first."""
-    rows = [row for row in state.sessions.values() if row.account_id == account_id and row.is_alive(now)]
+    rows = [row for row in state.sessions.values() if row.account_id == account_id and row.is_active(now)]
     return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)

@@ -55,12 +55,12 @@ def test_a_session_that_ended_stays_as_it_ended() -> None:
 
 
 def test_a_session_ends_after_14_idle_days_to_the_second() -> None:
-    assert SESSION.is_alive(1000.0 + 14 * DAY - 1)
-    assert not SESSION.is_alive(1000.0 + 14 * DAY)
+    assert SESSION.is_active(1000.0 + 14 * DAY - 1)
+    assert not SESSION.is_active(1000.0 + 14 * DAY)
 
 
 def test_a_session_ends_30_days_after_it_began_however_busy() -> None:
     busy = replace(SESSION, refreshed_at=1000.0 + 29 * DAY)
 
-    assert busy.is_alive(1000.0 + 30 * DAY - 1)
-    assert not busy.is_alive(1000.0 + 30 * DAY)
+    assert busy.is_active(1000.0 + 30 * DAY - 1)
+    assert not busy.is_active(1000.0 + 30 * DAY)
