@@ -1,4 +1,4 @@
-"""The app over a world, asked over HTTP: on each kind of database, with a clock that is moved by hand."""
+"""The HTTP app of a `World`, whose clock tests move."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ URN = "urn:vestibule:problem:"
 
 
 class Site:
-    """A client of the app, and the world behind it."""
+    """A client of the app, and the world that the app serves."""
 
     def __init__(self, client: TestClient[Litestar], world: World) -> None:
         self.client = client
@@ -56,7 +56,7 @@ class Site:
         return tokens
 
     def token(self) -> str:
-        """An access token of a fresh Ada."""
+        """Registers Ada and returns an access token of hers."""
         self.registered()
         return str(self.tokens()["token"])
 
@@ -67,7 +67,7 @@ class Site:
 
 
 def vestibule_of(world: World, **other: Any) -> Vestibule:
-    """The use cases of the world, with other parts in place of some."""
+    """The use cases of the world, some replaced."""
     use_cases = {name: other.pop(name, use_case) for name, use_case in world.use_cases.items()}
     return Vestibule(**({one.name: getattr(world, one.name) for one in fields(Vestibule)} | other | {"use_cases": use_cases}))
 
@@ -83,13 +83,13 @@ def kind() -> str:
 
 @pytest.fixture
 def new_world(empty_database: Callable[[], Database]) -> Callable[..., World]:
-    """Worlds of other settings or parts than the usual. On PostgreSQL each takes the place of the one before."""
+    """Creates worlds with given settings or parts. On PostgreSQL a new one empties the database of the previous one."""
     return lambda **given: World(**{"database": empty_database()} | given)
 
 
 @pytest.fixture
 def open_site(new_world: Callable[..., World]) -> Iterator[Open]:
-    """Sites of other worlds, settings or parts than the usual; of a world that is there with other settings."""
+    """Opens sites with given settings or parts, of a new world or of an existing one."""
     clients: list[TestClient[Litestar]] = []
 
     def open_one(world: World | None = None, **given: Any) -> Site:
@@ -128,7 +128,7 @@ Header = tuple[bytes, bytes]
 
 
 class Raw:
-    """What came back over plain ASGI."""
+    """A response over plain ASGI."""
 
     def __init__(self) -> None:
         self.status = 0
@@ -144,7 +144,7 @@ class Raw:
 
 
 class MovedLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock can be moved."""
+    """An event loop with an adjustable clock."""
 
     offset = 0.0
 
@@ -152,7 +152,7 @@ class MovedLoop(asyncio.SelectorEventLoop):
         return super().time() + self.offset
 
 
-def ask_raw(
+def call_asgi(
     app: Litestar,
     method: str,
     path: str,
@@ -163,7 +163,7 @@ def ask_raw(
     seconds_between: float = 0.0,
     breaks_off: bool = False,
 ) -> Raw:
-    """One call as a server would hand it over, chunk by chunk; `taken` counts the chunks that were asked for."""
+    """Makes one call as a server does, chunk by chunk; `taken` counts the chunks that the app received."""
     raw, loop = Raw(), MovedLoop()
 
     async def arriving() -> AsyncIterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A line for each call, which tells the route and not the path."""
+"""The access log: one line per call, with the route and without the path."""
 
 import logging
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def site(open_site: Open) -> Site:
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Iterator[Lines]:
-    """What belongs to each line, as they come."""
+    """The fields of each log line, in order."""
     found: Lines = []
 
     class Keep(logging.Handler):
@@ -37,7 +37,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> Iterator[Lines]:
         logger.removeHandler(handler)
 
 
-def test_a_line_tells_which_route_what_came_of_it_and_for_whom(site: Site, lines: Lines) -> None:
+def test_log_line_has_route_status_and_account(site: Site, lines: Lines) -> None:
     token = site.token()
     answer = site.call("GET", "/account/", token=token)
     line = lines[-1]
@@ -54,7 +54,7 @@ def test_a_line_tells_which_route_what_came_of_it_and_for_whom(site: Site, lines
     }
 
 
-def test_a_call_without_a_login_names_nobody(site: Site, lines: Lines) -> None:
+def test_log_line_without_login_has_no_account(site: Site, lines: Lines) -> None:
     site.registered()
     site.post("/login/", {"username": "ada", "password": OTHER_PASSWORD})
     assert [(line["route"], line["status"], line.get("user_id")) for line in lines] == [
@@ -63,7 +63,7 @@ def test_a_call_without_a_login_names_nobody(site: Site, lines: Lines) -> None:
     ]
 
 
-def test_neither_path_nor_query_is_told(site: Site, lines: Lines) -> None:
+def test_path_and_query_are_not_logged(site: Site, lines: Lines) -> None:
     site.call("GET", "/images/hunter2?token=hunter2")
     site.call("GET", "/hunter2/?hunter2")
     site.call("DELETE", "/sessions/hunter2/", token=site.token())
@@ -74,18 +74,18 @@ def test_neither_path_nor_query_is_told(site: Site, lines: Lines) -> None:
 
 
 class Closed(MemoryRateLimiter):
-    """A rate limiter that has had enough."""
+    """A rate limiter that refuses every call."""
 
     def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
         return 17
 
 
-def test_what_the_front_refuses_is_told_too(open_site: Open, lines: Lines) -> None:
+def test_rate_limited_request_is_logged(open_site: Open, lines: Lines) -> None:
     open_site(rate_limiter=Closed(), access_log=True).post("/register/", ADA)
     assert [(line["route"], line["status"]) for line in lines] == [(None, 429)]
 
 
-def test_it_is_on_for_machines_and_off_for_people_unless_it_is_said(site: Site, open_site: Open, lines: Lines) -> None:
+def test_access_log_is_on_by_default_only_with_json(site: Site, open_site: Open, lines: Lines) -> None:
     for settings, wanted in (
         ({}, False),
         ({"VESTIBULE_LOG_FORMAT": "json"}, True),

@@ -1,7 +1,7 @@
-"""The names that the service answers to."""
+"""Allowed host names."""
 
 import pytest
-from tests.http.conftest import URN, Header, Open, Site, ask_raw
+from tests.http.conftest import URN, Header, Open, Site, call_asgi
 from tests.support.world import World
 
 from vestibule.entrypoints.http import create_app
@@ -19,7 +19,7 @@ def named(open_site: Open) -> Site:
     "host",
     ["accounts.example.org", "accounts.example.org:443", "accounts.example.org:", "ACCOUNTS.example.org:8000", "[::1]:80"],
 )
-def test_a_name_of_the_service_is_taken_whatever_its_port(host: str, named: Site) -> None:
+def test_allowed_host_is_accepted_with_any_port(host: str, named: Site) -> None:
     assert named.call("GET", "/account/", headers={"Host": host}).status_code == 401
 
 
@@ -39,7 +39,7 @@ def test_a_name_of_the_service_is_taken_whatever_its_port(host: str, named: Site
     ],
 )
 @pytest.mark.parametrize("path", ["/account/", "/login/", "/nowhere", "/openapi.json", "/.well-known/jwks.json"])
-def test_another_name_is_refused_everywhere(host: str, path: str, named: Site) -> None:
+def test_other_host_is_refused_on_every_path(host: str, path: str, named: Site) -> None:
     answer = named.call("GET", path, headers={"Host": host.encode("latin-1")})
     assert (answer.status_code, answer.json()["type"]) == (400, f"{URN}unknown-host")
     assert answer.headers["x-request-id"]
@@ -47,25 +47,25 @@ def test_another_name_is_refused_everywhere(host: str, path: str, named: Site) -
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/healthz/", "/readyz", "/readyz/"])
-def test_probes_may_call_the_service_what_they_like(path: str, named: Site) -> None:
+def test_probes_may_use_any_host(path: str, named: Site) -> None:
     assert named.call("GET", path, headers={"Host": "10.1.2.3:8000"}).status_code == 200
 
 
 def asked_with(headers: list[Header]) -> int:
     app = create_app(World(allowed_hosts=("evil.example", "localhost")))
-    return ask_raw(app, "GET", "/account/", headers=headers).status
+    return call_asgi(app, "GET", "/account/", headers=headers).status
 
 
-def test_two_names_are_one_too_many() -> None:
+def test_two_host_headers_are_refused() -> None:
     assert asked_with([]) == 401
     assert asked_with([(b"host", b"evil.example")]) == 400
 
 
-def test_without_the_setting_any_name_will_do(site: Site) -> None:
+def test_any_host_is_accepted_without_setting(site: Site) -> None:
     assert site.call("GET", "/account/", headers={"Host": "whatever.example"}).status_code == 401
 
 
-def test_names_are_set_without_ports() -> None:
+def test_setting_reads_host_names() -> None:
     given = {"VESTIBULE_ALLOWED_HOSTS": "Accounts.Example.org, localhost,[::1]"}
     assert Settings.from_environment(given).allowed_hosts == NAMES
 
@@ -73,6 +73,6 @@ def test_names_are_set_without_ports() -> None:
 @pytest.mark.parametrize(
     "names", ["*", "*.example.org", ".example.org", "example.org:80", "https://example.org", "a b", "bücher.de"]
 )
-def test_what_is_no_name_is_refused(names: str) -> None:
+def test_setting_refuses_malformed_host_names(names: str) -> None:
     with pytest.raises(SettingsError, match="VESTIBULE_ALLOWED_HOSTS"):
         Settings.from_environment({"VESTIBULE_ALLOWED_HOSTS": names})

@@ -1,4 +1,4 @@
-"""The app on what an operator gets: SQLite, Argon2, keys and images in a directory."""
+"""The app with default adapters: SQLite, Argon2, keys and images in a directory."""
 
 import io
 from pathlib import Path
@@ -12,7 +12,7 @@ from vestibule.entrypoints.http import create_app
 from vestibule.entrypoints.settings import Settings
 
 
-def test_what_was_answered_is_there_after_a_restart(tmp_path: Path) -> None:
+def test_data_survives_a_restart(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data")
     file = io.BytesIO()
     Image.new("RGB", (8, 8), "teal").save(file, "PNG")

@@ -1,4 +1,4 @@
-"""What the contract says of every call, sentence by sentence."""
+"""Conventions of the HTTP contract that hold for every call."""
 
 import asyncio
 import gc
@@ -8,7 +8,7 @@ import weakref
 from typing import Any
 
 import pytest
-from tests.http.conftest import ADA, URN, Open, Raw, Site, ask_raw
+from tests.http.conftest import ADA, URN, Open, Raw, Site, call_asgi
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 from vestibule.adapters.database import MemoryDatabase
@@ -45,25 +45,25 @@ ANY_CALLS = [
 
 
 @pytest.mark.parametrize(("method", "path"), ANY_CALLS)
-def test_every_answer_carries_the_headers_of_every_answer(method: str, path: str, site: Site) -> None:
+def test_every_response_has_the_common_headers(method: str, path: str, site: Site) -> None:
     answer = site.call(method, path)
     assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
     assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
     assert not {"server", "set-cookie", "strict-transport-security"} & set(answer.headers)
 
 
-def test_a_request_id_is_our_own_and_new_each_time(site: Site) -> None:
+def test_request_id_is_generated_for_each_request(site: Site) -> None:
     ids = {site.call("GET", "/healthz", headers={"X-Request-ID": "mine"}).headers["x-request-id"] for _ in range(3)}
     assert len(ids) == 3
     assert "mine" not in ids
 
 
-def test_behind_https_browsers_are_told_to_stay_there(open_site: Open) -> None:
+def test_https_url_adds_hsts_header(open_site: Open) -> None:
     site = open_site(public_url="https://accounts.example.org")
     assert site.call("GET", "/nowhere").headers["strict-transport-security"] == "max-age=63072000; includeSubDomains"
 
 
-def test_the_key_set_may_be_kept_by_anyone(open_site: Open) -> None:
+def test_key_set_is_publicly_cacheable(open_site: Open) -> None:
     site = open_site(api_prefix="/api/user")
     for path in ("/.well-known/jwks.json", "/api/user/.well-known/jwks.json"):
         answer = site.call("GET", path)
@@ -78,7 +78,7 @@ class Faulty(InsecureHasher):
         raise RuntimeError("a bug")
 
 
-def test_a_fault_of_the_program_shows_a_request_id_and_nothing_else(open_site: Open, caplog: pytest.LogCaptureFixture) -> None:
+def test_internal_error_reveals_only_the_request_id(open_site: Open, caplog: pytest.LogCaptureFixture) -> None:
     site = open_site(hasher=Faulty())
     with caplog.at_level(logging.ERROR, "vestibule.http"):
         answer = site.post("/login/", {"username": "ada", "password": "a secret of hers"})
@@ -99,7 +99,7 @@ def test_a_fault_of_the_program_shows_a_request_id_and_nothing_else(open_site: O
 # --- paths and methods ------------------------------------------------------------------------------------------------
 
 
-def test_with_a_prefix_the_calls_are_nowhere_else(open_site: Open) -> None:
+def test_paths_are_served_only_under_the_prefix(open_site: Open) -> None:
     site = open_site(api_prefix="/api/user")
     assert site.post("/register/", ADA).status_code == 404
     assert site.post("/api/user/register/", ADA).status_code == 201
@@ -107,7 +107,7 @@ def test_with_a_prefix_the_calls_are_nowhere_else(open_site: Open) -> None:
 
 
 @pytest.mark.parametrize("handler", [*API, *SERVICE], ids=lambda handler: handler.handler_name)
-def test_a_wrong_method_is_told_the_right_ones(handler: Any, site: Site) -> None:
+def test_wrong_method_is_answered_with_the_allowed_ones(handler: Any, site: Site) -> None:
     path = path_of(handler).replace("{name}", "some.webp")
     right = {method for one in (*API, *SERVICE) if path_of(one) == path_of(handler) for method in one.http_methods}
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - right:
@@ -121,7 +121,7 @@ def test_a_wrong_method_is_told_the_right_ones(handler: Any, site: Site) -> None
 
 
 @pytest.mark.parametrize("path", ["//login/", "/login//", "/login%2f", "/%6cogin/", "//login//"])
-def test_no_spelling_of_a_path_goes_round_the_limits(path: str, site: Site) -> None:
+def test_no_spelling_of_a_path_evades_limits(path: str, site: Site) -> None:
     site.registered()
     wrong = {"username": "ada", "password": OTHER_PASSWORD}
     statuses = [site.post(spelling, wrong).status_code for spelling in ("/login/", path) * 6]
@@ -150,10 +150,10 @@ def test_no_spelling_of_a_path_goes_round_the_limits(path: str, site: Site) -> N
         "application/json, text/plain",
     ],
 )
-def test_another_content_type_or_none_is_415(content_type: str | None, world: World) -> None:
+def test_other_or_missing_content_type_is_415(content_type: str | None, world: World) -> None:
     app = create_app(world)
     headers = [] if content_type is None else [(b"content-type", content_type.encode())]
-    raw = ask_raw(app, "POST", "/isunique/", [b'{"prop": "username", "value": "ada"}'], headers=headers)
+    raw = call_asgi(app, "POST", "/isunique/", [b'{"prop": "username", "value": "ada"}'], headers=headers)
     assert (raw.status, b"unsupported-media-type" in raw.body) == (415, True)
 
 
@@ -161,19 +161,19 @@ def test_another_content_type_or_none_is_415(content_type: str | None, world: Wo
     "content_type",
     ["application/json", "Application/JSON", "application/json; charset=UTF-8", 'application/json;charset="utf-8"'],
 )
-def test_json_in_utf_8_is_taken_however_it_is_said(content_type: str, site: Site) -> None:
+def test_every_spelling_of_json_in_utf_8_is_accepted(content_type: str, site: Site) -> None:
     body = '{"prop": "username", "value": "ädä"}'.encode()
     answer = site.call("POST", "/isunique/", content=body, headers={"Content-Type": content_type})
     assert (answer.status_code, answer.json()) == (200, {"unique": True})
 
 
-def test_two_content_types_are_one_too_many(world: World) -> None:
-    raw = ask_raw(create_app(world), "POST", "/isunique/", [b"{}"], headers=[JSON, JSON])
+def test_two_content_types_are_415(world: World) -> None:
+    raw = call_asgi(create_app(world), "POST", "/isunique/", [b"{}"], headers=[JSON, JSON])
     assert raw.status == 415
 
 
 @pytest.mark.parametrize(("encoding", "status"), [("gzip", 415), ("br", 415), ("deflate, gzip", 415), ("identity", 200)])
-def test_a_content_encoding_is_415(encoding: str, status: int, site: Site) -> None:
+def test_content_encoding_is_415(encoding: str, status: int, site: Site) -> None:
     body = {"prop": "username", "value": "ada"}
     assert site.post("/isunique/", body, headers={"Content-Encoding": encoding}).status_code == status
 
@@ -208,7 +208,7 @@ def test_a_content_encoding_is_415(encoding: str, status: int, site: Site) -> No
     ],
     ids=lambda content: repr(content[:20]),
 )
-def test_a_body_that_is_no_json_object_in_utf_8_is_400(content: bytes, site: Site) -> None:
+def test_body_that_is_not_a_json_object_is_400(content: bytes, site: Site) -> None:
     answer = site.call("POST", "/isunique/", content=content, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["type"]) == (400, f"{URN}malformed-body")
     assert answer.headers["content-type"] == "application/problem+json"
@@ -219,13 +219,13 @@ def test_a_body_that_is_no_json_object_in_utf_8_is_400(content: bytes, site: Sit
     [b"[" * 63 + b"]" * 63, b"[" + b"[], " * 100 + b"{}]", b'"' + b"[" * 100 + b'"', b'["\\\\", "\\"[' + b"{" * 100 + b'"]'],
     ids=["deep enough", "side by side", "in a text", "in a text after a quote"],
 )
-def test_what_is_not_nested_too_deeply_is_ignored(ignored: bytes, site: Site) -> None:
+def test_unknown_field_within_the_depth_limit_is_ignored(ignored: bytes, site: Site) -> None:
     content = b'{"prop": "username", "value": "ada", "ignored": ' + ignored + b"}"
     answer = site.call("POST", "/isunique/", content=content, headers={"Content-Type": "application/json"})
     assert answer.json() == {"unique": True}
 
 
-def test_of_a_field_given_twice_the_last_counts(site: Site) -> None:
+def test_last_of_duplicate_fields_counts(site: Site) -> None:
     content = b'{"prop": "shoe size", "prop": "username", "value": "ada"}'
     answer = site.call("POST", "/isunique/", content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code == 200
@@ -234,22 +234,22 @@ def test_of_a_field_given_twice_the_last_counts(site: Site) -> None:
 TEN_MEGABYTES = [b'{"ignored": "' + b"a" * 65_536] + [b"a" * 65_536] * 159
 
 
-def test_a_body_that_says_it_is_too_large_is_not_even_read(world: World) -> None:
+def test_body_announced_too_large_is_not_read(world: World) -> None:
     app = create_app(world)
     headers = [JSON, (b"content-length", b"10000000")]
-    raw = ask_raw(app, "POST", "/register/", TEN_MEGABYTES, headers=headers)
+    raw = call_asgi(app, "POST", "/register/", TEN_MEGABYTES, headers=headers)
     assert (raw.status, raw.taken) == (413, 0)
     assert (b"connection", b"close") in raw.headers
 
 
 @pytest.mark.parametrize("headers", [[JSON], [JSON, (b"content-length", b"20")]], ids=["without a length", "with a wrong one"])
-def test_a_body_that_turns_out_too_large_is_read_no_further(headers: list[Any], world: World) -> None:
-    raw = ask_raw(create_app(world), "POST", "/register/", TEN_MEGABYTES, headers=headers)
+def test_body_is_read_only_up_to_the_limit(headers: list[Any], world: World) -> None:
+    raw = call_asgi(create_app(world), "POST", "/register/", TEN_MEGABYTES, headers=headers)
     assert (raw.status, raw.taken) == (413, 1)
     assert (b"connection", b"close") in raw.headers
 
 
-def test_16_kib_are_taken_and_not_a_byte_more(site: Site) -> None:
+def test_body_of_16_kib_is_the_largest_accepted(site: Site) -> None:
     room = 16 * 1024 - len(b'{"prop": "username", "value": "ada", "ignored": ""}')
     for extra, status in ((0, 200), (1, 413)):
         content = b'{"prop": "username", "value": "ada", "ignored": "' + b"a" * (room + extra) + b'"}'
@@ -257,26 +257,26 @@ def test_16_kib_are_taken_and_not_a_byte_more(site: Site) -> None:
         assert answer.status_code == status
 
 
-def test_a_body_has_15_seconds_to_arrive(world: World) -> None:
+def test_slow_body_is_408_after_15_seconds(world: World) -> None:
     app = create_app(world)
     content = [bytes([byte]) for byte in b'{"prop": "username", "value": "ada"}']
-    quick = ask_raw(app, "POST", "/isunique/", content, headers=[JSON], seconds_between=0.3)
-    slow = ask_raw(app, "POST", "/isunique/", content, headers=[JSON], seconds_between=2)
+    quick = call_asgi(app, "POST", "/isunique/", content, headers=[JSON], seconds_between=0.3)
+    slow = call_asgi(app, "POST", "/isunique/", content, headers=[JSON], seconds_between=2)
     assert quick.status == 200
     assert (slow.status, b"body-too-slow" in slow.body) == (408, True)
     assert slow.taken < len(content)
 
 
-def test_a_body_that_breaks_off_changes_nothing(world: World) -> None:
+def test_interrupted_body_is_400(world: World) -> None:
     app = create_app(world)
-    raw = ask_raw(app, "POST", "/register/", [b'{"username": "ada"'], headers=[JSON], breaks_off=True)
+    raw = call_asgi(app, "POST", "/register/", [b'{"username": "ada"'], headers=[JSON], breaks_off=True)
     assert raw.status == 400
 
 
 # --- fields -----------------------------------------------------------------------------------------------------------
 
 
-def test_unknown_fields_are_ignored_and_make_nobody_a_superuser(site: Site) -> None:
+def test_unknown_fields_are_ignored(site: Site) -> None:
     forged = {"id": 99, "is_superuser": True, "is_staff": True, "is_active": False, "profile_image": "x", "_comment1": "hi"}
     account = site.registered(**forged)
     assert (account["id"], account["is_superuser"], account["is_staff"], account["profile_image"]) == (1, False, False, None)
@@ -285,7 +285,7 @@ def test_unknown_fields_are_ignored_and_make_nobody_a_superuser(site: Site) -> N
         assert site.call(method, "/account/", body, token=token).json() == account
 
 
-def test_numbers_are_taken_for_mobiles_and_codes(site: Site) -> None:
+def test_mobiles_and_codes_may_be_numbers(site: Site) -> None:
     assert site.registered(mobile=9999999999)["mobile"] == "9999999999"
     assert site.post("/isunique/", {"prop": "mobile", "value": 9999999999}).json() == {"unique": False}
     assert site.post("/login/", {"username": 9999999999, "password": PASSWORD}).status_code == 200
@@ -295,7 +295,7 @@ def test_numbers_are_taken_for_mobiles_and_codes(site: Site) -> None:
     assert answer.status_code == 201, answer.text
 
 
-def test_a_code_that_came_as_a_number_has_lost_its_zeros(site: Site) -> None:
+def test_code_sent_as_number_regains_its_zeros(site: Site) -> None:
     for _ in range(400):
         site.world.clock.advance(90_000)
         code = site.code("someone@mail.example.com")
@@ -307,7 +307,7 @@ def test_a_code_that_came_as_a_number_has_lost_its_zeros(site: Site) -> None:
 
 
 @pytest.mark.parametrize("value", [True, "True", "true", "TRUE", "1", 1, "yes", "on", " true "])
-def test_is_login_is_taken_as_a_boolean_or_as_text(value: Any, site: Site) -> None:
+def test_is_login_accepts_booleans_and_text(value: Any, site: Site) -> None:
     site.registered()
     code = site.code(ADA["email"], is_login=value)
     answer = site.post("/otp/", {"destination": ADA["email"], "verify_otp": code, "is_login": value})
@@ -315,14 +315,14 @@ def test_is_login_is_taken_as_a_boolean_or_as_text(value: Any, site: Site) -> No
 
 
 @pytest.mark.parametrize("value", [False, "False", "false", "0", 0, "no", "off", None, ""])
-def test_is_login_may_say_no_in_as_many_ways(value: Any, site: Site) -> None:
+def test_is_login_accepts_every_false_value(value: Any, site: Site) -> None:
     code = site.code(ADA["email"], is_login=value)
     answer = site.post("/otp/", {"destination": ADA["email"], "verify_otp": code, "is_login": value})
     assert "proof" in answer.json()
 
 
 @pytest.mark.parametrize("value", ["maybe", 2, -1, 1.0, [], {}, [True]])
-def test_an_is_login_that_says_neither_is_named_beside_every_other_fault(value: Any, site: Site) -> None:
+def test_bad_is_login_is_named_along_with_other_bad_fields(value: Any, site: Site) -> None:
     answer = site.post("/otp/", {"destination": "", "email": "nowhere", "is_login": value, "verify_otp": "123456"})
     assert answer.status_code == 400
     assert set(answer.json()["errors"]) == {"destination", "email", "is_login"}
@@ -344,7 +344,7 @@ def test_null_and_empty_optional_fields_count_as_absent(site: Site) -> None:
         assert "reference" in site.post("/otp/", body).json()
 
 
-def test_put_wants_mobile_said_even_if_it_is_null(site: Site) -> None:
+def test_put_requires_mobile_even_if_null(site: Site) -> None:
     token = site.token()
     whole = ADA | {"password": OTHER_PASSWORD}
     answer = site.call("PUT", "/account/", {name: whole[name] for name in whole if name != "mobile"}, token=token)
@@ -352,7 +352,7 @@ def test_put_wants_mobile_said_even_if_it_is_null(site: Site) -> None:
     assert site.call("PUT", "/account/", whole | {"mobile": None}, token=token).json()["mobile"] is None
 
 
-def test_text_is_trimmed_and_a_password_never(site: Site) -> None:
+def test_text_is_trimmed_but_not_a_password(site: Site) -> None:
     account = site.registered(username=" ada ", name=" Ada ", email=f" {ADA['email']} ", password=f" {PASSWORD} ")
     assert (account["username"], account["name"], account["email"]) == ("ada", "Ada", ADA["email"])
     assert site.post("/login/", {"username": " ada ", "password": f" {PASSWORD} "}).status_code == 200
@@ -362,7 +362,7 @@ def test_text_is_trimmed_and_a_password_never(site: Site) -> None:
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 
-def test_an_error_names_every_bad_field_at_once_and_repeats_no_secret(site: Site) -> None:
+def test_error_names_every_bad_field_and_repeats_no_secret(site: Site) -> None:
     answer = site.post("/register/", {"username": "1", "email": "nowhere", "mobile": "x", "password": "s3cr3t!", "proofs": 1})
     problem = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
@@ -373,7 +373,7 @@ def test_an_error_names_every_bad_field_at_once_and_repeats_no_secret(site: Site
 
 
 class Broken(MemoryDatabase):
-    """A database that is down."""
+    """A database that is unavailable."""
 
     def begin(self) -> Any:
         raise Unavailable
@@ -386,7 +386,7 @@ class Broken(MemoryDatabase):
     ("method", "path", "body"),
     [("POST", "/register/", ADA), ("POST", "/otp/", {"destination": ADA["email"]}), ("GET", "/readyz", None)],
 )
-def test_a_dependency_that_is_down_is_503_with_a_time_to_come_back(method: str, path: str, body: Any, open_site: Open) -> None:
+def test_unavailable_dependency_is_503_with_retry_after(method: str, path: str, body: Any, open_site: Open) -> None:
     site = open_site(database=Broken())
     answer = site.call(method, path, body)
     assert (answer.status_code, answer.json()["type"]) == (503, f"{URN}unavailable")
@@ -403,10 +403,10 @@ def test_a_dependency_that_is_down_is_503_with_a_time_to_come_back(method: str, 
         ("/upload-image/", b"--part", (b"authorization", b"Bearer none"), 401),
     ],
 )
-def test_a_call_that_was_refused_leaves_nothing_for_the_garbage_collector(
+def test_refused_request_leaves_no_reference_cycle(
     path: str, body: bytes, header: tuple[bytes, bytes] | None, status: int, site: Site
 ) -> None:
-    """What it holds of a body that has not ended keeps the server from sending the answer."""
+    """A reference to a body that has not ended would keep the server from sending the response."""
 
     class Arriving:
         async def __call__(self) -> Any:
@@ -433,7 +433,7 @@ def test_a_call_that_was_refused_leaves_nothing_for_the_garbage_collector(
         waiting = 0
         while held() is not None and waiting < 1_000:
             waiting += 1
-            await asyncio.sleep(0.001)  # the thread that carried it out lets go of it in its own time
+            await asyncio.sleep(0.001)  # the worker thread releases its reference later
         return held
 
     gc.collect()

@@ -1,4 +1,4 @@
-"""Pages of other origins: those that are named, letter by letter, and no others."""
+"""CORS: only origins that the settings name, by exact match."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def cors_headers(answer: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("handler", [*API, *SERVICE], ids=lambda handler: handler.handler_name)
-def test_a_page_of_a_named_origin_may_make_any_call(handler: Any, shared: Site) -> None:
+def test_named_origin_may_make_any_call(handler: Any, shared: Site) -> None:
     path = path_of(handler).replace("{name}", "some.webp").replace("{session_id}", "some")
     answer = shared.call("OPTIONS", path, headers={"Origin": APP, **PREFLIGHT})
     assert answer.status_code == 204
@@ -37,7 +37,7 @@ def test_a_page_of_a_named_origin_may_make_any_call(handler: Any, shared: Site) 
 
 
 @pytest.mark.parametrize("origin", [APP, "http://localhost:3000"])
-def test_a_page_of_a_named_origin_may_read_answers_and_what_an_error_says(origin: str, shared: Site) -> None:
+def test_named_origin_may_read_responses_and_errors(origin: str, shared: Site) -> None:
     answers = [
         shared.post("/register/", ADA, headers={"Origin": origin}),
         shared.post("/register/", ADA, headers={"Origin": origin}),
@@ -54,13 +54,13 @@ def test_a_page_of_a_named_origin_may_read_answers_and_what_an_error_says(origin
 
 
 class Closed(MemoryRateLimiter):
-    """A rate limiter that has had enough."""
+    """A rate limiter that refuses every call."""
 
     def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
         return 17
 
 
-def test_a_page_learns_of_a_limit_and_when_to_come_back(open_site: Open) -> None:
+def test_named_origin_may_read_rate_limit_responses(open_site: Open) -> None:
     answer = open_site(rate_limiter=Closed(), cors_origins=(APP,)).post("/login/", {}, headers={"Origin": APP})
     assert (answer.status_code, answer.json()["type"]) == (429, f"{URN}rate-limited")
     assert (answer.headers["access-control-allow-origin"], answer.headers["retry-after"]) == (APP, "17")
@@ -85,7 +85,7 @@ def test_a_page_learns_of_a_limit_and_when_to_come_back(open_site: Open) -> None
         None,
     ],
 )
-def test_a_page_of_any_other_origin_may_read_nothing(origin: str | None, shared: Site) -> None:
+def test_other_origin_may_read_nothing(origin: str | None, shared: Site) -> None:
     headers = {} if origin is None else {"Origin": origin}
     for answer in (
         shared.call("OPTIONS", "/login/", headers=headers | PREFLIGHT),
@@ -96,14 +96,14 @@ def test_a_page_of_any_other_origin_may_read_nothing(origin: str | None, shared:
         assert answer.headers["vary"] == "Origin"
 
 
-def test_without_the_setting_there_is_nothing_of_it(site: Site) -> None:
+def test_no_cors_headers_without_setting(site: Site) -> None:
     for method in ("OPTIONS", "POST"):
         answer = site.call(method, "/register/", headers={"Origin": APP, **PREFLIGHT})
         assert cors_headers(answer) == {}
         assert "vary" not in answer.headers
 
 
-def test_origins_are_set_as_browsers_send_them() -> None:
+def test_setting_reads_origins() -> None:
     given = "https://app.example.org, http://localhost:3000,https://xn--bcher-kva.example,http://[::1]:8080,"
     assert Settings.from_environment({"VESTIBULE_CORS_ORIGINS": given}).cors_origins == (
         "https://app.example.org",
@@ -135,6 +135,6 @@ def test_origins_are_set_as_browsers_send_them() -> None:
         "https://app.example.org, *",
     ],
 )
-def test_what_no_browser_sends_is_no_origin(origins: str) -> None:
+def test_setting_refuses_malformed_origins(origins: str) -> None:
     with pytest.raises(SettingsError, match="VESTIBULE_CORS_ORIGINS"):
         Settings.from_environment({"VESTIBULE_CORS_ORIGINS": origins})

@@ -1,4 +1,4 @@
-"""The OpenAPI document says what is so, and its page asks no other host for anything."""
+"""The OpenAPI document matches the app, and its page loads nothing from other hosts."""
 
 import re
 from itertools import count
@@ -34,13 +34,13 @@ def operations(document: Any) -> list[tuple[str, str, Any]]:
     return [(method, path, one) for path, methods in document["paths"].items() for method, one in methods.items()]
 
 
-def test_every_call_is_in_it_with_a_name_of_its_own(site: Site) -> None:
+def test_every_operation_is_documented_with_a_unique_id(site: Site) -> None:
     found = operations(site.call("GET", "/openapi.json").json())
     assert {(method, path, status) for method, path, one in found for status in one["responses"]} >= DOCUMENTED
     assert len({one["operationId"] for _, _, one in found}) == len(found) == len((*API, *SERVICE))
 
 
-def test_what_an_answer_means_is_told_in_a_line_for_each_refusal(site: Site) -> None:
+def test_every_refusal_is_described_in_one_line(site: Site) -> None:
     document = site.call("GET", "/openapi.json").json()
     for method, path, one in operations(document):
         for status, answer in one["responses"].items():
@@ -48,14 +48,14 @@ def test_what_an_answer_means_is_told_in_a_line_for_each_refusal(site: Site) -> 
             assert all(re.fullmatch(r"`[a-z-]+`: [A-Z][^\n]+\.", line) for line in lines), (method, path, status)
 
 
-def test_what_needs_a_login_says_so(site: Site) -> None:
+def test_operations_that_require_login_declare_it(site: Site) -> None:
     for method, path, one in operations(site.call("GET", "/openapi.json").json()):
         needs = path.startswith(("/account/", "/upload-image/", "/sessions/", "/logout/"))
         assert (one.get("security") == [{"bearer": []}]) is needs, (method, path)
         assert ("401" in one["responses"]) is (needs or path in {"/login/", "/refresh-token/"})
 
 
-def test_an_example_of_a_body_is_one_that_is_taken(site: Site) -> None:
+def test_examples_of_bodies_are_accepted(site: Site) -> None:
     document = site.call("GET", "/openapi.json").json()
     content = {path: one["requestBody"]["content"] for _, path, one in operations(document) if "requestBody" in one}
     examples = {path: body["application/json"]["example"] for path, body in content.items() if "application/json" in body}
@@ -70,7 +70,7 @@ def test_an_example_of_a_body_is_one_that_is_taken(site: Site) -> None:
     assert site.call("PUT", "/account/", put, token=token).status_code == 200
 
 
-def test_it_is_served_under_the_prefix_and_names_where_it_is(open_site: Open) -> None:
+def test_document_is_served_under_the_prefix_and_names_its_url(open_site: Open) -> None:
     site = open_site(api_prefix="/api/user", public_url="http://accounts.example.org", service_name="<Ada & Co>")
     document = site.call("GET", "/api/user/openapi.json").json()
     assert document["servers"] == [{"url": "http://accounts.example.org/api/user"}]
@@ -78,7 +78,7 @@ def test_it_is_served_under_the_prefix_and_names_where_it_is(open_site: Open) ->
     assert "&lt;Ada &amp; Co&gt;" in site.call("GET", "/api/user/docs").text
 
 
-def test_the_page_needs_nothing_from_elsewhere(open_site: Open) -> None:
+def test_page_loads_nothing_from_other_hosts(open_site: Open) -> None:
     site = open_site(api_prefix="/api/user")
     page = site.call("GET", "/api/user/docs/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -104,7 +104,7 @@ def test_the_page_needs_nothing_from_elsewhere(open_site: Open) -> None:
         ({"docs": False}, 404),
     ],
 )
-def test_it_is_there_unless_the_public_reaches_the_service(settings: Any, status: int, open_site: Open) -> None:
+def test_documentation_is_off_by_default_with_a_public_url(settings: Any, status: int, open_site: Open) -> None:
     site = open_site(**settings)
     assert {site.call("GET", path).status_code for path in ("/openapi.json", "/docs/", "/docs/page.js")} == {status}
 
@@ -117,18 +117,19 @@ _people = count(1)
 schema = schemathesis.openapi.from_asgi("/openapi.json", _app)
 
 
-def _somebody() -> str:
-    """An access token of somebody new, for a case may end the session or change the password of whose it is."""
-    name = f"somebody{next(_people)}"
+def _new_token() -> str:
+    """Returns an access token of a new account: a generated call may end the session or change the password."""
+    name = f"person{next(_people)}"
     _world.create_account(name)
     return _world.log_in(username=name, password=PASSWORD).token
 
 
-# The document says which shapes are taken; meaning (is that an email?) is judged beyond shape, so that a body of the right
-# shape may well be refused, and text is trimmed and numbers are read, so that one of a wrong shape may be taken.
+# The document describes the types of fields. Use cases validate values, so a body with the right types may be refused;
+# lenient reading converts numbers and text, so one with wrong types may be accepted.
 _LEFT_OUT = CHECKS.get_by_names(["positive_data_acceptance", "negative_data_rejection"])
 
 
+@pytest.mark.slow
 @schema.parametrize()
 @settings(
     max_examples=25,
@@ -137,7 +138,7 @@ _LEFT_OUT = CHECKS.get_by_names(["positive_data_acceptance", "negative_data_reje
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_whatever_is_sent_the_answer_is_one_that_the_document_has(case: Any) -> None:
+def test_responses_match_the_document(case: Any) -> None:
     _world.clock.advance(61)
-    token = _somebody()
+    token = _new_token()
     case.call_and_validate(headers={"Authorization": f"Bearer {token}"}, excluded_checks=_LEFT_OUT)

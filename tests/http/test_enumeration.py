@@ -1,4 +1,4 @@
-"""That no answer tells who exists: the same calls in two worlds, where an account is in one and not in the other.
+"""Responses do not reveal accounts: the same calls in a world with an account and in one without it.
 
 Compared are status, every header, body, and the rows that were written, table by table; then again for random calls.
 """
@@ -23,17 +23,19 @@ from tests.support.world import PASSWORD, World
 from vestibule.adapters.database import SqlDatabase, migrate, url_of_file
 from vestibule.entrypoints.http import create_app
 
+pytestmark = pytest.mark.slow
+
 EMAIL, MOBILE, USERNAME = ADA["email"], ADA["mobile"], ADA["username"]
-BESIDE, UNKNOWN_MOBILE = "beside@mail.example.com", "7777777777"
+SECOND_EMAIL, UNKNOWN_MOBILE = "second@mail.example.com", "7777777777"
 WRONG = "000000"
 
-Told = tuple[Any, ...]
-Step = Callable[["Watched"], Told]
+Observed = tuple[Any, ...]
+Step = Callable[["Watched"], Observed]
 
 KNOWN: dict[str, dict[str, Any]] = {
     "just registered": {},
-    "settled": {"email_verified": True, "mobile_verified": True, "owner_verified": True},
-    "with one proven address": {"mobile_verified": True, "owner_verified": True},
+    "owner verified": {"email_verified": True, "mobile_verified": True, "owner_verified": True},
+    "with one verified address": {"mobile_verified": True, "owner_verified": True},
     "inactive": {"is_active": False},
     "without a password": {"password_hash": None},
     "without an email": {"email": None},
@@ -43,7 +45,7 @@ KNOWN: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database that notes each change of a row."""
+    """An SQLite file whose triggers record each change of a row."""
     file = tmp_path_factory.mktemp("empty") / "vestibule.db"
     migrate(f"sqlite:///{file}")
     with closing(sqlite3.connect(file)) as database:
@@ -60,7 +62,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Watched:
-    """A site, and what it does to its database."""
+    """A site, and the changes of its database."""
 
     def __init__(self, site: Site, file: Path) -> None:
         self.site = site
@@ -68,11 +70,11 @@ class Watched:
         self._seen = 0
         self.written()
 
-    def post(self, path: str, body: dict[str, Any]) -> Told:
+    def post(self, path: str, body: dict[str, Any]) -> Observed:
         return (path, *answered(self.site, path, body), self.written())
 
     def written(self) -> Counter[str]:
-        """How many rows were stored and deleted since it was asked last, by table."""
+        """Returns the number of rows stored and deleted since the last call, by table."""
         rows = self._database.execute("SELECT rowid, change FROM changes WHERE rowid > ?", (self._seen,)).fetchall()
         self._seen = max([self._seen, *(number for number, _ in rows)])
         return Counter(change for _, change in rows)
@@ -81,15 +83,15 @@ class Watched:
         self._database.close()
 
 
-def answered(site: Site, path: str, body: dict[str, Any]) -> Told:
-    """All that a caller can see, but for what is random in every answer."""
+def answered(site: Site, path: str, body: dict[str, Any]) -> Observed:
+    """Returns everything that a caller sees, without the random parts of every response."""
     answer = site.post(path, body)
     headers = sorted((name, value) for name, value in answer.headers.multi_items() if name != "x-request-id")
     return answer.status_code, headers, re.sub(r'(?<="reference":")[0-9A-Z]{4}(?=")', "????", answer.text)
 
 
 def populated(world: World, known: dict[str, Any] | None) -> Site:
-    """Bob is there, and Ada as `known` says; not where it is None."""
+    """Creates Bob, and Ada with the fields `known` unless that is None."""
     site = Site(TestClient(create_app(world)), world)
     world.create_account(**BOB)
     if known is not None:
@@ -114,30 +116,30 @@ def otp(destination: str, **more: Any) -> Step:
 
 
 def reglogin(email: str, mobile: str, **more: Any) -> Step:
-    return post("/otpreglogin/", name="Somebody", email=email, mobile=mobile, **more)
+    return post("/otpreglogin/", name="New Person", email=email, mobile=mobile, **more)
 
 
 def wait(seconds: float) -> Step:
-    def step(watched: Watched) -> Told:
+    def step(watched: Watched) -> Observed:
         watched.site.world.clock.advance(seconds)
         return ()
 
     return step
 
 
-def deliver(watched: Watched) -> Told:
-    """Decoys are as much work for the database as letters."""
+def deliver(watched: Watched) -> Observed:
+    """Delivers: decoys change as many rows as messages."""
     return watched.site.world.deliver_messages(), watched.written()
 
 
 def login(username: str) -> list[Step]:
-    """Up to the limit of one identity from one address, beyond it, to its end, and up to that of the address."""
+    """Reaches the limit per identity and network, exceeds it, waits for its end, and reaches the limit per network."""
     again = post("/login/", username=username, password="not the password")
     return [*[again, wait(7)] * 7, wait(260), again, again, wait(1), *[again] * 7]
 
 
 def share(send: Step) -> list[Step]:
-    """All that an address may be sent in a day, the refusals between, and beyond."""
+    """Sends as many codes as a destination may get in a day, with refusals in between and after."""
     return [
         send,
         send,
@@ -169,28 +171,28 @@ STORIES: dict[str, list[Step]] = {
     "login codes to an email": share(otp(EMAIL, is_login=True)),
     "codes to a mobile": share(otp(MOBILE)),
     "login codes to a mobile": share(otp(MOBILE, is_login=True)),
-    "codes to a mobile and an email beside": share(otp(MOBILE, email=BESIDE)),
-    "codes to a mobile and its owner's email beside": share(otp(MOBILE, email=EMAIL)),
-    "login codes to a mobile and an email beside": share(otp(MOBILE, email=BESIDE, is_login=True)),
+    "codes to a mobile with an email": share(otp(MOBILE, email=SECOND_EMAIL)),
+    "codes to a mobile with the email of its owner": share(otp(MOBILE, email=EMAIL)),
+    "login codes to a mobile with an email": share(otp(MOBILE, email=SECOND_EMAIL, is_login=True)),
     "codes to register or log in": share(reglogin(EMAIL, MOBILE)),
     "codes to register or log in, of another mobile": share(reglogin(EMAIL, UNKNOWN_MOBILE)),
-    "codes to register or log in, of somebody else's mobile": share(reglogin(EMAIL, BOB["mobile"])),
+    "codes to register or log in, of with_account else's mobile": share(reglogin(EMAIL, BOB["mobile"])),
     "guesses without a code": [*guesses(EMAIL), *guesses(MOBILE), reglogin(EMAIL, MOBILE, verify_otp=WRONG)],
     "guesses at codes to an email": [otp(EMAIL), *guesses(EMAIL)],
     "more guesses than a caller has": [otp(EMAIL), *[otp(EMAIL, verify_otp=WRONG)] * 31, *guesses(EMAIL)],
     "guesses at login codes to an email": [otp(EMAIL, is_login=True), *guesses(EMAIL)],
     "guesses at codes to a mobile": [otp(MOBILE), *guesses(MOBILE)],
     "guesses at login codes to a mobile": [otp(MOBILE, is_login=True), *guesses(MOBILE)],
-    "guesses at codes to a mobile and an email beside": [otp(MOBILE, email=BESIDE), *guesses(MOBILE), *guesses(BESIDE)],
+    "guesses at codes to a mobile with an email": [otp(MOBILE, email=SECOND_EMAIL), *guesses(MOBILE), *guesses(SECOND_EMAIL)],
     "guesses to register or log in": [reglogin(EMAIL, MOBILE), *[reglogin(EMAIL, MOBILE, verify_otp=WRONG)] * 7],
     "guesses to register or log in, of two people": [
         reglogin(EMAIL, BOB["mobile"]),
         *[reglogin(EMAIL, BOB["mobile"], verify_otp=WRONG)] * 7,
     ],
-    "guesses in the other flow": [otp(EMAIL), reglogin(EMAIL, MOBILE, verify_otp=WRONG), wait(60), *guesses(MOBILE)],
+    "guesses for another purpose": [otp(EMAIL), reglogin(EMAIL, MOBILE, verify_otp=WRONG), wait(60), *guesses(MOBILE)],
     "resets without a code": [post("/password/reset/", email=EMAIL, otp=WRONG, password=PASSWORD)] * 7,
     "resets to a bad password": [post("/password/reset/", email=EMAIL, otp=WRONG, password=bad) for bad in ("ada", "x" * 300)],
-    "resets to a password of the account's own": [
+    "resets to a password of the own data of the account": [
         otp(EMAIL),
         post("/password/reset/", email=EMAIL, otp=WRONG, password="Ada Lovelace 1"),
     ],
@@ -204,22 +206,22 @@ STORIES: dict[str, list[Step]] = {
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_the_same_calls_are_answered_and_written_down_alike_whoever_exists(story: str, empty: Path, tmp_path: Path) -> None:
-    with watched(empty, tmp_path / "nobody", None) as nobody:
-        expected = [step(nobody) for step in STORIES[story]]
-    for name in KNOWN if story.startswith("login by") else ("settled", "inactive", "without an email"):
-        with watched(empty, tmp_path / name, KNOWN[name]) as somebody:
+def test_responses_and_writes_are_the_same_whether_an_account_exists(story: str, empty: Path, tmp_path: Path) -> None:
+    with watched(empty, tmp_path / "without_account", None) as without_account:
+        expected = [step(without_account) for step in STORIES[story]]
+    for name in KNOWN if story.startswith("login by") else ("owner verified", "inactive", "without an email"):
+        with watched(empty, tmp_path / name, KNOWN[name]) as with_account:
             for at, step in enumerate(STORIES[story]):
-                assert step(somebody) == expected[at], f"step {at}, an account {name}"
+                assert step(with_account) == expected[at], f"step {at}, an account {name}"
 
 
-def test_the_stories_are_told_in_full(empty: Path, tmp_path: Path) -> None:
-    """That what is alike is not all the same refusal: each kind of call is accepted and refused, limited, and leaves rows."""
+def test_stories_cover_every_outcome(empty: Path, tmp_path: Path) -> None:
+    """Guards against stories that compare only refusals: calls are accepted, refused and limited, and write rows."""
     statuses, changes = set(), Counter[str]()
     for number, steps in enumerate(STORIES.values()):
-        with watched(empty, tmp_path / str(number), {}) as somebody:
-            told = [step(somebody) for step in steps]
-        calls = [one for one in told if len(one) > 2]
+        with watched(empty, tmp_path / str(number), {}) as with_account:
+            observed = [step(with_account) for step in steps]
+        calls = [one for one in observed if len(one) > 2]
         statuses |= {(path, status) for path, status, *_ in calls}
         changes += sum((written for *_, written in calls), Counter[str]())
 
@@ -232,7 +234,7 @@ def test_the_stories_are_told_in_full(empty: Path, tmp_path: Path) -> None:
     assert {change.split()[1] for change in changes} == {"rate_limits", "challenges", "outbox", "audit_log"}
 
 
-EMAILS = (EMAIL, BESIDE, BOB["email"])
+EMAILS = (EMAIL, SECOND_EMAIL, BOB["email"])
 MOBILES = (MOBILE, UNKNOWN_MOBILE, BOB["mobile"])
 calls = st.one_of(
     st.fixed_dictionaries({"username": st.sampled_from((USERNAME, EMAIL, MOBILE)), "password": st.just("not the password")}),
@@ -241,7 +243,7 @@ calls = st.one_of(
         optional={"email": st.sampled_from(EMAILS), "is_login": st.booleans(), "verify_otp": st.just(WRONG)},
     ),
     st.fixed_dictionaries(
-        {"name": st.just("Somebody"), "email": st.sampled_from(EMAILS), "mobile": st.sampled_from(MOBILES)},
+        {"name": st.just("New Person"), "email": st.sampled_from(EMAILS), "mobile": st.sampled_from(MOBILES)},
         optional={"verify_otp": st.just(WRONG)},
     ),
     st.fixed_dictionaries({"email": st.sampled_from(EMAILS), "otp": st.just(WRONG), "password": st.just(PASSWORD)}),
@@ -256,18 +258,18 @@ def path_of(body: dict[str, Any]) -> str:
 
 @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(known=st.sampled_from(sorted(KNOWN)), asked=st.lists(st.tuples(pauses, calls), min_size=5, max_size=40))
-def test_no_row_of_calls_without_a_right_secret_tells_who_exists(known: str, asked: list[tuple[float, dict[str, Any]]]) -> None:
+def test_random_calls_do_not_reveal_accounts(known: str, asked: list[tuple[float, dict[str, Any]]]) -> None:
     sites = populated(World(), KNOWN[known]), populated(World(), None)
     for pause, body in asked:
         for site in sites:
             site.world.clock.advance(pause)
-        somebody, nobody = (answered(site, path_of(body), body) for site in sites)
-        assert somebody == nobody, json.dumps(body)
+        with_account, without_account = (answered(site, path_of(body), body) for site in sites)
+        assert with_account == without_account, json.dumps(body)
 
 
-def test_a_right_password_of_an_inactive_account_is_answered_like_a_wrong_one(empty: Path, tmp_path: Path) -> None:
-    told = []
+def test_right_password_of_inactive_account_is_refused_like_a_wrong_one(empty: Path, tmp_path: Path) -> None:
+    observed = []
     for number, known in enumerate((KNOWN["inactive"], None)):
         with watched(empty, tmp_path / str(number), known) as site:
-            told.append([site.post("/login/", {"username": USERNAME, "password": PASSWORD}) for _ in range(7)])
-    assert told[0] == told[1]
+            observed.append([site.post("/login/", {"username": USERNAME, "password": PASSWORD}) for _ in range(7)])
+    assert observed[0] == observed[1]

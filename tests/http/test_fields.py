@@ -1,4 +1,4 @@
-"""Every field of every body with whatever it must not be: 400, the field is named, and nothing has changed."""
+"""Bad values for every field of every body: 400, the field is named, nothing changes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ ABSENT: dict[str, Any] = {"missing": ..., "null": None, "empty": "", "blank": " 
 
 @dataclass(frozen=True)
 class Form:
-    """A call, a body that it takes, and the fields that have to be there."""
+    """A call, a valid body, and its required fields."""
 
     method: str
     path: str
@@ -23,7 +23,7 @@ class Form:
     required: frozenset[str]
     too_long: dict[str, str]
     free_text: frozenset[str] = frozenset()
-    """Fields that any text is looked up by: what cannot be right is simply not right."""
+    """Fields that accept any text: malformed values are wrong, not invalid."""
     is_own: bool = False
 
 
@@ -92,7 +92,7 @@ def lines() -> list[Any]:
 
 
 @pytest.mark.parametrize(("form", "field", "value"), lines())
-def test_a_bad_field_is_named_and_nothing_has_changed(form: Form, field: str, value: Any, site: Site) -> None:
+def test_bad_field_is_named_and_nothing_changes(form: Form, field: str, value: Any, site: Site) -> None:
     token = site.token() if form.is_own else None
     body = {name: given for name, given in form.body.items() if not (name == field and value is ...)}
     if value is not ...:
@@ -100,7 +100,7 @@ def test_a_bad_field_is_named_and_nothing_has_changed(form: Form, field: str, va
     before = everything(site)
     answer = site.call(form.method, form.path, body, token=token)
     if (form.path, field, value) == ("/login/", "password", "  "):
-        assert answer.status_code == 401  # blank is a password too, and a wrong one
+        assert answer.status_code == 401  # a blank password is a wrong one, not an absent one
         return
     assert answer.status_code == 400, answer.text
     assert field in answer.json()["errors"]
@@ -114,7 +114,7 @@ def test_every_bad_field_is_named_at_once(form: Form, site: Site) -> None:
     assert (answer.status_code, set(answer.json()["errors"])) == (400, set(form.body))
 
 
-def test_a_code_and_its_destination_are_named_together(site: Site) -> None:
+def test_bad_code_and_bad_destination_are_named_together(site: Site) -> None:
     answer = site.post("/otp/", {"destination": [], "verify_otp": {}})
     assert (answer.status_code, set(answer.json()["errors"])) == (400, {"destination", "verify_otp"})
     answer = site.post("/otpreglogin/", {"name": "", "email": 1, "mobile": [], "verify_otp": {}})
@@ -122,13 +122,13 @@ def test_a_code_and_its_destination_are_named_together(site: Site) -> None:
 
 
 @pytest.mark.parametrize("proofs", ["text", 17, {"a": 1}, [1], [None], ["unheard of"], ["\0"]])
-def test_proofs_that_are_none_are_named(proofs: Any, site: Site) -> None:
+def test_invalid_proofs_are_named(proofs: Any, site: Site) -> None:
     answer = site.post("/register/", ADA | {"proofs": proofs})
     assert (answer.status_code, set(answer.json()["errors"])) == (400, {"proofs"})
     assert site.world.database.accounts.get(1) is None
 
 
 def everything(site: Site) -> Any:
-    """The account that there is, what waits to be sent, and what has happened."""
+    """Returns the accounts, the messages and the events."""
     database = site.world.database
     return database.accounts.get(1), database.accounts.get(2), site.world.messages, site.world.events()

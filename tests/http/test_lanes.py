@@ -1,4 +1,4 @@
-"""Work in threads is bounded, and slow work leaves the quick its threads."""
+"""Lanes and batching: threads are bounded, and slow calls do not take the threads of quick ones."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def test_beyond_its_room_a_lane_refuses_at_once_and_recovers() -> None:
+def test_full_lane_refuses_at_once_and_recovers() -> None:
     async def storm() -> list[object]:
         gate, lane = Event(), ThreadLane(threads=1, limit=3)
         inside = [asyncio.create_task(lane(gate.wait, 10)) for _ in range(3)]
@@ -32,7 +32,7 @@ def test_beyond_its_room_a_lane_refuses_at_once_and_recovers() -> None:
     assert asyncio.run(storm()) == [True] * 4
 
 
-def test_a_full_slow_lane_takes_no_thread_of_the_quick_one() -> None:
+def test_full_lane_takes_no_thread_of_another() -> None:
     async def storm() -> bool:
         gate, lanes = Event(), Lanes(Watch())
         slow = [asyncio.create_task(lanes.hashing(gate.wait, 10)) for _ in range(300)]
@@ -45,7 +45,7 @@ def test_a_full_slow_lane_takes_no_thread_of_the_quick_one() -> None:
     assert asyncio.run(storm()) is False
 
 
-def test_a_refusal_leaves_the_room_it_took() -> None:
+def test_failed_call_releases_its_place() -> None:
     async def ask() -> None:
         lane = ThreadLane(threads=1, limit=1)
         for _ in range(3):
@@ -55,7 +55,7 @@ def test_a_refusal_leaves_the_room_it_took() -> None:
     asyncio.run(ask())
 
 
-def test_who_is_cancelled_has_its_thread_until_its_work_is_done() -> None:
+def test_cancelled_call_keeps_its_thread_until_it_ends() -> None:
     async def ask() -> bool:
         gate, begun, lane = Event(), Event(), ThreadLane(threads=1, limit=9)
 
@@ -76,7 +76,7 @@ def test_who_is_cancelled_has_its_thread_until_its_work_is_done() -> None:
     assert asyncio.run(ask()) is True
 
 
-def test_a_loop_that_ends_amid_work_is_not_waited_for() -> None:
+def test_loop_that_ends_does_not_wait_for_running_calls() -> None:
     async def leave() -> None:
         begun = asyncio.create_task(ThreadLane(threads=1, limit=1)(work))
         while not started.is_set():  # noqa: ASYNC110 — as above
@@ -94,7 +94,7 @@ def test_a_loop_that_ends_amid_work_is_not_waited_for() -> None:
     assert done.wait(10)
 
 
-def test_a_room_is_full_until_somebody_leaves() -> None:
+def test_capacity_is_full_until_a_holder_leaves() -> None:
     room = CapacityLimiter(1)
     with room, pytest.raises(Overloaded), room:
         pass
@@ -106,7 +106,7 @@ def test_a_room_is_full_until_somebody_leaves() -> None:
 
 
 class Far:
-    """Answers questions all at once, when its gate is open: a number with its double, and refuses those below nothing."""
+    """A batch call that waits for a gate; doubles numbers and refuses negative ones."""
 
     def __init__(self) -> None:
         self.gate = Event()
@@ -122,7 +122,7 @@ class Far:
         return [2 * number if number >= 0 else Unavailable(retry_after=3) for number in numbers]
 
 
-def test_those_who_ask_meanwhile_are_asked_for_together_and_each_gets_its_own_answer() -> None:
+def test_batch_returns_each_call_its_own_result() -> None:
     async def ask() -> list[object]:
         together = Batcher(ThreadLane(4, 9), far.each, concurrency=2)
         asked = [asyncio.create_task(together(number)) for number in (1, 2, -3)]
@@ -139,7 +139,7 @@ def test_those_who_ask_meanwhile_are_asked_for_together_and_each_gets_its_own_an
     assert [len(some) for some in far.asked] == [3, 32, 14]
 
 
-def test_what_stops_the_question_is_told_to_all_who_asked_it() -> None:
+def test_exception_of_a_batch_reaches_every_call() -> None:
     async def ask() -> list[object]:
         together = Batcher(ThreadLane(1, 1), database.each)
         return [*await asyncio.gather(together(1), together(2), return_exceptions=True)]
@@ -155,7 +155,7 @@ def test_what_stops_the_question_is_told_to_all_who_asked_it() -> None:
     assert one is not other
 
 
-def test_who_does_not_wait_any_longer_disturbs_nobody() -> None:
+def test_cancelled_call_does_not_disturb_its_batch() -> None:
     async def ask() -> int:
         together = Batcher(ThreadLane(4, 9), far.each)
         gone, stays = asyncio.create_task(together(1)), asyncio.create_task(together(2))
@@ -169,7 +169,7 @@ def test_who_does_not_wait_any_longer_disturbs_nobody() -> None:
     assert asyncio.run(ask()) == 4
 
 
-def test_who_has_waited_for_a_second_is_told_so_and_beyond_four_hundred_at_once() -> None:
+def test_batcher_refuses_after_a_second_and_beyond_400_calls_at_once() -> None:
     async def ask() -> list[object]:
         together = Batcher(ThreadLane(4, 9), far.each, concurrency=2)
         asked = [asyncio.create_task(together(1))]
@@ -188,7 +188,7 @@ def test_who_has_waited_for_a_second_is_told_so_and_beyond_four_hundred_at_once(
     assert far.asked == [[1], [2]]
 
 
-def test_who_asks_in_the_moment_in_which_the_last_answers_come_is_asked_for_too() -> None:
+def test_call_that_arrives_as_a_batch_ends_is_run() -> None:
     async def ask() -> list[object]:
         answered = asyncio.get_running_loop().create_future()
 
@@ -222,7 +222,7 @@ def test_who_asks_in_the_moment_in_which_the_last_answers_come_is_asked_for_too(
 
 
 class Block:
-    """Keeps what is done in it when it is left; tells how often."""
+    """A commit scope that counts its commits."""
 
     def __init__(self, fault: Exception | None = None) -> None:
         self.done: list[int] = []
@@ -244,7 +244,7 @@ class Block:
         self.kept.append(done)
 
 
-def test_calls_that_meet_go_through_one_thread_and_one_block_and_each_gets_its_own_answer() -> None:
+def test_concurrent_calls_share_one_commit_scope_and_get_their_own_results() -> None:
     async def ask() -> list[object]:
         grouped = BatchingExecutor(block.together)
         return await asyncio.gather(*(grouped(block.do, number) for number in range(5)), return_exceptions=True)
@@ -258,7 +258,7 @@ def test_calls_that_meet_go_through_one_thread_and_one_block_and_each_gets_its_o
     assert len(block.threads - {get_ident()}) == 1
 
 
-def test_nobody_is_answered_where_the_block_fails() -> None:
+def test_failed_commit_fails_every_call() -> None:
     async def ask() -> list[object]:
         grouped = BatchingExecutor(Block(Unavailable(retry_after=7)).together)
         return [*await asyncio.gather(grouped(int, "1"), grouped(int, "no number"), return_exceptions=True)]
@@ -267,7 +267,7 @@ def test_nobody_is_answered_where_the_block_fails() -> None:
     assert [answer.retry_after for answer in answers if isinstance(answer, Unavailable)] == [7, 7]
 
 
-def test_each_is_carried_out_in_its_own_context() -> None:
+def test_each_call_runs_in_its_own_context() -> None:
     name: ContextVar[str] = ContextVar("name")
 
     async def ask(mine: str) -> str:
@@ -281,7 +281,7 @@ def test_each_is_carried_out_in_its_own_context() -> None:
     assert asyncio.run(both()) == ["ann", "bob"]
 
 
-def test_a_call_that_was_given_up_before_it_began_is_not_carried_out() -> None:
+def test_call_cancelled_before_it_begins_does_not_run() -> None:
     async def ask() -> int:
         grouped = BatchingExecutor(block.together)
         first = asyncio.create_task(grouped(gate.wait, 10))
@@ -300,18 +300,18 @@ def test_a_call_that_was_given_up_before_it_began_is_not_carried_out() -> None:
 
 
 class Panic(BaseException):
-    """As libraries in Rust raise."""
+    """An exception as libraries in Rust raise."""
 
 
 class Odd(Exception):
-    """Cannot be copied."""
+    """An exception that cannot be copied."""
 
     def __init__(self, one: str, other: str) -> None:
         super().__init__(one + other)
 
 
 @pytest.mark.parametrize("fault", [Panic(), StopIteration(), Odd("o", "dd")])
-def test_whatever_a_call_raises_it_is_the_callers_and_the_others_get_their_answers(fault: BaseException) -> None:
+def test_exception_of_one_call_does_not_affect_the_others(fault: BaseException) -> None:
     def fail() -> int:
         raise fault
 
@@ -327,7 +327,7 @@ def test_whatever_a_call_raises_it_is_the_callers_and_the_others_get_their_answe
 
 
 @pytest.mark.parametrize("fault", [Unavailable(), Odd("o", "dd")])
-def test_whatever_a_block_raises_all_are_told(fault: Exception) -> None:
+def test_exception_of_the_commit_scope_reaches_every_call(fault: Exception) -> None:
     async def ask() -> list[object]:
         grouped = BatchingExecutor(Block(fault).together)
         async with asyncio.timeout(5):
@@ -336,7 +336,7 @@ def test_whatever_a_block_raises_all_are_told(fault: Exception) -> None:
     assert [type(one) for one in asyncio.run(ask())] == [type(fault)] * 2
 
 
-def test_who_was_cancelled_takes_no_room_from_those_who_come() -> None:
+def test_cancelled_calls_release_their_places() -> None:
     async def ask() -> bool:
         grouped = BatchingExecutor(Block().together)
         first = asyncio.create_task(grouped(gate.wait, 10))
@@ -356,7 +356,7 @@ def test_who_was_cancelled_takes_no_room_from_those_who_come() -> None:
     assert asyncio.run(ask()) is True
 
 
-def test_where_the_asking_is_broken_off_they_are_told_and_the_next_are_asked_for() -> None:
+def test_cancelled_batch_fails_its_calls_and_the_next_batch_runs() -> None:
     async def ask() -> list[object]:
         grouped = BatchingExecutor(Block().together)
         first = asyncio.create_task(grouped(gate.wait, 10))

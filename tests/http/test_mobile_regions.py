@@ -1,4 +1,4 @@
-"""Mobiles that no SMS is paid for: of other countries than those that are named, and those that cost extra."""
+"""Mobiles that get no SMS: of countries that the settings do not name, and premium-rate numbers."""
 
 import pytest
 from tests.http.conftest import ADA, BOB, Open
@@ -10,7 +10,7 @@ GERMAN = "+49 170 1234567"
 @pytest.mark.parametrize(
     "mobile", ["+41 78 123 45 67", "+49 900 1 123456", "0781234567"], ids=["elsewhere", "dear", "of no country"]
 )
-def test_a_mobile_that_is_not_taken_is_named_wherever_a_code_could_go_to_it(mobile: str, open_site: Open) -> None:
+def test_refused_mobile_is_named_by_every_call_that_sends_a_code(mobile: str, open_site: Open) -> None:
     site = open_site(mobile_regions=("DE",))
     site.registered(mobile=GERMAN)
     token = site.tokens()["token"]

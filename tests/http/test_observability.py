@@ -1,4 +1,4 @@
-"""What is watched is wrapped when it is built, and what is not watched is as if there were no such thing."""
+"""Observability wraps parts when they are built; without it no wrapper exists."""
 
 import asyncio
 import subprocess
@@ -37,7 +37,7 @@ WATCHING = "vestibule.entrypoints.observability."
 
 
 def parts(*roots: object) -> Iterator[object]:
-    """Everything of Vestibule's that can be reached from there."""
+    """Yields every object of Vestibule that is reachable from the roots."""
     seen, left = set[int](), list(roots)
     while left:
         one = left.pop()
@@ -66,7 +66,7 @@ def held_by(one: object) -> Iterator[object]:
 
 
 def watching(settings: Settings) -> set[str]:
-    """What of those who watch stands in what is built with these settings."""
+    """Returns the names of wrappers in an app with these settings."""
     with build(settings, deliver=False) as vestibule:
         app = create_app(vestibule)
         found = list(parts(vestibule, app.front))  # type: ignore[attr-defined]
@@ -76,19 +76,20 @@ def watching(settings: Settings) -> set[str]:
     }
 
 
-def test_where_nothing_is_watched_nothing_stands_in_the_way(tmp_path: Path) -> None:
+def test_no_wrapper_exists_without_observability(tmp_path: Path) -> None:
     assert watching(Settings(data_dir=tmp_path / "data")) == set()
 
 
 @pytest.mark.parametrize(
     ("settings", "front"), [({"metrics_port": 9100}, "Requests"), ({"traces": True}, "Calls")], ids=["metrics", "traces"]
 )
-def test_where_something_is_watched_each_part_is(settings: dict[str, Any], front: str, tmp_path: Path) -> None:
+def test_every_part_is_wrapped_with_observability(settings: dict[str, Any], front: str, tmp_path: Path) -> None:
     found = watching(Settings(data_dir=tmp_path / "data", **settings))
     assert found >= {front, "WatchedDatabase", "WatchedPool", "WatchedImages", "WatchedNotifier", "Questions"}
 
 
-def test_the_libraries_are_imported_only_where_they_are_used(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_libraries_are_imported_only_if_used(tmp_path: Path) -> None:
     program = """
 import sys
 from vestibule.entrypoints.container import build
@@ -111,7 +112,7 @@ Value = Callable[..., float]
 
 @pytest.fixture
 def since() -> Value:
-    """How much a sample grew since it was first asked for here; that is to be done before anything happens."""
+    """Returns the growth of a sample since the first call of the test."""
     before: dict[str, float] = {}
 
     def value(name: str, **labels: str) -> float:
@@ -121,7 +122,7 @@ def since() -> Value:
     return value
 
 
-def test_a_call_is_counted_under_its_route_and_a_refusal_under_its_slug(open_site: Open, since: Value) -> None:
+def test_request_is_counted_by_route_and_refusal_by_slug(open_site: Open, since: Value) -> None:
     site = open_site(metrics_port=9100)
     wrong = {"method": "POST", "route": "/login", "status": "401"}
     refused = {"route": "/login", "problem": "invalid-credentials"}
@@ -134,16 +135,16 @@ def test_a_call_is_counted_under_its_route_and_a_refusal_under_its_slug(open_sit
     assert REGISTRY.get_sample_value("vestibule_http_requests_in_progress") == 0
 
 
-def test_what_the_front_refuses_is_counted_too(open_site: Open, since: Value) -> None:
+def test_rate_limited_request_is_counted(open_site: Open, since: Value) -> None:
     refused = {"route": "", "problem": "rate-limited"}
     since("http_refusals_total", **refused)
     open_site(rate_limiter=Closed(), metrics_port=9100).post("/register/", ADA)
     assert since("http_refusals_total", **refused) == 1
 
 
-def test_a_fault_is_counted_as_one(open_site: Open, since: Value) -> None:
+def test_internal_error_is_counted(open_site: Open, since: Value) -> None:
     world = World(metrics_port=9100)
-    app = create_app(vestibule_of(world, check_unique=None))  # so that it cannot be called
+    app = create_app(vestibule_of(world, check_unique=None))  # calling None raises
     refused = {"route": "/isunique", "problem": "internal"}
     since("http_refusals_total", **refused)
     with TestClient(app) as client:
@@ -151,7 +152,7 @@ def test_a_fault_is_counted_as_one(open_site: Open, since: Value) -> None:
     assert since("http_refusals_total", **refused) == 1
 
 
-def test_no_label_is_what_somebody_sent(open_site: Open) -> None:
+def test_labels_contain_no_text_of_callers(open_site: Open) -> None:
     site = open_site(metrics_port=9100)
     site.call("GET", "/images/hunter2?token=hunter2")
     site.call("GET", "/hunter2/?hunter2", headers={"X-Hunter2": "hunter2", "User-Agent": "hunter2"})
@@ -166,13 +167,13 @@ def test_no_label_is_what_somebody_sent(open_site: Open) -> None:
 
 
 class Closed(MemoryRateLimiter):
-    """A rate limiter that has had enough."""
+    """A rate limiter that refuses every call."""
 
     def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
         return 17
 
 
-def test_a_pool_tells_who_is_at_work_who_waits_and_who_was_turned_away(since: Value) -> None:
+def test_hashing_pool_reports_running_waiting_and_refused_calls(since: Value) -> None:
     pool, gate = watch(ON).hashing(HashingPool(1, 2)), Event()
     lane = {"lane": "argon2"}
     names = ("lane_running", "lane_waiting", "lane_overloads_total", "lane_duration_seconds_count", "lane_wait_seconds_count")
@@ -188,7 +189,7 @@ def test_a_pool_tells_who_is_at_work_who_waits_and_who_was_turned_away(since: Va
     pool.close()
 
 
-def test_a_lane_tells_the_same(since: Value) -> None:
+def test_lane_reports_running_waiting_and_refused_calls(since: Value) -> None:
     lane, gate = watch(ON).lane("writes", ThreadLane(threads=1, limit=2)), Event()
     names = ("lane_running", "lane_waiting", "lane_overloads_total", "lane_duration_seconds_count")
     assert [since(name, lane="writes") for name in names] == [0] * 4
@@ -207,7 +208,7 @@ def test_a_lane_tells_the_same(since: Value) -> None:
     assert [since(name, lane="writes") for name in names] == [0, 0, 1, 2]
 
 
-def test_pictures_that_find_no_room_are_counted(since: Value) -> None:
+def test_refused_images_are_counted(since: Value) -> None:
     class Full:
         def normalise(self, data: bytes) -> bytes:
             raise Overloaded
@@ -223,11 +224,9 @@ def test_pictures_that_find_no_room_are_counted(since: Value) -> None:
     ("fault", "outcome"),
     [(None, "delivered"), (DeliveryFailed, "failed"), (Undeliverable, "undeliverable"), (OSError, "failed")],
 )
-def test_a_letter_is_counted_by_what_came_of_it_and_one_to_nobody_likewise(
-    fault: type[Exception] | None, outcome: str, since: Value
-) -> None:
+def test_message_and_decoy_are_counted_by_outcome(fault: type[Exception] | None, outcome: str, since: Value) -> None:
     class Way:
-        def send(self, letter: OutgoingMessage) -> None:
+        def send(self, message: OutgoingMessage) -> None:
             if fault is not None:
                 raise fault
 
@@ -236,14 +235,14 @@ def test_a_letter_is_counted_by_what_came_of_it_and_one_to_nobody_likewise(
     notifier = watch(ON).notifier(Way())
     counted = partial(since, "deliveries_total", kind="email", outcome=outcome)
     assert counted() == 0
-    letter = OutgoingMessage(id="1", channel=Channel.EMAIL, recipient="ada@mail.example.com", template="code", values={})
-    for carry in (notifier.send, notifier.send_decoy):
+    message = OutgoingMessage(id="1", channel=Channel.EMAIL, recipient="ada@mail.example.com", template="code", values={})
+    for send in (notifier.send, notifier.send_decoy):
         with pytest.raises(fault) if fault else nullcontext():
-            carry(letter)
+            send(message)
     assert counted() == 2
 
 
-def test_a_database_is_watched_whoever_made_it(since: Value) -> None:
+def test_injected_database_is_measured(since: Value) -> None:
     world = World()
     database = watch(ON).database(world.database)
     asked = partial(since, "database_duration_seconds_count", operation="accounts.get")
@@ -261,12 +260,12 @@ def test_a_database_is_watched_whoever_made_it(since: Value) -> None:
     assert database.purge(0.0, limit=1) == 0
 
 
-def test_who_watches_nothing_gives_everything_back_as_it_was() -> None:
-    nobody, pool, images = Watch(), HashingPool(1, 1), PillowImages()
+def test_disabled_instrumentation_returns_parts_unchanged() -> None:
+    disabled, pool, images = Watch(), HashingPool(1, 1), PillowImages()
     lane = ThreadLane(1, 1)
-    assert nobody.hashing(pool) is pool
-    assert nobody.images(images) is images
-    assert nobody.lane("writes", lane) is lane
+    assert disabled.hashing(pool) is pool
+    assert disabled.images(images) is images
+    assert disabled.lane("writes", lane) is lane
     pool.close()
     images.close()
 
@@ -281,14 +280,14 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("seen", [{"metrics_port": 9100}, {"traces": True}])
-def test_events_are_read_on_in_a_database_that_is_watched(tmp_path: Path, seen: dict[str, Any]) -> None:
+def test_events_are_read_from_a_measured_database(tmp_path: Path, seen: dict[str, Any]) -> None:
     with build(Settings(data_dir=tmp_path, **seen), deliver=False) as vestibule:
         vestibule.register(username="ada", name="Ada", email="ada@example.com", password=OTHER_PASSWORD)
         with vestibule.read_events("crm") as events:
             assert [position for position, _ in events] == [1]
 
 
-def test_connections_are_counted_of_a_database_that_tells_a_webhook_too(tmp_path: Path) -> None:
+def test_connections_are_counted_with_webhooks_on(tmp_path: Path) -> None:
     class Pooled(MemoryDatabase):
         def connections(self) -> tuple[int, int]:
             return 3, 4

@@ -1,4 +1,4 @@
-"""Which sessions were ended, told to services that show the secret."""
+"""The list of revoked sessions, for services that know the secret."""
 
 from typing import Any
 
@@ -26,13 +26,13 @@ def ended(site: Site, after: str | None = None) -> Any:
     return answer.json()
 
 
-def test_without_a_secret_in_the_settings_there_is_no_such_path(site: Site) -> None:
+def test_path_does_not_exist_without_the_setting(site: Site) -> None:
     for method in ("GET", "POST"):
         assert site.call(method, "/revocations/", token=SECRET).status_code == 404
     assert "/revocations/" not in site.call("GET", "/openapi.json").json()["paths"]
 
 
-def test_who_does_not_show_the_secret_learns_nothing(feed: Site) -> None:
+def test_call_without_the_secret_is_refused(feed: Site) -> None:
     token = feed.token()
     for shown, slug in ((None, "not-authenticated"), (token, "invalid-token"), (SECRET + "w", "invalid-token")):
         refused = feed.call("GET", "/revocations/", token=shown)
@@ -40,7 +40,7 @@ def test_who_does_not_show_the_secret_learns_nothing(feed: Site) -> None:
         assert refused.headers["www-authenticate"].startswith("Bearer")
 
 
-def test_a_log_out_is_told_and_told_again_for_a_minute(feed: Site) -> None:
+def test_logout_is_listed_repeatedly_for_a_minute(feed: Site) -> None:
     feed.registered()
     first, second = feed.tokens(), feed.tokens()
     before = ended(feed)
@@ -55,7 +55,7 @@ def test_a_log_out_is_told_and_told_again_for_a_minute(feed: Site) -> None:
     assert ended(feed, ended(feed, again["after"])["after"])["sessions"] == [second["session"]]
 
 
-def test_every_way_to_end_a_session_is_told(feed: Site) -> None:
+def test_every_revocation_is_listed(feed: Site) -> None:
     feed.registered()
     feed.registered(**BOB)
     spent, theirs, own = feed.tokens(), feed.tokens("bob"), feed.tokens()
@@ -74,7 +74,7 @@ def test_every_way_to_end_a_session_is_told(feed: Site) -> None:
     assert set(ended(feed)["sessions"]) == {one["session"] for one in (spent, other, own, theirs)}
 
 
-def test_what_is_not_where_an_answer_ended_is_refused(feed: Site) -> None:
+def test_malformed_position_is_refused(feed: Site) -> None:
     for after in ("x", "1e9_", "-1_a", "1_a b", "1_" + "a" * 65, "\u0661_a", "1_a\n", "nan_"):
         refused = feed.call("GET", "/revocations/", token=SECRET, params={"after": after})
         assert (refused.status_code, list(refused.json()["errors"])) == (400, ["after"])
@@ -82,7 +82,7 @@ def test_what_is_not_where_an_answer_ended_is_refused(feed: Site) -> None:
     assert feed.call("GET", "/revocations/?after=%ff&x=%00", token=SECRET).status_code == 400
 
 
-def test_those_who_show_the_secret_are_not_limited_and_those_who_guess_at_it_are(feed: Site) -> None:
+def test_only_calls_without_the_secret_are_limited(feed: Site) -> None:
     answers = {feed.call("GET", path, token=SECRET).status_code for path in ["/revocations", "/revocations/"] * 200}
     assert answers == {200}
     guesses = [feed.call("GET", "/revocations/", token=SECRET[::-1]).status_code for _ in range(301)]
@@ -90,7 +90,7 @@ def test_those_who_show_the_secret_are_not_limited_and_those_who_guess_at_it_are
     assert ended(feed)["sessions"] == []
 
 
-def test_it_is_in_the_document_with_its_question_and_its_own_secret(open_site: Open) -> None:
+def test_document_has_the_parameter_and_the_security_scheme(open_site: Open) -> None:
     site = open_site(revocations_secret=SECRET, api_prefix="/api/user")
     document = site.call("GET", "/api/user/openapi.json").json()
     operation = document["paths"]["/revocations/"]["get"]

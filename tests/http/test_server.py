@@ -1,4 +1,4 @@
-"""What only a real server and a real connection can show."""
+"""Behaviour that needs a real server and a real connection."""
 
 import http.client
 import re
@@ -21,7 +21,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def spoken(server: Server, text: bytes) -> bytes:
-    """What comes back on a connection of its own until the server closes it."""
+    """Sends a text on a new connection, and returns everything received until the server closes it."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(text)
         received = b""
@@ -30,10 +30,10 @@ def spoken(server: Server, text: bytes) -> bytes:
     return received
 
 
-def test_ten_megabytes_without_a_length_are_cut_off(server: Server) -> None:
+def test_large_body_without_length_is_refused(server: Server) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     chunk = b'{"ignored": "' + b"a" * 65_536
-    with suppress(OSError):  # cut off while it was sending: the answer may be there all the same
+    with suppress(OSError):  # the server may close while the client sends; the response may have arrived
         connection.request("POST", "/register/", iter([chunk] * 160), {"Content-Type": "application/json"}, encode_chunked=True)
     answer = connection.getresponse()
     assert (answer.status, answer.headers["Connection"]) == (413, "close")
@@ -50,14 +50,14 @@ def test_ten_megabytes_without_a_length_are_cut_off(server: Server) -> None:
     ],
     ids=["announced", "begun", "sent", "in chunks"],
 )
-def test_after_a_body_that_is_too_large_the_connection_ends(framing: bytes, body: bytes, server: Server) -> None:
+def test_connection_closes_after_too_large_body(framing: bytes, body: bytes, server: Server) -> None:
     head = b"POST /login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + framing + b"\r\n\r\n"
     received = spoken(server, head + body + b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"413"]
     assert b"connection: close\r\n" in received
 
 
-def test_a_head_has_no_body_and_no_version_is_told(server: Server) -> None:
+def test_head_has_no_body_and_reveals_no_version(server: Server) -> None:
     received = spoken(server, b"HEAD /account/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     head, _, body = received.partition(b"\r\n\r\n")
     assert (head.split()[1], body) == (b"405", b"")
@@ -66,12 +66,12 @@ def test_a_head_has_no_body_and_no_version_is_told(server: Server) -> None:
 
 
 @pytest.mark.parametrize("path", [b"//healthz", b"/healthz/", b"/%68ealthz", b"/nowhere", b"/../etc/passwd", b"/%00", b"/\xff"])
-def test_no_path_is_too_strange_to_answer(path: bytes, server: Server) -> None:
+def test_unusual_paths_get_a_response(path: bytes, server: Server) -> None:
     received = spoken(server, b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert received.split()[1] in {b"200", b"400", b"404"}
 
 
-def test_two_calls_on_one_connection_have_ids_of_their_own(server: Server) -> None:
+def test_requests_on_one_connection_have_different_ids(server: Server) -> None:
     call = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
     received = spoken(server, call + call.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     assert len(set(re.findall(rb"x-request-id: (\w+)", received))) == 2
@@ -85,10 +85,10 @@ def test_two_calls_on_one_connection_have_ids_of_their_own(server: Server) -> No
         ((4, 0, 0), False),
     ],
 )
-def test_it_is_known_which_sqlite_may_damage_a_database(version: tuple[int, ...], has_it: bool) -> None:
+def test_sqlite_versions_with_wal_reset_bug_are_known(version: tuple[int, ...], has_it: bool) -> None:
     assert has_wal_reset_bug(version) is has_it
 
 
-def test_the_start_warns_of_an_sqlite_that_may_damage_the_database(server: Server) -> None:
-    told = re.findall(r"WARNING vestibule\.server: SQLite ([\d.]+) may", server.output)
-    assert told == [sqlite3.sqlite_version] * has_wal_reset_bug(sqlite3.sqlite_version_info)
+def test_start_warns_of_sqlite_with_wal_reset_bug(server: Server) -> None:
+    versions = re.findall(r"WARNING vestibule\.server: SQLite ([\d.]+) may", server.output)
+    assert versions == [sqlite3.sqlite_version] * has_wal_reset_bug(sqlite3.sqlite_version_info)

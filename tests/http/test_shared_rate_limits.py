@@ -1,4 +1,4 @@
-"""Limits that another machine counts: however long it takes to answer, nobody else waits with those who asked."""
+"""Shared rate limits: while the rate limiter of one call blocks, other calls proceed."""
 
 import asyncio
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def client_of(app: Litestar) -> AsyncClient:
 
 
 async def with_another_call_meanwhile(app: Litestar, silent: FakeServer, method: str, path: str, body: object) -> Response:
-    """The answer to a call whose limit is waited for while somebody else asks, and is answered."""
+    """Makes a call whose rate limiter blocks; meanwhile another call gets its response."""
     async with client_of(app) as client:
         waiting = asyncio.create_task(client.request(method, path, json=body))
         await asyncio.to_thread(silent.connected.wait, 10)
@@ -48,13 +48,13 @@ async def with_another_call_meanwhile(app: Litestar, silent: FakeServer, method:
         return await waiting
 
 
-def test_nobody_waits_while_the_limit_of_anothers_call_is_asked_for(silent: FakeServer, rate_limiter: RedisRateLimiter) -> None:
+def test_blocking_rate_limiter_does_not_block_other_calls(silent: FakeServer, rate_limiter: RedisRateLimiter) -> None:
     app = create_app(World(rate_limiter=rate_limiter))
     answer = asyncio.run(with_another_call_meanwhile(app, silent, "GET", "/.well-known/jwks.json", None))
     assert answer.status_code == 200
 
 
-def test_nobody_waits_while_the_limit_of_anothers_check_of_uniqueness_is_asked_for(
+def test_blocking_rate_limiter_of_uniqueness_check_does_not_block_other_calls(
     silent: FakeServer, rate_limiter: RedisRateLimiter
 ) -> None:
     world = World()
@@ -66,7 +66,7 @@ def test_nobody_waits_while_the_limit_of_anothers_check_of_uniqueness_is_asked_f
     assert answer.status_code == 200
 
 
-def test_when_too_many_calls_wait_for_their_limits_the_next_is_told_to_come_back(
+def test_too_many_calls_waiting_for_limits_are_refused_with_retry_after(
     silent: FakeServer, rate_limiter: RedisRateLimiter
 ) -> None:
     app = create_app(World(rate_limiter=rate_limiter))

@@ -1,4 +1,4 @@
-"""Access tokens, good and bad, as they come over HTTP."""
+"""Valid and invalid access tokens over HTTP."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.http.conftest import ADA, BOB, URN, Site, ask_raw
+from tests.http.conftest import ADA, BOB, URN, Site, call_asgi
 from tests.support.world import OTHER_PASSWORD
 
 from vestibule.adapters.keys import JwtTokens, Keys
@@ -23,7 +23,7 @@ def is_refused(site: Site, headers: dict[str, str], challenge: str) -> None:
         assert (answer.status_code, answer.headers["www-authenticate"]) == (401, challenge)
 
 
-def test_without_a_token_the_challenge_names_no_error(site: Site) -> None:
+def test_challenge_without_token_has_no_error_code(site: Site) -> None:
     is_refused(site, {}, 'Bearer realm="vestibule"')
     is_refused(site, {"Authorization": "Basic YWRhOnNlY3JldA=="}, 'Bearer realm="vestibule"')
 
@@ -50,7 +50,7 @@ def part(fields: dict[str, Any]) -> str:
         lambda tokens: tokens["session"],
     ],
 )
-def test_a_text_that_is_no_token_of_ours_is_invalid(make: Any, site: Site) -> None:
+def test_malformed_token_is_invalid(make: Any, site: Site) -> None:
     site.registered()
     token = make(site.tokens())
     answer = site.client.get("/account/", headers=[(b"authorization", f"Bearer {token}".encode())])
@@ -58,7 +58,7 @@ def test_a_text_that_is_no_token_of_ours_is_invalid(make: Any, site: Site) -> No
     assert answer.headers["www-authenticate"] == 'Bearer realm="vestibule", error="invalid_token"'
 
 
-def test_a_forged_token_is_invalid(site: Site) -> None:
+def test_forged_token_is_invalid(site: Site) -> None:
     good = site.token()
     claims = jwt.decode(good, options={"verify_signature": False})
     header = jwt.get_unverified_header(good)
@@ -75,7 +75,7 @@ def test_a_forged_token_is_invalid(site: Site) -> None:
     assert site.call("GET", "/account/", token=good).status_code == 200
 
 
-def test_a_token_ends_with_its_time_its_session_and_its_account(site: Site) -> None:
+def test_token_is_invalid_after_expiry_revocation_or_deactivation(site: Site) -> None:
     account = site.world.now(site.world.create_account("ada", password=OTHER_PASSWORD))
     expired = site.tokens(password=OTHER_PASSWORD)["token"]
     site.world.clock.advance(299)
@@ -92,35 +92,35 @@ def test_a_token_ends_with_its_time_its_session_and_its_account(site: Site) -> N
         assert site.call("GET", "/account/", token=token).json()["type"] == f"{URN}invalid-token"
 
 
-def test_the_scheme_is_read_without_regard_to_case(site: Site) -> None:
+def test_scheme_is_case_insensitive(site: Site) -> None:
     token = site.token()
     for scheme in ("bearer", "BEARER", "Bearer "):
         assert site.call("GET", "/account/", headers={"Authorization": f"{scheme} {token}"}).status_code == 200
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_who_is_not_logged_in_is_told_so_before_the_body_is_read(method: str, site: Site) -> None:
+def test_missing_login_is_refused_before_the_body_is_read(method: str, site: Site) -> None:
     headers = [(b"content-type", b"application/json")]
-    raw = ask_raw(create_app(site.world), method, "/account/", [b"{"], headers=headers)
+    raw = call_asgi(create_app(site.world), method, "/account/", [b"{"], headers=headers)
     assert (raw.status, raw.taken) == (401, 0)
 
 
-def test_two_authorization_headers_are_one_too_many(site: Site) -> None:
+def test_two_authorization_headers_are_invalid(site: Site) -> None:
     header = (b"authorization", f"Bearer {site.token()}".encode())
     app = create_app(site.world)
-    assert ask_raw(app, "GET", "/account/", headers=[header]).status == 200
-    twice = ask_raw(app, "GET", "/account/", headers=[header, header])
+    assert call_asgi(app, "GET", "/account/", headers=[header]).status == 200
+    twice = call_asgi(app, "GET", "/account/", headers=[header, header])
     assert (twice.status, b"invalid-token" in twice.body) == (401, True)
 
 
-def test_a_bad_header_changes_nothing_where_none_is_needed(site: Site) -> None:
+def test_bad_header_is_ignored_by_calls_without_login(site: Site) -> None:
     bad = {"Authorization": "Bearer junk"}
     assert site.post("/register/", ADA, headers=bad).status_code == 201
     code = site.code(ADA["email"])
     assert site.post("/otp/", {"destination": ADA["email"], "verify_otp": code}, headers=bad).status_code == 201
 
 
-def test_a_verification_with_the_accounts_own_token_keeps_its_password(site: Site) -> None:
+def test_verification_with_own_token_keeps_the_password(site: Site) -> None:
     token = site.token()
     code = site.code(ADA["email"])
     assert site.post("/otp/", {"destination": ADA["email"], "verify_otp": code}, token=token).status_code == 201
@@ -130,28 +130,28 @@ def test_a_verification_with_the_accounts_own_token_keeps_its_password(site: Sit
     assert site.world.can_log_in("ada")
 
 
-def test_a_refresh_token_is_refused_with_a_challenge(site: Site) -> None:
+def test_invalid_refresh_token_is_refused_with_a_challenge(site: Site) -> None:
     access = site.token()
     for text in ("junk", access):
         answer = site.post("/refresh-token/", {"refresh": text})
         assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Bearer realm="vestibule"')
 
 
-def test_a_token_set_is_what_the_contract_says(site: Site) -> None:
+def test_token_set_has_the_documented_fields(site: Site) -> None:
     site.registered()
     tokens = site.tokens()
     assert list(tokens) == ["token", "refresh_token", "session", "token_type", "expires_in"]
     assert (tokens["token_type"], tokens["expires_in"]) == ("Bearer", 300)
 
 
-def test_the_journal_knows_the_caller_and_the_request(site: Site) -> None:
+def test_audit_log_has_the_user_agent_and_request_id(site: Site) -> None:
     site.registered()
     answer = site.post("/login/", {"username": "ada", "password": ADA["password"]}, headers={"User-Agent": "Analytical Engine"})
     (event,) = site.world.events(EventType.LOGGED_IN)
     assert (event.caller.user_agent, event.caller.request_id) == ("Analytical Engine", answer.headers["x-request-id"])
 
 
-def test_people_see_their_own_account_alone(site: Site) -> None:
+def test_caller_reads_only_the_own_account(site: Site) -> None:
     ada = site.registered()
     bob = site.registered(**BOB)
     assert site.call("GET", "/account/", token=site.tokens("ada")["token"]).json() == ada

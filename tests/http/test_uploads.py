@@ -1,4 +1,4 @@
-"""Profile images over HTTP: what is taken, what is refused, and how they are served."""
+"""Profile images over HTTP: accepted and refused uploads, and the response that serves them."""
 
 import io
 import struct
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from tests.http.conftest import ADA, URN, Open, Site, ask_raw
+from tests.http.conftest import ADA, URN, Open, Site, call_asgi
 from tests.support.world import PNG
 
 from vestibule.adapters.images import PillowImages
@@ -20,14 +20,14 @@ FORM = (b"content-type", b"multipart/form-data; boundary=x")
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 
 
-def picture(kind: str) -> bytes:
+def image_file(kind: str) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (64, 48), "teal").save(file, kind)
     return file.getvalue()
 
 
 def bomb() -> bytes:
-    """A PNG of a few hundred bytes that says it has 900 megapixels."""
+    """A PNG of a few hundred bytes whose header claims 900 megapixels."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -41,11 +41,11 @@ def upload(site: Site, token: str, data: bytes, name: str = "me.png", kind: str 
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
-def test_an_image_is_judged_by_its_content_and_served_as_webp(kind: str, open_site: Open, pillow: PillowImages) -> None:
+def test_image_is_read_by_content_and_served_as_webp(kind: str, open_site: Open, pillow: PillowImages) -> None:
     site = open_site(images=pillow, public_url="https://accounts.example.org", api_prefix="/api/user")
     assert site.post("/api/user/register/", ADA).status_code == 201
     token = site.post("/api/user/login/", {"username": "ada", "password": ADA["password"]}).json()["token"]
-    files = {"profile_image": ("../../notes.txt", picture(kind), "text/plain")}
+    files = {"profile_image": ("../../notes.txt", image_file(kind), "text/plain")}
     answer = site.call("POST", "/api/user/upload-image/", token=token, files=files)
     assert answer.status_code == 201, answer.text
     url = answer.json()["profile_image"]
@@ -70,10 +70,10 @@ EXPECTED = {
 
 @pytest.mark.parametrize(
     "data",
-    [b"just text", SVG, picture("PNG")[:60], bomb(), b"\x89PNG\r\n\x1a\n", b"GIF89a", b"%PDF-1.7", b"\0" * 1000],
+    [b"just text", SVG, image_file("PNG")[:60], bomb(), b"\x89PNG\r\n\x1a\n", b"GIF89a", b"%PDF-1.7", b"\0" * 1000],
     ids=["text", "svg", "truncated", "bomb", "head only", "gif head only", "pdf", "zeros"],
 )
-def test_what_is_no_image_is_400_and_changes_nothing(data: bytes, open_site: Open, pillow: PillowImages) -> None:
+def test_file_that_is_no_image_is_400(data: bytes, open_site: Open, pillow: PillowImages) -> None:
     site = open_site(images=pillow)
     token = site.token()
     answer = upload(site, token, data)
@@ -81,7 +81,7 @@ def test_what_is_no_image_is_400_and_changes_nothing(data: bytes, open_site: Ope
     assert site.call("GET", "/account/", token=token).json()["profile_image"] is None
 
 
-def test_the_image_that_is_replaced_is_gone(site: Site) -> None:
+def test_replaced_image_is_deleted(site: Site) -> None:
     token = site.token()
     old, new = (
         upload(site, token, PNG + tail).json()["profile_image"].removeprefix("http://127.0.0.1:8000") for tail in (b"1", b"2")
@@ -91,7 +91,7 @@ def test_the_image_that_is_replaced_is_gone(site: Site) -> None:
 
 
 @pytest.mark.parametrize("name", ["none.webp", "..%2f..%2fvestibule.db", "%00", "a" * 300, "%2e%2e", "é.webp"])
-def test_another_name_finds_nothing(name: str, site: Site) -> None:
+def test_unknown_image_name_is_404(name: str, site: Site) -> None:
     answer = site.call("GET", f"/images/{name}")
     assert (answer.status_code, answer.json()["type"]) == (404, f"{URN}not-found")
 
@@ -106,7 +106,7 @@ def test_another_name_finds_nothing(name: str, site: Site) -> None:
     ],
     ids=["a text part", "an empty file", "another part", "another case"],
 )
-def test_without_a_file_the_field_is_named(files: Any, site: Site) -> None:
+def test_missing_file_is_named(files: Any, site: Site) -> None:
     answer = site.call("POST", "/upload-image/", token=site.token(), files=files)
     assert (answer.status_code, set(answer.json()["errors"])) == (400, {"profile_image"})
 
@@ -115,14 +115,14 @@ def test_without_a_file_the_field_is_named(files: Any, site: Site) -> None:
     "content_type",
     [None, "application/json", "image/png", "multipart/mixed; boundary=x", "application/x-www-form-urlencoded", "text/plain"],
 )
-def test_another_content_type_than_a_form_is_415(content_type: str | None, site: Site) -> None:
+def test_other_content_type_than_form_data_is_415(content_type: str | None, site: Site) -> None:
     headers = [(b"authorization", f"Bearer {site.token()}".encode())]
     headers += [(b"content-type", content_type.encode())] if content_type else []
-    raw = ask_raw(_app(site), "POST", "/upload-image/", [b"{}"], headers=headers)
+    raw = call_asgi(_app(site), "POST", "/upload-image/", [b"{}"], headers=headers)
     assert (raw.status, b"unsupported-media-type" in raw.body) == (415, True)
 
 
-def test_a_form_with_a_content_encoding_is_415(site: Site) -> None:
+def test_form_with_content_encoding_is_415(site: Site) -> None:
     assert upload(site, site.token(), PNG, headers={"Content-Encoding": "gzip"}).status_code == 415
 
 
@@ -142,9 +142,9 @@ def test_a_form_with_a_content_encoding_is_415(site: Site) -> None:
         ("multipart/form-data; boundary=\xe9", b"--\xe9--"),
     ],
 )
-def test_a_malformed_form_is_400(content_type: str, body: bytes, site: Site) -> None:
+def test_malformed_form_is_400(content_type: str, body: bytes, site: Site) -> None:
     headers = [(b"authorization", f"Bearer {site.token()}".encode()), (b"content-type", content_type.encode("latin-1"))]
-    assert ask_raw(_app(site), "POST", "/upload-image/", [body], headers=headers).status == 400
+    assert call_asgi(_app(site), "POST", "/upload-image/", [body], headers=headers).status == 400
 
 
 def test_more_than_8_parts_are_413(site: Site) -> None:
@@ -154,7 +154,7 @@ def test_more_than_8_parts_are_413(site: Site) -> None:
         assert site.call("POST", "/upload-image/", token=token, files=files).status_code == status
 
 
-def test_a_file_of_5_mib_is_taken_and_not_a_byte_more(site: Site) -> None:
+def test_file_of_5_mib_is_the_largest_accepted(site: Site) -> None:
     token = site.token()
     assert upload(site, token, PNG.ljust(LIMIT, b"\0")).status_code == 201
     answer = upload(site, token, PNG.ljust(LIMIT + 1, b"\0"))
@@ -162,25 +162,25 @@ def test_a_file_of_5_mib_is_taken_and_not_a_byte_more(site: Site) -> None:
 
 
 @pytest.mark.parametrize("head", [HEAD, OTHER], ids=["in the file", "in another part"])
-def test_ten_megabytes_are_413_however_they_come(head: bytes, site: Site) -> None:
+def test_large_form_is_413_with_or_without_length(head: bytes, site: Site) -> None:
     headers = [(b"authorization", f"Bearer {site.token()}".encode()), FORM]
     chunks = [head, *[b"a" * 65_536] * 160]
-    raw = ask_raw(_app(site), "POST", "/upload-image/", chunks, headers=headers)
+    raw = call_asgi(_app(site), "POST", "/upload-image/", chunks, headers=headers)
     assert raw.status == 413
     assert raw.taken < 85
-    told = ask_raw(_app(site), "POST", "/upload-image/", chunks, headers=[*headers, (b"content-length", b"10485839")])
-    assert (told.status, told.taken) == (413, 0)
+    announced = call_asgi(_app(site), "POST", "/upload-image/", chunks, headers=[*headers, (b"content-length", b"10485839")])
+    assert (announced.status, announced.taken) == (413, 0)
 
 
-def test_who_is_not_logged_in_sends_no_body(site: Site) -> None:
-    raw = ask_raw(_app(site), "POST", "/upload-image/", [HEAD, PNG], headers=[FORM])
+def test_missing_login_is_refused_before_the_form_is_read(site: Site) -> None:
+    raw = call_asgi(_app(site), "POST", "/upload-image/", [HEAD, PNG], headers=[FORM])
     assert (raw.status, raw.taken) == (401, 0)
 
 
-def test_a_file_that_arrives_in_crumbs_is_whole(site: Site) -> None:
+def test_file_in_single_byte_chunks_is_complete(site: Site) -> None:
     headers = [(b"authorization", f"Bearer {site.token()}".encode()), FORM]
     body = HEAD + PNG + b"\r\n--x--\r\n"
-    raw = ask_raw(_app(site), "POST", "/upload-image/", [bytes([byte]) for byte in body], headers=headers)
+    raw = call_asgi(_app(site), "POST", "/upload-image/", [bytes([byte]) for byte in body], headers=headers)
     assert raw.status == 201
     stored = site.world.database.accounts.get(1)
     assert stored is not None

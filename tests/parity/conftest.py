@@ -1,35 +1,35 @@
-"""Every test here is told once, and goes through both doors on every kind of database."""
+"""Runs every test through both interfaces, on each database."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from tests.support.interfaces import Door, HttpDoor, ImportDoor
+from tests.support.interfaces import HttpInterface, Interface, LibraryInterface
 from tests.support.world import World
 
 from vestibule.application.ports import Database
 
-Open = Callable[..., Door]
+Open = Callable[..., Interface]
 
 
-@pytest.fixture(params=[HttpDoor, ImportDoor], ids=["http", "import"])
-def open_door(request: pytest.FixtureRequest, empty_database: Callable[[], Database]) -> Iterator[Open]:
-    """A door to a new world, with other settings than the usual."""
-    with ExitStack() as doors:
+@pytest.fixture(params=[HttpInterface, LibraryInterface], ids=["http", "import"])
+def open_interface(request: pytest.FixtureRequest, empty_database: Callable[[], Database]) -> Iterator[Open]:
+    """Opens an interface to a new world with given settings."""
+    with ExitStack() as interfaces:
 
-        def open_one(**given: Any) -> Door:
-            door: Door = doors.enter_context(request.param(World(database=empty_database(), **given)))
-            return door
+        def open_one(**given: Any) -> Interface:
+            interface: Interface = interfaces.enter_context(request.param(World(database=empty_database(), **given)))
+            return interface
 
         yield open_one
 
 
 @pytest.fixture
-def door(open_door: Open) -> Door:
-    return open_door()
+def interface(open_interface: Open) -> Interface:
+    return open_interface()
 
 
 @pytest.fixture
-def world(door: Door) -> World:
-    return door.world
+def world(interface: Interface) -> World:
+    return interface.world

@@ -1,4 +1,4 @@
-"""What a proven address is worth, and what a stranger may have put there before its owner came."""
+"""Verified addresses, and accounts that an attacker registered with the address of another person."""
 
 from tests.support.account_builders import (
     ADA,
@@ -14,7 +14,7 @@ from tests.support.account_builders import (
     proof,
     tokens,
 )
-from tests.support.interfaces import Door, Refused, Tokens
+from tests.support.interfaces import Interface, Refused, Tokens
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 
@@ -24,101 +24,101 @@ def marks(world: World, address: str = ANN) -> tuple[bool, bool]:
     return account.email_verified, account.mobile_verified
 
 
-def test_a_registration_with_a_proof_begins_proven(door: Door, world: World) -> None:
-    door.register(**ADA, proofs=[proof(door, ANN)])
+def test_registration_with_proof_verifies_the_address(interface: Interface, world: World) -> None:
+    interface.register(**ADA, proofs=[proof(interface, ANN)])
     assert marks(world) == (True, False)
 
 
-def test_a_registration_within_the_hour_alone_does_not(door: Door, world: World) -> None:
-    proof(door, ANN)
-    door.register(**ADA)
+def test_registration_within_the_hour_does_not_verify_without_proof(interface: Interface, world: World) -> None:
+    proof(interface, ANN)
+    interface.register(**ADA)
     assert marks(world) == (False, False)
 
 
-def test_a_proof_is_good_for_an_hour_and_for_its_address(door: Door, world: World) -> None:
-    found = proof(door, ANN)
-    assert door.register(**OTHER, proofs=[found]) == invalid("proofs")
-    assert door.register(**ADA, proofs=[found, "unheard of"]) == invalid("proofs")
+def test_proof_is_valid_for_one_hour_and_one_address(interface: Interface, world: World) -> None:
+    found = proof(interface, ANN)
+    assert interface.register(**OTHER, proofs=[found]) == invalid("proofs")
+    assert interface.register(**ADA, proofs=[found, "unheard of"]) == invalid("proofs")
     world.clock.advance(3601)
-    assert door.register(**ADA, proofs=[found]) == invalid("proofs")
+    assert interface.register(**ADA, proofs=[found]) == invalid("proofs")
     assert world.owner(ANN) is None
 
 
-def test_a_code_takes_an_account_over_that_nobody_proved(door: Door, world: World) -> None:
+def test_code_login_claims_unverified_account(interface: Interface, world: World) -> None:
     """The impostor's password, sessions and mobile are gone (pre-hijacking)."""
-    impostor = logged_in(door)
-    owner = door.enter(destination=ANN, verify_otp=code(door, ANN))
-    assert door.account(owner.token)["mobile"] is None
+    impostor = logged_in(interface)
+    owner = interface.log_in_by_code(destination=ANN, verify_otp=code(interface, ANN))
+    assert interface.account(owner.token)["mobile"] is None
     assert marks(world) == (True, False)
-    assert door.account(impostor.token) == Refused("invalid-token")
-    assert door.refresh(refresh=impostor.refresh_token) == Refused("invalid-refresh-token")
-    assert door.log_in(username="ann", password=PASSWORD) == Refused("invalid-credentials")
+    assert interface.account(impostor.token) == Refused("invalid-token")
+    assert interface.refresh(refresh=impostor.refresh_token) == Refused("invalid-refresh-token")
+    assert interface.log_in(username="ann", password=PASSWORD) == Refused("invalid-credentials")
 
 
-def test_a_reset_takes_over_as_well(door: Door) -> None:
-    impostor = logged_in(door)
-    assert door.reset(email=ANN, otp=code(door, ANN), password=OTHER_PASSWORD) is None
-    assert door.account(impostor.token) == Refused("invalid-token")
-    assert door.account(tokens(door, password=OTHER_PASSWORD).token)["mobile"] is None
+def test_reset_claims_unverified_account(interface: Interface) -> None:
+    impostor = logged_in(interface)
+    assert interface.reset(email=ANN, otp=code(interface, ANN), password=OTHER_PASSWORD) is None
+    assert interface.account(impostor.token) == Refused("invalid-token")
+    assert interface.account(tokens(interface, password=OTHER_PASSWORD).token)["mobile"] is None
 
 
-def test_register_or_log_in_takes_over_as_well_and_sets_the_name(door: Door, world: World) -> None:
-    impostor = logged_in(door)
-    door.send_to_register(**PERSON | {"name": "The Owner"})
-    owner = door.register_or_log_in(**PERSON | {"name": "The Owner"}, verify_otp=world.code_for(ANN))
-    assert (door.account(owner.token)["name"], door.account(owner.token)["mobile"]) == ("The Owner", None)
-    assert door.account(impostor.token) == Refused("invalid-token")
+def test_register_or_log_in_claims_unverified_account_and_sets_the_name(interface: Interface, world: World) -> None:
+    impostor = logged_in(interface)
+    interface.request_registration_code(**PERSON | {"name": "The Owner"})
+    owner = interface.register_or_log_in(**PERSON | {"name": "The Owner"}, verify_otp=world.code_for(ANN))
+    assert (interface.account(owner.token)["name"], interface.account(owner.token)["mobile"]) == ("The Owner", None)
+    assert interface.account(impostor.token) == Refused("invalid-token")
 
 
-def test_a_verification_with_ones_own_login_keeps_all_as_it_is(door: Door, world: World) -> None:
-    own = logged_in(door)
+def test_verification_with_own_session_keeps_the_account(interface: Interface, world: World) -> None:
+    own = logged_in(interface)
     world.clock.advance(60)
-    door.verify(own.token, destination=ANN, verify_otp=code(door, ANN))
-    assert isinstance(door.enter(destination=ANN, verify_otp=code(door, ANN)), Tokens)
-    assert isinstance(tokens(door), Tokens)
+    interface.verify(own.token, destination=ANN, verify_otp=code(interface, ANN))
+    assert isinstance(interface.log_in_by_code(destination=ANN, verify_otp=code(interface, ANN)), Tokens)
+    assert isinstance(tokens(interface), Tokens)
     assert marks(world) == (True, False)
 
 
-def test_a_verification_without_one_clears_what_was_there_at_the_first_code_that_logs_in(door: Door, world: World) -> None:
-    logged_in(door)
-    proof(door, ANN)
+def test_first_code_login_after_verification_without_session_clears_the_account(interface: Interface, world: World) -> None:
+    logged_in(interface)
+    proof(interface, ANN)
     assert marks(world) == (True, False)
-    assert isinstance(tokens(door), Tokens)
-    assert isinstance(door.enter(destination=ANN, verify_otp=code(door, ANN)), Tokens)
-    assert door.log_in(username="ann", password=PASSWORD) == Refused("invalid-credentials")
+    assert isinstance(tokens(interface), Tokens)
+    assert isinstance(interface.log_in_by_code(destination=ANN, verify_otp=code(interface, ANN)), Tokens)
+    assert interface.log_in(username="ann", password=PASSWORD) == Refused("invalid-credentials")
 
 
-def test_somebody_elses_login_is_none(door: Door) -> None:
-    door.register(**ADA)
-    door.register(**OTHER)
-    eve = tokens(door, "eve", OTHER_PASSWORD)
-    door.verify(eve.token, destination=ANN, verify_otp=code(door, ANN))
-    assert isinstance(door.enter(destination=ANN, verify_otp=code(door, ANN)), Tokens)
-    assert door.log_in(username="ann", password=PASSWORD) == Refused("invalid-credentials")
+def test_verification_with_session_of_another_account_counts_as_without(interface: Interface) -> None:
+    interface.register(**ADA)
+    interface.register(**OTHER)
+    eve = tokens(interface, "eve", OTHER_PASSWORD)
+    interface.verify(eve.token, destination=ANN, verify_otp=code(interface, ANN))
+    assert isinstance(interface.log_in_by_code(destination=ANN, verify_otp=code(interface, ANN)), Tokens)
+    assert interface.log_in(username="ann", password=PASSWORD) == Refused("invalid-credentials")
 
 
-def test_an_unproven_address_beside_a_proven_one_lets_nobody_in(door: Door, world: World) -> None:
-    door.register(**ADA, proofs=[proof(door, ANN)])
+def test_unverified_address_of_account_with_verified_one_does_not_log_in(interface: Interface, world: World) -> None:
+    interface.register(**ADA, proofs=[proof(interface, ANN)])
     world.clock.advance(60)
-    door.send(destination=MOBILE)
+    interface.send(destination=MOBILE)
     sms = world.code_for(MOBILE)
-    assert door.enter(destination=MOBILE, verify_otp=sms) == WRONG_CODE
-    assert isinstance(door.verify(destination=MOBILE, verify_otp=sms), str)
+    assert interface.log_in_by_code(destination=MOBILE, verify_otp=sms) == WRONG_CODE
+    assert isinstance(interface.verify(destination=MOBILE, verify_otp=sms), str)
     assert marks(world) == (True, False)
-    assert isinstance(tokens(door), Tokens)
+    assert isinstance(tokens(interface), Tokens)
 
 
-def test_another_address_begins_unproven(door: Door, world: World) -> None:
-    door.register(**ADA, proofs=[proof(door, ANN)])
-    own = tokens(door)
-    assert door.change(own.token, email="ANN@mail.example.com")["email"] == "ANN@mail.example.com"
+def test_changed_address_is_unverified(interface: Interface, world: World) -> None:
+    interface.register(**ADA, proofs=[proof(interface, ANN)])
+    own = tokens(interface)
+    assert interface.change(own.token, email="ANN@mail.example.com")["email"] == "ANN@mail.example.com"
     assert marks(world) == (True, False)
-    assert door.change(own.token, email=EVE)["email"] == EVE
+    assert interface.change(own.token, email=EVE)["email"] == EVE
     assert marks(world, EVE) == (False, False)
 
 
-def test_a_change_with_a_proof_is_of_a_proven_address(door: Door, world: World) -> None:
-    logged_in(door)
-    found = proof(door, EVE)
-    assert door.change(tokens(door).token, email=EVE, proofs=[found])["email"] == EVE
+def test_changed_address_with_proof_is_verified(interface: Interface, world: World) -> None:
+    logged_in(interface)
+    found = proof(interface, EVE)
+    assert interface.change(tokens(interface).token, email=EVE, proofs=[found])["email"] == EVE
     assert marks(world, EVE) == (True, False)

@@ -1,4 +1,4 @@
-"""Codes: what they serve, how often, and what each failure says."""
+"""Codes: purposes, limits and failures."""
 
 import pytest
 from tests.parity.conftest import Open
@@ -16,192 +16,194 @@ from tests.support.account_builders import (
     logged_in,
     tokens,
 )
-from tests.support.interfaces import Door, Refused, Tokens
+from tests.support.interfaces import Interface, Refused, Tokens
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World, wrong
 
-NOBODY = "nobody@mail.example.com"
+UNKNOWN = "unknown@mail.example.com"
 
 
-def test_a_code_verifies_once(door: Door) -> None:
-    sent = code(door, ANN)
-    assert isinstance(door.verify(destination=ANN, verify_otp=sent), str)
-    assert door.verify(destination=ANN, verify_otp=sent) == WRONG_CODE
+def test_code_verifies_once(interface: Interface) -> None:
+    sent = code(interface, ANN)
+    assert isinstance(interface.verify(destination=ANN, verify_otp=sent), str)
+    assert interface.verify(destination=ANN, verify_otp=sent) == WRONG_CODE
 
 
-def test_a_code_logs_in_once(door: Door) -> None:
-    door.register(**ADA)
-    sent = code(door, ANN, is_login=True)
-    found = door.enter(destination=ANN, verify_otp=sent)
-    assert door.account(found.token)["username"] == "ann"
-    assert door.enter(destination=ANN, verify_otp=sent) == WRONG_CODE
+def test_code_logs_in_once(interface: Interface) -> None:
+    interface.register(**ADA)
+    sent = code(interface, ANN, is_login=True)
+    found = interface.log_in_by_code(destination=ANN, verify_otp=sent)
+    assert interface.account(found.token)["username"] == "ann"
+    assert interface.log_in_by_code(destination=ANN, verify_otp=sent) == WRONG_CODE
 
 
-def test_a_code_resets_a_password_once_and_ends_every_session(door: Door) -> None:
-    before = logged_in(door)
-    sent = code(door, ANN)
-    assert door.reset(email=ANN, otp=sent, password=OTHER_PASSWORD) is None
-    assert door.reset(email=ANN, otp=sent, password=PASSWORD) == WRONG_CODE
-    assert door.account(before.token) == Refused("invalid-token")
-    assert door.log_in(username="ann", password=PASSWORD) == Refused("invalid-credentials")
-    tokens(door, password=OTHER_PASSWORD)
+def test_code_resets_password_once_and_revokes_every_session(interface: Interface) -> None:
+    before = logged_in(interface)
+    sent = code(interface, ANN)
+    assert interface.reset(email=ANN, otp=sent, password=OTHER_PASSWORD) is None
+    assert interface.reset(email=ANN, otp=sent, password=PASSWORD) == WRONG_CODE
+    assert interface.account(before.token) == Refused("invalid-token")
+    assert interface.log_in(username="ann", password=PASSWORD) == Refused("invalid-credentials")
+    tokens(interface, password=OTHER_PASSWORD)
 
 
-def test_what_is_missing_is_named(door: Door) -> None:
-    assert door.send() == invalid("destination")
-    assert door.send(destination="nowhere", email="nowhere", is_login="maybe") == invalid("destination", "email", "is_login")
-    assert door.verify(destination="nowhere", verify_otp="123456") == invalid("destination")
-    assert door.enter(destination="nowhere", verify_otp="123456") == invalid("destination")
-    assert door.send_to_register(name="Ann") == invalid("email", "mobile")
-    assert door.register_or_log_in(verify_otp="123456") == invalid("name", "email", "mobile")
-    assert door.reset() == invalid("email", "otp", "password")
+def test_missing_fields_are_named(interface: Interface) -> None:
+    assert interface.send() == invalid("destination")
+    assert interface.send(destination="nowhere", email="nowhere", is_login="maybe") == invalid(
+        "destination", "email", "is_login"
+    )
+    assert interface.verify(destination="nowhere", verify_otp="123456") == invalid("destination")
+    assert interface.log_in_by_code(destination="nowhere", verify_otp="123456") == invalid("destination")
+    assert interface.request_registration_code(name="Ann") == invalid("email", "mobile")
+    assert interface.register_or_log_in(verify_otp="123456") == invalid("name", "email", "mobile")
+    assert interface.reset() == invalid("email", "otp", "password")
 
 
-def test_the_sixth_guess_is_wrong_even_when_it_is_right(door: Door) -> None:
-    sent = code(door, ANN)
+def test_right_code_after_five_failed_attempts_is_rejected(interface: Interface) -> None:
+    sent = code(interface, ANN)
     for _ in range(5):
-        assert door.verify(destination=ANN, verify_otp=wrong(sent)) == WRONG_CODE
-    assert door.verify(destination=ANN, verify_otp=sent) == WRONG_CODE
+        assert interface.verify(destination=ANN, verify_otp=wrong(sent)) == WRONG_CODE
+    assert interface.verify(destination=ANN, verify_otp=sent) == WRONG_CODE
 
 
-def test_the_fifth_guess_may_be_right(door: Door) -> None:
-    sent = code(door, ANN)
+def test_right_code_after_four_failed_attempts_is_accepted(interface: Interface) -> None:
+    sent = code(interface, ANN)
     for _ in range(4):
-        assert door.verify(destination=ANN, verify_otp=wrong(sent)) == WRONG_CODE
-    assert isinstance(door.verify(destination=ANN, verify_otp=sent), str)
+        assert interface.verify(destination=ANN, verify_otp=wrong(sent)) == WRONG_CODE
+    assert isinstance(interface.verify(destination=ANN, verify_otp=sent), str)
 
 
-def test_a_code_is_good_for_five_minutes(door: Door, world: World) -> None:
-    first = code(door, ANN)
+def test_code_expires_after_five_minutes(interface: Interface, world: World) -> None:
+    first = code(interface, ANN)
     world.clock.advance(299)
-    assert isinstance(door.verify(destination=ANN, verify_otp=first), str)
-    second = code(door, ANN)
+    assert isinstance(interface.verify(destination=ANN, verify_otp=first), str)
+    second = code(interface, ANN)
     world.clock.advance(300)
-    assert door.verify(destination=ANN, verify_otp=second) == WRONG_CODE
+    assert interface.verify(destination=ANN, verify_otp=second) == WRONG_CODE
 
 
-def test_a_newer_code_replaces_an_older_one(door: Door) -> None:
-    old, new = code(door, ANN), code(door, ANN)
-    assert door.verify(destination=ANN, verify_otp=old) == WRONG_CODE
-    assert isinstance(door.verify(destination=ANN, verify_otp=new), str)
+def test_new_code_replaces_the_previous_one(interface: Interface) -> None:
+    old, new = code(interface, ANN), code(interface, ANN)
+    assert interface.verify(destination=ANN, verify_otp=old) == WRONG_CODE
+    assert isinstance(interface.verify(destination=ANN, verify_otp=new), str)
 
 
-def test_a_code_of_one_flow_is_nothing_in_the_other(door: Door, world: World) -> None:
-    door.register(**ADA)
-    door.send_to_register(**PERSON)
+def test_code_is_rejected_for_another_purpose(interface: Interface, world: World) -> None:
+    interface.register(**ADA)
+    interface.request_registration_code(**PERSON)
     registering = world.code_for(ANN)
     for answer in (
-        door.verify(destination=ANN, verify_otp=registering),
-        door.enter(destination=ANN, verify_otp=registering),
-        door.reset(email=ANN, otp=registering, password=OTHER_PASSWORD),
-        door.register_or_log_in(**PERSON, verify_otp=code(door, ANN)),
+        interface.verify(destination=ANN, verify_otp=registering),
+        interface.log_in_by_code(destination=ANN, verify_otp=registering),
+        interface.reset(email=ANN, otp=registering, password=OTHER_PASSWORD),
+        interface.register_or_log_in(**PERSON, verify_otp=code(interface, ANN)),
     ):
         assert answer == WRONG_CODE
 
 
 @pytest.mark.parametrize("guess", ["", "1", "１２３４５６", "abcdef", "12345678901234567890", "-12345", "12 34 56", "é"])
-def test_what_is_no_code_is_a_wrong_one(guess: str, door: Door) -> None:
-    code(door, ANN)
-    assert door.reset(email=ANN, otp=guess, password=OTHER_PASSWORD) == (WRONG_CODE if guess else invalid("otp"))
+def test_malformed_code_is_rejected_as_invalid(guess: str, interface: Interface) -> None:
+    code(interface, ANN)
+    assert interface.reset(email=ANN, otp=guess, password=OTHER_PASSWORD) == (WRONG_CODE if guess else invalid("otp"))
 
 
-def test_one_code_a_minute_five_an_hour_ten_a_day(door: Door, world: World) -> None:
+def test_sends_are_limited_per_minute_hour_and_day(interface: Interface, world: World) -> None:
     begun = world.clock()
     for number in range(10):
-        assert isinstance(door.send(destination=ANN), str)
+        assert isinstance(interface.send(destination=ANN), str)
         if number == 4:
-            assert door.send(destination=ANN) == Refused("rate-limited", retry_after=round(begun + 3600 - world.clock()))
+            assert interface.send(destination=ANN) == Refused("rate-limited", retry_after=round(begun + 3600 - world.clock()))
             world.clock.now = begun + 3600
         elif number < 9:
-            assert door.send(destination=ANN) == Refused("rate-limited", retry_after=60)
+            assert interface.send(destination=ANN) == Refused("rate-limited", retry_after=60)
             world.clock.advance(60)
-    assert door.send(destination=ANN) == Refused("rate-limited", retry_after=round(begun + 86_400 - world.clock()))
-    assert isinstance(door.send(destination=EVE), str)
+    assert interface.send(destination=ANN) == Refused("rate-limited", retry_after=round(begun + 86_400 - world.clock()))
+    assert isinstance(interface.send(destination=EVE), str)
 
 
-def test_the_cool_down_and_the_length_are_settings(open_door: Open) -> None:
-    door = open_door(otp_cooldown=7, otp_length=8)
-    assert isinstance(door.send(destination=ANN), str)
-    assert len(door.world.code_for(ANN)) == 8
-    assert door.send(destination=ANN) == Refused("rate-limited", retry_after=7)
+def test_cooldown_and_code_length_follow_settings(open_interface: Open) -> None:
+    interface = open_interface(otp_cooldown=7, otp_length=8)
+    assert isinstance(interface.send(destination=ANN), str)
+    assert len(interface.world.code_for(ANN)) == 8
+    assert interface.send(destination=ANN) == Refused("rate-limited", retry_after=7)
 
 
-def test_a_send_tells_nobody_who_has_an_account(door: Door) -> None:
-    door.register(**ADA)
+def test_send_does_not_reveal_accounts(interface: Interface) -> None:
+    interface.register(**ADA)
     for is_login in (False, True):
-        door.world.clock.advance(60)
-        known, unknown = (door.send(destination=one, is_login=is_login) for one in (ANN, NOBODY))
+        interface.world.clock.advance(60)
+        known, unknown = (interface.send(destination=one, is_login=is_login) for one in (ANN, UNKNOWN))
         assert {type(known), type(unknown)} == {str}
-        assert [door.send(destination=one) for one in (ANN, NOBODY)] == [Refused("rate-limited", retry_after=60)] * 2
+        assert [interface.send(destination=one) for one in (ANN, UNKNOWN)] == [Refused("rate-limited", retry_after=60)] * 2
 
 
-def test_with_is_login_nothing_goes_to_a_stranger(door: Door, world: World) -> None:
-    assert isinstance(door.send(destination=NOBODY, is_login=True), str)
-    assert world.messages_to(NOBODY) == []
+def test_login_code_is_not_sent_to_address_without_account(interface: Interface, world: World) -> None:
+    assert isinstance(interface.send(destination=UNKNOWN, is_login=True), str)
+    assert world.messages_to(UNKNOWN) == []
 
 
-def test_a_wrong_code_tells_nobody_who_has_an_account(door: Door) -> None:
-    door.register(**ADA)
-    for destination in (ANN, NOBODY):
-        assert door.verify(destination=destination, verify_otp="000000") == WRONG_CODE
-        assert door.enter(destination=destination, verify_otp="000000") == WRONG_CODE
-        assert door.reset(email=destination, otp="000000", password=OTHER_PASSWORD) == WRONG_CODE
+def test_wrong_code_does_not_reveal_accounts(interface: Interface) -> None:
+    interface.register(**ADA)
+    for destination in (ANN, UNKNOWN):
+        assert interface.verify(destination=destination, verify_otp="000000") == WRONG_CODE
+        assert interface.log_in_by_code(destination=destination, verify_otp="000000") == WRONG_CODE
+        assert interface.reset(email=destination, otp="000000", password=OTHER_PASSWORD) == WRONG_CODE
 
 
-def test_a_mobiles_mail_goes_to_its_owner_and_logs_the_owner_in(door: Door, world: World) -> None:
-    door.register(**ADA)
-    sms, mail = code(door, MOBILE, email=EVE), world.code_for(ANN)
+def test_send_to_mobile_mails_its_owner_a_login_code(interface: Interface, world: World) -> None:
+    interface.register(**ADA)
+    sms, mail = code(interface, MOBILE, email=EVE), world.code_for(ANN)
     assert world.messages_to(EVE) == []
     assert sms != mail
-    assert isinstance(door.enter(destination=MOBILE, verify_otp=mail), Tokens)
+    assert isinstance(interface.log_in_by_code(destination=MOBILE, verify_otp=mail), Tokens)
 
 
-def test_a_strangers_mail_beside_a_mobile_proves_the_mail_alone(door: Door, world: World) -> None:
-    code(door, MOBILE, email=EVE)
-    proven = door.verify(destination=MOBILE, verify_otp=world.code_for(EVE))
-    assert door.register(**ADA, proofs=[proven]) == invalid("proofs")
-    assert isinstance(door.register(**OTHER, proofs=[proven]), dict)
+def test_code_mailed_along_with_mobile_verifies_only_the_email(interface: Interface, world: World) -> None:
+    code(interface, MOBILE, email=EVE)
+    proof = interface.verify(destination=MOBILE, verify_otp=world.code_for(EVE))
+    assert interface.register(**ADA, proofs=[proof]) == invalid("proofs")
+    assert isinstance(interface.register(**OTHER, proofs=[proof]), dict)
     account = world.owner(EVE)
     assert account is not None
     assert (account.email_verified, account.mobile_verified) == (True, False)
 
 
-def test_who_is_new_comes_to_have_an_account_by_a_code(door: Door, world: World) -> None:
-    assert isinstance(door.send_to_register(**PERSON), str)
-    assert door.send_to_register(**PERSON) == Refused("rate-limited", retry_after=60)
-    assert door.register_or_log_in(**PERSON, verify_otp=wrong(world.code_for(ANN))) == WRONG_CODE
-    found = door.register_or_log_in(**PERSON, verify_otp=world.code_for(MOBILE))
-    assert door.account(found.token)["username"] == MOBILE
-    assert door.log_in(username=MOBILE, password=PASSWORD) == Refused("invalid-credentials")
+def test_register_or_log_in_creates_new_account(interface: Interface, world: World) -> None:
+    assert isinstance(interface.request_registration_code(**PERSON), str)
+    assert interface.request_registration_code(**PERSON) == Refused("rate-limited", retry_after=60)
+    assert interface.register_or_log_in(**PERSON, verify_otp=wrong(world.code_for(ANN))) == WRONG_CODE
+    found = interface.register_or_log_in(**PERSON, verify_otp=world.code_for(MOBILE))
+    assert interface.account(found.token)["username"] == MOBILE
+    assert interface.log_in(username=MOBILE, password=PASSWORD) == Refused("invalid-credentials")
 
 
-def test_who_is_there_is_logged_in_by_the_same_call(door: Door, world: World) -> None:
-    door.register(**ADA)
-    door.send_to_register(**PERSON)
-    found = door.register_or_log_in(**PERSON, verify_otp=world.code_for(ANN))
-    assert door.account(found.token)["id"] == 1
+def test_register_or_log_in_logs_in_to_existing_account(interface: Interface, world: World) -> None:
+    interface.register(**ADA)
+    interface.request_registration_code(**PERSON)
+    found = interface.register_or_log_in(**PERSON, verify_otp=world.code_for(ANN))
+    assert interface.account(found.token)["id"] == 1
 
 
-def test_the_addresses_of_two_people_are_told_apart_after_a_right_code_alone(door: Door, world: World) -> None:
-    door.register(**ADA)
-    door.register(**OTHER)
+def test_account_mismatch_is_reported_only_after_right_code(interface: Interface, world: World) -> None:
+    interface.register(**ADA)
+    interface.register(**OTHER)
     mixed = PERSON | {"mobile": EVES_MOBILE}
-    assert isinstance(door.send_to_register(**mixed), str)
+    assert isinstance(interface.request_registration_code(**mixed), str)
     sent = world.code_for(ANN)
-    assert door.register_or_log_in(**mixed, verify_otp=wrong(sent)) == WRONG_CODE
-    assert door.register_or_log_in(**mixed, verify_otp=sent) == Refused("account-mismatch")
-    assert door.register_or_log_in(**mixed, verify_otp=sent) == WRONG_CODE
+    assert interface.register_or_log_in(**mixed, verify_otp=wrong(sent)) == WRONG_CODE
+    assert interface.register_or_log_in(**mixed, verify_otp=sent) == Refused("account-mismatch")
+    assert interface.register_or_log_in(**mixed, verify_otp=sent) == WRONG_CODE
 
 
-def test_a_password_made_of_own_data_leaves_the_code_good(door: Door) -> None:
-    door.register(**ADA)
-    sent = code(door, ANN)
-    assert door.reset(email=ANN, otp=wrong(sent), password="Ann Somebody") == WRONG_CODE
-    assert door.reset(email=ANN, otp=sent, password="Ann Somebody") == invalid("password")
-    assert door.reset(email=ANN, otp=sent, password=OTHER_PASSWORD) is None
+def test_refused_password_of_personal_data_keeps_the_code_valid(interface: Interface) -> None:
+    interface.register(**ADA)
+    sent = code(interface, ANN)
+    assert interface.reset(email=ANN, otp=wrong(sent), password="Ann Person") == WRONG_CODE
+    assert interface.reset(email=ANN, otp=sent, password="Ann Person") == invalid("password")
+    assert interface.reset(email=ANN, otp=sent, password=OTHER_PASSWORD) is None
 
 
 @pytest.mark.parametrize("change", [{"password": OTHER_PASSWORD}, {"email": EVE}, {"mobile": EVES_MOBILE}])
-def test_a_change_of_a_password_or_an_address_ends_open_codes(change: dict[str, str], door: Door) -> None:
-    own, sent = logged_in(door), code(door, ANN)
-    assert isinstance(door.change(own.token, **change), dict)
-    assert door.verify(destination=ANN, verify_otp=sent) == WRONG_CODE
+def test_change_of_password_or_address_revokes_open_codes(change: dict[str, str], interface: Interface) -> None:
+    own, sent = logged_in(interface), code(interface, ANN)
+    assert isinstance(interface.change(own.token, **change), dict)
+    assert interface.verify(destination=ANN, verify_otp=sent) == WRONG_CODE

@@ -1,116 +1,122 @@
-"""Refresh tokens that turn, and sessions seen and ended."""
+"""Refresh tokens, and sessions listed and ended."""
 
 from tests.support.account_builders import ADA, OTHER, invalid, logged_in, tokens
-from tests.support.interfaces import Door, Refused, Shown, Tokens
+from tests.support.interfaces import Interface, Refused, Shown, Tokens
 from tests.support.world import OTHER_PASSWORD, World
 
 DAY = 86_400
-SPENT, ENDED = Refused("invalid-refresh-token"), Refused("invalid-token")
+INVALID_REFRESH_TOKEN, INVALID_TOKEN = Refused("invalid-refresh-token"), Refused("invalid-token")
 
 
-def turned(door: Door, held: Tokens) -> Tokens:
-    found = door.refresh(refresh=held.refresh_token)
+def refreshed(interface: Interface, held: Tokens) -> Tokens:
+    found = interface.refresh(refresh=held.refresh_token)
     assert isinstance(found, Tokens), found
     return found
 
 
-def test_a_refresh_token_is_answered_with_its_successor(door: Door) -> None:
-    first = logged_in(door)
-    second = turned(door, first)
+def test_refresh_returns_a_successor(interface: Interface) -> None:
+    first = logged_in(interface)
+    second = refreshed(interface, first)
     assert (second.session, second.refresh_token != first.refresh_token) == (first.session, True)
-    assert isinstance(door.account(second.token), dict)
+    assert isinstance(interface.account(second.token), dict)
 
 
-def test_an_answer_that_was_lost_is_given_again_for_30_seconds(door: Door, world: World) -> None:
-    first = logged_in(door)
-    second = turned(door, first)
+def test_lost_refresh_can_be_retried_for_30_seconds(interface: Interface, world: World) -> None:
+    first = logged_in(interface)
+    second = refreshed(interface, first)
     world.clock.advance(30)
-    assert turned(door, first).refresh_token == second.refresh_token
-    turned(door, second)
+    assert refreshed(interface, first).refresh_token == second.refresh_token
+    refreshed(interface, second)
 
 
-def test_a_refresh_token_used_again_ends_the_session(door: Door, world: World) -> None:
-    first = logged_in(door)
-    second = turned(door, first)
+def test_refresh_token_reuse_revokes_the_session(interface: Interface, world: World) -> None:
+    first = logged_in(interface)
+    second = refreshed(interface, first)
     world.clock.advance(31)
-    assert door.refresh(refresh=first.refresh_token) == SPENT
-    assert door.refresh(refresh=second.refresh_token) == SPENT
-    assert door.account(second.token) == ENDED
+    assert interface.refresh(refresh=first.refresh_token) == INVALID_REFRESH_TOKEN
+    assert interface.refresh(refresh=second.refresh_token) == INVALID_REFRESH_TOKEN
+    assert interface.account(second.token) == INVALID_TOKEN
 
 
-def test_one_used_after_its_successor_ends_the_session_at_once(door: Door) -> None:
-    first = logged_in(door)
-    third = turned(door, turned(door, first))
-    assert door.refresh(refresh=first.refresh_token) == SPENT
-    assert door.account(third.token) == ENDED
+def test_refresh_token_reuse_after_its_successor_revokes_the_session_at_once(interface: Interface) -> None:
+    first = logged_in(interface)
+    third = refreshed(interface, refreshed(interface, first))
+    assert interface.refresh(refresh=first.refresh_token) == INVALID_REFRESH_TOKEN
+    assert interface.account(third.token) == INVALID_TOKEN
 
 
-def test_what_is_no_refresh_token_is_refused(door: Door) -> None:
-    own = logged_in(door)
+def test_malformed_refresh_token_is_refused(interface: Interface) -> None:
+    own = logged_in(interface)
     for text in ("junk", own.token, own.refresh_token[:-1], own.session, "é"):
-        assert door.refresh(refresh=text) == SPENT
-    assert door.refresh() == invalid("refresh")
-    turned(door, own)
+        assert interface.refresh(refresh=text) == INVALID_REFRESH_TOKEN
+    assert interface.refresh() == invalid("refresh")
+    refreshed(interface, own)
 
 
-def test_a_session_ends_after_14_idle_days(door: Door, world: World) -> None:
-    own = logged_in(door)
+def test_session_expires_after_14_idle_days(interface: Interface, world: World) -> None:
+    own = logged_in(interface)
     world.clock.advance(days=14, seconds=-1)
-    own = turned(door, own)
+    own = refreshed(interface, own)
     world.clock.advance(days=14)
-    assert door.refresh(refresh=own.refresh_token) == SPENT
+    assert interface.refresh(refresh=own.refresh_token) == INVALID_REFRESH_TOKEN
 
 
-def test_a_session_ends_after_30_days_however_busy(door: Door, world: World) -> None:
-    own = logged_in(door)
+def test_session_expires_after_30_days(interface: Interface, world: World) -> None:
+    own = logged_in(interface)
     for _ in range(29):
         world.clock.advance(days=1)
-        own = turned(door, own)
+        own = refreshed(interface, own)
     world.clock.advance(days=1)
-    assert door.refresh(refresh=own.refresh_token) == SPENT
+    assert interface.refresh(refresh=own.refresh_token) == INVALID_REFRESH_TOKEN
 
 
-def test_people_see_their_own_sessions_and_who_began_them(door: Door, world: World) -> None:
-    first = logged_in(door)
-    door.register(**OTHER)
-    tokens(door, "eve", OTHER_PASSWORD)
+def test_sessions_list_address_and_user_agent(interface: Interface, world: World) -> None:
+    first = logged_in(interface)
+    interface.register(**OTHER)
+    tokens(interface, "eve", OTHER_PASSWORD)
     world.clock.advance(1)
-    door.address, door.agent = "203.0.113.9", "another test"
-    own = tokens(door)
-    assert door.sessions(own.token) == [
+    interface.address, interface.agent = "203.0.113.9", "another test"
+    own = tokens(interface)
+    assert interface.sessions(own.token) == [
         Shown(own.session, "203.0.113.9", "another test", current=True),
         Shown(first.session, "198.51.100.7", "a test", current=False),
     ]
 
 
-def test_a_session_is_ended_by_its_holder_alone(door: Door) -> None:
-    other, own = logged_in(door), tokens(door)
-    door.register(**OTHER)
-    eve = tokens(door, "eve", OTHER_PASSWORD)
-    assert door.end_session(eve.token, other.session) == Refused("no-such-session")
-    assert door.end_session(own.token, "unheard-of") == Refused("no-such-session")
-    assert door.end_session(own.token, other.session) is None
-    assert door.end_session(own.token, other.session) == Refused("no-such-session")
-    assert (door.account(other.token), door.refresh(refresh=other.refresh_token)) == (ENDED, SPENT)
-    assert isinstance(door.account(own.token), dict)
+def test_session_is_ended_only_by_its_owner(interface: Interface) -> None:
+    other, own = logged_in(interface), tokens(interface)
+    interface.register(**OTHER)
+    eve = tokens(interface, "eve", OTHER_PASSWORD)
+    assert interface.end_session(eve.token, other.session) == Refused("no-such-session")
+    assert interface.end_session(own.token, "unheard-of") == Refused("no-such-session")
+    assert interface.end_session(own.token, other.session) is None
+    assert interface.end_session(own.token, other.session) == Refused("no-such-session")
+    assert (interface.account(other.token), interface.refresh(refresh=other.refresh_token)) == (
+        INVALID_TOKEN,
+        INVALID_REFRESH_TOKEN,
+    )
+    assert isinstance(interface.account(own.token), dict)
 
 
-def test_all_others_are_ended_and_the_one_that_asks_stays(door: Door) -> None:
-    others = [logged_in(door), tokens(door)]
-    own = tokens(door)
-    assert door.end_others(own.token) == 2
-    assert [door.account(one.token) for one in others] == [ENDED, ENDED]
-    assert isinstance(door.account(own.token), dict)
+def test_ending_other_sessions_keeps_the_current_one(interface: Interface) -> None:
+    others = [logged_in(interface), tokens(interface)]
+    own = tokens(interface)
+    assert interface.end_others(own.token) == 2
+    assert [interface.account(one.token) for one in others] == [INVALID_TOKEN, INVALID_TOKEN]
+    assert isinstance(interface.account(own.token), dict)
 
 
-def test_who_logs_out_is_logged_out(door: Door) -> None:
-    own = logged_in(door)
-    assert door.log_out(own.token) is None
-    assert door.log_out(own.token) == ENDED
-    assert door.refresh(refresh=own.refresh_token) == SPENT
+def test_logout_ends_the_session(interface: Interface) -> None:
+    own = logged_in(interface)
+    assert interface.log_out(own.token) is None
+    assert interface.log_out(own.token) == INVALID_TOKEN
+    assert interface.refresh(refresh=own.refresh_token) == INVALID_REFRESH_TOKEN
 
 
-def test_an_inactive_account_has_no_session(door: Door, world: World) -> None:
-    own = logged_in(door)
+def test_deactivation_revokes_sessions(interface: Interface, world: World) -> None:
+    own = logged_in(interface)
     world.set_active(who=str(ADA["username"]), active=False)
-    assert (door.account(own.token), door.refresh(refresh=own.refresh_token)) == (ENDED, SPENT)
+    assert (interface.account(own.token), interface.refresh(refresh=own.refresh_token)) == (
+        INVALID_TOKEN,
+        INVALID_REFRESH_TOKEN,
+    )

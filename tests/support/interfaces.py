@@ -1,4 +1,4 @@
-"""The two doors, each asked the questions of the contract, and each answering in the same plain values."""
+"""The two interfaces, HTTP and library, with the same calls and the same plain results."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ Fields = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Refused:
-    """What a refusal says to machines: which it is, the fields at fault, and how long to wait."""
+    """A refusal as machines see it: its slug, the bad fields, and the seconds to wait."""
 
     slug: str
     fields: frozenset[str] = frozenset()
@@ -32,7 +32,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Tokens:
-    """What a login gives."""
+    """A token set."""
 
     token: str
     refresh_token: str
@@ -43,7 +43,7 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Shown:
-    """A session as its holder sees it."""
+    """A session as its owner sees it."""
 
     id: str
     address: str | None
@@ -51,10 +51,10 @@ class Shown:
     current: bool
 
 
-class Door(Protocol):
-    """Each question answers a plain value, or `Refused`. `address` and `agent` are those of the caller.
+class Interface(Protocol):
+    """Calls that return a plain value, or `Refused`. `address` and `agent` are those of the caller.
 
-    A field that is not given is absent; one that is given may be anything.
+    A field that is not passed is absent; a value may have any type.
     """
 
     world: World
@@ -68,8 +68,8 @@ class Door(Protocol):
     def change(self, token: str | None, **fields: Any) -> Any: ...
     def send(self, **fields: Any) -> Any: ...
     def verify(self, token: str | None = None, **fields: Any) -> Any: ...
-    def enter(self, **fields: Any) -> Any: ...
-    def send_to_register(self, **fields: Any) -> Any: ...
+    def log_in_by_code(self, **fields: Any) -> Any: ...
+    def request_registration_code(self, **fields: Any) -> Any: ...
     def register_or_log_in(self, **fields: Any) -> Any: ...
     def reset(self, **fields: Any) -> Any: ...
     def is_unique(self, **fields: Any) -> Any: ...
@@ -81,10 +81,10 @@ class Door(Protocol):
     def log_out(self, token: str | None) -> Any: ...
 
 
-# --- by import --------------------------------------------------------------------------------------------------------
+# --- the library --------------------------------------------------------------------------------------------------------
 
 
-class ImportDoor(AbstractContextManager["ImportDoor"]):
+class LibraryInterface(AbstractContextManager["LibraryInterface"]):
     """Calls the use cases."""
 
     def __init__(self, world: World) -> None:
@@ -92,60 +92,60 @@ class ImportDoor(AbstractContextManager["ImportDoor"]):
         self.address, self.agent = "198.51.100.7", "a test"
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Nothing has to be closed."""
+        """Has nothing to close."""
 
     def register(self, **fields: Any) -> Any:
-        return self._ask(self.world.register, _whole(fields, "username", "name", "email", "password"), _account)
+        return self._call(self.world.register, _with_missing(fields, "username", "name", "email", "password"), _account)
 
     def log_in(self, **fields: Any) -> Any:
-        return self._ask(self.world.log_in, _whole(fields, "username", "password"), _tokens)
+        return self._call(self.world.log_in, _with_missing(fields, "username", "password"), _tokens)
 
     def account(self, token: str | None) -> Any:
         return self._as(token, lambda identity: identity.account, {}, _account)
 
     def replace(self, token: str | None, **fields: Any) -> Any:
-        whole = _whole(fields, "username", "name", "email", "mobile", "password")
-        return self._as(token, self._own(self.world.replace_account), whole, _account)
+        given = _with_missing(fields, "username", "name", "email", "mobile", "password")
+        return self._as(token, self._own(self.world.replace_account), given, _account)
 
     def change(self, token: str | None, **fields: Any) -> Any:
         return self._as(token, self._own(self.world.change_account), fields, _account)
 
     def send(self, **fields: Any) -> Any:
-        return self._ask(self.world.request_code, _whole(fields, "destination"), _reference)
+        return self._call(self.world.request_code, _with_missing(fields, "destination"), _reference)
 
     def verify(self, token: str | None = None, **fields: Any) -> Any:
         identity = None if token is None else _outcome(partial(self.world.authenticate, token))
         known = identity if isinstance(identity, Identity) else None
-        whole = _whole(fields, "destination") | {"identity": known}
-        return self._ask(self.world.verify_code, whole, lambda proven: proven.proof)
+        given = _with_missing(fields, "destination") | {"identity": known}
+        return self._call(self.world.verify_code, given, lambda verified: verified.proof)
 
-    def enter(self, **fields: Any) -> Any:
-        return self._ask(self.world.log_in_by_code, _whole(fields, "destination"), _tokens)
+    def log_in_by_code(self, **fields: Any) -> Any:
+        return self._call(self.world.log_in_by_code, _with_missing(fields, "destination"), _tokens)
 
-    def send_to_register(self, **fields: Any) -> Any:
-        return self._ask(self.world.request_registration_code, _whole(fields, "name", "email", "mobile"), _reference)
+    def request_registration_code(self, **fields: Any) -> Any:
+        return self._call(self.world.request_registration_code, _with_missing(fields, "name", "email", "mobile"), _reference)
 
     def register_or_log_in(self, **fields: Any) -> Any:
-        return self._ask(self.world.register_or_log_in, _whole(fields, "name", "email", "mobile"), _tokens)
+        return self._call(self.world.register_or_log_in, _with_missing(fields, "name", "email", "mobile"), _tokens)
 
     def reset(self, **fields: Any) -> Any:
-        return self._ask(self.world.reset_password, _whole(fields, "email", "otp", "password"), _nothing)
+        return self._call(self.world.reset_password, _with_missing(fields, "email", "otp", "password"), _nothing)
 
     def is_unique(self, **fields: Any) -> Any:
-        return self._ask(self.world.check_unique, _whole(fields, "prop", "value"), bool)
+        return self._call(self.world.check_unique, _with_missing(fields, "prop", "value"), bool)
 
     def upload(self, token: str | None, data: bytes | None) -> Any:
         return self._as(token, self._own(self.world.upload_image), {"profile_image": data}, lambda after: bool(after.image))
 
     def refresh(self, **fields: Any) -> Any:
-        return self._ask(self.world.refresh, _whole(fields, "refresh"), _tokens)
+        return self._call(self.world.refresh, _with_missing(fields, "refresh"), _tokens)
 
     def sessions(self, token: str | None) -> Any:
-        def ask(identity: Identity) -> Any:
+        def use_case(identity: Identity) -> Any:
             found = self.world.list_sessions(identity=identity)
             return [Shown(one.id, one.address, one.user_agent, one.id == identity.session_id) for one in found]
 
-        return self._as(token, ask, {}, list)
+        return self._as(token, use_case, {}, list)
 
     def end_session(self, token: str | None, session: str) -> Any:
         return self._as(token, self._own(self.world.end_session), {"session_id": session}, _nothing)
@@ -154,26 +154,26 @@ class ImportDoor(AbstractContextManager["ImportDoor"]):
         return self._as(token, self._own(self.world.end_other_sessions), {}, int)
 
     def log_out(self, token: str | None) -> Any:
-        def ask(identity: Identity) -> None:
+        def use_case(identity: Identity) -> None:
             self.world.end_session(identity=identity, session_id=identity.session_id, caller=self._caller)
 
-        return self._as(token, ask, {}, _nothing)
+        return self._as(token, use_case, {}, _nothing)
 
     @property
     def _caller(self) -> Caller:
         return Caller(self.address, self.agent)
 
-    def _own(self, ask: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda identity, **fields: ask(identity=identity, caller=self._caller, **fields)
+    def _own(self, use_case: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda identity, **fields: use_case(identity=identity, caller=self._caller, **fields)
 
-    def _ask(self, ask: Callable[..., Any], fields: Fields, shown: Callable[[Any], Any]) -> Any:
-        return _outcome(lambda: shown(ask(**fields, caller=self._caller)))
+    def _call(self, use_case: Callable[..., Any], fields: Fields, result_of: Callable[[Any], Any]) -> Any:
+        return _outcome(lambda: result_of(use_case(**fields, caller=self._caller)))
 
-    def _as(self, token: str | None, ask: Callable[..., Any], fields: Fields, shown: Callable[[Any], Any]) -> Any:
-        return _outcome(lambda: shown(ask(self.world.authenticate(token), **fields)))
+    def _as(self, token: str | None, use_case: Callable[..., Any], fields: Fields, result_of: Callable[[Any], Any]) -> Any:
+        return _outcome(lambda: result_of(use_case(self.world.authenticate(token), **fields)))
 
 
-def _whole(fields: Fields, *required: str) -> dict[str, Any]:
+def _with_missing(fields: Fields, *required: str) -> dict[str, Any]:
     return dict.fromkeys(required, MISSING) | dict(fields)
 
 
@@ -207,19 +207,19 @@ def _reference(sent: Any) -> str:
 
 
 def _nothing(_: Any) -> None:
-    """The answer is that it was done."""
+    """Drops a result that only means success."""
 
 
 # --- over HTTP --------------------------------------------------------------------------------------------------------
 
 
-class HttpDoor(AbstractContextManager["HttpDoor"]):
+class HttpInterface(AbstractContextManager["HttpInterface"]):
     """Makes the calls."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.address, self.agent = "198.51.100.7", "a test"
-        self._client = TestClient(_from_where_it_says(create_app(world)))
+        self._client = TestClient(_with_client_address(create_app(world)))
 
     def __enter__(self) -> Self:
         self._client.__enter__()
@@ -229,109 +229,109 @@ class HttpDoor(AbstractContextManager["HttpDoor"]):
         self._client.__exit__(kind, error, trace)
 
     def register(self, **fields: Any) -> Any:
-        return self._ask("POST", "/register/", 201, _account_of, json=fields)
+        return self._call("POST", "/register/", 201, _account_of, json=fields)
 
     def log_in(self, **fields: Any) -> Any:
-        return self._ask("POST", "/login/", 200, _tokens_of, json=fields)
+        return self._call("POST", "/login/", 200, _tokens_of, json=fields)
 
     def account(self, token: str | None) -> Any:
-        return self._ask("GET", "/account/", 200, _account_of, token)
+        return self._call("GET", "/account/", 200, _account_of, token)
 
     def replace(self, token: str | None, **fields: Any) -> Any:
-        return self._ask("PUT", "/account/", 200, _account_of, token, json=fields)
+        return self._call("PUT", "/account/", 200, _account_of, token, json=fields)
 
     def change(self, token: str | None, **fields: Any) -> Any:
-        return self._ask("PATCH", "/account/", 200, _account_of, token, json=fields)
+        return self._call("PATCH", "/account/", 200, _account_of, token, json=fields)
 
     def send(self, **fields: Any) -> Any:
-        return self._ask("POST", "/otp/", 201, _reference_of, json=fields)
+        return self._call("POST", "/otp/", 201, _reference_of, json=fields)
 
     def verify(self, token: str | None = None, **fields: Any) -> Any:
-        return self._ask("POST", "/otp/", 201, lambda answer: answer["proof"], token, json=fields)
+        return self._call("POST", "/otp/", 201, lambda response: response["proof"], token, json=fields)
 
-    def enter(self, **fields: Any) -> Any:
-        return self._ask("POST", "/otp/", 201, _tokens_of, json=fields | {"is_login": True})
+    def log_in_by_code(self, **fields: Any) -> Any:
+        return self._call("POST", "/otp/", 201, _tokens_of, json=fields | {"is_login": True})
 
-    def send_to_register(self, **fields: Any) -> Any:
-        return self._ask("POST", "/otpreglogin/", 201, _reference_of, json=fields)
+    def request_registration_code(self, **fields: Any) -> Any:
+        return self._call("POST", "/otpreglogin/", 201, _reference_of, json=fields)
 
     def register_or_log_in(self, **fields: Any) -> Any:
-        return self._ask("POST", "/otpreglogin/", 201, _tokens_of, json=fields)
+        return self._call("POST", "/otpreglogin/", 201, _tokens_of, json=fields)
 
     def reset(self, **fields: Any) -> Any:
-        return self._ask("POST", "/password/reset/", 202, _nothing, json=fields)
+        return self._call("POST", "/password/reset/", 202, _nothing, json=fields)
 
     def is_unique(self, **fields: Any) -> Any:
-        return self._ask("POST", "/isunique/", 200, lambda answer: answer["unique"], json=fields)
+        return self._call("POST", "/isunique/", 200, lambda response: response["unique"], json=fields)
 
     def upload(self, token: str | None, data: bytes | None) -> Any:
         files = {"other": ("a.txt", b"text")} if data is None else {"profile_image": ("me.png", data, "image/png")}
-        return self._ask("POST", "/upload-image/", 201, lambda answer: bool(answer["profile_image"]), token, files=files)
+        return self._call("POST", "/upload-image/", 201, lambda response: bool(response["profile_image"]), token, files=files)
 
     def refresh(self, **fields: Any) -> Any:
-        return self._ask("POST", "/refresh-token/", 200, _tokens_of, json=fields)
+        return self._call("POST", "/refresh-token/", 200, _tokens_of, json=fields)
 
     def sessions(self, token: str | None) -> Any:
-        return self._ask("GET", "/sessions/", 200, _sessions_of, token)
+        return self._call("GET", "/sessions/", 200, _sessions_of, token)
 
     def end_session(self, token: str | None, session: str) -> Any:
-        return self._ask("DELETE", f"/sessions/{session}/", 200, _nothing, token)
+        return self._call("DELETE", f"/sessions/{session}/", 200, _nothing, token)
 
     def end_others(self, token: str | None) -> Any:
-        return self._ask("DELETE", "/sessions/", 200, _ended_of, token)
+        return self._call("DELETE", "/sessions/", 200, _ended_of, token)
 
     def log_out(self, token: str | None) -> Any:
-        return self._ask("POST", "/logout/", 200, _nothing, token)
+        return self._call("POST", "/logout/", 200, _nothing, token)
 
-    def _ask(
-        self, method: str, path: str, success: int, shown: Callable[[Any], Any], token: str | None = None, **body: Any
+    def _call(
+        self, method: str, path: str, success: int, result_of: Callable[[Any], Any], token: str | None = None, **body: Any
     ) -> Any:
         headers = {"X-From": self.address, "User-Agent": self.agent}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
-        if "json" in body:  # in ASCII, so that anything at all can be said
+        if "json" in body:  # in ASCII, so that a lone surrogate can be sent
             headers["Content-Type"] = "application/json"
             body = {"content": json.dumps(body["json"])}
-        answer = self._client.request(method, path, headers=headers, **body)
-        told = answer.json()
-        if answer.status_code == success:
-            return shown(told)
-        slug = told["type"].removeprefix(PROBLEM_URN)
-        assert (answer.status_code, told["status"]) == (_STATUSES[slug], _STATUSES[slug])
-        wait = answer.headers.get("Retry-After")
-        return Refused(slug, frozenset(told.get("errors", ())), wait and int(wait))
+        response = self._client.request(method, path, headers=headers, **body)
+        content = response.json()
+        if response.status_code == success:
+            return result_of(content)
+        slug = content["type"].removeprefix(PROBLEM_URN)
+        assert (response.status_code, content["status"]) == (_STATUSES[slug], _STATUSES[slug])
+        wait = response.headers.get("Retry-After")
+        return Refused(slug, frozenset(content.get("errors", ())), wait and int(wait))
 
 
 _STATUSES = {refusal.slug: status for refusal, status in STATUS.items()}
 
 
-def _from_where_it_says(app: ASGIApp) -> ASGIApp:
-    """The app, whose caller's address is what the header `X-From` says: there is no network between."""
+def _with_client_address(app: ASGIApp) -> ASGIApp:
+    """Takes the caller's address from the header `X-From`, for there is no network connection."""
 
-    async def moved(scope: Scope, receive: Receive, send: Send) -> None:
+    async def app_with_address(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
             address = next((value.decode() for name, value in scope["headers"] if name == b"x-from"), TRUSTED_CALLER.address)
             scope["client"] = (address or "", 1)
         await app(scope, receive, send)
 
-    return moved
+    return app_with_address
 
 
-def _account_of(told: Any) -> dict[str, Any]:
-    return {**told, "profile_image": told["profile_image"] is not None}
+def _account_of(body: Any) -> dict[str, Any]:
+    return {**body, "profile_image": body["profile_image"] is not None}
 
 
-def _tokens_of(told: Any) -> Tokens:
-    return Tokens(**told)
+def _tokens_of(body: Any) -> Tokens:
+    return Tokens(**body)
 
 
-def _reference_of(told: Any) -> str:
-    return str(told["reference"])
+def _reference_of(body: Any) -> str:
+    return str(body["reference"])
 
 
-def _ended_of(told: Any) -> int:
-    return int(told["detail"].removeprefix("Ended: ").removesuffix("."))
+def _ended_of(body: Any) -> int:
+    return int(body["detail"].removeprefix("Ended: ").removesuffix("."))
 
 
-def _sessions_of(told: Any) -> list[Shown]:
-    return [Shown(one["id"], one["address"], one["agent"], one["current"]) for one in told["sessions"]]
+def _sessions_of(body: Any) -> list[Shown]:
+    return [Shown(one["id"], one["address"], one["agent"], one["current"]) for one in body["sessions"]]

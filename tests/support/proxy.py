@@ -1,4 +1,4 @@
-"""A kept connection to a server, and people who call over it."""
+"""A persistent connection to a server, and usual calls over it."""
 
 import io
 import json
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 PASSWORD = "the engine weaves algebra"
 GONE = (OSError, HTTPException)
-"""What a client sees of a server that is killed."""
+"""Exceptions of a client whose server is killed."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Answer:
 
     @property
     def problem(self) -> str:
-        """The slug of a problem document; it fails where there is none."""
+        """The slug of the problem document; fails without one."""
         assert self.headers["content-type"] == "application/problem+json", self.content
         assert self.json["status"] == self.status
         return str(self.json["type"]).removeprefix("urn:vestibule:problem:")
@@ -84,7 +84,7 @@ class Line:
         return self.ask("POST", "/login/", {"username": name, "password": password})
 
     def tokens(self, name: str, password: str = PASSWORD) -> dict[str, Any]:
-        """A token set of somebody who is registered first, if need be."""
+        """Logs in and returns the token set, after a registration if needed."""
         self.register(name, password)
         answer = self.log_in(name, password)
         assert answer.status == 200, answer.content
@@ -117,7 +117,7 @@ def person(name: str, password: str = PASSWORD) -> dict[str, str]:
 
 
 def picture(side: int = 64) -> bytes:
-    """A PNG unlike any other."""
+    """Returns a PNG with random pixels."""
     file = io.BytesIO()
     Image.frombytes("RGB", (side, side), os.urandom(3 * side * side)).save(file, "PNG")
     return file.getvalue()
@@ -128,7 +128,7 @@ def wrong(code: str) -> str:
 
 
 def at_once(ports: int | Sequence[int], calls: Sequence[Callable[[Line], T]], *, caller: str | None = None) -> list[T]:
-    """What each answers when all begin together, each on an open connection of its own, to the ports in turn."""
+    """Makes all calls at the same time, each on its own open connection, to the ports in turn; returns the results."""
     start = Barrier(len(calls))
 
     def run(port: int, call: Callable[[Line], T]) -> T:

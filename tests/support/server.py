@@ -1,4 +1,4 @@
-"""A real server in a process of its own, on an empty data directory, and a plain client."""
+"""A real server in its own process with an empty data directory, and a plain client."""
 
 import json
 import os
@@ -36,7 +36,7 @@ class Server(AbstractContextManager["Server"]):
         return self
 
     def start(self) -> None:
-        """Starts the process, and waits for nothing."""
+        """Starts the process without waiting for it."""
         command = [str(Path(sys.executable).with_name("vestibule")), "serve", "--port", str(self.port), *self._options]
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("VESTIBULE_", "AWS_"))}
         environment |= {"VESTIBULE_DATA_DIR": str(self.data_dir), **self._settings}
@@ -66,7 +66,7 @@ class Server(AbstractContextManager["Server"]):
         return response.status, json.loads(text) if is_json else {"content": text}
 
     def code(self, destination: str, reference: str, *, within: float = 10) -> str:
-        """The code in the message to that destination with that reference, as the outbox shows it."""
+        """Returns the code of the message to that destination with that reference, from the outbox directory."""
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
             for file in sorted((self.data_dir / "outbox").glob("[!.]*.*"), reverse=True):
@@ -78,7 +78,7 @@ class Server(AbstractContextManager["Server"]):
 
     @property
     def output(self) -> str:
-        """What the terminal showed."""
+        """The output of the process."""
         return self._log.read_text()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
@@ -86,13 +86,13 @@ class Server(AbstractContextManager["Server"]):
         return self.process.wait(15)
 
     def kill(self) -> None:
-        """SIGKILL to the server and all its workers."""
+        """Sends SIGKILL to the server and all its workers."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(15)
 
     def wait(self) -> None:
-        """Until it answers."""
+        """Waits until the server is ready."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             if self.process.poll() is not None:

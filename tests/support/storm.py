@@ -1,6 +1,6 @@
-"""Many clients who do one thing as often as they can: `python -m tests.support.storm <port> <what> <clients> <seconds>`.
+"""Many clients that repeat one call as fast as possible: `python -m tests.support.storm <port> <what> <clients> <seconds>`.
 
-A program of its own, so that what is measured beside it does not wait for it.
+A separate process, so that measurements of other clients do not wait for it.
 """
 
 import json
@@ -14,7 +14,7 @@ from threading import Thread
 from tests.support.proxy import GONE, PASSWORD, Answer, Line, picture
 
 PAUSE = 0.05
-"""After a refusal: less than it asks for."""
+"""The pause after a refusal; shorter than its Retry-After."""
 
 PICTURE = picture(400)
 
@@ -35,7 +35,7 @@ WHAT: dict[str, Callable[[Line, int], Answer]] = {"log_in": log_in, "upload": up
 
 
 def came_of(call: Callable[[], Answer]) -> str:
-    """Who is refused before all of a body is sent may be cut off while sending."""
+    """Returns the outcome. The server may close the connection of a refused call while its body is being sent."""
     try:
         answer = call()
     except GONE:
