@@ -40,3 +40,30 @@ def test_performance_page_equals_its_results() -> None:
 
 def test_every_unmet_target_has_a_reason() -> None:
     assert page.unexplained() == []
+
+
+def test_every_file_of_the_architecture_tree_exists() -> None:
+    tree = (ROOT / "docs" / "architecture.md").read_text().partition("```\nsrc/")[2].partition("```")[0]
+    path: list[str] = []
+    for indent, name in re.findall(r"^([│ ]*)[├└]─ (\S+)", tree, re.MULTILINE):
+        path = [*path[: len(indent) // 3], name.rstrip("/")]
+        assert "*" in name or ROOT.joinpath("src", *path).exists(), "/".join(path)
+
+
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if "src" not in Path(name).parts])
+def test_every_named_path_of_the_repository_exists(name: str) -> None:
+    first = "src|domain|application|adapters|entrypoints|testing|verify|tests|benchmarks|scripts|examples"
+    for path in re.findall(rf"`((?:{first})/[\w./]+)`", prose(ROOT / name)):
+        assert any((root / path).exists() for root in (ROOT, ROOT / "src")), path
+
+
+def test_every_decision_that_supersedes_another_exists() -> None:
+    page = " ".join((ROOT / "docs" / "decisions.md").read_text().split())
+    titles = {f"{date} {title}" for date, title in re.findall(r"\*\*(\d{4}-\d\d-\d\d) — (.+?)\.?\*\*", page)}
+    references = [
+        f"{date} {title}"
+        for sentence in re.findall(r"Superseded by (.+?\*)(?=[.]|, for)", page)
+        for date, title in re.findall(r"(\d{4}-\d\d-\d\d), \*(.+?)\*", sentence)
+    ]
+    assert references
+    assert [one for one in references if not any(title.startswith(one) for title in titles)] == []
