@@ -2,7 +2,7 @@
 
 from .concurrency.lanes import Lanes
 from .facade import USE_CASES, UseCases, Vestibule
-from .observability import watch
+from .observability import instrumentation_for
 
 
 class AsyncVestibule(UseCases):
@@ -14,7 +14,7 @@ class AsyncVestibule(UseCases):
 
     def __init__(self, vestibule: Vestibule) -> None:
         lanes = Lanes(
-            watch(vestibule.settings),
+            instrumentation_for(vestibule.settings),
             commit_scope=vestibule.commit_scope,
             database_blocks=vestibule.database_blocks,
             limiter_blocks=vestibule.rate_limiter.may_block,

@@ -13,7 +13,7 @@ from vestibule.application import Overloaded, Refusal, Unavailable
 from vestibule.entrypoints.concurrency.batching import Batcher, BatchingExecutor
 from vestibule.entrypoints.concurrency.executors import CapacityLimiter, Executor, ThreadLane
 from vestibule.entrypoints.concurrency.lanes import Lanes
-from vestibule.entrypoints.observability import Watch
+from vestibule.entrypoints.observability import Instrumentation
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,7 +34,7 @@ def test_full_lane_refuses_at_once_and_recovers() -> None:
 
 def test_full_lane_takes_no_thread_of_another() -> None:
     async def storm() -> bool:
-        gate, lanes = Event(), Lanes(Watch())
+        gate, lanes = Event(), Lanes(Instrumentation())
         slow = [asyncio.create_task(lanes.hashing(gate.wait, 10)) for _ in range(300)]
         await asyncio.sleep(0)
         quick = await asyncio.wait_for(lanes.writes(gate.is_set), timeout=5)

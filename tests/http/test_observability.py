@@ -29,7 +29,7 @@ from vestibule.domain.rate_limits import RateLimit
 from vestibule.entrypoints.concurrency.executors import ThreadLane
 from vestibule.entrypoints.container import build
 from vestibule.entrypoints.http.app import create_app
-from vestibule.entrypoints.observability import Watch, watch
+from vestibule.entrypoints.observability import Instrumentation, instrumentation_for
 from vestibule.entrypoints.settings import Settings
 
 ON = Settings(metrics_port=9100)
@@ -81,11 +81,13 @@ def test_no_wrapper_exists_without_observability(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "front"), [({"metrics_port": 9100}, "Requests"), ({"traces": True}, "Calls")], ids=["metrics", "traces"]
+    ("settings", "outermost"),
+    [({"metrics_port": 9100}, "RequestMetrics"), ({"traces": True}, "RequestSpans")],
+    ids=["metrics", "traces"],
 )
-def test_every_part_is_wrapped_with_observability(settings: dict[str, Any], front: str, tmp_path: Path) -> None:
+def test_every_part_is_wrapped_with_observability(settings: dict[str, Any], outermost: str, tmp_path: Path) -> None:
     found = watching(Settings(data_dir=tmp_path / "data", **settings))
-    assert found >= {front, "WatchedDatabase", "WatchedPool", "WatchedImages", "WatchedNotifier", "Questions"}
+    assert found >= {outermost, "ObservedDatabase", "ObservedPool", "ObservedImages", "ObservedNotifier", "ObservedAccounts"}
 
 
 @pytest.mark.slow
@@ -174,7 +176,7 @@ class Closed(MemoryRateLimiter):
 
 
 def test_hashing_pool_reports_running_waiting_and_refused_calls(since: Value) -> None:
-    pool, gate = watch(ON).hashing(HashingPool(1, 2)), Event()
+    pool, gate = instrumentation_for(ON).hashing(HashingPool(1, 2)), Event()
     lane = {"lane": "argon2"}
     names = ("lane_running", "lane_waiting", "lane_overloads_total", "lane_duration_seconds_count", "lane_wait_seconds_count")
     assert [since(name, **lane) for name in names] == [0] * 5
@@ -190,7 +192,7 @@ def test_hashing_pool_reports_running_waiting_and_refused_calls(since: Value) ->
 
 
 def test_lane_reports_running_waiting_and_refused_calls(since: Value) -> None:
-    lane, gate = watch(ON).lane("writes", ThreadLane(threads=1, limit=2)), Event()
+    lane, gate = instrumentation_for(ON).lane("writes", ThreadLane(threads=1, limit=2)), Event()
     names = ("lane_running", "lane_waiting", "lane_overloads_total", "lane_duration_seconds_count")
     assert [since(name, lane="writes") for name in names] == [0] * 4
 
@@ -216,7 +218,7 @@ def test_refused_images_are_counted(since: Value) -> None:
     names = ("lane_running", "lane_overloads_total", "lane_duration_seconds_count")
     assert [since(name, lane="image_decoder") for name in names] == [0] * 3
     with pytest.raises(Overloaded):
-        watch(ON).images(Full()).normalise(b"")
+        instrumentation_for(ON).images(Full()).normalise(b"")
     assert [since(name, lane="image_decoder") for name in names] == [0, 1, 1]
 
 
@@ -232,8 +234,8 @@ def test_message_and_decoy_are_counted_by_outcome(fault: type[Exception] | None,
 
         send_decoy = send
 
-    notifier = watch(ON).notifier(Way())
-    counted = partial(since, "deliveries_total", kind="email", outcome=outcome)
+    notifier = instrumentation_for(ON).notifier(Way())
+    counted = partial(since, "deliveries_total", channel="email", outcome=outcome)
     assert counted() == 0
     message = OutgoingMessage(id="1", channel=Channel.EMAIL, recipient="ada@mail.example.com", template="code", values={})
     for send in (notifier.send, notifier.send_decoy):
@@ -244,7 +246,7 @@ def test_message_and_decoy_are_counted_by_outcome(fault: type[Exception] | None,
 
 def test_injected_database_is_measured(since: Value) -> None:
     world = World()
-    database = watch(ON).database(world.database)
+    database = instrumentation_for(ON).database(world.database)
     asked = partial(since, "database_duration_seconds_count", operation="accounts.get")
     begun = partial(since, "database_begin_seconds_count")
     assert (asked(), begun()) == (0, 0)
@@ -261,7 +263,7 @@ def test_injected_database_is_measured(since: Value) -> None:
 
 
 def test_disabled_instrumentation_returns_parts_unchanged() -> None:
-    disabled, pool, images = Watch(), HashingPool(1, 1), PillowImages()
+    disabled, pool, images = Instrumentation(), HashingPool(1, 1), PillowImages()
     lane = ThreadLane(1, 1)
     assert disabled.hashing(pool) is pool
     assert disabled.images(images) is images

@@ -177,16 +177,16 @@ def test_delivery_worker_exposes_its_deliveries_and_the_backlog(tmp_path: Path) 
             assert site.server.call("POST", "/otp/", {"destination": f"{name}@mail.example.com"})[0] == 201
         rows(f"sqlite:///{data}/vestibule.db", "UPDATE outbox SET due_at = due_at - 100")
         scrape = site.scrape
-        assert scrape.value("outbox_due_messages", kind="email") == 2
-        assert 100 <= (scrape.value("outbox_oldest_due_seconds", kind="email") or 0) < 160
-        assert scrape.value("outbox_oldest_due_seconds", kind="mobile") == 0
+        assert scrape.value("outbox_due_messages", channel="email") == 2
+        assert 100 <= (scrape.value("outbox_oldest_due_seconds", channel="email") or 0) < 160
+        assert scrape.value("outbox_oldest_due_seconds", channel="mobile") == 0
         with delivery_worker(data, port) as process:
             assert eventually(lambda: listens(port))
-            assert eventually(lambda: Scrape(port).value("deliveries_total", kind="email", outcome="delivered") == 2)
-            assert Scrape(port).value("outbox_due_messages", kind="email") == 0
+            assert eventually(lambda: Scrape(port).value("deliveries_total", channel="email", outcome="delivered") == 2)
+            assert Scrape(port).value("outbox_due_messages", channel="email") == 0
             assert stopped(process) == 0  # type: ignore[arg-type]  # of text or of bytes, it stops alike
         assert not listens(port)
-        assert site.scrape.value("outbox_due_messages", kind="email") == 0
+        assert site.scrape.value("outbox_due_messages", channel="email") == 0
 
 
 def test_scrape_works_without_the_database(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_call_is_a_span_with_child_spans(tmp_path: Path, collected: Collector) -
     (transaction,) = (span for span in collected.named("transaction") if span.parent_id == right.span_id)
     assert transaction.kind == "CLIENT"
     assert transaction.attributes == {"db.system.name": "sqlite", "db.operation.name": "transaction"}
-    assert transaction.events == ["begun"]
+    assert transaction.events == ["started"]
 
     (upload,) = collected.named("POST /upload-image")
     assert "decode image" in children(upload, collected)
@@ -91,7 +91,7 @@ def test_call_is_a_span_with_child_spans(tmp_path: Path, collected: Collector) -
     (strange,) = (span for span in collected.spans if span.attributes.get("http.request.method") == "_OTHER")
     assert (strange.name, strange.attributes["vestibule.problem"]) == ("HTTP", "method-not-allowed")
     (delivery,) = collected.named("deliver email")
-    assert (delivery.kind, delivery.parent_id, delivery.attributes) == ("CLIENT", "", {"vestibule.message.kind": "email"})
+    assert (delivery.kind, delivery.parent_id, delivery.attributes) == ("CLIENT", "", {"vestibule.message.channel": "email"})
 
     lines = [json.loads(line) for line in server.output.splitlines()]
     assert [line["trace_id"] for line in lines if line.get("request_id") == request_id] == [right.trace_id]

@@ -2,7 +2,7 @@
 
 import os
 
-from ..observability import Watch
+from ..observability import Instrumentation
 from .batching import BatchingExecutor
 from .executors import CommitScope, Executor, InlineExecutor, ThreadLane
 
@@ -30,7 +30,7 @@ class Lanes:
 
     def __init__(
         self,
-        watch: Watch,
+        instrumentation: Instrumentation,
         *,
         commit_scope: CommitScope | None = None,
         database_blocks: bool = False,
@@ -38,10 +38,12 @@ class Lanes:
     ) -> None:
         """With a commit scope writes are batched: the database is local then, and the only thing that a write waits for."""
         writes = BatchingExecutor(commit_scope) if commit_scope else ThreadLane(_WRITE_THREADS, _MAX_CALLS)
-        self.hashing = watch.lane("hashing", ThreadLane(_HASHING_THREADS_PER_CORE * (os.cpu_count() or 1), _MAX_CALLS))
-        self.writes = watch.lane("writes", writes)
-        self.reads = watch.lane("reads", ThreadLane(_READ_THREADS, _MAX_CALLS))
-        self.images = watch.lane("images", ThreadLane(_IMAGE_THREADS, _MAX_CALLS))
-        self.background = watch.lane("background", ThreadLane(_BACKGROUND_THREADS, _MAX_BACKGROUND_CALLS))
+        self.hashing = instrumentation.lane(
+            "hashing", ThreadLane(_HASHING_THREADS_PER_CORE * (os.cpu_count() or 1), _MAX_CALLS)
+        )
+        self.writes = instrumentation.lane("writes", writes)
+        self.reads = instrumentation.lane("reads", ThreadLane(_READ_THREADS, _MAX_CALLS))
+        self.images = instrumentation.lane("images", ThreadLane(_IMAGE_THREADS, _MAX_CALLS))
+        self.background = instrumentation.lane("background", ThreadLane(_BACKGROUND_THREADS, _MAX_BACKGROUND_CALLS))
         self.lookups: Executor = self.reads if database_blocks else InlineExecutor()
         self.limited_lookups = self.reads if limiter_blocks else self.lookups

@@ -27,7 +27,7 @@ from ...application.ports import (
 )
 from ..async_facade import AsyncVestibule
 from ..facade import UseCases, Vestibule
-from ..observability import Watch
+from ..observability import Instrumentation
 from ..settings import Settings, SettingsError
 from ..workers.delivery import CourierThread
 from ..workers.subscriptions import Subscriptions
@@ -210,7 +210,9 @@ def check_settings(settings: Settings, *, migrating: bool = False) -> None:
             echo=providers.Object(None),
             overrides=providers.Object(frozenset[str]()),
         )
-        container.watch.override(providers.Object(Watch()))  # prometheus_client must not be imported before the servers start
+        container.instrumentation.override(
+            providers.Object(Instrumentation())
+        )  # prometheus_client must not be imported before the servers start
         _build_adapters(container, settings, (), stack, migrating=migrating)
 
 

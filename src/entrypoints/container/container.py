@@ -24,7 +24,7 @@ from ...application.validation import AccountRules
 from ...domain.password import PasswordPolicy
 from ..common_passwords import common_passwords
 from ..facade import USE_CASES, Vestibule
-from ..observability import watch
+from ..observability import instrumentation_for
 from ..settings import Settings
 from ..workers.subscriptions import Subscriptions
 from .factories import (
@@ -39,12 +39,12 @@ from .factories import (
     enqueue_webhooks,
     jwks_of,
     key_shelf,
+    observed_database,
+    observed_images,
     rate_limiter,
     send_quota,
     sms_notifier,
     storage,
-    watched_database,
-    watched_images,
     webhook_notifier,
 )
 
@@ -79,7 +79,7 @@ class Container(containers.DeclarativeContainer):
 
     clock = providers.Object(time)
     new_id = providers.Object(new_id)
-    watch = providers.Singleton(watch, settings)
+    instrumentation = providers.Singleton(instrumentation_for, settings)
     sql_database = providers.Singleton(  # the port `database`, which an importer may fill
         SqlDatabase,
         settings.provided.accounts_url,
@@ -87,13 +87,13 @@ class Container(containers.DeclarativeContainer):
         on_event=subscriptions.provided.wake,
         accounts=accounts,
     )
-    database = providers.Singleton(watched_database, watch, sql_database)
+    database = providers.Singleton(observed_database, instrumentation, sql_database)
     keys = providers.Singleton(ReloadingKeys, providers.Singleton(key_shelf, settings, sql_database))
     tokens = providers.Singleton(JwtTokens, keys, issuer=settings.provided.url, audience=settings.provided.url, clock=clock)
     codes = providers.Singleton(
         HmacCodes, providers.Factory(partial, code_secrets, keys, clock), digits=settings.provided.otp_length
     )
-    hasher = providers.Singleton(argon2, settings.provided.password_hash, watch)
+    hasher = providers.Singleton(argon2, settings.provided.password_hash, instrumentation)
     identifiers = providers.Singleton(
         LibraryIdentifiers,
         settings.provided.default_region,
@@ -105,13 +105,13 @@ class Container(containers.DeclarativeContainer):
     sms = providers.Singleton(sms_notifier, settings, templates, echo)
     message_notifier = providers.Singleton(
         ChannelNotifier,
-        email=providers.Singleton(at_rate, watch, email, settings.provided.email_rate),
-        mobile=providers.Singleton(at_rate, watch, sms, settings.provided.sms_rate),
+        email=providers.Singleton(at_rate, instrumentation, email, settings.provided.email_rate),
+        mobile=providers.Singleton(at_rate, instrumentation, sms, settings.provided.sms_rate),
     )
-    webhook = providers.Singleton(webhook_notifier, settings, watch)
+    webhook = providers.Singleton(webhook_notifier, settings, instrumentation)
     notifier = providers.Singleton(ChannelNotifier, email=message_notifier, mobile=message_notifier, webhook=webhook)
     pillow = providers.Singleton(PillowImages)
-    images = providers.Singleton(watched_images, watch, pillow)
+    images = providers.Singleton(observed_images, instrumentation, pillow)
     storage = providers.Singleton(storage, settings)
     rate_limiter = providers.Singleton(rate_limiter, settings)
 

@@ -18,7 +18,7 @@ from ...domain.account import AddressKind
 from ...domain.events import STATE_CHANGES
 from ...domain.rate_limits import RateLimit
 from ..concurrency.executors import CommitScope
-from ..observability import Watch
+from ..observability import Instrumentation
 from ..settings import Settings, SettingsError
 from ..settings.parsers import HashCost, secret_bytes
 
@@ -63,9 +63,9 @@ def code_secrets(source: ReloadingKeys, clock: Clock) -> CodeSecrets:
     )
 
 
-def argon2(cost: HashCost, watch: Watch | None = None) -> Argon2Hasher:
+def argon2(cost: HashCost, instrumentation: Instrumentation | None = None) -> Argon2Hasher:
     """Raises `ValueError` for a cost that is too low to be safe, or too high to be borne."""
-    pool = None if watch is None else watch.hashing(pool_for(cost.time_cost, cost.memory_kib))
+    pool = None if instrumentation is None else instrumentation.hashing(pool_for(cost.time_cost, cost.memory_kib))
     return Argon2Hasher(cost.time_cost, cost.memory_kib, cost.parallelism, pool=pool)
 
 
@@ -84,10 +84,10 @@ def sms_notifier(settings: Settings, templates: Templates, echo: Echo | None) ->
     return AppriseNotifier(settings.sms_url, templates)
 
 
-def webhook_notifier(settings: Settings, watch: Watch) -> Notifier | None:
+def webhook_notifier(settings: Settings, instrumentation: Instrumentation) -> Notifier | None:
     if settings.webhook_url is None:
         return None
-    return watch.notifier(WebhookNotifier(settings.webhook_url, settings.webhook_secret))
+    return instrumentation.notifier(WebhookNotifier(settings.webhook_url, settings.webhook_secret))
 
 
 def channels(settings: Settings) -> tuple[Channel, ...]:
@@ -103,16 +103,16 @@ def enqueue_webhooks(settings: Settings, database: Database, read_events: ReadEv
     return EnqueueWebhooks(database=database, read_events=read_events, clock=clock, types=types)
 
 
-def watched_database(watch: Watch, database: Database) -> Database:
-    return watch.database(database)
+def observed_database(instrumentation: Instrumentation, database: Database) -> Database:
+    return instrumentation.database(database)
 
 
-def watched_images(watch: Watch, images: Images) -> Images:
-    return watch.images(images)
+def observed_images(instrumentation: Instrumentation, images: Images) -> Images:
+    return instrumentation.images(images)
 
 
-def at_rate(watch: Watch, notifier: Notifier, per_second: float | None) -> Notifier:
-    watched = watch.notifier(notifier)
+def at_rate(instrumentation: Instrumentation, notifier: Notifier, per_second: float | None) -> Notifier:
+    watched = instrumentation.notifier(notifier)
     return watched if per_second is None else RateLimitedNotifier(watched, per_second)
 
 

@@ -57,7 +57,7 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 class App(Litestar):
     """Litestar behind the middleware that every HTTP request passes."""
 
-    front: observability.Front
+    front: observability.Middleware
 
     async def __call__(
         self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
@@ -90,9 +90,9 @@ def create_app(vestibule: Vestibule | AsyncVestibule, *, lifespan: Sequence[Life
         logging_config=None,
         debug=False,
     )
-    watch = observability.watch(settings)
-    middleware = RequestMiddleware(awaited, watch)
-    app.front = watch.front(AccessLog(middleware) if settings.has_access_log else middleware)
+    instrumentation = observability.instrumentation_for(settings)
+    middleware = RequestMiddleware(awaited, instrumentation)
+    app.front = instrumentation.http(AccessLog(middleware) if settings.has_access_log else middleware)
     return app
 
 

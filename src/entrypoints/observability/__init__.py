@@ -1,6 +1,6 @@
-"""What an operator may watch: metrics and traces, each off unless it is set, and then not even imported.
+"""Observability: metrics and traces. Each is off by default, and then its library is not even imported.
 
-What is on wraps the parts that it wants to see, once, when they are built; what is off leaves no trace in them.
+An instrumentation wraps the parts that it observes once, when they are built. With both off every part is left as it is.
 """
 
 from collections.abc import Awaitable, Callable
@@ -15,29 +15,29 @@ from ..settings import Settings
 P = ParamSpec("P")
 R = TypeVar("R")
 
-Front = Callable[..., Awaitable[None]]
-"""What every call passes before it reaches the app: a function of the app, and of the three that ASGI gives."""
+Middleware = Callable[..., Awaitable[None]]
+"""Wraps the app: a function of the app and the three arguments of ASGI."""
 
-Begun = Callable[[], object]
-Around = Callable[[str], AbstractContextManager[Begun]]
-"""A block around work of that name. It gives what is to be called when the wait is over and the work begins."""
+Started = Callable[[], object]
+Observer = Callable[[str], AbstractContextManager[Started]]
+"""Makes a `with` block around the work of that name. The block's value is called when the wait ends and the work starts."""
 
 
 class Pool(Protocol):
-    """Threads that hash."""
+    """The hasher's thread pool."""
 
     def run(self, job: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R: ...
 
     def close(self) -> None: ...
 
 
-class Watch:
-    """Sees nothing: every part is left as it is."""
+class Instrumentation:
+    """Observes nothing: returns every part as it is. Its subclasses wrap parts."""
 
-    def front(self, front: Front) -> Front:
-        return front
+    def http(self, middleware: Middleware) -> Middleware:
+        return middleware
 
-    def lane(self, name: str, lane: Executor) -> Executor:  # noqa: ARG002 — for those who see
+    def lane(self, name: str, lane: Executor) -> Executor:  # noqa: ARG002 — subclasses use it
         return lane
 
     def hashing(self, pool: Pool) -> Pool:
@@ -53,22 +53,22 @@ class Watch:
         return notifier
 
 
-def watch(settings: Settings) -> Watch:
-    """What these settings turn on. The extras are there, or `check_extras` would have said so."""
-    seen = Watch()
+def instrumentation_for(settings: Settings) -> Instrumentation:
+    """The instrumentation that these settings turn on. `check_extra` has checked that its libraries are installed."""
+    instrumentation = Instrumentation()
     if settings.metrics_port is not None:
-        from .metrics import Metrics  # noqa: PLC0415 — an extra, and only where it is on
+        from .metrics import Metrics  # noqa: PLC0415 — an extra, imported only if it is on
 
-        seen = Metrics(seen)
+        instrumentation = Metrics(instrumentation)
     if settings.traces:
         from .tracing import Traces  # noqa: PLC0415 — as above
 
-        seen = Traces(seen, "postgresql" if settings.accounts_url.startswith("postgres") else "sqlite")
-    return seen
+        instrumentation = Traces(instrumentation, "postgresql" if settings.accounts_url.startswith("postgres") else "sqlite")
+    return instrumentation
 
 
 def check_extra(extra: str, *modules: str) -> None:
-    """Raises `ImportError`, in words for an operator, where a library of that extra is not installed. Imports none of them."""
+    """Raises `ImportError`, in words for the operator, if a module of that extra is not installed. Imports none of them."""
     if not all(_is_installed(module) for module in modules):
         raise ImportError(f"it needs an extra: pip install 'vestibule-accounts[{extra}]'")
 
@@ -76,5 +76,5 @@ def check_extra(extra: str, *modules: str) -> None:
 def _is_installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # what it lies in is not
+    except ModuleNotFoundError:  # its parent package is not installed
         return False

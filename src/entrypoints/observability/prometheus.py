@@ -1,4 +1,4 @@
-"""The port that Prometheus scrapes: what this process has counted, or all workers have, and what waits in the outbox then."""
+"""The HTTP endpoint that Prometheus scrapes: the metrics of this process or of all workers, and the outbox's backlog."""
 
 import logging
 import os
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger("vestibule.metrics")
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
-"""The directory where each process keeps what it counts. prometheus-client looks at it once, when it is imported."""
+"""The environment variable that names the directory of the workers' metrics. prometheus-client reads it once, at import."""
 
 
 @contextmanager
 def exposed(settings: Settings) -> Iterator[None]:
-    """Listens for scrapes of this process, until the block is left. Raises `SettingsError` where it cannot."""
+    """Serves the metrics of this process until the block is left. Raises `SettingsError` if it cannot listen."""
     from prometheus_client import REGISTRY, disable_created_metrics
 
     disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus-client's, as below
@@ -37,9 +37,9 @@ def exposed(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def exposed_of_workers(settings: Settings) -> Iterator[None]:
-    """The same for all processes that begin within the block, in a process that counts nothing itself.
+    """Serves the metrics of all processes forked within the block, from a process that has none of its own.
 
-    What a worker has counted outlives it, but for its gauges. No process is forked amid a scrape, which may hold any lock.
+    The counters of a worker outlive it, its gauges do not. No worker is forked during a scrape, which may hold any lock.
     """
     with TemporaryDirectory(prefix="vestibule-metrics-") as directory:
         os.environ[MULTIPROCESS] = directory
@@ -50,7 +50,7 @@ def exposed_of_workers(settings: Settings) -> Iterator[None]:
 
 
 class Workers:
-    """What the workers have counted, in files that outlive them; gauges are those of workers that live."""
+    """Collects the workers' metrics from files, which outlive them. Gauges count running workers only."""
 
     def __init__(self, directory: Path) -> None:
         from prometheus_client import CollectorRegistry
@@ -60,17 +60,17 @@ class Workers:
         self._files = MultiProcessCollector(CollectorRegistry(), str(directory))  # type: ignore[no-untyped-call]
 
     def collect(self) -> "list[Metric]":
-        self._bury()
+        self._delete_gauges_of_dead()
         return list(self._files.collect())  # type: ignore[no-untyped-call]
 
-    def _bury(self) -> None:
+    def _delete_gauges_of_dead(self) -> None:
         for file in self._directory.glob("gauge_*.db"):
-            if not _lives(int(file.stem.rpartition("_")[2])):
+            if not _is_running(int(file.stem.rpartition("_")[2])):
                 file.unlink(missing_ok=True)
 
 
-class Outbox:
-    """What waits in the outbox, asked at each scrape; nothing where the database cannot be had."""
+class BacklogCollector:
+    """Collects the backlog from the database at each scrape; nothing while the database is unavailable."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -83,20 +83,22 @@ class Outbox:
         except Unavailable:
             return
         now = time()
-        due = GaugeMetricFamily("vestibule_outbox_due_messages", "Messages that a courier may take.", labels=("kind",))
-        age = GaugeMetricFamily("vestibule_outbox_oldest_due_seconds", "How long the oldest of these is due.", labels=("kind",))
-        dead = GaugeMetricFamily(
-            "vestibule_outbox_dead_messages", "Messages that were given up, and are kept.", labels=("kind",)
+        due = GaugeMetricFamily("vestibule_outbox_due_messages", "Messages that are due for delivery.", labels=("channel",))
+        age = GaugeMetricFamily(
+            "vestibule_outbox_oldest_due_seconds", "Seconds since the oldest became due.", labels=("channel",)
         )
-        for kind, many, since, given_up in found:
-            due.add_metric((kind.value,), many)
-            age.add_metric((kind.value,), 0 if since is None else max(0, now - since))
-            dead.add_metric((kind.value,), given_up)
-        yield from (due, age, dead)
+        failed = GaugeMetricFamily(
+            "vestibule_outbox_failed_messages", "Messages that failed permanently, kept for a week.", labels=("channel",)
+        )
+        for channel, count, since, failed_count in found:
+            due.add_metric((channel.value,), count)
+            age.add_metric((channel.value,), 0 if since is None else max(0, now - since))
+            failed.add_metric((channel.value,), failed_count)
+        yield from (due, age, failed)
 
 
 class Scrape:
-    """One after another; while `lock` is held there is none."""
+    """Collects from all collectors, one scrape at a time; a holder of `lock` keeps scrapes away."""
 
     def __init__(self, *collectors: "Collector") -> None:
         self.lock = Lock()
@@ -108,17 +110,17 @@ class Scrape:
 
 
 @contextmanager
-def _listening(settings: Settings, counted: "Collector") -> Iterator[tuple[WSGIServer, Lock]]:
+def _listening(settings: Settings, metrics: "Collector") -> Iterator[tuple[WSGIServer, Lock]]:
     from prometheus_client import CollectorRegistry, start_http_server
 
-    registry, scrape = CollectorRegistry(), Scrape(counted, Outbox(settings))
+    registry, scrape = CollectorRegistry(), Scrape(metrics, BacklogCollector(settings))
     registry.register(scrape)
-    where = f"{settings.metrics_host}:{settings.metrics_port}"
+    address = f"{settings.metrics_host}:{settings.metrics_port}"
     try:
         server, thread = start_http_server(settings.metrics_port or 0, settings.metrics_host, registry)
     except OSError as error:
-        raise SettingsError(f"VESTIBULE_METRICS_PORT: cannot listen on {where}: {error.strerror}.") from error
-    server.handle_error = _broken_off  # type: ignore[method-assign,assignment]  # by itself it prints the traceback
+        raise SettingsError(f"VESTIBULE_METRICS_PORT: cannot listen on {address}: {error.strerror}.") from error
+    server.handle_error = _log_abort  # type: ignore[method-assign,assignment]  # the default prints the traceback
     try:
         yield server, scrape.lock
     finally:
@@ -127,11 +129,11 @@ def _listening(settings: Settings, counted: "Collector") -> Iterator[tuple[WSGIS
         thread.join()
 
 
-def _broken_off(*_: object) -> None:
-    _log.warning("a scrape broke off", exc_info=True)
+def _log_abort(*_: object) -> None:
+    _log.warning("scrape aborted", exc_info=True)
 
 
-def _lives(process: int) -> bool:
+def _is_running(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -1,7 +1,7 @@
-"""Traces for OpenTelemetry: a span for each call, and within it one for each thing that takes time.
+"""Traces for OpenTelemetry: a span for each call, with child spans for its slow parts.
 
-Spans go to the tracer provider of the process: `traced` sets one up for a server; who imports Vestibule brings their own. No
-span holds a path, an address, an id of somebody's or the text of an exception.
+Spans go to the tracer provider of the process. `traced` sets one up for a server; an importer brings its own. No span holds a
+path, an address, an account's id or the text of an exception.
 """
 
 import logging
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from threading import Thread
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -29,9 +29,9 @@ from opentelemetry.util.types import Attributes
 
 from ...application import Refusal, Unavailable
 from ...application.ports import Database, Images, Notifier
-from . import Begun, Front, Pool, Watch
+from . import Instrumentation, Middleware, Pool, Started
 from .http_calls import METHODS, observe
-from .wrappers import WatchedDatabase, WatchedImages, WatchedNotifier, WatchedPool
+from .wrappers import ObservedDatabase, ObservedImages, ObservedNotifier, ObservedPool
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, HTTPScope, Receive, Send
@@ -39,62 +39,62 @@ if TYPE_CHECKING:
 OTHER = "_OTHER"
 REQUEST_ID = "vestibule.request_id"
 PROBLEM = "vestibule.problem"
-KIND = "vestibule.message.kind"
+CHANNEL = "vestibule.message.channel"
 
 FLUSH_SECONDS = 3.0
-"""What the last spans may take to go out; a collector that is away shall not hold up a stop."""
+"""Seconds for the last spans to be exported; an unreachable collector must not delay the shutdown."""
 
 _WORK = {"hashing": "hash password", "images": "decode image"}
 _propagator = TraceContextTextMapPropagator()
 
 
-class Traces(Watch):
-    """Traces, on top of what another watch sees. `database` is what OpenTelemetry calls the one in use."""
+class Traces(Instrumentation):
+    """Traces, around another instrumentation. `database` is OpenTelemetry's name of the database system."""
 
-    def __init__(self, within: Watch, database: str) -> None:
-        self._within = within
+    def __init__(self, inner: Instrumentation, database: str) -> None:
+        self._inner = inner
         self._database = database
         self._tracer = trace.get_tracer("vestibule", version("vestibule-accounts"))
 
-    def front(self, front: Front) -> Front:
-        return Calls(self._within.front(front), self._tracer)
+    def http(self, middleware: Middleware) -> Middleware:
+        return RequestSpans(self._inner.http(middleware), self._tracer)
 
     def hashing(self, pool: Pool) -> Pool:
-        return WatchedPool(self._within.hashing(pool), self._work)
+        return ObservedPool(self._inner.hashing(pool), self._work)
 
     def images(self, images: Images) -> Images:
-        return WatchedImages(self._within.images(images), self._work)
+        return ObservedImages(self._inner.images(images), self._work)
 
     def database(self, database: Database) -> Database:
-        return cast("Database", WatchedDatabase(self._within.database(database), self._operation))
+        return ObservedDatabase(self._inner.database(database), self._operation)
 
     def notifier(self, notifier: Notifier) -> Notifier:
-        return WatchedNotifier(self._within.notifier(notifier), self._delivery)
+        return ObservedNotifier(self._inner.notifier(notifier), self._delivery)
 
     @contextmanager
-    def _work(self, name: str) -> Iterator[Begun]:
-        with self._child(_WORK[name]) as begun:
-            yield begun
+    def _work(self, name: str) -> Iterator[Started]:
+        with self._child(_WORK[name]) as started:
+            yield started
 
     @contextmanager
-    def _operation(self, name: str) -> Iterator[Begun]:
-        with self._child(name, SpanKind.CLIENT, {DB_SYSTEM_NAME: self._database, DB_OPERATION_NAME: name}) as begun:
-            yield begun
+    def _operation(self, name: str) -> Iterator[Started]:
+        with self._child(name, SpanKind.CLIENT, {DB_SYSTEM_NAME: self._database, DB_OPERATION_NAME: name}) as started:
+            yield started
 
     @contextmanager
-    def _delivery(self, kind: str) -> Iterator[Begun]:
-        """A trace of its own: the courier does not know which call a message came from."""
-        with self._span(f"deliver {kind}", SpanKind.CLIENT, {KIND: kind}):
+    def _delivery(self, channel: str) -> Iterator[Started]:
+        """A trace of its own: the delivery worker does not know the call that sent a message."""
+        with self._span(f"deliver {channel}", SpanKind.CLIENT, {CHANNEL: channel}):
             yield _nothing
 
     @contextmanager
-    def _child(self, name: str, kind: SpanKind = SpanKind.INTERNAL, attributes: Attributes = None) -> Iterator[Begun]:
-        """Within what is traced: by itself a courier that looks whether anything is due is nothing to tell."""
+    def _child(self, name: str, kind: SpanKind = SpanKind.INTERNAL, attributes: Attributes = None) -> Iterator[Started]:
+        """A child of the current span, if there is one: a delivery worker's polls are not worth a trace."""
         if not trace.get_current_span().is_recording():
             yield _nothing
             return
         with self._span(name, kind, attributes) as span:
-            yield lambda: span.add_event("begun")
+            yield lambda: span.add_event("started")
 
     @contextmanager
     def _span(self, name: str, kind: SpanKind, attributes: Attributes) -> Iterator[Span]:
@@ -103,18 +103,18 @@ class Traces(Watch):
         ) as span:
             try:
                 yield span
-            except Exception as fault:
-                span.set_attribute(ERROR_TYPE, type(fault).__qualname__)
-                if isinstance(fault, Unavailable) or not isinstance(fault, Refusal):
+            except Exception as error:
+                span.set_attribute(ERROR_TYPE, type(error).__qualname__)
+                if isinstance(error, Unavailable) or not isinstance(error, Refusal):
                     span.set_status(Status(StatusCode.ERROR))
                 raise
 
 
-class Calls:
-    """Stands before the front, and before the line in the log: each call a span of kind `SERVER`."""
+class RequestSpans:
+    """Makes a span of kind `SERVER` for each call. It is outside of the access log, whose line then names the trace."""
 
-    def __init__(self, front: Front, tracer: trace.Tracer) -> None:
-        self._front = front
+    def __init__(self, middleware: Middleware, tracer: trace.Tracer) -> None:
+        self._middleware = middleware
         self._tracer = tracer
 
     async def __call__(self, app: "ASGIApp", scope: "HTTPScope", receive: "Receive", send: "Send") -> None:
@@ -126,13 +126,13 @@ class Calls:
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
-            await observe(self._front, partial(_tell, span), app, scope, receive, send)
+            await observe(self._middleware, partial(_describe, span), app, scope, receive, send)
 
 
 def _parent(scope: "HTTPScope") -> Context | None:
-    """What the one `traceparent` says (https://www.w3.org/TR/trace-context/), unless an app around this one traces already.
+    """Returns the context of the `traceparent` header (https://www.w3.org/TR/trace-context/), or None if a host app traces.
 
-    A `tracestate` is a stranger's text, and stays out.
+    A `tracestate` is text that the caller sent, and is dropped.
     """
     if trace.get_current_span().get_span_context().is_valid:
         return None
@@ -140,19 +140,19 @@ def _parent(scope: "HTTPScope") -> Context | None:
     return _propagator.extract({"traceparent": found[0].decode("latin-1")} if len(found) == 1 else {}, Context())
 
 
-def _tell(span: Span, scope: "HTTPScope", status: int | None, _seconds: float) -> None:
+def _describe(span: Span, scope: "HTTPScope", status: int | None, _seconds: float) -> None:
     method, route = scope["method"] if scope["method"] in METHODS else OTHER, scope.get("path_template")
     name = "HTTP" if method == OTHER else method
     span.update_name(f"{name} {route}" if route else name)
     refusal = scope["state"].get("refusal")
-    told = {
+    attributes = {
         HTTP_REQUEST_METHOD: method,
         HTTP_ROUTE: route,
         HTTP_RESPONSE_STATUS_CODE: status,
         REQUEST_ID: scope["state"]["caller"].request_id,
         PROBLEM: refusal,
     }
-    span.set_attributes({name: value for name, value in told.items() if value is not None})
+    span.set_attributes({name: value for name, value in attributes.items() if value is not None})
     if status is not None and status >= 500:  # noqa: PLR2004 — a fault of the server; what clients do wrong is none
         span.set_attribute(ERROR_TYPE, refusal or str(status))
         span.set_status(Status(StatusCode.ERROR))
@@ -164,9 +164,9 @@ def _nothing() -> None:
 
 @contextmanager
 def traced() -> Iterator[None]:
-    """Exports spans until the block is left, as the variables `OTEL_…` say; what was logged within a span names its trace.
+    """Exports spans, as the variables `OTEL_…` say, until the block is left. Log records within a span name its trace.
 
-    For a process of one's own, and once: a process keeps its first tracer provider.
+    For Vestibule's own processes, and once in each: a process keeps its first tracer provider.
     """
     named = SERVICE_NAME in OTELResourceDetector().detect().attributes
     ours = {SERVICE_VERSION: version("vestibule-accounts")} | ({} if named else {SERVICE_NAME: "vestibule"})
@@ -184,7 +184,7 @@ def traced() -> Iterator[None]:
 
 
 def name_trace(record: logging.LogRecord) -> bool:
-    """A filter that lets everything through, and names the trace in what was logged within one."""
+    """A log filter that passes every record, and adds the trace id to a record within a span."""
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         fields = getattr(record, "fields", None)

@@ -11,7 +11,7 @@ from ....application import Caller, Overloaded, RateLimited, Refusal
 from ....domain.rate_limits import CALLS_BY_ADDRESS
 from ...async_facade import AsyncVestibule
 from ...concurrency.executors import ThreadLane
-from ...observability import Watch
+from ...observability import Instrumentation
 from ..dependencies import HttpRequest
 from ..problems import UnknownHost, problem_response
 from .allowed_hosts import AllowedHosts
@@ -31,11 +31,11 @@ _MAX_WAITING = 1000
 class RequestMiddleware:
     """Handles each request before the app does, and stores the values that `caller_of` and `use_cases` return to handlers."""
 
-    def __init__(self, awaited: AsyncVestibule, watch: Watch) -> None:
+    def __init__(self, awaited: AsyncVestibule, instrumentation: Instrumentation) -> None:
         vestibule = awaited.blocking
         self._awaited = awaited
         self._rate_limiter = vestibule.rate_limiter
-        self._lane = watch.lane("limits", ThreadLane(_THREADS, _MAX_WAITING))
+        self._lane = instrumentation.lane("limits", ThreadLane(_THREADS, _MAX_WAITING))
         self._clock = vestibule.clock
         self._revocation_clients = RevocationClients(vestibule.settings)
         self._client_address = ClientAddress(vestibule.settings.trusted_proxies)
