@@ -59,7 +59,7 @@ class DetailResponse(Struct):
 
 
 class UniqueResponse(Struct):
-    """Whether a registration may use the value."""
+    """The result of the check: whether a registration may use the value."""
 
     unique: bool
 

@@ -1,4 +1,4 @@
-"""One-time codes: sends them, and takes them back to verify an address, to log in or to register."""
+"""Sends one-time codes, and accepts them to verify an address, to log in or to register."""
 
 from litestar import post
 

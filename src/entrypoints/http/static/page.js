@@ -9,7 +9,7 @@ function element(name, properties = {}, ...children) {
   return made;
 }
 
-/* What stands between backticks is code. */
+/* Text between backticks is code. */
 function prose(text) {
   return text.split("`").map((part, at) => (at % 2 ? element("code", {}, part) : part));
 }
@@ -26,15 +26,15 @@ function resolved(schema, components) {
   return schema.$ref ? components.schemas[schema.$ref.split("/").pop()] : schema;
 }
 
-function answers(responses) {
+function responseTable(responses) {
   const rows = Object.entries(responses).map(([status, { description }]) =>
     [[element("code", {}, status)], description.split(" · ").map((one) => element("p", {}, ...prose(one)))]);
-  return element("details", {}, element("summary", {}, `Answers: ${Object.keys(responses).join(", ")}`), table(rows));
+  return element("details", {}, element("summary", {}, `Responses: ${Object.keys(responses).join(", ")}`), table(rows));
 }
 
-/* A field that may be null says what it is one level down. */
-function said(property, what) {
-  return property[what] ?? (property.anyOf || []).map((one) => one[what]).find((found) => found !== undefined);
+/* A nullable field has its keywords one level down. */
+function keyword(property, name) {
+  return property[name] ?? (property.anyOf || []).map((one) => one[name]).find((found) => found !== undefined);
 }
 
 function add(name, example, area) {
@@ -52,9 +52,9 @@ function add(name, example, area) {
 function fieldNotes(schema, area) {
   const required = new Set(schema.required || []);
   return table(Object.entries(schema.properties).map(([name, property]) => {
-    const example = (said(property, "examples") || ["text"])[0];
+    const example = (keyword(property, "examples") || ["text"])[0];
     const label = required.has(name) || !area ? element("code", {}, name) : add(name, example, area);
-    const notes = [required.has(name) ? "required" : "optional", said(property, "description")];
+    const notes = [required.has(name) ? "required" : "optional", keyword(property, "description")];
     return [[label], prose(notes.filter(Boolean).join(" · "))];
   }));
 }
@@ -88,7 +88,7 @@ function parameters(operation) {
   return (operation.parameters || []).map(({ name }) => ({ name, box: element("input", { required: true, autocomplete: "off" }) }));
 }
 
-/* A login fills in what the next calls need; a logout takes it away. */
+/* A login fills in the tokens for the next calls; a logout clears the access token. */
 function remember(path, answer) {
   if (answer.token) {
     token.value = answer.token;
@@ -114,17 +114,17 @@ async function send(method, path, given, output) {
     const answer = isJson ? await response.json() : `${(await response.blob()).size} bytes`;
     if (isJson && response.ok) remember(path, answer);
     const wait = response.headers.get("Retry-After");
-    const title = `${response.status} ${response.statusText}${wait ? ` · again in ${wait} s` : ""}`;
+    const title = `${response.status} ${response.statusText}${wait ? ` · retry after ${wait} s` : ""}`;
     show(output, response.ok, title, isJson ? JSON.stringify(answer, null, 2) : answer);
   } catch (error) {
-    show(output, false, "No answer", String(error));
+    show(output, false, "No response", String(error));
   }
 }
 
 function login(security) {
   if (!security) return [];
   const isNeeded = security.every((one) => Object.keys(one).length);
-  return [element("span", { className: "login" }, isNeeded ? "needs a login" : "takes a login")];
+  return [element("span", { className: "login" }, isNeeded ? "login required" : "login optional")];
 }
 
 function shown(method, path, operation, components) {
@@ -147,7 +147,7 @@ function shown(method, path, operation, components) {
     element("code", { className: "method" }, method.toUpperCase()), element("code", { className: "path" }, path),
     element("span", { className: "summary" }, operation.summary), ...login(operation.security));
   return element("details", { id: operation.operationId }, label, ...paragraphs(operation.description || ""), form, output,
-    answers(operation.responses));
+    responseTable(operation.responses));
 }
 
 function openNamed() {
