@@ -71,7 +71,7 @@ def test_failing_receiver_gets_every_event_at_least_once(hook: Receiver, tmp_pat
         assert server.call("POST", "/otp/", {"destination": "ada@example.com"})[0] == 201
         assert eventually(lambda: len(list((data / "outbox").glob("*.eml"))) == 1), "mail does not wait for it"
         listed = vestibule("outbox", "list", "--json", **given(hook, data)).stdout.splitlines()
-        assert {json.loads(line)["kind"] for line in listed} == {"webhook"}
+        assert {json.loads(line)["channel"] for line in listed} == {"webhook"}
         assert {json.loads(line)["to"] for line in listed} == {"webhook"}
         hook.open()
         vestibule("outbox", "retry", "--all", **given(hook, data))
@@ -114,9 +114,9 @@ def test_receiver_that_answers_410_fails_permanently_with_a_log_line(hook: Recei
     with serving(hook, data) as server:
         server.call("POST", "/register/", ADA)
         assert eventually(lambda: "410 Gone" in server.output)
-        assert "take VESTIBULE_WEBHOOK_URL away" in server.output
-    [dead] = vestibule("outbox", "list", "--dead", "--json", **given(hook, data)).stdout.splitlines()
-    assert json.loads(dead)["reason"].startswith("Undeliverable: 127.0.0.1 answers 410 Gone")
+        assert "unset VESTIBULE_WEBHOOK_URL" in server.output
+    [failed] = vestibule("outbox", "list", "--failed", "--json", **given(hook, data)).stdout.splitlines()
+    assert json.loads(failed)["reason"].startswith("Undeliverable: 127.0.0.1 answers 410 Gone")
 
 
 def test_both_secrets_sign_during_a_rotation(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def changes(world: World) -> list[EventType]:
 # --- PATCH: what is given changes -------------------------------------------------------------------------------------
 
 
-def test_an_empty_change_changes_nothing() -> None:
+def test_empty_change_changes_nothing() -> None:
     world, account, identity = logged_in()
     events = world.events()
 
@@ -69,7 +69,7 @@ def test_null_and_blank_are_no_change(nothing: Any) -> None:
         ({"mobile": "99999 99999"}, []),
     ],
 )
-def test_each_change_stands_in_the_journal_and_the_rest_stays(fields: dict[str, str], events: list[EventType]) -> None:
+def test_each_change_is_recorded_and_other_fields_stay(fields: dict[str, str], events: list[EventType]) -> None:
     world, account, identity = logged_in()
 
     after = change(world, identity, **fields, caller=SOMEWHERE)
@@ -82,7 +82,7 @@ def test_each_change_stands_in_the_journal_and_the_rest_stays(fields: dict[str, 
     assert shown == untouched | {field: value for field, value in fields.items() if field != "password"}
 
 
-def test_a_changed_spelling_of_an_address_stays_proven() -> None:
+def test_new_spelling_of_an_address_stays_verified() -> None:
     world, _, identity = logged_in()
 
     after = change(world, identity, email="ANN@mail.example.com", mobile="99999 99999")
@@ -90,7 +90,7 @@ def test_a_changed_spelling_of_an_address_stays_proven() -> None:
     assert (after.email_verified, after.mobile_verified) == (True, True)
 
 
-def test_a_new_address_is_unproven_and_its_proven_neighbour_stays_proven() -> None:
+def test_new_address_is_unverified_and_the_other_stays_verified() -> None:
     world, _, identity = logged_in()
 
     after = change(world, identity, email=NEW)
@@ -101,7 +101,7 @@ def test_a_new_address_is_unproven_and_its_proven_neighbour_stays_proven() -> No
     assert isinstance(outcome(lambda: world.log_in_by_code(destination=NEW, verify_otp=code)), InvalidCode)
 
 
-def test_a_new_address_comes_proven_with_its_proof() -> None:
+def test_new_address_with_a_proof_is_verified() -> None:
     world, _, identity = logged_in()
     proof = world.verify_address(NEW)
 
@@ -110,7 +110,7 @@ def test_a_new_address_comes_proven_with_its_proof() -> None:
     assert (after.email_verified, after.mobile_verified, after.owner_verified) == (True, True, True)
 
 
-def test_a_proof_alone_proves_an_address_that_the_account_has() -> None:
+def test_proof_alone_verifies_an_address_of_the_account() -> None:
     world = World()
     world.create_account("ann", mobile=MOBILE)
     proofs = (world.verify_address(MOBILE),)
@@ -122,7 +122,7 @@ def test_a_proof_alone_proves_an_address_that_the_account_has() -> None:
     assert world.now(after) == after
 
 
-def test_a_proof_of_an_address_that_was_given_up_meanwhile_proves_nothing() -> None:
+def test_proof_of_an_address_removed_meanwhile_verifies_nothing() -> None:
     """Or else two calls at once would mark somebody else's address proven."""
     world = World()
     world.create_account("ann")
@@ -137,7 +137,7 @@ def test_a_proof_of_an_address_that_was_given_up_meanwhile_proves_nothing() -> N
     assert not world.now(after).email_verified
 
 
-def test_a_foreign_proof_is_refused() -> None:
+def test_proof_of_another_address_is_refused() -> None:
     world, account, identity = logged_in()
 
     refusal = change(world, identity, proofs=(world.verify_address(NEW),))
@@ -147,7 +147,7 @@ def test_a_foreign_proof_is_refused() -> None:
     assert world.now(account) == account
 
 
-def test_every_bad_field_is_named_and_nothing_changes() -> None:
+def test_every_invalid_field_is_named_and_nothing_changes() -> None:
     world, account, identity = logged_in()
 
     bad = {"username": "a@b", "name": "a\u2028b", "email": "nobody", "mobile": "1", "password": "short", "proofs": ("x",)}
@@ -168,7 +168,7 @@ def test_every_bad_field_is_named_and_nothing_changes() -> None:
         ({"mobile": "88888-88888"}, {"mobile"}),
     ],
 )
-def test_what_another_account_has_is_taken(fields: dict[str, str], taken: set[str]) -> None:
+def test_value_of_another_account_is_taken(fields: dict[str, str], taken: set[str]) -> None:
     world, account, identity = logged_in()
     world.create_account("bob", mobile="8888888888")
 
@@ -179,7 +179,7 @@ def test_what_another_account_has_is_taken(fields: dict[str, str], taken: set[st
     assert world.now(account) == account
 
 
-def test_of_two_changes_to_one_name_at_once_one_wins() -> None:
+def test_one_of_two_concurrent_changes_to_one_username_succeeds() -> None:
     world = World()
     names = ("ann", "bob", "cid", "dan")
     for name in names:
@@ -196,7 +196,7 @@ def test_of_two_changes_to_one_name_at_once_one_wins() -> None:
     ("fields", "password"),
     [({}, "Ann Somebody"), ({"name": "Velvet Thunder"}, "thunder99!"), ({"username": "thunderbird"}, "thunderbird1")],
 )
-def test_a_password_is_judged_by_the_account_as_it_will_be(fields: dict[str, str], password: str) -> None:
+def test_password_is_checked_against_the_changed_account(fields: dict[str, str], password: str) -> None:
     world, _, identity = logged_in()
 
     refusal = change(world, identity, **fields, password=password)
@@ -208,7 +208,7 @@ def test_a_password_is_judged_by_the_account_as_it_will_be(fields: dict[str, str
 # --- PUT: all five ----------------------------------------------------------------------------------------------------
 
 
-def test_a_replacement_sets_all_five_fields() -> None:
+def test_replacement_sets_all_five_fields() -> None:
     world, _, identity = logged_in()
 
     after = put(world, identity, username="annie", name="Annie", email=NEW, mobile="8888888888", password=OTHER_PASSWORD)
@@ -218,7 +218,7 @@ def test_a_replacement_sets_all_five_fields() -> None:
     assert (after.email_verified, after.mobile_verified) == (False, False)
 
 
-def test_a_replacement_with_what_is_there_sets_the_password_anew_and_no_more() -> None:
+def test_replacement_with_equal_values_changes_only_the_password() -> None:
     world, account, identity = logged_in()
 
     after = put(world, identity)
@@ -228,7 +228,7 @@ def test_a_replacement_with_what_is_there_sets_the_password_anew_and_no_more() -
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
-def test_a_null_mobile_removes_it(nothing: Any) -> None:
+def test_null_mobile_removes_it(nothing: Any) -> None:
     world, _, identity = logged_in()
 
     after = put(world, identity, mobile=nothing)
@@ -237,7 +237,7 @@ def test_a_null_mobile_removes_it(nothing: Any) -> None:
     assert EventType.MOBILE_CHANGED in changes(world)
 
 
-def test_a_missing_mobile_is_refused_and_so_is_a_null_one_where_one_is_required() -> None:
+def test_missing_mobile_is_refused_and_so_is_null_if_required() -> None:
     world, account, identity = logged_in()
     assert {*put(world, identity, mobile=MISSING).errors} == {"mobile"}
 
@@ -246,7 +246,7 @@ def test_a_missing_mobile_is_refused_and_so_is_a_null_one_where_one_is_required(
     assert change(world, identity, mobile=None) == account
 
 
-def test_a_replacement_names_every_field_that_is_missing() -> None:
+def test_replacement_names_every_missing_field() -> None:
     world, account, identity = logged_in()
 
     refusal = put(world, identity, username=None, name="", email=MISSING, mobile=MISSING, password=None)
@@ -255,7 +255,7 @@ def test_a_replacement_names_every_field_that_is_missing() -> None:
     assert world.now(account) == account
 
 
-def test_a_username_that_breaks_the_rules_of_today_may_be_kept() -> None:
+def test_unchanged_username_may_break_current_rules() -> None:
     world, account, identity = logged_in()
     world.alter(account, username=Username("9999999999", "9999999999"))
     identity = world.sign_in(MOBILE)
@@ -268,7 +268,7 @@ def test_a_username_that_breaks_the_rules_of_today_may_be_kept() -> None:
     assert {*refusal.errors} == {"username"}
 
 
-def test_an_account_without_an_email_is_given_one() -> None:
+def test_account_without_an_email_can_add_one() -> None:
     world = World()
     world.create_account("ann", mobile=MOBILE)
     identity = world.identity(world.log_in_with_code(MOBILE))
@@ -281,7 +281,7 @@ def test_an_account_without_an_email_is_given_one() -> None:
 # --- what else a change does ------------------------------------------------------------------------------------------
 
 
-def test_a_new_password_ends_the_other_sessions() -> None:
+def test_new_password_revokes_the_other_sessions() -> None:
     world, _, identity = logged_in()
     other = world.log_in(username="ann", password=PASSWORD)
 
@@ -293,7 +293,7 @@ def test_a_new_password_ends_the_other_sessions() -> None:
 
 
 @pytest.mark.parametrize("fields", [{"name": "Ann Other"}, {"username": "annie"}, {"email": NEW}, {"mobile": "8888888888"}])
-def test_no_other_change_ends_a_session(fields: dict[str, str]) -> None:
+def test_other_changes_revoke_no_session(fields: dict[str, str]) -> None:
     world, _, identity = logged_in()
     other = world.log_in(username="ann", password=PASSWORD)
 
@@ -312,7 +312,7 @@ def test_no_other_change_ends_a_session(fields: dict[str, str]) -> None:
         ({"username": "annie"}, False),
     ],
 )
-def test_a_new_password_email_or_mobile_ends_the_open_codes(fields: dict[str, str], ends: bool) -> None:
+def test_new_password_email_or_mobile_revokes_open_codes(fields: dict[str, str], ends: bool) -> None:
     world, _, identity = logged_in()
     world.request_code(destination=MOBILE)
     codes = {address: world.code_for(address) for address in (MOBILE, ANN)}
@@ -323,7 +323,7 @@ def test_a_new_password_email_or_mobile_ends_the_open_codes(fields: dict[str, st
     assert [isinstance(answer, InvalidCode) for answer in answers] == [ends] * 2
 
 
-def test_a_code_that_was_sent_before_the_address_was_taken_up_is_ended_too() -> None:
+def test_code_sent_before_the_address_was_added_is_revoked_too() -> None:
     world, _, identity = logged_in()
     code = world.send(NEW)
 
@@ -332,7 +332,7 @@ def test_a_code_that_was_sent_before_the_address_was_taken_up_is_ended_too() -> 
     assert isinstance(outcome(lambda: world.verify_code(destination=NEW, verify_otp=code)), InvalidCode)
 
 
-def test_a_change_by_a_session_that_ended_meanwhile_is_refused() -> None:
+def test_change_by_a_session_revoked_meanwhile_is_refused() -> None:
     world, account, identity = logged_in()
     with world.database.begin() as tx:
         tx.sessions.end_all(account.id, world.clock())
@@ -341,7 +341,7 @@ def test_a_change_by_a_session_that_ended_meanwhile_is_refused() -> None:
     assert world.now(account) == account
 
 
-def test_a_change_of_an_account_that_is_no_more_is_refused() -> None:
+def test_change_of_a_deleted_account_is_refused() -> None:
     world, account, identity = logged_in()
 
     stranger = replace(identity, account=replace(account, id=99, username=Username("x1", "x1"), email=None, mobile=None))
@@ -349,7 +349,7 @@ def test_a_change_of_an_account_that_is_no_more_is_refused() -> None:
     assert isinstance(change(world, stranger, name="Ann Other"), InvalidToken)
 
 
-def test_a_reset_while_the_new_password_was_being_hashed_wins() -> None:
+def test_reset_while_the_new_password_is_hashed_wins() -> None:
     hasher = SlowHasher()
     world, _, identity = logged_in(hasher=hasher)
     code = world.send(ANN)
@@ -362,7 +362,7 @@ def test_a_reset_while_the_new_password_was_being_hashed_wins() -> None:
 # --- EMAIL_VALIDATION, MOBILE_VALIDATION ------------------------------------------------------------------------------
 
 
-def test_with_validation_on_a_new_address_must_have_been_proven_within_the_hour() -> None:
+def test_validation_requires_a_verification_within_the_hour() -> None:
     world, _, identity = logged_in()
     world = World(database=world.database, new_id=world.verify_code.new_id, email_validation=True, mobile_validation=True)
 

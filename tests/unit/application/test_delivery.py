@@ -51,7 +51,7 @@ def slow() -> tuple[World, Slow]:
     return World(notifier=notifier), notifier
 
 
-def test_a_message_is_sent_once_and_gone() -> None:
+def test_message_is_sent_once_and_deleted() -> None:
     world = World()
     world.request_code(destination=ANN)
 
@@ -64,14 +64,14 @@ def test_a_message_is_sent_once_and_gone() -> None:
     assert [*world.messages, *world.dead_letters] == []
 
 
-def test_a_letter_does_not_show_its_values() -> None:
+def test_outgoing_message_hides_its_values_in_repr() -> None:
     world = World()
     code = world.send(ANN)
 
     assert code not in repr(world.notifier.messages)
 
 
-def test_a_message_without_a_code_is_sent_without_one() -> None:
+def test_message_without_a_challenge_has_no_code() -> None:
     world = World()
     notice(world, "welcome")
 
@@ -80,7 +80,7 @@ def test_a_message_without_a_code_is_sent_without_one() -> None:
     assert dict(world.notifier.messages[0].values) == {"service": "Vestibule"}
 
 
-def test_the_code_is_derived_when_it_is_sent_and_is_the_one_that_is_right() -> None:
+def test_code_is_derived_when_the_message_is_sent() -> None:
     world = World()
     world.request_code(destination=ANN)
     world.clock.advance(299)
@@ -88,7 +88,7 @@ def test_the_code_is_derived_when_it_is_sent_and_is_the_one_that_is_right() -> N
     assert world.verify_code(destination=ANN, verify_otp=world.code_for(ANN)).proof
 
 
-def test_a_code_is_never_delivered_after_its_end() -> None:
+def test_expired_code_is_not_delivered() -> None:
     world = World()
     world.request_code(destination=ANN)
     world.clock.advance(300)
@@ -99,7 +99,7 @@ def test_a_code_is_never_delivered_after_its_end() -> None:
     assert world.messages == ()
 
 
-def test_a_message_without_a_code_has_an_end_too() -> None:
+def test_expired_message_without_a_code_is_not_delivered() -> None:
     world = World()
     notice(world, "in time", lifetime=11)
     notice(world, "too late", lifetime=10)
@@ -112,7 +112,7 @@ def test_a_message_without_a_code_has_an_end_too() -> None:
 
 
 @pytest.mark.parametrize("by", ["replacement", "change"])
-def test_a_code_that_has_been_replaced_or_ended_is_not_sent(by: str) -> None:
+def test_replaced_or_revoked_code_is_not_delivered(by: str) -> None:
     world = World()
     world.create_account("ann")
     identity = world.sign_in("ann")
@@ -130,7 +130,7 @@ def test_a_code_that_has_been_replaced_or_ended_is_not_sent(by: str) -> None:
         assert world.verify_code(destination=ANN, verify_otp=world.code_for(ANN)).proof
 
 
-def test_a_used_code_is_not_sent_again() -> None:
+def test_used_code_is_not_delivered() -> None:
     world, notifier = slow()
     world.request_code(destination=ANN)
     notifier.fail_next(ConnectionError())
@@ -160,7 +160,7 @@ class Pretending(MemoryNotifier):
             raise ConnectionError("the server that real letters go to is down")
 
 
-def test_a_decoy_goes_the_way_of_a_letter_but_nowhere() -> None:
+def test_decoy_takes_every_step_except_sending() -> None:
     """Or whoever makes the next call could feel that nothing is carried out."""
     notifier = Pretending()
     world = World(notifier=notifier)
@@ -178,7 +178,7 @@ def test_a_decoy_goes_the_way_of_a_letter_but_nowhere() -> None:
     assert {letter.recipient for letter in notifier.pretended} == {DECOY_RECIPIENTS[Channel.EMAIL]}
 
 
-def test_a_failure_is_tried_again_after_5_10_20_40_seconds() -> None:
+def test_failed_message_is_retried_after_5_10_20_40_seconds() -> None:
     world = World()
     notice(world, "welcome")
     world.notifier.fail_next(ConnectionError("mailbox ann@mail.example.com is busy"), times=5)
@@ -193,7 +193,7 @@ def test_a_failure_is_tried_again_after_5_10_20_40_seconds() -> None:
     assert len(world.notifier.messages) == 1
 
 
-def test_after_six_failures_a_message_is_given_up_and_kept_to_be_looked_at() -> None:
+def test_message_fails_permanently_after_six_attempts_and_is_kept() -> None:
     world = World()
     notice(world, "welcome")
     world.notifier.fail_next(ConnectionError("mailbox ann@mail.example.com is busy"), times=99)
@@ -207,7 +207,7 @@ def test_after_six_failures_a_message_is_given_up_and_kept_to_be_looked_at() -> 
     assert ANN not in reason
 
 
-def test_an_undeliverable_message_is_given_up_at_once() -> None:
+def test_undeliverable_message_fails_permanently_at_once() -> None:
     world = World()
     world.request_code(destination=ANN)
     world.notifier.fail_next(Undeliverable("the server refuses the recipient"))
@@ -219,7 +219,7 @@ def test_an_undeliverable_message_is_given_up_at_once() -> None:
     assert reason == "Undeliverable: the server refuses the recipient"
 
 
-def test_a_message_that_would_come_too_late_is_given_up() -> None:
+def test_message_whose_next_attempt_is_too_late_fails_permanently() -> None:
     world = World()
     notice(world, "welcome", lifetime=5)
     notice(world, "wellcome", lifetime=5.5)
@@ -243,7 +243,7 @@ def test_one_bad_message_stops_no_other() -> None:
     assert [message.id for message in world.messages] == ["bad"]
 
 
-def test_while_one_courier_sends_a_message_no_other_takes_it_up() -> None:
+def test_leased_message_is_not_taken_by_another_worker() -> None:
     world, notifier = slow()
     notice(world, "welcome")
     others: list[int] = []
@@ -255,7 +255,7 @@ def test_while_one_courier_sends_a_message_no_other_takes_it_up() -> None:
     assert len(notifier.messages) == 1
 
 
-def test_a_message_of_a_courier_that_died_comes_back_when_its_lease_ends() -> None:
+def test_message_of_a_dead_worker_is_due_when_its_lease_expires() -> None:
     world, notifier = slow()
     notice(world, "welcome")
 
@@ -274,7 +274,7 @@ def test_a_message_of_a_courier_that_died_comes_back_when_its_lease_ends() -> No
     assert len(notifier.messages) == 1
 
 
-def test_a_slow_courier_leaves_the_rest_to_who_is_free() -> None:
+def test_slow_worker_releases_the_rest_to_other_workers() -> None:
     world, notifier = slow()
     for number in range(8):
         notice(world, f"message {number}")
@@ -288,7 +288,7 @@ def test_a_slow_courier_leaves_the_rest_to_who_is_free() -> None:
     assert len(notifier.messages) == 8
 
 
-def test_more_messages_than_one_round_takes_are_all_sent() -> None:
+def test_more_messages_than_one_batch_are_all_sent() -> None:
     world = World()
     for number in range(25):
         notice(world, f"message {number:02}")
@@ -297,7 +297,7 @@ def test_more_messages_than_one_round_takes_are_all_sent() -> None:
     assert [letter.id for letter in world.notifier.messages] == [f"message {number:02}" for number in range(25)]
 
 
-def test_a_courier_of_one_kind_carries_no_other() -> None:
+def test_worker_of_one_channel_delivers_no_other() -> None:
     world = World()
     notice(world, "a mail")
 
@@ -305,7 +305,7 @@ def test_a_courier_of_one_kind_carries_no_other() -> None:
     assert world.deliver_messages(Channel.EMAIL) == 1
 
 
-def test_a_courier_that_is_called_off_finishes_the_message_at_hand_and_the_rest_is_due_again() -> None:
+def test_stopped_worker_finishes_its_message_and_releases_the_rest() -> None:
     world = World()
     for name in ("one", "two", "three"):
         notice(world, name)
@@ -334,7 +334,7 @@ def announced(world: World, name: str = "event") -> None:
         )
 
 
-def test_a_webhook_that_fails_is_told_again_for_days_and_then_given_up() -> None:
+def test_failed_webhook_is_retried_for_days_and_then_fails_permanently() -> None:
     world = World()
     announced(world)
     world.notifier.fail_next(DeliveryFailed("it is down"), times=10)
@@ -358,7 +358,7 @@ def test_a_webhook_that_fails_is_told_again_for_days_and_then_given_up() -> None
     assert [letter.id for letter in world.notifier.messages] == ["event"]
 
 
-def test_who_asks_to_be_left_alone_for_longer_is_but_for_no_more_than_a_day() -> None:
+def test_retry_after_of_the_next_hop_is_respected_up_to_a_day() -> None:
     world = World()
     announced(world)
     for wanted, waited in ((1800.0, 1800.0), (1e9, 86_400.0)):
@@ -368,7 +368,7 @@ def test_who_asks_to_be_left_alone_for_longer_is_but_for_no_more_than_a_day() ->
         world.clock.advance(waited)
 
 
-def test_webhooks_that_failed_together_do_not_come_back_together() -> None:
+def test_retries_of_webhooks_are_spread() -> None:
     world = World()
     for number in range(9):
         announced(world, f"event {number}")

@@ -34,7 +34,7 @@ def three_people() -> World:
     return world
 
 
-def test_a_reader_goes_on_where_it_stopped() -> None:
+def test_reader_resumes_at_its_position() -> None:
     world = three_people()
     with world.read_events("crm", limit=2) as batch:
         assert [(event.type, event.account_id) for _, event in batch] == [(EventType.REGISTERED, 1), (EventType.REGISTERED, 2)]
@@ -45,26 +45,26 @@ def test_a_reader_goes_on_where_it_stopped() -> None:
     assert read(world) == [4]
 
 
-def test_readers_of_other_names_each_get_everything() -> None:
+def test_each_reader_gets_every_event() -> None:
     world = three_people()
     assert read(world, "crm") == read(world, "billing") == [1, 2, 3]
 
 
-def test_what_was_not_done_with_comes_again() -> None:
+def test_unfinished_events_are_returned_again() -> None:
     world = three_people()
     with pytest.raises(ValueError, match="stumbled"):
         stumble(world)
     assert read(world) == [1, 2, 3]
 
 
-def test_what_was_finished_before_something_went_wrong_does_not_come_again() -> None:
+def test_acknowledged_events_are_not_returned_after_an_error() -> None:
     world = three_people()
     with pytest.raises(ValueError, match="stumbled"):
         stumble(world, 1, 2)
     assert read(world) == [3]
 
 
-def test_one_by_one_only_what_is_finished_is_done_with() -> None:
+def test_one_by_one_marks_only_acknowledged_events_as_done() -> None:
     world = three_people()
     with world.read_events("crm", one_by_one=True) as batch:
         batch.acknowledge(1)
@@ -73,7 +73,7 @@ def test_one_by_one_only_what_is_finished_is_done_with() -> None:
     assert read(world) == [2, 3]
 
 
-def test_while_one_has_events_at_hand_another_of_its_name_gets_none() -> None:
+def test_second_reader_of_a_name_gets_none_while_the_first_holds_events() -> None:
     world = three_people()
     with world.read_events("crm"):
         assert read(world) == []
@@ -81,7 +81,7 @@ def test_while_one_has_events_at_hand_another_of_its_name_gets_none() -> None:
     assert read(world) == []
 
 
-def test_a_reader_that_died_holds_up_the_next_one_for_a_minute() -> None:
+def test_lease_of_a_dead_reader_expires_after_a_minute() -> None:
     world = three_people()
     dying = world.read_events("crm")
     dying.__enter__()
@@ -91,7 +91,7 @@ def test_a_reader_that_died_holds_up_the_next_one_for_a_minute() -> None:
     assert read(world) == [1, 2, 3]
 
 
-def test_one_that_took_too_long_moves_nothing_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_reader_that_outlived_its_lease_moves_nothing_and_logs_it(caplog: pytest.LogCaptureFixture) -> None:
     world = three_people()
     with world.read_events("crm"):
         world.clock.advance(60)
@@ -100,7 +100,7 @@ def test_one_that_took_too_long_moves_nothing_and_says_so(caplog: pytest.LogCapt
     assert read(world) == [2, 3]
 
 
-def test_a_clock_that_was_ahead_holds_nobody_up() -> None:
+def test_lease_from_a_clock_that_was_ahead_does_not_count() -> None:
     world = three_people()
     world.clock.advance(10_000)
     dying = world.read_events("crm")
@@ -109,7 +109,7 @@ def test_a_clock_that_was_ahead_holds_nobody_up() -> None:
     assert read(world) == [1, 2, 3]
 
 
-def test_when_a_reader_moved_is_remembered() -> None:
+def test_cursor_stores_when_it_moved() -> None:
     world = three_people()
     begun = world.clock()
     read(world)
@@ -150,14 +150,14 @@ def fragile() -> tuple[World, Fragile]:
     return world, database
 
 
-def test_two_readers_that_begin_at_once_do_not_get_the_same() -> None:
+def test_concurrent_readers_do_not_get_the_same_events() -> None:
     world, database = fragile()
     database.meanwhile = world
     assert read(world) == []
     assert read(world) == [2, 3]
 
 
-def test_what_went_wrong_is_told_though_the_database_is_away_as_well() -> None:
+def test_handler_error_is_raised_even_if_the_database_is_down() -> None:
     world, database = fragile()
     with pytest.raises(ValueError, match="stumbled"):
         stumble(world, meanwhile=database.go_away)
@@ -166,7 +166,7 @@ def test_what_went_wrong_is_told_though_the_database_is_away_as_well() -> None:
     assert read(world) == [1, 2, 3]
 
 
-def test_a_reader_learns_that_its_cursor_could_not_be_moved() -> None:
+def test_reader_is_refused_if_its_cursor_cannot_be_moved() -> None:
     world, database = fragile()
     with pytest.raises(Unavailable), world.read_events("crm"):
         database.left = 0

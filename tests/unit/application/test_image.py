@@ -48,7 +48,7 @@ def upload(world: World, identity: Identity, data: bytes | None = PNG) -> Any:
     return outcome(lambda: world.upload_image(identity=identity, profile_image=data, caller=SOMEWHERE))
 
 
-def test_a_picture_hangs_on_the_account_and_is_read_by_its_name() -> None:
+def test_image_is_stored_on_the_account_and_read_by_its_name() -> None:
     world, storage, identity = logged_in()
 
     account = upload(world, identity)
@@ -68,7 +68,7 @@ class LinkedStorage(MemoryStorage):
         return PresignedUrl(f"https://images.example.org/{name}?signed", 300) if self.get(name) else None
 
 
-def test_a_picture_has_a_link_only_where_its_storage_gives_one() -> None:
+def test_image_url_exists_only_if_the_storage_provides_one() -> None:
     world, _, identity = logged_in()
     assert world.get_image_url(upload(world, identity).image) is None
 
@@ -79,7 +79,7 @@ def test_a_picture_has_a_link_only_where_its_storage_gives_one() -> None:
     assert world.get_image_url("another") is None
 
 
-def test_the_picture_before_it_is_removed() -> None:
+def test_previous_image_is_deleted() -> None:
     world, storage, identity = logged_in()
     old = upload(world, identity)
 
@@ -89,7 +89,7 @@ def test_the_picture_before_it_is_removed() -> None:
     assert storage.held == {new.image}
 
 
-def test_of_uploads_at_once_one_file_is_left() -> None:
+def test_concurrent_uploads_leave_one_file() -> None:
     world, storage, identity = logged_in()
 
     answers = together([partial(world.upload_image, identity=identity, profile_image=PNG + bytes([n])) for n in range(8)])
@@ -102,7 +102,7 @@ def test_of_uploads_at_once_one_file_is_left() -> None:
     ("data", "refusal"),
     [(None, InvalidInput), (b"", InvalidInput), (b"text", InvalidInput), (PNG + b"0" * 5 * 1024**2, ImageTooLarge)],
 )
-def test_what_is_no_image_or_too_large_is_refused_and_nothing_is_stored(data: bytes | None, refusal: type) -> None:
+def test_invalid_or_too_large_image_is_refused_and_not_stored(data: bytes | None, refusal: type) -> None:
     world, storage, identity = logged_in()
 
     answer = upload(world, identity, data)
@@ -114,13 +114,13 @@ def test_what_is_no_image_or_too_large_is_refused_and_nothing_is_stored(data: by
     assert world.now(identity.account).image is None
 
 
-def test_five_mebibytes_are_taken() -> None:
+def test_image_of_five_mebibytes_is_accepted() -> None:
     world, _, identity = logged_in()
 
     assert upload(world, identity, PNG.ljust(5 * 1024**2, b"0")).image
 
 
-def test_when_the_session_ended_meanwhile_nothing_changes_and_no_file_is_left() -> None:
+def test_upload_by_a_session_revoked_meanwhile_leaves_no_file() -> None:
     world, storage, identity = logged_in()
     before = upload(world, identity)
 
@@ -135,7 +135,7 @@ def test_when_the_session_ended_meanwhile_nothing_changes_and_no_file_is_left() 
     assert storage.held == {before.image}
 
 
-def test_when_nobody_knows_whether_the_account_has_the_new_picture_it_stays() -> None:
+def test_new_file_is_kept_if_the_outcome_of_the_commit_is_unknown() -> None:
     world, storage, identity = logged_in()
 
     with ExitStack() as meanwhile:
@@ -147,7 +147,7 @@ def test_when_nobody_knows_whether_the_account_has_the_new_picture_it_stays() ->
     assert world.now(identity.account).image is None
 
 
-def test_a_picture_that_was_hung_is_answered_even_where_the_one_before_cannot_be_removed() -> None:
+def test_upload_succeeds_even_if_the_previous_file_cannot_be_deleted() -> None:
     """To answer that nothing was changed would not be true."""
     world, storage, identity = logged_in()
     old = upload(world, identity)
@@ -159,7 +159,7 @@ def test_a_picture_that_was_hung_is_answered_even_where_the_one_before_cannot_be
     assert world.now(new).image == new.image != old.image
 
 
-def test_a_refusal_is_told_even_where_the_new_file_cannot_be_removed() -> None:
+def test_refusal_is_raised_even_if_the_new_file_cannot_be_deleted() -> None:
     world, storage, identity = logged_in()
     storage.cannot_delete = True
     world.alter(identity.account, is_active=False)
@@ -167,7 +167,7 @@ def test_a_refusal_is_told_even_where_the_new_file_cannot_be_removed() -> None:
     assert isinstance(upload(world, identity), InvalidToken)
 
 
-def test_a_picture_is_nothing_to_who_is_not_signed_in() -> None:
+def test_upload_without_an_active_session_is_refused() -> None:
     world, storage, identity = logged_in()
     world.alter(identity.account, is_active=False)
 
@@ -176,7 +176,7 @@ def test_a_picture_is_nothing_to_who_is_not_signed_in() -> None:
     assert not world.can_log_in("ann", PASSWORD)
 
 
-def test_pictures_that_no_account_has_are_counted_and_removed_when_that_is_asked_for() -> None:
+def test_sweep_counts_unreferenced_images_and_deletes_them_on_request() -> None:
     world, storage, _ = logged_in()
     for name in map(str, range(BATCH)):
         world.alter(world.create_account(f"person{name}"), image=f"{name}.webp")
@@ -196,7 +196,7 @@ def test_pictures_that_no_account_has_are_counted_and_removed_when_that_is_asked
     assert world.sweep_images(delete=True) == SweepReport(images=1, unreferenced=0, deleted=0)
 
 
-def test_where_no_account_has_any_of_the_pictures_all_stay() -> None:
+def test_sweep_deletes_nothing_if_all_images_are_unreferenced() -> None:
     world, storage, _ = logged_in()
     name = storage.put(PNG)
     storage.clock.advance(hours=2)
@@ -205,7 +205,7 @@ def test_where_no_account_has_any_of_the_pictures_all_stay() -> None:
     assert world.read_image(name) == PNG
 
 
-def test_a_sweep_that_cannot_remove_says_so() -> None:
+def test_sweep_that_cannot_delete_is_refused() -> None:
     world, storage, identity = logged_in()
     storage.put(PNG)
     upload(world, identity)

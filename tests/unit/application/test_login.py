@@ -19,7 +19,7 @@ def fail(world: World, times: int, username: str = "ann", **more: Any) -> list[A
 @pytest.mark.parametrize(
     "username", ["ann", "ANN", " ann ", "ann@mail.example.com", "ANN@Mail.Example.com", "9999999999", "99999 99999"]
 )
-def test_a_person_logs_in_by_username_email_or_mobile(username: str) -> None:
+def test_login_accepts_username_email_or_mobile(username: str) -> None:
     world = World()
     account = world.create_account("ann", mobile="9999999999")
 
@@ -35,7 +35,7 @@ def test_a_person_logs_in_by_username_email_or_mobile(username: str) -> None:
     )
 
 
-def test_a_token_set_says_what_it_is_and_how_long_it_lasts_and_shows_no_token() -> None:
+def test_token_set_has_type_and_lifetime_and_hides_tokens_in_repr() -> None:
     world = World()
     world.create_account("ann")
 
@@ -46,7 +46,7 @@ def test_a_token_set_says_what_it_is_and_how_long_it_lasts_and_shows_no_token() 
     assert tokens.refresh_token not in repr(tokens)
 
 
-def test_an_imported_username_that_breaks_the_rules_logs_in_all_the_same() -> None:
+def test_imported_username_that_breaks_the_rules_can_log_in() -> None:
     world = World()
     account = world.create_account("ann")
     odd = replace(account.username, text="admin@old", canonical=world.identifiers.login("admin@old").canonical_username)
@@ -55,7 +55,7 @@ def test_an_imported_username_that_breaks_the_rules_logs_in_all_the_same() -> No
     assert world.can_log_in("ADMIN@old")
 
 
-def test_a_password_is_compared_by_its_normal_form_and_never_trimmed() -> None:
+def test_password_is_normalised_and_not_trimmed() -> None:
     world = World()
     world.create_account("ann", password="caf\u00e9 of the world ")
 
@@ -63,7 +63,7 @@ def test_a_password_is_compared_by_its_normal_form_and_never_trimmed() -> None:
     assert not world.can_log_in("ann", "caf\u00e9 of the world")
 
 
-def test_an_account_takes_over_a_password_of_spaces_as_it_is() -> None:
+def test_imported_password_of_spaces_is_accepted() -> None:
     world = World()
     world.create_account("ann", password=" " * 9)
 
@@ -72,7 +72,7 @@ def test_an_account_takes_over_a_password_of_spaces_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
-def test_missing_fields_are_named_and_count_for_nothing(nothing: Any) -> None:
+def test_missing_fields_are_named_and_not_counted(nothing: Any) -> None:
     world = World()
 
     with pytest.raises(InvalidInput) as caught:
@@ -82,7 +82,7 @@ def test_missing_fields_are_named_and_count_for_nothing(nothing: Any) -> None:
     assert world.events() == []
 
 
-def test_wrong_unknown_inactive_and_passwordless_are_alike_in_answer_and_work() -> None:
+def test_wrong_unknown_inactive_and_passwordless_are_indistinguishable() -> None:
     hasher = SlowHasher()
     world = World(hasher=hasher)
     world.create_account("wrong")
@@ -107,7 +107,7 @@ def test_wrong_unknown_inactive_and_passwordless_are_alike_in_answer_and_work() 
     assert [event.detail for event in world.events(EventType.LOGIN_FAILED)] == ["wrong", "unknown", "inactive", "passwordless"]
 
 
-def test_the_password_of_an_inactive_account_is_not_even_compared() -> None:
+def test_password_of_an_inactive_account_is_not_compared() -> None:
     hasher = SlowHasher()
     world = World(hasher=hasher)
     world.alter(world.create_account("ann"), is_active=False)
@@ -119,7 +119,7 @@ def test_the_password_of_an_inactive_account_is_not_even_compared() -> None:
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 
-def test_an_identity_fails_5_times_in_5_minutes_from_one_address_and_then_waits_as_told() -> None:
+def test_identity_has_5_failures_in_5_minutes_per_address() -> None:
     world = World()
     world.create_account("ann")
     assert all(isinstance(one, InvalidCredentials) for one in fail(world, 5, caller=SOMEWHERE))
@@ -137,7 +137,7 @@ def test_an_identity_fails_5_times_in_5_minutes_from_one_address_and_then_waits_
 
 
 @pytest.mark.parametrize("username", ["nobody", "nobody@mail.example.com", "7777777777"])
-def test_an_unknown_identity_is_limited_alike(username: str) -> None:
+def test_unknown_identity_has_the_same_limits(username: str) -> None:
     world = World()
 
     answers = fail(world, 6, username, caller=SOMEWHERE)
@@ -154,7 +154,7 @@ def test_spellings_of_an_identity_share_its_limit() -> None:
     assert isinstance(fail(world, 1, "ann", caller=SOMEWHERE)[0], RateLimited)
 
 
-def test_an_identity_fails_30_times_in_15_minutes_from_anywhere() -> None:
+def test_identity_has_30_failures_in_15_minutes_over_all_addresses() -> None:
     world = World()
     world.create_account("ann")
     for number in range(30):
@@ -169,14 +169,14 @@ def test_an_identity_fails_30_times_in_15_minutes_from_anywhere() -> None:
     world.log_in(username="ann", password=PASSWORD, caller=ELSEWHERE)
 
 
-def test_a_caller_without_an_address_is_limited_by_identity() -> None:
+def test_caller_without_an_address_is_limited_by_identity() -> None:
     world = World()
     world.create_account("ann")
 
     assert [type(one) for one in fail(world, 31)] == [InvalidCredentials] * 30 + [RateLimited]
 
 
-def test_an_address_fails_10_times_a_minute_whoever_is_meant() -> None:
+def test_address_has_10_failures_a_minute_over_all_identities() -> None:
     world = World()
     for number in range(10):
         assert isinstance(fail(world, 1, f"person{number}", caller=SOMEWHERE)[0], InvalidCredentials)
@@ -189,7 +189,7 @@ def test_an_address_fails_10_times_a_minute_whoever_is_meant() -> None:
     assert isinstance(fail(world, 1, "another", caller=SOMEWHERE)[0], InvalidCredentials)
 
 
-def test_an_address_fails_100_times_an_hour() -> None:
+def test_address_has_100_failures_an_hour() -> None:
     world = World()
     for number in range(100):
         assert isinstance(fail(world, 1, f"person{number}", caller=SOMEWHERE)[0], InvalidCredentials)
@@ -201,7 +201,7 @@ def test_an_address_fails_100_times_an_hour() -> None:
     assert refusal.retry_after == 2600
 
 
-def test_a_success_forgives_the_identity_at_that_address_and_nothing_else() -> None:
+def test_success_resets_only_the_window_of_identity_and_address() -> None:
     world = World()
     world.create_account("ann")
     fail(world, 4, caller=SOMEWHERE)
@@ -217,14 +217,14 @@ def test_a_success_forgives_the_identity_at_that_address_and_nothing_else() -> N
     assert isinstance(fail(world, 1, caller=ELSEWHERE)[0], RateLimited)
 
 
-def test_limits_per_address_can_be_lifted_and_those_per_identity_not() -> None:
+def test_limits_by_address_can_be_disabled_and_those_by_identity_cannot() -> None:
     world = World(rate_limits=False)
     world.create_account("ann")
 
     assert [type(one) for one in fail(world, 31, caller=SOMEWHERE)] == [InvalidCredentials] * 30 + [RateLimited]
 
 
-def test_a_try_beyond_the_limit_is_neither_hashed_nor_counted() -> None:
+def test_attempt_beyond_the_limit_is_neither_hashed_nor_counted() -> None:
     hasher = SlowHasher()
     world = World(hasher=hasher)
     fail(world, 5, caller=SOMEWHERE)
@@ -235,7 +235,7 @@ def test_a_try_beyond_the_limit_is_neither_hashed_nor_counted() -> None:
     assert len(world.events(EventType.LOGIN_FAILED)) == 5
 
 
-def test_of_any_number_of_wrong_guesses_at_once_five_are_answered() -> None:
+def test_five_of_many_concurrent_wrong_passwords_learn_that_they_are_wrong() -> None:
     world = World()
     world.create_account("ann")
 
@@ -245,7 +245,7 @@ def test_of_any_number_of_wrong_guesses_at_once_five_are_answered() -> None:
     assert [type(one) for one in answers].count(RateLimited) == 15
 
 
-def test_a_right_guess_beyond_the_limit_is_not_answered() -> None:
+def test_right_password_beyond_the_limit_is_refused() -> None:
     """Its turn came while the others were counted."""
     hasher = SlowHasher()
     world = World(hasher=hasher)
@@ -261,7 +261,7 @@ def test_a_right_guess_beyond_the_limit_is_not_answered() -> None:
 # --- what happens while a password is hashed --------------------------------------------------------------------------
 
 
-def test_a_password_changed_while_the_old_one_was_hashed_is_the_one_that_counts() -> None:
+def test_password_changed_during_hashing_is_the_one_that_counts() -> None:
     hasher = SlowHasher()
     world = World(hasher=hasher)
     account = world.create_account("ann")
@@ -272,7 +272,7 @@ def test_a_password_changed_while_the_old_one_was_hashed_is_the_one_that_counts(
     assert len(world.events(EventType.LOGIN_FAILED)) == 1
 
 
-def test_a_password_stored_anew_while_it_was_hashed_is_looked_at_again() -> None:
+def test_password_rehashed_during_hashing_is_verified_again() -> None:
     hasher = SlowHasher()
     world = World(hasher=hasher)
     account = world.create_account("ann")
@@ -282,7 +282,7 @@ def test_a_password_stored_anew_while_it_was_hashed_is_looked_at_again() -> None
     assert len(hasher.asked) == 2
 
 
-def test_a_password_that_changes_at_every_look_logs_nobody_in() -> None:
+def test_password_that_changes_at_every_attempt_is_refused() -> None:
     hasher = SlowHasher()
     world = World(hasher=hasher)
     account = world.create_account("ann")
@@ -293,7 +293,7 @@ def test_a_password_that_changes_at_every_look_logs_nobody_in() -> None:
     assert world.events(EventType.LOGGED_IN) == []
 
 
-def test_an_account_deactivated_while_its_password_was_hashed_is_not_entered() -> None:
+def test_account_deactivated_during_hashing_is_refused() -> None:
     hasher = SlowHasher()
     world = World(hasher=hasher)
     account = world.create_account("ann")
@@ -303,7 +303,7 @@ def test_an_account_deactivated_while_its_password_was_hashed_is_not_entered() -
     assert len(world.events(EventType.LOGIN_FAILED)) == 1
 
 
-def test_a_password_hashed_by_older_parameters_is_hashed_anew_at_login() -> None:
+def test_outdated_hash_is_replaced_at_login() -> None:
     world = World(hasher=InsecureHasher("2"))
     account = world.alter(world.create_account("ann"), password_hash=InsecureHasher("1").hash(PASSWORD))
 
@@ -316,7 +316,7 @@ def test_a_password_hashed_by_older_parameters_is_hashed_anew_at_login() -> None
     assert len(world.events(EventType.LOGGED_IN)) == 2
 
 
-def test_a_wrong_password_renews_no_hash() -> None:
+def test_wrong_password_replaces_no_hash() -> None:
     world = World(hasher=InsecureHasher("2"))
     account = world.alter(world.create_account("ann"), password_hash=InsecureHasher("1").hash(PASSWORD))
 

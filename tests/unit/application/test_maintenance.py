@@ -1,38 +1,53 @@
 from pathlib import Path
 
+import pytest
 from tests.support.world import PASSWORD, World
 
 from vestibule.adapters.database import SqlDatabase, migrate
-from vestibule.application import AuditQuery, Purge, ReadAuditLog
+from vestibule.application import AuditQuery, InvalidCode, NoSuchAccount, Purge, ReadAuditLog
 from vestibule.application.maintenance import BATCH
 from vestibule.domain.events import Event, EventType
 
+ANN = "ann@mail.example.com"
 
-def test_the_journal_is_read_to_its_end_in_batches() -> None:
+
+@pytest.mark.parametrize("who", ["ann", "ANN@mail.example.com", "9999999999"])
+def test_deactivation_revokes_sessions_and_codes_and_activation_restores_none(who: str) -> None:
     world = World()
-    with world.database.begin() as tx:
-        for number in range(2 * BATCH + 1):
-            tx.audit_log.add(Event(type=EventType.CODE_SENT, occurred_at=world.clock(), detail=str(number)))
+    world.create_account("ann", mobile="9999999999")
+    tokens = world.log_in(username="ann", password=PASSWORD)
+    code = world.send(ANN)
 
-    events = list(world.read_audit_log(AuditQuery()))
+    assert world.set_active(who=who, active=False).is_active is False
+    assert not world.can_log_in("ann")
 
-    assert [position for position, _ in events] == list(range(1, 2 * BATCH + 2))
-    assert [event.detail for _, event in events] == [str(number) for number in range(2 * BATCH + 1)]
-
-
-def test_the_journal_is_asked_about_one_account() -> None:
-    world = World()
-    ann, bob = world.create_account("ann"), world.create_account("bob")
-    world.log_in(username="bob", password=PASSWORD)
-
-    assert [event.type for _, event in world.read_audit_log(AuditQuery(account_id=ann.id))] == [EventType.REGISTERED]
-    assert [event.type for _, event in world.read_audit_log(AuditQuery(account_id=bob.id))] == [
-        EventType.REGISTERED,
-        EventType.LOGGED_IN,
+    assert world.set_active(who=who, active=True).is_active is True
+    assert world.can_log_in("ann")
+    assert not world.is_signed_in(tokens)
+    with pytest.raises(InvalidCode):
+        world.verify_code(destination=ANN, verify_otp=code)
+    assert [event.type for event in world.events(EventType.DEACTIVATED, EventType.ACTIVATED)] == [
+        EventType.DEACTIVATED,
+        EventType.ACTIVATED,
     ]
 
 
-def test_a_purge_goes_on_until_nothing_old_is_left(tmp_path: Path) -> None:
+def test_activating_an_active_account_changes_nothing() -> None:
+    world = World()
+    world.create_account("ann")
+    tokens = world.log_in(username="ann", password=PASSWORD)
+
+    assert world.set_active(who="ann", active=True).is_active is True
+    assert world.is_signed_in(tokens)
+    assert world.events(EventType.ACTIVATED) == []
+
+
+def test_unknown_account_is_refused() -> None:
+    with pytest.raises(NoSuchAccount):
+        World().set_active(who="nobody", active=False)
+
+
+def test_purge_continues_until_nothing_is_past_its_retention(tmp_path: Path) -> None:
     world, url = World(), f"sqlite:///{tmp_path / 'vestibule.db'}"
     migrate(url)
     with SqlDatabase(url) as database:
@@ -45,5 +60,5 @@ def test_a_purge_goes_on_until_nothing_old_is_left(tmp_path: Path) -> None:
         assert len(list(ReadAuditLog(database=database)(AuditQuery()))) == 1
 
 
-def test_memory_keeps_everything() -> None:
+def test_database_in_memory_purges_nothing() -> None:
     assert World().purge() == 0

@@ -14,7 +14,7 @@ def told(world: World, address: str) -> list[str]:
     return [letter.values["what"] for letter in world.messages_to(address) if letter.template == "notice"]
 
 
-def test_a_new_password_is_told_to_the_owner_whoever_set_it() -> None:
+def test_owner_is_notified_of_a_new_password() -> None:
     world = World()
     world.create_account("ann")
     world.change_account(identity=world.sign_in("ann"), password=OTHER_PASSWORD)
@@ -24,7 +24,7 @@ def test_a_new_password_is_told_to_the_owner_whoever_set_it() -> None:
     assert told(world, ANN) == ["password_changed"] * 2
 
 
-def test_a_new_email_is_told_to_the_old_one_and_a_new_mobile_to_the_old_one() -> None:
+def test_previous_address_is_notified_of_its_replacement() -> None:
     world = World()
     world.create_account("ann", mobile="9999999999")
     identity = world.sign_in("ann")
@@ -37,7 +37,7 @@ def test_a_new_email_is_told_to_the_old_one_and_a_new_mobile_to_the_old_one() ->
     assert told(world, "new@mail.example.com") == told(world, "8888888888") == []
 
 
-def test_a_first_mobile_is_told_to_the_email() -> None:
+def test_first_mobile_is_notified_to_the_email() -> None:
     world = World()
     world.create_account("ann")
 
@@ -46,7 +46,7 @@ def test_a_first_mobile_is_told_to_the_email() -> None:
     assert told(world, ANN) == ["mobile_changed"]
 
 
-def test_a_name_or_the_same_address_again_is_nothing_to_tell() -> None:
+def test_change_of_name_or_spelling_sends_no_notice() -> None:
     world = World()
     world.create_account("ann")
 
@@ -55,7 +55,7 @@ def test_a_name_or_the_same_address_again_is_nothing_to_tell() -> None:
     assert told(world, ANN) == []
 
 
-def test_a_sign_in_by_an_agent_not_seen_before_is_told_but_not_the_first_one() -> None:
+def test_login_by_a_new_user_agent_is_notified_except_the_first() -> None:
     world = World()
     world.create_account("ann")
 
@@ -64,7 +64,7 @@ def test_a_sign_in_by_an_agent_not_seen_before_is_told_but_not_the_first_one() -
         assert told(world, ANN) == ["new_sign_in"] * expected
 
 
-def test_a_refresh_token_used_twice_is_told() -> None:
+def test_refresh_token_reuse_is_notified() -> None:
     world = World()
     world.create_account("ann")
     tokens = world.log_in(username="ann", password=PASSWORD)
@@ -81,7 +81,7 @@ def test_a_refresh_token_used_twice_is_told() -> None:
     assert told(world, ANN) == ["refresh_reused"]
 
 
-def test_a_proven_address_is_told_rather_than_another_and_nobody_where_there_is_none() -> None:
+def test_notice_prefers_a_verified_address_and_needs_some_address() -> None:
     world = World()
     account = world.create_account("ann", mobile="9999999999")
     world.verify_address("9999999999", world.sign_in("ann"))
@@ -94,7 +94,7 @@ def test_a_proven_address_is_told_rather_than_another_and_nobody_where_there_is_
     assert told(world, "9999999999") == ["password_changed"]
 
 
-def test_no_sms_goes_to_a_mobile_that_nobody_has_proven() -> None:
+def test_unverified_mobile_gets_no_notice() -> None:
     world = World()
     world.create_account("ann", mobile="9999999999")
 
@@ -104,7 +104,7 @@ def test_no_sms_goes_to_a_mobile_that_nobody_has_proven() -> None:
     assert told(world, ANN) == ["mobile_changed"]
 
 
-def test_an_address_is_told_ten_times_a_day_at_most_by_whatever_accounts() -> None:
+def test_address_gets_at_most_ten_notices_a_day_over_all_accounts() -> None:
     world = World(rate_limits=False)
     for number in range(12):
         world.create_account(f"mallory{number}", email="victim@mail.example.com")
@@ -114,7 +114,7 @@ def test_an_address_is_told_ten_times_a_day_at_most_by_whatever_accounts() -> No
     assert told(world, "victim@mail.example.com") == ["email_changed"] * 10
 
 
-def test_an_owner_is_told_ten_times_a_day_at_most() -> None:
+def test_owner_gets_at_most_ten_notices_a_day() -> None:
     world = World()
     world.create_account("ann")
     world.log_in(username="ann", password=PASSWORD, caller=LAPTOP)
@@ -128,7 +128,7 @@ def test_an_owner_is_told_ten_times_a_day_at_most() -> None:
     assert len(told(world, ANN)) == 11
 
 
-def test_a_notice_holds_nothing_that_anybody_typed() -> None:
+def test_notice_holds_no_text_that_a_person_typed() -> None:
     world = World()
     world.create_account("ann")
     world.log_in(username="ann", password=PASSWORD, caller=LAPTOP)

@@ -67,7 +67,7 @@ def given_up_code(world: World) -> str:
     return dead.message.id
 
 
-def test_what_waits_and_what_was_given_up_is_listed_in_the_order_it_came() -> None:
+def test_waiting_and_failed_messages_are_listed_in_order() -> None:
     world = World()
     put(world, "a")
     give_up(world, "b")
@@ -76,14 +76,14 @@ def test_what_waits_and_what_was_given_up_is_listed_in_the_order_it_came() -> No
     assert lying(world, dead=True) == ["b"]
 
 
-def test_an_outbox_of_any_length_is_listed() -> None:
+def test_outbox_is_listed_beyond_one_batch() -> None:
     world = World()
     wanted = [f"{number:04}" for number in range(2 * BATCH + 1)]
     put(world, *wanted)
     assert lying(world) == wanted
 
 
-def test_a_message_that_was_given_up_can_be_tried_again_and_that_is_written_down() -> None:
+def test_failed_message_can_be_retried_and_that_is_recorded() -> None:
     world = World()
     message_id = given_up_code(world)
 
@@ -94,7 +94,7 @@ def test_a_message_that_was_given_up_can_be_tried_again_and_that_is_written_down
     assert told(world) == [f"retried {message_id}"]
 
 
-def test_a_message_that_waits_after_a_failure_can_be_tried_at_once() -> None:
+def test_message_waiting_after_a_failure_can_be_retried_at_once() -> None:
     world = World()
     put(world, "a", attempts=3)
     world.retry_messages(["a"])
@@ -103,7 +103,7 @@ def test_a_message_that_waits_after_a_failure_can_be_tried_at_once() -> None:
 
 
 @pytest.mark.parametrize("by", ["its end", "a replacement", "its use"])
-def test_a_code_that_nobody_wants_any_more_is_not_tried_again(by: str) -> None:
+def test_expired_or_used_code_is_not_retryable(by: str) -> None:
     world = World()
     message_id = given_up_code(world)
     if by == "its end":
@@ -121,7 +121,7 @@ def test_a_code_that_nobody_wants_any_more_is_not_tried_again(by: str) -> None:
     assert told(world) == []
 
 
-def test_a_message_that_a_courier_has_is_left_to_it() -> None:
+def test_leased_message_is_not_retryable() -> None:
     world = World()
     put(world, "a", attempts=1)
     world.clock.advance(600)
@@ -136,7 +136,7 @@ def test_a_message_that_a_courier_has_is_left_to_it() -> None:
     assert world.retry_messages(["a"]) == 1
 
 
-def test_of_several_messages_all_are_tried_again_or_none() -> None:
+def test_several_messages_are_all_retried_or_none() -> None:
     world = World()
     give_up(world, "a")
     with pytest.raises(NoSuchMessage, match="There is no message b"):
@@ -144,7 +144,7 @@ def test_of_several_messages_all_are_tried_again_or_none() -> None:
     assert lying(world, dead=True) == ["a"]
 
 
-def test_all_that_failed_is_tried_again_but_what_waits_for_its_turn_keeps_it() -> None:
+def test_all_failed_messages_are_retried_and_waiting_ones_keep_their_time() -> None:
     world = World()
     put(world, "first")
     put(world, "failed", attempts=2)
@@ -159,7 +159,7 @@ def test_all_that_failed_is_tried_again_but_what_waits_for_its_turn_keeps_it() -
 
 
 @pytest.mark.parametrize("ends", ["sent", "retried"])
-def test_what_is_sent_or_retried_by_somebody_else_meanwhile_is_neither_retried_nor_dropped(ends: str) -> None:
+def test_message_sent_or_retried_meanwhile_is_neither_retried_nor_dropped(ends: str) -> None:
     database = Meanwhile()
     drop, retry = (make(database=database, clock=ManualClock()) for make in (DropMessages, RetryMessages))
     now = retry.clock()
@@ -182,7 +182,7 @@ def test_what_is_sent_or_retried_by_somebody_else_meanwhile_is_neither_retried_n
     assert database.events == ()
 
 
-def test_a_message_is_dropped_whether_it_waits_or_was_given_up() -> None:
+def test_waiting_or_failed_message_can_be_dropped() -> None:
     world = World()
     put(world, "a", "b")
     give_up(world, "c", "d")
@@ -193,7 +193,7 @@ def test_a_message_is_dropped_whether_it_waits_or_was_given_up() -> None:
     assert told(world) == ["dropped 2 messages"]
 
 
-def test_of_several_messages_all_are_dropped_or_none() -> None:
+def test_several_messages_are_all_dropped_or_none() -> None:
     world = World()
     put(world, "a")
     with pytest.raises(NoSuchMessage):
@@ -201,7 +201,7 @@ def test_of_several_messages_all_are_dropped_or_none() -> None:
     assert lying(world) == ["a"]
 
 
-def test_all_that_was_given_up_is_dropped_and_nothing_else() -> None:
+def test_all_failed_messages_are_dropped_and_no_other() -> None:
     world = World()
     put(world, "a")
     give_up(world, *[f"{number:04}" for number in range(BATCH + 1)])

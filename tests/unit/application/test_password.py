@@ -23,7 +23,7 @@ def settled(**fields: Any) -> World:
     return world
 
 
-def test_a_reset_sets_the_password_and_keeps_the_rest() -> None:
+def test_reset_sets_the_password_and_keeps_other_fields() -> None:
     world = settled()
     before = world.owner(ANN)
     assert before
@@ -38,7 +38,7 @@ def test_a_reset_sets_the_password_and_keeps_the_rest() -> None:
     assert (event.account_id, event.caller) == (before.id, SOMEWHERE)
 
 
-def test_a_reset_ends_every_session_and_every_open_code() -> None:
+def test_reset_revokes_every_session_and_open_code() -> None:
     world = settled()
     sessions = [world.log_in(username="ann", password=PASSWORD) for _ in range(3)]
     world.request_code(destination=MOBILE)
@@ -51,7 +51,7 @@ def test_a_reset_ends_every_session_and_every_open_code() -> None:
         assert isinstance(outcome(partial(world.verify_code, destination=MOBILE, verify_otp=code)), InvalidCode)
 
 
-def test_a_reset_of_an_unproven_account_clears_what_an_impostor_may_have_put_there() -> None:
+def test_reset_of_an_unverified_account_clears_its_earlier_state() -> None:
     world = World()
     account = world.create_account("ann", mobile=MOBILE)
     impostor = world.log_in(username="ann", password=PASSWORD)
@@ -64,7 +64,7 @@ def test_a_reset_of_an_unproven_account_clears_what_an_impostor_may_have_put_the
     assert world.can_log_in("ann", OTHER_PASSWORD)
 
 
-def test_a_password_that_was_reset_is_not_cleared_by_a_later_login_by_code() -> None:
+def test_later_code_login_keeps_a_reset_password() -> None:
     world = World()
     world.create_account("ann")
     reset(world, world.send(ANN))
@@ -74,7 +74,7 @@ def test_a_password_that_was_reset_is_not_cleared_by_a_later_login_by_code() -> 
     assert world.can_log_in("ann", OTHER_PASSWORD)
 
 
-def test_a_person_without_a_password_sets_one_by_reset() -> None:
+def test_reset_sets_a_first_password() -> None:
     world = settled()
     account = world.owner(ANN)
     assert account
@@ -85,7 +85,7 @@ def test_a_person_without_a_password_sets_one_by_reset() -> None:
 
 
 @pytest.mark.parametrize(("after", "right"), [(299, True), (300, False)])
-def test_a_reset_takes_a_code_for_five_minutes(after: int, right: bool) -> None:
+def test_code_for_a_reset_expires_after_five_minutes(after: int, right: bool) -> None:
     world = settled()
     code = world.send(ANN)
     world.clock.advance(after)
@@ -93,7 +93,7 @@ def test_a_reset_takes_a_code_for_five_minutes(after: int, right: bool) -> None:
     assert (reset(world, code) is None) is right
 
 
-def test_a_wrong_code_and_an_unknown_email_are_refused_alike_and_nothing_changes() -> None:
+def test_wrong_code_and_unknown_email_are_the_same_refusal() -> None:
     world = settled()
     before = world.owner(ANN)
     code = world.send(ANN)
@@ -110,7 +110,7 @@ def test_a_wrong_code_and_an_unknown_email_are_refused_alike_and_nothing_changes
     assert len(world.events(EventType.CODE_REFUSED)) == 3
 
 
-def test_five_wrong_codes_and_the_right_one_is_worth_nothing() -> None:
+def test_right_code_is_refused_after_five_failed_attempts() -> None:
     world = settled()
     code = world.send(ANN)
 
@@ -120,7 +120,7 @@ def test_five_wrong_codes_and_the_right_one_is_worth_nothing() -> None:
     assert isinstance(reset(world, code), InvalidCode)
 
 
-def test_an_unproven_email_beside_a_proven_mobile_resets_nothing() -> None:
+def test_unverified_email_next_to_a_verified_mobile_cannot_reset() -> None:
     world = World()
     account = world.create_account("ann", mobile=MOBILE, proofs=(world.verify_address(MOBILE),))
 
@@ -128,7 +128,7 @@ def test_an_unproven_email_beside_a_proven_mobile_resets_nothing() -> None:
     assert world.now(account) == account
 
 
-def test_an_inactive_account_is_not_reset() -> None:
+def test_inactive_account_cannot_be_reset() -> None:
     world = World()
     account = world.alter(world.create_account("ann"), is_active=False)
 
@@ -136,7 +136,7 @@ def test_an_inactive_account_is_not_reset() -> None:
     assert world.now(account) == account
 
 
-def test_the_password_is_judged_before_the_code_is_looked_at() -> None:
+def test_password_is_checked_before_the_code() -> None:
     world = settled()
     code = world.send(ANN)
     events = world.events()
@@ -150,7 +150,7 @@ def test_the_password_is_judged_before_the_code_is_looked_at() -> None:
     assert reset(world, code) is None
 
 
-def test_every_bad_field_is_named() -> None:
+def test_every_invalid_field_is_named() -> None:
     refusal = reset(World(), " ", password="", email="nobody")
 
     assert isinstance(refusal, InvalidInput)
@@ -158,7 +158,7 @@ def test_every_bad_field_is_named() -> None:
 
 
 @pytest.mark.parametrize("own", ["Ann Somebody", "somebody99!", ANN, MOBILE])
-def test_whether_it_is_made_of_own_data_is_told_after_a_right_code_alone_which_stays_good(own: str) -> None:
+def test_personal_data_is_checked_after_a_right_code_which_stays_good(own: str) -> None:
     world = settled()
     before = world.owner(ANN)
     code = world.send(ANN)
@@ -172,7 +172,7 @@ def test_whether_it_is_made_of_own_data_is_told_after_a_right_code_alone_which_s
     assert reset(world, code) is None
 
 
-def test_a_caller_beyond_its_wrong_codes_is_told_when_to_come_back() -> None:
+def test_caller_beyond_its_failed_attempts_is_rate_limited() -> None:
     world = settled()
     code = world.send(ANN)
     for number in range(30):
@@ -185,7 +185,7 @@ def test_a_caller_beyond_its_wrong_codes_is_told_when_to_come_back() -> None:
     assert reset(world, code) is None
 
 
-def test_a_code_used_while_the_password_was_being_hashed_resets_nothing() -> None:
+def test_code_used_during_hashing_resets_nothing() -> None:
     hasher = SlowHasher()
     world = settled(hasher=hasher)
     code = world.send(ANN)
@@ -195,7 +195,7 @@ def test_a_code_used_while_the_password_was_being_hashed_resets_nothing() -> Non
     assert world.can_log_in("ann", PASSWORD)
 
 
-def test_of_two_resets_at_once_by_one_code_one_is_done() -> None:
+def test_one_of_two_concurrent_resets_by_one_code_succeeds() -> None:
     world = settled()
     code = world.send(ANN)
 

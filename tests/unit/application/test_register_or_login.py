@@ -21,7 +21,7 @@ def request(world: World, **fields: Any) -> None:
     world.request_registration_code(**PAIR | fields)
 
 
-def test_each_address_gets_a_code_of_its_own_under_one_reference() -> None:
+def test_each_address_gets_its_own_code_under_one_reference() -> None:
     world = World()
 
     sent = world.request_registration_code(**PAIR)
@@ -31,7 +31,7 @@ def test_each_address_gets_a_code_of_its_own_under_one_reference() -> None:
     assert world.code_for(ANN) != world.code_for(MOBILE)
 
 
-def test_every_bad_field_is_named() -> None:
+def test_every_invalid_field_is_named() -> None:
     world = World()
     bad: dict[str, Any] = {"name": "a\u2028b", "email": "nobody", "mobile": "12"}
 
@@ -48,7 +48,7 @@ def test_every_bad_field_is_named() -> None:
 
 
 @pytest.mark.parametrize("proven", [ANN, MOBILE])
-def test_where_neither_has_an_account_one_is_made_with_only_the_address_proven_whose_code_came_back(proven: str) -> None:
+def test_new_account_has_only_the_address_of_the_code_verified(proven: str) -> None:
     world = World()
     request(world)
 
@@ -66,7 +66,7 @@ def test_where_neither_has_an_account_one_is_made_with_only_the_address_proven_w
     ]
 
 
-def test_the_new_account_has_no_password_until_it_is_reset() -> None:
+def test_new_account_has_no_password_until_a_reset() -> None:
     world = World()
     request(world)
     bring(world, world.code_for(ANN))
@@ -79,7 +79,7 @@ def test_the_new_account_has_no_password_until_it_is_reset() -> None:
     assert world.can_log_in(ANN)
 
 
-def test_the_other_code_does_not_open_the_new_account() -> None:
+def test_other_code_cannot_log_in_to_the_new_account() -> None:
     world = World()
     request(world)
     other = world.code_for(ANN)
@@ -89,7 +89,7 @@ def test_the_other_code_does_not_open_the_new_account() -> None:
     assert len(world.events(EventType.REGISTERED)) == 1
 
 
-def test_where_both_belong_to_one_account_either_proven_address_logs_in() -> None:
+def test_either_verified_address_of_one_account_logs_in() -> None:
     world = World()
     proofs = (world.verify_address(ANN), world.verify_address(MOBILE))
     account = world.create_account("ann", mobile=MOBILE, proofs=proofs)
@@ -99,7 +99,7 @@ def test_where_both_belong_to_one_account_either_proven_address_logs_in() -> Non
         assert world.identity(bring(world, world.code_for(address))).account == account
 
 
-def test_an_unproven_account_that_has_both_is_taken_over_with_the_name_given() -> None:
+def test_unverified_account_with_both_is_claimed_with_the_given_name() -> None:
     world = World()
     account = world.create_account("ann", mobile=MOBILE)
     impostor = world.log_in(username="ann", password=PASSWORD)
@@ -112,7 +112,7 @@ def test_an_unproven_account_that_has_both_is_taken_over_with_the_name_given() -
     assert not world.is_signed_in(impostor)
 
 
-def test_a_settled_account_keeps_its_name() -> None:
+def test_owner_verified_account_keeps_its_name() -> None:
     world = World()
     account = world.create_account("ann", mobile=MOBILE, proofs=(world.verify_address(ANN),))
     request(world)
@@ -122,7 +122,7 @@ def test_a_settled_account_keeps_its_name() -> None:
     assert world.now(account) == account
 
 
-def test_an_unproven_address_beside_a_proven_one_logs_nobody_in() -> None:
+def test_unverified_address_next_to_a_verified_one_cannot_log_in() -> None:
     world = World()
     account = world.create_account("ann", mobile=MOBILE, proofs=(world.verify_address(ANN),))
     request(world)
@@ -131,7 +131,7 @@ def test_an_unproven_address_beside_a_proven_one_logs_nobody_in() -> None:
     assert world.now(account) == account
 
 
-def test_an_inactive_account_is_not_entered() -> None:
+def test_inactive_account_cannot_log_in() -> None:
     world = World()
     world.alter(world.create_account("ann", mobile=MOBILE), is_active=False)
     request(world)
@@ -140,7 +140,7 @@ def test_an_inactive_account_is_not_entered() -> None:
 
 
 @pytest.mark.parametrize("proven", [ANN, MOBILE])
-def test_an_account_that_has_one_of_the_two_and_none_of_the_other_kind_is_entered_by_its_own(proven: str) -> None:
+def test_account_with_one_of_the_addresses_is_logged_in_to_by_it(proven: str) -> None:
     world = World()
     account = world.create_account("ann", mobile=MOBILE)
     world.log_in_with_code(proven)
@@ -152,7 +152,7 @@ def test_an_account_that_has_one_of_the_two_and_none_of_the_other_kind_is_entere
     assert world.identity(tokens).account == before
 
 
-def test_such_an_account_is_not_entered_by_the_address_it_has_not() -> None:
+def test_address_that_the_account_lacks_cannot_log_in() -> None:
     world = World()
     world.create_account("ann")
     request(world)
@@ -160,7 +160,7 @@ def test_such_an_account_is_not_entered_by_the_address_it_has_not() -> None:
     assert isinstance(bring(world, world.code_for(MOBILE)), AccountMismatch)
 
 
-def test_an_account_with_another_address_of_the_other_kind_is_a_different_one() -> None:
+def test_account_with_another_address_of_the_other_kind_is_a_mismatch() -> None:
     world = World()
     account = world.create_account("ann", mobile="8888888888")
     request(world)
@@ -170,7 +170,7 @@ def test_an_account_with_another_address_of_the_other_kind_is_a_different_one() 
 
 
 @pytest.mark.parametrize("proven", [ANN, MOBILE])
-def test_where_they_belong_to_different_accounts_only_a_right_code_is_told_so_and_nobodys_data(proven: str) -> None:
+def test_mismatch_is_revealed_after_a_right_code_only_and_without_data(proven: str) -> None:
     world = World()
     world.create_account("ann")
     world.create_account("bob", mobile=MOBILE)
@@ -186,7 +186,7 @@ def test_where_they_belong_to_different_accounts_only_a_right_code_is_told_so_an
     assert world.events(EventType.LOGGED_IN) == world.events(EventType.ACCOUNT_CLAIMED) == []
 
 
-def test_a_mobile_whose_earlier_owner_bears_it_as_username_gets_a_variant_of_it() -> None:
+def test_mobile_taken_as_a_username_gets_a_variant() -> None:
     world = World()
     request(world)
     first = world.identity(bring(world, world.code_for(ANN)))
@@ -200,7 +200,7 @@ def test_a_mobile_whose_earlier_owner_bears_it_as_username_gets_a_variant_of_it(
     assert world.sign_in("8888888888").account.id == first.account.id
 
 
-def test_wrong_guesses_count_at_both_codes() -> None:
+def test_failed_attempts_count_for_both_codes() -> None:
     world = World()
     request(world)
     codes = {world.code_for(ANN), world.code_for(MOBILE)}
@@ -212,7 +212,7 @@ def test_wrong_guesses_count_at_both_codes() -> None:
     assert [type(bring(world, code)) for code in codes] == [InvalidCode] * 2
 
 
-def test_a_caller_beyond_its_wrong_codes_is_told_when_to_come_back() -> None:
+def test_caller_beyond_its_failed_attempts_is_rate_limited() -> None:
     world = World()
     request(world)
     code = world.code_for(ANN)
@@ -226,7 +226,7 @@ def test_a_caller_beyond_its_wrong_codes_is_told_when_to_come_back() -> None:
     assert refusal.retry_after == 300
 
 
-def test_one_code_brought_twice_at_once_makes_one_account_and_one_session() -> None:
+def test_concurrent_uses_of_one_code_create_one_account_and_one_session() -> None:
     world = World()
     request(world)
     code = world.code_for(ANN)

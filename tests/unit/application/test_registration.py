@@ -20,7 +20,7 @@ def refused(call: Any, **fields: Any) -> dict[str, list[str]]:
     return caught.value.errors
 
 
-def test_a_new_account_is_as_written_and_has_proven_nothing() -> None:
+def test_new_account_keeps_spellings_and_is_unverified() -> None:
     world = World()
 
     account = world.register(**WHOLE | {"username": "Ann", "email": "Ann@Mail.Example.com", "mobile": "9999 99 99 99"})
@@ -39,7 +39,7 @@ def test_a_new_account_is_as_written_and_has_proven_nothing() -> None:
     assert world.can_log_in("ann")
 
 
-def test_a_registration_stands_in_the_journal_with_its_caller() -> None:
+def test_registration_is_recorded_with_its_caller() -> None:
     world = World()
 
     account = world.register(**WHOLE, caller=SOMEWHERE)
@@ -48,7 +48,7 @@ def test_a_registration_stands_in_the_journal_with_its_caller() -> None:
     assert (event.account_id, event.occurred_at, event.caller) == (account.id, world.clock(), SOMEWHERE)
 
 
-def test_every_bad_field_is_named_at_once_and_nothing_is_kept() -> None:
+def test_every_invalid_field_is_named_and_nothing_is_stored() -> None:
     world = World()
 
     errors = refused(
@@ -60,7 +60,7 @@ def test_every_bad_field_is_named_at_once_and_nothing_is_kept() -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, "", "   "])
-def test_a_field_left_out_is_named(nothing: Any) -> None:
+def test_missing_field_is_named(nothing: Any) -> None:
     world = World()
     expected = {"username", "name", "email"} if nothing == "   " else {"username", "name", "email", "password"}
 
@@ -70,7 +70,7 @@ def test_a_field_left_out_is_named(nothing: Any) -> None:
     assert errors["email"] == ["This field is required."]
 
 
-def test_what_is_no_text_is_refused_by_name() -> None:
+def test_value_that_is_no_text_is_refused() -> None:
     errors = refused(World().register, username=1, name=["x"], email={}, mobile=9.5, password=True, proofs="text")
 
     assert {*errors} == {"username", "name", "email", "mobile", "password", "proofs"}
@@ -78,7 +78,7 @@ def test_what_is_no_text_is_refused_by_name() -> None:
     assert errors["proofs"] == ["This must be a list of texts."]
 
 
-def test_no_nul_and_no_lone_surrogate_comes_in_by_any_field() -> None:
+def test_nul_and_lone_surrogates_are_refused_in_every_field() -> None:
     fields = {"username": "a\0nn", "name": "A\ud800nn", "email": "a\0@mail.example.com", "password": f"{PASSWORD}\0"}
 
     errors = refused(World().register, **fields, proofs=("\0",))
@@ -92,11 +92,11 @@ def test_proofs_may_be_none() -> None:
     assert World().register(**WHOLE, proofs=nothing).id
 
 
-def test_an_account_has_no_mobile_unless_it_is_given_one() -> None:
+def test_mobile_is_optional() -> None:
     assert World().register(**WHOLE).mobile is None
 
 
-def test_a_mobile_is_demanded_where_it_is_required() -> None:
+def test_missing_mobile_is_refused_if_required() -> None:
     world = World(mobile_required=True)
 
     assert refused(world.register, **WHOLE) == {"mobile": ["This field is required."]}
@@ -112,7 +112,7 @@ def test_a_mobile_is_demanded_where_it_is_required() -> None:
         ({"username": "ann", "email": "ann@mail.example.com", "mobile": "9999999999"}, ("email", "mobile", "username")),
     ],
 )
-def test_what_another_account_has_is_taken_in_any_spelling(fields: dict[str, str], taken: tuple[str, ...]) -> None:
+def test_value_of_another_account_is_taken_in_any_spelling(fields: dict[str, str], taken: tuple[str, ...]) -> None:
     world = World()
     world.create_account("ann", mobile="9999999999")
 
@@ -123,7 +123,7 @@ def test_what_another_account_has_is_taken_in_any_spelling(fields: dict[str, str
     assert len(world.events(EventType.REGISTERED)) == 1
 
 
-def test_beside_another_fault_what_is_taken_is_one_of_the_bad_fields() -> None:
+def test_taken_value_is_one_of_the_invalid_fields_along_with_another_error() -> None:
     world = World()
     world.create_account("ann")
 
@@ -135,13 +135,13 @@ def test_beside_another_fault_what_is_taken_is_one_of_the_bad_fields() -> None:
 
 
 @pytest.mark.parametrize("password", ["password", "annabelle1", "short", "Ann Somebody"])
-def test_a_password_that_is_common_short_or_made_of_own_words_is_refused(password: str) -> None:
+def test_common_short_or_personal_password_is_refused(password: str) -> None:
     world = World()
 
     assert {*refused(world.register, **WHOLE | {"username": "annabelle", "password": password})} == {"password"}
 
 
-def test_of_two_registrations_of_one_name_at_once_one_wins() -> None:
+def test_one_of_two_concurrent_registrations_of_one_username_succeeds() -> None:
     world = World()
 
     answers = together([partial(world.register, **WHOLE | {"email": f"{n}@mail.example.com"}) for n in range(8)])
@@ -150,7 +150,7 @@ def test_of_two_registrations_of_one_name_at_once_one_wins() -> None:
     assert len(world.events(EventType.REGISTERED)) == 1
 
 
-def test_a_name_taken_while_the_password_was_being_hashed_is_taken() -> None:
+def test_username_taken_during_hashing_is_refused() -> None:
     hasher = SlowHasher()
     world = World(hasher=hasher)
     hasher.meanwhile = [lambda: world.register(**WHOLE)]
@@ -165,7 +165,7 @@ def test_a_name_taken_while_the_password_was_being_hashed_is_taken() -> None:
 # --- proofs -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_registration_that_carries_its_proof_starts_with_the_address_proven() -> None:
+def test_registration_with_a_proof_starts_verified() -> None:
     world = World()
     proof = world.verify_address("ann@mail.example.com")
 
@@ -174,7 +174,7 @@ def test_a_registration_that_carries_its_proof_starts_with_the_address_proven() 
     assert (account.email_verified, account.mobile_verified, account.owner_verified) == (True, False, True)
 
 
-def test_each_proof_proves_its_own_address() -> None:
+def test_each_proof_verifies_its_own_address() -> None:
     world = World()
     proofs = (world.verify_address("9999999999"), world.verify_address("ann@mail.example.com"))
 
@@ -183,7 +183,7 @@ def test_each_proof_proves_its_own_address() -> None:
     assert (account.email_verified, account.mobile_verified, account.owner_verified) == (True, True, True)
 
 
-def test_a_password_set_with_a_proof_outlives_a_login_by_code() -> None:
+def test_password_set_with_a_proof_is_kept_by_a_code_login() -> None:
     world = World()
     world.create_account("ann", proofs=(world.verify_address("ann@mail.example.com"),))
 
@@ -192,7 +192,7 @@ def test_a_password_set_with_a_proof_outlives_a_login_by_code() -> None:
     assert world.can_log_in("ann")
 
 
-def test_a_proof_of_another_address_or_of_nothing_is_refused() -> None:
+def test_proof_of_another_address_or_of_none_is_refused() -> None:
     world = World()
     proof = world.verify_address("eve@mail.example.com")
 
@@ -200,7 +200,7 @@ def test_a_proof_of_another_address_or_of_nothing_is_refused() -> None:
         assert refused(world.register, **WHOLE, proofs=given) == {"proofs": [BAD_PROOF]}
 
 
-def test_a_proof_is_good_for_an_hour_to_the_second() -> None:
+def test_proof_expires_after_an_hour() -> None:
     world = World()
     proof = world.verify_address("ann@mail.example.com")
     world.clock.advance(3601)
@@ -213,24 +213,24 @@ def test_a_proof_is_good_for_an_hour_to_the_second() -> None:
 # --- EMAIL_VALIDATION, MOBILE_VALIDATION ------------------------------------------------------------------------------
 
 
-def test_with_validation_on_each_address_must_have_been_proven() -> None:
+def test_validation_requires_every_address_to_be_verified() -> None:
     world = World(email_validation=True, mobile_validation=True)
 
     assert refused(world.register, **WHOLE, mobile="9999999999") == {"email": [EMAIL_FIRST], "mobile": [MOBILE_FIRST]}
 
 
 @pytest.mark.parametrize("kind", [AddressKind.EMAIL, AddressKind.MOBILE])
-def test_each_of_the_two_settings_demands_its_own_kind_alone(kind: AddressKind) -> None:
+def test_each_validation_setting_applies_to_its_own_kind(kind: AddressKind) -> None:
     world = World(email_validation=kind is AddressKind.EMAIL, mobile_validation=kind is AddressKind.MOBILE)
 
     assert {*refused(world.register, **WHOLE, mobile="9999999999")} == {kind}
 
 
-def test_a_mobile_that_is_not_given_need_not_be_proven() -> None:
+def test_mobile_that_is_not_given_needs_no_verification() -> None:
     assert World(mobile_validation=True).register(**WHOLE).mobile is None
 
 
-def test_within_the_hour_validation_is_satisfied_but_the_address_starts_unproven() -> None:
+def test_verification_within_the_hour_satisfies_validation_but_marks_nothing() -> None:
     """Anybody may have proven it, and only its own proof tells who."""
     world = World(email_validation=True)
     world.verify_address("ann@mail.example.com")
@@ -242,7 +242,7 @@ def test_within_the_hour_validation_is_satisfied_but_the_address_starts_unproven
     assert not account.owner_verified
 
 
-def test_after_the_hour_validation_demands_another_code() -> None:
+def test_verification_expires_for_validation_after_an_hour() -> None:
     world = World(email_validation=True)
     world.verify_address("ann@mail.example.com")
     world.clock.advance(3601)
@@ -250,7 +250,7 @@ def test_after_the_hour_validation_demands_another_code() -> None:
     assert refused(world.register, **WHOLE) == {"email": [EMAIL_FIRST]}
 
 
-def test_a_carried_proof_satisfies_validation() -> None:
+def test_given_proof_satisfies_validation() -> None:
     world = World(email_validation=True)
 
     assert world.register(**WHOLE, proofs=(world.verify_address("ann@mail.example.com"),)).email_verified
@@ -259,7 +259,7 @@ def test_a_carried_proof_satisfies_validation() -> None:
 # --- superusers -------------------------------------------------------------------------------------------------------
 
 
-def test_a_superuser_is_staff_with_a_vouched_email_whatever_is_demanded_of_others() -> None:
+def test_superuser_is_staff_with_a_verified_email_and_needs_no_proof() -> None:
     world = World(email_validation=True, mobile_required=True)
 
     account = world.create_superuser(**WHOLE)
@@ -272,7 +272,7 @@ def test_a_superuser_is_staff_with_a_vouched_email_whatever_is_demanded_of_other
     assert world.events(EventType.REGISTERED)[0].caller == TRUSTED_CALLER
 
 
-def test_a_superusers_fields_are_judged_like_anybodys() -> None:
+def test_fields_of_a_superuser_are_validated() -> None:
     assert refused(World().create_superuser, **WHOLE | {"password": "password"}) == {
         "password": ["This password is among the most common ones."]
     }
@@ -293,7 +293,7 @@ def test_a_superusers_fields_are_judged_like_anybodys() -> None:
         (" mobile ", "8888888888", True),
     ],
 )
-def test_uniqueness_is_that_of_registration(prop: Any, value: str, is_unique: bool) -> None:
+def test_uniqueness_follows_registration(prop: Any, value: str, is_unique: bool) -> None:
     world = World()
     world.create_account("ann", mobile="9999999999")
 
@@ -313,14 +313,14 @@ def test_uniqueness_is_that_of_registration(prop: Any, value: str, is_unique: bo
         ("username", 7, {"value"}),
     ],
 )
-def test_what_could_never_be_registered_is_refused(prop: Any, value: Any, bad: set[str]) -> None:
+def test_value_that_cannot_be_registered_is_refused(prop: Any, value: Any, bad: set[str]) -> None:
     assert {*refused(World().check_unique, prop=prop, value=value)} == bad
 
 
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 
-def test_an_address_registers_20_times_a_minute_and_once_more_when_told_to() -> None:
+def test_address_can_register_20_times_a_minute() -> None:
     world = World()
     for number in range(20):
         world.create_account(f"person{number}", caller=SOMEWHERE)
@@ -337,7 +337,7 @@ def test_an_address_registers_20_times_a_minute_and_once_more_when_told_to() -> 
     assert world.create_account("late", caller=SOMEWHERE).id
 
 
-def test_failed_registrations_count_and_vouched_callers_are_not_limited() -> None:
+def test_failed_registrations_count_and_trusted_callers_are_not_limited() -> None:
     world = World()
     for _ in range(20):
         outcome(lambda: world.create_account("ann", password="short", caller=SOMEWHERE))
@@ -346,7 +346,7 @@ def test_failed_registrations_count_and_vouched_callers_are_not_limited() -> Non
     assert world.create_account("ann", password=OTHER_PASSWORD).id
 
 
-def test_an_address_asks_30_times_a_minute_whether_something_is_unique() -> None:
+def test_address_can_check_uniqueness_30_times_a_minute() -> None:
     world = World()
     ask = partial(world.check_unique, prop="username", value="ann", caller=SOMEWHERE)
     assert [ask() for _ in range(30)] == [True] * 30

@@ -24,7 +24,7 @@ class Crowded(MemoryDatabase):
                 raise self.refusals.pop(0)
 
 
-def test_a_change_that_had_to_give_way_is_made_once_more_and_once_in_all() -> None:
+def test_conflicting_change_is_retried_and_made_once() -> None:
     world = World(database=Crowded(Conflict()))
     assert isinstance(world.request_code(destination="ann@mail.example.com"), CodeSent)
     assert (len(world.events()), len(world.messages)) == (1, 1)
@@ -40,13 +40,13 @@ def test_no_second_retry_and_none_after_an_outage(refusals: list[Unavailable]) -
     assert world.events() == []
 
 
-def test_a_code_that_is_stored_once_more_is_spent_once() -> None:
+def test_retried_code_request_counts_once_for_the_quota() -> None:
     world = World(database=Crowded(Conflict()), email_url="smtp://mail.example.com", emails_per_hour=2)
     for name in ("ann", "bob"):
         assert isinstance(world.request_code(destination=f"{name}@mail.example.com"), CodeSent)
 
 
-def test_a_password_is_hashed_once_however_often_its_account_is_stored() -> None:
+def test_retried_registration_hashes_once() -> None:
     hasher, hashed = SlowHasher(), list[str]()
     hasher.meanwhile = [lambda: hashed.append(PASSWORD)] * 2
     World(database=Crowded(Conflict()), hasher=hasher).create_account()

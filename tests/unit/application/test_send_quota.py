@@ -25,7 +25,7 @@ def mobiles(world: World, first: int, count: int) -> list[Any]:
     return [ask(world, f"99999990{number:02}") for number in range(first, first + count)]
 
 
-def test_so_many_mails_go_out_within_an_hour_and_no_more_whoever_asks() -> None:
+def test_mails_per_hour_are_limited_over_all_callers() -> None:
     world = World(**EMAIL_ONLY)
 
     *taken, refused = mails(world, 0, 4)
@@ -35,7 +35,7 @@ def test_so_many_mails_go_out_within_an_hour_and_no_more_whoever_asks() -> None:
     assert world.messages_to("somebody3@mail.example.com") == []
 
 
-def test_the_wait_is_true_to_the_second() -> None:
+def test_retry_after_is_exact_to_the_second() -> None:
     world = World(**EMAIL_ONLY)
     mails(world, 0, 1)
     world.clock.advance(1000)
@@ -50,7 +50,7 @@ def test_the_wait_is_true_to_the_second() -> None:
     assert isinstance(mails(world, 3, 1)[0], CodeSent)
 
 
-def test_known_and_unknown_are_refused_alike() -> None:
+def test_known_and_unknown_addresses_get_the_same_refusal() -> None:
     world = World(**EMAIL_ONLY)
     world.create_account("ann", mobile="9999999999")
     mails(world, 0, 3)
@@ -68,7 +68,7 @@ def test_known_and_unknown_are_refused_alike() -> None:
     assert {(type(answer), answer.retry_after) for answer in asked} == {(Overloaded, HOUR)}
 
 
-def test_a_code_that_nobody_gets_counts_like_any() -> None:
+def test_decoy_counts_for_the_quota() -> None:
     world = World(**EMAIL_ONLY)
     for number in range(3):
         ask(world, f"stranger{number}@mail.example.com", is_login=True)
@@ -76,7 +76,7 @@ def test_a_code_that_nobody_gets_counts_like_any() -> None:
     assert isinstance(mails(world, 0, 1)[0], Overloaded)
 
 
-def test_an_sms_counts_where_sms_are_counted_and_mail_goes_on() -> None:
+def test_sms_quota_leaves_mail_alone() -> None:
     world = World(**MOBILE_ONLY)
 
     *taken, refused = mobiles(world, 0, 3)
@@ -86,14 +86,14 @@ def test_an_sms_counts_where_sms_are_counted_and_mail_goes_on() -> None:
     assert all(isinstance(answer, CodeSent) for answer in mails(world, 0, 10))
 
 
-def test_sms_that_are_refused_use_up_no_room_for_mails() -> None:
+def test_refused_sms_uses_up_no_mail_quota() -> None:
     world = World(**EMAIL_ONLY, **SMS, sms_per_hour=1)
     mobiles(world, 0, 20)
 
     assert [type(answer) for answer in mails(world, 0, 3)] == [CodeSent, CodeSent, Overloaded]
 
 
-def test_who_asks_again_and_again_uses_it_up_for_nobody() -> None:
+def test_rate_limited_requests_use_up_no_quota() -> None:
     world = World(**EMAIL_ONLY)
 
     answers = [ask(world, ANN) for _ in range(20)]
@@ -102,7 +102,7 @@ def test_who_asks_again_and_again_uses_it_up_for_nobody() -> None:
     assert all(isinstance(answer, CodeSent) for answer in mails(world, 0, 2))
 
 
-def test_the_log_tells_of_it_once_an_hour_and_of_each_kind(caplog: pytest.LogCaptureFixture) -> None:
+def test_exhausted_quota_is_logged_once_an_hour_per_kind(caplog: pytest.LogCaptureFixture) -> None:
     world = World(**MAIL, **SMS, emails_per_hour=2, sms_per_hour=1)
     with caplog.at_level(logging.WARNING, "vestibule.send_quota"):
         mobiles(world, 0, 5)
@@ -116,5 +116,5 @@ def test_the_log_tells_of_it_once_an_hour_and_of_each_kind(caplog: pytest.LogCap
     assert len(caplog.messages) == 3
 
 
-def test_without_bounds_there_are_none() -> None:
+def test_quota_is_off_by_default() -> None:
     assert all(isinstance(answer, CodeSent) for answer in mails(World(), 0, 50))

@@ -13,7 +13,7 @@ LAPTOP = replace(SOMEWHERE, user_agent="a laptop")
 PHONE = replace(SOMEWHERE, user_agent="a phone")
 
 
-def test_living_sessions_are_listed_the_newest_first_with_who_began_them() -> None:
+def test_active_sessions_are_listed_newest_first_with_their_callers() -> None:
     world = World()
     world.create_account("ann")
     first = world.log_in(username="ann", password=PASSWORD, caller=LAPTOP)
@@ -28,7 +28,7 @@ def test_living_sessions_are_listed_the_newest_first_with_who_began_them() -> No
     ]
 
 
-def test_nobody_sees_or_ends_the_sessions_of_another() -> None:
+def test_sessions_of_another_account_are_invisible() -> None:
     world = World()
     world.create_account("ann")
     world.create_account("bob")
@@ -40,7 +40,7 @@ def test_nobody_sees_or_ends_the_sessions_of_another() -> None:
     assert world.is_signed_in(ann)
 
 
-def test_a_session_that_was_ended_is_refused_at_once_and_ends_but_once() -> None:
+def test_revoked_session_is_refused_at_once_and_cannot_be_revoked_again() -> None:
     world = World()
     world.create_account("ann")
     here, there = world.log_in(username="ann", password=PASSWORD), world.log_in(username="ann", password=PASSWORD)
@@ -55,7 +55,7 @@ def test_a_session_that_was_ended_is_refused_at_once_and_ends_but_once() -> None
     assert [event.session_id for event in world.events(EventType.SESSION_ENDED)] == [there.session]
 
 
-def test_logging_out_ends_the_session_that_asks() -> None:
+def test_log_out_revokes_the_current_session() -> None:
     world = World()
     world.create_account("ann")
     tokens = world.log_in(username="ann", password=PASSWORD)
@@ -66,7 +66,7 @@ def test_logging_out_ends_the_session_that_asks() -> None:
     assert [event.session_id for event in world.events(EventType.LOGGED_OUT)] == [tokens.session]
 
 
-def test_all_others_end_and_the_one_that_asks_goes_on() -> None:
+def test_all_other_sessions_are_revoked_and_the_current_one_stays() -> None:
     world = World()
     world.create_account("ann")
     tokens = [world.log_in(username="ann", password=PASSWORD) for _ in range(3)]
@@ -77,7 +77,7 @@ def test_all_others_end_and_the_one_that_asks_goes_on() -> None:
     assert [event.detail for event in world.events(EventType.SESSION_ENDED)] == ["others:2"]
 
 
-def test_who_was_thrown_out_meanwhile_throws_out_nobody() -> None:
+def test_session_revoked_meanwhile_revokes_no_other() -> None:
     world = World()
     world.create_account("ann")
     tokens = world.log_in(username="ann", password=PASSWORD)
@@ -91,7 +91,7 @@ def test_who_was_thrown_out_meanwhile_throws_out_nobody() -> None:
     assert world.is_signed_in(tokens)
 
 
-def test_of_two_who_throw_each_other_out_at_once_one_stays() -> None:
+def test_one_of_two_sessions_that_revoke_each_other_stays() -> None:
     world = World()
     world.create_account("ann")
     tokens = [world.log_in(username="ann", password=PASSWORD) for _ in range(2)]
@@ -119,7 +119,7 @@ def ended_at(world: World, *moments: float) -> list[str]:
     return [one.id for one in sessions]
 
 
-def test_who_follows_is_told_of_each_end_and_again_until_a_minute_lies_between() -> None:
+def test_revoked_sessions_are_listed_again_for_a_minute() -> None:
     world = World()
     (first,) = ended_at(world, 0)
     told = world.list_ended_sessions()
@@ -134,7 +134,7 @@ def test_who_follows_is_told_of_each_end_and_again_until_a_minute_lies_between()
     assert world.list_ended_sessions(after=told.after).session_ids == []
 
 
-def test_an_end_that_is_committed_late_or_by_a_clock_behind_is_told() -> None:
+def test_late_or_skewed_revocation_is_listed() -> None:
     world = World()
     ended_at(world, 0)
     told = world.list_ended_sessions()
@@ -142,14 +142,14 @@ def test_an_end_that_is_committed_late_or_by_a_clock_behind_is_told() -> None:
     assert late in world.list_ended_sessions(after=told.after).session_ids
 
 
-def test_what_was_ended_so_long_ago_that_no_token_is_good_is_not_told() -> None:
+def test_revocation_older_than_every_token_is_not_listed() -> None:
     world = World()
     _, recent = ended_at(world, -361, -359)
     assert world.list_ended_sessions().session_ids == [recent]
     assert world.list_ended_sessions(after="1.5_").session_ids == [recent]
 
 
-def test_many_ends_are_told_in_several_answers() -> None:
+def test_many_revocations_are_listed_in_pages() -> None:
     world = World()
     every = ended_at(world, *[number / 100 for number in range(MAX_ENDED + 1)])
     first = world.list_ended_sessions()
@@ -158,7 +158,7 @@ def test_many_ends_are_told_in_several_answers() -> None:
     assert (second.session_ids, second.has_more) == (every[-1:], False)
 
 
-def test_a_place_ahead_of_the_clock_is_of_a_clock_that_was_set_back_and_begins_anew() -> None:
+def test_position_ahead_of_the_clock_starts_over() -> None:
     world = World()
     (early,) = ended_at(world, 0)
     world.clock.advance(3600)
@@ -171,7 +171,7 @@ def test_a_place_ahead_of_the_clock_is_of_a_clock_that_was_set_back_and_begins_a
 @pytest.mark.parametrize(
     "after", ["", "x", "1", "1e9_a", "-1_a", "1_a b", "1_" + "a" * 65, "\u0661_a", "1_a\n", "nan_", "inf_"]
 )
-def test_a_place_that_was_never_answered_is_refused(after: str) -> None:
+def test_unknown_position_is_refused(after: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         World().list_ended_sessions(after=after)
     assert list(refused.value.errors) == ["after"]

@@ -24,12 +24,12 @@ def turn(world: World, tokens: TokenSet) -> Any:
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
-def test_no_token_is_told_from_a_bad_one(nothing: str | None) -> None:
+def test_missing_token_differs_from_an_invalid_one(nothing: str | None) -> None:
     assert isinstance(outcome(lambda: World().authenticate(nothing)), NotAuthenticated)
     assert isinstance(outcome(lambda: World().authenticate("junk")), InvalidToken)
 
 
-def test_many_tokens_are_answered_as_each_of_them_would_be() -> None:
+def test_authenticate_many_equals_authenticate_for_each() -> None:
     world = World()
     ann, bob = world.create_account("ann"), world.create_account("bob")
     hers, his = world.log_in(username="ann", password=PASSWORD), world.log_in(username="bob", password=PASSWORD)
@@ -44,7 +44,7 @@ def test_many_tokens_are_answered_as_each_of_them_would_be() -> None:
     assert [type(one) for one in world.authenticate_many(["", "junk"])] == [NotAuthenticated, InvalidToken]
 
 
-def test_a_token_tells_whose_it_is_as_of_now() -> None:
+def test_token_authenticates_the_current_account() -> None:
     world, tokens = begun()
     account = world.identity(tokens).account
     changed = world.alter(account, name="Ann Other")
@@ -52,7 +52,7 @@ def test_a_token_tells_whose_it_is_as_of_now() -> None:
     assert world.identity(tokens) == Identity(changed, tokens.session)
 
 
-def test_an_access_token_lasts_as_long_as_it_says() -> None:
+def test_access_token_expires_after_its_lifetime() -> None:
     world, tokens = begun()
     world.clock.advance(tokens.expires_in - 1)
     assert world.is_signed_in(tokens)
@@ -61,7 +61,7 @@ def test_an_access_token_lasts_as_long_as_it_says() -> None:
     assert not world.is_signed_in(tokens)
 
 
-def test_a_token_is_refused_at_once_when_its_account_is_inactive() -> None:
+def test_token_of_an_inactive_account_is_refused_at_once() -> None:
     world, tokens = begun()
     world.alter(world.identity(tokens).account, is_active=False)
 
@@ -69,7 +69,7 @@ def test_a_token_is_refused_at_once_when_its_account_is_inactive() -> None:
     assert isinstance(turn(world, tokens), InvalidRefreshToken)
 
 
-def test_a_token_is_refused_at_once_when_its_session_has_ended() -> None:
+def test_token_of_a_revoked_session_is_refused_at_once() -> None:
     world, tokens = begun()
     with world.database.begin() as tx:
         tx.sessions.end_all(world.identity(tokens).account.id, world.clock())
@@ -81,7 +81,7 @@ def test_a_token_is_refused_at_once_when_its_session_has_ended() -> None:
 # --- refresh tokens ---------------------------------------------------------------------------------------------------
 
 
-def test_a_refresh_token_is_answered_with_its_successor_and_the_session_goes_on() -> None:
+def test_refresh_token_is_rotated_and_the_session_continues() -> None:
     world, tokens = begun()
     world.clock.advance(301)
 
@@ -94,7 +94,7 @@ def test_a_refresh_token_is_answered_with_its_successor_and_the_session_goes_on(
     assert (event.session_id, event.account_id, event.caller) == (tokens.session, world.identity(again).account.id, SOMEWHERE)
 
 
-def test_within_30_seconds_a_lost_answer_is_given_again() -> None:
+def test_previous_refresh_token_gets_the_same_successor_for_30_seconds() -> None:
     world, tokens = begun()
     lost = turn(world, tokens)
     world.clock.advance(30)
@@ -105,7 +105,7 @@ def test_within_30_seconds_a_lost_answer_is_given_again() -> None:
     assert isinstance(turn(world, again), TokenSet)
 
 
-def test_after_30_seconds_a_spent_token_ends_its_session() -> None:
+def test_previous_refresh_token_after_30_seconds_revokes_the_session() -> None:
     world, tokens = begun()
     successor = turn(world, tokens)
     world.clock.advance(31)
@@ -117,7 +117,7 @@ def test_after_30_seconds_a_spent_token_ends_its_session() -> None:
     assert len(world.events(EventType.REFRESH_REUSED)) == 1
 
 
-def test_a_token_spent_two_turns_ago_ends_its_session_at_once() -> None:
+def test_refresh_token_used_two_rotations_ago_revokes_the_session() -> None:
     world, tokens = begun()
     latest = turn(world, turn(world, tokens))
 
@@ -125,7 +125,7 @@ def test_a_token_spent_two_turns_ago_ends_its_session_at_once() -> None:
     assert not world.is_signed_in(latest)
 
 
-def test_the_end_of_one_session_leaves_the_others() -> None:
+def test_revoked_session_leaves_the_others() -> None:
     world, tokens = begun()
     other = world.log_in(username="ann", password=PASSWORD)
     turn(world, turn(world, tokens))
@@ -134,7 +134,7 @@ def test_the_end_of_one_session_leaves_the_others() -> None:
     assert world.is_signed_in(other)
 
 
-def test_a_session_ends_after_14_idle_days() -> None:
+def test_session_expires_after_14_idle_days() -> None:
     world, tokens = begun()
     world.clock.advance(14 * DAY - 1)
     tokens = turn(world, tokens)
@@ -144,7 +144,7 @@ def test_a_session_ends_after_14_idle_days() -> None:
     assert isinstance(turn(world, tokens), InvalidRefreshToken)
 
 
-def test_a_session_ends_after_30_days_however_busy() -> None:
+def test_session_expires_after_30_days() -> None:
     world, tokens = begun()
     for _ in range(30):
         assert isinstance(tokens, TokenSet)
@@ -157,7 +157,7 @@ def test_a_session_ends_after_30_days_however_busy() -> None:
 
 
 @pytest.mark.parametrize("text", ["junk", "vst_rt_", "vst_rt_AAAA"])
-def test_a_made_up_refresh_token_is_refused_and_nothing_happens(text: str) -> None:
+def test_invented_refresh_token_is_refused(text: str) -> None:
     world, _ = begun()
     events = world.events()
 
@@ -165,27 +165,27 @@ def test_a_made_up_refresh_token_is_refused_and_nothing_happens(text: str) -> No
     assert world.events() == events
 
 
-def test_a_refresh_token_of_a_session_that_is_not_there_is_refused() -> None:
+def test_refresh_token_of_a_missing_session_is_refused() -> None:
     world, _ = begun()
 
     assert isinstance(outcome(lambda: world.refresh(refresh=world.tokens.issue_refresh("nowhere", 0))), InvalidRefreshToken)
 
 
 @pytest.mark.parametrize("nothing", [None, "", 7])
-def test_a_missing_refresh_token_is_a_bad_field(nothing: Any) -> None:
+def test_missing_refresh_token_is_an_invalid_field(nothing: Any) -> None:
     refusal = outcome(lambda: World().refresh(refresh=nothing))
 
     assert isinstance(refusal, InvalidInput)
     assert {*refusal.errors} == {"refresh"}
 
 
-def test_spaces_around_a_refresh_token_do_no_harm() -> None:
+def test_refresh_token_is_trimmed() -> None:
     world, tokens = begun()
 
     assert isinstance(turn(world, replace(tokens, refresh_token=f" {tokens.refresh_token}\n")), TokenSet)
 
 
-def test_of_refreshes_at_once_by_one_token_all_get_the_same_successor() -> None:
+def test_concurrent_refreshes_by_one_token_get_the_same_successor() -> None:
     world, tokens = begun()
 
     answers = together([lambda: world.refresh(refresh=tokens.refresh_token) for _ in range(8)])
@@ -197,7 +197,7 @@ def test_of_refreshes_at_once_by_one_token_all_get_the_same_successor() -> None:
 # --- how many ---------------------------------------------------------------------------------------------------------
 
 
-def test_an_account_has_100_sessions_and_the_oldest_gives_way() -> None:
+def test_session_101_revokes_the_oldest() -> None:
     world, oldest = begun()
     world.clock.advance(1)
     second = world.log_in(username="ann", password=PASSWORD)
@@ -211,7 +211,7 @@ def test_an_account_has_100_sessions_and_the_oldest_gives_way() -> None:
     assert (event.session_id, event.detail, event.occurred_at) == (oldest.session, "oldest", world.clock())
 
 
-def test_a_change_of_password_ends_all_other_sessions() -> None:
+def test_change_of_password_revokes_all_other_sessions() -> None:
     world, tokens = begun()
     other = world.log_in(username="ann", password=PASSWORD)
 

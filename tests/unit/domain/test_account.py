@@ -13,25 +13,25 @@ HELD = replace(FRESH, email_verified=True, owner_verified=True)
 CLAIMED = replace(FRESH, email_verified=True, owner_verified=False)
 
 
-def test_a_superuser_is_always_staff() -> None:
+def test_superuser_is_always_staff() -> None:
     assert replace(FRESH, is_superuser=True).is_staff
     assert replace(FRESH, is_staff=True).is_staff
     assert not FRESH.is_staff
 
 
-def test_an_account_lists_the_addresses_it_has() -> None:
+def test_addresses_lists_email_and_mobile_if_present() -> None:
     assert FRESH.addresses == (EMAIL, MOBILE)
     assert replace(FRESH, mobile=None).addresses == (EMAIL,)
     assert replace(FRESH, email=None).addresses == (MOBILE,)
 
 
-def test_an_address_is_told_by_its_key_not_by_its_spelling() -> None:
+def test_addresses_are_compared_by_canonical_form() -> None:
     assert FRESH.has(replace(EMAIL, text="ANN@mail.example.com"))
     assert not FRESH.has(OTHER_EMAIL)
     assert not replace(FRESH, mobile=None).has(MOBILE)
 
 
-def test_a_password_hash_is_not_shown() -> None:
+def test_password_hash_is_left_out_of_repr() -> None:
     assert "a hash" not in repr(FRESH)
 
 
@@ -48,28 +48,30 @@ def test_a_password_hash_is_not_shown() -> None:
         (replace(HELD, mobile_verified=True), MOBILE, True),
     ],
 )
-def test_a_code_opens_by_a_proven_address_or_by_any_where_none_is(account: Account, address: Address, opens: bool) -> None:
+def test_code_is_accepted_from_a_verified_address_or_from_any_if_none_is(
+    account: Account, address: Address, opens: bool
+) -> None:
     assert account.accepts_code_from(address) is opens
 
 
-def test_a_settled_account_is_entered_as_it_is() -> None:
+def test_code_login_keeps_an_owner_verified_account() -> None:
     assert HELD.after_code_login(EMAIL) is HELD
 
 
 @pytest.mark.parametrize("before", [FRESH, CLAIMED])
-def test_the_first_code_clears_the_password_and_the_other_address_and_settles(before: Account) -> None:
+def test_first_code_login_clears_password_and_other_address(before: Account) -> None:
     after = before.after_code_login(EMAIL)
 
     assert after == replace(before, password_hash=None, mobile=None, email_verified=True, owner_verified=True)
 
 
-def test_a_first_code_by_mobile_clears_the_email() -> None:
+def test_first_code_login_by_mobile_clears_the_email() -> None:
     after = FRESH.after_code_login(MOBILE)
 
     assert after == replace(FRESH, password_hash=None, email=None, mobile_verified=True, owner_verified=True)
 
 
-def test_an_address_that_an_unsettled_holder_proved_is_cleared_too() -> None:
+def test_first_code_login_clears_an_address_verified_before_the_owner() -> None:
     """Whoever made the account may have proven an address of their own beside the one that its owner proved."""
     both = CLAIMED.verified_by_session(MOBILE)
 
@@ -79,32 +81,32 @@ def test_an_address_that_an_unsettled_holder_proved_is_cleared_too() -> None:
     assert both.after_code_login(MOBILE).addresses == (MOBILE,)
 
 
-def test_the_holder_of_a_session_who_proves_the_first_address_settles_the_account() -> None:
+def test_first_address_verified_by_session_verifies_the_owner() -> None:
     assert FRESH.verified_by_session(EMAIL) == replace(FRESH, email_verified=True, owner_verified=True)
     assert FRESH.verified_by_session(MOBILE) == replace(FRESH, mobile_verified=True, owner_verified=True)
     assert CLAIMED.verified_by_session(EMAIL) == replace(CLAIMED, owner_verified=True)
 
 
-def test_the_holder_of_a_settled_account_proves_a_second_address_and_it_stays_settled() -> None:
+def test_second_address_verified_by_session_keeps_the_owner_verified() -> None:
     assert HELD.verified_by_session(MOBILE) == replace(HELD, mobile_verified=True)
 
 
-def test_anyone_who_proves_an_address_of_an_unproven_account_leaves_it_unsettled() -> None:
+def test_verification_without_session_does_not_verify_the_owner() -> None:
     assert FRESH.verified_without_session(EMAIL) == CLAIMED
     assert replace(FRESH, owner_verified=True).verified_without_session(MOBILE) == replace(FRESH, mobile_verified=True)
 
 
-def test_anyone_who_proves_an_address_beside_a_proven_one_changes_nothing() -> None:
+def test_verification_without_session_of_a_second_address_changes_nothing() -> None:
     assert HELD.verified_without_session(MOBILE) is HELD
     assert CLAIMED.verified_without_session(MOBILE) is CLAIMED
 
 
-def test_a_new_address_starts_unproven() -> None:
+def test_new_address_starts_unverified() -> None:
     assert HELD.with_address(AddressKind.EMAIL, OTHER_EMAIL) == replace(HELD, email=OTHER_EMAIL, email_verified=False)
     assert replace(HELD, mobile_verified=True).with_address(AddressKind.MOBILE, None) == replace(HELD, mobile=None)
 
 
-def test_another_spelling_of_a_proven_address_stays_proven() -> None:
+def test_new_spelling_of_a_verified_address_stays_verified() -> None:
     spelled = replace(EMAIL, text="ann@mail.example.com")
 
     assert HELD.with_address(AddressKind.EMAIL, spelled) == replace(HELD, email=spelled)

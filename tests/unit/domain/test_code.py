@@ -16,15 +16,15 @@ CHALLENGE = Challenge(
 
 
 @pytest.mark.parametrize(("now", "is_open"), [(99.0, False), (100.0, True), (399.999, True), (400.0, False)])
-def test_a_code_is_open_from_its_sending_to_the_second_of_its_end(now: float, is_open: bool) -> None:
+def test_code_is_open_from_sending_to_expiry(now: float, is_open: bool) -> None:
     assert CHALLENGE.is_open(now) is is_open
 
 
-def test_a_used_code_is_closed() -> None:
+def test_used_code_is_closed() -> None:
     assert not CHALLENGE.used(200.0).is_open(201.0)
 
 
-def test_a_code_takes_five_wrong_guesses_and_no_more() -> None:
+def test_code_closes_after_five_failed_attempts() -> None:
     challenge = CHALLENGE
     for _ in range(MAX_FAILED_ATTEMPTS):
         assert challenge.is_open(200.0)

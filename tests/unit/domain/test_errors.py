@@ -14,25 +14,25 @@ def every_refusal(parent: type[Refusal] = Refusal) -> list[type[Refusal]]:
     return [one for child in parent.__subclasses__() for one in (child, *every_refusal(child))]
 
 
-def test_every_refusal_has_a_slug_of_its_own_and_a_title() -> None:
+def test_every_refusal_has_a_unique_slug_and_a_title() -> None:
     slugs = [refusal.slug for refusal in every_refusal() if refusal is not Conflict]
 
     assert len(slugs) == len(set(slugs)) >= 12
     assert all(refusal.title.endswith(".") for refusal in every_refusal())
 
 
-def test_a_refusal_says_its_title_unless_it_knows_more() -> None:
+def test_refusal_detail_defaults_to_its_title() -> None:
     assert InvalidCode().detail == str(InvalidCode()) == InvalidCode.title
     assert RateLimited(17).detail == "Try again in 17 seconds."
 
 
-def test_bad_input_names_every_field() -> None:
+def test_invalid_input_names_every_field() -> None:
     refusal = InvalidInput({"name": ["too long"], "email": ["no email", "too long"]})
 
     assert refusal.errors == {"name": ["too long"], "email": ["no email", "too long"]}
 
 
-def test_what_is_taken_is_named_by_field() -> None:
+def test_already_taken_names_every_field() -> None:
     refusal = AlreadyTaken("email", "mobile")
 
     assert refusal.fields == ("email", "mobile")
@@ -46,5 +46,5 @@ def test_conflict_is_an_outage_that_may_be_retried_at_once() -> None:
     assert (Conflict().slug, Conflict().title, Conflict().retry_after) == (Unavailable.slug, Unavailable.title, 0)
 
 
-def test_an_outage_and_an_overload_say_when_to_come_back() -> None:
+def test_outage_and_overload_have_a_retry_after() -> None:
     assert (Unavailable().retry_after, Overloaded().retry_after, Overloaded(9).retry_after) == (2, 1, 9)

@@ -11,7 +11,7 @@ GOOD = "a sea of green glass"
 
 
 @pytest.mark.parametrize("password", [GOOD, "        ", "ﬃﬃﬃab", "x1y2z3w4", "𝒶𝒷𝒸𝒹 ⅷ four", "a" * 256, "𐀀" * 256, "vestibules"])
-def test_length_alone_makes_a_password_good(password: str) -> None:
+def test_password_of_sufficient_length_is_accepted(password: str) -> None:
     assert POLICY.violations(password) == []
 
 
@@ -37,12 +37,12 @@ def test_length_alone_makes_a_password_good(password: str) -> None:
         ("Vestibule-2024!", "service"),
     ],
 )
-def test_a_password_is_refused_for_one_reason(password: str, word: str) -> None:
+def test_password_is_refused_for_one_reason(password: str, word: str) -> None:
     [fault] = POLICY.violations(password)
     assert word in fault
 
 
-def test_the_least_length_can_be_raised() -> None:
+def test_minimum_length_is_configurable() -> None:
     assert PasswordPolicy(frozenset(), min_length=15).violations("fourteen chars") == ["A password has at least 15 characters."]
 
 
@@ -60,7 +60,7 @@ def test_the_least_length_can_be_raised() -> None:
         "ａｎｎａｂｅｌｌｅ",
     ],
 )
-def test_a_password_is_not_made_of_the_accounts_own_words(password: str) -> None:
+def test_password_of_personal_data_is_refused(password: str) -> None:
     own = ("annabelle", "Ann-Abelle Bright", "ann@mail.example.com", "9999999999", None)
 
     [fault] = POLICY.personal_data_violations(password, own)
@@ -68,17 +68,17 @@ def test_a_password_is_not_made_of_the_accounts_own_words(password: str) -> None
 
 
 @pytest.mark.parametrize("password", ["annabelle likes rain", "ann12345", "brightness99", "88888888", ""])
-def test_a_password_may_hold_an_own_word_beside_others_and_short_words_do_not_count(password: str) -> None:
+def test_password_may_contain_personal_data_among_other_words(password: str) -> None:
     own = ("annabelle", "Ann Bright", "ann@mail.example.com", "9999999999", None)
 
     assert POLICY.personal_data_violations(password, own) == []
 
 
 @given(st.text(min_size=1, max_size=300))
-def test_what_is_taken_is_taken_in_any_of_its_spellings(password: str) -> None:
+def test_password_is_normalised_before_it_is_checked(password: str) -> None:
     if not POLICY.violations(password):
         assert normalised(unicodedata.normalize("NFD", password)) == normalised(password)
 
 
-def test_no_longer_password_is_cut_to_one_that_is_taken() -> None:
+def test_too_long_password_is_not_truncated() -> None:
     assert len(normalised("\u03b1\u0313\u0300\u0345" * 300)) > 256

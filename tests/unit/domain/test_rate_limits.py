@@ -13,12 +13,12 @@ def counted(*moments: float) -> SlidingWindow:
     return tally
 
 
-def test_what_fits_need_not_wait() -> None:
+def test_hit_within_the_limits_need_not_wait() -> None:
     assert counted().retry_after(LIMITS, 0) == 0
     assert counted(10).retry_after(LIMITS, 10) == 0
 
 
-def test_the_wait_is_true_to_the_second() -> None:
+def test_retry_after_is_exact_to_the_second() -> None:
     tally = counted(10, 20)
 
     assert tally.retry_after(LIMITS, 20) == 50
@@ -26,24 +26,24 @@ def test_the_wait_is_true_to_the_second() -> None:
     assert tally.retry_after(LIMITS, 70) == 0
 
 
-def test_a_part_of_a_second_is_waited_whole() -> None:
+def test_retry_after_is_rounded_up() -> None:
     assert counted(10, 20).retry_after(LIMITS, 20.5) == 50
     assert counted(10, 20).retry_after(LIMITS, 69.9) == 1
 
 
-def test_the_longest_wait_counts() -> None:
+def test_longest_wait_of_all_limits_counts() -> None:
     assert counted(10, 20, 80).retry_after(LIMITS, 81) == 10 + 3600 - 81
 
 
-def test_no_more_is_remembered_than_the_limits_ask_for() -> None:
+def test_window_keeps_only_the_timestamps_that_limits_need() -> None:
     assert counted(1, 2, 3, 4, 5).timestamps == (3, 4, 5)
 
 
-def test_a_clock_that_stepped_back_shortens_no_wait() -> None:
+def test_clock_that_stepped_back_shortens_no_wait() -> None:
     assert counted(100, 50).timestamps == (100, 100)
 
 
-def test_a_clock_that_had_been_ahead_by_more_than_a_window_holds_nobody_up() -> None:
+def test_timestamp_far_in_the_future_delays_no_caller() -> None:
     ahead = counted(10_000, 10_000)
 
     assert ahead.retry_after(LIMITS, 10_000 - 60) == 120
@@ -51,16 +51,16 @@ def test_a_clock_that_had_been_ahead_by_more_than_a_window_holds_nobody_up() -> 
     assert ahead.hit(LIMITS, 9000).timestamps == (9000, 9000, 9000)
 
 
-def test_a_cleared_tally_has_forgotten() -> None:
+def test_reset_window_is_empty() -> None:
     assert counted(1, 2).reset() == SlidingWindow("key")
 
 
-def test_a_code_goes_out_once_in_the_cooldown_five_times_an_hour_ten_a_day() -> None:
+def test_code_sends_are_limited_by_cooldown_hour_and_day() -> None:
     assert code_sends(90) == (RateLimit(1, 90), RateLimit(5, 3600), RateLimit(10, 86_400))
 
 
 @given(st.lists(st.floats(0, 5000), max_size=12).map(sorted), st.floats(0, 5000))
-def test_when_the_wait_is_over_one_more_fits_and_a_second_earlier_none(moments: list[float], later: float) -> None:
+def test_hit_is_accepted_after_retry_after_and_not_a_second_earlier(moments: list[float], later: float) -> None:
     tally = counted(*moments)
     now = max([later, *moments])
     wait = tally.retry_after(LIMITS, now)

@@ -8,58 +8,58 @@ DAY = 86_400.0
 SESSION = Session(id="1", account_id=1, created_at=1000.0, refreshed_at=1000.0)
 
 
-def test_the_current_refresh_token_is_answered_with_the_next() -> None:
+def test_current_refresh_token_is_rotated() -> None:
     turn, after = SESSION.refresh(0, 2000.0)
 
     assert turn is RefreshOutcome.ROTATED
     assert after == replace(SESSION, generation=1, refreshed_at=2000.0)
 
 
-def test_a_clock_that_stepped_back_does_not_shorten_a_session() -> None:
+def test_clock_that_stepped_back_does_not_shorten_a_session() -> None:
     _, after = SESSION.refresh(0, 900.0)
 
     assert after.refreshed_at == 1000.0
 
 
-def test_the_previous_token_is_honoured_for_30_seconds_with_the_same_successor() -> None:
+def test_previous_token_gets_the_same_successor_for_30_seconds() -> None:
     _, turned = SESSION.refresh(0, 2000.0)
 
     assert turned.refresh(0, 2030.0) == (RefreshOutcome.RETRIED, turned)
 
 
-def test_a_clock_that_stepped_back_gives_the_previous_token_no_time() -> None:
+def test_clock_that_stepped_back_does_not_extend_the_grace_period() -> None:
     _, turned = SESSION.refresh(0, 2000.0)
 
     assert turned.refresh(0, 1970.0)[0] is RefreshOutcome.RETRIED
     assert turned.refresh(0, 1969.0)[0] is RefreshOutcome.REUSE_DETECTED
 
 
-def test_after_30_seconds_the_previous_token_ends_the_session() -> None:
+def test_previous_token_after_30_seconds_revokes_the_session() -> None:
     _, turned = SESSION.refresh(0, 2000.0)
 
     assert turned.refresh(0, 2030.5) == (RefreshOutcome.REUSE_DETECTED, replace(turned, ended_at=2030.5))
 
 
 @pytest.mark.parametrize("generation", [0, 3])
-def test_any_other_token_ends_the_session_at_once(generation: int) -> None:
+def test_any_other_token_revokes_the_session(generation: int) -> None:
     turned = replace(SESSION, generation=2, refreshed_at=2000.0)
 
     assert turned.refresh(generation, 2001.0) == (RefreshOutcome.REUSE_DETECTED, replace(turned, ended_at=2001.0))
 
 
-def test_a_session_that_ended_stays_as_it_ended() -> None:
+def test_revoked_session_keeps_its_end() -> None:
     ended = SESSION.end(1500.0)
 
     assert ended.end(1600.0) is ended
     assert ended.refresh(0, 1600.0) == (RefreshOutcome.SESSION_ENDED, ended)
 
 
-def test_a_session_ends_after_14_idle_days_to_the_second() -> None:
+def test_session_expires_after_14_idle_days() -> None:
     assert SESSION.is_active(1000.0 + 14 * DAY - 1)
     assert not SESSION.is_active(1000.0 + 14 * DAY)
 
 
-def test_a_session_ends_30_days_after_it_began_however_busy() -> None:
+def test_session_expires_30_days_after_it_started() -> None:
     busy = replace(SESSION, refreshed_at=1000.0 + 29 * DAY)
 
     assert busy.is_active(1000.0 + 30 * DAY - 1)
