@@ -21,7 +21,7 @@ def scale(
     places = Places(stack, ours, run.progress)
     if not places.is_available(database):
         return [], []
-    subjects = [places.subject(name_of(database, size), database, size, courier="off") for size in sizes]
+    subjects = [places.subject(name_of(database, size), database, size, delivery="off") for size in sizes]
     pin(load)
     rows = run.calls(calls, subjects)
     by_name = {(row.call, row.name): row for row in rows}

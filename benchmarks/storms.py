@@ -112,7 +112,7 @@ def workers(stack: ExitStack, run: Run, database: str) -> tuple[list[dict[str, A
     places = Places(stack, set(), run.progress)
     if not places.is_available(database):
         return [], []
-    subjects = {number: places.subject(f"{number}", database, 1_000, workers=str(number), courier="off") for number in (1, 2)}
+    subjects = {number: places.subject(f"{number}", database, 1_000, workers=str(number), delivery="off") for number in (1, 2)}
     came: dict[tuple[str, int], Outcome] = {}
     busy: Counter[tuple[str, int]] = Counter()
     for call in (ACCOUNT, "refresh", "uniqueness check"):

@@ -67,7 +67,7 @@ def started(stack: ExitStack, places: Places, databases: Sequence[str], peers: S
     return [
         Subject(GET, floor, {ACCOUNT: lambda clients: same(get("/static"), clients)}),
         Subject(POST, floor, dict.fromkeys((REFRESH, UNIQUE), _posts)),
-        *(places.subject(one, one, ACCOUNTS, courier="off") for one in databases if places.is_available(one)),
+        *(places.subject(one, one, ACCOUNTS, delivery="off") for one in databases if places.is_available(one)),
         *(stack.enter_context(other.opened(peer, places, places.cores)) for peer in peers),
     ]
 

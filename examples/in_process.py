@@ -2,7 +2,7 @@
 
     python examples/in_process.py [DIRECTORY]
 
-Everything is kept in the directory (a temporary one if none is given), as the server would keep it.
+All data is stored in the directory, a temporary one by default, in the same form as the server's.
 """
 
 import re
@@ -38,7 +38,7 @@ def main(directory: Path) -> None:
         accounts.deliver_messages()
         (mail,) = (directory / "outbox").glob("*.eml")
         code = re.findall(r"^\s*(\d{6})\b", mail.read_text(), re.MULTILINE)[0]
-        print(f"a code is in the mail with reference {sent.reference}")
+        print(f"a code was sent by mail with reference {sent.reference}")
 
         try:
             accounts.verify_code(destination="ada@example.com", verify_otp="not a code")
@@ -46,8 +46,8 @@ def main(directory: Path) -> None:
             print(f"refused: {refusal}")
 
         accounts.verify_code(destination="ada@example.com", verify_otp=code, identity=identity)
-        proven = accounts.authenticate(tokens.token).account.email_verified
-        print(f"the email is proven: {proven}")
+        is_verified = accounts.authenticate(tokens.token).account.email_verified
+        print(f"the email is verified: {is_verified}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A Litestar service with Vestibule mounted under /accounts, whose own handlers are given the use cases.
+"""A Litestar service with Vestibule mounted under /accounts. Its own handlers get the use cases as a dependency.
 
 litestar --app examples.litestar_mounted:app run
 """

@@ -1,4 +1,4 @@
-"""Ports filled by a program of one's own: mail by its own means, and the password hashes of an older system.
+"""Adapters of an importer's own: a notifier, and a hasher that reads the password hashes of an older system.
 
 python examples/own_adapters.py [DIRECTORY]
 """
@@ -15,43 +15,43 @@ from vestibule.application.ports import Hasher, OutgoingMessage
 
 
 class PrintingNotifier:
-    """Fills the port `Notifier`. A real one would hand the letter to a mail system, and return when that has taken it."""
+    """Fills the port `Notifier`. A real one would pass the message to a mail system, and return once that has accepted it."""
 
-    def send(self, letter: OutgoingMessage) -> None:
-        print(f"{letter.template} to {letter.recipient}: {letter.values['code']}")
+    def send(self, message: OutgoingMessage) -> None:
+        print(f"{message.template} to {message.recipient}: {message.values['code']}")
 
-    def send_decoy(self, letter: OutgoingMessage) -> None:
-        """Costs what a letter costs: here nothing that somebody could feel."""
+    def send_decoy(self, message: OutgoingMessage) -> None:
+        """Takes as long as `send`, which here is no measurable time."""
 
 
 class OldHashes:
-    """Fills the port `Hasher`: new hashes are Argon2id, and those of the system before (`sha256$salt$digest`) are still read.
+    """Fills the port `Hasher`: makes Argon2id hashes, and verifies those of an older system (`sha256$salt$digest`) too.
 
-    They count as outdated, so each is made anew when its owner logs in.
+    `needs_rehash` is true for the old ones, so that a login replaces each of them.
     """
 
-    def __init__(self, today: Hasher) -> None:
-        self._today = today
+    def __init__(self, current: Hasher) -> None:
+        self._current = current
 
     def hash(self, password: str) -> str:
-        return self._today.hash(password)
+        return self._current.hash(password)
 
     def verify(self, password_hash: str | None, password: str) -> bool:
         if password_hash is None or not password_hash.startswith("sha256$"):
-            return self._today.verify(password_hash, password)
-        self._today.verify(None, password)  # takes its time, so that nobody learns by the clock whose hash is an old one
+            return self._current.verify(password_hash, password)
+        self._current.verify(None, password)  # takes equal time, so that timing does not reveal an old hash
         _, salt, digest = password_hash.split("$")
         return hmac.compare_digest(hashlib.sha256(f"{salt}{password}".encode()).hexdigest(), digest)
 
     def needs_rehash(self, password_hash: str) -> bool:
-        return password_hash.startswith("sha256$") or self._today.needs_rehash(password_hash)
+        return password_hash.startswith("sha256$") or self._current.needs_rehash(password_hash)
 
 
 def main(directory: Path) -> None:
-    today = Argon2Hasher()
+    current = Argon2Hasher()
     try:
         with vestibule.build(
-            vestibule.Settings(data_dir=directory), deliver=False, notifier=PrintingNotifier(), hasher=OldHashes(today)
+            vestibule.Settings(data_dir=directory), deliver=False, notifier=PrintingNotifier(), hasher=OldHashes(current)
         ) as accounts:
             secret = "the engine weaves algebra"
             accounts.register(username="ada", name="Ada Lovelace", email="ada@example.com", password=secret)
@@ -59,7 +59,7 @@ def main(directory: Path) -> None:
             accounts.request_code(destination="ada@example.com")
             accounts.deliver_messages()
     finally:
-        today.close()
+        current.close()
 
 
 if __name__ == "__main__":

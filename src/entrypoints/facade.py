@@ -120,4 +120,4 @@ class Vestibule(UseCases):
         Of several handlers of one name, in any processes, one is called at a time; another may be called as well if it takes
         more than a minute.
         """
-        self.subscriptions.begin(self.read_events, name, handler)
+        self.subscriptions.add(self.read_events, name, handler)

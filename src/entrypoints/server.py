@@ -1,4 +1,4 @@
-"""The server: granian in front, the HTTP app in each worker, a courier beside it."""
+"""The server: granian, with the HTTP app and delivery workers in each worker process."""
 
 import asyncio
 import logging
@@ -26,33 +26,33 @@ from .observability.log_format import configure_logs
 from .settings import Settings
 
 GRACE_SECONDS = 10.0
-"""What requests under way, and the message at hand, may still take after SIGTERM."""
+"""Seconds for requests in progress, and for the current message, after SIGTERM."""
 
-MOST_CONNECTIONS = 1000
-"""That a worker holds at once. What comes beyond is accepted by the system, and waits there until one ends."""
+MAX_CONNECTIONS = 1000
+"""Connections that a worker serves at once. The kernel accepts more, which wait until one ends."""
 
-_MOST_WAITING = 1024
-_KILLED_AFTER = 14
-_MOST_HEADER_BYTES = 64 * 1024
-_LOOK_EVERY = 0.5
-_MENDED = ((3, 44, 6), (3, 50, 7))
+_MAX_BACKLOG = 1024
+_KILL_SECONDS = 14
+_MAX_HEADER_BYTES = 64 * 1024
+_POLL_SECONDS = 0.5
+_FIXED_IN = ((3, 44, 6), (3, 50, 7))
 _WAL_RESET_BUG = (
-    "SQLite %s may, very rarely, damage the database (WAL-reset bug): run Python on SQLite 3.51.3 or newer, or use PostgreSQL; "
+    "SQLite %s may, very rarely, corrupt the database (WAL-reset bug): use Python with SQLite 3.51.3 or newer, or PostgreSQL; "
     "until then keep backups"
 )
 
-_WORKERS_COUNT_APART = "each worker counts limits per address for itself: with VESTIBULE_REDIS_URL they count together"
+_WORKERS_COUNT_APART = "each worker counts its limits per address separately; set VESTIBULE_REDIS_URL to share them"
 _NODES_COUNT_APART = (
-    "this node counts limits per address for itself: if other nodes share its database, "
-    "with VESTIBULE_REDIS_URL they count together"
+    "this node counts its limits per address separately; if other nodes share its database, "
+    "set VESTIBULE_REDIS_URL to share them"
 )
 
 _log = logging.getLogger("vestibule.server")
 
 
 def app() -> Litestar:
-    """The app of one worker process, on the settings of the environment."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which tells the workers
+    """Makes the app of one worker process, from the settings in the environment."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which stops the workers
     settings = Settings.from_environment(os.environ)
     configure_logs(settings)
     stack = ExitStack()
@@ -60,13 +60,13 @@ def app() -> Litestar:
         from .observability.tracing import traced  # noqa: PLC0415 — an extra, and only where it is on
 
         stack.enter_context(traced())
-    vestibule = stack.enter_context(build(settings, echo=_show if settings.log_format == "text" else None))
-    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    vestibule = stack.enter_context(build(settings, echo=_print if settings.log_format == "text" else None))
+    threading.Thread(target=_stop_with_parent, name="parent", daemon=True).start()
 
     @asynccontextmanager
     async def open_until_shutdown(_: Litestar) -> AsyncGenerator[None]:
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, _begin_to_end, stack)
+        loop.add_signal_handler(signal.SIGTERM, _stop_gracefully, stack)
         loop.set_exception_handler(_task_failed)
         with stack:
             yield
@@ -74,47 +74,47 @@ def app() -> Litestar:
     return create_app(vestibule, lifespan=[open_until_shutdown])
 
 
-def _begin_to_end(stack: ExitStack) -> None:
-    """Whatever is not finished in time is cut off: the slowest client does not decide when a server stops."""
-    last = threading.Timer(GRACE_SECONDS, _end, [stack])
+def _stop_gracefully(stack: ExitStack) -> None:
+    """Stops after `GRACE_SECONDS` at most: the slowest client does not decide when a server stops."""
+    last = threading.Timer(GRACE_SECONDS, _exit, [stack])
     last.daemon = True
     last.start()
-    signal.raise_signal(signal.SIGINT)  # granian's own handler: it takes both signals for the same
+    signal.raise_signal(signal.SIGINT)  # granian's handler, which treats both signals alike
 
 
-def _end(stack: ExitStack) -> None:
+def _exit(stack: ExitStack) -> None:
     stack.close()
     os._exit(0)
 
 
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would go on serving, unseen by whoever starts the server again."""
+def _stop_with_parent() -> None:
+    """Stops a worker whose parent was killed; it would go on serving next to the server that replaces it."""
     parent = multiprocessing.parent_process()
     while parent is not None and os.getppid() == parent.pid:
-        time.sleep(_LOOK_EVERY)
+        time.sleep(_POLL_SECONDS)
     if parent is not None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _task_failed(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """By itself asyncio would log the exception's text as well."""
-    _log.error("a task failed: %s", context["message"], exc_info=context.get("exception"))
+    """Logs no text of the exception, which asyncio's own handler would log."""
+    _log.error("unhandled exception in task: %s", context["message"], exc_info=context.get("exception"))
 
 
-def _show(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(f"{text.rstrip()}\n")
     sys.stdout.flush()
 
 
 class Server(MPServer):
-    """Told to stop a second time, it stops at once; so does a worker of it that does not serve yet."""
+    """Granian's server, except that a second signal, or a signal to a worker that does not serve yet, stops at once."""
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        self._owner = os.getpid()
+        self._process = os.getpid()
 
     def signal_handler_interrupt(self, number: int, frame: FrameType | None) -> None:
-        if os.getpid() != self._owner:  # in a fork, until it has a handler of its own
+        if os.getpid() != self._process:  # in a forked worker, before it has its own handler
             if number == signal.SIGTERM:
                 os._exit(0)
             return
@@ -126,12 +126,12 @@ class Server(MPServer):
 
 
 def serve(settings: Settings) -> None:
-    """Serves until SIGINT or SIGTERM; requests under way are finished first, for 10 seconds at most."""
+    """Serves until SIGINT or SIGTERM, then finishes requests in progress, for 10 seconds at most."""
     if settings.accounts_url.startswith("sqlite") and has_wal_reset_bug(sqlite3.sqlite_version_info):
         _log.warning(_WAL_RESET_BUG, sqlite3.sqlite_version)
     if settings.rate_limits and settings.redis_url is None:
-        _warn_of_counting_apart(settings)
-    _log.debug("begins to listen", extra={"fields": {"url": settings.url, "workers": settings.workers}})
+        _warn_of_separate_limits(settings)
+    _log.debug("listening", extra={"fields": {"url": settings.url, "workers": settings.workers}})
     with _exposed(settings):
         _server(settings).serve()
 
@@ -155,18 +155,18 @@ def _server(settings: Settings) -> Server:
         http=HTTPModes.http1,
         runtime_mode=RuntimeModes.st,
         websockets=False,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000, keep_alive=True, max_buffer_size=_MOST_HEADER_BYTES),
-        backlog=_MOST_WAITING,
-        backpressure=MOST_CONNECTIONS,
-        workers_kill_timeout=_KILLED_AFTER,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000, keep_alive=True, max_buffer_size=_MAX_HEADER_BYTES),
+        backlog=_MAX_BACKLOG,
+        backpressure=MAX_CONNECTIONS,
+        workers_kill_timeout=_KILL_SECONDS,
         respawn_failed_workers=True,
         log_level=LogLevels.warning,
         log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}},
     )
 
 
-def _warn_of_counting_apart(settings: Settings) -> None:
-    """Whether there are other nodes is not known; but where accounts are on a PostgreSQL there may be."""
+def _warn_of_separate_limits(settings: Settings) -> None:
+    """With PostgreSQL there may be other nodes, of which this process does not know."""
     if settings.workers > 1:
         _log.warning(_WORKERS_COUNT_APART)
     elif not settings.accounts_url.startswith("sqlite"):
@@ -174,8 +174,8 @@ def _warn_of_counting_apart(settings: Settings) -> None:
 
 
 def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
-    """Whether this SQLite may damage a database, which takes two writers at the worst of moments.
+    """Whether two concurrent writers may, very rarely, corrupt the database with this SQLite.
 
-    https://sqlite.org/wal.html#walresetbug: mended in 3.51.3, and in later versions of 3.50 and 3.44.
+    https://sqlite.org/wal.html#walresetbug: fixed in 3.51.3, and in later versions of 3.50 and 3.44.
     """
-    return version < (3, 51, 3) and not any(version[:2] == mended[:2] and version >= mended for mended in _MENDED)
+    return version < (3, 51, 3) and not any(version[:2] == fixed[:2] and version >= fixed for fixed in _FIXED_IN)

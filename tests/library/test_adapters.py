@@ -1,4 +1,4 @@
-"""Ports that an importer fills: what is given is used, what it replaces is neither made, looked at nor closed."""
+"""Ports that an importer fills: Vestibule uses the given adapter, and neither builds, checks nor closes its own."""
 
 import hashlib
 import runpy
@@ -31,7 +31,7 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "own_adapters.py"
 
 
 class PlainTokens:
-    """Good for nothing but to be seen."""
+    """Tokens without a signature, which a test can recognise."""
 
     access_seconds = 300
 
@@ -56,10 +56,10 @@ class Closing(MemoryDatabase):
         self.closed = True
 
 
-def test_with_every_port_filled_nothing_is_made_nor_looked_at_nor_closed(tmp_path: Path) -> None:
+def test_overridden_ports_are_not_built_checked_or_closed(tmp_path: Path) -> None:
     place = tmp_path / "a file"
-    place.write_text("no directory")
-    impossible = Settings(
+    place.write_text("not a directory")
+    invalid = Settings(
         data_dir=place / "data",
         database_url="sqlite:////nowhere/at/all.db",
         email_url="smtp://",
@@ -69,7 +69,7 @@ def test_with_every_port_filled_nothing_is_made_nor_looked_at_nor_closed(tmp_pat
         templates_dir=place,
         default_region="QQ",
     )
-    with pytest.raises(SettingsError), build(impossible):
+    with pytest.raises(SettingsError), build(invalid):
         pass
     database = Closing()
     own: Adapters = {
@@ -83,7 +83,7 @@ def test_with_every_port_filled_nothing_is_made_nor_looked_at_nor_closed(tmp_pat
         "rate_limiter": MemoryRateLimiter(),
         "clock": lambda: 1_000_000.0,
     }
-    settings = replace(impossible, default_region=None)
+    settings = replace(invalid, default_region=None)
     with build(settings, deliver=False, **own) as vestibule:
         account = vestibule.register(username="ada", name="Ada", email="ada@example.com", password=PASSWORD)
         tokens = vestibule.log_in(username="ada", password=PASSWORD)
@@ -91,40 +91,40 @@ def test_with_every_port_filled_nothing_is_made_nor_looked_at_nor_closed(tmp_pat
         assert vestibule.authenticate(tokens.token).account.created_at == 1_000_000.0
         assert vestibule.jwks() == {"keys": []}
         assert not vestibule.database_blocks
-    assert blocks(object()), "a database that does not say so may have to be waited for"
+    assert blocks(object()), "a database without the attribute may wait for another machine"
     assert not database.closed
     assert list(tmp_path.iterdir()) == [place]
 
 
-class Far(MemoryRateLimiter):
-    """Limits on another machine."""
+class RemoteLimiter(MemoryRateLimiter):
+    """A rate limiter that says it waits for another machine."""
 
     may_block = True
 
 
-def test_calls_are_carried_out_together_only_where_none_of_them_can_wait_for_something_far(tmp_path: Path) -> None:
+def test_writes_are_batched_only_if_none_waits_for_another_machine(tmp_path: Path) -> None:
     codes = HmacCodes(lambda: CodeSecrets(by_number={1: b"k" * 32}, newest=1, blinding=b"b" * 32))
-    far: tuple[Adapters, ...] = (
+    remote: tuple[Adapters, ...] = (
         {"tokens": PlainTokens()},
         {"codes": codes},
         {"identifiers": LibraryIdentifiers()},
-        {"rate_limiter": Far()},
+        {"rate_limiter": RemoteLimiter()},
         {"database": MemoryDatabase()},
     )
-    for number, own in enumerate(far):
+    for number, own in enumerate(remote):
         with build(Settings(data_dir=tmp_path / str(number)), deliver=False, **own) as vestibule:
             assert vestibule.commit_scope is None
     with build(Settings(data_dir=tmp_path / "ours"), deliver=False, hasher=InsecureHasher()) as vestibule:
         assert vestibule.commit_scope is not None
 
 
-def test_a_port_that_there_is_not_is_named(tmp_path: Path) -> None:
+def test_unknown_port_is_refused_by_name(tmp_path: Path) -> None:
     wrong: Any = {"hash": InsecureHasher()}
     with pytest.raises(TypeError, match=r"takes no 'hash'; the ports are database, tokens"), build(Settings(), **wrong):
         pass
 
 
-def test_letters_go_the_importers_way_and_count_towards_the_hourly_bound(tmp_path: Path) -> None:
+def test_importers_notifier_counts_towards_the_hourly_quota(tmp_path: Path) -> None:
     notifier = MemoryNotifier()
     settings = Settings(data_dir=tmp_path, emails_per_hour=1)
     with build(settings, deliver=False, notifier=notifier, hasher=InsecureHasher()) as vestibule:
@@ -133,20 +133,20 @@ def test_letters_go_the_importers_way_and_count_towards_the_hourly_bound(tmp_pat
         vestibule.deliver_messages()
         with pytest.raises(Overloaded):
             vestibule.request_code(destination="grace@example.com")
-    assert [letter.recipient for letter in notifier.messages] == ["ada@example.com"]
+    assert [message.recipient for message in notifier.messages] == ["ada@example.com"]
     assert not (tmp_path / "outbox").exists()
 
 
-def test_hashes_of_an_older_system_are_read_and_made_anew_at_a_login(tmp_path: Path) -> None:
+def test_hash_of_an_older_system_is_replaced_at_a_login(tmp_path: Path) -> None:
     hasher = runpy.run_path(str(EXAMPLE))["OldHashes"](InsecureHasher())
     old = f"sha256$salt${hashlib.sha256(f'salt{PASSWORD}'.encode()).hexdigest()}"
     database = MemoryDatabase()
     with build(Settings(data_dir=tmp_path), deliver=False, hasher=hasher, database=database) as vestibule:
         account = vestibule.register(username="ada", name="Ada", email="ada@example.com", password=PASSWORD)
         with database.begin() as tx:
-            claimed = tx.accounts.lock(account.id)
-            assert claimed is not None
-            tx.accounts.save(replace(claimed, password_hash=old))
+            locked = tx.accounts.lock(account.id)
+            assert locked is not None
+            tx.accounts.save(replace(locked, password_hash=old))
         with pytest.raises(InvalidCredentials):
             vestibule.log_in(username="ada", password="not the password")
         vestibule.log_in(username="ada", password=PASSWORD)
@@ -163,7 +163,7 @@ def test_the_example_prints_the_code(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert code.startswith("code to ada@example.com: ")
 
 
-def test_limits_journal_and_notices_apply_to_who_is_named_and_not_to_who_is_vouched_for(tmp_path: Path) -> None:
+def test_limits_and_notices_apply_to_a_named_caller_only(tmp_path: Path) -> None:
     notifier = MemoryNotifier()
     with build(Settings(data_dir=tmp_path), deliver=False, hasher=InsecureHasher(), notifier=notifier) as vestibule:
         caller = Caller("192.0.2.1", "first agent")
@@ -172,7 +172,7 @@ def test_limits_journal_and_notices_apply_to_who_is_named_and_not_to_who_is_vouc
             vestibule.register(username=name, name="Ada", email=f"{name}@example.com", password=PASSWORD, caller=caller)
         with pytest.raises(RateLimited):
             vestibule.register(username="grace", name="G", email="grace@example.com", password=PASSWORD, caller=caller)
-        vestibule.register(username="grace", name="G", email="grace@example.com", password=PASSWORD)  # vouched for
+        vestibule.register(username="grace", name="G", email="grace@example.com", password=PASSWORD)  # trusted
         for _ in range(30):
             vestibule.check_unique(prop="username", value="ada", caller=caller)
         with pytest.raises(RateLimited):
@@ -189,10 +189,10 @@ def test_limits_journal_and_notices_apply_to_who_is_named_and_not_to_who_is_vouc
         (event, *_) = (event for _, event in vestibule.read_audit_log(AuditQuery(type=EventType.LOGIN_FAILED)))
         assert event.caller == caller
         vestibule.deliver_messages()
-        assert [letter.recipient for letter in notifier.messages] == ["ada2@example.com"]
+        assert [message.recipient for message in notifier.messages] == ["ada2@example.com"]
 
 
-def test_accounts_are_kept_in_a_table_of_the_importers_own(tmp_path: Path) -> None:
+def test_accounts_may_be_stored_in_an_importers_table(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     with sqlite3.connect(tmp_path / "vestibule.db") as beside:
         for statement in people.made_by("sqlite"):
@@ -205,7 +205,7 @@ def test_accounts_are_kept_in_a_table_of_the_importers_own(tmp_path: Path) -> No
     beside.close()
 
 
-def test_a_table_of_accounts_in_a_database_of_the_importers_own_is_refused() -> None:
+def test_accounts_table_with_an_own_database_is_refused() -> None:
     with (
         pytest.raises(TypeError, match="not both"),
         build(database=MemoryDatabase(), accounts=people.ACCOUNTS),

@@ -1,4 +1,4 @@
-"""The same calls awaited: in an event loop that goes on meanwhile, in one loop after another, and until the block is left."""
+"""The awaited facade: event loops that are never blocked, one or several, until the build is closed."""
 
 import asyncio
 import sqlite3
@@ -20,7 +20,7 @@ async def registered(vestibule: AsyncVestibule, name: str = "ada") -> Account:
     return await vestibule.register(username=name, name="Ada", email=f"{name}@example.com", password=PASSWORD)
 
 
-def test_the_calls_are_awaited_and_refuse_alike(tmp_path: Path) -> None:
+def test_awaited_calls_return_and_refuse_like_blocking_ones(tmp_path: Path) -> None:
     async def main() -> None:
         async with build(Settings(data_dir=tmp_path), deliver=False) as vestibule:
             account = await registered(vestibule)
@@ -47,24 +47,24 @@ def test_the_calls_are_awaited_and_refuse_alike(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_the_loop_goes_on_while_it_starts_and_ends_and_a_password_is_hashed(tmp_path: Path) -> None:
+def test_opening_closing_and_hashing_do_not_block_the_loop(tmp_path: Path) -> None:
     async def longest_pause() -> float:
-        longest, last, over = 0.0, time.monotonic(), asyncio.Event()
+        longest, last, done = 0.0, time.monotonic(), asyncio.Event()
 
-        async def watch() -> None:
+        async def measure() -> None:
             nonlocal longest, last
-            while not over.is_set():
+            while not done.is_set():
                 await asyncio.sleep(0.001)
                 now = time.monotonic()
                 longest, last = max(longest, now - last), now
 
-        watching = asyncio.create_task(watch())
+        measuring = asyncio.create_task(measure())
         async with build(Settings(data_dir=tmp_path), deliver=True) as vestibule:
             loop_thread = threading.get_ident()
             assert vestibule.blocking.clock() > 0
             await registered(vestibule)
-        over.set()
-        await watching
+        done.set()
+        await measuring
         assert loop_thread == threading.get_ident()
         return longest
 
@@ -73,7 +73,7 @@ def test_the_loop_goes_on_while_it_starts_and_ends_and_a_password_is_hashed(tmp_
     assert pause < (time.monotonic() - began) / 2
 
 
-def test_one_loop_after_another_uses_the_same_object_even_when_it_was_crowded(tmp_path: Path) -> None:
+def test_consecutive_event_loops_share_a_vestibule(tmp_path: Path) -> None:
     with build(Settings(data_dir=tmp_path), deliver=False, hasher=InsecureHasher()) as blocking:
         vestibule = AsyncVestibule(blocking)
 
@@ -84,7 +84,7 @@ def test_one_loop_after_another_uses_the_same_object_even_when_it_was_crowded(tm
         assert len(asyncio.run(crowd(100))) == 100
 
 
-def test_loops_in_several_threads_do_not_disturb_each_other(tmp_path: Path) -> None:
+def test_event_loops_of_several_threads_share_a_vestibule(tmp_path: Path) -> None:
     with build(Settings(data_dir=tmp_path), deliver=False, hasher=InsecureHasher()) as blocking:
         vestibule, made = AsyncVestibule(blocking), list[Account]()
 
@@ -99,24 +99,24 @@ def test_loops_in_several_threads_do_not_disturb_each_other(tmp_path: Path) -> N
         assert len(made) == 120
 
 
-def test_what_is_built_can_be_built_again_after_the_block_and_not_within(tmp_path: Path) -> None:
-    building = build(Settings(data_dir=tmp_path), deliver=False)
-    with building as vestibule, pytest.raises(RuntimeError, match="open already"), building:
+def test_build_can_be_entered_again_after_its_block(tmp_path: Path) -> None:
+    unopened = build(Settings(data_dir=tmp_path), deliver=False)
+    with unopened as vestibule, pytest.raises(RuntimeError, match="open already"), unopened:
         pass
     with pytest.raises(RuntimeError, match="closed"):
         vestibule.check()
-    with building as vestibule:
+    with unopened as vestibule:
         assert isinstance(vestibule, Vestibule)
         vestibule.check()
 
 
-def test_a_start_that_is_cancelled_leaves_nothing_open(tmp_path: Path) -> None:
-    building = build(Settings(data_dir=tmp_path), deliver=True)
+def test_cancelled_opening_leaves_no_thread(tmp_path: Path) -> None:
+    unopened = build(Settings(data_dir=tmp_path), deliver=True)
 
     async def cancelled() -> None:
         async def live() -> None:
-            async with building:
-                raise AssertionError("it was to be cancelled before")
+            async with unopened:
+                raise AssertionError("the task is cancelled before")
 
         task = asyncio.create_task(live())
         await asyncio.sleep(0.01)
@@ -125,10 +125,10 @@ def test_a_start_that_is_cancelled_leaves_nothing_open(tmp_path: Path) -> None:
             await task
 
     asyncio.run(cancelled())
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("courier", "hashing", "purge"))]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("delivery", "hashing", "purge"))]
 
 
-def test_a_call_that_is_cancelled_gives_its_turn_back(tmp_path: Path) -> None:
+def test_cancelled_calls_release_the_lane(tmp_path: Path) -> None:
     async def main() -> None:
         async with build(Settings(data_dir=tmp_path), deliver=False) as vestibule:
             calls = [asyncio.create_task(registered(vestibule, f"ada{number}")) for number in range(8)]
@@ -141,9 +141,7 @@ def test_a_call_that_is_cancelled_gives_its_turn_back(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_calls_that_meet_are_committed_together_on_the_embedded_database(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_concurrent_writes_share_a_commit_on_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commits: list[str] = []
     connect = sqlite3.connect
 
@@ -155,12 +153,12 @@ def test_calls_that_meet_are_committed_together_on_the_embedded_database(
     async def main() -> None:
         async with build(Settings(data_dir=tmp_path), deliver=False) as vestibule:
             commits.clear()
-            asked = [vestibule.request_code(destination=f"ada{number}@example.com") for number in range(20)]
-            sent = await asyncio.gather(*asked, vestibule.request_code(destination="nobody"), return_exceptions=True)
+            calls = [vestibule.request_code(destination=f"ada{number}@example.com") for number in range(20)]
+            sent = await asyncio.gather(*calls, vestibule.request_code(destination="nobody"), return_exceptions=True)
             assert [type(one) for one in sent] == [CodeSent] * 20 + [InvalidInput]
             assert len(commits) == 1
             waiting = await vestibule.list_messages()
-            assert {posted.message.recipient for posted in waiting} == {f"ada{number}@example.com" for number in range(20)}
+            assert {entry.message.recipient for entry in waiting} == {f"ada{number}@example.com" for number in range(20)}
 
     monkeypatch.setattr(sqlite3, "connect", traced)
     asyncio.run(main())

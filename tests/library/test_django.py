@@ -1,11 +1,11 @@
-"""The Django example, asked as Django's own test client asks."""
+"""The Django example, called by Django's own test client."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-ASKED = """
+PROGRAM = """
 import django_view
 from django.test import Client
 import django
@@ -23,7 +23,7 @@ print("done")
 """
 
 
-def test_a_django_view_registers_and_logs_in(tmp_path: Path) -> None:
+def test_django_view_registers_and_logs_in(tmp_path: Path) -> None:
     environment = {"PYTHONPATH": str(EXAMPLES), "DATA_DIR": str(tmp_path / "data")}
-    run = subprocess.run([sys.executable, "-c", ASKED], env=environment, check=False, capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, check=False, capture_output=True, text=True)
     assert (run.stdout, run.returncode) == ("done\n", 0), run.stderr

@@ -19,19 +19,19 @@ async def registered(vestibule: AsyncVestibule, name: str) -> None:
     await vestibule.register(username=name, name="A Person", email=f"{name}@example.com", password=PASSWORD)
 
 
-async def stumble(vestibule: AsyncVestibule) -> None:
+async def fail(vestibule: AsyncVestibule) -> None:
     async with vestibule.read_events("crm") as events:
         events.acknowledge(1)
-        raise ValueError("the handler stumbled")
+        raise ValueError("the handler failed")
 
 
-def test_events_are_read_on_by_a_cursor_in_an_event_loop(tmp_path: Path) -> None:
+def test_events_are_read_by_a_cursor_in_an_event_loop(tmp_path: Path) -> None:
     async def main() -> None:
         async with build(Settings(data_dir=tmp_path), deliver=False) as vestibule:
             for name in ("ann-x", "bob-x", "cid-x"):
                 await registered(vestibule, name)
-            with pytest.raises(ValueError, match="stumbled"):
-                await stumble(vestibule)
+            with pytest.raises(ValueError, match="failed"):
+                await fail(vestibule)
             async with vestibule.read_events("crm", limit=1) as events:
                 assert [(position, event.type) for position, event in events] == [(2, EventType.REGISTERED)]
             async with vestibule.read_events("crm") as events:
@@ -40,7 +40,7 @@ def test_events_are_read_on_by_a_cursor_in_an_event_loop(tmp_path: Path) -> None
     asyncio.run(main())
 
 
-def test_a_handler_is_called_while_an_event_loop_runs(tmp_path: Path) -> None:
+def test_handler_is_called_while_an_event_loop_runs(tmp_path: Path) -> None:
     seen = Signal()
 
     def handler(position: int, event: Event) -> None:
@@ -55,7 +55,7 @@ def test_a_handler_is_called_while_an_event_loop_runs(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_webhook_is_told_whatever_database_and_notifier_an_importer_brings(tmp_path: Path) -> None:
+def test_webhook_is_sent_with_an_own_database_and_notifier(tmp_path: Path) -> None:
     notifier = MemoryNotifier()
     with receiver() as hook:
         settings = Settings(data_dir=tmp_path, webhook_url=hook.url, webhook_secret=(SECRET,))
@@ -64,4 +64,4 @@ def test_a_webhook_is_told_whatever_database_and_notifier_an_importer_brings(tmp
             vestibule.request_code(destination="ann-x@example.com")
             assert vestibule.deliver_messages() == 2
     assert hook.types() == ["account.registered"]
-    assert [letter.recipient for letter in notifier.messages] == ["ann-x@example.com"]
+    assert [message.recipient for message in notifier.messages] == ["ann-x@example.com"]

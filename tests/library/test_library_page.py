@@ -1,4 +1,4 @@
-"""The snippets of docs/library.md run as they stand, one after another in one directory."""
+"""The snippets of docs/library.md run unchanged, one after another in one directory."""
 
 import re
 import sys
@@ -11,17 +11,17 @@ from litestar.testing import TestClient
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "library.md"
 
 
-def test_every_snippet_runs_and_what_it_mounts_answers(
+def test_every_snippet_of_the_page_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     mounted = 0
     for snippet in re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL):
         module = ModuleType("snippet")
-        monkeypatch.setitem(sys.modules, "snippet", module)  # where frameworks look for the types of a handler
+        monkeypatch.setitem(sys.modules, "snippet", module)  # where frameworks resolve annotations
         names = vars(module)
         exec(compile(snippet, str(PAGE), "exec"), names)  # noqa: S102 — it is ours
-        if "app" in names and '"/accounts"' in snippet:  # the others check tokens of a service that is not there
+        if "app" in names and '"/accounts"' in snippet:  # the others verify tokens of a service that does not run
             mounted += 1
             with TestClient(names["app"]) as client:
                 assert client.get("/accounts/healthz").json() == {"status": "ok"}

@@ -1,4 +1,4 @@
-"""The HTTP door inside the applications of others: what is under its path is its own, and all else the host's."""
+"""The HTTP API mounted in another application: it serves the paths under its prefix, the host all others."""
 
 import importlib.util
 import sys
@@ -28,7 +28,7 @@ def example(name: str, monkeypatch: pytest.MonkeyPatch, data: Path) -> ModuleTyp
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, name, module)  # where frameworks look up what annotations mean
+    monkeypatch.setitem(sys.modules, name, module)  # where frameworks resolve annotations
     spec.loader.exec_module(module)
     return module
 
@@ -49,7 +49,7 @@ def token(host: Any) -> str:
     return str(answer.json()["token"])
 
 
-def test_who_logs_in_under_its_path_is_known_to_the_host(host: Any) -> None:
+def test_token_of_the_mounted_api_is_valid_for_the_host(host: Any) -> None:
     authorization = {"Authorization": f"Bearer {token(host)}"}
     assert host.get("/accounts/account/", headers=authorization).json()["username"] == "ada"
     assert host.get("/accounts/account", headers=authorization).status_code == 200
@@ -57,7 +57,7 @@ def test_who_logs_in_under_its_path_is_known_to_the_host(host: Any) -> None:
     assert host.get("/greeting").status_code == 401
 
 
-def test_its_answers_pass_its_front_and_the_hosts_do_not(host: Any) -> None:
+def test_middleware_applies_to_the_mounted_api_only(host: Any) -> None:
     own, other = host.get("/accounts/account/"), host.get("/greeting")
     assert (own.status_code, own.json()["type"]) == (401, f"{URN}not-authenticated")
     assert own.headers["X-Content-Type-Options"] == "nosniff"
@@ -66,19 +66,19 @@ def test_its_answers_pass_its_front_and_the_hosts_do_not(host: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["/accounts/nowhere/", "/accounts/accounts/account/", "/accounts/greeting"])
-def test_what_is_not_there_under_its_path_is_its_own_problem(path: str, host: Any) -> None:
+def test_unknown_path_under_the_mount_is_a_problem_document(path: str, host: Any) -> None:
     answer = host.get(path)
     assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json")
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/accountsaccount/", "/accounts-of-others", "/account/", "/register/"])
-def test_what_is_not_there_elsewhere_is_the_hosts(path: str, host: Any) -> None:
+def test_unknown_path_elsewhere_is_the_hosts(path: str, host: Any) -> None:
     answer = host.get(path)
     assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/json")
     assert "X-Request-ID" not in answer.headers
 
 
-def test_a_wrong_method_is_its_own_problem_and_a_wrong_one_of_the_host_the_hosts(host: Any) -> None:
+def test_wrong_method_is_refused_by_the_app_of_the_path(host: Any) -> None:
     own, other = host.delete("/accounts/login/"), host.delete("/greeting")
     assert (own.status_code, own.json()["type"]) == (405, f"{URN}method-not-allowed")
     assert set(own.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
@@ -86,14 +86,14 @@ def test_a_wrong_method_is_its_own_problem_and_a_wrong_one_of_the_host_the_hosts
 
 
 @pytest.mark.parametrize("path", ["/accounts//login/", "/accounts/login%2f", "/accounts/login//", "/accounts/%6cogin"])
-def test_no_spelling_of_a_path_goes_round_a_limit(path: str, host: Any) -> None:
+def test_no_spelling_of_a_path_evades_a_limit(path: str, host: Any) -> None:
     wrong = {"username": "ada", "password": "not the password"}
     for _ in range(5):
         assert host.post("/accounts/login/", json=wrong).status_code == 401
     assert host.post(path, json=wrong).status_code == 429
 
 
-def test_the_document_of_the_host_does_not_speak_of_it_and_its_own_does(host: Any) -> None:
+def test_openapi_documents_are_separate(host: Any) -> None:
     own = host.get("/accounts/openapi.json").json()
     assert own["servers"] == [{"url": "http://127.0.0.1:8000/accounts"}]
     assert "/login/" in own["paths"]
@@ -102,7 +102,7 @@ def test_the_document_of_the_host_does_not_speak_of_it_and_its_own_does(host: An
         assert answer.status_code == 404 or not any("accounts" in path for path in answer.json()["paths"])
 
 
-def test_it_starts_and_ends_with_the_host_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mounted_api_restarts_with_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("litestar_mounted", "fastapi_imports"):
         app = example(name, monkeypatch, tmp_path / name).app
         with TestClient(app) as first:
@@ -111,13 +111,13 @@ def test_it_starts_and_ends_with_the_host_again_and_again(tmp_path: Path, monkey
             assert second.get("/accounts/account/", headers=known).status_code == 200
 
 
-def test_the_hosts_dependencies_and_exception_handlers_do_not_meet_with_its_own(tmp_path: Path) -> None:
+def test_dependencies_and_exception_handlers_are_separate(tmp_path: Path) -> None:
     @get("/")
     async def show(vestibule: NamedDependency[str], uploads: NamedDependency[int]) -> str:
         return f"{vestibule} {uploads}"
 
     def never(*_: Any) -> Any:
-        raise AssertionError("an error of its own was given to the host")
+        raise AssertionError("the host must not receive errors of the mounted API")
 
     settings = Settings(data_dir=tmp_path, api_prefix="/accounts")
     app = Litestar(
@@ -136,19 +136,19 @@ def test_the_hosts_dependencies_and_exception_handlers_do_not_meet_with_its_own(
         assert client.post("/accounts/login/", content=b"{", headers={"Content-Type": "application/json"}).status_code == 400
 
 
-def test_a_plugin_without_a_path_is_refused() -> None:
+def test_plugin_without_a_prefix_is_refused() -> None:
     with pytest.raises(ValueError, match="api_prefix"):
         VestibulePlugin(build(Settings()))
 
 
-def test_before_the_host_has_started_it_a_call_is_told_what_is_missing(tmp_path: Path) -> None:
+def test_call_before_the_lifespan_is_refused(tmp_path: Path) -> None:
     app = FastAPI()
     app.mount("/accounts", Mounted(build(Settings(data_dir=tmp_path), deliver=False)))
     with TestClient(cast("Any", app)) as client, pytest.raises(RuntimeError, match="lifespan"):
         client.get("/accounts/account/")
 
 
-def test_without_a_prefix_of_its_own_it_serves_wherever_it_is_mounted(tmp_path: Path) -> None:
+def test_app_without_a_prefix_serves_at_any_mount_path(tmp_path: Path) -> None:
     accounts = Mounted(build(Settings(data_dir=tmp_path), deliver=False))
 
     @asynccontextmanager
@@ -163,6 +163,6 @@ def test_without_a_prefix_of_its_own_it_serves_wherever_it_is_mounted(tmp_path: 
         assert client.get("/healthz").status_code == 404
 
 
-def test_websockets_are_turned_away(host: Any) -> None:
+def test_websockets_are_closed(host: Any) -> None:
     with pytest.raises(WebSocketDisconnect), host.websocket_connect("/accounts/login/"):
         pass

@@ -1,4 +1,4 @@
-"""What a type checker sees from a consumer's side: parameters and answers to the last keyword, blocking and awaited."""
+"""A program that imports Vestibule, type-checked: every parameter and result is known, blocking and awaited."""
 
 import json
 import re
@@ -11,7 +11,7 @@ import pytest
 from vestibule.entrypoints.facade import USE_CASES
 
 ROOT = Path(__file__).resolve().parents[2]
-# No module, for it is wrong on purpose.
+# Not a module, because its errors are intended.
 CONSUMER = Path(__file__).with_name("consumer.txt")
 
 
@@ -37,20 +37,20 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_mypy_knows_every_parameter_and_answer(home: Path, wrong_lines: set[int]) -> None:
+def test_mypy_knows_every_parameter_and_result(home: Path, wrong_lines: set[int]) -> None:
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", ".cache", "consumer.py"]
     run = subprocess.run(
         command, cwd=home, env={"MYPYPATH": str(home / "packages")}, check=False, capture_output=True, text=True
     )
-    told = {int(line) for line in re.findall(r"^consumer\.py:(\d+): error", run.stdout, re.MULTILINE)}
-    assert told == wrong_lines, run.stdout + run.stderr
+    reported = {int(line) for line in re.findall(r"^consumer\.py:(\d+): error", run.stdout, re.MULTILINE)}
+    assert reported == wrong_lines, run.stdout + run.stderr
 
 
 @pytest.mark.slow
-def test_pyright_knows_every_parameter_and_answer(home: Path, wrong_lines: set[int]) -> None:
+def test_pyright_knows_every_parameter_and_result(home: Path, wrong_lines: set[int]) -> None:
     settings = {"typeCheckingMode": "strict", "extraPaths": ["packages"], "include": ["consumer.py"], "pythonPlatform": "Linux"}
     (home / "pyrightconfig.json").write_text(json.dumps(settings))
     command = [str(Path(sys.executable).with_name("basedpyright")), "--outputjson", "--pythonpath", sys.executable, "-p", "."]
     run = subprocess.run(command, cwd=home, check=False, capture_output=True, text=True)
-    told = json.loads(run.stdout)["generalDiagnostics"]
-    assert {one["range"]["start"]["line"] + 1 for one in told} == wrong_lines, run.stdout
+    reported = json.loads(run.stdout)["generalDiagnostics"]
+    assert {one["range"]["start"]["line"] + 1 for one in reported} == wrong_lines, run.stdout

@@ -14,7 +14,7 @@ from tests.support.processes import eventually, worker
 from tests.support.proxy import Line
 from tests.support.server import Server
 
-from vestibule.entrypoints.server import MOST_CONNECTIONS
+from vestibule.entrypoints.server import MAX_CONNECTIONS
 
 pytestmark = pytest.mark.faults
 
@@ -174,7 +174,7 @@ def test_thousand_idle_connections_do_not_block_others(server: Server) -> None:
 def test_worker_accepts_at_most_a_thousand_connections(server: Server) -> None:
     with closing(socket.socket()) as late:
         with ExitStack() as stack:
-            for _ in range(MOST_CONNECTIONS):
+            for _ in range(MAX_CONNECTIONS):
                 stack.enter_context(closing(socket.create_connection(("127.0.0.1", server.port), timeout=5)))
             late.connect(("127.0.0.1", server.port))
             late.sendall(NEXT)

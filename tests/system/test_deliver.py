@@ -31,8 +31,8 @@ def given(tmp_path: Path, mail_server: Relay) -> dict[str, str]:
 
 
 @contextmanager
-def serving(given: dict[str, str], *, courier: str) -> Iterator[Server]:
-    with Server(Path(given["VESTIBULE_DATA_DIR"]), environment=given, courier=courier) as server:
+def serving(given: dict[str, str], *, delivery: str) -> Iterator[Server]:
+    with Server(Path(given["VESTIBULE_DATA_DIR"]), environment=given, delivery=delivery) as server:
         yield server
 
 
@@ -72,15 +72,15 @@ def mails(server: Relay) -> list[str]:
     return sorted(to for _, [to], _ in server.received)
 
 
-@pytest.mark.parametrize(("courier", "database"), [("off", "sqlite"), ("on", "sqlite"), ("on", "postgres")])
+@pytest.mark.parametrize(("delivery", "database"), [("off", "sqlite"), ("on", "sqlite"), ("on", "postgres")])
 def test_several_processes_send_each_message_once(
-    given: dict[str, str], mail_server: Relay, courier: str, database: str, request: pytest.FixtureRequest, tmp_path: Path
+    given: dict[str, str], mail_server: Relay, delivery: str, database: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     if database == "postgres":
         given["VESTIBULE_DATABASE_URL"] = request.getfixturevalue("postgres")
     mail_server.seconds = 0.02
     with (
-        serving(given, courier=courier) as server,
+        serving(given, delivery=delivery) as server,
         delivering(given, tmp_path / "one.log") as one,
         delivering(given, tmp_path / "two.log") as two,
     ):
@@ -92,7 +92,7 @@ def test_several_processes_send_each_message_once(
 
 
 def test_server_without_delivery_leaves_messages_to_others(given: dict[str, str], mail_server: Relay, tmp_path: Path) -> None:
-    with serving(given, courier="off") as server:
+    with serving(given, delivery="off") as server:
         expected = request_codes(server, 3)
         assert server.stop() == 0
     assert mails(mail_server) == []
@@ -103,7 +103,7 @@ def test_server_without_delivery_leaves_messages_to_others(given: dict[str, str]
 def test_stopped_process_finishes_its_message_and_releases_the_others(
     given: dict[str, str], mail_server: Relay, tmp_path: Path
 ) -> None:
-    with serving(given, courier="off") as server:
+    with serving(given, delivery="off") as server:
         expected = request_codes(server, 6)
         assert server.stop() == 0
     mail_server.seconds = 0.5
@@ -117,7 +117,7 @@ def test_stopped_process_finishes_its_message_and_releases_the_others(
 
 
 def test_once_delivers_due_messages_and_ends(given: dict[str, str], mail_server: Relay) -> None:
-    with serving(given, courier="off") as server:
+    with serving(given, delivery="off") as server:
         expected = request_codes(server, 12)
         assert server.stop() == 0
     shown = vestibule("deliver", "--once", **given)
@@ -131,14 +131,14 @@ def test_once_delivers_due_messages_and_ends(given: dict[str, str], mail_server:
 def test_hanging_mail_server_delays_no_sms(given: dict[str, str], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=9) as silent:
         given["VESTIBULE_EMAIL_URL"] = f"smtp://127.0.0.1:{silent.getsockname()[1]}"
-        with serving(given, courier="off") as server, delivering(given, tmp_path / "deliver.log"):
+        with serving(given, delivery="off") as server, delivering(given, tmp_path / "deliver.log"):
             request_codes(server, 2)
             assert server.call("POST", "/otp/", {"destination": "+4915112345678"})[0] == 201
             assert eventually(lambda: "SMS to +4915112345678" in (tmp_path / "deliver.log").read_text(), 8)
 
 
 def test_mail_rate_is_limited(given: dict[str, str], mail_server: Relay) -> None:
-    with serving(given, courier="off") as server:
+    with serving(given, delivery="off") as server:
         expected = request_codes(server, 4)
         assert server.stop() == 0
     begun = time.monotonic()
@@ -147,7 +147,7 @@ def test_mail_rate_is_limited(given: dict[str, str], mail_server: Relay) -> None
     assert mails(mail_server) == expected
 
 
-@pytest.mark.parametrize("setting", ["VESTIBULE_COURIER=perhaps", "VESTIBULE_EMAIL_RATE=0.1", "VESTIBULE_SMS_RATE=many"])
+@pytest.mark.parametrize("setting", ["VESTIBULE_DELIVERY=perhaps", "VESTIBULE_EMAIL_RATE=0.1", "VESTIBULE_SMS_RATE=many"])
 def test_invalid_setting_is_named_in_one_line(setting: str, tmp_path: Path) -> None:
     name, _, value = setting.partition("=")
     shown = vestibule("deliver", "--once", **{name: value, "VESTIBULE_DATA_DIR": str(tmp_path / "data")})

@@ -12,4 +12,4 @@ def test_example_registers_logs_in_and_verifies_a_code(tmp_path: Path, capsys: p
     assert lines[0] == "registered ada as account 1"
     assert lines[1].startswith("refused: {'username'")
     assert lines[3].startswith("logged in as Ada Lovelace")
-    assert lines[-1] == "the email is proven: True"
+    assert lines[-1] == "the email is verified: True"

@@ -172,7 +172,7 @@ def children(process: int) -> list[int]:
 
 def test_delivery_worker_exposes_its_deliveries_and_the_backlog(tmp_path: Path) -> None:
     data, port = tmp_path / "data", free_port()
-    with watched(data, courier="off") as site:
+    with watched(data, delivery="off") as site:
         for name in ("ada", "bob"):
             assert site.server.call("POST", "/otp/", {"destination": f"{name}@mail.example.com"})[0] == 201
         rows(f"sqlite:///{data}/vestibule.db", "UPDATE outbox SET due_at = due_at - 100")

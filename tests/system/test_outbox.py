@@ -39,7 +39,7 @@ def waiting(given: dict[str, str], tmp_path: Path) -> None:
 
 
 def request_code(given: dict[str, str], destination: str, tmp_path: Path) -> None:
-    with Server(tmp_path / "data", courier="off", email_url=given["VESTIBULE_EMAIL_URL"]) as server:
+    with Server(tmp_path / "data", delivery="off", email_url=given["VESTIBULE_EMAIL_URL"]) as server:
         assert "Mail and SMS wait for vestibule deliver" in server.output
         assert server.call("POST", "/otp/", {"destination": destination})[0] == 201
 

@@ -132,7 +132,7 @@ def test_log_contains_no_secret_and_no_address(log_format: str, open_house: Open
     visitor.mails.answers["RCPT"] = f"550 5.1.1 <{EMAILS[2]}> {MARKED} unknown"
     visitor.texts.status = 500
     visitor.call("POST", "/otpreglogin/", {"name": "Cat", "email": EMAILS[2], "mobile": MOBILES[2]})
-    assert eventually(lambda: visitor.server.output.count("vestibule.courier") >= 2), "the failures are logged"
+    assert eventually(lambda: visitor.server.output.count("vestibule.delivery") >= 2), "the failures are logged"
     visitor.server.stop()
     log = visitor.server.output
     everything = visitor.secrets | {*EMAILS, *MOBILES, *(f"+1{mobile}" for mobile in MOBILES)}

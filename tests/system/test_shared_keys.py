@@ -77,7 +77,7 @@ def soon(is_so: Callable[[], bool]) -> None:
 def test_what_one_node_made_is_good_at_the_other_and_both_take_up_what_is_rotated_and_revoked(
     shared: Given, start: Callable[..., Server], tmp_path: Path
 ) -> None:
-    one, other = start("one", courier="off", **shared), start("other", **shared)
+    one, other = start("one", delivery="off", **shared), start("other", **shared)
     assert not (tmp_path / "one" / "keys").exists()
     assert not (tmp_path / "other" / "keys").exists()
     (first,) = published(one)

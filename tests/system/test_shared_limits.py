@@ -63,8 +63,8 @@ def test_invalid_redis_url_stops_the_start_without_repeating_it(tmp_path: Path) 
     assert "s3cret" not in str(refusal.value)
 
 
-WORKER = "each worker counts limits per address for itself: with VESTIBULE_REDIS_URL they count together"
-NODE = "this node counts limits per address for itself: if other nodes share its database, with VESTIBULE_REDIS_URL they"
+WORKER = "each worker counts its limits per address separately; set VESTIBULE_REDIS_URL to share them"
+NODE = "this node counts its limits per address separately; if other nodes share its database, set VESTIBULE_REDIS_URL to"
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_failing_handler_gets_the_event_again_without_delaying_others(
         assert eventually(lambda: tried[-1:] == [3])
         assert eventually(lambda: well == [1, 2, 3])
     assert tried == [1, 2, 2, 2, 3]
-    assert "events for crm: the handler stumbled; again in" in caplog.text
+    assert "events for crm: the handler failed, retrying in" in caplog.text
     assert "ValueError" in caplog.text
 
 

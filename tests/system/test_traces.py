@@ -143,7 +143,7 @@ def test_unavailable_dependency_marks_the_span_as_error(tmp_path: Path, collecte
 
 def test_delivery_worker_traces_messages_and_not_polling(tmp_path: Path, collected: Collector) -> None:
     data = tmp_path / "data"
-    with Server(data, courier="off") as server:
+    with Server(data, delivery="off") as server:
         assert server.call("POST", "/otp/", {"destination": "ada@mail.example.com"})[0] == 201
         assert server.stop() == 0
     given = {"VESTIBULE_DATA_DIR": str(data), "VESTIBULE_TRACES": "on", "OTEL_EXPORTER_OTLP_ENDPOINT": collected.url}

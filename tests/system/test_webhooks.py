@@ -93,7 +93,7 @@ def test_webhook_of_an_acknowledged_event_survives_sigkill(hook: Receiver, tmp_p
 
 def test_separate_delivery_worker_sends_the_chosen_event_types(hook: Receiver, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    asked = {"webhook_events": "login_failed, refreshed, account_claimed", "courier": "off"}
+    asked = {"webhook_events": "login_failed, refreshed, account_claimed", "delivery": "off"}
     with serving(hook, data, **asked) as server:
         server.call("POST", "/register/", ADA)
         server.call("POST", "/login/", {**LOGIN, "password": "wrong"})

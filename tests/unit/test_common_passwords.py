@@ -10,7 +10,7 @@ def test_more_than_ten_thousand_passwords_are_bundled() -> None:
     assert len(common_passwords()) > 10_000
 
 
-def test_each_is_long_enough_to_be_chosen_and_spelt_as_the_policy_compares() -> None:
+def test_bundled_passwords_are_long_enough_and_normalised() -> None:
     for password in common_passwords():
         assert len(password) >= 8
         assert password == normalised(password).casefold()
@@ -33,14 +33,14 @@ def test_each_is_long_enough_to_be_chosen_and_spelt_as_the_policy_compares() -> 
         "\uff50\uff41ssword",
     ],
 )
-def test_a_common_password_is_refused_in_any_case_and_width(password: str) -> None:
+def test_common_password_is_refused_in_any_case_and_width(password: str) -> None:
     assert PasswordPolicy(common=common_passwords()).violations(password) == ["This password is among the most common ones."]
 
 
 @pytest.mark.parametrize(
     "password", ["my_secret_password", "my_new_secret_password", "updated_password", "correct horse battery"]
 )
-def test_a_password_that_is_not_common_is_taken(password: str) -> None:
+def test_uncommon_password_is_accepted(password: str) -> None:
     assert PasswordPolicy(common=common_passwords()).violations(password) == []
 
 

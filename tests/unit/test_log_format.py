@@ -14,7 +14,7 @@ SECRET = "ann@example.org"
 
 
 def record(
-    message: str, *args: object, name: str = "vestibule.courier", fault: BaseException | None = None, **more: object
+    message: str, *args: object, name: str = "vestibule.delivery", fault: BaseException | None = None, **more: object
 ) -> Any:
     exc_info = (type(fault), fault, fault.__traceback__) if fault else None
     made = logging.LogRecord(name, logging.WARNING, __file__, 1, message, args, exc_info)
@@ -29,17 +29,17 @@ def raised(act: Callable[[], object]) -> BaseException:
     return fault.value
 
 
-def test_a_line_for_people_has_the_time_in_utc_and_what_belongs_to_it() -> None:
+def test_text_line_has_the_time_in_utc_and_the_fields() -> None:
     line = Lines().format(record("message %s failed", "m1", fields={"route": "/login", "user_id": None}))
-    assert line == "2027-01-15T08:00:00Z WARNING vestibule.courier: message m1 failed route=/login user_id=-"
+    assert line == "2027-01-15T08:00:00Z WARNING vestibule.delivery: message m1 failed route=/login user_id=-"
 
 
-def test_a_line_for_machines_is_one_object() -> None:
+def test_json_line_is_one_object() -> None:
     line = JsonLines().format(record("message %s failed", "m1", fields={"route": "/login", "user_id": None}))
     assert json.loads(line) == {
         "ts": "2027-01-15T08:00:00.250Z",
         "level": "warning",
-        "logger": "vestibule.courier",
+        "logger": "vestibule.delivery",
         "message": "message m1 failed",
         "route": "/login",
         "user_id": None,
@@ -54,7 +54,7 @@ def fail() -> None:
 
 
 @pytest.mark.parametrize("formatter", [Lines(), JsonLines()], ids=["text", "json"])
-def test_of_an_exception_everything_is_told_but_its_text(formatter: logging.Formatter) -> None:
+def test_exception_is_logged_without_its_text(formatter: logging.Formatter) -> None:
     line = formatter.format(record("it stumbled", fault=raised(fail)))
     assert SECRET not in line
     kinds = [line.index(kind) for kind in ("raise ValueError(", "which led to", "in fail", "RuntimeError")]
@@ -78,12 +78,12 @@ def query_nothing() -> None:
     ("act", "told"),
     [(open_nothing, "FileNotFoundError (No such file or directory)"), (query_nothing, "OperationalError (SQLITE_ERROR)")],
 )
-def test_a_fault_of_the_system_is_told_by_its_name(act: Callable[[], None], told: str) -> None:
+def test_system_error_is_logged_by_its_name(act: Callable[[], None], told: str) -> None:
     line = json.loads(JsonLines().format(record("it stumbled", fault=raised(act))))
     assert line["exception"].endswith(told)
 
 
-def test_a_context_that_was_put_away_stays_away() -> None:
+def test_suppressed_context_is_not_logged() -> None:
     def fail_alone() -> None:
         try:
             raise KeyError("first")
@@ -93,23 +93,23 @@ def test_a_context_that_was_put_away_stays_away() -> None:
     assert "KeyError\n" not in Lines().format(record("it stumbled", fault=raised(fail_alone)))
 
 
-def test_a_fault_that_is_gone_is_not_told() -> None:
+def test_missing_exception_is_not_logged() -> None:
     made = record("it stumbled")
     made.exc_info = (None, None, None)
     assert Lines().format(made).endswith("it stumbled")
 
 
 @pytest.mark.parametrize("formatter", [Lines(), JsonLines()], ids=["text", "json"])
-def test_a_record_is_one_line_whatever_is_in_it(formatter: logging.Formatter) -> None:
+def test_record_is_one_line_for_any_text(formatter: logging.Formatter) -> None:
     line = formatter.format(record("a\nWARNING vestibule: forged\r\x1b[2J\u2028\x85"))
     assert len(line.splitlines()) == 1
     assert line.isprintable()
 
 
-def test_of_what_a_library_says_the_first_line_is_told() -> None:
+def test_library_record_is_cut_to_its_first_line() -> None:
     line = Lines().format(record("a task failed\nValueError: hunter2", name="asyncio"))
     assert line.endswith("WARNING asyncio: a task failed")
 
 
-def test_a_name_that_only_begins_alike_is_a_librarys() -> None:
+def test_logger_with_a_similar_name_counts_as_a_library() -> None:
     assert "hunter2" not in Lines().format(record("it failed\nhunter2", name="vestibules"))

@@ -14,5 +14,5 @@ from vestibule.entrypoints.cli.outbox import masked
         (Channel.WEBHOOK, "webhook", "webhook"),
     ],
 )
-def test_a_masked_address_is_recognised_by_who_knows_it_and_by_nobody_else(kind: Channel, address: str, shown: str) -> None:
+def test_masked_address_reveals_only_its_ends(kind: Channel, address: str, shown: str) -> None:
     assert masked(kind, address) == shown

@@ -12,7 +12,7 @@ from vestibule.entrypoints.settings.parsers import COSTS, secret_bytes
 OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
 
 
-def test_nothing_has_to_be_set() -> None:
+def test_every_setting_has_a_default() -> None:
     assert Settings.from_environment({"PATH": "/bin"}) == Settings()
 
 
@@ -32,14 +32,14 @@ def test_each_setting_is_read_from_its_variable() -> None:
     assert (settings.default_region, settings.url, settings.has_docs) == ("DE", "https://accounts.example.org", False)
 
 
-def test_a_setting_is_read_from_a_file(tmp_path: Path) -> None:
+def test_setting_is_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "url").write_text("smtp://user:secret@mail.example.org\n")
     settings = Settings.from_environment({"VESTIBULE_EMAIL_URL_FILE": str(tmp_path / "url")})
     assert settings.email_url == "smtp://user:secret@mail.example.org"
     assert "secret" not in repr(settings)
 
 
-def test_a_webhook_has_secrets_that_are_not_shown_and_events_by_name() -> None:
+def test_webhook_secrets_are_hidden_and_its_events_are_parsed() -> None:
     settings = Settings.from_environment(
         {
             "VESTIBULE_WEBHOOK_URL": "https://hooks.example.org/token",
@@ -54,7 +54,7 @@ def test_a_webhook_has_secrets_that_are_not_shown_and_events_by_name() -> None:
 
 
 @pytest.mark.parametrize("url", ["postgresql://user:secret@host:5432/name?sslmode=require", "postgres://user:secret@host/name"])
-def test_a_database_elsewhere_is_named_by_its_url_which_is_not_shown(url: str) -> None:
+def test_database_url_is_hidden(url: str) -> None:
     settings = Settings.from_environment({"VESTIBULE_DATABASE_URL": url})
     assert settings.accounts_url == url
     assert "secret" not in repr(settings)
@@ -90,7 +90,7 @@ def test_a_database_elsewhere_is_named_by_its_url_which_is_not_shown(url: str) -
         ("VESTIBULE_PORT_FILE", "/does/not/exist"),
     ],
 )
-def test_a_bad_setting_is_refused_in_one_line_that_names_it_and_not_its_value(variable: str, value: str) -> None:
+def test_invalid_setting_is_refused_by_name_without_its_value(variable: str, value: str) -> None:
     with pytest.raises(SettingsError) as refusal:
         Settings.from_environment({variable: value})
     assert variable in str(refusal.value)
@@ -112,14 +112,14 @@ def test_a_bad_setting_is_refused_in_one_line_that_names_it_and_not_its_value(va
         ("default_region", "Germany"),
     ],
 )
-def test_what_a_program_gives_is_held_to_the_same_rules(name: str, value: Any) -> None:
+def test_value_of_a_program_is_validated(name: str, value: Any) -> None:
     with pytest.raises(SettingsError) as refusal:
         Settings(**{name: value})
     assert str(refusal.value).startswith(f"{name}: ")
     assert "secret" not in str(refusal.value)
 
 
-def test_what_a_program_gives_becomes_what_the_environment_would_have_said() -> None:
+def test_value_of_a_program_equals_that_of_the_environment() -> None:
     given = Settings(trusted_proxies=("10.0.0.0/8",), default_region="de", rate_limits=False, password_hash=COSTS["strong"])  # type: ignore[arg-type]
     environment = {
         "VESTIBULE_TRUSTED_PROXIES": "10.0.0.0/8",
@@ -130,26 +130,26 @@ def test_what_a_program_gives_becomes_what_the_environment_would_have_said() -> 
     assert given == Settings.from_environment(environment)
 
 
-def test_a_url_of_redis_is_taken_and_not_shown() -> None:
+def test_redis_url_is_hidden() -> None:
     settings = Settings.from_environment({"VESTIBULE_REDIS_URL": "rediss://:secret@redis.example.org/1"})
     assert settings.redis_url == "rediss://:secret@redis.example.org/1"
     assert "secret" not in repr(settings)
 
 
-def test_images_may_be_on_s3_and_read_there() -> None:
+def test_images_may_be_stored_on_s3_with_redirects() -> None:
     settings = Settings.from_environment(
         {"VESTIBULE_IMAGES_URL": "s3://bucket/prefix", "VESTIBULE_IMAGES_REDIRECT": "on", "AWS_REGION": "eu-central-1"}
     )
     assert (settings.images_url, settings.images_redirect) == ("s3://bucket/prefix", True)
 
 
-def test_a_setting_is_not_given_twice(tmp_path: Path) -> None:
+def test_setting_that_is_set_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "port").write_text("1")
     with pytest.raises(SettingsError, match="VESTIBULE_PORT"):
         Settings.from_environment({"VESTIBULE_PORT": "1", "VESTIBULE_PORT_FILE": str(tmp_path / "port")})
 
 
-def test_the_operators_page_lists_every_setting_as_it_is() -> None:
+def test_operating_page_lists_every_setting() -> None:
     page = OPERATING.read_text()
     for name, default, meaning in Settings.table():
         assert f"| `{name}` | {f'`{default}`' if default else ''} | {meaning} |" in page
@@ -164,20 +164,20 @@ def _base64(size: int) -> str:
     [_base64(32), _base64(48), token_urlsafe(32), token_bytes(32).hex(), token_bytes(32).hex().upper(), _base64(33) + "="],
     ids=str.__len__,  # random values would give each test process other names
 )
-def test_a_secret_is_random_bytes_in_base64_or_hex_and_not_shown(secret: str) -> None:
+def test_secret_in_base64_or_hex_is_accepted_and_hidden(secret: str) -> None:
     settings = Settings.from_environment({"VESTIBULE_SECRET": f" {secret} \n"})
     assert settings.secret == (secret,)
     assert Settings(secret=(secret,)) == settings
     assert secret not in repr(settings)
 
 
-def test_a_secret_that_is_spelled_in_another_way_is_the_same() -> None:
+def test_secret_in_another_encoding_is_the_same() -> None:
     key = token_bytes(32)
     spelled = (key.hex(), key.hex().upper(), b64encode(key).decode(), urlsafe_b64encode(key).decode().rstrip("="))
     assert {secret_bytes(one) for one in spelled} == {key}
 
 
-def test_several_secrets_are_read_from_a_file_the_newest_first(tmp_path: Path) -> None:
+def test_several_secrets_are_read_from_a_file_in_order(tmp_path: Path) -> None:
     newer, older = _base64(32), _base64(32)
     (tmp_path / "secret").write_text(f"{newer},\n{older}\n")
     settings = Settings.from_environment({"VESTIBULE_SECRET_FILE": str(tmp_path / "secret")})
@@ -207,14 +207,14 @@ def test_several_secrets_are_read_from_a_file_the_newest_first(tmp_path: Path) -
     ],
     ids=str.__len__,
 )
-def test_a_secret_that_is_short_or_plainly_not_random_or_known_is_refused_in_one_line_without_it(secret: str) -> None:
+def test_weak_or_published_secret_is_refused_without_showing_it(secret: str) -> None:
     with pytest.raises(SettingsError, match=r"^VESTIBULE_SECRET: must be .*openssl rand -base64 32") as refusal:
         Settings.from_environment({"VESTIBULE_SECRET": secret})
     assert "\n" not in str(refusal.value)
     assert not secret or secret not in str(refusal.value)
 
 
-def test_no_secret_that_is_random_is_refused() -> None:
+def test_random_secret_is_never_refused() -> None:
     for _ in range(500):
         for secret in (token_urlsafe(32), token_bytes(32).hex()):
             assert Settings.from_environment({"VESTIBULE_SECRET": secret}).secret == (secret,)

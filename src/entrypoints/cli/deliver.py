@@ -28,7 +28,7 @@ def deliver(once: bool) -> None:
     """Deliver mail, SMS and webhooks until Ctrl-C or SIGTERM.
 
     Any number of these processes may run at once, and next to servers too: each message is leased to one of them. With
-    VESTIBULE_COURIER=off the servers leave all messages to these processes.
+    VESTIBULE_DELIVERY=off the servers leave all messages to these processes.
 
     \b
     vestibule deliver
@@ -83,9 +83,9 @@ def _on_stop_signal() -> Event:
 
 
 def _deliver_until(stopping: Event, vestibule: "Vestibule") -> None:
-    from ..workers.delivery import CourierThread
+    from ..workers.delivery import DeliveryWorkers
 
-    workers = CourierThread(PAUSE)
+    workers = DeliveryWorkers(PAUSE)
     workers.start(vestibule.deliver_messages, None)
     stopping.wait()
     workers.stop(GRACE_SECONDS)
@@ -94,9 +94,9 @@ def _deliver_until(stopping: Event, vestibule: "Vestibule") -> None:
 def _deliver_once(stopping: Event, vestibule: "Vestibule") -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    from ..workers.delivery import carry
+    from ..workers.delivery import deliver_all
 
     deliver = vestibule.deliver_messages
     with ThreadPoolExecutor(len(deliver.channels)) as threads:
-        for delivering in [threads.submit(carry, deliver, channel, stopping.is_set) for channel in deliver.channels]:
+        for delivering in [threads.submit(deliver_all, deliver, channel, stopping.is_set) for channel in deliver.channels]:
             delivering.result()

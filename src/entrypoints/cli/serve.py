@@ -54,7 +54,7 @@ def _greet(settings: "Settings") -> None:
     click.echo(f"Everything else in    {settings.data_dir.absolute()}/")
     if settings.images_url != "file:":
         click.echo(f"Images are kept in    {settings.images_url}")
-    if settings.courier:
+    if settings.delivery:
         click.echo(f"Mail goes to          {destination(settings, settings.email_url)}")
         click.echo(f"SMS go to             {destination(settings, settings.sms_url)}")
         if settings.webhook_url is not None:

@@ -29,7 +29,7 @@ from ..async_facade import AsyncVestibule
 from ..facade import UseCases, Vestibule
 from ..observability import Instrumentation
 from ..settings import Settings, SettingsError
-from ..workers.delivery import CourierThread
+from ..workers.delivery import DeliveryWorkers
 from ..workers.subscriptions import Subscriptions
 from .checks import (
     SECRET_NOT_SET,
@@ -147,11 +147,11 @@ class Build:
 
     def _open(self, stack: ExitStack) -> Vestibule:
         _check_arguments(self._overrides, self._accounts)
-        courier = CourierThread()
-        subscriptions = Subscriptions(on_event=courier.wake if self.settings.webhook_url else None)
+        workers = DeliveryWorkers()
+        subscriptions = Subscriptions(on_event=workers.notify if self.settings.webhook_url else None)
         container = Container(
             settings=self.settings,
-            on_message=courier.wake,
+            on_message=workers.notify,
             subscriptions=subscriptions,
             echo=providers.Object(self._echo),
             overrides=providers.Object(frozenset(self._overrides)),
@@ -167,10 +167,10 @@ class Build:
         if (enqueue_webhooks := container.enqueue_webhooks()) is not None:
             with suppress(Unavailable):  # then the delivery worker repeats it
                 enqueue_webhooks.start()
-        stack.callback(courier.stop)
+        stack.callback(workers.stop)
         stack.callback(subscriptions.stop)
         if self._deliver:
-            courier.start(vestibule.deliver_messages if self.settings.courier else None, vestibule.purge)
+            workers.start(vestibule.deliver_messages if self.settings.delivery else None, vestibule.purge)
             if "storage" not in self._overrides:
                 _probe_in_background(container.storage())
         return vestibule
@@ -187,7 +187,7 @@ def build(
     """Prepares the use cases on these settings (`Settings()` by default), to be opened by `with` or `async with`.
 
     Opening migrates the embedded database. With `deliver`, threads purge expired rows, and deliver messages unless the
-    setting `courier` is off. Without it the caller runs `deliver_messages` and `purge`. `echo` is called with the text of each
+    setting `delivery` is off. Without it the caller runs `deliver_messages` and `purge`. `echo` is called with the text of each
     message put in the outbox directory. `accounts` is a table of the importer's own, in the database that the settings name.
     Opening raises `SettingsError` for settings that cannot work, and `TypeError` for a port that does not exist and for a
     table of accounts along with a database of the importer's own.

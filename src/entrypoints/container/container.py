@@ -84,7 +84,7 @@ class Container(containers.DeclarativeContainer):
         SqlDatabase,
         settings.provided.accounts_url,
         on_message=on_message,
-        on_event=subscriptions.provided.wake,
+        on_event=subscriptions.provided.notify,
         accounts=accounts,
     )
     database = providers.Singleton(observed_database, instrumentation, sql_database)

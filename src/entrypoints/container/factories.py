@@ -1,4 +1,4 @@
-"""Each adapter out of the settings, and the small parts that have no home of their own."""
+"""Factories of adapters and of the small collaborators that depend on settings."""
 
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -24,7 +24,7 @@ from ..settings.parsers import HashCost, secret_bytes
 
 
 class Unlimited:
-    """The rate limiter of a load test."""
+    """A rate limiter without limits, for load tests."""
 
     may_block = False
 
@@ -42,7 +42,7 @@ def images_in(settings: Settings) -> Path | None:
 
 
 def key_shelf(settings: Settings, database: SqlDatabase) -> KeyStore:
-    """Files, unless there is a secret to seal rows under."""
+    """Files, or encrypted rows of the database if a secret is set."""
     return sealed_shelf(settings, database) if settings.secret else FileKeyStore(keys_in(settings))
 
 
@@ -64,7 +64,7 @@ def code_secrets(source: ReloadingKeys, clock: Clock) -> CodeSecrets:
 
 
 def argon2(cost: HashCost, instrumentation: Instrumentation | None = None) -> Argon2Hasher:
-    """Raises `ValueError` for a cost that is too low to be safe, or too high to be borne."""
+    """Raises `ValueError` for a cost that is too low to be safe, or too high for a server."""
     pool = None if instrumentation is None else instrumentation.hashing(pool_for(cost.time_cost, cost.memory_kib))
     return Argon2Hasher(cost.time_cost, cost.memory_kib, cost.parallelism, pool=pool)
 
@@ -91,9 +91,9 @@ def webhook_notifier(settings: Settings, instrumentation: Instrumentation) -> No
 
 
 def channels(settings: Settings) -> tuple[Channel, ...]:
-    """Those that have a courier each."""
-    letters = (Channel.EMAIL, Channel.MOBILE)
-    return letters if settings.webhook_url is None else (*letters, Channel.WEBHOOK)
+    """The channels with messages to deliver; each has a delivery worker of its own."""
+    messages = (Channel.EMAIL, Channel.MOBILE)
+    return messages if settings.webhook_url is None else (*messages, Channel.WEBHOOK)
 
 
 def enqueue_webhooks(settings: Settings, database: Database, read_events: ReadEvents, clock: Clock) -> EnqueueWebhooks | None:
@@ -125,17 +125,16 @@ def rate_limiter(settings: Settings) -> RateLimiter:
 
 
 def send_quota(settings: Settings, rate_limiter: RateLimiter, overrides: Collection[str] = ()) -> SendQuota | None:
-    """Files in an outbox cost nothing. Without Redis each worker has its part of the whole."""
+    """Messages that become files cost nothing, and have no quota. Without Redis each worker has its share of the quota."""
     if not settings.rate_limits:
         return None
     workers = settings.workers if settings.redis_url is None else 1
-    ways = (
+    channels = (
         (AddressKind.EMAIL, settings.email_url, settings.emails_per_hour),
         (AddressKind.MOBILE, settings.sms_url, settings.sms_per_hour),
     )
-    per_hour = {
-        kind: max(1, limit // workers) for kind, url, limit in ways if "notifier" in overrides or not url.startswith("outbox:")
-    }
+    charged = [channel for channel in channels if "notifier" in overrides or not channel[1].startswith("outbox:")]
+    per_hour = {kind: max(1, limit // workers) for kind, _, limit in charged}
     return SendQuota(rate_limiter=rate_limiter, per_hour=per_hour) if per_hour else None
 
 
@@ -146,17 +145,17 @@ def storage(settings: Settings) -> Storage:
 
 
 def jwks_of(tokens: Any) -> Callable[[], dict[str, object]]:
-    """Tokens of an importer's own need not have public keys."""
+    """An importer's tokens need not have public keys."""
     found: Callable[[], dict[str, object]] = getattr(tokens, "jwks", lambda: {"keys": []})
     return found
 
 
 def blocks(database: Any) -> bool:
-    """A database of an importer's own does, unless it says that it does not."""
+    """An importer's database may wait for another machine, unless its attribute `blocks` is False."""
     return bool(getattr(database, "blocks", True))
 
 
 def commit_scope(database: Any, rate_limiter: RateLimiter, overrides: Collection[str]) -> CommitScope | None:
-    """Not where a call may wait for another machine: it would have all those wait with which it is carried out."""
+    """None if a call may wait for another machine: all calls of its batch would wait as well."""
     may_wait = blocks(database) or rate_limiter.may_block or not {"tokens", "codes", "identifiers"}.isdisjoint(overrides)
     return None if may_wait else getattr(database, "together", None)

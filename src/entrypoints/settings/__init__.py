@@ -1,4 +1,4 @@
-"""The settings that an operator may change, read from environment variables."""
+"""The settings of the service, read from environment variables."""
 
 from .settings import Settings, SettingsError
 

@@ -1,4 +1,4 @@
-"""What the text of a setting may be, and what is made of it. Each raises `ValueError`, which says what it must be."""
+"""Parsers of the settings' texts. Each raises `ValueError`, whose text describes a valid value."""
 
 import re
 from base64 import urlsafe_b64decode
@@ -43,7 +43,7 @@ def number(low: int, high: int) -> Callable[[str], int]:
 
 
 def rate(text: str) -> float:
-    """Not so few that one who stops has to wait for long."""
+    """At least 0.2 a second: a stopping process waits for the next delivery."""
     if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text, re.ASCII) or not 0.2 <= float(text) <= 1000:  # noqa: PLR2004
         raise ValueError("must be a number from 0.2 to 1000")
     return float(text)
@@ -59,8 +59,8 @@ def url_of(*schemes: str) -> Callable[[str], str]:
     return read
 
 
-_SECRET_BYTES = 32
-_MIN_DIFFERENT = 16
+_MIN_SECRET_BYTES = 32
+_MIN_DISTINCT = 16
 _BASE64 = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _HEX = re.compile(r"(?:[0-9a-f]{2})+|(?:[0-9A-F]{2})+", re.ASCII)
 _URL_SAFE = str.maketrans("+/", "-_")
@@ -77,21 +77,21 @@ def secrets(text: str) -> tuple[str, ...]:
 
 
 def secret_bytes(text: str) -> bytes:
-    """What is spelled in hex, or in base64 of either alphabet with or without its padding; empty for any other text."""
-    spelled = _plain(text)
-    if _HEX.fullmatch(spelled):
-        return bytes.fromhex(spelled)
-    if _BASE64.fullmatch(spelled) and len(spelled) % 4 != 1:
-        return urlsafe_b64decode(spelled + "=" * (-len(spelled) % 4))
+    """Decodes hex, or base64 of either alphabet with or without padding. Returns no bytes for any other text."""
+    plain = _plain(text)
+    if _HEX.fullmatch(plain):
+        return bytes.fromhex(plain)
+    if _BASE64.fullmatch(plain) and len(plain) % 4 != 1:
+        return urlsafe_b64decode(plain + "=" * (-len(plain) % 4))
     return b""
 
 
 def _secret(text: str) -> str:
     key = secret_bytes(text)
-    if len(key) < _SECRET_BYTES:
+    if len(key) < _MIN_SECRET_BYTES:
         raise ValueError("must be 32 random bytes or more, in base64 or hex, such as `openssl rand -base64 32` prints")
     if _plain(text) in _PUBLISHED or not _may_be_random(_plain(text), key):
-        raise ValueError("must be random, and nobody else's: `openssl rand -base64 32` prints such a secret")
+        raise ValueError("must be random and unpublished: `openssl rand -base64 32` prints such a secret")
     return text
 
 
@@ -99,14 +99,14 @@ def _plain(text: str) -> str:
     return text.rstrip("=").translate(_URL_SAFE)
 
 
-def _may_be_random(spelled: str, key: bytes) -> bool:
-    """Words have letters of one case only; what is constant, counts up or repeats itself has few different steps."""
+def _may_be_random(plain: str, key: bytes) -> bool:
+    """Words have letters of one case only. Constants, sequences and repetitions have few different steps between bytes."""
     steps = {(after - before) % 256 for before, after in pairwise(key)}
-    is_word = not _HEX.fullmatch(spelled) and (spelled.islower() or spelled.isupper())
-    return not is_word and len(steps) >= _MIN_DIFFERENT and len(set(key)) >= _MIN_DIFFERENT
+    is_word = not _HEX.fullmatch(plain) and (plain.islower() or plain.isupper())
+    return not is_word and len(steps) >= _MIN_DISTINCT and len(set(key)) >= _MIN_DISTINCT
 
 
-def images_place(text: str) -> str:
+def images_url(text: str) -> str:
     if text != "file:" and not text.startswith("s3://"):
         raise ValueError("must be file: or s3://bucket/prefix")
     return text
@@ -137,18 +137,18 @@ def path_prefix(text: str) -> str:
 
 
 def signing_secrets(text: str) -> tuple[str, ...]:
-    found = tuple(re.split(r"[\s,]+", text.strip()))
-    if not all(one.startswith("whsec_") for one in found):
-        raise ValueError("must be whsec_ and 24 to 64 random bytes in base 64; several are separated by spaces")
-    return found
+    parsed = tuple(re.split(r"[\s,]+", text.strip()))
+    if not all(one.startswith("whsec_") for one in parsed):
+        raise ValueError("must be whsec_ and 24 to 64 random bytes in base64; several are separated by spaces")
+    return parsed
 
 
 def events(known: Collection[EventType]) -> Callable[[str], tuple[EventType, ...]]:
     def read(text: str) -> tuple[EventType, ...]:
-        found = [part.strip().lower() for part in text.split(",") if part.strip()]
-        if not all(name in known for name in found):
+        parsed = [part.strip().lower() for part in text.split(",") if part.strip()]
+        if not all(name in known for name in parsed):
             raise ValueError(f"must be names of events, separated by commas: {', '.join(sorted(known))}")
-        return tuple(EventType(name) for name in found)
+        return tuple(EventType(name) for name in parsed)
 
     return read
 
@@ -158,34 +158,34 @@ def networks(text: str) -> tuple[Network, ...]:
 
 
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
-_PORT_OF_ITS_OWN = re.compile(r"http:.*:80|https:.*:443")
+_DEFAULT_PORT = re.compile(r"http:.*:80|https:.*:443")
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """As browsers write them, for they are compared letter by letter."""
-    found = tuple(part.strip() for part in text.split(",") if part.strip())
-    if not all(_ORIGIN.fullmatch(origin) and not _PORT_OF_ITS_OWN.fullmatch(origin) for origin in found):
+    """Origins in the spelling of browsers, because they are compared literally."""
+    parsed = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not all(_ORIGIN.fullmatch(origin) and not _DEFAULT_PORT.fullmatch(origin) for origin in parsed):
         raise ValueError("must be origins as browsers send them, such as https://app.example.org, separated by commas")
-    return found
+    return parsed
 
 
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\]")
 
 
 def hosts(text: str) -> tuple[str, ...]:
-    found = tuple(part.strip().lower() for part in text.split(",") if part.strip())
-    if not all(_HOST.fullmatch(host) for host in found):
+    parsed = tuple(part.strip().lower() for part in text.split(",") if part.strip())
+    if not all(_HOST.fullmatch(host) for host in parsed):
         raise ValueError("must be names without a port, such as accounts.example.org, separated by commas")
-    return found
+    return parsed
 
 
-_LEAST_SECRET = 32
-_LEAST_DIFFERENT = 10
+_MIN_LENGTH = 32
+_MIN_CHARACTERS = 10
 
 
 def bearer_secret(text: str) -> str:
-    """What RFC 6750 lets stand in a header."""
-    if not re.fullmatch(rf"[A-Za-z0-9._~+/-]{{{_LEAST_SECRET},}}=*", text, re.ASCII) or len(set(text)) < _LEAST_DIFFERENT:
+    """A bearer token of RFC 6750, long and varied enough to be random."""
+    if not re.fullmatch(rf"[A-Za-z0-9._~+/-]{{{_MIN_LENGTH},}}=*", text, re.ASCII) or len(set(text)) < _MIN_CHARACTERS:
         raise ValueError("must be 32 or more random letters and digits, such as `openssl rand -hex 32` prints")
     return text
 
@@ -197,7 +197,7 @@ def region(text: str) -> str | None:
 
 
 def regions(text: str) -> tuple[str, ...]:
-    return tuple(found for part in text.split(",") if (found := region(part.strip())))
+    return tuple(parsed for part in text.split(",") if (parsed := region(part.strip())))
 
 
 def sender(text: str) -> str:
@@ -214,7 +214,7 @@ def words(text: str) -> str:
 
 
 class HashCost(NamedTuple):
-    """What a password hash costs: passes, KiB of memory, lanes."""
+    """The cost of a password hash: passes, KiB of memory, lanes."""
 
     time_cost: int
     memory_kib: int
@@ -230,7 +230,7 @@ COSTS = {"default": HashCost(2, 19 * 1024, 1), "strong": HashCost(3, 64 * 1024, 
 def hash_cost(text: str) -> HashCost:
     if text in COSTS:
         return COSTS[text]
-    found = re.fullmatch(r"t=([0-9]{1,2}),m=([0-9]{1,7}),p=([0-9]{1,2})", text, re.ASCII)
-    if found is None:
+    parsed = re.fullmatch(r"t=([0-9]{1,2}),m=([0-9]{1,7}),p=([0-9]{1,2})", text, re.ASCII)
+    if parsed is None:
         raise ValueError("must be default, strong, or passes, KiB and lanes such as t=3,m=65536,p=1")
-    return HashCost(*map(int, found.groups()))
+    return HashCost(*map(int, parsed.groups()))

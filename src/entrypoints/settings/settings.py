@@ -1,4 +1,4 @@
-"""What an operator may change: every setting, its default, and how it is read from the environment."""
+"""Every setting of the service: its default, its parser and its help text."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -17,7 +17,7 @@ from .parsers import (
     flag,
     hash_cost,
     hosts,
-    images_place,
+    images_url,
     networks,
     number,
     one_of,
@@ -38,25 +38,25 @@ PREFIX = "VESTIBULE_"
 
 
 class SettingsError(ValueError):
-    """A setting is unknown or has a value that cannot be; the text is one line that names it, without its value."""
+    """A setting is unknown or invalid. The text is one line that names it, without its value."""
 
 
 def setting(default: Any, read: Callable[[str], Any], help: str, *, secret: bool = False) -> Any:  # noqa: A002 — click's word
-    """One setting: its default, how its text is read (ValueError says what is wrong), what it does."""
+    """Declares a setting. `read` parses its text, and raises `ValueError` with the reason if it is invalid."""
     return field(default=default, repr=not secret, metadata={"read": read, "help": help, "secret": secret})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that can be set. `from_environment` reads `VESTIBULE_<NAME>` and `VESTIBULE_<NAME>_FILE`.
+    """All settings. `from_environment` reads `VESTIBULE_<NAME>` and `VESTIBULE_<NAME>_FILE`.
 
-    What a program gives is held to the same rules. Raises `SettingsError`.
+    Values that a program passes are validated by the same rules. Raises `SettingsError`.
     """
 
     host: str = setting("127.0.0.1", words, "The address to listen on.")
     port: int = setting(8000, number(0, 65_535), "The port to listen on.")
-    workers: int = setting(1, number(1, 64), "How many server processes.")
-    data_dir: Path = setting(Path("data"), Path, "Where database, keys, images and outbox are kept.")
+    workers: int = setting(1, number(1, 64), "The number of server processes.")
+    data_dir: Path = setting(Path("data"), Path, "The directory of database, keys, images and outbox.")
     database_url: str | None = setting(
         None,
         url_of("sqlite", "postgresql", "postgres"),
@@ -66,7 +66,7 @@ class Settings:
     secret: tuple[str, ...] = setting(
         (),
         secrets,
-        "32 random bytes in base64: the keys are then in the database, sealed under it, for every node that has it.",
+        "32 random bytes in base64: the keys are then encrypted with it in the database, for every node that has it.",
         secret=True,
     )
     email_url: str = setting(
@@ -77,42 +77,42 @@ class Settings:
     )
     email_from: str = setting("Vestibule <no-reply@localhost.localdomain>", sender, "The sender of mail.")
     sms_url: str = setting("outbox:", any_url, "outbox: or any Apprise URL.", secret=True)
-    courier: bool = setting(True, flag, "off leaves mail, SMS and webhooks to `vestibule deliver`, in processes of its own.")
-    email_rate: float | None = setting(None, rate, "The most mails a second that a process delivers; any number by default.")
-    sms_rate: float | None = setting(None, rate, "The most SMS a second that a process delivers; any number by default.")
-    emails_per_hour: int = setting(1000, number(1, 100_000), "The most codes by mail in all, where mail is not an outbox.")
-    sms_per_hour: int = setting(100, number(1, 100_000), "The most codes by SMS in all, where SMS are not an outbox.")
+    delivery: bool = setting(True, flag, "off leaves mail, SMS and webhooks to separate processes of `vestibule deliver`.")
+    email_rate: float | None = setting(None, rate, "The limit of mails that a process delivers per second; none by default.")
+    sms_rate: float | None = setting(None, rate, "The limit of SMS that a process delivers per second; none by default.")
+    emails_per_hour: int = setting(1000, number(1, 100_000), "The hourly limit of codes by mail, unless EMAIL_URL is outbox:.")
+    sms_per_hour: int = setting(100, number(1, 100_000), "The hourly limit of codes by SMS, unless SMS_URL is outbox:.")
     webhook_url: str | None = setting(
         None,
         url_of("https", "http"),
-        "https://…: where what happens to accounts is told, signed; nowhere by default.",
+        "https://… that receives signed events of accounts; none by default.",
         secret=True,
     )
     webhook_secret: tuple[str, ...] = setting(
         (),
         signing_secrets,
-        "What that is signed with: whsec_ and base 64; in a rotation several, separated by spaces.",
+        "Secrets that sign webhooks: whsec_ and base64; during a rotation several, separated by spaces.",
         secret=True,
     )
     webhook_events: tuple[EventType, ...] = setting(
-        (), events(ACCOUNT_EVENTS), "What is told there: registered, logged_in, …; by default all that changes something."
+        (), events(ACCOUNT_EVENTS), "The events sent there: registered, logged_in, …; by default every change."
     )
-    images_url: str = setting("file:", images_place, "file: (the data directory) or s3://bucket/prefix.")
+    images_url: str = setting("file:", images_url, "file: (the data directory) or s3://bucket/prefix.")
     images_redirect: bool = setting(
-        False, flag, "on sends who asks for an image on S3 there, by a URL that is signed for minutes."
+        False, flag, "on redirects clients to images on S3 by a URL that is signed for five minutes."
     )
     redis_url: str | None = setting(
         None,
         url_of("redis", "rediss", "unix"),
-        "redis://… or rediss://…: limits per address are then shared by all workers and nodes that name it.",
+        "redis://… or rediss://…: all workers and nodes that name it share their limits per address.",
         secret=True,
     )
-    templates_dir: Path | None = setting(None, Path, "A directory whose templates stand in for those of the messages.")
-    public_url: str | None = setting(None, public_url, "Where clients reach the service; http://host:port by default.")
+    templates_dir: Path | None = setting(None, Path, "A directory of templates that replace those of the messages.")
+    public_url: str | None = setting(None, public_url, "The URL that clients use; http://host:port by default.")
     api_prefix: str = setting("", path_prefix, "A path that all endpoints are mounted under, such as /api/user.")
-    trusted_proxies: tuple[Network, ...] = setting((), networks, "Networks whose X-Forwarded-For is believed: 10.0.0.0/8, …")
+    trusted_proxies: tuple[Network, ...] = setting((), networks, "Networks whose X-Forwarded-For is trusted: 10.0.0.0/8, …")
     allowed_hosts: tuple[str, ...] = setting(
-        (), hosts, "Names that clients may reach the service by: accounts.example.org, …; any by default."
+        (), hosts, "Host names that the service accepts: accounts.example.org, …; any by default."
     )
     cors_origins: tuple[str, ...] = setting(
         (), origins, "Origins whose pages may call the service from a browser: https://app.example.org, …"
@@ -120,27 +120,27 @@ class Settings:
     revocations_secret: str | None = setting(
         None,
         bearer_secret,
-        "What services show that follow which sessions end (/revocations/); without it nobody can.",
+        "The bearer secret of services that read revoked sessions (/revocations/); not served without it.",
         secret=True,
     )
     rate_limits: bool = setting(True, flag, "off lifts the limits per caller's address, for a load test.")
     docs: bool | None = setting(None, flag, "The OpenAPI page; on by default, unless PUBLIC_URL is https.")
-    log_format: str = setting("text", one_of("text", "json"), "text for people, json for machines: an object a line.")
-    log_level: str = setting("info", one_of("debug", "info", "warning", "error"), "The least that is logged.")
-    access_log: bool | None = setting(None, flag, "A line for each call; on by default where LOG_FORMAT is json.")
+    log_format: str = setting("text", one_of("text", "json"), "text for people, or json for machines: one object a line.")
+    log_level: str = setting("info", one_of("debug", "info", "warning", "error"), "The lowest level that is logged.")
+    access_log: bool | None = setting(None, flag, "A log line for each call; on by default if LOG_FORMAT is json.")
     metrics_port: int | None = setting(None, number(1, 65_535), "The port that Prometheus scrapes; no metrics by default.")
     metrics_host: str = setting("127.0.0.1", words, "The address to listen on for scrapes.")
     traces: bool = setting(False, flag, "on exports traces by OTLP over HTTP, as the variables OTEL_… say.")
-    service_name: str = setting("Vestibule", words, "What messages call the service.")
+    service_name: str = setting("Vestibule", words, "The name of the service in messages.")
     default_region: str | None = setting(None, region, "The country of mobiles without +, such as DE.")
-    mobile_regions: tuple[str, ...] = setting((), regions, "Countries whose mobiles are taken, such as DE, AT; all by default.")
+    mobile_regions: tuple[str, ...] = setting((), regions, "Countries of accepted mobiles, such as DE, AT; all by default.")
     mobile_required: bool = setting(False, flag, "Whether every account needs a mobile.")
-    email_validation: bool = setting(False, flag, "Whether an email must be proven within the hour before it is taken.")
-    mobile_validation: bool = setting(False, flag, "Whether a mobile must be proven within the hour before it is taken.")
-    test_domains: bool = setting(False, flag, "Whether emails at .test, .localhost and the like are taken, for development.")
+    email_validation: bool = setting(False, flag, "Whether a new email must have been verified within the last hour.")
+    mobile_validation: bool = setting(False, flag, "Whether a new mobile must have been verified within the last hour.")
+    test_domains: bool = setting(False, flag, "Whether emails at .test, .localhost and the like are accepted, for development.")
     otp_length: int = setting(6, number(4, 10), "Digits of a one-time code.")
     otp_cooldown: int = setting(60, number(1, 86_400), "Seconds between two codes to the same address.")
-    password_min_length: int = setting(8, number(8, 64), "The fewest characters of a new password; 15 is recommended.")
+    password_min_length: int = setting(8, number(8, 64), "The minimum length of a new password; 15 is recommended.")
 
     password_hash: HashCost = setting(
         COSTS["default"], hash_cost, "default, strong (three passes over 64 MiB), or t=3,m=65536,p=1 and the like."
@@ -150,11 +150,11 @@ class Settings:
         for one in fields(self):
             value = getattr(self, one.name)
             if value != one.default:
-                object.__setattr__(self, one.name, _held_to(one.metadata["read"], one.name, value))
+                object.__setattr__(self, one.name, _validated(one.metadata["read"], one.name, value))
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
-        """Raises `SettingsError` at the first variable that is unknown, unreadable, or given twice."""
+        """Raises `SettingsError` at the first variable that is unknown, unreadable or set twice."""
         known = {PREFIX + one.name.upper(): one for one in fields(cls)}
         values: dict[str, Any] = {}
         for variable in sorted(environ):
@@ -165,7 +165,7 @@ class Settings:
                 raise SettingsError(f"{variable} is not a setting. `vestibule settings` lists them.")
             if known[name].name in values:
                 raise SettingsError(f"{name} and {name}_FILE are both set.")
-            text = environ[variable] if name == variable else _content(variable, environ[variable])
+            text = environ[variable] if name == variable else _file_text(variable, environ[variable])
             try:
                 values[known[name].name] = known[name].metadata["read"](text.strip())
             except ValueError as error:
@@ -174,7 +174,7 @@ class Settings:
 
     @property
     def url(self) -> str:
-        """Where clients reach the service, without a trailing slash or the prefix."""
+        """The URL that clients use, without a trailing slash and without the prefix."""
         host = "localhost" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 — compared, not bound  # nosec B104
         return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
@@ -193,16 +193,16 @@ class Settings:
 
     @classmethod
     def table(cls) -> list[tuple[str, str, str]]:
-        """Name, default and meaning of each setting, in order."""
+        """Variable, default and help text of each setting, in order."""
         return [
-            (PREFIX + one.name.upper(), _shown(one.default), one.metadata["help"])
+            (PREFIX + one.name.upper(), _default_text(one.default), one.metadata["help"])
             for one in fields(cls)
             if one.default is not MISSING
         ]
 
 
-def _held_to(read: Callable[[str], Any], name: str, value: object) -> Any:
-    """The value as it would be if its text stood in the environment."""
+def _validated(read: Callable[[str], Any], name: str, value: object) -> Any:
+    """Returns the value that the environment would give for the same text."""
     try:
         return read(_text(value))
     except ValueError as error:
@@ -217,12 +217,12 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _content(variable: str, path: str) -> str:
+def _file_text(variable: str, path: str) -> str:
     try:
         return Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         raise SettingsError(f"{variable}: the file cannot be read.") from None
 
 
-def _shown(default: object) -> str:
+def _default_text(default: object) -> str:
     return "" if default is None else _text(default)

@@ -1,4 +1,4 @@
-"""Threads that carry messages out of the outbox as they come, and clear away what has ended."""
+"""Delivery workers: threads that deliver messages from the outbox, and purge expired rows."""
 
 import logging
 from collections.abc import Callable
@@ -8,69 +8,70 @@ from time import monotonic
 
 from ...application import Channel, DeliverMessages, Purge, Unavailable
 
-PAUSE = 5.0
-PURGE_PAUSE = 3600.0
+POLL_SECONDS = 5.0
+PURGE_SECONDS = 3600.0
 
-_log = logging.getLogger("vestibule.courier")
+_log = logging.getLogger("vestibule.delivery")
 
 
-def carry(deliver: DeliverMessages, kind: Channel, is_over: Callable[[], bool]) -> None:
-    """Delivers until nothing of that kind is due, or `is_over` says so."""
-    while not is_over() and deliver(kind, should_stop=is_over):
+def deliver_all(deliver: DeliverMessages, channel: Channel, should_stop: Callable[[], bool]) -> None:
+    """Delivers until no message of the channel is due, or `should_stop` returns True."""
+    while not should_stop() and deliver(channel, should_stop=should_stop):
         pass
 
 
-class CourierThread:
-    """Delivers whenever `wake` is called, and looks every `pause` seconds for what other processes or a pause left behind.
+class DeliveryWorkers:
+    """Delivers when `notify` is called, and polls every `pause` seconds for messages of other processes and for retries.
 
-    Each kind of message has a thread of its own, so that a mail server that hangs holds up no SMS. One more clears away every
-    hour what has ended long ago.
+    Each channel has a thread of its own, so that a mail server that hangs delays no SMS. One more thread purges expired rows
+    every hour.
     """
 
-    def __init__(self, pause: float = PAUSE) -> None:
+    def __init__(self, pause: float = POLL_SECONDS) -> None:
         self._pause = pause
         self._stopped = Event()
-        self._due = {kind: Event() for kind in Channel}
+        self._due = {channel: Event() for channel in Channel}
         self._threads: list[Thread] = []
 
-    def wake(self) -> None:
+    def notify(self) -> None:
         for due in self._due.values():
             due.set()
 
     def start(self, deliver: DeliverMessages | None, purge: Purge | None) -> None:
-        """What is None is left to other processes."""
+        """Starts the threads of those that are not None; other processes do the rest."""
         if deliver is not None:
-            for kind in deliver.channels:
-                self._begin(f"courier of {kind}", partial(self._carry, deliver, kind), self._pause, self._due[kind])
+            for channel in deliver.channels:
+                work = partial(self._deliver, deliver, channel)
+                self._start_thread(f"delivery of {channel}", work, self._pause, self._due[channel])
         if purge is not None:
-            self._begin("purge", purge, PURGE_PAUSE, self._stopped)
+            self._start_thread("purge", purge, PURGE_SECONDS, self._stopped)
 
     def stop(self, timeout: float = 8.0) -> None:
-        """Finishes the messages at hand, for that many seconds."""
+        """Stops after the messages in progress, or after `timeout` seconds."""
         until = monotonic() + timeout
         self._stopped.set()
-        self.wake()
+        self.notify()
         for thread in self._threads:
             thread.join(max(0.0, until - monotonic()))
 
-    def _begin(self, name: str, work: Callable[[], object], pause: float, due: Event) -> None:
-        thread = Thread(target=self._go_round, args=(name, work, pause, due), name=name, daemon=True)
+    def _start_thread(self, name: str, work: Callable[[], object], pause: float, due: Event) -> None:
+        thread = Thread(target=self._loop, args=(name, work, pause, due), name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
-    def _go_round(self, name: str, work: Callable[[], object], pause: float, due: Event) -> None:
-        after_failure = max(PAUSE, pause)
+    def _loop(self, name: str, work: Callable[[], object], pause: float, due: Event) -> None:
+        after_failure = max(POLL_SECONDS, pause)
         while not self._stopped.is_set():
             try:
                 work()
                 due.wait(pause)
             except Unavailable:
-                _log.warning("%s: the database cannot be had now; again in %.0f s", name, after_failure)
+                _log.warning("%s: the database is unavailable, retrying in %.0f s", name, after_failure)
                 due.wait(after_failure)
-            except Exception:  # noqa: BLE001 — whatever it is, the next round is another chance
-                _log.exception("%s stumbled; again in %.0f s", name, after_failure)
+            except Exception:  # noqa: BLE001 — the next attempt may succeed
+                _log.exception("%s failed, retrying in %.0f s", name, after_failure)
                 due.wait(after_failure)
 
-    def _carry(self, deliver: DeliverMessages, kind: Channel) -> None:
-        self._due[kind].clear()
-        carry(deliver, kind, self._stopped.is_set)
+    def _deliver(self, deliver: DeliverMessages, channel: Channel) -> None:
+        self._due[channel].clear()
+        deliver_all(deliver, channel, self._stopped.is_set)

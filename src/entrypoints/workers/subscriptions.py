@@ -1,4 +1,4 @@
-"""Threads that hand on what happened, to whoever in this process wants to know."""
+"""Event subscriptions: threads that call handlers of this process with the events of the audit log."""
 
 import logging
 from collections.abc import Callable
@@ -8,21 +8,21 @@ from time import monotonic
 
 from ...application import Event, ReadEvents, Unavailable
 
-PAUSE = 1.0
-"""Other processes wake nobody here."""
+POLL_SECONDS = 1.0
+"""Events of other processes are found by polling only."""
 
-LONGEST_PAUSE = 60.0
-HELD_LONG = 20.0
-"""Seconds after which the rest of a batch is taken anew, well before another reader may take it."""
+MAX_RETRY_SECONDS = 60.0
+MAX_BATCH_SECONDS = 20.0
+"""After this time the rest of a batch is read again, well before another reader may lease it."""
 
 Handler = Callable[[int, Event], object]
-"""Is given an event and its position, which is the same whenever it comes again."""
+"""Receives an event and its position, which is the same if the event comes again."""
 
 _log = logging.getLogger("vestibule.events")
 
 
 class Subscription:
-    """One handler's thread: events one by one, in order, as they are committed; again, after a pause, where it raises."""
+    """One handler's thread: calls it with events one by one, in order, and again after a pause if it raises."""
 
     def __init__(self, read: ReadEvents, name: str, handler: Handler, pause: float) -> None:
         self._read = read
@@ -32,75 +32,75 @@ class Subscription:
         self._failures = 0
         self._stopped = Signal()
         self._due = Signal()
-        self._thread = Thread(target=self._go_round, name=f"events for {name}", daemon=True)
+        self._thread = Thread(target=self._loop, name=f"events for {name}", daemon=True)
         self._thread.start()
 
-    def wake(self) -> None:
+    def notify(self) -> None:
         self._due.set()
 
-    def tell_to_stop(self) -> None:
+    def request_stop(self) -> None:
         self._stopped.set()
         self._due.set()
 
     def join(self, timeout: float) -> None:
         self._thread.join(timeout)
 
-    def _go_round(self) -> None:
+    def _loop(self) -> None:
         while not self._stopped.is_set():
             self._due.clear()
             try:
-                found = self._hand_on()
+                found = self._handle_batch()
             except Unavailable:
-                self._after_failure("the database cannot be had now")
-            except Exception:  # noqa: BLE001 — whatever it is, others must not feel it
-                self._after_failure("the handler stumbled", trace=True)
+                self._pause_after("the database is unavailable")
+            except Exception:  # noqa: BLE001 — the handlers of other names go on
+                self._pause_after("the handler failed", trace=True)
             else:
                 if not found:
                     self._due.wait(self._pause)
 
-    def _hand_on(self) -> int:
+    def _handle_batch(self) -> int:
         begun = monotonic()
         with self._read(self._name, one_by_one=True) as batch:
             for position, event in batch:
-                if self._stopped.is_set() or monotonic() - begun > HELD_LONG:
+                if self._stopped.is_set() or monotonic() - begun > MAX_BATCH_SECONDS:
                     break
                 self._handler(position, event)
                 batch.acknowledge(position)
                 self._failures = 0
         return len(batch)
 
-    def _after_failure(self, what: str, *, trace: bool = False) -> None:
-        pause = min(2.0**self._failures, LONGEST_PAUSE)
+    def _pause_after(self, failure: str, *, trace: bool = False) -> None:
+        pause = min(2.0**self._failures, MAX_RETRY_SECONDS)
         self._failures = min(self._failures + 1, 9)
-        _log.warning("events for %s: %s; again in %.0f s", self._name, what, pause, exc_info=trace)
+        _log.warning("events for %s: %s, retrying in %.0f s", self._name, failure, pause, exc_info=trace)
         self._stopped.wait(pause)
 
 
 class Subscriptions:
-    """All of them in this process."""
+    """The subscriptions of this process."""
 
-    def __init__(self, pause: float = PAUSE, on_event: Callable[[], None] | None = None) -> None:
+    def __init__(self, pause: float = POLL_SECONDS, on_event: Callable[[], None] | None = None) -> None:
         self._pause = pause
         self._on_event = on_event
-        self._all: list[Subscription] = []
+        self._subscriptions: list[Subscription] = []
         self._stopped = False
 
-    def begin(self, read: ReadEvents, name: str, handler: Handler) -> None:
+    def add(self, read: ReadEvents, name: str, handler: Handler) -> None:
         if self._stopped:
             raise RuntimeError("This Vestibule is closed.")
-        self._all.append(Subscription(read, name, handler, self._pause))
+        self._subscriptions.append(Subscription(read, name, handler, self._pause))
 
-    def wake(self) -> None:
+    def notify(self) -> None:
         if self._on_event is not None:
             self._on_event()
-        for one in self._all:
-            one.wake()
+        for subscription in self._subscriptions:
+            subscription.notify()
 
     def stop(self, timeout: float = 8.0) -> None:
-        """Finishes the events at hand, for that many seconds."""
+        """Stops after the events in progress, or after `timeout` seconds."""
         self._stopped = True
         until = monotonic() + timeout
-        for one in self._all:
-            one.tell_to_stop()
-        for one in self._all:
-            one.join(max(0.0, until - monotonic()))
+        for subscription in self._subscriptions:
+            subscription.request_stop()
+        for subscription in self._subscriptions:
+            subscription.join(max(0.0, until - monotonic()))
