@@ -49,12 +49,17 @@ def test_import_and_help_load_no_database_driver() -> None:
     program = """
 import sys
 import vestibule
-from click.testing import CliRunner
-from vestibule.entrypoints.cli import main
-assert "Start the server" in CliRunner().invoke(main, ["--help"]).output
+from vestibule.entrypoints.cli.__main__ import main
+sys.argv = ["vestibule", "--help"]
+try:
+    main()
+except SystemExit as end:
+    assert end.code == 0
 print([name for name in sys.modules if name.partition(".")[0] in ("sqlalchemy", "psycopg", "sqlite3")])
 """
-    assert subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout == "[]\n"
+    shown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert "Usage: vestibule" in shown
+    assert shown.endswith("\n[]\n")
 
 
 def test_opened_use_cases_outlive_the_collection_of_their_build(tmp_path: Path) -> None:
