@@ -12,7 +12,7 @@ from tests.support.s3_server import S3Server
 from vestibule.adapters.database import MemoryDatabase, SqlDatabase, migrate, url_of_file
 from vestibule.application.ports import Database
 
-TABLES = ("accounts", "challenges", "proofs", "sessions", "rate_limits", "outbox", "audit_log", "keys", "cursors")
+TABLES = ("sessions", "accounts", "challenges", "proofs", "rate_limits", "outbox", "audit_log", "keys", "cursors")
 SEQUENCES = ("accounts_id_seq", "outbox_position_seq", "audit_log_position_seq")
 SERVERS = {"running", "postgres", "new_postgres", "postgres_server", "redis", "redis_server", "s3", "s3_server"}
 """Fixtures, and values of parameters, that need a server process."""

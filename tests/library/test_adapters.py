@@ -2,13 +2,11 @@
 
 import hashlib
 import runpy
-import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support import accounts as people
 
 from vestibule import Settings, SettingsError, build
 from vestibule.adapters.database import MemoryDatabase
@@ -190,24 +188,3 @@ def test_limits_and_notices_apply_to_a_named_caller_only(tmp_path: Path) -> None
         assert event.caller == caller
         vestibule.deliver_messages()
         assert [message.recipient for message in notifier.messages] == ["ada2@example.com"]
-
-
-def test_accounts_may_be_stored_in_an_importers_table(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path)
-    with sqlite3.connect(tmp_path / "vestibule.db") as beside:
-        for statement in people.made_by("sqlite"):
-            beside.execute(statement)
-    with build(settings, deliver=False, accounts=people.ACCOUNTS) as vestibule:
-        vestibule.register(username="ada", name="Ada Lovelace", email="ada@example.com", password=PASSWORD)
-        assert vestibule.authenticate(vestibule.log_in(username="ada", password=PASSWORD).token).account.name == "Ada Lovelace"
-    assert beside.execute("SELECT full_name, department FROM people").fetchall() == [("Ada Lovelace", "none")]
-    assert beside.execute("SELECT count(*) FROM accounts").fetchone() == (0,)
-    beside.close()
-
-
-def test_accounts_table_with_an_own_database_is_refused() -> None:
-    with (
-        pytest.raises(TypeError, match="not both"),
-        build(database=MemoryDatabase(), accounts=people.ACCOUNTS),
-    ):
-        pass

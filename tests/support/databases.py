@@ -1,9 +1,8 @@
-"""Databases that last: how tests look into them past the adapter, and programs of their own that use them."""
+"""Helpers for tests of databases: raw SQL, programs in other processes, and all statements of the adapter."""
 
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,11 @@ from tests.support.postgres_server import run
 from vestibule.adapters.database import (
     SqlDatabase,
     accounts,
+    audit_log,
     codes,
-    cursors,
-    journal,
     keys,
     migration,
     outbox,
-    proofs,
     rate_limits,
     retention,
     sessions,
@@ -46,7 +43,7 @@ def program(url: str, does: str) -> "subprocess.Popen[str]":
 
 
 def rows(url: str, command: str) -> list[tuple[Any, ...]]:
-    """What the database itself answers; a change is made at once."""
+    """Runs raw SQL in autocommit mode and returns the rows."""
     if not url.startswith("sqlite:"):
         return run(url, command)
     path = Path(url.removeprefix("sqlite:///"))
@@ -64,16 +61,10 @@ def stored(database: SqlDatabase, name: str) -> Account:
         return tx.accounts.add(named(name))
 
 
-def _of_accounts(module: object) -> Iterator[tuple[str, object]]:
-    """Those that are not constants of their module, but belong to one table of accounts."""
-    if module is accounts:
-        yield from ((name.upper(), value) for name, value in vars(accounts.ACCOUNTS).items() if name != "id")
-
-
 def _statements() -> dict[str, ClauseElement]:
     found: dict[str, ClauseElement] = {}
-    for module in (accounts, codes, cursors, journal, keys, migration, outbox, proofs, rate_limits, retention, sessions):
-        for name, value in [*vars(module).items(), *_of_accounts(module)]:
+    for module in (accounts, audit_log, codes, keys, migration, outbox, rate_limits, retention, sessions):
+        for name, value in vars(module).items():
             parts = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else [value]
             flat = [part[1] if isinstance(part, tuple) and len(part) == 2 else part for part in parts]
             found |= {
@@ -85,4 +76,4 @@ def _statements() -> dict[str, ClauseElement]:
 
 
 STATEMENTS = _statements()
-"""Every statement that the adapter keeps ready, by where it stands."""
+"""Every statement constant of the adapter, by module and name."""

@@ -1,16 +1,18 @@
 """Adapters that each break one promise, under the contracts of their ports. Not collected here: `test_contracts` runs it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from itertools import count
 from secrets import token_hex
 from time import sleep
+from typing import Any
 from unicodedata import normalize
 
 import pytest
 
 from vestibule.adapters.database import MemoryDatabase
-from vestibule.adapters.database.memory import MemoryTransaction
+from vestibule.adapters.database.database import SqlTransaction
 from vestibule.adapters.hasher import InsecureHasher
 from vestibule.adapters.identifiers import LibraryIdentifiers
 from vestibule.adapters.images import PassThroughImages
@@ -27,7 +29,7 @@ from vestibule.testing.contracts.notifier import NotifierHarness, mail_message
 
 class Forgiving(MemoryDatabase):
     @contextmanager
-    def begin(self) -> Iterator[MemoryTransaction]:
+    def begin(self) -> Iterator[SqlTransaction]:
         failed = None
         with super().begin() as tx:
             try:
@@ -44,28 +46,47 @@ class TestRollbackThatDoesNothing(contracts.DatabaseContract):
         return Forgiving()
 
 
-class Hasty(MemoryDatabase):
-    """What two transactions change at the same time, the later one decides."""
+class Unlocking(MemoryDatabase):
+    """A database whose locks end at once: each call within a transaction is a transaction of its own."""
 
     @contextmanager
-    def begin(self) -> Iterator[MemoryTransaction]:
-        self._writing = NoLock()  # type: ignore[assignment]
-        with super().begin() as tx:
-            yield tx
+    def begin(self) -> Iterator[Any]:
+        yield UnlockedTransaction(super().begin)
 
 
-class NoLock:
-    def acquire(self, timeout: float) -> bool:
-        return True
+class UnlockedTransaction:
+    def __init__(self, begin: Callable[[], AbstractContextManager[SqlTransaction]]) -> None:
+        self._begin = begin
+        self._locks: list[Callable[[SqlTransaction], Any]] = []
 
-    def release(self) -> None:
-        pass
+    def __getattr__(self, part: str) -> Any:
+        return UnlockedPart(self, part)
+
+    def call(self, part: str, method: str, *args: Any, **kwargs: Any) -> Any:
+        def apply(tx: SqlTransaction) -> Any:
+            return getattr(getattr(tx, part), method)(*args, **kwargs)
+
+        with self._begin() as tx:
+            for lock in self._locks:  # so that `save` is allowed
+                lock(tx)
+            if method.startswith("lock"):
+                self._locks.append(apply)
+            return apply(tx)
+
+
+class UnlockedPart:
+    def __init__(self, transaction: UnlockedTransaction, part: str) -> None:
+        self._transaction = transaction
+        self._part = part
+
+    def __getattr__(self, method: str) -> Any:
+        return partial(self._transaction.call, self._part, method)
 
 
 class TestClaimThatWaitsForNobody(contracts.DatabaseContract):
     @pytest.fixture
     def database(self) -> MemoryDatabase:
-        return Hasty()
+        return Unlocking()
 
 
 class Forgetful(MemoryStorage):

@@ -42,8 +42,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
 @pytest.mark.parametrize(
     ("adapter", "promise"),
     [
-        ("TestRollbackThatDoesNothing", "test_nothing_of_a_transaction_remains_when_an_exception_leaves_it"),
-        ("TestClaimThatWaitsForNobody", "test_a_second_claimant_waits_and_then_sees_what_the_first_has_saved"),
+        ("TestRollbackThatDoesNothing", "test_exception_rolls_back_the_whole_transaction"),
+        ("TestClaimThatWaitsForNobody", "test_second_lock_waits_and_then_sees_the_saved_row"),
         ("TestStorageThatForgets", "test_stored_data_is_returned_unchanged"),
         ("TestStorageWhoseNamesAreGuessed", "test_name_is_url_safe_and_unguessable"),
         ("TestHasherThatVerifiesEverything", "test_only_the_hashed_password_verifies"),

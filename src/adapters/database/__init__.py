@@ -1,7 +1,6 @@
-"""Where accounts are kept: in SQL, by SQLAlchemy Core over SQLite or PostgreSQL; or in memory."""
+"""The port `Database` over SQLite and PostgreSQL, by SQLAlchemy Core; or over SQLite in memory."""
 
-from .accounts import ACCOUNTS, AccountsTable
-from .backup import Contents, back_up, look_at
+from .backup import Contents, back_up, inspect_copy
 from .database import SqlDatabase
 from .memory import MemoryDatabase
 from .migration import SchemaTooNew, SchemaTooOld, migrate, prepare
@@ -10,8 +9,6 @@ from .transfer import CannotCopy, Copied, copy
 from .urls import url_of_file
 
 __all__ = [
-    "ACCOUNTS",
-    "AccountsTable",
     "Backlog",
     "CannotCopy",
     "Contents",
@@ -22,7 +19,7 @@ __all__ = [
     "SqlDatabase",
     "back_up",
     "copy",
-    "look_at",
+    "inspect_copy",
     "migrate",
     "prepare",
     "url_of_file",

@@ -1,4 +1,4 @@
-"""A copy of an SQLite database as it was at one moment, made while others use it; and whether a copy is whole."""
+"""Backups of an SQLite database: a consistent copy of the running database, and the verification of a copy."""
 
 import sqlite3
 from collections.abc import Callable
@@ -8,65 +8,64 @@ from pathlib import Path
 from time import monotonic
 
 from ...domain.errors import Unavailable
-from .sqlite import connect, connect_to_read
-from .sqlite_unit import begin_alone
+from .sqlite_connection import begin_immediate, connect, connect_to_read
 from .urls import is_postgres, path_of
 
-_MOST_WAIT = 60.0
+_MAX_WAIT = 60.0
 _IMAGES = "SELECT image FROM accounts WHERE image IS NOT NULL"
-_OF_NOBODY = "SELECT 1 FROM sessions WHERE account_id NOT IN (SELECT id FROM accounts)"
+_ORPHANS = "PRAGMA foreign_key_check"
 
-See = Callable[[frozenset[str]], None]
+OnImages = Callable[[frozenset[str]], None]
 
 
 class CannotBackUp(ValueError):
-    """The text is one line that says why."""
+    """The backup is impossible; the text is one line with the reason."""
 
 
 class Damaged(ValueError):
-    """This is no whole database of accounts; the text is one line that says why."""
+    """The file is no complete database of Vestibule; the text is one line with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a copy holds: how many accounts and sessions, and the names of the images that accounts have."""
+    """The contents of a copy: the numbers of accounts and sessions, and the names of the accounts' images."""
 
     accounts: int
     sessions: int
     images: frozenset[str]
 
 
-def back_up(url: str, file: Path, see: See) -> None:
-    """Copies the SQLite database at `url` to a new file, 0600, which needs no others beside it.
+def back_up(url: str, file: Path, on_images: OnImages) -> None:
+    """Copies the SQLite database at `url` to a new file with mode 0600, which needs no companion files.
 
-    `see` is told the names of all images that accounts have, to fetch them: first while others go on, then those of the
-    moment that is copied, while nobody can write, so that what was replaced meanwhile is a few at most. Raises `CannotBackUp`.
+    `on_images` gets the names of the accounts' images twice, to copy them: first while writers go on, then for the moment
+    that is copied, while writers wait. So the second call finds few images that have been replaced. Raises `CannotBackUp`.
     """
     if is_postgres(url):
         raise CannotBackUp(
-            "The accounts are in PostgreSQL, which pg_dump backs up; copy images, and keys that are files, beside it."
+            "The accounts are in PostgreSQL: back them up with pg_dump, and copy the images and the key files too."
         )
     path = path_of(url)
     if not path.is_file():
         raise CannotBackUp(f"There is no database at {path}.")
     try:
-        with closing(connect_to_read(path, wait=_MOST_WAIT)) as reader, closing(connect(path, wait=_MOST_WAIT)) as writer:
-            see(_images(reader))
-            stand_still(writer, reader, see)
-            copy_moment(reader, file)
+        with closing(connect_to_read(path, wait=_MAX_WAIT)) as reader, closing(connect(path, wait=_MAX_WAIT)) as writer:
+            on_images(_images(reader))
+            begin_snapshot(writer, reader, on_images)
+            copy_snapshot(reader, file)
     except (sqlite3.Error, Unavailable) as fault:
         why = fault.__cause__ if isinstance(fault, Unavailable) else fault
         raise CannotBackUp(f"The database at {path} cannot be copied ({why}).") from fault
 
 
-def look_at(file: Path) -> Contents:
-    """Reads the whole of a database that nobody uses, index by index. Raises `Damaged`."""
+def inspect_copy(file: Path) -> Contents:
+    """Verifies every page and index of a database that is not in use. Raises `Damaged`."""
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             found = connection.execute("PRAGMA integrity_check").fetchall()
             if found != [("ok",)]:
                 raise Damaged(f"{file.name} is damaged.")
-            if connection.execute(_OF_NOBODY).fetchone():
+            if connection.execute(_ORPHANS).fetchone():
                 raise Damaged(f"{file.name} is damaged: it has sessions of accounts that it does not have.")
             return Contents(
                 accounts=connection.execute("SELECT count(*) FROM accounts").fetchone()[0],
@@ -77,18 +76,18 @@ def look_at(file: Path) -> Contents:
         raise Damaged(f"{file.name} is damaged, or no database of Vestibule ({fault}).") from fault
 
 
-def stand_still(writer: sqlite3.Connection, reader: sqlite3.Connection, see: See) -> None:
-    """From here on the reader sees one moment, whoever writes; at it, nobody could while `see` was told of the images."""
-    begin_alone(writer, monotonic() + _MOST_WAIT)
+def begin_snapshot(writer: sqlite3.Connection, reader: sqlite3.Connection, on_images: OnImages) -> None:
+    """Begins a read transaction of `reader`. Writers wait while `on_images` runs, so its images are those of the snapshot."""
+    begin_immediate(writer, monotonic() + _MAX_WAIT)
     try:
         reader.execute("BEGIN")
-        see(_images(reader))
+        on_images(_images(reader))
     finally:
         writer.execute("ROLLBACK")
 
 
-def copy_moment(reader: sqlite3.Connection, file: Path) -> None:
-    """What the reader sees, into a new file."""
+def copy_snapshot(reader: sqlite3.Connection, file: Path) -> None:
+    """Copies the snapshot of `reader` into a new file."""
     file.touch(mode=0o600, exist_ok=False)
     with closing(sqlite3.connect(file, isolation_level=None)) as copy:
         reader.backup(copy)

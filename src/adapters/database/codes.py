@@ -1,70 +1,78 @@
-"""Challenges in SQL: one to a purpose and address."""
+"""Challenges and proofs in SQL."""
 
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import bindparam, delete, select, update
 
 from ...domain.account import Address, AddressKind
-from ...domain.code import Challenge, CodePurpose
-from .locked_rows import Claims
-from .schema import challenges
-from .sql import Row, Unit, upsert
+from ...domain.code import Challenge, CodePurpose, Proof
+from .locked_rows import LockedRows
+from .schema import challenges, proofs
+from .sql import OpenTransaction, Row, upsert
 
 _columns = challenges.columns
-_to_address = (_columns.address_kind == bindparam("kind"), _columns.canonical_address == bindparam("key"))
+_to_address = (_columns.address_kind == bindparam("kind"), _columns.canonical_address == bindparam("canonical"))
+_requested_for = _columns.requested_for == bindparam("requested_for")
+_purpose = _columns.purpose == bindparam("purpose")
 
-_CLAIM = select(challenges).where(*_to_address, _columns.purpose == bindparam("purpose")).with_for_update()
-_CLAIM_BESIDE = (
-    select(challenges)
-    .where(_columns.requested_for == bindparam("requested_for"), _columns.purpose == bindparam("purpose"))
-    .with_for_update()
-)
+_LOCK = select(challenges).where(*_to_address, _purpose).with_for_update()
+_LOCK_REQUESTED_FOR = select(challenges).where(_requested_for, _purpose).with_for_update()
 _PUT = upsert(challenges)
 _SAVE = (
     update(challenges)
     .where(_columns.id == bindparam("challenge_id"))
     .values(failed_attempts=bindparam("failed_attempts"), used_at=bindparam("used_at"), expires_at=bindparam("expires_at"))
 )
-_DROP_BESIDE = delete(challenges).where(
-    _columns.requested_for == bindparam("requested_for"), _columns.purpose == bindparam("purpose")
-)
-_END_TO = delete(challenges).where(*_to_address)
-_END_BESIDE = delete(challenges).where(_columns.requested_for == bindparam("key"))
-_CURRENT = select(_columns.id).where(
+_REPLACE_REQUESTED_FOR = delete(challenges).where(_requested_for, _purpose)
+_REVOKE = delete(challenges).where(*_to_address)
+_REVOKE_REQUESTED_FOR = delete(challenges).where(_requested_for)
+_IS_CURRENT = select(_columns.id).where(
     _columns.id == bindparam("challenge_id"), _columns.used_at.is_(None), _columns.expires_at > bindparam("now")
+)
+
+_ADD_PROOF = upsert(proofs)
+_FIND_PROOF = select(proofs).where(proofs.c.digest == bindparam("digest"), proofs.c.verified_at >= bindparam("since"))
+_PROOF_OF_ADDRESS = (
+    select(proofs.c.digest)
+    .where(
+        proofs.c.canonical_address == bindparam("canonical"),
+        proofs.c.verified_at >= bindparam("since"),
+        proofs.c.address_kind == bindparam("kind"),
+    )
+    .limit(1)
 )
 
 
 class SqlChallenges:
-    """Challenges inside a transaction."""
+    """Locks and changes challenges in one transaction; one for each purpose and address."""
 
-    def __init__(self, unit: Unit, claims: Claims) -> None:
-        self._unit = unit
-        self._claims = claims
+    def __init__(self, sql: OpenTransaction, locked: LockedRows) -> None:
+        self._sql = sql
+        self._locked = locked
 
     def lock(
         self, purpose: CodePurpose, addresses: Iterable[Address], *, requested_for: str | None = None
     ) -> Sequence[Challenge]:
         rows: list[Row] = []
-        if requested_for is not None:
-            rows += self._unit.ask(_CLAIM_BESIDE, purpose=purpose.value, requested_for=requested_for)
         for address in _in_lock_order(addresses):
-            rows += self._unit.ask(_CLAIM, purpose=purpose.value, kind=address.kind.value, key=address.canonical)
-        claimed = [_challenge(row) for row in sorted(set(rows))]
-        for challenge in claimed:
-            self._claims.hold("challenges", challenge.id)
-        return claimed
+            rows += self._sql.query(_LOCK, purpose=purpose.value, kind=address.kind.value, canonical=address.canonical)
+        if requested_for is not None:
+            rows += self._sql.query(_LOCK_REQUESTED_FOR, purpose=purpose.value, requested_for=requested_for)
+        found = [_challenge(row) for row in sorted(set(rows))]
+        for challenge in found:
+            self._locked.add("challenges", challenge.id)
+        return found
 
     def put(self, challenge: Challenge) -> None:
         values = _values(challenge)
         if challenge.requested_for is not None:
-            self._unit.run(_DROP_BESIDE, purpose=values["purpose"], requested_for=challenge.requested_for)
-        self._unit.run(_PUT, **values)
-        self._claims.hold("challenges", challenge.id)
+            self._sql.run(_REPLACE_REQUESTED_FOR, purpose=values["purpose"], requested_for=challenge.requested_for)
+        self._sql.run(_PUT, **values)
+        self._locked.add("challenges", challenge.id)
 
     def save(self, challenge: Challenge) -> None:
-        self._claims.demand("challenges", challenge.id)
-        self._unit.run(
+        self._locked.require("challenges", challenge.id)
+        self._sql.run(
             _SAVE,
             challenge_id=challenge.id,
             failed_attempts=challenge.failed_attempts,
@@ -74,11 +82,38 @@ class SqlChallenges:
 
     def revoke(self, addresses: Iterable[Address]) -> None:
         for address in _in_lock_order(addresses):
-            self._unit.run(_END_BESIDE, key=address.canonical)
-            self._unit.run(_END_TO, kind=address.kind.value, key=address.canonical)
+            self._sql.run(_REVOKE, kind=address.kind.value, canonical=address.canonical)
+            self._sql.run(_REVOKE_REQUESTED_FOR, requested_for=address.canonical)
 
     def is_current(self, challenge_id: str, now: float) -> bool:
-        return bool(self._unit.ask(_CURRENT, challenge_id=challenge_id, now=now))
+        return bool(self._sql.query(_IS_CURRENT, challenge_id=challenge_id, now=now))
+
+
+class SqlProofs:
+    """Reads and adds proofs in one transaction."""
+
+    def __init__(self, sql: OpenTransaction) -> None:
+        self._sql = sql
+
+    def add(self, proof: Proof) -> None:
+        address = proof.address
+        self._sql.run(
+            _ADD_PROOF,
+            digest=proof.digest,
+            address_kind=address.kind.value,
+            address=address.text,
+            canonical_address=address.canonical,
+            verified_at=proof.verified_at,
+        )
+
+    def find(self, digest: str, since: float) -> Proof | None:
+        for found, kind, text, canonical, verified_at in self._sql.query(_FIND_PROOF, digest=digest, since=since):
+            return Proof(digest=found, address=Address(AddressKind(kind), text, canonical), verified_at=verified_at)
+        return None
+
+    def is_verified(self, address: Address, since: float) -> bool:
+        values = {"canonical": address.canonical, "kind": address.kind.value, "since": since}
+        return bool(self._sql.query(_PROOF_OF_ADDRESS, **values))
 
 
 def _in_lock_order(addresses: Iterable[Address]) -> list[Address]:
@@ -87,24 +122,12 @@ def _in_lock_order(addresses: Iterable[Address]) -> list[Address]:
 
 
 def _challenge(row: Row) -> Challenge:
-    (
-        kind,
-        key,
-        purpose,
-        challenge_id,
-        text,
-        requested_for,
-        reference,
-        is_decoy,
-        sent_at,
-        expires_at,
-        failed_attempts,
-        used_at,
-    ) = row
+    (kind, canonical, purpose, challenge_id, text, requested_for, reference, is_decoy, sent_at, expires_at, failed_attempts,
+     used_at) = row  # fmt: skip
     return Challenge(
         id=challenge_id,
         purpose=CodePurpose(purpose),
-        address=Address(AddressKind(kind), text, key),
+        address=Address(AddressKind(kind), text, canonical),
         requested_for=requested_for,
         reference=reference,
         is_decoy=bool(is_decoy),

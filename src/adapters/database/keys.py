@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite as well; not so the reverse
 
 from .schema import alembic_version, keys
-from .sql import Ask, Connections, Unit, binds, upsert
+from .sql import ConnectionPool, OpenTransaction, Query, binds, upsert
 
 Name = tuple[str, int]
 
@@ -22,42 +22,42 @@ _CLAIM = select(alembic_version.c.version_num).with_for_update()
 class SqlKeys:
     """The rows as committed, by kind and number; they wait for no writer."""
 
-    def __init__(self, connections: Connections) -> None:
-        self._sql = connections
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._sql = pool
 
     def all(self) -> Mapping[Name, str]:
-        return _all(self._sql.ask)
+        return _all(self._sql.query)
 
     @contextmanager
     def claim(self) -> Iterator["SqlClaimedKeys"]:
         """A transaction with all of them, those too that are not there yet; others who claim them wait until it ends."""
-        with self._sql.begin() as unit:
-            unit.run(_CLAIM)
-            yield SqlClaimedKeys(unit)
+        with self._sql.begin() as sql:
+            sql.run(_CLAIM)
+            yield SqlClaimedKeys(sql)
 
 
 class SqlClaimedKeys:
     """The same inside that transaction, and changes."""
 
-    def __init__(self, unit: Unit) -> None:
-        self._unit = unit
+    def __init__(self, sql: OpenTransaction) -> None:
+        self._sql = sql
 
     def all(self) -> Mapping[Name, str]:
-        return _all(self._unit.ask)
+        return _all(self._sql.query)
 
     def add(self, name: Name, sealed: str) -> bool:
         """False, and nothing is changed, where there is one of that kind and number."""
         kind, number = name
-        return bool(self._unit.run(_ADD, kind=kind, number=number, sealed=sealed))
+        return bool(self._sql.run(_ADD, kind=kind, number=number, sealed=sealed))
 
     def save(self, name: Name, sealed: str) -> None:
         kind, number = name
-        self._unit.run(_SAVE, kind=kind, number=number, sealed=sealed)
+        self._sql.run(_SAVE, kind=kind, number=number, sealed=sealed)
 
     def remove(self, name: Name) -> None:
         kind, number = name
-        self._unit.run(_REMOVE, kind=kind, number=number)
+        self._sql.run(_REMOVE, kind=kind, number=number)
 
 
-def _all(ask: Ask) -> Mapping[Name, str]:
-    return {(kind, number): sealed for kind, number, sealed in ask(_ALL)}
+def _all(query: Query) -> Mapping[Name, str]:
+    return {(kind, number): sealed for kind, number, sealed in query(_ALL)}

@@ -1,21 +1,21 @@
-"""What a transaction has claimed, so that nothing else is saved in it."""
+"""The rows that a transaction has locked."""
 
 from collections.abc import Hashable
 
 
-class Claims:
-    """Claim, then save: a row that was read outside may be another by now, and saving it would undo what others did."""
+class LockedRows:
+    """Enforces "lock, then save": a row read without a lock may be stale, and saving it would undo another transaction."""
 
     def __init__(self) -> None:
-        self._held: set[tuple[str, Hashable]] = set()
+        self._rows: set[tuple[str, Hashable]] = set()
 
-    def hold(self, table: str, key: Hashable) -> None:
-        self._held.add((table, key))
+    def add(self, table: str, key: Hashable) -> None:
+        self._rows.add((table, key))
 
-    def holds(self, table: str, key: Hashable) -> bool:
-        return (table, key) in self._held
+    def contains(self, table: str, key: Hashable) -> bool:
+        return (table, key) in self._rows
 
-    def demand(self, table: str, key: Hashable) -> None:
-        """Raises `LookupError` unless it was claimed, or added, in this transaction."""
-        if not self.holds(table, key):
-            raise LookupError(f"This transaction has not claimed what it saves in {table}.")
+    def require(self, table: str, key: Hashable) -> None:
+        """Raises `LookupError` unless this transaction has locked or added the row."""
+        if not self.contains(table, key):
+            raise LookupError(f"This transaction has not locked the row of {table} that it saves.")

@@ -1,107 +1,106 @@
-"""A database in memory: what the real one promises, but for outliving the process."""
+"""The port `Database` over SQLite in memory, for tests: everything that a file promises, except to outlive the process."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from threading import Lock, get_ident
+from contextlib import closing, contextmanager
+from functools import cache
+from pathlib import Path
+from threading import Lock
 
-from ...application.ports import Clock, Message
-from ...domain.account import Account
+from sqlalchemy import ClauseElement, StaticPool, create_engine, insert
+
 from ...domain.errors import Unavailable
-from ...domain.events import Event
-from .memory_accounts import MemoryAccounts, MemoryClaimedAccounts
-from .memory_codes import MemoryChallenges, MemoryProofs, MemoryTallies, MemoryTallyReads
-from .memory_cursors import MemoryCursorReads, MemoryCursors
-from .memory_journal import MemoryJournal, MemoryJournalReads
-from .memory_outbox import MemoryOutbox, MemoryOutboxReads
-from .memory_sessions import MemorySessionReads, MemorySessions
-from .memory_state import State, Unit
+from .database import SqlDatabase
+from .migration import HEAD
+from .schema import alembic_version, metadata
+from .sql import Row
+from .sqlite import CommitScope, Sqlite, SqliteTransaction, query, run
 
-_MOST_WAIT = 5.0
+_MAX_WAIT = 5.0
 
-
-class MemoryTransaction:
-    """Changes to a version of the rows that becomes everybody's when the transaction is committed."""
-
-    def __init__(self, unit: Unit) -> None:
-        self.accounts = MemoryClaimedAccounts(unit)
-        self.challenges = MemoryChallenges(unit)
-        self.proofs = MemoryProofs(unit)
-        self.sessions = MemorySessions(unit)
-        self.rate_limits = MemoryTallies(unit)
-        self.outbox = MemoryOutbox(unit)
-        self.audit_log = MemoryJournal(unit)
-        self.cursors = MemoryCursors(unit)
-
-    def lock_identity(self, account_id: int, session_id: str, clock: Clock) -> Account | None:
-        account = self.accounts.by_active_session(account_id, session_id, clock())
-        return account and self.accounts.lock(account.id)
+Change = tuple[ClauseElement, dict[str, object]]
 
 
-class MemoryDatabase:
-    """One transaction at a time; readers see what was committed last.
+class InMemorySqlite(Sqlite):
+    """Two connections, each with a copy of an empty template. Neither needs closing.
 
-    `on_message` is called after each commit that put something into the outbox, and `on_event` after each that
-    wrote into the journal.
+    SQLite has no write-ahead log in memory, so readers of the connection that writes would wait. They read a replica instead,
+    to which each commit is replayed.
     """
 
-    blocks = False  # it waits for no other machine
+    def __init__(self) -> None:
+        super().__init__(Path(":memory:"), _MAX_WAIT)
+        self._replica = _migrated()
+        self._reading = Lock()
+        self._changes: list[Change] = []
 
-    def __init__(self, on_message: Callable[[], None] | None = None, *, on_event: Callable[[], None] | None = None) -> None:
-        self._on_message = on_message
-        self._on_event = on_event
-        self._committed = State()
-        self._writing = Lock()
-        self._writer: int | None = None
-        self.accounts = MemoryAccounts(lambda: self._committed)
-        self.sessions = MemorySessionReads(lambda: self._committed)
-        self.rate_limits = MemoryTallyReads(lambda: self._committed)
-        self.outbox = MemoryOutboxReads(lambda: self._committed)
-        self.audit_log = MemoryJournalReads(lambda: self._committed)
-        self.cursors = MemoryCursorReads(lambda: self._committed)
+    def query(self, statement: ClauseElement, /, **values: object) -> list[Row]:
+        self._check_file_identity()
+        with self._reading:
+            return query(self._replica, self._statements, statement, values)
 
     @contextmanager
-    def begin(self) -> Iterator[MemoryTransaction]:
-        if self._writer == get_ident():
-            raise RuntimeError("A transaction is open in this thread already.")
-        if not self._writing.acquire(timeout=_MOST_WAIT):
+    def _transaction(self, scope: CommitScope, on_commit: Callable[[], None]) -> Iterator[SqliteTransaction]:
+        with super()._transaction(scope, on_commit) as transaction:
+            recording = RecordingTransaction(transaction)
+            yield recording
+        self._changes += recording.changes
+
+    def _commit(self, scope: CommitScope) -> None:
+        changes, self._changes = self._changes, []
+        super()._commit(scope)
+        with self._reading:
+            for statement, values in changes:
+                run(self._replica, self._statements, statement, values)
+
+    def _check_file_identity(self) -> None:
+        if self._is_closed:
             raise Unavailable
-        self._writer = get_ident()
-        unit = Unit(self._committed.copy())
-        try:
-            yield MemoryTransaction(unit)
-            self._committed = unit.end()
-        except BaseException:
-            unit.end()
-            raise
-        finally:
-            self._writer = None
-            self._writing.release()
-        if unit.has_messages and self._on_message is not None:
-            self._on_message()
-        if unit.has_events and self._on_event is not None:
-            self._on_event()
 
-    def check(self) -> None:
-        """It always answers."""
+    def _connect(self, *_: object) -> sqlite3.Connection:
+        return _migrated()
 
-    def purge(self, now: float, *, limit: int) -> int:  # noqa: ARG002 — the port's names
-        """It keeps everything, for as long as the process lives."""
-        return 0
 
-    def close(self) -> None:
-        """There is nothing to let go of."""
+class RecordingTransaction(SqliteTransaction):
+    """An open transaction that records its changes."""
 
-    @property
-    def events(self) -> tuple[Event, ...]:
-        """What the journal holds."""
-        return tuple(self._committed.events)
+    def __init__(self, transaction: SqliteTransaction) -> None:
+        self._recorded = transaction
+        self.changes: list[Change] = []
 
-    @property
-    def messages(self) -> tuple[Message, ...]:
-        """What waits in the outbox, in the order it was put there."""
-        return tuple(row.message for row in self._committed.outbox.values() if not row.has_failed)
+    def query(self, statement: ClauseElement, /, **values: object) -> list[Row]:
+        return self._recorded.query(statement, **values)
 
-    @property
-    def dead_letters(self) -> tuple[tuple[Message, str], ...]:
-        """What was given up, each with the reason."""
-        return tuple((row.message, row.failure_reason or "") for row in self._committed.outbox.values() if row.has_failed)
+    def run(self, statement: ClauseElement, /, **values: object) -> list[Row]:
+        rows = self._recorded.run(statement, **values)
+        self.changes.append((statement, values))
+        return rows
+
+    run_in_savepoint = run
+
+
+class MemoryDatabase(SqlDatabase):
+    """A new, empty database in memory. Closing it is optional."""
+
+    def __init__(self, on_message: Callable[[], None] | None = None, *, on_event: Callable[[], None] | None = None) -> None:
+        super().__init__(InMemorySqlite(), on_message, on_event=on_event)
+
+
+def _migrated() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, cached_statements=256)
+    connection.deserialize(_template())
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+@cache
+def _template() -> bytes:
+    """An empty database with the latest schema, without Alembic, which takes 0.3 s; small pages make copies cheap."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute("PRAGMA page_size = 1024")
+        with create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool).connect() as engine:
+            metadata.create_all(engine)
+            alembic_version.create(engine)
+            engine.execute(insert(alembic_version), {"version_num": HEAD})
+            engine.commit()
+        return connection.serialize()

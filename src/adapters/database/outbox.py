@@ -1,7 +1,7 @@
-"""The outbox in SQL: what is sent is forgotten, what is given up stays, out of the couriers' sight."""
+"""The outbox in SQL: sent messages are deleted, failed ones stay, out of the delivery workers' sight."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, insert, null, select, union_all, update
@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, func, insert, null, select, union_all,
 from ...application.ports import Channel, Message, OutboxEntry
 from ...domain.code import CodePurpose
 from .schema import outbox
-from .sql import Ask, Row, Unit, binds
+from .sql import OpenTransaction, Query, Row, binds
 
 _columns = outbox.columns
 _this = _columns.id == bindparam("message_id")
@@ -24,6 +24,7 @@ _message = [
     _columns.expires_at,
     _columns.attempts,
 ]
+_entry = select(_columns.position, _columns.due_at, _columns.failure_reason, *_message)
 
 _ADD = insert(outbox).values(binds([*_message, _columns.due_at]))
 _DUE = (
@@ -35,28 +36,22 @@ _DUE = (
 )
 _DUE_OF_CHANNEL = _DUE.where(_columns.channel == bindparam("channel"))
 _LEASE = update(outbox).where(_this).values(due_at=bindparam("until"))
-_DONE = delete(outbox).where(_this)
-_LATER = (
+_DELETE = delete(outbox).where(_this)
+_RESCHEDULE = (
     update(outbox)
     .where(_this, _columns.due_at.is_not(None))
     .values(attempts=_columns.attempts + 1, not_before=bindparam("again"), due_at=bindparam("again"))
 )
-_PUT_BACK = update(outbox).where(_this, _columns.due_at.is_not(None)).values(due_at=_columns.not_before)
-_DEAD = update(outbox).where(_this).values(due_at=null(), failure_reason=bindparam("reason"))
+_RELEASE = update(outbox).where(_this, _columns.due_at.is_not(None)).values(due_at=_columns.not_before)
+_GIVE_UP = update(outbox).where(_this).values(due_at=null(), failure_reason=bindparam("reason"))
 _RETRY = (
     update(outbox)
     .where(_this)
     .values(attempts=0, not_before=bindparam("again"), due_at=bindparam("again"), failure_reason=null())
 )
-_POSTED = ("position", "due_at", "failure_reason")
-_CLAIM = select(*_columns[_POSTED], *_message).where(_this).with_for_update()
-_FIND = (
-    select(*_columns[_POSTED], *_message)
-    .where(_columns.position > bindparam("after"))
-    .order_by(_columns.position)
-    .limit(bindparam("limit"))
-)
-_FIND_DEAD = _FIND.where(_columns.due_at.is_(None))
+_LOCK = _entry.where(_this).with_for_update()
+_FIND = _entry.where(_columns.position > bindparam("after")).order_by(_columns.position).limit(bindparam("limit"))
+_FIND_FAILED = _FIND.where(_columns.due_at.is_(None))
 _BACKLOG = union_all(
     select(_columns.channel, func.count(), func.min(_columns.due_at))
     .where(_columns.due_at <= bindparam("now"))
@@ -66,42 +61,43 @@ _BACKLOG = union_all(
 
 
 class Backlog(NamedTuple):
-    """Messages of one kind: how many are due, since when the oldest is, and how many were given up."""
+    """The messages of one channel: how many are due, since when the oldest is due, and how many have failed permanently."""
 
-    kind: Channel
+    channel: Channel
     due: int
     due_since: float | None
-    dead: int
+    failed: int
 
 
-def backlog(ask: Ask, now: float) -> list[Backlog]:
-    """Of every kind. What a courier has, and what waits for its next try, is not due."""
-    rows = {(kind, since is None): (count, since) for kind, count, since in ask(_BACKLOG, now=now)}
-    nothing = (0, None)
+def backlog(query: Query, now: float) -> list[Backlog]:
+    """The backlog of every channel. Leased messages and those that wait for a retry are not due."""
+    rows = {(channel, since is None): (count, since) for channel, count, since in query(_BACKLOG, now=now)}
+    empty = (0, None)
     return [
-        Backlog(kind, *rows.get((kind.value, False), nothing), rows.get((kind.value, True), nothing)[0]) for kind in Channel
+        Backlog(channel, *rows.get((channel.value, False), empty), rows.get((channel.value, True), empty)[0])
+        for channel in Channel
     ]
 
 
 class SqlOutboxReads:
-    """Messages as committed."""
+    """Reads committed messages."""
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
+    def __init__(self, query: Query) -> None:
+        self._query = query
 
     def find(self, *, failed: bool, after: int, limit: int) -> Sequence[OutboxEntry]:
-        return [_posted(row) for row in self._ask(_FIND_DEAD if failed else _FIND, after=after, limit=limit)]
+        return [_entry_of(row) for row in self._query(_FIND_FAILED if failed else _FIND, after=after, limit=limit)]
 
 
 class SqlOutbox:
-    """Messages inside a transaction."""
+    """Adds, leases and changes messages in one transaction, and calls `on_add` for each that becomes due."""
 
-    def __init__(self, unit: Unit) -> None:
-        self._unit = unit
-        self.has_new = False
+    def __init__(self, sql: OpenTransaction, on_add: Callable[[], None]) -> None:
+        self._sql = sql
+        self._on_add = on_add
 
     def add(self, message: Message) -> None:
-        self._unit.run(
+        self._sql.run(
             _ADD,
             id=message.id,
             channel=message.channel.value,
@@ -114,49 +110,49 @@ class SqlOutbox:
             attempts=message.attempts,
             due_at=message.not_before,
         )
-        self.has_new = True
+        self._on_add()
 
     def lease(self, now: float, *, seconds: float, limit: int, channel: Channel | None = None) -> Sequence[Message]:
         due, of = (_DUE, {}) if channel is None else (_DUE_OF_CHANNEL, {"channel": channel.value})
-        leased = [_read(row) for row in self._unit.ask(due, now=now, limit=limit, **of)]
+        leased = [_message_of(row) for row in self._sql.query(due, now=now, limit=limit, **of)]
         for message in leased:
-            self._unit.run(_LEASE, message_id=message.id, until=now + seconds)
+            self._sql.run(_LEASE, message_id=message.id, until=now + seconds)
         return leased
 
     def delete(self, message_id: str) -> None:
-        self._unit.run(_DONE, message_id=message_id)
+        self._sql.run(_DELETE, message_id=message_id)
 
     def reschedule(self, message_id: str, not_before: float) -> None:
-        self._unit.run(_LATER, message_id=message_id, again=not_before)
+        self._sql.run(_RESCHEDULE, message_id=message_id, again=not_before)
 
     def release(self, message_id: str) -> None:
-        self._unit.run(_PUT_BACK, message_id=message_id)
+        self._sql.run(_RELEASE, message_id=message_id)
 
     def give_up(self, message_id: str, reason: str) -> None:
-        self._unit.run(_DEAD, message_id=message_id, reason=reason)
+        self._sql.run(_GIVE_UP, message_id=message_id, reason=reason)
 
     def lock(self, message_id: str) -> OutboxEntry | None:
-        rows = self._unit.ask(_CLAIM, message_id=message_id)
-        return _posted(rows[0]) if rows else None
+        rows = self._sql.query(_LOCK, message_id=message_id)
+        return _entry_of(rows[0]) if rows else None
 
     def retry(self, message_id: str, now: float) -> None:
-        self._unit.run(_RETRY, message_id=message_id, again=now)
-        self.has_new = True
+        self._sql.run(_RETRY, message_id=message_id, again=now)
+        self._on_add()
 
 
-def _posted(row: Row) -> OutboxEntry:
+def _entry_of(row: Row) -> OutboxEntry:
     position, due_at, failure_reason, *message = row
-    return OutboxEntry(position=position, message=_read(message), due_at=due_at, failure_reason=failure_reason)
+    return OutboxEntry(position=position, message=_message_of(message), due_at=due_at, failure_reason=failure_reason)
 
 
-def _read(row: Sequence[Any]) -> Message:
+def _message_of(row: Sequence[Any]) -> Message:
     message_id, channel, recipient, template, challenge, parameters, not_before, expires_at, attempts = row
     return Message(
         id=message_id,
         channel=Channel(channel),
         recipient=recipient,
         template=template,
-        challenge=challenge and _challenge(*json.loads(challenge)),
+        challenge=challenge and _challenge_of(*json.loads(challenge)),
         values=json.loads(parameters),
         not_before=not_before,
         expires_at=expires_at,
@@ -164,5 +160,5 @@ def _read(row: Sequence[Any]) -> Message:
     )
 
 
-def _challenge(challenge_id: str, purpose: str, canonical: str) -> tuple[str, CodePurpose, str]:
-    return challenge_id, CodePurpose(purpose), canonical
+def _challenge_of(challenge_id: str, purpose: str, canonical_address: str) -> tuple[str, CodePurpose, str]:
+    return challenge_id, CodePurpose(purpose), canonical_address

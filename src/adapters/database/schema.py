@@ -1,6 +1,6 @@
-"""The tables. Times are seconds since the epoch; the migrations make exactly this, and a test holds them to it."""
+"""The tables, as the migrations make them (a test compares the two). Times are seconds since the epoch."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text
 
 metadata = MetaData(
     naming_convention={
@@ -11,7 +11,7 @@ metadata = MetaData(
     }
 )
 
-_Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows itself only where the type is INTEGER
+_Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite generates numbers for INTEGER only
 
 accounts = Table(
     "accounts",
@@ -69,7 +69,7 @@ sessions = Table(
     "sessions",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("account_id", _Number, nullable=False),  # no foreign key: an importer may keep the accounts in a table of its own
+    Column("account_id", _Number, ForeignKey(accounts.c.id), nullable=False),
     Column("created_at", Double, nullable=False, index=True),
     Column("refreshed_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
@@ -108,7 +108,7 @@ outbox = Table(
     Column("not_before", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
     Column("attempts", Integer, nullable=False),
-    Column("due_at", Double, index=True),  # when a courier may take it: its time, or the end of a lease; null when dead
+    Column("due_at", Double, index=True),  # when a worker may lease it: not_before, or the end of a lease; null if failed
     Column("failure_reason", Text),
     sqlite_autoincrement=True,
 )

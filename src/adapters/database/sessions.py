@@ -6,21 +6,31 @@ from sqlalchemy import bindparam, insert, or_, select, update
 
 from ...domain.account import Account
 from ...domain.session import Session
-from .accounts import SESSION, AccountsTable, account_of
-from .locked_rows import Claims
-from .schema import sessions
-from .sql import Ask, Row, Unit, storable
+from .accounts import account_of
+from .locked_rows import LockedRows
+from .schema import accounts, sessions
+from .sql import OpenTransaction, Query, Row, storable
 
 _columns = sessions.columns
-_living = (
+_NAMES = ("id", "account_id", "created_at", "refreshed_at", "generation", "ended_at", "address", "user_agent")
+_session = _columns[_NAMES]
+_active = (
     _columns.account_id == bindparam("account_id"),
     _columns.ended_at.is_(None),
     _columns.expires_at > bindparam("now"),
 )
-_beyond = select(_columns.id).where(*_living).order_by(_columns.created_at.desc(), _columns.id.desc()).offset(bindparam("stay"))
+_newest_first = (_columns.created_at.desc(), _columns.id.desc())
+_surplus = select(_columns.id).where(*_active).order_by(*_newest_first).offset(bindparam("keep"))
+_of_account = select(_columns.id).where(_columns.account_id == bindparam("account_id"))
 
-_CLAIM = select(*_columns[SESSION]).where(_columns.id == bindparam("session_id")).with_for_update()
-_LIVING = select(*_columns[SESSION]).where(*_living).order_by(_columns.created_at.desc(), _columns.id.desc())
+_LOCK = select(*_session).where(_columns.id == bindparam("session_id")).with_for_update()
+_LOCK_WITH_ACCOUNT = (
+    select(*_session, *accounts.columns)
+    .join_from(sessions, accounts, _columns.account_id == accounts.c.id)
+    .where(_columns.id == bindparam("session_id"))
+    .with_for_update(of=sessions)
+)
+_ACTIVE = select(*_session).where(*_active).order_by(*_newest_first)
 _ENDED = (
     select(_columns.ended_at, _columns.id)
     .where(
@@ -30,9 +40,9 @@ _ENDED = (
     .order_by(_columns.ended_at, _columns.id)
     .limit(bindparam("limit"))
 )
-_of_account = select(_columns.id).where(_columns.account_id == bindparam("account_id"))
-_IS_STRANGE = select(_of_account.exists() & ~_of_account.where(_columns.user_agent == bindparam("user_agent")).exists())
-_TRIM = update(sessions).where(_columns.id.in_(_beyond)).values(ended_at=bindparam("now")).returning(_columns.id)
+_IS_NEW_USER_AGENT = select(_of_account.exists() & ~_of_account.where(_columns.user_agent == bindparam("user_agent")).exists())
+_ACCOUNT_EXISTS = select(accounts.c.id).where(accounts.c.id == bindparam("account_id"))
+_END_SURPLUS = update(sessions).where(_columns.id.in_(_surplus)).values(ended_at=bindparam("now")).returning(_columns.id)
 _ADD = insert(sessions)
 _SAVE = (
     update(sessions)
@@ -43,54 +53,54 @@ _SAVE = (
         generation=bindparam("generation"),
     )
 )
-"""Without the end, which is in indexes: SQLite writes those anew for a column that is set, whatever to."""
+"""Leaves out `ended_at`, which is indexed: SQLite rewrites the indexes of every column that is set, even to the same value."""
 
 _END = update(sessions).where(_columns.id == bindparam("session_id")).values(ended_at=bindparam("now"))
 _END_ALL = (
-    update(sessions).where(*_living, _columns.id != bindparam("but")).values(ended_at=bindparam("now")).returning(_columns.id)
+    update(sessions)
+    .where(*_active, _columns.id != bindparam("except_id"))
+    .values(ended_at=bindparam("now"))
+    .returning(_columns.id)
 )
 
 
 class SqlSessionReads:
-    """Sessions as committed."""
+    """Reads committed sessions."""
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
+    def __init__(self, query: Query) -> None:
+        self._query = query
 
     def active(self, account_id: int, now: float) -> Sequence[Session]:
-        return [_session(row) for row in self._ask(_LIVING, account_id=account_id, now=now)]
+        return [_session_of(row) for row in self._query(_ACTIVE, account_id=account_id, now=now)]
 
     def ended(self, after: tuple[float, str], *, limit: int) -> Sequence[tuple[float, str]]:
-        return [(row[0], row[1]) for row in self._ask(_ENDED, moment=after[0], session_id=after[1], limit=limit)]
+        return [(row[0], row[1]) for row in self._query(_ENDED, moment=after[0], session_id=after[1], limit=limit)]
 
 
 class SqlSessions:
-    """Sessions inside a transaction."""
+    """Locks and changes sessions in one transaction."""
 
-    def __init__(self, unit: Unit, claims: Claims, accounts: AccountsTable) -> None:
-        self._unit = unit
-        self._claims = claims
-        self._accounts = accounts
+    def __init__(self, sql: OpenTransaction, locked: LockedRows) -> None:
+        self._sql = sql
+        self._locked = locked
 
     def lock(self, session_id: str) -> Session | None:
-        for row in self._unit.ask(_CLAIM, session_id=session_id):
-            session = _session(row)
-            self._claims.hold("sessions", session.id)
-            return session
+        for row in self._sql.query(_LOCK, session_id=session_id):
+            self._locked.add("sessions", session_id)
+            return _session_of(row)
         return None
 
     def lock_with_account(self, session_id: str) -> tuple[Session, Account] | None:
-        for row in self._unit.ask(self._accounts.with_session, session_id=session_id):
-            session = _session(row[: len(SESSION)])
-            self._claims.hold("sessions", session.id)
-            return session, account_of(row[len(SESSION) :])
+        for row in self._sql.query(_LOCK_WITH_ACCOUNT, session_id=session_id):
+            self._locked.add("sessions", session_id)
+            return _session_of(row[: len(_NAMES)]), account_of(row[len(_NAMES) :])
         return None
 
     def add(self, session: Session, *, keep: int) -> Sequence[str]:
-        if not self._claims.holds("accounts", session.account_id) and not self._is_there(session.account_id):
-            raise LookupError("There is no account for this session.")
-        ended = self._unit.run(_TRIM, account_id=session.account_id, now=session.created_at, stay=keep - 1)
-        self._unit.run(
+        if not self._locked.contains("accounts", session.account_id) and not self._account_exists(session.account_id):
+            raise LookupError("The account of this session does not exist.")
+        ended = self._sql.run(_END_SURPLUS, account_id=session.account_id, now=session.created_at, keep=keep - 1)
+        self._sql.run(
             _ADD,
             id=session.id,
             account_id=session.account_id,
@@ -102,12 +112,12 @@ class SqlSessions:
             address=storable(session.address),
             user_agent=storable(session.user_agent),
         )
-        self._claims.hold("sessions", session.id)
+        self._locked.add("sessions", session.id)
         return [row[0] for row in ended]
 
     def save(self, session: Session) -> None:
-        self._claims.demand("sessions", session.id)
-        self._unit.run(
+        self._locked.require("sessions", session.id)
+        self._sql.run(
             _SAVE,
             session_id=session.id,
             refreshed_at=session.refreshed_at,
@@ -115,23 +125,23 @@ class SqlSessions:
             generation=session.generation,
         )
         if session.ended_at is not None:
-            self._unit.run(_END, session_id=session.id, now=session.ended_at)
+            self._sql.run(_END, session_id=session.id, now=session.ended_at)
 
     def end_all(self, account_id: int, now: float, *, except_id: str | None = None) -> int:
-        return len(self._unit.run(_END_ALL, account_id=account_id, now=now, but=except_id or ""))
+        return len(self._sql.run(_END_ALL, account_id=account_id, now=now, except_id=except_id or ""))
 
     def is_new_user_agent(self, account_id: int, user_agent: str) -> bool:
-        [(is_new_user_agent,)] = self._unit.ask(_IS_STRANGE, account_id=account_id, user_agent=storable(user_agent))
-        return bool(is_new_user_agent)
+        [(is_new,)] = self._sql.query(_IS_NEW_USER_AGENT, account_id=account_id, user_agent=storable(user_agent))
+        return bool(is_new)
 
-    def _is_there(self, account_id: int) -> bool:
-        return bool(self._unit.ask(self._accounts.is_there, of_account=account_id))
+    def _account_exists(self, account_id: int) -> bool:
+        return bool(self._sql.query(_ACCOUNT_EXISTS, account_id=account_id))
 
 
-def _session(row: Row) -> Session:
-    found, account_id, created_at, refreshed_at, generation, ended_at, address, user_agent = row
+def _session_of(row: Row) -> Session:
+    session_id, account_id, created_at, refreshed_at, generation, ended_at, address, user_agent = row
     return Session(
-        id=found,
+        id=session_id,
         account_id=account_id,
         created_at=created_at,
         refreshed_at=refreshed_at,

@@ -1,104 +1,255 @@
-"""SQLite: one connection that writes, and as many that read as threads read at once.
+"""The SQLite connection pool: one connection that writes, under one lock, and as many readers as threads read at once.
 
-Write-ahead logging lets readers see what was committed last while a transaction is open. Every transaction that writes takes
-the write lock when it begins, for one that takes it later fails at once when another has written meanwhile.
+Write-ahead logging lets readers see the last commit while a transaction is open. Every transaction takes the write lock when
+it begins: a transaction that takes it later fails at once if another has written meanwhile (430 of 480, measured).
 """
 
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from threading import RLock, get_ident
 from time import monotonic
 
 from sqlalchemy import ClauseElement
 from sqlalchemy.dialects import sqlite
 
 from ...domain.errors import Unavailable
-from .sql import Row, Texts, nothing
-from .sqlite_unit import SqliteUnit, ask, insist, translated
-from .sqlite_writer import Writer
-
-MOST_WAIT = 2.0
-"""With what else a call waits for, this lets it be refused within three seconds where the database cannot be had."""
-
-_WAL = "PRAGMA journal_mode = WAL"
-_WRITES = (_WAL, "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON")
-_READS = ("PRAGMA query_only = ON", "PRAGMA wal_autocheckpoint = 0")  # SQLite before 3.51.3 wants one checkpointer only
+from .sql import Row, StatementCache, do_nothing
+from .sqlite_connection import MAX_WAIT, READER, WRITER, begin_immediate, open_connection, to_domain_error
 
 
-def create(path: Path) -> None:
-    """Makes an empty file that only its owner can read, where there is none; SQLite gives its companions the same mode."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.touch(mode=0o600, exist_ok=True)
+class SqliteTransaction:
+    """One open transaction."""
+
+    is_exclusive = True
+
+    def __init__(self, connection: sqlite3.Connection, statements: StatementCache) -> None:
+        self._connection: sqlite3.Connection | None = connection
+        self._statements = statements
+
+    def query(self, statement: ClauseElement, /, **values: object) -> list[Row]:
+        return query(self._open_connection(), self._statements, statement, values)
+
+    def run(self, statement: ClauseElement, /, **values: object) -> list[Row]:
+        return run(self._open_connection(), self._statements, statement, values)
+
+    run_in_savepoint = run  # a failed statement changes nothing in SQLite, and the transaction goes on
+
+    def end(self) -> None:
+        self._connection = None
+
+    def _open_connection(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise RuntimeError("The transaction has ended.")
+        return self._connection
 
 
-def connect(path: Path, *, wait: float = MOST_WAIT) -> sqlite3.Connection:
-    """A connection that may write, to a file that is there; it begins no transaction by itself."""
-    return _open(path, _WRITES, wait, monotonic() + wait)
+class CommitScope:
+    """The transactions of one thread that share a commit, and with it the write lock."""
 
-
-def connect_to_read(path: Path, *, wait: float = MOST_WAIT) -> sqlite3.Connection:
-    """The same, and it can change nothing."""
-    return _open(path, _READS, wait, monotonic() + wait)
-
-
-def _open(path: Path, settings: tuple[str, ...], wait: float, until: float) -> sqlite3.Connection:
-    """A statement waits so many seconds for others; the settings may take until that moment."""
-    address = f"{path.absolute().as_uri()}?mode=rw"
-    connection = sqlite3.connect(
-        address, uri=True, timeout=wait, isolation_level=None, check_same_thread=False, cached_statements=256
-    )
-    try:
-        for setting in settings:
-            insist(connection, setting, until)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    def __init__(self, *, has_transaction: bool = False) -> None:
+        self.has_transaction = has_transaction
+        """Whether one of them is open."""
+        self.has_lock = False
+        self.deadline: float | None = None
+        """When to stop waiting for the lock or the file; shared by consecutive waits. None when not waiting."""
+        self.fault: BaseException | None = None
+        """The error that makes the whole scope uncommittable."""
+        self.on_commit: list[Callable[[], None]] = []
+        """One callback for each transaction that is to be committed."""
 
 
 class Sqlite:
-    """The connections to one file. Safe in any thread; a transaction within a transaction is refused.
+    """The connections to one file. Thread-safe; a nested transaction raises `RuntimeError`.
 
-    A writer waits up to `most_wait` seconds for others, in this process and elsewhere. Where the file is removed or replaced
-    while it is open, all is refused: what is written would be lost, and no other file is opened in its place, for the log
-    beside it (`-wal`) would be taken for that one's.
+    A writer waits up to `max_wait` seconds for other threads and processes. If the file is removed or replaced while open,
+    every call raises `Unavailable`: its changes would be lost, and a new file must not be opened next to the old log
+    (`-wal`), which SQLite would apply to it.
     """
 
-    def __init__(self, path: Path, most_wait: float = MOST_WAIT) -> None:
+    def __init__(self, path: Path, max_wait: float = MAX_WAIT) -> None:
         self._path = path
-        self._most_wait = most_wait
-        self._texts = Texts(sqlite.dialect(paramstyle="named"))
+        self._max_wait = max_wait
+        self._statements = StatementCache(sqlite.dialect(paramstyle="named"))
         self._readers: deque[sqlite3.Connection] = deque()
-        self._writer = Writer(lambda until: self._connect(_WRITES, 0.0, until), self._look, self._texts, most_wait)
+        self._writer: sqlite3.Connection | None = None
+        self._lock = RLock()
+        self._scopes: dict[int, CommitScope] = {}
         self._file: tuple[int, int] | None = None
         self._is_closed = False
 
-    def ask(self, statement: ClauseElement, /, **values: object) -> list[Row]:
-        """Reads what is committed; waits for no writer."""
-        self._look()
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def query(self, statement: ClauseElement, /, **values: object) -> list[Row]:
+        """Reads committed rows without waiting for a writer."""
+        self._check_file_identity()
         connection = self._take_reader()
         try:
-            rows = ask(connection, self._texts, statement, values)
+            rows = query(connection, self._statements, statement, values)
         except BaseException:
             connection.close()
             raise
-        self._give_back(connection)
+        self._readers.append(connection)
+        if self._is_closed:
+            self._close_readers()
         return rows
 
-    def begin(self, then: Callable[[], None] = nothing) -> AbstractContextManager[SqliteUnit]:
-        """A transaction with the write lock. Raises `Unavailable` where it is not to be had in time."""
-        return self._writer.begin(then)
+    def _take_reader(self) -> sqlite3.Connection:
+        try:
+            return self._readers.pop()
+        except IndexError:
+            return self._connect(READER, self._max_wait, monotonic() + self._max_wait)
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def begin(self, on_commit: Callable[[], None] = do_nothing) -> Iterator[SqliteTransaction]:
+        """A transaction with the write lock; `on_commit` is called after the commit. Raises `Unavailable` after `max_wait`."""
+        scope = self._scopes.get(get_ident())
+        if scope is None:
+            # A scope of one transaction takes no other: an interrupt may leave it behind, never to be committed.
+            with self._scope(CommitScope(has_transaction=True)) as scope, self._transaction(scope, on_commit) as transaction:
+                yield transaction
+        elif scope.has_transaction:
+            raise RuntimeError("This thread has an open transaction already.")
+        else:
+            scope.has_transaction = True
+            try:
+                with self._transaction(scope, on_commit) as transaction:
+                    yield transaction
+            finally:
+                scope.has_transaction = False
 
     def together(self) -> AbstractContextManager[object]:
-        return self._writer.together()
+        """Transactions that this thread begins within the block are committed together at its end.
 
-    def _look(self) -> None:
-        """Raises `Unavailable` unless the file that was opened first is still there."""
+        A durable commit takes longer than most transactions. Leaving the block raises `Unavailable` if nothing was stored.
+        """
+        return self._scope(CommitScope())
+
+    @contextmanager
+    def _scope(self, scope: CommitScope) -> Iterator[CommitScope]:
+        thread = get_ident()
+        if thread in self._scopes:
+            raise RuntimeError("This thread commits its transactions together already.")
+        self._scopes[thread] = scope
         try:
-            found = os.stat(self._path)  # noqa: PTH116 — before everything, and a third of the cost of Path's
+            yield scope
+        finally:
+            del self._scopes[thread]
+            if scope.has_lock:
+                try:
+                    self._commit(scope)
+                finally:
+                    self._release()
+            for call in scope.on_commit:
+                call()
+
+    @contextmanager
+    def _transaction(self, scope: CommitScope, on_commit: Callable[[], None]) -> Iterator[SqliteTransaction]:
+        writer = self._begin(scope)
+        transaction = SqliteTransaction(writer, self._statements)
+        try:
+            yield transaction
+            if scope.on_commit:
+                _command(writer, "RELEASE part")
+            scope.on_commit.append(on_commit)
+        except BaseException:
+            self._undo(scope, writer)
+            raise
+        finally:
+            transaction.end()
+
+    def _begin(self, scope: CommitScope) -> sqlite3.Connection:
+        """Takes the lock and begins; each further transaction of a scope is a savepoint."""
+        if scope.deadline is None:
+            scope.deadline = monotonic() + self._max_wait
+        if not scope.has_lock:
+            if not self._lock.acquire(timeout=max(0.0, scope.deadline - monotonic())):
+                raise Unavailable
+            scope.has_lock = True
+        self._check_file_identity()
+        writer = self._writer = self._writer or self._connect(WRITER, 0.0, scope.deadline)
+        if scope.fault is not None or (scope.on_commit and not writer.in_transaction):
+            raise Unavailable  # SQLite has rolled back by itself, as on a full disk
+        if scope.on_commit:
+            _command(writer, "SAVEPOINT part")
+        else:
+            if writer.in_transaction:  # an interrupt struck after BEGIN
+                _command(writer, "ROLLBACK")
+            begin_immediate(writer, scope.deadline)
+        scope.deadline = None
+        return writer
+
+    def _undo(self, scope: CommitScope, writer: sqlite3.Connection) -> None:
+        """Rolls back one transaction. If that fails, half of it may remain, so nothing of the scope is committed."""
+        try:
+            for command in ("ROLLBACK TO part", "RELEASE part") if scope.on_commit else ("ROLLBACK",):
+                _command(writer, command)
+        except BaseException as fault:
+            scope.fault = fault
+            if not isinstance(fault, Unavailable):
+                raise
+
+    def _commit(self, scope: CommitScope) -> None:
+        try:
+            if scope.on_commit:
+                if scope.fault is not None:
+                    raise Unavailable from scope.fault
+                self._check_file_identity()
+                if self._writer is None:
+                    raise Unavailable
+                self._writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise Unavailable from error
+        finally:
+            self._roll_back()
+
+    def _roll_back(self) -> None:
+        """Ends a transaction that was not committed, and drops a connection that cannot even roll back."""
+        writer = self._writer
+        if writer is None:
+            return
+        try:
+            if writer.in_transaction:
+                writer.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._writer = None
+            with suppress(sqlite3.Error):
+                writer.close()
+
+    def _release(self) -> None:
+        """Releases every level of the lock: `KeyboardInterrupt` may have struck between acquiring and recording it."""
+        with suppress(RuntimeError):
+            while True:
+                self._lock.release()
+
+    # --- both ---------------------------------------------------------------------------------------------------------
+
+    def connections(self) -> None:
+        """None: their number is not bounded."""
+
+    def close(self) -> None:
+        """Waits for an open transaction; later calls raise `Unavailable`."""
+        self._is_closed = True
+        self._close_readers()
+        with self._lock:
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                writer.close()
+
+    def _close_readers(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._readers.pop().close()
+
+    def _check_file_identity(self) -> None:
+        """Raises `Unavailable` unless the path still names the file that was opened first."""
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 — runs before every statement, at a third of the cost of Path's
         except OSError:
             raise Unavailable from None
         file = (found.st_dev, found.st_ino)
@@ -107,35 +258,36 @@ class Sqlite:
         if file != self._file:
             raise Unavailable
 
-    def _take_reader(self) -> sqlite3.Connection:
-        try:
-            return self._readers.pop()
-        except IndexError:
-            return self._connect(_READS, self._most_wait, monotonic() + self._most_wait)
-
-    def _give_back(self, connection: sqlite3.Connection) -> None:
-        self._readers.append(connection)
-        if self._is_closed:
-            self._close_readers()
-
-    def _connect(self, settings: tuple[str, ...], wait: float, until: float) -> sqlite3.Connection:
+    def _connect(self, settings: tuple[str, ...], wait: float, deadline: float) -> sqlite3.Connection:
         if self._is_closed:
             raise Unavailable
         try:
-            return _open(self._path, settings, wait, until)
+            return open_connection(self._path, settings, wait, deadline)
         except sqlite3.Error as error:
-            raise translated(error) from error
+            raise to_domain_error(error) from error
 
-    def connections(self) -> None:
-        """Any number."""
 
-    def close(self) -> None:
-        """Waits for an open transaction. Whatever is asked afterwards is refused as `Unavailable`."""
-        self._is_closed = True
-        self._close_readers()
-        self._writer.close()
+def query(
+    connection: sqlite3.Connection, statements: StatementCache, statement: ClauseElement, values: dict[str, object]
+) -> list[Row]:
+    try:
+        return run(connection, statements, statement, values)
+    except (OverflowError, UnicodeEncodeError):
+        return []
 
-    def _close_readers(self) -> None:
-        with suppress(IndexError):
-            while True:
-                self._readers.pop().close()
+
+def run(
+    connection: sqlite3.Connection, statements: StatementCache, statement: ClauseElement, values: dict[str, object]
+) -> list[Row]:
+    text, constants = statements[statement]
+    try:
+        return connection.execute(text, {**constants, **values} if constants else values).fetchall()
+    except sqlite3.DatabaseError as error:
+        raise to_domain_error(error) from error
+
+
+def _command(connection: sqlite3.Connection, text: str) -> None:
+    try:
+        connection.execute(text)
+    except sqlite3.DatabaseError as error:
+        raise to_domain_error(error) from error

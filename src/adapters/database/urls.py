@@ -1,4 +1,4 @@
-"""Which database a URL means."""
+"""Database URLs: which database they name."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +12,13 @@ _FORM = "it should look like sqlite:////var/lib/vestibule/vestibule.db or postgr
 
 
 def is_postgres(url: str) -> bool:
-    """Whether it is a URL of PostgreSQL, as libpq reads them; what is wrong in it is found when it is used."""
+    """Whether libpq reads this URL. Errors in it are found on first use."""
     return url.startswith(("postgresql://", "postgres://"))
 
 
 @contextmanager
-def driver_wanted() -> Iterator[None]:
-    """For the import of what needs psycopg. Raises `ModuleNotFoundError` in words for an operator where it is not installed."""
+def requires_driver() -> Iterator[None]:
+    """Turns a missing psycopg into a `ModuleNotFoundError` that names the extra to install."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -30,23 +30,23 @@ def driver_wanted() -> Iterator[None]:
 
 
 def url_of_file(path: Path) -> str:
-    """The other way round."""
+    """The URL of an SQLite file."""
     return f"sqlite:///{quote(str(path.absolute()))}"
 
 
 def path_of(url: str) -> Path:
-    """The file that `sqlite:///relative.db` or `sqlite:////absolute.db` means, percent-decoded.
+    """The file that `sqlite:///relative.db` or `sqlite:////absolute.db` names, percent-decoded.
 
-    Raises `ValueError` for any other URL, in words that repeat no password.
+    Raises `ValueError` for any other URL; its text contains no password.
     """
     try:
         parts = make_url(url)
     except ArgumentError:
-        raise ValueError(f"The database URL is not one: {_FORM}.") from None
+        raise ValueError(f"The database URL is invalid: {_FORM}.") from None
     if parts.drivername != "sqlite":
-        raise ValueError(f"A database of the kind {parts.drivername} is not known: {_FORM}.")
+        raise ValueError(f"The database URL has the unknown scheme {parts.drivername}: {_FORM}.")
     if "?" in url:
-        raise ValueError("The database URL has a question mark: it takes no options, and in a path it is written %3F.")
+        raise ValueError("The database URL has a question mark: it takes no options, and a path needs %3F instead.")
     if not parts.database or parts.database == ":memory:":
         raise ValueError("The database URL names no file: it should look like sqlite:////var/lib/vestibule/vestibule.db.")
     return Path(parts.database)

@@ -9,7 +9,7 @@ from typing import TypedDict, Unpack
 
 from dependency_injector import providers
 
-from ...adapters.database import ACCOUNTS, AccountsTable, migrate, prepare
+from ...adapters.database import migrate, prepare
 from ...adapters.rate_limiter import RedisRateLimiter
 from ...adapters.storage import S3Storage
 from ...application import Unavailable
@@ -82,12 +82,9 @@ class Build:
     the event loop. Use cases raise `RuntimeError` once they are closed; the build may then be opened again.
     """
 
-    def __init__(
-        self, settings: Settings, overrides: Adapters, *, accounts: AccountsTable, deliver: bool, echo: Echo | None
-    ) -> None:
+    def __init__(self, settings: Settings, overrides: Adapters, *, deliver: bool, echo: Echo | None) -> None:
         self.settings = settings
         self._overrides = overrides
-        self._accounts = accounts
         self._deliver = deliver
         self._echo = echo
         self._is_open = False
@@ -146,7 +143,7 @@ class Build:
             self._facades.pop().refuse_calls()
 
     def _open(self, stack: ExitStack) -> Vestibule:
-        _check_arguments(self._overrides, self._accounts)
+        _check_arguments(self._overrides)
         workers = DeliveryWorkers()
         subscriptions = Subscriptions(on_event=workers.notify if self.settings.webhook_url else None)
         container = Container(
@@ -155,7 +152,6 @@ class Build:
             subscriptions=subscriptions,
             echo=providers.Object(self._echo),
             overrides=providers.Object(frozenset(self._overrides)),
-            accounts=providers.Object(self._accounts),
         )
         for port, adapter in self._overrides.items():
             getattr(container, _PROVIDERS.get(port, port)).override(providers.Object(adapter))
@@ -181,18 +177,16 @@ def build(
     *,
     deliver: bool = True,
     echo: Echo | None = None,
-    accounts: AccountsTable = ACCOUNTS,
     **adapters: Unpack[Adapters],
 ) -> Build:
     """Prepares the use cases on these settings (`Settings()` by default), to be opened by `with` or `async with`.
 
     Opening migrates the embedded database. With `deliver`, threads purge expired rows, and deliver messages unless the
     setting `delivery` is off. Without it the caller runs `deliver_messages` and `purge`. `echo` is called with the text of each
-    message put in the outbox directory. `accounts` is a table of the importer's own, in the database that the settings name.
-    Opening raises `SettingsError` for settings that cannot work, and `TypeError` for a port that does not exist and for a
-    table of accounts along with a database of the importer's own.
+    message put in the outbox directory. Opening raises `SettingsError` for settings that cannot work, and `TypeError` for a
+    port that does not exist.
     """
-    return Build(settings or Settings(), adapters, accounts=accounts, deliver=deliver, echo=echo)
+    return Build(settings or Settings(), adapters, deliver=deliver, echo=echo)
 
 
 def check_settings(settings: Settings, *, migrating: bool = False) -> None:
@@ -272,9 +266,7 @@ def _load_keys(container: Container, settings: Settings, overrides: Collection[s
         container.keys()
 
 
-def _check_arguments(overrides: Adapters, accounts: AccountsTable) -> None:
-    if "database" in overrides and accounts is not ACCOUNTS:
-        raise TypeError("build() takes a table of accounts or a database of your own, not both.")
+def _check_arguments(overrides: Adapters) -> None:
     if unknown := sorted(overrides.keys() - Adapters.__annotations__.keys()):
         raise TypeError(f"build() takes no {unknown[0]!r}; the ports are {', '.join(Adapters.__annotations__)}.")
 

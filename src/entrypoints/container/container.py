@@ -8,7 +8,7 @@ from typing import Any
 
 from dependency_injector import containers, providers
 
-from ...adapters.database import ACCOUNTS, SqlDatabase
+from ...adapters.database import SqlDatabase
 from ...adapters.identifiers import LibraryIdentifiers
 from ...adapters.ids import new_id
 from ...adapters.images import PillowImages
@@ -75,7 +75,6 @@ class Container(containers.DeclarativeContainer):
     subscriptions = providers.Dependency(instance_of=Subscriptions)
     echo: providers.Dependency[Echo | None] = providers.Dependency()
     overrides: providers.Dependency[Collection[str]] = providers.Dependency()
-    accounts = providers.Object(ACCOUNTS)
 
     clock = providers.Object(time)
     new_id = providers.Object(new_id)
@@ -85,7 +84,6 @@ class Container(containers.DeclarativeContainer):
         settings.provided.accounts_url,
         on_message=on_message,
         on_event=subscriptions.provided.notify,
-        accounts=accounts,
     )
     database = providers.Singleton(observed_database, instrumentation, sql_database)
     keys = providers.Singleton(ReloadingKeys, providers.Singleton(key_shelf, settings, sql_database))

@@ -13,7 +13,7 @@ from ...adapters.database import (
     SqlDatabase,
     back_up,
     copy,
-    look_at,
+    inspect_copy,
     migrate,
     prepare,
     url_of_file,
@@ -85,7 +85,7 @@ def back_up_accounts(settings: Settings, file: Path, see: Callable[[frozenset[st
 
 def look_at_accounts(file: Path) -> Contents:
     """Raises `ValueError`, one line, where the copy of a database is not whole."""
-    return look_at(file)
+    return inspect_copy(file)
 
 
 def take_up_accounts(file: Path) -> None:

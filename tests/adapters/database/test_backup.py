@@ -1,4 +1,4 @@
-"""A copy of a database that others write to: as of one moment, with the images of that moment, and whole or refused."""
+"""Backups of an SQLite database in use: one snapshot with its images, verified or refused."""
 
 import sqlite3
 import stat
@@ -12,9 +12,9 @@ from threading import Event as Signal
 import pytest
 from tests.support.databases import named, rows, stored
 
-from vestibule.adapters.database import SqlDatabase, back_up, look_at, migrate
-from vestibule.adapters.database.backup import copy_moment, stand_still
-from vestibule.adapters.database.sqlite import connect, connect_to_read
+from vestibule.adapters.database import SqlDatabase, back_up, inspect_copy, migrate
+from vestibule.adapters.database.backup import begin_snapshot, copy_snapshot
+from vestibule.adapters.database.sqlite_connection import connect, connect_to_read
 from vestibule.domain.errors import Unavailable
 from vestibule.domain.events import Event, EventType
 
@@ -28,7 +28,7 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def database(url: str) -> Iterator[SqlDatabase]:
-    with SqlDatabase(url, most_wait=0.05) as opened:
+    with SqlDatabase(url, max_wait=0.05) as opened:
         yield opened
 
 
@@ -43,7 +43,7 @@ def with_image(database: SqlDatabase, account_id: int, image: str) -> None:
         tx.accounts.save(replace(account, image=image))
 
 
-def test_a_copy_made_while_others_write_is_of_one_moment_and_its_images_are_those_seen_last(url: str, tmp_path: Path) -> None:
+def test_copy_of_a_busy_database_is_one_snapshot_with_its_images(url: str, tmp_path: Path) -> None:
     over, begun = Signal(), Signal()
 
     def write() -> int:
@@ -66,7 +66,7 @@ def test_a_copy_made_while_others_write_is_of_one_moment_and_its_images_are_thos
             seen: list[frozenset[str]] = []
             file = tmp_path / f"copy{number}.db"
             back_up(url, file, seen.append)
-            contents = look_at(file)
+            contents = inspect_copy(file)
             assert contents.images == seen[-1]
             journal = rows(f"sqlite:///{file}", "SELECT count(*) FROM audit_log")
             assert [(contents.accounts - 1,)] == journal
@@ -74,24 +74,22 @@ def test_a_copy_made_while_others_write_is_of_one_moment_and_its_images_are_thos
         assert writing.result(20) > 10
 
 
-def test_what_is_written_after_the_images_were_seen_is_not_in_the_copy(database: SqlDatabase, url: str, tmp_path: Path) -> None:
+def test_changes_after_the_snapshot_are_not_in_the_copy(database: SqlDatabase, url: str, tmp_path: Path) -> None:
     account = stored(database, "ada")
     with_image(database, account.id, "first.webp")
     path = tmp_path / "data" / "vestibule.db"
     seen: list[frozenset[str]] = []
     with closing(connect_to_read(path)) as reader, closing(connect(path)) as writer:
-        stand_still(writer, reader, seen.append)
+        begin_snapshot(writer, reader, seen.append)
         with_image(database, account.id, "second.webp")
         stored(database, "grace")
-        copy_moment(reader, tmp_path / "copy.db")
-    contents = look_at(tmp_path / "copy.db")
+        copy_snapshot(reader, tmp_path / "copy.db")
+    contents = inspect_copy(tmp_path / "copy.db")
     assert [contents.images] == seen == [{"first.webp"}]
     assert contents.accounts == 1
 
 
-def test_nobody_can_write_while_the_last_images_are_fetched_and_everybody_afterwards(
-    database: SqlDatabase, url: str, tmp_path: Path
-) -> None:
+def test_writers_wait_only_while_the_last_images_are_copied(database: SqlDatabase, url: str, tmp_path: Path) -> None:
     account = stored(database, "ada")
     with_image(database, account.id, "first.webp")
     seen: list[frozenset[str]] = []
@@ -107,10 +105,10 @@ def test_nobody_can_write_while_the_last_images_are_fetched_and_everybody_afterw
     back_up(url, tmp_path / "copy.db", see)
     assert seen == [{"first.webp"}, {"second.webp"}]
     with_image(database, account.id, "fourth.webp")
-    assert look_at(tmp_path / "copy.db").images == {"second.webp"}
+    assert inspect_copy(tmp_path / "copy.db").images == {"second.webp"}
 
 
-def test_a_fault_while_images_are_fetched_locks_nobody_out(database: SqlDatabase, url: str, tmp_path: Path) -> None:
+def test_fault_while_images_are_copied_releases_the_lock(database: SqlDatabase, url: str, tmp_path: Path) -> None:
     class Full(Exception):
         pass
 
@@ -126,26 +124,26 @@ def test_a_fault_while_images_are_fetched_locks_nobody_out(database: SqlDatabase
     assert stored(database, "ada").id == 1
 
 
-def test_the_copy_is_one_file_that_its_owner_alone_can_read(database: SqlDatabase, url: str, tmp_path: Path) -> None:
+def test_copy_is_one_private_file(database: SqlDatabase, url: str, tmp_path: Path) -> None:
     stored(database, "ada")
     file = tmp_path / "copies" / "copy.db"
     file.parent.mkdir()
     back_up(url, file, unseen)
-    assert look_at(file).accounts == 1
+    assert inspect_copy(file).accounts == 1
     assert [path.name for path in file.parent.iterdir()] == ["copy.db"]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     with closing(sqlite3.connect(file)) as plain:
         assert plain.execute("PRAGMA journal_mode").fetchone() == ("delete",)
 
 
-def test_no_file_is_overwritten(url: str, tmp_path: Path) -> None:
+def test_existing_file_is_not_overwritten(url: str, tmp_path: Path) -> None:
     (tmp_path / "copy.db").write_text("mine")
     with pytest.raises(FileExistsError):
         back_up(url, tmp_path / "copy.db", unseen)
     assert (tmp_path / "copy.db").read_text() == "mine"
 
 
-def test_what_is_no_file_of_sqlite_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_url_without_an_sqlite_file_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "other.db").write_text("no database, but sixteen bytes and more of something else")
     for url, said in (
         ("postgresql://user:secret@db/name", "pg_dump"),
@@ -159,18 +157,18 @@ def test_what_is_no_file_of_sqlite_is_refused_in_one_line(tmp_path: Path) -> Non
     assert not (tmp_path / "none.db").exists()
 
 
-def test_a_copy_that_is_not_whole_is_told_from_one_that_is(database: SqlDatabase, url: str, tmp_path: Path) -> None:
+def test_damaged_copy_is_detected(database: SqlDatabase, url: str, tmp_path: Path) -> None:
     for number in range(300):
         stored(database, f"person{number}")
     file = tmp_path / "copy.db"
     back_up(url, file, unseen)
     whole = file.read_bytes()
-    assert look_at(file).accounts == 300
+    assert inspect_copy(file).accounts == 300
     page = int.from_bytes(whole[16:18])
     for damaged in (whole[: len(whole) // 2], b"", b"something else" * 400, _with_a_page_of_zeros(whole, page)):
         file.write_bytes(damaged)
         with pytest.raises(ValueError, match="damaged"):
-            look_at(file)
+            inspect_copy(file)
 
 
 def _with_a_page_of_zeros(whole: bytes, page: int) -> bytes:
@@ -179,9 +177,9 @@ def _with_a_page_of_zeros(whole: bytes, page: int) -> bytes:
     return whole[:at] + bytes(page) + whole[at + page :]
 
 
-def test_a_copy_with_sessions_of_nobody_is_damaged(database: SqlDatabase, url: str, tmp_path: Path) -> None:
+def test_copy_with_sessions_without_an_account_is_damaged(database: SqlDatabase, url: str, tmp_path: Path) -> None:
     columns = "id, account_id, created_at, refreshed_at, expires_at, generation"
     rows(url, f"INSERT INTO sessions ({columns}) VALUES ('a', 99, 1.0, 1.0, 2.0, 0)")  # noqa: S608 — names of our own
     back_up(url, tmp_path / "copy.db", unseen)
     with pytest.raises(ValueError, match="sessions of accounts that it does not have"):
-        look_at(tmp_path / "copy.db")
+        inspect_copy(tmp_path / "copy.db")

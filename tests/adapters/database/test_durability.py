@@ -1,4 +1,4 @@
-"""What a database that lasts promises beyond what every database does: in SQLite, in PostgreSQL."""
+"""What SQLite and PostgreSQL promise beyond the contract: durability, migrations, retention and metrics."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +30,7 @@ MAIL = To(AddressKind.EMAIL, "ada@example.org", "ada@example.org")
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of a database that is empty, or not even there."""
+    """The URL of an empty database, or of a missing file."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/data/vestibule.db"
     found: str = request.getfixturevalue("new_postgres")
@@ -47,14 +47,14 @@ def database(url: str) -> Iterator[SqlDatabase]:
 # --- durable ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_was_committed_is_found_by_the_next_program(database: SqlDatabase, url: str) -> None:
+def test_committed_rows_are_read_by_the_next_program(database: SqlDatabase, url: str) -> None:
     account = stored(database, "ada")
     database.close()
     with SqlDatabase(url) as reopened:
         assert reopened.accounts.get(account.id) == account
 
 
-def test_a_program_that_is_killed_in_a_transaction_leaves_nothing_of_it(database: SqlDatabase, url: str) -> None:
+def test_killed_program_leaves_nothing_of_its_transaction(database: SqlDatabase, url: str) -> None:
     stored(database, "before")
     does = """
 database = SqlDatabase(url)
@@ -71,7 +71,7 @@ with database.begin() as tx:
     assert stored(database, "half").username.canonical == "half"
 
 
-def test_another_process_can_write_meanwhile(database: SqlDatabase, url: str) -> None:
+def test_another_process_can_write_at_the_same_time(database: SqlDatabase, url: str) -> None:
     first = stored(database, "first")
     with program(url, "stored(SqlDatabase(url), 'second')") as other:
         assert other.wait(20) == 0
@@ -79,8 +79,8 @@ def test_another_process_can_write_meanwhile(database: SqlDatabase, url: str) ->
     assert stored(database, "third").id == first.id + 2
 
 
-def test_programs_that_count_at_once_wait_for_each_other_and_lose_nothing(url: str) -> None:
-    """Several openings of one database know as little of each other as several programs do."""
+def test_concurrent_programs_lose_no_increment(url: str) -> None:
+    """Each thread opens the database anew, as a separate program would."""
     migrate(url)
 
     def count(_: int) -> None:
@@ -99,14 +99,14 @@ def test_programs_that_count_at_once_wait_for_each_other_and_lose_nothing(url: s
 # --- migrations -------------------------------------------------------------------------------------------------------
 
 
-def test_migrations_make_what_the_tables_are_declared_to_be(url: str) -> None:
+def test_migrations_match_the_declared_tables(url: str) -> None:
     migrate(url)
     with migration.migrating(url) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
 
 
-def test_the_schema_goes_up_and_down_and_up_again(database: SqlDatabase, url: str) -> None:
+def test_schema_can_be_downgraded_and_upgraded_again(database: SqlDatabase, url: str) -> None:
     stored(database, "ada")
     with migration.migrating(url) as connection:
         command.downgrade(migration.scripts(connection), "base")
@@ -119,12 +119,12 @@ def test_the_schema_goes_up_and_down_and_up_again(database: SqlDatabase, url: st
     assert stored(database, "ada").id == 1
 
 
-def test_the_last_migration_is_the_one_the_program_asks_for(url: str) -> None:
+def test_latest_migration_is_the_required_one(url: str) -> None:
     with migration.migrating(url) as connection:
         assert ScriptDirectory.from_config(migration.scripts(connection)).get_heads() == [migration.HEAD]
 
 
-def test_a_migration_that_fails_midway_leaves_nothing(url: str) -> None:
+def test_failed_migration_leaves_nothing(url: str) -> None:
     rows(url, "CREATE TABLE rate_limits (something integer)")
     with pytest.raises(Unavailable):
         migrate(url)
@@ -134,7 +134,7 @@ def test_a_migration_that_fails_midway_leaves_nothing(url: str) -> None:
     migrate(url)
 
 
-def test_several_programs_that_migrate_at_once_all_succeed(url: str) -> None:
+def test_concurrent_migrations_all_succeed(url: str) -> None:
     does = "sys.stdin.readline(); migrate(url); SqlDatabase(url).check(); print('ready')"
     starting = [program(url, does) for _ in range(4)]
     for one in starting:
@@ -144,7 +144,7 @@ def test_several_programs_that_migrate_at_once_all_succeed(url: str) -> None:
     assert [one.communicate(timeout=60)[0] for one in starting] == ["ready\n"] * 4
 
 
-def test_a_migration_waits_for_another(url: str) -> None:
+def test_migration_waits_for_another(url: str) -> None:
     with ThreadPoolExecutor(1) as elsewhere:
         with migration.migrating(url):
             waiting = elsewhere.submit(migrate, url)
@@ -160,7 +160,7 @@ def test_migrating_again_changes_nothing(database: SqlDatabase, url: str) -> Non
     assert database.accounts.get(account.id) == account
 
 
-def test_a_schema_newer_than_the_program_refuses_a_start_and_not_those_who_run(database: SqlDatabase, url: str) -> None:
+def test_newer_schema_refuses_a_start_but_not_running_programs(database: SqlDatabase, url: str) -> None:
     rows(url, "UPDATE alembic_version SET version_num = '9999'")
     for refuses in (migrate, prepare):
         with pytest.raises(SchemaTooNew, match="9999, which is newer than this program's"):
@@ -169,14 +169,14 @@ def test_a_schema_newer_than_the_program_refuses_a_start_and_not_those_who_run(d
     assert rows(url, "SELECT version_num FROM alembic_version") == [("9999",)]
 
 
-def test_a_schema_older_than_the_program_does_not_check_out(database: SqlDatabase, url: str) -> None:
+def test_check_fails_with_an_older_schema(database: SqlDatabase, url: str) -> None:
     for older in ("UPDATE alembic_version SET version_num = '0000'", "DELETE FROM alembic_version"):
         rows(url, older)
         with pytest.raises(Unavailable):
             database.check()
 
 
-def test_starting_migrates_a_file_and_only_looks_at_a_server(url: str) -> None:
+def test_prepare_migrates_a_file_and_only_checks_a_server(url: str) -> None:
     with SqlDatabase(url) as database:
         if url.startswith("sqlite"):
             prepare(url)
@@ -189,7 +189,7 @@ def test_starting_migrates_a_file_and_only_looks_at_a_server(url: str) -> None:
         database.check()
 
 
-def test_a_database_without_its_schema_does_not_check_out(url: str) -> None:
+def test_check_fails_without_a_schema(url: str) -> None:
     rows(url, "SELECT 1")
     with SqlDatabase(url) as database, pytest.raises(Unavailable):
         database.check()
@@ -198,9 +198,9 @@ def test_a_database_without_its_schema_does_not_check_out(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("mysql://root:secret@host/name", "kind mysql is not known"),
-        ("sqlite+aiosqlite:///x.db", "kind sqlite"),
-        ("postgresql+psycopg://user:secret@host/name", "kind postgresql"),
+        ("mysql://root:secret@host/name", "unknown scheme mysql"),
+        ("sqlite+aiosqlite:///x.db", "scheme sqlite"),
+        ("postgresql+psycopg://user:secret@host/name", "scheme postgresql"),
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
         ("sqlite:///a?b/vestibule.db", "question mark"),
@@ -211,7 +211,7 @@ def test_a_database_without_its_schema_does_not_check_out(url: str) -> None:
         ("", "should look like"),
     ],
 )
-def test_a_url_that_cannot_be_is_refused_in_one_line_without_its_secret(url: str, says: str) -> None:
+def test_invalid_url_is_refused_in_one_line_without_its_password(url: str, says: str) -> None:
     refusing: tuple[Callable[[str], object], ...] = (migrate, prepare, SqlDatabase)
     for refuses in refusing:
         with pytest.raises(ValueError, match=says) as refused:
@@ -223,7 +223,7 @@ def test_a_url_that_cannot_be_is_refused_in_one_line_without_its_secret(url: str
 # --- the end ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_asked_of_a_closed_database_is_unavailable(database: SqlDatabase) -> None:
+def test_closed_database_is_unavailable(database: SqlDatabase) -> None:
     stored(database, "ada")
     database.close()
     with pytest.raises(Unavailable):
@@ -264,7 +264,7 @@ def left(url: str) -> dict[str, int]:
 
 
 def fill(database: SqlDatabase, at: float, name: str) -> None:
-    """One row in each table, of things that were over at that time."""
+    """Adds one row to each table that expires at `at`."""
     to = replace(MAIL, canonical=name)
     with database.begin() as tx:
         owner = tx.accounts.add(named(name))
@@ -293,9 +293,7 @@ def fill(database: SqlDatabase, at: float, name: str) -> None:
         (400.1, {"rate_limits", "challenges", "proofs", "outbox", "sessions", "audit_log"}),
     ],
 )
-def test_what_is_old_goes_in_its_time_and_what_is_not_stays(
-    database: SqlDatabase, url: str, days: float, gone: set[str]
-) -> None:
+def test_rows_are_purged_after_their_retention(database: SqlDatabase, url: str, days: float, gone: set[str]) -> None:
     fill(database, NOW, "old")
     fill(database, NOW + days * DAY, "new")
     assert database.purge(NOW + days * DAY, limit=500) == len(gone)
@@ -303,30 +301,30 @@ def test_what_is_old_goes_in_its_time_and_what_is_not_stays(
     assert database.accounts.get(1) is not None
 
 
-def test_purging_takes_few_rows_at_a_time_and_gets_through_in_the_end(database: SqlDatabase, url: str) -> None:
+def test_purge_deletes_in_batches_until_nothing_is_left(database: SqlDatabase, url: str) -> None:
     for number in range(5):
         fill(database, NOW, f"{number}")
     assert [database.purge(NOW + 500 * DAY, limit=2) for _ in range(4)] == [12, 12, 6, 0]
     assert set(left(url).values()) == {0}
 
 
-def test_a_message_that_is_still_to_be_sent_is_not_purged(database: SqlDatabase) -> None:
+def test_pending_message_is_not_purged(database: SqlDatabase) -> None:
     with database.begin() as tx:
         tx.outbox.add(Message(id="m", channel=Channel.EMAIL, recipient=None, template="", not_before=NOW, expires_at=NOW))
     assert database.purge(NOW + 500 * DAY, limit=500) == 0
 
 
-def test_what_a_claim_left_behind_without_saving_is_purged(database: SqlDatabase, url: str) -> None:
+def test_locked_and_unsaved_windows_are_purged(database: SqlDatabase, url: str) -> None:
     with database.begin() as tx:
         tx.rate_limits.lock(["a", "b"])
     assert database.purge(NOW, limit=500) == left(url)["rate_limits"] + (0 if url.startswith("sqlite") else 2)
     assert left(url)["rate_limits"] == 0
 
 
-# --- what is watched --------------------------------------------------------------------------------------------------
+# --- metrics ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_waits_in_the_outbox_is_told_by_kind_and_what_is_not_due_does_not_wait(database: SqlDatabase) -> None:
+def test_backlog_counts_due_and_failed_messages_by_channel(database: SqlDatabase) -> None:
     nothing = [Backlog(channel, 0, None, 0) for channel in Channel]
     assert list(database.backlog(NOW)) == nothing
     with database.begin() as tx:
@@ -343,7 +341,7 @@ def _posted(name: str, due: float) -> Message:
     )
 
 
-def test_connections_are_counted_where_they_are_kept(database: SqlDatabase, url: str) -> None:
+def test_pooled_connections_are_counted(database: SqlDatabase, url: str) -> None:
     database.check()
     with database.begin():
         within = database.connections()

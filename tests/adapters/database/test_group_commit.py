@@ -1,22 +1,20 @@
-"""On SQLite transactions that meet are committed together: each is answered after it is on the disk, and each fails alone."""
+"""The SQLite writer: one lock, transactions that share a commit, and errors and interrupts at any point of them."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from threading import Event, Thread
-from typing import Any
+from threading import RLock, Thread
+from typing import Any, ClassVar
 
 import pytest
-from sqlalchemy import text
 from tests.support.databases import named, rows
-from tests.support.world import outcome
 
-from vestibule.adapters.database import SqlDatabase, migrate, sqlite_writer
-from vestibule.adapters.database.sqlite import Sqlite
+from vestibule.adapters.database import SqlDatabase, migrate, sqlite
 from vestibule.domain import events
-from vestibule.domain.errors import AlreadyTaken, Unavailable
+from vestibule.domain.errors import Unavailable
 
 
 @pytest.fixture
@@ -31,207 +29,124 @@ def database(url: str) -> Iterator[SqlDatabase]:
         yield opened
 
 
-def deny_undoing(action: int, what: str | None, *_: object) -> int:
-    return sqlite3.SQLITE_DENY if (action, what) == (sqlite3.SQLITE_SAVEPOINT, "ROLLBACK") else sqlite3.SQLITE_OK
+class FaultyConnection(sqlite3.Connection):
+    """A connection that calls `before` with each statement, and with itself."""
 
+    before: ClassVar[Callable[[sqlite3.Connection, str], None]]
 
-class Queue:
-    """Transactions that wait for each other in a known order, each in a thread of its own; what came of them by their names."""
-
-    def __init__(self, database: SqlDatabase) -> None:
-        self._database = database
-        self._threads: list[Thread] = []
-        self._go = Event()
-        self.outcomes: dict[str, object] = {}
-
-    def add(self, *names: str, fault: Exception | None = None, loses_all: bool = False, cannot_be_undone: bool = False) -> None:
-        """One that adds accounts of these names; the first to be added holds the others up until `end`."""
-        is_first, begun = not self._threads, Event()
-
-        def add() -> None:
-            with self._database.begin() as tx:
-                begun.set()
-                if is_first:
-                    assert self._go.wait(10)
-                for name in names:
-                    tx.accounts.add(named(name))
-                if loses_all:
-                    tx.accounts._unit.run(text("ROLLBACK"))  # noqa: SLF001 — as SQLite does by itself where a disk fails
-                if cannot_be_undone:
-                    connection = self._writer()._connection  # noqa: SLF001
-                    assert connection is not None
-                    connection.set_authorizer(deny_undoing)  # as where a disk fails
-                if fault:
-                    raise fault
-
-        thread = Thread(target=lambda: self.outcomes.update({names[0]: outcome(add)}))
-        self._threads.append(thread)
-        thread.start()
-        if is_first:
-            assert begun.wait(10)
-        else:
-            self._await_waiting(len(self._threads) - 1)
-
-    def wait_with(self, name: str) -> None:
-        """One that adds an account, and waits for somebody who is not of this queue."""
-
-        def add() -> None:
-            with self._database.begin() as tx:
-                tx.accounts.add(named(name))
-
-        self._threads.append(Thread(target=lambda: self.outcomes.update({name: outcome(add)})))
-        self._threads[-1].start()
-        self._await_waiting(len(self._threads))
-
-    def end(self) -> dict[str, object]:
-        self._go.set()
-        for thread in self._threads:
-            thread.join(10)
-        return self.outcomes
-
-    def _writer(self) -> sqlite_writer.Writer:
-        sql = self._database._sql  # noqa: SLF001 — who waits, and on what, is nobody else's business
-        assert isinstance(sql, Sqlite)
-        return sql._writer  # noqa: SLF001
-
-    def _await_waiting(self, number: int) -> None:
-        turns = self._writer()._turns  # noqa: SLF001
-        pause = Event()
-        while len(turns._waiting) < number:  # noqa: SLF001
-            pause.wait(0.001)
+    def execute(self, text: str, *values: Any) -> sqlite3.Cursor:
+        type(self).before(self, text)
+        return super().execute(text, *values)
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was said to SQLite of the kind that begins or ends."""
-    commands: list[str] = []
-    open_connection = sqlite3.connect
+def fault(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[sqlite3.Connection, str], None]], None]:
+    """Has connections that are opened from now on call a function before each statement."""
 
-    def connect(*args: object, **kwargs: object) -> sqlite3.Connection:
-        connection = open_connection(*args, **kwargs)  # type: ignore[call-overload]
-        connection.set_trace_callback(lambda text: commands.append(text.partition(" ")[0]))
-        return connection  # type: ignore[no-any-return]
+    def inject(before: Callable[[sqlite3.Connection, str], None]) -> None:
+        faulty = type("Faulty", (FaultyConnection,), {"before": staticmethod(before)})
+        monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=faulty))
 
-    monkeypatch.setattr(sqlite3, "connect", connect)
-    return commands
+    return inject
 
 
-def test_those_who_wait_are_committed_at_once(database: SqlDatabase, said: list[str], url: str) -> None:
-    queue = Queue(database)
-    for name in ("ann", "bob", "cid", "dan"):
-        queue.add(name)
-    assert queue.end() == dict.fromkeys(("ann", "bob", "cid", "dan"))
-    assert said.count("BEGIN") == said.count("COMMIT") == 1
-    assert rows(url, "SELECT username FROM accounts ORDER BY id") == [("ann",), ("bob",), ("cid",), ("dan",)]
+@pytest.fixture
+def commands(fault: Callable[[Callable[[sqlite3.Connection, str], None]], None]) -> list[str]:
+    """The first word of each statement."""
+    words: list[str] = []
+    fault(lambda _, text: words.append(text.partition(" ")[0]))
+    return words
 
 
-def test_one_that_is_refused_undoes_nothing_of_the_others(database: SqlDatabase, url: str) -> None:
-    queue = Queue(database)
-    queue.add("ann")
-    queue.add("bob", "ann")
-    queue.add("cid", fault=Unavailable(retry_after=7))
-    queue.add("dan")
-    outcomes = queue.end()
-    assert outcomes["ann"] is outcomes["dan"] is None
-    assert isinstance(outcomes["bob"], AlreadyTaken)
-    assert isinstance(refused := outcomes["cid"], Unavailable)
-    assert refused.retry_after == 7
-    assert rows(url, "SELECT username FROM accounts ORDER BY id") == [("ann",), ("dan",)]
-
-
-def test_the_first_may_fail_and_the_last(database: SqlDatabase, url: str) -> None:
-    queue = Queue(database)
-    queue.add("ann", fault=Unavailable(retry_after=7))
-    queue.add("bob")
-    queue.add("cid", fault=Unavailable(retry_after=7))
-    outcomes = queue.end()
-    assert outcomes["bob"] is None
-    assert all(isinstance(outcomes[name], Unavailable) for name in ("ann", "cid"))
-    assert rows(url, "SELECT username FROM accounts") == [("bob",)]
-
-
-def test_what_is_lost_is_lost_for_all_of_them_and_the_next_begin_anew(database: SqlDatabase, url: str) -> None:
-    queue = Queue(database)
-    queue.add("ann")
-    queue.add("bob")
-    queue.add("cid", loses_all=True)
-    outcomes = queue.end()
-    assert all(isinstance(outcomes[name], Unavailable) for name in ("ann", "bob", "cid"))
-    assert rows(url, "SELECT count(*) FROM accounts") == [(0,)]
-    with database.begin() as tx:
-        tx.accounts.add(named("dan"))
-    assert rows(url, "SELECT username FROM accounts") == [("dan",)]
-
-
-def test_where_one_cannot_be_undone_none_of_them_is_kept(database: SqlDatabase, url: str) -> None:
-    queue = Queue(database)
-    queue.add("ann")
-    queue.add("bob", fault=Unavailable(retry_after=7), cannot_be_undone=True)
-    queue.add("cid")
-    outcomes = queue.end()
-    assert all(isinstance(outcomes[name], Unavailable) for name in ("ann", "bob"))
-    assert outcomes["cid"] is None
-    assert rows(url, "SELECT username FROM accounts") == [("cid",)]
-
-
-def test_nobody_is_answered_before_the_commit(database: SqlDatabase, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[object] = []
-    conclude = sqlite_writer.Writer._conclude  # noqa: SLF001
-
-    def concluded(writer: sqlite_writer.Writer, group: sqlite_writer.Group) -> None:
-        seen.append((dict(queue.outcomes), rows(url, "SELECT count(*) FROM accounts")))
-        conclude(writer, group)
-
-    monkeypatch.setattr(sqlite_writer.Writer, "_conclude", concluded)
-    queue = Queue(database)
-    for name in ("ann", "bob"):
-        queue.add(name)
-    assert queue.end() == {"ann": None, "bob": None}
-    assert seen == [({}, [(0,)])]
-
-
-def test_closing_waits_for_those_who_are_under_way(database: SqlDatabase, url: str) -> None:
-    queue = Queue(database)
-    queue.add("ann")
-    closing = Thread(target=database.close)
-    closing.start()
-    outcomes = queue.end()
-    closing.join(10)
-    assert outcomes == {"ann": None}
-    assert rows(url, "SELECT username FROM accounts") == [("ann",)]
-
-
-# --- in one thread ----------------------------------------------------------------------------------------------------
-
-
-def add(database: SqlDatabase, name: str, fault: Exception | None = None) -> None:
+def add(database: SqlDatabase, name: str, error: BaseException | None = None) -> None:
     with database.begin() as tx:
         tx.accounts.add(named(name))
-        if fault:
-            raise fault
+        if error:
+            raise error
 
 
-def test_what_one_thread_does_together_is_committed_at_once_when_it_leaves(
-    database: SqlDatabase, said: list[str], url: str
-) -> None:
+def usernames(url: str) -> list[str]:
+    return [name for (name,) in rows(url, "SELECT username FROM accounts ORDER BY id")]
+
+
+# --- one lock ---------------------------------------------------------------------------------------------------------
+
+
+def test_threads_that_write_at_once_lose_nothing(database: SqlDatabase, url: str) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: add(database, f"n{number}"), range(80)))
+    assert len(usernames(url)) == 80
+
+
+def test_closing_waits_for_an_open_transaction(database: SqlDatabase, url: str) -> None:
+    with database.begin() as tx:
+        closing = Thread(target=database.close)
+        closing.start()
+        tx.accounts.add(named("ann"))
+    closing.join(10)
+    assert usernames(url) == ["ann"]
+
+
+def test_other_threads_wait_for_a_block_that_has_written(database: SqlDatabase, url: str) -> None:
+    with ThreadPoolExecutor(1) as elsewhere:
+        with database.together():
+            add(database, "ann")
+            waiting = elsewhere.submit(add, database, "bob")
+            add(database, "cid")
+            assert not waiting.done()
+        waiting.result(10)
+    assert usernames(url) == ["ann", "cid", "bob"]
+
+
+def test_consecutive_waits_in_a_block_share_one_deadline(database: SqlDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    deadlines: list[float] = []
+
+    def never(_: sqlite3.Connection, deadline: float) -> None:
+        deadlines.append(deadline)
+        raise Unavailable
+
+    monkeypatch.setattr(sqlite, "begin_immediate", never)
+    with database.together():
+        for name in ("ann", "bob", "cid"):
+            with pytest.raises(Unavailable):
+                add(database, name)
+    assert len(deadlines) == 3
+    assert len(set(deadlines)) == 1
+
+
+# --- one commit -------------------------------------------------------------------------------------------------------
+
+
+def test_transactions_of_a_block_share_one_commit_at_its_end(database: SqlDatabase, commands: list[str], url: str) -> None:
     with database.together():
         for name in ("ann", "bob", "cid"):
             add(database, name)
-        assert rows(url, "SELECT count(*) FROM accounts") == [(0,)]
-    assert rows(url, "SELECT username FROM accounts ORDER BY id") == [("ann",), ("bob",), ("cid",)]
-    assert said.count("BEGIN") == said.count("COMMIT") == 1
+        assert usernames(url) == []
+    assert usernames(url) == ["ann", "bob", "cid"]
+    assert commands.count("BEGIN") == commands.count("COMMIT") == 1
 
 
-@pytest.mark.parametrize("refused", [{"ann"}, {"bob"}, {"cid"}, {"ann", "bob"}, {"ann", "bob", "cid"}])
-def test_of_what_is_done_together_each_is_undone_alone(database: SqlDatabase, url: str, refused: set[str]) -> None:
+@pytest.mark.parametrize("failing", [{"ann"}, {"bob"}, {"cid"}, {"ann", "bob"}, {"ann", "bob", "cid"}])
+def test_each_transaction_of_a_block_is_rolled_back_alone(database: SqlDatabase, url: str, failing: set[str]) -> None:
     with database.together():
         for name in ("ann", "bob", "cid"):
             with suppress(KeyError):
-                add(database, name, KeyError() if name in refused else None)
-    assert {name for (name,) in rows(url, "SELECT username FROM accounts")} == {"ann", "bob", "cid"} - refused
+                add(database, name, KeyError() if name in failing else None)
+    assert set(usernames(url)) == {"ann", "bob", "cid"} - failing
 
 
-def test_who_is_told_of_what_was_done_is_told_after_the_commit(url: str) -> None:
+def test_transactions_before_an_error_in_the_block_are_committed(database: SqlDatabase, url: str) -> None:
+    def fail() -> None:
+        with database.together():
+            add(database, "ann")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert usernames(url) == ["ann"]
+
+
+def test_callbacks_run_after_the_commit_and_not_for_a_rollback(url: str) -> None:
     seen: list[int] = []
 
     def on_event() -> None:
@@ -250,40 +165,7 @@ def test_who_is_told_of_what_was_done_is_told_after_the_commit(url: str) -> None
     assert seen == [2, 2]
 
 
-def test_where_it_is_lost_nothing_of_it_is_kept_and_leaving_tells_so(database: SqlDatabase, url: str) -> None:
-    def lose() -> None:
-        with database.begin() as tx:
-            tx.accounts.add(named("bob"))
-            tx.accounts._unit.run(text("ROLLBACK"))  # noqa: SLF001 — as SQLite does by itself where a disk fails
-
-    def do_all() -> None:
-        with database.together():
-            add(database, "ann")
-            with pytest.raises(Unavailable):
-                lose()
-            with pytest.raises(Unavailable):
-                add(database, "cid")
-
-    with pytest.raises(Unavailable):
-        do_all()
-    assert rows(url, "SELECT count(*) FROM accounts") == [(0,)]
-    with database.together():
-        add(database, "dan")
-    assert rows(url, "SELECT username FROM accounts") == [("dan",)]
-
-
-def test_together_others_wait_and_then_go_on_in_the_same_group(database: SqlDatabase, said: list[str], url: str) -> None:
-    queue = Queue(database)
-    with database.together():
-        add(database, "ann")
-        queue.wait_with("bob")
-        add(database, "cid")
-    assert queue.end() == {"bob": None}
-    assert rows(url, "SELECT username FROM accounts ORDER BY id") == [("ann",), ("cid",), ("bob",)]
-    assert said.count("COMMIT") == 1
-
-
-def test_a_block_within_a_block_and_a_transaction_within_one_are_refused(database: SqlDatabase, url: str) -> None:
+def test_nested_blocks_and_nested_transactions_are_refused(database: SqlDatabase, url: str) -> None:
     with database.together():
         with pytest.raises(RuntimeError), database.together():
             pass
@@ -291,127 +173,155 @@ def test_a_block_within_a_block_and_a_transaction_within_one_are_refused(databas
             with pytest.raises(RuntimeError), database.begin():
                 pass
             tx.accounts.add(named("ann"))
-    assert rows(url, "SELECT username FROM accounts") == [("ann",)]
+    assert usernames(url) == ["ann"]
 
 
-def test_a_block_in_which_nothing_is_done_takes_no_turn(database: SqlDatabase, said: list[str]) -> None:
+def test_block_without_transactions_does_not_begin(database: SqlDatabase, commands: list[str]) -> None:
     with database.together():
         assert database.accounts.get(1) is None
-    assert "BEGIN" not in said
+    assert "BEGIN" not in commands
 
 
-class Interrupted(sqlite3.Connection):
-    """A connection whose first commit is interrupted."""
-
-    interrupts = 1
-
-    def execute(self, text: str, *values: Any) -> sqlite3.Cursor:
-        if text == "COMMIT" and Interrupted.interrupts:
-            Interrupted.interrupts = 0
-            raise KeyboardInterrupt
-        return super().execute(text, *values)
+# --- errors -----------------------------------------------------------------------------------------------------------
 
 
-def test_an_interrupt_amid_the_commit_has_nobody_wait_and_nobody_answered(
-    database: SqlDatabase, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Interrupted))
-    with pytest.raises(KeyboardInterrupt), database.begin() as tx:
-        tx.accounts.add(named("ann"))
+def lose_everything(connection: sqlite3.Connection, text: str) -> None:
+    """Rolls back the open transaction, as SQLite itself does when a disk fails."""
+    if text.startswith("INSERT INTO audit_log"):
+        sqlite3.Connection.execute(connection, "ROLLBACK")
+
+
+def add_and_lose_everything(database: SqlDatabase, name: str) -> None:
     with database.begin() as tx:
-        tx.accounts.add(named("bob"))
-    assert rows(url, "SELECT username FROM accounts") == [("bob",)]
+        tx.accounts.add(named(name))
+        tx.audit_log.add(events.Event(type=events.EventType.REGISTERED, occurred_at=1.0))
 
 
-def writer_of(database: SqlDatabase) -> sqlite_writer.Writer:
-    assert isinstance(database._sql, Sqlite)  # noqa: SLF001 — where an interrupt strikes is its own business
-    return database._sql._writer  # noqa: SLF001
-
-
-def test_a_turn_that_an_interrupt_left_with_a_thread_is_taken_up_by_its_next_transaction(
-    database: SqlDatabase, url: str
-) -> None:
-    assert writer_of(database)._turns.take(0)  # noqa: SLF001 — and then came Ctrl-C
-    add(database, "ann")
-    elsewhere = Thread(target=add, args=(database, "bob"))
-    elsewhere.start()
-    elsewhere.join(10)
-    assert rows(url, "SELECT username FROM accounts ORDER BY id") == [("ann",), ("bob",)]
-
-
-def test_a_block_that_an_interrupt_left_open_is_joined_by_nobody(database: SqlDatabase, url: str) -> None:
-    left = database.begin()
-    with left:
-        left_open = writer_of(database)._stays  # noqa: SLF001
-        stays = dict(left_open)
-    left_open.update(stays)
-    with pytest.raises(RuntimeError):
-        add(database, "ann")
-    assert rows(url, "SELECT count(*) FROM accounts") == [(0,)]
-
-
-def test_a_transaction_that_an_interrupt_left_without_a_group_is_undone(database: SqlDatabase, url: str) -> None:
-    add(database, "ann")
-    connection = writer_of(database)._connection  # noqa: SLF001
-    assert connection is not None
-    connection.execute("BEGIN IMMEDIATE")  # and then came Ctrl-C
-    connection.execute("DELETE FROM accounts")
+def test_transaction_that_sqlite_has_rolled_back_is_refused(database: SqlDatabase, url: str, fault: Any) -> None:
+    fault(lose_everything)
+    with pytest.raises(Unavailable):
+        add_and_lose_everything(database, "ann")
     add(database, "bob")
-    assert rows(url, "SELECT username FROM accounts ORDER BY id") == [("ann",), ("bob",)]
+    assert usernames(url) == ["bob"]
 
 
-class Exhausted(sqlite3.Connection):
-    """A connection that cannot undo for want of memory."""
-
-    def execute(self, text: str, *values: Any) -> sqlite3.Cursor:
-        if text.startswith("ROLLBACK TO"):
-            raise MemoryError
-        return super().execute(text, *values)
-
-
-def test_where_one_cannot_be_undone_for_whatever_reason_none_is_kept(
-    database: SqlDatabase, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def do_all() -> None:
+def test_block_that_sqlite_has_rolled_back_is_refused_as_a_whole(database: SqlDatabase, url: str, fault: Any) -> None:
+    def add_all() -> None:
         with database.together():
             add(database, "ann")
-            with pytest.raises(MemoryError):
+            with pytest.raises(Unavailable):
+                add_and_lose_everything(database, "bob")
+            with pytest.raises(Unavailable):
+                add(database, "cid")
+
+    fault(lose_everything)
+    with pytest.raises(Unavailable):
+        add_all()
+    assert usernames(url) == []
+    with database.together():
+        add(database, "dan")
+    assert usernames(url) == ["dan"]
+
+
+@pytest.mark.parametrize(("error", "seen"), [(sqlite3.OperationalError(), KeyError), (MemoryError(), MemoryError)])
+def test_block_with_a_failed_rollback_is_refused_as_a_whole(
+    database: SqlDatabase, url: str, fault: Any, error: Exception, seen: type[Exception]
+) -> None:
+    def cannot_undo(_: sqlite3.Connection, text: str) -> None:
+        if text.startswith("ROLLBACK TO"):
+            raise error
+
+    def add_all() -> None:
+        with database.together():
+            add(database, "ann")
+            with pytest.raises(seen):
                 add(database, "bob", KeyError())
             with pytest.raises(Unavailable):
                 add(database, "cid")
 
-    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Exhausted))
+    fault(cannot_undo)
     with pytest.raises(Unavailable):
-        do_all()
-    assert rows(url, "SELECT count(*) FROM accounts") == [(0,)]
+        add_all()
+    assert usernames(url) == []
 
 
-def test_those_who_wait_in_one_block_for_somebody_else_give_up_at_one_moment(
-    database: SqlDatabase, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    moments: list[float] = []
+def test_connection_that_cannot_roll_back_is_replaced(database: SqlDatabase, url: str, fault: Any) -> None:
+    def cannot_undo(_: sqlite3.Connection, text: str) -> None:
+        if text == "ROLLBACK":
+            raise sqlite3.OperationalError
 
-    def never(_: sqlite3.Connection, until: float) -> None:
-        moments.append(until)
-        raise Unavailable
-
-    monkeypatch.setattr(sqlite_writer, "begin_alone", never)
-    with database.together():
-        for name in ("ann", "bob", "cid"):
-            with pytest.raises(Unavailable):
-                add(database, name)
-    assert len(moments) == 3
-    assert len(set(moments)) == 1
+    fault(cannot_undo)
+    with pytest.raises(KeyError):
+        add(database, "ann", KeyError())
+    add(database, "bob")
+    assert usernames(url) == ["bob"]
 
 
-def test_what_is_done_together_while_the_file_is_removed_is_not_acknowledged(
-    database: SqlDatabase, url: str, tmp_path: Path
-) -> None:
-    def do() -> None:
+def test_failed_commit_is_refused_and_the_next_one_is_not(database: SqlDatabase, url: str, fault: Any) -> None:
+    errors = [sqlite3.OperationalError("disk I/O error")]
+
+    def fail_once(_: sqlite3.Connection, text: str) -> None:
+        if text == "COMMIT" and errors:
+            raise errors.pop()
+
+    fault(fail_once)
+    with pytest.raises(Unavailable):
+        add(database, "ann")
+    add(database, "bob")
+    assert usernames(url) == ["bob"]
+
+
+def test_commit_is_refused_if_the_file_was_removed_meanwhile(database: SqlDatabase, tmp_path: Path) -> None:
+    def remove() -> None:
         with database.together():
             add(database, "ann")
             (tmp_path / "vestibule.db").unlink()
 
     add(database, "bob")
     with pytest.raises(Unavailable):
-        do()
+        remove()
+
+
+# --- interrupts -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["BEGIN IMMEDIATE", "COMMIT"])
+def test_interrupted_transaction_is_rolled_back_and_blocks_no_other(
+    database: SqlDatabase, url: str, fault: Any, command: str
+) -> None:
+    interrupts = [KeyboardInterrupt()]
+
+    def interrupt_once(connection: sqlite3.Connection, text: str) -> None:
+        if text == command and interrupts:
+            if command.startswith("BEGIN"):  # the interrupt strikes after BEGIN and before its transaction is noted
+                sqlite3.Connection.execute(connection, text)
+            raise interrupts.pop()
+
+    fault(interrupt_once)
+    with pytest.raises(KeyboardInterrupt):
+        add(database, "ann")
+    elsewhere = Thread(target=add, args=(database, "bob"))
+    elsewhere.start()
+    elsewhere.join(10)
+    add(database, "cid")
+    assert usernames(url) == ["bob", "cid"]
+
+
+def test_lock_that_an_interrupt_left_taken_is_released_by_the_next_transaction(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+
+    def make() -> Any:
+        made.append(RLock())
+        return made[-1]
+
+    monkeypatch.setattr(sqlite, "RLock", make)
+    migrate(url)
+    with SqlDatabase(url) as database:
+        made[-1].acquire()  # KeyboardInterrupt strikes between acquiring the lock and recording it
+        add(database, "ann")
+        elsewhere = Thread(target=add, args=(database, "bob"))
+        elsewhere.start()
+        elsewhere.join(10)
+    assert usernames(url) == ["ann", "bob"]

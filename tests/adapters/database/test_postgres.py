@@ -1,4 +1,4 @@
-"""What PostgreSQL promises beyond what every database that lasts does: nobody waits long, and whatever fails, it comes back."""
+"""What only PostgreSQL promises: short timeouts, recovery from faults, and statements that use an index."""
 
 import signal
 import socket
@@ -18,8 +18,8 @@ from sqlalchemy import ClauseElement, make_url, text
 from tests.support.databases import NOW, STATEMENTS, named, program, rows, stored
 from tests.support.postgres_server import PostgresServer
 
-from vestibule.adapters.database import SqlDatabase, journal, migrate, prepare, rate_limits
-from vestibule.adapters.database.postgres import MOST_PATIENCE, Postgres
+from vestibule.adapters.database import SqlDatabase, audit_log, migrate, prepare, rate_limits
+from vestibule.adapters.database.postgres import RESPONSE_TIMEOUT, Postgres
 from vestibule.application.ports import AuditQuery, Channel, Message, Transaction
 from vestibule.domain.account import Account, Username
 from vestibule.domain.errors import AlreadyTaken, Unavailable
@@ -68,32 +68,32 @@ def settings_of(url: str) -> list[str]:
     sql = Postgres(url)
     try:
         with sql.begin() as unit:
-            return [unit.ask(text(f"SHOW {name}"))[0][0] for name in SETTINGS]
+            return [unit.query(text(f"SHOW {name}"))[0][0] for name in SETTINGS]
     finally:
         sql.close()
 
 
-def test_nothing_waits_long_and_what_is_committed_is_read(postgres: str) -> None:
+def test_session_settings_are_in_force(postgres: str) -> None:
     stubborn = with_options(postgres, "default_transaction_isolation=serializable")
     assert settings_of(stubborn) == ["read committed", "5s", "2s", "vestibule", "UTF8"]
 
 
-def test_what_the_url_says_goes_before(postgres: str) -> None:
+def test_options_of_the_url_override_the_defaults(postgres: str) -> None:
     own = with_options(postgres, "lock_timeout=7s") + "&application_name=mine"
     assert settings_of(own) == ["read committed", "5s", "7s", "mine", "UTF8"]
 
 
-def test_a_statement_is_prepared_once_whatever_its_values(postgres: str) -> None:
+def test_statement_is_prepared_once_for_all_values(postgres: str) -> None:
     sql = Postgres(postgres)
-    asked = STATEMENTS["accounts.GET0"]
+    asked = STATEMENTS["accounts._GET0"]
     for number in (1, 2, 40_000, 2**40, 2**63 - 1, 2**63, -5):
-        assert sql.ask(asked, of_account=number) == []
+        assert sql.query(asked, account_id=number) == []
     mine = text("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT accounts%'")
-    assert sql.ask(mine) == [(1,)]
+    assert sql.query(mine) == [(1,)]
     sql.close()
 
 
-def test_a_question_leaves_no_transaction_open(database: SqlDatabase, postgres: str) -> None:
+def test_query_leaves_no_transaction_open(database: SqlDatabase, postgres: str) -> None:
     database.accounts.get(1)
     states = "SELECT DISTINCT state FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     assert rows(postgres, states) == [("idle",)]
@@ -102,7 +102,7 @@ def test_a_question_leaves_no_transaction_open(database: SqlDatabase, postgres: 
 # --- at the same time -------------------------------------------------------------------------------------------------
 
 
-def test_of_two_that_take_a_name_at_once_the_second_waits_and_is_refused_and_goes_on(database: SqlDatabase) -> None:
+def test_second_of_two_transactions_that_take_a_name_is_refused_and_goes_on(database: SqlDatabase) -> None:
     first, second = stored(database, "first"), stored(database, "second")
     refused = Signal()
 
@@ -127,7 +127,7 @@ def test_of_two_that_take_a_name_at_once_the_second_waits_and_is_refused_and_goe
     assert database.accounts.get(second.id) == replace(second, name="went on")
 
 
-def test_couriers_pass_by_what_another_one_is_taking(database: SqlDatabase) -> None:
+def test_workers_skip_messages_that_another_worker_is_leasing(database: SqlDatabase) -> None:
     with database.begin() as tx:
         for number in range(4):
             tx.outbox.add(message(number))
@@ -141,7 +141,7 @@ def test_couriers_pass_by_what_another_one_is_taking(database: SqlDatabase) -> N
         assert (mine, elsewhere.submit(lease).result(1)) == (["0", "1"], ["2", "3"])
 
 
-def test_counters_claimed_crosswise_never_wait_in_a_circle(database: SqlDatabase) -> None:
+def test_windows_locked_in_opposite_orders_never_deadlock(database: SqlDatabase) -> None:
     def count(number: int) -> None:
         for _ in range(20):
             with database.begin() as tx:
@@ -153,7 +153,7 @@ def test_counters_claimed_crosswise_never_wait_in_a_circle(database: SqlDatabase
     assert [len(tally.timestamps) for tally in database.rate_limits.get(["a", "b", "c"])] == [80, 80, 80]
 
 
-def test_purging_neither_waits_for_what_is_claimed_nor_takes_it(database: SqlDatabase) -> None:
+def test_purge_skips_locked_rows(database: SqlDatabase) -> None:
     with database.begin() as tx:
         tx.rate_limits.save(tx.rate_limits.lock(["old", "used"]), NOW - 1)
     with ThreadPoolExecutor(1) as elsewhere, database.begin() as tx:
@@ -164,7 +164,7 @@ def test_purging_neither_waits_for_what_is_claimed_nor_takes_it(database: SqlDat
     assert database.rate_limits.get(["old", "used"]) == [SlidingWindow("old"), SlidingWindow("used", (NOW,))]
 
 
-def test_of_two_that_wait_for_each_other_one_goes_through_and_one_may_try_again_at_once(database: SqlDatabase) -> None:
+def test_one_of_two_deadlocked_transactions_gets_a_conflict(database: SqlDatabase) -> None:
     both = [stored(database, "one"), stored(database, "two")]
     met = Barrier(2)
 
@@ -185,7 +185,7 @@ def test_of_two_that_wait_for_each_other_one_goes_through_and_one_may_try_again_
 # --- when it cannot ---------------------------------------------------------------------------------------------------
 
 
-def test_connections_that_the_server_closed_are_replaced_unnoticed(database: SqlDatabase, postgres: str) -> None:
+def test_connections_that_the_server_closed_are_replaced(database: SqlDatabase, postgres: str) -> None:
     account = stored(database, "ada")
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(lambda _: database.accounts.get(account.id), range(60)))
@@ -195,7 +195,7 @@ def test_connections_that_the_server_closed_are_replaced_unnoticed(database: Sql
     assert stored(database, "bob").id == account.id + 1
 
 
-def test_a_transaction_that_loses_its_connection_has_changed_nothing(database: SqlDatabase, postgres: str) -> None:
+def test_transaction_that_loses_its_connection_changes_nothing(database: SqlDatabase, postgres: str) -> None:
     def interrupted(then: Callable[[Transaction], object]) -> None:
         with database.begin() as tx:
             tx.accounts.add(named("half"))
@@ -214,7 +214,7 @@ def test_a_transaction_that_loses_its_connection_has_changed_nothing(database: S
 
 
 class Cutting:
-    """Lies between a program and PostgreSQL; cuts the connection where the answer to a COMMIT would pass."""
+    """A proxy in front of PostgreSQL that closes the connection instead of passing the response to COMMIT."""
 
     def __init__(self, url: str) -> None:
         there = make_url(url)
@@ -241,20 +241,20 @@ class Cutting:
         self._socket.close()
 
 
-def test_a_change_whose_last_answer_is_lost_is_refused_and_not_made_again(database: SqlDatabase, postgres: str) -> None:
-    """It may have happened, which nobody here can know: whoever asked tries again, and sees."""
+def test_change_with_a_lost_commit_response_is_refused_and_not_repeated(database: SqlDatabase, postgres: str) -> None:
+    """The change may have been made: the caller has to look before trying again."""
     between = Cutting(f"{postgres}{'&' if '?' in postgres else '?'}sslmode=disable&gssencmode=disable")
-    with SqlDatabase(between.url, most_wait=0.1) as cut, pytest.raises(Unavailable) as refused:
+    with SqlDatabase(between.url, max_wait=0.1) as cut, pytest.raises(Unavailable) as refused:
         stored(cut, "ada")
     between.close()
     assert between.commits == 1
-    assert refused.value.retry_after > 0, "so that nothing asks once more by itself"
+    assert refused.value.retry_after > 0, "so that no caller retries automatically"
     assert refused.value.is_open
     assert refused.value.detail == "The change may have been made or not. Try again shortly."
     assert database.accounts.taken_fields(Username("ada", "ada"), []) == {"username"}
 
 
-def test_who_waits_too_long_for_a_row_is_refused_and_the_next_one_is_not(postgres: str) -> None:
+def test_transaction_that_waits_too_long_for_a_row_is_refused(postgres: str) -> None:
     with SqlDatabase(with_options(postgres, "lock_timeout=200ms")) as database:
         account = stored(database, "ada")
         with psycopg.connect(postgres) as other:
@@ -272,7 +272,7 @@ def go_on_regardless(database: SqlDatabase, account: Account) -> None:
             tx.accounts.lock(account.id)
 
 
-def test_a_transaction_that_failed_in_the_middle_is_not_committed_in_part(postgres: str) -> None:
+def test_transaction_with_a_failed_statement_is_not_committed(postgres: str) -> None:
     with SqlDatabase(with_options(postgres, "lock_timeout=50ms")) as database:
         account = stored(database, "ada")
         with psycopg.connect(postgres) as other:
@@ -282,11 +282,11 @@ def test_a_transaction_that_failed_in_the_middle_is_not_committed_in_part(postgr
         assert database.accounts.taken_fields(Username("half", "half"), []) == set()
 
 
-def test_a_statement_that_takes_too_long_is_given_up(postgres: str) -> None:
+def test_slow_statement_is_cancelled(postgres: str) -> None:
     sql = Postgres(with_options(postgres, "statement_timeout=50ms"))
     with at_most(2), pytest.raises(Unavailable):
-        sql.ask(text("SELECT pg_sleep(20)"))
-    assert sql.ask(text("SELECT 1")) == [(1,)]
+        sql.query(text("SELECT pg_sleep(20)"))
+    assert sql.query(text("SELECT 1")) == [(1,)]
     sql.close()
 
 
@@ -299,8 +299,8 @@ def everything(database: SqlDatabase) -> list[Callable[[], Any]]:
     ]
 
 
-def test_who_finds_every_connection_taken_is_refused(postgres: str) -> None:
-    with SqlDatabase(postgres, most_wait=0.05) as database, ThreadPoolExecutor(15) as threads:
+def test_call_without_a_free_connection_is_refused(postgres: str) -> None:
+    with SqlDatabase(postgres, max_wait=0.05) as database, ThreadPoolExecutor(15) as threads:
         inside, leave = Barrier(16), Signal()
 
         def stay(_: int) -> None:
@@ -319,7 +319,7 @@ def test_who_finds_every_connection_taken_is_refused(postgres: str) -> None:
         assert stored(database, "now").id == 1
 
 
-def test_a_server_that_has_no_connection_to_spare_is_unavailable() -> None:
+def test_server_without_free_connections_is_unavailable() -> None:
     with PostgresServer(max_connections=5, superuser_reserved_connections=0) as server:
         migrate(server.url)
         with SqlDatabase(server.url) as database:
@@ -331,7 +331,7 @@ def test_a_server_that_has_no_connection_to_spare_is_unavailable() -> None:
             database.check()
 
 
-def test_a_server_that_is_down_is_told_at_once_and_found_again_when_it_is_back() -> None:
+def test_stopped_server_is_unavailable_at_once_until_it_restarts() -> None:
     with PostgresServer() as server:
         migrate(server.url)
         with SqlDatabase(server.url) as database:
@@ -349,21 +349,21 @@ def test_a_server_that_is_down_is_told_at_once_and_found_again_when_it_is_back()
             assert stored(database, "bob").id > account.id
 
 
-def test_a_server_that_hangs_is_given_up_and_found_again_when_it_goes_on() -> None:
+def test_frozen_server_is_unavailable_until_it_resumes() -> None:
     with PostgresServer() as server:
         migrate(server.url)
         with SqlDatabase(server.url) as database:
             account = stored(database, "ada")
             [(backend,)] = rows(server.url, "SELECT pid FROM pg_stat_activity WHERE application_name = 'vestibule'")
             server.signal(backend, signal.SIGSTOP)
-            with at_most(MOST_PATIENCE + 0.5), pytest.raises(Unavailable):
+            with at_most(RESPONSE_TIMEOUT + 0.5), pytest.raises(Unavailable):
                 database.accounts.get(account.id)
             assert database.accounts.get(account.id) == account
             server.signal(backend, signal.SIGCONT)
             assert stored(database, "bob").id > account.id
 
 
-def test_a_server_that_takes_connections_and_says_nothing_is_given_up() -> None:
+def test_server_that_accepts_connections_and_never_responds_is_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         database = SqlDatabase(f"postgresql://127.0.0.1:{mute.getsockname()[1]}/name")
         with at_most(3), pytest.raises(Unavailable):
@@ -373,20 +373,20 @@ def test_a_server_that_takes_connections_and_says_nothing_is_given_up() -> None:
 @pytest.mark.parametrize(
     "where", ["postgresql://127.0.0.1:1/name", "postgres://localhost:1/name", "postgresql://nowhere.invalid/x"]
 )
-def test_a_server_that_is_not_there_is_unavailable(where: str) -> None:
+def test_missing_server_is_unavailable(where: str) -> None:
     with SqlDatabase(where) as database:
         for refuses in everything(database):
             with at_most(3), pytest.raises(Unavailable):
                 refuses()
 
 
-def test_a_wrong_name_of_a_database_is_unavailable(postgres_server: str) -> None:
+def test_unknown_database_name_is_unavailable(postgres_server: str) -> None:
     database = SqlDatabase(make_url(postgres_server).set(database="not_there").render_as_string(False))
     with pytest.raises(Unavailable):
         database.check()
 
 
-def test_without_its_driver_one_line_says_what_to_install() -> None:
+def test_missing_driver_is_reported_with_the_extra_to_install() -> None:
     does = """
 import builtins
 class Missing:
@@ -410,9 +410,9 @@ for refuses in (migrate, SqlDatabase):
 
 ALL = {
     **STATEMENTS,
-    "rate_limits._making(3)": rate_limits._making(3),  # noqa: SLF001 — made when first asked for, as are the next
-    "rate_limits._looking(3)": rate_limits._looking(3),  # noqa: SLF001
-    "journal._finding(…)": journal._finding("account_id", "since"),  # noqa: SLF001
+    "rate_limits.lock_windows(3)": rate_limits.lock_windows(3),
+    "rate_limits.select_windows(3)": rate_limits.select_windows(3),
+    "audit_log.filtered(…)": audit_log.filtered("account_id", "since"),
 }
 WHOLE = {
     "migration.VERSION0": "has one row",
@@ -423,7 +423,7 @@ WHOLE = {
 
 
 def plan(connection: "psycopg.Connection[Any]", statement: ClauseElement) -> list[dict[str, Any]]:
-    """The steps that PostgreSQL would take if it could not afford to read whole tables."""
+    """The plan of PostgreSQL if sequential scans are disabled."""
     compiled = statement.compile(dialect=make_url("postgresql+psycopg://").get_dialect()())
     example: dict[type, object] = {str: "x", int: 1, float: 1.0, bool: True, object: 1}
     values = {
@@ -447,7 +447,7 @@ def test_every_statement_finds_its_rows_by_an_index(postgres: str, name: str) ->
     assert bool(through) == (name in WHOLE), steps
 
 
-# --- the journal ------------------------------------------------------------------------------------------------------
+# --- the audit log ----------------------------------------------------------------------------------------------------
 
 
 def registered(account_id: int, at: float = NOW) -> Event:
@@ -458,7 +458,7 @@ def followed(database: SqlDatabase, after: int, now: float) -> list[tuple[int, i
     return [(position, event.account_id) for position, event in database.audit_log.read_stable_after(after, now, limit=9)]
 
 
-def test_an_event_that_is_committed_after_a_later_one_is_not_missed(database: SqlDatabase) -> None:
+def test_event_committed_after_a_later_one_is_not_missed(database: SqlDatabase) -> None:
     wrote, go_on = Signal(), Signal()
 
     def slow() -> None:
@@ -483,7 +483,7 @@ def test_an_event_that_is_committed_after_a_later_one_is_not_missed(database: Sq
     assert followed(database, 1, NOW) == [(2, 2), (3, 3), (4, 4)]
 
 
-def test_a_reader_among_many_writers_misses_nothing_and_sees_nothing_twice(database: SqlDatabase) -> None:
+def test_reader_among_many_writers_sees_each_event_once(database: SqlDatabase) -> None:
     def write(writer: int) -> None:
         for number in range(40):
             with database.begin() as tx:
@@ -501,7 +501,7 @@ def test_a_reader_among_many_writers_misses_nothing_and_sees_nothing_twice(datab
     assert sorted(account or 0 for _, account in seen) == sorted(w * 100 + n for w in range(6) for n in range(40))
 
 
-def test_what_was_rolled_back_holds_a_reader_up_for_a_minute_and_no_longer(database: SqlDatabase) -> None:
+def test_rolled_back_event_delays_readers_for_a_minute(database: SqlDatabase) -> None:
     with suppress(KeyError), database.begin() as tx:
         tx.audit_log.add(registered(1))
         raise KeyError
@@ -511,7 +511,7 @@ def test_what_was_rolled_back_holds_a_reader_up_for_a_minute_and_no_longer(datab
     assert followed(database, 0, NOW + 60) == [(2, 2)]
 
 
-def test_what_was_purged_holds_nobody_up(database: SqlDatabase) -> None:
+def test_purged_events_do_not_delay_readers(database: SqlDatabase) -> None:
     days = 86_400.0
     for account_id, at in ((1, NOW), (2, NOW), (3, NOW + 399 * days)):
         with database.begin() as tx:

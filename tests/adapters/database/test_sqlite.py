@@ -1,4 +1,4 @@
-"""What SQLite promises beyond what every database that lasts does: private files, one writer at a time."""
+"""What only SQLite promises: private files, one writer at a time, and statements that use an index."""
 
 import os
 import sqlite3
@@ -16,7 +16,8 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from tests.support.databases import STATEMENTS, named, program, stored
 
 from vestibule.adapters.database import SqlDatabase, migrate, rate_limits
-from vestibule.adapters.database.sqlite import Sqlite, connect, create
+from vestibule.adapters.database.sqlite import Sqlite
+from vestibule.adapters.database.sqlite_connection import connect, create
 from vestibule.domain.account import Username
 from vestibule.domain.errors import Unavailable
 
@@ -34,26 +35,26 @@ def url(path: Path) -> str:
 @pytest.fixture
 def database(url: str) -> Iterator[SqlDatabase]:
     migrate(url)
-    with SqlDatabase(url, most_wait=0.05) as opened:
+    with SqlDatabase(url, max_wait=0.05) as opened:
         yield opened
 
 
 # --- durable and private ----------------------------------------------------------------------------------------------
 
 
-def test_the_settings_that_make_commits_durable_are_in_force(database: SqlDatabase, path: Path) -> None:
+def test_durability_settings_are_in_force(database: SqlDatabase, path: Path) -> None:
     database.check()
     sql = Sqlite(path)
     with sql.begin() as unit:
         names = ("journal_mode", "synchronous", "foreign_keys")
-        assert [unit.ask(text(f"PRAGMA {name}")) for name in names] == [[("wal",)], [(2,)], [(1,)]]
-        assert unit.ask(text("PRAGMA wal_autocheckpoint")) == [(1000,)]
-    assert sql.ask(text("PRAGMA query_only")) == [(1,)]
-    assert sql.ask(text("PRAGMA wal_autocheckpoint")) == [(0,)]
+        assert [unit.query(text(f"PRAGMA {name}")) for name in names] == [[("wal",)], [(2,)], [(1,)]]
+        assert unit.query(text("PRAGMA wal_autocheckpoint")) == [(1000,)]
+    assert sql.query(text("PRAGMA query_only")) == [(1,)]
+    assert sql.query(text("PRAGMA wal_autocheckpoint")) == [(0,)]
     sql.close()
 
 
-def test_only_the_owner_can_read_the_files_whatever_the_umask(path: Path, url: str) -> None:
+def test_files_are_private_under_any_umask(path: Path, url: str) -> None:
     before = os.umask(0)
     try:
         migrate(url)
@@ -66,7 +67,7 @@ def test_only_the_owner_can_read_the_files_whatever_the_umask(path: Path, url: s
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_several_that_open_a_new_file_at_once_all_succeed(tmp_path: Path) -> None:
+def test_concurrent_openings_of_a_new_file_all_succeed(tmp_path: Path) -> None:
     together = Barrier(6)
 
     def opened(path: Path) -> bool:
@@ -81,7 +82,7 @@ def test_several_that_open_a_new_file_at_once_all_succeed(tmp_path: Path) -> Non
             assert all(threads.map(opened, [path] * 6))
 
 
-def test_a_relative_url_means_a_file_below_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_url_names_a_file_below_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     migrate("sqlite:///a #ü%3F/vestibule.db")
     assert (tmp_path / "a #ü?" / "vestibule.db").exists()
@@ -90,7 +91,7 @@ def test_a_relative_url_means_a_file_below_the_working_directory(tmp_path: Path,
 # --- when it cannot ---------------------------------------------------------------------------------------------------
 
 
-def test_a_database_that_is_not_there_is_unavailable_and_not_made(path: Path, url: str) -> None:
+def test_missing_database_is_unavailable_and_not_created(path: Path, url: str) -> None:
     with SqlDatabase(url) as database:
         asked: list[Callable[[], object]] = [database.check, lambda: database.accounts.get(1), lambda: stored(database, "ada")]
         for refuses in asked:
@@ -99,16 +100,16 @@ def test_a_database_that_is_not_there_is_unavailable_and_not_made(path: Path, ur
     assert not path.exists()
 
 
-def test_a_file_that_is_no_database_is_unavailable(path: Path, url: str) -> None:
+def test_file_that_is_no_database_is_unavailable(path: Path, url: str) -> None:
     path.parent.mkdir()
-    path.write_bytes(b"This is a letter to a friend, and no database at all. " * 100)
+    path.write_bytes(b"This is a text, and no database at all. " * 100)
     with SqlDatabase(url) as database, pytest.raises(Unavailable):
         database.check()
     with pytest.raises(Unavailable):
         migrate(url)
 
 
-def test_a_writer_that_cannot_begin_in_time_is_refused_and_the_next_one_is_not(database: SqlDatabase, path: Path) -> None:
+def test_writer_that_waits_too_long_for_the_file_is_refused(database: SqlDatabase, path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unavailable):
@@ -118,7 +119,7 @@ def test_a_writer_that_cannot_begin_in_time_is_refused_and_the_next_one_is_not(d
     assert stored(database, "ada").id == 1
 
 
-def test_a_writer_that_waits_too_long_for_another_thread_is_refused(database: SqlDatabase) -> None:
+def test_writer_that_waits_too_long_for_another_thread_is_refused(database: SqlDatabase) -> None:
     with ThreadPoolExecutor(1) as elsewhere, database.begin() as tx:
         refused = elsewhere.submit(stored, database, "late").exception(timeout=5)
         assert isinstance(refused, Unavailable)
@@ -126,8 +127,8 @@ def test_a_writer_that_waits_too_long_for_another_thread_is_refused(database: Sq
     assert database.accounts.get(account.id) == account
 
 
-def test_a_full_disk_is_told_as_unavailable_and_loses_nothing(database: SqlDatabase, url: str) -> None:
-    """The limit on the size of files stands for the disk."""
+def test_full_disk_is_unavailable_and_loses_nothing(database: SqlDatabase, url: str) -> None:
+    """A limit on the size of files simulates the full disk."""
     does = """
 import resource, signal
 from vestibule.domain.errors import Unavailable
@@ -155,15 +156,15 @@ SHORT_SCANS = {
     "migration.VERSION0": "has one row",
     "keys._CLAIM0": "has one row",
     "keys._ALL0": "has some ten rows",
-    "retention._PURGES5": "reads no more than the oldest few",
+    "retention._PURGES5": "reads the oldest few rows only",
 }
 
 
-def test_every_statement_is_looked_at() -> None:
+def test_statements_are_collected() -> None:
     assert len(STATEMENTS) >= 40
 
 
-ALL = {**STATEMENTS, "rate_limits._looking(3)": rate_limits._looking(3)}  # noqa: SLF001 — made when first asked for
+ALL = {**STATEMENTS, "rate_limits.select_windows(3)": rate_limits.select_windows(3)}
 
 
 @pytest.mark.parametrize("name", ALL)

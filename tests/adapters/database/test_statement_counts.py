@@ -1,15 +1,18 @@
-"""What each call costs its database: so many transactions and statements, and not one more. Seconds differ, these do not."""
+"""The numbers of transactions and statements of each use case, which, unlike seconds, are reproducible."""
 
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import psycopg
 import pytest
 
 from vestibule import Settings, build
-from vestibule.adapters.database import migrate, postgres, sqlite_unit, sqlite_writer
+from vestibule.adapters.database import migrate
 from vestibule.application import Caller, Identity, Refusal
 from vestibule.entrypoints.facade import Vestibule
 
@@ -30,39 +33,48 @@ COSTS: Mapping[str, tuple[int, int]] = {
     "verify_code": (1, 5),
     "verify_code refused": (1, 6),
 }
-"""Transactions and statements of each call, the same on both databases; what begins and ends a transaction is no statement."""
+"""The transactions and statements of each call, equal on both databases. BEGIN, COMMIT and savepoints do not count."""
+
+
+class CountingConnection(sqlite3.Connection):
+    """Notes each statement that SQLite executes."""
+
+    executed: ClassVar[Counter[str]] = Counter()
+
+    def execute(self, text: str, *values: Any) -> sqlite3.Cursor:
+        self.executed[text] += 1
+        return super().execute(text, *values)
 
 
 class Counting:
-    """Counts what is said to the database."""
+    """Counts the statements that the database executes."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._said: Counter[str] = Counter()
-        for module, name in ((sqlite_unit, "execute"), (sqlite_writer, "execute"), (postgres, "_execute"), (postgres, "_say")):
-            monkeypatch.setattr(module, name, self._counting(getattr(module, name)))
-        monkeypatch.setattr(sqlite_writer, "begin_alone", self._counting(sqlite_unit.begin_alone, "BEGIN IMMEDIATE"))
+        self._executed = CountingConnection.executed
+        monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=CountingConnection))
+        monkeypatch.setattr(psycopg.Cursor, "execute", self._counting(psycopg.Cursor.execute))
 
-    def _counting(self, execute: Any, always: str | None = None) -> Any:
-        def counted(connection: Any, text: Any, *values: Any) -> Any:
-            self._said[always or text] += 1
-            return execute(connection, text, *values)
+    def _counting(self, execute: Any) -> Any:
+        def counted(cursor: Any, text: Any, *values: Any, **options: Any) -> Any:
+            self._executed[str(text)] += 1
+            return execute(cursor, text, *values, **options)
 
         return counted
 
     @contextmanager
     def __call__(self) -> Iterator[list[tuple[int, int]]]:
-        """What is counted within the block is in the list afterwards."""
-        self._said.clear()
+        """Yields a list that gets the counts of the block at its end."""
+        self._executed.clear()
         found: list[tuple[int, int]] = []
         try:
             yield found
         finally:
-            begun = sum(self._said[command] for command in BEGINS)
-            found.append((begun, self._said.total() - begun - sum(self._said[command] for command in ENDS)))
+            begun = sum(self._executed[command] for command in BEGINS)
+            found.append((begun, self._executed.total() - begun - sum(self._executed[command] for command in ENDS)))
 
 
 def calls(vestibule: Vestibule, counting: Counting) -> dict[str, tuple[int, int]]:
-    """Each call twice, since the first time may be another: what the second one cost."""
+    """Makes each call twice and returns the counts of the second one: the first may load caches."""
     seen: dict[str, tuple[int, int]] = {}
 
     def count(what: str, call: Any, /, **question: Any) -> Any:
@@ -92,20 +104,20 @@ def calls(vestibule: Vestibule, counting: Counting) -> dict[str, tuple[int, int]
 
 
 def code(vestibule: Vestibule) -> str:
-    """The one that was asked for last."""
+    """The code that was requested last."""
     deliver = vestibule.deliver_messages
     challenges = [one.message.challenge for one in deliver.database.outbox.find(failed=False, after=0, limit=99)]
     last = [challenge for challenge in challenges if challenge is not None][-1]
     return deliver.codes.code(*last)
 
 
-def test_no_call_asks_sqlite_more_than_it_has_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_statement_counts_on_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counting = Counting(monkeypatch)
     with build(Settings(data_dir=tmp_path), deliver=False) as vestibule:
         assert calls(vestibule, counting) == COSTS
 
 
-def test_no_call_asks_postgres_more_than_it_has_to(postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_statement_counts_on_postgres(postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counting = Counting(monkeypatch)
     migrate(postgres)
     with build(Settings(data_dir=tmp_path, database_url=postgres), deliver=False) as vestibule:

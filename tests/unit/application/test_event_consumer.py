@@ -5,7 +5,7 @@ import pytest
 from tests.support.world import World
 
 from vestibule.adapters.database import MemoryDatabase
-from vestibule.adapters.database.memory import MemoryTransaction
+from vestibule.adapters.database.database import SqlTransaction
 from vestibule.application import EventType, Unavailable
 from vestibule.application.event_consumer import Batch
 
@@ -131,7 +131,7 @@ class Fragile(MemoryDatabase):
         self.left = 0
 
     @contextmanager
-    def begin(self) -> Iterator[MemoryTransaction]:
+    def begin(self) -> Iterator[SqlTransaction]:
         if self.left == 0:
             raise Unavailable
         self.left -= 1

@@ -6,10 +6,10 @@ import pytest
 from tests.support.world import World
 
 from vestibule.adapters.database import MemoryDatabase
-from vestibule.adapters.database.memory import MemoryTransaction
+from vestibule.adapters.database.database import SqlTransaction
 from vestibule.application import DropMessages, NoSuchMessage, NotRetryable, RetryMessages
 from vestibule.application.outbox import BATCH
-from vestibule.application.ports import Channel, Message, Undeliverable
+from vestibule.application.ports import AuditQuery, Channel, Message, Undeliverable
 from vestibule.domain.events import EventType
 from vestibule.testing import ManualClock
 
@@ -24,7 +24,7 @@ class Meanwhile(MemoryDatabase):
         self.meanwhile: list[Any] = []
 
     @contextmanager
-    def begin(self) -> Iterator[MemoryTransaction]:
+    def begin(self) -> Iterator[SqlTransaction]:
         while self.meanwhile:
             self.meanwhile.pop()()
         with super().begin() as tx:
@@ -174,12 +174,13 @@ def test_message_sent_or_retried_meanwhile_is_neither_retried_nor_dropped(ends: 
 
     for act in (drop, retry):
         with database.begin() as tx:
+            tx.outbox.delete("a")
             tx.outbox.add(dead)
             tx.outbox.give_up("a", "Undeliverable")
         database.meanwhile = [end]
         assert act() == 0
         assert database.meanwhile == []
-    assert database.events == ()
+    assert database.audit_log.find(AuditQuery(), limit=9) == []
 
 
 def test_waiting_or_failed_message_can_be_dropped() -> None:

@@ -1,4 +1,4 @@
-"""Runs the migrations over the connection, and in the transaction, that `migrate` has opened."""
+"""Runs the migrations over the connection and in the transaction of `migrate`."""
 
 from alembic import context
 
@@ -10,5 +10,5 @@ def run() -> None:
         context.run_migrations()
 
 
-if __name__ == "env_py":  # so Alembic calls it; an import must run nothing
+if __name__ == "env_py":  # the name that Alembic gives; an import must run nothing
     run()

@@ -1,9 +1,9 @@
-"""What every database promises."""
+"""The contract of the port `Database`."""
 
 from .accounts import AccountsContract
+from .audit_log import AuditLogContract
 from .codes import ChallengesContract
 from .cursors import CursorsContract
-from .journal import AuditLogContract
 from .outbox import OutboxContract
 from .races import RacesContract
 from .rate_limits import RateLimitsContract
@@ -22,8 +22,8 @@ class DatabaseContract(
     CursorsContract,
     RacesContract,
 ):
-    """What every `Database` promises: about a hundred tests, those of transactions that race among them.
+    """The promises of every `Database`: about a hundred tests, racing transactions among them.
 
-    Fill the fixture `database`: one that holds nothing and is ready for use, another for each test. Threads use it at the same
-    time, each in a transaction of its own.
+    Define the fixture `database`: a new, empty database that is ready for use, for each test. Threads use it at the same time,
+    each in a transaction of its own.
     """

@@ -1,4 +1,4 @@
-"""Accounts, and whose address or username is whose."""
+"""Accounts: look-ups by address, username and session, and uniqueness."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from ....application.ports import Database, LoginIdentifier
 from ....domain.account import Account, Address, AddressKind, Username
 from ....domain.errors import AlreadyTaken
 from ....domain.session import IDLE_SECONDS, MAX_LIFETIME_SECONDS
-from .given import (
+from .builders import (
     MAIL,
     MOBILE,
     NOW,
@@ -20,7 +20,7 @@ from .given import (
 
 
 class AccountsContract:
-    """Accounts, and whose address or username is whose."""
+    """Accounts: look-ups by address, username and session, and uniqueness."""
 
     @pytest.mark.parametrize(
         "account",
@@ -31,7 +31,7 @@ class AccountsContract:
             ada(is_staff=True, is_superuser=True, email_verified=True, username=Username("Žofie 🙂", "žofie 🙂")),
         ],
     )
-    def test_an_account_comes_back_as_it_was_stored(self, database: Database, account: Account) -> None:
+    def test_account_is_read_as_it_was_stored(self, database: Database, account: Account) -> None:
         added = stored(database, account)
         assert added == replace(account, id=added.id)
         assert added.id > 0
@@ -54,7 +54,7 @@ class AccountsContract:
             assert tx.accounts.lock_by_address(bob().addresses[0]) is None
 
     @pytest.mark.parametrize("account_id", [0, -1, 999, 2**63 - 1, 2**63, -(2**63) - 1, 10**30])
-    def test_no_account_has_a_number_that_was_never_given(self, database: Database, account_id: int) -> None:
+    def test_unknown_account_ids_find_nothing(self, database: Database, account_id: int) -> None:
         account = stored(database, ada())
         begun = logged_in(database, account)
         assert database.accounts.get(account_id) is None
@@ -62,7 +62,7 @@ class AccountsContract:
         with database.begin() as tx:
             assert tx.accounts.lock(account_id) is None
 
-    def test_a_login_means_the_owner_of_the_address_before_that_of_the_username(self, database: Database) -> None:
+    def test_login_prefers_the_owner_of_the_address_to_the_username(self, database: Database) -> None:
         imported = stored(database, bob(username=Username(MAIL.canonical, MAIL.canonical)))
         owner = stored(database, ada())
         by_login = database.accounts.by_login
@@ -76,12 +76,12 @@ class AccountsContract:
             assert tx.accounts.by_login(LoginIdentifier(MAIL, MAIL.canonical)) == owner
 
     @pytest.mark.parametrize("text", ["\ud800", "ada\udfff", "\0", "ada\0", "' OR 1=1 --", "%", ""])
-    def test_a_login_of_whatever_text_is_only_unknown(self, database: Database, text: str) -> None:
+    def test_login_with_any_text_is_at_most_unknown(self, database: Database, text: str) -> None:
         stored(database, ada())
         assert database.accounts.by_login(LoginIdentifier(None, text)) is None
         assert database.accounts.by_active_session(1, text, NOW) is None
 
-    def test_only_an_active_account_with_a_living_session_of_its_own_is_signed_in(self, database: Database) -> None:
+    def test_by_active_session_needs_an_active_account_and_its_own_active_session(self, database: Database) -> None:
         account, other = stored(database, ada()), stored(database, bob())
         begun = logged_in(database, account)
         accounts = database.accounts
@@ -106,7 +106,7 @@ class AccountsContract:
             tx.accounts.save(replace(account, is_active=False))
             assert tx.lock_identity(account.id, begun.id, lambda: NOW) is None
 
-    def test_many_are_asked_for_at_once_and_answered_in_order(self, database: Database) -> None:
+    def test_several_sessions_are_looked_up_at_once_in_order(self, database: Database) -> None:
         account, other = stored(database, ada()), stored(database, bob())
         begun = [logged_in(database, account, number, NOW + number) for number in range(1, 41)]
         theirs = logged_in(database, other, 100)
@@ -121,7 +121,7 @@ class AccountsContract:
         assert database.accounts.by_active_sessions(asked[:3], NOW + MAX_LIFETIME_SECONDS) == [None] * 3
         assert database.accounts.by_active_sessions([], NOW) == []
 
-    def test_those_with_a_profile_image_are_read_on_in_the_order_of_their_ids(self, database: Database) -> None:
+    def test_accounts_with_images_are_listed_by_id_in_pages(self, database: Database) -> None:
         eve = bob(username=Username("eve", "eve"), email=None)
         first, second, third = (stored(database, one) for one in (ada(image="a.webp"), bob(), eve))
         assert database.accounts.with_images(0, limit=10) == [(first.id, "a.webp")]
@@ -133,7 +133,7 @@ class AccountsContract:
         assert database.accounts.with_images(second.id, limit=10) == [(third.id, "c.webp")]
         assert database.accounts.with_images(third.id, limit=10) == []
 
-    def test_a_session_that_ended_or_was_refreshed_counts_as_such(self, database: Database) -> None:
+    def test_ended_and_refreshed_sessions_count_as_such(self, database: Database) -> None:
         account = stored(database, ada())
         logged_in(database, account)
         with database.begin() as tx:
@@ -158,7 +158,7 @@ class AccountsContract:
             (ada(), ("username", "email", "mobile")),
         ],
     )
-    def test_what_another_account_has_is_refused_by_name_when_added_and_when_saved(
+    def test_taken_fields_are_refused_by_name_on_add_and_save(
         self, database: Database, rival: Account, fields: tuple[str, ...]
     ) -> None:
         account = stored(database, ada())
@@ -174,11 +174,11 @@ class AccountsContract:
         assert database.accounts.get(account.id) == account
         assert database.accounts.taken_fields(rival.username, rival.addresses) == set(fields)
 
-    def test_an_account_without_mobile_or_email_stands_in_nobodys_way(self, database: Database) -> None:
+    def test_missing_addresses_do_not_collide(self, database: Database) -> None:
         stored(database, bob(email=None))
         assert stored(database, bob(username=Username("second", "second"), email=None)).id > 0
 
-    def test_what_an_account_let_go_of_is_free_again(self, database: Database) -> None:
+    def test_released_username_and_address_are_free(self, database: Database) -> None:
         account = stored(database, ada())
         with database.begin() as tx:
             tx.accounts.lock(account.id)
@@ -187,7 +187,7 @@ class AccountsContract:
         assert database.accounts.taken_fields(account.username, account.addresses) == {"email"}
         assert stored(database, bob(username=account.username, mobile=MOBILE)).mobile == MOBILE
 
-    def test_taken_overlooks_the_account_that_asks_for_itself(self, database: Database) -> None:
+    def test_taken_fields_ignore_the_excluded_account(self, database: Database) -> None:
         account = stored(database, ada())
         other = stored(database, bob())
         taken = database.accounts.taken_fields
@@ -197,7 +197,7 @@ class AccountsContract:
         assert taken(None, [MOBILE]) == {"mobile"}
         assert taken(None, []) == set()
 
-    def test_an_account_that_was_not_claimed_here_cannot_be_saved(self, database: Database) -> None:
+    def test_unlocked_account_cannot_be_saved(self, database: Database) -> None:
         account = stored(database, ada())
         with database.begin() as tx:
             tx.accounts.lock(account.id)
@@ -208,7 +208,7 @@ class AccountsContract:
                 tx.accounts.save(replace(account, name="Changed"))
         assert database.accounts.get(account.id) == account
 
-    def test_an_account_that_was_added_here_can_be_saved_at_once(self, database: Database) -> None:
+    def test_added_account_can_be_saved_in_the_same_transaction(self, database: Database) -> None:
         with database.begin() as tx:
             added = tx.accounts.add(ada())
             tx.accounts.save(replace(added, name="Changed"))

@@ -7,12 +7,12 @@ import pytest
 from ....application.ports import Database
 from ....domain.account import Address, AddressKind
 from ....domain.code import Challenge, CodePurpose, Proof
-from .given import (
+from .builders import (
     MAIL,
     MOBILE,
     NOW,
     challenge,
-    claimed,
+    locked,
     put,
 )
 
@@ -35,73 +35,73 @@ class ChallengesContract:
             ),
         ],
     )
-    def test_a_challenge_comes_back_as_it_was_put(self, database: Database, one: Challenge) -> None:
+    def test_challenge_is_read_as_it_was_put(self, database: Database, one: Challenge) -> None:
         put(database, one)
-        assert claimed(database, one.purpose, one.address) == [one]
+        assert locked(database, one.purpose, one.address) == [one]
 
-    def test_challenges_are_claimed_by_flow_and_address_and_by_what_they_stand_beside(self, database: Database) -> None:
+    def test_challenges_are_locked_by_purpose_and_by_address_or_destination(self, database: Database) -> None:
         mail, mobile = challenge(1, requested_for=MOBILE.canonical), challenge(2, address=MOBILE)
         other = challenge(3, purpose=CodePurpose.REGISTER_OR_LOGIN)
         put(database, mail, mobile, other)
-        assert claimed(database, CodePurpose.OTP, MAIL) == [mail]
-        assert claimed(database, CodePurpose.OTP, MAIL, MOBILE) == [mail, mobile]
-        assert claimed(database, CodePurpose.OTP, MOBILE) == [mobile]
-        assert claimed(database, CodePurpose.OTP, MOBILE, requested_for=MOBILE.canonical) == [mail, mobile]
-        assert claimed(database, CodePurpose.OTP, MAIL, requested_for=MOBILE.canonical) == [mail]
-        assert claimed(database, CodePurpose.REGISTER_OR_LOGIN, MAIL, MOBILE, requested_for=MOBILE.canonical) == [other]
-        assert claimed(database, CodePurpose.OTP, Address(AddressKind.MOBILE, MAIL.text, MAIL.canonical)) == []
+        assert locked(database, CodePurpose.OTP, MAIL) == [mail]
+        assert locked(database, CodePurpose.OTP, MAIL, MOBILE) == [mail, mobile]
+        assert locked(database, CodePurpose.OTP, MOBILE) == [mobile]
+        assert locked(database, CodePurpose.OTP, MOBILE, requested_for=MOBILE.canonical) == [mail, mobile]
+        assert locked(database, CodePurpose.OTP, MAIL, requested_for=MOBILE.canonical) == [mail]
+        assert locked(database, CodePurpose.REGISTER_OR_LOGIN, MAIL, MOBILE, requested_for=MOBILE.canonical) == [other]
+        assert locked(database, CodePurpose.OTP, Address(AddressKind.MOBILE, MAIL.text, MAIL.canonical)) == []
 
-    def test_a_newer_challenge_replaces_the_older_one_to_the_same_address_in_its_flow(self, database: Database) -> None:
+    def test_newer_challenge_replaces_one_of_the_same_address_and_purpose(self, database: Database) -> None:
         other = challenge(2, purpose=CodePurpose.REGISTER_OR_LOGIN)
         put(database, challenge(1, failed_attempts=4, used_at=NOW), other)
         newer = challenge(3, sent_at=NOW + 60)
         put(database, newer)
-        assert claimed(database, CodePurpose.OTP, MAIL) == [newer]
-        assert claimed(database, CodePurpose.REGISTER_OR_LOGIN, MAIL) == [other]
+        assert locked(database, CodePurpose.OTP, MAIL) == [newer]
+        assert locked(database, CodePurpose.REGISTER_OR_LOGIN, MAIL) == [other]
 
-    def test_a_newer_challenge_replaces_the_older_one_beside_the_same_destination(self, database: Database) -> None:
+    def test_newer_challenge_replaces_one_requested_for_the_same_destination(self, database: Database) -> None:
         elsewhere = Address(AddressKind.EMAIL, "else@example.org", "else@example.org")
         other = challenge(2, purpose=CodePurpose.REGISTER_OR_LOGIN, requested_for=MOBILE.canonical)
         put(database, challenge(1, requested_for=MOBILE.canonical), other, challenge(3, address=MOBILE))
         newer = challenge(4, address=elsewhere, requested_for=MOBILE.canonical)
         put(database, newer)
-        assert claimed(database, CodePurpose.OTP, MAIL, elsewhere, requested_for=MOBILE.canonical) == [newer]
-        assert [one.id for one in claimed(database, CodePurpose.OTP, MOBILE)] == ["challenge-3"]
-        assert claimed(database, CodePurpose.REGISTER_OR_LOGIN, requested_for=MOBILE.canonical) == [other]
+        assert locked(database, CodePurpose.OTP, MAIL, elsewhere, requested_for=MOBILE.canonical) == [newer]
+        assert [one.id for one in locked(database, CodePurpose.OTP, MOBILE)] == ["challenge-3"]
+        assert locked(database, CodePurpose.REGISTER_OR_LOGIN, requested_for=MOBILE.canonical) == [other]
 
-    def test_a_claimed_challenge_can_be_saved(self, database: Database) -> None:
+    def test_locked_challenge_can_be_saved(self, database: Database) -> None:
         put(database, challenge(1))
         with database.begin() as tx:
             [one] = tx.challenges.lock(CodePurpose.OTP, [MAIL])
             tx.challenges.save(one.with_failed_attempt())
-        assert claimed(database, CodePurpose.OTP, MAIL) == [one.with_failed_attempt()]
+        assert locked(database, CodePurpose.OTP, MAIL) == [one.with_failed_attempt()]
         with database.begin() as tx:
             [one] = tx.challenges.lock(CodePurpose.OTP, [MAIL])
             tx.challenges.save(one.used(NOW))
-        assert claimed(database, CodePurpose.OTP, MAIL) == [challenge(1, failed_attempts=1, used_at=NOW)]
+        assert locked(database, CodePurpose.OTP, MAIL) == [challenge(1, failed_attempts=1, used_at=NOW)]
 
-    def test_a_challenge_that_was_not_claimed_here_cannot_be_saved(self, database: Database) -> None:
+    def test_unlocked_challenge_cannot_be_saved(self, database: Database) -> None:
         put(database, challenge(1), challenge(2, address=MOBILE))
         with database.begin() as tx:
             tx.challenges.lock(CodePurpose.OTP, [MOBILE])
             with pytest.raises(LookupError):
                 tx.challenges.save(challenge(1, failed_attempts=1))
-        assert claimed(database, CodePurpose.OTP, MAIL) == [challenge(1)]
+        assert locked(database, CodePurpose.OTP, MAIL) == [challenge(1)]
 
-    def test_saving_does_not_bring_back_a_challenge_that_was_ended_or_replaced(self, database: Database) -> None:
+    def test_save_does_not_restore_a_revoked_or_replaced_challenge(self, database: Database) -> None:
         put(database, challenge(1))
         with database.begin() as tx:
             [one] = tx.challenges.lock(CodePurpose.OTP, [MAIL])
             tx.challenges.put(challenge(2))
             tx.challenges.save(one.with_failed_attempt())
-        assert claimed(database, CodePurpose.OTP, MAIL) == [challenge(2)]
+        assert locked(database, CodePurpose.OTP, MAIL) == [challenge(2)]
         with database.begin() as tx:
             [one] = tx.challenges.lock(CodePurpose.OTP, [MAIL])
             tx.challenges.revoke([MAIL])
             tx.challenges.save(one.used(NOW))
-        assert not any(one.is_open(NOW) for one in claimed(database, CodePurpose.OTP, MAIL))
+        assert not any(one.is_open(NOW) for one in locked(database, CodePurpose.OTP, MAIL))
 
-    def test_ending_leaves_no_open_code_to_an_address_or_beside_it_in_any_flow(self, database: Database) -> None:
+    def test_revoke_deletes_codes_to_or_requested_for_an_address(self, database: Database) -> None:
         elsewhere = Address(AddressKind.EMAIL, "else@example.org", "else@example.org")
         own = [challenge(1, address=MOBILE), challenge(2, address=MOBILE, purpose=CodePurpose.REGISTER_OR_LOGIN)]
         beside = challenge(3, address=elsewhere, requested_for=MOBILE.canonical)
@@ -110,13 +110,13 @@ class ChallengesContract:
         with database.begin() as tx:
             tx.challenges.revoke([MOBILE])
         for flow in CodePurpose:
-            assert not any(one.is_open(NOW) for one in claimed(database, flow, MOBILE, elsewhere))
-        assert claimed(database, CodePurpose.REGISTER_OR_LOGIN, MAIL) == [other]
+            assert not any(one.is_open(NOW) for one in locked(database, flow, MOBILE, elsewhere))
+        assert locked(database, CodePurpose.REGISTER_OR_LOGIN, MAIL) == [other]
         with database.begin() as tx:
             assert not tx.challenges.is_current("challenge-1", NOW)
             assert tx.challenges.is_current("challenge-4", NOW)
 
-    def test_a_code_is_current_until_it_is_replaced_used_or_expired(self, database: Database) -> None:
+    def test_code_is_current_until_it_is_replaced_used_or_expired(self, database: Database) -> None:
         put(database, challenge(1), challenge(2, address=MOBILE))
         with database.begin() as tx:
             is_current = tx.challenges.is_current
@@ -130,7 +130,7 @@ class ChallengesContract:
             assert not is_current("challenge-1", NOW)
             assert is_current("challenge-3", NOW)
 
-    def test_a_proof_is_found_by_its_digest_and_its_address_as_long_as_it_is_recent(self, database: Database) -> None:
+    def test_recent_proof_is_found_by_digest_and_by_address(self, database: Database) -> None:
         proof = Proof(digest="digest", address=MAIL, verified_at=NOW)
         with database.begin() as tx:
             tx.proofs.add(proof)

@@ -1,17 +1,17 @@
-"""How far readers of the journal came."""
+"""Cursors: the positions of readers of the audit log."""
 
 import pytest
 
 from ....application.ports import Cursor, Database
-from .given import (
+from .builders import (
     NOW,
 )
 
 
 class CursorsContract:
-    """How far readers of the journal came."""
+    """Cursors: the positions of readers of the audit log."""
 
-    def test_a_reader_begins_at_the_beginning_and_moves_on(self, database: Database) -> None:
+    def test_cursor_begins_at_zero_and_advances(self, database: Database) -> None:
         assert database.cursors.get("crm") == Cursor(name="crm")
         with database.begin() as tx:
             assert tx.cursors.lock("crm") == Cursor(name="crm")
@@ -25,7 +25,7 @@ class CursorsContract:
         assert database.cursors.get("crm") == Cursor(name="crm", position=2**40)
         assert database.cursors.get("nul \0") == Cursor(name="nul \0")
 
-    def test_a_cursor_that_was_not_claimed_here_cannot_be_saved(self, database: Database) -> None:
+    def test_unlocked_cursor_cannot_be_saved(self, database: Database) -> None:
         with database.begin() as tx:
             tx.cursors.lock("crm")
             with pytest.raises(LookupError):

@@ -1,4 +1,4 @@
-"""What holds when many come at once."""
+"""Concurrent transactions."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from ....domain.code import CodePurpose
 from ....domain.errors import AlreadyTaken
 from ....domain.rate_limits import RateLimit
 from ..threads import FrequentThreadSwitches
-from .given import (
+from .builders import (
     MAIL,
     NOW,
     ada,
@@ -46,9 +46,9 @@ def rename(database: Database) -> int:
 
 def count(database: Database) -> int:
     with database.begin() as tx:
-        [tally] = tx.rate_limits.lock(["key"])
-        tx.rate_limits.save([tally.hit((RateLimit(9, 60),), NOW)], NOW + 60)
-        return len(tally.timestamps)
+        [window] = tx.rate_limits.lock(["key"])
+        tx.rate_limits.save([window.hit((RateLimit(9, 60),), NOW)], NOW + 60)
+        return len(window.timestamps)
 
 
 def turn(database: Database) -> int:
@@ -61,9 +61,9 @@ def turn(database: Database) -> int:
 
 @pytest.mark.usefixtures("frequent_thread_switches")
 class RacesContract(FrequentThreadSwitches):
-    """What holds when many come at once."""
+    """Concurrent transactions."""
 
-    def test_of_many_registrations_of_one_name_at_once_one_wins(self, database: Database) -> None:
+    def test_one_of_many_concurrent_registrations_of_a_name_wins(self, database: Database) -> None:
         def register(number: int) -> str:
             try:
                 stored(database, bob(username=Username("wanted", "wanted"), email=None, name=f"{number}"))
@@ -81,24 +81,22 @@ class RacesContract(FrequentThreadSwitches):
         def count(number: int) -> None:
             for step in range(5):
                 with database.begin() as tx:
-                    [tally] = tx.rate_limits.lock(["key"])
-                    tx.rate_limits.save([tally.hit(limits, NOW + number + step)], NOW + 60)
+                    [window] = tx.rate_limits.lock(["key"])
+                    tx.rate_limits.save([window.hit(limits, NOW + number + step)], NOW + 60)
 
         with ThreadPoolExecutor(16) as threads:
             list(threads.map(count, range(16)))
         assert len(database.rate_limits.get(["key"])[0].timestamps) == 80
 
     @pytest.mark.parametrize("claim", [guess, rename, count, turn])
-    def test_a_second_claimant_waits_and_then_sees_what_the_first_has_saved(
-        self, database: Database, claim: Callable[[Database], int]
-    ) -> None:
+    def test_second_lock_waits_and_then_sees_the_saved_row(self, database: Database, claim: Callable[[Database], int]) -> None:
         logged_in(database, stored(database, ada()))
         put(database, challenge(1))
         assert claim(database) == 0
-        at_the_door, done, seen = Signal(), Signal(), list[int]()
+        started, done, seen = Signal(), Signal(), list[int]()
 
         def second() -> None:
-            at_the_door.set()
+            started.set()
             seen.append(claim(database))
             done.set()
 
@@ -106,16 +104,16 @@ class RacesContract(FrequentThreadSwitches):
         with database.begin() as tx:
             one = tx.accounts.lock_by_address(MAIL)
             [code] = tx.challenges.lock(CodePurpose.OTP, [MAIL])
-            [tally] = tx.rate_limits.lock(["key"])
+            [window] = tx.rate_limits.lock(["key"])
             begun = tx.sessions.lock("session-001")
             assert one
             assert begun
             waiting.start()
-            assert at_the_door.wait(5)
+            assert started.wait(5)
             assert not done.wait(0.05)
             tx.accounts.save(replace(one, name=f"{one.name}+"))
             tx.challenges.save(code.with_failed_attempt())
-            tx.rate_limits.save([tally.hit((RateLimit(9, 60),), NOW)], NOW + 60)
+            tx.rate_limits.save([window.hit((RateLimit(9, 60),), NOW)], NOW + 60)
             tx.sessions.save(begun.refresh(begun.generation, NOW)[1])
         waiting.join()
         assert seen == [2]
@@ -141,14 +139,14 @@ class RacesContract(FrequentThreadSwitches):
         waiting.join()
         assert seen == [None]
 
-    def test_two_couriers_never_hold_the_same_message(self, database: Database) -> None:
+    def test_two_workers_never_lease_the_same_message(self, database: Database) -> None:
         post(database, *(message(number) for number in range(24)))
         with ThreadPoolExecutor(4) as threads:
             leased = [one.id for batch in threads.map(lambda _: lease(database, NOW, limit=4), range(8)) for one in batch]
         assert len(leased) == 24
         assert len(set(leased)) == 24
 
-    def test_a_second_reader_of_a_name_waits_for_the_first(self, database: Database) -> None:
+    def test_second_lock_of_a_cursor_waits_for_the_first(self, database: Database) -> None:
         done, seen = Signal(), list[int]()
 
         def second() -> None:

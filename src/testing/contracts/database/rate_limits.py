@@ -1,18 +1,18 @@
-"""Counters that survive a restart."""
+"""Rate-limit windows that survive a restart."""
 
 import pytest
 
 from ....application.ports import Database
 from ....domain.rate_limits import SlidingWindow
-from .given import (
+from .builders import (
     NOW,
 )
 
 
 class RateLimitsContract:
-    """Counters that survive a restart."""
+    """Rate-limit windows that survive a restart."""
 
-    def test_tallies_come_back_in_the_order_of_their_keys_and_empty_where_there_is_none(self, database: Database) -> None:
+    def test_windows_are_returned_in_the_order_of_their_keys(self, database: Database) -> None:
         moments = (NOW, NOW + 0.1, NOW + 1 / 3)
         with database.begin() as tx:
             assert tx.rate_limits.lock(["b", "a"]) == [SlidingWindow("b"), SlidingWindow("a")]
@@ -23,7 +23,7 @@ class RateLimitsContract:
         assert list(database.rate_limits.get(["a", "b"])) == [SlidingWindow("a"), SlidingWindow("b")]
         assert list(database.rate_limits.get([])) == []
 
-    def test_a_tally_that_was_not_claimed_here_cannot_be_saved(self, database: Database) -> None:
+    def test_unlocked_window_cannot_be_saved(self, database: Database) -> None:
         with database.begin() as tx:
             tx.rate_limits.lock(["a"])
             tx.rate_limits.get(["b"])

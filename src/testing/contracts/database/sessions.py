@@ -1,4 +1,4 @@
-"""Sessions: which are alive, and which were ended when."""
+"""Sessions: which are active, and which have ended when."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import pytest
 
 from ....application.ports import Database
 from ....domain.session import IDLE_SECONDS
-from .given import (
+from .builders import (
     NOW,
     ada,
     bob,
@@ -17,9 +17,9 @@ from .given import (
 
 
 class SessionsContract:
-    """Sessions: which are alive, and which were ended when."""
+    """Sessions: which are active, and which have ended when."""
 
-    def test_a_session_comes_back_as_it_was_saved(self, database: Database) -> None:
+    def test_session_is_read_as_it_was_saved(self, database: Database) -> None:
         begun = logged_in(database, stored(database, ada()))
         with database.begin() as tx:
             assert tx.sessions.lock(begun.id) == begun
@@ -32,18 +32,18 @@ class SessionsContract:
         with database.begin() as tx:
             assert tx.sessions.lock(begun.id) == turned.end(NOW + 20)
 
-    def test_a_session_that_was_not_claimed_here_cannot_be_saved(self, database: Database) -> None:
+    def test_unlocked_session_cannot_be_saved(self, database: Database) -> None:
         begun = logged_in(database, stored(database, ada()))
         with database.begin() as tx, pytest.raises(LookupError):
             tx.sessions.save(begun.end(NOW))
         with database.begin() as tx:
             assert tx.sessions.lock(begun.id) == begun
 
-    def test_a_session_needs_an_account(self, database: Database) -> None:
+    def test_session_needs_an_account(self, database: Database) -> None:
         with pytest.raises(LookupError), database.begin() as tx:
             tx.sessions.add(session(ada(id=7), 1), keep=3)
 
-    def test_beyond_what_is_kept_the_oldest_living_sessions_end(self, database: Database) -> None:
+    def test_oldest_active_sessions_end_beyond_the_limit(self, database: Database) -> None:
         account, other = stored(database, ada()), stored(database, bob())
         logged_in(database, other, 100)
         answers = []
@@ -58,7 +58,7 @@ class SessionsContract:
         assert alive == [3, 4, 5]
         assert database.accounts.by_active_session(other.id, "session-100", NOW + 6)
 
-    def test_sessions_that_are_over_do_not_count_among_those_kept(self, database: Database) -> None:
+    def test_expired_sessions_do_not_count_towards_the_limit(self, database: Database) -> None:
         account = stored(database, ada())
         logged_in(database, account, 1, NOW - IDLE_SECONDS)
         logged_in(database, account, 2)
@@ -71,7 +71,7 @@ class SessionsContract:
         assert database.accounts.by_active_session(account.id, "session-002", NOW + 1)
         assert database.accounts.by_active_session(account.id, "session-004", NOW + 1)
 
-    def test_the_newest_session_lives_even_where_the_clock_stepped_back(self, database: Database) -> None:
+    def test_newest_session_is_kept_after_the_clock_stepped_back(self, database: Database) -> None:
         account = stored(database, ada())
         logged_in(database, account, 1, NOW)
         with database.begin() as tx:
@@ -79,7 +79,7 @@ class SessionsContract:
         assert database.accounts.by_active_session(account.id, "session-002", NOW)
         assert database.accounts.by_active_session(account.id, "session-001", NOW) is None
 
-    def test_ending_all_sessions_spares_the_one_and_other_accounts_and_counts_the_living(self, database: Database) -> None:
+    def test_end_all_spares_the_excepted_session_and_counts_active_ones(self, database: Database) -> None:
         account, other = stored(database, ada()), stored(database, bob())
         logged_in(database, other, 100)
         logged_in(database, account, 1, NOW - IDLE_SECONDS)
@@ -96,7 +96,7 @@ class SessionsContract:
             assert tx.sessions.end_all(account.id, NOW + 8) == 1
         assert database.accounts.by_active_session(other.id, "session-100", NOW + 9)
 
-    def test_living_sessions_are_listed_the_newest_first_with_who_began_them(self, database: Database) -> None:
+    def test_active_sessions_are_listed_newest_first_with_their_user_agents(self, database: Database) -> None:
         ann, other = stored(database, ada()), stored(database, bob())
         begun = [logged_in(database, ann, number, NOW + number) for number in (1, 2, 3)]
         logged_in(database, other, 4)
@@ -111,9 +111,7 @@ class SessionsContract:
         assert list(database.sessions.active(ann.id, NOW + 7 + IDLE_SECONDS)) == []
         assert list(database.sessions.active(2**70, NOW)) == []
 
-    def test_sessions_that_were_ended_are_told_in_the_order_of_their_ends_beyond_a_place_in_it(
-        self, database: Database
-    ) -> None:
+    def test_ended_sessions_are_listed_in_order_after_a_position(self, database: Database) -> None:
         ann, other = stored(database, ada()), stored(database, bob())
         begun = [logged_in(database, ann, number) for number in (1, 2, 3, 4)]
         with database.begin() as tx:
@@ -137,7 +135,7 @@ class SessionsContract:
         assert list(ended((NOW + 2.125, ""), limit=10)) == [second, third, fourth]
         assert list(ended(fourth, limit=10)) == []
 
-    def test_an_end_that_is_committed_late_stands_before_what_was_told(self, database: Database) -> None:
+    def test_session_end_that_is_committed_late_is_listed_in_order(self, database: Database) -> None:
         ann = stored(database, ada())
         early, late = logged_in(database, ann, 1), logged_in(database, ann, 2)
         with database.begin() as tx:
@@ -149,9 +147,7 @@ class SessionsContract:
             tx.sessions.save(early.end(NOW + 1))
         assert [found for _, found in database.sessions.ended((NOW, ""), limit=10)] == [early.id, late.id]
 
-    def test_an_agent_is_strange_to_an_account_that_has_had_sessions_and_none_of_it_ended_ones_counted(
-        self, database: Database
-    ) -> None:
+    def test_user_agent_is_new_if_no_session_of_the_account_had_it(self, database: Database) -> None:
         ann, other = stored(database, ada()), stored(database, bob())
         with database.begin() as tx:
             assert not tx.sessions.is_new_user_agent(ann.id, "a phone")
@@ -165,7 +161,7 @@ class SessionsContract:
             assert tx.sessions.is_new_user_agent(ann.id, "a tower")
             assert tx.sessions.is_new_user_agent(ann.id, "A phone")
 
-    def test_a_session_is_claimed_with_its_account(self, database: Database) -> None:
+    def test_session_is_locked_together_with_its_account(self, database: Database) -> None:
         ann, _ = stored(database, ada()), stored(database, bob())
         begun = logged_in(database, ann, 1)
         with database.begin() as tx:
@@ -176,7 +172,7 @@ class SessionsContract:
         with database.begin() as tx, pytest.raises(LookupError):
             tx.accounts.save(ann)
 
-    def test_an_end_is_for_good(self, database: Database) -> None:
+    def test_session_end_is_final(self, database: Database) -> None:
         begun = logged_in(database, stored(database, ada()))
         with database.begin() as tx:
             tx.sessions.lock(begun.id)
@@ -184,7 +180,7 @@ class SessionsContract:
             tx.sessions.save(replace(begun, generation=7))
             assert tx.sessions.lock(begun.id) == replace(begun, generation=7, ended_at=NOW + 1)
 
-    def test_an_agent_of_whatever_text_does_not_stop_a_sign_in(self, database: Database) -> None:
+    def test_session_with_an_unstorable_user_agent_is_added(self, database: Database) -> None:
         ann = stored(database, ada())
         with database.begin() as tx:
             tx.sessions.add(replace(session(ann, 1), user_agent="nul \0 and half a pair \ud800"), keep=100)

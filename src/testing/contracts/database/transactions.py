@@ -1,4 +1,4 @@
-"""Transactions: all of one happens, or none."""
+"""Transactions are atomic and isolated."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,28 +10,28 @@ from ....domain.account import Account
 from ....domain.code import CodePurpose, Proof
 from ....domain.events import Event, EventType
 from ....domain.rate_limits import RateLimit, SlidingWindow
-from .given import (
+from .builders import (
     MAIL,
     NOW,
     ada,
     bob,
     challenge,
-    claimed,
     events,
-    followed,
-    journalled,
     lease,
+    locked,
     logged_in,
     message,
     post,
     put,
+    read_in_order,
     session,
     stored,
+    with_events,
 )
 
 
 class Interrupted(Exception):
-    """Something went wrong in the middle."""
+    """An error in the middle of a transaction."""
 
 
 def change_everything(database: Database, account: Account) -> None:
@@ -43,17 +43,17 @@ def change_everything(database: Database, account: Account) -> None:
         tx.challenges.put(challenge(1))
         tx.proofs.add(Proof(digest="digest", address=MAIL, verified_at=NOW))
         tx.sessions.add(session(account, 1), keep=9)
-        [tally] = tx.rate_limits.lock(["key"])
-        tx.rate_limits.save([tally.hit((RateLimit(3, 60),), NOW)], NOW + 60)
+        [window] = tx.rate_limits.lock(["key"])
+        tx.rate_limits.save([window.hit((RateLimit(3, 60),), NOW)], NOW + 60)
         tx.outbox.add(message(1))
         tx.audit_log.add(Event(type=EventType.REGISTERED, occurred_at=NOW))
         raise Interrupted
 
 
 class TransactionsContract:
-    """Transactions: all of one happens, or none."""
+    """Transactions are atomic and isolated."""
 
-    def test_nothing_of_a_transaction_remains_when_an_exception_leaves_it(self, database: Database) -> None:
+    def test_exception_rolls_back_the_whole_transaction(self, database: Database) -> None:
         account = stored(database, ada())
         with pytest.raises(Interrupted):
             change_everything(database, account)
@@ -62,18 +62,18 @@ class TransactionsContract:
         assert database.accounts.by_address(bob().addresses[0]) is None
         assert database.accounts.by_active_session(account.id, "session-001", NOW) is None
         assert database.rate_limits.get(["key"]) == [SlidingWindow("key")]
-        assert claimed(database, CodePurpose.OTP, MAIL) == []
+        assert locked(database, CodePurpose.OTP, MAIL) == []
         assert lease(database, NOW) == []
         assert events(database) == []
         with database.begin() as tx:
             assert not tx.proofs.is_verified(MAIL, NOW)
 
-    def test_a_transaction_that_failed_does_not_stand_in_the_way_of_the_next(self, database: Database) -> None:
+    def test_failed_transaction_does_not_block_the_next(self, database: Database) -> None:
         with pytest.raises(Interrupted), database.begin():
             raise Interrupted
         assert stored(database, ada()).id > 0
 
-    def test_what_is_uncommitted_is_seen_inside_and_not_outside_and_readers_do_not_wait(self, database: Database) -> None:
+    def test_uncommitted_changes_are_visible_inside_only_and_block_no_reader(self, database: Database) -> None:
         account = stored(database, ada())
         with database.begin() as tx, ThreadPoolExecutor(1) as elsewhere:
             tx.accounts.lock(account.id)
@@ -88,7 +88,7 @@ class TransactionsContract:
         assert database.accounts.get(account.id) == replace(account, name="Changed")
         assert database.rate_limits.get(["key"]) == [SlidingWindow("key", (NOW,))]
 
-    def test_a_transaction_that_is_over_is_of_no_more_use(self, database: Database) -> None:
+    def test_transaction_is_unusable_after_its_end(self, database: Database) -> None:
         with database.begin() as tx:
             pass
         with pytest.raises(RuntimeError):
@@ -97,24 +97,24 @@ class TransactionsContract:
             tx.accounts.get(1)
         assert database.accounts.by_address(MAIL) is None
 
-    def test_a_transaction_within_a_transaction_is_refused_rather_than_waited_for(self, database: Database) -> None:
+    def test_nested_transaction_is_refused(self, database: Database) -> None:
         with database.begin() as tx:
             with pytest.raises(RuntimeError), database.begin():
                 pass
             account = tx.accounts.add(ada())
         assert database.accounts.get(account.id) == account
 
-    def test_a_prepared_database_checks_out(self, database: Database) -> None:
+    def test_check_accepts_a_migrated_database(self, database: Database) -> None:
         database.check()
 
-    def test_a_purge_comes_to_an_end_and_leaves_what_is_of_use(self, database: Database) -> None:
+    def test_purge_ends_and_keeps_rows_in_use(self, database: Database) -> None:
         account = stored(database, ada())
         begun = logged_in(database, account)
         put(database, challenge(1))
         post(database, message(1))
-        journalled(database, account.id)
+        with_events(database, account.id)
         assert any(database.purge(NOW, limit=1) == 0 for _ in range(50))
         assert database.accounts.by_active_session(account.id, begun.id, NOW) == account
-        assert claimed(database, CodePurpose.OTP, MAIL) == [challenge(1)]
+        assert locked(database, CodePurpose.OTP, MAIL) == [challenge(1)]
         assert lease(database, NOW) == [message(1)]
-        assert followed(database) == [account.id]
+        assert read_in_order(database) == [account.id]

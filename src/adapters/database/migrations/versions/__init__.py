@@ -1,1 +1,1 @@
-"""The steps from an empty database to the schema of today."""
+"""The migrations from an empty database to the latest schema."""

@@ -1,4 +1,4 @@
-"""Whom and what the tests of a database put into it."""
+"""Builders of the rows that the tests of a database add."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -62,9 +62,9 @@ def put(database: Database, *challenges: Challenge) -> None:
             tx.challenges.put(one)
 
 
-def claimed(database: Database, flow: CodePurpose, *addresses: Address, requested_for: str | None = None) -> list[Challenge]:
+def locked(database: Database, purpose: CodePurpose, *addresses: Address, requested_for: str | None = None) -> list[Challenge]:
     with database.begin() as tx:
-        return list(tx.challenges.lock(flow, addresses, requested_for=requested_for))
+        return list(tx.challenges.lock(purpose, addresses, requested_for=requested_for))
 
 
 def message(number: int, **changed: Any) -> Message:
@@ -96,21 +96,21 @@ def names(found: Sequence[OutboxEntry]) -> list[str]:
     return [one.message.id for one in found]
 
 
-def journalled(database: Database, *accounts: int, at: float = NOW) -> None:
+def with_events(database: Database, *accounts: int, at: float = NOW) -> None:
     with database.begin() as tx:
         for account_id in accounts:
             tx.audit_log.add(Event(type=EventType.REGISTERED, occurred_at=at, account_id=account_id))
 
 
-def followed(database: Database, after: int = 0, *, now: float = NOW, limit: int = 9) -> list[int | None]:
+def read_in_order(database: Database, after: int = 0, *, now: float = NOW, limit: int = 9) -> list[int | None]:
     return [event.account_id for _, event in database.audit_log.read_stable_after(after, now, limit=limit)]
 
 
 def dead(database: Database) -> list[tuple[str, str | None]]:
-    """What was given up, each with the reason."""
+    """The failed messages, each with its reason."""
     return [(one.message.id, one.failure_reason) for one in database.outbox.find(failed=True, after=0, limit=99)]
 
 
 def events(database: Database) -> list[Event]:
-    """What the journal holds."""
+    """All events in the audit log."""
     return [event for _, event in database.audit_log.find(AuditQuery(), limit=99)]

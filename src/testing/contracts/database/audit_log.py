@@ -1,16 +1,16 @@
-"""The journal: asked, and followed."""
+"""The audit log: searches, and reading in order."""
 
 from typing import Any
 
 from ....application.ports import AuditQuery, Database
 from ....domain.events import Caller, Event, EventType
-from .given import NOW, events, followed, journalled
+from .builders import NOW, events, read_in_order, with_events
 
 
 class AuditLogContract:
-    """The journal: asked, and followed."""
+    """The audit log: searches, and reading in order."""
 
-    def test_the_journal_keeps_what_happened_in_its_order(self, database: Database) -> None:
+    def test_events_are_kept_in_order(self, database: Database) -> None:
         caller = Caller(address="192.0.2.1", user_agent="Browser/1", request_id="request")
         happened = [
             Event(type=EventType.LOGGED_IN, occurred_at=NOW, account_id=7, session_id="s", caller=caller, detail="password"),
@@ -21,14 +21,12 @@ class AuditLogContract:
                 tx.audit_log.add(event)
         assert events(database) == happened
 
-    def test_a_caller_whose_agent_cannot_be_written_down_stops_nothing(self, database: Database) -> None:
+    def test_event_with_an_unstorable_user_agent_is_added(self, database: Database) -> None:
         with database.begin() as tx:
             tx.audit_log.add(Event(type=EventType.LOGGED_IN, occurred_at=NOW, caller=Caller(user_agent="\ud800 and \0")))
         assert len(events(database)) == 1
 
-    def test_the_journal_is_asked_by_account_kind_caller_and_time_and_goes_on_where_it_stopped(
-        self, database: Database
-    ) -> None:
+    def test_events_are_found_by_account_type_caller_and_time_in_pages(self, database: Database) -> None:
         happened = [
             Event(type=EventType.REGISTERED, occurred_at=NOW, account_id=1, caller=Caller("192.0.2.1", "a phone", "request")),
             Event(type=EventType.LOGIN_FAILED, occurred_at=NOW + 1, caller=Caller("192.0.2.2"), detail="unknown"),
@@ -54,12 +52,12 @@ class AuditLogContract:
         assert positions == sorted(positions)
         assert found(after=positions[-1]) == happened[2:]
 
-    def test_the_journal_is_followed_in_order_from_any_position(self, database: Database) -> None:
-        journalled(database, 1, 2, 3)
-        assert followed(database) == [1, 2, 3]
+    def test_events_are_read_in_order_after_any_position(self, database: Database) -> None:
+        with_events(database, 1, 2, 3)
+        assert read_in_order(database) == [1, 2, 3]
         [(first, _), *_] = database.audit_log.read_stable_after(0, NOW, limit=1)
-        assert followed(database, first) == [2, 3]
-        assert followed(database, limit=2) == [1, 2]
-        journalled(database, 4)
-        assert followed(database, first + 2) == [4]
-        assert followed(database, first + 3) == []
+        assert read_in_order(database, first) == [2, 3]
+        assert read_in_order(database, limit=2) == [1, 2]
+        with_events(database, 4)
+        assert read_in_order(database, first + 2) == [4]
+        assert read_in_order(database, first + 3) == []

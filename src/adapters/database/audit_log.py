@@ -1,0 +1,158 @@
+"""The audit log in SQL, whose rows are only added until they are purged, and the cursors of its readers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite too, not the reverse
+
+from ...application.ports import AuditQuery, Cursor
+from ...domain.events import Caller, Event, EventType
+from .locked_rows import LockedRows
+from .schema import audit_log, cursors
+from .sql import OpenTransaction, Query, binds, storable
+
+MAX_COMMIT_DELAY = 60.0
+"""Seconds for which an earlier position may still appear: longer than a transaction lives, and clocks differ."""
+
+_columns = audit_log.columns
+_ADD = insert(audit_log).values(binds([column for column in _columns if not column.primary_key]))
+_FIND = (
+    select(
+        _columns.position,
+        _columns.type,
+        _columns.occurred_at,
+        _columns.account_id,
+        _columns.session_id,
+        _columns.caller_address,
+        _columns.caller_user_agent,
+        _columns.request_id,
+        _columns.detail,
+    )
+    .where(_columns.position > bindparam("after"))
+    .order_by(_columns.position)
+    .limit(bindparam("limit"))
+)
+_LAST = select(func.max(_columns.position))
+_FILTERS = {
+    "account_id": _columns.account_id.__eq__,
+    "type": _columns.type.__eq__,
+    "address": _columns.caller_address.__eq__,
+    "since": _columns.occurred_at.__ge__,
+    "until": _columns.occurred_at.__lt__,
+}
+
+_cursor = (cursors.c.position, cursors.c.moved_at, cursors.c.leased_until)
+_is_named = cursors.c.name == bindparam("reader")
+_new = insert(cursors).values(name=bindparam("reader"), position=0, moved_at=0.0, leased_until=0.0)
+_GET_CURSOR = select(*_cursor).where(_is_named)
+_unchanged = {"name": _new.excluded.name}
+_LOCK_CURSOR = _new.on_conflict_do_update(index_elements=[cursors.c.name], set_=_unchanged).returning(*_cursor)
+"""Adds the row if it is missing, because an absent row cannot be locked."""
+
+_SAVE_CURSOR = (
+    update(cursors).where(_is_named).values(position=bindparam("to"), moved_at=bindparam("at"), leased_until=bindparam("until"))
+)
+
+
+@cache
+def filtered(*names: str) -> Select[Any]:
+    """One statement for each set of filters, so that it is compiled once."""
+    return _FIND.where(*(_FILTERS[name](bindparam(name)) for name in names))
+
+
+class SqlAuditLogReads:
+    """Reads committed events. `in_order` if commits have the order of positions, as with a single writer."""
+
+    def __init__(self, query: Query, *, in_order: bool) -> None:
+        self._query = query
+        self._in_order = in_order
+
+    def find(self, query: AuditQuery, *, limit: int) -> Sequence[tuple[int, Event]]:
+        filters = {name: value for name in _FILTERS if (value := getattr(query, name)) is not None}
+        rows = self._query(filtered(*filters), after=query.after, limit=limit, **filters)
+        return [(position, _event(*row)) for position, *row in rows]
+
+    def last_position(self) -> int:
+        [(position,)] = self._query(_LAST)
+        return int(position or 0)
+
+    def read_stable_after(self, after: int, now: float, *, limit: int) -> Sequence[tuple[int, Event]]:
+        found = self.find(AuditQuery(after=after), limit=limit)
+        return found if self._in_order else list(_until_gap(found, after, now))
+
+
+def _until_gap(events: Sequence[tuple[int, Event]], after: int, now: float) -> Iterator[tuple[int, Event]]:
+    """Stops at a recent missing position, which an open transaction may hold. A rollback leaves a gap for good."""
+    for position, event in events:
+        if position != after + 1 and event.occurred_at > now - MAX_COMMIT_DELAY:
+            return
+        yield position, event
+        after = position
+
+
+def _event(type_: str, occurred_at: float, account_id: int | None, session_id: str | None, *rest: Any) -> Event:
+    *caller, detail = rest
+    return Event(
+        type=EventType(type_),
+        occurred_at=occurred_at,
+        account_id=account_id,
+        session_id=session_id,
+        caller=Caller(*caller),
+        detail=detail,
+    )
+
+
+class SqlAuditLog:
+    """Adds events in one transaction, and calls `on_add` for each."""
+
+    def __init__(self, sql: OpenTransaction, on_add: Callable[[], None]) -> None:
+        self._sql = sql
+        self._on_add = on_add
+
+    def add(self, event: Event) -> None:
+        self._sql.run(
+            _ADD,
+            occurred_at=event.occurred_at,
+            type=event.type.value,
+            account_id=event.account_id,
+            session_id=event.session_id,
+            caller_address=storable(event.caller.address),
+            caller_user_agent=storable(event.caller.user_agent),
+            request_id=storable(event.caller.request_id),
+            detail=storable(event.detail),
+        )
+        self._on_add()
+
+
+class SqlCursorReads:
+    """Reads cursors by `query`: committed ones, or those that one transaction sees."""
+
+    def __init__(self, query: Query) -> None:
+        self._query = query
+
+    def get(self, name: str) -> Cursor:
+        rows = self._query(_GET_CURSOR, reader=name)
+        return _cursor_of(name, *rows[0]) if rows else Cursor(name=name)
+
+
+class SqlCursors(SqlCursorReads):
+    """Reads, locks and changes cursors in one transaction."""
+
+    def __init__(self, sql: OpenTransaction, locked: LockedRows) -> None:
+        super().__init__(sql.query)
+        self._sql = sql
+        self._locked = locked
+
+    def lock(self, name: str) -> Cursor:
+        self._locked.add("cursors", name)
+        return _cursor_of(name, *self._sql.run(_LOCK_CURSOR, reader=name)[0])
+
+    def save(self, cursor: Cursor) -> None:
+        self._locked.require("cursors", cursor.name)
+        self._sql.run(_SAVE_CURSOR, reader=cursor.name, to=cursor.position, at=cursor.moved_at, until=cursor.leased_until)
+
+
+def _cursor_of(name: str, position: int, moved_at: float, leased_until: float) -> Cursor:
+    return Cursor(name=name, position=position, moved_at=moved_at, leased_until=leased_until)
