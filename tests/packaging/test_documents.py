@@ -1,4 +1,4 @@
-"""What the documents lead to is there."""
+"""The links of the documents."""
 
 import re
 import subprocess
@@ -20,13 +20,13 @@ def prose(document: Path) -> str:
 
 
 def anchors(document: Path) -> Iterator[str]:
-    """Of its headings, as GitHub makes them."""
+    """Yields the anchors of its headings, as GitHub makes them."""
     for heading in re.findall(r"^#+ (.+)$", prose(document), re.MULTILINE):
         yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_every_link_leads_somewhere(name: str) -> None:
+def test_every_link_has_a_target(name: str) -> None:
     document = ROOT / name
     for path, anchor in LINK.findall(prose(document)):
         target = document.parent / path if path else document

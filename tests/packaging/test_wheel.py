@@ -1,4 +1,4 @@
-"""The wheel is built once, as a release would be, from what git knows; the tree is what it is held against."""
+"""The wheel, built once from the files that git knows, as for a release, and compared with the tree."""
 
 import shutil
 import subprocess
@@ -42,7 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bare_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An interpreter that has the wheel, the standard library, and nothing else."""
+    """An interpreter with the wheel and the standard library alone."""
     home = tmp_path_factory.mktemp("bare")
     venv.create(home, with_pip=False, symlinks=True)
     python = home / "bin" / "python"
@@ -50,13 +50,13 @@ def bare_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
-def test_the_wheel_holds_every_module_and_data_file_of_the_tree_and_no_other(wheel: Path) -> None:
+def test_wheel_contains_the_modules_and_data_files_of_the_tree(wheel: Path) -> None:
     tree = {path.relative_to(SRC).as_posix() for path in SRC.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
 
     names = zipfile.ZipFile(wheel).namelist()
-    held = {name.removeprefix("vestibule/") for name in names if name.startswith("vestibule/")}
+    packed = {name.removeprefix("vestibule/") for name in names if name.startswith("vestibule/")}
 
-    assert held == tree
+    assert packed == tree
     assert all(name.startswith("vestibule/") or ".dist-info/" in name for name in names)
 
 
@@ -66,16 +66,16 @@ def test_every_directory_with_modules_is_a_package() -> None:
     assert bare == set()
 
 
-def test_the_command_is_installed(bare_python: Path) -> None:
+def test_command_is_installed(bare_python: Path) -> None:
     assert (bare_python.parent / "vestibule").is_file()
 
 
-def test_the_inside_works_without_any_third_party_package(bare_python: Path) -> None:
+def test_domain_and_application_need_no_library(bare_python: Path) -> None:
     program = """
 import importlib, pkgutil, sys
 import vestibule
-for inside in ("vestibule.domain", "vestibule.application"):
-    for module in pkgutil.walk_packages(importlib.import_module(inside).__path__, inside + "."):
+for package in ("vestibule.domain", "vestibule.application"):
+    for module in pkgutil.walk_packages(importlib.import_module(package).__path__, package + "."):
         importlib.import_module(module.name)
         print(module.name)
 assert "site-packages" in vestibule.__file__, vestibule.__file__
@@ -86,26 +86,26 @@ assert "site-packages" in vestibule.__file__, vestibule.__file__
     assert {"vestibule.domain.account", "vestibule.application.ports"} <= set(run.stdout.split())
 
 
-def needed(wanted: Distribution, extras: frozenset[str] = frozenset()) -> Iterator[Distribution]:
-    """What a plain install of it brings along, as it is installed here."""
-    for requirement in map(Requirement, wanted.requires or []):
+def dependencies(of: Distribution, extras: frozenset[str] = frozenset()) -> Iterator[Distribution]:
+    """Yields the installed dependencies of a distribution."""
+    for requirement in map(Requirement, of.requires or []):
         marker = requirement.marker
         if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras | {""}):
             other = distribution(requirement.name)
             yield other
-            yield from needed(other, frozenset(requirement.extras))
+            yield from dependencies(other, frozenset(requirement.extras))
 
 
 @pytest.fixture(scope="module")
 def small_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An interpreter that has what `pip install vestibule-accounts` brings: the wheel, and what it needs without an extra."""
+    """An interpreter with the wheel and its dependencies without an extra, as after `pip install vestibule-accounts`."""
     home = tmp_path_factory.mktemp("small")
     venv.create(home, with_pip=False, symlinks=True)
     python = home / "bin" / "python"
     pip("--python", str(python), "install", str(wheel))
     (packages,) = home.glob("lib/python*/site-packages")
     (information,) = packages.glob("vestibule_accounts-*.dist-info")
-    for other in needed(PathDistribution(information)):
+    for other in dependencies(PathDistribution(information)):
         for file in other.files or []:
             target = packages / file.parts[0]
             if file.parts[0] != ".." and not target.exists():
@@ -113,7 +113,7 @@ def small_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
-USED = """
+PROGRAM = """
 import asyncio, sys
 from pathlib import Path
 import vestibule.application
@@ -138,8 +138,8 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 
 
-def test_a_small_install_serves_the_use_cases_and_imports_no_framework(small_python: Path, tmp_path: Path) -> None:
-    run = subprocess.run([small_python, "-I", "-c", USED, tmp_path / "data"], check=False, capture_output=True, text=True)
+def test_small_install_runs_the_use_cases_and_imports_no_framework(small_python: Path, tmp_path: Path) -> None:
+    run = subprocess.run([small_python, "-I", "-c", PROGRAM, tmp_path / "data"], check=False, capture_output=True, text=True)
     assert run.stderr == ""
     imported = set(run.stdout.split())
     assert {"vestibule", "sqlalchemy", "argon2"} <= imported
@@ -150,7 +150,7 @@ def test_a_small_install_serves_the_use_cases_and_imports_no_framework(small_pyt
 
 
 @pytest.mark.parametrize("python", ["bare_python", "small_python"])
-def test_the_command_of_a_small_install_says_what_to_install(python: str, request: pytest.FixtureRequest) -> None:
+def test_command_of_a_small_install_names_the_missing_extra(python: str, request: pytest.FixtureRequest) -> None:
     command = request.getfixturevalue(python).parent / "vestibule"
     run = subprocess.run([command, "serve"], check=False, capture_output=True, text=True)
     assert (run.returncode, run.stdout) == (1, "")

@@ -34,7 +34,7 @@ class Forgiving(MemoryDatabase):
         with super().begin() as tx:
             try:
                 yield tx
-            except Exception as failure:  # noqa: BLE001 — whatever it was, the change stays
+            except Exception as failure:  # noqa: BLE001 — any failure keeps the change
                 failed = failure
         if failed:
             raise failed
@@ -83,7 +83,7 @@ class UnlockedPart:
         return partial(self._transaction.call, self._part, method)
 
 
-class TestClaimThatWaitsForNobody(contracts.DatabaseContract):
+class TestLockThatDoesNotWait(contracts.DatabaseContract):
     @pytest.fixture
     def database(self) -> MemoryDatabase:
         return Unlocking()
@@ -130,7 +130,7 @@ class Hurried(MemoryStorage):
         return super().names(older_than=0)
 
 
-class TestStorageThatTellsOfWhatIsYoung(contracts.StorageContract):
+class TestStorageThatListsNewImages(contracts.StorageContract):
     @pytest.fixture
     def storage(self) -> MemoryStorage:
         return Hurried()
@@ -148,7 +148,7 @@ class TestHasherThatVerifiesEverything(contracts.HasherContract):
 
 
 class Truncating(InsecureHasher):
-    """As bcrypt does."""
+    """Truncates passwords, as bcrypt does."""
 
     def hash(self, password: str) -> str:
         return super().hash(normalize("NFKC", password)[:72])
@@ -183,7 +183,7 @@ class Unlocked:
     def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
         window = self.windows.get(key, SlidingWindow(key))
         wait = window.retry_after(limits, now)
-        sleep(0)  # others come in between, on every machine
+        sleep(0)  # so that another thread runs in between on every machine
         if wait == 0:
             self.windows[key] = window.hit(limits, now)
         return wait
@@ -225,17 +225,17 @@ class TestTokensThatNeverEnd(contracts.TokensContract):
 class TestCodesThatAnotherProcessDoesNotKnow(contracts.CodesContract):
     @pytest.fixture
     def codes(self) -> HmacCodes:
-        return drawn_up()
+        return random_codes()
 
     same_codes = codes
 
 
-def drawn_up() -> HmacCodes:
+def random_codes() -> HmacCodes:
     secrets = CodeSecrets.single(token_hex(16).encode())
     return HmacCodes(lambda: secrets)
 
 
-class TestPicturesAsTheyCome(contracts.ImagesContract):
+class TestImagesThatAreNotDecoded(contracts.ImagesContract):
     @pytest.fixture
     def images(self) -> PassThroughImages:
         return PassThroughImages()

@@ -1,4 +1,4 @@
-"""The contracts as an importer runs them: by plain pytest, from anywhere; whoever breaks a promise sees which."""
+"""The contracts as an importer runs them, by plain pytest from any directory: a broken promise fails its test."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "library.md"
 
 @dataclass(frozen=True)
 class Report:
-    """Which tests of each class failed, and what pytest wrote."""
+    """The failed tests of each class, and the output of pytest."""
 
     failed: dict[str, set[str]]
     text: str
@@ -43,7 +43,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     ("adapter", "promise"),
     [
         ("TestRollbackThatDoesNothing", "test_exception_rolls_back_the_whole_transaction"),
-        ("TestClaimThatWaitsForNobody", "test_second_lock_waits_and_then_sees_the_saved_row"),
+        ("TestLockThatDoesNotWait", "test_second_lock_waits_and_then_sees_the_saved_row"),
         ("TestStorageThatForgets", "test_stored_data_is_returned_unchanged"),
         ("TestStorageWhoseNamesAreGuessed", "test_name_is_url_safe_and_unguessable"),
         ("TestHasherThatVerifiesEverything", "test_only_the_hashed_password_verifies"),
@@ -54,23 +54,23 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
         ("TestNotifierThatSendsDecoys", "test_decoy_arrives_nowhere"),
         ("TestTokensThatNeverEnd", "test_an_access_token_is_good_until_its_end_however_often_it_was_read"),
         ("TestCodesThatAnotherProcessDoesNotKnow", "test_a_code_is_the_same_at_each_call_and_in_each_process"),
-        ("TestPicturesAsTheyCome", "test_each_format_becomes_webp"),
+        ("TestImagesThatAreNotDecoded", "test_each_format_becomes_webp"),
         ("TestUsernamesThatDifferByCase", "test_canonical_form_ignores_case_and_separators"),
     ],
 )
-def test_whoever_breaks_a_promise_sees_which(report: Report, adapter: str, promise: str) -> None:
+def test_broken_promise_fails_its_test(report: Report, adapter: str, promise: str) -> None:
     assert promise in report.failed[adapter]
 
 
-def test_whoever_keeps_them_all_sees_none(report: Report) -> None:
+def test_adapter_that_keeps_all_promises_passes(report: Report) -> None:
     assert report.failed["TestNothingIsBroken"] == set()
 
 
-def test_what_was_answered_instead_is_shown(report: Report) -> None:
+def test_failure_shows_the_actual_result(report: Report) -> None:
     assert "assert [0, 0, 0, 0, 0] == [0, 0, 0, 60, 60]" in report.text
 
 
-def test_the_page_about_it_shows_an_adapter_that_passes(tmp_path: Path) -> None:
+def test_adapter_of_the_documentation_passes(tmp_path: Path) -> None:
     snippets = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     [snippet] = [snippet for snippet in snippets if "Contract" in snippet]
     (tmp_path / "test_page.py").write_text(snippet)
@@ -80,6 +80,6 @@ def test_the_page_about_it_shows_an_adapter_that_passes(tmp_path: Path) -> None:
     assert " passed in" in ran.stdout
 
 
-def test_the_world_needs_no_pytest() -> None:
+def test_import_loads_no_pytest() -> None:
     program = "import sys, vestibule.testing; sys.exit('pytest' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
