@@ -70,9 +70,9 @@ def test_key_verifies_only_the_algorithm_of_its_type(algorithm: str) -> None:
     assert verifier(signer.token()).account_id == 7
     refused(other.token(), verifier)
     if algorithm == "RS256":
-        for stranger in ("RS512", "PS256"):
+        for other_algorithm in ("RS512", "PS256"):
             headers = {"kid": "one", "typ": "at+jwt"}
-            refused(jwt.encode(valid_claims(), signer.private, algorithm=stranger, headers=headers), verifier)
+            refused(jwt.encode(valid_claims(), signer.private, algorithm=other_algorithm, headers=headers), verifier)
 
 
 def test_missing_token_differs_from_an_invalid_one() -> None:
