@@ -19,7 +19,7 @@ PASSWORD = "the engine weaves algebra"
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vestibule.entrypoints.workers.subscriptions.LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr("vestibule.entrypoints.workers.subscriptions.MAX_RETRY_SECONDS", 0.05)
 
 
 @pytest.fixture
