@@ -1,4 +1,4 @@
-"""The world of `vestibule.testing`, with what our own tests need besides: ids that are the same each time, a look inside."""
+"""The world of `vestibule.testing`, with deterministic ids and access to its internals for our own tests."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -71,7 +71,7 @@ class World(testing.World):
     def hasher(self) -> Hasher:
         return self.log_in.hasher
 
-    # --- what was sent ------------------------------------------------------------------------------------------------
+    # --- sent messages ------------------------------------------------------------------------------------------------
 
     def send(self, destination: str, **more: Any) -> str:
         """Asks for a code, and reads it where it was asked for."""
@@ -84,8 +84,8 @@ class World(testing.World):
         return tuple(posted.message for posted in self.list_messages() if not posted.has_failed)
 
     @property
-    def dead_letters(self) -> tuple[tuple[Message, str], ...]:
-        """What was given up, each with the reason."""
+    def failed_messages(self) -> tuple[tuple[Message, str], ...]:
+        """Messages that failed permanently, each with the reason."""
         return tuple((posted.message, posted.failure_reason or "") for posted in self.list_messages(failed=True))
 
     # --- people -------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ WHOLE: dict[str, Any] = {"username": "ann", "name": "Ann Somebody", "email": ANN
 
 
 def logged_in(**fields: Any) -> tuple[World, Account, Identity]:
-    """Somebody with two proven addresses, and a login of theirs."""
+    """An account with two verified addresses, and a session of its own."""
     world = World(**fields)
     proofs = (world.verify_address(ANN), world.verify_address(MOBILE))
     account = world.create_account("ann", mobile=MOBILE, proofs=proofs)
@@ -35,7 +35,7 @@ def changes(world: World) -> list[EventType]:
     return [event.type for event in world.events() if event.type.endswith("_changed")]
 
 
-# --- PATCH: what is given changes -------------------------------------------------------------------------------------
+# --- PATCH: given fields change -------------------------------------------------------------------------------------
 
 
 def test_empty_change_changes_nothing() -> None:
@@ -123,7 +123,7 @@ def test_proof_alone_verifies_an_address_of_the_account() -> None:
 
 
 def test_proof_of_an_address_removed_meanwhile_verifies_nothing() -> None:
-    """Or else two calls at once would mark somebody else's address proven."""
+    """Otherwise two concurrent calls would mark another person's address as verified."""
     world = World()
     world.create_account("ann")
     proof = world.verify_address(ANN)

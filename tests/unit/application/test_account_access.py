@@ -1,8 +1,8 @@
-"""Anything at all in any order, and still nobody is inside an account who should not be.
+"""Random calls in random order never let a person into another person's account.
 
-Three people share five addresses: each reads some of them, and anybody may type any of them. The model holds what is true of
-an account by the contract alone: who set its password, and who proved which of its addresses. Whoever gets a session by other
-means has broken in.
+Three people share five addresses: each reads some of them, and each may type any of them. The model follows the contract
+alone: it holds the person who set an account's password, and the person who verified each address. A session gained by other
+means is a break-in.
 """
 
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ mobiles = st.sampled_from(MOBILES)
 addresses = st.sampled_from(ADDRESSES)
 readers = st.sampled_from([(person, address) for person in PEOPLE for address in READS[person]])
 aims = readers | readers | readers | st.tuples(people, addresses)
-"""Somebody and an address that they bring a code for: mostly one that they read."""
+"""A person and an address of a code that they enter: mostly one that they read."""
 
 
 def reader(address: str) -> str:
@@ -44,7 +44,7 @@ def reader(address: str) -> str:
 
 @dataclass
 class Held:
-    """A session somebody was given, and what it was given for."""
+    """A session of a person, and the reason for it."""
 
     person: str
     account_id: int
@@ -61,11 +61,11 @@ class Held:
 
 @dataclass
 class Known:
-    """What is true of an account by the contract alone, kept apart from how it is stored."""
+    """The model of an account: what the contract alone says of it."""
 
     password_of: str | None
-    proven: dict[str, str] = field(default_factory=dict)
-    """Which address was proven by whom."""
+    verified: dict[str, str] = field(default_factory=dict)
+    """The person who verified each address."""
     owner_verified: bool = False
 
 
@@ -81,14 +81,14 @@ class Anything(RuleBasedStateMachine):
         self.names = 0
 
     @initialize()
-    def somebody_is_here_already(self) -> None:
+    def one_account_exists(self) -> None:
         self.register("eve", "ann@mail.example.com", "9999999991", carry=False)
 
     # --- what people do -----------------------------------------------------------------------------------------------
 
     @rule(person=people, email=emails, mobile=st.none() | mobiles, carry=st.booleans())
     def register(self, person: str, email: str, mobile: str | None, carry: bool) -> None:
-        """With somebody's address, whoever reads it; with the proofs that the person holds, if they carry them."""
+        """With any address, its own or another's; with the person's proofs if `carry`."""
         self.names += 1
         mine = {address: proof for address, proof in self.proofs[person] if address in (email, mobile)} if carry else {}
         answer = outcome(
@@ -210,7 +210,7 @@ class Anything(RuleBasedStateMachine):
     @precondition(lambda self: any(held.spent for held in self.held))
     @rule(data=st.data())
     def replay(self, data: Any) -> None:
-        """Somebody found a refresh token that was spent before."""
+        """A refresh token that was used before is presented again."""
         held = data.draw(st.sampled_from([held for held in self.held if held.spent]))
         assert held.spent is not None
         self.world.clock.advance(data.draw(st.sampled_from((0.0, 31.0))))
@@ -254,7 +254,7 @@ class Anything(RuleBasedStateMachine):
         self, held: Held, before: Account, after: dict[AddressKind, str], mine: dict[str, str], *, password: bool
     ) -> None:
         known = self.known[before.id]
-        known.proven = {address: who for address, who in known.proven.items() if address in after.values()}
+        known.verified = {address: who for address, who in known.verified.items() if address in after.values()}
         for address in sorted(mine, key=lambda one: "@" not in one):
             self.held_proof(known, address, held.person)
         if password:
@@ -262,10 +262,10 @@ class Anything(RuleBasedStateMachine):
             self.end_sessions(before.id, but=held)
 
     def held_proof(self, known: Known, address: str, person: str) -> None:
-        """Who is inside proved one of its addresses: where it is the only proven one, the account is theirs."""
-        alone = not any(("@" in other) != ("@" in address) for other in known.proven)
-        known.owner_verified = alone or (known.owner_verified and bool(known.proven))
-        known.proven[address] = person
+        """A session verified an address of its account: if it is the only verified one, its person owns the account."""
+        alone = not any(("@" in other) != ("@" in address) for other in known.verified)
+        known.owner_verified = alone or (known.owner_verified and bool(known.verified))
+        known.verified[address] = person
 
     def mark(self, address: str, person: str, identity: Identity | None) -> None:
         owner = self.world.owner(address)
@@ -274,18 +274,18 @@ class Anything(RuleBasedStateMachine):
         known = self.known[owner.id]
         if identity is not None and identity.account.id == owner.id:
             self.held_proof(known, address, person)
-        elif not known.proven:
-            known.proven[address], known.owner_verified = person, False
+        elif not known.verified:
+            known.verified[address], known.owner_verified = person, False
 
     def let_in(self, person: str, address: str, account: Account) -> None:
-        """A code opened the account: only at an address of it that the person reads, proven or with none proven beside."""
+        """A code logged in: only from an address that the person reads, if it is verified or no address is."""
         assert address in READS[person]
         known = self.known[account.id]
         assert address in {one.text for one in account.addresses}
-        assert not known.proven or address in known.proven
-        if not (known.owner_verified and known.proven):
+        assert not known.verified or address in known.verified
+        if not (known.owner_verified and known.verified):
             self.end_sessions(account.id)
-            known.password_of, known.proven, known.owner_verified = None, {address: person}, True
+            known.password_of, known.verified, known.owner_verified = None, {address: person}, True
             assert [one.text for one in self.world.now(account).addresses] == [address]
 
     def entered(self, person: str, address: str, account: Account, tokens: TokenSet) -> None:
@@ -335,14 +335,14 @@ class Anything(RuleBasedStateMachine):
             assert (outcome(partial(self.world.authenticate, fresh)).__class__ is Identity) is self.lives(held)
 
     @invariant()
-    def what_is_stored_is_what_was_proven(self) -> None:
+    def stored_accounts_match_the_model(self) -> None:
         for account_id, known in self.known.items():
             account = self.world.database.accounts.get(account_id)
             assert account is not None
-            proven = {one.text for one in account.addresses if account.has_verified(one)}
-            assert proven == set(known.proven)
+            verified = {one.text for one in account.addresses if account.has_verified(one)}
+            assert verified == set(known.verified)
             assert (account.password_hash is not None) is (known.password_of is not None)
-            assert all(known.proven[address] == reader(address) for address in proven)
+            assert all(known.verified[address] == reader(address) for address in verified)
 
 
 Anything.TestCase.settings = settings(

@@ -38,11 +38,11 @@ def test_code_has_six_digits_and_its_message_repeats_the_reference() -> None:
 
     sent = world.request_code(destination=ANN)
 
-    [letter] = world.messages_to(ANN)
-    assert letter.values["reference"] == sent.reference
-    assert len(letter.values["code"]) == 6
-    assert letter.values["code"].isdigit()
-    assert letter.values["minutes"] == "5"
+    [outgoing] = world.messages_to(ANN)
+    assert outgoing.values["reference"] == sent.reference
+    assert len(outgoing.values["code"]) == 6
+    assert outgoing.values["code"].isdigit()
+    assert outgoing.values["minutes"] == "5"
 
 
 def test_code_length_is_configurable() -> None:

@@ -218,7 +218,7 @@ def test_decoy_counts_failed_attempts_like_a_code() -> None:
 
 
 def test_message_goes_to_the_spelling_of_the_account() -> None:
-    """On a server that tells ANN from ann, the one who typed it in capitals is somebody else."""
+    """On a mail server that distinguishes ANN from ann, the other spelling belongs to another person."""
     world = World()
     world.create_account("ann", email="Ann@mail.example.com")
 
@@ -251,11 +251,11 @@ def test_no_outbox_message_holds_a_name_or_a_code() -> None:
     world.request_registration_code(name="Visit evil.example now", email=ANN, mobile=MOBILE)
 
     stored = repr(world.messages)
-    letters = [repr(dict(letter.values)) for letter in (*world.messages_to(ANN), *world.messages_to(MOBILE))]
+    outgoing_messages = [repr(dict(outgoing.values)) for outgoing in (*world.messages_to(ANN), *world.messages_to(MOBILE))]
 
-    assert "evil" not in stored + "".join(letters)
+    assert "evil" not in stored + "".join(outgoing_messages)
     assert world.code_for(ANN) not in stored
-    assert len(letters) == 2
+    assert len(outgoing_messages) == 2
 
 
 # --- mobiles and their mail -------------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ def test_mail_for_a_mobile_goes_to_its_owners_email_whatever_was_given() -> None
     sent = world.request_code(destination=MOBILE, email=EVE)
 
     assert world.messages_to(EVE) == []
-    assert [letter.values["reference"] for letter in world.messages_to(ANN)] == [sent.reference]
+    assert [outgoing.values["reference"] for outgoing in world.messages_to(ANN)] == [sent.reference]
     assert world.code_for(ANN) != world.code_for(MOBILE)
 
 

@@ -40,10 +40,10 @@ class Slow(MemoryNotifier):
         super().__init__()
         self.during: Any = None
 
-    def send(self, letter: OutgoingMessage) -> None:
+    def send(self, outgoing: OutgoingMessage) -> None:
         if self.during:
             self.during()
-        super().send(letter)
+        super().send(outgoing)
 
 
 def slow() -> tuple[World, Slow]:
@@ -58,10 +58,10 @@ def test_message_is_sent_once_and_deleted() -> None:
     assert deliver(world) == 1
     assert deliver(world) == 0
 
-    [letter] = world.notifier.messages
-    assert (letter.channel, letter.recipient, letter.template) == (Channel.EMAIL, ANN, "code")
-    assert letter.values["service"] == "Vestibule"
-    assert [*world.messages, *world.dead_letters] == []
+    [outgoing] = world.notifier.messages
+    assert (outgoing.channel, outgoing.recipient, outgoing.template) == (Channel.EMAIL, ANN, "code")
+    assert outgoing.values["service"] == "Vestibule"
+    assert [*world.messages, *world.failed_messages] == []
 
 
 def test_outgoing_message_hides_its_values_in_repr() -> None:
@@ -107,7 +107,7 @@ def test_expired_message_without_a_code_is_not_delivered() -> None:
 
     assert deliver(world) == 2
 
-    assert [letter.id for letter in world.notifier.messages] == ["in time"]
+    assert [outgoing.id for outgoing in world.notifier.messages] == ["in time"]
     assert world.messages == ()
 
 
@@ -150,18 +150,18 @@ class Pretending(MemoryNotifier):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pretended: list[OutgoingMessage] = []
+        self.decoys: list[OutgoingMessage] = []
 
-    def send_decoy(self, letter: OutgoingMessage) -> None:
-        self.pretended.append(letter)
-        if self.pretended[1:]:
-            super().send_decoy(letter)
+    def send_decoy(self, outgoing: OutgoingMessage) -> None:
+        self.decoys.append(outgoing)
+        if self.decoys[1:]:
+            super().send_decoy(outgoing)
         else:
-            raise ConnectionError("the server that real letters go to is down")
+            raise ConnectionError("the server of real messages is down")
 
 
 def test_decoy_takes_every_step_except_sending() -> None:
-    """Or whoever makes the next call could feel that nothing is carried out."""
+    """Otherwise the timing of the next call would reveal that nothing was sent."""
     notifier = Pretending()
     world = World(notifier=notifier)
     world.request_code(destination=ANN, is_login=True)
@@ -174,8 +174,8 @@ def test_decoy_takes_every_step_except_sending() -> None:
 
     assert notifier.messages == ()
     assert world.messages == ()
-    assert {letter.template for letter in notifier.pretended} == {"code"}
-    assert {letter.recipient for letter in notifier.pretended} == {DECOY_RECIPIENTS[Channel.EMAIL]}
+    assert {outgoing.template for outgoing in notifier.decoys} == {"code"}
+    assert {outgoing.recipient for outgoing in notifier.decoys} == {DECOY_RECIPIENTS[Channel.EMAIL]}
 
 
 def test_failed_message_is_retried_after_5_10_20_40_seconds() -> None:
@@ -202,7 +202,7 @@ def test_message_fails_permanently_after_six_attempts_and_is_kept() -> None:
         world.clock.advance(600)
 
     assert deliver(world) == 0
-    [(message, reason)] = world.dead_letters
+    [(message, reason)] = world.failed_messages
     assert (message.id, message.attempts) == ("welcome", 5)
     assert ANN not in reason
 
@@ -215,7 +215,7 @@ def test_undeliverable_message_fails_permanently_at_once() -> None:
     deliver(world)
 
     assert world.messages == ()
-    [(_, reason)] = world.dead_letters
+    [(_, reason)] = world.failed_messages
     assert reason == "Undeliverable: the server refuses the recipient"
 
 
@@ -227,7 +227,7 @@ def test_message_whose_next_attempt_is_too_late_fails_permanently() -> None:
 
     deliver(world)
 
-    assert [message.id for message, _ in world.dead_letters] == ["welcome"]
+    assert [message.id for message, _ in world.failed_messages] == ["welcome"]
     assert [message.id for message in world.messages] == ["wellcome"]
 
 
@@ -239,7 +239,7 @@ def test_one_bad_message_stops_no_other() -> None:
 
     assert deliver(world) == 3
 
-    assert [letter.id for letter in world.notifier.messages] == ["good", "better"]
+    assert [outgoing.id for outgoing in world.notifier.messages] == ["good", "better"]
     assert [message.id for message in world.messages] == ["bad"]
 
 
@@ -294,7 +294,7 @@ def test_more_messages_than_one_batch_are_all_sent() -> None:
         notice(world, f"message {number:02}")
 
     assert deliver(world) == 25
-    assert [letter.id for letter in world.notifier.messages] == [f"message {number:02}" for number in range(25)]
+    assert [outgoing.id for outgoing in world.notifier.messages] == [f"message {number:02}" for number in range(25)]
 
 
 def test_worker_of_one_channel_delivers_no_other() -> None:
@@ -315,7 +315,7 @@ def test_stopped_worker_finishes_its_message_and_releases_the_rest() -> None:
     assert [message.attempts for message in world.messages] == [0, 0]
 
     deliver(world)
-    assert sorted(letter.id for letter in world.notifier.messages) == ["one", "three", "two"]
+    assert sorted(outgoing.id for outgoing in world.notifier.messages) == ["one", "three", "two"]
 
 
 def announced(world: World, name: str = "event") -> None:
@@ -355,7 +355,7 @@ def test_failed_webhook_is_retried_for_days_and_then_fails_permanently() -> None
 
     world.retry_messages(["event"])
     assert deliver(world) == 1
-    assert [letter.id for letter in world.notifier.messages] == ["event"]
+    assert [outgoing.id for outgoing in world.notifier.messages] == ["event"]
 
 
 def test_retry_after_of_the_next_hop_is_respected_up_to_a_day() -> None:

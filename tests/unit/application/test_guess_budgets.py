@@ -53,14 +53,14 @@ class NotedHasher(InsecureHasher):
 
 
 class GuessedAt(World):
-    """A world that notes every comparison of a code, whoever makes it."""
+    """A world that records every comparison of a code."""
 
     noted: NotedCodes
 
     def __init__(self) -> None:
         plain = World().codes
         super().__init__(codes=NotedCodes(plain))
-        unnoted = replace(self.deliver_messages, codes=plain)  # the courier compares nothing
+        unnoted = replace(self.deliver_messages, codes=plain)  # a delivery worker compares nothing
         for name, value in (("noted", self.codes), ("deliver_messages", unnoted)):
             object.__setattr__(self, name, value)
 
@@ -96,9 +96,9 @@ def somewhere(number: int) -> Caller:
     return Caller(f"10.0.{number >> 8}.{number & 255}")
 
 
-def most_within(moments: list[float], seconds: float) -> int:
-    """The most of the moments, which are in order, that lie within so many seconds."""
-    return max(bisect_right(moments, moment) - bisect_right(moments, moment - seconds) for moment in moments)
+def max_within(timestamps: list[float], seconds: float) -> int:
+    """The largest number of the ordered timestamps within so many seconds."""
+    return max(bisect_right(timestamps, timestamp) - bisect_right(timestamps, timestamp - seconds) for timestamp in timestamps)
 
 
 @pytest.mark.parametrize("owned", [True, False])
@@ -155,7 +155,7 @@ def test_ten_thousand_addresses_get_30_passwords_in_15_minutes(name: str, known:
             assert isinstance(outcome(partial(log_in, password=PASSWORD)), RateLimited)
         world.clock.advance(DAY / CALLERS)
 
-    assert most_within(wrong_at, 900) == 30
+    assert max_within(wrong_at, 900) == 30
     assert hasher.compared == len(wrong_at) <= 30 * DAY / 900
 
 
@@ -177,7 +177,7 @@ def test_one_address_gets_30_code_attempts_in_five_minutes_over_many_accounts() 
             wrong_at.append(world.clock())
         world.clock.advance(1)
 
-    assert most_within(wrong_at, 300) == 30
+    assert max_within(wrong_at, 300) == 30
     assert len(wrong_at) == 3600 // 300 * 30
 
 
@@ -191,7 +191,7 @@ def test_one_address_gets_10_passwords_a_minute_and_100_an_hour_over_many_accoun
             wrong_at.append(world.clock())
         world.clock.advance(1)
 
-    assert (most_within(wrong_at, 60), most_within(wrong_at, 3600), len(wrong_at)) == (10, 100, 200)
+    assert (max_within(wrong_at, 60), max_within(wrong_at, 3600), len(wrong_at)) == (10, 100, 200)
 
 
 @pytest.mark.parametrize("kind", ["codes", "passwords"])
@@ -205,17 +205,17 @@ def test_attempt_is_accepted_after_retry_after_and_not_a_second_earlier(kind: st
             return outcome(lambda: world.log_in(username=name, password=PASSWORD, caller=LONE))
         return outcome(lambda: world.verify_code(destination=f"{name}@mail.example.com", verify_otp="000000", caller=LONE))
 
-    told = 0
+    limited_calls = 0
     for _ in range(400):
         refusal = guess()
         if isinstance(refusal, RateLimited):
-            told += 1
+            limited_calls += 1
             world.clock.advance(refusal.retry_after - 1)
             assert isinstance(guess(), RateLimited)
             world.clock.advance(1)
             assert isinstance(guess(), InvalidCode | InvalidCredentials)
         world.clock.advance(0.3)
-    assert told > 3
+    assert limited_calls > 3
 
 
 def test_owner_logs_in_by_a_right_code_while_attempts_are_left() -> None:

@@ -14,7 +14,7 @@ from vestibule.testing import ManualClock
 
 
 class WatchedStorage(MemoryStorage):
-    """Storage that tells how many files it holds, goes down when told to, and lets something happen while it stores."""
+    """A storage that exposes its names, fails on request, and calls `meanwhile` during a put."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()

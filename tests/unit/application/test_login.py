@@ -99,8 +99,8 @@ def test_wrong_unknown_inactive_and_passwordless_are_indistinguishable() -> None
         before = len(hasher.asked), len(world.events())
         refusal = outcome(partial(world.log_in, username=username, password=password, caller=SOMEWHERE))
         after = len(hasher.asked), len(world.events())
-        tallies = sum(len(tally.timestamps) for tally in world.database.rate_limits.get([f"login@{SOMEWHERE.address}"]))
-        seen.append((type(refusal), str(refusal), after[0] - before[0], after[1] - before[1], tallies))
+        hits = sum(len(window.timestamps) for window in world.database.rate_limits.get([f"login@{SOMEWHERE.address}"]))
+        seen.append((type(refusal), str(refusal), after[0] - before[0], after[1] - before[1], hits))
 
     assert [one[:4] for one in seen] == [(InvalidCredentials, InvalidCredentials.title, 1, 1)] * 4
     assert [one[4] for one in seen] == [1, 2, 3, 4]

@@ -9,19 +9,19 @@ LAPTOP = replace(SOMEWHERE, user_agent="a laptop")
 PHONE = replace(SOMEWHERE, user_agent="a phone")
 
 
-def told(world: World, address: str) -> list[str]:
-    """What the owner was told there, oldest first."""
-    return [letter.values["what"] for letter in world.messages_to(address) if letter.template == "notice"]
+def notices_to(world: World, address: str) -> list[str]:
+    """The notices to an address, oldest first."""
+    return [outgoing.values["what"] for outgoing in world.messages_to(address) if outgoing.template == "notice"]
 
 
 def test_owner_is_notified_of_a_new_password() -> None:
     world = World()
     world.create_account("ann")
     world.change_account(identity=world.sign_in("ann"), password=OTHER_PASSWORD)
-    assert told(world, ANN) == ["password_changed"]
+    assert notices_to(world, ANN) == ["password_changed"]
 
     world.reset_password(email=ANN, otp=world.send(ANN), password=PASSWORD)
-    assert told(world, ANN) == ["password_changed"] * 2
+    assert notices_to(world, ANN) == ["password_changed"] * 2
 
 
 def test_previous_address_is_notified_of_its_replacement() -> None:
@@ -32,9 +32,9 @@ def test_previous_address_is_notified_of_its_replacement() -> None:
     world.verify_address("9999999999", identity)
     world.change_account(identity=identity, email="new@mail.example.com", mobile="8888888888")
 
-    assert told(world, ANN) == ["email_changed"]
-    assert told(world, "9999999999") == ["mobile_changed"]
-    assert told(world, "new@mail.example.com") == told(world, "8888888888") == []
+    assert notices_to(world, ANN) == ["email_changed"]
+    assert notices_to(world, "9999999999") == ["mobile_changed"]
+    assert notices_to(world, "new@mail.example.com") == notices_to(world, "8888888888") == []
 
 
 def test_first_mobile_is_notified_to_the_email() -> None:
@@ -43,7 +43,7 @@ def test_first_mobile_is_notified_to_the_email() -> None:
 
     world.change_account(identity=world.sign_in("ann"), mobile="8888888888")
 
-    assert told(world, ANN) == ["mobile_changed"]
+    assert notices_to(world, ANN) == ["mobile_changed"]
 
 
 def test_change_of_name_or_spelling_sends_no_notice() -> None:
@@ -52,7 +52,7 @@ def test_change_of_name_or_spelling_sends_no_notice() -> None:
 
     world.change_account(identity=world.sign_in("ann"), name="Another Name", email=ANN)
 
-    assert told(world, ANN) == []
+    assert notices_to(world, ANN) == []
 
 
 def test_login_by_a_new_user_agent_is_notified_except_the_first() -> None:
@@ -61,7 +61,7 @@ def test_login_by_a_new_user_agent_is_notified_except_the_first() -> None:
 
     for caller, expected in [(LAPTOP, 0), (LAPTOP, 0), (PHONE, 1), (PHONE, 1), (SOMEWHERE, 1)]:
         world.log_in(username="ann", password=PASSWORD, caller=caller)
-        assert told(world, ANN) == ["new_sign_in"] * expected
+        assert notices_to(world, ANN) == ["new_sign_in"] * expected
 
 
 def test_refresh_token_reuse_is_notified() -> None:
@@ -78,7 +78,7 @@ def test_refresh_token_reuse_is_notified() -> None:
             continue
         raise AssertionError
 
-    assert told(world, ANN) == ["refresh_reused"]
+    assert notices_to(world, ANN) == ["refresh_reused"]
 
 
 def test_notice_prefers_a_verified_address_and_needs_some_address() -> None:
@@ -86,12 +86,12 @@ def test_notice_prefers_a_verified_address_and_needs_some_address() -> None:
     account = world.create_account("ann", mobile="9999999999")
     world.verify_address("9999999999", world.sign_in("ann"))
     world.change_account(identity=world.sign_in("ann"), password=OTHER_PASSWORD)
-    assert told(world, "9999999999") == ["password_changed"]
-    assert told(world, ANN) == []
+    assert notices_to(world, "9999999999") == ["password_changed"]
+    assert notices_to(world, ANN) == []
 
     world.alter(account, email=None, mobile_verified=False)
     world.change_account(identity=world.sign_in("ann", OTHER_PASSWORD), password=PASSWORD)
-    assert told(world, "9999999999") == ["password_changed"]
+    assert notices_to(world, "9999999999") == ["password_changed"]
 
 
 def test_unverified_mobile_gets_no_notice() -> None:
@@ -100,8 +100,8 @@ def test_unverified_mobile_gets_no_notice() -> None:
 
     world.change_account(identity=world.sign_in("ann"), mobile="8888888888")
 
-    assert told(world, "9999999999") == told(world, "8888888888") == []
-    assert told(world, ANN) == ["mobile_changed"]
+    assert notices_to(world, "9999999999") == notices_to(world, "8888888888") == []
+    assert notices_to(world, ANN) == ["mobile_changed"]
 
 
 def test_address_gets_at_most_ten_notices_a_day_over_all_accounts() -> None:
@@ -111,7 +111,7 @@ def test_address_gets_at_most_ten_notices_a_day_over_all_accounts() -> None:
         identity = world.sign_in(f"mallory{number}")
         world.change_account(identity=identity, email=f"mallory{number}@mail.example.com")
 
-    assert told(world, "victim@mail.example.com") == ["email_changed"] * 10
+    assert notices_to(world, "victim@mail.example.com") == ["email_changed"] * 10
 
 
 def test_owner_gets_at_most_ten_notices_a_day() -> None:
@@ -121,11 +121,11 @@ def test_owner_gets_at_most_ten_notices_a_day() -> None:
 
     for number in range(12):
         world.log_in(username="ann", password=PASSWORD, caller=replace(SOMEWHERE, user_agent=f"agent {number}"))
-    assert len(told(world, ANN)) == 10
+    assert len(notices_to(world, ANN)) == 10
 
     world.clock.advance(86_400)
     world.log_in(username="ann", password=PASSWORD, caller=PHONE)
-    assert len(told(world, ANN)) == 11
+    assert len(notices_to(world, ANN)) == 11
 
 
 def test_notice_holds_no_text_that_a_person_typed() -> None:
@@ -134,6 +134,6 @@ def test_notice_holds_no_text_that_a_person_typed() -> None:
     world.log_in(username="ann", password=PASSWORD, caller=LAPTOP)
     world.log_in(username="ann", password=PASSWORD, caller=PHONE)
 
-    (letter,) = [one for one in world.messages_to(ANN) if one.template == "notice"]
+    (outgoing,) = [one for one in world.messages_to(ANN) if one.template == "notice"]
 
-    assert letter.values == {"what": "new_sign_in", "at": "2027-01-15 08:00 UTC", "service": "Vestibule"}
+    assert outgoing.values == {"what": "new_sign_in", "at": "2027-01-15 08:00 UTC", "service": "Vestibule"}

@@ -17,7 +17,7 @@ ANN = "ann@mail.example.com"
 
 
 class Meanwhile(MemoryDatabase):
-    """A database where something happens after what was read, and before the next transaction."""
+    """A database where another transaction commits between a read and the next transaction."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ def lying(world: World, *, dead: bool = False) -> list[str]:
     return [one.message.id for one in world.list_messages(failed=dead)]
 
 
-def told(world: World) -> list[str]:
+def recorded(world: World) -> list[str]:
     return [event.detail for event in world.events(EventType.OUTBOX_CHANGED)]
 
 
@@ -91,7 +91,7 @@ def test_failed_message_can_be_retried_and_that_is_recorded() -> None:
 
     assert len(world.codes_at(ANN)) == 1
     assert lying(world) == []
-    assert told(world) == [f"retried {message_id}"]
+    assert recorded(world) == [f"retried {message_id}"]
 
 
 def test_message_waiting_after_a_failure_can_be_retried_at_once() -> None:
@@ -118,7 +118,7 @@ def test_expired_or_used_code_is_not_retryable(by: str) -> None:
         world.retry_messages([message_id])
     assert world.retry_messages() == 0
     assert lying(world) == [message_id]
-    assert told(world) == []
+    assert recorded(world) == []
 
 
 def test_leased_message_is_not_retryable() -> None:
@@ -155,7 +155,7 @@ def test_all_failed_messages_are_retried_and_waiting_ones_keep_their_time() -> N
 
     assert {one.message.not_before for one in world.list_messages() if one.message.id == "first"} == {world.clock() - 1}
     assert lying(world, dead=True) == []
-    assert told(world) == [f"retried {BATCH - 1} messages", "retried 3 messages"]
+    assert recorded(world) == [f"retried {BATCH - 1} messages", "retried 3 messages"]
 
 
 @pytest.mark.parametrize("ends", ["sent", "retried"])
@@ -191,7 +191,7 @@ def test_waiting_or_failed_message_can_be_dropped() -> None:
     assert world.drop_messages(["a", "c"]) == 2
 
     assert lying(world) == ["b", "d"]
-    assert told(world) == ["dropped 2 messages"]
+    assert recorded(world) == ["dropped 2 messages"]
 
 
 def test_several_messages_are_all_dropped_or_none() -> None:
@@ -210,6 +210,6 @@ def test_all_failed_messages_are_dropped_and_no_other() -> None:
     assert world.drop_messages() == BATCH + 1
 
     assert lying(world) == ["a"]
-    assert told(world) == [f"dropped {BATCH} messages", "dropped 0500"]
+    assert recorded(world) == [f"dropped {BATCH} messages", "dropped 0500"]
     assert world.drop_messages() == 0
-    assert len(told(world)) == 2
+    assert len(recorded(world)) == 2

@@ -16,7 +16,7 @@ def reset(world: World, code: str, password: str = OTHER_PASSWORD, email: str = 
     return outcome(lambda: world.reset_password(email=email, otp=code, password=password, **more))
 
 
-def settled(**fields: Any) -> World:
+def owner_verified_world(**fields: Any) -> World:
     world = World(**fields)
     world.create_account("ann", mobile=MOBILE, proofs=(world.verify_address(ANN),))
     world.clock.advance(61)
@@ -24,7 +24,7 @@ def settled(**fields: Any) -> World:
 
 
 def test_reset_sets_the_password_and_keeps_other_fields() -> None:
-    world = settled()
+    world = owner_verified_world()
     before = world.owner(ANN)
     assert before
 
@@ -39,7 +39,7 @@ def test_reset_sets_the_password_and_keeps_other_fields() -> None:
 
 
 def test_reset_revokes_every_session_and_open_code() -> None:
-    world = settled()
+    world = owner_verified_world()
     sessions = [world.log_in(username="ann", password=PASSWORD) for _ in range(3)]
     world.request_code(destination=MOBILE)
     sms, mail = world.code_for(MOBILE), world.code_for(ANN)
@@ -75,7 +75,7 @@ def test_later_code_login_keeps_a_reset_password() -> None:
 
 
 def test_reset_sets_a_first_password() -> None:
-    world = settled()
+    world = owner_verified_world()
     account = world.owner(ANN)
     assert account
     world.alter(account, password_hash=None)
@@ -86,7 +86,7 @@ def test_reset_sets_a_first_password() -> None:
 
 @pytest.mark.parametrize(("after", "right"), [(299, True), (300, False)])
 def test_code_for_a_reset_expires_after_five_minutes(after: int, right: bool) -> None:
-    world = settled()
+    world = owner_verified_world()
     code = world.send(ANN)
     world.clock.advance(after)
 
@@ -94,7 +94,7 @@ def test_code_for_a_reset_expires_after_five_minutes(after: int, right: bool) ->
 
 
 def test_wrong_code_and_unknown_email_are_the_same_refusal() -> None:
-    world = settled()
+    world = owner_verified_world()
     before = world.owner(ANN)
     code = world.send(ANN)
     world.send("nobody@mail.example.com")
@@ -111,7 +111,7 @@ def test_wrong_code_and_unknown_email_are_the_same_refusal() -> None:
 
 
 def test_right_code_is_refused_after_five_failed_attempts() -> None:
-    world = settled()
+    world = owner_verified_world()
     code = world.send(ANN)
 
     for _ in range(5):
@@ -137,7 +137,7 @@ def test_inactive_account_cannot_be_reset() -> None:
 
 
 def test_password_is_checked_before_the_code() -> None:
-    world = settled()
+    world = owner_verified_world()
     code = world.send(ANN)
     events = world.events()
 
@@ -159,7 +159,7 @@ def test_every_invalid_field_is_named() -> None:
 
 @pytest.mark.parametrize("own", ["Ann Somebody", "somebody99!", ANN, MOBILE])
 def test_personal_data_is_checked_after_a_right_code_which_stays_good(own: str) -> None:
-    world = settled()
+    world = owner_verified_world()
     before = world.owner(ANN)
     code = world.send(ANN)
     assert isinstance(reset(world, wrong(code), password=own), InvalidCode)
@@ -173,7 +173,7 @@ def test_personal_data_is_checked_after_a_right_code_which_stays_good(own: str) 
 
 
 def test_caller_beyond_its_failed_attempts_is_rate_limited() -> None:
-    world = settled()
+    world = owner_verified_world()
     code = world.send(ANN)
     for number in range(30):
         reset(world, "123456", email=f"person{number}@mail.example.com", caller=SOMEWHERE)
@@ -187,7 +187,7 @@ def test_caller_beyond_its_failed_attempts_is_rate_limited() -> None:
 
 def test_code_used_during_hashing_resets_nothing() -> None:
     hasher = SlowHasher()
-    world = settled(hasher=hasher)
+    world = owner_verified_world(hasher=hasher)
     code = world.send(ANN)
     hasher.meanwhile = [lambda: world.log_in_by_code(destination=ANN, verify_otp=code)]
 
@@ -196,7 +196,7 @@ def test_code_used_during_hashing_resets_nothing() -> None:
 
 
 def test_one_of_two_concurrent_resets_by_one_code_succeeds() -> None:
-    world = settled()
+    world = owner_verified_world()
     code = world.send(ANN)
 
     answers = together([partial(world.reset_password, email=ANN, otp=code, password=f"{OTHER_PASSWORD} {n}") for n in range(6)])

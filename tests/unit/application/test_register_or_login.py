@@ -26,8 +26,8 @@ def test_each_address_gets_its_own_code_under_one_reference() -> None:
 
     sent = world.request_registration_code(**PAIR)
 
-    letters = [*world.messages_to(ANN), *world.messages_to(MOBILE)]
-    assert [letter.values["reference"] for letter in letters] == [sent.reference] * 2
+    outgoing_messages = [*world.messages_to(ANN), *world.messages_to(MOBILE)]
+    assert [outgoing.values["reference"] for outgoing in outgoing_messages] == [sent.reference] * 2
     assert world.code_for(ANN) != world.code_for(MOBILE)
 
 
@@ -47,17 +47,21 @@ def test_every_invalid_field_is_named() -> None:
     assert world.events() == []
 
 
-@pytest.mark.parametrize("proven", [ANN, MOBILE])
-def test_new_account_has_only_the_address_of_the_code_verified(proven: str) -> None:
+@pytest.mark.parametrize("verified", [ANN, MOBILE])
+def test_new_account_has_only_the_address_of_the_code_verified(verified: str) -> None:
     world = World()
     request(world)
 
-    tokens = bring(world, world.code_for(proven))
+    tokens = bring(world, world.code_for(verified))
 
     account = world.identity(tokens).account
     assert (account.username.text, account.name, account.password_hash) == (MOBILE, "Ann Newly", None)
     assert [address.text for address in account.addresses] == [ANN, MOBILE]
-    assert (account.email_verified, account.mobile_verified, account.owner_verified) == (proven == ANN, proven == MOBILE, True)
+    assert (account.email_verified, account.mobile_verified, account.owner_verified) == (
+        verified == ANN,
+        verified == MOBILE,
+        True,
+    )
     assert [event.type for event in world.events()] == [
         EventType.CODE_SENT,
         EventType.REGISTERED,
@@ -139,15 +143,15 @@ def test_inactive_account_cannot_log_in() -> None:
     assert isinstance(bring(world, world.code_for(ANN)), InvalidCode)
 
 
-@pytest.mark.parametrize("proven", [ANN, MOBILE])
-def test_account_with_one_of_the_addresses_is_logged_in_to_by_it(proven: str) -> None:
+@pytest.mark.parametrize("verified", [ANN, MOBILE])
+def test_account_with_one_of_the_addresses_is_logged_in_to_by_it(verified: str) -> None:
     world = World()
     account = world.create_account("ann", mobile=MOBILE)
-    world.log_in_with_code(proven)
+    world.log_in_with_code(verified)
     before = world.now(account)
     request(world)
 
-    tokens = bring(world, world.code_for(proven))
+    tokens = bring(world, world.code_for(verified))
 
     assert world.identity(tokens).account == before
 
@@ -169,13 +173,13 @@ def test_account_with_another_address_of_the_other_kind_is_a_mismatch() -> None:
     assert world.now(account) == account
 
 
-@pytest.mark.parametrize("proven", [ANN, MOBILE])
-def test_mismatch_is_revealed_after_a_right_code_only_and_without_data(proven: str) -> None:
+@pytest.mark.parametrize("verified", [ANN, MOBILE])
+def test_mismatch_is_revealed_after_a_right_code_only_and_without_data(verified: str) -> None:
     world = World()
     world.create_account("ann")
     world.create_account("bob", mobile=MOBILE)
     request(world)
-    code = world.code_for(proven)
+    code = world.code_for(verified)
     assert isinstance(bring(world, wrong(code)), InvalidCode)
 
     refusal = bring(world, code)

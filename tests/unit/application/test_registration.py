@@ -231,7 +231,7 @@ def test_mobile_that_is_not_given_needs_no_verification() -> None:
 
 
 def test_verification_within_the_hour_satisfies_validation_but_marks_nothing() -> None:
-    """Anybody may have proven it, and only its own proof tells who."""
+    """Another person may have verified it; only its own proof shows who did."""
     world = World(email_validation=True)
     world.verify_address("ann@mail.example.com")
     world.clock.advance(3600)

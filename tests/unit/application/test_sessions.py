@@ -106,12 +106,12 @@ def test_one_of_two_sessions_that_revoke_each_other_stays() -> None:
 # --- ended ones, for those who follow ---------------------------------------------------------------------------------
 
 
-def ended_at(world: World, *moments: float) -> list[str]:
+def ended_at(world: World, *offsets: float) -> list[str]:
     """Stores sessions that were ended then, by the world's clock; answers their ids."""
     account, now = world.create_account(f"somebody{world.new_id()}"), world.clock()
     sessions = [
-        Session(id=world.new_id(), account_id=account.id, created_at=now, refreshed_at=now, ended_at=now + moment)
-        for moment in moments
+        Session(id=world.new_id(), account_id=account.id, created_at=now, refreshed_at=now, ended_at=now + offset)
+        for offset in offsets
     ]
     with world.database.begin() as tx:
         for one in sessions:
@@ -122,24 +122,24 @@ def ended_at(world: World, *moments: float) -> list[str]:
 def test_revoked_sessions_are_listed_again_for_a_minute() -> None:
     world = World()
     (first,) = ended_at(world, 0)
-    told = world.list_ended_sessions()
-    assert (told.session_ids, told.has_more, told.seconds) == ([first], False, 330)
+    response = world.list_ended_sessions()
+    assert (response.session_ids, response.has_more, response.seconds) == ([first], False, 330)
     world.clock.advance(59)
     (second,) = ended_at(world, 0)
-    told = world.list_ended_sessions(after=told.after)
-    assert told.session_ids == [first, second]
+    response = world.list_ended_sessions(after=response.after)
+    assert response.session_ids == [first, second]
     world.clock.advance(61)
-    told = world.list_ended_sessions(after=told.after)
-    assert told.session_ids == [first, second]
-    assert world.list_ended_sessions(after=told.after).session_ids == []
+    response = world.list_ended_sessions(after=response.after)
+    assert response.session_ids == [first, second]
+    assert world.list_ended_sessions(after=response.after).session_ids == []
 
 
 def test_late_or_skewed_revocation_is_listed() -> None:
     world = World()
     ended_at(world, 0)
-    told = world.list_ended_sessions()
+    response = world.list_ended_sessions()
     (late,) = ended_at(world, -59)
-    assert late in world.list_ended_sessions(after=told.after).session_ids
+    assert late in world.list_ended_sessions(after=response.after).session_ids
 
 
 def test_revocation_older_than_every_token_is_not_listed() -> None:
@@ -162,10 +162,10 @@ def test_position_ahead_of_the_clock_starts_over() -> None:
     world = World()
     (early,) = ended_at(world, 0)
     world.clock.advance(3600)
-    told = world.list_ended_sessions()
+    response = world.list_ended_sessions()
     world.clock.advance(-3600)
-    assert told.session_ids == []
-    assert world.list_ended_sessions(after=told.after).session_ids == [early]
+    assert response.session_ids == []
+    assert world.list_ended_sessions(after=response.after).session_ids == [early]
 
 
 @pytest.mark.parametrize(

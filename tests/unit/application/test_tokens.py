@@ -35,10 +35,10 @@ def test_authenticate_many_equals_authenticate_for_each() -> None:
     hers, his = world.log_in(username="ann", password=PASSWORD), world.log_in(username="bob", password=PASSWORD)
     ended = world.log_in(username="bob", password=PASSWORD)
     world.end_session(identity=world.identity(ended), session_id=ended.session)
-    first, nobody, second, junk, last = world.authenticate_many([hers.token, None, his.token, "junk", ended.token])
+    first, missing, second, junk, last = world.authenticate_many([hers.token, None, his.token, "junk", ended.token])
     assert first == Identity(ann, hers.session)
     assert second == Identity(bob, his.session)
-    assert isinstance(nobody, NotAuthenticated)
+    assert isinstance(missing, NotAuthenticated)
     assert isinstance(junk, InvalidToken)
     assert isinstance(last, InvalidToken)
     assert [type(one) for one in world.authenticate_many(["", "junk"])] == [NotAuthenticated, InvalidToken]

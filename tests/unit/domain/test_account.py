@@ -72,7 +72,7 @@ def test_first_code_login_by_mobile_clears_the_email() -> None:
 
 
 def test_first_code_login_clears_an_address_verified_before_the_owner() -> None:
-    """Whoever made the account may have proven an address of their own beside the one that its owner proved."""
+    """The creator of the account may have verified an address of their own in addition to the owner's."""
     both = CLAIMED.verified_by_session(MOBILE)
 
     assert both.mobile_verified

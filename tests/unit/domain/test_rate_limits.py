@@ -6,11 +6,11 @@ from vestibule.domain.rate_limits import RateLimit, SlidingWindow, code_sends
 LIMITS = (RateLimit(2, 60), RateLimit(3, 3600))
 
 
-def counted(*moments: float) -> SlidingWindow:
-    tally = SlidingWindow("key")
-    for moment in moments:
-        tally = tally.hit(LIMITS, moment)
-    return tally
+def counted(*timestamps: float) -> SlidingWindow:
+    window = SlidingWindow("key")
+    for timestamp in timestamps:
+        window = window.hit(LIMITS, timestamp)
+    return window
 
 
 def test_hit_within_the_limits_need_not_wait() -> None:
@@ -19,11 +19,11 @@ def test_hit_within_the_limits_need_not_wait() -> None:
 
 
 def test_retry_after_is_exact_to_the_second() -> None:
-    tally = counted(10, 20)
+    window = counted(10, 20)
 
-    assert tally.retry_after(LIMITS, 20) == 50
-    assert tally.retry_after(LIMITS, 69) == 1
-    assert tally.retry_after(LIMITS, 70) == 0
+    assert window.retry_after(LIMITS, 20) == 50
+    assert window.retry_after(LIMITS, 69) == 1
+    assert window.retry_after(LIMITS, 70) == 0
 
 
 def test_retry_after_is_rounded_up() -> None:
@@ -60,10 +60,10 @@ def test_code_sends_are_limited_by_cooldown_hour_and_day() -> None:
 
 
 @given(st.lists(st.floats(0, 5000), max_size=12).map(sorted), st.floats(0, 5000))
-def test_hit_is_accepted_after_retry_after_and_not_a_second_earlier(moments: list[float], later: float) -> None:
-    tally = counted(*moments)
-    now = max([later, *moments])
-    wait = tally.retry_after(LIMITS, now)
+def test_hit_is_accepted_after_retry_after_and_not_a_second_earlier(timestamps: list[float], later: float) -> None:
+    window = counted(*timestamps)
+    now = max([later, *timestamps])
+    wait = window.retry_after(LIMITS, now)
 
-    assert tally.retry_after(LIMITS, now + wait) == 0
-    assert wait <= 1 or tally.retry_after(LIMITS, now + wait - 1) > 0
+    assert window.retry_after(LIMITS, now + wait) == 0
+    assert wait <= 1 or window.retry_after(LIMITS, now + wait - 1) > 0
