@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from secrets import token_urlsafe
+from zipfile import ZipFile
 
 import pytest
 from tests.support.databases import rows
@@ -181,17 +182,18 @@ def test_a_backup_holds_the_sealed_keys_and_needs_the_secret(start: Callable[...
     with Server(tmp_path / "data", secret=SECRET, public_url=URL) as server:
         assert server.call("POST", "/register/", ADA)[0] == 201
         tokens = log_in(server)
-        said = command(tmp_path / "data", {"secret": SECRET}, "backup", str(tmp_path / "backup"))
-    assert "VESTIBULE_SECRET, which is not in it" in said[-1]
-    assert re.search("sessions: 1, keys: sealed$", said[1])
-    assert {path.name for path in (tmp_path / "backup").iterdir()} == {"vestibule.db", "images", "SHA256SUMS"}
-    assert "VESTIBULE_SECRET" in refused(tmp_path / "data", {}, "backup", str(tmp_path / "again"))
+        said = command(tmp_path / "data", {"secret": SECRET}, "backup", str(tmp_path / "backup.zip"))
+    assert "A restore needs VESTIBULE_SECRET, which is not in the backup." in said
+    assert re.search("sessions: 1, keys: encrypted$", said[1])
+    with ZipFile(tmp_path / "backup.zip") as archive:
+        assert {name.partition("/")[0] for name in archive.namelist()} == {"vestibule.db", "images"}
+    assert "VESTIBULE_SECRET" in refused(tmp_path / "data", {}, "backup", str(tmp_path / "again.zip"))
 
     restored = tmp_path / "restored"
-    assert "is not set" in refused(restored, {}, "restore", str(tmp_path / "backup"))
-    assert "another secret" in refused(restored, {"secret": NEWER}, "restore", str(tmp_path / "backup"))
+    assert "is not set" in refused(restored, {}, "restore", str(tmp_path / "backup.zip"))
+    assert "another secret" in refused(restored, {"secret": NEWER}, "restore", str(tmp_path / "backup.zip"))
     assert not restored.exists()
-    command(restored, {"secret": SECRET}, "restore", str(tmp_path / "backup"))
+    command(restored, {"secret": SECRET}, "restore", str(tmp_path / "backup.zip"))
     assert {path.name for path in restored.iterdir()} == {"vestibule.db", "images"}
     assert knows(start("restored", secret=SECRET, public_url=URL), tokens)
 
@@ -202,8 +204,8 @@ def test_a_backup_of_files_is_restored_with_a_secret_that_then_takes_them_over(
     with Server(tmp_path / "data", public_url=URL) as server:
         assert server.call("POST", "/register/", ADA)[0] == 201
         tokens = log_in(server)
-        command(tmp_path / "data", {}, "backup", str(tmp_path / "backup"))
-    said = command(tmp_path / "restored", {"secret": SECRET}, "restore", str(tmp_path / "backup"))
+        command(tmp_path / "data", {}, "backup", str(tmp_path / "backup.zip"))
+    said = command(tmp_path / "restored", {"secret": SECRET}, "restore", str(tmp_path / "backup.zip"))
     assert "  keys/         files: 4" in said
     assert knows(start("restored", secret=SECRET, public_url=URL), tokens)
 
