@@ -19,9 +19,9 @@ TOO_LONG = {
     "password": "a" * 257,
 }
 
-Ask = Callable[[Interface, str, dict[str, Any]], Any]
+Call = Callable[[Interface, str, dict[str, Any]], Any]
 
-ASKS: dict[str, tuple[Ask, dict[str, Any]]] = {
+CALLS: dict[str, tuple[Call, dict[str, Any]]] = {
     "register": (lambda interface, own, fields: interface.register(**fields), OTHER),
     "replace": (lambda interface, own, fields: interface.replace(own, **fields), OTHER),
     "change": (lambda interface, own, fields: interface.change(own, **fields), OTHER),
@@ -64,50 +64,50 @@ def everything(world: World) -> Any:
     return [world.database.accounts.get(number) for number in (1, 2)], world.messages, world.events()
 
 
-@pytest.mark.parametrize("asked", ASKS)
-def test_every_field_that_is_not_text_is_named(asked: str, interface: Interface, own: str) -> None:
-    ask, good = ASKS[asked]
+@pytest.mark.parametrize("case", CALLS)
+def test_every_field_that_is_not_text_is_named(case: str, interface: Interface, own: str) -> None:
+    call, good = CALLS[case]
     before = everything(interface.world)
     for what, value in NEVER.items():
-        assert ask(interface, own, dict.fromkeys(good, value)) == invalid(*good), what
+        assert call(interface, own, dict.fromkeys(good, value)) == invalid(*good), what
     assert everything(interface.world) == before
 
 
-@pytest.mark.parametrize("asked", [one for one in ASKS if one not in {"log in", "refresh"}])
-def test_forbidden_character_is_refused(asked: str, interface: Interface, own: str) -> None:
-    ask, good = ASKS[asked]
+@pytest.mark.parametrize("case", [one for one in CALLS if one not in {"log in", "refresh"}])
+def test_forbidden_character_is_refused(case: str, interface: Interface, own: str) -> None:
+    call, good = CALLS[case]
     before = everything(interface.world)
     for what, value in NO_TEXT.items():
         free = {"prop"} | (CODES if what != "a NUL" else set())
         fields = {name: kept if name in free else value for name, kept in good.items()}
-        assert ask(interface, own, fields) == invalid(*(name for name in good if name not in free)), what
+        assert call(interface, own, fields) == invalid(*(name for name in good if name not in free)), what
     assert everything(interface.world) == before
 
 
-@pytest.mark.parametrize("asked", ASKS)
-def test_lone_surrogate_is_refused(asked: str, interface: Interface, own: str) -> None:
+@pytest.mark.parametrize("case", CALLS)
+def test_lone_surrogate_is_refused(case: str, interface: Interface, own: str) -> None:
     """HTTP refuses the body as malformed; the library names the fields."""
-    ask, good = ASKS[asked]
+    call, good = CALLS[case]
     before = everything(interface.world)
-    assert ask(interface, own, dict.fromkeys(good, "a\ud800b")) in (Refused("malformed-body"), invalid(*good))
+    assert call(interface, own, dict.fromkeys(good, "a\ud800b")) in (Refused("malformed-body"), invalid(*good))
     assert everything(interface.world) == before
 
 
-@pytest.mark.parametrize("asked", ["register", "replace", "change", "send", "send to register"])
-def test_too_long_fields_are_named(asked: str, interface: Interface, own: str) -> None:
-    ask, good = ASKS[asked]
+@pytest.mark.parametrize("case", ["register", "replace", "change", "send", "send to register"])
+def test_too_long_fields_are_named(case: str, interface: Interface, own: str) -> None:
+    call, good = CALLS[case]
     long = {name: TOO_LONG.get(name, value) for name, value in good.items()}
-    assert ask(interface, own, long) == invalid(*(name for name in good if name in TOO_LONG))
+    assert call(interface, own, long) == invalid(*(name for name in good if name in TOO_LONG))
 
 
-@pytest.mark.parametrize("asked", [one for one in ASKS if one not in {"change", "verify", "enter", "register or log in"}])
-def test_blank_field_counts_as_absent(asked: str, interface: Interface, own: str) -> None:
-    ask, good = ASKS[asked]
+@pytest.mark.parametrize("case", [one for one in CALLS if one not in {"change", "verify", "enter", "register or log in"}])
+def test_blank_field_counts_as_absent(case: str, interface: Interface, own: str) -> None:
+    call, good = CALLS[case]
     for what, value in BLANK.items():
-        needed = {name for name in good if (asked, name) not in OPTIONAL}
-        if what == "blank" and asked == "log in":
+        needed = {name for name in good if (case, name) not in OPTIONAL}
+        if what == "blank" and case == "log in":
             needed -= {"password"}  # a blank password is a wrong one, not an absent one
-        assert ask(interface, own, dict.fromkeys(good, value)) == invalid(*needed), what
+        assert call(interface, own, dict.fromkeys(good, value)) == invalid(*needed), what
 
 
 def test_text_is_trimmed_but_not_a_password(interface: Interface) -> None:

@@ -22,16 +22,16 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
 
 def test_concurrent_registrations_get_a_username_once(interface: Interface) -> None:
     calls = [lambda n=n: interface.register(**ADA | {"email": f"p{n}@mail.example.com", "mobile": None}) for n in range(MANY)]
-    answers = at_once(*calls)
-    assert sorted(answers, key=str).count(taken("username")) == MANY - 1
-    assert sum(isinstance(answer, dict) for answer in answers) == 1
+    results = at_once(*calls)
+    assert sorted(results, key=str).count(taken("username")) == MANY - 1
+    assert sum(isinstance(result, dict) for result in results) == 1
 
 
 def test_concurrent_verifications_use_a_code_once(interface: Interface) -> None:
     sent = code(interface, ANN)
-    answers = at_once(*[lambda: interface.verify(destination=ANN, verify_otp=sent)] * MANY)
-    assert answers.count(WRONG_CODE) == MANY - 1
-    assert sum(isinstance(answer, str) for answer in answers) == 1
+    results = at_once(*[lambda: interface.verify(destination=ANN, verify_otp=sent)] * MANY)
+    assert results.count(WRONG_CODE) == MANY - 1
+    assert sum(isinstance(result, str) for result in results) == 1
 
 
 def test_concurrent_wrong_codes_use_up_all_attempts(interface: Interface) -> None:
@@ -41,22 +41,22 @@ def test_concurrent_wrong_codes_use_up_all_attempts(interface: Interface) -> Non
 
 
 def test_concurrent_sends_send_one_code(interface: Interface, world: World) -> None:
-    answers = at_once(*[lambda: interface.send(destination=ANN)] * MANY)
-    assert answers.count(Refused("rate-limited", retry_after=60)) == MANY - 1
+    results = at_once(*[lambda: interface.send(destination=ANN)] * MANY)
+    assert results.count(Refused("rate-limited", retry_after=60)) == MANY - 1
     assert len(world.codes_at(ANN)) == 1
 
 
 def test_concurrent_refreshes_return_one_successor(interface: Interface) -> None:
     own = logged_in(interface)
-    answers = at_once(*[lambda: interface.refresh(refresh=own.refresh_token)] * MANY)
-    assert len({answer.refresh_token for answer in answers}) == 1
+    results = at_once(*[lambda: interface.refresh(refresh=own.refresh_token)] * MANY)
+    assert len({result.refresh_token for result in results}) == 1
 
 
 def test_concurrent_failed_logins_are_limited(interface: Interface) -> None:
     interface.register(**ADA)
-    answers = at_once(*[lambda: interface.log_in(username="ann", password=OTHER_PASSWORD)] * MANY)
-    assert answers.count(Refused("invalid-credentials")) == 5
-    assert answers.count(Refused("rate-limited", retry_after=300)) == MANY - 5
+    results = at_once(*[lambda: interface.log_in(username="ann", password=OTHER_PASSWORD)] * MANY)
+    assert results.count(Refused("invalid-credentials")) == 5
+    assert results.count(Refused("rate-limited", retry_after=300)) == MANY - 5
 
 
 def test_concurrent_changes_take_an_email_once(interface: Interface) -> None:
@@ -64,9 +64,9 @@ def test_concurrent_changes_take_an_email_once(interface: Interface) -> None:
     interface.register(**OTHER)
     eve = tokens(interface, "eve", OTHER_PASSWORD)
     new = "new@mail.example.com"
-    answers = at_once(lambda: interface.change(ann.token, email=new), lambda: interface.change(eve.token, email=new))
-    assert answers.count(taken("email")) == 1
-    assert sum(isinstance(answer, dict) for answer in answers) == 1
+    results = at_once(lambda: interface.change(ann.token, email=new), lambda: interface.change(eve.token, email=new))
+    assert results.count(taken("email")) == 1
+    assert sum(isinstance(result, dict) for result in results) == 1
 
 
 @pytest.mark.parametrize("_time", range(3))
@@ -81,23 +81,23 @@ def test_concurrent_reset_and_change_leave_one_password(_time: int, interface: I
     assert isinstance(changed, dict) or changed == Refused("invalid-token")
 
 
-# --- who waits judges by the time when it goes on ---------------------------------------------------------------------
+# --- time is read after the wait for a lock ---------------------------------------------------------------------------
 
 
-def waited(world: World, ahead: Callable[[Transaction], Iterator[object]], ask: Callable[[], Any]) -> Any:
+def result_after_wait(world: World, ahead: Callable[[Transaction], Iterator[object]], call: Callable[[], Any]) -> Any:
     """Returns the result of a call that waits for locks that `ahead` holds."""
     with ThreadPoolExecutor(1) as elsewhere:
         with world.database.begin() as tx:
             steps = ahead(tx)
             next(steps)
-            waiting = elsewhere.submit(ask)
+            waiting = elsewhere.submit(call)
             assert not wait([waiting], 0.1).done
             next(steps, None)
         return waiting.result(10)
 
 
 @pytest.mark.parametrize(
-    ("key", "limit", "ask"),
+    ("key", "limit", "call"),
     [
         ("asked:", RateLimit(1, 60), lambda interface: interface.send(destination=ANN)),
         ("login:", RateLimit(30, 900), lambda interface: interface.log_in(username=ANN, password=PASSWORD)),
@@ -105,7 +105,7 @@ def waited(world: World, ahead: Callable[[Transaction], Iterator[object]], ask: 
     ids=["send", "login"],
 )
 def test_wait_for_a_lock_is_not_added_to_retry_after(
-    key: str, limit: RateLimit, ask: Callable[[Interface], Any], interface: Interface, world: World
+    key: str, limit: RateLimit, call: Callable[[Interface], Any], interface: Interface, world: World
 ) -> None:
     def count(tx: Transaction) -> Iterator[object]:
         (window,) = tx.rate_limits.lock([key + world.codes.keyed_digest(f"email:{ANN}")])
@@ -116,40 +116,42 @@ def test_wait_for_a_lock_is_not_added_to_retry_after(
         tx.rate_limits.save([window], world.clock() + limit.seconds)
 
     interface.register(**ADA)
-    assert waited(world, count, lambda: ask(interface)) == Refused("rate-limited", retry_after=int(limit.seconds))
+    assert result_after_wait(world, count, lambda: call(interface)) == Refused("rate-limited", retry_after=int(limit.seconds))
 
 
 def test_code_that_expires_during_lock_wait_is_rejected(interface: Interface, world: World) -> None:
-    def claim(tx: Transaction) -> Iterator[object]:
+    def hold_lock(tx: Transaction) -> Iterator[object]:
         yield tx.challenges.lock(CodePurpose.OTP, [world.address(ANN)])
         world.clock.advance(minutes=5)
 
     sent = code(interface, ANN)
-    assert waited(world, claim, lambda: interface.verify(destination=ANN, verify_otp=sent)) == WRONG_CODE
+    assert result_after_wait(world, hold_lock, lambda: interface.verify(destination=ANN, verify_otp=sent)) == WRONG_CODE
 
 
 def test_session_that_expires_during_lock_wait_is_not_refreshed(interface: Interface, world: World) -> None:
-    def claim(tx: Transaction) -> Iterator[object]:
+    def hold_lock(tx: Transaction) -> Iterator[object]:
         yield tx.sessions.lock(own.session)
         world.clock.advance(days=31)
 
     own = logged_in(interface)
-    assert waited(world, claim, lambda: interface.refresh(refresh=own.refresh_token)) == Refused("invalid-refresh-token")
+    assert result_after_wait(world, hold_lock, lambda: interface.refresh(refresh=own.refresh_token)) == Refused(
+        "invalid-refresh-token"
+    )
 
 
 @pytest.mark.parametrize(
-    "ask",
+    "call",
     [lambda interface, token: interface.change(token, name="Another"), lambda interface, token: interface.upload(token, PNG)],
     ids=["change", "upload"],
 )
 def test_session_that_expires_during_lock_wait_changes_nothing(
-    ask: Callable[[Interface, str], Any], interface: Interface, world: World
+    call: Callable[[Interface, str], Any], interface: Interface, world: World
 ) -> None:
-    def claim(tx: Transaction) -> Iterator[object]:
+    def hold_lock(tx: Transaction) -> Iterator[object]:
         yield tx.accounts.lock(account.id)
         world.clock.advance(days=31)
 
     own = logged_in(interface)
     account = world.authenticate(own.token).account
-    assert waited(world, claim, lambda: ask(interface, own.token)) == Refused("invalid-token")
+    assert result_after_wait(world, hold_lock, lambda: call(interface, own.token)) == Refused("invalid-token")
     assert world.now(account) == account
