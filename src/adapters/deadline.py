@@ -20,6 +20,8 @@ def connect(host: str, port: int, timeout: float) -> socket.socket:
             failure = error
         else:
             connected.settimeout(timeout)
+            # Measured: without it the end of each mail waits 40 ms for the delayed acknowledgement of what was sent before.
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return connected
     raise failure
 
