@@ -57,7 +57,7 @@ def app() -> Litestar:
     configure_logs(settings)
     stack = ExitStack()
     if settings.traces:
-        from .observability.tracing import traced  # noqa: PLC0415 — an extra, and only where it is on
+        from .observability.tracing import traced  # noqa: PLC0415 — an extra, imported only if it is on
 
         stack.enter_context(traced())
     vestibule = stack.enter_context(build(settings, echo=_print if settings.log_format == "text" else None))
@@ -139,7 +139,7 @@ def serve(settings: Settings) -> None:
 def _exposed(settings: Settings) -> AbstractContextManager[None]:
     if settings.metrics_port is None:
         return nullcontext()
-    from .observability.prometheus import exposed_of_workers  # noqa: PLC0415 — an extra, and only where it is on
+    from .observability.prometheus import exposed_of_workers  # noqa: PLC0415 — an extra, imported only if it is on
 
     return exposed_of_workers(settings)
 
@@ -174,7 +174,7 @@ def _warn_of_separate_limits(settings: Settings) -> None:
 
 
 def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
-    """Whether two concurrent writers may, very rarely, corrupt the database with this SQLite.
+    """Returns whether two concurrent writers may, very rarely, corrupt the database with this SQLite.
 
     https://sqlite.org/wal.html#walresetbug: fixed in 3.51.3, and in later versions of 3.50 and 3.44.
     """

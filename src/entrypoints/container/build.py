@@ -1,4 +1,4 @@
-"""`build`: opens the use cases on given settings, with adapters of Vestibule's own or of the importer's."""
+"""Opens the use cases on given settings, with adapters of Vestibule's own or of the importer's."""
 
 from asyncio import CancelledError, create_task, shield, to_thread
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""What the command line does with the parts while nobody is served by them."""
+"""Maintenance of database and keys, for the command line."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -27,7 +27,7 @@ from .factories import keys_in, sealed_shelf
 
 
 def backlog(settings: Settings) -> Sequence[Backlog]:
-    """What waits in the outbox now. Raises `Unavailable`."""
+    """Returns the messages that wait in the outbox. Raises `Unavailable`."""
     with closing(SqlDatabase(settings.accounts_url)) as database:
         return database.backlog(time())
 
@@ -71,7 +71,7 @@ def journal_keys(settings: Settings, note: str) -> None:
 
 
 def copy_accounts(source: str, target: str, tell: Callable[[str, str, int, int], None]) -> list[Copied]:
-    """Copies all that one database holds into an empty one; `tell` hears of "copied" or "compared", table, rows, of how many.
+    """Copies all rows of a database into an empty one; `tell` receives "copied" or "compared", table, rows, and their total.
 
     Raises `ValueError`, one line, and the target is as it was then; `ImportError` where a driver is not installed.
     """
@@ -79,7 +79,7 @@ def copy_accounts(source: str, target: str, tell: Callable[[str, str, int, int],
 
 
 def back_up_accounts(settings: Settings, file: Path, see: Callable[[frozenset[str]], None]) -> None:
-    """The embedded database as of one moment, at which `see` is told what images accounts have. Raises `ValueError`."""
+    """Backs up a snapshot of the embedded database; `see` receives the names of its images. Raises `ValueError`."""
     back_up(settings.accounts_url, file, see)
 
 

@@ -37,7 +37,7 @@ def configure_logs(settings: Settings) -> None:
 
 
 class Lines(logging.Formatter):
-    """For people: time in UTC, level, logger and message, then the record's fields as name=value."""
+    """Formats for people: time in UTC, level, logger and message, then the record's fields as name=value."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = (f" {name}={'-' if value is None else value}" for name, value in _fields(record).items())
@@ -46,7 +46,7 @@ class Lines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """For machines: one ASCII object a line with `ts` (RFC 3339), `level`, `logger`, `message` and the record's fields."""
+    """Formats for machines: one ASCII object a line with `ts` (RFC 3339), `level`, `logger`, `message` and its fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {

@@ -43,7 +43,7 @@ def number(low: int, high: int) -> Callable[[str], int]:
 
 
 def rate(text: str) -> float:
-    """At least 0.2 a second: a stopping process waits for the next delivery."""
+    """Parses a rate of at least 0.2 a second: a stopping process waits for the next delivery."""
     if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text, re.ASCII) or not 0.2 <= float(text) <= 1000:  # noqa: PLR2004
         raise ValueError("must be a number from 0.2 to 1000")
     return float(text)

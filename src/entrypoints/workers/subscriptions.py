@@ -22,7 +22,7 @@ _log = logging.getLogger("vestibule.events")
 
 
 class Subscription:
-    """One handler's thread: calls it with events one by one, in order, and again after a pause if it raises."""
+    """Thread of a handler: calls it with events one by one, in order, and again after a pause if it raises."""
 
     def __init__(self, read: ReadEvents, name: str, handler: Handler, pause: float) -> None:
         self._read = read
