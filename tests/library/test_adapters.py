@@ -100,6 +100,14 @@ class RemoteLimiter(MemoryRateLimiter):
     may_block = True
 
 
+class RemoteDatabase(MemoryDatabase):
+    """A database that says it waits for another machine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = True
+
+
 def test_writes_are_batched_only_if_none_waits_for_another_machine(tmp_path: Path) -> None:
     codes = HmacCodes(lambda: CodeSecrets(by_number={1: b"k" * 32}, newest=1, blinding=b"b" * 32))
     remote: tuple[Adapters, ...] = (
@@ -107,7 +115,7 @@ def test_writes_are_batched_only_if_none_waits_for_another_machine(tmp_path: Pat
         {"codes": codes},
         {"identifiers": LibraryIdentifiers()},
         {"rate_limiter": RemoteLimiter()},
-        {"database": MemoryDatabase()},
+        {"database": RemoteDatabase()},
     )
     for number, own in enumerate(remote):
         with build(Settings(data_dir=tmp_path / str(number)), deliver=False, **own) as vestibule:
