@@ -1,9 +1,12 @@
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World, outcome
 
+from vestibule.adapters.database import MemoryDatabase
 from vestibule.application import AlreadyTaken, Channel, EventType
 from vestibule.application.event_consumer import MAX_EVENTS
 from vestibule.application.ports import Message
@@ -160,3 +163,31 @@ def test_delivery_of_webhooks_enqueues_them_first(channel: Channel | None) -> No
     world.create_account("ann")
     assert deliver(channel) == (channel is not Channel.EMAIL)
     assert [message.template for message in world.notifier.messages] == ["account.registered"] * (channel is not Channel.EMAIL)
+
+
+class RacingDatabase(MemoryDatabase):
+    """A database where another worker starts between a read of the cursor and the lock on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: list[Callable[[], object]] = []
+
+    @contextmanager
+    def begin(self) -> Iterator[Any]:
+        if self.meanwhile:
+            self.meanwhile.pop()()
+        with super().begin() as tx:
+            yield tx
+
+
+def test_second_of_two_concurrent_first_starts_skips_nothing() -> None:
+    database = RacingDatabase()
+    world = World(database=database)
+
+    def other_worker() -> None:
+        enqueues(world)
+        world.create_account("ann")
+
+    database.meanwhile = [other_worker]
+    enqueues(world)()
+    assert [payload["data"]["account_id"] for payload in payloads(world)] == [1]
