@@ -15,7 +15,7 @@ from PIL import Image
 from vestibule import Settings, build
 from vestibule.adapters.keys import FileKeyStore, JwtTokens, ReloadingKeys
 from vestibule.domain.code import CodePurpose
-from vestibule.entrypoints.container.factories import keys_in
+from vestibule.entrypoints.container.factories import keys_file
 from vestibule.entrypoints.facade import Vestibule
 
 from . import seed
@@ -88,7 +88,7 @@ class Vestibules:
     def __init__(self, inside: Vestibule, accounts: int, limit: int = 2_000) -> None:
         # Like the server's own tokens, but valid for an hour: a run takes longer than 300 seconds.
         self._tokens = JwtTokens(
-            ReloadingKeys(FileKeyStore(keys_in(inside.settings))),
+            ReloadingKeys(FileKeyStore(keys_file(inside.settings))),
             issuer=inside.settings.url,
             audience=inside.settings.url,
             access_seconds=3600,

@@ -10,7 +10,7 @@ from dependency_injector import providers
 from ..adapters.database import MemoryDatabase
 from ..adapters.hasher import InsecureHasher
 from ..adapters.images import PassThroughImages
-from ..adapters.keys import CodeSecrets, HmacCodes, JwtTokens, Keys
+from ..adapters.keys import HmacCodes, JwtTokens, KeySet, Secret
 from ..adapters.notifier import MemoryNotifier
 from ..adapters.storage import MemoryStorage
 from ..application import Account, AuditQuery, Event, EventType, Identity, TokenSet
@@ -24,7 +24,8 @@ from .clock import ManualClock
 PASSWORD = "a sea of green glass"  # noqa: S105 — of accounts that exist in tests only
 """The password of accounts that `World.create_account` creates."""
 
-_CODE_SECRETS = CodeSecrets.single(b"a secret that every test may know")
+_SECRET = Secret(1, b"a secret that every test may know")
+_CODE_KEYS = KeySet(codes=(_SECRET,), blinding=(_SECRET,))
 
 
 class World(Vestibule):
@@ -61,7 +62,7 @@ class World(Vestibule):
             "hasher": hasher or InsecureHasher(),
             "images": images or PassThroughImages(),
             "storage": storage or MemoryStorage(clock),
-            "codes": codes or HmacCodes(lambda: _CODE_SECRETS, known.otp_length),
+            "codes": codes or HmacCodes(_CODE_KEYS, known.otp_length, clock),
             "notifier": notifier or MemoryNotifier(),
         }
         ports |= {name: port for name, port in (("rate_limiter", rate_limiter), ("new_id", new_id)) if port is not None}
@@ -152,8 +153,8 @@ def wrong(code: str) -> str:
 
 
 @cache
-def _keys() -> Keys:
-    return Keys.generate()
+def _keys() -> KeySet:
+    return KeySet.generate()
 
 
 def _ignore_message() -> None:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from vestibule.adapters.database import SqlDatabase, migrate
-from vestibule.adapters.keys import EncryptedKeyStore, FileKeyStore, KeyStore, Seal
+from vestibule.adapters.keys import EncryptedKeyStore, FileKeyStore, KeyStore
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +49,11 @@ def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
 
 
-@pytest.fixture(params=["directory", "sqlite", "postgres"])
-def open_shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], KeyStore]]:
+@pytest.fixture(params=["file", "sqlite", "postgres"])
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], KeyStore]]:
     """Opens one place for keys, empty at first, as a process of its own would: each kind of place there is."""
-    if request.param == "directory":
-        yield lambda: FileKeyStore(tmp_path / "keys")
+    if request.param == "file":
+        yield lambda: FileKeyStore(tmp_path / "keys.json")
         return
     url = request.getfixturevalue("postgres") if request.param == "postgres" else f"sqlite:///{tmp_path}/vestibule.db"
     migrate(url)
@@ -62,6 +62,6 @@ def open_shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
 
         def opened() -> KeyStore:
             database = stack.enter_context(SqlDatabase(url))
-            return EncryptedKeyStore(database.keys, Seal([secret]), earlier=FileKeyStore(tmp_path / "earlier"))
+            return EncryptedKeyStore(database.keys, [secret], earlier=FileKeyStore(tmp_path / "earlier.json"))
 
         yield opened

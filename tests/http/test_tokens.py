@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.http.conftest import ADA, BOB, URN, Site, call_asgi
 from tests.support.world import OTHER_PASSWORD
 
-from vestibule.adapters.keys import JwtTokens, Keys
+from vestibule.adapters.keys import JwtTokens, KeySet
 from vestibule.domain.events import EventType
 from vestibule.entrypoints.http import create_app
 
@@ -69,7 +69,7 @@ def test_forged_token_is_invalid(site: Site) -> None:
     by_another = jwt.encode(
         claims, Ed25519PrivateKey.generate(), algorithm="EdDSA", headers={"kid": header["kid"], "typ": "at+jwt"}
     )
-    foreign = JwtTokens(Keys.generate(), issuer=url, audience=url).issue_access(1, claims["sid"], site.world.clock())
+    foreign = JwtTokens(KeySet.generate(), issuer=url, audience=url).issue_access(1, claims["sid"], site.world.clock())
     for token in (unsigned, by_secret, by_another, foreign):
         is_refused(site, {"Authorization": f"Bearer {token}"}, 'Bearer realm="vestibule", error="invalid_token"')
     assert site.call("GET", "/account/", token=good).status_code == 200

@@ -13,7 +13,7 @@ from vestibule.adapters.database import MemoryDatabase
 from vestibule.adapters.hasher import InsecureHasher
 from vestibule.adapters.identifiers import LibraryIdentifiers
 from vestibule.adapters.images import PassThroughImages
-from vestibule.adapters.keys import CodeSecrets, HmacCodes
+from vestibule.adapters.keys import HmacCodes, KeySet
 from vestibule.adapters.notifier import MemoryNotifier
 from vestibule.adapters.rate_limiter import MemoryRateLimiter
 from vestibule.adapters.storage import MemoryStorage
@@ -73,7 +73,7 @@ def test_overridden_ports_are_not_built_checked_or_closed(tmp_path: Path) -> Non
     own: Adapters = {
         "database": database,
         "tokens": PlainTokens(),
-        "codes": HmacCodes(lambda: CodeSecrets(by_number={1: b"k" * 32}, newest=1, blinding=b"b" * 32)),
+        "codes": HmacCodes(KeySet.generate()),
         "hasher": InsecureHasher(),
         "notifier": MemoryNotifier(),
         "images": PassThroughImages(),
@@ -109,7 +109,7 @@ class RemoteDatabase(MemoryDatabase):
 
 
 def test_writes_are_batched_only_if_none_waits_for_another_machine(tmp_path: Path) -> None:
-    codes = HmacCodes(lambda: CodeSecrets(by_number={1: b"k" * 32}, newest=1, blinding=b"b" * 32))
+    codes = HmacCodes(KeySet.generate())
     remote: tuple[Adapters, ...] = (
         {"tokens": PlainTokens()},
         {"codes": codes},

@@ -1,5 +1,6 @@
 """`vestibule backup` and `vestibule restore`: of a busy server, of damaged files, interrupted."""
 
+import json
 import os
 import signal
 import stat
@@ -9,7 +10,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import rmtree
 from threading import Event
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -122,13 +122,13 @@ def test_backup_lists_its_contents_and_only_its_owner_can_read_it(data: Path, tm
     first, database, keys, images, warning, _ = shown.stdout.splitlines()
     assert str(tmp_path / "backup.zip") in first
     assert database.split() == ["vestibule.db", "accounts:", "1,", "sessions:", "1"]
-    assert (keys.split(), images.split()) == (["keys/", "files:", "4"], ["images/", "files:", "1"])
+    assert (keys.split(), images.split()) == (["keys.json"], ["images/", "files:", "1"])
     assert warning.startswith("Warning: ")
     assert [path.name for path in tmp_path.iterdir()] == ["backup.zip"]
     assert stat.S_IMODE((tmp_path / "backup.zip").stat().st_mode) == 0o600
     with ZipFile(tmp_path / "backup.zip") as archive:
         assert archive.testzip() is None
-        assert {name.partition("/")[0] for name in archive.namelist()} == {"vestibule.db", "keys", "images"}
+        assert {name.partition("/")[0] for name in archive.namelist()} == {"vestibule.db", "keys.json", "images"}
 
     before = os.umask(0)
     try:
@@ -136,7 +136,7 @@ def test_backup_lists_its_contents_and_only_its_owner_can_read_it(data: Path, tm
     finally:
         os.umask(before)
     assert modes(tmp_path / "restored") == {(True, 0o700), (False, 0o600)}
-    assert {path.name for path in (tmp_path / "restored").iterdir()} == {"vestibule.db", "keys", "images"}
+    assert {path.name for path in (tmp_path / "restored").iterdir()} == {"vestibule.db", "keys.json", "images"}
 
 
 def one_line(shown: "subprocess.CompletedProcess[str]") -> str:
@@ -172,9 +172,9 @@ def test_failed_backup_leaves_nothing_behind(data: Path, tmp_path: Path) -> None
     assert vestibule("keys", "list", VESTIBULE_DATA_DIR=str(tmp_path / "empty")).returncode == 0
     assert "There is no database" in one_line(back_up(tmp_path / "empty", file))
     assert vestibule("migrate", VESTIBULE_DATA_DIR=str(tmp_path / "empty")).returncode == 0
-    (tmp_path / "empty" / "keys" / "codes-1.key").unlink()
-    assert "at least one key of each kind" in one_line(back_up(tmp_path / "empty", file))
-    rmtree(tmp_path / "empty" / "keys")
+    forget_codes(tmp_path / "empty" / "keys.json")
+    assert "no key of the kind codes" in one_line(back_up(tmp_path / "empty", file))
+    (tmp_path / "empty" / "keys.json").unlink()
     assert "There are no keys at" in one_line(back_up(tmp_path / "empty", file))
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
@@ -273,6 +273,18 @@ def make_newer(contents: Contents, scratch: Path) -> None:
     contents["vestibule.db"] = (scratch / "newer.db").read_bytes()
 
 
+def forget_codes(file: Path) -> None:
+    entries = json.loads(file.read_bytes())["keys"]
+    file.write_text(json.dumps({"keys": [entry for entry in entries if entry["kind"] != "codes"]}))
+
+
+def lose_codes(contents: Contents, scratch: Path) -> None:
+    file = scratch / "spoilt.json"
+    file.write_bytes(contents["keys.json"])
+    forget_codes(file)
+    contents["keys.json"] = file.read_bytes()
+
+
 def without(name: str) -> Callable[[Contents, Path], None]:
     def damage(contents: Contents, _: Path) -> None:
         del contents[name]
@@ -290,10 +302,19 @@ def with_entry(name: str) -> Callable[[Contents, Path], None]:
         (spoil_database, "vestibule.db is damaged"),
         (make_newer, "newer"),
         (without("vestibule.db"), "it has no vestibule.db"),
-        (without("keys/codes-1.key"), "at least one key of each kind"),
+        (without("keys.json"), "There are no keys at"),
+        (lose_codes, "no key of the kind codes"),
         *(
             (with_entry(name), "is not a backup of Vestibule: it contains")
-            for name in ("stranger", "../outside", "/outside", "keys/../../outside", "images/.hidden", "keys", "images/a/b")
+            for name in (
+                "stranger",
+                "../outside",
+                "/outside",
+                "images/../../outside",
+                "images/.hidden",
+                "keys.json/a",
+                "images/a/b",
+            )
         ),
     ],
 )
@@ -315,14 +336,14 @@ def test_restore_of_wrong_contents_is_refused_and_the_data_directory_stays_empty
 def test_restore_accepts_a_backup_that_was_packed_again_with_compression(complete: Path, tmp_path: Path) -> None:
     file = rewritten(complete, lambda _contents, _scratch: None, tmp_path)
     restore_here(Settings(data_dir=tmp_path / "new"), file, lambda _done, _total: None)
-    assert {path.name for path in (tmp_path / "new").iterdir()} == {"vestibule.db", "keys", "images"}
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"vestibule.db", "keys.json", "images"}
 
 
 def test_restore_finds_a_changed_byte_in_each_file(complete: Path, tmp_path: Path) -> None:
     original = complete.read_bytes()
     with ZipFile(complete) as archive:
         files = [entry for entry in archive.infolist() if not entry.is_dir()]
-    assert len(files) == 6
+    assert len(files) == 3
     for entry in files:
         place = entry.header_offset + 30 + len(entry.filename) + entry.file_size // 2
         changed = tmp_path / "changed.zip"

@@ -49,7 +49,7 @@ def test_service_is_copied_to_postgresql_and_back_without_a_visible_change(tmp_p
 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (data / "keys").rename(elsewhere / "keys")
+    (data / "keys.json").rename(elsewhere / "keys.json")
     (data / "images").rename(elsewhere / "images")
     shown = vestibule("copy", "--from", new_postgres, VESTIBULE_DATA_DIR=str(elsewhere))
     assert shown.returncode == 0, shown.stderr

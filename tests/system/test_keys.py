@@ -1,4 +1,4 @@
-"""Keys rotated by the command line while a real server runs."""
+"""Keys rotated on the command line while a real server runs."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ from tests.system.test_command_line import vestibule
 
 PASSWORD = "the engine weaves algebra"
 ADA = {"username": "ada", "name": "Ada Lovelace", "email": "ada@mail.example.com", "password": PASSWORD}
-TAKEN_UP = 5.0
+RELOADED = 5.0
 
 
 @pytest.fixture
@@ -40,9 +40,9 @@ def _kid(token: str) -> str:
 
 
 def _number(refresh_token: str) -> int:
-    """Of the secret that it is under."""
-    sealed = base64.urlsafe_b64decode(refresh_token.removeprefix("vst_rt_") + "==")
-    return int.from_bytes(sealed[:2])
+    """Of the secret that sealed it."""
+    token = base64.urlsafe_b64decode(refresh_token.removeprefix("vst_rt_") + "==")
+    return int.from_bytes(token[:2])
 
 
 def _published(server: Server) -> list[str]:
@@ -50,27 +50,27 @@ def _published(server: Server) -> list[str]:
 
 
 def _soon(is_so: Callable[[], bool]) -> None:
-    """A server takes up what was changed within seconds."""
-    deadline = time.monotonic() + TAKEN_UP
+    """A server reloads changed keys within seconds."""
+    deadline = time.monotonic() + RELOADED
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def test_a_running_server_takes_up_new_keys_and_refuses_revoked_ones_without_a_restart(server: Server) -> None:
+def test_running_server_reloads_new_keys_and_refuses_revoked_ones(server: Server) -> None:
     token, refresh = _log_in(server)
     first = _kid(token)
 
-    (said,) = _keys(server, "rotate")
-    assert said.startswith("signing-2: published, signs from ")
+    (line,) = _keys(server, "rotate")
+    assert line.startswith("signing-2: published, signs from ")
     _soon(lambda: len(_published(server)) == 2)
     second = _published(server)[1]
     assert _published(server) == [first, second]
     assert _kid(_log_in(server)[0]) == first
 
-    said, meaning = _keys(server, "rotate", "--now")
-    assert said.startswith("signing-2: signs since ")
-    assert "Other services refuse what it signs until" in meaning
+    line, meaning = _keys(server, "rotate", "--now")
+    assert line.startswith("signing-2: signs since ")
+    assert "Other services refuse tokens that it signs until" in meaning
     _soon(lambda: _kid(_log_in(server)[0]) == second)
     assert server.call("GET", "/account/", token=token)[0] == 200
     newer, _ = _log_in(server)
@@ -84,28 +84,28 @@ def test_a_running_server_takes_up_new_keys_and_refuses_revoked_ones_without_a_r
     assert "signs since" in listed[1]
     assert listed[1].endswith(second)
 
-    assert _keys(server, "revoke", first)[0].startswith("signing-1 is gone.")
+    assert _keys(server, "revoke", first)[0].startswith("signing-1 is revoked.")
     _soon(lambda: server.call("GET", "/account/", token=token)[0] == 401)
     assert server.call("GET", "/account/", token=newer)[0] == 200
     assert _published(server) == [second]
     status, renewed = server.call("POST", "/refresh-token/", {"refresh": refresh})
     assert (status, _kid(renewed["token"])) == (200, second)
-    assert _keys(server, "prune") == ["There is nothing to take away."]
+    assert _keys(server, "prune") == ["No key has expired."]
     journal = vestibule("audit-log", "--type", "keys_changed", VESTIBULE_DATA_DIR=str(server.data_dir))
-    assert [json.loads(line)["note"] for line in journal.stdout.splitlines()] == [
+    assert [json.loads(line)["detail"] for line in journal.stdout.splitlines()] == [
         "rotated signing-2",
         "rotated signing-2",
         "revoked signing-1",
     ]
 
 
-def test_a_code_under_way_and_a_refresh_token_outlive_the_rotation_of_their_secrets(server: Server) -> None:
+def test_sent_code_and_refresh_token_survive_the_rotation_of_their_secrets(server: Server) -> None:
     _, refresh = _log_in(server)
     status, sent = server.call("POST", "/otp/", {"destination": ADA["email"]})
     assert status == 201
     code = server.code(ADA["email"], sent["reference"])
     for kind in ("codes", "refresh"):
-        assert _keys(server, "rotate", "--kind", kind, "--now")[0].startswith(f"{kind}-2: in use since ")
+        assert _keys(server, "rotate", "--kind", kind, "--now")[0].startswith(f"{kind}-2: active since ")
     _soon(lambda: _number(_log_in(server)[1]) == 2)
     assert _number(refresh) == 1
     status, renewed = server.call("POST", "/refresh-token/", {"refresh": refresh})
@@ -121,23 +121,24 @@ def _refused(data_dir: Path, *arguments: str) -> str:
     return line
 
 
-@pytest.mark.parametrize("command", [(), ("list",), ("rotate",), ("revoke",), ("prune",)])
-def test_help_teaches(command: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("command", [(), ("list",), ("rotate",), ("revoke",), ("prune",), ("reencrypt",)])
+def test_help_shows_usage(command: tuple[str, ...]) -> None:
     shown = vestibule("keys", *command, "--help")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "Usage: vestibule keys" in shown.stdout
 
 
-def test_what_cannot_be_done_is_said_in_one_line(tmp_path: Path) -> None:
+def test_refused_change_is_reported_in_one_line(tmp_path: Path) -> None:
     for name in ("signing-7", "-V7ozMigYVGAZjMrmO_WP8rqSUIaphqaQflqRhUGndc", "--to", "-"):
         assert "no such key" in _refused(tmp_path, "revoke", name)
     vestibule("keys", "rotate", VESTIBULE_DATA_DIR=str(tmp_path))
     assert "signing-2 is the next one already" in _refused(tmp_path, "rotate")
-    (tmp_path / "keys" / "codes-1.key").chmod(0o644)
-    assert "codes-1.key: open to others" in _refused(tmp_path, "list")
+    assert "not set" in _refused(tmp_path, "reencrypt")
+    (tmp_path / "keys.json").chmod(0o644)
+    assert "keys.json: open to others" in _refused(tmp_path, "list")
 
 
-def test_of_all_kinds_those_are_rotated_that_can_be(tmp_path: Path) -> None:
+def test_rotation_of_all_kinds_skips_a_kind_with_a_pending_key(tmp_path: Path) -> None:
     vestibule("keys", "rotate", VESTIBULE_DATA_DIR=str(tmp_path))
     shown = vestibule("keys", "rotate", "--kind", "all", VESTIBULE_DATA_DIR=str(tmp_path))
     assert shown.returncode == 2
@@ -145,10 +146,10 @@ def test_of_all_kinds_those_are_rotated_that_can_be(tmp_path: Path) -> None:
     assert [line.partition(":")[0] for line in shown.stdout.splitlines()] == ["codes-2", "refresh-2"]
 
 
-def test_an_emergency_does_not_wait_for_the_database(tmp_path: Path) -> None:
+def test_emergency_revocation_does_not_wait_for_the_database(tmp_path: Path) -> None:
     (tmp_path / "vestibule.db").write_bytes(b"no database, but sixteen bytes and more of something else")
     shown = vestibule("keys", "revoke", "signing-1", VESTIBULE_DATA_DIR=str(tmp_path))
     assert shown.returncode == 0
-    assert shown.stdout.startswith("signing-1 is gone.")
+    assert shown.stdout.startswith("signing-1 is revoked.")
     (line,) = shown.stderr.splitlines()
-    assert "not in the journal" in line
+    assert "not in the audit log" in line

@@ -1,4 +1,4 @@
-"""Keys in the database: nodes with directories of their own and one secret are one service."""
+"""Keys in the database: nodes with data directories of their own and one secret form one service."""
 
 import json
 import re
@@ -13,7 +13,7 @@ import pytest
 from tests.support.databases import rows
 from tests.support.server import Server, free_port
 from tests.system.test_command_line import vestibule
-from tests.system.test_keys import ADA, PASSWORD, TAKEN_UP
+from tests.system.test_keys import ADA, PASSWORD, RELOADED
 
 from vestibule.adapters.database import MemoryDatabase
 from vestibule.entrypoints.container import build
@@ -26,7 +26,7 @@ Given = dict[str, str]
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Given:
-    """What the nodes of one service have in common, on each kind of database."""
+    """Settings that the nodes of one service share, for each kind of database."""
     kept = request.getfixturevalue("postgres") if request.param == "postgres" else f"sqlite:///{tmp_path}/shared.db"
     return {"database_url": kept, "secret": SECRET, "public_url": URL}
 
@@ -69,18 +69,18 @@ def knows(server: Server, tokens: dict[str, str]) -> bool:
 
 
 def soon(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TAKEN_UP
+    deadline = time.monotonic() + RELOADED
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def test_what_one_node_made_is_good_at_the_other_and_both_take_up_what_is_rotated_and_revoked(
+def test_nodes_accept_each_others_tokens_and_codes_and_reload_changed_keys(
     shared: Given, start: Callable[..., Server], tmp_path: Path
 ) -> None:
     one, other = start("one", delivery="off", **shared), start("other", **shared)
-    assert not (tmp_path / "one" / "keys").exists()
-    assert not (tmp_path / "other" / "keys").exists()
+    assert not (tmp_path / "one" / "keys.json").exists()
+    assert not (tmp_path / "other" / "keys.json").exists()
     (first,) = published(one)
     assert published(other) == [first]
 
@@ -101,20 +101,20 @@ def test_what_one_node_made_is_good_at_the_other_and_both_take_up_what_is_rotate
     newer = log_in(other)
     assert knows(one, tokens)
     assert knows(one, newer)
-    assert command(operator, shared, "keys", "revoke", first)[0].startswith("signing-1 is gone.")
+    assert command(operator, shared, "keys", "revoke", first)[0].startswith("signing-1 is revoked.")
     soon(lambda: not any(knows(node, tokens) for node in (one, other)))
     assert all(knows(node, newer) for node in (one, other))
     assert published(one) == published(other) == [second]
     listed = command(operator, shared, "keys", "list")
     assert [line.split()[0] for line in listed] == ["signing-2", "codes-1", "refresh-1", "blinding-1"]
-    assert command(operator, shared, "keys", "prune") == ["There is nothing to take away."]
-    assert not (operator / "keys").exists()
+    assert command(operator, shared, "keys", "prune") == ["No key has expired."]
+    assert not (operator / "keys.json").exists()
     noted = [json.loads(line)["detail"] for line in command(operator, shared, "audit-log", "--type", "keys_changed")]
     assert noted == ["rotated signing-2", "revoked signing-1"]
     assert not {secret for secret in (SECRET, SECRET[:20]) if secret in one.output + other.output}
 
 
-def test_the_secret_is_replaced_while_the_nodes_are_restarted_one_by_one(
+def test_secret_is_replaced_while_the_nodes_are_restarted_one_by_one(
     shared: Given, start: Callable[..., Server], tmp_path: Path
 ) -> None:
     one, other = start("one", **shared), start("other", **shared)
@@ -128,21 +128,20 @@ def test_the_secret_is_replaced_while_the_nodes_are_restarted_one_by_one(
     assert other.stop() == 0
     other = start("other", **both)
 
-    assert command(tmp_path / "one", both, "keys", "reseal") == ["Keys sealed anew: 4. All are under the first secret now."]
-    assert command(tmp_path / "one", both, "keys", "reseal") == ["Keys sealed anew: 0. All are under the first secret now."]
+    now, already = "The keys are now encrypted with the first secret.", "The keys were encrypted with the first secret already."
+    assert command(tmp_path / "one", both, "keys", "reencrypt") == [now]
+    assert command(tmp_path / "one", both, "keys", "reencrypt") == [already]
     time.sleep(2.1)
     assert knows(one, tokens)
     assert knows(other, log_in(one))
-    assert "cannot be read" not in one.output + other.output
+    assert "cannot reload" not in one.output + other.output
     for node in (one, other):
         assert node.stop() == 0
     assert knows(start("one", **newer), tokens)
-    assert "was sealed under another secret" in refused(tmp_path / "other", shared, "serve", "--port", str(free_port()))
+    assert "encrypted with another secret" in refused(tmp_path / "other", shared, "serve", "--port", str(free_port()))
 
 
-def test_a_node_without_the_right_secret_says_so_in_one_line_and_stops(
-    shared: Given, start: Callable[..., Server], tmp_path: Path
-) -> None:
+def test_node_without_the_right_secret_stops_with_one_line(shared: Given, start: Callable[..., Server], tmp_path: Path) -> None:
     one = start("one", **shared)
     node, port = tmp_path / "other", str(free_port())
     without = {name: value for name, value in shared.items() if name != "secret"}
@@ -150,35 +149,35 @@ def test_a_node_without_the_right_secret_says_so_in_one_line_and_stops(
         for typed in (("serve", "--port", port), ("deliver", "--once"), ("purge",)):
             line = refused(node, settings, *typed)
             assert line.startswith("vestibule: VESTIBULE_SECRET")
-    assert "sealed under another secret" in refused(node, shared | {"secret": NEWER}, "keys", "list")
-    assert "is not set" in refused(node, without, "keys", "reseal")
+    assert "encrypted with another secret" in refused(node, shared | {"secret": NEWER}, "keys", "list")
+    assert "is not set" in refused(node, without, "keys", "reencrypt")
     assert one.call("GET", "/readyz")[0] == 200
 
 
-def test_who_has_key_files_and_sets_a_secret_logs_nobody_out(
+def test_key_file_is_imported_when_a_secret_is_set_and_tokens_stay_valid(
     shared: Given, start: Callable[..., Server], tmp_path: Path
 ) -> None:
     without = {name: value for name, value in shared.items() if name != "secret"}
     alone = start("one", **without)
     assert alone.call("POST", "/register/", ADA)[0] == 201
     tokens = log_in(alone)
-    files = {path.name: path.read_bytes() for path in (tmp_path / "one" / "keys").iterdir()}
+    file = tmp_path / "one" / "keys.json"
+    content = file.read_bytes()
     assert alone.stop() == 0
 
     one = start("one", **shared)
-    assert "4 keys were taken over from files, which are not read any more" in one.output
+    assert "imported the keys of the key file into the database; the file is not read any more" in one.output
     other = start("other", **shared)
-    assert "taken over" not in other.output
+    assert "imported the keys" not in other.output
     assert all(knows(node, tokens) for node in (one, other))
     assert other.call("POST", "/refresh-token/", {"refresh": tokens["refresh_token"]})[0] == 200
-    assert {path.name: path.read_bytes() for path in (tmp_path / "one" / "keys").iterdir()} == files
-    for path in (tmp_path / "one" / "keys").iterdir():
-        path.unlink()
+    assert file.read_bytes() == content
+    file.unlink()
     assert one.stop() == 0
     assert knows(start("one", **shared), tokens)
 
 
-def test_a_backup_holds_the_sealed_keys_and_needs_the_secret(start: Callable[..., Server], tmp_path: Path) -> None:
+def test_backup_contains_the_encrypted_keys_and_needs_the_secret(start: Callable[..., Server], tmp_path: Path) -> None:
     with Server(tmp_path / "data", secret=SECRET, public_url=URL) as server:
         assert server.call("POST", "/register/", ADA)[0] == 201
         tokens = log_in(server)
@@ -198,19 +197,17 @@ def test_a_backup_holds_the_sealed_keys_and_needs_the_secret(start: Callable[...
     assert knows(start("restored", secret=SECRET, public_url=URL), tokens)
 
 
-def test_a_backup_of_files_is_restored_with_a_secret_that_then_takes_them_over(
-    start: Callable[..., Server], tmp_path: Path
-) -> None:
+def test_backup_with_a_key_file_is_restored_with_a_secret_and_imported(start: Callable[..., Server], tmp_path: Path) -> None:
     with Server(tmp_path / "data", public_url=URL) as server:
         assert server.call("POST", "/register/", ADA)[0] == 201
         tokens = log_in(server)
         command(tmp_path / "data", {}, "backup", str(tmp_path / "backup.zip"))
     said = command(tmp_path / "restored", {"secret": SECRET}, "restore", str(tmp_path / "backup.zip"))
-    assert "  keys/         files: 4" in said
+    assert "  keys.json" in said
     assert knows(start("restored", secret=SECRET, public_url=URL), tokens)
 
 
-def test_keys_move_with_the_database_that_is_copied(new_postgres: str, start: Callable[..., Server], tmp_path: Path) -> None:
+def test_keys_are_copied_with_the_database(new_postgres: str, start: Callable[..., Server], tmp_path: Path) -> None:
     with Server(tmp_path / "data", secret=SECRET, public_url=URL) as server:
         assert server.call("POST", "/register/", ADA)[0] == 201
         tokens = log_in(server)
@@ -226,18 +223,13 @@ def test_keys_move_with_the_database_that_is_copied(new_postgres: str, start: Ca
     assert knows(start("elsewhere", public_url=URL, **new), tokens)
 
 
-def test_the_first_keys_of_a_new_database_are_made_by_serve_migrate(new_postgres: str, tmp_path: Path) -> None:
+def test_serve_migrate_creates_the_first_keys_of_a_new_database(new_postgres: str, tmp_path: Path) -> None:
     with Server(tmp_path / "one", "--migrate", database_url=new_postgres, secret=SECRET) as one:
         assert len(published(one)) == 1
-    assert rows(new_postgres, "SELECT kind, number FROM keys ORDER BY kind") == [
-        ("blinding", 1),
-        ("codes", 1),
-        ("refresh", 1),
-        ("signing", 1),
-    ]
+    assert rows(new_postgres, "SELECT count(*) FROM keys") == [(1,)]
 
 
-def test_a_program_shares_the_keys_of_the_servers(start: Callable[..., Server], tmp_path: Path) -> None:
+def test_program_shares_the_keys_of_the_servers(start: Callable[..., Server], tmp_path: Path) -> None:
     kept = f"sqlite:///{tmp_path}/shared.db"
     server = start("server", database_url=kept, secret=SECRET, public_url=URL)
     assert server.call("POST", "/register/", ADA)[0] == 201
@@ -246,10 +238,10 @@ def test_a_program_shares_the_keys_of_the_servers(start: Callable[..., Server], 
         tokens = accounts.log_in(username="ada", password=PASSWORD)
         assert accounts.jwks() == server.call("GET", "/.well-known/jwks.json")[1]
     assert server.call("GET", "/account/", token=tokens.token)[0] == 200
-    assert not (tmp_path / "program" / "keys").exists()
+    assert not (tmp_path / "program" / "keys.json").exists()
 
 
-def test_a_database_of_ones_own_that_keeps_no_keys_is_refused_with_a_secret(tmp_path: Path) -> None:
+def test_secret_is_refused_with_a_database_that_stores_no_keys(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "program", secret=(SECRET,))
     own = build(settings, deliver=False, database=MemoryDatabase())
     with pytest.raises(SettingsError, match="VESTIBULE_SECRET: a database of your own"), own:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import count
-from secrets import token_hex
 from time import sleep
 from typing import Any
 from unicodedata import normalize
@@ -16,7 +15,7 @@ from vestibule.adapters.database.database import SqlTransaction
 from vestibule.adapters.hasher import InsecureHasher
 from vestibule.adapters.identifiers import LibraryIdentifiers
 from vestibule.adapters.images import PassThroughImages
-from vestibule.adapters.keys import CodeSecrets, HmacCodes, JwtTokens, Keys
+from vestibule.adapters.keys import HmacCodes, JwtTokens, KeySet
 from vestibule.adapters.notifier import MemoryNotifier
 from vestibule.adapters.rate_limiter import MemoryRateLimiter
 from vestibule.adapters.storage import MemoryStorage
@@ -219,7 +218,7 @@ class Undying(JwtTokens):
 class TestTokensThatNeverEnd(contracts.TokensContract):
     @pytest.fixture
     def tokens(self) -> JwtTokens:
-        return Undying(Keys.generate(), issuer="https://accounts.example", audience="https://api.example")
+        return Undying(KeySet.generate(), issuer="https://accounts.example", audience="https://api.example")
 
 
 class TestCodesThatAnotherProcessDoesNotKnow(contracts.CodesContract):
@@ -231,8 +230,7 @@ class TestCodesThatAnotherProcessDoesNotKnow(contracts.CodesContract):
 
 
 def random_codes() -> HmacCodes:
-    secrets = CodeSecrets.single(token_hex(16).encode())
-    return HmacCodes(lambda: secrets)
+    return HmacCodes(KeySet.generate())
 
 
 class TestImagesThatAreNotDecoded(contracts.ImagesContract):

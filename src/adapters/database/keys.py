@@ -1,63 +1,49 @@
-"""Sealed keys in SQL; what is in them, and what they are for, is not known here."""
+"""The encrypted key set as one row. The contents and the encryption are up to the caller."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, select
-from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite as well; not so the reverse
+from sqlalchemy import select
 
 from .schema import alembic_version, keys
-from .sql import ConnectionPool, OpenTransaction, Query, binds, upsert
+from .sql import ConnectionPool, Query, upsert
 
-Name = tuple[str, int]
-
-_ALL = select(keys.c.kind, keys.c.number, keys.c.sealed)
-_ADD = insert(keys).values(binds(list(keys.columns))).on_conflict_do_nothing().returning(keys.c.number)
+_ID = 1
+_GET = select(keys.c.document)
 _SAVE = upsert(keys)
-_REMOVE = delete(keys).where(keys.c.kind == bindparam("kind"), keys.c.number == bindparam("number"))
-_CLAIM = select(alembic_version.c.version_num).with_for_update()
-"""The one row that is always there: keys that are not there yet could not be waited for."""
+_LOCK = select(alembic_version.c.version_num).with_for_update()
+"""Locks `alembic_version`: the row of the keys may not exist yet, and absent rows cannot be locked."""
+
+
+@dataclass(slots=True)
+class LockedKeys:
+    """The value of `text` at the end of the block is stored."""
+
+    text: str | None
 
 
 class SqlKeys:
-    """The rows as committed, by kind and number; they wait for no writer."""
+    """The committed text, None if absent. Reads wait for no writer."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._sql = pool
 
-    def all(self) -> Mapping[Name, str]:
-        return _all(self._sql.query)
+    def read(self) -> str | None:
+        return _read(self._sql.query)
 
     @contextmanager
-    def claim(self) -> Iterator["SqlClaimedKeys"]:
-        """A transaction with all of them, those too that are not there yet; others who claim them wait until it ends."""
+    def changing(self) -> Iterator[LockedKeys]:
+        """Locks the text in a transaction, which other changes wait for."""
         with self._sql.begin() as sql:
-            sql.run(_CLAIM)
-            yield SqlClaimedKeys(sql)
+            sql.run(_LOCK)
+            before = _read(sql.query)
+            locked = LockedKeys(before)
+            yield locked
+            if locked.text != before:
+                sql.run(_SAVE, id=_ID, document=locked.text)
 
 
-class SqlClaimedKeys:
-    """The same inside that transaction, and changes."""
-
-    def __init__(self, sql: OpenTransaction) -> None:
-        self._sql = sql
-
-    def all(self) -> Mapping[Name, str]:
-        return _all(self._sql.query)
-
-    def add(self, name: Name, sealed: str) -> bool:
-        """False, and nothing is changed, where there is one of that kind and number."""
-        kind, number = name
-        return bool(self._sql.run(_ADD, kind=kind, number=number, sealed=sealed))
-
-    def save(self, name: Name, sealed: str) -> None:
-        kind, number = name
-        self._sql.run(_SAVE, kind=kind, number=number, sealed=sealed)
-
-    def remove(self, name: Name) -> None:
-        kind, number = name
-        self._sql.run(_REMOVE, kind=kind, number=number)
-
-
-def _all(query: Query) -> Mapping[Name, str]:
-    return {(kind, number): sealed for kind, number, sealed in query(_ALL)}
+def _read(query: Query) -> str | None:
+    rows = query(_GET)
+    return str(rows[0][0]) if rows else None

@@ -132,9 +132,8 @@ audit_log = Table(
 keys = Table(
     "keys",
     metadata,
-    Column("kind", String(16), primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("sealed", Text, nullable=False),
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("document", Text, nullable=False),
 )
 
 cursors = Table(

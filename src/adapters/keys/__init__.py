@@ -1,32 +1,30 @@
-"""Access tokens (JWT by PyJWT), refresh tokens, and the keys that both are made with."""
+"""The key set of a deployment, and its uses: access tokens (JWT by PyJWT), refresh tokens, one-time codes, keyed digests."""
 
 from .access_tokens import JwtTokens
-from .codes import CodeSecrets, HmacCodes
+from .codes import HmacCodes
 from .encrypted_store import EncryptedKeyStore
-from .file_store import FileKeyStore
-from .keyset import Keys, Secret, SigningKey
-from .lifecycle import active_key
+from .keyset import KeyKind, KeySet, KeySource, Secret, SigningKey
+from .lifecycle import KeyState
 from .manager import KeyChangeRefused, KeyInfo, KeyManager
 from .reloading import ReloadingKeys, open_keys, read_keys
-from .seal import Seal
-from .store import KeyStore
+from .store import FileKeyStore, KeyStore
 
 __all__ = [
-    "CodeSecrets",
     "EncryptedKeyStore",
     "FileKeyStore",
     "HmacCodes",
     "JwtTokens",
     "KeyChangeRefused",
     "KeyInfo",
+    "KeyKind",
     "KeyManager",
+    "KeySet",
+    "KeySource",
+    "KeyState",
     "KeyStore",
-    "Keys",
     "ReloadingKeys",
-    "Seal",
     "Secret",
     "SigningKey",
-    "active_key",
     "open_keys",
     "read_keys",
 ]

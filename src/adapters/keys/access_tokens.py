@@ -1,32 +1,83 @@
-"""Access tokens as JWT (RFC 7519, profile of RFC 9068) signed with Ed25519, and refresh tokens beside them."""
+"""Access tokens as JWT (RFC 7519, profile of RFC 9068) signed with Ed25519."""
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable
 from math import floor
 from secrets import token_urlsafe
+from threading import Lock
 from time import time
+from typing import Any, NamedTuple
+
+import jwt
 
 from ...application.ports import AccessClaims
 from ...verify.claims import MAX_ACCOUNT_ID, MAX_LEEWAY, MAX_TOKEN_LENGTH, SESSION_ID, claims_decoder, read_claims
-from .keyset import KeySource
-from .lifecycle import ACCESS_SECONDS, active_key
-from .ring import ALGORITHM, Ring, signed
-from .token_cache import Good
+from .keyset import KeySet, KeySource, SigningKey
+from .lifecycle import ACCESS_SECONDS, active_key, lifetimes
+from .refresh_tokens import RefreshTokens
 
 MAX_ACCESS_SECONDS = 3600
+ALGORITHM = "EdDSA"
+TYPE = "at+jwt"
 
 _SHAPE = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86}", re.ASCII)
 _JTI_BYTES = 16
 
 
+class CachedClaims(NamedTuple):
+    """The claims of a token with a valid signature, which is accepted from `not_before` until just before `end`."""
+
+    claims: AccessClaims
+    not_before: float
+    end: float
+
+
+class TokenCache:
+    """The latest `limit` verified tokens: checking a signature costs hundreds of times a look-up.
+
+    The caller compares the period with the time.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._tokens: OrderedDict[str, CachedClaims] = OrderedDict()
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def get(self, text: str) -> CachedClaims | None:
+        return self._tokens.get(text)
+
+    def add(self, text: str, cached: CachedClaims) -> None:
+        with self._lock:
+            self._tokens[text] = cached
+            if len(self._tokens) > self._limit:
+                self._tokens.popitem(last=False)
+
+
+class KeyRing:
+    """A key set prepared for use, with the cache of the tokens verified with it; the cache is dropped together with it.
+
+    `by_header` maps the first part of the tokens that a signing key signs to the key and the time when it expires.
+    """
+
+    def __init__(self, keys: KeySet, *, cache_size: int, grace: float) -> None:
+        self.keys = keys.require_complete()
+        self.by_header = {_header(one.key): (one.key, one.expires_at(grace)) for one in lifetimes(keys.signing)}
+        self.cache = TokenCache(cache_size)
+        self.refresh = RefreshTokens(keys.refresh)
+
+
 class JwtTokens:
     """The port `Tokens`. Raises `ValueError` for settings out of range.
 
-    `access_seconds` (1 to 3600) is an access token's life. `leeway` (0 to 30 seconds) is how far ahead the clock of another
-    node that signed it may be; an end is never put off. `keep` is how many verified tokens are remembered, so that one
-    seen again costs no signature check; what is answered is the same with and without.
+    `access_seconds` (1 to 3600) is the lifetime of an access token. `leeway` (0 to 30 seconds) is how far ahead the clock of
+    the node that signed it may be; it never extends the lifetime. `cache_size` is the number of verified tokens whose
+    signature is not checked again; results are the same with and without.
 
-    A signing key is published before it signs, and verifies for as long as a token that it signed can be good. Keys that the
+    A signing key is published before it signs, and verifies for as long as a token that it signed can be valid. Keys that the
     source no longer has verify nothing from then on.
     """
 
@@ -39,7 +90,7 @@ class JwtTokens:
         clock: Callable[[], float] = time,
         access_seconds: int = ACCESS_SECONDS,
         leeway: int = MAX_LEEWAY,
-        keep: int = 10_000,
+        cache_size: int = 10_000,
     ) -> None:
         if not issuer or not audience:
             raise ValueError("access tokens need an issuer and an audience")
@@ -53,9 +104,9 @@ class JwtTokens:
         self._clock = clock
         self._decoder = claims_decoder()
         self._leeway = leeway
-        self._keep = keep
+        self._cache_size = cache_size
         self._source = keys
-        self._latest = Ring(keys.current(), keep=keep, grace=access_seconds + leeway)
+        self._latest = self._ring_of(keys.current())
 
     @property
     def access_seconds(self) -> int:
@@ -76,45 +127,48 @@ class JwtTokens:
             "jti": token_urlsafe(_JTI_BYTES),
             "sid": session_id,
         }
-        return signed(claims, active_key(self._ring().keys.signing, now))
+        return _signed(claims, active_key(self._ring().keys.signing, now))
 
     def verify_access(self, text: str, now: float) -> AccessClaims | None:
         ring = self._ring()
-        known = ring.verified.find(text)
-        if known is None:
-            known = self._verify(text, ring)
-            if known is None:
+        cached = ring.cache.get(text)
+        if cached is None:
+            cached = self._verify(text, ring)
+            if cached is None:
                 return None
-            ring.verified.add(text, known)
-        claims, good_from, good_until = known
-        return claims if good_from <= now < good_until else None
+            ring.cache.add(text, cached)
+        claims, not_before, end = cached
+        return claims if not_before <= now < end else None
 
     def issue_refresh(self, session_id: str, generation: int) -> str:
-        return self._ring().refresh.make(session_id, generation, self._clock())
+        return self._ring().refresh.issue(session_id, generation, self._clock())
 
     def verify_refresh(self, text: str) -> tuple[str, int] | None:
-        return self._ring().refresh.read(text, self._clock())
+        return self._ring().refresh.verify(text, self._clock())
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """The public halves of the signing keys that wait, sign or still verify, as a JWK set (RFC 7517)."""
+        """The public halves of the signing keys that are not expired, as a JWK set (RFC 7517)."""
         now = self._clock()
-        return {"keys": [key.jwk() for key, ends in self._ring().by_header.values() if now < ends]}
+        return {"keys": [key.public_jwk() for key, expires_at in self._ring().by_header.values() if now < expires_at]}
 
-    def _ring(self) -> Ring:
-        """What the keys are good for; made anew, with nothing remembered, when they have changed."""
+    def _ring(self) -> KeyRing:
+        """A changed key set gets a new ring, with an empty cache."""
         keys, ring = self._source.current(), self._latest
         if ring.keys is not keys:
-            ring = self._latest = Ring(keys, keep=self._keep, grace=self._access_seconds + self._leeway)
+            ring = self._latest = self._ring_of(keys)
         return ring
 
-    def _verify(self, text: str, ring: Ring) -> Good | None:
-        """What a token of ours says, and from when to when; whether that is now is not looked at."""
+    def _ring_of(self, keys: KeySet) -> KeyRing:
+        return KeyRing(keys, cache_size=self._cache_size, grace=self._access_seconds + self._leeway)
+
+    def _verify(self, text: str, ring: KeyRing) -> CachedClaims | None:
+        """Verifies everything but the time."""
         shape = _SHAPE.fullmatch(text) if len(text) <= MAX_TOKEN_LENGTH else None
-        # A header is looked up as it is spelled: type, algorithm and key id are ours, or nothing is even parsed.
-        held = ring.by_header.get(shape[1]) if shape else None
-        if held is None:
+        # The header is looked up by its exact spelling: type, algorithm and key id are ours, or nothing is even parsed.
+        found = ring.by_header.get(shape[1]) if shape else None
+        if found is None:
             return None
-        key, ends = held
+        key, expires_at = found
         try:
             payload = self._decoder.decode(
                 text, key.public, algorithms=[ALGORITHM], issuer=self._issuer, audience=self._audience
@@ -122,6 +176,14 @@ class JwtTokens:
             claims = read_claims(payload)
         except Exception:  # noqa: BLE001 — any error of the decoder means that the token is not one of ours
             return None
-        expires_at = float(claims.expires_at)
-        valid_from = float(max(claims.issued_at, claims.not_before) - self._leeway)
-        return AccessClaims(claims.account_id, claims.session_id, expires_at), valid_from, min(expires_at, ends)
+        end = float(claims.expires_at)
+        not_before = float(max(claims.issued_at, claims.not_before) - self._leeway)
+        return CachedClaims(AccessClaims(claims.account_id, claims.session_id, end), not_before, min(end, expires_at))
+
+
+def _signed(claims: dict[str, Any], key: SigningKey) -> str:
+    return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"kid": key.kid, "typ": TYPE})
+
+
+def _header(key: SigningKey) -> str:
+    return _signed({}, key).partition(".")[0]

@@ -1,108 +1,100 @@
-"""Keys in a database that several servers share, sealed under a secret that is not in it."""
+"""The key set in a database that several servers share, encrypted with a secret that is not stored there."""
 
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-from .key_files import KINDS
-from .seal import Seal
-from .store import Contents, KeyStore, Name
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from .keyset import SECRET_BYTES, KeySet
+from .store import KeyChange, KeyStore
+
+_INFO = b"vestibule keys 1"
+
+_log = logging.getLogger("vestibule.keys")
 
 
-class Rows(Protocol):
-    """Rows of sealed keys, as committed."""
+class LockedRow(Protocol):
+    """The value of `text` at the end of the block is stored."""
 
-    def all(self) -> Mapping[Name, str]: ...
-
-
-class ClaimedRows(Rows, Protocol):
-    """The same in a transaction that no other change runs beside."""
-
-    def add(self, name: Name, sealed: str) -> bool:
-        """False, and nothing is changed, where there is one of that name."""
-        ...
-
-    def save(self, name: Name, sealed: str) -> None: ...
-
-    def remove(self, name: Name) -> None: ...
+    text: str | None
 
 
-class KeyRows(Rows, Protocol):
-    """Where sealed keys are kept. Raises `Unavailable`."""
+class KeyRow(Protocol):
+    """A text in the database, None if absent. Raises `Unavailable`."""
 
-    def claim(self) -> AbstractContextManager[ClaimedRows]:
-        """All of them: others who claim them wait until the block is left."""
+    def read(self) -> str | None: ...
+
+    def changing(self) -> AbstractContextManager[LockedRow]:
+        """Locks the text in a transaction: other changes wait."""
         ...
 
 
 class EncryptedKeyStore:
-    """A `KeyStore`. One that is empty begins with the keys of the `earlier` shelf, where that has any."""
+    """A `KeyStore` that encrypts with the first secret and decrypts with any (Fernet: AES-128-CBC and HMAC-SHA-256).
 
-    def __init__(self, rows: KeyRows, seal: Seal, earlier: KeyStore) -> None:
-        self._rows = rows
-        self._seal = seal
+    An empty one begins with the keys of `earlier`, if that has any. Raises `ValueError` for no secret, and for one of less
+    than 32 bytes.
+    """
+
+    def __init__(self, row: KeyRow, secrets: Sequence[bytes], earlier: KeyStore) -> None:
+        if not secrets or any(len(secret) < SECRET_BYTES for secret in secrets):
+            raise ValueError(f"keys are encrypted with secrets of {SECRET_BYTES} bytes or more")
+        self._row = row
+        self._latest = _fernet(secrets[0])
+        self._any = MultiFernet([_fernet(secret) for secret in secrets])
         self._earlier = earlier
 
-    def called(self, name: Name) -> str:
-        kind, number = name
-        return f"{kind}-{number} in the database"
-
-    def inherited(self) -> Contents:
-        """Raises `ValueError` for a key that is no good: once it is sealed, nobody can mend it."""
-        try:
-            contents = self._earlier.contents()
-        except FileNotFoundError:
-            return {}
-        for kind in KINDS.values():
-            kind.read(contents, self._earlier.called)
-        return contents
-
-    def contents(self) -> Contents:
-        return self._opened(self._rows.all())
+    def read(self) -> KeySet:
+        text = self._row.read()
+        return KeySet() if text is None else self._decrypt(text)
 
     @contextmanager
-    def changing(self) -> Iterator["SealedChange"]:
-        with self._rows.claim() as rows:
-            yield SealedChange(rows, self._seal, self._opened)
+    def changing(self) -> Iterator[KeyChange]:
+        with self._row.changing() as row:
+            before = self._inherited() if row.text is None else self._decrypt(row.text)
+            change = KeyChange(before)
+            yield change
+            if row.text is None or change.keys != before:
+                row.text = self._encrypt(change.keys)
 
-    def reseal(self) -> int:
-        """Seals under the first secret what is under another one; answers how many keys."""
-        with self._rows.claim() as rows:
-            sealed = rows.all()
-            stale = {
-                name: content for name, content in self._opened(sealed).items() if not self._seal.is_latest(name, sealed[name])
-            }
-            for name, content in stale.items():
-                rows.save(name, self._seal.close(name, content))
-            return len(stale)
+    def reencrypt(self) -> bool:
+        """Encrypts the key set with the first secret; returns False if it is already."""
+        with self._row.changing() as row:
+            if row.text is None or self._is_latest(row.text):
+                return False
+            row.text = self._encrypt(self._decrypt(row.text))
+        return True
 
-    def _opened(self, sealed: Mapping[Name, str]) -> Contents:
-        return {name: self._open(name, text) for name, text in sealed.items()}
+    def _inherited(self) -> KeySet:
+        keys = self._earlier.read()
+        if keys != KeySet():
+            _log.warning("imported the keys of the key file into the database; the file is not read any more")
+        return keys
 
-    def _open(self, name: Name, text: str) -> bytes:
+    def _encrypt(self, keys: KeySet) -> str:
+        return self._any.encrypt(keys.to_json()).decode("ascii")
+
+    def _decrypt(self, text: str) -> KeySet:
         try:
-            return self._seal.open(name, text)
-        except ValueError as fault:
-            raise ValueError(f"{self.called(name)}: {fault}") from None
+            return KeySet.from_json(self._any.decrypt(text.encode()))
+        except InvalidToken:
+            raise ValueError("the keys in the database are encrypted with another secret, or have been changed") from None
+        except ValueError as error:
+            raise ValueError(f"the keys in the database: {error}") from None
+
+    def _is_latest(self, text: str) -> bool:
+        try:
+            self._latest.decrypt(text.encode())
+        except InvalidToken:
+            return False
+        return True
 
 
-class SealedChange:
-    """The `Change` of it, within one transaction."""
-
-    def __init__(self, rows: ClaimedRows, seal: Seal, opened: Callable[[Mapping[Name, str]], Contents]) -> None:
-        self._rows = rows
-        self._seal = seal
-        self._opened = opened
-
-    def contents(self) -> Contents:
-        return self._opened(self._rows.all())
-
-    def add(self, name: Name, content: bytes) -> None:
-        if not self._rows.add(name, self._seal.close(name, content)):
-            raise FileExistsError
-
-    def replace(self, name: Name, content: bytes) -> None:
-        self._rows.save(name, self._seal.close(name, content))
-
-    def remove(self, name: Name) -> None:
-        self._rows.remove(name)
+def _fernet(secret: bytes) -> Fernet:
+    """Derives the Fernet key from the secret by HKDF (RFC 5869)."""
+    return Fernet(urlsafe_b64encode(HKDF(SHA256(), 32, salt=None, info=_INFO).derive(secret)))

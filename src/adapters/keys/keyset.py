@@ -1,143 +1,245 @@
-"""The keys of one deployment: what signs access tokens, derives codes, seals refresh tokens and blinds what is counted."""
+"""The key set of a deployment: a private JSON Web Key set (RFC 7517) of four kinds of keys."""
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from hashlib import sha256
 from secrets import token_bytes
-from typing import Protocol
+from typing import Any, Protocol
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from jwt import InvalidKeyError
 from jwt.algorithms import OKPAlgorithm
 
 SECRET_BYTES = 32
 MAX_SECRET_BYTES = 1024
-MAX_SECRET_NUMBER = 9999
+MAX_NUMBER = 9999
 _MIN_DIFFERENT_BYTES = 10
+_MAX_MOMENT = 2**53
 
 ALWAYS = 0.0
-"""When a key began that does not say when."""
+"""The `active_from` of a key whose entry has no `nbf`."""
+
+
+class KeyKind(StrEnum):
+    """The purposes of keys: signing access tokens, deriving codes, sealing refresh tokens, keying digests."""
+
+    SIGNING = "signing"
+    CODES = "codes"
+    REFRESH = "refresh"
+    BLINDING = "blinding"
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """An Ed25519 key pair; `kid` is the RFC 7638 thumbprint of its public half. It signs from the moment `starts`."""
+    """An Ed25519 key pair that signs from `active_from` on; `kid` is the RFC 7638 thumbprint of its public half."""
 
     kid: str
     private: Ed25519PrivateKey = field(repr=False, compare=False)
     public: Ed25519PublicKey = field(repr=False, compare=False)
     number: int = 1
-    starts: float = ALWAYS
+    active_from: float = ALWAYS
 
     @classmethod
-    def generate(cls, number: int = 1, starts: float = ALWAYS) -> "SigningKey":
-        return cls._of(Ed25519PrivateKey.generate(), number, starts)
+    def generate(cls, number: int = 1, active_from: float = ALWAYS) -> "SigningKey":
+        return cls._of(Ed25519PrivateKey.generate(), number, active_from)
 
     @classmethod
-    def from_pem(cls, pem: bytes, number: int = 1, starts: float = ALWAYS) -> "SigningKey":
-        """Raises `ValueError` for anything but an unencrypted Ed25519 private key."""
+    def from_jwk(cls, jwk: Mapping[str, Any], number: int, active_from: float) -> "SigningKey":
+        """Raises `ValueError` for anything but a private Ed25519 key whose public half is its own."""
         try:
-            private = load_pem_private_key(pem, password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
+            private = OKPAlgorithm.from_jwk(dict(jwk))
+        except (InvalidKeyError, ValueError, TypeError):
             private = None
-        if not isinstance(private, Ed25519PrivateKey):
-            raise ValueError("not an unencrypted Ed25519 private key in PEM (PKCS #8)")
-        return cls._of(private, number, starts)
+        if not isinstance(private, Ed25519PrivateKey) or _members(private.public_key())["x"] != jwk["x"]:
+            raise ValueError("not a private Ed25519 key (kty OKP, crv Ed25519, x, d)")
+        return cls._of(private, number, active_from)
 
-    def pem(self) -> bytes:
-        return self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-    def jwk(self) -> dict[str, str]:
+    def public_jwk(self) -> dict[str, str]:
         """The public half as a JSON Web Key (RFC 8037)."""
-        return {**_public_members(self.public), "kid": self.kid, "use": "sig", "alg": "EdDSA"}
+        return {**_members(self.public), "kid": self.kid, "use": "sig", "alg": "EdDSA"}
+
+    def private_jwk(self) -> dict[str, str]:
+        return {**self.public_jwk(), "d": _base64url(self.private.private_bytes_raw())}
 
     @classmethod
-    def _of(cls, private: Ed25519PrivateKey, number: int, starts: float) -> "SigningKey":
+    def _of(cls, private: Ed25519PrivateKey, number: int, active_from: float) -> "SigningKey":
         public = private.public_key()
-        members = json.dumps(_public_members(public), separators=(",", ":"), sort_keys=True)
+        members = json.dumps(_members(public), separators=(",", ":"), sort_keys=True)
         kid = _base64url(sha256(members.encode()).digest())
-        return cls(kid=kid, private=private, public=public, number=number, starts=starts)
+        return cls(kid=kid, private=private, public=public, number=number, active_from=active_from)
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """32 to 1024 random bytes, used for what is new from the moment `starts`.
+    """32 to 1024 random bytes that make new values from `active_from` on.
 
-    What they made tells by their number (1 to 9999) which of several they were.
+    Values made with a secret carry its number (1 to 9999), which selects the secret that verifies them.
 
     Raises `ValueError` for a number or a length out of range, and for bytes that are plainly not random.
     """
 
     number: int
     key: bytes = field(repr=False)
-    starts: float = ALWAYS
+    active_from: float = ALWAYS
 
     def __post_init__(self) -> None:
-        if not 1 <= self.number <= MAX_SECRET_NUMBER:
-            raise ValueError(f"the number of a secret is 1 to {MAX_SECRET_NUMBER}")
+        _require_number(self.number)
         if not SECRET_BYTES <= len(self.key) <= MAX_SECRET_BYTES:
             raise ValueError(f"a secret has {SECRET_BYTES} to {MAX_SECRET_BYTES} bytes, this one has {len(self.key)}")
         if len(set(self.key)) < _MIN_DIFFERENT_BYTES:
             raise ValueError("a secret is random, this one has too few different bytes")
 
     @classmethod
-    def generate(cls, number: int = 1, starts: float = ALWAYS) -> "Secret":
-        return cls(number, token_bytes(SECRET_BYTES), starts)
+    def generate(cls, number: int = 1, active_from: float = ALWAYS) -> "Secret":
+        return cls(number, token_bytes(SECRET_BYTES), active_from)
 
     @classmethod
-    def from_text(cls, number: int, text: str, starts: float = ALWAYS) -> "Secret":
-        """Reads base64url, with or without its padding. Raises `ValueError` for any other text."""
-        spelled = text.strip().rstrip("=")
+    def from_jwk(cls, jwk: Mapping[str, Any], number: int, active_from: float) -> "Secret":
+        """Raises `ValueError` for anything but a symmetric key in base64url without padding."""
+        text = jwk.get("k")
         try:
-            key = urlsafe_b64decode(spelled + "=" * (-len(spelled) % 4))
+            key = urlsafe_b64decode(text + "=" * (-len(text) % 4)) if isinstance(text, str) else b""
         except ValueError:
             key = b""
-        if not key or _base64url(key) != spelled:
-            raise ValueError("a secret is spelled in base64url, this one is not")
-        return cls(number, key, starts)
+        if jwk.get("kty") != "oct" or not key or _base64url(key) != text:
+            raise ValueError("not a secret (kty oct, k in base64url without padding)")
+        return cls(number, key, active_from)
 
-    def text(self) -> str:
-        return _base64url(self.key)
+    def private_jwk(self) -> dict[str, str]:
+        return {"kty": "oct", "k": _base64url(self.key)}
+
+
+Key = SigningKey | Secret
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
-    """All keys of a deployment, each kind oldest first; `terms` tells which makes what is new and which verifies what is old.
+class KeySet:
+    """All keys of a deployment, each kind oldest first.
 
-    The blinding secret has no term: what it blinded is compared for as long as it is kept, so it is not rotated.
+    The blinding secret is not rotated: its digests are compared for as long as they are stored.
     """
 
-    signing: tuple[SigningKey, ...]
-    codes: tuple[Secret, ...]
-    refresh: tuple[Secret, ...]
-    blinding: tuple[Secret, ...]
-
-    def __post_init__(self) -> None:
-        if not (self.signing and self.codes and self.refresh and self.blinding):
-            raise ValueError("a deployment needs at least one key of each kind")
+    signing: tuple[SigningKey, ...] = ()
+    codes: tuple[Secret, ...] = ()
+    refresh: tuple[Secret, ...] = ()
+    blinding: tuple[Secret, ...] = ()
 
     @classmethod
-    def generate(cls) -> "Keys":
-        """New keys that are kept nowhere: for tests, and for importers that keep their own."""
-        signing, codes, refresh, blinding = SigningKey.generate(), Secret.generate(), Secret.generate(), Secret.generate()
-        return cls((signing,), (codes,), (refresh,), (blinding,))
+    def generate(cls, active_from: float = ALWAYS) -> "KeySet":
+        """Returns new keys that are stored nowhere: for tests, and for importers with a storage of their own."""
+        return cls().completed(active_from)
 
-    def current(self) -> "Keys":
-        """These, always: keys that are not read again are their own source."""
+    @classmethod
+    def from_json(cls, document: bytes) -> "KeySet":
+        """Raises `ValueError`, one line that names the key and reveals none of it, if a key is invalid."""
+        try:
+            entries = json.loads(document)["keys"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            entries = None
+        if not isinstance(entries, list):
+            raise ValueError('not a JSON Web Key set: {"keys": [...]}')
+        found = [_parsed(place, entry) for place, entry in enumerate(entries)]
+        twice = [name for name, count in Counter(f"{kind}-{key.number}" for kind, key in found).items() if count > 1]
+        if twice:
+            raise ValueError(f"{twice[0]}: there are two of it")
+        keys = cls()
+        for kind in KeyKind:
+            keys = _with(keys, kind, [key for its, key in found if its is kind])
+        return keys
+
+    def to_json(self) -> bytes:
+        entries = [_entry(kind, key) for kind in KeyKind for key in self.of(kind)]
+        return json.dumps({"keys": entries}, indent=1).encode() + b"\n"
+
+    def of(self, kind: KeyKind) -> tuple[Key, ...]:
+        keys: tuple[Key, ...] = getattr(self, kind.value)
+        return keys
+
+    def completed(self, active_from: float) -> "KeySet":
+        """Returns the set with a new key of each kind that has none. Times are stored in whole seconds."""
+        active_from = float(int(active_from))
+        return KeySet(
+            signing=self.signing or (SigningKey.generate(1, active_from),),
+            codes=self.codes or (Secret.generate(1, active_from),),
+            refresh=self.refresh or (Secret.generate(1, active_from),),
+            blinding=self.blinding or (Secret.generate(1, active_from),),
+        )
+
+    def activated(self, kind: KeyKind, number: int, active_from: float) -> "KeySet":
+        """Returns the set with that key active from then on, instead of later; a key that does not exist is generated."""
+        generate = SigningKey.generate if kind is KeyKind.SIGNING else Secret.generate
+        found = next((key for key in self.of(kind) if key.number == number), None) or generate(number)
+        others = [key for key in self.of(kind) if key.number != number]
+        return _with(self, kind, [*others, replace(found, active_from=float(int(active_from)))])
+
+    def without(self, kind: KeyKind, number: int) -> "KeySet":
+        return _with(self, kind, [key for key in self.of(kind) if key.number != number])
+
+    def require_complete(self) -> "KeySet":
+        """Returns the set itself. Raises `ValueError` if a kind has no key."""
+        missing = [kind for kind in KeyKind if not self.of(kind)]
+        if missing:
+            raise ValueError(f"there is no key of the kind {', '.join(missing)}")
+        return self
+
+    def current(self) -> "KeySet":
+        """Returns the set itself: keys that never change are their own `KeySource`."""
         return self
 
 
 class KeySource(Protocol):
-    """Where keys come from that may be rotated while they are in use."""
+    """A source of keys that may be rotated while they are in use."""
 
-    def current(self) -> Keys:
-        """The keys as they are now; the same object for as long as they are the same."""
+    def current(self) -> KeySet:
+        """Returns the same object for as long as the keys are the same."""
         ...
 
 
-def _public_members(public: Ed25519PublicKey) -> dict[str, str]:
+def _with(keys: KeySet, kind: KeyKind, new: Iterable[Key]) -> KeySet:
+    changed: dict[str, Any] = {kind.value: tuple(sorted(new, key=lambda key: key.number))}
+    return replace(keys, **changed)
+
+
+def _entry(kind: KeyKind, key: Key) -> dict[str, Any]:
+    named = {"kind": kind.value, "number": key.number, "kid": f"{kind}-{key.number}"}
+    begins = {} if key.active_from == ALWAYS else {"nbf": int(key.active_from)}
+    return {**named, **begins, **key.private_jwk()}
+
+
+def _parsed(place: int, entry: Any) -> tuple[KeyKind, Key]:
+    """An entry's `kid` is written for its readers; the program derives it from the key."""
+    name = f"key {place + 1}"
+    try:
+        kind, number = KeyKind(entry["kind"]), entry["number"]
+        _require_number(number)
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(f"{name}: its kind is one of {', '.join(KeyKind)}, its number 1 to {MAX_NUMBER}") from None
+    try:
+        active_from = _moment(entry.get("nbf", ALWAYS))
+        if kind is KeyKind.SIGNING:
+            return kind, SigningKey.from_jwk(entry, number, active_from)
+        return kind, Secret.from_jwk(entry, number, active_from)
+    except ValueError as error:
+        raise ValueError(f"{kind}-{number}: {error}") from None
+
+
+def _moment(value: Any) -> float:
+    """Refuses every other value: the key would become active too early."""
+    if value != ALWAYS and (type(value) is not int or not 0 <= value <= _MAX_MOMENT):
+        raise ValueError("its nbf is the whole number of seconds since 1970 from which it is active")
+    return float(value)
+
+
+def _require_number(number: Any) -> None:
+    if type(number) is not int or not 1 <= number <= MAX_NUMBER:
+        raise ValueError(f"the number of a key is 1 to {MAX_NUMBER}")
+
+
+def _members(public: Ed25519PublicKey) -> dict[str, str]:
     return OKPAlgorithm.to_jwk(public, as_dict=True)
 
 

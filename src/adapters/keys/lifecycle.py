@@ -1,61 +1,87 @@
-"""When which key is used: all of it follows from the keys and the time, so that every server comes to the same."""
+"""The lifecycle of keys. It follows from the keys and the time alone, so every server reaches the same result."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, auto
 from math import inf
 from typing import Generic, TypeVar
 
-from .keyset import ALWAYS, Secret, SigningKey
+from ...domain.session import MAX_LIFETIME_SECONDS
+from ...verify.claims import MAX_LEEWAY
+from .keyset import ALWAYS, KeyKind, Secret, SigningKey
 
 ACCESS_SECONDS = 300
-"""The life of an access token, unless set otherwise."""
+"""The default lifetime of an access token."""
 
-_Key = TypeVar("_Key", SigningKey, Secret)
+NOTICE: Mapping[KeyKind, float] = {
+    KeyKind.SIGNING: 86_400.0,
+    KeyKind.CODES: 60.0,
+    KeyKind.REFRESH: 60.0,
+    KeyKind.BLINDING: 60.0,
+}
+"""The seconds between publishing a key and using it.
+
+In a day every service that verifies access tokens has fetched the public keys again. In a minute every server of the
+deployment has reloaded the keys: they do every few seconds.
+"""
+
+GRACE: Mapping[KeyKind, float] = {
+    KeyKind.SIGNING: ACCESS_SECONDS + MAX_LEEWAY,
+    KeyKind.CODES: 3600.0,
+    KeyKind.REFRESH: MAX_LIFETIME_SECONDS,
+    KeyKind.BLINDING: inf,
+}
+"""The longest lifetime, in seconds, of the values that a key of each kind makes. No code is valid for longer than an hour."""
+
+_Key = TypeVar("_Key", SigningKey, Secret, SigningKey | Secret)
 
 
-class State(Enum):
-    """What a key does at a moment."""
-
-    WAITING = "published, it does not make anything yet"
-    IN_USE = "it makes what is new"
-    RETIRED = "a later key makes what is new, it verifies what it made"
-    OVER = "nothing that it made can still be good"
+class KeyState(Enum):
+    PENDING = auto()
+    """Published, and not used yet."""
+    ACTIVE = auto()
+    """Makes new values."""
+    RETIRED = auto()
+    """Verifies the values it made; a later key makes new ones."""
+    EXPIRED = auto()
+    """All values that it made have expired."""
 
 
 @dataclass(frozen=True, slots=True)
-class Term(Generic[_Key]):
-    """A key, and when a later one takes its place: `inf` while none is to, or none says when."""
+class KeyLifetime(Generic[_Key]):
+    """A key, and the time when a later key replaces it: `inf` if no later key has an `nbf`."""
 
     key: _Key
-    stops: float
+    retired_at: float
 
-    def ends(self, grace: float) -> float:
-        """When nothing is accepted from it any more, where what it made is good for `grace` seconds at most."""
-        return self.stops + grace
+    def expires_at(self, grace: float) -> float:
+        """The time from which no value of the key is accepted, given values that live `grace` seconds at most."""
+        return self.retired_at + grace
 
 
-def terms(keys: Sequence[_Key]) -> tuple[Term[_Key], ...]:
-    """The terms of all keys of one kind, given oldest first."""
-    return tuple(Term(key, _stops(keys[place + 1 :])) for place, key in enumerate(keys))
+def lifetimes(keys: Sequence[_Key]) -> tuple[KeyLifetime[_Key], ...]:
+    """Takes all keys of one kind, oldest first."""
+    return tuple(KeyLifetime(key, _retired_at(keys[place + 1 :])) for place, key in enumerate(keys))
 
 
 def active_key(keys: Sequence[_Key], now: float) -> _Key:
-    """The one that makes what is new: the newest that has begun; the first, where the clock is before them all."""
-    return next((key for key in reversed(keys) if key.starts <= now), keys[0])
+    """The newest key whose time has come, or the first one if the clock is earlier than all of them."""
+    return next((key for key in reversed(keys) if key.active_from <= now), keys[0])
 
 
-def states(keys: Sequence[_Key], now: float, grace: float) -> tuple[tuple[Term[_Key], State], ...]:
-    """What each of them does now."""
-    making = active_key(keys, now)
-    return tuple((term, State.IN_USE if term.key is making else _idle(term, now, grace)) for term in terms(keys))
+def states(keys: Sequence[_Key], now: float, grace: float) -> tuple[tuple[KeyLifetime[_Key], KeyState], ...]:
+    active = active_key(keys, now)
+    return tuple(
+        (lifetime, KeyState.ACTIVE if lifetime.key is active else _inactive_state(lifetime, now, grace))
+        for lifetime in lifetimes(keys)
+    )
 
 
-def _idle(term: Term[SigningKey] | Term[Secret], now: float, grace: float) -> State:
-    if now < min(term.key.starts, term.stops):
-        return State.WAITING
-    return State.RETIRED if now < term.ends(grace) else State.OVER
+def _inactive_state(lifetime: KeyLifetime[_Key], now: float, grace: float) -> KeyState:
+    if now < min(lifetime.key.active_from, lifetime.retired_at):
+        return KeyState.PENDING
+    return KeyState.RETIRED if now < lifetime.expires_at(grace) else KeyState.EXPIRED
 
 
-def _stops(later: Sequence[SigningKey] | Sequence[Secret]) -> float:
-    return min((key.starts for key in later if key.starts != ALWAYS), default=inf)
+def _retired_at(later: Sequence[_Key]) -> float:
+    return min((key.active_from for key in later if key.active_from != ALWAYS), default=inf)

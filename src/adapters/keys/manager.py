@@ -1,150 +1,142 @@
-"""Changing the keys on a shelf: a new one beside the old, a leaked one away, what is over away."""
+"""Key rotation, revocation and pruning."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf
 from time import time
-from typing import TypeVar
 
-from .key_files import BLINDING, CODES, KINDS, REFRESH, SIGNING, Kind
-from .keyset import ALWAYS, MAX_SECRET_NUMBER, Secret, SigningKey
-from .lifecycle import State, states
+from .keyset import ALWAYS, MAX_NUMBER, KeyKind, KeySet, SigningKey
+from .lifecycle import GRACE, NOTICE, KeyState, states
 from .reloading import open_keys
-from .store import Change, Contents, KeyStore
+from .store import KeyChange, KeyStore
 
-MOST_SIGNING_KEYS = 3
-
-_Key = TypeVar("_Key", SigningKey, Secret)
+MAX_SIGNING_KEYS = 3
 
 
 class KeyChangeRefused(ValueError):
-    """The keys stay as they are; the text is one line that says why."""
+    """The keys are unchanged; the text is one line with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyInfo:
-    """A key as it is listed. `ends` is inf while nothing is to take its place."""
+    """A key as it is listed. `expires_at` is `inf` while no later key replaces it."""
 
-    kind: str
+    kind: KeyKind
     number: int
     kid: str | None
-    state: State
-    starts: float
-    ends: float
+    state: KeyState
+    active_from: float
+    expires_at: float
 
     @property
     def name(self) -> str:
         return f"{self.kind}-{self.number}"
 
     @property
-    def said(self) -> str:
-        """What it does now, and until when or from when on."""
-        works = "signs" if self.kid else "in use"
+    def description(self) -> str:
+        """The state, and when it began or ends."""
+        works = "signs" if self.kid else "active"
         match self.state:
-            case State.WAITING:
-                return f"published, {works} from {_moment(self.starts)}"
-            case State.IN_USE:
-                return works if self.starts == ALWAYS else f"{works} since {_moment(self.starts)}"
-            case State.RETIRED:
-                return f"retired, verifies until {_moment(self.ends)}"
-            case State.OVER:
-                return f"over since {_moment(self.ends)}"
+            case KeyState.PENDING:
+                return f"published, {works} from {_moment(self.active_from)}"
+            case KeyState.ACTIVE:
+                return works if self.active_from == ALWAYS else f"{works} since {_moment(self.active_from)}"
+            case KeyState.RETIRED:
+                return f"retired, verifies until {_moment(self.expires_at)}"
+            case KeyState.EXPIRED:
+                return f"expired since {_moment(self.expires_at)}"
 
 
 class KeyManager:
-    """The keys on a shelf, which servers may use meanwhile: they find what was changed within seconds.
+    """Changes the keys of a store; running servers reload them within seconds.
 
-    Of two that change them at once the second waits, and goes by what the first left. Every method raises `ValueError` for
-    keys that are no good, `OSError` where the disk refuses, and `Unavailable` where the database does.
+    Of two concurrent changes the second waits and sees the result of the first. Every method raises `ValueError` for invalid
+    keys, `OSError` from the disk, and `Unavailable` from the database.
     """
 
-    def __init__(self, shelf: KeyStore, clock: Callable[[], float] = time) -> None:
-        self._shelf = shelf
+    def __init__(self, store: KeyStore, clock: Callable[[], float] = time) -> None:
+        self._store = store
         self._clock = clock
 
-    def held(self) -> list[KeyInfo]:
+    def list_keys(self) -> list[KeyInfo]:
         """All keys, each kind oldest first."""
-        open_keys(self._shelf, self._clock)
-        return self._held(self._shelf.contents())
+        return self._infos(open_keys(self._store, self._clock))
 
-    def rotate(self, kind: str, *, at_once: bool = False) -> KeyInfo:
-        """Puts a new key of that kind beside the others: published now, in use a day later (signing) or a minute later.
+    def rotate(self, kind_name: str, *, at_once: bool = False) -> KeyInfo:
+        """Adds a key of a kind: published now, active a day later (signing) or a minute later (secrets).
 
-        With `at_once` it is in use now; where one waits already, that one is. Raises `KeyChangeRefused` where one waits
-        already, and for a fourth signing key.
+        With `at_once` it is active now; a pending key is activated instead of a new one. Raises `KeyChangeRefused` if a key
+        is pending already, and for a fourth signing key. Expired keys are removed.
         """
-        self.prune()
-        with self._shelf.changing() as change:
-            held = [key for key in self._held(change.contents()) if key.kind == kind]
-            waits = any(key.state is State.WAITING for key in held)
-            if waits and not at_once:
-                raise KeyChangeRefused(f"{held[-1].name} is the next one already: {held[-1].said}.")
-            if not waits and kind == SIGNING.name and len(held) >= MOST_SIGNING_KEYS:
-                raise KeyChangeRefused(f"There are {len(held)} signing keys already; {held[0].name}: {held[0].said}.")
-            return self._next(change, held, self._clock() + (0 if at_once else KINDS[kind].notice))
+        kind = KeyKind(kind_name)
+        with self._changing() as change:
+            self._prune(change)
+            infos = [info for info in self._infos(change.keys) if info.kind is kind]
+            is_pending = any(info.state is KeyState.PENDING for info in infos)
+            if is_pending and not at_once:
+                raise KeyChangeRefused(f"{infos[-1].name} is the next one already: {infos[-1].description}.")
+            if not is_pending and kind is KeyKind.SIGNING and len(infos) >= MAX_SIGNING_KEYS:
+                raise KeyChangeRefused(f"There are {len(infos)} signing keys already; {infos[0].name}: {infos[0].description}.")
+            return self._next(change, kind, self._clock() + (0 if at_once else NOTICE[kind]))
 
     def revoke(self, name: str) -> tuple[KeyInfo, KeyInfo | None]:
-        """Takes the key of that name or key id away, so that nothing it made is good; where it was in use another one is.
+        """Removes the key of that name or key id, so that nothing it made is accepted; an active one is replaced at once.
 
-        Answers it, and the one that took its place. Raises `KeyChangeRefused` where there is no such key.
+        Returns the key and its replacement. Raises `KeyChangeRefused` if there is no such key. Expired keys are removed.
         """
-        self.prune()
-        with self._shelf.changing() as change:
-            held = self._held(change.contents())
-            leaked = next((key for key in held if name in {key.name, key.kid}), None)
+        with self._changing() as change:
+            self._prune(change)
+            leaked = next((info for info in self._infos(change.keys) if name in {info.name, info.kid}), None)
             if leaked is None:
                 raise KeyChangeRefused("There is no such key; `vestibule keys list` shows them.")
-            successor = None
-            if leaked.state is State.IN_USE:
-                successor = self._next(change, [key for key in held if key.kind == leaked.kind], self._clock())
-            change.remove((leaked.kind, leaked.number))
+            is_active = leaked.state is KeyState.ACTIVE
+            successor = self._next(change, leaked.kind, self._clock()) if is_active else None
+            change.keys = change.keys.without(leaked.kind, leaked.number)
         return leaked, successor
 
     def prune(self) -> list[KeyInfo]:
-        """Takes away the keys that made nothing which can still be good, and answers them."""
-        open_keys(self._shelf, self._clock)
-        with self._shelf.changing() as change:
-            over = [key for key in self._held(change.contents()) if key.state is State.OVER]
-            for key in over:
-                change.remove((key.kind, key.number))
-        return over
+        """Removes the expired keys and returns them."""
+        with self._changing() as change:
+            return self._prune(change)
 
-    def _next(self, change: Change, held: list[KeyInfo], starts: float) -> KeyInfo:
-        """The one of that kind which waits, to begin then; else a new one. `held` are all of one kind."""
-        kind = KINDS[held[-1].kind]
-        waiting = [key.number for key in held if key.state is State.WAITING]
-        number = waiting[-1] if waiting else held[-1].number + 1
-        if number > MAX_SECRET_NUMBER:
-            raise KeyChangeRefused(f"{held[-1].name} has the last number there is.")
-        name = kind.name, number
-        try:
-            if waiting:
-                change.replace(name, kind.dated(change.contents()[name], starts))
-            else:
-                change.add(name, kind.dated(kind.new(), starts))
-        except FileExistsError:
-            raise KeyChangeRefused(f"Somebody else has just made {kind.name}-{number}.") from None
-        return next(key for key in self._held(change.contents()) if (key.kind, key.number) == name)
+    @contextmanager
+    def _changing(self) -> Iterator[KeyChange]:
+        open_keys(self._store, self._clock)
+        with self._store.changing() as change:
+            yield change
 
-    def _held(self, contents: Contents) -> list[KeyInfo]:
+    def _prune(self, change: KeyChange) -> list[KeyInfo]:
+        expired = [info for info in self._infos(change.keys) if info.state is KeyState.EXPIRED]
+        for info in expired:
+            change.keys = change.keys.without(info.kind, info.number)
+        return expired
+
+    def _next(self, change: KeyChange, kind: KeyKind, active_from: float) -> KeyInfo:
+        """Activates the pending key of that kind, or a new one, at that time."""
+        newest = [info for info in self._infos(change.keys) if info.kind is kind][-1]
+        number = newest.number if newest.state is KeyState.PENDING else newest.number + 1
+        if number > MAX_NUMBER:
+            raise KeyChangeRefused(f"{newest.name} has the last number there is.")
+        change.keys = change.keys.activated(kind, number, active_from)
+        return next(info for info in self._infos(change.keys) if (info.kind, info.number) == (kind, number))
+
+    def _infos(self, keys: KeySet) -> list[KeyInfo]:
         now = self._clock()
-        kinds = (self._of(SIGNING, contents, now), *(self._of(kind, contents, now) for kind in (CODES, REFRESH, BLINDING)))
-        return [key for kind in kinds for key in kind]
-
-    def _of(self, kind: Kind[_Key], contents: Contents, now: float) -> list[KeyInfo]:
         return [
             KeyInfo(
-                kind=kind.name,
-                number=term.key.number,
-                kid=term.key.kid if isinstance(term.key, SigningKey) else None,
+                kind=kind,
+                number=lifetime.key.number,
+                kid=lifetime.key.kid if isinstance(lifetime.key, SigningKey) else None,
                 state=state,
-                starts=term.key.starts,
-                ends=term.ends(kind.grace),
+                active_from=lifetime.key.active_from,
+                expires_at=lifetime.expires_at(GRACE[kind]),
             )
-            for term, state in states(kind.read(contents, self._shelf.called), now, kind.grace)
+            for kind in KeyKind
+            for lifetime, state in states(keys.of(kind), now, GRACE[kind])
         ]
 
 
 def _moment(at: float) -> str:
-    return "it is taken away" if at == inf else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return "it is removed" if at == inf else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

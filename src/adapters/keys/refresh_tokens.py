@@ -1,4 +1,4 @@
-"""Refresh tokens: a session's id and a generation under a MAC, so that nothing secret is stored.
+"""Refresh tokens: a session id and a generation with a MAC, so that the database stores no secret.
 
 The text is `vst_rt_`, then base64url of: secret's number (2 bytes), generation (4), session id (ASCII), MAC (16).
 """
@@ -8,10 +8,9 @@ import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 
-from ...domain.session import MAX_LIFETIME_SECONDS
 from ...verify.claims import SESSION_ID
-from .keyset import Secret
-from .lifecycle import active_key, terms
+from .keyset import KeyKind, Secret
+from .lifecycle import GRACE, active_key, lifetimes
 
 PREFIX = "vst_rt_"
 MAX_GENERATION = 2**32 - 1
@@ -23,48 +22,50 @@ _MAX_LENGTH = 160
 
 
 class RefreshTokens:
-    """Makes and reads refresh tokens; the secret in use makes them, and one that was reads them while a session can live."""
+    """Issues refresh tokens with the active secret, and verifies those of a retired one for the lifetime of a session."""
 
     def __init__(self, secrets: Sequence[Secret]) -> None:
         self._secrets = tuple(secrets)
-        self._terms = {term.key.number: term for term in terms(self._secrets)}
+        self._lifetimes = {lifetime.key.number: lifetime for lifetime in lifetimes(self._secrets)}
 
-    def make(self, session_id: str, generation: int, now: float) -> str:
+    def issue(self, session_id: str, generation: int, now: float) -> str:
         """Raises `ValueError` for a session id or a generation that no token can carry."""
         if not SESSION_ID.fullmatch(session_id) or not 0 <= generation <= MAX_GENERATION:
             raise ValueError("a session id has 1 to 64 letters and digits, and a generation 32 bits")
         secret = active_key(self._secrets, now)
-        said = _HEAD.pack(secret.number, generation) + session_id.encode("ascii")
-        return _spelled(said + _mac(secret.key, said))
+        payload = _HEAD.pack(secret.number, generation) + session_id.encode("ascii")
+        return _encode(payload + _mac(secret.key, payload))
 
-    def read(self, text: str, now: float) -> tuple[str, int] | None:
-        """The session id and generation, for the one spelling that `make` gave; None for any other text."""
-        sealed = _unspelled(text)
-        if sealed is None or len(sealed) <= _HEAD.size + _MAC_BYTES:
+    def verify(self, text: str, now: float) -> tuple[str, int] | None:
+        """Returns the session id and generation, or None for any text but the exact one that `issue` returned."""
+        token = _decode(text)
+        if token is None or len(token) <= _HEAD.size + _MAC_BYTES:
             return None
-        said, mac = sealed[:-_MAC_BYTES], sealed[-_MAC_BYTES:]
-        number, generation = _HEAD.unpack_from(said)
-        term = self._terms.get(number)
-        if term is None or now >= term.ends(MAX_LIFETIME_SECONDS) or not hmac.compare_digest(mac, _mac(term.key.key, said)):
+        payload, mac = token[:-_MAC_BYTES], token[-_MAC_BYTES:]
+        number, generation = _HEAD.unpack_from(payload)
+        lifetime = self._lifetimes.get(number)
+        if lifetime is None or now >= lifetime.expires_at(GRACE[KeyKind.REFRESH]):
             return None
-        return said[_HEAD.size :].decode("ascii"), generation
+        if not hmac.compare_digest(mac, _mac(lifetime.key.key, payload)):
+            return None
+        return payload[_HEAD.size :].decode("ascii"), generation
 
 
-def _mac(key: bytes, said: bytes) -> bytes:
-    return hmac.digest(key, _DOMAIN + said, "sha256")[:_MAC_BYTES]
+def _mac(key: bytes, payload: bytes) -> bytes:
+    return hmac.digest(key, _DOMAIN + payload, "sha256")[:_MAC_BYTES]
 
 
-def _spelled(sealed: bytes) -> str:
-    return PREFIX + urlsafe_b64encode(sealed).rstrip(b"=").decode("ascii")
+def _encode(token: bytes) -> str:
+    return PREFIX + urlsafe_b64encode(token).rstrip(b"=").decode("ascii")
 
 
-def _unspelled(text: str) -> bytes | None:
+def _decode(text: str) -> bytes | None:
     if len(text) > _MAX_LENGTH or not text.startswith(PREFIX):
         return None
     body = text.removeprefix(PREFIX)
     try:
-        sealed = urlsafe_b64decode(body + "=" * (-len(body) % 4))
+        token = urlsafe_b64decode(body + "=" * (-len(body) % 4))
     except ValueError:
         return None
-    # The decoder skips what is not base64 and ignores spare bits: only what it would spell so itself is a token.
-    return sealed if _spelled(sealed) == text else None
+    # The decoder skips characters outside the alphabet and ignores spare bits: only the canonical spelling is a token.
+    return token if _encode(token) == text else None

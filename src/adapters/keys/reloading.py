@@ -1,131 +1,88 @@
-"""The keys on a shelf, in a process that goes on while they are rotated."""
+"""The keys of a store, in a process that keeps running while they are rotated."""
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from threading import Lock, Thread
 from time import monotonic, time
 
 from ...domain.errors import Unavailable
-from .key_files import BLINDING, CODES, KINDS, REFRESH, SIGNING
-from .keyset import Keys
-from .store import Change, Contents, KeyStore
+from .keyset import KeyKind, KeySet
+from .store import KeyStore
 
-LOOK_EVERY = 2.0
-MOST_WAIT = 0.25
-"""Seconds: where the database hangs a call is to be refused within three, whatever it waits for first."""
-
-FIRST = 1
+RELOAD_EVERY = 2.0
+MAX_WAIT = 0.25
+"""Seconds: a call must be refused within three if the database hangs, and it waits for more than its keys."""
 
 _log = logging.getLogger("vestibule.keys")
 
 
-def open_keys(shelf: KeyStore, clock: Callable[[], float] = time) -> Keys:
-    """The keys on it; a kind that has none gets its first one, durably, before this returns.
+def open_keys(store: KeyStore, clock: Callable[[], float] = time) -> KeySet:
+    """Returns the keys of the store. A kind without a key gets its first one, durably, before this returns.
 
-    Processes that start at once end with the same keys. Raises `ValueError`, one line that names the key, for one that is
-    no good or that others than its owner may read; `OSError` where the disk refuses, `Unavailable` where the database does.
+    Processes that start at the same time end up with the same keys. Raises `ValueError`, one line that names the key, if one
+    is invalid or readable for others than its owner; `OSError` from the disk, `Unavailable` from the database.
     """
-    if not _is_whole(shelf):
-        with shelf.changing() as change:
-            _complete(change, shelf, clock())
-    return read_keys(shelf)
+    keys = store.read()
+    if all(keys.of(kind) for kind in KeyKind):
+        return keys
+    with store.changing() as change:
+        change.keys = change.keys.completed(clock())
+        return change.keys
 
 
-def read_keys(shelf: KeyStore) -> Keys:
-    """The same, and makes none: raises `ValueError` where a kind has none."""
-    return _read(shelf, shelf.contents())
+def read_keys(store: KeyStore) -> KeySet:
+    """Returns the keys of the store and creates none: raises `ValueError` for a kind without a key."""
+    return store.read().require_complete()
 
 
 class ReloadingKeys:
-    """A `KeySource`: the shelf is looked at again when this is asked and two seconds have passed.
+    """A `KeySource` that reads the store again when it is called and two seconds have passed.
 
-    Asked in between it compares two times and touches neither disk nor database, whatever a token says. Who looks does so in
-    a thread of its own and waits for it a quarter of a second at most; all others go on with the keys they have. So does
-    everybody while the shelf cannot be read, of which the log tells, and again when it can.
+    In between a call compares two times and touches neither disk nor database, whatever a token contains. One caller reloads,
+    in a new thread, and waits for it a quarter of a second at most; the others use the keys they have. While the store cannot
+    be read, the keys stay the same; the log reports the failure and the recovery once each.
     """
 
-    def __init__(self, shelf: KeyStore, clock: Callable[[], float] = monotonic) -> None:
-        self._shelf = shelf
+    def __init__(self, store: KeyStore, clock: Callable[[], float] = monotonic) -> None:
+        self._store = store
         self._clock = clock
-        self._looking = Lock()
-        self._keys = open_keys(shelf)
-        self._contents: Contents | None = None  # so that the first look reads again, and nothing changed meanwhile is missed
-        self._fault: str | None = None
-        self._next_look = clock() + LOOK_EVERY
+        self._reloading = Lock()
+        self._keys = open_keys(store)
+        self._error: str | None = None
+        self._next_reload = clock() + RELOAD_EVERY
 
-    def current(self) -> Keys:
-        if self._clock() >= self._next_look and self._looking.acquire(blocking=False):
-            looking = Thread(target=self._look, name="keys", daemon=True)
+    def current(self) -> KeySet:
+        if self._clock() >= self._next_reload and self._reloading.acquire(blocking=False):
+            thread = Thread(target=self._reload, name="keys", daemon=True)
             try:
-                looking.start()
-            except RuntimeError:  # there is no thread to be had now; whoever asks next tries again
-                self._looking.release()
+                thread.start()
+            except RuntimeError:  # the process can start no thread now; the next call tries again
+                self._reloading.release()
             else:
-                looking.join(MOST_WAIT)
+                thread.join(MAX_WAIT)
         return self._keys
 
-    def _look(self) -> None:
+    def _reload(self) -> None:
         try:
-            self._compare()
-        finally:
-            self._next_look = self._clock() + LOOK_EVERY
-            self._looking.release()
-
-    def _compare(self) -> None:
-        try:
-            contents = self._shelf.contents()
-            if contents != self._contents:
-                self._take(_read(self._shelf, contents))
-                self._contents = contents
-            self._note(None)
+            keys = read_keys(self._store)
+            if keys != self._keys:  # the same keys stay the same object, so that verified tokens stay cached
+                self._keys = keys
+                _log.info("the keys have changed")
+            self._log_error(None)
         except Unavailable:
-            self._note("the database cannot be had")
-        except (ValueError, OSError) as fault:
-            self._note(str(fault))
+            self._log_error("the database is unavailable")
+        except (ValueError, OSError) as error:
+            self._log_error(str(error))
+        finally:
+            self._next_reload = self._clock() + RELOAD_EVERY
+            self._reloading.release()
 
-    def _take(self, keys: Keys) -> None:
-        if keys != self._keys:
-            self._keys = keys
-            _log.info("the keys have changed")
-
-    def _note(self, fault: str | None) -> None:
-        """Once, and not at every look."""
-        if fault == self._fault:
+    def _log_error(self, error: str | None) -> None:
+        """Logs a change of the error, and not every reload."""
+        if error == self._error:
             return
-        if fault is None:
+        if error is None:
             _log.warning("the keys can be read again")
         else:
-            _log.error("the keys stay as they were, for they cannot be read again: %s", fault)
-        self._fault = fault
-
-
-def _read(shelf: KeyStore, contents: Contents) -> Keys:
-    return Keys(
-        signing=SIGNING.read(contents, shelf.called),
-        codes=CODES.read(contents, shelf.called),
-        refresh=REFRESH.read(contents, shelf.called),
-        blinding=BLINDING.read(contents, shelf.called),
-    )
-
-
-def _is_whole(shelf: KeyStore) -> bool:
-    try:
-        contents = shelf.contents()
-    except FileNotFoundError:
-        return False
-    return all(kind.is_in(contents) for kind in KINDS.values())
-
-
-def _complete(change: Change, shelf: KeyStore, now: float) -> None:
-    """Of several that do this, the first decides; the others find what it put there."""
-    contents = change.contents()
-    if not contents and (inherited := shelf.inherited()):
-        contents = inherited
-        for name, content in contents.items():
-            change.add(name, content)
-        _log.warning("%d keys were taken over from files, which are not read any more", len(contents))
-    for kind in KINDS.values():
-        if not kind.is_in(contents):
-            with suppress(FileExistsError):
-                change.add((kind.name, FIRST), kind.dated(kind.new(), now))
+            _log.error("cannot reload the keys, using the previous ones: %s", error)
+        self._error = error

@@ -1,47 +1,80 @@
-"""Where the keys of a deployment lie, each as what a key file holds: in a directory, or sealed in a database."""
+"""Storage of the key set: the port, and a private file."""
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
-Name = tuple[str, int]
-"""A key's kind and number."""
+from ..files import sync_directory, write_atomically
+from .keyset import KeySet
 
-Contents = Mapping[Name, bytes]
-"""What the file of each key holds, its line `Signs-From:` included."""
+_MAX_BYTES = 1 << 20
 
 
-class Change(Protocol):
-    """A shelf that nobody else changes at the moment."""
+@dataclass(slots=True)
+class KeyChange:
+    """The keys of a locked store. The value of `keys` at the end of the block is stored."""
 
-    def contents(self) -> Contents: ...
-
-    def add(self, name: Name, content: bytes) -> None:
-        """Raises `FileExistsError`, and changes nothing, where there is one of that name."""
-        ...
-
-    def replace(self, name: Name, content: bytes) -> None: ...
-
-    def remove(self, name: Name) -> None:
-        """Nothing is said where it is gone already."""
-        ...
+    keys: KeySet
 
 
 class KeyStore(Protocol):
-    """Every method raises `ValueError`, one line, for what is no good, `OSError` or `Unavailable` where the place is away."""
+    """Both methods raise `ValueError`, one line, for an invalid key set, and `OSError` or `Unavailable`."""
 
-    def contents(self) -> Contents:
-        """As they are now. Raises `FileNotFoundError` where there is no shelf yet."""
+    def read(self) -> KeySet:
+        """An absent key set is an empty one."""
         ...
 
-    def changing(self) -> AbstractContextManager[Change]:
-        """Others who would change it wait until the block is left; what was changed in it is then durable."""
+    def changing(self) -> AbstractContextManager[KeyChange]:
+        """Locks the store: other changes wait. The change is durable after the block, and discarded after an exception."""
         ...
 
-    def inherited(self) -> Contents:
-        """What an empty one begins with, where keys lay elsewhere before."""
-        ...
 
-    def called(self, name: Name) -> str:
-        """How a refusal calls a key of it."""
-        ...
+class FileKeyStore:
+    """A `KeyStore` in one file. It refuses a file that others may read, and a directory where others may write."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> KeySet:
+        try:
+            _require_mode(self._path.parent, self._path.parent.stat().st_mode, forbidden=0o022, wanted="0700")
+            with self._path.open("rb") as file:
+                _require_mode(self._path, os.fstat(file.fileno()).st_mode, forbidden=0o077, wanted="0600")
+                document = file.read(_MAX_BYTES)
+        except FileNotFoundError:
+            return KeySet()
+        try:
+            return KeySet.from_json(document)
+        except ValueError as error:
+            raise ValueError(f"{self._path}: {error}") from None
+
+    @contextmanager
+    def changing(self) -> Iterator[KeyChange]:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._lock():
+            before = self.read()
+            change = KeyChange(before)
+            yield change
+            if change.keys != before:
+                write_atomically(self._path, change.keys.to_json())
+                sync_directory(self._path.parent.parent)  # the directory may be new
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Locks a file next to the key file, which is replaced at each change. NFS cannot lock the directory."""
+        handle = os.open(self._path.with_name(f".{self._path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+
+def _require_mode(path: Path, mode: int, *, forbidden: int, wanted: str) -> None:
+    if mode & forbidden:
+        raise ValueError(f"{path}: open to others than its owner: its mode must be {wanted}, not {stat.S_IMODE(mode):04o}")

@@ -16,9 +16,9 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from ...adapters.files import UNFINISHED, sync_directory, sync_file
 
-DATABASE, KEYS, IMAGES = "vestibule.db", "keys", "images"
+DATABASE, KEYS, IMAGES = "vestibule.db", "keys.json", "images"
 
-_NAME = re.compile(rf"{re.escape(DATABASE)}|(?:{KEYS}|{IMAGES})/(?:[A-Za-z0-9_][A-Za-z0-9._-]*)?", re.ASCII)
+_NAME = re.compile(rf"{re.escape(DATABASE)}|{re.escape(KEYS)}|{IMAGES}/(?:[A-Za-z0-9_][A-Za-z0-9._-]*)?", re.ASCII)
 _CHUNK = 1 << 20
 
 Progress = Callable[[int, int], None]
@@ -74,7 +74,7 @@ def extract_archive(path: Path, into: Path, progress: Progress) -> set[str]:
                 progress(done, len(entries))
     except (BadZipFile, EOFError, RuntimeError, zlib.error) as error:  # RuntimeError: encrypted, or an unknown compression
         raise BadArchive(f"{path} is damaged, or not a backup of Vestibule ({error}).") from error
-    for directory in (into / KEYS, into / IMAGES, into):
+    for directory in (into / IMAGES, into):
         if directory.is_dir():
             sync_directory(directory)
     return {entry.filename for entry in entries if not entry.is_dir()}

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
 from ...adapters.files import sync_directory
-from ..container.factories import images_in, keys_in
-from ..container.maintenance import back_up_accounts, check_keys, has_sealed_keys, look_at_accounts, take_up_accounts
+from ..container.factories import images_in, keys_file
+from ..container.maintenance import back_up_accounts, check_keys, has_encrypted_keys, look_at_accounts, take_up_accounts
 from .archive import DATABASE, IMAGES, KEYS, Progress, add_file, create_archive, extract_archive
 
 if TYPE_CHECKING:
@@ -24,21 +24,21 @@ _IGNORED = {"lost+found"}
 class Summary:
     """The contents of a backup.
 
-    `keys` is None if they are encrypted in the database, and `images` is None if they are stored elsewhere. `missing` names
-    images that accounts refer to and that did not exist.
+    `has_key_file` is false if the keys are encrypted in the database, and `images` is None if they are stored elsewhere.
+    `missing` names images that accounts refer to and that did not exist.
     """
 
     accounts: int
     sessions: int
-    keys: int | None
+    has_key_file: bool
     images: int | None
     missing: frozenset[str]
 
     def lines(self) -> Iterator[str]:
-        encrypted = ", keys: encrypted" if self.keys is None else ""
+        encrypted = "" if self.has_key_file else ", keys: encrypted"
         yield f"  {DATABASE}  accounts: {self.accounts}, sessions: {self.sessions}{encrypted}"
-        if self.keys is not None:
-            yield f"  {KEYS}/         files: {self.keys}"
+        if self.has_key_file:
+            yield f"  {KEYS}"
         if self.images is not None:
             yield f"  {IMAGES}/       files: {self.images}"
         if self.missing:
@@ -51,14 +51,15 @@ def back_up(settings: "Settings", path: Path, progress: Progress) -> Summary:
         images = _Images(images_in(settings), archive, progress)
         back_up_accounts(settings, temporary / DATABASE, images.add)
         contents = look_at_accounts(temporary / DATABASE)
-        are_encrypted = has_sealed_keys(settings, temporary / DATABASE)
+        are_encrypted = has_encrypted_keys(settings, temporary / DATABASE)
         add_file(archive, DATABASE, temporary / DATABASE)
-        # After the database, so that every key which made values in it is in the backup.
-        keys = None if are_encrypted else _add_keys(settings, archive)
+        if not are_encrypted:  # after the database, so that every key which made values in it is in the backup
+            check_keys(keys_file(settings))
+            add_file(archive, KEYS, keys_file(settings))
     return Summary(
         accounts=contents.accounts,
         sessions=contents.sessions,
-        keys=keys,
+        has_key_file=not are_encrypted,
         images=None if images.directory is None else len(images.added),
         missing=images.missing,
     )
@@ -89,17 +90,6 @@ class _Images:
         self.missing = names - self.added
 
 
-def _add_keys(settings: "Settings", archive: ZipFile) -> int:
-    check_keys(keys_in(settings))
-    count = 0
-    for path in sorted(keys_in(settings).iterdir()):
-        if path.is_file() and not path.name.startswith("."):
-            with suppress(FileNotFoundError):  # pruned or revoked at this moment
-                add_file(archive, f"{KEYS}/{path.name}", path)
-                count += 1
-    return count
-
-
 def restore(settings: "Settings", path: Path, progress: Progress) -> Summary:
     """Raises `ValueError` or `OSError`, one line each; the data directory stays empty then."""
     if settings.database_url is not None:
@@ -119,7 +109,7 @@ def _checked(settings: "Settings", staging: Path, names: set[str]) -> Summary:
     """Migrates the database to the schema of this version. Raises `ValueError` if a server could not run on these files."""
     contents = look_at_accounts(staging / DATABASE)
     take_up_accounts(staging / DATABASE)
-    are_encrypted = has_sealed_keys(settings, staging / DATABASE)
+    are_encrypted = has_encrypted_keys(settings, staging / DATABASE)
     if not are_encrypted:
         check_keys(staging / KEYS)
     images = {name.removeprefix(f"{IMAGES}/") for name in names if name.startswith(f"{IMAGES}/")}
@@ -127,7 +117,7 @@ def _checked(settings: "Settings", staging: Path, names: set[str]) -> Summary:
     return Summary(
         accounts=contents.accounts,
         sessions=contents.sessions,
-        keys=None if are_encrypted else sum(name.startswith(f"{KEYS}/") for name in names),
+        has_key_file=not are_encrypted,
         images=len(images) if has_images else None,
         missing=contents.images - images if has_images else frozenset(),
     )

@@ -56,7 +56,7 @@ def copy(source: str | None, target: str | None) -> None:
     """
     if source is None and target is None:
         raise click.UsageError("Name one of the databases or both: --from, --to, or both.")
-    from ..container.factories import images_in, keys_in
+    from ..container.factories import images_in, keys_file
     from ..container.maintenance import copy_accounts
 
     settings = load_settings()
@@ -72,7 +72,7 @@ def copy(source: str | None, target: str | None) -> None:
     click.echo(f"Changes of the source after {started:%Y-%m-%d %H:%M:%S} UTC are not in the copy.")
     click.echo("Every server that uses the copy also needs:")
     are_encrypted = any(table.table == "keys" and table.rows for table in copied)
-    click.echo("  keys    VESTIBULE_SECRET, the same" if are_encrypted else f"  keys    {keys_in(settings).absolute()}/")
+    click.echo("  keys    VESTIBULE_SECRET, the same" if are_encrypted else f"  keys    {keys_file(settings).absolute()}")
     images = images_in(settings)
     click.echo(f"  images  {settings.images_url if images is None else f'{images.absolute()}/'}")
 
@@ -98,7 +98,7 @@ def backup(file: Path) -> None:
         click.echo(line)
     if summary.images is None:
         click.echo(f"The images are not in the backup: they are in {settings.images_url}")
-    click.echo(_WITHOUT_KEYS if summary.keys is None else _WITH_KEYS)
+    click.echo(_WITH_KEYS if summary.has_key_file else _WITHOUT_KEYS)
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""`vestibule keys`: what is there, a new one, a leaked one, what is over."""
+"""`vestibule keys`: lists, rotates, revokes, prunes and re-encrypts keys."""
 
 import os
 from contextlib import contextmanager
@@ -17,64 +17,64 @@ if TYPE_CHECKING:
 KINDS = ("signing", "codes", "refresh")
 
 _AT_ONCE = {
-    "signing": "Other services refuse what it signs until they have asked for the public keys again, within the hour.",
-    "codes": "Codes that another server sends in the next seconds may not be right.",
+    "signing": "Other services refuse tokens that it signs until they have fetched the public keys again, within the hour.",
+    "codes": "Codes that another server sends in the next seconds may be refused.",
     "refresh": "Refresh tokens that another server reads in the next seconds may be refused.",
 }
 _REVOKED = {
-    "signing": "Its access tokens are refused within seconds; by other services, once they have asked for the keys again.",
-    "codes": "Codes under way are not right any more.",
-    "refresh": "Who has a refresh token of it has to log in again, when the access token ends.",
-    "blinding": "Counted guesses and proofs of addresses are forgotten.",
+    "signing": "Its access tokens are refused within seconds; by other services, once they have fetched the keys again.",
+    "codes": "Codes that were sent with it are refused.",
+    "refresh": "Users with a refresh token of it have to log in again, when their access token expires.",
+    "blinding": "Rate-limit counts by address and proofs of addresses are lost.",
 }
 
 
 @click.group()
 def keys() -> None:
-    """Look at the keys, rotate them, take a leaked one away.
+    """List and rotate the keys, and revoke a leaked one.
 
-    Running servers take up within seconds what is changed here; nothing has to be restarted.
+    Running servers reload the keys within seconds; no restart is needed.
     """
 
 
 @keys.command("list")
 def list_keys() -> None:
-    """List every key, what it does now, and the key ids of those that are published."""
-    from ..container.maintenance import key_keeper
+    """List every key with its state, and the key ids of the published ones."""
+    from ..container.maintenance import key_manager
 
-    with _settings() as settings, key_keeper(settings) as keeper:
-        for key in keeper.held():
-            click.echo(f"{key.name:<12} {key.said:<54} {key.kid or ''}".rstrip())
+    with _settings() as settings, key_manager(settings) as manager:
+        for key in manager.list_keys():
+            click.echo(f"{key.name:<12} {key.description:<54} {key.kid or ''}".rstrip())
 
 
 @keys.command()
 @click.option("--kind", type=click.Choice([*KINDS, "all"]), default="signing", show_default=True, help="Which kind of key.")
-@click.option("--now", is_flag=True, help="Use the new key at once, or the one that waits: for an emergency.")
+@click.option("--now", is_flag=True, help="Use the new key, or the pending one, at once: for an emergency.")
 @click.pass_context
 def rotate(context: click.Context, kind: str, now: bool) -> None:
-    """Make the next key.
+    """Add the next key.
 
     A signing key is published for a day before it signs, so that other services know it by then; a secret for codes or
-    refresh tokens is used after a minute. The key before it goes on verifying what it made.
+    refresh tokens is used after a minute. The previous key still verifies the values it made.
     """
-    stayed = [one for one in (KINDS if kind == "all" else (kind,)) if not _rotated(one, at_once=now)]
-    if stayed:
+    refused = [one for one in (KINDS if kind == "all" else (kind,)) if not _rotated(one, at_once=now)]
+    if refused:
         context.exit(2)
 
 
 def _rotated(kind: str, *, at_once: bool) -> bool:
-    """Whether there is a next key of that kind; if not, it is said why."""
-    from ..container.maintenance import key_keeper
+    """Whether the rotation succeeded; a refusal is printed."""
+    from ..container.maintenance import key_manager
 
     with _settings() as settings:
         try:
-            with key_keeper(settings) as keeper:
-                key = keeper.rotate(kind, at_once=at_once)
+            with key_manager(settings) as manager:
+                key = manager.rotate(kind, at_once=at_once)
         except ValueError as refusal:
             click.echo(f"vestibule: {refusal}", err=True)
             return False
-        _tell(settings, f"rotated {key.name}")
-        click.echo(f"{key.name}: {key.said}.")
+        _record(settings, f"rotated {key.name}")
+        click.echo(f"{key.name}: {key.description}.")
         if at_once:
             click.echo(_AT_ONCE[kind])
     return True
@@ -83,70 +83,71 @@ def _rotated(kind: str, *, at_once: bool) -> bool:
 @keys.command(cls=DashArgumentCommand)
 @click.argument("key")
 def revoke(key: str) -> None:
-    """Take a leaked KEY away at once: its name or its key id, as `vestibule keys list` shows them.
+    """Remove a leaked KEY at once: its name or its key id, as `vestibule keys list` shows them.
 
-    Nothing that it made is accepted any more. Where it was in use, the one that waits takes its place, else a new one.
+    Nothing that it made is accepted any more. If it was active, the pending key replaces it, or a new one.
     """
-    from ..container.maintenance import key_keeper
+    from ..container.maintenance import key_manager
 
-    with _settings() as settings, key_keeper(settings) as keeper:
-        gone, successor = keeper.revoke(key)
-        _tell(settings, f"revoked {gone.name}")
-        click.echo(f"{gone.name} is gone. {_REVOKED[gone.kind]}")
+    with _settings() as settings, key_manager(settings) as manager:
+        revoked, successor = manager.revoke(key)
+        _record(settings, f"revoked {revoked.name}")
+        click.echo(f"{revoked.name} is revoked. {_REVOKED[revoked.kind]}")
         if successor is not None:
-            click.echo(f"{successor.name}: {successor.said}. {_AT_ONCE.get(gone.kind, '')}".rstrip())
+            click.echo(f"{successor.name}: {successor.description}. {_AT_ONCE.get(revoked.kind, '')}".rstrip())
 
 
 @keys.command()
 def prune() -> None:
-    """Take away the keys that verify nothing any more."""
-    from ..container.maintenance import key_keeper
+    """Remove the expired keys."""
+    from ..container.maintenance import key_manager
 
-    with _settings() as settings, key_keeper(settings) as keeper:
-        over = keeper.prune()
-        for key in over:
-            _tell(settings, f"pruned {key.name}")
-            click.echo(f"{key.name} is gone.")
-        if not over:
-            click.echo("There is nothing to take away.")
+    with _settings() as settings, key_manager(settings) as manager:
+        expired = manager.prune()
+        for key in expired:
+            _record(settings, f"pruned {key.name}")
+            click.echo(f"{key.name} is removed.")
+        if not expired:
+            click.echo("No key has expired.")
 
 
 @keys.command()
-def reseal() -> None:
-    """Seal all keys under the first of the secrets in VESTIBULE_SECRET.
+def reencrypt() -> None:
+    """Encrypt the keys with the first of the secrets in VESTIBULE_SECRET.
 
-    To change the secret: give every server the new one and, after a comma, the old; then run this once; then take the old
-    one away. Nothing else changes, and nobody notices.
+    To change the secret: give every server the new one and, after a comma, the old one; run this once; then remove the old
+    one. No token or code becomes invalid.
     """
-    from ..container.maintenance import reseal_keys
+    from ..container.maintenance import reencrypt_keys
 
     with _settings() as settings:
-        count = reseal_keys(settings)
-        if count:
-            _tell(settings, f"resealed {count}")
-        click.echo(f"Keys sealed anew: {count}. All are under the first secret now.")
+        if reencrypt_keys(settings):
+            _record(settings, "reencrypted")
+            click.echo("The keys are now encrypted with the first secret.")
+        else:
+            click.echo("The keys were encrypted with the first secret already.")
 
 
 @contextmanager
 def _settings() -> "Iterator[Settings]":
-    """What is wrong with the settings or the keys ends the command with one line."""
+    """Exits with one line if the settings or the keys are invalid."""
     from ...application import Unavailable
 
     settings = load_settings()
     os.umask(0o077)
     try:
         yield settings
-    except (ValueError, OSError) as fault:
-        stop(str(fault))
+    except (ValueError, OSError) as error:
+        stop(str(error))
     except Unavailable:
-        stop("VESTIBULE_DATABASE_URL: it cannot be used now; nothing was changed.")
+        stop("VESTIBULE_DATABASE_URL: the database is unavailable; no key was changed.")
 
 
-def _tell(settings: "Settings", note: str) -> None:
-    """To the journal; an emergency does not wait for a database that is down."""
-    from ..container.maintenance import journal_keys
+def _record(settings: "Settings", detail: str) -> None:
+    """Writes to the audit log. A failure is only printed: an emergency must not wait for a database that is down."""
+    from ..container.maintenance import record_key_change
 
     try:
-        journal_keys(settings, note)
-    except ValueError as fault:
-        click.echo(f"vestibule: not in the journal: {fault}", err=True)
+        record_key_change(settings, detail)
+    except ValueError as error:
+        click.echo(f"vestibule: not in the audit log: {error}", err=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
-from functools import partial
 from time import time
 from typing import Any
 
@@ -33,12 +32,11 @@ from .factories import (
     at_rate,
     blocks,
     channels,
-    code_secrets,
     commit_scope,
     email_notifier,
     enqueue_webhooks,
     jwks_of,
-    key_shelf,
+    key_store,
     observed_database,
     observed_images,
     rate_limiter,
@@ -86,11 +84,9 @@ class Container(containers.DeclarativeContainer):
         on_event=subscriptions.provided.notify,
     )
     database = providers.Singleton(observed_database, instrumentation, sql_database)
-    keys = providers.Singleton(ReloadingKeys, providers.Singleton(key_shelf, settings, sql_database))
+    keys = providers.Singleton(ReloadingKeys, providers.Singleton(key_store, settings, sql_database))
     tokens = providers.Singleton(JwtTokens, keys, issuer=settings.provided.url, audience=settings.provided.url, clock=clock)
-    codes = providers.Singleton(
-        HmacCodes, providers.Factory(partial, code_secrets, keys, clock), digits=settings.provided.otp_length
-    )
+    codes = providers.Singleton(HmacCodes, keys, digits=settings.provided.otp_length, clock=clock)
     hasher = providers.Singleton(argon2, settings.provided.password_hash, instrumentation)
     identifiers = providers.Singleton(
         LibraryIdentifiers,

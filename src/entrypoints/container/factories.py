@@ -6,7 +6,7 @@ from typing import Any
 
 from ...adapters.database import SqlDatabase
 from ...adapters.hasher import Argon2Hasher, pool_for
-from ...adapters.keys import CodeSecrets, EncryptedKeyStore, FileKeyStore, KeyStore, ReloadingKeys, Seal, active_key
+from ...adapters.keys import EncryptedKeyStore, FileKeyStore, KeyStore
 from ...adapters.notifier import AppriseNotifier, OutboxNotifier, RateLimitedNotifier, SmtpNotifier, Templates, WebhookNotifier
 from ...adapters.rate_limiter import MemoryRateLimiter, RedisRateLimiter
 from ...adapters.storage import FileStorage, S3Storage
@@ -32,8 +32,8 @@ class Unlimited:
         return 0
 
 
-def keys_in(settings: Settings) -> Path:
-    return settings.data_dir / "keys"
+def keys_file(settings: Settings) -> Path:
+    return settings.data_dir / "keys.json"
 
 
 def images_in(settings: Settings) -> Path | None:
@@ -41,26 +41,16 @@ def images_in(settings: Settings) -> Path | None:
     return settings.data_dir / "images" if settings.images_url == "file:" else None
 
 
-def key_shelf(settings: Settings, database: SqlDatabase) -> KeyStore:
-    """Files, or encrypted rows of the database if a secret is set."""
-    return sealed_shelf(settings, database) if settings.secret else FileKeyStore(keys_in(settings))
+def key_store(settings: Settings, database: SqlDatabase) -> KeyStore:
+    """The key file, or the database if there is a secret to encrypt the keys with."""
+    return encrypted_key_store(settings, database) if settings.secret else FileKeyStore(keys_file(settings))
 
 
-def sealed_shelf(settings: Settings, database: SqlDatabase) -> EncryptedKeyStore:
+def encrypted_key_store(settings: Settings, database: SqlDatabase) -> EncryptedKeyStore:
     if not hasattr(database, "keys"):
-        raise SettingsError("VESTIBULE_SECRET: a database of your own keeps no keys; leave it out.")
-    return EncryptedKeyStore(
-        database.keys, Seal([*map(secret_bytes, settings.secret)]), earlier=FileKeyStore(keys_in(settings))
-    )
-
-
-def code_secrets(source: ReloadingKeys, clock: Clock) -> CodeSecrets:
-    keys = source.current()
-    return CodeSecrets(
-        by_number={secret.number: secret.key for secret in keys.codes},
-        newest=active_key(keys.codes, clock()).number,
-        blinding=keys.blinding[-1].key,
-    )
+        raise SettingsError("VESTIBULE_SECRET: a database of your own stores no keys; leave it out.")
+    secrets = [secret_bytes(secret) for secret in settings.secret]
+    return EncryptedKeyStore(database.keys, secrets, earlier=FileKeyStore(keys_file(settings)))
 
 
 def argon2(cost: HashCost, instrumentation: Instrumentation | None = None) -> Argon2Hasher:

@@ -23,7 +23,7 @@ from ...domain.errors import Unavailable
 from ...domain.events import Event, EventType
 from ..settings import Settings, SettingsError
 from .checks import SECRET_NOT_SET, reported_as
-from .factories import keys_in, sealed_shelf
+from .factories import encrypted_key_store, keys_file
 
 
 def backlog(settings: Settings) -> Sequence[Backlog]:
@@ -33,41 +33,41 @@ def backlog(settings: Settings) -> Sequence[Backlog]:
 
 
 @contextmanager
-def key_keeper(settings: Settings) -> Iterator[KeyManager]:
-    """For the command line: changes the keys that servers find changed within seconds. Raises `SettingsError`."""
+def key_manager(settings: Settings) -> Iterator[KeyManager]:
+    """Changes keys for the command line; running servers reload them. Raises `SettingsError`."""
     if not settings.secret:
-        yield KeyManager(FileKeyStore(keys_in(settings)))
+        yield KeyManager(FileKeyStore(keys_file(settings)))
         return
-    with _sealed_shelf_at(settings) as shelf:
-        yield KeyManager(shelf)
+    with _encrypted_key_store_at(settings) as store:
+        yield KeyManager(store)
 
 
-def reseal_keys(settings: Settings) -> int:
-    """Seals under the first secret what is under another one; answers how many keys. Raises `SettingsError`."""
+def reencrypt_keys(settings: Settings) -> bool:
+    """Encrypts the keys with the first secret; returns False if they are already. Raises `SettingsError`."""
     if not settings.secret:
-        raise SettingsError("VESTIBULE_SECRET: it is not set, so no keys are sealed under it.")
-    with _sealed_shelf_at(settings) as shelf:
-        return shelf.reseal()
+        raise SettingsError("VESTIBULE_SECRET is not set, so no keys are encrypted with it.")
+    with _encrypted_key_store_at(settings) as store:
+        return store.reencrypt()
 
 
 @contextmanager
-def _sealed_shelf_at(settings: Settings) -> Iterator[EncryptedKeyStore]:
-    """With every kind of key on it."""
+def _encrypted_key_store_at(settings: Settings) -> Iterator[EncryptedKeyStore]:
+    """A store that has every kind of key."""
     with reported_as("DATABASE_URL"):
         prepare(settings.accounts_url)
     with closing(SqlDatabase(settings.accounts_url)) as database:
-        shelf = sealed_shelf(settings, database)
+        store = encrypted_key_store(settings, database)
         with reported_as("SECRET"):
-            open_keys(shelf)
-        yield shelf
+            open_keys(store)
+        yield store
 
 
-def journal_keys(settings: Settings, note: str) -> None:
-    """Writes down that the keys were changed, and how. Raises `SettingsError` where the database cannot take it now."""
+def record_key_change(settings: Settings, detail: str) -> None:
+    """Records the change of keys in the audit log. Raises `SettingsError` if the database is unavailable."""
     with reported_as("DATABASE_URL"):
         prepare(settings.accounts_url)
         with closing(SqlDatabase(settings.accounts_url)) as database, database.begin() as tx:
-            tx.audit_log.add(Event(type=EventType.KEYS_CHANGED, occurred_at=time(), detail=note))
+            tx.audit_log.add(Event(type=EventType.KEYS_CHANGED, occurred_at=time(), detail=detail))
 
 
 def copy_accounts(source: str, target: str, tell: Callable[[str, str, int, int], None]) -> list[Copied]:
@@ -96,20 +96,19 @@ def take_up_accounts(file: Path) -> None:
         raise ValueError(str(fault) or f"{file.name} cannot be used.") from fault
 
 
-def check_keys(directory: Path) -> None:
-    """Makes none. Raises `ValueError`, one line, where a key is no good or a kind has none, and `OSError`."""
-    try:
-        read_keys(FileKeyStore(directory))
-    except FileNotFoundError:
-        raise ValueError(f"There are no keys at {directory}.") from None
+def check_keys(file: Path) -> None:
+    """Creates no keys. Raises `ValueError`, one line, if a key is invalid or a kind has none, and `OSError`."""
+    if not file.exists():
+        raise ValueError(f"There are no keys at {file}.")
+    read_keys(FileKeyStore(file))
 
 
-def has_sealed_keys(settings: Settings, file: Path) -> bool:
-    """Whether the copy of a database has the keys in it. Raises `SettingsError` where the secret does not open them all."""
+def has_encrypted_keys(settings: Settings, file: Path) -> bool:
+    """Whether the copy of a database contains the keys. Raises `SettingsError` if the secret does not decrypt them."""
     with reported_as("SECRET"), closing(SqlDatabase(url_of_file(file))) as database:
-        if not database.keys.all():
+        if database.keys.read() is None:
             return False
         if not settings.secret:
             raise SettingsError(SECRET_NOT_SET)
-        read_keys(sealed_shelf(settings, database))
+        read_keys(encrypted_key_store(settings, database))
         return True

@@ -1,4 +1,4 @@
-"""What codes of every kind promise."""
+"""The contract of the port `Codes`."""
 
 import pytest
 
@@ -11,34 +11,34 @@ ADA, BOB = "ada@example.org", "bob@example.org"
 TEXTS = ["", "a", "é", "\0", "\ud800", "x" * 10_000, ADA, BOB]
 
 
-def drawn(codes: Codes, flow: CodePurpose, address: str, *, prefix: str = "") -> list[str]:
-    """Many codes, so that no chance makes two such lists alike."""
-    return [codes.code(f"{prefix}{number}", flow, address) for number in range(20)]
+def many(codes: Codes, purpose: CodePurpose, address: str, *, prefix: str = "") -> list[str]:
+    """Returns so many codes that two lists are equal by chance in no run."""
+    return [codes.code(f"{prefix}{number}", purpose, address) for number in range(20)]
 
 
 class CodesContract:
-    """What `Codes` of every kind promise.
+    """Every implementation of `Codes` passes these tests.
 
-    Fill the fixtures `codes`, and `same_codes`: another one under the same key, as in another process.
+    Override the fixtures `codes`, and `same_codes`: another instance with the same key, as in another process.
     """
 
-    def test_a_code_is_the_same_at_each_call_and_in_each_process(self, codes: Codes, same_codes: Codes) -> None:
+    def test_code_is_the_same_at_each_call_and_in_each_process(self, codes: Codes, same_codes: Codes) -> None:
         challenge_id = codes.new_challenge_id(CHALLENGE)
         code = codes.code(challenge_id, CodePurpose.OTP, ADA)
         assert codes.code(challenge_id, CodePurpose.OTP, ADA) == code
         assert same_codes.code(challenge_id, CodePurpose.OTP, ADA) == code
 
-    def test_a_code_differs_by_challenge_flow_and_address(self, codes: Codes) -> None:
+    def test_code_differs_by_challenge_purpose_and_address(self, codes: Codes) -> None:
         different = [
-            drawn(codes, CodePurpose.OTP, ADA),
-            drawn(codes, CodePurpose.REGISTER_OR_LOGIN, ADA),
-            drawn(codes, CodePurpose.OTP, BOB),
-            drawn(codes, CodePurpose.OTP, ADA, prefix="x"),
+            many(codes, CodePurpose.OTP, ADA),
+            many(codes, CodePurpose.REGISTER_OR_LOGIN, ADA),
+            many(codes, CodePurpose.OTP, BOB),
+            many(codes, CodePurpose.OTP, ADA, prefix="x"),
         ]
         assert all(different.count(one) == 1 for one in different)
         assert all(len(set(one)) > 15 for one in different)
 
-    def test_a_code_is_always_as_many_ascii_digits(self, codes: Codes) -> None:
+    def test_code_always_has_the_same_number_of_ascii_digits(self, codes: Codes) -> None:
         length = len(codes.code(CHALLENGE, CodePurpose.OTP, ADA))
         for text in TEXTS:
             for code in (
@@ -49,19 +49,19 @@ class CodesContract:
                 assert code.isascii()
                 assert code.isdecimal()
 
-    def test_codes_begin_with_each_digit(self, codes: Codes) -> None:
+    def test_codes_begin_with_any_digit(self, codes: Codes) -> None:
         assert {codes.code(str(number), CodePurpose.OTP, ADA)[0] for number in range(500)} == set("0123456789")
 
-    def test_a_marked_id_keeps_apart_what_was_apart(self, codes: Codes) -> None:
+    def test_different_ids_stay_different(self, codes: Codes) -> None:
         assert codes.new_challenge_id(CHALLENGE) != codes.new_challenge_id(OTHER_CHALLENGE)
 
     @pytest.mark.parametrize("text", TEXTS)
-    def test_any_text_is_blinded_the_same_each_time_and_shortly(self, codes: Codes, same_codes: Codes, text: str) -> None:
-        blinded = codes.keyed_digest(text)
-        assert codes.keyed_digest(text) == blinded
-        assert same_codes.keyed_digest(text) == blinded
-        assert 16 <= len(blinded) <= 64
-        assert blinded.isascii()
+    def test_any_text_has_the_same_short_digest_each_time(self, codes: Codes, same_codes: Codes, text: str) -> None:
+        digest = codes.keyed_digest(text)
+        assert codes.keyed_digest(text) == digest
+        assert same_codes.keyed_digest(text) == digest
+        assert 16 <= len(digest) <= 64
+        assert digest.isascii()
 
-    def test_texts_that_differ_are_blinded_differently(self, codes: Codes) -> None:
+    def test_different_texts_have_different_digests(self, codes: Codes) -> None:
         assert len({codes.keyed_digest(text) for text in TEXTS}) == len(TEXTS)

@@ -1,6 +1,7 @@
-"""Keys in a directory: made once, durable, private, the same for everybody, and refused when they are no good."""
+"""The key set in its file: created once, durable, private, the same for every process, and refused if it is invalid."""
 
 import base64
+import json
 import os
 import stat
 import subprocess
@@ -9,23 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vestibule.adapters.keys import FileKeyStore, JwtTokens, Keys, Secret, SigningKey, open_keys
+from vestibule.adapters.keys import FileKeyStore, JwtTokens, KeyKind, KeyManager, KeySet, Secret, SigningKey, open_keys
 
-FILES = {"signing-1.pem", "codes-1.key", "refresh-1.key", "blinding-1.key"}
+NOW = 1_800_000_000.0
+DAY = 86_400.0
+SECRET_KINDS = ["codes", "refresh", "blinding"]
 
 PRINTS_ITS_KEYS = """
 import sys
@@ -33,154 +28,217 @@ from pathlib import Path
 from vestibule.adapters.keys import FileKeyStore, open_keys
 print("ready", flush=True)
 for directory in sys.stdin.readline().split():
-    keys = open_keys(FileKeyStore(Path(directory)))
-    print(keys.signing[0].kid, *(kind[0].text() for kind in (keys.codes, keys.refresh, keys.blinding)), flush=True)
+    print(open_keys(FileKeyStore(Path(directory) / "keys.json")).to_json().hex(), flush=True)
 """
 
 
-def _opened(directory: Path) -> Keys:
-    return open_keys(FileKeyStore(directory))
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "keys.json"
 
 
-def _said(keys: Keys) -> tuple[list[str], list[Secret]]:
-    return [key.kid for key in keys.signing], [*keys.codes, *keys.refresh, *keys.blinding]
+def _opened(file: Path) -> KeySet:
+    return open_keys(FileKeyStore(file))
 
 
-def _pem(private: Ed25519PrivateKey) -> bytes:
-    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+def _write(file: Path, content: bytes, mode: int = 0o600) -> None:
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    file.write_bytes(content)
+    file.chmod(mode)
 
 
-def _put(path: Path, content: bytes | str, mode: int = 0o600) -> None:
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    path.chmod(mode)
+def _entries(keys: KeySet) -> list[dict[str, Any]]:
+    entries = json.loads(keys.to_json())["keys"]
+    assert isinstance(entries, list)
+    return entries
 
 
-def test_the_first_start_makes_keys_and_every_later_one_finds_them(tmp_path: Path) -> None:
-    directory = tmp_path / "data" / "keys"
-    first = _opened(directory)
-    assert _said(_opened(directory)) == _said(first)
-    assert {path.name for path in directory.iterdir()} == FILES
+def _document(*entries: Any) -> bytes:
+    return json.dumps({"keys": entries}).encode()
+
+
+def _changed(kind: str, **members: Any) -> bytes:
+    """A document in which the entry of one kind has other members; None removes a member."""
+    entries = _entries(KeySet.generate())
+    entry = next(entry for entry in entries if entry["kind"] == kind)
+    entry.update(members)
+    for name in [name for name, value in members.items() if value is None]:
+        del entry[name]
+    return _document(*entries)
+
+
+# --- the first start --------------------------------------------------------------------------------------------------
+
+
+def test_first_start_creates_keys_and_later_starts_read_them(file: Path) -> None:
+    first = _opened(file)
+    assert _opened(file) == first
+    assert {path.name for path in file.parent.iterdir()} == {"keys.json", ".keys.json.lock"}
     assert first.codes[0].key != first.refresh[0].key
 
 
-def test_two_deployments_have_nothing_in_common(tmp_path: Path) -> None:
-    one, other = _opened(tmp_path / "one"), _opened(tmp_path / "other")
+def test_two_deployments_share_no_key(tmp_path: Path) -> None:
+    one, other = _opened(tmp_path / "one" / "keys.json"), _opened(tmp_path / "other" / "keys.json")
     assert one.signing[0].kid != other.signing[0].kid
     assert len({secret.key for keys in (one, other) for secret in (*keys.codes, *keys.refresh, *keys.blinding)}) == 6
 
 
-def test_nobody_but_the_owner_can_read_what_is_made_whatever_the_umask(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_a_created_file_whatever_the_umask(file: Path) -> None:
     before = os.umask(0)
     try:
-        _opened(tmp_path / "keys")
+        _opened(file)
     finally:
         os.umask(before)
-    assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
-    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "keys").iterdir()} == {0o600}
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in file.parent.iterdir()} == {0o600}
 
 
-def test_processes_that_start_at_once_end_with_the_same_keys(tmp_path: Path) -> None:
-    directories = [str(tmp_path / f"keys{number}") for number in range(20)]
+def test_processes_that_start_at_once_end_up_with_the_same_keys(tmp_path: Path) -> None:
+    directories = [str(tmp_path / f"data{number}") for number in range(20)]
     command = [sys.executable, "-c", PRINTS_ITS_KEYS]
     processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-    answers = []
+    outputs = []
     for process in processes:
         assert process.stdin is not None
         process.stdin.write(" ".join(directories) + "\n")
         process.stdin.flush()
     for process in processes:
-        answer, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=60)
         assert process.returncode == 0
-        answers.append(answer.splitlines())
-    assert answers[0] == answers[1] == answers[2]
-    assert len(set(answers[0])) == len(directories)
+        outputs.append(output.splitlines())
+    assert outputs[0] == outputs[1] == outputs[2]
+    assert len(set(outputs[0])) == len(directories)
 
 
-def test_threads_that_start_at_once_end_with_the_same_keys_and_leave_nothing_behind(tmp_path: Path) -> None:
+def test_threads_that_start_at_once_end_up_with_the_same_keys_and_leave_no_temporary_file(tmp_path: Path) -> None:
     workers = 4
     start = Barrier(workers)
 
-    def opened(directory: Path) -> str:
+    def opened(file: Path) -> bytes:
         start.wait()
-        return repr([key.text() for keys in (_opened(directory),) for key in (*keys.codes, *keys.refresh, *keys.blinding)])
+        return _opened(file).to_json()
 
     with ThreadPoolExecutor(workers) as pool:
         for number in range(20):
-            directory = tmp_path / str(number)
-            assert len(set(pool.map(opened, [directory] * workers))) == 1
-            assert {path.name for path in directory.iterdir()} == FILES
+            file = tmp_path / str(number) / "keys.json"
+            assert len(set(pool.map(opened, [file] * workers))) == 1
+            assert {path.name for path in file.parent.iterdir()} == {"keys.json", ".keys.json.lock"}
 
 
-def test_a_kind_of_key_that_is_lost_is_made_anew_and_the_others_stay(tmp_path: Path) -> None:
-    before = _opened(tmp_path)
-    (tmp_path / "codes-1.key").unlink()
-    after = _opened(tmp_path)
-    assert after.codes != before.codes
-    assert replace(after, codes=before.codes) == before
+@pytest.mark.parametrize("kind", list(KeyKind))
+def test_missing_kind_of_key_is_generated_and_the_others_stay(file: Path, kind: KeyKind) -> None:
+    before = _opened(file)
+    _write(file, _document(*(entry for entry in _entries(before) if entry["kind"] != kind)))
+    after = _opened(file)
+    assert after.of(kind) != before.of(kind)
+    assert {other: after.of(other) for other in KeyKind if other != kind} == {
+        other: before.of(other) for other in KeyKind if other != kind
+    }
+    assert _opened(file) == after
 
 
-def test_what_an_interrupted_start_left_behind_is_not_taken_for_a_key(tmp_path: Path) -> None:
-    _put(tmp_path / ".new-abcdef", b"half a k")
-    assert _said(_opened(tmp_path)) == _said(_opened(tmp_path))
+def test_temporary_file_of_an_interrupted_start_is_ignored(file: Path) -> None:
+    _write(file.with_name(".keys.json.abcdef.unfinished"), b"half a k")
+    assert _opened(file) == _opened(file)
 
 
-def test_keys_are_in_the_order_of_their_numbers_and_not_of_their_spelling(tmp_path: Path) -> None:
-    first = _opened(tmp_path)
-    tenth, second = SigningKey.generate(), SigningKey.generate()
-    _put(tmp_path / "signing-10.pem", tenth.pem())
-    _put(tmp_path / "signing-2.pem", second.pem())
-    _put(tmp_path / "refresh-2.key", Secret.generate().text())
-    keys = _opened(tmp_path)
-    assert [key.kid for key in keys.signing] == [first.signing[0].kid, second.kid, tenth.kid]
-    assert [secret.number for secret in keys.refresh] == [1, 2]
-    assert keys.codes == first.codes
+def test_tokens_survive_a_restart(file: Path) -> None:
+    def started() -> JwtTokens:
+        return JwtTokens(_opened(file), issuer="https://accounts.example", audience="api")
+
+    before, after = started(), started()
+    assert after.verify_access(before.issue_access(7, "session", 1000.0), 1000.0) is not None
+    assert after.verify_refresh(before.issue_refresh("session", 3)) == ("session", 3)
 
 
-def test_files_of_other_names_are_not_looked_at(tmp_path: Path) -> None:
-    first = _opened(tmp_path)
-    for name in (
-        "signing-2.pem~",
-        "signing-02.pem",
-        "signing-0.pem",
-        "signing-2.key",
-        "refresh-99999.key",
-        "README",
-        "codes-٢.key",
-    ):
-        _put(tmp_path / name, b"anything", 0o644)
-    assert _said(_opened(tmp_path)) == _said(first)
+# --- a private file ---------------------------------------------------------------------------------------------------
 
 
-def test_keys_may_be_read_only(tmp_path: Path) -> None:
-    first = _opened(tmp_path)
-    for name in FILES:
-        (tmp_path / name).chmod(0o400)
-    assert _said(_opened(tmp_path)) == _said(first)
+def test_key_file_may_be_read_only(file: Path) -> None:
+    first = _opened(file)
+    file.chmod(0o400)
+    assert _opened(file) == first
 
 
-@pytest.mark.parametrize("name", sorted(FILES))
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644, 0o666])
-def test_a_key_that_others_may_read_or_write_is_refused_by_name(tmp_path: Path, name: str, mode: int) -> None:
-    _opened(tmp_path)
-    (tmp_path / name).chmod(mode)
-    with pytest.raises(ValueError, match=f"{name}: .*must be 0600, not {mode:04o}"):
-        _opened(tmp_path)
+def test_key_file_that_others_may_read_or_write_is_refused(file: Path, mode: int) -> None:
+    _opened(file)
+    file.chmod(mode)
+    with pytest.raises(ValueError, match=rf"keys\.json: .*must be 0600, not {mode:04o}"):
+        _opened(file)
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o702, 0o777])
-def test_a_directory_where_others_could_put_keys_is_refused(tmp_path: Path, mode: int) -> None:
-    directory = tmp_path / "keys"
-    directory.mkdir()
-    directory.chmod(mode)
-    with pytest.raises(ValueError, match=f"keys: .*must be 0700, not {mode:04o}"):
-        _opened(directory)
-    assert list(directory.iterdir()) == []
+def test_directory_where_others_could_replace_the_keys_is_refused(file: Path, mode: int) -> None:
+    file.parent.mkdir()
+    file.parent.chmod(mode)
+    with pytest.raises(ValueError, match=f"data: .*must be 0700, not {mode:04o}"):
+        _opened(file)
+    assert not file.exists()
 
 
-_ED25519 = Ed25519PrivateKey.generate()
+# --- the document -----------------------------------------------------------------------------------------------------
+
+
+def test_document_is_a_private_jwk_set() -> None:
+    keys = KeySet.generate(NOW + 0.9)
+    signing, codes, refresh, blinding = _entries(keys)
+    assert {name: signing[name] for name in ("kty", "crv", "alg", "use", "kid")} == {
+        "kty": "OKP",
+        "crv": "Ed25519",
+        "alg": "EdDSA",
+        "use": "sig",
+        "kid": keys.signing[0].kid,
+    }
+    assert [entry["kid"] for entry in (codes, refresh, blinding)] == ["codes-1", "refresh-1", "blinding-1"]
+    assert {entry["kty"] for entry in (codes, refresh, blinding)} == {"oct"}
+    assert {(entry["number"], entry["nbf"]) for entry in _entries(keys)} == {(1, int(NOW))}
+
+
+def test_key_set_survives_its_document() -> None:
+    keys = replace(
+        KeySet.generate(),
+        signing=(SigningKey.generate(2), SigningKey.generate(10, NOW)),
+        refresh=(Secret.generate(1), Secret.generate(2, NOW + 60)),
+    )
+    assert KeySet.from_json(keys.to_json()) == keys
+
+
+def test_keys_are_ordered_by_number() -> None:
+    keys = replace(KeySet.generate(), signing=(SigningKey.generate(2), SigningKey.generate(10)))
+    assert KeySet.from_json(_document(*reversed(_entries(keys)))) == keys
+
+
+def test_rotation_times_are_in_the_document_and_survive_a_copy(file: Path) -> None:
+    manager = KeyManager(FileKeyStore(file), lambda: NOW)
+    manager.rotate(KeyKind.SIGNING)
+    manager.rotate(KeyKind.REFRESH)
+    copy = file.with_name("copy.json")
+    _write(copy, file.read_bytes())
+    keys = _opened(copy)
+    assert keys == _opened(file)
+    assert [key.active_from for key in keys.signing] == [NOW, NOW + DAY]
+    assert [secret.active_from for secret in keys.refresh] == [NOW, NOW + 60]
+
+
+def test_signing_key_of_the_operator_is_used(file: Path) -> None:
+    # The key of RFC 8037, appendix A.1, and its thumbprint in appendix A.3.
+    own = {
+        "kty": "OKP",
+        "crv": "Ed25519",
+        "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+        "kind": "signing",
+        "number": 1,
+    }
+    _write(file, _document(own))
+    (key,) = _opened(file).signing
+    assert key.kid == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+    assert key.public_jwk()["x"] == own["x"]
+    assert key.active_from == 0.0
 
 
 @pytest.mark.parametrize(
@@ -188,110 +246,177 @@ _ED25519 = Ed25519PrivateKey.generate()
     [
         b"",
         b"\0" * 119,
-        _pem(_ED25519)[:60],
-        _ED25519.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
-        _ED25519.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")),
-        _ED25519.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
-        generate_private_key(SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        b"[]",
+        b"{}",
+        b'{"keys":{}}',
+        b'{"keys":[',
+        b"[" * 100_000,
+        b"\xff",
+        b"x" * 2_000_000,
     ],
-    ids=["empty", "zeros", "cut", "der", "encrypted", "public", "another-curve"],
+    ids=["empty", "zeros", "list", "object", "not-a-list", "cut", "nested", "binary", "huge"],
 )
-def test_a_file_that_is_no_signing_key_is_refused_in_one_line_that_names_it(tmp_path: Path, content: bytes) -> None:
-    _put(tmp_path / "signing-1.pem", content)
-    with pytest.raises(ValueError, match=r"signing-1\.pem: not an unencrypted Ed25519 private key") as refusal:
-        _opened(tmp_path)
+def test_file_that_is_no_key_set_is_refused_in_one_line(file: Path, content: bytes) -> None:
+    _write(file, content)
+    with pytest.raises(ValueError, match=r"keys\.json: not a JSON Web Key set") as refusal:
+        _opened(file)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [None, 7, [], {}, {"kind": "signing"}, {"kind": "other", "number": 1}, {"kind": ["codes"], "number": 1}],
+    ids=repr,
+)
+def test_entry_without_kind_or_number_is_refused(file: Path, entry: Any) -> None:
+    _write(file, _document(entry))
+    with pytest.raises(ValueError, match=r"keys\.json: key 1: its kind is one of signing, codes, refresh, blinding"):
+        _opened(file)
+
+
+@pytest.mark.parametrize("number", [-1, 0, 10_000, 1.0, True, "1", None])
+@pytest.mark.parametrize("kind", ["signing", "codes"])
+def test_entry_needs_a_number_that_a_token_can_carry(kind: str, number: Any) -> None:
+    with pytest.raises(ValueError, match="1 to 9999"):
+        KeySet.from_json(_changed(kind, number=number))
+
+
+_OTHER = _entries(KeySet.generate())[0]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"d": None},
+        {"x": None},
+        {"x": _OTHER["x"]},
+        {"d": ""},
+        {"d": _OTHER["d"][:20]},
+        {"d": 7},
+        {"kty": "EC"},
+        {"kty": "oct", "k": "A" * 43},
+        {"crv": "X25519"},
+        {"crv": "Ed448"},
+    ],
+    ids=["public", "no-x", "other-x", "empty", "short", "number", "ec", "secret", "x25519", "ed448"],
+)
+def test_invalid_signing_key_is_refused_in_one_line_that_names_it(file: Path, members: dict[str, Any]) -> None:
+    _write(file, _changed("signing", **members))
+    with pytest.raises(ValueError, match=r"keys\.json: signing-1: not a private Ed25519 key") as refusal:
+        _opened(file)
     assert "\n" not in str(refusal.value)
     assert refusal.value.__suppress_context__
 
 
-@pytest.mark.parametrize("name", ["codes-1.key", "refresh-1.key", "blinding-1.key"])
+@pytest.mark.parametrize("kind", SECRET_KINDS)
 @pytest.mark.parametrize(
-    "content",
+    "text",
     [
-        b"",
-        b"changeme",
-        b"\0" * 43,
-        b"\xff" * 43,
-        base64.urlsafe_b64encode(bytes(range(31))),
-        base64.urlsafe_b64encode(bytes(32)),
-        base64.urlsafe_b64encode(b"ab" * 16),
-        base64.urlsafe_b64encode(bytes(range(256)) * 5),
-        base64.b64encode(bytes(range(200, 255))),
-        base64.urlsafe_b64encode(bytes(range(32))) + b"\n" + base64.urlsafe_b64encode(bytes(range(32))),
-        b"x" * 100_000,
+        None,
+        1_234_567_890,
+        "",
+        "changeme",
+        "\0" * 43,
+        "é" * 43,
+        base64.urlsafe_b64encode(bytes(range(31))).decode().rstrip("="),
+        base64.urlsafe_b64encode(bytes(32)).decode().rstrip("="),
+        base64.urlsafe_b64encode(b"ab" * 16).decode().rstrip("="),
+        base64.urlsafe_b64encode(bytes(range(256)) * 5).decode().rstrip("="),
+        base64.b64encode(bytes(range(200, 255))).decode().rstrip("="),
+        base64.urlsafe_b64encode(bytes(range(32))).decode(),
     ],
-    ids=["empty", "word", "zeros", "binary", "short", "constant", "repeated", "long", "other-alphabet", "two-lines", "huge"],
+    ids=["none", "number", "empty", "word", "zeros", "letters", "short", "constant", "repeated", "long", "alphabet", "padded"],
 )
-def test_a_file_that_is_no_secret_is_refused_in_one_line_that_names_it_and_tells_none_of_it(
-    tmp_path: Path, name: str, content: bytes
-) -> None:
-    _put(tmp_path / name, content)
-    with pytest.raises(ValueError, match=f"{name}: ") as refusal:
-        _opened(tmp_path)
+def test_invalid_secret_is_refused_in_one_line_that_names_it_and_reveals_none_of_it(file: Path, kind: str, text: Any) -> None:
+    _write(file, _changed(kind, k=text))
+    with pytest.raises(ValueError, match=rf"keys\.json: {kind}-1: (not )?a secret") as refusal:
+        _opened(file)
     assert "\n" not in str(refusal.value)
-    assert not content or content.decode("latin-1")[:20] not in str(refusal.value)
+    assert not text or str(text)[:20] not in str(refusal.value)
 
 
-@given(st.binary(max_size=300))
-def test_no_bytes_at_all_are_taken_for_a_signing_key(content: bytes) -> None:
-    with pytest.raises(ValueError, match="not an unencrypted Ed25519 private key"):
-        SigningKey.from_pem(content)
+@pytest.mark.parametrize("kind", SECRET_KINDS)
+def test_secret_of_another_type_is_refused(kind: str) -> None:
+    with pytest.raises(ValueError, match=f"{kind}-1: not a secret"):
+        KeySet.from_json(_changed(kind, kty="RSA"))
 
 
-@given(st.binary(min_size=32, max_size=1024).filter(lambda key: len(set(key)) >= 10), st.sampled_from(["", "\n", "=", "==\n"]))
-def test_a_secret_that_an_operator_wrote_is_read_as_it_was_meant(key: bytes, ending: str) -> None:
-    text = base64.urlsafe_b64encode(key).decode().rstrip("=")
-    assert Secret.from_text(3, text + ending) == Secret(3, key)
-    assert Secret(3, key).text() == text
+@pytest.mark.parametrize("nbf", ["2026-11-24T20:00:00Z", "1800000000", -1, 1.5, True, [], float("nan"), float("inf"), 10**400])
+@pytest.mark.parametrize("kind", ["signing", "refresh"])
+def test_key_with_an_unreadable_nbf_is_refused_for_it_would_be_active_too_early(kind: str, nbf: Any) -> None:
+    with pytest.raises(ValueError, match=f"^{kind}-1: its nbf is the whole number of seconds since 1970"):
+        KeySet.from_json(_changed(kind, nbf=nbf))
+
+
+def test_key_without_an_nbf_is_active_from_the_beginning() -> None:
+    entries = [{name: entry[name] for name in entry if name != "nbf"} for entry in _entries(KeySet.generate(NOW))]
+    keys = KeySet.from_json(_document(*entries))
+    assert {key.active_from for kind in KeyKind for key in keys.of(kind)} == {0.0}
+
+
+@pytest.mark.parametrize("kind", list(KeyKind))
+def test_two_keys_with_the_same_name_are_refused(kind: KeyKind) -> None:
+    entries = [*_entries(KeySet.generate()), *_entries(KeySet.generate())]
+    with pytest.raises(ValueError, match=f"^{kind}-1: there are two of it"):
+        KeySet.from_json(_document(*(entry for entry in entries if entry["kind"] == kind)))
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([*KeyKind, "OKP", "oct", "Ed25519"]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["keys", *_OTHER, "k"]) | st.text(), inner),
+)
+
+
+@given(st.binary(max_size=300) | _json.map(lambda value: json.dumps(value).encode()))
+def test_arbitrary_content_is_no_key_set(content: bytes) -> None:
+    try:
+        keys = KeySet.from_json(content)
+    except ValueError as refusal:
+        assert "\n" not in str(refusal)  # noqa: PT017 — most content is refused, and an empty set is not
+    else:
+        assert keys == KeySet()
+
+
+@given(_json, _json)
+def test_arbitrary_key_material_is_refused(one: Any, other: Any) -> None:
+    for kind, members in (("signing", {"d": one, "x": other}), ("codes", {"k": one})):
+        with pytest.raises(ValueError, match=f"^{kind}-1: "):
+            KeySet.from_json(_document({**_OTHER, "kty": "OKP" if kind == "signing" else "oct", "kind": kind, **members}))
+
+
+@given(st.binary(min_size=32, max_size=1024).filter(lambda key: len(set(key)) >= 10))
+def test_secret_survives_its_entry(key: bytes) -> None:
+    assert Secret.from_jwk(Secret(3, key).private_jwk(), 3, 0.0) == Secret(3, key)
 
 
 @pytest.mark.parametrize("number", [-1, 0, 10_000])
-def test_a_secret_has_a_number_that_a_token_can_carry(number: int) -> None:
+def test_secret_needs_a_number_that_a_token_can_carry(number: int) -> None:
     with pytest.raises(ValueError, match="1 to 9999"):
         Secret.generate(number)
 
 
-def test_a_key_id_is_the_thumbprint_of_rfc_7638() -> None:
-    # The key of RFC 8037, appendix A.1, and its thumbprint in appendix A.3.
-    seed = base64.urlsafe_b64decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=")
-    key = SigningKey.from_pem(_pem(Ed25519PrivateKey.from_private_bytes(seed)))
-    assert key.kid == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
-    assert key.jwk()["x"] == "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+@pytest.mark.parametrize("length", [0, 16, 31, 1025])
+def test_secret_of_a_wrong_length_is_refused(length: int) -> None:
+    with pytest.raises(ValueError, match="32 to 1024 bytes"):
+        Secret(1, bytes(number % 256 for number in range(length)))
 
 
-def test_a_key_survives_its_file(tmp_path: Path) -> None:
-    keys = Keys.generate()
-    _put(tmp_path / "signing-1.pem", keys.signing[0].pem())
-    _put(tmp_path / "codes-1.key", keys.codes[0].text())
-    _put(tmp_path / "refresh-1.key", keys.refresh[0].text())
-    _put(tmp_path / "blinding-1.key", keys.blinding[0].text())
-    assert _said(_opened(tmp_path)) == _said(keys)
+def test_generated_keys_differ_each_time() -> None:
+    assert KeySet.generate() != KeySet.generate()
 
 
-def test_tokens_outlive_a_restart(tmp_path: Path) -> None:
-    def started() -> JwtTokens:
-        return JwtTokens(_opened(tmp_path), issuer="https://accounts.example", audience="api")
-
-    before, after = started(), started()
-    assert after.verify_access(before.issue_access(7, "session", 1000.0), 1000.0) is not None
-    assert after.verify_refresh(before.issue_refresh("session", 3)) == ("session", 3)
-
-
-def test_generated_keys_are_kept_nowhere_and_differ_each_time() -> None:
-    assert _said(Keys.generate()) != _said(Keys.generate())
-
-
-def test_a_deployment_needs_every_kind_of_key() -> None:
-    keys = Keys.generate()
-    with pytest.raises(ValueError, match="each kind"):
-        replace(keys, signing=())
+@pytest.mark.parametrize("kind", list(KeyKind))
+def test_tokens_need_every_kind_of_key(kind: KeyKind) -> None:
+    keys = KeySet.generate()
+    with pytest.raises(ValueError, match=f"no key of the kind {kind}$"):
+        JwtTokens(keys.without(kind, 1), issuer="https://accounts.example", audience="api")
 
 
 def test_no_secret_is_shown() -> None:
-    keys = Keys.generate()
+    keys = KeySet.generate()
     shown = repr(keys)
     assert keys.signing[0].kid in shown
     for secret in (*keys.codes, *keys.refresh, *keys.blinding):
         assert repr(secret.key) not in shown
-        assert secret.text() not in shown
+        assert secret.private_jwk()["k"] not in shown
     assert "private" not in shown

@@ -1,8 +1,8 @@
-"""Where keys lie, in a directory or sealed in a database: kept as they were, changed by one at a time, opened by no other."""
+"""Stores of keys, in a file or encrypted in a database: read as written, changed by one process at a time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_bytes
@@ -20,132 +20,127 @@ from vestibule.adapters.keys import (
     EncryptedKeyStore,
     FileKeyStore,
     KeyChangeRefused,
+    KeyKind,
     KeyManager,
-    Keys,
+    KeySet,
     KeyStore,
     ReloadingKeys,
-    Seal,
     open_keys,
 )
 
 T = TypeVar("T")
 Open = Callable[[], KeyStore]
 
-SIGNING, CODES = ("signing", 1), ("codes", 1)
 ROUNDS = 8
 
 
-def at_once(deeds: Sequence[Callable[[], T]]) -> list[T | KeyChangeRefused]:
-    """Each in a thread of its own, all begun in the same moment; what each answered, or that the keys stay."""
-    start = Barrier(len(deeds))
+def at_once(calls: Sequence[Callable[[], T]]) -> list[T | KeyChangeRefused]:
+    """Runs each call in a thread of its own, all started together; returns the results or refusals."""
+    start = Barrier(len(calls))
 
-    def done(deed: Callable[[], T]) -> T | KeyChangeRefused:
+    def done(call: Callable[[], T]) -> T | KeyChangeRefused:
         start.wait()
         try:
-            return deed()
+            return call()
         except KeyChangeRefused as refusal:
             return refusal
 
-    with ThreadPoolExecutor(len(deeds)) as threads:
-        return list(threads.map(done, deeds))
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(done, calls))
 
 
-def emptied(shelf: KeyStore) -> None:
-    with shelf.changing() as change:
-        for name in change.contents():
-            change.remove(name)
+def emptied(store: KeyStore) -> None:
+    with store.changing() as change:
+        change.keys = KeySet()
 
 
-# --- every shelf ------------------------------------------------------------------------------------------------------
+# --- every store ------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_put_there_is_found_by_everybody_as_it_was(open_shelf: Open) -> None:
-    content = b"Signs-From: 2026-11-24T20:00:00Z\n\x00\xff, whatever it is\n"
-    with open_shelf().changing() as change:
-        change.add(SIGNING, content)
-        change.add(CODES, b"")
-        assert change.contents() == {SIGNING: content, CODES: b""}
-    assert open_shelf().contents() == {SIGNING: content, CODES: b""}
+def test_absent_key_set_is_empty(open_store: Open) -> None:
+    assert open_store().read() == KeySet()
 
 
-def test_a_key_is_replaced_on_purpose_alone(open_shelf: Open) -> None:
-    shelf = open_shelf()
-    with shelf.changing() as change:
-        change.add(CODES, b"first")
-        with pytest.raises(FileExistsError):
-            change.add(CODES, b"second")
-        assert change.contents() == {CODES: b"first"}
-        change.replace(CODES, b"third")
-    assert shelf.contents() == {CODES: b"third"}
+def test_stored_keys_are_read_by_every_process(open_store: Open) -> None:
+    keys = KeySet.generate()
+    with open_store().changing() as change:
+        change.keys = keys
+    assert open_store().read() == keys
+    with open_store().changing() as change:
+        assert change.keys == keys
 
 
-def test_what_is_taken_away_is_gone_and_may_be_gone_already(open_shelf: Open) -> None:
-    shelf = open_shelf()
-    with shelf.changing() as change:
-        change.add(CODES, b"first")
-        change.add(SIGNING, b"stays")
-    for _ in range(2):
-        with shelf.changing() as change:
-            change.remove(CODES)
-    assert shelf.contents() == {SIGNING: b"stays"}
+def test_exception_discards_the_change(open_store: Open) -> None:
+    keys = open_keys(open_store())
+    store = open_store()
+
+    def fail() -> None:
+        with store.changing() as change:
+            change.keys = KeySet.generate()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert store.read() == keys
 
 
-def test_who_changes_a_shelf_second_waits_and_finds_what_the_first_left(open_shelf: Open) -> None:
-    shelf, other = open_shelf(), open_shelf()
+def test_second_change_waits_and_sees_the_result_of_the_first(open_store: Open) -> None:
+    store, other = open_store(), open_store()
+    keys = KeySet.generate()
     entered = Event()
 
-    def second() -> set[tuple[str, int]]:
+    def second() -> KeySet:
         with other.changing() as change:
             entered.set()
-            return set(change.contents())
+            return change.keys
 
     with ThreadPoolExecutor(1) as thread:
-        with shelf.changing() as change:
+        with store.changing() as change:
             seen = thread.submit(second)
             assert not entered.wait(0.2)
-            change.add(CODES, b"first")
-        assert seen.result(10) == {CODES}
+            change.keys = keys
+        assert seen.result(10) == keys
 
 
-def test_those_who_make_the_first_keys_at_once_end_with_the_same(open_shelf: Open) -> None:
-    shelves = [open_shelf() for _ in range(4)]
+def test_concurrent_first_starts_end_up_with_the_same_keys(open_store: Open) -> None:
+    stores = [open_store() for _ in range(4)]
     for _ in range(ROUNDS):
-        made = at_once([lambda shelf=shelf: open_keys(shelf) for shelf in shelves])  # type: ignore[misc]  # no deed but the one
-        assert all(keys == made[0] for keys in made)
-        assert len(shelves[0].contents()) == 4
-        emptied(shelves[0])
+        opened = at_once([lambda store=store: open_keys(store) for store in stores])  # type: ignore[misc]  # one lambda each
+        assert all(keys == opened[0] for keys in opened)
+        assert stores[0].read() == opened[0]
+        emptied(stores[0])
 
 
-def test_of_those_who_rotate_at_once_one_makes_the_next_key(open_shelf: Open) -> None:
-    keepers = [KeyManager(open_shelf()) for _ in range(3)]
+def test_one_of_concurrent_rotations_adds_the_next_key(open_store: Open) -> None:
+    managers = [KeyManager(open_store()) for _ in range(3)]
     for _ in range(ROUNDS):
-        keepers[0].held()
-        answers = at_once([lambda keeper=keeper: keeper.rotate("codes") for keeper in keepers])  # type: ignore[misc]  # as above
-        refused = [str(answer) for answer in answers if isinstance(answer, KeyChangeRefused)]
+        managers[0].list_keys()
+        results = at_once([lambda manager=manager: manager.rotate(KeyKind.CODES) for manager in managers])  # type: ignore[misc]  # as above
+        refused = [str(result) for result in results if isinstance(result, KeyChangeRefused)]
         assert len(refused) == 2
         assert all(text.startswith("codes-2 is the next one already") for text in refused)
-        assert [key.number for key in keepers[0].held() if key.kind == "codes"] == [1, 2]
-        emptied(open_shelf())
+        assert [key.number for key in managers[0].list_keys() if key.kind == "codes"] == [1, 2]
+        emptied(open_store())
 
 
-def test_of_those_who_rotate_at_once_and_now_each_has_a_key_of_its_own(open_shelf: Open) -> None:
-    keepers = [KeyManager(open_shelf()) for _ in range(2)]
-    keepers[0].held()
-    made = at_once([lambda keeper=keeper: keeper.rotate("refresh", at_once=True) for keeper in keepers])  # type: ignore[misc]  # as above
-    assert sorted(key.name for key in made if not isinstance(key, KeyChangeRefused)) == ["refresh-2", "refresh-3"]
+def test_concurrent_immediate_rotations_add_a_key_each(open_store: Open) -> None:
+    managers = [KeyManager(open_store()) for _ in range(2)]
+    managers[0].list_keys()
+    added = at_once([lambda manager=manager: manager.rotate(KeyKind.REFRESH, at_once=True) for manager in managers])  # type: ignore[misc]  # as above
+    assert sorted(key.name for key in added if not isinstance(key, KeyChangeRefused)) == ["refresh-2", "refresh-3"]
 
 
-def test_a_key_that_is_revoked_while_somebody_puts_it_to_use_does_not_come_back(open_shelf: Open) -> None:
-    operator, other = KeyManager(open_shelf()), KeyManager(open_shelf())
+def test_key_revoked_during_a_rotation_does_not_come_back(open_store: Open) -> None:
+    operator, other = KeyManager(open_store()), KeyManager(open_store())
     for _ in range(ROUNDS):
-        operator.held()
-        leaked = str(operator.rotate("signing").kid)
-        at_once([lambda: operator.revoke(leaked), lambda: other.rotate("signing", at_once=True)])  # noqa: B023 — run at once
-        assert leaked not in {key.kid for key in operator.held()}
-        emptied(open_shelf())
+        operator.list_keys()
+        leaked = str(operator.rotate(KeyKind.SIGNING).kid)
+        at_once([lambda: operator.revoke(leaked), lambda: other.rotate(KeyKind.SIGNING, at_once=True)])  # noqa: B023 — run at once
+        assert leaked not in {key.kid for key in operator.list_keys()}
+        emptied(open_store())
 
 
-# --- sealed in a database ---------------------------------------------------------------------------------------------
+# --- encrypted in a database ------------------------------------------------------------------------------------------
 
 SECRET, NEWER = token_bytes(32), token_bytes(48)
 
@@ -158,89 +153,119 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return found
 
 
-def sealed(database: SqlDatabase, *secrets: bytes, earlier: Path = Path("/nowhere")) -> EncryptedKeyStore:
-    return EncryptedKeyStore(database.keys, Seal(secrets), earlier=FileKeyStore(earlier))
+def encrypted(database: SqlDatabase, *secrets: bytes, earlier: Path = Path("/nowhere/keys.json")) -> EncryptedKeyStore:
+    return EncryptedKeyStore(database.keys, secrets, earlier=FileKeyStore(earlier))
 
 
-def test_a_dump_of_the_database_tells_nothing_of_a_key(url: str) -> None:
+def test_database_dump_reveals_no_key(url: str) -> None:
     with SqlDatabase(url) as database:
-        keys = open_keys(sealed(database, SECRET))
-    dump = repr(rows(url, "SELECT kind, number, sealed FROM keys"))
+        keys = open_keys(encrypted(database, SECRET))
+    dump = repr(rows(url, "SELECT id, document FROM keys"))
     for secret in (*keys.codes, *keys.refresh, *keys.blinding):
-        assert secret.text() not in dump
-    assert "PRIVATE" not in dump
+        assert secret.private_jwk()["k"] not in dump
+    assert keys.signing[0].private_jwk()["d"] not in dump
     assert keys.signing[0].kid not in dump
 
 
-def test_another_secret_opens_nothing_and_makes_nothing_and_is_told_in_one_line(url: str) -> None:
+def test_another_secret_decrypts_nothing_and_creates_nothing(url: str) -> None:
     with SqlDatabase(url) as database:
-        before = open_keys(sealed(database, SECRET))
-        with pytest.raises(ValueError, match="in the database: it was sealed under another secret") as refusal:
-            open_keys(sealed(database, NEWER))
+        before = open_keys(encrypted(database, SECRET))
+        stored = rows(url, "SELECT id, document FROM keys")
+        with pytest.raises(ValueError, match="in the database are encrypted with another secret") as refusal:
+            open_keys(encrypted(database, NEWER))
         assert "\n" not in str(refusal.value)
         with pytest.raises(ValueError, match="another secret"):
-            KeyManager(sealed(database, NEWER)).rotate("codes")
-        assert open_keys(sealed(database, SECRET)) == before
-        assert len(database.keys.all()) == 4
+            KeyManager(encrypted(database, NEWER)).rotate(KeyKind.CODES)
+        assert open_keys(encrypted(database, SECRET)) == before
+        assert rows(url, "SELECT id, document FROM keys") == stored
+        assert len(stored) == 1
 
 
 @pytest.mark.parametrize(
     "changed",
     [
-        "UPDATE keys SET sealed = (SELECT other.sealed FROM keys AS other WHERE other.kind = 'refresh') WHERE kind = 'codes'",
-        "UPDATE keys SET number = 2 WHERE kind = 'codes'",
-        "UPDATE keys SET kind = 'other' WHERE kind = 'codes'",
-        "UPDATE keys SET sealed = '' WHERE kind = 'codes'",
-        "UPDATE keys SET sealed = substr(sealed, 1, 20) WHERE kind = 'codes'",
-        "UPDATE keys SET sealed = 'v1.AAAA' || substr(sealed, 8) WHERE kind = 'codes'",
+        "UPDATE keys SET document = ''",
+        "UPDATE keys SET document = substr(document, 1, 40)",
+        "UPDATE keys SET document = document || 'A'",
+        "UPDATE keys SET document = 'gAAAAABn' || substr(document, 9)",
+        "UPDATE keys SET document = substr(document, 1, 100) || 'AAAA' || substr(document, 105)",
+        """UPDATE keys SET document = '{"keys": []}'""",
+        "UPDATE keys SET document = 'é'",
     ],
 )
-def test_a_row_that_was_changed_or_put_in_the_place_of_another_is_refused(url: str, changed: str) -> None:
+def test_changed_row_is_refused(url: str, changed: str) -> None:
     with SqlDatabase(url) as database:
-        open_keys(sealed(database, SECRET))
+        open_keys(encrypted(database, SECRET))
         rows(url, changed)
-        with pytest.raises(ValueError, match=r"^(codes|other)-\d in the database: .* or has been changed"):
-            open_keys(sealed(database, SECRET))
+        with pytest.raises(ValueError, match=r"in the database .* or have been changed$"):
+            open_keys(encrypted(database, SECRET))
 
 
-@given(st.text(), st.text())
-def test_no_text_at_all_opens(kind: str, text: str) -> None:
+@given(st.text())
+def test_arbitrary_text_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="another secret"):
-        Seal([SECRET]).open((kind, 1), text)
+        EncryptedKeyStore(MemoryRow(text), [SECRET], earlier=FileKeyStore(Path("/nowhere/keys.json"))).read()
 
 
-@given(st.binary(max_size=200), st.integers(1, 9999))
-def test_the_same_key_sealed_twice_is_two_texts_that_open_alike(content: bytes, number: int) -> None:
-    seal = Seal([SECRET])
-    one, other = seal.close(("codes", number), content), seal.close(("codes", number), content)
-    assert one != other
-    assert seal.open(("codes", number), one) == seal.open(("codes", number), other) == content
+def test_same_key_set_is_encrypted_differently_each_time() -> None:
+    keys = KeySet.generate()
+    row, other = MemoryRow(None), MemoryRow(None)
+    for one in (row, other):
+        store = EncryptedKeyStore(one, [SECRET], earlier=FileKeyStore(Path("/nowhere/keys.json")))
+        with store.changing() as change:
+            change.keys = keys
+        assert store.read() == keys
+    assert row.text != other.text
+
+
+class MemoryRow:
+    """A row that is stored nowhere."""
+
+    def __init__(self, text: str | None) -> None:
+        self.text = text
+
+    def read(self) -> str | None:
+        return self.text
+
+    @contextmanager
+    def changing(self) -> Iterator["MemoryRow"]:
+        yield self
 
 
 @pytest.mark.parametrize("secrets", [[], [bytes(31)], [SECRET, b""]])
-def test_nothing_is_sealed_under_a_secret_that_is_too_short(secrets: list[bytes]) -> None:
-    with pytest.raises(ValueError, match="32 bytes or more"):
-        Seal(secrets)
+def test_secret_that_is_too_short_is_refused(secrets: list[bytes], tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/vestibule.db"
+    migrate(url)
+    with SqlDatabase(url) as database, pytest.raises(ValueError, match="32 bytes or more"):
+        encrypted(database, *secrets)
 
 
-def test_a_secret_is_replaced_while_servers_have_both_and_then_the_old_one_opens_nothing(url: str) -> None:
+def test_secret_is_replaced_while_servers_have_both(url: str) -> None:
     with SqlDatabase(url) as database:
-        before = open_keys(sealed(database, SECRET))
-        both = sealed(database, NEWER, SECRET)
-        running = ReloadingKeys(both, Moved())
+        before = open_keys(encrypted(database, SECRET))
+        both = encrypted(database, NEWER, SECRET)
+        running = ReloadingKeys(both, SteppingClock())
         assert open_keys(both) == before
-        KeyManager(both).rotate("codes")
-        assert both.reseal() == 4
-        assert both.reseal() == 0
-        after = open_keys(sealed(database, NEWER))
+        assert both.reencrypt()
+        assert not both.reencrypt()
+        KeyManager(both).rotate(KeyKind.CODES)
+        after = open_keys(encrypted(database, NEWER))
         assert running.current() == after
         assert (after.signing, after.codes[:1], after.blinding) == (before.signing, before.codes, before.blinding)
         with pytest.raises(ValueError, match="another secret"):
-            open_keys(sealed(database, SECRET))
+            open_keys(encrypted(database, SECRET))
 
 
-class Moved:
-    """A clock that goes on by two seconds whenever it is asked."""
+def test_change_encrypts_with_the_first_secret(url: str) -> None:
+    with SqlDatabase(url) as database:
+        open_keys(encrypted(database, SECRET))
+        KeyManager(encrypted(database, NEWER, SECRET)).rotate(KeyKind.CODES)
+        assert len(open_keys(encrypted(database, NEWER)).codes) == 2
+        assert not encrypted(database, NEWER, SECRET).reencrypt()
+
+
+class SteppingClock:
+    """A clock that advances by two seconds at each call."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -250,109 +275,110 @@ class Moved:
         return self.now
 
 
-def _said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+def _logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     return [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "vestibule.keys"]
 
 
-STAY = ("ERROR", "the keys stay as they were, for they cannot be read again: the database cannot be had")
-BACK = ("WARNING", "the keys can be read again")
+FAILED = ("ERROR", "cannot reload the keys, using the previous ones: the database is unavailable")
+RECOVERED = ("WARNING", "the keys can be read again")
 
 
-def test_while_the_file_of_the_database_is_away_the_keys_stay_which_is_said_once(
+def test_missing_database_file_leaves_the_keys_as_they_are_and_is_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = f"sqlite:///{tmp_path}/vestibule.db"
     migrate(url)
     with SqlDatabase(url) as database:
-        watched = ReloadingKeys(sealed(database, SECRET), Moved())
-        keys = watched.current()
+        source = ReloadingKeys(encrypted(database, SECRET), SteppingClock())
+        keys = source.current()
         for _ in range(2):
             (tmp_path / "vestibule.db").rename(tmp_path / "away")
-            assert all(watched.current() is keys for _ in range(3))
+            assert all(source.current() is keys for _ in range(3))
             (tmp_path / "away").rename(tmp_path / "vestibule.db")
-            assert all(watched.current() is keys for _ in range(3))
-    assert _said(caplog) == [STAY, BACK, STAY, BACK]
+            assert all(source.current() is keys for _ in range(3))
+    assert _logged(caplog) == [FAILED, RECOVERED, FAILED, RECOVERED]
 
 
-def test_while_postgresql_is_down_the_keys_stay_and_a_start_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+def test_postgresql_that_is_down_leaves_the_keys_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
     with PostgresServer() as server:
         migrate(server.url)
         with SqlDatabase(server.url) as database:
-            watched = ReloadingKeys(sealed(database, SECRET), Moved())
-            keys = watched.current()
+            source = ReloadingKeys(encrypted(database, SECRET), SteppingClock())
+            keys = source.current()
             server.stop()
-            assert all(watched.current() is keys for _ in range(3))
+            assert all(source.current() is keys for _ in range(3))
             server.start()
-            assert all(watched.current() is keys for _ in range(3))
-            KeyManager(sealed(database, SECRET)).rotate("codes")
-            assert len(watched.current().codes) == 2
-    assert _said(caplog) == [STAY, BACK]
+            assert all(source.current() is keys for _ in range(3))
+            KeyManager(encrypted(database, SECRET)).rotate(KeyKind.CODES)
+            assert len(source.current().codes) == 2
+    assert _logged(caplog) == [FAILED, RECOVERED]
 
 
-# --- keys that lay in files before ------------------------------------------------------------------------------------
+# --- from the key file into the database ------------------------------------------------------------------------------
 
 
-def test_an_empty_database_takes_over_the_keys_that_lay_in_files_and_says_so(
-    url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    directory = tmp_path / "keys"
-    keeper = KeyManager(FileKeyStore(directory))
-    keeper.rotate("signing", at_once=True)
-    keeper.revoke("codes-1")
-    before = open_keys(FileKeyStore(directory))
+def test_empty_database_imports_the_key_file_and_logs_it(url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "keys.json"
+    manager = KeyManager(FileKeyStore(file))
+    manager.rotate(KeyKind.SIGNING, at_once=True)
+    manager.revoke("codes-1")
+    before = open_keys(FileKeyStore(file))
     with SqlDatabase(url) as database:
-        assert open_keys(sealed(database, SECRET, earlier=directory)) == before
-        assert _said(caplog) == [("WARNING", "5 keys were taken over from files, which are not read any more")]
-        keeper.rotate("refresh")
-        assert open_keys(sealed(database, SECRET, earlier=directory)) == before
-        assert open_keys(sealed(database, SECRET)) == before
+        assert open_keys(encrypted(database, SECRET, earlier=file)) == before
+        assert _logged(caplog) == [
+            ("WARNING", "imported the keys of the key file into the database; the file is not read any more")
+        ]
+        manager.rotate(KeyKind.REFRESH)
+        assert open_keys(encrypted(database, SECRET, earlier=file)) == before
+        assert open_keys(encrypted(database, SECRET)) == before
 
 
-def test_a_kind_that_the_files_lack_is_made(url: str, tmp_path: Path) -> None:
-    before = open_keys(FileKeyStore(tmp_path / "keys"))
-    (tmp_path / "keys" / "codes-1.key").unlink()
+def test_kind_that_the_key_file_lacks_is_generated(url: str, tmp_path: Path) -> None:
+    store = FileKeyStore(tmp_path / "keys.json")
+    before = open_keys(store)
+    with store.changing() as change:
+        change.keys = replace(before, codes=())
     with SqlDatabase(url) as database:
-        after = open_keys(sealed(database, SECRET, earlier=tmp_path / "keys"))
+        after = open_keys(encrypted(database, SECRET, earlier=tmp_path / "keys.json"))
     assert after.codes != before.codes
     assert replace(after, codes=before.codes) == before
 
 
-def _spoilt(file: Path) -> None:
+def _spoil(file: Path) -> None:
     file.write_text("no key")
 
 
-def _open_to_all(file: Path) -> None:
+def _open_to_others(file: Path) -> None:
     file.chmod(0o644)
 
 
-@pytest.mark.parametrize("spoil", [_spoilt, _open_to_all])
-def test_of_files_that_are_no_good_nothing_is_taken_over(url: str, spoil: Callable[[Path], None], tmp_path: Path) -> None:
-    open_keys(FileKeyStore(tmp_path / "keys"))
-    spoil(tmp_path / "keys" / "refresh-1.key")
+@pytest.mark.parametrize("spoil", [_spoil, _open_to_others])
+def test_invalid_key_file_is_not_imported(url: str, spoil: Callable[[Path], None], tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    open_keys(FileKeyStore(file))
+    spoil(file)
     with SqlDatabase(url) as database:
-        with pytest.raises(ValueError, match=r"refresh-1\.key"):
-            open_keys(sealed(database, SECRET, earlier=tmp_path / "keys"))
-        assert database.keys.all() == {}
+        with pytest.raises(ValueError, match=r"keys\.json"):
+            open_keys(encrypted(database, SECRET, earlier=file))
+        assert database.keys.read() is None
 
 
-def test_of_nodes_that_start_at_once_with_files_of_their_own_one_brings_its_keys_and_all_have_them(
-    url: str, tmp_path: Path
-) -> None:
-    nodes = [tmp_path / name for name in ("one", "two", "three")]
+def test_nodes_with_key_files_of_their_own_end_up_with_the_keys_of_one(url: str, tmp_path: Path) -> None:
+    files = [tmp_path / name / "keys.json" for name in ("one", "two", "three")]
     theirs = []
-    for number, node in enumerate(nodes):
-        keeper = KeyManager(FileKeyStore(node))
+    for number, file in enumerate(files):
+        manager = KeyManager(FileKeyStore(file))
         for _ in range(number):
-            keeper.rotate("signing", at_once=True)
-        theirs.append(open_keys(FileKeyStore(node)))
+            manager.rotate(KeyKind.SIGNING, at_once=True)
+        theirs.append(open_keys(FileKeyStore(file)))
 
-    def started(node: Path) -> Callable[[], Keys]:
-        def start() -> Keys:
+    def started(file: Path) -> Callable[[], KeySet]:
+        def start() -> KeySet:
             with closing(SqlDatabase(url)) as database:
-                return open_keys(sealed(database, SECRET, earlier=node))
+                return open_keys(encrypted(database, SECRET, earlier=file))
 
         return start
 
-    ours = at_once([started(node) for node in nodes])
+    ours = at_once([started(file) for file in files])
     assert ours[0] in theirs
     assert all(keys == ours[0] for keys in ours)

@@ -1,4 +1,4 @@
-"""The port `Tokens`: what was made here is read, and nothing else is, whatever the text."""
+"""The port `Tokens`: accepts the tokens it issued, and rejects any other text."""
 
 import base64
 import hmac
@@ -15,22 +15,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jwt import api_jws
 
-from vestibule.adapters.keys import JwtTokens, Keys, Secret, SigningKey
-from vestibule.adapters.keys.token_cache import VerifiedTokens
+from vestibule.adapters.keys import JwtTokens, KeySet, Secret, SigningKey
+from vestibule.adapters.keys.access_tokens import CachedClaims, TokenCache
 from vestibule.application.ports import AccessClaims, Tokens
 from vestibule.testing.contracts import TokensContract
 from vestibule.testing.contracts.tokens import NOW, SESSION
 
 ISSUER = "https://accounts.example"
 AUDIENCE = "https://api.example"
-KEYS = Keys.generate()
+KEYS = KeySet.generate()
 CLAIMS = ("iss", "aud", "sub", "iat", "nbf", "exp", "jti", "sid")
 
 anything = st.text(st.characters() | st.characters(categories=["Cs"]), max_size=200)
 token_like = st.text(string.ascii_letters + string.digits + "-_.+/=", max_size=200)
 
 
-def _tokens(keys: Keys = KEYS, **settings: Any) -> JwtTokens:
+def _tokens(keys: KeySet = KEYS, **settings: Any) -> JwtTokens:
     return JwtTokens(keys, **{"issuer": ISSUER, "audience": AUDIENCE, **settings})
 
 
@@ -46,7 +46,7 @@ def _claims(**changed: Any) -> dict[str, Any]:
 
 
 def _signed(claims: dict[str, Any], key: SigningKey = KEYS.signing[0], **header: Any) -> str:
-    """Below `jwt.encode`, which would refuse to sign some of what a forger may write."""
+    """Signs below `jwt.encode`, which refuses to sign some claims that a forger may write."""
     body = json.dumps(claims, separators=(",", ":")).encode()
     return api_jws.encode(body, key.private, algorithm="EdDSA", headers={"kid": key.kid, "typ": "at+jwt", **header})
 
@@ -63,20 +63,20 @@ def _part(text: str, number: int) -> dict[str, Any]:
 
 
 class TestEveryKind(TokensContract):
-    """Which is one so far."""
+    """The contract of the port."""
 
 
 # --- access tokens ----------------------------------------------------------------------------------------------------
 
 
-def test_an_access_token_says_what_was_put_into_it(tokens: Tokens) -> None:
+def test_access_token_contains_account_session_and_expiry(tokens: Tokens) -> None:
     text = tokens.issue_access(7, SESSION, NOW + 0.9)
     assert tokens.verify_access(text, NOW + 1) == AccessClaims(account_id=7, session_id=SESSION, expires_at=NOW + 300)
 
 
 @given(account_id=st.integers(1, 2**63 - 1), now=st.floats(0, 4e9))
 @settings(max_examples=50, deadline=None)
-def test_every_account_id_and_moment_comes_back(account_id: int, now: float) -> None:
+def test_any_account_id_and_time_survive_a_token(account_id: int, now: float) -> None:
     tokens = _tokens()
     claims = tokens.verify_access(tokens.issue_access(account_id, SESSION, now), now)
     assert claims is not None
@@ -84,7 +84,7 @@ def test_every_account_id_and_moment_comes_back(account_id: int, now: float) -> 
     assert now < claims.expires_at <= now + tokens.access_seconds
 
 
-def test_a_token_is_made_as_rfc_9068_wants_it_and_holds_nothing_personal(tokens: Tokens) -> None:
+def test_access_token_follows_rfc_9068_and_contains_no_personal_data(tokens: Tokens) -> None:
     text = tokens.issue_access(7, SESSION, NOW + 0.9)
     assert _part(text, 0) == {"alg": "EdDSA", "kid": KEYS.signing[0].kid, "typ": "at+jwt"}
     claims = _part(text, 1)
@@ -94,7 +94,7 @@ def test_a_token_is_made_as_rfc_9068_wants_it_and_holds_nothing_personal(tokens:
     assert all(type(claims[name]) is int for name in ("iat", "nbf", "exp"))
 
 
-def test_another_service_verifies_a_token_with_the_published_keys_alone() -> None:
+def test_another_service_verifies_a_token_with_the_published_keys_only() -> None:
     tokens = _tokens()
     text = tokens.issue_access(7, SESSION, NOW)
     key = jwt.PyJWKSet.from_dict(tokens.jwks())[jwt.get_unverified_header(text)["kid"]]
@@ -108,14 +108,14 @@ def test_only_the_public_half_of_a_key_is_published() -> None:
     assert (key["kty"], key["crv"], key["use"], key["alg"]) == ("OKP", "Ed25519", "sig", "EdDSA")
 
 
-def test_a_token_is_good_until_the_second_of_its_end_and_not_in_it(tokens: Tokens) -> None:
+def test_token_is_accepted_until_just_before_its_expiry(tokens: Tokens) -> None:
     text = tokens.issue_access(7, SESSION, NOW)
     assert tokens.verify_access(text, NOW + 299.999) is not None
     assert tokens.verify_access(text, NOW + 300) is None
     assert tokens.verify_access(text, NOW + 299.999) is not None
 
 
-def test_leeway_bears_a_clock_that_runs_ahead_and_never_puts_off_an_end() -> None:
+def test_leeway_accepts_a_clock_ahead_and_never_extends_a_lifetime() -> None:
     text = _tokens().issue_access(7, SESSION, NOW)
     reader = _tokens(leeway=5)
     assert reader.verify_access(text, NOW - 5) is not None
@@ -125,14 +125,14 @@ def test_leeway_bears_a_clock_that_runs_ahead_and_never_puts_off_an_end() -> Non
 
 @given(st.lists(st.floats(NOW - 400, NOW + 400), min_size=1, max_size=8))
 @settings(max_examples=50, deadline=None)
-def test_a_token_seen_before_is_answered_as_if_it_were_new(moments: list[float]) -> None:
+def test_cached_token_gives_the_same_result_as_a_new_one(moments: list[float]) -> None:
     kept, text = _tokens(), _tokens().issue_access(7, SESSION, NOW)
     for moment in moments:
-        assert kept.verify_access(text, moment) == _tokens(keep=0).verify_access(text, moment)
+        assert kept.verify_access(text, moment) == _tokens(cache_size=0).verify_access(text, moment)
 
 
-def test_a_token_seen_before_costs_no_signature_check() -> None:
-    kept, checked = _tokens(), _tokens(keep=0)
+def test_cached_token_costs_no_signature_check() -> None:
+    kept, checked = _tokens(), _tokens(cache_size=0)
     text = kept.issue_access(7, SESSION, NOW)
 
     def cost(tokens: Tokens) -> float:
@@ -144,18 +144,18 @@ def test_a_token_seen_before_costs_no_signature_check() -> None:
     assert min(cost(kept) for _ in range(3)) * 5 < min(cost(checked) for _ in range(3))
 
 
-def test_only_the_latest_verified_tokens_are_remembered() -> None:
-    verified = VerifiedTokens(limit=3)
-    good = (AccessClaims(7, SESSION, NOW), NOW, NOW)
+def test_cache_keeps_the_latest_tokens_only() -> None:
+    cache = TokenCache(limit=3)
+    cached = CachedClaims(AccessClaims(7, SESSION, NOW), NOW, NOW)
     for number in range(10):
-        verified.add(str(number), good)
-    assert len(verified) == 3
-    assert verified.find("6") is None
-    assert verified.find("7") == good
+        cache.add(str(number), cached)
+    assert len(cache) == 3
+    assert cache.get("6") is None
+    assert cache.get("7") == cached
 
 
-def test_more_tokens_than_are_remembered_are_all_read_right() -> None:
-    tokens = _tokens(keep=2)
+def test_more_tokens_than_the_cache_holds_are_all_verified() -> None:
+    tokens = _tokens(cache_size=2)
     texts = {number: tokens.issue_access(number, SESSION, NOW) for number in range(1, 6)}
     for _ in range(2):
         for number, text in texts.items():
@@ -164,12 +164,12 @@ def test_more_tokens_than_are_remembered_are_all_read_right() -> None:
             assert claims.account_id == number
 
 
-def test_the_good_example_that_the_forgeries_start_from_is_good(tokens: Tokens) -> None:
+def test_template_of_the_forged_tokens_is_accepted(tokens: Tokens) -> None:
     assert tokens.verify_access(_signed(_claims()), NOW) is not None
 
 
 @pytest.mark.parametrize("name", CLAIMS)
-def test_a_token_without_one_of_its_claims_is_refused(tokens: Tokens, name: str) -> None:
+def test_token_without_one_of_its_claims_is_rejected(tokens: Tokens, name: str) -> None:
     claims = _claims()
     del claims[name]
     assert tokens.verify_access(_signed(claims), NOW) is None
@@ -213,7 +213,7 @@ def test_a_token_without_one_of_its_claims_is_refused(tokens: Tokens, name: str)
     ],
     ids=lambda changed: "-".join(f"{name}={value!r:.30}" for name, value in changed.items()),
 )
-def test_a_token_of_ours_with_a_claim_that_is_not_ours_is_refused(tokens: Tokens, changed: dict[str, Any]) -> None:
+def test_signed_token_with_an_invalid_claim_is_rejected(tokens: Tokens, changed: dict[str, Any]) -> None:
     assert tokens.verify_access(_signed(_claims(**changed)), NOW) is None
 
 
@@ -232,17 +232,17 @@ def test_a_token_of_ours_with_a_claim_that_is_not_ours_is_refused(tokens: Tokens
     ],
     ids="-".join,
 )
-def test_a_token_with_another_header_is_refused(tokens: Tokens, header: dict[str, Any]) -> None:
+def test_token_with_another_header_is_rejected(tokens: Tokens, header: dict[str, Any]) -> None:
     assert tokens.verify_access(_signed(_claims(), **header), NOW) is None
 
 
-def test_a_token_signed_by_another_key_under_our_key_id_is_refused(tokens: Tokens) -> None:
+def test_token_signed_by_another_key_is_rejected_even_with_a_known_key_id(tokens: Tokens) -> None:
     other = SigningKey.generate()
     assert tokens.verify_access(_signed(_claims(), other, kid=KEYS.signing[0].kid), NOW) is None
     assert tokens.verify_access(_signed(_claims(), other), NOW) is None
 
 
-def test_an_unsigned_token_is_refused(tokens: Tokens) -> None:
+def test_unsigned_token_is_rejected(tokens: Tokens) -> None:
     header = {"kid": KEYS.signing[0].kid, "typ": "at+jwt"}
     unsigned = jwt.encode(_claims(), "", algorithm="none", headers=header)
     assert tokens.verify_access(unsigned, NOW) is None
@@ -262,7 +262,7 @@ def test_an_unsigned_token_is_refused(tokens: Tokens) -> None:
     ids=["raw", "der", "pem"],
 )
 @pytest.mark.parametrize(("algorithm", "digest"), [("HS256", "sha256"), ("HS512", "sha512"), ("EdDSA", "sha512")])
-def test_the_public_key_is_no_shared_secret(
+def test_public_key_is_not_accepted_as_a_shared_secret(
     tokens: Tokens, encoding: Encoding, form: PublicFormat, algorithm: str, digest: str
 ) -> None:
     key = KEYS.signing[0]
@@ -272,7 +272,7 @@ def test_the_public_key_is_no_shared_secret(
     assert tokens.verify_access(f"{forged}.{_base64url(seal)}", NOW) is None
 
 
-def test_a_token_has_one_spelling(tokens: Tokens) -> None:
+def test_access_token_has_one_spelling(tokens: Tokens) -> None:
     text = next(text for text in iter(lambda: tokens.issue_access(7, SESSION, NOW), "") if {"-", "_"} <= set(text))
     head, body, signature = text.split(".")
     respelled = [
@@ -294,14 +294,14 @@ def test_a_token_has_one_spelling(tokens: Tokens) -> None:
 
 @given(place=st.integers(0, 360), character=st.sampled_from(string.ascii_letters + string.digits + "-_.=+/ é\0\ud800"))
 @settings(max_examples=150, deadline=None)
-def test_a_token_with_one_character_changed_is_refused(place: int, character: str) -> None:
+def test_token_with_one_character_changed_is_rejected(place: int, character: str) -> None:
     tokens = _tokens()
     text = _signed(_claims())
     changed = text[:place] + character + text[place + 1 :]
     assert (tokens.verify_access(changed, NOW) is not None) == (changed == text)
 
 
-def test_a_text_above_4096_characters_is_no_token(tokens: Tokens) -> None:
+def test_text_above_4096_characters_is_rejected(tokens: Tokens) -> None:
     assert tokens.verify_access(_signed(_claims(more="x" * 2000)), NOW) is not None
     assert tokens.verify_access(_signed(_claims(more="x" * 4096)), NOW) is None
     assert tokens.verify_access("a." * 500_000, NOW) is None
@@ -309,7 +309,7 @@ def test_a_text_above_4096_characters_is_no_token(tokens: Tokens) -> None:
 
 @given(st.one_of(anything, token_like))
 @settings(max_examples=200, deadline=None)
-def test_arbitrary_text_is_no_token_of_either_kind(text: str) -> None:
+def test_arbitrary_text_is_rejected_as_either_kind_of_token(text: str) -> None:
     tokens = _tokens()
     assert tokens.verify_access(text, NOW) is None
     assert tokens.verify_refresh(text) is None
@@ -318,7 +318,7 @@ def test_arbitrary_text_is_no_token_of_either_kind(text: str) -> None:
 
 @given(st.one_of(st.binary(max_size=200), st.just(b"[" * 2500), st.just(b'{"a":' * 500)))
 @settings(max_examples=100, deadline=None)
-def test_an_arbitrary_body_under_our_header_is_refused(body: bytes) -> None:
+def test_arbitrary_body_with_a_known_header_is_rejected(body: bytes) -> None:
     tokens = _tokens()
     head = tokens.issue_access(7, SESSION, NOW).split(".")[0]
     assert tokens.verify_access(f"{head}.{_base64url(body)}.{_base64url(bytes(64))}", NOW) is None
@@ -327,7 +327,7 @@ def test_an_arbitrary_body_under_our_header_is_refused(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(("account_id", "session_id"), [(0, SESSION), (-1, SESSION), (2**63, SESSION), (7, ""), (7, "ä")])
-def test_no_access_token_is_made_that_could_not_be_read(tokens: Tokens, account_id: int, session_id: str) -> None:
+def test_access_token_that_could_not_be_verified_is_not_issued(tokens: Tokens, account_id: int, session_id: str) -> None:
     with pytest.raises(ValueError, match="stored account"):
         tokens.issue_access(account_id, session_id, NOW)
 
@@ -347,7 +347,7 @@ def test_settings_out_of_range_are_refused(settings: dict[str, Any]) -> None:
 
 @given(st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=64), st.integers(0, 2**32 - 1))
 @settings(deadline=None)
-def test_a_refresh_token_says_which_session_and_generation_it_is_of(session_id: str, generation: int) -> None:
+def test_refresh_token_contains_session_and_generation(session_id: str, generation: int) -> None:
     tokens = _tokens()
     text = tokens.issue_refresh(session_id, generation)
     assert text == tokens.issue_refresh(session_id, generation)
@@ -357,7 +357,7 @@ def test_a_refresh_token_says_which_session_and_generation_it_is_of(session_id: 
 
 @given(place=st.integers(0, 75), character=st.sampled_from(string.ascii_letters + string.digits + "-_=+/ é\0\ud800"))
 @settings(max_examples=200, deadline=None)
-def test_a_refresh_token_has_one_spelling_and_bears_no_change(place: int, character: str) -> None:
+def test_changed_refresh_token_is_rejected(place: int, character: str) -> None:
     tokens = _tokens()
     for session_id in (SESSION, SESSION[:-1]):  # the second one leaves spare bits in the last character
         text = tokens.issue_refresh(session_id, 3)
@@ -365,12 +365,12 @@ def test_a_refresh_token_has_one_spelling_and_bears_no_change(place: int, charac
             assert (tokens.verify_refresh(changed) is not None) == (changed == text)
 
 
-def test_a_refresh_token_of_other_secrets_is_refused(tokens: Tokens) -> None:
-    assert tokens.verify_refresh(_tokens(Keys.generate()).issue_refresh(SESSION, 3)) is None
+def test_refresh_token_of_other_secrets_is_rejected(tokens: Tokens) -> None:
+    assert tokens.verify_refresh(_tokens(KeySet.generate()).issue_refresh(SESSION, 3)) is None
 
 
 @pytest.mark.parametrize(("session_id", "generation"), [("", 0), ("x" * 65, 0), ("ä", 0), (SESSION, -1), (SESSION, 2**32)])
-def test_no_refresh_token_is_made_that_could_not_be_read(tokens: Tokens, session_id: str, generation: int) -> None:
+def test_refresh_token_that_could_not_be_verified_is_not_issued(tokens: Tokens, session_id: str, generation: int) -> None:
     with pytest.raises(ValueError, match="session id"):
         tokens.issue_refresh(session_id, generation)
 
@@ -379,18 +379,18 @@ def test_no_refresh_token_is_made_that_could_not_be_read(tokens: Tokens, session
 
 
 DAY = 86_400.0
-OLD, NEW = SigningKey.generate(1), SigningKey.generate(2, starts=NOW + DAY)
-OLD_SECRET, NEW_SECRET = Secret.generate(1), Secret.generate(2, starts=NOW + 60)
+OLD, NEW = SigningKey.generate(1), SigningKey.generate(2, active_from=NOW + DAY)
+OLD_SECRET, NEW_SECRET = Secret.generate(1), Secret.generate(2, active_from=NOW + 60)
 ROTATED = replace(KEYS, signing=(OLD, NEW), refresh=(OLD_SECRET, NEW_SECRET))
 
 
-class Turned:
-    """Keys that are changed by hand while they are in use."""
+class RotatedKeys:
+    """A source whose keys are replaced while they are in use."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: KeySet) -> None:
         self.keys = keys
 
-    def current(self) -> Keys:
+    def current(self) -> KeySet:
         return self.keys
 
 
@@ -398,23 +398,23 @@ def _kid(text: str) -> str:
     return str(_part(text, 0)["kid"])
 
 
-def _published(keys: Keys, now: float) -> list[str]:
+def _published(keys: KeySet, now: float) -> list[str]:
     return [key["kid"] for key in _tokens(keys, clock=lambda: now).jwks()["keys"]]
 
 
-def test_a_new_signing_key_is_published_before_it_signs() -> None:
+def test_new_signing_key_is_published_before_it_signs() -> None:
     tokens = _tokens(ROTATED)
     assert _published(ROTATED, NOW) == [OLD.kid, NEW.kid]
     assert _kid(tokens.issue_access(7, SESSION, NOW + DAY - 0.001)) == OLD.kid
     assert _kid(tokens.issue_access(7, SESSION, NOW + DAY)) == NEW.kid
 
 
-def test_a_server_whose_clock_is_behind_takes_what_the_new_key_signs_already() -> None:
+def test_server_with_a_slow_clock_accepts_tokens_of_the_pending_key() -> None:
     text = _tokens(ROTATED).issue_access(7, SESSION, NOW + DAY)
     assert _tokens(ROTATED).verify_access(text, NOW + DAY - 30) is not None
 
 
-def test_a_token_outlives_the_rotation_that_follows_it() -> None:
+def test_token_survives_a_rotation() -> None:
     tokens = _tokens(ROTATED)
     text = tokens.issue_access(7, SESSION, NOW + DAY - 1)
     assert _kid(text) == OLD.kid
@@ -422,7 +422,7 @@ def test_a_token_outlives_the_rotation_that_follows_it() -> None:
     assert tokens.verify_access(text, NOW + DAY + 299) is None
 
 
-def test_a_retired_key_verifies_for_the_life_of_a_token_and_the_leeway_and_is_then_published_no_more() -> None:
+def test_retired_key_verifies_for_a_token_lifetime_and_the_leeway_and_is_then_unpublished() -> None:
     end = NOW + DAY + 330
     forged = _signed(_claims(exp=int(NOW + 10 * DAY)), OLD)
     tokens = _tokens(ROTATED)
@@ -433,7 +433,7 @@ def test_a_retired_key_verifies_for_the_life_of_a_token_and_the_leeway_and_is_th
     assert _published(ROTATED, end) == [NEW.kid]
 
 
-def test_a_key_that_does_not_say_when_it_begins_has_begun_and_the_one_before_it_verifies_until_it_is_taken_away() -> None:
+def test_key_without_a_start_time_is_active_and_the_previous_one_verifies_until_it_is_removed() -> None:
     newer = SigningKey.generate(2)
     keys = replace(KEYS, signing=(OLD, newer))
     before, after = _tokens(replace(KEYS, signing=(OLD,))), _tokens(keys)
@@ -443,7 +443,7 @@ def test_a_key_that_does_not_say_when_it_begins_has_begun_and_the_one_before_it_
     assert _published(keys, NOW + 365 * DAY) == [OLD.kid, newer.kid]
 
 
-def test_before_all_keys_the_first_one_signs() -> None:
+def test_first_key_signs_if_the_clock_is_earlier_than_all_keys() -> None:
     keys = replace(KEYS, signing=(SigningKey.generate(1, NOW + 5), NEW))
     tokens = _tokens(keys)
     text = tokens.issue_access(7, SESSION, NOW)
@@ -451,8 +451,8 @@ def test_before_all_keys_the_first_one_signs() -> None:
     assert tokens.verify_access(text, NOW) is not None
 
 
-def test_new_keys_are_used_and_keys_taken_away_refused_without_a_restart_also_for_tokens_seen_before() -> None:
-    source = Turned(replace(ROTATED, signing=(OLD,), refresh=(OLD_SECRET,)))
+def test_key_changes_apply_without_a_restart_even_to_cached_tokens() -> None:
+    source = RotatedKeys(replace(ROTATED, signing=(OLD,), refresh=(OLD_SECRET,)))
     tokens = JwtTokens(source, issuer=ISSUER, audience=AUDIENCE, clock=lambda: NOW + DAY)
     text, refresh = tokens.issue_access(7, SESSION, NOW + DAY), tokens.issue_refresh(SESSION, 3)
     assert tokens.verify_access(text, NOW + DAY) is not None
@@ -469,8 +469,8 @@ def test_new_keys_are_used_and_keys_taken_away_refused_without_a_restart_also_fo
     assert [key["kid"] for key in tokens.jwks()["keys"]] == [NEW.kid]
 
 
-def test_a_new_refresh_secret_makes_once_it_begins_and_the_old_one_reads_for_as_long_as_a_session_can_live() -> None:
-    def at(now: float, keys: Keys = ROTATED) -> JwtTokens:
+def test_retired_refresh_secret_verifies_for_the_lifetime_of_a_session() -> None:
+    def at(now: float, keys: KeySet = ROTATED) -> JwtTokens:
         return _tokens(keys, clock=lambda: now)
 
     begins = NOW + 60

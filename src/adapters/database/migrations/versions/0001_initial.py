@@ -167,10 +167,9 @@ def _create_audit_log() -> None:
 def _create_keys() -> None:
     op.create_table(
         "keys",
-        sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("sealed", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("kind", "number", name=op.f("pk_keys")),
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_keys")),
     )
 
 
