@@ -69,7 +69,7 @@ NO_NOUN = re.compile(
     what|who|whoever|whom|whose|nobody|somebody|anybody|it|its|they|them|he|she|how|why|where|when|whether|that|those
     |these|this|there|then|else|or|and|but|not|no|so|as|if|up|to|from|in|on|at|by|with|without|before|after|while
     |until|because|for|of|will|would|may|might|can|could|must|shall|should|is|are|was|were|be|been|being|do|does|did
-    |has|have|had|go|goes|like|only|even|also|just|here|one
+    |has|have|had|go|goes|like|only|even|also|just|here
     """,
     re.VERBOSE,
 )
