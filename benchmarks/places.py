@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from tests.support.postgres_server import USUAL_URLS, PostgresServer, answers, new_database, run
+from tests.support.postgres_server import USUAL_URLS, PostgresServer, accepts_queries, new_database, run
 
 from . import seed
 from .calls import Subject, opened
@@ -81,7 +81,7 @@ class Places:
 @contextmanager
 def _postgres() -> Iterator[str]:
     """A running PostgreSQL, or a new one with its default settings."""
-    running = next((url for url in USUAL_URLS if answers(url)), None)
+    running = next((url for url in USUAL_URLS if accepts_queries(url)), None)
     if running:
         yield running
         return

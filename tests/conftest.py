@@ -1,3 +1,5 @@
+"""Fixtures for databases and servers, and the option `--embedded`."""
+
 import gc
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,13 +17,13 @@ from vestibule.application.ports import Database
 TABLES = ("sessions", "accounts", "challenges", "proofs", "rate_limits", "outbox", "audit_log", "keys", "cursors")
 SEQUENCES = ("accounts_id_seq", "outbox_position_seq", "audit_log_position_seq")
 SERVERS = {"running", "postgres", "new_postgres", "postgres_server", "redis", "redis_server", "s3", "s3_server"}
-"""Fixtures, and values of parameters, that need a server process."""
+"""Names of fixtures, and values of parameters, that need a server process."""
 
 EMPTY = ";".join(
     [f"DELETE FROM {table}" for table in TABLES]  # noqa: S608 — our own names
     + [f"SELECT setval('{name}', 1, false)" for name in SEQUENCES]
 )
-"""A tenth of what TRUNCATE takes, which makes new files."""
+"""Empties all tables. TRUNCATE takes ten times as long, because it creates new files."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,9 +34,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Deselects tests that need a server, if the option says so."""
     if not config.getoption("--embedded"):
         return
-    left_out = [item for item in items if _needs_server(item)]
-    items[:] = [item for item in items if item not in set(left_out)]
-    config.hook.pytest_deselected(items=left_out)
+    deselected = [item for item in items if _needs_server(item)]
+    items[:] = [item for item in items if item not in set(deselected)]
+    config.hook.pytest_deselected(items=deselected)
 
 
 def _needs_server(item: pytest.Item) -> bool:
@@ -45,14 +47,14 @@ def _needs_server(item: pytest.Item) -> bool:
 
 
 def pytest_collection_finish() -> None:
-    """Thousands of collected tests are no garbage, and need not be looked through again and again."""
+    """Excludes the thousands of collected tests from garbage collection, which would traverse them each time."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """The URL of a PostgreSQL that may be asked for new databases."""
+    """The URL of a PostgreSQL server on which tests may create databases."""
     with any_postgres() as url:
         yield url
 
@@ -73,7 +75,7 @@ def _kept_postgres(postgres_server: str) -> Iterator[str]:
 
 @pytest.fixture
 def postgres(_kept_postgres: str) -> str:
-    """The URL of a database that has been migrated and holds nothing."""
+    """The URL of a migrated and empty database."""
     run(_kept_postgres, EMPTY)
     return _kept_postgres
 
@@ -93,13 +95,13 @@ def _empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Every kind of database; a module in which a database is not the matter has a fixture of this name that says one."""
+    """Each kind of database. A module whose tests do not depend on it overrides this fixture with one kind."""
     return str(request.param)
 
 
 @pytest.fixture
 def empty_database(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Database]]:
-    """Databases that hold nothing, of one kind. On PostgreSQL it is always the same one, emptied."""
+    """Creates empty databases of one kind. On PostgreSQL one database is emptied and reused."""
     with ExitStack() as stack:
 
         def empty() -> Database:
@@ -117,7 +119,7 @@ def empty_database(kind: str, request: pytest.FixtureRequest, tmp_path: Path) ->
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def kept_at(request: pytest.FixtureRequest) -> Iterator[Callable[[Path], str]]:
-    """The URL of the database, ready, of a server with that data directory: once for each kind of database."""
+    """Maps a data directory to the URL of a migrated database; runs once on SQLite and once on PostgreSQL."""
     urls: dict[Path, str] = {}
     with ExitStack() as stack:
 
@@ -135,6 +137,6 @@ def kept_at(request: pytest.FixtureRequest) -> Iterator[Callable[[Path], str]]:
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[S3Server]:
-    """A shared S3 server. Tests make buckets of random names in it, and neither lock, suspend nor kill it."""
+    """A shared S3 server. Tests create buckets with random names; they do not enforce policies, suspend or kill it."""
     with S3Server() as server:
         yield server

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.support.account_builders import ADA, ANN, OTHER, WRONG_CODE, code, logged_in, taken, tokens
 from tests.support.interfaces import Interface, Refused, Tokens
-from tests.support.world import OTHER_PASSWORD, PASSWORD, PNG, World, together, wrong
+from tests.support.world import OTHER_PASSWORD, PASSWORD, PNG, World, concurrently, wrong
 
 from vestibule.application.ports import Transaction
 from vestibule.domain.code import CodePurpose
@@ -17,7 +17,7 @@ MANY = 8
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    return together(calls)
+    return concurrently(calls)
 
 
 def test_concurrent_registrations_get_a_username_once(interface: Interface) -> None:

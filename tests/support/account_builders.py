@@ -1,4 +1,4 @@
-"""Test accounts, and their usual calls."""
+"""Fields of test accounts, and the usual calls that create and use these accounts."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Helpers for tests of databases: raw SQL, programs in other processes, and all statements of the adapter."""
+"""Helpers for database tests: raw SQL, programs in other processes, and all statements of the adapter."""
 
 import sqlite3
 import subprocess
@@ -37,8 +37,9 @@ url = sys.argv[1]
 """
 
 
-def program(url: str, does: str) -> "subprocess.Popen[str]":
-    arguments = [sys.executable, "-c", _PROGRAM + does, url]
+def program(url: str, code: str) -> "subprocess.Popen[str]":
+    """Starts a Python process that runs `code` after `_PROGRAM`, with the URL of the database."""
+    arguments = [sys.executable, "-c", _PROGRAM + code, url]
     return subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -48,8 +49,8 @@ def rows(url: str, command: str) -> list[tuple[Any, ...]]:
         return run(url, command)
     path = Path(url.removeprefix("sqlite:///"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(path, isolation_level=None)) as plain:
-        return plain.execute(command).fetchall()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        return connection.execute(command).fetchall()
 
 
 def named(name: str) -> Account:

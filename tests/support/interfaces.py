@@ -1,4 +1,4 @@
-"""The two interfaces, HTTP and library, with the same calls and the same plain results."""
+"""The two interfaces, HTTP and library, with the same methods and the same plain results."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ Fields = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Refused:
-    """A refusal as machines see it: its slug, the bad fields, and the seconds to wait."""
+    """A refusal as a program sees it: the slug, the names of invalid fields, and the seconds of Retry-After."""
 
     slug: str
     fields: frozenset[str] = frozenset()
@@ -52,9 +52,9 @@ class Shown:
 
 
 class Interface(Protocol):
-    """Calls that return a plain value, or `Refused`. `address` and `agent` are those of the caller.
+    """Methods that return a plain value, or `Refused`. `address` and `agent` are the caller's.
 
-    A field that is not passed is absent; a value may have any type.
+    A field that is not passed is absent from the call; a value may have any type.
     """
 
     world: World
@@ -85,14 +85,14 @@ class Interface(Protocol):
 
 
 class LibraryInterface(AbstractContextManager["LibraryInterface"]):
-    """Calls the use cases."""
+    """Calls the use cases in this process."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.address, self.agent = "198.51.100.7", "a test"
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Has nothing to close."""
+        """Has no resources to release."""
 
     def register(self, **fields: Any) -> Any:
         return self._call(self.world.register, _with_missing(fields, "username", "name", "email", "password"), _account)
@@ -207,14 +207,14 @@ def _reference(sent: Any) -> str:
 
 
 def _nothing(_: Any) -> None:
-    """Drops a result that only means success."""
+    """Replaces a result that has no content by None."""
 
 
-# --- over HTTP --------------------------------------------------------------------------------------------------------
+# --- HTTP -------------------------------------------------------------------------------------------------------------
 
 
 class HttpInterface(AbstractContextManager["HttpInterface"]):
-    """Makes the calls."""
+    """Calls the HTTP app in this process."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -306,7 +306,7 @@ _STATUSES = {refusal.slug: status for refusal, status in STATUS.items()}
 
 
 def _with_client_address(app: ASGIApp) -> ASGIApp:
-    """Takes the caller's address from the header `X-From`, for there is no network connection."""
+    """Takes the caller's address from the header `X-From`, because there is no network connection."""
 
     async def app_with_address(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:

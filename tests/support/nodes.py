@@ -28,10 +28,10 @@ class Mail:
         self._read = 0
         self._texts: dict[str, list[str]] = defaultdict(list)
         self.ids: list[str] = []
-        """The `Message-ID` of each mail, in the order in which they came."""
+        """The `Message-ID` of each mail in the order of arrival."""
 
     def code(self, destination: str, reference: str, *, within: float = 20) -> str:
-        """The code in the mail to that address with that reference."""
+        """Returns the code in the mail to that address with that reference."""
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
             for text in reversed(self.to(destination)):
@@ -41,10 +41,11 @@ class Mail:
         raise TimeoutError(f"no mail to {destination} with {reference}")
 
     def to(self, destination: str) -> list[str]:
+        """Returns the texts of all mails to that address."""
         with self._reading:
-            came = self._relay.received[self._read :]
-            self._read += len(came)
-            for _, [address], raw in came:
+            new = self._relay.received[self._read :]
+            self._read += len(new)
+            for _, [address], raw in new:
                 mail = parsed(raw)
                 self._texts[address].append(part(mail, "plain"))
                 self.ids.append(mail["Message-ID"])
@@ -52,7 +53,7 @@ class Mail:
 
 
 class Nodes:
-    """The servers, each with a data directory of its own, and what they share."""
+    """The servers, each with its own data directory, and the services that they share."""
 
     def __init__(self, servers: list[Server], mail: Mail, gateway: Gateway, redis: RedisServer, s3: S3Server) -> None:
         self.servers = servers
@@ -68,7 +69,7 @@ class Nodes:
 
 @contextmanager
 def nodes(directory: Path, database_url: str, *, workers: tuple[int, ...] = (1, 1), **settings: str) -> Iterator[Nodes]:
-    """As many nodes as numbers of workers, behind a balancer that is believed when it tells of callers."""
+    """Starts one node per number in `workers`. The nodes trust the `X-Forwarded-For` of callers on this machine."""
     (directory / "redis").mkdir()
     with ExitStack() as stack:
         redis = stack.enter_context(RedisServer(directory / "redis"))
@@ -90,8 +91,8 @@ def nodes(directory: Path, database_url: str, *, workers: tuple[int, ...] = (1, 
             **settings,
         }
         servers: list[Server] = []
-        for number, of_them in enumerate(workers, start=1):
+        for number, count in enumerate(workers, start=1):
             data = directory / f"node{number}"
-            server = Server(data, environment=s3.environment(), workers=f"{of_them}", **shared)
+            server = Server(data, environment=s3.environment(), workers=f"{count}", **shared)
             servers.append(stack.enter_context(server))
         yield Nodes(servers, Mail(mails), gateway, redis, s3)

@@ -1,4 +1,4 @@
-"""A real PostgreSQL: one that is running already, or a process of the tests."""
+"""A real PostgreSQL, either a running server or a process of the tests."""
 
 import os
 import pwd
@@ -22,7 +22,7 @@ _FASTER = ("fsync=off", "full_page_writes=off", "autovacuum=off")  # the tests a
 
 
 class PostgresServer(ServerProcess):
-    """`postgres` out of a wheel; its directory is removed when the block is left."""
+    """`postgres` from a wheel; its directory is deleted when the block is left."""
 
     def __init__(self, **settings: object) -> None:
         super().__init__()
@@ -31,9 +31,9 @@ class PostgresServer(ServerProcess):
         self._settings = [*_FASTER, *(f"{name}={value}" for name, value in settings.items())]
         self._user: dict[str, Any] = {}
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-            nobody = pwd.getpwnam("nobody")
-            os.chown(self._directory.name, nobody.pw_uid, nobody.pw_gid)
-            self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            user = pwd.getpwnam("nobody")  # the unprivileged system account
+            os.chown(self._directory.name, user.pw_uid, user.pw_gid)
+            self._user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
     def __enter__(self) -> Self:
         options = ["-D", "data", "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8", "--no-locale"]
@@ -56,7 +56,7 @@ class PostgresServer(ServerProcess):
         return {"cwd": self._directory.name, **self._user}
 
     def is_ready(self) -> bool:
-        return answers(self.url)
+        return accepts_queries(self.url)
 
     def signal(self, backend: int, number: signal.Signals) -> None:
         """Sends a signal to the process of one connection, by its `pg_backend_pid()`."""
@@ -73,7 +73,7 @@ class PostgresServer(ServerProcess):
 def any_postgres() -> Iterator[str]:
     """Yields the URL of a running PostgreSQL: `VESTIBULE_TEST_POSTGRES_URL`, else a usual one, else a process of the tests."""
     named = os.environ.get("VESTIBULE_TEST_POSTGRES_URL")
-    running = named or next((url for url in USUAL_URLS if answers(url)), None)
+    running = named or next((url for url in USUAL_URLS if accepts_queries(url)), None)
     if running:
         yield running
         return
@@ -98,7 +98,7 @@ def run(url: str, command: str, *values: object) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
-def answers(url: str) -> bool:
+def accepts_queries(url: str) -> bool:
     try:
         return run(url, "SELECT 1") == [(1,)]
     except psycopg.Error:
@@ -106,8 +106,8 @@ def answers(url: str) -> bool:
 
 
 def _with_database(url: str, name: str) -> str:
-    before, question, options = url.partition("?")
-    return f"{before.rpartition('/')[0]}/{name}{question}{options}"
+    before, mark, options = url.partition("?")
+    return f"{before.rpartition('/')[0]}/{name}{mark}{options}"
 
 
 def _program(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""The processes of a server, as Linux shows them."""
+"""The processes of a server, read from `/proc`."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Process:
-    """One process, told by its start from a later one of the same number."""
+    """One process. Its start time distinguishes it from a later process with the same id."""
 
     pid: int
     parent: int
@@ -31,23 +31,24 @@ class Process:
 
 
 def below(pid: int) -> list[Process]:
-    """The children of a process, theirs, and so on; parents first."""
+    """Returns all descendants of a process, parents first."""
     every = [process for path in Path("/proc").glob("[0-9]*") if (process := _read(path)) is not None]
     found = [process for process in every if process.parent == pid]
-    for process in found:  # it grows on the way
+    for process in found:  # the loop also visits the appended children
         found.extend(child for child in every if child.parent == process.pid)
     return found
 
 
 def worker(pid: int) -> Process:
-    """The one worker of a server."""
+    """Returns the only worker of a server."""
     [process] = [process for process in below(pid) if process.parent == pid]
     return process
 
 
-def eventually(is_so: Callable[[], bool], seconds: float = 10) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
+    """Polls the condition; returns False if it is still false at the deadline."""
     deadline = time.monotonic() + seconds
-    while not is_so():
+    while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)
@@ -55,7 +56,7 @@ def eventually(is_so: Callable[[], bool], seconds: float = 10) -> bool:
 
 
 def _read(path: Path) -> Process | None:
-    """None for one that is gone, or is only waited for."""
+    """Returns None for a process that has ended, even if its parent has not yet waited for it."""
     with suppress(OSError):
         pid, _, rest = path.joinpath("stat").read_text().partition(" (")
         state, parent, *more = rest.rpartition(") ")[2].split()

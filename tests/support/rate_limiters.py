@@ -21,7 +21,7 @@ class NoFallback:
     may_block = False
 
     def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
-        raise AssertionError("Redis is unavailable")
+        raise AssertionError("Redis is unavailable: the fallback was called")
 
 
 @contextmanager
@@ -32,20 +32,20 @@ def memory_rate_limiters() -> Iterator[Callable[[], RateLimiter]]:
 @contextmanager
 def redis_rate_limiters() -> Iterator[Callable[[], RateLimiter]]:
     """Yields a function that creates a rate limiter and closes the one before."""
-    prefix, open_ones = f"vestibule-test:{token_hex(8)}:", list[RedisRateLimiter]()
+    prefix, current = f"vestibule-test:{token_hex(8)}:", list[RedisRateLimiter]()
 
     with any_redis() as url:
 
         def make() -> RedisRateLimiter:
-            for rate_limiter in open_ones:
+            for rate_limiter in current:
                 rate_limiter.close()
-            open_ones[:] = [RedisRateLimiter(url, NoFallback(), prefix=f"{prefix}{token_hex(8)}:", timeout=PATIENCE)]
-            return open_ones[0]
+            current[:] = [RedisRateLimiter(url, NoFallback(), prefix=f"{prefix}{token_hex(8)}:", timeout=PATIENCE)]
+            return current[0]
 
         try:
             yield make
         finally:
-            for rate_limiter in open_ones:
+            for rate_limiter in current:
                 rate_limiter.close()
             clear(url, prefix)
 

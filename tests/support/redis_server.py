@@ -1,4 +1,4 @@
-"""A real Redis: one that is running already, or a process of the tests; and a fake server."""
+"""A real Redis, either a running server or a process of the tests; and a fake server."""
 
 import os
 import shutil

@@ -12,12 +12,12 @@ import pytest
 from tests.support.server_process import ServerProcess
 
 REGION = "eu-central-1"
-ANYBODY = ("anybody", "s3cret")
+ANY_CREDENTIALS = ("anybody", "s3cret")
 _IAM = "AWS4-HMAC-SHA256 Credential=root/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=none"
 
 
 class S3Server(ServerProcess):
-    """Keeps all objects in memory. Every caller may do everything, until `lock`."""
+    """An S3 server that keeps all objects in memory. Every caller may do everything until `enforce_policies`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,19 +34,19 @@ class S3Server(ServerProcess):
         return re.findall("<Key>(.*?)</Key>", self._call("GET", f"/{bucket}?list-type=2")[1])
 
     def user(self, policy: object) -> tuple[str, str]:
-        """Creates a user; returns its key and secret. After `lock` it may do only what the policy allows."""
+        """Creates a user; returns its key and secret. After `enforce_policies` it has only the permissions of the policy."""
         self._iam("CreateUser")
         self._iam("PutUserPolicy", PolicyName="images", PolicyDocument=json.dumps(policy))
         answer = self._iam("CreateAccessKey")
         (key,), (secret,) = (re.findall(f"<{name}>(.*?)<", answer) for name in ("AccessKeyId", "SecretAccessKey"))
         return key, secret
 
-    def lock(self) -> None:
-        """Enforces the policies from now on."""
+    def enforce_policies(self) -> None:
+        """Checks each later call against the policy of its user."""
         assert self._call("POST", "/moto-api/reset-auth", "0")[0] == 200
 
-    def environment(self, credentials: tuple[str, str] = ANYBODY) -> dict[str, str]:
-        """Returns the variables that configure an S3 client for it."""
+    def environment(self, credentials: tuple[str, str] = ANY_CREDENTIALS) -> dict[str, str]:
+        """Returns the variables that configure an S3 client for this server."""
         key, secret = credentials
         return {
             "AWS_ENDPOINT_URL": self.url,

@@ -1,4 +1,4 @@
-"""A real server in its own process with an empty data directory, and a plain client."""
+"""A real server in a process of its own, with simple calls to it."""
 
 import json
 import os
@@ -20,10 +20,10 @@ Answer = tuple[int, dict[str, Any]]
 
 
 class Server(AbstractContextManager["Server"]):
-    """`vestibule serve` on a free port; killed, if it still runs, when the block is left."""
+    """`vestibule serve` on a free port; it is killed when the block is left."""
 
     def __init__(self, data_dir: Path, *options: str, environment: Mapping[str, str] | None = None, **settings: str) -> None:
-        """`environment` is for variables that are not its own."""
+        """`settings` become `VESTIBULE_` variables; `environment` has all other variables."""
         self.data_dir = data_dir
         self.port = free_port()
         self._options = options
@@ -106,9 +106,9 @@ class Server(AbstractContextManager["Server"]):
 
 
 def free_port() -> int:
-    """A TCP port that no process listens on, out of a range that no other test process uses (pytest-xdist numbers them).
+    """Returns a TCP port that is not in use. Each pytest-xdist process has a range of its own.
 
-    The ranges lie below those that Linux takes for outgoing connections.
+    The ranges are below the ports that Linux uses for outgoing connections.
     """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     for _ in range(100):

@@ -1,4 +1,4 @@
-"""A server process for tests: started, waited for, frozen, killed and started again."""
+"""A server process for tests, which can be started, frozen, killed and restarted."""
 
 import signal
 import socket
@@ -13,7 +13,7 @@ from tests.support.server import free_port
 
 
 class ServerProcess(ABC):
-    """A server on a free port of this machine; killed when the block is left."""
+    """A server on a free port of this machine; it is killed when the block is left."""
 
     START_SECONDS = 20
 
@@ -31,7 +31,7 @@ class ServerProcess(ABC):
     def command(self) -> Sequence[object]: ...
 
     def options(self) -> dict[str, Any]:
-        """Further arguments for `Popen`."""
+        """Returns further arguments for `Popen`."""
         return {}
 
     def is_ready(self) -> bool:
@@ -39,7 +39,7 @@ class ServerProcess(ABC):
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def start(self) -> None:
-        """Returns when the server is ready."""
+        """Starts the process and waits until the server is ready."""
         command = [str(word) for word in self.command()]
         self.process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, **self.options()
@@ -55,7 +55,7 @@ class ServerProcess(ABC):
         self.process.wait(10)
 
     def freeze(self) -> None:
-        """The kernel still accepts connections, but the server no longer answers."""
+        """Suspends the process. The kernel still accepts connections, but the server sends no response."""
         self.process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:

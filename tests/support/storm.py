@@ -1,4 +1,4 @@
-"""Many clients that repeat one call as fast as possible: `python -m tests.support.storm <port> <what> <clients> <seconds>`.
+"""Many clients that repeat one call as fast as possible: `python -m tests.support.storm <port> <name> <clients> <seconds>`.
 
 A separate process, so that measurements of other clients do not wait for it.
 """
@@ -14,13 +14,13 @@ from threading import Thread
 from tests.support.proxy import GONE, PASSWORD, Answer, Line, picture
 
 PAUSE = 0.05
-"""The pause after a refusal; shorter than its Retry-After."""
+"""Seconds of pause after a refusal; less than its Retry-After demands."""
 
 PICTURE = picture(400)
 
 
 def log_in(line: Line, client: int) -> Answer:
-    return line.log_in(f"stormy{client % 8}x", PASSWORD)
+    return line.log_in(f"busy{client % 8}x", PASSWORD)
 
 
 def upload(line: Line, client: int) -> Answer:
@@ -31,10 +31,10 @@ def send(line: Line, client: int) -> Answer:
     return line.send_code(f"stranger{os.urandom(8).hex()}@example.com")
 
 
-WHAT: dict[str, Callable[[Line, int], Answer]] = {"log_in": log_in, "upload": upload, "send": send}
+CALLS: dict[str, Callable[[Line, int], Answer]] = {"log_in": log_in, "upload": upload, "send": send}
 
 
-def came_of(call: Callable[[], Answer]) -> str:
+def outcome_of(call: Callable[[], Answer]) -> str:
     """Returns the outcome. The server may close the connection of a refused call while its body is being sent."""
     try:
         answer = call()
@@ -43,14 +43,14 @@ def came_of(call: Callable[[], Answer]) -> str:
     return f"{answer.status} {answer.headers.get('retry-after', '')}".strip()
 
 
-def main(port: int, what: str, clients: int, seconds: float) -> None:
+def main(port: int, name: str, clients: int, seconds: float) -> None:
     until = time.monotonic() + seconds
     seen: Counter[str] = Counter()
 
     def go(client: int) -> None:
         with Line(port) as line:
             while time.monotonic() < until:
-                outcome = came_of(lambda: WHAT[what](line, client))
+                outcome = outcome_of(lambda: CALLS[name](line, client))
                 seen[outcome] += 1
                 if not outcome.startswith("2"):
                     time.sleep(PAUSE)

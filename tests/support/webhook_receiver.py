@@ -16,9 +16,9 @@ OTHER_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD+Q3rEgWzUVY="
 
 
 class Receiver:
-    """Answers with the next status of `answers`, or 204; records payloads that it answered with 2xx, by their id.
+    """Returns the next status of `answers`, or 204; `accepted` has the payloads that got a 2xx, by their id.
 
-    Each call takes `seconds`. After `close` its port refuses connections until `open`.
+    Each call takes `seconds`. After `close` the port refuses connections until `open`.
     """
 
     def __init__(self, *secrets: str, tls: ssl.SSLContext | None = None) -> None:
@@ -26,7 +26,7 @@ class Receiver:
         self.headers: dict[str, str] = {}
         self.seconds = 0.0
         self.calls: list[tuple[str, dict[str, str], bytes]] = []
-        self.taken: dict[str, dict[str, Any]] = {}
+        self.accepted: dict[str, dict[str, Any]] = {}
         self.port = 0
         self._secrets = secrets or (SECRET,)
         self._tls = tls
@@ -44,7 +44,7 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 time.sleep(receiver.seconds)
                 self.send_response(
-                    receiver.called(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+                    receiver.receive(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
                 )
                 for name, value in receiver.headers.items():
                     self.send_header(name, value)
@@ -63,13 +63,13 @@ class Receiver:
         self._server.shutdown()
         self._server.server_close()
 
-    def called(self, path: str, headers: dict[str, str], body: bytes) -> int:
+    def receive(self, path: str, headers: dict[str, str], body: bytes) -> int:
         self.calls.append((path, headers, body))
         if not self._verifies(headers, body):
             return 401
         status = self.answers.pop(0) if self.answers else 204
         if 200 <= status < 300:
-            self.taken[headers["webhook-id"]] = json.loads(body)
+            self.accepted[headers["webhook-id"]] = json.loads(body)
         return status
 
     def _verifies(self, headers: dict[str, str], body: bytes) -> bool:
@@ -82,7 +82,7 @@ class Receiver:
         return False
 
     def types(self) -> list[str]:
-        return sorted(payload["type"] for payload in self.taken.values())
+        return sorted(payload["type"] for payload in self.accepted.values())
 
 
 @contextmanager

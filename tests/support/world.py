@@ -1,4 +1,4 @@
-"""The world of `vestibule.testing`, with deterministic ids and access to its internals for our own tests."""
+"""The `World` of `vestibule.testing`, with deterministic ids and access to its internals for our own tests."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,34 +18,34 @@ __all__ = ["PASSWORD", "wrong"]
 
 OTHER_PASSWORD = "nine quiet orange boats"
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture"
-SOMEWHERE = Caller("198.51.100.7")
+CALLER = Caller("198.51.100.7")
 
 
 class SlowHasher(InsecureHasher):
-    """A hasher that remembers which hashes it was asked about, and takes so long that something happens meanwhile."""
+    """A hasher that records the hashes it verifies, and runs one callable of `meanwhile` during each computation."""
 
     def __init__(self, marker: str = "1") -> None:
         super().__init__(marker)
-        self.asked: list[str | None] = []
+        self.verified: list[str | None] = []
         self.meanwhile: list[Callable[[], Any]] = []
 
     def hash(self, password: str) -> str:
-        self._take_time()
+        self._run_next()
         return super().hash(password)
 
     def verify(self, password_hash: str | None, password: str) -> bool:
-        self.asked.append(password_hash)
+        self.verified.append(password_hash)
         right = super().verify(password_hash, password)
-        self._take_time()
+        self._run_next()
         return right
 
-    def _take_time(self) -> None:
+    def _run_next(self) -> None:
         if self.meanwhile:
             self.meanwhile.pop(0)()
 
 
 class World(testing.World):
-    """One whose ids, and so its codes, are the same each time, and that tests look into past the use cases."""
+    """A world with the same ids, and so the same codes, in each run, and with access to adapters and stored rows."""
 
     def __init__(self, **given: Any) -> None:
         numbers = count(1)
@@ -74,21 +74,21 @@ class World(testing.World):
     # --- sent messages ------------------------------------------------------------------------------------------------
 
     def send(self, destination: str, **more: Any) -> str:
-        """Asks for a code, and reads it where it was asked for."""
+        """Requests a code, and reads it from the message to the destination."""
         self.request_code(destination=destination, **more)
         return self.code_for(destination)
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """What waits in the outbox, the oldest first."""
-        return tuple(posted.message for posted in self.list_messages() if not posted.has_failed)
+        """Messages that wait in the outbox, the oldest first."""
+        return tuple(entry.message for entry in self.list_messages() if not entry.has_failed)
 
     @property
     def failed_messages(self) -> tuple[tuple[Message, str], ...]:
         """Messages that failed permanently, each with the reason."""
-        return tuple((posted.message, posted.failure_reason or "") for posted in self.list_messages(failed=True))
+        return tuple((entry.message, entry.failure_reason or "") for entry in self.list_messages(failed=True))
 
-    # --- people -------------------------------------------------------------------------------------------------------
+    # --- accounts -----------------------------------------------------------------------------------------------------
 
     def is_signed_in(self, tokens: TokenSet) -> bool:
         return not isinstance(outcome(partial(self.authenticate, tokens.token)), Refusal)
@@ -103,11 +103,11 @@ class World(testing.World):
         return stored
 
     def alter(self, account: Account, **fields: Any) -> Account:
-        """Changes what no use case changes: as an operator would, or an import."""
+        """Changes fields that no use case changes, as an operator or an import would."""
         with self.database.begin() as tx:
-            claimed = tx.accounts.lock(account.id)
-            assert claimed is not None
-            tx.accounts.save(replace(claimed, **fields))
+            locked = tx.accounts.lock(account.id)
+            assert locked is not None
+            tx.accounts.save(replace(locked, **fields))
         return self.now(account)
 
     def owner(self, address: str) -> Account | None:
@@ -118,15 +118,15 @@ class World(testing.World):
 
 
 def outcome(call: Callable[[], Any]) -> Any:
-    """What it answers, or the refusal that it raises."""
+    """Returns the result of the call, or the refusal that it raises."""
     try:
         return call()
     except Refusal as refusal:
         return refusal
 
 
-def together(calls: Iterable[Callable[[], Any]]) -> list[Any]:
-    """What each answers or refuses when all of them begin at once, each in a thread of its own."""
+def concurrently(calls: Iterable[Callable[[], Any]]) -> list[Any]:
+    """Runs all calls at the same time, each in a thread of its own; returns their outcomes."""
     every = list(calls)
     start = Barrier(len(every))
 

@@ -21,7 +21,7 @@ def test_audit_log_shows_account_type_time_and_address_of_each_event(tmp_path: P
         ada = {"username": "ada", "name": "Ada", "email": "ada@example.com", "password": PASSWORD}
         server.call("POST", "/register/", ada)
         server.call("POST", "/login/", {"username": "ada", "password": "wrong"})
-        server.call("POST", "/login/", {"username": "nobody", "password": "wrong"})
+        server.call("POST", "/login/", {"username": "unknown", "password": "wrong"})
         _, tokens = server.call("POST", "/login/", {"username": "ada", "password": PASSWORD})
         events = audit_log(tmp_path / "data")
         assert [event["type"] for event in events] == ["registered", "login_failed", "login_failed", "logged_in"]

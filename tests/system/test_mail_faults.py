@@ -17,7 +17,7 @@ pytestmark = pytest.mark.faults
 
 @contextmanager
 def silent_server() -> Iterator[int]:
-    """Takes connections and never says a word; its port."""
+    """Yields the port of a server that accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as listening:
         yield listening.getsockname()[1]
 
@@ -31,7 +31,7 @@ def serving(data: Path, mail: int, sms: int = 9) -> Iterator[Server]:
 
 
 def send(server: Server, *destinations: str) -> None:
-    """Asks for codes; each is promised at once."""
+    """Requests a code for each destination; each call returns within two seconds."""
     with Line(server.port) as line:
         for destination in destinations:
             begun = time.monotonic()
@@ -58,9 +58,9 @@ def sms_server() -> Iterator[Gateway]:
 def test_mail_is_delivered_when_its_server_returns(tmp_path: Path, mail_server: Relay) -> None:
     mail_server.close()
     with serving(tmp_path / "data", mail_server.port) as server:
-        wanted = [f"somebody{number}@example.com" for number in range(5)]
+        wanted = [f"user{number}@example.com" for number in range(5)]
         send(server, *wanted)
-        assert eventually(lambda: "failed, again in 5 s" in server.output)
+        assert eventually(lambda: "failed, retrying in 5 s" in server.output)
         mail_server.open()
         assert eventually(lambda: sorted(mails(mail_server)) == wanted, 14)
 
@@ -68,21 +68,21 @@ def test_mail_is_delivered_when_its_server_returns(tmp_path: Path, mail_server: 
 def test_refused_mail_fails_permanently_and_delays_no_other(tmp_path: Path, mail_server: Relay) -> None:
     with serving(tmp_path / "data", mail_server.port) as server:
         mail_server.answers["RCPT"] = "550 5.1.1 No such user"
-        send(server, "nobody@example.com")
-        assert eventually(lambda: "is given up" in server.output)
+        send(server, "unknown@example.com")
+        assert eventually(lambda: "failed permanently" in server.output)
         mail_server.answers.clear()
-        send(server, "somebody1@example.com")
-        assert eventually(lambda: mails(mail_server) == ["somebody1@example.com"])
-        assert "nobody@example.com" not in server.output
+        send(server, "user1@example.com")
+        assert eventually(lambda: mails(mail_server) == ["user1@example.com"])
+        assert "unknown@example.com" not in server.output
 
 
 def test_hanging_mail_server_delays_neither_sms_nor_shutdown(tmp_path: Path, sms_server: Gateway) -> None:
     with silent_server() as mail, serving(tmp_path / "data", mail, sms_server.port) as server:
-        send(server, *[f"somebody{number}@example.com" for number in range(12)])
+        send(server, *[f"user{number}@example.com" for number in range(12)])
         time.sleep(0.5)
         for number in range(3):
             send(server, f"+4915112345{number}")
-            assert eventually(lambda: len(sms_server.received) > number, 3)  # noqa: B023 — asked at once
+            assert eventually(lambda: len(sms_server.received) > number, 3)  # noqa: B023 — called at once
         begun = time.monotonic()
         assert server.stop() == 0
         assert time.monotonic() - begun < 13
@@ -90,14 +90,14 @@ def test_hanging_mail_server_delays_neither_sms_nor_shutdown(tmp_path: Path, sms
 
 
 def test_mail_in_transfer_at_shutdown_is_sent_once(tmp_path: Path, mail_server: Relay) -> None:
-    wanted = [f"somebody{number}@example.com" for number in range(8)]
+    wanted = [f"user{number}@example.com" for number in range(8)]
     mail_server.seconds = 0.5
     with serving(tmp_path / "data", mail_server.port) as server:
         send(server, *wanted)
         assert eventually(lambda: len(mails(mail_server)) >= 1)
         begun = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - begun < 3, "it does not wait for all of them"
+        assert time.monotonic() - begun < 3, "shutdown does not wait for the other mails"
     assert len(mails(mail_server)) < len(wanted)
     mail_server.seconds = 0.0
     with serving(tmp_path / "data", mail_server.port):
@@ -107,5 +107,5 @@ def test_mail_in_transfer_at_shutdown_is_sent_once(tmp_path: Path, mail_server: 
 
 def test_codes_are_accepted_while_the_mail_server_refuses_connections(tmp_path: Path) -> None:
     with serving(tmp_path / "data", free_port(), free_port()) as server:
-        send(server, *[f"somebody{number}@example.com" for number in range(15)], "+4915112345678")
+        send(server, *[f"user{number}@example.com" for number in range(15)], "+4915112345678")
         assert server.call("GET", "/readyz")[0] == 200

@@ -35,8 +35,8 @@ def serving(hook: Receiver, data: Path, **more: str) -> Server:
     return Server(data, environment=given(hook, data, **more))
 
 
-def hurry(data: Path) -> None:
-    """What waits for another attempt is due now, as if minutes had passed."""
+def make_due(data: Path) -> None:
+    """Makes all webhooks that wait for a retry due now, as if minutes had passed."""
     with closing(sqlite3.connect(data / "vestibule.db", isolation_level=None)) as plain:
         plain.execute("UPDATE outbox SET due_at = 0, not_before = 0 WHERE channel = 'webhook' AND due_at IS NOT NULL")
 
@@ -52,10 +52,14 @@ def test_webhook_is_signed_and_contains_no_personal_data(
         _, tokens = server.call("POST", "/login/", LOGIN)
         server.call("POST", "/login/", {**LOGIN, "password": "wrong"})
         server.call("PATCH", "/account/", {"name": "Ada Lovelace"}, token=tokens["token"])
-        assert eventually(lambda: len(hook.taken) >= 3)
+        assert eventually(lambda: len(hook.accepted) >= 3)
     assert hook.types() == ["account.logged_in", "account.name_changed", "account.registered"]
-    told = {payload["type"]: payload["data"] for payload in hook.taken.values()}
-    assert told["account.logged_in"] == {"account_id": account["id"], "session_id": tokens["session"], "detail": "password"}
+    data_of = {payload["type"]: payload["data"] for payload in hook.accepted.values()}
+    assert data_of["account.logged_in"] == {
+        "account_id": account["id"],
+        "session_id": tokens["session"],
+        "detail": "password",
+    }
     assert all(word not in str(hook.calls) for word in ("Ada", "ada@", PASSWORD, tokens["token"]))
 
 
@@ -69,14 +73,14 @@ def test_failing_receiver_gets_every_event_at_least_once(hook: Receiver, tmp_pat
         hook.close()
         server.call("POST", "/register/", ADA)
         assert server.call("POST", "/otp/", {"destination": "ada@example.com"})[0] == 201
-        assert eventually(lambda: len(list((data / "outbox").glob("*.eml"))) == 1), "mail does not wait for it"
+        assert eventually(lambda: len(list((data / "outbox").glob("*.eml"))) == 1), "mail does not wait for the receiver"
         listed = vestibule("outbox", "list", "--json", **given(hook, data)).stdout.splitlines()
         assert {json.loads(line)["channel"] for line in listed} == {"webhook"}
         assert {json.loads(line)["to"] for line in listed} == {"webhook"}
         hook.open()
         vestibule("outbox", "retry", "--all", **given(hook, data))
-        assert eventually(lambda: len(hook.taken) >= 7, 30)
-    assert sorted(payload["data"]["account_id"] for payload in hook.taken.values()) == list(range(1, 8))
+        assert eventually(lambda: len(hook.accepted) >= 7, 30)
+    assert sorted(payload["data"]["account_id"] for payload in hook.accepted.values()) == list(range(1, 8))
 
 
 def test_webhook_of_an_acknowledged_event_survives_sigkill(hook: Receiver, tmp_path: Path) -> None:
@@ -86,23 +90,23 @@ def test_webhook_of_an_acknowledged_event_survives_sigkill(hook: Receiver, tmp_p
         assert server.call("POST", "/register/", ADA)[0] == 201
         server.kill()
     hook.open()
-    hurry(data)
+    make_due(data)
     with serving(hook, data):
         assert eventually(lambda: hook.types() == ["account.registered"])
 
 
 def test_separate_delivery_worker_sends_the_chosen_event_types(hook: Receiver, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    asked = {"webhook_events": "login_failed, refreshed, account_claimed", "delivery": "off"}
-    with serving(hook, data, **asked) as server:
+    settings = {"webhook_events": "login_failed, refreshed, account_claimed", "delivery": "off"}
+    with serving(hook, data, **settings) as server:
         server.call("POST", "/register/", ADA)
         server.call("POST", "/login/", {**LOGIN, "password": "wrong"})
-        server.call("POST", "/login/", {"username": "nobody", "password": "wrong"})
+        server.call("POST", "/login/", {"username": "unknown", "password": "wrong"})
     assert hook.calls == []
-    shown = vestibule("deliver", "--once", **given(hook, data, **asked))
+    shown = vestibule("deliver", "--once", **given(hook, data, **settings))
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "Events go to" in shown.stdout
-    assert [(payload["type"], payload["data"]["account_id"]) for payload in hook.taken.values()] == [
+    assert [(payload["type"], payload["data"]["account_id"]) for payload in hook.accepted.values()] == [
         ("account.login_failed", 1),
         ("account.login_failed", None),
     ]
@@ -123,7 +127,7 @@ def test_both_secrets_sign_during_a_rotation(tmp_path: Path) -> None:
     with receiver(OTHER_SECRET) as hook:
         with serving(hook, tmp_path / "data", webhook_secret=f"{OTHER_SECRET} {SECRET}") as server:
             server.call("POST", "/register/", ADA)
-            assert eventually(lambda: len(hook.taken) == 1)
+            assert eventually(lambda: len(hook.accepted) == 1)
         assert len(hook.calls[0][1]["webhook-signature"].split(" ")) == 2
 
 
@@ -161,10 +165,10 @@ def test_webhook_url_and_secret_must_be_set_together(hook: Receiver, tmp_path: P
 def test_documented_receiver_verifies_webhooks(hook: Receiver, tmp_path: Path) -> None:
     [snippet] = blocks("docs/operating.md", "python")
     receiving: dict[str, Any] = {}
-    exec(compile(snippet, "docs/operating.md", "exec"), receiving)  # noqa: S102 — the page's own words
+    exec(compile(snippet, "docs/operating.md", "exec"), receiving)  # noqa: S102 — our own documentation
     with serving(hook, tmp_path / "data") as server:
         server.call("POST", "/register/", ADA)
-        assert eventually(lambda: len(hook.taken) == 1)
+        assert eventually(lambda: len(hook.accepted) == 1)
     [(_, headers, body)] = hook.calls
     assert receiving["received"](body, headers)["type"] == "account.registered"
     with pytest.raises(WebhookVerificationError):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.support.postgres_server import run
-from tests.support.world import OTHER_PASSWORD, PNG, World, together
+from tests.support.world import OTHER_PASSWORD, PNG, World, concurrently
 
 from vestibule.adapters.database import SqlDatabase, migrate
 from vestibule.application import Refusal, Unavailable
@@ -50,7 +50,7 @@ def race(world: World, number: int) -> list[Any]:
         partial(world.set_active, who=name, active=False),
         partial(world.upload_image, identity=identity, profile_image=PNG),
     ]
-    return together(calls)
+    return concurrently(calls)
 
 
 def test_racing_changes_of_an_account_cause_no_deadlock(world: World, url: str) -> None:

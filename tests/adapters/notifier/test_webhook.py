@@ -41,7 +41,7 @@ def test_receiver_gets_the_unchanged_payload_with_a_valid_signature(hook: Receiv
     post(hook.url)
     [(path, headers, body)] = hook.calls
     assert (path, body.decode(), headers["content-type"]) == ("/hooks/accounts?of=vestibule", PAYLOAD, "application/json")
-    assert list(hook.taken) == [message().id] == [headers["webhook-id"]]
+    assert list(hook.accepted) == [message().id] == [headers["webhook-id"]]
     assert abs(int(headers["webhook-timestamp"]) - time.time()) < 5
 
 
@@ -54,7 +54,7 @@ def test_every_secret_signs() -> None:
     with receiver(SECRET) as old, receiver(OTHER_SECRET) as new:
         for one in (old, new):
             post(one.url, OTHER_SECRET, SECRET)
-        assert len(old.taken) == len(new.taken) == 1
+        assert len(old.accepted) == len(new.accepted) == 1
         with pytest.raises(DeliveryFailed, match="answers 401"):
             post(new.url, SECRET)
 
@@ -70,7 +70,7 @@ def test_signed_time_is_that_of_the_attempt(hook: Receiver) -> None:
 def test_every_2xx_is_a_success(hook: Receiver, status: int) -> None:
     hook.answers = [status]
     post(hook.url)
-    assert len(hook.taken) == 1
+    assert len(hook.accepted) == 1
 
 
 @pytest.mark.parametrize("status", [302, 307, 400, 404, 429, 500, 502, 503])
@@ -105,7 +105,7 @@ def test_unreachable_receiver_is_a_temporary_failure(hook: Receiver) -> None:
         post(hook.url)
     hook.open()
     post(hook.url)
-    assert len(hook.taken) == 1
+    assert len(hook.accepted) == 1
 
 
 @contextmanager
@@ -168,7 +168,7 @@ def test_endless_answer_is_not_read() -> None:
 def test_https_receiver_with_a_trusted_certificate_is_called(tls: ssl.SSLContext) -> None:
     with receiver(tls=tls) as hook:
         post(hook.url)
-        assert len(hook.taken) == 1
+        assert len(hook.accepted) == 1
 
 
 def test_receiver_with_an_untrusted_certificate_gets_nothing(tls: ssl.SSLContext) -> None:
@@ -181,7 +181,7 @@ def test_proxy_of_the_environment_is_not_used(hook: Receiver, monkeypatch: pytes
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     post(hook.url)
-    assert len(hook.taken) == 1
+    assert len(hook.accepted) == 1
 
 
 def test_url_and_secret_are_not_shown(hook: Receiver) -> None:

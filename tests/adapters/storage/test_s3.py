@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.redis_server import FakeServer
-from tests.support.s3_server import ANYBODY, S3Server, set_environment
+from tests.support.s3_server import ANY_CREDENTIALS, S3Server, set_environment
 
 from vestibule.adapters.storage import S3Storage
 from vestibule.application.ports import PresignedUrl
@@ -262,7 +262,7 @@ class TestOutage:
 
 
 def endpoint(port: int) -> dict[str, str]:
-    key, secret = ANYBODY
+    key, secret = ANY_CREDENTIALS
     return {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ACCESS_KEY_ID": key,
@@ -281,7 +281,7 @@ class TestCredentials:
     def test_documented_policy_suffices(self, own_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
         own_server.make("images")
         set_environment(own_server.environment(own_server.user(policy_for("images"))), monkeypatch)
-        own_server.lock()
+        own_server.enforce_policies()
         storage = S3Storage("s3://images/here")
         assert errors_of(storage) == UP
         name = storage.put(IMAGE)
@@ -302,7 +302,7 @@ class TestCredentials:
     ) -> None:
         own_server.make("images")
         key, _ = own_server.user(policy_for("images"))
-        own_server.lock()
+        own_server.enforce_policies()
         set_environment(own_server.environment((key, "wr0ng")) | session, monkeypatch)
         storage = S3Storage("s3://images")
         assert errors_of(storage) == DOWN
@@ -322,7 +322,7 @@ class TestCredentials:
     def test_denied_access_is_unavailable_and_not_absent(self, own_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
         own_server.make("images")
         set_environment(own_server.environment(own_server.user(policy_for("other"))), monkeypatch)
-        own_server.lock()
+        own_server.enforce_policies()
         assert error_of(lambda: S3Storage("s3://images").get(UNKNOWN)) is Unavailable
 
 

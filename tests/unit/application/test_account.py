@@ -3,7 +3,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, SlowHasher, World, outcome, together
+from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, SlowHasher, World, concurrently, outcome
 
 from vestibule.application import MISSING, Account, AlreadyTaken, Identity, InvalidCode, InvalidInput, InvalidToken, Username
 from vestibule.domain.events import EventType
@@ -72,11 +72,11 @@ def test_null_and_blank_are_no_change(nothing: Any) -> None:
 def test_each_change_is_recorded_and_other_fields_stay(fields: dict[str, str], events: list[EventType]) -> None:
     world, account, identity = logged_in()
 
-    after = change(world, identity, **fields, caller=SOMEWHERE)
+    after = change(world, identity, **fields, caller=CALLER)
 
     assert world.now(account) == after
     assert changes(world) == events
-    assert all((event.account_id, event.caller) == (account.id, SOMEWHERE) for event in world.events() if event.type in events)
+    assert all((event.account_id, event.caller) == (account.id, CALLER) for event in world.events() if event.type in events)
     shown = {"username": after.username.text, "name": after.name, "email": after.email.text, "mobile": after.mobile.text}
     untouched = {"username": "ann", "name": "Ann Somebody", "email": ANN, "mobile": MOBILE}
     assert shown == untouched | {field: value for field, value in fields.items() if field != "password"}
@@ -186,7 +186,7 @@ def test_one_of_two_concurrent_changes_to_one_username_succeeds() -> None:
         world.create_account(name)
     people = [world.sign_in(name) for name in names]
 
-    answers = together([partial(world.change_account, identity=one, username="wanted") for one in people])
+    answers = concurrently([partial(world.change_account, identity=one, username="wanted") for one in people])
 
     assert [isinstance(one, AlreadyTaken) for one in answers].count(True) == 3
     assert len(world.events(EventType.USERNAME_CHANGED)) == 1

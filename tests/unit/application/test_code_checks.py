@@ -2,7 +2,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World, outcome, together, wrong
+from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, World, concurrently, outcome, wrong
 
 from vestibule.application import CodeSent, CodeVerified, InvalidCode, InvalidInput, RateLimited, TokenSet
 from vestibule.domain.events import EventType
@@ -10,7 +10,7 @@ from vestibule.domain.events import EventType
 ANN = "ann@mail.example.com"
 EVE = "eve@mail.example.com"
 MOBILE = "9999999999"
-ELSEWHERE = replace(SOMEWHERE, address="203.0.113.9")
+ELSEWHERE = replace(CALLER, address="203.0.113.9")
 
 
 def verify(world: World, destination: str, code: str, **more: Any) -> Any:
@@ -168,7 +168,7 @@ def test_one_of_two_concurrent_uses_of_a_code_succeeds() -> None:
     world.create_account("ann")
     code = world.send(ANN)
 
-    answers = together([lambda: world.log_in_by_code(destination=ANN, verify_otp=code) for _ in range(8)])
+    answers = concurrently([lambda: world.log_in_by_code(destination=ANN, verify_otp=code) for _ in range(8)])
 
     assert [type(one) for one in answers].count(TokenSet) == 1
     assert [type(one) for one in answers].count(InvalidCode) == 7
@@ -178,7 +178,7 @@ def test_at_most_five_of_20_concurrent_wrong_codes_are_compared() -> None:
     world = World()
     code = world.send(ANN)
 
-    answers = together([lambda: world.verify_code(destination=ANN, verify_otp=wrong(code)) for _ in range(20)])
+    answers = concurrently([lambda: world.verify_code(destination=ANN, verify_otp=wrong(code)) for _ in range(20)])
 
     assert {type(one) for one in answers} == {InvalidCode}
     [key] = wrong_code_keys(world, ANN)
@@ -359,11 +359,11 @@ def test_code_login_to_an_inactive_account_is_refused() -> None:
 def test_code_events_are_recorded() -> None:
     world = World()
     world.create_account("ann")
-    world.request_code(destination=ANN, caller=SOMEWHERE)
-    log_in(world, ANN, wrong(world.code_for(ANN)), caller=SOMEWHERE)
-    log_in(world, ANN, world.code_for(ANN), caller=SOMEWHERE)
+    world.request_code(destination=ANN, caller=CALLER)
+    log_in(world, ANN, wrong(world.code_for(ANN)), caller=CALLER)
+    log_in(world, ANN, world.code_for(ANN), caller=CALLER)
 
-    happened = [event.type for event in world.events() if event.caller == SOMEWHERE]
+    happened = [event.type for event in world.events() if event.caller == CALLER]
 
     assert happened == [
         EventType.CODE_SENT,

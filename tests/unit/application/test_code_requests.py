@@ -2,14 +2,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.support.world import SOMEWHERE, World, outcome, wrong
+from tests.support.world import CALLER, World, outcome, wrong
 
 from vestibule.application import CodeSent, CodeVerified, InvalidCode, InvalidInput, RateLimited, TokenSet
 
 ANN = "ann@mail.example.com"
 EVE = "eve@mail.example.com"
 MOBILE = "9999999999"
-ELSEWHERE = replace(SOMEWHERE, address="203.0.113.9")
+ELSEWHERE = replace(CALLER, address="203.0.113.9")
 
 
 def verify(world: World, destination: str, code: str, **more: Any) -> Any:
@@ -120,7 +120,7 @@ def test_address_has_30_failed_attempts_a_day_over_codes_purposes_and_callers() 
                 world.request_registration_code(name="Ann", email=ANN, mobile=MOBILE)
             else:
                 world.send(ANN)
-        caller = replace(SOMEWHERE, address=f"198.51.100.{number}")
+        caller = replace(CALLER, address=f"198.51.100.{number}")
         if 15 <= number < 20:
             refusal = outcome(
                 lambda: world.register_or_log_in(
@@ -146,26 +146,26 @@ def test_caller_has_30_failed_attempts_in_five_minutes() -> None:
     world = World()
     code = world.send(ANN)
     for number in range(30):
-        assert isinstance(verify(world, f"person{number}@mail.example.com", "123456", caller=SOMEWHERE), InvalidCode)
+        assert isinstance(verify(world, f"person{number}@mail.example.com", "123456", caller=CALLER), InvalidCode)
         world.clock.advance(1)
 
-    assert waits(verify(world, ANN, code, caller=SOMEWHERE)) == 270
-    assert waits(log_in(world, ANN, code, caller=SOMEWHERE)) == 270
+    assert waits(verify(world, ANN, code, caller=CALLER)) == 270
+    assert waits(log_in(world, ANN, code, caller=CALLER)) == 270
     assert isinstance(verify(world, EVE, "123456", caller=ELSEWHERE), InvalidCode)
     world.clock.advance(269)
-    assert waits(verify(world, ANN, code, caller=SOMEWHERE)) == 1
+    assert waits(verify(world, ANN, code, caller=CALLER)) == 1
     assert isinstance(verify(world, ANN, code, caller=ELSEWHERE), CodeVerified)
     world.clock.advance(1)
-    assert isinstance(verify(world, ANN, code, caller=SOMEWHERE), InvalidCode)
+    assert isinstance(verify(world, ANN, code, caller=CALLER), InvalidCode)
 
 
 def test_attempt_beyond_the_callers_limit_is_not_counted_for_the_code() -> None:
     world = World()
     for number in range(30):
-        verify(world, f"person{number}@mail.example.com", "123456", caller=SOMEWHERE)
+        verify(world, f"person{number}@mail.example.com", "123456", caller=CALLER)
     code = world.send(ANN)
     for _ in range(10):
-        assert isinstance(verify(world, ANN, wrong(code), caller=SOMEWHERE), RateLimited)
+        assert isinstance(verify(world, ANN, wrong(code), caller=CALLER), RateLimited)
 
     assert isinstance(verify(world, ANN, code, caller=ELSEWHERE), CodeVerified)
 
@@ -173,7 +173,7 @@ def test_attempt_beyond_the_callers_limit_is_not_counted_for_the_code() -> None:
 def test_limit_of_failed_attempts_per_caller_can_be_disabled() -> None:
     world = World(rate_limits=False)
 
-    answers = [verify(world, f"person{number}@mail.example.com", "123456", caller=SOMEWHERE) for number in range(40)]
+    answers = [verify(world, f"person{number}@mail.example.com", "123456", caller=CALLER) for number in range(40)]
 
     assert {type(one) for one in answers} == {InvalidCode}
 

@@ -3,7 +3,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.support.world import PASSWORD, PNG, SOMEWHERE, World, outcome, together
+from tests.support.world import CALLER, PASSWORD, PNG, World, concurrently, outcome
 
 from vestibule.adapters.storage import MemoryStorage
 from vestibule.application import Account, Identity, ImageTooLarge, InvalidInput, InvalidToken, SweepReport, Unavailable
@@ -45,7 +45,7 @@ def logged_in() -> tuple[World, WatchedStorage, Identity]:
 
 
 def upload(world: World, identity: Identity, data: bytes | None = PNG) -> Any:
-    return outcome(lambda: world.upload_image(identity=identity, profile_image=data, caller=SOMEWHERE))
+    return outcome(lambda: world.upload_image(identity=identity, profile_image=data, caller=CALLER))
 
 
 def test_image_is_stored_on_the_account_and_read_by_its_name() -> None:
@@ -58,7 +58,7 @@ def test_image_is_stored_on_the_account_and_read_by_its_name() -> None:
     assert world.read_image(account.image) == PNG
     assert world.read_image("another") is None
     [event] = world.events(EventType.IMAGE_CHANGED)
-    assert (event.account_id, event.session_id, event.caller) == (account.id, identity.session_id, SOMEWHERE)
+    assert (event.account_id, event.session_id, event.caller) == (account.id, identity.session_id, CALLER)
 
 
 class LinkedStorage(MemoryStorage):
@@ -92,7 +92,7 @@ def test_previous_image_is_deleted() -> None:
 def test_concurrent_uploads_leave_one_file() -> None:
     world, storage, identity = logged_in()
 
-    answers = together([partial(world.upload_image, identity=identity, profile_image=PNG + bytes([n])) for n in range(8)])
+    answers = concurrently([partial(world.upload_image, identity=identity, profile_image=PNG + bytes([n])) for n in range(8)])
 
     assert all(isinstance(answer, Account) for answer in answers)
     assert storage.held == {world.now(identity.account).image}

@@ -3,13 +3,13 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, SlowHasher, World, outcome, together
+from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, SlowHasher, World, concurrently, outcome
 
 from vestibule.adapters.hasher import InsecureHasher
 from vestibule.application import InvalidCredentials, InvalidInput, RateLimited, TokenSet
 from vestibule.domain.events import EventType
 
-ELSEWHERE = replace(SOMEWHERE, address="203.0.113.9")
+ELSEWHERE = replace(CALLER, address="203.0.113.9")
 
 
 def fail(world: World, times: int, username: str = "ann", **more: Any) -> list[Any]:
@@ -23,7 +23,7 @@ def test_login_accepts_username_email_or_mobile(username: str) -> None:
     world = World()
     account = world.create_account("ann", mobile="9999999999")
 
-    tokens = world.log_in(username=username, password=PASSWORD, caller=SOMEWHERE)
+    tokens = world.log_in(username=username, password=PASSWORD, caller=CALLER)
 
     assert world.identity(tokens).account == account
     [event] = world.events(EventType.LOGGED_IN)
@@ -31,7 +31,7 @@ def test_login_accepts_username_email_or_mobile(username: str) -> None:
         account.id,
         tokens.session,
         "password",
-        SOMEWHERE,
+        CALLER,
     )
 
 
@@ -96,10 +96,10 @@ def test_wrong_unknown_inactive_and_passwordless_are_indistinguishable() -> None
         ("inactive", PASSWORD),
         ("passwordless", PASSWORD),
     ]:
-        before = len(hasher.asked), len(world.events())
-        refusal = outcome(partial(world.log_in, username=username, password=password, caller=SOMEWHERE))
-        after = len(hasher.asked), len(world.events())
-        hits = sum(len(window.timestamps) for window in world.database.rate_limits.get([f"login@{SOMEWHERE.address}"]))
+        before = len(hasher.verified), len(world.events())
+        refusal = outcome(partial(world.log_in, username=username, password=password, caller=CALLER))
+        after = len(hasher.verified), len(world.events())
+        hits = sum(len(window.timestamps) for window in world.database.rate_limits.get([f"login@{CALLER.address}"]))
         seen.append((type(refusal), str(refusal), after[0] - before[0], after[1] - before[1], hits))
 
     assert [one[:4] for one in seen] == [(InvalidCredentials, InvalidCredentials.title, 1, 1)] * 4
@@ -113,7 +113,7 @@ def test_password_of_an_inactive_account_is_not_compared() -> None:
     world.alter(world.create_account("ann"), is_active=False)
 
     assert not world.can_log_in("ann")
-    assert hasher.asked == [None]
+    assert hasher.verified == [None]
 
 
 # --- limits -----------------------------------------------------------------------------------------------------------
@@ -122,25 +122,25 @@ def test_password_of_an_inactive_account_is_not_compared() -> None:
 def test_identity_has_5_failures_in_5_minutes_per_address() -> None:
     world = World()
     world.create_account("ann")
-    assert all(isinstance(one, InvalidCredentials) for one in fail(world, 5, caller=SOMEWHERE))
+    assert all(isinstance(one, InvalidCredentials) for one in fail(world, 5, caller=CALLER))
     world.clock.advance(100)
 
-    refusal = outcome(lambda: world.log_in(username="ann", password=PASSWORD, caller=SOMEWHERE))
+    refusal = outcome(lambda: world.log_in(username="ann", password=PASSWORD, caller=CALLER))
 
     assert isinstance(refusal, RateLimited)
     assert refusal.retry_after == 200
     world.log_in(username="ann", password=PASSWORD, caller=ELSEWHERE)
     world.clock.advance(199)
-    assert isinstance(fail(world, 1, caller=SOMEWHERE)[0], RateLimited)
+    assert isinstance(fail(world, 1, caller=CALLER)[0], RateLimited)
     world.clock.advance(1)
-    world.log_in(username="ann", password=PASSWORD, caller=SOMEWHERE)
+    world.log_in(username="ann", password=PASSWORD, caller=CALLER)
 
 
 @pytest.mark.parametrize("username", ["nobody", "nobody@mail.example.com", "7777777777"])
 def test_unknown_identity_has_the_same_limits(username: str) -> None:
     world = World()
 
-    answers = fail(world, 6, username, caller=SOMEWHERE)
+    answers = fail(world, 6, username, caller=CALLER)
 
     assert [type(one) for one in answers] == [InvalidCredentials] * 5 + [RateLimited]
     assert answers[5].retry_after == 300
@@ -149,16 +149,16 @@ def test_unknown_identity_has_the_same_limits(username: str) -> None:
 def test_spellings_of_an_identity_share_its_limit() -> None:
     world = World()
     for spelling in ("ann", "ANN", " Ann", "aNN ", "ａｎｎ"):
-        fail(world, 1, spelling, caller=SOMEWHERE)
+        fail(world, 1, spelling, caller=CALLER)
 
-    assert isinstance(fail(world, 1, "ann", caller=SOMEWHERE)[0], RateLimited)
+    assert isinstance(fail(world, 1, "ann", caller=CALLER)[0], RateLimited)
 
 
 def test_identity_has_30_failures_in_15_minutes_over_all_addresses() -> None:
     world = World()
     world.create_account("ann")
     for number in range(30):
-        [refusal] = fail(world, 1, caller=replace(SOMEWHERE, address=f"198.51.100.{number}"))
+        [refusal] = fail(world, 1, caller=replace(CALLER, address=f"198.51.100.{number}"))
         assert isinstance(refusal, InvalidCredentials)
 
     refusal = outcome(lambda: world.log_in(username="ann", password=PASSWORD, caller=ELSEWHERE))
@@ -179,23 +179,23 @@ def test_caller_without_an_address_is_limited_by_identity() -> None:
 def test_address_has_10_failures_a_minute_over_all_identities() -> None:
     world = World()
     for number in range(10):
-        assert isinstance(fail(world, 1, f"person{number}", caller=SOMEWHERE)[0], InvalidCredentials)
+        assert isinstance(fail(world, 1, f"person{number}", caller=CALLER)[0], InvalidCredentials)
 
-    [refusal] = fail(world, 1, "another", caller=SOMEWHERE)
+    [refusal] = fail(world, 1, "another", caller=CALLER)
 
     assert isinstance(refusal, RateLimited)
     assert refusal.retry_after == 60
     world.clock.advance(60)
-    assert isinstance(fail(world, 1, "another", caller=SOMEWHERE)[0], InvalidCredentials)
+    assert isinstance(fail(world, 1, "another", caller=CALLER)[0], InvalidCredentials)
 
 
 def test_address_has_100_failures_an_hour() -> None:
     world = World()
     for number in range(100):
-        assert isinstance(fail(world, 1, f"person{number}", caller=SOMEWHERE)[0], InvalidCredentials)
+        assert isinstance(fail(world, 1, f"person{number}", caller=CALLER)[0], InvalidCredentials)
         world.clock.advance(10)
 
-    [refusal] = fail(world, 1, "another", caller=SOMEWHERE)
+    [refusal] = fail(world, 1, "another", caller=CALLER)
 
     assert isinstance(refusal, RateLimited)
     assert refusal.retry_after == 2600
@@ -204,16 +204,16 @@ def test_address_has_100_failures_an_hour() -> None:
 def test_success_resets_only_the_window_of_identity_and_address() -> None:
     world = World()
     world.create_account("ann")
-    fail(world, 4, caller=SOMEWHERE)
+    fail(world, 4, caller=CALLER)
 
-    world.log_in(username="ann", password=PASSWORD, caller=SOMEWHERE)
+    world.log_in(username="ann", password=PASSWORD, caller=CALLER)
 
-    assert [type(one) for one in fail(world, 5, caller=SOMEWHERE)] == [InvalidCredentials] * 5
-    fail(world, 1, "other", caller=SOMEWHERE)
-    [refusal] = fail(world, 1, "third", caller=SOMEWHERE)
+    assert [type(one) for one in fail(world, 5, caller=CALLER)] == [InvalidCredentials] * 5
+    fail(world, 1, "other", caller=CALLER)
+    [refusal] = fail(world, 1, "third", caller=CALLER)
     assert isinstance(refusal, RateLimited)
     for number in range(21):
-        assert isinstance(fail(world, 1, caller=replace(SOMEWHERE, address=f"203.0.113.{number}"))[0], InvalidCredentials)
+        assert isinstance(fail(world, 1, caller=replace(CALLER, address=f"203.0.113.{number}"))[0], InvalidCredentials)
     assert isinstance(fail(world, 1, caller=ELSEWHERE)[0], RateLimited)
 
 
@@ -221,17 +221,17 @@ def test_limits_by_address_can_be_disabled_and_those_by_identity_cannot() -> Non
     world = World(rate_limits=False)
     world.create_account("ann")
 
-    assert [type(one) for one in fail(world, 31, caller=SOMEWHERE)] == [InvalidCredentials] * 30 + [RateLimited]
+    assert [type(one) for one in fail(world, 31, caller=CALLER)] == [InvalidCredentials] * 30 + [RateLimited]
 
 
 def test_attempt_beyond_the_limit_is_neither_hashed_nor_counted() -> None:
     hasher = SlowHasher()
     world = World(hasher=hasher)
-    fail(world, 5, caller=SOMEWHERE)
+    fail(world, 5, caller=CALLER)
 
-    fail(world, 20, caller=SOMEWHERE)
+    fail(world, 20, caller=CALLER)
 
-    assert len(hasher.asked) == 5
+    assert len(hasher.verified) == 5
     assert len(world.events(EventType.LOGIN_FAILED)) == 5
 
 
@@ -239,7 +239,7 @@ def test_five_of_many_concurrent_wrong_passwords_learn_that_they_are_wrong() -> 
     world = World()
     world.create_account("ann")
 
-    answers = together([lambda: world.log_in(username="ann", password=OTHER_PASSWORD, caller=SOMEWHERE) for _ in range(20)])
+    answers = concurrently([lambda: world.log_in(username="ann", password=OTHER_PASSWORD, caller=CALLER) for _ in range(20)])
 
     assert [type(one) for one in answers].count(InvalidCredentials) == 5
     assert [type(one) for one in answers].count(RateLimited) == 15
@@ -250,9 +250,9 @@ def test_right_password_beyond_the_limit_is_refused() -> None:
     hasher = SlowHasher()
     world = World(hasher=hasher)
     world.create_account("ann")
-    hasher.meanwhile = [lambda: fail(world, 5, caller=SOMEWHERE)]
+    hasher.meanwhile = [lambda: fail(world, 5, caller=CALLER)]
 
-    refusal = outcome(lambda: world.log_in(username="ann", password=PASSWORD, caller=SOMEWHERE))
+    refusal = outcome(lambda: world.log_in(username="ann", password=PASSWORD, caller=CALLER))
 
     assert isinstance(refusal, RateLimited)
     assert world.events(EventType.LOGGED_IN) == []
@@ -279,7 +279,7 @@ def test_password_rehashed_during_hashing_is_verified_again() -> None:
     hasher.meanwhile = [lambda: world.alter(account, password_hash=InsecureHasher().hash(PASSWORD))]
 
     assert isinstance(world.log_in(username="ann", password=PASSWORD), TokenSet)
-    assert len(hasher.asked) == 2
+    assert len(hasher.verified) == 2
 
 
 def test_password_that_changes_at_every_attempt_is_refused() -> None:
@@ -289,7 +289,7 @@ def test_password_that_changes_at_every_attempt_is_refused() -> None:
     hasher.meanwhile = [lambda: world.alter(account, password_hash=InsecureHasher().hash(PASSWORD))] * 3
 
     assert isinstance(outcome(lambda: world.log_in(username="ann", password=PASSWORD)), InvalidCredentials)
-    assert len(hasher.asked) == 3
+    assert len(hasher.verified) == 3
     assert world.events(EventType.LOGGED_IN) == []
 
 

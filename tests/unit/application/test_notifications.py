@@ -1,12 +1,12 @@
 from dataclasses import replace
 
-from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World
+from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, World
 
 from vestibule.application import InvalidRefreshToken
 
 ANN = "ann@mail.example.com"
-LAPTOP = replace(SOMEWHERE, user_agent="a laptop")
-PHONE = replace(SOMEWHERE, user_agent="a phone")
+LAPTOP = replace(CALLER, user_agent="a laptop")
+PHONE = replace(CALLER, user_agent="a phone")
 
 
 def notices_to(world: World, address: str) -> list[str]:
@@ -59,7 +59,7 @@ def test_login_by_a_new_user_agent_is_notified_except_the_first() -> None:
     world = World()
     world.create_account("ann")
 
-    for caller, expected in [(LAPTOP, 0), (LAPTOP, 0), (PHONE, 1), (PHONE, 1), (SOMEWHERE, 1)]:
+    for caller, expected in [(LAPTOP, 0), (LAPTOP, 0), (PHONE, 1), (PHONE, 1), (CALLER, 1)]:
         world.log_in(username="ann", password=PASSWORD, caller=caller)
         assert notices_to(world, ANN) == ["new_sign_in"] * expected
 
@@ -120,7 +120,7 @@ def test_owner_gets_at_most_ten_notices_a_day() -> None:
     world.log_in(username="ann", password=PASSWORD, caller=LAPTOP)
 
     for number in range(12):
-        world.log_in(username="ann", password=PASSWORD, caller=replace(SOMEWHERE, user_agent=f"agent {number}"))
+        world.log_in(username="ann", password=PASSWORD, caller=replace(CALLER, user_agent=f"agent {number}"))
     assert len(notices_to(world, ANN)) == 10
 
     world.clock.advance(86_400)

@@ -3,7 +3,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, SlowHasher, World, outcome, together, wrong
+from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, SlowHasher, World, concurrently, outcome, wrong
 
 from vestibule.application import InvalidCode, InvalidInput, RateLimited
 from vestibule.domain.events import EventType
@@ -28,14 +28,14 @@ def test_reset_sets_the_password_and_keeps_other_fields() -> None:
     before = world.owner(ANN)
     assert before
 
-    assert reset(world, world.send(ANN), caller=SOMEWHERE) is None
+    assert reset(world, world.send(ANN), caller=CALLER) is None
 
     after = world.now(before)
     assert after == replace(before, password_hash=after.password_hash)
     assert world.can_log_in("ann", OTHER_PASSWORD)
     assert not world.can_log_in("ann", PASSWORD)
     [event] = world.events(EventType.PASSWORD_RESET)
-    assert (event.account_id, event.caller) == (before.id, SOMEWHERE)
+    assert (event.account_id, event.caller) == (before.id, CALLER)
 
 
 def test_reset_revokes_every_session_and_open_code() -> None:
@@ -176,9 +176,9 @@ def test_caller_beyond_its_failed_attempts_is_rate_limited() -> None:
     world = owner_verified_world()
     code = world.send(ANN)
     for number in range(30):
-        reset(world, "123456", email=f"person{number}@mail.example.com", caller=SOMEWHERE)
+        reset(world, "123456", email=f"person{number}@mail.example.com", caller=CALLER)
 
-    refusal = reset(world, code, caller=SOMEWHERE)
+    refusal = reset(world, code, caller=CALLER)
 
     assert isinstance(refusal, RateLimited)
     assert refusal.retry_after == 300
@@ -199,7 +199,9 @@ def test_one_of_two_concurrent_resets_by_one_code_succeeds() -> None:
     world = owner_verified_world()
     code = world.send(ANN)
 
-    answers = together([partial(world.reset_password, email=ANN, otp=code, password=f"{OTHER_PASSWORD} {n}") for n in range(6)])
+    answers = concurrently(
+        [partial(world.reset_password, email=ANN, otp=code, password=f"{OTHER_PASSWORD} {n}") for n in range(6)]
+    )
 
     assert answers.count(None) == 1
     assert world.can_log_in("ann", f"{OTHER_PASSWORD} {answers.index(None)}")

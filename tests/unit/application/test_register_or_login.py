@@ -2,7 +2,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.support.world import PASSWORD, SOMEWHERE, World, outcome, together, wrong
+from tests.support.world import CALLER, PASSWORD, World, concurrently, outcome, wrong
 
 from vestibule.application import AccountMismatch, InvalidCode, InvalidInput, RateLimited, TokenSet
 from vestibule.domain.events import EventType
@@ -222,9 +222,9 @@ def test_caller_beyond_its_failed_attempts_is_rate_limited() -> None:
     code = world.code_for(ANN)
     for number in range(30):
         others = {"email": f"person{number}@mail.example.com", "mobile": f"77777777{number:02}"}
-        assert isinstance(bring(world, "123456", **others, caller=SOMEWHERE), InvalidCode)
+        assert isinstance(bring(world, "123456", **others, caller=CALLER), InvalidCode)
 
-    refusal = bring(world, code, caller=SOMEWHERE)
+    refusal = bring(world, code, caller=CALLER)
 
     assert isinstance(refusal, RateLimited)
     assert refusal.retry_after == 300
@@ -235,7 +235,7 @@ def test_concurrent_uses_of_one_code_create_one_account_and_one_session() -> Non
     request(world)
     code = world.code_for(ANN)
 
-    answers = together([lambda: world.register_or_log_in(**PAIR, verify_otp=code) for _ in range(6)])
+    answers = concurrently([lambda: world.register_or_log_in(**PAIR, verify_otp=code) for _ in range(6)])
 
     assert [type(one) for one in answers].count(TokenSet) == 1
     assert len(world.events(EventType.REGISTERED)) == 1

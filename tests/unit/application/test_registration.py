@@ -3,7 +3,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, SlowHasher, World, outcome, together
+from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, SlowHasher, World, concurrently, outcome
 
 from vestibule.application import TRUSTED_CALLER, AddressKind, AlreadyTaken, InvalidInput, RateLimited
 from vestibule.domain.events import EventType
@@ -42,10 +42,10 @@ def test_new_account_keeps_spellings_and_is_unverified() -> None:
 def test_registration_is_recorded_with_its_caller() -> None:
     world = World()
 
-    account = world.register(**WHOLE, caller=SOMEWHERE)
+    account = world.register(**WHOLE, caller=CALLER)
 
     [event] = world.events(EventType.REGISTERED)
-    assert (event.account_id, event.occurred_at, event.caller) == (account.id, world.clock(), SOMEWHERE)
+    assert (event.account_id, event.occurred_at, event.caller) == (account.id, world.clock(), CALLER)
 
 
 def test_every_invalid_field_is_named_and_nothing_is_stored() -> None:
@@ -144,7 +144,7 @@ def test_common_short_or_personal_password_is_refused(password: str) -> None:
 def test_one_of_two_concurrent_registrations_of_one_username_succeeds() -> None:
     world = World()
 
-    answers = together([partial(world.register, **WHOLE | {"email": f"{n}@mail.example.com"}) for n in range(8)])
+    answers = concurrently([partial(world.register, **WHOLE | {"email": f"{n}@mail.example.com"}) for n in range(8)])
 
     assert sum(isinstance(answer, AlreadyTaken) for answer in answers) == 7
     assert len(world.events(EventType.REGISTERED)) == 1
@@ -323,32 +323,32 @@ def test_value_that_cannot_be_registered_is_refused(prop: Any, value: Any, bad: 
 def test_address_can_register_20_times_a_minute() -> None:
     world = World()
     for number in range(20):
-        world.create_account(f"person{number}", caller=SOMEWHERE)
+        world.create_account(f"person{number}", caller=CALLER)
     world.clock.advance(20)
 
-    refusal = outcome(lambda: world.create_account("late", caller=SOMEWHERE))
+    refusal = outcome(lambda: world.create_account("late", caller=CALLER))
     assert isinstance(refusal, RateLimited)
     assert refusal.retry_after == 40
-    assert world.create_account("elsewhere", caller=replace(SOMEWHERE, address="203.0.113.9")).id
+    assert world.create_account("elsewhere", caller=replace(CALLER, address="203.0.113.9")).id
 
     world.clock.advance(39)
-    assert isinstance(outcome(lambda: world.create_account("late", caller=SOMEWHERE)), RateLimited)
+    assert isinstance(outcome(lambda: world.create_account("late", caller=CALLER)), RateLimited)
     world.clock.advance(1)
-    assert world.create_account("late", caller=SOMEWHERE).id
+    assert world.create_account("late", caller=CALLER).id
 
 
 def test_failed_registrations_count_and_trusted_callers_are_not_limited() -> None:
     world = World()
     for _ in range(20):
-        outcome(lambda: world.create_account("ann", password="short", caller=SOMEWHERE))
+        outcome(lambda: world.create_account("ann", password="short", caller=CALLER))
 
-    assert isinstance(outcome(lambda: world.create_account("ann", caller=SOMEWHERE)), RateLimited)
+    assert isinstance(outcome(lambda: world.create_account("ann", caller=CALLER)), RateLimited)
     assert world.create_account("ann", password=OTHER_PASSWORD).id
 
 
 def test_address_can_check_uniqueness_30_times_a_minute() -> None:
     world = World()
-    ask = partial(world.check_unique, prop="username", value="ann", caller=SOMEWHERE)
+    ask = partial(world.check_unique, prop="username", value="ann", caller=CALLER)
     assert [ask() for _ in range(30)] == [True] * 30
 
     refusal = outcome(ask)

@@ -2,15 +2,15 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from tests.support.world import PASSWORD, SOMEWHERE, World, together
+from tests.support.world import CALLER, PASSWORD, World, concurrently
 
 from vestibule.application import InvalidInput, InvalidToken, NoSuchSession
 from vestibule.application.sessions import MAX_ENDED
 from vestibule.domain.events import EventType
 from vestibule.domain.session import Session
 
-LAPTOP = replace(SOMEWHERE, user_agent="a laptop")
-PHONE = replace(SOMEWHERE, user_agent="a phone")
+LAPTOP = replace(CALLER, user_agent="a laptop")
+PHONE = replace(CALLER, user_agent="a phone")
 
 
 def test_active_sessions_are_listed_newest_first_with_their_callers() -> None:
@@ -23,8 +23,8 @@ def test_active_sessions_are_listed_newest_first_with_their_callers() -> None:
     sessions = world.list_sessions(identity=world.identity(first))
 
     assert [(one.id, one.address, one.user_agent) for one in sessions] == [
-        (second.session, SOMEWHERE.address, "a phone"),
-        (first.session, SOMEWHERE.address, "a laptop"),
+        (second.session, CALLER.address, "a phone"),
+        (first.session, CALLER.address, "a laptop"),
     ]
 
 
@@ -98,7 +98,7 @@ def test_one_of_two_sessions_that_revoke_each_other_stays() -> None:
 
     identities = [world.identity(one) for one in tokens]
 
-    together([partial(world.end_other_sessions, identity=identity) for identity in identities])
+    concurrently([partial(world.end_other_sessions, identity=identity) for identity in identities])
 
     assert [world.is_signed_in(one) for one in tokens].count(True) == 1
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World, outcome, together
+from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, World, concurrently, outcome
 
 from vestibule.application import Identity, InvalidInput, InvalidRefreshToken, InvalidToken, NotAuthenticated, TokenSet
 from vestibule.domain.events import EventType
@@ -17,7 +17,7 @@ def begun() -> tuple[World, TokenSet]:
 
 
 def turn(world: World, tokens: TokenSet) -> Any:
-    return outcome(lambda: world.refresh(refresh=tokens.refresh_token, caller=SOMEWHERE))
+    return outcome(lambda: world.refresh(refresh=tokens.refresh_token, caller=CALLER))
 
 
 # --- access tokens ----------------------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def test_refresh_token_is_rotated_and_the_session_continues() -> None:
     assert again.refresh_token != tokens.refresh_token
     assert world.is_signed_in(again)
     [event] = world.events(EventType.REFRESHED)
-    assert (event.session_id, event.account_id, event.caller) == (tokens.session, world.identity(again).account.id, SOMEWHERE)
+    assert (event.session_id, event.account_id, event.caller) == (tokens.session, world.identity(again).account.id, CALLER)
 
 
 def test_previous_refresh_token_gets_the_same_successor_for_30_seconds() -> None:
@@ -188,7 +188,7 @@ def test_refresh_token_is_trimmed() -> None:
 def test_concurrent_refreshes_by_one_token_get_the_same_successor() -> None:
     world, tokens = begun()
 
-    answers = together([lambda: world.refresh(refresh=tokens.refresh_token) for _ in range(8)])
+    answers = concurrently([lambda: world.refresh(refresh=tokens.refresh_token) for _ in range(8)])
 
     assert len({answer.refresh_token for answer in answers}) == 1
     assert isinstance(turn(world, answers[0]), TokenSet)

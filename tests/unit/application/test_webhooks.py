@@ -4,7 +4,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tests.support.world import OTHER_PASSWORD, PASSWORD, SOMEWHERE, World, outcome
+from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, World, outcome
 
 from vestibule.adapters.database import MemoryDatabase
 from vestibule.application import AlreadyTaken, Channel, EventType
@@ -35,7 +35,7 @@ def test_payload_follows_standard_webhooks() -> None:
     world = World()
     webhooks = enqueues(world)
     ann = world.create_account("ann")
-    tokens = world.log_in(username="ann", password=PASSWORD, caller=SOMEWHERE)
+    tokens = world.log_in(username="ann", password=PASSWORD, caller=CALLER)
     webhooks()
     at = "2027-01-15T08:00:00.000Z"
     assert payloads(world) == [
@@ -55,8 +55,8 @@ def test_payload_holds_no_secret_and_no_personal_data() -> None:
     world = World()
     webhooks = enqueues(world, *ACCOUNT_EVENTS)
     ann = world.create_account("ann", mobile="9999999999")
-    outcome(lambda: world.log_in(username="ann", password="not the one", caller=SOMEWHERE))
-    outcome(lambda: world.log_in(username="nobody", password="not the one", caller=SOMEWHERE))
+    outcome(lambda: world.log_in(username="ann", password="not the one", caller=CALLER))
+    outcome(lambda: world.log_in(username="nobody", password="not the one", caller=CALLER))
     identity = world.sign_in("ann")
     world.change_account(identity=identity, name="Ann Other", email="other@mail.example.com", password=OTHER_PASSWORD)
     world.set_active(who="ann", active=False)
