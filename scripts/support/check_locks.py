@@ -1,6 +1,7 @@
 """Compares the lock files with pyproject.toml, offline.
 
-Each dependency is locked with hashes in a permitted version, no other is locked, and both files lock the same versions.
+Each dependency is locked with hashes in a permitted version, no other package is locked as a dependency of the project,
+and both files lock the same versions.
 """
 
 import re
@@ -25,7 +26,7 @@ class Pin:
     version: str
     hashes: frozenset[str]
     is_named: bool
-    """Whether pyproject.toml names it, by the lock file's own account."""
+    """Whether the lock file says that pyproject.toml names the package."""
 
 
 def pins(lock: str) -> dict[str, Pin]:
@@ -37,8 +38,8 @@ def pins(lock: str) -> dict[str, Pin]:
     return found
 
 
-def strange_lines(lock: str) -> list[str]:
-    """Lines that are neither a pin nor a comment: options, URLs, paths."""
+def other_lines(lock: str) -> list[str]:
+    """Returns lines that are neither a pin nor a comment: options, URLs, paths."""
     return [line for line in PINNED.sub("", lock).splitlines() if line.strip() and not line.lstrip().startswith("#")]
 
 
@@ -57,15 +58,15 @@ def problems(lock: str, dependencies: Iterable[str]) -> Iterator[str]:
             yield f"{pin.name} has no hash"
         if pin.is_named and pin.name not in named:
             yield f"{pin.name} is locked for pyproject.toml, which does not name it"
-    yield from (f"neither a pin nor a comment: {line}" for line in strange_lines(lock))
+    yield from (f"neither a pin nor a comment: {line}" for line in other_lines(lock))
 
 
 def main() -> int:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = project["project"].get("optional-dependencies", {})
     groups = project["dependency-groups"]
-    ours = project["project"]["name"]  # an extra may hold another one of ours
-    optional = [text for texts in extras.values() for text in texts if Requirement(text).name != ours]
+    project_name = project["project"]["name"]  # an extra may include another extra of the project
+    optional = [text for texts in extras.values() for text in texts if Requirement(text).name != project_name]
     serving = [*project["project"]["dependencies"], *groups["install"], *optional]
     files = {"requirements.lock": serving, "requirements-dev.lock": [*serving, *groups["dev"]]}
     texts = {name: (ROOT / name).read_text() for name in files}
@@ -74,9 +75,9 @@ def main() -> int:
     for name, pin in pins(texts["requirements.lock"]).items():
         other = tested.get(name)
         if other is None or (other.version, other.hashes) != (pin.version, pin.hashes):
-            found.append(f"requirements-dev.lock: {name} is not what requirements.lock has")
+            found.append(f"requirements-dev.lock: {name} differs from requirements.lock")
     if not set(project["build-system"]["requires"]) <= set(groups["install"]):
-        found.append("pyproject.toml: build-system.requires is not in the dependency group `install`, which set-up builds with")
+        found.append("pyproject.toml: build-system.requires is not in the dependency group `install`, which the build uses")
     for line in found:
         print(line)
     if found:

@@ -1,4 +1,4 @@
-"""Whether a file of the repository names a path of one machine, or the registry that packages were fetched from."""
+"""Fails if a file of the repository names a path of one machine, or a registry that packages were fetched from."""
 
 import re
 import subprocess
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-EVERYWHERE = {"/", "/app", "/data", "/etc", "/home", "/opt", "/srv", "/tmp", "/usr", "/var"}
-HERE = [str(path) for path in (ROOT, ROOT.parent) if str(path) not in EVERYWHERE]
-# Written so that this file holds none of what it looks for.
+COMMON_PATHS = {"/", "/app", "/data", "/etc", "/home", "/opt", "/srv", "/tmp", "/usr", "/var"}
+LOCAL_PATHS = [str(path) for path in (ROOT, ROOT.parent) if str(path) not in COMMON_PATHS]
+# Written so that this file does not match itself.
 TRACES = re.compile(
     "|".join(
         [
-            *(rf"{re.escape(path)}/" for path in HERE),
+            *(rf"{re.escape(path)}/" for path in LOCAL_PATHS),
             r"(?<![\w.-])/(?:home|Users)/(?!app\b|vestibule\b|you\b)\w+/",
             r"(?<![\w.-])/(?:root|private|var/folders)/\w",
             r"--(?:extra-)?index[-]url[ =]",
@@ -27,7 +27,7 @@ TRACES = re.compile(
 
 
 def files() -> Iterator[Path]:
-    """What git tracks, or would if told to."""
+    """Yields the files that git tracks, and those it would track after `git add`."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listing = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     yield from (path for name in listing.split("\0") if name and (path := ROOT / name).is_file())

@@ -73,7 +73,7 @@ NO_NOUN = re.compile(
     """,
     re.VERBOSE,
 )
-"""Words that neither are a noun or its article nor a verb in the third person."""
+"""First words that are no noun, article or third-person verb."""
 
 IMPERATIVES = re.compile(
     r"""
@@ -101,7 +101,7 @@ def main(arguments: list[str]) -> int:
 
 
 def texts() -> Iterator[tuple[str, str]]:
-    """Each tracked text file of the places: its path and its text."""
+    """Yields path and text of each tracked text file below PLACES."""
     command = ["git", "ls-files", "-z", "--", *PLACES]
     listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     for name in listed.stdout.split("\0"):
@@ -112,7 +112,7 @@ def texts() -> Iterator[tuple[str, str]]:
 
 
 def words_found() -> dict[str, list[str]]:
-    """Where each word of the list occurs, as `path:line: text`; names in code count too, with underscores read as blanks."""
+    """Returns the occurrences of each word as `path:line: text`. Names in code count too, with underscores read as blanks."""
     rules = {word: re.compile(rf"(?<!\w){word}(?!\w)", re.IGNORECASE) for word in WORDS}
     found: dict[str, list[str]] = defaultdict(list)
     for name, text in texts():
@@ -140,7 +140,7 @@ def modules() -> Iterator[tuple[str, ast.Module]]:
 
 
 def class_faults() -> Iterator[str]:
-    """Class names that occur twice at the top level of modules of `src`."""
+    """Yields class names that occur twice at the top level of modules of `src`."""
     places: dict[str, list[str]] = defaultdict(list)
     for name, tree in modules():
         if not name.startswith("src/verify/"):
@@ -149,7 +149,7 @@ def class_faults() -> Iterator[str]:
                     places[node.name].append(f"{name}:{node.lineno}")
     for name, where in sorted(places.items()):
         if len(where) > 1:
-            yield f"class {name} stands for {len(where)} things: {', '.join(where)}"
+            yield f"class {name} is defined {len(where)} times: {', '.join(where)}"
 
 
 def docstring_faults() -> Iterator[str]:
@@ -163,7 +163,7 @@ def docstring_faults() -> Iterator[str]:
 
 
 def _docstrings(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
-    """Those of the module and of its public classes, functions and methods."""
+    """Yields the docstrings of a module and of its public classes, functions and methods, each with its node."""
     if text := ast.get_docstring(tree):
         yield tree, text
     public = [node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)]

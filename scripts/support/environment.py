@@ -1,7 +1,7 @@
-"""Makes .venv hold what a lock file says and the project itself, editable; does nothing where that is so already.
+"""Installs the packages of a lock file and the project itself, editable, into .venv, unless they are installed already.
 
-The stamp in .venv is removed before a change and written after it, so that an interrupted set-up is never taken for a
-finished one.
+A stamp in .venv records the installed state. It is deleted before a change and written afterwards, so that an
+interrupted set-up is never mistaken for a complete one.
 """
 
 import fcntl
@@ -22,35 +22,36 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "vestibule-stamp.json"
 PROJECT = "pyproject.toml"
 LOCKS = {"serve": ["requirements.lock"], "develop": ["requirements.lock", "requirements-dev.lock"]}
-"""What each purpose needs; the last lock file holds all that those before it do."""
+"""The lock files of each purpose; the last one contains the packages of all others."""
 
 
 def main(purpose: str) -> None:
-    if not lacking(purpose):
+    if not outdated(purpose):
         return
-    with alone():
-        if lacks := lacking(purpose):  # another may have done it meanwhile
+    with exclusive_lock():
+        if names := outdated(purpose):  # another process may have completed it meanwhile
             started = time.monotonic()
-            complete(purpose, lacks)
-            say(f"Ready after {time.monotonic() - started:.0f} s.")
+            update(purpose, names)
+            report(f"Ready after {time.monotonic() - started:.0f} s.")
 
 
-def lacking(purpose: str) -> set[str]:
-    """Which of the things that .venv is made of it lacks, or has in another state than now wanted."""
-    found = stamped()
-    return {name for name, state in wanted(purpose).items() if found.get(name) != state}
+def outdated(purpose: str) -> set[str]:
+    """Returns the names whose state in the stamp differs from the wanted one."""
+    found = installed_state()
+    return {name for name, state in wanted_state(purpose).items() if found.get(name) != state}
 
 
-def wanted(purpose: str) -> dict[str, str]:
+def wanted_state(purpose: str) -> dict[str, str]:
+    """Returns the hashes of the files that .venv is made from, its directory, and the version of an explicit PYTHON."""
     files = [PROJECT, *LOCKS[purpose]]
-    wishes = {name: hashlib.sha256((ROOT / name).read_bytes()).hexdigest() for name in files}
-    wishes["root"] = str(ROOT)  # an environment cannot be moved or copied
+    state = {name: hashlib.sha256((ROOT / name).read_bytes()).hexdigest() for name in files}
+    state["root"] = str(ROOT)  # an environment cannot be moved or copied
     if os.environ.get("PYTHON"):
-        wishes["python"] = minor_version()
-    return wishes
+        state["python"] = minor_version()
+    return state
 
 
-def stamped() -> dict[str, str]:
+def installed_state() -> dict[str, str]:
     try:
         found: dict[str, str] = json.loads(STAMP.read_text())
     except (OSError, ValueError):
@@ -58,48 +59,49 @@ def stamped() -> dict[str, str]:
     return found if PYTHON.exists() else {}
 
 
-def complete(purpose: str, lacks: set[str]) -> None:
-    state = stamped()
+def update(purpose: str, names: set[str]) -> None:
+    state = installed_state()
     STAMP.unlink(missing_ok=True)
-    only_grows = lacks <= {PROJECT, *LOCKS[purpose]} and not any(lock in state for lock in lacks & set(LOCKS[purpose]))
-    if not (state and only_grows):
+    locks = set(LOCKS[purpose])
+    only_adds = names <= {PROJECT, *locks} and not any(lock in state for lock in names & locks)
+    if not (state and only_adds):
         state = {"python": minor_version()}
-        say(f"Making .venv with Python {sys.version.split()[0]} ...")
+        report(f"Creating .venv with Python {sys.version.split()[0]} ...")
         run(sys.executable, "-I", "-m", "venv", "--clear", str(VENV))
     if not state.keys() >= set(LOCKS[purpose]):
         lock = LOCKS[purpose][-1]
-        say(f"Installing the packages of {lock}; the first time this may take a minute or two ...")
+        report(f"Installing the packages of {lock}; the first time this may take a minute or two ...")
         install(lock)
-    say("Installing the project itself ...")
+    report("Installing the project itself ...")
     pip("--no-deps", "--no-build-isolation", "--editable", ".")
     fresh = STAMP.with_suffix(".new")
-    fresh.write_text(json.dumps(state | wanted(purpose)))
+    fresh.write_text(json.dumps(state | wanted_state(purpose)))
     fresh.replace(STAMP)
 
 
 def install(lock: str) -> None:
-    """Installs a lock file by uv, which takes a fifth of the time; by pip where uv cannot (pip may know another index)."""
-    # The lock file is complete. Left to find dependencies, pip before 23.3 would take the newest coverage for pytest-cov's
-    # coverage[toml], for which the file has another version and no hash.
-    exactly = ("--require-hashes", "--no-deps", "--requirement", lock)
+    """Installs a lock file with uv, which needs a fifth of the time; with pip if uv fails (pip may use another index)."""
+    # The lock file is complete, so no dependencies are resolved: for coverage[toml] of pytest-cov, pip before 23.3 would
+    # take the newest coverage, which has another version than the file and no hash.
+    arguments = ("--require-hashes", "--no-deps", "--requirement", lock)
     try:
-        run(str(uv()), "pip", "install", "--quiet", "--system-certs", "--python", str(PYTHON), *exactly)
+        run(str(uv()), "pip", "install", "--quiet", "--system-certs", "--python", str(PYTHON), *arguments)
     except (OSError, subprocess.CalledProcessError):
-        say("uv could not install them; trying pip ...")
-        pip(*exactly)
+        report("uv could not install the packages; trying pip ...")
+        pip(*arguments)
 
 
 def uv() -> Path:
-    """The program `uv` in the locked version, installed apart from .venv, which holds nothing but the lock file's packages."""
+    """Returns the program `uv` in the locked version, installed outside .venv, which has only the lock file's packages."""
     pinned = re.search(r"(?m)^uv==(?:.*\\\n)+.*\n", (ROOT / LOCKS["develop"][-1]).read_text())
     if pinned is None:
         raise OSError("no uv is locked")
-    place = ROOT / ".build" / f"uv-{hashlib.sha256(pinned[0].encode()).hexdigest()[:12]}"
-    if not (place / "bin" / "uv").exists():
-        wanted = ROOT / ".build" / "uv.lock"
-        wanted.write_text(pinned[0])
-        pip("--require-hashes", "--no-deps", "--target", str(place), "--requirement", str(wanted))
-    return place / "bin" / "uv"
+    target = ROOT / ".build" / f"uv-{hashlib.sha256(pinned[0].encode()).hexdigest()[:12]}"
+    if not (target / "bin" / "uv").exists():
+        lock = ROOT / ".build" / "uv.lock"
+        lock.write_text(pinned[0])
+        pip("--require-hashes", "--no-deps", "--target", str(target), "--requirement", str(lock))
+    return target / "bin" / "uv"
 
 
 def pip(*arguments: str) -> None:
@@ -107,11 +109,11 @@ def pip(*arguments: str) -> None:
 
 
 def run(*command: str) -> None:
-    # A person's settings for other environments would send packages elsewhere, or bring others in.
-    strange = {"PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX"}
-    surroundings = {name: value for name, value in os.environ.items() if name not in strange}
-    # Setuptools warns at length of directories that hold templates and no modules, which is as it should be.
-    subprocess.run(command, cwd=ROOT, env=surroundings | {"PIP_USER": "0", "PYTHONWARNINGS": "ignore"}, check=True)
+    # A user's settings for other environments would redirect the installation, or add packages.
+    dropped = {"PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX"}
+    environment = {name: value for name, value in os.environ.items() if name not in dropped}
+    # Setuptools warns about directories with templates and no modules, which are intended.
+    subprocess.run(command, cwd=ROOT, env=environment | {"PIP_USER": "0", "PYTHONWARNINGS": "ignore"}, check=True)
 
 
 def minor_version() -> str:
@@ -119,19 +121,19 @@ def minor_version() -> str:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """Waits while another set-up runs in this repository."""
+def exclusive_lock() -> Iterator[None]:
+    """Excludes other set-ups in this repository, and waits for a running one."""
     (ROOT / ".build").mkdir(exist_ok=True)
     with (ROOT / ".build" / "environment.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("Waiting for another set-up of .venv to end ...")
+            report("Waiting for another set-up of .venv to end ...")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def say(line: str) -> None:
+def report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
@@ -139,7 +141,9 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1])
     except subprocess.CalledProcessError as failure:
-        sys.exit(f"The set-up of .venv failed at: {' '.join(failure.cmd)}\nNothing half made is kept; run it again.")
+        sys.exit(
+            f"The set-up of .venv failed at: {' '.join(failure.cmd)}\nRun the command again; an incomplete .venv is not used."
+        )
     except KeyboardInterrupt:
-        say("\nThe set-up of .venv was stopped; the next run makes it anew.")
+        report("\nThe set-up of .venv was stopped; the next run repeats it.")
         sys.exit(130)

@@ -1,5 +1,5 @@
-# Sourced by the scripts. `environment serve` or `environment develop` makes .venv hold what the lock file says, from
-# nothing if need be. Sets $root, the repository, and $venv.
+# Sourced by the scripts. `environment serve` or `environment develop` creates or updates .venv from the lock file.
+# Sets $root, the repository, and $venv.
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
 venv=$root/.venv
@@ -11,7 +11,7 @@ is_suitable() {
 find_python() {
     for python in ${PYTHON:+"$PYTHON"} python3.13 python3.12 python3.11 python3 python; do
         is_suitable "$python" && return
-        [ "$python" = "${PYTHON:-}" ] && break # an explicit PYTHON that does not fit is an error, never replaced
+        [ "$python" = "${PYTHON:-}" ] && break # an explicit PYTHON that does not fit is an error, and no other one is tried
     done
     echo "vestibule needs Python 3.11 or newer, with its venv module: ${PYTHON:-none of python3.13, python3.12, python3.11, python3, python} is not that. Install one, or set PYTHON to its path." >&2
     exit 1

@@ -1,4 +1,4 @@
-"""Builds the reference of the Python API out of its docstrings, into .build/reference; warnings are errors.
+"""Builds the reference of the Python API from its docstrings into .build/reference; warnings are errors.
 
 Each public name has a docstring: a name without one is an error.
 """
@@ -37,12 +37,12 @@ def main() -> None:
             getattr(module, public)  # a lazy import is an attribute afterwards
     pdoc.render.configure(docformat="markdown", footer_text="Vestibule")
     pdoc.pdoc(*MODULES, output_directory=PAGES)
-    silent = sorted({one for name in MODULES for one in _silent(Module(import_module(name)))})
-    if silent:
-        sys.exit("These promise nothing, for they have no docstring:\n" + "\n".join(silent))
+    undocumented = sorted({one for name in MODULES for one in _undocumented(Module(import_module(name)))})
+    if undocumented:
+        sys.exit("These public names have no docstring:\n" + "\n".join(undocumented))
 
 
-def _silent(module: Module) -> Iterator[str]:
+def _undocumented(module: Module) -> Iterator[str]:
     for member in module.members.values():
         if isinstance(member, Class | Function) and not member.name.startswith("_") and not member.docstring.strip():
             yield member.fullname

@@ -1,4 +1,4 @@
-"""A client as real ones are: it goes to any node, and tries again what a node refused for now or did not answer."""
+"""A client that behaves like real ones: it calls a random node, and retries after a 503 or a lost connection."""
 
 import time
 from collections import Counter
@@ -11,38 +11,38 @@ from typing import Any
 
 from tests.support.proxy import GONE, Answer, Line
 
-PATIENCE = 60.0
-"""Seconds without any answer after which the service counts as down."""
+RETRY_SECONDS = 60.0
+"""Seconds of retries after which the service counts as down."""
 
 Call = Callable[[Line], Answer]
 
 
 class BrokenPromise(Exception):
-    """Something was lost, taken twice, or answered as the contract does not allow."""
+    """A change was lost, a secret was accepted twice, or a response contradicts the contract."""
 
 
 class Stopped(Exception):
-    """The run is to end."""
+    """The run has been interrupted."""
 
 
 @dataclass
 class Counts:
-    """Counts of events by name, over all clients."""
+    """Counters by name, shared by all clients."""
 
     of: "Counter[str]" = field(default_factory=Counter)
     _lock: Lock = field(default_factory=Lock, repr=False)
 
-    def add(self, what: str, number: int = 1) -> None:
+    def add(self, name: str, number: int = 1) -> None:
         with self._lock:
-            self.of[what] += number
+            self.of[name] += number
 
 
 @dataclass(frozen=True)
 class Reply:
-    """The answer in the end. `is_second` tells that an earlier try had no answer, or 503, and may have been carried out."""
+    """The final response. `is_retry` is true if an earlier attempt got no response or a 503, and may have succeeded."""
 
     answer: Answer
-    is_second: bool
+    is_retry: bool
 
     @property
     def status(self) -> int:
@@ -53,81 +53,81 @@ class Reply:
         return self.answer.json
 
 
-class Client:
-    """Somebody with an address of their own, and a connection to each node."""
+class RetryingClient:
+    """A client with its own address, and a connection to each node."""
 
-    def __init__(self, ports: Sequence[int], caller: str, chance: Random, counts: Counts, over: Event) -> None:
+    def __init__(self, ports: Sequence[int], caller: str, random: Random, counts: Counts, stopping: Event) -> None:
         self._lines = [Line(port, caller=caller) for port in ports]
-        self._chance = chance
+        self._random = random
         self._counts = counts
-        self._over = over
+        self._stopping = stopping
 
     def close(self) -> None:
         for line in self._lines:
             line.close()
 
-    def ask(
-        self, what: str, call: Call, expected: Collection[int], *, second: Collection[int] = (), at: int | None = None
+    def call(
+        self, name: str, request: Call, expected: Collection[int], *, second: Collection[int] = (), at: int | None = None
     ) -> Reply:
-        """Asks one node, any unless `at` says which, and the next one where that does not help.
+        """Calls the node `at`, or a random one, and after a 503 or a lost connection the next one.
 
-        `second` is what may be answered as well where an earlier try may have been carried out. An expected 429 is waited for.
+        `second` are further statuses that are allowed if an earlier attempt may have succeeded. An expected 429 is retried.
         """
-        node = self._chance.randrange(len(self._lines)) if at is None else at
-        deadline = time.monotonic() + PATIENCE
-        was_cut_off = was_refused = False
+        node = self._random.randrange(len(self._lines)) if at is None else at
+        deadline = time.monotonic() + RETRY_SECONDS
+        lost_response = got_503 = False
         while True:
-            answer = self._try(what, call, node)
+            answer = self._try(name, request, node)
             if answer is not None and answer.status != 503 and (answer.status != 429 or 429 not in expected):
                 break
             if time.monotonic() > deadline:
-                raise BrokenPromise(f"{what}: no answer for {PATIENCE:.0f} s")
-            was_cut_off |= answer is None
-            was_refused |= answer is not None and answer.status == 503
-            self._pause(what, answer)
-            self._counts.add("tried again")
+                raise BrokenPromise(f"{name}: no final response for {RETRY_SECONDS:.0f} s")
+            lost_response |= answer is None
+            got_503 |= answer is not None and answer.status == 503
+            self._pause(name, answer)
+            self._counts.add("retries")
             node = (node + 1) % len(self._lines)
         if answer.status not in expected:
-            if not (was_cut_off or was_refused) or answer.status not in second:
-                raise BrokenPromise(f"{what}: {shown(answer)}, and expected was {sorted(expected)}")
-            self._counts.add("carried out though its answer was lost" if was_cut_off else "carried out though answered 503")
-        return Reply(answer, was_cut_off or was_refused)
+            if not (lost_response or got_503) or answer.status not in second:
+                raise BrokenPromise(f"{name}: {shown(answer)}, expected {sorted(expected)}")
+            self._counts.add("succeeded although the response was lost" if lost_response else "succeeded although answered 503")
+        return Reply(answer, lost_response or got_503)
 
-    def ask_all(self, what: str, call: Call) -> list[Answer | None]:
-        """What the nodes answer when all are asked at once; None for one that does not. Nothing is tried again."""
+    def call_all(self, name: str, request: Call) -> list[Answer | None]:
+        """Calls all nodes at the same time, without retries; returns None for a node that sends no response."""
         with ThreadPoolExecutor(len(self._lines)) as threads:
-            return list(threads.map(lambda node: self._try(what, call, node), range(len(self._lines))))
+            return list(threads.map(lambda node: self._try(name, request, node), range(len(self._lines))))
 
-    def _try(self, what: str, call: Call, node: int) -> Answer | None:
-        if self._over.is_set():
+    def _try(self, name: str, request: Call, node: int) -> Answer | None:
+        if self._stopping.is_set():
             raise Stopped
         self._counts.add("calls")
         try:
-            answer = call(self._lines[node])
+            answer = request(self._lines[node])
         except TimeoutError:
-            raise BrokenPromise(f"{what}: no answer, and the connection stood") from None
+            raise BrokenPromise(f"{name}: no response on an open connection") from None
         except GONE:
-            self._counts.add("no answer")
+            self._counts.add("no response")
             return None
         self._counts.add(f"answered {answer.status}")
         if answer.status >= 500 and (answer.status, answer.problem) not in {(503, "unavailable"), (503, "overloaded")}:
-            raise BrokenPromise(f"{what}: {shown(answer)}")
+            raise BrokenPromise(f"{name}: {shown(answer)}")
         return answer
 
-    def _pause(self, what: str, answer: Answer | None) -> None:
-        """The pause that Retry-After asks for; a tenth of a second without an answer."""
+    def _pause(self, name: str, answer: Answer | None) -> None:
+        """Waits as long as Retry-After says, or a tenth of a second if there was no response."""
         if answer is None:
             seconds = 0.1
         elif not answer.headers.get("retry-after", "").isdigit():
-            raise BrokenPromise(f"{what}: {answer.status} does not say when to come again")
+            raise BrokenPromise(f"{name}: {answer.status} without Retry-After")
         else:
             seconds = float(answer.headers["retry-after"])
-        if self._over.wait(min(seconds, PATIENCE)):
+        if self._stopping.wait(min(seconds, RETRY_SECONDS)):
             raise Stopped
 
 
 def shown(answer: Answer | None) -> str:
-    """Its status, and the kind of a refusal; no token and no text of anybody's."""
+    """Returns the status, and the problem of a refusal; never a token or other content."""
     if answer is None:
-        return "not answered"
+        return "no response"
     return f"answered {answer.status}" + (f" {answer.problem}" if "problem" in answer.headers.get("content-type", "") else "")

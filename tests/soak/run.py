@@ -1,4 +1,4 @@
-"""Many journeys across nodes that are killed, on a PostgreSQL that is stopped in the middle; then all is checked."""
+"""The soak test: journeys of simulated users while servers are killed and restarted, and the final checks."""
 
 import time
 from collections import Counter
@@ -11,8 +11,8 @@ from random import Random
 from threading import Event
 
 from tests.soak.checks import check
-from tests.soak.client import Client, Counts, Stopped
-from tests.soak.people import Person
+from tests.soak.client import Counts, RetryingClient, Stopped
+from tests.soak.users import User
 from tests.support.databases import rows
 from tests.support.nodes import Nodes, nodes
 from tests.support.postgres_server import PostgresServer
@@ -20,9 +20,9 @@ from tests.support.postgres_server import PostgresServer
 from vestibule.adapters.database import migrate
 
 DURABLE = {"fsync": "on", "full_page_writes": "on", "autovacuum": "on"}
-MOST_ACTS = 6
-DOWN_FOR = 2.0
-TOLD_EVERY = 5.0
+MAX_ACTIONS = 6
+DOWNTIME = 2.0
+REPORT_INTERVAL = 5.0
 
 Task = Callable[[], None]
 
@@ -32,150 +32,152 @@ class Result:
     """The outcome of a run. `broken` lists each promise that did not hold."""
 
     counts: Counts = field(default_factory=Counts)
-    people: list[Person] = field(default_factory=list)
+    users: list[User] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
-class Endurance:
-    """`tell` receives progress lines. `over` ends the run early, without the final check."""
+class SoakTest:
+    """Runs the journeys and the final checks. `report` receives progress lines; `stopping` ends the run early, unchecked."""
 
-    def __init__(self, journeys: int, *, seed: int, clients: int, workers: Sequence[int], tell: Callable[[str], None]) -> None:
-        self.over = Event()
+    def __init__(
+        self, journeys: int, *, seed: int, clients: int, workers: Sequence[int], report: Callable[[str], None]
+    ) -> None:
+        self.stopping = Event()
         self.result = Result()
         self._journeys = journeys
         self._seed = seed
         self._clients = clients
         self._workers = tuple(workers)
-        self._tell = tell
+        self._report_line = report
         self._begun = time.monotonic()
 
     def __call__(self, directory: Path) -> Result:
-        self._say(f"starts PostgreSQL, Redis, S3, a mail server, an SMS gateway and {len(self._workers)} nodes")
+        self._report(f"starting PostgreSQL, Redis, S3, a mail server, an SMS gateway and {len(self._workers)} nodes")
         with PostgresServer(**DURABLE) as postgres:
             migrate(postgres.url)
-            with nodes(directory, postgres.url, workers=self._workers, otp_cooldown="1") as site:
-                self._say(f"all of them serve; {self._clients} clients begin {self._journeys} journeys")
-                journeys = [partial(self._journey, site, number) for number in range(self._journeys)]
-                self._run("journeys", journeys, self._breaks(site, postgres))
-                self._say("all that was acknowledged is looked for, at every node")
-                self._run("people", [partial(self._check, person) for person in self.result.people])
-                self._look_back(site, postgres)
+            with nodes(directory, postgres.url, workers=self._workers, otp_cooldown="1") as cluster:
+                self._report(f"all are ready; {self._clients} clients begin {self._journeys} journeys")
+                journeys = [partial(self._journey, cluster, number) for number in range(self._journeys)]
+                self._run("journeys", journeys, self._faults(cluster, postgres))
+                self._report("checking all acknowledged changes at each node")
+                self._run("users", [partial(self._check, user) for user in self.result.users])
+                self._check_servers(cluster, postgres)
         self.result.seconds = time.monotonic() - self._begun
         return self.result
 
     # --- journeys -------------------------------------------------------------------------------------------------------
 
-    def _journey(self, site: Nodes, number: int) -> None:
-        chance = Random(f"{self._seed}.{number}")  # noqa: S311 — it guards nothing
+    def _journey(self, cluster: Nodes, number: int) -> None:
+        random = Random(f"{self._seed}.{number}")  # noqa: S311 — not for secrets
         caller = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
-        client = Client(site.ports, caller, chance, self.result.counts, self.over)
-        person = Person(number, client, site.mail, self.result.counts, chance)
+        client = RetryingClient(cluster.ports, caller, random, self.result.counts, self.stopping)
+        user = User(number, client, cluster.mail, self.result.counts, random)
         try:
-            chance.choice([person.register, person.register, person.register_by_code])()
-            for _ in range(chance.randint(2, MOST_ACTS)):
-                chance.choice(person.acts())()
-            self.result.people.append(person)
+            random.choice([user.register, user.register, user.register_by_code])()
+            for _ in range(random.randint(2, MAX_ACTIONS)):
+                random.choice(user.actions())()
+            self.result.users.append(user)
         finally:
             client.close()
 
-    def _check(self, person: Person) -> None:
+    def _check(self, user: User) -> None:
         try:
-            check(person, self.result.counts, len(self._workers))
+            check(user, self.result.counts, len(self._workers))
         finally:
-            person.client.close()
+            user.client.close()
 
-    def _run(self, what: str, tasks: Sequence[Task], breaks: Mapping[int, Task] | None = None) -> None:
-        """All of them, in as many threads as there are clients; breaks something when so many are done."""
-        waiting = dict(breaks or {})
-        told = time.monotonic()
+    def _run(self, name: str, tasks: Sequence[Task], faults: Mapping[int, Task] | None = None) -> None:
+        """Runs all tasks, one thread per client; runs each fault when its number of tasks are done."""
+        waiting = dict(faults or {})
+        reported = time.monotonic()
         with ThreadPoolExecutor(self._clients) as threads:
             try:
-                running = {threads.submit(self._noting, f"{what} {number}", task) for number, task in enumerate(tasks)}
+                running = {threads.submit(self._recording, f"{name} {number}", task) for number, task in enumerate(tasks)}
                 while running:
                     _, running = wait(running, 0.1, FIRST_COMPLETED)
                     done = len(tasks) - len(running)
                     for due in [number for number in waiting if number <= done]:
                         waiting.pop(due)()
-                    if time.monotonic() - told >= TOLD_EVERY:
-                        told = time.monotonic()
-                        self._say(self._progress(f"{done:,} of {len(tasks):,} {what}"))
+                    if time.monotonic() - reported >= REPORT_INTERVAL:
+                        reported = time.monotonic()
+                        self._report(self._progress(f"{done:,} of {len(tasks):,} {name}"))
             except BaseException:
-                self.over.set()
+                self.stopping.set()
                 raise
-        if self.over.is_set():
+        if self.stopping.is_set():
             raise KeyboardInterrupt
 
-    def _noting(self, where: str, task: Task) -> None:
-        if self.over.is_set():
+    def _recording(self, where: str, task: Task) -> None:
+        if self.stopping.is_set():
             return
         try:
             task()
         except Stopped:
             return
-        except Exception as error:  # noqa: BLE001 — the other journeys go on, and the report lists it
+        except Exception as error:  # noqa: BLE001 — the other journeys continue, and the report lists the error
             self.result.broken.append(f"{where}: {type(error).__name__}: {error}")
 
-    # --- what breaks ----------------------------------------------------------------------------------------------------
+    # --- faults ---------------------------------------------------------------------------------------------------------
 
-    def _breaks(self, site: Nodes, postgres: PostgresServer) -> dict[int, Task]:
-        """One thing after each fifth of the journeys."""
-        last = len(site.servers) - 1
-        things = [
-            partial(self._kill, site, last),
+    def _faults(self, cluster: Nodes, postgres: PostgresServer) -> dict[int, Task]:
+        """Returns the faults, one for each fifth of the journeys, by the number of journeys done before it."""
+        last = len(cluster.servers) - 1
+        faults = [
+            partial(self._kill, cluster, last),
             partial(self._stop, postgres),
-            partial(self._kill, site, 0),
-            partial(self._kill_redis, site),
+            partial(self._kill, cluster, 0),
+            partial(self._kill_redis, cluster),
         ]
-        return {self._journeys * fifth // 5: thing for fifth, thing in enumerate(things, start=1)}
+        return {self._journeys * fifth // 5: fault for fifth, fault in enumerate(faults, start=1)}
 
-    def _kill(self, site: Nodes, number: int) -> None:
-        self._fault(f"node {number + 1} is killed (SIGKILL), and started again")
-        site.servers[number].kill()
-        time.sleep(DOWN_FOR)
-        site.servers[number].start()
-        site.servers[number].wait()
+    def _kill(self, cluster: Nodes, number: int) -> None:
+        self._fault(f"node {number + 1} is killed (SIGKILL) and restarted")
+        cluster.servers[number].kill()
+        time.sleep(DOWNTIME)
+        cluster.servers[number].start()
+        cluster.servers[number].wait()
 
     def _stop(self, postgres: PostgresServer) -> None:
-        self._fault("PostgreSQL is stopped at once (immediate), and started again")
+        self._fault("PostgreSQL is stopped (immediate mode) and restarted")
         postgres.stop()
-        time.sleep(DOWN_FOR)
+        time.sleep(DOWNTIME)
         postgres.start()
 
-    def _kill_redis(self, site: Nodes) -> None:
-        self._fault("Redis is killed (SIGKILL), and started again")
-        site.redis.kill()
-        time.sleep(DOWN_FOR)
-        site.redis.start()
+    def _kill_redis(self, cluster: Nodes) -> None:
+        self._fault("Redis is killed (SIGKILL) and restarted")
+        cluster.redis.kill()
+        time.sleep(DOWNTIME)
+        cluster.redis.start()
 
-    def _fault(self, what: str) -> None:
-        self.result.faults.append(what)
-        self._say(what)
+    def _fault(self, description: str) -> None:
+        self.result.faults.append(description)
+        self._report(description)
 
-    # --- looking back ---------------------------------------------------------------------------------------------------
+    # --- server checks --------------------------------------------------------------------------------------------------
 
-    def _look_back(self, site: Nodes, postgres: PostgresServer) -> None:
-        """Checks that no client can make: errors in the logs, failed messages, mails that arrived twice."""
-        for number, server in enumerate(site.servers, start=1):
+    def _check_servers(self, cluster: Nodes, postgres: PostgresServer) -> None:
+        """Checks logs for errors, the outbox for failed messages, and the mail server for duplicates."""
+        for number, server in enumerate(cluster.servers, start=1):
             if "Traceback" in server.output:
-                self.result.broken.append(f"node {number} logged a fault:\n{server.output[-4000:]}")
-        [(dead,)] = rows(postgres.url, "SELECT count(*) FROM outbox WHERE due_at IS NULL")
-        if dead:
-            self.result.broken.append(f"{dead} messages failed permanently")
-        twice = [message for message, times in Counter(site.mail.ids).items() if times > 1]
-        self.result.counts.add("mails delivered", len(site.mail.ids))
+                self.result.broken.append(f"node {number} logged an error:\n{server.output[-4000:]}")
+        [(failed,)] = rows(postgres.url, "SELECT count(*) FROM outbox WHERE due_at IS NULL")
+        if failed:
+            self.result.broken.append(f"{failed} messages failed permanently")
+        twice = [message for message, times in Counter(cluster.mail.ids).items() if times > 1]
+        self.result.counts.add("mails delivered", len(cluster.mail.ids))
         self.result.counts.add("mails delivered again", len(twice))
         if len(twice) > len(self.result.faults) * sum(self._workers):
             self.result.broken.append(
                 f"{len(twice)} mails arrived more than once: more than delivery workers held when they were killed"
             )
 
-    # --- telling --------------------------------------------------------------------------------------------------------
+    # --- progress -------------------------------------------------------------------------------------------------------
 
     def _progress(self, done: str) -> str:
         seen = self.result.counts.of
-        return f"{done}, {seen['calls']:,} calls, {seen['answered 503']:,} answered 503, {seen['no answer']:,} not answered"
+        return f"{done}, {seen['calls']:,} calls, {seen['answered 503']:,} answered 503, {seen['no response']:,} not answered"
 
-    def _say(self, line: str) -> None:
-        self._tell(f"{time.monotonic() - self._begun:6.1f} s  {line}")
+    def _report(self, line: str) -> None:
+        self._report_line(f"{time.monotonic() - self._begun:6.1f} s  {line}")

@@ -16,7 +16,7 @@ ENDURE = str(Path(__file__).parents[2] / "scripts" / "endure")
 
 
 def test_soak_loses_nothing_acknowledged_and_accepts_nothing_twice() -> None:
-    binary()  # where there is no Redis this is skipped
+    binary()  # skips the test if there is no Redis
     run = subprocess.run([ENDURE, "--journeys", "60"], capture_output=True, text=True, check=False, timeout=300)
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stdout.count("SIGKILL") == 6, "each kill is reported when it happens and in the summary"
@@ -26,17 +26,17 @@ def test_soak_loses_nothing_acknowledged_and_accepts_nothing_twice() -> None:
 
 def test_interrupted_soak_leaves_no_process_and_no_file() -> None:
     binary()
-    with TemporaryDirectory() as place:  # not below one of pytest's, which are closed to all but one
-        Path(place).chmod(0o755)
+    with TemporaryDirectory() as directory:  # not below pytest's, which the user of PostgreSQL cannot enter
+        Path(directory).chmod(0o755)
         command = [ENDURE, "--journeys", "1000"]
-        environment = os.environ | {"TMPDIR": place}
+        environment = os.environ | {"TMPDIR": directory}
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
             assert run.stdout
             assert any("begin 1000 journeys" in line for line in run.stdout)
             started = below(run.pid)
             assert len(started) > 6
             run.send_signal(signal.SIGINT)
-            _, complaint = run.communicate(timeout=60)
-        assert (run.returncode, complaint) == (130, "Stopped; nothing was checked.\n")
+            _, errors = run.communicate(timeout=60)
+        assert (run.returncode, errors) == (130, "Stopped; nothing was checked.\n")
         assert eventually(lambda: not any(process.is_alive for process in started))
-        assert list(Path(place).iterdir()) == []
+        assert list(Path(directory).iterdir()) == []
