@@ -23,7 +23,7 @@ SHIPPED = Path(__file__).parents[2] / "examples" / "nodes" / "haproxy.cfg"
 
 
 def configured(port: int, nodes: list[int], text: str) -> str:
-    """As shipped, but for what it says to change: no TLS, and two nodes that are here."""
+    """Returns the shipped configuration without TLS, and with two nodes on this machine."""
     for number, node in enumerate([*nodes, nodes[0]], start=1):
         text = text.replace(f"10.0.0.1{number}:8000", f"127.0.0.1:{node}")
     lines = [line for line in text.splitlines() if not line.strip().startswith("server node3")]
@@ -35,10 +35,10 @@ def configured(port: int, nodes: list[int], text: str) -> str:
 
 @contextmanager
 def balancer(directory: Path, nodes: list[int]) -> Iterator[int]:
-    """Its port."""
+    """Starts HAProxy in front of the nodes; yields its port."""
     haproxy = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin") or shutil.which("haproxy")
     if haproxy is None:
-        pytest.skip("no haproxy is installed, so nothing is shown about the configuration for it")
+        pytest.skip("no haproxy is installed: its configuration is not tested")
     port = free_port()
     file = directory / "haproxy.cfg"
     file.write_text(configured(port, nodes, SHIPPED.read_text()))
@@ -80,26 +80,26 @@ def port(tmp_path_factory: pytest.TempPathFactory, two: Nodes) -> Iterator[int]:
 
 
 @contextmanager
-def asking(port: int, call: Callable[[Line], Answer]) -> Iterator[list[int]]:
-    """What twenty people were answered, over and over while the block runs; 0 where they were not."""
+def calling(port: int, call: Callable[[Line], Answer]) -> Iterator[list[int]]:
+    """Twenty clients repeat the call while the block runs; yields the list of statuses, 0 for a lost connection."""
     statuses: list[int] = []
-    over = Event()
+    stopping = Event()
 
-    def ask(source: str) -> None:
+    def repeat(source: str) -> None:
         with Line(port, source=source) as line:
-            while not over.wait(0.25):
+            while not stopping.wait(0.25):
                 try:
                     statuses.append(call(line).status)
                 except GONE:
                     statuses.append(0)
 
-    threads = [Thread(target=ask, args=[f"127.0.3.{next(_callers)}"]) for _ in range(20)]
+    threads = [Thread(target=repeat, args=[f"127.0.3.{next(_callers)}"]) for _ in range(20)]
     for thread in threads:
         thread.start()
     try:
         yield statuses
     finally:
-        over.set()
+        stopping.set()
         for thread in threads:
             thread.join(30)
 
@@ -118,7 +118,7 @@ def test_balancer_forwards_every_call_to_either_node(port: int) -> None:
 
 
 def test_client_cannot_forge_its_address_for_rate_limits(port: int) -> None:
-    check = {"prop": "username", "value": "nobody"}
+    check = {"prop": "username", "value": "unknown"}
     answers = []
     for number in range(32):
         with Line(port, caller=f"192.0.2.{number}", source="127.0.4.3") as line:
@@ -126,13 +126,13 @@ def test_client_cannot_forge_its_address_for_rate_limits(port: int) -> None:
     assert answers == [200] * 30 + [429] * 2
 
 
-@pytest.mark.parametrize("how", [Server.stop, Server.kill])
-def test_reads_do_not_fail_while_one_node_stops_and_returns(port: int, two: Nodes, how: Callable[[Server], object]) -> None:
+@pytest.mark.parametrize("end", [Server.stop, Server.kill])
+def test_reads_do_not_fail_while_one_node_stops_and_returns(port: int, two: Nodes, end: Callable[[Server], object]) -> None:
     with Line(two.ports[0], caller="192.0.2.3") as line:
         token = line.tokens("bob1")["token"]
-    with asking(port, lambda line: line.account(token)) as statuses:
+    with calling(port, lambda line: line.account(token)) as statuses:
         time.sleep(0.5)
-        how(two.servers[1])
+        end(two.servers[1])
         time.sleep(3)
         two.servers[1].start()
         two.servers[1].wait()
@@ -145,12 +145,12 @@ def test_nodes_answer_503_while_the_database_is_down(port: int, postgres: Postgr
     postgres.stop()
     try:
         assert eventually(lambda: status(port, "/readyz") == 503)
-        time.sleep(6)  # the balancer has noticed
+        time.sleep(6)  # until the health checks of the balancer have failed
         with Line(port, source="127.0.4.1") as line:
             answer = line.ask("POST", "/otp/", {"destination": "dora@example.com"})
         assert (answer.status, answer.problem) == (503, "unavailable")
         assert int(answer.headers["retry-after"]) >= 1
-        assert "x-request-id" in answer.headers, "it is a node that answers"
+        assert "x-request-id" in answer.headers, "the response comes from a node"
     finally:
         postgres.start()
     assert eventually(lambda: status(port, "/readyz") == 200)

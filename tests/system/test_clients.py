@@ -1,4 +1,4 @@
-"""Slow clients, many clients, and clients that send malformed HTTP. Checks that take seconds run next to the rest."""
+"""Slow clients, many clients, and clients that send malformed HTTP. Slow requests run concurrently with the other tests."""
 
 import resource
 import socket
@@ -24,7 +24,7 @@ NEXT = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 @dataclass(frozen=True)
 class End:
-    """All that came back until the server closed the connection, and after how long it did."""
+    """The bytes that the server sent before it closed the connection, and the seconds until then."""
 
     received: bytes
     seconds: float
@@ -36,7 +36,7 @@ class End:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """It begins with as few open files as some systems grant."""
+    """A server that starts with a low limit of open files, as on some systems."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     server = Server(tmp_path_factory.mktemp("clients") / "data", rate_limits="off")
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
@@ -46,14 +46,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             yield server
             assert server.call("GET", "/readyz")[0] == 200
             assert "Traceback" not in server.output
-            assert "worker" not in server.output, "none died"
+            assert "worker" not in server.output, "no worker died"
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def speak(port: int, *parts: bytes, every: float = 0.0, patience: float = 25.0) -> End:
+def exchange(port: int, *parts: bytes, every: float = 0.0, timeout: float = 25.0) -> End:
+    """Sends the parts, one every so many seconds, and receives until the server closes the connection."""
     begun, received = time.monotonic(), b""
-    with socket.create_connection(("127.0.0.1", port), timeout=patience) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
         with suppress(ConnectionError):
             for part in parts:
                 connection.sendall(part)
@@ -67,19 +68,19 @@ def speak(port: int, *parts: bytes, every: float = 0.0, patience: float = 25.0) 
 SLOW: dict[str, tuple[tuple[bytes, ...], float]] = {
     "nothing": ((), 0),
     "half a header": ((b"GET /healthz HTTP/1.1\r\nHost: x\r\n",), 0),
-    "a header, drop by drop": ((b"GET /healthz HTTP/1.1\r\n", *[b"A: b\r\n"] * 30), 0.5),
-    "idle after an answer": ((b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",), 0),
+    "a header, one line at a time": ((b"GET /healthz HTTP/1.1\r\n", *[b"A: b\r\n"] * 30), 0.5),
+    "idle after a response": ((b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",), 0),
     "half a body": ((b"POST /login/ HTTP/1.1\r\n" + JSON + b"Content-Length: 50\r\n\r\n{",), 0),
     "half a chunked body": ((b"POST /login/ HTTP/1.1\r\n" + JSON + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{    \r\n",), 0),
-    "a body, drop by drop": ((b"POST /login/ HTTP/1.1\r\n" + JSON + b"Content-Length: 50\r\n\r\n", *[b" "] * 36), 0.5),
+    "a body, one byte at a time": ((b"POST /login/ HTTP/1.1\r\n" + JSON + b"Content-Length: 50\r\n\r\n", *[b" "] * 36), 0.5),
 }
 
 
 @pytest.fixture(scope="module", autouse=True)
 def slow(server: Server) -> Iterator[dict[str, "Future[End]"]]:
-    """All of them at once, while the other tests run."""
+    """Starts all slow requests at the same time; they run during the other tests."""
     with ThreadPoolExecutor(len(SLOW)) as threads:
-        yield {name: threads.submit(speak, server.port, *parts, every=every) for name, (parts, every) in SLOW.items()}
+        yield {name: threads.submit(exchange, server.port, *parts, every=every) for name, (parts, every) in SLOW.items()}
 
 
 REFUSED = {
@@ -87,8 +88,8 @@ REFUSED = {
     "an unknown version": b"GET / HTTP/7.3\r\n\r\n",
     "two lengths": b"POST /isunique/ HTTP/1.1\r\n" + JSON + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} " + NEXT,
     "a length with a sign": b"POST /isunique/ HTTP/1.1\r\n" + JSON + b"Content-Length: +2\r\n\r\n{}" + NEXT,
-    "a length below zero": b"POST /isunique/ HTTP/1.1\r\n" + JSON + b"Content-Length: -2\r\n\r\n{}" + NEXT,
-    "an encoding that is no chunking": b"POST /isunique/ HTTP/1.1\r\n"
+    "a negative length": b"POST /isunique/ HTTP/1.1\r\n" + JSON + b"Content-Length: -2\r\n\r\n{}" + NEXT,
+    "an unknown transfer encoding": b"POST /isunique/ HTTP/1.1\r\n"
     + JSON
     + b"Transfer-Encoding: xchunked\r\nContent-Length: 2\r\n\r\n{}"
     + NEXT,
@@ -104,7 +105,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_malformed_http_is_rejected_and_the_connection_closed(server: Server, name: str) -> None:
-    end = speak(server.port, REFUSED[name], patience=5)
+    end = exchange(server.port, REFUSED[name], timeout=5)
     assert end.statuses == [400]
     assert end.seconds < 5
 
@@ -116,17 +117,17 @@ def test_malformed_http_is_rejected_and_the_connection_closed(server: Server, na
         b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 1000 + b"\r\n",
         b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
-    ids=["a long one", "many", "a long path"],
+    ids=["long header", "many headers", "long path"],
 )
 def test_oversized_headers_are_rejected(server: Server, request_: bytes) -> None:
-    assert speak(server.port, request_, patience=5).statuses in ([414], [431])
+    assert exchange(server.port, request_, timeout=5).statuses in ([414], [431])
 
 
 def test_content_length_with_chunked_encoding_smuggles_no_request(server: Server) -> None:
-    """The chunks are what counts (RFC 9112 § 6.1), and nothing after them is read from this connection."""
+    """Chunked encoding overrides Content-Length (RFC 9112 § 6.1), and nothing after it is read from this connection."""
     for length in (b"5", b"%d" % (5 + len(NEXT))):
         headers = JSON + b"Content-Length: " + length + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
-        end = speak(server.port, b"POST /isunique/ HTTP/1.1\r\n" + headers + b"0\r\n\r\n" + NEXT, patience=5)
+        end = exchange(server.port, b"POST /isunique/ HTTP/1.1\r\n" + headers + b"0\r\n\r\n" + NEXT, timeout=5)
         assert end.statuses == [400]
 
 
@@ -138,7 +139,7 @@ def test_malformed_chunk_closes_the_connection(server: Server) -> None:
         b"ffffffffffffffffff\r\n{}\r\n0\r\n\r\n",
         b"2\r\n{}xx\r\n0\r\n\r\n",
     ):
-        end = speak(server.port, b"POST /isunique/ HTTP/1.1\r\n" + headers + chunks + NEXT, patience=5)
+        end = exchange(server.port, b"POST /isunique/ HTTP/1.1\r\n" + headers + chunks + NEXT, timeout=5)
         assert end.statuses == [400], chunks
 
 
@@ -146,29 +147,29 @@ def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
     first = b"POST /isunique/ HTTP/1.1\r\n" + JSON + b"Content-Length: 2\r\n\r\n{}"
     second = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     third = b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"
-    assert speak(server.port, first + second + third + NEXT, patience=5).statuses == [400, 200, 404, 200]
+    assert exchange(server.port, first + second + third + NEXT, timeout=5).statuses == [400, 200, 404, 200]
 
 
 @pytest.mark.parametrize("request_", [b"POST /nowhere", b"POST /login/", b"GET /account/", b"POST /upload-image/"])
 def test_rejected_body_is_not_read(server: Server, request_: bytes) -> None:
-    """401, 404, 415: the answer comes at once, and what the client still sends is no request."""
-    end = speak(server.port, request_ + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n" + NEXT, patience=5)
+    """401, 404, 415: the response comes at once, and the remaining bytes are not taken for a request."""
+    end = exchange(server.port, request_ + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n" + NEXT, timeout=5)
     assert len(end.statuses) == 1
     assert end.statuses[0] in {401, 404, 415}
 
 
 def test_thousand_idle_connections_do_not_block_others(server: Server) -> None:
     with Line(server.port) as line:
-        token = line.tokens("somebody1")["token"]
+        token = line.tokens("user1x")["token"]
     with ExitStack() as stack:
         for _ in range(990):
             stack.enter_context(closing(socket.create_connection(("127.0.0.1", server.port), timeout=5)))
         files = Path(f"/proc/{worker(server.process.pid).pid}/fd")
-        assert eventually(lambda: len(list(files.iterdir())) > 990), "they are connections, not a queue"
+        assert eventually(lambda: len(list(files.iterdir())) > 990), "all connections are accepted, none is queued"
         for number in range(20):
             with Line(server.port, timeout=5) as line:
                 assert line.account(token).status == 200
-                assert line.register(f"another{number}x").status == 201
+                assert line.register(f"other{number}x").status == 201
 
 
 def test_worker_accepts_at_most_a_thousand_connections(server: Server) -> None:
@@ -185,14 +186,14 @@ def test_worker_accepts_at_most_a_thousand_connections(server: Server) -> None:
         assert late.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
-@pytest.mark.parametrize("name", ["nothing", "half a header", "a header, drop by drop", "idle after an answer"])
+@pytest.mark.parametrize("name", ["nothing", "half a header", "a header, one line at a time", "idle after a response"])
 def test_idle_connection_is_closed(slow: dict[str, "Future[End]"], name: str) -> None:
     end = slow[name].result()
-    assert end.statuses == ([200] if name == "idle after an answer" else [])
+    assert end.statuses == ([200] if name == "idle after a response" else [])
     assert end.seconds < 17
 
 
-@pytest.mark.parametrize("name", ["half a body", "half a chunked body", "a body, drop by drop"])
+@pytest.mark.parametrize("name", ["half a body", "half a chunked body", "a body, one byte at a time"])
 def test_body_that_takes_over_fifteen_seconds_is_rejected(slow: dict[str, "Future[End]"], name: str) -> None:
     end = slow[name].result()
     assert end.statuses == [408]

@@ -17,7 +17,7 @@ from vestibule.domain.rate_limits import CALLS_BY_ADDRESS
 MINUTE, HOUR, DAY, YEAR = 60.0, 3600.0, 86_400.0, 365 * 86_400.0
 STEPS = pytest.mark.parametrize("step", [1.0, MINUTE, HOUR, DAY, 4 * YEAR])
 ANN = "ann@mail.example.com"
-THIEF = Caller("192.0.2.66")
+ATTACKER = Caller("192.0.2.66")
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_code_is_accepted_once_and_not_longer_after_a_clock_step_back(world: Wor
     world.verify_code(destination="x@mail.example.com", verify_otp=used)
     world.clock.advance(-step)
     for code, destination in ((used, "x@mail.example.com"), (unused, ANN)):
-        assert isinstance(outcome(lambda: world.verify_code(destination=destination, verify_otp=code)), InvalidCode)  # noqa: B023 — asked at once
+        assert isinstance(outcome(lambda: world.verify_code(destination=destination, verify_otp=code)), InvalidCode)  # noqa: B023 — called at once
 
 
 @STEPS
@@ -93,7 +93,7 @@ def test_clock_step_back_does_not_shorten_the_cool_down(world: World, step: floa
 @STEPS
 def test_clock_step_back_gives_password_guessers_one_window_at_most(world: World, step: float) -> None:
     def guess() -> object:
-        return outcome(lambda: world.log_in(username="ann", password="wrong and wrong", caller=THIEF))
+        return outcome(lambda: world.log_in(username="ann", password="wrong and wrong", caller=ATTACKER))
 
     assert [type(guess()) for _ in range(6)] == [InvalidCredentials] * 5 + [RateLimited]
     world.clock.advance(-step)
@@ -106,15 +106,15 @@ def test_clock_step_back_gives_password_guessers_one_window_at_most(world: World
 @STEPS
 def test_rate_limited_owner_can_log_in_within_two_windows(world: World, step: float) -> None:
     for _ in range(5):
-        outcome(lambda: world.log_in(username="ann", password="wrong and wrong", caller=THIEF))
+        outcome(lambda: world.log_in(username="ann", password="wrong and wrong", caller=ATTACKER))
     world.clock.advance(-step)
     for _ in range(3):
-        refusal = outcome(lambda: world.log_in(username="ann", password=PASSWORD, caller=THIEF))
+        refusal = outcome(lambda: world.log_in(username="ann", password=PASSWORD, caller=ATTACKER))
         if not isinstance(refusal, RateLimited):
             break
         assert refusal.retry_after <= 600
         world.clock.advance(refusal.retry_after)
-    assert world.is_signed_in(world.log_in(username="ann", password=PASSWORD, caller=THIEF))
+    assert world.is_signed_in(world.log_in(username="ann", password=PASSWORD, caller=ATTACKER))
 
 
 @STEPS
@@ -134,10 +134,10 @@ def test_call_limits_do_not_wait_for_the_old_time(step: float) -> None:
     for _ in range(200):
         assert rate_limiter.hit("a", CALLS_BY_ADDRESS, now) == 0
     now -= step
-    taken = [rate_limiter.hit("a", CALLS_BY_ADDRESS, now) for _ in range(400)]
-    assert taken.count(0) <= 300
-    assert 0 < taken[-1] <= 120
-    assert rate_limiter.hit("a", CALLS_BY_ADDRESS, now + taken[-1]) == 0
+    waits = [rate_limiter.hit("a", CALLS_BY_ADDRESS, now) for _ in range(400)]
+    assert waits.count(0) <= 300
+    assert 0 < waits[-1] <= 120
+    assert rate_limiter.hit("a", CALLS_BY_ADDRESS, now + waits[-1]) == 0
 
 
 @STEPS

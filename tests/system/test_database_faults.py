@@ -17,8 +17,8 @@ from tests.support.server import Server
 pytestmark = pytest.mark.faults
 
 GARBAGE = b"This is no database. " * 5000
-LONGEST = 4.0
-"""Seconds: three are promised, and this machine may be busy."""
+MAX_SECONDS = 4.0
+"""The promise is three seconds; the machine of the tests may be busy."""
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +26,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("database") / "data", rate_limits="off") as server:
         yield server
         assert "Traceback" not in server.output
-        assert "worker" not in server.output, "none died"
+        assert "worker" not in server.output, "no worker died"
 
 
 @pytest.fixture(scope="module")
 def tokens(server: Server) -> dict[str, str]:
     with Line(server.port) as line:
-        return line.tokens("somebody1")
+        return line.tokens("user1x")
 
 
 @pytest.fixture
@@ -44,20 +44,20 @@ def refused(answer: Answer, seconds: float = 0.0) -> None:
     assert answer.status == 503, answer.content
     assert answer.problem in {"unavailable", "overloaded"}
     assert 1 <= int(answer.headers["retry-after"]) <= 5
-    assert seconds < LONGEST
+    assert seconds < MAX_SECONDS
 
 
 def timed(call: Callable[[Line], Answer]) -> Callable[[Line], tuple[Answer, float]]:
-    def ask(line: Line) -> tuple[Answer, float]:
+    def call_timed(line: Line) -> tuple[Answer, float]:
         begun = time.monotonic()
         return call(line), time.monotonic() - begun
 
-    return ask
+    return call_timed
 
 
 @contextmanager
 def locked(database: Path) -> Iterator[None]:
-    """Another program is in a transaction that writes."""
+    """Another program holds the write lock of the database."""
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
@@ -71,13 +71,13 @@ def test_locked_database_refuses_changes_in_time_and_serves_reads(
         lambda line: line.refresh(tokens["refresh_token"]),
         lambda line: line.send_code("stranger1@example.com"),
         lambda line: line.verify("stranger1@example.com", "123456"),
-        lambda line: line.register("somebody2"),
-        lambda line: line.log_in("somebody1"),
+        lambda line: line.register("user2x"),
+        lambda line: line.log_in("user1x"),
         lambda line: line.ask("PATCH", "/account/", {"name": "Another"}, tokens["token"]),
     ]
     reads: list[Callable[[Line], Answer]] = [
         lambda line: line.account(tokens["token"]),
-        lambda line: line.ask("POST", "/isunique/", {"prop": "username", "value": "somebody2"}),
+        lambda line: line.ask("POST", "/isunique/", {"prop": "username", "value": "user2x"}),
         lambda line: line.ask("GET", "/readyz"),
     ]
     with locked(database):
@@ -88,47 +88,47 @@ def test_locked_database_refuses_changes_in_time_and_serves_reads(
         assert (answer.status, seconds < 2) == (200, True)
     with Line(server.port) as line:
         assert line.refresh(tokens["refresh_token"]).status == 200
-        assert line.register("somebody2").status == 201
+        assert line.register("user2x").status == 201
 
 
-def without(database: Path) -> None:
+def missing(database: Path) -> None:
     database.rename(database.with_suffix(".away"))
 
 
 def another_file(database: Path) -> None:
-    without(database)
+    missing(database)
     database.write_bytes(GARBAGE)
 
 
 def a_directory(database: Path) -> None:
-    without(database)
+    missing(database)
     database.mkdir()
 
 
-def back(database: Path) -> None:
+def restore(database: Path) -> None:
     if database.is_dir():
         database.rmdir()
     database.with_suffix(".away").replace(database)
 
 
-@pytest.mark.parametrize("take_away", [without, another_file, a_directory])
+@pytest.mark.parametrize("break_file", [missing, another_file, a_directory])
 def test_missing_database_file_acknowledges_nothing(
-    server: Server, database: Path, tokens: dict[str, str], take_away: Callable[[Path], None]
+    server: Server, database: Path, tokens: dict[str, str], break_file: Callable[[Path], None]
 ) -> None:
-    name = f"somebody3{take_away.__name__.replace('_', '')}"
-    take_away(database)
+    name = f"user3{break_file.__name__.replace('_', '')}"
+    break_file(database)
     try:
         with Line(server.port) as line:
             for _ in range(3):
                 refused(line.ask("GET", "/readyz"))
                 refused(line.register(name))
                 refused(line.send_code("stranger2@example.com"))
-                refused(line.log_in("somebody1"))
+                refused(line.log_in("user1x"))
                 refused(line.refresh(tokens["refresh_token"]))
                 refused(line.account(tokens["token"]))
                 assert line.ask("GET", "/healthz").status == 200
     finally:
-        back(database)
+        restore(database)
     with Line(server.port) as line:
         assert line.ask("GET", "/readyz").status == 200
         assert line.account(tokens["token"]).status == 200
@@ -144,9 +144,9 @@ def test_overwritten_database_reveals_nothing_about_accounts(server: Server, dat
             for _ in range(5):
                 for answer in (
                     line.account(tokens["token"]),
-                    line.log_in("somebody1"),
+                    line.log_in("user1x"),
                     line.refresh(tokens["refresh_token"]),
-                    line.register("somebody4"),
+                    line.register("user4x"),
                     line.ask("GET", "/readyz"),
                 ):
                     assert answer.status in {200, 201, 400, 503}

@@ -23,7 +23,7 @@ Full = Callable[[Server], AbstractContextManager[None]]
 
 @contextmanager
 def limited(server: Server) -> Iterator[None]:
-    """No file of the server may grow, or be written to: what a quota does."""
+    """Limits the size of files to 0, so that each write of the server fails, as with an exhausted quota."""
     pid = worker(server.process.pid).pid
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     yield
@@ -32,7 +32,7 @@ def limited(server: Server) -> Iterator[None]:
 
 @contextmanager
 def full(server: Server) -> Iterator[None]:
-    """The file system of the data directory has no byte left."""
+    """Fills the file system of the data directory to the last byte."""
     ballast = server.data_dir / "ballast"
     with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
         file.writelines(repeat(bytes(4096)))
@@ -42,7 +42,7 @@ def full(server: Server) -> Iterator[None]:
 
 @pytest.fixture(params=["limit", "file system"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, Full]]:
-    """A data directory, and a way to fill it. Without the right to mount a file system, the limit replaces it, loudly."""
+    """A data directory, and a function that fills it. Without the right to mount, the limit replaces the full file system."""
     data = tmp_path / "data"
     data.mkdir(mode=0o700)
     mount = [shutil.which("mount") or "false", "-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs", str(data)]
@@ -52,7 +52,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path,
         yield data, full
         subprocess.run([shutil.which("umount") or "umount", "--lazy", str(data)], check=True)
     else:
-        sys.stderr.write("NO FILE SYSTEM CAN BE MOUNTED HERE: a limit on file sizes replaces the full disk\n")
+        sys.stderr.write("warning: cannot mount a file system; a limit on file sizes replaces the full disk\n")
         yield data, limited
 
 
@@ -60,7 +60,7 @@ def test_full_disk_refuses_changes_serves_reads_and_loses_nothing(disk: tuple[Pa
     data, no_space = disk
     with Server(data, rate_limits="off") as server:
         with Line(server.port) as line:
-            tokens = line.tokens("somebody1")
+            tokens = line.tokens("user1x")
             image = line.upload(tokens["token"], picture()).json["profile_image"]
             with no_space(server):
                 registered, sent, refused = write(line, tokens["token"])
@@ -70,37 +70,37 @@ def test_full_disk_refuses_changes_serves_reads_and_loses_nothing(disk: tuple[Pa
                 assert line.ask("GET", f"/images/{image.rpartition('/')[2]}").status == 200
                 assert line.ask("GET", "/readyz").status == 200
             check(server, registered, sent)
-            assert line.register("somebody2").status == 201, "it recovers by itself"
+            assert line.register("user2x").status == 201, "the server recovers without a restart"
             assert line.upload(tokens["token"], picture(200)).status == 201
             tokens = line.refresh(tokens["refresh_token"]).json
         assert "Traceback" not in server.output
         server.kill()
     with Server(data, rate_limits="off") as server, Line(server.port) as line:
-        check(server, [*registered, "somebody1", "somebody2"], [])
+        check(server, [*registered, "user1x", "user2x"], [])
         assert line.refresh(tokens["refresh_token"]).status == 200
         assert len(list((data / "images").iterdir())) == 1
 
 
 def write(line: Line, token: str) -> tuple[list[str], list[tuple[str, str]], int]:
-    """Whom the server says to have registered, what it says to have sent, and how often it refused."""
+    """Calls the server; returns the acknowledged registrations, the acknowledged messages, and the number of refusals."""
     registered, sent, refused = [], [], 0
     for number in range(20):
-        name = f"another{number}x{os.urandom(4).hex()}"
-        if taken(line.register(name)):
+        name = f"other{number}x{os.urandom(4).hex()}"
+        if accepted(line.register(name)):
             registered.append(name)
         else:
             refused += 1
         answer = line.send_code(f"{name}@example.com")
-        if taken(answer):
+        if accepted(answer):
             sent.append((f"{name}@example.com", answer.json["reference"]))
         else:
             refused += 1
-        refused += not taken(line.ask("PATCH", "/account/", {"name": f"Number {number}"}, token))
-        refused += not taken(line.log_in("somebody1"))
+        refused += not accepted(line.ask("PATCH", "/account/", {"name": f"Number {number}"}, token))
+        refused += not accepted(line.log_in("user1x"))
     return registered, sent, refused
 
 
-def taken(answer: Answer) -> bool:
+def accepted(answer: Answer) -> bool:
     if answer.status == 503:
         assert answer.problem == "unavailable"
         assert int(answer.headers["retry-after"]) >= 1

@@ -18,20 +18,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         assert "Traceback" not in server.output
 
 
-def nothing(images: Path) -> None:
-    """It is not there."""
+def missing(images: Path) -> None:
+    """Leaves no directory."""
 
 
 def a_file(images: Path) -> None:
     images.write_text("in the way")
 
 
-def a_link_to_nowhere(images: Path) -> None:
+def a_dangling_link(images: Path) -> None:
     images.symlink_to(images.with_name("nowhere"))
 
 
-def an_empty_one_that_is_read_only(images: Path) -> None:
-    """As good as a file system that is mounted so: for root, a directory that takes no new files."""
+def a_read_only_directory(images: Path) -> None:
+    """Simulates a read-only file system. Root ignores the mode bits, so root gets a directory of the kernel."""
     images.mkdir()
     images.chmod(0o500)
     if os.geteuid() == 0:
@@ -40,12 +40,12 @@ def an_empty_one_that_is_read_only(images: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("instead", "reading"), [(nothing, 503), (a_file, 503), (a_link_to_nowhere, 503), (an_empty_one_that_is_read_only, 404)]
+    ("instead", "reading"), [(missing, 503), (a_file, 503), (a_dangling_link, 503), (a_read_only_directory, 404)]
 )
 def test_image_that_cannot_be_stored_changes_nothing(server: Server, instead: Callable[[Path], None], reading: int) -> None:
     images = server.data_dir / "images"
     with Line(server.port) as line:
-        token = line.tokens("somebody1")["token"]
+        token = line.tokens("user1x")["token"]
         before = line.upload(token, picture()).json["profile_image"]
         images.rename(images.with_name("away"))
         instead(images)

@@ -29,12 +29,12 @@ def bucket(s3_server: S3Server) -> str:
 
 @pytest.fixture
 def own_s3() -> Iterator[S3Server]:
-    """One that may be killed."""
+    """An S3 server that the test may kill."""
     with S3Server() as server:
         yield server
 
 
-def picture(colour: str) -> bytes:
+def image(colour: str) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (64, 48), colour).save(file, "PNG")
     return file.getvalue()
@@ -45,7 +45,7 @@ def client_of(server: Server) -> httpx.Client:
 
 
 def log_in(client: httpx.Client) -> None:
-    """As Ada, who is registered if she is not yet."""
+    """Logs Ada in, after a registration if needed."""
     assert client.post("/register/", json=ADA).status_code in {201, 400}
     answer = client.post("/login/", json={"username": "ada", "password": PASSWORD})
     assert answer.status_code == 200
@@ -57,8 +57,8 @@ def upload(client: httpx.Client, data: bytes) -> httpx.Response:
 
 
 def uploaded(client: httpx.Client, colour: str) -> str:
-    """The path of the new picture."""
-    answer = upload(client, picture(colour))
+    """Uploads an image of that colour; returns the path of its URL."""
+    answer = upload(client, image(colour))
     assert answer.status_code == 201, answer.text
     return urlsplit(str(answer.json()["profile_image"])).path
 
@@ -87,8 +87,8 @@ def test_images_are_shared_by_nodes_and_replaced_ones_deleted(tmp_path: Path, s3
 
         for server in (one, other):
             for _ in range(6):
-                with client_of(server) as anybody:
-                    answer = anybody.get(first)
+                with client_of(server) as visitor:
+                    answer = visitor.get(first)
                 assert answer.status_code == 200
                 assert size_of(answer.content) == ("WEBP", (64, 48))
                 assert answer.headers["content-type"] == "image/webp"
@@ -117,12 +117,12 @@ def test_image_url_redirects_to_s3_while_the_presigned_url_is_valid(tmp_path: Pa
         assert sent.headers["cache-control"] == "public, max-age=240"
         assert int(target.params["X-Amz-Expires"]) == 300
 
-        with httpx.Client(trust_env=False) as anybody:
-            answer = anybody.get(target)
+        with httpx.Client(trust_env=False) as visitor:
+            answer = visitor.get(target)
             assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp")
             assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
             assert size_of(answer.content) == ("WEBP", (64, 48))
-            assert anybody.get(ada.get(UNKNOWN).headers["location"]).status_code == 404
+            assert visitor.get(ada.get(UNKNOWN).headers["location"]).status_code == 404
 
         assert ada.get("/images/none.webp").status_code == 404
 
@@ -132,23 +132,23 @@ def test_s3_that_is_down_at_start_is_logged_and_used_when_it_returns(tmp_path: P
     settings = {"images_url": "s3://images"}
     with Server(tmp_path / "data", environment=own_s3.environment(), **settings) as server, client_of(server) as ada:
         log_in(ada)
-        assert "s3://images is unavailable (Connect" in told(server, "is unavailable")
+        assert "s3://images is unavailable (Connect" in output_with(server, "is unavailable")
 
-        refused = upload(ada, picture("teal"))
+        refused = upload(ada, image("teal"))
         assert (refused.status_code, refused.json()["type"]) == (503, "urn:vestibule:problem:unavailable")
         assert int(refused.headers["retry-after"]) > 0
         assert ada.get(UNKNOWN).status_code == 503
         assert image_of(ada.get("/account/")) is None
 
         own_s3.start()
-        assert upload(ada, picture("teal")).status_code == 503, "there is no bucket yet"
+        assert upload(ada, image("teal")).status_code == 503, "the bucket does not exist yet"
         own_s3.make("images")
         before = uploaded(ada, "teal")
-        assert "s3://images is available again" in told(server, "available again")
+        assert "s3://images is available again" in output_with(server, "available again")
 
         own_s3.kill()
         assert ada.get(before).status_code == 503
-        assert upload(ada, picture("orange")).status_code == 503
+        assert upload(ada, image("orange")).status_code == 503
         assert (image_of(ada.get("/account/")) or "").endswith(before), "nothing was changed"
         assert "Traceback" not in server.output
         assert server.stop() == 0
@@ -164,7 +164,7 @@ def test_hanging_s3_delays_only_images(tmp_path: Path, own_s3: S3Server) -> None
         try:
             with ThreadPoolExecutor(80) as pool:
                 reads = [pool.submit(ada.get, path) for _ in range(40)]
-                uploads = [pool.submit(upload, ada, picture("teal")) for _ in range(30)]
+                uploads = [pool.submit(upload, ada, image("teal")) for _ in range(30)]
                 time.sleep(1)
                 for _ in range(5):
                     begun = time.monotonic()
@@ -207,8 +207,8 @@ def test_impossible_s3_setting_stops_the_start_in_one_line(
     assert "Traceback" not in str(refusal.value)
 
 
-def told(server: Server, words: str) -> str:
-    """What the terminal shows, once it shows the words."""
+def output_with(server: Server, words: str) -> str:
+    """Waits until the words are in the output; returns the output."""
     deadline = time.monotonic() + 10
     while words not in server.output and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""A server that is killed repeatedly under load: acknowledged changes survive."""
+"""Acknowledged changes survive repeated kills of the server under load."""
 
 import os
 import re
@@ -20,143 +20,146 @@ from tests.support.server import Server
 pytestmark = pytest.mark.faults
 
 ROUNDS = 3
-PEOPLE = 6
+USERS = 6
 
 
 @dataclass
-class Life:
-    """What the server has acknowledged to one person, and what it may have done without its answer arriving."""
+class User:
+    """The state of one user that the server acknowledged, or may have stored although its response was lost."""
 
     name: str
     passwords: set[str] = field(default_factory=set)
     refresh: str = ""
-    before: str = ""
+    previous_refresh: str = ""
     spent: list[str] = field(default_factory=list)
     images: set[str | None] = field(default_factory=lambda: {None})
     friends: list[str] = field(default_factory=list)
     used_codes: list[tuple[str, str]] = field(default_factory=list)
-    awaited: list[tuple[str, str]] = field(default_factory=list)
-    done: int = 0
+    pending_codes: list[tuple[str, str]] = field(default_factory=list)
+    actions: int = 0
 
 
 def test_acknowledged_changes_survive_sigkill_at_any_moment(tmp_path: Path, kept_at: Callable[[Path], str]) -> None:
     url = kept_at(tmp_path / "data")
-    chance = Random()  # noqa: S311 — it guards nothing
-    lives = [Life(f"person{number}x") for number in range(PEOPLE)]
+    random = Random()  # noqa: S311 — not for secrets
+    users = [User(f"user{number}x") for number in range(USERS)]
     for _ in range(ROUNDS):
         with Server(tmp_path / "data", rate_limits="off", database_url=url) as server:
-            for life in lives:
-                check(server, life)
-            burst(server, lives, chance.randrange(15, 60))
+            for user in users:
+                check(server, user)
+            act_and_kill(server, users, random.randrange(15, 60))
         end_leases(url)
-    age(tmp_path / "data")
+    age_temporary_files(tmp_path / "data")
     with Server(tmp_path / "data", rate_limits="off", database_url=url) as server:
-        for life in lives:
-            check(server, life)
-            check_spent_secrets(server, life)
+        for user in users:
+            check(server, user)
+            check_spent_secrets(server, user)
         with Line(server.port) as line:
             server.code("last@example.com", line.send_code("last@example.com").json["reference"])
-        assert not list((tmp_path / "data").glob("*/.*")), "temporary files are removed in time"
+        assert not list((tmp_path / "data").glob("*/.*")), "old temporary files are deleted"
 
 
-def burst(server: Server, lives: list[Life], things: int) -> None:
-    """Until so many things were acknowledged, and a moment longer, so that others are under way."""
-    over = Event()
-    before = done(lives)
-    with ThreadPoolExecutor(len(lives)) as threads:
-        running = [threads.submit(live, server, life, over) for life in lives]
-        enough = eventually(lambda: done(lives) - before >= things, 30)
-        time.sleep(Random().uniform(0, 0.05))  # noqa: S311 — it guards nothing
+def act_and_kill(server: Server, users: list[User], actions: int) -> None:
+    """Kills the server shortly after so many actions are acknowledged, while others are in progress."""
+    stopping = Event()
+    before = total_actions(users)
+    with ThreadPoolExecutor(len(users)) as threads:
+        running = [threads.submit(act, server, user, stopping) for user in users]
+        enough = eventually(lambda: total_actions(users) - before >= actions, 30)
+        time.sleep(Random().uniform(0, 0.05))  # noqa: S311 — not for secrets
         server.kill()
-        over.set()
+        stopping.set()
         for one in running:
             one.result(20)
-    assert enough, "the burst is no burst"
+    assert enough, "too few actions were acknowledged in 30 s"
 
 
-def done(lives: list[Life]) -> int:
-    return sum(life.done for life in lives)
+def total_actions(users: list[User]) -> int:
+    return sum(user.actions for user in users)
 
 
-def live(server: Server, life: Life, over: Event) -> None:
-    """One thing after the other, in no order, until the server is gone."""
-    chance = Random()  # noqa: S311 — it guards nothing
+def act(server: Server, user: User, stopping: Event) -> None:
+    """Repeats random actions until the server is killed."""
+    random = Random()  # noqa: S311 — not for secrets
     with Line(server.port) as line:
         try:
-            if not life.passwords:
-                assert line.register(life.name).status in {201, 400}  # 400: it was done, and the answer lost
-                life.passwords = {PASSWORD}
-            token = log_in(line, life)
-            while not over.is_set():
-                chance.choice([register, refresh, change_password, upload, send, verify])(server, line, life, token)
-                life.done += 1
+            if not user.passwords:
+                assert line.register(user.name).status in {
+                    201,
+                    400,
+                }  # 400: an earlier response was lost
+                user.passwords = {PASSWORD}
+            token = log_in(line, user)
+            while not stopping.is_set():
+                random.choice([register, refresh, change_password, upload, send, verify])(server, line, user, token)
+                user.actions += 1
         except GONE:
             return
 
 
-def log_in(line: Line, life: Life) -> str:
-    for password in sorted(life.passwords):
-        answer = line.log_in(life.name, password)
+def log_in(line: Line, user: User) -> str:
+    for password in sorted(user.passwords):
+        answer = line.log_in(user.name, password)
         if answer.status == 200:
-            life.passwords = {password}
-            life.refresh, life.before = answer.json["refresh_token"], ""
+            user.passwords = {password}
+            user.refresh, user.previous_refresh = answer.json["refresh_token"], ""
             return str(answer.json["token"])
-    raise AssertionError(f"{life.name} cannot log in any more: {answer.content!r}")
+    raise AssertionError(f"{user.name} can no longer log in: {answer.content!r}")
 
 
-def register(_: Server, line: Line, life: Life, token: str) -> None:
-    name = f"friend{len(life.friends)}of{life.name}{os.urandom(4).hex()}"
+def register(_: Server, line: Line, user: User, token: str) -> None:
+    name = f"friend{len(user.friends)}of{user.name}{os.urandom(4).hex()}"
     assert line.register(name).status == 201
-    life.friends.append(name)
+    user.friends.append(name)
 
 
-def refresh(_: Server, line: Line, life: Life, token: str) -> None:
-    answer = line.refresh(life.refresh)
+def refresh(_: Server, line: Line, user: User, token: str) -> None:
+    answer = line.refresh(user.refresh)
     assert answer.status == 200, answer.content
-    life.spent += [life.before] if life.before else []
-    life.before, life.refresh = life.refresh, answer.json["refresh_token"]
+    user.spent += [user.previous_refresh] if user.previous_refresh else []
+    user.previous_refresh, user.refresh = user.refresh, answer.json["refresh_token"]
 
 
-def change_password(_: Server, line: Line, life: Life, token: str) -> None:
+def change_password(_: Server, line: Line, user: User, token: str) -> None:
     password = f"the engine weaves {os.urandom(6).hex()}"
-    life.passwords.add(password)
+    user.passwords.add(password)
     answer = line.change_password(token, password)
     assert answer.status == 200, answer.content
-    life.passwords = {password}
+    user.passwords = {password}
 
 
-def upload(_: Server, line: Line, life: Life, token: str) -> None:
-    life.images.add("one whose answer did not arrive")
+def upload(_: Server, line: Line, user: User, token: str) -> None:
+    user.images.add("an upload without a response")
     answer = line.upload(token, picture())
     assert answer.status == 201, answer.content
-    life.images = {name_in(answer.json["profile_image"])}
+    user.images = {name_in(answer.json["profile_image"])}
 
 
 def name_in(url: str | None) -> str | None:
     return url and url.rpartition("/")[2]
 
 
-def send(_: Server, line: Line, life: Life, token: str) -> None:
+def send(_: Server, line: Line, user: User, token: str) -> None:
     destination = f"stranger{os.urandom(6).hex()}@example.com"
     answer = line.send_code(destination)
     assert answer.status == 201, answer.content
-    life.awaited.append((destination, answer.json["reference"]))
+    user.pending_codes.append((destination, answer.json["reference"]))
 
 
-def verify(server: Server, line: Line, life: Life, token: str) -> None:
-    if not life.awaited:
+def verify(server: Server, line: Line, user: User, token: str) -> None:
+    if not user.pending_codes:
         return
-    destination, reference = life.awaited[-1]
-    code = written(server, destination, reference)
+    destination, reference = user.pending_codes[-1]
+    code = code_in_outbox(server, destination, reference)
     if code is None:
         return
-    life.awaited.pop()
+    user.pending_codes.pop()
     answer = line.verify(destination, code)
-    assert answer.status in {201, 403}, answer.content  # 403: it was used, and the answer lost
-    life.used_codes.append((destination, code))
+    assert answer.status in {201, 403}, answer.content  # 403: an earlier attempt used the code, but its response was lost
+    user.used_codes.append((destination, code))
 
 
-def written(server: Server, destination: str, reference: str) -> str | None:
+def code_in_outbox(server: Server, destination: str, reference: str) -> str | None:
     for file in (server.data_dir / "outbox").glob("*.eml"):
         text = file.read_text()
         if destination in text and reference in text:
@@ -164,33 +167,33 @@ def written(server: Server, destination: str, reference: str) -> str | None:
     return None
 
 
-def check(server: Server, life: Life) -> None:
-    """Everything that was acknowledged is there."""
-    if not life.passwords:
+def check(server: Server, user: User) -> None:
+    """Checks that all acknowledged changes are stored."""
+    if not user.passwords:
         return
     with Line(server.port) as line:
-        if life.refresh:
-            answer = line.refresh(life.refresh)
-            assert answer.status == 200, "the newest refresh token is good"
+        if user.refresh:
+            answer = line.refresh(user.refresh)
+            assert answer.status == 200, "the newest refresh token is accepted"
             assert line.account(answer.json["token"]).status == 200
-        account = line.account(log_in(line, life)).json
+        account = line.account(log_in(line, user)).json
         image = name_in(account["profile_image"])
-        assert image in life.images or len(life.images) > 1, "the newest image is the account's"
+        assert image in user.images or len(user.images) > 1, "the account has the newest image"
         if image is not None:
             assert line.ask("GET", f"/images/{image}").status == 200
-        life.images = {image}
-        for name in life.friends[-20:]:
+        user.images = {image}
+        for name in user.friends[-20:]:
             assert line.ask("POST", "/isunique/", {"prop": "username", "value": name}).json == {"unique": False}, name
-    for destination, reference in life.awaited:
+    for destination, reference in user.pending_codes:
         server.code(destination, reference)
 
 
-def check_spent_secrets(server: Server, life: Life) -> None:
+def check_spent_secrets(server: Server, user: User) -> None:
     with Line(server.port) as line:
-        for destination, code in life.used_codes:
-            assert line.verify(destination, code).status == 403, "a used code is never good again"
-        for token in life.spent[-5:]:
-            assert line.refresh(token).status == 401, "a spent refresh token is never good again"
+        for destination, code in user.used_codes:
+            assert line.verify(destination, code).status == 403, "a used code is refused"
+        for token in user.spent[-5:]:
+            assert line.refresh(token).status == 401, "a used refresh token is refused"
 
 
 def end_leases(url: str) -> None:
@@ -198,8 +201,8 @@ def end_leases(url: str) -> None:
     rows(url, "UPDATE outbox SET due_at = due_at - 60 WHERE due_at IS NOT NULL")
 
 
-def age(data: Path) -> None:
-    """As if two hours had passed since anything was left half-written."""
+def age_temporary_files(data: Path) -> None:
+    """Makes temporary files two hours older."""
     then = datetime.now(UTC) - timedelta(hours=2)
     for file in (data / "images").glob(".*"):
         os.utime(file, (then.timestamp(),) * 2)

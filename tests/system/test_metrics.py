@@ -27,7 +27,7 @@ SUFFIXES = re.compile("_(total|bucket|count|sum)$")
 
 
 class Scrape:
-    """What stood at the port at that moment."""
+    """The metrics that the port returns at the time of the call."""
 
     def __init__(self, port: int) -> None:
         with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
@@ -35,7 +35,7 @@ class Scrape:
         self.metrics = list(text_string_to_metric_families(self.text))
 
     def value(self, name: str, **labels: str) -> float | None:
-        """The sum of the samples that have these labels, among others; None where there is none."""
+        """Returns the sum of the samples that have at least these labels, or None without such samples."""
         found = [
             sample.value
             for metric in self.metrics
@@ -45,8 +45,8 @@ class Scrape:
         return sum(found) if found else None
 
 
-class Watched:
-    """A server whose metrics are at a port of their own."""
+class MeasuredServer:
+    """A server with a metrics port."""
 
     def __init__(self, server: Server, port: int) -> None:
         self.server = server
@@ -58,10 +58,10 @@ class Watched:
 
 
 @contextmanager
-def watched(data: Path, *options: str, **settings: str) -> Iterator[Watched]:
+def measured(data: Path, *options: str, **settings: str) -> Iterator[MeasuredServer]:
     port = free_port()
     with Server(data, *options, environment=None, metrics_port=str(port), **settings) as server:
-        yield Watched(server, port)
+        yield MeasuredServer(server, port)
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def listens(port: int) -> bool:
 
 
 def documented() -> dict[str, tuple[str, set[str]]]:
-    """Name, type and labels of each metric in the table."""
+    """Returns name, type and labels of each metric in the documented table."""
     table = OPERATING.read_text().partition("<!-- metrics:")[2].partition("\n\n**")[0]
     found = {}
     for line in table.splitlines():
@@ -95,7 +95,7 @@ def documented() -> dict[str, tuple[str, set[str]]]:
 
 
 def visit(server: Server) -> None:
-    """A bit of everything."""
+    """Makes calls that change each of the metrics."""
     assert server.call("POST", "/register/", ADA)[0] == 201
     token = server.call("POST", "/login/", {"username": "ada", "password": PASSWORD})[1]["token"]
     for _ in range(20):
@@ -111,17 +111,17 @@ def visit(server: Server) -> None:
 
 def test_scrape_covers_all_workers_as_documented(tmp_path: Path, kept_at: Callable[[Path], str]) -> None:
     data = tmp_path / "data"
-    with watched(data, "--workers", "2", database_url=kept_at(data)) as site:
-        visit(site.server)
-        assert eventually(lambda: site.scrape.value("deliveries_total", outcome="delivered") == 1)
-        scrape = site.scrape
+    with measured(data, "--workers", "2", database_url=kept_at(data)) as node:
+        visit(node.server)
+        assert eventually(lambda: node.scrape.value("deliveries_total", outcome="delivered") == 1)
+        scrape = node.scrape
         assert {
             f"{metric.name}_total" if metric.type == "counter" else metric.name: (
                 metric.type,
                 {label for sample in metric.samples for label in sample.labels} - {"le"},
             )
             for metric in scrape.metrics
-        } == {name: told for name, told in documented().items() if name != "vestibule_database_connections"} | (
+        } == {name: metric for name, metric in documented().items() if name != "vestibule_database_connections"} | (
             {} if "sqlite" in kept_at(data) else {"vestibule_database_connections": ("gauge", {"state"})}
         )
         assert scrape.value("http_requests_total", route="/account", status="200") == 20
@@ -134,49 +134,49 @@ def test_scrape_covers_all_workers_as_documented(tmp_path: Path, kept_at: Callab
         assert scrape.value("lane_duration_seconds_count", lane="argon2") == 7
         assert scrape.value("http_requests_in_progress") == 0
         assert "ada" not in scrape.text
-        assert site.server.stop() == 0
-    assert "Traceback" not in site.server.output
-    assert not listens(site.port)
+        assert node.server.stop() == 0
+    assert "Traceback" not in node.server.output
+    assert not listens(node.port)
 
 
 def test_killed_worker_leaves_its_counters_and_no_gauge(tmp_path: Path) -> None:
-    with watched(tmp_path / "data") as site:
-        site.server.call("GET", "/nowhere/")
-        with socket.create_connection(("127.0.0.1", site.server.port)) as waiting:
+    with measured(tmp_path / "data") as node:
+        node.server.call("GET", "/nowhere/")
+        with socket.create_connection(("127.0.0.1", node.server.port)) as waiting:
             waiting.sendall(b"POST /login/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{")
-            assert eventually(lambda: site.scrape.value("http_requests_in_progress") == 1)
-            (worker,) = children(site.server.process.pid)
+            assert eventually(lambda: node.scrape.value("http_requests_in_progress") == 1)
+            (worker,) = children(node.server.process.pid)
             os.kill(worker, signal.SIGKILL)
-            assert eventually(lambda: site.scrape.value("http_requests_in_progress") != 1)
-        site.server.wait()
-        site.server.call("GET", "/nowhere/")
-        scrape = site.scrape
+            assert eventually(lambda: node.scrape.value("http_requests_in_progress") != 1)
+        node.server.wait()
+        node.server.call("GET", "/nowhere/")
+        scrape = node.scrape
         assert scrape.value("http_requests_in_progress") == 0
         assert scrape.value("http_requests_total", status="404") == 2
 
 
 def test_stopped_worker_leaves_its_counters(tmp_path: Path) -> None:
-    with watched(tmp_path / "data") as site:
-        site.server.call("GET", "/nowhere/")
-        (worker,) = children(site.server.process.pid)
+    with measured(tmp_path / "data") as node:
+        node.server.call("GET", "/nowhere/")
+        (worker,) = children(node.server.process.pid)
         os.kill(worker, signal.SIGTERM)
-        assert eventually(lambda: children(site.server.process.pid) not in ([worker], []))
-        site.server.wait()
-        assert site.scrape.value("http_requests_total", status="404") == 1
+        assert eventually(lambda: children(node.server.process.pid) not in ([worker], []))
+        node.server.wait()
+        assert node.scrape.value("http_requests_total", status="404") == 1
 
 
 def children(process: int) -> list[int]:
-    """The workers of a server."""
+    """Returns the process ids of the workers of a server."""
     return [int(number) for number in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def test_delivery_worker_exposes_its_deliveries_and_the_backlog(tmp_path: Path) -> None:
     data, port = tmp_path / "data", free_port()
-    with watched(data, delivery="off") as site:
+    with measured(data, delivery="off") as node:
         for name in ("ada", "bob"):
-            assert site.server.call("POST", "/otp/", {"destination": f"{name}@mail.example.com"})[0] == 201
+            assert node.server.call("POST", "/otp/", {"destination": f"{name}@mail.example.com"})[0] == 201
         rows(f"sqlite:///{data}/vestibule.db", "UPDATE outbox SET due_at = due_at - 100")
-        scrape = site.scrape
+        scrape = node.scrape
         assert scrape.value("outbox_due_messages", channel="email") == 2
         assert 100 <= (scrape.value("outbox_oldest_due_seconds", channel="email") or 0) < 160
         assert scrape.value("outbox_oldest_due_seconds", channel="mobile") == 0
@@ -184,17 +184,17 @@ def test_delivery_worker_exposes_its_deliveries_and_the_backlog(tmp_path: Path) 
             assert eventually(lambda: listens(port))
             assert eventually(lambda: Scrape(port).value("deliveries_total", channel="email", outcome="delivered") == 2)
             assert Scrape(port).value("outbox_due_messages", channel="email") == 0
-            assert stopped(process) == 0  # type: ignore[arg-type]  # of text or of bytes, it stops alike
+            assert stopped(process) == 0  # type: ignore[arg-type]  # the mode of the pipe does not matter
         assert not listens(port)
-        assert site.scrape.value("outbox_due_messages", channel="email") == 0
+        assert node.scrape.value("outbox_due_messages", channel="email") == 0
 
 
 def test_scrape_works_without_the_database(tmp_path: Path) -> None:
-    with watched(tmp_path / "data") as site:
-        assert site.scrape.value("outbox_due_messages") == 0
+    with measured(tmp_path / "data") as node:
+        assert node.scrape.value("outbox_due_messages") == 0
         (tmp_path / "data" / "vestibule.db").rename(tmp_path / "elsewhere")
-        assert site.server.call("GET", "/readyz")[0] == 503
-        scrape = site.scrape
+        assert node.server.call("GET", "/readyz")[0] == 503
+        scrape = node.scrape
         assert scrape.value("outbox_due_messages") is None
         assert scrape.value("http_refusals_total", route="/readyz", problem="unavailable") == 1
 
@@ -202,13 +202,13 @@ def test_scrape_works_without_the_database(tmp_path: Path) -> None:
 def test_metrics_port_is_closed_by_default(tmp_path: Path) -> None:
     with Server(tmp_path / "data") as server:
         assert listening(server.process.pid) == {server.port}
-    with watched(tmp_path / "data") as site:
-        assert listening(site.server.process.pid) == {site.server.port, site.port}
-        assert f"http://127.0.0.1:{site.port}/metrics" in site.server.output
+    with measured(tmp_path / "data") as node:
+        assert listening(node.server.process.pid) == {node.server.port, node.port}
+        assert f"http://127.0.0.1:{node.port}/metrics" in node.server.output
 
 
 def listening(process: int) -> set[int]:
-    """The ports that a process and its children listen on, all of them on the loopback."""
+    """Returns the ports that a process and its children listen on, and checks that all are on the loopback address."""
     inodes = {
         str(file.readlink()).removeprefix("socket:[").removesuffix("]")
         for number in (process, *children(process))
@@ -257,13 +257,13 @@ def test_missing_extra_stops_the_start_in_one_line(
 
 
 def test_aborted_scrape_does_not_disturb_the_next(tmp_path: Path) -> None:
-    with watched(tmp_path / "data") as site:
-        for said in (b"", b"GET", b"\0\xff\r\n\r\n", b"POST /metrics HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"):
-            with socket.create_connection(("127.0.0.1", site.port)) as caller:
-                caller.sendall(said)
-                caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, not an end
+    with measured(tmp_path / "data") as node:
+        for data in (b"", b"GET", b"\0\xff\r\n\r\n", b"POST /metrics HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"):
+            with socket.create_connection(("127.0.0.1", node.port)) as caller:
+                caller.sendall(data)
+                caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset on close
         begun = time.monotonic()
-        assert site.scrape.value("lane_running") == 0
+        assert node.scrape.value("lane_running") == 0
         assert time.monotonic() - begun < 5
-        assert site.server.stop() == 0
-    assert "Traceback" not in site.server.output
+        assert node.server.stop() == 0
+    assert "Traceback" not in node.server.output

@@ -19,7 +19,7 @@ MANY = 20
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory, kept_at: Callable[[Path], str]) -> Path:
-    """A directory of its own for each kind of database."""
+    """A separate data directory for each kind of database."""
     return tmp_path_factory.mktemp("races") / "data"
 
 
@@ -34,8 +34,8 @@ def statuses(answers: list[Answer]) -> Counter[int]:
     return Counter(answer.status for answer in answers)
 
 
-def burst(server: Server, *calls: Callable[[Line], Answer]) -> list[Answer]:
-    """All of them at once, over and over until they are many."""
+def repeated(server: Server, *calls: Callable[[Line], Answer]) -> list[Answer]:
+    """Makes MANY concurrent calls, which repeat the given ones in turn."""
     return at_once(server.port, list(islice(cycle(calls), max(MANY, len(calls)))))
 
 
@@ -51,17 +51,17 @@ def tokens(server: Server, name: str) -> dict[str, Any]:
         return line.tokens(name)
 
 
-def lives(server: Server, token: str) -> bool:
+def is_accepted(server: Server, token: str) -> bool:
     with Line(server.port) as line:
         return line.account(token).status == 200
 
 
 def test_one_of_concurrent_registrations_gets_the_username(server: Server) -> None:
     calls = [
-        partial(Line.ask, method="POST", path="/register/", body=person("Somebody1") | {"email": f"a{number}@example.com"})
+        partial(Line.ask, method="POST", path="/register/", body=person("Player1") | {"email": f"a{number}@example.com"})
         for number in range(MANY)
     ]
-    answers = burst(server, *calls)
+    answers = repeated(server, *calls)
     assert statuses(answers) == {201: 1, 400: MANY - 1}
     for answer in answers:
         if answer.status == 400:
@@ -70,34 +70,34 @@ def test_one_of_concurrent_registrations_gets_the_username(server: Server) -> No
 
 def test_one_of_concurrent_registrations_gets_the_email(server: Server) -> None:
     calls = [
-        partial(Line.ask, method="POST", path="/register/", body=person(f"another{number}x") | {"email": "one@example.com"})
+        partial(Line.ask, method="POST", path="/register/", body=person(f"other{number}x") | {"email": "one@example.com"})
         for number in range(MANY)
     ]
-    assert statuses(burst(server, *calls)) == {201: 1, 400: MANY - 1}
+    assert statuses(repeated(server, *calls)) == {201: 1, 400: MANY - 1}
 
 
 def test_one_of_concurrent_verifications_of_a_code_succeeds(server: Server) -> None:
-    right = code(server, "somebody2@example.com")
-    assert statuses(burst(server, lambda line: line.verify("somebody2@example.com", right))) == {201: 1, 403: MANY - 1}
+    right = code(server, "player2@example.com")
+    assert statuses(repeated(server, lambda line: line.verify("player2@example.com", right))) == {201: 1, 403: MANY - 1}
 
 
 def test_one_of_concurrent_code_logins_succeeds(server: Server) -> None:
-    tokens(server, "somebody3")
-    right = code(server, "somebody3@example.com")
-    body = {"destination": "somebody3@example.com", "verify_otp": right, "is_login": True}
-    assert statuses(burst(server, lambda line: line.ask("POST", "/otp/", body))) == {201: 1, 403: MANY - 1}
+    tokens(server, "player3")
+    right = code(server, "player3@example.com")
+    body = {"destination": "player3@example.com", "verify_otp": right, "is_login": True}
+    assert statuses(repeated(server, lambda line: line.ask("POST", "/otp/", body))) == {201: 1, 403: MANY - 1}
 
 
 def test_one_of_concurrent_resets_sets_the_password(server: Server) -> None:
-    tokens(server, "somebody4")
-    right = code(server, "somebody4@example.com")
+    tokens(server, "player4")
+    right = code(server, "player4@example.com")
     passwords = [f"the engine weaves {number} flowers" for number in range(6)]
     calls = [
         partial(
             Line.ask,
             method="POST",
             path="/password/reset/",
-            body={"email": "somebody4@example.com", "otp": right, "password": one},
+            body={"email": "player4@example.com", "otp": right, "password": one},
         )
         for one in passwords
     ]
@@ -105,22 +105,22 @@ def test_one_of_concurrent_resets_sets_the_password(server: Server) -> None:
     assert statuses(answers) == {202: 1, 403: 5}
     with Line(server.port) as line:
         for answer, password in zip(answers, passwords, strict=True):
-            assert line.log_in("somebody4", password).status == (200 if answer.status == 202 else 401)
+            assert line.log_in("player4", password).status == (200 if answer.status == 202 else 401)
 
 
 def test_concurrent_wrong_codes_count_as_five_at_most(server: Server, data: Path, kept_at: Callable[[Path], str]) -> None:
-    right = code(server, "somebody5@example.com")
-    assert statuses(burst(server, lambda line: line.verify("somebody5@example.com", wrong(right)))) == {403: MANY}
+    right = code(server, "player5@example.com")
+    assert statuses(repeated(server, lambda line: line.verify("player5@example.com", wrong(right)))) == {403: MANY}
     with Line(server.port) as line:
-        assert line.verify("somebody5@example.com", right).status == 403
-    sql = "SELECT failed_attempts FROM challenges WHERE canonical_address = 'somebody5@example.com'"
+        assert line.verify("player5@example.com", right).status == 403
+    sql = "SELECT failed_attempts FROM challenges WHERE canonical_address = 'player5@example.com'"
     assert rows(kept_at(data), sql) == [(5,)]
 
 
 def test_concurrent_refreshes_of_a_token_get_the_same_successor(server: Server) -> None:
-    """A page that refreshes in twenty tabs does not log its user out."""
-    before = tokens(server, "somebody6")
-    answers = burst(server, lambda line: line.refresh(before["refresh_token"]))
+    """A page that is open in twenty tabs, which refresh at the same time, does not log its user out."""
+    before = tokens(server, "player6")
+    answers = repeated(server, lambda line: line.refresh(before["refresh_token"]))
     assert statuses(answers) == {200: MANY}
     [successor] = {answer.json["refresh_token"] for answer in answers}
     with Line(server.port) as line:
@@ -130,16 +130,16 @@ def test_concurrent_refreshes_of_a_token_get_the_same_successor(server: Server) 
 
 
 def test_reused_token_among_concurrent_refreshes_revokes_the_session(server: Server) -> None:
-    spent = tokens(server, "somebody7")["refresh_token"]
+    spent = tokens(server, "player7")["refresh_token"]
     with Line(server.port) as line:
         second = line.refresh(spent).json["refresh_token"]
         third = line.refresh(second).json
-    burst(server, lambda line: line.refresh(spent), lambda line: line.refresh(third["refresh_token"]))
-    assert not lives(server, third["token"])
+    repeated(server, lambda line: line.refresh(spent), lambda line: line.refresh(third["refresh_token"]))
+    assert not is_accepted(server, third["token"])
 
 
 def test_one_image_remains_after_concurrent_uploads(server: Server) -> None:
-    token = tokens(server, "somebody8")["token"]
+    token = tokens(server, "player8")["token"]
     answers = at_once(server.port, [partial(Line.upload, token=token, file=picture()) for _ in range(8)])
     assert statuses(answers).keys() <= {201, 503}
     with Line(server.port) as line:
@@ -148,21 +148,21 @@ def test_one_image_remains_after_concurrent_uploads(server: Server) -> None:
     assert [file.name for file in (server.data_dir / "images").iterdir()] == [image.rpartition("/")[2]]
 
 
-@pytest.mark.parametrize("name", ["somebody9", "somebody10", "somebody11"])
+@pytest.mark.parametrize("name", ["player9", "player10", "player11"])
 def test_sessions_of_the_old_password_do_not_outlive_its_change(server: Server, name: str) -> None:
     own = tokens(server, name)["token"]
     change = partial(Line.change_password, token=own, password="another engine weaves")
     login = partial(Line.log_in, name=name, password=PASSWORD)
     answers = at_once(server.port, [login] * 6 + [change] + [login] * 6)
     assert answers[6].status == 200
-    assert lives(server, own)
+    assert is_accepted(server, own)
     for answer in (*answers[:6], *answers[7:]):
         assert answer.status in {200, 401, 429}
-        assert answer.status != 200 or not lives(server, answer.json["token"])
+        assert answer.status != 200 or not is_accepted(server, answer.json["token"])
 
 
 def test_concurrent_changes_of_an_account_leave_one_of_them(server: Server) -> None:
-    token = tokens(server, "somebody12")["token"]
+    token = tokens(server, "player12")["token"]
     names = [f"Number {number}" for number in range(MANY)]
     answers = at_once(
         server.port, [partial(Line.ask, method="PATCH", path="/account/", body={"name": name}, token=token) for name in names]
@@ -179,7 +179,7 @@ def test_one_of_concurrent_changes_gets_the_username(server: Server) -> None:
 
 
 def test_one_of_concurrent_sends_is_within_the_cool_down(server: Server) -> None:
-    answers = burst(server, lambda line: line.send_code("somebody13@example.com"))
+    answers = repeated(server, lambda line: line.send_code("player13@example.com"))
     assert statuses(answers) == {201: 1, 429: MANY - 1}
     for answer in answers:
         if answer.status == 429:

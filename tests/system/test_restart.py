@@ -21,8 +21,8 @@ def test_sigkill_during_registrations_loses_no_acknowledged_one(tmp_path: Path, 
 
     def register(server: Server, worker: int) -> None:
         for number in range(1000):
-            name = f"person-{worker}-{number}x"
-            body = {"username": name, "name": "A Person", "email": f"{name}@example.com", "password": PASSWORD}
+            name = f"user-{worker}-{number}x"
+            body = {"username": name, "name": "A User", "email": f"{name}@example.com", "password": PASSWORD}
             try:
                 status, _ = server.call("POST", "/register/", body)
             except (OSError, HTTPException):

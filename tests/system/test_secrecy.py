@@ -1,4 +1,4 @@
-"""Secrets and addresses appear neither in the log nor in the list of processes."""
+"""Secrets and addresses appear neither in the log nor in the process list."""
 
 import json
 import re
@@ -26,7 +26,7 @@ MARKED = "recognisable-in-any-log"
 
 @dataclass
 class Visitor:
-    """A client that records every secret in the answers and messages."""
+    """A client that records every secret in responses and messages."""
 
     server: Server
     mails: Relay
@@ -42,29 +42,29 @@ class Visitor:
         return answer
 
     def code(self, destination: str, **more: object) -> str:
-        """Asks for a code, and reads it where it arrives."""
+        """Requests a code, and reads it from the mail or the SMS."""
         reference = self.call("POST", "/otp/", {"destination": destination, **more})["reference"]
-        arrived = self._mailed if "@" in destination else self._texted
-        assert eventually(lambda: reference in "".join(arrived(destination)))
-        (text,) = (text for text in arrived(destination) if reference in text)
+        messages_to = self._mails_to if "@" in destination else self._texts_to
+        assert eventually(lambda: reference in "".join(messages_to(destination)))
+        (text,) = (text for text in messages_to(destination) if reference in text)
         (code,) = re.findall(r"(?<![\w.-])\d{6}(?![\w.-])", text)
         self.codes.add(code)
         return str(code)
 
-    def _mailed(self, to: str) -> list[str]:
+    def _mails_to(self, to: str) -> list[str]:
         found = [message_from_bytes(raw, policy=policy.default) for _, [one], raw in self.mails.received if one == to]
         return [part.get_content() for mail in found if (part := mail.get_body(("plain",)))]
 
-    def _texted(self, to: str) -> list[str]:
+    def _texts_to(self, to: str) -> list[str]:
         found = [json.loads(body) for _, body in self.texts.received]
         return [one["message"] for one in found if one["to"] == to]
 
 
 def visit(visitor: Visitor) -> None:
-    """Every endpoint, with success and with failure."""
+    """Calls every endpoint, with success and with failure."""
     call, (first, second, third, wrong), (ann, bob, _), (phone, other, _) = visitor.call, PASSWORDS, EMAILS, MOBILES
-    person = {"username": "ann", "name": "Ann", "email": ann, "mobile": phone, "password": first}
-    for body in (person, person, {**person, "username": ann}, {"email": f"{MARKED}@", "password": MARKED}):
+    account = {"username": "ann", "name": "Ann", "email": ann, "mobile": phone, "password": first}
+    for body in (account, account, {**account, "username": ann}, {"email": f"{MARKED}@", "password": MARKED}):
         call("POST", "/register/", body)
     for name, password in (("ann", first), (ann, wrong), (phone, wrong), (bob, wrong), (wrong, MARKED), (ann, first)):
         tokens = call("POST", "/login/", {"username": name, "password": password})
@@ -73,7 +73,7 @@ def visit(visitor: Visitor) -> None:
         call("GET", "/account/", token=sent)
         call("GET", f"/account/?token={MARKED}&email={ann}", token=sent)
         call("PATCH", "/account/", {"name": "Anna", "password": second if sent == token else MARKED}, token=sent)
-        call("PUT", "/account/", {**person, "password": third, "email": ann}, token=sent)
+        call("PUT", "/account/", {**account, "password": third, "email": ann}, token=sent)
     call("POST", "/otp/", {"destination": ann, "verify_otp": visitor.code(ann)}, token=token)
     call("POST", "/otp/", {"destination": phone, "verify_otp": visitor.code(phone, email=bob), "is_login": True})
     call("POST", "/otp/", {"destination": bob, "verify_otp": MARKED})
@@ -103,16 +103,16 @@ def upload(visitor: Visitor, token: str) -> None:
         visitor.server.send("POST", "/upload-image/", part + content + b"\r\n--b--\r\n", headers)
 
 
-Open = Callable[..., Visitor]
+StartServer = Callable[..., Visitor]
 
 
 @pytest.fixture
-def open_house(tmp_path: Path) -> Iterator[Open]:
-    """A server that sends for real, so that its terminal shows no letters."""
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Starts servers that send by SMTP and HTTP, so that their output has no messages."""
     with relay() as mails, gateway_server() as texts:
         servers: list[Server] = []
 
-        def opened(**settings: Any) -> Visitor:
+        def started(**settings: Any) -> Visitor:
             urls: dict[str, Any] = {
                 "email_url": f"smtp://127.0.0.1:{mails.port}?starttls=off",
                 "sms_url": f"json://vestibule:{GATEWAYS_PASSWORD}@127.0.0.1:{texts.port}/send",
@@ -120,14 +120,14 @@ def open_house(tmp_path: Path) -> Iterator[Open]:
             servers.append(Server(tmp_path / "data", log_level="debug", **urls, **settings).__enter__())
             return Visitor(servers[-1], mails, texts)
 
-        yield opened
+        yield started
         for server in servers:
             server.kill()
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_log_contains_no_secret_and_no_address(log_format: str, open_house: Open) -> None:
-    visitor = open_house(log_format=log_format, access_log="on")
+def test_log_contains_no_secret_and_no_address(log_format: str, start_server: StartServer) -> None:
+    visitor = start_server(log_format=log_format, access_log="on")
     visit(visitor)
     visitor.mails.answers["RCPT"] = f"550 5.1.1 <{EMAILS[2]}> {MARKED} unknown"
     visitor.texts.status = 500
@@ -135,8 +135,8 @@ def test_log_contains_no_secret_and_no_address(log_format: str, open_house: Open
     assert eventually(lambda: visitor.server.output.count("vestibule.delivery") >= 2), "the failures are logged"
     visitor.server.stop()
     log = visitor.server.output
-    everything = visitor.secrets | {*EMAILS, *MOBILES, *(f"+1{mobile}" for mobile in MOBILES)}
-    assert {secret for secret in everything if len(secret) > 5 and secret in log} == set()
+    secrets = visitor.secrets | {*EMAILS, *MOBILES, *(f"+1{mobile}" for mobile in MOBILES)}
+    assert {secret for secret in secrets if len(secret) > 5 and secret in log} == set()
     assert {code for code in visitor.codes if re.search(rf"(?<!\w){code}(?!\w)", log)} == set()
     assert len(visitor.codes) == 2
     assert "Traceback" not in log
@@ -144,8 +144,8 @@ def test_log_contains_no_secret_and_no_address(log_format: str, open_house: Open
         assert all({"ts", "level", "logger", "message"} <= set(json.loads(line)) for line in log.splitlines())
 
 
-def test_each_endpoint_is_visited_and_each_call_logged(open_house: Open) -> None:
-    visitor = open_house(log_format="json")
+def test_each_endpoint_is_visited_and_each_call_logged(start_server: StartServer) -> None:
+    visitor = start_server(log_format="json")
     _, document = visitor.server.call("GET", "/openapi.json")
     visit(visitor)
     visitor.server.stop()
@@ -156,15 +156,15 @@ def test_each_endpoint_is_visited_and_each_call_logged(open_house: Open) -> None
     parameters = [
         one for methods in document["paths"].values() for call in methods.values() for one in call.get("parameters", [])
     ]
-    assert {one["in"] for one in parameters} == {"path"}, "nothing secret is asked for in a query"
+    assert {one["in"] for one in parameters} == {"path"}, "no endpoint takes a secret in a query"
 
 
-def test_process_list_shows_no_secret(open_house: Open) -> None:
-    visitor = open_house(workers="2")
+def test_process_list_shows_no_secret(start_server: StartServer) -> None:
+    visitor = start_server(workers="2")
     visit(visitor)
     pid = visitor.server.process.pid
     commands = [Path(f"/proc/{pid}/cmdline").read_text(), *(process.command for process in below(pid))]
-    assert len(commands) >= 3, "the server, its workers and those who decode pictures"
+    assert len(commands) >= 3, "the server, its workers and the processes that decode images"
     assert not [command for command in commands for secret in visitor.secrets if secret in command]
 
 

@@ -34,8 +34,8 @@ BY_BOTH = {"email_url": "smtps://mail.example.org", "sms_url": "json://sms.examp
 def test_only_channels_that_cost_money_have_a_quota(
     settings: dict[str, object], per_hour: dict[AddressKind, int] | None
 ) -> None:
-    bounded = send_quota(Settings(**settings), MemoryRateLimiter())  # type: ignore[arg-type]  # as a test names them
-    assert (bounded and bounded.per_hour) == per_hour
+    quota = send_quota(Settings(**settings), MemoryRateLimiter())  # type: ignore[arg-type]  # the parameters have several types
+    assert (quota and quota.per_hour) == per_hour
 
 
 def test_mail_quota_limits_sent_codes(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Real servers that share rate limits in a real Redis, and count alone without it."""
+"""Real servers that share rate limits in a real Redis, and count separately without it."""
 
 from contextlib import ExitStack
 from itertools import cycle, islice
@@ -12,7 +12,7 @@ CHECK = {"prop": "username", "value": "ada"}
 
 
 def statuses(servers: list[Server], calls: int) -> list[int]:
-    """Of so many checks of uniqueness, by each server in turn."""
+    """Returns the statuses of so many uniqueness checks, made on each server in turn."""
     return [server.call("POST", "/isunique/", CHECK)[0] for server in islice(cycle(servers), calls)]
 
 
@@ -29,7 +29,7 @@ def test_nodes_share_limits_in_redis_and_count_alone_without_it(tmp_path: Path) 
         assert statuses(servers, 60) == [200] * 60
         assert statuses(servers, 4) == [429] * 4
         for server in servers:
-            assert server.call("GET", "/readyz")[0] == 200, "it can serve"
+            assert server.call("GET", "/readyz")[0] == 200, "the server stays ready"
             assert server.output.count("is unavailable") == 1
 
         assert [server.stop() for server in servers] == [0, 0]

@@ -26,10 +26,10 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def half_asked(server: Server, what: bytes = HALF) -> socket.socket:
-    """A request that the server has begun to read."""
+def incomplete_request(server: Server, data: bytes = HALF) -> socket.socket:
+    """Sends part of a request, which the server begins to read; returns the open connection."""
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
-    connection.sendall(what)
+    connection.sendall(data)
     time.sleep(0.2)
     return connection
 
@@ -54,9 +54,9 @@ def is_free(port: int) -> bool:
 
 def test_stop_finishes_requests_and_accepts_no_new_ones(server: Server) -> None:
     with Line(server.port) as line:
-        line.register("somebody2")
-    with half_asked(server) as slow, ThreadPoolExecutor(4) as threads:
-        body = {"username": "somebody2", "password": PASSWORD}
+        line.register("user2x")
+    with incomplete_request(server) as slow, ThreadPoolExecutor(4) as threads:
+        body = {"username": "user2x", "password": PASSWORD}
         logins = [threads.submit(server.call, "POST", "/login/", body) for _ in range(4)]
         time.sleep(0.05)
         server.process.send_signal(signal.SIGTERM)
@@ -71,7 +71,7 @@ def test_stop_finishes_requests_and_accepts_no_new_ones(server: Server) -> None:
 
 def test_stop_cuts_requests_off_after_ten_seconds(server: Server) -> None:
     begun = time.monotonic()
-    with half_asked(server), half_asked(server, HALF_A_HEADER):
+    with incomplete_request(server), incomplete_request(server, HALF_A_HEADER):
         processes = below(server.process.pid)
         assert server.stop() == 0
     assert 5 < time.monotonic() - begun < 15
@@ -81,7 +81,7 @@ def test_stop_cuts_requests_off_after_ten_seconds(server: Server) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_second_signal_stops_at_once(server: Server, number: signal.Signals) -> None:
-    with half_asked(server):
+    with incomplete_request(server):
         processes = below(server.process.pid)
         server.process.send_signal(signal.SIGTERM)
         assert eventually(lambda: is_refused(server.port))
@@ -93,14 +93,14 @@ def test_second_signal_stops_at_once(server: Server, number: signal.Signals) -> 
 
 
 def test_ctrl_c_stops_without_a_traceback(server: Server) -> None:
-    shown = server.output
-    with half_asked(server) as slow:
+    output = server.output
+    with incomplete_request(server) as slow:
         os.killpg(server.process.pid, signal.SIGINT)
         assert eventually(lambda: is_refused(server.port))
         slow.sendall(OTHER_HALF)
         assert slow.recv(4096).startswith(b"HTTP/1.1 200")
     assert server.process.wait(5) == 0
-    assert server.output.strip() == shown.strip()
+    assert server.output.strip() == output.strip()
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.2])
@@ -120,9 +120,9 @@ def test_stop_during_start_ends_the_server_soon(tmp_path: Path, delay: float) ->
 
 def test_stopped_server_leaves_no_process(server: Server) -> None:
     with Line(server.port) as line:
-        line.upload(line.tokens("somebody3")["token"], picture())
+        line.upload(line.tokens("user3x")["token"], picture())
     processes = below(server.process.pid)
-    assert any("worker.py" in process.command for process in processes), "pictures are decoded in a child"
+    assert any("worker.py" in process.command for process in processes), "images are decoded in a child process"
     assert server.stop() == 0
     assert eventually(lambda: not any(process.is_alive for process in processes), 2)
 
@@ -130,7 +130,7 @@ def test_stopped_server_leaves_no_process(server: Server) -> None:
 def test_killed_server_leaves_no_process(tmp_path: Path) -> None:
     with Server(tmp_path / "data", workers="2") as server:
         with Line(server.port) as line:
-            line.upload(line.tokens("somebody4")["token"], picture())
+            line.upload(line.tokens("user4x")["token"], picture())
         processes = below(server.process.pid)
         assert len(processes) >= 3
         server.process.kill()
@@ -140,17 +140,17 @@ def test_killed_server_leaves_no_process(tmp_path: Path) -> None:
 
 def test_killed_worker_is_replaced(server: Server) -> None:
     with Line(server.port) as line:
-        token = line.tokens("somebody5")["token"]
+        token = line.tokens("user5x")["token"]
         line.upload(token, picture())
     processes = below(server.process.pid)
     os.kill(worker(server.process.pid).pid, signal.SIGKILL)
     assert eventually(lambda: not any(process.is_alive for process in processes), 5)
 
-    def answers() -> bool:
+    def is_served() -> bool:
         try:
             return server.call("GET", "/account/", token=token)[0] == 200
         except OSError:
             return False
 
-    assert eventually(answers)
+    assert eventually(is_served)
     assert server.stop() == 0

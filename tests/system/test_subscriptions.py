@@ -33,23 +33,23 @@ def built(settings: Settings) -> Iterator[Vestibule]:
         yield vestibule
 
 
-def person(vestibule: Vestibule, name: str) -> int:
-    return vestibule.register(username=name, name="A Person", email=f"{name}@example.com", password=PASSWORD).id
+def register(vestibule: Vestibule, name: str) -> int:
+    return vestibule.register(username=name, name="A User", email=f"{name}@example.com", password=PASSWORD).id
 
 
 def test_handler_receives_each_event_in_order_including_earlier_ones(settings: Settings) -> None:
     seen: list[tuple[int, EventType, int | None]] = []
     with built(settings) as vestibule:
-        ann = person(vestibule, "ann-x")
+        ann = register(vestibule, "ann-x")
         vestibule.subscribe("crm", lambda position, event: seen.append((position, event.type, event.account_id)))
         assert eventually(lambda: len(seen) == 1)
         begun = time.monotonic()
         vestibule.log_in(username="ann-x", password=PASSWORD)
         assert eventually(lambda: len(seen) == 2)
-        assert time.monotonic() - begun < 0.9, "it was woken by the commit, and did not wait for the next look"
+        assert time.monotonic() - begun < 0.9, "the commit woke the subscriber, before its next poll"
     assert seen == [(1, EventType.REGISTERED, ann), (2, EventType.LOGGED_IN, ann)]
     with built(settings) as vestibule:
-        person(vestibule, "bob-x")
+        register(vestibule, "bob-x")
         vestibule.subscribe("crm", lambda position, event: seen.append((position, event.type, event.account_id)))
         assert eventually(lambda: len(seen) == 3)
     assert seen[2][0] == 3
@@ -58,22 +58,22 @@ def test_handler_receives_each_event_in_order_including_earlier_ones(settings: S
 def test_failing_handler_gets_the_event_again_without_delaying_others(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tried: list[int] = []
-    well: list[int] = []
+    attempts: list[int] = []
+    received: list[int] = []
 
     def failing(position: int, event: Event) -> None:
-        tried.append(position)
-        if position == 2 and tried.count(2) < 3:
+        attempts.append(position)
+        if position == 2 and attempts.count(2) < 3:
             raise ValueError("not yet")
 
     with built(settings) as vestibule, caplog.at_level(logging.WARNING, "vestibule.events"):
         vestibule.subscribe("crm", failing)
-        vestibule.subscribe("billing", lambda position, _: well.append(position))
+        vestibule.subscribe("billing", lambda position, _: received.append(position))
         for name in ("ann-x", "bob-x", "cid-x"):
-            person(vestibule, name)
-        assert eventually(lambda: tried[-1:] == [3])
-        assert eventually(lambda: well == [1, 2, 3])
-    assert tried == [1, 2, 2, 2, 3]
+            register(vestibule, name)
+        assert eventually(lambda: attempts[-1:] == [3])
+        assert eventually(lambda: received == [1, 2, 3])
+    assert attempts == [1, 2, 2, 2, 3]
     assert "events for crm: the handler failed, retrying in" in caplog.text
     assert "ValueError" in caplog.text
 
@@ -88,7 +88,7 @@ def test_closing_finishes_the_current_event_only(settings: Settings) -> None:
 
     with built(settings) as vestibule:
         for name in ("ann-x", "bob-x"):
-            person(vestibule, name)
+            register(vestibule, name)
         vestibule.subscribe("crm", slow)
         assert begun.wait(10)
     assert seen == [1]
@@ -107,7 +107,7 @@ def test_subscribers_of_one_name_share_the_events(settings: Settings) -> None:
         for vestibule in (here, there, here):
             vestibule.subscribe("crm", handler)
         for number in range(12):
-            person((here, there)[number % 2], f"person-{number}x")
+            register((here, there)[number % 2], f"user-{number}x")
         assert eventually(lambda: len(seen) >= 12)
         time.sleep(0.1)
     assert seen == list(range(1, 13))

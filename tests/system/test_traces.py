@@ -30,8 +30,8 @@ def collected() -> Iterator[Collector]:
 
 @contextmanager
 def traced(data: Path, collected: Collector, *options: str, **environment: str) -> Iterator[Server]:
-    given = {"OTEL_EXPORTER_OTLP_ENDPOINT": collected.url, "OTEL_BSP_SCHEDULE_DELAY": "100", **environment}
-    with Server(data, *options, environment=given, traces="on", log_format="json") as server:
+    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": collected.url, "OTEL_BSP_SCHEDULE_DELAY": "100", **environment}
+    with Server(data, *options, environment=variables, traces="on", log_format="json") as server:
         yield server
 
 
@@ -88,8 +88,8 @@ def test_call_is_a_span_with_child_spans(tmp_path: Path, collected: Collector) -
     assert "decode image" in children(upload, collected)
     (nowhere,) = collected.named("GET")
     assert nowhere.attributes["vestibule.problem"] == "not-found"
-    (strange,) = (span for span in collected.spans if span.attributes.get("http.request.method") == "_OTHER")
-    assert (strange.name, strange.attributes["vestibule.problem"]) == ("HTTP", "method-not-allowed")
+    (other,) = (span for span in collected.spans if span.attributes.get("http.request.method") == "_OTHER")
+    assert (other.name, other.attributes["vestibule.problem"]) == ("HTTP", "method-not-allowed")
     (delivery,) = collected.named("deliver email")
     assert (delivery.kind, delivery.parent_id, delivery.attributes) == ("CLIENT", "", {"vestibule.message.channel": "email"})
 
@@ -106,9 +106,9 @@ def test_traceparent_is_honoured_and_baggage_ignored(tmp_path: Path, collected: 
             server.send("GET", "/account/", None, {"traceparent": CALLER.format(flags=flags), "tracestate": "x=hunter2"})
         server.send("GET", "/account/", None, {"traceparent": "hunter2", "baggage": "x=hunter2"})
         assert server.stop() == 0
-    heard, own = collected.named("GET /account")
-    assert (heard.trace_id, heard.parent_id) == ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
-    assert (own.trace_id != heard.trace_id, own.parent_id) == (True, "")
+    continued, own = collected.named("GET /account")
+    assert (continued.trace_id, continued.parent_id) == ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
+    assert (own.trace_id != continued.trace_id, own.parent_id) == (True, "")
     assert b"hunter2" not in collected.bodies
 
 
@@ -124,10 +124,10 @@ def test_standard_otel_variables_are_honoured(tmp_path: Path, collected: Collect
     path, headers = collected.calls[-1]
     assert (path, headers["x-key"]) == ("/v1/traces", "s3cret")
 
-    told = len(collected.spans)
+    count = len(collected.spans)
     with traced(tmp_path / "sampled", collected, OTEL_TRACES_SAMPLER="always_off") as server:
         assert server.stop() == 0
-    assert len(collected.spans) == told
+    assert len(collected.spans) == count
 
 
 def test_unavailable_dependency_marks_the_span_as_error(tmp_path: Path, collected: Collector) -> None:
@@ -137,8 +137,8 @@ def test_unavailable_dependency_marks_the_span_as_error(tmp_path: Path, collecte
         server.stop()
     (call,) = collected.named("POST /register")
     assert (call.is_error, call.attributes["error.type"]) == (True, "unavailable")
-    (question,) = (span for span in collected.spans if span.parent_id == call.span_id)
-    assert (question.is_error, question.attributes["error.type"]) == (True, "Unavailable")
+    (transaction,) = (span for span in collected.spans if span.parent_id == call.span_id)
+    assert (transaction.is_error, transaction.attributes["error.type"]) == (True, "Unavailable")
 
 
 def test_delivery_worker_traces_messages_and_not_polling(tmp_path: Path, collected: Collector) -> None:

@@ -1,4 +1,4 @@
-"""Two nodes on one PostgreSQL, Redis and S3, called concurrently: each sees the changes of the other."""
+"""Two nodes on one PostgreSQL, Redis and S3, with concurrent calls: each node sees the changes of the other."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -84,12 +84,12 @@ def test_refresh_token_has_one_successor_across_nodes(two: Nodes, lines: tuple[L
     third = lines[1].refresh(second).json
     assert [line.account(third["token"]).status for line in lines] == [200, 200]
     assert lines[0].refresh(spent).status == 401
-    assert [line.account(third["token"]).status for line in lines] == [401, 401], "shown again, it ends the session"
+    assert [line.account(third["token"]).status for line in lines] == [401, 401], "reuse revokes the session"
     assert [line.refresh(third["refresh_token"]).status for line in lines] == [401, 401]
 
 
 def test_address_limits_are_counted_across_nodes(lines: tuple[Line, Line]) -> None:
-    check = {"prop": "username", "value": "nobody"}
+    check = {"prop": "username", "value": "unknown"}
     answers = [line.ask("POST", "/isunique/", check) for line in islice(cycle(lines), 34)]
     assert [answer.status for answer in answers] == [200] * 30 + [429] * 4
 
@@ -114,7 +114,7 @@ def test_each_message_is_delivered_once_by_two_delivery_workers(two: Nodes) -> N
 def test_session_revoked_at_one_node_is_rejected_at_the_other(lines: tuple[Line, Line]) -> None:
     for here, there in (lines, lines[::-1]):
         tokens = here.tokens("frida1")
-        assert there.account(tokens["token"]).status == 200, "it is known there, and would be remembered if anything were"
+        assert there.account(tokens["token"]).status == 200, "the other node has verified the token"
         assert here.ask("POST", "/logout/", token=tokens["token"]).status == 200
         assert there.account(tokens["token"]).status == 401
         assert there.refresh(tokens["refresh_token"]).status == 401
@@ -124,7 +124,7 @@ def test_password_changed_at_one_node_holds_at_the_other(lines: tuple[Line, Line
     here, there = lines
     own, other = here.tokens("gustav1")["token"], there.tokens("gustav1")["token"]
     assert here.change_password(own, "another engine weaves").status == 200
-    assert there.account(other).status == 401, "the others end"
+    assert there.account(other).status == 401, "other sessions are revoked"
     assert there.account(own).status == 200
     assert there.log_in("gustav1", PASSWORD).status == 401
     assert there.log_in("gustav1", "another engine weaves").status == 200
