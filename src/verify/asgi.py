@@ -32,14 +32,11 @@ class TokenMiddleware:
             return
         try:
             identity = await self._verifier.verify(bearer_token(_authorization(scope)))
-        except NotAuthenticated as refusal:
-            if not self._optional:
+        except Refusal as refusal:
+            if not (self._optional and isinstance(refusal, NotAuthenticated)):
                 await _refuse(refusal, scope, receive, send)
                 return
             identity = None
-        except Refusal as refusal:
-            await _refuse(refusal, scope, receive, send)
-            return
         await self._app({**scope, "state": {**scope.get("state", {}), "identity": identity}}, receive, send)
 
 

@@ -59,4 +59,4 @@ def json_object(data: bytes) -> dict[str, object]:
         raise ValueError("the JSON is nested too deeply") from None
     if not isinstance(found, dict):
         raise ValueError("the JSON is not an object")
-    return {str(name): value for name, value in found.items()}
+    return found

@@ -42,6 +42,8 @@ class JwksClient:
     Threads and event loops share one fetch, which has a thread of its own. Raises `ValueError` for any other URL.
     """
 
+    _pending: Future[None] | None
+
     def __init__(
         self,
         url: str,
@@ -62,8 +64,7 @@ class JwksClient:
         self._keys: Keys = {}
         self._refresh_at = self._fresh_until = self._tried_at = self._not_before = float("-inf")
         self._failures = 0
-        self._lock = Lock()
-        self._pending: Future[None] | None = None
+        self._reset()
         if hasattr(os, "register_at_fork"):
             reset = WeakMethod(self._reset)
             os.register_at_fork(after_in_child=lambda: (found := reset()) and found())
@@ -100,9 +101,7 @@ class JwksClient:
 
     def _found(self, kid: str) -> Key | None:
         now, key = self._clock(), self._keys.get(kid)
-        if not self._keys or now >= self._fresh_until + self._stale_if_error:
-            raise Unavailable
-        if key is None and now >= self._fresh_until:
+        if now >= self._fresh_until + (0.0 if key is None else self._stale_if_error):
             raise Unavailable
         return key
 

@@ -1,6 +1,6 @@
 """The public keys that verify tokens, by their key ids (`kid`)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -69,23 +69,18 @@ def read_keys(data: bytes, before: Keys | None = None) -> Keys:
     if not isinstance(entries, list) or len(entries) > MAX_KEYS:
         raise ValueError("the response is not a key set")
     found: dict[str, Key] = {}
-    for key in _usable(entries):
-        known = (before or {}).get(key.kid)
-        found.setdefault(key.kid, known if known == key and known is not None else key)
+    for entry in entries:
+        key = _key(entry) if isinstance(entry, dict) else None
+        if key is not None:
+            known = (before or {}).get(key.kid)
+            found.setdefault(key.kid, known if known == key and known is not None else key)
     if not found:
         raise ValueError("the key set has no usable key")
     return found
 
 
-def _usable(entries: list[object]) -> Iterator[Key]:
-    for entry in entries:
-        if isinstance(entry, dict):
-            key = _key({str(name): value for name, value in entry.items()})
-            if key is not None:
-                yield key
-
-
 def _key(jwk: dict[str, object]) -> Key | None:
+    """Returns None for a key that is unusable."""
     kid, kty, crv, use = jwk.get("kid"), jwk.get("kty"), jwk.get("crv"), jwk.get("use", "sig")
     if not isinstance(kid, str) or not isinstance(kty, str) or not (crv is None or isinstance(crv, str)):
         return None

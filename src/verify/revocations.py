@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable
 from threading import Event, Lock, Thread
 from time import monotonic
-from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 from weakref import WeakMethod
@@ -35,6 +34,8 @@ class Revocations:
     `url` is https, or http on this machine; `allow_http` permits http elsewhere. Raises `ValueError` for any other URL.
     """
 
+    _thread: Thread | None
+
     def __init__(
         self,
         url: str,
@@ -62,10 +63,7 @@ class Revocations:
         self._after = ""
         self._updated_at = clock()
         self._failures = 0
-        self._lock = Lock()
-        self._polling = Lock()
-        self._stopped = Event()
-        self._thread: Thread | None = None
+        self._reset()
         if hasattr(os, "register_at_fork"):
             reset = WeakMethod(self._reset)
             os.register_at_fork(after_in_child=lambda: (found := reset()) and found())
@@ -96,7 +94,7 @@ class Revocations:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def poll(self) -> bool:
@@ -134,8 +132,7 @@ class Revocations:
         if not isinstance(sessions, list) or not isinstance(after, str) or type(seconds) is not int:
             raise ValueError("the response is not a list of revoked sessions")
         until = self._clock() + min(max(0, seconds), _MAX_LIFETIME)
-        ids = [one for one in sessions if isinstance(one, str)]
-        self._revoked.update(dict.fromkeys(ids, until))
+        self._revoked.update({one: until for one in sessions if isinstance(one, str)})
         self._after = after
         return page.get("more") is True
 

@@ -27,12 +27,10 @@ class TokenMiddleware:
         header = environ.get("HTTP_AUTHORIZATION")
         try:
             environ["vestibule.identity"] = self._verifier(bearer_token([header] if header is not None else []))
-        except NotAuthenticated as refusal:
-            if not self._optional:
+        except Refusal as refusal:
+            if not (self._optional and isinstance(refusal, NotAuthenticated)):
                 return _refuse(refusal, start_response)
             environ["vestibule.identity"] = None
-        except Refusal as refusal:
-            return _refuse(refusal, start_response)
         return self._app(environ, start_response)
 
 

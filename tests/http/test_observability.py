@@ -82,7 +82,7 @@ def test_no_wrapper_exists_without_observability(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "outermost"),
-    [({"metrics_port": 9100}, "RequestMetrics"), ({"traces": True}, "RequestSpans")],
+    [({"metrics_port": 9100}, "_count_call"), ({"traces": True}, "Traces._request")],
     ids=["metrics", "traces"],
 )
 def test_every_part_is_wrapped_with_observability(settings: dict[str, Any], outermost: str, tmp_path: Path) -> None:

@@ -23,7 +23,11 @@ Observer = Callable[[str], AbstractContextManager[Started]]
 """Makes a `with` block around the work of that name. The block's value is called when the wait ends and the work starts."""
 
 
-class Pool(Protocol):
+def did_not_wait() -> None:
+    """A `Started` for work that has no wait to observe."""
+
+
+class JobPool(Protocol):
     """The hasher's thread pool."""
 
     def run(self, job: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R: ...
@@ -40,7 +44,7 @@ class Instrumentation:
     def lane(self, name: str, lane: Executor) -> Executor:  # noqa: ARG002 — subclasses use it
         return lane
 
-    def hashing(self, pool: Pool) -> Pool:
+    def hashing(self, pool: JobPool) -> JobPool:
         return pool
 
     def database(self, database: Database) -> Database:

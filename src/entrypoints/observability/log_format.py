@@ -42,7 +42,7 @@ class Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = (f" {name}={'-' if value is None else value}" for name, value in _fields(record).items())
         line = f"{_time(record, 'seconds')} {record.levelname} {record.name}: {_message(record)}{''.join(fields)}"
-        return "\n".join([line, *_traceback(record)])
+        return "\n".join([line, *_traceback(record.exc_info[1] if record.exc_info else None)])
 
 
 class JsonLines(logging.Formatter):
@@ -56,8 +56,8 @@ class JsonLines(logging.Formatter):
             "message": _message(record),
             **_fields(record),
         }
-        if traceback := "\n".join(_traceback(record)):
-            line["exception"] = traceback
+        if record.exc_info and record.exc_info[1]:
+            line["exception"] = "\n".join(_traceback(record.exc_info[1]))
         return json.dumps(line, default=str)
 
 
@@ -78,15 +78,13 @@ def _message(record: logging.LogRecord) -> str:
     return message if message.isprintable() else message.encode("unicode_escape").decode()
 
 
-def _traceback(record: logging.LogRecord) -> Iterator[str]:
-    return _lines_of(record.exc_info[1]) if record.exc_info and record.exc_info[1] else iter(())
-
-
-def _lines_of(error: BaseException) -> Iterator[str]:
+def _traceback(error: BaseException | None) -> Iterator[str]:
     """The frames and the class of an exception, after those of its cause."""
+    if error is None:
+        return
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if cause is not None:
-        yield from _lines_of(cause)
+        yield from _traceback(cause)
         yield "which led to"
     yield from (frame.rstrip() for frame in format_tb(error.__traceback__))
     number = next((str(found) for name in _NUMBERS if (found := getattr(error, name, None))), None)

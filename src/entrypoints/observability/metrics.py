@@ -6,7 +6,7 @@ module is imported. Gauges count running workers only.
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,7 +16,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from ...application import AddressKind, Overloaded
 from ...application.ports import Database, Images, Notifier, Undeliverable
 from ..concurrency.executors import Executor
-from . import Instrumentation, Middleware, Pool, Started
+from . import Instrumentation, JobPool, Middleware, Started, did_not_wait
 from .http_calls import method_of, observe
 from .wrappers import ObservedDatabase, ObservedImages, ObservedLane, ObservedNotifier, ObservedPool
 
@@ -65,12 +65,12 @@ class Metrics(Instrumentation):
         self._inner = inner
 
     def http(self, middleware: Middleware) -> Middleware:
-        return RequestMetrics(self._inner.http(middleware))
+        return partial(_count_call, self._inner.http(middleware))
 
     def lane(self, name: str, lane: Executor) -> Executor:
         return ObservedLane(self._inner.lane(name, lane), name, _timer_of(name))
 
-    def hashing(self, pool: Pool) -> Pool:
+    def hashing(self, pool: JobPool) -> JobPool:
         return ObservedPool(self._inner.hashing(pool), _timer_of("argon2"))
 
     def images(self, images: Images) -> Images:
@@ -87,18 +87,15 @@ class Metrics(Instrumentation):
         return ObservedNotifier(self._inner.notifier(notifier), delivery)
 
 
-class RequestMetrics:
-    """Counts every call; the outermost layer around the app."""
-
-    def __init__(self, middleware: Middleware) -> None:
-        self._middleware = middleware
-
-    def __call__(self, app: "ASGIApp", scope: "HTTPScope", receive: "Receive", send: "Send") -> Awaitable[None]:
-        IN_PROGRESS.inc()
-        return observe(self._middleware, _count, app, scope, receive, send)
+def _count_call(
+    middleware: Middleware, app: "ASGIApp", scope: "HTTPScope", receive: "Receive", send: "Send"
+) -> Awaitable[None]:
+    """The outermost layer around the app."""
+    IN_PROGRESS.inc()
+    return observe(middleware, _count_end, app, scope, receive, send)
 
 
-def _count(scope: "HTTPScope", status: int | None, seconds: float) -> None:
+def _count_end(scope: "HTTPScope", status: int | None, seconds: float) -> None:
     IN_PROGRESS.dec()
     route = scope.get("path_template") or ""
     calls, durations = _of_call(method_of(scope), route, status or 0)
@@ -227,7 +224,7 @@ def _of_operation(operation: str) -> Histogram:
 def delivery(channel: str) -> Iterator[Started]:
     arrived, outcome = perf_counter(), "failed"
     try:
-        yield _nothing
+        yield did_not_wait
         outcome = "delivered"
     except Undeliverable:
         outcome = "undeliverable"
@@ -235,7 +232,3 @@ def delivery(channel: str) -> Iterator[Started]:
     finally:
         DELIVERIES.labels(channel, outcome).inc()
         DELIVERY_SECONDS.labels(channel).observe(perf_counter() - arrived)
-
-
-def _nothing() -> None:
-    pass

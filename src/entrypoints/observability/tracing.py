@@ -6,7 +6,7 @@ path, an address, an account's id or the text of an exception.
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from importlib.metadata import version
 from threading import Thread
@@ -29,7 +29,7 @@ from opentelemetry.util.types import Attributes
 
 from ...application import Refusal, Unavailable
 from ...application.ports import Database, Images, Notifier
-from . import Instrumentation, Middleware, Pool, Started
+from . import Instrumentation, JobPool, Middleware, Started, did_not_wait
 from .http_calls import METHODS, observe
 from .wrappers import ObservedDatabase, ObservedImages, ObservedNotifier, ObservedPool
 
@@ -57,9 +57,9 @@ class Traces(Instrumentation):
         self._tracer = trace.get_tracer("vestibule", version("vestibule-accounts"))
 
     def http(self, middleware: Middleware) -> Middleware:
-        return RequestSpans(self._inner.http(middleware), self._tracer)
+        return partial(self._request, self._inner.http(middleware))
 
-    def hashing(self, pool: Pool) -> Pool:
+    def hashing(self, pool: JobPool) -> JobPool:
         return ObservedPool(self._inner.hashing(pool), self._work)
 
     def images(self, images: Images) -> Images:
@@ -71,27 +71,37 @@ class Traces(Instrumentation):
     def notifier(self, notifier: Notifier) -> Notifier:
         return ObservedNotifier(self._inner.notifier(notifier), self._delivery)
 
-    @contextmanager
-    def _work(self, name: str) -> Iterator[Started]:
-        with self._child(_WORK[name]) as started:
-            yield started
+    async def _request(
+        self, middleware: Middleware, app: "ASGIApp", scope: "HTTPScope", receive: "Receive", send: "Send"
+    ) -> None:
+        """Makes a span of kind `SERVER`. It is outside of the access log, whose line then names the trace."""
+        with self._tracer.start_as_current_span(
+            "HTTP",
+            context=_parent(scope),
+            kind=SpanKind.SERVER,
+            attributes={URL_SCHEME: scope["scheme"]},
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            await observe(middleware, partial(_describe, span), app, scope, receive, send)
 
-    @contextmanager
-    def _operation(self, name: str) -> Iterator[Started]:
-        with self._child(name, SpanKind.CLIENT, {DB_SYSTEM_NAME: self._database, DB_OPERATION_NAME: name}) as started:
-            yield started
+    def _work(self, name: str) -> AbstractContextManager[Started]:
+        return self._child(_WORK[name])
+
+    def _operation(self, name: str) -> AbstractContextManager[Started]:
+        return self._child(name, SpanKind.CLIENT, {DB_SYSTEM_NAME: self._database, DB_OPERATION_NAME: name})
 
     @contextmanager
     def _delivery(self, channel: str) -> Iterator[Started]:
         """A trace of its own: the delivery worker does not know the call that sent a message."""
         with self._span(f"deliver {channel}", SpanKind.CLIENT, {CHANNEL: channel}):
-            yield _nothing
+            yield did_not_wait
 
     @contextmanager
     def _child(self, name: str, kind: SpanKind = SpanKind.INTERNAL, attributes: Attributes = None) -> Iterator[Started]:
         """A child of the current span, if there is one: a delivery worker's polls are not worth a trace."""
         if not trace.get_current_span().is_recording():
-            yield _nothing
+            yield did_not_wait
             return
         with self._span(name, kind, attributes) as span:
             yield lambda: span.add_event("started")
@@ -108,25 +118,6 @@ class Traces(Instrumentation):
                 if isinstance(error, Unavailable) or not isinstance(error, Refusal):
                     span.set_status(Status(StatusCode.ERROR))
                 raise
-
-
-class RequestSpans:
-    """Makes a span of kind `SERVER` for each call. It is outside of the access log, whose line then names the trace."""
-
-    def __init__(self, middleware: Middleware, tracer: trace.Tracer) -> None:
-        self._middleware = middleware
-        self._tracer = tracer
-
-    async def __call__(self, app: "ASGIApp", scope: "HTTPScope", receive: "Receive", send: "Send") -> None:
-        with self._tracer.start_as_current_span(
-            "HTTP",
-            context=_parent(scope),
-            kind=SpanKind.SERVER,
-            attributes={URL_SCHEME: scope["scheme"]},
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
-            await observe(self._middleware, partial(_describe, span), app, scope, receive, send)
 
 
 def _parent(scope: "HTTPScope") -> Context | None:
@@ -156,10 +147,6 @@ def _describe(span: Span, scope: "HTTPScope", status: int | None, _seconds: floa
     if status is not None and status >= 500:  # noqa: PLR2004 — a fault of the server; what clients do wrong is none
         span.set_attribute(ERROR_TYPE, refusal or str(status))
         span.set_status(Status(StatusCode.ERROR))
-
-
-def _nothing() -> None:
-    pass
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from ...application.ports import (
 )
 from ...domain.rate_limits import SlidingWindow
 from ..concurrency.executors import Executor
-from . import Observer, Pool, Started
+from . import JobPool, Observer, Started
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,7 +45,7 @@ class ObservedLane(Executor):
 class ObservedPool:
     """The hasher's pool; its calls are observed as `hashing`."""
 
-    def __init__(self, pool: Pool, observer: Observer) -> None:
+    def __init__(self, pool: JobPool, observer: Observer) -> None:
         self._pool = pool
         self._observer = observer
 
