@@ -49,8 +49,10 @@ def main(journeys: int, clients: int, seed: int | None, workers: tuple[int, ...]
     soak_test = SoakTest(journeys, seed=seed, clients=clients, workers=workers, report=click.echo)
 
     def stop(*_: object) -> None:
-        soak_test.stopping.set()  # an exception in a signal handler may be swallowed
-        raise KeyboardInterrupt
+        """Raises on the second signal only: an exception in a callback of the garbage collector would be swallowed."""
+        if soak_test.stopping.is_set():
+            raise KeyboardInterrupt
+        soak_test.stopping.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)

@@ -9,12 +9,12 @@ from random import Random
 from threading import Event, Lock
 from typing import Any
 
-from tests.support.proxy import GONE, Answer, Line
+from tests.support.http_client import CONNECTION_ERRORS, Client, Response
 
 RETRY_SECONDS = 60.0
 """Seconds of retries after which the service counts as down."""
 
-Call = Callable[[Line], Answer]
+Call = Callable[[Client], Response]
 
 
 class BrokenPromise(Exception):
@@ -41,30 +41,30 @@ class Counts:
 class Reply:
     """The final response. `is_retry` is true if an earlier attempt got no response or a 503, and may have succeeded."""
 
-    answer: Answer
+    response: Response
     is_retry: bool
 
     @property
     def status(self) -> int:
-        return self.answer.status
+        return self.response.status
 
     @property
     def json(self) -> Any:
-        return self.answer.json
+        return self.response.json
 
 
 class RetryingClient:
     """A client with its own address, and a connection to each node."""
 
     def __init__(self, ports: Sequence[int], caller: str, random: Random, counts: Counts, stopping: Event) -> None:
-        self._lines = [Line(port, caller=caller) for port in ports]
+        self._clients = [Client(port, caller=caller) for port in ports]
         self._random = random
         self._counts = counts
         self._stopping = stopping
 
     def close(self) -> None:
-        for line in self._lines:
-            line.close()
+        for client in self._clients:
+            client.close()
 
     def call(
         self, name: str, request: Call, expected: Collection[int], *, second: Collection[int] = (), at: int | None = None
@@ -73,61 +73,62 @@ class RetryingClient:
 
         `second` are further statuses that are allowed if an earlier attempt may have succeeded. An expected 429 is retried.
         """
-        node = self._random.randrange(len(self._lines)) if at is None else at
+        node = self._random.randrange(len(self._clients)) if at is None else at
         deadline = time.monotonic() + RETRY_SECONDS
         lost_response = got_503 = False
         while True:
-            answer = self._try(name, request, node)
-            if answer is not None and answer.status != 503 and (answer.status != 429 or 429 not in expected):
+            response = self._try(name, request, node)
+            if response is not None and response.status != 503 and (response.status != 429 or 429 not in expected):
                 break
             if time.monotonic() > deadline:
                 raise BrokenPromise(f"{name}: no final response for {RETRY_SECONDS:.0f} s")
-            lost_response |= answer is None
-            got_503 |= answer is not None and answer.status == 503
-            self._pause(name, answer)
+            lost_response |= response is None
+            got_503 |= response is not None and response.status == 503
+            self._pause(name, response)
             self._counts.add("retries")
-            node = (node + 1) % len(self._lines)
-        if answer.status not in expected:
-            if not (lost_response or got_503) or answer.status not in second:
-                raise BrokenPromise(f"{name}: {shown(answer)}, expected {sorted(expected)}")
+            node = (node + 1) % len(self._clients)
+        if response.status not in expected:
+            if not (lost_response or got_503) or response.status not in second:
+                raise BrokenPromise(f"{name}: {shown(response)}, expected {sorted(expected)}")
             self._counts.add("succeeded although the response was lost" if lost_response else "succeeded although answered 503")
-        return Reply(answer, lost_response or got_503)
+        return Reply(response, lost_response or got_503)
 
-    def call_all(self, name: str, request: Call) -> list[Answer | None]:
+    def call_all(self, name: str, request: Call) -> list[Response | None]:
         """Calls all nodes at the same time, without retries; returns None for a node that sends no response."""
-        with ThreadPoolExecutor(len(self._lines)) as threads:
-            return list(threads.map(lambda node: self._try(name, request, node), range(len(self._lines))))
+        with ThreadPoolExecutor(len(self._clients)) as threads:
+            return list(threads.map(lambda node: self._try(name, request, node), range(len(self._clients))))
 
-    def _try(self, name: str, request: Call, node: int) -> Answer | None:
+    def _try(self, name: str, request: Call, node: int) -> Response | None:
         if self._stopping.is_set():
             raise Stopped
         self._counts.add("calls")
         try:
-            answer = request(self._lines[node])
+            response = request(self._clients[node])
         except TimeoutError:
             raise BrokenPromise(f"{name}: no response on an open connection") from None
-        except GONE:
+        except CONNECTION_ERRORS:
             self._counts.add("no response")
             return None
-        self._counts.add(f"answered {answer.status}")
-        if answer.status >= 500 and (answer.status, answer.problem) not in {(503, "unavailable"), (503, "overloaded")}:
-            raise BrokenPromise(f"{name}: {shown(answer)}")
-        return answer
+        self._counts.add(f"answered {response.status}")
+        if response.status >= 500 and (response.status, response.problem) not in {(503, "unavailable"), (503, "overloaded")}:
+            raise BrokenPromise(f"{name}: {shown(response)}")
+        return response
 
-    def _pause(self, name: str, answer: Answer | None) -> None:
+    def _pause(self, name: str, response: Response | None) -> None:
         """Waits as long as Retry-After says, or a tenth of a second if there was no response."""
-        if answer is None:
+        if response is None:
             seconds = 0.1
-        elif not answer.headers.get("retry-after", "").isdigit():
-            raise BrokenPromise(f"{name}: {answer.status} without Retry-After")
+        elif not response.headers.get("retry-after", "").isdigit():
+            raise BrokenPromise(f"{name}: {response.status} without Retry-After")
         else:
-            seconds = float(answer.headers["retry-after"])
+            seconds = float(response.headers["retry-after"])
         if self._stopping.wait(min(seconds, RETRY_SECONDS)):
             raise Stopped
 
 
-def shown(answer: Answer | None) -> str:
+def shown(response: Response | None) -> str:
     """Returns the status, and the problem of a refusal; never a token or other content."""
-    if answer is None:
+    if response is None:
         return "no response"
-    return f"answered {answer.status}" + (f" {answer.problem}" if "problem" in answer.headers.get("content-type", "") else "")
+    is_problem = "problem" in response.headers.get("content-type", "")
+    return f"answered {response.status}" + (f" {response.problem}" if is_problem else "")

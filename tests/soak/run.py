@@ -95,7 +95,7 @@ class SoakTest:
         with ThreadPoolExecutor(self._clients) as threads:
             try:
                 running = {threads.submit(self._recording, f"{name} {number}", task) for number, task in enumerate(tasks)}
-                while running:
+                while running and not self.stopping.is_set():
                     _, running = wait(running, 0.1, FIRST_COMPLETED)
                     done = len(tasks) - len(running)
                     for due in [number for number in waiting if number <= done]:

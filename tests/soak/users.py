@@ -7,8 +7,8 @@ from functools import partial
 from random import Random
 
 from tests.soak.client import BrokenPromise, Counts, Reply, RetryingClient, shown
+from tests.support.http_client import Client, Response, random_png, registration
 from tests.support.nodes import Mail
-from tests.support.proxy import Answer, Line, person, picture
 
 MAIL_SECONDS = 8.0
 """Seconds after which a user requests another code: the delivery worker that held the message may have been killed."""
@@ -51,20 +51,20 @@ class User:
     def register(self) -> None:
         proof = self._verified() if self._random.random() < 0.5 else None
         self.password = new_password()
-        body = {**person(self.username, self.password), "proofs": [proof] if proof else []}
+        body = {**registration(self.username, self.password), "proofs": [proof] if proof else []}
         reply = self.client.call(
-            "register", partial(Line.ask, method="POST", path="/register/", body=body), {201}, second={400}
+            "register", partial(Client.call, method="POST", path="/register/", body=body), {201}, second={400}
         )
-        if reply.status == 400 and reply.answer.problem != "already-taken":
-            raise BrokenPromise(f"register: {shown(reply.answer)}")
+        if reply.status == 400 and reply.response.problem != "already-taken":
+            raise BrokenPromise(f"register: {shown(reply.response)}")
         self.is_owner_verified = proof is not None
         self._counts.add("registered")
 
     def register_by_code(self) -> None:
         body = {"name": "A User", "email": self.email, "mobile": self.mobile}
         self.username = self.mobile
-        code = self._code(partial(Line.ask, method="POST", path="/otpreglogin/", body=body))
-        call = partial(Line.ask, method="POST", path="/otpreglogin/", body={**body, "verify_otp": code})
+        code = self._code(partial(Client.call, method="POST", path="/otpreglogin/", body=body))
+        call = partial(Client.call, method="POST", path="/otpreglogin/", body={**body, "verify_otp": code})
         reply = self._submit("register by code", code, call, 201)
         self.is_owner_verified = True
         if reply is not None:
@@ -75,8 +75,8 @@ class User:
 
     def _verified(self) -> str | None:
         """Returns a proof of the email address, or None if the response with it was lost."""
-        code = self._code(partial(Line.send_code, destination=self.email))
-        reply = self._submit("verify", code, partial(Line.verify, destination=self.email, code=code), 201)
+        code = self._code(partial(Client.send_code, destination=self.email))
+        reply = self._submit("verify", code, partial(Client.verify, destination=self.email, code=code), 201)
         return None if reply is None else str(reply.json["proof"])
 
     # --- actions --------------------------------------------------------------------------------------------------------
@@ -85,29 +85,33 @@ class User:
         if self.password is None:
             self.reset()
         assert self.password is not None
-        self._logged_in(self.client.call("log in", partial(Line.log_in, name=self.username, password=self.password), {200}))
+        self._logged_in(self.client.call("log in", partial(Client.log_in, name=self.username, password=self.password), {200}))
 
     def refresh(self) -> None:
         """Refreshes several times, each at a random node, and sometimes sends the last token to all nodes at once."""
         login = self._login()
         for _ in range(self._random.randint(1, 4)):
-            self._record_refresh(login, self.client.call("refresh", partial(Line.refresh, token=login.refresh), {200}).answer)
+            self._record_refresh(
+                login, self.client.call("refresh", partial(Client.refresh, token=login.refresh), {200}).response
+            )
         if self._random.random() < 0.5:
-            answers = [a for a in self.client.call_all("refresh", partial(Line.refresh, token=login.refresh)) if a is not None]
-            successors = {answer.json["refresh_token"] for answer in answers if answer.status == 200}
-            if len(successors) > 1 or {answer.status for answer in answers} - {200, 503}:
-                raise BrokenPromise(f"refresh at all nodes at once: {[shown(answer) for answer in answers]}")
+            responses = [
+                a for a in self.client.call_all("refresh", partial(Client.refresh, token=login.refresh)) if a is not None
+            ]
+            successors = {response.json["refresh_token"] for response in responses if response.status == 200}
+            if len(successors) > 1 or {response.status for response in responses} - {200, 503}:
+                raise BrokenPromise(f"refresh at all nodes at once: {[shown(response) for response in responses]}")
             self._counts.add("tokens sent to all nodes at once")
             self._record_refresh(
-                login, self.client.call("refresh", partial(Line.refresh, token=login.refresh), {200}).answer, successors
+                login, self.client.call("refresh", partial(Client.refresh, token=login.refresh), {200}).response, successors
             )
 
-    def _record_refresh(self, login: Login, answer: Answer, successors: set[str] | None = None) -> None:
-        successor = str(answer.json["refresh_token"])
+    def _record_refresh(self, login: Login, response: Response, successors: set[str] | None = None) -> None:
+        successor = str(response.json["refresh_token"])
         if successors and successors != {successor}:
             raise BrokenPromise("refresh: one token has two successors")
         login.spent.append(login.refresh)
-        login.token, login.refresh = str(answer.json["token"]), successor
+        login.token, login.refresh = str(response.json["token"]), successor
         self._counts.add("refreshed")
 
     def change_password(self) -> None:
@@ -116,16 +120,16 @@ class User:
 
     def _change_password(self, login: Login) -> None:
         password = new_password()
-        self.client.call("change password", partial(Line.change_password, token=login.token, password=password), {200})
+        self.client.call("change password", partial(Client.change_password, token=login.token, password=password), {200})
         self._set_password(password)
         self._end_logins(except_for=login)
         self._counts.add("passwords changed")
 
     def reset(self) -> None:
         password = new_password()
-        code = self._code(partial(Line.send_code, destination=self.email))
+        code = self._code(partial(Client.send_code, destination=self.email))
         body = {"email": self.email, "otp": code, "password": password}
-        self._submit("reset", code, partial(Line.ask, method="POST", path="/password/reset/", body=body), 202)
+        self._submit("reset", code, partial(Client.call, method="POST", path="/password/reset/", body=body), 202)
         self._set_password(password)
         self._end_logins()
         self.is_owner_verified = True
@@ -133,9 +137,9 @@ class User:
 
     def log_in_by_code(self) -> None:
         """Logs in by a code. On an account whose owner is not verified this clears the password and all sessions."""
-        code = self._code(partial(Line.send_code, destination=self.email))
+        code = self._code(partial(Client.send_code, destination=self.email))
         body = {"destination": self.email, "verify_otp": code, "is_login": True}
-        reply = self._submit("log in by code", code, partial(Line.ask, method="POST", path="/otp/", body=body), 201)
+        reply = self._submit("log in by code", code, partial(Client.call, method="POST", path="/otp/", body=body), 201)
         if not self.is_owner_verified:
             self._end_logins()
             self._set_password(None)
@@ -149,23 +153,25 @@ class User:
         self._counts.add("logged in by code")
 
     def upload(self) -> None:
-        reply = self.client.call("upload", partial(Line.upload, token=self._login().token, file=picture()), {201})
+        reply = self.client.call("upload", partial(Client.upload, token=self._login().token, file=random_png()), {201})
         self.image = str(reply.json["profile_image"])
         self._counts.add("images uploaded")
-        self.client.call("image", partial(Line.ask, method="GET", path=path_of(self.image)), {200})
+        self.client.call("image", partial(Client.call, method="GET", path=path_of(self.image)), {200})
 
     def get(self) -> None:
-        account = self.client.call("account", partial(Line.account, token=self._login().token), {200}).json
+        account = self.client.call("account", partial(Client.account, token=self._login().token), {200}).json
         if (account["username"], account["email"], account["profile_image"]) != (self.username, self.email, self.image):
             raise BrokenPromise(f"account: {account} is not {self.username}'s with {self.image}")
 
     def log_out(self) -> None:
         login = self._login()
-        self.client.call("log out", partial(Line.ask, method="POST", path="/logout/", token=login.token), {200}, second={401})
+        self.client.call(
+            "log out", partial(Client.call, method="POST", path="/logout/", token=login.token), {200}, second={401}
+        )
         self.logins.remove(login)
         self.ended.append(login)
         self._counts.add("logged out")
-        self.client.call("account", partial(Line.account, token=login.token), {401})
+        self.client.call("account", partial(Client.account, token=login.token), {401})
 
     def actions(self) -> list[Callable[[], None]]:
         """Returns the actions that are possible now."""
@@ -174,7 +180,7 @@ class User:
 
     # --- codes ----------------------------------------------------------------------------------------------------------
 
-    def _code(self, send: Callable[[Line], Answer]) -> str:
+    def _code(self, send: Callable[[Client], Response]) -> str:
         """Requests a code and reads it from the mail; requests another one if no mail arrives."""
         for _ in range(3):
             self._codes_requested += 1
@@ -186,7 +192,7 @@ class User:
                 self._counts.add("codes requested again")
         raise BrokenPromise(f"no code arrived at {self.email}")
 
-    def _submit(self, name: str, code: str, call: Callable[[Line], Answer], success: int) -> Reply | None:
+    def _submit(self, name: str, code: str, call: Callable[[Client], Response], success: int) -> Reply | None:
         """Submits a correct code to one node or all, and sometimes again to each. Returns None if the response was lost."""
         if self._random.random() < 0.3:
             reply = self._submit_to_all(name, call, success)
@@ -199,16 +205,16 @@ class User:
                 self.client.call(f"{name}, again", call, {403}, at=node)
         return reply if reply.status == success else None
 
-    def _submit_to_all(self, name: str, call: Callable[[Line], Answer], success: int) -> Reply:
+    def _submit_to_all(self, name: str, call: Callable[[Client], Response], success: int) -> Reply:
         """Checks that one node accepts the code. If its response is lost, submits again: the code may be used by then."""
-        answers = self.client.call_all(name, call)
-        statuses = [answer.status if answer is not None else 503 for answer in answers]
+        responses = self.client.call_all(name, call)
+        statuses = [response.status if response is not None else 503 for response in responses]
         if statuses.count(success) > 1 or set(statuses) - {success, 403, 503} or set(statuses) == {403}:
-            raise BrokenPromise(f"{name} at all nodes at once: {[shown(answer) for answer in answers]}")
+            raise BrokenPromise(f"{name} at all nodes at once: {[shown(response) for response in responses]}")
         self._counts.add("codes submitted to all nodes at once")
-        for answer in answers:
-            if answer is not None and answer.status == success:
-                return Reply(answer, is_retry=False)
+        for response in responses:
+            if response is not None and response.status == success:
+                return Reply(response, is_retry=False)
         return self.client.call(name, call, {success, 403})
 
     # --- state ----------------------------------------------------------------------------------------------------------

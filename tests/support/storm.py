@@ -11,51 +11,51 @@ from collections import Counter
 from collections.abc import Callable
 from threading import Thread
 
-from tests.support.proxy import GONE, PASSWORD, Answer, Line, picture
+from tests.support.http_client import CONNECTION_ERRORS, PASSWORD, Client, Response, random_png
 
 PAUSE = 0.05
 """Seconds of pause after a refusal; less than its Retry-After demands."""
 
-PICTURE = picture(400)
+PICTURE = random_png(400)
 
 
-def log_in(line: Line, client: int) -> Answer:
-    return line.log_in(f"busy{client % 8}x", PASSWORD)
+def log_in(client: Client, number: int) -> Response:
+    return client.log_in(f"busy{number % 8}x", PASSWORD)
 
 
-def upload(line: Line, client: int) -> Answer:
-    return line.upload(sys.argv[5 + client % 8], PICTURE)
+def upload(client: Client, number: int) -> Response:
+    return client.upload(sys.argv[5 + number % 8], PICTURE)
 
 
-def send(line: Line, client: int) -> Answer:
-    return line.send_code(f"stranger{os.urandom(8).hex()}@example.com")
+def send(client: Client, number: int) -> Response:
+    return client.send_code(f"stranger{os.urandom(8).hex()}@example.com")
 
 
-CALLS: dict[str, Callable[[Line, int], Answer]] = {"log_in": log_in, "upload": upload, "send": send}
+CALLS: dict[str, Callable[[Client, int], Response]] = {"log_in": log_in, "upload": upload, "send": send}
 
 
-def outcome_of(call: Callable[[], Answer]) -> str:
+def outcome_of(call: Callable[[], Response]) -> str:
     """Returns the outcome. The server may close the connection of a refused call while its body is being sent."""
     try:
-        answer = call()
-    except GONE:
+        response = call()
+    except CONNECTION_ERRORS:
         return "cut off"
-    return f"{answer.status} {answer.headers.get('retry-after', '')}".strip()
+    return f"{response.status} {response.headers.get('retry-after', '')}".strip()
 
 
 def main(port: int, name: str, clients: int, seconds: float) -> None:
     until = time.monotonic() + seconds
     seen: Counter[str] = Counter()
 
-    def go(client: int) -> None:
-        with Line(port) as line:
+    def repeat(number: int) -> None:
+        with Client(port) as client:
             while time.monotonic() < until:
-                outcome = outcome_of(lambda: CALLS[name](line, client))
+                outcome = outcome_of(lambda: CALLS[name](client, number))
                 seen[outcome] += 1
                 if not outcome.startswith("2"):
                     time.sleep(PAUSE)
 
-    threads = [Thread(target=go, args=(client,)) for client in range(clients)]
+    threads = [Thread(target=repeat, args=(number,)) for number in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:

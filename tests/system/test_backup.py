@@ -15,7 +15,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 from tests.support.databases import rows
-from tests.support.proxy import Line, picture
+from tests.support.http_client import Client, random_png
 from tests.support.server import Server
 from tests.system.test_command_line import VESTIBULE, vestibule
 
@@ -35,13 +35,13 @@ class Registered:
 def register_many(server: Server, worker: int, accounts: list[Registered], stop: Event) -> None:
     """Registers accounts until `stop` is set, each with a session and a second image that replaces the first."""
     number = 0
-    with Line(server.port) as line:
+    with Client(server.port) as client:
         while not stop.is_set():
             number += 1
             name = f"user-{worker}-{number}x"
-            tokens = line.tokens(name)
-            assert line.upload(tokens["token"], picture(8)).status == 201
-            image = line.upload(tokens["token"], picture(8)).json["profile_image"].rpartition("/")[2]
+            tokens = client.tokens(name)
+            assert client.upload(tokens["token"], random_png(8)).status == 201
+            image = client.upload(tokens["token"], random_png(8)).json["profile_image"].rpartition("/")[2]
             accounts.append(Registered(name, tokens["refresh_token"], image))
 
 
@@ -70,15 +70,15 @@ def test_backup_of_a_busy_server_contains_every_account_acknowledged_before_it(t
     shown = vestibule("restore", str(backup), VESTIBULE_DATA_DIR=str(restored))
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "do not exist" not in shown.stdout
-    with Server(restored, rate_limits="off") as server, Line(server.port) as line:
+    with Server(restored, rate_limits="off") as server, Client(server.port) as client:
         for account in before:
-            assert line.log_in(account.name).status == 200, account
-            refreshed = line.refresh(account.refresh_token)
+            assert client.log_in(account.name).status == 200, account
+            refreshed = client.refresh(account.refresh_token)
             assert refreshed.status == 200, account
-            shown_account = line.account(refreshed.json["token"]).json
+            shown_account = client.account(refreshed.json["token"]).json
             assert shown_account["profile_image"].rpartition("/")[2] == account.image
-            assert line.ask("GET", f"/images/{account.image}").content == files[account.image]
-        assert line.register("newcomer").status == 201
+            assert client.call("GET", f"/images/{account.image}").content == files[account.image]
+        assert client.register("newcomer").status == 201
     held = rows(f"sqlite:///{restored}/vestibule.db", "SELECT image FROM accounts WHERE image IS NOT NULL")
     assert len(held) >= len(before)
     for (image,) in held:
@@ -92,10 +92,10 @@ def test_backup_of_a_busy_server_contains_every_account_acknowledged_before_it(t
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data directory of a stopped server with one account that has an image."""
     directory = tmp_path_factory.mktemp("kept") / "data"
-    with Server(directory) as server, Line(server.port) as line:
-        tokens = line.tokens("ada")
-        assert line.upload(tokens["token"], picture(8)).status == 201
-        assert line.upload(tokens["token"], picture(8)).status == 201
+    with Server(directory) as server, Client(server.port) as client:
+        tokens = client.tokens("ada")
+        assert client.upload(tokens["token"], random_png(8)).status == 201
+        assert client.upload(tokens["token"], random_png(8)).status == 201
         assert server.stop() == 0
     return directory
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+from tests.support.http_client import CONNECTION_ERRORS, Client, Response, random_png
 from tests.support.nodes import Nodes, nodes
 from tests.support.postgres_server import PostgresServer
 from tests.support.processes import eventually
-from tests.support.proxy import GONE, Answer, Line, picture
 from tests.support.server import Server, free_port
 
 from vestibule.adapters.database import migrate
@@ -53,10 +53,10 @@ def balancer(directory: Path, nodes: list[int]) -> Iterator[int]:
 
 
 def status(port: int, path: str) -> int:
-    with Line(port, source="127.0.2.1") as line:
+    with Client(port, source="127.0.2.1") as client:
         try:
-            return line.ask("GET", path).status
-        except GONE:
+            return client.call("GET", path).status
+        except CONNECTION_ERRORS:
             return 0
 
 
@@ -80,17 +80,17 @@ def port(tmp_path_factory: pytest.TempPathFactory, two: Nodes) -> Iterator[int]:
 
 
 @contextmanager
-def calling(port: int, call: Callable[[Line], Answer]) -> Iterator[list[int]]:
+def calling(port: int, call: Callable[[Client], Response]) -> Iterator[list[int]]:
     """Twenty clients repeat the call while the block runs; yields the list of statuses, 0 for a lost connection."""
     statuses: list[int] = []
     stopping = Event()
 
     def repeat(source: str) -> None:
-        with Line(port, source=source) as line:
+        with Client(port, source=source) as client:
             while not stopping.wait(0.25):
                 try:
-                    statuses.append(call(line).status)
-                except GONE:
+                    statuses.append(call(client).status)
+                except CONNECTION_ERRORS:
                     statuses.append(0)
 
     threads = [Thread(target=repeat, args=[f"127.0.3.{next(_callers)}"]) for _ in range(20)]
@@ -109,28 +109,28 @@ def serves(server: Server) -> bool:
 
 
 def test_balancer_forwards_every_call_to_either_node(port: int) -> None:
-    with Line(port, caller="192.0.2.1") as line:
-        tokens = line.tokens("ada1")
-        answer = line.upload(tokens["token"], picture(400))
-        assert answer.status == 201
-        assert answer.headers["strict-transport-security"] == "max-age=63072000"
-        assert line.ask("GET", answer.json["profile_image"].removeprefix("http://accounts.example.com")).status == 200
+    with Client(port, caller="192.0.2.1") as client:
+        tokens = client.tokens("ada1")
+        response = client.upload(tokens["token"], random_png(400))
+        assert response.status == 201
+        assert response.headers["strict-transport-security"] == "max-age=63072000"
+        assert client.call("GET", response.json["profile_image"].removeprefix("http://accounts.example.com")).status == 200
 
 
 def test_client_cannot_forge_its_address_for_rate_limits(port: int) -> None:
     check = {"prop": "username", "value": "unknown"}
-    answers = []
+    responses = []
     for number in range(32):
-        with Line(port, caller=f"192.0.2.{number}", source="127.0.4.3") as line:
-            answers.append(line.ask("POST", "/isunique/", check).status)
-    assert answers == [200] * 30 + [429] * 2
+        with Client(port, caller=f"192.0.2.{number}", source="127.0.4.3") as client:
+            responses.append(client.call("POST", "/isunique/", check).status)
+    assert responses == [200] * 30 + [429] * 2
 
 
 @pytest.mark.parametrize("end", [Server.stop, Server.kill])
 def test_reads_do_not_fail_while_one_node_stops_and_returns(port: int, two: Nodes, end: Callable[[Server], object]) -> None:
-    with Line(two.ports[0], caller="192.0.2.3") as line:
-        token = line.tokens("bob1")["token"]
-    with calling(port, lambda line: line.account(token)) as statuses:
+    with Client(two.ports[0], caller="192.0.2.3") as client:
+        token = client.tokens("bob1")["token"]
+    with calling(port, lambda client: client.account(token)) as statuses:
         time.sleep(0.5)
         end(two.servers[1])
         time.sleep(3)
@@ -146,11 +146,11 @@ def test_nodes_answer_503_while_the_database_is_down(port: int, postgres: Postgr
     try:
         assert eventually(lambda: status(port, "/readyz") == 503)
         time.sleep(6)  # until the health checks of the balancer have failed
-        with Line(port, source="127.0.4.1") as line:
-            answer = line.ask("POST", "/otp/", {"destination": "dora@example.com"})
-        assert (answer.status, answer.problem) == (503, "unavailable")
-        assert int(answer.headers["retry-after"]) >= 1
-        assert "x-request-id" in answer.headers, "the response comes from a node"
+        with Client(port, source="127.0.4.1") as client:
+            response = client.call("POST", "/otp/", {"destination": "dora@example.com"})
+        assert (response.status, response.problem) == (503, "unavailable")
+        assert int(response.headers["retry-after"]) >= 1
+        assert "x-request-id" in response.headers, "the response comes from a node"
     finally:
         postgres.start()
     assert eventually(lambda: status(port, "/readyz") == 200)
@@ -160,10 +160,10 @@ def test_balancer_answers_503_with_retry_after_without_nodes(port: int, two: Nod
     for server in two.servers:
         server.stop()
     try:
-        with Line(port, source="127.0.4.2") as line:
+        with Client(port, source="127.0.4.2") as client:
             assert eventually(lambda: status(port, "/healthz") == 503)
-            answer = line.ask("GET", "/account/")
-        assert (answer.status, answer.problem, answer.headers["retry-after"]) == (503, "unavailable", "2")
+            response = client.call("GET", "/account/")
+        assert (response.status, response.problem, response.headers["retry-after"]) == (503, "unavailable", "2")
     finally:
         for server in two.servers:
             server.start()

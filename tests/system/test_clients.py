@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.support.http_client import Client
 from tests.support.processes import eventually, worker
-from tests.support.proxy import Line
 from tests.support.server import Server
 
 from vestibule.entrypoints.server import MAX_CONNECTIONS
@@ -159,17 +159,17 @@ def test_rejected_body_is_not_read(server: Server, request_: bytes) -> None:
 
 
 def test_thousand_idle_connections_do_not_block_others(server: Server) -> None:
-    with Line(server.port) as line:
-        token = line.tokens("user1x")["token"]
+    with Client(server.port) as client:
+        token = client.tokens("user1x")["token"]
     with ExitStack() as stack:
         for _ in range(990):
             stack.enter_context(closing(socket.create_connection(("127.0.0.1", server.port), timeout=5)))
         files = Path(f"/proc/{worker(server.process.pid).pid}/fd")
         assert eventually(lambda: len(list(files.iterdir())) > 990), "all connections are accepted, none is queued"
         for number in range(20):
-            with Line(server.port, timeout=5) as line:
-                assert line.account(token).status == 200
-                assert line.register(f"other{number}x").status == 201
+            with Client(server.port, timeout=5) as client:
+                assert client.account(token).status == 200
+                assert client.register(f"other{number}x").status == 201
 
 
 def test_worker_accepts_at_most_a_thousand_connections(server: Server) -> None:

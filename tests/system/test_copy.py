@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.support.databases import rows
-from tests.support.proxy import Line, picture
+from tests.support.http_client import Client, random_png
 from tests.support.server import Server, free_port
 from tests.system.test_command_line import VESTIBULE, vestibule, with_password
 
@@ -20,12 +20,12 @@ def sqlite_in(data_dir: Path) -> str:
 
 def test_service_is_copied_to_postgresql_and_back_without_a_visible_change(tmp_path: Path, new_postgres: str) -> None:
     data, public_url = tmp_path / "data", "http://accounts.example.com"
-    with Server(data, public_url=public_url) as server, Line(server.port) as line:
-        tokens = line.tokens("ada")
-        image = line.upload(tokens["token"], picture()).json["profile_image"].rpartition("/")[2]
-        reference = line.send_code("stranger@example.com").json["reference"]
+    with Server(data, public_url=public_url) as server, Client(server.port) as client:
+        tokens = client.tokens("ada")
+        image = client.upload(tokens["token"], random_png()).json["profile_image"].rpartition("/")[2]
+        reference = client.send_code("stranger@example.com").json["reference"]
         code = server.code("stranger@example.com", reference)
-        assert line.log_in("ada", "not her password").status == 401
+        assert client.log_in("ada", "not her password").status == 401
         assert server.stop() == 0
 
     shown = vestibule("copy", "--from", sqlite_in(data), "--to", new_postgres, VESTIBULE_DATA_DIR=str(data))
@@ -36,15 +36,15 @@ def test_service_is_copied_to_postgresql_and_back_without_a_visible_change(tmp_p
     assert f"  keys    {data}/keys/" in shown.stdout
     assert f"  images  {data}/images/" in shown.stdout
 
-    with Server(data, database_url=new_postgres, public_url=public_url) as server, Line(server.port) as line:
-        assert line.account(tokens["token"]).status == 200
-        refreshed = line.refresh(tokens["refresh_token"])
+    with Server(data, database_url=new_postgres, public_url=public_url) as server, Client(server.port) as client:
+        assert client.account(tokens["token"]).status == 200
+        refreshed = client.refresh(tokens["refresh_token"])
         assert refreshed.status == 200
         refresh_token = refreshed.json["refresh_token"]
-        assert line.log_in("ada").status == 200
-        assert line.verify("stranger@example.com", code).status == 201
-        assert line.ask("GET", f"/images/{image}").status == 200
-        assert line.register("grace").json["id"] == 2
+        assert client.log_in("ada").status == 200
+        assert client.verify("stranger@example.com", code).status == 201
+        assert client.call("GET", f"/images/{image}").status == 200
+        assert client.register("grace").json["id"] == 2
         assert server.stop() == 0
 
     elsewhere = tmp_path / "elsewhere"
@@ -53,12 +53,12 @@ def test_service_is_copied_to_postgresql_and_back_without_a_visible_change(tmp_p
     (data / "images").rename(elsewhere / "images")
     shown = vestibule("copy", "--from", new_postgres, VESTIBULE_DATA_DIR=str(elsewhere))
     assert shown.returncode == 0, shown.stderr
-    with Server(elsewhere, public_url=public_url) as server, Line(server.port) as line:
-        assert line.refresh(refresh_token).status == 200
-        assert line.log_in("grace").status == 200
-        assert line.verify("stranger@example.com", code).status == 403
-        assert line.ask("GET", f"/images/{image}").status == 200
-        assert line.register("edsger").json["id"] == 3
+    with Server(elsewhere, public_url=public_url) as server, Client(server.port) as client:
+        assert client.refresh(refresh_token).status == 200
+        assert client.log_in("grace").status == 200
+        assert client.verify("stranger@example.com", code).status == 403
+        assert client.call("GET", f"/images/{image}").status == 200
+        assert client.register("edsger").json["id"] == 3
 
 
 def test_url_with_a_password_may_come_from_the_settings(tmp_path: Path, postgres: str) -> None:
@@ -76,8 +76,8 @@ def test_url_with_a_password_may_come_from_the_settings(tmp_path: Path, postgres
 
 def test_impossible_copy_is_reported_in_one_line(tmp_path: Path, postgres: str) -> None:
     data, older = tmp_path / "data", f"sqlite:///{tmp_path}/older.db"
-    with Server(data) as server, Line(server.port) as line:
-        assert line.register("ada").status == 201
+    with Server(data) as server, Client(server.port) as client:
+        assert client.register("ada").status == 201
     rows(older, "CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)")
     down = f"postgresql://user:secret@127.0.0.1:{free_port()}/name"
     full = f"sqlite:///{tmp_path}/full.db"

@@ -10,8 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from tests.support.http_client import Client, Response, concurrently
 from tests.support.processes import eventually
-from tests.support.proxy import Answer, Line, at_once
 from tests.support.server import Server
 
 pytestmark = pytest.mark.faults
@@ -31,8 +31,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def tokens(server: Server) -> dict[str, str]:
-    with Line(server.port) as line:
-        return line.tokens("user1x")
+    with Client(server.port) as client:
+        return client.tokens("user1x")
 
 
 @pytest.fixture
@@ -40,17 +40,17 @@ def database(server: Server) -> Path:
     return server.data_dir / "vestibule.db"
 
 
-def refused(answer: Answer, seconds: float = 0.0) -> None:
-    assert answer.status == 503, answer.content
-    assert answer.problem in {"unavailable", "overloaded"}
-    assert 1 <= int(answer.headers["retry-after"]) <= 5
+def refused(response: Response, seconds: float = 0.0) -> None:
+    assert response.status == 503, response.content
+    assert response.problem in {"unavailable", "overloaded"}
+    assert 1 <= int(response.headers["retry-after"]) <= 5
     assert seconds < MAX_SECONDS
 
 
-def timed(call: Callable[[Line], Answer]) -> Callable[[Line], tuple[Answer, float]]:
-    def call_timed(line: Line) -> tuple[Answer, float]:
+def timed(call: Callable[[Client], Response]) -> Callable[[Client], tuple[Response, float]]:
+    def call_timed(client: Client) -> tuple[Response, float]:
         begun = time.monotonic()
-        return call(line), time.monotonic() - begun
+        return call(client), time.monotonic() - begun
 
     return call_timed
 
@@ -67,28 +67,28 @@ def locked(database: Path) -> Iterator[None]:
 def test_locked_database_refuses_changes_in_time_and_serves_reads(
     server: Server, database: Path, tokens: dict[str, str]
 ) -> None:
-    writes: list[Callable[[Line], Answer]] = [
-        lambda line: line.refresh(tokens["refresh_token"]),
-        lambda line: line.send_code("stranger1@example.com"),
-        lambda line: line.verify("stranger1@example.com", "123456"),
-        lambda line: line.register("user2x"),
-        lambda line: line.log_in("user1x"),
-        lambda line: line.ask("PATCH", "/account/", {"name": "Another"}, tokens["token"]),
+    writes: list[Callable[[Client], Response]] = [
+        lambda client: client.refresh(tokens["refresh_token"]),
+        lambda client: client.send_code("stranger1@example.com"),
+        lambda client: client.verify("stranger1@example.com", "123456"),
+        lambda client: client.register("user2x"),
+        lambda client: client.log_in("user1x"),
+        lambda client: client.call("PATCH", "/account/", {"name": "Another"}, tokens["token"]),
     ]
-    reads: list[Callable[[Line], Answer]] = [
-        lambda line: line.account(tokens["token"]),
-        lambda line: line.ask("POST", "/isunique/", {"prop": "username", "value": "user2x"}),
-        lambda line: line.ask("GET", "/readyz"),
+    reads: list[Callable[[Client], Response]] = [
+        lambda client: client.account(tokens["token"]),
+        lambda client: client.call("POST", "/isunique/", {"prop": "username", "value": "user2x"}),
+        lambda client: client.call("GET", "/readyz"),
     ]
     with locked(database):
-        answers = at_once(server.port, [*map(timed, writes * 10), *map(timed, reads * 3)])
-    for answer, seconds in answers[: len(writes) * 10]:
-        refused(answer, seconds)
-    for answer, seconds in answers[len(writes) * 10 :]:
-        assert (answer.status, seconds < 2) == (200, True)
-    with Line(server.port) as line:
-        assert line.refresh(tokens["refresh_token"]).status == 200
-        assert line.register("user2x").status == 201
+        responses = concurrently(server.port, [*map(timed, writes * 10), *map(timed, reads * 3)])
+    for response, seconds in responses[: len(writes) * 10]:
+        refused(response, seconds)
+    for response, seconds in responses[len(writes) * 10 :]:
+        assert (response.status, seconds < 2) == (200, True)
+    with Client(server.port) as client:
+        assert client.refresh(tokens["refresh_token"]).status == 200
+        assert client.register("user2x").status == 201
 
 
 def missing(database: Path) -> None:
@@ -118,21 +118,21 @@ def test_missing_database_file_acknowledges_nothing(
     name = f"user3{break_file.__name__.replace('_', '')}"
     break_file(database)
     try:
-        with Line(server.port) as line:
+        with Client(server.port) as client:
             for _ in range(3):
-                refused(line.ask("GET", "/readyz"))
-                refused(line.register(name))
-                refused(line.send_code("stranger2@example.com"))
-                refused(line.log_in("user1x"))
-                refused(line.refresh(tokens["refresh_token"]))
-                refused(line.account(tokens["token"]))
-                assert line.ask("GET", "/healthz").status == 200
+                refused(client.call("GET", "/readyz"))
+                refused(client.register(name))
+                refused(client.send_code("stranger2@example.com"))
+                refused(client.log_in("user1x"))
+                refused(client.refresh(tokens["refresh_token"]))
+                refused(client.account(tokens["token"]))
+                assert client.call("GET", "/healthz").status == 200
     finally:
         restore(database)
-    with Line(server.port) as line:
-        assert line.ask("GET", "/readyz").status == 200
-        assert line.account(tokens["token"]).status == 200
-        assert line.register(name).status == 201
+    with Client(server.port) as client:
+        assert client.call("GET", "/readyz").status == 200
+        assert client.account(tokens["token"]).status == 200
+        assert client.register(name).status == 201
 
 
 def test_overwritten_database_reveals_nothing_about_accounts(server: Server, database: Path, tokens: dict[str, str]) -> None:
@@ -140,22 +140,22 @@ def test_overwritten_database_reveals_nothing_about_accounts(server: Server, dat
     with database.open("r+b") as file:
         file.write(GARBAGE[: len(content)])
     try:
-        with Line(server.port) as line:
+        with Client(server.port) as client:
             for _ in range(5):
-                for answer in (
-                    line.account(tokens["token"]),
-                    line.log_in("user1x"),
-                    line.refresh(tokens["refresh_token"]),
-                    line.register("user4x"),
-                    line.ask("GET", "/readyz"),
+                for response in (
+                    client.account(tokens["token"]),
+                    client.log_in("user1x"),
+                    client.refresh(tokens["refresh_token"]),
+                    client.register("user4x"),
+                    client.call("GET", "/readyz"),
                 ):
-                    assert answer.status in {200, 201, 400, 503}
+                    assert response.status in {200, 201, 400, 503}
     finally:
         with database.open("r+b") as file:
             file.write(content)
-    with Line(server.port) as line:
-        assert eventually(lambda: line.ask("GET", "/readyz").status == 200, 3)
-        assert line.account(tokens["token"]).status == 200
+    with Client(server.port) as client:
+        assert eventually(lambda: client.call("GET", "/readyz").status == 200, 3)
+        assert client.account(tokens["token"]).status == 200
 
 
 def test_start_on_a_corrupt_database_fails_in_one_line(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from itertools import repeat
 from pathlib import Path
 
 import pytest
+from tests.support.http_client import Client, Response, random_png
 from tests.support.processes import worker
-from tests.support.proxy import Answer, Line, picture
 from tests.support.server import Server
 from tests.system.test_kill import end_leases
 
@@ -59,60 +59,60 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path,
 def test_full_disk_refuses_changes_serves_reads_and_loses_nothing(disk: tuple[Path, Full]) -> None:
     data, no_space = disk
     with Server(data, rate_limits="off") as server:
-        with Line(server.port) as line:
-            tokens = line.tokens("user1x")
-            image = line.upload(tokens["token"], picture()).json["profile_image"]
+        with Client(server.port) as client:
+            tokens = client.tokens("user1x")
+            image = client.upload(tokens["token"], random_png()).json["profile_image"]
             with no_space(server):
-                registered, sent, refused = write(line, tokens["token"])
+                registered, sent, refused = write(client, tokens["token"])
                 assert refused > 10
-                assert line.upload(tokens["token"], picture(200)).problem == "unavailable"
-                assert line.account(tokens["token"]).json["profile_image"] == image
-                assert line.ask("GET", f"/images/{image.rpartition('/')[2]}").status == 200
-                assert line.ask("GET", "/readyz").status == 200
+                assert client.upload(tokens["token"], random_png(200)).problem == "unavailable"
+                assert client.account(tokens["token"]).json["profile_image"] == image
+                assert client.call("GET", f"/images/{image.rpartition('/')[2]}").status == 200
+                assert client.call("GET", "/readyz").status == 200
             check(server, registered, sent)
-            assert line.register("user2x").status == 201, "the server recovers without a restart"
-            assert line.upload(tokens["token"], picture(200)).status == 201
-            tokens = line.refresh(tokens["refresh_token"]).json
+            assert client.register("user2x").status == 201, "the server recovers without a restart"
+            assert client.upload(tokens["token"], random_png(200)).status == 201
+            tokens = client.refresh(tokens["refresh_token"]).json
         assert "Traceback" not in server.output
         server.kill()
-    with Server(data, rate_limits="off") as server, Line(server.port) as line:
+    with Server(data, rate_limits="off") as server, Client(server.port) as client:
         check(server, [*registered, "user1x", "user2x"], [])
-        assert line.refresh(tokens["refresh_token"]).status == 200
+        assert client.refresh(tokens["refresh_token"]).status == 200
         assert len(list((data / "images").iterdir())) == 1
 
 
-def write(line: Line, token: str) -> tuple[list[str], list[tuple[str, str]], int]:
+def write(client: Client, token: str) -> tuple[list[str], list[tuple[str, str]], int]:
     """Calls the server; returns the acknowledged registrations, the acknowledged messages, and the number of refusals."""
     registered, sent, refused = [], [], 0
     for number in range(20):
         name = f"other{number}x{os.urandom(4).hex()}"
-        if accepted(line.register(name)):
+        if accepted(client.register(name)):
             registered.append(name)
         else:
             refused += 1
-        answer = line.send_code(f"{name}@example.com")
-        if accepted(answer):
-            sent.append((f"{name}@example.com", answer.json["reference"]))
+        response = client.send_code(f"{name}@example.com")
+        if accepted(response):
+            sent.append((f"{name}@example.com", response.json["reference"]))
         else:
             refused += 1
-        refused += not accepted(line.ask("PATCH", "/account/", {"name": f"Number {number}"}, token))
-        refused += not accepted(line.log_in("user1x"))
+        refused += not accepted(client.call("PATCH", "/account/", {"name": f"Number {number}"}, token))
+        refused += not accepted(client.log_in("user1x"))
     return registered, sent, refused
 
 
-def accepted(answer: Answer) -> bool:
-    if answer.status == 503:
-        assert answer.problem == "unavailable"
-        assert int(answer.headers["retry-after"]) >= 1
+def accepted(response: Response) -> bool:
+    if response.status == 503:
+        assert response.problem == "unavailable"
+        assert int(response.headers["retry-after"]) >= 1
     else:
-        assert answer.status in {200, 201}, answer.content
-    return answer.status != 503
+        assert response.status in {200, 201}, response.content
+    return response.status != 503
 
 
 def check(server: Server, registered: list[str], sent: list[tuple[str, str]]) -> None:
-    with Line(server.port) as line:
+    with Client(server.port) as client:
         for name in registered:
-            assert line.ask("POST", "/isunique/", {"prop": "username", "value": name}).json == {"unique": False}
+            assert client.call("POST", "/isunique/", {"prop": "username", "value": name}).json == {"unique": False}
     end_leases(f"sqlite:///{server.data_dir / 'vestibule.db'}")
     for destination, reference in sent:
         server.code(destination, reference)

@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from tests.support.http_client import CONNECTION_ERRORS, PASSWORD, Client, random_png
 from tests.support.processes import worker
-from tests.support.proxy import GONE, PASSWORD, Line, picture
 from tests.support.server import Server
 
 pytestmark = pytest.mark.faults
@@ -33,8 +33,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def token(server: Server) -> str:
-    with Line(server.port) as line:
-        return str(line.tokens("user1x")["token"])
+    with Client(server.port) as client:
+        return str(client.tokens("user1x")["token"])
 
 
 @pytest.fixture
@@ -123,11 +123,11 @@ def test_random_values_in_any_field_never_give_a_500(server: Server, token: str,
         if random.random() < 0.3:
             path = f"{path}{quote(text(random), errors='replace')}?{quote(text(random), errors='replace')}"
         path = path.replace("{", "").replace("}", "")
-        with Line(server.port) as line:
-            answer = line.ask(method, path, body if fields else None, None if revokes(method, path) else token)
-        assert answer.status < 500 or answer.status == 503, (seed, method, path, body)
-        if answer.status >= 400:
-            assert answer.problem, (seed, method, path, body)
+        with Client(server.port) as client:
+            response = client.call(method, path, body if fields else None, None if revokes(method, path) else token)
+        assert response.status < 500 or response.status == 503, (seed, method, path, body)
+        if response.status >= 400:
+            assert response.problem, (seed, method, path, body)
 
     repeat(call, seed)
 
@@ -140,7 +140,9 @@ def test_random_bytes_on_a_connection_never_kill_a_worker(server: Server, token:
         for path in (b"register", b"login", b"otp", b"otpreglogin", b"password/reset", b"isunique", b"refresh-token")
         for content in (body, b"{" * 3000)
     ]
-    part = b'--b\r\nContent-Disposition: form-data; name="profile_image"; filename="a"\r\n\r\n' + picture(16) + b"\r\n--b--\r\n"
+    part = (
+        b'--b\r\nContent-Disposition: form-data; name="profile_image"; filename="a"\r\n\r\n' + random_png(16) + b"\r\n--b--\r\n"
+    )
     form_type = b"Content-Type: multipart/form-data; boundary=b\r\n"
     head = b"POST /upload-image/ HTTP/1.1\r\nHost: x\r\n%s%sContent-Length: %d\r\n\r\n" % (form_type, bearer, len(part))
     whole.append(head + part)
@@ -165,7 +167,7 @@ def damage(request: bytearray, random: Random) -> None:
 
 def exchange(port: int, request: bytes) -> bytes:
     received = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=0.3) as connection, suppress(*GONE):
+    with socket.create_connection(("127.0.0.1", port), timeout=0.3) as connection, suppress(*CONNECTION_ERRORS):
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
         while chunk := connection.recv(65536):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.proxy import Line, picture
+from tests.support.http_client import Client, random_png
 from tests.support.server import Server
 
 pytestmark = pytest.mark.faults
@@ -44,23 +44,23 @@ def a_read_only_directory(images: Path) -> None:
 )
 def test_image_that_cannot_be_stored_changes_nothing(server: Server, instead: Callable[[Path], None], reading: int) -> None:
     images = server.data_dir / "images"
-    with Line(server.port) as line:
-        token = line.tokens("user1x")["token"]
-        before = line.upload(token, picture()).json["profile_image"]
+    with Client(server.port) as client:
+        token = client.tokens("user1x")["token"]
+        before = client.upload(token, random_png()).json["profile_image"]
         images.rename(images.with_name("away"))
         instead(images)
         try:
             for _ in range(3):
-                answer = line.upload(token, picture())
-                assert (answer.status, answer.problem) == (503, "unavailable")
-                assert int(answer.headers["retry-after"]) >= 1
-                assert line.account(token).json["profile_image"] == before
-                assert line.ask("GET", f"/images/{before.rpartition('/')[2]}").status == reading
+                response = client.upload(token, random_png())
+                assert (response.status, response.problem) == (503, "unavailable")
+                assert int(response.headers["retry-after"]) >= 1
+                assert client.account(token).json["profile_image"] == before
+                assert client.call("GET", f"/images/{before.rpartition('/')[2]}").status == reading
         finally:
             clear(images)
             images.with_name("away").rename(images)
-        assert line.ask("GET", f"/images/{before.rpartition('/')[2]}").status == 200
-        after = line.upload(token, picture())
+        assert client.call("GET", f"/images/{before.rpartition('/')[2]}").status == 200
+        after = client.upload(token, random_png())
         assert after.status == 201
         assert [file.name for file in images.iterdir()] == [after.json["profile_image"].rpartition("/")[2]]
 

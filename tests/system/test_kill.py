@@ -13,8 +13,8 @@ from threading import Event
 
 import pytest
 from tests.support.databases import rows
+from tests.support.http_client import CONNECTION_ERRORS, PASSWORD, Client, random_png
 from tests.support.processes import eventually
-from tests.support.proxy import GONE, PASSWORD, Line, picture
 from tests.support.server import Server
 
 pytestmark = pytest.mark.faults
@@ -54,8 +54,8 @@ def test_acknowledged_changes_survive_sigkill_at_any_moment(tmp_path: Path, kept
         for user in users:
             check(server, user)
             check_spent_secrets(server, user)
-        with Line(server.port) as line:
-            server.code("last@example.com", line.send_code("last@example.com").json["reference"])
+        with Client(server.port) as client:
+            server.code("last@example.com", client.send_code("last@example.com").json["reference"])
         assert not list((tmp_path / "data").glob("*/.*")), "old temporary files are deleted"
 
 
@@ -81,72 +81,70 @@ def total_actions(users: list[User]) -> int:
 def act(server: Server, user: User, stopping: Event) -> None:
     """Repeats random actions until the server is killed."""
     random = Random()  # noqa: S311 — not for secrets
-    with Line(server.port) as line:
+    with Client(server.port) as client:
         try:
             if not user.passwords:
-                assert line.register(user.name).status in {
-                    201,
-                    400,
-                }  # 400: an earlier response was lost
+                # 400: an earlier registration succeeded, but its response was lost
+                assert client.register(user.name).status in {201, 400}
                 user.passwords = {PASSWORD}
-            token = log_in(line, user)
+            token = log_in(client, user)
             while not stopping.is_set():
-                random.choice([register, refresh, change_password, upload, send, verify])(server, line, user, token)
+                random.choice([register, refresh, change_password, upload, send, verify])(server, client, user, token)
                 user.actions += 1
-        except GONE:
+        except CONNECTION_ERRORS:
             return
 
 
-def log_in(line: Line, user: User) -> str:
+def log_in(client: Client, user: User) -> str:
     for password in sorted(user.passwords):
-        answer = line.log_in(user.name, password)
-        if answer.status == 200:
+        response = client.log_in(user.name, password)
+        if response.status == 200:
             user.passwords = {password}
-            user.refresh, user.previous_refresh = answer.json["refresh_token"], ""
-            return str(answer.json["token"])
-    raise AssertionError(f"{user.name} can no longer log in: {answer.content!r}")
+            user.refresh, user.previous_refresh = response.json["refresh_token"], ""
+            return str(response.json["token"])
+    raise AssertionError(f"{user.name} can no longer log in: {response.content!r}")
 
 
-def register(_: Server, line: Line, user: User, token: str) -> None:
+def register(_: Server, client: Client, user: User, token: str) -> None:
     name = f"friend{len(user.friends)}of{user.name}{os.urandom(4).hex()}"
-    assert line.register(name).status == 201
+    assert client.register(name).status == 201
     user.friends.append(name)
 
 
-def refresh(_: Server, line: Line, user: User, token: str) -> None:
-    answer = line.refresh(user.refresh)
-    assert answer.status == 200, answer.content
+def refresh(_: Server, client: Client, user: User, token: str) -> None:
+    response = client.refresh(user.refresh)
+    assert response.status == 200, response.content
     user.spent += [user.previous_refresh] if user.previous_refresh else []
-    user.previous_refresh, user.refresh = user.refresh, answer.json["refresh_token"]
+    user.previous_refresh, user.refresh = user.refresh, response.json["refresh_token"]
 
 
-def change_password(_: Server, line: Line, user: User, token: str) -> None:
+def change_password(_: Server, client: Client, user: User, token: str) -> None:
     password = f"the engine weaves {os.urandom(6).hex()}"
     user.passwords.add(password)
-    answer = line.change_password(token, password)
-    assert answer.status == 200, answer.content
+    response = client.change_password(token, password)
+    assert response.status == 200, response.content
     user.passwords = {password}
 
 
-def upload(_: Server, line: Line, user: User, token: str) -> None:
+def upload(_: Server, client: Client, user: User, token: str) -> None:
     user.images.add("an upload without a response")
-    answer = line.upload(token, picture())
-    assert answer.status == 201, answer.content
-    user.images = {name_in(answer.json["profile_image"])}
+    response = client.upload(token, random_png())
+    assert response.status == 201, response.content
+    user.images = {name_in(response.json["profile_image"])}
 
 
 def name_in(url: str | None) -> str | None:
     return url and url.rpartition("/")[2]
 
 
-def send(_: Server, line: Line, user: User, token: str) -> None:
+def send(_: Server, client: Client, user: User, token: str) -> None:
     destination = f"stranger{os.urandom(6).hex()}@example.com"
-    answer = line.send_code(destination)
-    assert answer.status == 201, answer.content
-    user.pending_codes.append((destination, answer.json["reference"]))
+    response = client.send_code(destination)
+    assert response.status == 201, response.content
+    user.pending_codes.append((destination, response.json["reference"]))
 
 
-def verify(server: Server, line: Line, user: User, token: str) -> None:
+def verify(server: Server, client: Client, user: User, token: str) -> None:
     if not user.pending_codes:
         return
     destination, reference = user.pending_codes[-1]
@@ -154,8 +152,8 @@ def verify(server: Server, line: Line, user: User, token: str) -> None:
     if code is None:
         return
     user.pending_codes.pop()
-    answer = line.verify(destination, code)
-    assert answer.status in {201, 403}, answer.content  # 403: an earlier attempt used the code, but its response was lost
+    response = client.verify(destination, code)
+    assert response.status in {201, 403}, response.content  # 403: an earlier attempt used the code, but its response was lost
     user.used_codes.append((destination, code))
 
 
@@ -171,29 +169,29 @@ def check(server: Server, user: User) -> None:
     """Checks that all acknowledged changes are stored."""
     if not user.passwords:
         return
-    with Line(server.port) as line:
+    with Client(server.port) as client:
         if user.refresh:
-            answer = line.refresh(user.refresh)
-            assert answer.status == 200, "the newest refresh token is accepted"
-            assert line.account(answer.json["token"]).status == 200
-        account = line.account(log_in(line, user)).json
+            response = client.refresh(user.refresh)
+            assert response.status == 200, "the newest refresh token is accepted"
+            assert client.account(response.json["token"]).status == 200
+        account = client.account(log_in(client, user)).json
         image = name_in(account["profile_image"])
         assert image in user.images or len(user.images) > 1, "the account has the newest image"
         if image is not None:
-            assert line.ask("GET", f"/images/{image}").status == 200
+            assert client.call("GET", f"/images/{image}").status == 200
         user.images = {image}
         for name in user.friends[-20:]:
-            assert line.ask("POST", "/isunique/", {"prop": "username", "value": name}).json == {"unique": False}, name
+            assert client.call("POST", "/isunique/", {"prop": "username", "value": name}).json == {"unique": False}, name
     for destination, reference in user.pending_codes:
         server.code(destination, reference)
 
 
 def check_spent_secrets(server: Server, user: User) -> None:
-    with Line(server.port) as line:
+    with Client(server.port) as client:
         for destination, code in user.used_codes:
-            assert line.verify(destination, code).status == 403, "a used code is refused"
+            assert client.verify(destination, code).status == 403, "a used code is refused"
         for token in user.spent[-5:]:
-            assert line.refresh(token).status == 401, "a used refresh token is refused"
+            assert client.refresh(token).status == 401, "a used refresh token is refused"
 
 
 def end_leases(url: str) -> None:

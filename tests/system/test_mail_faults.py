@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.support.http_client import Client
 from tests.support.next_hops import Gateway, Relay, gateway_server, relay
 from tests.support.processes import eventually
-from tests.support.proxy import Line
 from tests.support.server import Server, free_port
 
 pytestmark = pytest.mark.faults
@@ -32,10 +32,10 @@ def serving(data: Path, mail: int, sms: int = 9) -> Iterator[Server]:
 
 def send(server: Server, *destinations: str) -> None:
     """Requests a code for each destination; each call returns within two seconds."""
-    with Line(server.port) as line:
+    with Client(server.port) as client:
         for destination in destinations:
             begun = time.monotonic()
-            assert line.send_code(destination).status == 201
+            assert client.send_code(destination).status == 201
             assert time.monotonic() - begun < 2
 
 

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.support.http_client import PASSWORD, Client, random_png
 from tests.support.processes import below, eventually, worker
-from tests.support.proxy import PASSWORD, Line, picture
 from tests.support.server import Server
 
 pytestmark = pytest.mark.faults
@@ -53,8 +53,8 @@ def is_free(port: int) -> bool:
 
 
 def test_stop_finishes_requests_and_accepts_no_new_ones(server: Server) -> None:
-    with Line(server.port) as line:
-        line.register("user2x")
+    with Client(server.port) as client:
+        client.register("user2x")
     with incomplete_request(server) as slow, ThreadPoolExecutor(4) as threads:
         body = {"username": "user2x", "password": PASSWORD}
         logins = [threads.submit(server.call, "POST", "/login/", body) for _ in range(4)]
@@ -119,8 +119,8 @@ def test_stop_during_start_ends_the_server_soon(tmp_path: Path, delay: float) ->
 
 
 def test_stopped_server_leaves_no_process(server: Server) -> None:
-    with Line(server.port) as line:
-        line.upload(line.tokens("user3x")["token"], picture())
+    with Client(server.port) as client:
+        client.upload(client.tokens("user3x")["token"], random_png())
     processes = below(server.process.pid)
     assert any("worker.py" in process.command for process in processes), "images are decoded in a child process"
     assert server.stop() == 0
@@ -129,8 +129,8 @@ def test_stopped_server_leaves_no_process(server: Server) -> None:
 
 def test_killed_server_leaves_no_process(tmp_path: Path) -> None:
     with Server(tmp_path / "data", workers="2") as server:
-        with Line(server.port) as line:
-            line.upload(line.tokens("user4x")["token"], picture())
+        with Client(server.port) as client:
+            client.upload(client.tokens("user4x")["token"], random_png())
         processes = below(server.process.pid)
         assert len(processes) >= 3
         server.process.kill()
@@ -139,9 +139,9 @@ def test_killed_server_leaves_no_process(tmp_path: Path) -> None:
 
 
 def test_killed_worker_is_replaced(server: Server) -> None:
-    with Line(server.port) as line:
-        token = line.tokens("user5x")["token"]
-        line.upload(token, picture())
+    with Client(server.port) as client:
+        token = client.tokens("user5x")["token"]
+        client.upload(token, random_png())
     processes = below(server.process.pid)
     os.kill(worker(server.process.pid).pid, signal.SIGKILL)
     assert eventually(lambda: not any(process.is_alive for process in processes), 5)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.support.http_client import Client, concurrently
 from tests.support.processes import worker
-from tests.support.proxy import Line, at_once
 from tests.support.server import Server
 
 pytestmark = pytest.mark.faults
@@ -46,22 +46,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def tokens(server: Server) -> list[str]:
     """Access tokens of the users of the excess calls. The hashing threads are started by then."""
-    with Line(server.port) as line:
-        tokens = [str(line.tokens(f"busy{number}x")["token"]) for number in range(USERS)]
-    at_once(server.port, [lambda line: line.log_in("busy0x")] * 16)
+    with Client(server.port) as client:
+        tokens = [str(client.tokens(f"busy{number}x")["token"]) for number in range(USERS)]
+    concurrently(server.port, [lambda client: client.log_in("busy0x")] * 16)
     return tokens
 
 
 def storm(server: Server, name: str, clients: int, seconds: float, *tokens: str) -> Load:
     program = [sys.executable, "-m", "tests.support.storm", str(server.port), name, str(clients), str(seconds), *tokens]
     root = Path(__file__).parents[2]
-    with subprocess.Popen(program, cwd=root, stdout=subprocess.PIPE, text=True) as storming, Line(server.port) as line:
-        token = line.tokens("calm0x")["token"]
+    with subprocess.Popen(program, cwd=root, stdout=subprocess.PIPE, text=True) as storming, Client(server.port) as client:
+        token = client.tokens("calm0x")["token"]
         time.sleep(1.0)
         seconds_of_reads = []
         while storming.poll() is None:
             begun = time.monotonic()
-            assert line.account(token).status == 200
+            assert client.account(token).status == 200
             seconds_of_reads.append(time.monotonic() - begun)
             time.sleep(0.002)
         assert storming.stdout is not None
@@ -79,9 +79,9 @@ def test_login_storm_does_not_delay_reads(server: Server, tokens: list[str]) -> 
     assert load.seen["503 1"] > 50
     assert load.p99 < MAX_P99
     assert worker(server.process.pid).kib - before < MAX_GROWTH
-    with Line(server.port) as line:
+    with Client(server.port) as client:
         for number in range(USERS):
-            assert line.log_in(f"busy{number}x").status == 200
+            assert client.log_in(f"busy{number}x").status == 200
 
 
 def test_upload_storm_does_not_delay_reads(server: Server, tokens: list[str]) -> None:
@@ -91,8 +91,8 @@ def test_upload_storm_does_not_delay_reads(server: Server, tokens: list[str]) ->
     assert load.seen["201"] > 5
     assert load.p99 < MAX_P99
     assert worker(server.process.pid).kib - before < MAX_GROWTH
-    with Line(server.port) as line:
-        images = {name for token in tokens if (name := line.account(token).json["profile_image"])}
+    with Client(server.port) as client:
+        images = {name for token in tokens if (name := client.account(token).json["profile_image"])}
     assert {file.name for file in (server.data_dir / "images").iterdir()} == {name.rpartition("/")[2] for name in images}
 
 
@@ -103,6 +103,6 @@ def test_code_storm_does_not_delay_reads(server: Server, tokens: list[str]) -> N
     assert load.seen["201"] > 20
     assert load.p99 < MAX_P99
     assert worker(server.process.pid).kib - before < MAX_GROWTH
-    with Line(server.port) as line:
-        answer = line.send_code("afterwards@example.com")
-    assert len(server.code("afterwards@example.com", answer.json["reference"], within=30)) == 6
+    with Client(server.port) as client:
+        response = client.send_code("afterwards@example.com")
+    assert len(server.code("afterwards@example.com", response.json["reference"], within=30)) == 6

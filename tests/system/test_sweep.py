@@ -5,7 +5,7 @@ import shutil
 import time
 from pathlib import Path
 
-from tests.support.proxy import Line, picture
+from tests.support.http_client import Client, random_png
 from tests.support.server import Server
 from tests.system.test_command_line import vestibule
 
@@ -23,9 +23,9 @@ def test_unreferenced_images_are_counted_and_deleted_with_the_option(tmp_path: P
         assert (shown.returncode, shown.stderr) == (0, "")
         return shown.stdout.splitlines()
 
-    with Server(tmp_path / "data") as server, Line(server.port) as line:
-        token = line.tokens("ada")["token"]
-        kept = images / line.upload(token, picture(8)).json["profile_image"].rpartition("/")[2]
+    with Server(tmp_path / "data") as server, Client(server.port) as client:
+        token = client.tokens("ada")["token"]
+        kept = images / client.upload(token, random_png(8)).json["profile_image"].rpartition("/")[2]
         unreferenced = Path(shutil.copy(kept, images / f"{'a' * 32}.webp"))
         assert sweep("--delete") == ["Images: 0, 0 of them of no account. Deleted: 0."]
         make_two_hours_old(unreferenced)
@@ -37,8 +37,8 @@ def test_unreferenced_images_are_counted_and_deleted_with_the_option(tmp_path: P
         assert sweep("--delete") == ["Images: 2, 1 of them of no account. Deleted: 1."]
         assert list(images.iterdir()) == [kept]
         assert sweep("--delete") == ["Images: 1, 0 of them of no account. Deleted: 0."]
-        with Line(server.port) as fresh:  # the server may have closed the idle connection
-            assert fresh.ask("GET", f"/images/{kept.name}").status == 200
+        with Client(server.port) as fresh:  # the server may have closed the idle connection
+            assert fresh.call("GET", f"/images/{kept.name}").status == 200
 
 
 def test_unavailable_storage_is_reported_in_one_line(tmp_path: Path) -> None:
