@@ -11,9 +11,9 @@ PASSWORD = "the engine weaves algebra"
 
 
 def audit_log(data_dir: Path, *arguments: str) -> list[dict[str, object]]:
-    shown = vestibule("audit-log", *arguments, VESTIBULE_DATA_DIR=str(data_dir))
-    assert (shown.returncode, shown.stderr) == (0, "")
-    return [json.loads(line) for line in shown.stdout.splitlines()]
+    result = vestibule("audit-log", *arguments, VESTIBULE_DATA_DIR=str(data_dir))
+    assert (result.returncode, result.stderr) == (0, "")
+    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 def test_audit_log_shows_account_type_time_and_address_of_each_event(tmp_path: Path) -> None:
@@ -39,11 +39,11 @@ def test_audit_log_shows_account_type_time_and_address_of_each_event(tmp_path: P
 
 @pytest.mark.parametrize("arguments", [("--type", "nonsense"), ("--since", "yesterday"), ("--account", "ada")])
 def test_invalid_criterion_is_refused(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    shown = vestibule("audit-log", *arguments, VESTIBULE_DATA_DIR=str(tmp_path / "data"))
-    assert shown.returncode == 2
-    assert arguments[0] in shown.stderr
+    result = vestibule("audit-log", *arguments, VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+    assert result.returncode == 2
+    assert arguments[0] in result.stderr
 
 
 def test_purge_prints_the_number_of_deleted_rows(tmp_path: Path) -> None:
-    shown = vestibule("purge", VESTIBULE_DATA_DIR=str(tmp_path / "data"))
-    assert (shown.returncode, shown.stdout) == (0, "Deleted: 0 rows.\n")
+    result = vestibule("purge", VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+    assert (result.returncode, result.stdout) == (0, "Deleted: 0 rows.\n")

@@ -54,22 +54,22 @@ def test_backup_of_a_busy_server_contains_every_account_acknowledged_before_it(t
         while len(accounts) < 12 and not any(one.done() for one in registering):
             stop.wait(0.01)
         before = list(accounts)
-        shown = vestibule("backup", str(backup), VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+        completed = vestibule("backup", str(backup), VESTIBULE_DATA_DIR=str(tmp_path / "data"))
         after = len(accounts)
         stop.set()
         for one in registering:
             one.result(30)
         files = {path.name: path.read_bytes() for path in (tmp_path / "data" / "images").iterdir()}
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert "Warning: the backup contains the keys" in shown.stdout
-    assert "do not exist" not in shown.stdout
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert "Warning: the backup contains the keys" in completed.stdout
+    assert "do not exist" not in completed.stdout
     assert after > len(before), "the registrations ended before the backup"
 
     restored = tmp_path / "elsewhere" / "data"
     restored.parent.mkdir()
-    shown = vestibule("restore", str(backup), VESTIBULE_DATA_DIR=str(restored))
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert "do not exist" not in shown.stdout
+    completed = vestibule("restore", str(backup), VESTIBULE_DATA_DIR=str(restored))
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert "do not exist" not in completed.stdout
     with Server(restored, rate_limits="off") as server, Client(server.port) as client:
         for account in before:
             assert client.log_in(account.name).status == 200, account
@@ -90,7 +90,7 @@ def test_backup_of_a_busy_server_contains_every_account_acknowledged_before_it(t
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data directory of a stopped server with one account that has an image."""
+    """The data directory of a stopped server, with one account that has an image."""
     directory = tmp_path_factory.mktemp("kept") / "data"
     with Server(directory) as server, Client(server.port) as client:
         tokens = client.tokens("ada")
@@ -115,11 +115,11 @@ def modes(directory: Path) -> set[tuple[bool, int]]:
 def test_backup_lists_its_contents_and_only_its_owner_can_read_it(data: Path, tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        shown = back_up(data, tmp_path / "backup.zip")
+        completed = back_up(data, tmp_path / "backup.zip")
     finally:
         os.umask(before)
-    assert (shown.returncode, shown.stderr) == (0, "")
-    first, database, keys, images, warning, _ = shown.stdout.splitlines()
+    assert (completed.returncode, completed.stderr) == (0, "")
+    first, database, keys, images, warning, _ = completed.stdout.splitlines()
     assert str(tmp_path / "backup.zip") in first
     assert database.split() == ["vestibule.db", "accounts:", "1,", "sessions:", "1"]
     assert (keys.split(), images.split()) == (["keys.json"], ["images/", "files:", "1"])
@@ -139,19 +139,19 @@ def test_backup_lists_its_contents_and_only_its_owner_can_read_it(data: Path, tm
     assert {path.name for path in (tmp_path / "restored").iterdir()} == {"vestibule.db", "keys.json", "images"}
 
 
-def one_line(shown: "subprocess.CompletedProcess[str]") -> str:
-    assert (shown.returncode, shown.stdout) == (2, "")
-    (line,) = shown.stderr.splitlines()
+def one_line(completed: "subprocess.CompletedProcess[str]") -> str:
+    assert (completed.returncode, completed.stdout) == (2, "")
+    (line,) = completed.stderr.splitlines()
     return line
 
 
 def test_backup_and_restore_overwrite_nothing(data: Path, tmp_path: Path) -> None:
     (tmp_path / "directory").mkdir()
-    (tmp_path / "backup.zip").write_text("mine")
+    (tmp_path / "backup.zip").write_text("another file")
     (tmp_path / "link").symlink_to("nowhere")
     for name in ("directory", "backup.zip", "link"):
         assert "exists already" in one_line(back_up(data, tmp_path / name))
-    assert (tmp_path / "backup.zip").read_text() == "mine"
+    assert (tmp_path / "backup.zip").read_text() == "another file"
     assert list((tmp_path / "directory").iterdir()) == []
     assert len(list(tmp_path.iterdir())) == 3
 
@@ -180,14 +180,16 @@ def test_failed_backup_leaves_nothing_behind(data: Path, tmp_path: Path) -> None
 
 
 def test_backup_onto_a_full_disk_leaves_nothing_behind(data: Path, tmp_path: Path) -> None:
-    """A limit on the size of files represents the disk: it fails a write as a full disk does."""
+    """A limit on the size of files simulates the full disk."""
     command = f"trap '' XFSZ; ulimit -f 20; exec vestibule backup {tmp_path}/backup.zip"
     environment = os.environ | {
         "VESTIBULE_DATA_DIR": str(data),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    shown = subprocess.run(["/bin/sh", "-c", command], env=environment, capture_output=True, text=True, check=False, timeout=60)
-    assert one_line(shown)
+    completed = subprocess.run(
+        ["/bin/sh", "-c", command], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert one_line(completed)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -196,16 +198,16 @@ def test_missing_images_are_reported_and_fail_neither_backup_nor_restore(data: P
     assert restore(tmp_path / "complete.zip", tmp_path / "data").returncode == 0
     (image,) = (tmp_path / "data" / "images").iterdir()
     image.unlink()
-    shown = back_up(tmp_path / "data", tmp_path / "backup.zip")
-    assert shown.returncode == 0
-    assert f"1 images of accounts do not exist, such as {image.name}" in shown.stdout
-    shown = restore(tmp_path / "backup.zip", tmp_path / "again")
-    assert shown.returncode == 0
-    assert f"1 images of accounts do not exist, such as {image.name}" in shown.stdout
+    completed = back_up(tmp_path / "data", tmp_path / "backup.zip")
+    assert completed.returncode == 0
+    assert f"1 images of accounts do not exist, such as {image.name}" in completed.stdout
+    completed = restore(tmp_path / "backup.zip", tmp_path / "again")
+    assert completed.returncode == 0
+    assert f"1 images of accounts do not exist, such as {image.name}" in completed.stdout
 
 
 def test_interrupted_backup_leaves_nothing_behind(data: Path, tmp_path: Path) -> None:
-    """A named pipe in the place of an image holds the backup until the interrupt."""
+    """A named pipe instead of an image blocks the backup until the interrupt."""
     assert back_up(data, tmp_path / "complete.zip").returncode == 0
     assert restore(tmp_path / "complete.zip", tmp_path / "data").returncode == 0
     (image,) = (tmp_path / "data" / "images").iterdir()
@@ -241,7 +243,7 @@ def complete(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def refusal(file: Path, data: Path) -> str:
-    """The error of the command, without a process for each."""
+    """Returns the error of the command, which is called in this process."""
     with pytest.raises((ValueError, OSError)) as refused:
         restore_here(Settings(data_dir=data), file, lambda _done, _total: None)
     assert "\n" not in str(refused.value)
@@ -252,7 +254,7 @@ Contents = dict[str, bytes]
 
 
 def rewritten(file: Path, damage: Callable[[Contents, Path], None], scratch: Path) -> Path:
-    """A valid zip file with other contents."""
+    """Returns a valid zip file with changed contents."""
     with ZipFile(file) as archive:
         contents = {name: archive.read(name) for name in archive.namelist()}
     damage(contents, scratch)
@@ -307,7 +309,7 @@ def with_entry(name: str) -> Callable[[Contents, Path], None]:
         *(
             (with_entry(name), "is not a backup of Vestibule: it contains")
             for name in (
-                "stranger",
+                "unknown",
                 "../outside",
                 "/outside",
                 "images/../../outside",

@@ -1,4 +1,4 @@
-"""The commands, run as processes."""
+"""The commands of the command line, run as processes."""
 
 import os
 import subprocess
@@ -19,10 +19,11 @@ VESTIBULE = str(Path(sys.executable).with_name("vestibule"))
 PASSWORD = "the engine weaves algebra"
 
 
-def vestibule(*arguments: str, given: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+def vestibule(*arguments: str, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command with these environment variables and no other `VESTIBULE_` variables."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VESTIBULE_")} | settings
     return subprocess.run(
-        [VESTIBULE, *arguments], env=environment, input=given, capture_output=True, text=True, timeout=60, check=False
+        [VESTIBULE, *arguments], env=environment, input=stdin, capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -43,9 +44,9 @@ def test_help_of_each_command_shows_an_example() -> None:
 
 @pytest.mark.parametrize("command", [(), ("serve",), ("audit-log",), ("outbox", "retry")])
 def test_help_is_shown(command: tuple[str, ...]) -> None:
-    shown = vestibule(*command, "--help")
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert f"Usage: vestibule {' '.join(command)}".strip() in shown.stdout
+    result = vestibule(*command, "--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert f"Usage: vestibule {' '.join(command)}".strip() in result.stdout
 
 
 _HEAVY = {"sqlalchemy", "litestar", "alembic", "msgspec", "argon2", "granian", "psycopg", "rich"}
@@ -66,16 +67,16 @@ def test_unneeded_libraries_are_not_imported(program: str, unneeded: set[str], t
     migrate(f"sqlite:///{tmp_path}/vestibule.db")
     script = f"import os, sys\n{program}\nprint(*sorted({unneeded!r} & set(sys.modules)), file=sys.stderr)\nos._exit(0)"
     settings = {"VESTIBULE_DATA_DIR": str(tmp_path), "PATH": os.environ["PATH"]}
-    shown = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script], env=settings, capture_output=True, text=True, timeout=60, check=False
     )
-    assert (shown.returncode, shown.stderr) == (0, "\n")
+    assert (result.returncode, result.stderr) == (0, "\n")
 
 
 def test_settings_are_listed() -> None:
-    shown = vestibule("settings", COLUMNS="160")
-    assert shown.returncode == 0
-    assert "VESTIBULE_DATA_DIR" in shown.stdout
+    result = vestibule("settings", COLUMNS="160")
+    assert result.returncode == 0
+    assert "VESTIBULE_DATA_DIR" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -84,31 +85,31 @@ def test_settings_are_listed() -> None:
 )
 @pytest.mark.parametrize("command", ["serve", "migrate"])
 def test_invalid_setting_is_named_in_one_line(command: str, settings: dict[str, str], tmp_path: Path) -> None:
-    shown = vestibule(command, **settings, VESTIBULE_DATA_DIR=str(tmp_path / "data"))
-    assert shown.returncode == 2
-    (line,) = shown.stderr.splitlines()
+    result = vestibule(command, **settings, VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
     assert next(iter(settings)) in line
 
 
 def test_impossible_data_directory_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    shown = vestibule("serve", "--data-dir", str(tmp_path / "file" / "data"))
-    assert shown.returncode == 2
-    (line,) = shown.stderr.splitlines()
+    result = vestibule("serve", "--data-dir", str(tmp_path / "file" / "data"))
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
     assert str(tmp_path / "file") in line
 
 
 def test_migrate_may_be_repeated(tmp_path: Path) -> None:
     for _ in range(2):
-        shown = vestibule("migrate", VESTIBULE_DATA_DIR=str(tmp_path / "data"))
-        assert (shown.returncode, shown.stderr) == (0, "")
-        assert str(tmp_path / "data" / "vestibule.db") in shown.stdout
+        result = vestibule("migrate", VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+        assert (result.returncode, result.stderr) == (0, "")
+        assert str(tmp_path / "data" / "vestibule.db") in result.stdout
 
 
 def test_superuser_is_created_once_and_errors_name_the_field(tmp_path: Path) -> None:
     def create(password: str) -> subprocess.CompletedProcess[str]:
         arguments = ["--username", "grace", "--email", "grace@example.com", "--name", "Grace Hopper", "--password-file", "-"]
-        return vestibule("create-superuser", *arguments, given=f"{password}\n", VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+        return vestibule("create-superuser", *arguments, stdin=f"{password}\n", VESTIBULE_DATA_DIR=str(tmp_path / "data"))
 
     refused = create("password")
     assert (refused.returncode, refused.stderr.splitlines()) == (1, ["password: This password is among the most common ones."])
@@ -121,24 +122,24 @@ def test_superuser_is_created_once_and_errors_name_the_field(tmp_path: Path) -> 
 
 
 def test_calibration_prints_a_valid_setting(tmp_path: Path) -> None:
-    shown = vestibule("hash-calibrate", "--target-ms", "250")
-    assert shown.returncode == 0, shown.stderr
-    name, _, value = shown.stdout.splitlines()[-1].partition("=")
+    result = vestibule("hash-calibrate", "--target-ms", "250")
+    assert result.returncode == 0, result.stderr
+    name, _, value = result.stdout.splitlines()[-1].partition("=")
     assert name == "VESTIBULE_PASSWORD_HASH"
     assert vestibule("migrate", VESTIBULE_DATA_DIR=str(tmp_path / "data"), **{name: value}).returncode == 0
 
 
 @pytest.mark.parametrize("cost", ["weak", "t=1,m=19456,p=1", "t=2,m=1024,p=1"])
 def test_cheap_password_hash_is_refused(cost: str, tmp_path: Path) -> None:
-    shown = vestibule("migrate", VESTIBULE_DATA_DIR=str(tmp_path / "data"), VESTIBULE_PASSWORD_HASH=cost)
-    assert shown.returncode == 2
-    assert "VESTIBULE_PASSWORD_HASH" in shown.stderr
+    result = vestibule("migrate", VESTIBULE_DATA_DIR=str(tmp_path / "data"), VESTIBULE_PASSWORD_HASH=cost)
+    assert result.returncode == 2
+    assert "VESTIBULE_PASSWORD_HASH" in result.stderr
 
 
 def test_account_is_deactivated_and_activated_by_any_identifier(tmp_path: Path) -> None:
     data = {"VESTIBULE_DATA_DIR": str(tmp_path / "data")}
     arguments = ["--username", "grace", "--email", "grace@example.com", "--name", "Grace Hopper", "--password-file", "-"]
-    assert vestibule("create-superuser", *arguments, given=f"{PASSWORD}\n", **data).returncode == 0
+    assert vestibule("create-superuser", *arguments, stdin=f"{PASSWORD}\n", **data).returncode == 0
     assert vestibule("deactivate", "grace@example.com", **data).stdout == "Account 1, grace, is deactivated.\n"
     assert vestibule("activate", "grace", **data).stdout == "Account 1, grace, is active.\n"
     for name in ("unknown", "-unknown-h", "--unknown"):
@@ -147,17 +148,17 @@ def test_account_is_deactivated_and_activated_by_any_identifier(tmp_path: Path) 
 
 
 def test_postgresql_without_a_schema_is_refused_with_the_command_to_run(new_postgres: str, tmp_path: Path) -> None:
-    given = {"VESTIBULE_DATABASE_URL": with_password(new_postgres), "VESTIBULE_DATA_DIR": str(tmp_path / "data")}
+    variables = {"VESTIBULE_DATABASE_URL": with_password(new_postgres), "VESTIBULE_DATA_DIR": str(tmp_path / "data")}
     for command in ("serve", "purge"):
-        shown = vestibule(command, **given)
-        assert shown.returncode == 2
-        (line,) = shown.stderr.splitlines()
+        result = vestibule(command, **variables)
+        assert result.returncode == 2
+        (line,) = result.stderr.splitlines()
         assert "VESTIBULE_DATABASE_URL" in line
         assert "run `vestibule migrate`" in line
-    shown = vestibule("migrate", **given)
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert "secret" not in shown.stdout
-    assert vestibule("purge", **given).stdout == "Deleted: 0 rows.\n"
+    result = vestibule("migrate", **variables)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "secret" not in result.stdout
+    assert vestibule("purge", **variables).stdout == "Deleted: 0 rows.\n"
 
 
 @pytest.mark.parametrize("command", [("serve",), ("serve", "--migrate"), ("deliver", "--once"), ("migrate",)])
@@ -168,9 +169,9 @@ def test_newer_schema_is_refused_in_one_line(
     url = f"sqlite:///{tmp_path}/vestibule.db" if kind == "sqlite" else str(request.getfixturevalue("new_postgres"))
     migrate(url)
     rows(url, "UPDATE alembic_version SET version_num = '9999'")
-    shown = vestibule(*command, VESTIBULE_DATABASE_URL=url, VESTIBULE_DATA_DIR=str(tmp_path / "data"))
-    assert shown.returncode == 2
-    (line,) = shown.stderr.splitlines()
+    result = vestibule(*command, VESTIBULE_DATABASE_URL=url, VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
     assert line.startswith(
         "vestibule: VESTIBULE_DATABASE_URL: The database has schema 9999, which is newer than this program's"
     )
@@ -186,22 +187,22 @@ def test_serve_migrates_with_the_option_and_hides_the_password(new_postgres: str
 
 def test_unreachable_postgresql_is_reported_in_one_line_without_the_password(tmp_path: Path) -> None:
     url = f"postgresql://user:secret@127.0.0.1:{free_port()}/name"
-    shown = vestibule("serve", VESTIBULE_DATABASE_URL=url, VESTIBULE_DATA_DIR=str(tmp_path / "data"))
-    assert shown.returncode == 2
-    (line,) = shown.stderr.splitlines()
+    result = vestibule("serve", VESTIBULE_DATABASE_URL=url, VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
     assert line.startswith("vestibule: VESTIBULE_DATABASE_URL: the database is unavailable (connection failed")
     assert "secret" not in line
 
 
 def with_password(url: str) -> str:
-    """Adds a password that the server ignores and no output may show."""
+    """Adds a password to the URL. The database ignores it, and no output may show it."""
     return make_url(url).set(password="secret").render_as_string(hide_password=False)
 
 
 def test_occupied_port_is_reported_in_one_line(tmp_path: Path) -> None:
     with Server(tmp_path / "first") as server:
-        shown = vestibule("serve", "--port", str(server.port), "--data-dir", str(tmp_path / "second"))
-    assert shown.returncode == 2
-    (line,) = shown.stderr.splitlines()
+        result = vestibule("serve", "--port", str(server.port), "--data-dir", str(tmp_path / "second"))
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
     assert "VESTIBULE_PORT" in line
     assert str(server.port) in line

@@ -23,18 +23,18 @@ def test_service_is_copied_to_postgresql_and_back_without_a_visible_change(tmp_p
     with Server(data, public_url=public_url) as server, Client(server.port) as client:
         tokens = client.tokens("ada")
         image = client.upload(tokens["token"], random_png()).json["profile_image"].rpartition("/")[2]
-        reference = client.send_code("stranger@example.com").json["reference"]
-        code = server.code("stranger@example.com", reference)
+        reference = client.send_code("new@example.com").json["reference"]
+        code = server.code("new@example.com", reference)
         assert client.log_in("ada", "not her password").status == 401
         assert server.stop() == 0
 
-    shown = vestibule("copy", "--from", sqlite_in(data), "--to", new_postgres, VESTIBULE_DATA_DIR=str(data))
-    assert shown.returncode == 0, shown.stderr
-    assert {line.split()[0] for line in shown.stdout.splitlines()[: len(TABLES)]} == TABLES
-    assert "accounts: 1 of 1 rows copied" in shown.stderr.splitlines()
-    assert "accounts: 1 of 1 rows compared" in shown.stderr.splitlines()
-    assert f"  keys    {data}/keys/" in shown.stdout
-    assert f"  images  {data}/images/" in shown.stdout
+    result = vestibule("copy", "--from", sqlite_in(data), "--to", new_postgres, VESTIBULE_DATA_DIR=str(data))
+    assert result.returncode == 0, result.stderr
+    assert {line.split()[0] for line in result.stdout.splitlines()[: len(TABLES)]} == TABLES
+    assert "accounts: 1 of 1 rows copied" in result.stderr.splitlines()
+    assert "accounts: 1 of 1 rows compared" in result.stderr.splitlines()
+    assert f"  keys    {data}/keys.json" in result.stdout
+    assert f"  images  {data}/images/" in result.stdout
 
     with Server(data, database_url=new_postgres, public_url=public_url) as server, Client(server.port) as client:
         assert client.account(tokens["token"]).status == 200
@@ -42,7 +42,7 @@ def test_service_is_copied_to_postgresql_and_back_without_a_visible_change(tmp_p
         assert refreshed.status == 200
         refresh_token = refreshed.json["refresh_token"]
         assert client.log_in("ada").status == 200
-        assert client.verify("stranger@example.com", code).status == 201
+        assert client.verify("new@example.com", code).status == 201
         assert client.call("GET", f"/images/{image}").status == 200
         assert client.register("grace").json["id"] == 2
         assert server.stop() == 0
@@ -51,12 +51,12 @@ def test_service_is_copied_to_postgresql_and_back_without_a_visible_change(tmp_p
     elsewhere.mkdir()
     (data / "keys.json").rename(elsewhere / "keys.json")
     (data / "images").rename(elsewhere / "images")
-    shown = vestibule("copy", "--from", new_postgres, VESTIBULE_DATA_DIR=str(elsewhere))
-    assert shown.returncode == 0, shown.stderr
+    result = vestibule("copy", "--from", new_postgres, VESTIBULE_DATA_DIR=str(elsewhere))
+    assert result.returncode == 0, result.stderr
     with Server(elsewhere, public_url=public_url) as server, Client(server.port) as client:
         assert client.refresh(refresh_token).status == 200
         assert client.log_in("grace").status == 200
-        assert client.verify("stranger@example.com", code).status == 403
+        assert client.verify("new@example.com", code).status == 403
         assert client.call("GET", f"/images/{image}").status == 200
         assert client.register("edsger").json["id"] == 3
 
@@ -65,13 +65,13 @@ def test_url_with_a_password_may_come_from_the_settings(tmp_path: Path, postgres
     data = tmp_path / "data"
     assert vestibule("migrate", VESTIBULE_DATA_DIR=str(data)).returncode == 0
     (tmp_path / "url").write_text(with_password(postgres))
-    given = {"VESTIBULE_DATA_DIR": str(data), "VESTIBULE_DATABASE_URL_FILE": str(tmp_path / "url")}
-    shown = vestibule("copy", "--from", sqlite_in(data), **given)
-    assert shown.returncode == 0, shown.stderr
-    assert "Warning" not in shown.stderr
+    variables = {"VESTIBULE_DATA_DIR": str(data), "VESTIBULE_DATABASE_URL_FILE": str(tmp_path / "url")}
+    result = vestibule("copy", "--from", sqlite_in(data), **variables)
+    assert result.returncode == 0, result.stderr
+    assert "Warning" not in result.stderr
     named = vestibule("copy", "--from", sqlite_in(data), "--to", with_password(postgres), VESTIBULE_DATA_DIR=str(data))
     assert "others can read the password in --to" in named.stderr
-    assert "secret" not in shown.stdout + shown.stderr + named.stdout + named.stderr
+    assert "secret" not in result.stdout + result.stderr + named.stdout + named.stderr
 
 
 def test_impossible_copy_is_reported_in_one_line(tmp_path: Path, postgres: str) -> None:
@@ -90,13 +90,13 @@ def test_impossible_copy_is_reported_in_one_line(tmp_path: Path, postgres: str) 
         (sqlite_in(data), down, "cannot be used now"),
         (sqlite_in(data), "mysql://host/name", "mysql"),
     ):
-        shown = vestibule("copy", "--from", source, "--to", target, VESTIBULE_DATA_DIR=str(data))
-        assert (shown.returncode, shown.stdout) == (2, "")
-        errors = [text for text in shown.stderr.splitlines() if text.startswith("vestibule: ")]
+        result = vestibule("copy", "--from", source, "--to", target, VESTIBULE_DATA_DIR=str(data))
+        assert (result.returncode, result.stdout) == (2, "")
+        errors = [text for text in result.stderr.splitlines() if text.startswith("vestibule: ")]
         assert len(errors) == 1
         assert reason in errors[0]
-        assert "secret" not in shown.stderr
-        assert "Traceback" not in shown.stderr
+        assert "secret" not in result.stderr
+        assert "Traceback" not in result.stderr
     neither = vestibule("copy", VESTIBULE_DATA_DIR=str(data))
     assert neither.returncode == 2
     assert "--from, --to, or both" in neither.stderr
@@ -132,13 +132,13 @@ def test_terminal_shows_progress_bars(tmp_path: Path) -> None:
     controller, terminal = pty.openpty()
     command = [VESTIBULE, "copy", "--from", sqlite_in(data), "--to", f"sqlite:///{tmp_path}/new.db"]
     settings = {"VESTIBULE_DATA_DIR": str(data), "TERM": "xterm", "COLUMNS": "100"}
-    shown = b""
+    output = b""
     with subprocess.Popen(command, env=os.environ | settings, stderr=terminal) as process:
         os.close(terminal)
         with suppress(OSError):  # the terminal is gone when the process ends
             while chunk := os.read(controller, 65_536):
-                shown += chunk
+                output += chunk
     os.close(controller)
     assert process.returncode == 0
-    assert b"accounts copied" in shown
-    assert b"of 0 rows copied" not in shown
+    assert b"accounts copied" in output
+    assert b"of 0 rows copied" not in output

@@ -1,4 +1,4 @@
-"""`vestibule deliver`: several processes at once, next to servers, stopped, and with mail servers that are down."""
+"""`vestibule deliver`: several concurrent processes, next to servers, stopped, and with mail servers that are down."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ def mail_server() -> Iterator[Relay]:
 
 
 @pytest.fixture
-def given(tmp_path: Path, mail_server: Relay) -> dict[str, str]:
+def variables(tmp_path: Path, mail_server: Relay) -> dict[str, str]:
     return {
         "VESTIBULE_DATA_DIR": str(tmp_path / "data"),
         "VESTIBULE_EMAIL_URL": f"smtp://127.0.0.1:{mail_server.port}?starttls=off",
@@ -31,14 +31,14 @@ def given(tmp_path: Path, mail_server: Relay) -> dict[str, str]:
 
 
 @contextmanager
-def serving(given: dict[str, str], *, delivery: str) -> Iterator[Server]:
-    with Server(Path(given["VESTIBULE_DATA_DIR"]), environment=given, delivery=delivery) as server:
+def serving(variables: dict[str, str], *, delivery: str) -> Iterator[Server]:
+    with Server(Path(variables["VESTIBULE_DATA_DIR"]), environment=variables, delivery=delivery) as server:
         yield server
 
 
 @contextmanager
-def delivering(given: dict[str, str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("VESTIBULE_")} | given
+def delivering(variables: dict[str, str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VESTIBULE_")} | variables
     with log.open("wb") as output:
         process = subprocess.Popen([VESTIBULE, "deliver"], env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
@@ -74,15 +74,15 @@ def mails(server: Relay) -> list[str]:
 
 @pytest.mark.parametrize(("delivery", "database"), [("off", "sqlite"), ("on", "sqlite"), ("on", "postgres")])
 def test_several_processes_send_each_message_once(
-    given: dict[str, str], mail_server: Relay, delivery: str, database: str, request: pytest.FixtureRequest, tmp_path: Path
+    variables: dict[str, str], mail_server: Relay, delivery: str, database: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     if database == "postgres":
-        given["VESTIBULE_DATABASE_URL"] = request.getfixturevalue("postgres")
+        variables["VESTIBULE_DATABASE_URL"] = request.getfixturevalue("postgres")
     mail_server.seconds = 0.02
     with (
-        serving(given, delivery=delivery) as server,
-        delivering(given, tmp_path / "one.log") as one,
-        delivering(given, tmp_path / "two.log") as two,
+        serving(variables, delivery=delivery) as server,
+        delivering(variables, tmp_path / "one.log") as one,
+        delivering(variables, tmp_path / "two.log") as two,
     ):
         expected = request_codes(server, 40)
         assert eventually(lambda: len(mails(mail_server)) >= len(expected))
@@ -91,58 +91,60 @@ def test_several_processes_send_each_message_once(
     assert "Traceback" not in (tmp_path / "one.log").read_text() + (tmp_path / "two.log").read_text()
 
 
-def test_server_without_delivery_leaves_messages_to_others(given: dict[str, str], mail_server: Relay, tmp_path: Path) -> None:
-    with serving(given, delivery="off") as server:
+def test_server_without_delivery_leaves_messages_to_others(
+    variables: dict[str, str], mail_server: Relay, tmp_path: Path
+) -> None:
+    with serving(variables, delivery="off") as server:
         expected = request_codes(server, 3)
         assert server.stop() == 0
     assert mails(mail_server) == []
-    with delivering(given, tmp_path / "deliver.log"):
+    with delivering(variables, tmp_path / "deliver.log"):
         assert eventually(lambda: mails(mail_server) == expected)
 
 
 def test_stopped_process_finishes_its_message_and_releases_the_others(
-    given: dict[str, str], mail_server: Relay, tmp_path: Path
+    variables: dict[str, str], mail_server: Relay, tmp_path: Path
 ) -> None:
-    with serving(given, delivery="off") as server:
+    with serving(variables, delivery="off") as server:
         expected = request_codes(server, 6)
         assert server.stop() == 0
     mail_server.seconds = 0.5
-    with delivering(given, tmp_path / "deliver.log") as process:
+    with delivering(variables, tmp_path / "deliver.log") as process:
         assert eventually(lambda: len(mails(mail_server)) >= 1)
         assert stopped(process) == 0
     assert 1 <= len(mails(mail_server)) < len(expected)
     mail_server.seconds = 0.0
-    assert vestibule("deliver", "--once", **given).returncode == 0
+    assert vestibule("deliver", "--once", **variables).returncode == 0
     assert mails(mail_server) == expected
 
 
-def test_once_delivers_due_messages_and_ends(given: dict[str, str], mail_server: Relay) -> None:
-    with serving(given, delivery="off") as server:
+def test_once_delivers_due_messages_and_ends(variables: dict[str, str], mail_server: Relay) -> None:
+    with serving(variables, delivery="off") as server:
         expected = request_codes(server, 12)
         assert server.stop() == 0
-    shown = vestibule("deliver", "--once", **given)
-    assert (shown.returncode, shown.stderr) == (0, "")
+    result = vestibule("deliver", "--once", **variables)
+    assert (result.returncode, result.stderr) == (0, "")
     assert mails(mail_server) == expected
     assert mail_server.connections == 1
-    assert vestibule("deliver", "--once", **given).returncode == 0
+    assert vestibule("deliver", "--once", **variables).returncode == 0
     assert mails(mail_server) == expected
 
 
-def test_hanging_mail_server_delays_no_sms(given: dict[str, str], tmp_path: Path) -> None:
+def test_hanging_mail_server_delays_no_sms(variables: dict[str, str], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=9) as silent:
-        given["VESTIBULE_EMAIL_URL"] = f"smtp://127.0.0.1:{silent.getsockname()[1]}"
-        with serving(given, delivery="off") as server, delivering(given, tmp_path / "deliver.log"):
+        variables["VESTIBULE_EMAIL_URL"] = f"smtp://127.0.0.1:{silent.getsockname()[1]}"
+        with serving(variables, delivery="off") as server, delivering(variables, tmp_path / "deliver.log"):
             request_codes(server, 2)
             assert server.call("POST", "/otp/", {"destination": "+4915112345678"})[0] == 201
             assert eventually(lambda: "SMS to +4915112345678" in (tmp_path / "deliver.log").read_text(), 8)
 
 
-def test_mail_rate_is_limited(given: dict[str, str], mail_server: Relay) -> None:
-    with serving(given, delivery="off") as server:
+def test_mail_rate_is_limited(variables: dict[str, str], mail_server: Relay) -> None:
+    with serving(variables, delivery="off") as server:
         expected = request_codes(server, 4)
         assert server.stop() == 0
     begun = time.monotonic()
-    assert vestibule("deliver", "--once", **given, VESTIBULE_EMAIL_RATE="2").returncode == 0
+    assert vestibule("deliver", "--once", **variables, VESTIBULE_EMAIL_RATE="2").returncode == 0
     assert time.monotonic() - begun >= 1.5
     assert mails(mail_server) == expected
 
@@ -150,7 +152,7 @@ def test_mail_rate_is_limited(given: dict[str, str], mail_server: Relay) -> None
 @pytest.mark.parametrize("setting", ["VESTIBULE_DELIVERY=perhaps", "VESTIBULE_EMAIL_RATE=0.1", "VESTIBULE_SMS_RATE=many"])
 def test_invalid_setting_is_named_in_one_line(setting: str, tmp_path: Path) -> None:
     name, _, value = setting.partition("=")
-    shown = vestibule("deliver", "--once", **{name: value, "VESTIBULE_DATA_DIR": str(tmp_path / "data")})
-    assert shown.returncode == 2
-    (line,) = shown.stderr.splitlines()
+    result = vestibule("deliver", "--once", **{name: value, "VESTIBULE_DATA_DIR": str(tmp_path / "data")})
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
     assert name in line

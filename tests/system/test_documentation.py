@@ -1,4 +1,4 @@
-"""Every call of the documentation against a running server: success and failure, with the documented statuses."""
+"""Each documented call to a running server, with success and with failure, and its documented statuses."""
 
 import io
 import signal
@@ -99,7 +99,7 @@ def test_every_documented_call_returns_its_documented_status(server: Server) -> 
     assert (status, call("GET", "/account/", token=tokens["token"])[1]["username"]) == (201, "2234567890")
 
     # Reset password
-    assert call("POST", "/otp/", {"destination": "email2@django.com", "is_login": False})[0] == 429, "one a minute"
+    assert call("POST", "/otp/", {"destination": "email2@django.com", "is_login": False})[0] == 429, "one code per minute"
     reset = {"email": "email2@django.com", "otp": "123456", "password": "my_new_secret_password"}
     assert call("POST", "/password/reset/", reset)[0] == 403
     status, refused = call("POST", "/password/reset/", {})
@@ -127,14 +127,14 @@ def test_password_is_reset_with_a_code(server: Server) -> None:
 def test_image_is_uploaded_and_served(server: Server) -> None:
     server.call("POST", "/register/", ADA)
     _, tokens = server.call("POST", "/login/", {"username": "username", "password": PASSWORD})
-    picture = io.BytesIO()
-    Image.new("RGB", (2000, 500), "teal").save(picture, "PNG")
+    file = io.BytesIO()
+    Image.new("RGB", (2000, 500), "teal").save(file, "PNG")
     part = b'--b\r\nContent-Disposition: form-data; name="profile_image"; filename="me.jpg"\r\n\r\n%s\r\n--b--\r\n'
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
     bearer = {"Authorization": f"Bearer {tokens['token']}"}
-    assert server.send("POST", "/upload-image/", part % picture.getvalue(), headers)[0] == 401
+    assert server.send("POST", "/upload-image/", part % file.getvalue(), headers)[0] == 401
     assert server.send("POST", "/upload-image/", part % b"no image", {**headers, **bearer})[0] == 400
-    status, uploaded = server.send("POST", "/upload-image/", part % picture.getvalue(), {**headers, **bearer})
+    status, uploaded = server.send("POST", "/upload-image/", part % file.getvalue(), {**headers, **bearer})
     assert status == 201
     path = uploaded["profile_image"].removeprefix(f"http://127.0.0.1:{server.port}")
     status, image = server.call("GET", path)

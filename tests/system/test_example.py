@@ -1,3 +1,5 @@
+"""The example of a program that imports Vestibule, run unchanged."""
+
 import runpy
 from pathlib import Path
 

@@ -12,7 +12,7 @@ from tests.system.test_command_line import vestibule
 
 PASSWORD = "the engine weaves algebra"
 ADA = {"username": "ada", "name": "Ada Lovelace", "email": "ada@mail.example.com", "password": PASSWORD}
-RELOADED = 5.0
+RELOAD_SECONDS = 5.0
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def _keys(server: Server, *arguments: str) -> list[str]:
-    shown = vestibule("keys", *arguments, VESTIBULE_DATA_DIR=str(server.data_dir))
-    assert (shown.returncode, shown.stderr) == (0, "")
-    return shown.stdout.splitlines()
+    result = vestibule("keys", *arguments, VESTIBULE_DATA_DIR=str(server.data_dir))
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout.splitlines()
 
 
 def _log_in(server: Server) -> tuple[str, str]:
@@ -40,7 +40,7 @@ def _kid(token: str) -> str:
 
 
 def _number(refresh_token: str) -> int:
-    """Of the secret that sealed it."""
+    """Returns the number of the secret that encrypted the token."""
     token = base64.urlsafe_b64decode(refresh_token.removeprefix("vst_rt_") + "==")
     return int.from_bytes(token[:2])
 
@@ -49,10 +49,10 @@ def _published(server: Server) -> list[str]:
     return [key["kid"] for key in server.call("GET", "/.well-known/jwks.json")[1]["keys"]]
 
 
-def _soon(is_so: Callable[[], bool]) -> None:
-    """A server reloads changed keys within seconds."""
-    deadline = time.monotonic() + RELOADED
-    while not is_so():
+def _soon(condition: Callable[[], bool]) -> None:
+    """Waits for the condition as long as a server may take to reload changed keys."""
+    deadline = time.monotonic() + RELOAD_SECONDS
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -91,8 +91,8 @@ def test_running_server_reloads_new_keys_and_refuses_revoked_ones(server: Server
     status, renewed = server.call("POST", "/refresh-token/", {"refresh": refresh})
     assert (status, _kid(renewed["token"])) == (200, second)
     assert _keys(server, "prune") == ["No key has expired."]
-    journal = vestibule("audit-log", "--type", "keys_changed", VESTIBULE_DATA_DIR=str(server.data_dir))
-    assert [json.loads(line)["detail"] for line in journal.stdout.splitlines()] == [
+    audit_log = vestibule("audit-log", "--type", "keys_changed", VESTIBULE_DATA_DIR=str(server.data_dir))
+    assert [json.loads(line)["detail"] for line in audit_log.stdout.splitlines()] == [
         "rotated signing-2",
         "rotated signing-2",
         "revoked signing-1",
@@ -115,17 +115,17 @@ def test_sent_code_and_refresh_token_survive_the_rotation_of_their_secrets(serve
 
 
 def _refused(data_dir: Path, *arguments: str) -> str:
-    shown = vestibule("keys", *arguments, VESTIBULE_DATA_DIR=str(data_dir))
-    assert shown.returncode == 2
-    (line,) = shown.stderr.splitlines()
+    result = vestibule("keys", *arguments, VESTIBULE_DATA_DIR=str(data_dir))
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
     return line
 
 
 @pytest.mark.parametrize("command", [(), ("list",), ("rotate",), ("revoke",), ("prune",), ("reencrypt",)])
 def test_help_shows_usage(command: tuple[str, ...]) -> None:
-    shown = vestibule("keys", *command, "--help")
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert "Usage: vestibule keys" in shown.stdout
+    result = vestibule("keys", *command, "--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Usage: vestibule keys" in result.stdout
 
 
 def test_refused_change_is_reported_in_one_line(tmp_path: Path) -> None:
@@ -140,16 +140,16 @@ def test_refused_change_is_reported_in_one_line(tmp_path: Path) -> None:
 
 def test_rotation_of_all_kinds_skips_a_kind_with_a_pending_key(tmp_path: Path) -> None:
     vestibule("keys", "rotate", VESTIBULE_DATA_DIR=str(tmp_path))
-    shown = vestibule("keys", "rotate", "--kind", "all", VESTIBULE_DATA_DIR=str(tmp_path))
-    assert shown.returncode == 2
-    assert "signing-2 is the next one already" in shown.stderr
-    assert [line.partition(":")[0] for line in shown.stdout.splitlines()] == ["codes-2", "refresh-2"]
+    result = vestibule("keys", "rotate", "--kind", "all", VESTIBULE_DATA_DIR=str(tmp_path))
+    assert result.returncode == 2
+    assert "signing-2 is the next one already" in result.stderr
+    assert [line.partition(":")[0] for line in result.stdout.splitlines()] == ["codes-2", "refresh-2"]
 
 
 def test_emergency_revocation_does_not_wait_for_the_database(tmp_path: Path) -> None:
-    (tmp_path / "vestibule.db").write_bytes(b"no database, but sixteen bytes and more of something else")
-    shown = vestibule("keys", "revoke", "signing-1", VESTIBULE_DATA_DIR=str(tmp_path))
-    assert shown.returncode == 0
-    assert shown.stdout.startswith("signing-1 is revoked.")
-    (line,) = shown.stderr.splitlines()
+    (tmp_path / "vestibule.db").write_bytes(b"These bytes are longer than the header of a database.")
+    result = vestibule("keys", "revoke", "signing-1", VESTIBULE_DATA_DIR=str(tmp_path))
+    assert result.returncode == 0
+    assert result.stdout.startswith("signing-1 is revoked.")
+    (line,) = result.stderr.splitlines()
     assert "not in the audit log" in line

@@ -225,16 +225,16 @@ def listening(process: int) -> set[int]:
 def test_metrics_port_in_use_stops_the_start_in_one_line(command: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        given = {"VESTIBULE_DATA_DIR": str(tmp_path / "data"), "VESTIBULE_METRICS_PORT": str(port)}
-        shown = vestibule(command, **given, VESTIBULE_PORT=str(free_port()))
-    assert shown.returncode == 2
-    assert shown.stderr == f"vestibule: VESTIBULE_METRICS_PORT: cannot listen on 127.0.0.1:{port}: Address already in use.\n"
+        variables = {"VESTIBULE_DATA_DIR": str(tmp_path / "data"), "VESTIBULE_METRICS_PORT": str(port)}
+        result = vestibule(command, **variables, VESTIBULE_PORT=str(free_port()))
+    assert result.returncode == 2
+    assert result.stderr == f"vestibule: VESTIBULE_METRICS_PORT: cannot listen on 127.0.0.1:{port}: Address already in use.\n"
 
 
 def test_metrics_port_must_differ_from_the_service_port(tmp_path: Path) -> None:
-    shown = vestibule("serve", VESTIBULE_DATA_DIR=str(tmp_path / "data"), VESTIBULE_METRICS_PORT="8000")
-    assert (shown.returncode, shown.stderr.count("\n")) == (2, 1)
-    assert "VESTIBULE_METRICS_PORT" in shown.stderr
+    result = vestibule("serve", VESTIBULE_DATA_DIR=str(tmp_path / "data"), VESTIBULE_METRICS_PORT="8000")
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "VESTIBULE_METRICS_PORT" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -249,11 +249,11 @@ def test_missing_extra_stops_the_start_in_one_line(
     program = f"import sys; sys.modules['{library}'] = None; {run_command}"
     name, _, value = setting.partition("=")
     environment = {"PATH": os.environ["PATH"], "VESTIBULE_DATA_DIR": str(tmp_path / "data"), f"VESTIBULE_{name}": value}
-    shown = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=False
     )
-    assert shown.returncode == 2
-    assert shown.stderr == f"vestibule: VESTIBULE_{name}: it needs an extra: pip install 'vestibule-accounts[{extra}]'\n"
+    assert result.returncode == 2
+    assert result.stderr == f"vestibule: VESTIBULE_{name}: it needs an extra: pip install 'vestibule-accounts[{extra}]'\n"
 
 
 def test_aborted_scrape_does_not_disturb_the_next(tmp_path: Path) -> None:

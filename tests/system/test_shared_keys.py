@@ -1,4 +1,4 @@
-"""Keys in the database: nodes with data directories of their own and one secret form one service."""
+"""Keys in the database: nodes with separate data directories and a common secret form one service."""
 
 import json
 import re
@@ -13,7 +13,7 @@ import pytest
 from tests.support.databases import rows
 from tests.support.server import Server, free_port
 from tests.system.test_command_line import vestibule
-from tests.system.test_keys import ADA, PASSWORD, RELOADED
+from tests.system.test_keys import ADA, PASSWORD, RELOAD_SECONDS
 
 from vestibule.adapters.database import MemoryDatabase
 from vestibule.entrypoints.container import build
@@ -21,35 +21,35 @@ from vestibule.entrypoints.settings import Settings, SettingsError
 
 SECRET, NEWER = token_urlsafe(32), token_urlsafe(32)
 URL = "https://accounts.example.org"
-Given = dict[str, str]
+ServerSettings = dict[str, str]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Given:
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> ServerSettings:
     """Settings that the nodes of one service share, for each kind of database."""
-    kept = request.getfixturevalue("postgres") if request.param == "postgres" else f"sqlite:///{tmp_path}/shared.db"
-    return {"database_url": kept, "secret": SECRET, "public_url": URL}
+    url = request.getfixturevalue("postgres") if request.param == "postgres" else f"sqlite:///{tmp_path}/shared.db"
+    return {"database_url": url, "secret": SECRET, "public_url": URL}
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Starts a node of that name, with a data directory of its own."""
+    """Starts a node with that name and its own data directory."""
     with ExitStack() as stack:
         yield lambda name, **settings: stack.enter_context(Server(tmp_path / name, **settings))
 
 
-def command(node: Path, settings: Given, *arguments: str) -> list[str]:
-    given = {f"VESTIBULE_{name.upper()}": value for name, value in settings.items()}
-    shown = vestibule(*arguments, VESTIBULE_DATA_DIR=str(node), **given)
-    assert (shown.returncode, shown.stderr) == (0, "")
-    return shown.stdout.splitlines()
+def command(node: Path, settings: ServerSettings, *arguments: str) -> list[str]:
+    variables = {f"VESTIBULE_{name.upper()}": value for name, value in settings.items()}
+    result = vestibule(*arguments, VESTIBULE_DATA_DIR=str(node), **variables)
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout.splitlines()
 
 
-def refused(node: Path, settings: Given, *arguments: str) -> str:
-    given = {f"VESTIBULE_{name.upper()}": value for name, value in settings.items()}
-    shown = vestibule(*arguments, VESTIBULE_DATA_DIR=str(node), **given)
-    assert (shown.returncode, shown.stdout) == (2, "")
-    (line,) = shown.stderr.splitlines()
+def refused(node: Path, settings: ServerSettings, *arguments: str) -> str:
+    variables = {f"VESTIBULE_{name.upper()}": value for name, value in settings.items()}
+    result = vestibule(*arguments, VESTIBULE_DATA_DIR=str(node), **variables)
+    assert (result.returncode, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
     assert not {secret for secret in (SECRET, NEWER) if secret in line}
     return line
 
@@ -64,19 +64,19 @@ def log_in(server: Server) -> dict[str, str]:
     return tokens
 
 
-def knows(server: Server, tokens: dict[str, str]) -> bool:
+def accepts(server: Server, tokens: dict[str, str]) -> bool:
     return server.call("GET", "/account/", token=tokens["token"])[0] == 200
 
 
-def soon(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + RELOADED
-    while not is_so():
+def soon(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + RELOAD_SECONDS
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
 def test_nodes_accept_each_others_tokens_and_codes_and_reload_changed_keys(
-    shared: Given, start: Callable[..., Server], tmp_path: Path
+    shared: ServerSettings, start: Callable[..., Server], tmp_path: Path
 ) -> None:
     one, other = start("one", delivery="off", **shared), start("other", **shared)
     assert not (tmp_path / "one" / "keys.json").exists()
@@ -86,36 +86,36 @@ def test_nodes_accept_each_others_tokens_and_codes_and_reload_changed_keys(
 
     assert one.call("POST", "/register/", ADA)[0] == 201
     tokens = log_in(one)
-    assert knows(other, tokens)
+    assert accepts(other, tokens)
     assert other.call("POST", "/refresh-token/", {"refresh": tokens["refresh_token"]})[0] == 200
-    for sender, verifier, stranger in ((one, other, "grace@mail.example.com"), (other, one, "edsger@mail.example.com")):
-        status, sent = sender.call("POST", "/otp/", {"destination": stranger})
+    for sender, verifier, address in ((one, other, "grace@mail.example.com"), (other, one, "edsger@mail.example.com")):
+        status, sent = sender.call("POST", "/otp/", {"destination": address})
         assert status == 201
-        code = other.code(stranger, sent["reference"])
-        assert verifier.call("POST", "/otp/", {"destination": stranger, "verify_otp": code})[0] == 201
+        code = other.code(address, sent["reference"])
+        assert verifier.call("POST", "/otp/", {"destination": address, "verify_otp": code})[0] == 201
 
     operator = tmp_path / "operator"
     assert command(operator, shared, "keys", "rotate", "--now")[0].startswith("signing-2: signs since ")
     soon(lambda: all(len(published(node)) == 2 for node in (one, other)))
     second = published(one)[1]
     newer = log_in(other)
-    assert knows(one, tokens)
-    assert knows(one, newer)
+    assert accepts(one, tokens)
+    assert accepts(one, newer)
     assert command(operator, shared, "keys", "revoke", first)[0].startswith("signing-1 is revoked.")
-    soon(lambda: not any(knows(node, tokens) for node in (one, other)))
-    assert all(knows(node, newer) for node in (one, other))
+    soon(lambda: not any(accepts(node, tokens) for node in (one, other)))
+    assert all(accepts(node, newer) for node in (one, other))
     assert published(one) == published(other) == [second]
     listed = command(operator, shared, "keys", "list")
     assert [line.split()[0] for line in listed] == ["signing-2", "codes-1", "refresh-1", "blinding-1"]
     assert command(operator, shared, "keys", "prune") == ["No key has expired."]
     assert not (operator / "keys.json").exists()
-    noted = [json.loads(line)["detail"] for line in command(operator, shared, "audit-log", "--type", "keys_changed")]
-    assert noted == ["rotated signing-2", "revoked signing-1"]
+    details = [json.loads(line)["detail"] for line in command(operator, shared, "audit-log", "--type", "keys_changed")]
+    assert details == ["rotated signing-2", "revoked signing-1"]
     assert not {secret for secret in (SECRET, SECRET[:20]) if secret in one.output + other.output}
 
 
 def test_secret_is_replaced_while_the_nodes_are_restarted_one_by_one(
-    shared: Given, start: Callable[..., Server], tmp_path: Path
+    shared: ServerSettings, start: Callable[..., Server], tmp_path: Path
 ) -> None:
     one, other = start("one", **shared), start("other", **shared)
     assert one.call("POST", "/register/", ADA)[0] == 201
@@ -123,8 +123,8 @@ def test_secret_is_replaced_while_the_nodes_are_restarted_one_by_one(
     both, newer = shared | {"secret": f"{NEWER}, {SECRET}"}, shared | {"secret": NEWER}
     assert one.stop() == 0
     one = start("one", **both)
-    assert knows(one, tokens)
-    assert knows(other, log_in(one))
+    assert accepts(one, tokens)
+    assert accepts(other, log_in(one))
     assert other.stop() == 0
     other = start("other", **both)
 
@@ -132,22 +132,24 @@ def test_secret_is_replaced_while_the_nodes_are_restarted_one_by_one(
     assert command(tmp_path / "one", both, "keys", "reencrypt") == [now]
     assert command(tmp_path / "one", both, "keys", "reencrypt") == [already]
     time.sleep(2.1)
-    assert knows(one, tokens)
-    assert knows(other, log_in(one))
+    assert accepts(one, tokens)
+    assert accepts(other, log_in(one))
     assert "cannot reload" not in one.output + other.output
     for node in (one, other):
         assert node.stop() == 0
-    assert knows(start("one", **newer), tokens)
+    assert accepts(start("one", **newer), tokens)
     assert "encrypted with another secret" in refused(tmp_path / "other", shared, "serve", "--port", str(free_port()))
 
 
-def test_node_without_the_right_secret_stops_with_one_line(shared: Given, start: Callable[..., Server], tmp_path: Path) -> None:
+def test_node_without_the_right_secret_stops_with_one_line(
+    shared: ServerSettings, start: Callable[..., Server], tmp_path: Path
+) -> None:
     one = start("one", **shared)
     node, port = tmp_path / "other", str(free_port())
     without = {name: value for name, value in shared.items() if name != "secret"}
     for settings in (shared | {"secret": NEWER}, without):
-        for typed in (("serve", "--port", port), ("deliver", "--once"), ("purge",)):
-            line = refused(node, settings, *typed)
+        for arguments in (("serve", "--port", port), ("deliver", "--once"), ("purge",)):
+            line = refused(node, settings, *arguments)
             assert line.startswith("vestibule: VESTIBULE_SECRET")
     assert "encrypted with another secret" in refused(node, shared | {"secret": NEWER}, "keys", "list")
     assert "is not set" in refused(node, without, "keys", "reencrypt")
@@ -155,7 +157,7 @@ def test_node_without_the_right_secret_stops_with_one_line(shared: Given, start:
 
 
 def test_key_file_is_imported_when_a_secret_is_set_and_tokens_stay_valid(
-    shared: Given, start: Callable[..., Server], tmp_path: Path
+    shared: ServerSettings, start: Callable[..., Server], tmp_path: Path
 ) -> None:
     without = {name: value for name, value in shared.items() if name != "secret"}
     alone = start("one", **without)
@@ -169,21 +171,21 @@ def test_key_file_is_imported_when_a_secret_is_set_and_tokens_stay_valid(
     assert "imported the keys of the key file into the database; the file is not read any more" in one.output
     other = start("other", **shared)
     assert "imported the keys" not in other.output
-    assert all(knows(node, tokens) for node in (one, other))
+    assert all(accepts(node, tokens) for node in (one, other))
     assert other.call("POST", "/refresh-token/", {"refresh": tokens["refresh_token"]})[0] == 200
     assert file.read_bytes() == content
     file.unlink()
     assert one.stop() == 0
-    assert knows(start("one", **shared), tokens)
+    assert accepts(start("one", **shared), tokens)
 
 
 def test_backup_contains_the_encrypted_keys_and_needs_the_secret(start: Callable[..., Server], tmp_path: Path) -> None:
     with Server(tmp_path / "data", secret=SECRET, public_url=URL) as server:
         assert server.call("POST", "/register/", ADA)[0] == 201
         tokens = log_in(server)
-        said = command(tmp_path / "data", {"secret": SECRET}, "backup", str(tmp_path / "backup.zip"))
-    assert "A restore needs VESTIBULE_SECRET, which is not in the backup." in said
-    assert re.search("sessions: 1, keys: encrypted$", said[1])
+        output = command(tmp_path / "data", {"secret": SECRET}, "backup", str(tmp_path / "backup.zip"))
+    assert "A restore needs VESTIBULE_SECRET, which is not in the backup." in output
+    assert re.search("sessions: 1, keys: encrypted$", output[1])
     with ZipFile(tmp_path / "backup.zip") as archive:
         assert {name.partition("/")[0] for name in archive.namelist()} == {"vestibule.db", "images"}
     assert "VESTIBULE_SECRET" in refused(tmp_path / "data", {}, "backup", str(tmp_path / "again.zip"))
@@ -194,7 +196,7 @@ def test_backup_contains_the_encrypted_keys_and_needs_the_secret(start: Callable
     assert not restored.exists()
     command(restored, {"secret": SECRET}, "restore", str(tmp_path / "backup.zip"))
     assert {path.name for path in restored.iterdir()} == {"vestibule.db", "images"}
-    assert knows(start("restored", secret=SECRET, public_url=URL), tokens)
+    assert accepts(start("restored", secret=SECRET, public_url=URL), tokens)
 
 
 def test_backup_with_a_key_file_is_restored_with_a_secret_and_imported(start: Callable[..., Server], tmp_path: Path) -> None:
@@ -202,9 +204,9 @@ def test_backup_with_a_key_file_is_restored_with_a_secret_and_imported(start: Ca
         assert server.call("POST", "/register/", ADA)[0] == 201
         tokens = log_in(server)
         command(tmp_path / "data", {}, "backup", str(tmp_path / "backup.zip"))
-    said = command(tmp_path / "restored", {"secret": SECRET}, "restore", str(tmp_path / "backup.zip"))
-    assert "  keys.json" in said
-    assert knows(start("restored", secret=SECRET, public_url=URL), tokens)
+    output = command(tmp_path / "restored", {"secret": SECRET}, "restore", str(tmp_path / "backup.zip"))
+    assert "  keys.json" in output
+    assert accepts(start("restored", secret=SECRET, public_url=URL), tokens)
 
 
 def test_keys_are_copied_with_the_database(new_postgres: str, start: Callable[..., Server], tmp_path: Path) -> None:
@@ -215,12 +217,12 @@ def test_keys_are_copied_with_the_database(new_postgres: str, start: Callable[..
     new = {"database_url": new_postgres, "secret": SECRET}
     command(tmp_path / "data", new, "migrate")
     assert rows(new_postgres, "SELECT count(*) FROM keys") == [(0,)]
-    given = {f"VESTIBULE_{name.upper()}": value for name, value in new.items()}
+    variables = {f"VESTIBULE_{name.upper()}": value for name, value in new.items()}
     source = f"sqlite:///{tmp_path}/data/vestibule.db"
-    shown = vestibule("copy", "--from", source, VESTIBULE_DATA_DIR=str(tmp_path / "data"), **given)
-    assert shown.returncode == 0, shown.stderr
-    assert "  keys    VESTIBULE_SECRET, the same" in shown.stdout.splitlines()
-    assert knows(start("elsewhere", public_url=URL, **new), tokens)
+    result = vestibule("copy", "--from", source, VESTIBULE_DATA_DIR=str(tmp_path / "data"), **variables)
+    assert result.returncode == 0, result.stderr
+    assert "  keys    VESTIBULE_SECRET, the same" in result.stdout.splitlines()
+    assert accepts(start("elsewhere", public_url=URL, **new), tokens)
 
 
 def test_serve_migrate_creates_the_first_keys_of_a_new_database(new_postgres: str, tmp_path: Path) -> None:
@@ -230,11 +232,11 @@ def test_serve_migrate_creates_the_first_keys_of_a_new_database(new_postgres: st
 
 
 def test_program_shares_the_keys_of_the_servers(start: Callable[..., Server], tmp_path: Path) -> None:
-    kept = f"sqlite:///{tmp_path}/shared.db"
-    server = start("server", database_url=kept, secret=SECRET, public_url=URL)
+    url = f"sqlite:///{tmp_path}/shared.db"
+    server = start("server", database_url=url, secret=SECRET, public_url=URL)
     assert server.call("POST", "/register/", ADA)[0] == 201
-    given = Settings(data_dir=tmp_path / "program", database_url=kept, secret=(SECRET,), public_url=URL)
-    with build(given, deliver=False) as accounts:
+    variables = Settings(data_dir=tmp_path / "program", database_url=url, secret=(SECRET,), public_url=URL)
+    with build(variables, deliver=False) as accounts:
         tokens = accounts.log_in(username="ada", password=PASSWORD)
         assert accounts.jwks() == server.call("GET", "/.well-known/jwks.json")[1]
     assert server.call("GET", "/account/", token=tokens.token)[0] == 200

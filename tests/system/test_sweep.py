@@ -19,9 +19,9 @@ def test_unreferenced_images_are_counted_and_deleted_with_the_option(tmp_path: P
     images, settings = tmp_path / "data" / "images", {"VESTIBULE_DATA_DIR": str(tmp_path / "data")}
 
     def sweep(*options: str) -> list[str]:
-        shown = vestibule("sweep-images", *options, **settings)
-        assert (shown.returncode, shown.stderr) == (0, "")
-        return shown.stdout.splitlines()
+        result = vestibule("sweep-images", *options, **settings)
+        assert (result.returncode, result.stderr) == (0, "")
+        return result.stdout.splitlines()
 
     with Server(tmp_path / "data") as server, Client(server.port) as client:
         token = client.tokens("ada")["token"]
@@ -42,7 +42,7 @@ def test_unreferenced_images_are_counted_and_deleted_with_the_option(tmp_path: P
 
 
 def test_unavailable_storage_is_reported_in_one_line(tmp_path: Path) -> None:
-    shown = vestibule(
+    result = vestibule(
         "sweep-images",
         VESTIBULE_DATA_DIR=str(tmp_path),
         VESTIBULE_IMAGES_URL="s3://nowhere",
@@ -51,6 +51,6 @@ def test_unavailable_storage_is_reported_in_one_line(tmp_path: Path) -> None:
         AWS_ACCESS_KEY_ID="anybody",
         AWS_SECRET_ACCESS_KEY="s3cret",
     )
-    assert shown.returncode == 2
-    assert shown.stderr.splitlines()[-1].startswith("vestibule: ")
-    assert "Traceback" not in shown.stderr
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith("vestibule: ")
+    assert "Traceback" not in result.stderr

@@ -146,8 +146,8 @@ def test_delivery_worker_traces_messages_and_not_polling(tmp_path: Path, collect
     with Server(data, delivery="off") as server:
         assert server.call("POST", "/otp/", {"destination": "ada@mail.example.com"})[0] == 201
         assert server.stop() == 0
-    given = {"VESTIBULE_DATA_DIR": str(data), "VESTIBULE_TRACES": "on", "OTEL_EXPORTER_OTLP_ENDPOINT": collected.url}
-    assert vestibule("deliver", "--once", **given).returncode == 0
+    variables = {"VESTIBULE_DATA_DIR": str(data), "VESTIBULE_TRACES": "on", "OTEL_EXPORTER_OTLP_ENDPOINT": collected.url}
+    assert vestibule("deliver", "--once", **variables).returncode == 0
     assert [span.name for span in collected.spans] == ["deliver email"]
 
 
@@ -188,11 +188,11 @@ with build(Settings(data_dir=Path(sys.argv[1]), traces=True), deliver=False) as 
 print([span.name for span in found.get_finished_spans()])
 """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("VESTIBULE_", "OTEL_"))}
-    shown = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "data"), PASSWORD],
         env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert shown.stdout == "['accounts.taken_fields', 'hash password', 'transaction', 'theirs']\n", shown.stderr
+    assert result.stdout == "['accounts.taken_fields', 'hash password', 'transaction', 'theirs']\n", result.stderr

@@ -1,4 +1,4 @@
-"""The example of a service that verifies tokens, with a running Vestibule."""
+"""The example service that verifies tokens, against a running Vestibule."""
 
 import asyncio
 import runpy

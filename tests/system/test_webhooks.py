@@ -26,13 +26,13 @@ def hook() -> Iterator[Receiver]:
         yield opened
 
 
-def given(hook: Receiver, data: Path, **more: str) -> dict[str, str]:
+def variables(hook: Receiver, data: Path, **more: str) -> dict[str, str]:
     settings = {"webhook_url": hook.url, "webhook_secret": SECRET, "data_dir": str(data), **more}
     return {f"VESTIBULE_{name.upper()}": value for name, value in settings.items()}
 
 
 def serving(hook: Receiver, data: Path, **more: str) -> Server:
-    return Server(data, environment=given(hook, data, **more))
+    return Server(data, environment=variables(hook, data, **more))
 
 
 def make_due(data: Path) -> None:
@@ -74,11 +74,11 @@ def test_failing_receiver_gets_every_event_at_least_once(hook: Receiver, tmp_pat
         server.call("POST", "/register/", ADA)
         assert server.call("POST", "/otp/", {"destination": "ada@example.com"})[0] == 201
         assert eventually(lambda: len(list((data / "outbox").glob("*.eml"))) == 1), "mail does not wait for the receiver"
-        listed = vestibule("outbox", "list", "--json", **given(hook, data)).stdout.splitlines()
+        listed = vestibule("outbox", "list", "--json", **variables(hook, data)).stdout.splitlines()
         assert {json.loads(line)["channel"] for line in listed} == {"webhook"}
         assert {json.loads(line)["to"] for line in listed} == {"webhook"}
         hook.open()
-        vestibule("outbox", "retry", "--all", **given(hook, data))
+        vestibule("outbox", "retry", "--all", **variables(hook, data))
         assert eventually(lambda: len(hook.accepted) >= 7, 30)
     assert sorted(payload["data"]["account_id"] for payload in hook.accepted.values()) == list(range(1, 8))
 
@@ -103,9 +103,9 @@ def test_separate_delivery_worker_sends_the_chosen_event_types(hook: Receiver, t
         server.call("POST", "/login/", {**LOGIN, "password": "wrong"})
         server.call("POST", "/login/", {"username": "unknown", "password": "wrong"})
     assert hook.calls == []
-    shown = vestibule("deliver", "--once", **given(hook, data, **settings))
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert "Events go to" in shown.stdout
+    result = vestibule("deliver", "--once", **variables(hook, data, **settings))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Events go to" in result.stdout
     assert [(payload["type"], payload["data"]["account_id"]) for payload in hook.accepted.values()] == [
         ("account.login_failed", 1),
         ("account.login_failed", None),
@@ -119,7 +119,7 @@ def test_receiver_that_answers_410_fails_permanently_with_a_log_line(hook: Recei
         server.call("POST", "/register/", ADA)
         assert eventually(lambda: "410 Gone" in server.output)
         assert "unset VESTIBULE_WEBHOOK_URL" in server.output
-    [failed] = vestibule("outbox", "list", "--failed", "--json", **given(hook, data)).stdout.splitlines()
+    [failed] = vestibule("outbox", "list", "--failed", "--json", **variables(hook, data)).stdout.splitlines()
     assert json.loads(failed)["reason"].startswith("Undeliverable: 127.0.0.1 answers 410 Gone")
 
 
@@ -145,21 +145,21 @@ def test_both_secrets_sign_during_a_rotation(tmp_path: Path) -> None:
 def test_invalid_webhook_url_stops_the_start_in_one_line(
     hook: Receiver, tmp_path: Path, name: str, setting: dict[str, str]
 ) -> None:
-    shown = vestibule("serve", **given(hook, tmp_path / "data", **setting))
-    assert shown.returncode == 2
-    [line] = shown.stderr.splitlines()
+    result = vestibule("serve", **variables(hook, tmp_path / "data", **setting))
+    assert result.returncode == 2
+    [line] = result.stderr.splitlines()
     assert name in line
     assert "hunter2" not in line
 
 
 @pytest.mark.parametrize("missing", ["VESTIBULE_WEBHOOK_URL", "VESTIBULE_WEBHOOK_SECRET"])
 def test_webhook_url_and_secret_must_be_set_together(hook: Receiver, tmp_path: Path, missing: str) -> None:
-    settings = given(hook, tmp_path / "data")
+    settings = variables(hook, tmp_path / "data")
     del settings[missing]
-    shown = vestibule("serve", **settings)
-    assert shown.returncode == 2
-    assert "VESTIBULE_WEBHOOK_URL" in shown.stderr
-    assert "VESTIBULE_WEBHOOK_SECRET" in shown.stderr
+    result = vestibule("serve", **settings)
+    assert result.returncode == 2
+    assert "VESTIBULE_WEBHOOK_URL" in result.stderr
+    assert "VESTIBULE_WEBHOOK_SECRET" in result.stderr
 
 
 def test_documented_receiver_verifies_webhooks(hook: Receiver, tmp_path: Path) -> None:
