@@ -1,1 +1,1 @@
-"""Adapters: one folder per port; the folders do not know each other, and share the modules next to them."""
+"""Adapters: one folder per port; the folders do not import each other, and share the modules next to them."""

@@ -1,4 +1,4 @@
-"""The profile image."""
+"""Use cases of the profile image: upload, read, pre-signed URL."""
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -41,7 +41,9 @@ class UploadImage:
         try:
             account, previous = self._set(identity, name, caller)
         except InvalidToken:
-            self._discard(name)  # after any other error the account may reference it: an orphan is better than a hole
+            self._discard(
+                name
+            )  # after any other error the account may reference it: an unreferenced file is better than a missing one
             raise
         if previous is not None:
             self._discard(previous)

@@ -35,7 +35,7 @@ class AlreadyTaken(InvalidInput):
     """A username, email or mobile that another account has."""
 
     slug = "already-taken"
-    title = "Another account has this."
+    title = "Another account has this value."
 
     def __init__(self, *fields: str) -> None:
         self.fields = fields
@@ -117,7 +117,7 @@ class InvalidCode(Refusal):
     """The same for a code that was never sent, is wrong, expired, used or exhausted, or has another purpose."""
 
     slug = "invalid-code"
-    title = "The code is not right, or no longer good."
+    title = "The code is wrong, expired or used."
 
 
 class ImageTooLarge(Refusal):
@@ -131,7 +131,7 @@ class RateLimited(Refusal):
     """A rate limit is reached; one more attempt is accepted in `retry_after` whole seconds."""
 
     slug = "rate-limited"
-    title = "Too many tries."
+    title = "Too many attempts."
 
     def __init__(self, retry_after: int) -> None:
         self.retry_after = retry_after
@@ -145,12 +145,12 @@ class Unavailable(Refusal):
     """
 
     slug = "unavailable"
-    title = "The service cannot answer this now."
+    title = "The service is unavailable."
 
     def __init__(self, retry_after: int = 2, *, is_open: bool = False) -> None:
         self.retry_after = retry_after
         self.is_open = is_open
-        super().__init__(f"{'The change may have been made or not' if is_open else 'Nothing was changed'}. Try again shortly.")
+        super().__init__(f"{'The change may have been made' if is_open else 'Nothing was changed'}. Try again shortly.")
 
 
 class Conflict(Unavailable):
@@ -167,7 +167,7 @@ class Overloaded(Unavailable):
     """The queue is full; nothing was changed."""
 
     slug = "overloaded"
-    title = "The service has more to do than it can at the moment."
+    title = "The service is overloaded."
 
     def __init__(self, retry_after: int = 1) -> None:
         super().__init__(retry_after)

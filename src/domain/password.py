@@ -59,7 +59,7 @@ def _is_made_of(text: str, words: Iterable[str]) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    """The parts of a name or an address: between spaces, and either side of `@` and the domain's dots."""
+    """The parts of a name or an address, split at white space and at `@`, `.`, `-`, `_` and `+`."""
     for separator in "@.-_+":
         text = text.replace(separator, " ")
     return text.split()

@@ -86,9 +86,9 @@ def test_internal_error_reveals_only_the_request_id(open_site: Open, caplog: pyt
     assert answer.status_code == 500
     assert answer.json() == {
         "type": f"{URN}internal",
-        "title": "Something went wrong here.",
+        "title": "An internal error occurred.",
         "status": 500,
-        "detail": f"The fault is logged under {request_id}.",
+        "detail": f"The error is logged under the request id {request_id}.",
     }
     assert answer.headers["cache-control"] == "no-store"
     (record,) = caplog.records

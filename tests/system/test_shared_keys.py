@@ -221,7 +221,7 @@ def test_keys_are_copied_with_the_database(new_postgres: str, start: Callable[..
     source = f"sqlite:///{tmp_path}/data/vestibule.db"
     result = vestibule("copy", "--from", source, VESTIBULE_DATA_DIR=str(tmp_path / "data"), **variables)
     assert result.returncode == 0, result.stderr
-    assert "  keys    VESTIBULE_SECRET, the same" in result.stdout.splitlines()
+    assert "  keys    the same VESTIBULE_SECRET" in result.stdout.splitlines()
     assert accepts(start("elsewhere", public_url=URL, **new), tokens)
 
 

@@ -92,7 +92,7 @@ def _check(time_cost: int, memory_kib: int, parallelism: int) -> None:
 def _dummy_hash(time_cost: int, memory_kib: int, parallelism: int) -> str:
     """Returns a random hash that no known password matches, but that takes as long to verify as any other.
 
-    It is made up, since hashing a password at the start would hold the memory from then on.
+    Salt and tag are random bytes: computing a real hash at startup would keep its memory allocated.
     """
     salt, tag = (_base64(secrets.token_bytes(size)) for size in (_SALT_BYTES, _TAG_BYTES))
     return f"$argon2id$v={ARGON2_VERSION}$m={memory_kib},t={time_cost},p={parallelism}${salt}${tag}"

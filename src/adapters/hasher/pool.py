@@ -1,4 +1,4 @@
-"""A bounded thread pool for work that is slow on purpose.
+"""A bounded thread pool for password hashing.
 
 The pool has threads of its own, since hashing runs at a lower priority and a thread cannot raise its priority again.
 """

@@ -129,7 +129,7 @@ def warm_up() -> None:
 
 
 def main(memory_bytes: int, cpu_seconds: int, wall_seconds: float) -> None:
-    """Serves requests until the server closes its end of the socket, as any end of the server does."""
+    """Serves requests until the server closes the socket or exits."""
     os.nice(5)
     warnings.simplefilter("ignore")
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses above twice this, for WebP even before `open` returns

@@ -118,7 +118,7 @@ class KeyManager:
         newest = [info for info in self._infos(change.keys) if info.kind is kind][-1]
         number = newest.number if newest.state is KeyState.PENDING else newest.number + 1
         if number > MAX_NUMBER:
-            raise KeyChangeRefused(f"{newest.name} has the last number there is.")
+            raise KeyChangeRefused(f"{newest.name} has the highest possible number.")
         change.keys = change.keys.activated(kind, number, active_from)
         return next(info for info in self._infos(change.keys) if (info.kind, info.number) == (kind, number))
 

@@ -1,4 +1,4 @@
-"""The URL of an SMTP server."""
+"""Parsing of SMTP URLs: host, port, TLS and credentials."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Images in memory: gone with the process."""
+"""Image storage in memory, lost when the process ends."""
 
 import time
 from collections.abc import Iterator

@@ -72,7 +72,7 @@ def copy(source: str | None, target: str | None) -> None:
     click.echo(f"Changes of the source after {started:%Y-%m-%d %H:%M:%S} UTC are not in the copy.")
     click.echo("Every server that uses the copy also needs:")
     are_encrypted = any(table.table == "keys" and table.rows for table in copied)
-    click.echo("  keys    VESTIBULE_SECRET, the same" if are_encrypted else f"  keys    {keys_file(settings).absolute()}")
+    click.echo("  keys    the same VESTIBULE_SECRET" if are_encrypted else f"  keys    {keys_file(settings).absolute()}")
     images = images_in(settings)
     click.echo(f"  images  {settings.images_url if images is None else f'{images.absolute()}/'}")
 

@@ -1,4 +1,4 @@
-"""Wiring: the only place that names adapters."""
+"""The composition root: builds adapters and use cases from settings."""
 
 from .build import Adapters, Build, build
 from .container import Container

@@ -35,7 +35,7 @@ class UnknownHost(Refusal):
     """The `Host` header is not one of the allowed names."""
 
     slug = "unknown-host"
-    title = "The service is not known by this name."
+    title = "The host name is not allowed."
 
 
 class BodyTooSlow(Refusal):
@@ -56,28 +56,28 @@ class UnsupportedMediaType(Refusal):
     """The call does not accept the content type or encoding of the body."""
 
     slug = "unsupported-media-type"
-    title = "The body is of a kind that this call does not take."
+    title = "The media type of the body is not supported."
 
 
 class NotFound(Refusal):
     """The path or the file does not exist."""
 
     slug = "not-found"
-    title = "There is nothing here."
+    title = "The resource does not exist."
 
 
 class MethodNotAllowed(Refusal):
     """The path does not support the method; `Allow` lists those it supports."""
 
     slug = "method-not-allowed"
-    title = "This path does not take that method."
+    title = "The path does not support this method."
 
 
 class Internal(Refusal):
     """A bug. The log has the details; the response has the request id."""
 
     slug = "internal"
-    title = "Something went wrong here."
+    title = "An internal error occurred."
 
 
 STATUS: dict[type[Refusal], int] = {
@@ -160,7 +160,7 @@ def _log_internal_error(request: HttpRequest, error: Exception) -> Internal:
     request_id = request.scope["state"]["caller"].request_id
     fields = {"request_id": request_id, "route": request.scope.get("path_template")}
     _log.error("unhandled exception in request", extra={"fields": fields}, exc_info=error)
-    return Internal(f"The fault is logged under {request_id}.")
+    return Internal(f"The error is logged under the request id {request_id}.")
 
 
 def problem_headers(refusal: Refusal) -> dict[str, str]:

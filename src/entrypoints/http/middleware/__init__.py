@@ -1,1 +1,1 @@
-"""ASGI middleware."""
+"""ASGI middleware of every request: context, limits, headers, access log."""

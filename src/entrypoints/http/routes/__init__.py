@@ -1,1 +1,1 @@
-"""Route handlers."""
+"""Route handlers of the HTTP API, one module for each topic."""

@@ -1,4 +1,4 @@
-"""The caller's own account."""
+"""Reads, replaces and changes the caller's own account."""
 
 from litestar import get, patch, put
 

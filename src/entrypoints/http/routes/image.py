@@ -1,4 +1,4 @@
-"""Profile images."""
+"""Uploads and serves profile images."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Challenges and proofs."""
+"""The contract of challenges and proofs."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ from .builders import (
 
 
 class ChallengesContract:
-    """Challenges and proofs."""
+    """The contract of challenges and proofs."""
 
     @pytest.mark.parametrize(
         "one",

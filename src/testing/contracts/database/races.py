@@ -1,4 +1,4 @@
-"""Concurrent transactions."""
+"""The contract of concurrent transactions: second locks wait and see saved rows."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -61,7 +61,7 @@ def turn(database: Database) -> int:
 
 @pytest.mark.usefixtures("frequent_thread_switches")
 class RacesContract(FrequentThreadSwitches):
-    """Concurrent transactions."""
+    """The contract of concurrent transactions: second locks wait and see saved rows."""
 
     def test_one_of_many_concurrent_registrations_of_a_name_wins(self, database: Database) -> None:
         def register(number: int) -> str:
