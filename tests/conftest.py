@@ -67,22 +67,22 @@ def new_postgres(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def _kept_postgres(postgres_server: str) -> Iterator[str]:
+def _shared_postgres(postgres_server: str) -> Iterator[str]:
     with new_database(postgres_server) as url:
         migrate(url)
         yield url
 
 
 @pytest.fixture
-def postgres(_kept_postgres: str) -> str:
+def postgres(_shared_postgres: str) -> str:
     """The URL of a migrated and empty database."""
-    run(_kept_postgres, EMPTY)
-    return _kept_postgres
+    run(_shared_postgres, EMPTY)
+    return _shared_postgres
 
 
 @pytest.fixture(scope="session")
-def _open_postgres(_kept_postgres: str) -> Iterator[SqlDatabase]:
-    with SqlDatabase(_kept_postgres) as database:
+def _open_postgres(_shared_postgres: str) -> Iterator[SqlDatabase]:
+    with SqlDatabase(_shared_postgres) as database:
         yield database
 
 
@@ -108,7 +108,7 @@ def empty_database(kind: str, request: pytest.FixtureRequest, tmp_path: Path) ->
             if kind == "memory":
                 return MemoryDatabase()
             if kind == "postgres":
-                run(request.getfixturevalue("_kept_postgres"), EMPTY)
+                run(request.getfixturevalue("_shared_postgres"), EMPTY)
                 opened: SqlDatabase = request.getfixturevalue("_open_postgres")
                 return opened
             file = Path(shutil.copy(request.getfixturevalue("_empty_sqlite"), tmp_path / f"{token_hex(4)}.db"))
@@ -118,7 +118,7 @@ def empty_database(kind: str, request: pytest.FixtureRequest, tmp_path: Path) ->
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def kept_at(request: pytest.FixtureRequest) -> Iterator[Callable[[Path], str]]:
+def database_url_for(request: pytest.FixtureRequest) -> Iterator[Callable[[Path], str]]:
     """Maps a data directory to the URL of a migrated database; runs once on SQLite and once on PostgreSQL."""
     urls: dict[Path, str] = {}
     with ExitStack() as stack:

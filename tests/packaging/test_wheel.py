@@ -24,7 +24,7 @@ def known_to_git() -> Iterator[Path]:
 
 
 def pip(*arguments: str) -> None:
-    """Installs without a registry, which shows that nothing else is needed."""
+    """Runs pip without a registry and without dependencies, so that no other package can be installed."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
     subprocess.run([*command, "--no-index", "--no-deps"], check=True, capture_output=True)
 

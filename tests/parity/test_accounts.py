@@ -2,7 +2,19 @@
 
 import pytest
 from tests.parity.conftest import Open
-from tests.support.account_builders import ADA, ANN, EVE, MOBILE, OTHER, code, invalid, logged_in, proof, taken, tokens
+from tests.support.account_builders import (
+    ANN,
+    EVE,
+    MOBILE,
+    OTHER_REGISTRATION,
+    REGISTRATION,
+    code,
+    invalid,
+    logged_in,
+    proof,
+    taken,
+    tokens,
+)
 from tests.support.interfaces import Interface, Refused, Tokens
 from tests.support.world import OTHER_PASSWORD, PASSWORD, PNG, World
 
@@ -21,9 +33,9 @@ SHOWN = {
 
 
 def test_registration_creates_an_account(interface: Interface) -> None:
-    assert interface.register(**ADA) == SHOWN
+    assert interface.register(**REGISTRATION) == SHOWN
     assert interface.account(tokens(interface).token) == SHOWN
-    assert interface.register(**OTHER | {"mobile": None})["mobile"] is None
+    assert interface.register(**OTHER_REGISTRATION | {"mobile": None})["mobile"] is None
 
 
 def test_registration_names_every_missing_field(interface: Interface) -> None:
@@ -31,32 +43,34 @@ def test_registration_names_every_missing_field(interface: Interface) -> None:
 
 
 def test_value_of_another_account_is_taken_in_any_spelling(interface: Interface) -> None:
-    interface.register(**ADA)
-    assert interface.register(**ADA) == taken("username", "email", "mobile")
-    assert interface.register(**OTHER | {"username": "ANN", "email": "Ann@MAIL.example.com"}) == taken("username", "email")
-    assert interface.register(**OTHER | {"mobile": "701 234-5678"}) == taken("mobile")
+    interface.register(**REGISTRATION)
+    assert interface.register(**REGISTRATION) == taken("username", "email", "mobile")
+    assert interface.register(**OTHER_REGISTRATION | {"username": "ANN", "email": "Ann@MAIL.example.com"}) == taken(
+        "username", "email"
+    )
+    assert interface.register(**OTHER_REGISTRATION | {"mobile": "701 234-5678"}) == taken("mobile")
 
 
 @pytest.mark.parametrize("password", ["password", "ann", "short", "x" * 257, "Ann Person", "ann@mail.example.com", "1" * 8])
 def test_bad_password_is_refused_by_every_call_that_sets_one(password: str, interface: Interface) -> None:
-    assert interface.register(**ADA | {"password": password}) == invalid("password")
+    assert interface.register(**REGISTRATION | {"password": password}) == invalid("password")
     own = logged_in(interface).token
     assert interface.change(own, password=password) == invalid("password")
-    assert interface.replace(own, **ADA | {"password": password}) == invalid("password")
+    assert interface.replace(own, **REGISTRATION | {"password": password}) == invalid("password")
     assert interface.reset(email=ANN, otp=code(interface, ANN), password=password) == invalid("password")
     assert isinstance(interface.log_in(username="ann", password=PASSWORD), Tokens)
 
 
 def test_mobile_is_required_by_setting(open_interface: Open) -> None:
     interface = open_interface(mobile_required=True)
-    assert interface.register(**ADA | {"mobile": None}) == invalid("mobile")
+    assert interface.register(**REGISTRATION | {"mobile": None}) == invalid("mobile")
     own = logged_in(interface).token
-    assert interface.replace(own, **ADA | {"mobile": None}) == invalid("mobile")
+    assert interface.replace(own, **REGISTRATION | {"mobile": None}) == invalid("mobile")
 
 
 def test_unverified_addresses_are_refused_by_setting(open_interface: Open) -> None:
     interface = open_interface(email_validation=True, mobile_validation=True)
-    assert interface.register(**ADA) == invalid("email", "mobile")
+    assert interface.register(**REGISTRATION) == invalid("email", "mobile")
     proof(interface, ANN)
     proof(interface, MOBILE)
     own = logged_in(interface).token
@@ -64,18 +78,18 @@ def test_unverified_addresses_are_refused_by_setting(open_interface: Open) -> No
     proof(interface, EVE)
     assert interface.change(tokens(interface).token, email=EVE)["email"] == EVE
     interface.world.clock.advance(3601)
-    assert interface.register(**OTHER | {"email": ANN}) == invalid("email", "mobile")
+    assert interface.register(**OTHER_REGISTRATION | {"email": ANN}) == invalid("email", "mobile")
 
 
 def test_username_email_and_mobile_log_in(interface: Interface) -> None:
-    interface.register(**ADA)
+    interface.register(**REGISTRATION)
     for username in ("ann", " ANN ", ANN, "ANN@mail.example.com", MOBILE, "701-234-5678"):
         found = tokens(interface, username)
         assert (found.token_type, found.expires_in) == ("Bearer", 300)
 
 
 def test_failed_logins_are_refused_alike(interface: Interface, world: World) -> None:
-    interface.register(**ADA)
+    interface.register(**REGISTRATION)
     assert interface.log_in(username="ann", password=OTHER_PASSWORD) == WRONG
     assert interface.log_in(username="unknown", password=PASSWORD) == WRONG
     assert interface.log_in(username="ann", password=f" {PASSWORD} ") == WRONG
@@ -93,14 +107,14 @@ def test_patch_changes_only_given_fields(interface: Interface) -> None:
     assert interface.change(own) == SHOWN
     assert interface.change(own, name="Ann King", username=None, email="", mobile=" ") == SHOWN | {"name": "Ann King"}
     assert interface.change(own, email="nowhere", username="@") == invalid("email", "username")
-    interface.register(**OTHER)
+    interface.register(**OTHER_REGISTRATION)
     assert interface.change(own, username="eve", email=EVE) == taken("username", "email")
     assert interface.account(own) == SHOWN | {"name": "Ann King"}
 
 
 def test_put_requires_every_field(interface: Interface) -> None:
     own = logged_in(interface).token
-    after = {**OTHER, "mobile": None}
+    after = {**OTHER_REGISTRATION, "mobile": None}
     assert interface.replace(own, **after)["mobile"] is None
     assert interface.account(own)["username"] == "eve"
     for field in after:
@@ -125,7 +139,7 @@ def test_calls_without_login_are_refused(interface: Interface) -> None:
     ):
         assert interface.account(token) == refusal
         assert interface.change(token, name="Eve") == refusal
-        assert interface.replace(token, **OTHER) == refusal
+        assert interface.replace(token, **OTHER_REGISTRATION) == refusal
         assert interface.upload(token, PNG) == refusal
         assert interface.sessions(token) == refusal
         assert interface.end_session(token, "unheard-of") == refusal
@@ -157,7 +171,7 @@ def test_image_is_validated_by_its_content(interface: Interface) -> None:
 
 
 def test_uniqueness_check_agrees_with_registration(interface: Interface) -> None:
-    interface.register(**ADA)
+    interface.register(**REGISTRATION)
     for prop, free, used in (("username", "eve", "ANN"), ("email", EVE, "ann@MAIL.example.com"), ("mobile", "7", "7012345678")):
         assert interface.is_unique(prop=prop, value=free) == (True if prop != "mobile" else invalid("value"))
         assert interface.is_unique(prop=prop, value=used) is False

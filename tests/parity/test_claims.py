@@ -1,12 +1,12 @@
 """Verified addresses, and accounts that an attacker registered with the address of another person."""
 
 from tests.support.account_builders import (
-    ADA,
     ANN,
+    CODE_REGISTRATION,
     EVE,
     MOBILE,
-    OTHER,
-    PERSON,
+    OTHER_REGISTRATION,
+    REGISTRATION,
     WRONG_CODE,
     code,
     invalid,
@@ -25,22 +25,22 @@ def marks(world: World, address: str = ANN) -> tuple[bool, bool]:
 
 
 def test_registration_with_proof_verifies_the_address(interface: Interface, world: World) -> None:
-    interface.register(**ADA, proofs=[proof(interface, ANN)])
+    interface.register(**REGISTRATION, proofs=[proof(interface, ANN)])
     assert marks(world) == (True, False)
 
 
 def test_registration_within_the_hour_does_not_verify_without_proof(interface: Interface, world: World) -> None:
     proof(interface, ANN)
-    interface.register(**ADA)
+    interface.register(**REGISTRATION)
     assert marks(world) == (False, False)
 
 
 def test_proof_is_valid_for_one_hour_and_one_address(interface: Interface, world: World) -> None:
     found = proof(interface, ANN)
-    assert interface.register(**OTHER, proofs=[found]) == invalid("proofs")
-    assert interface.register(**ADA, proofs=[found, "unheard of"]) == invalid("proofs")
+    assert interface.register(**OTHER_REGISTRATION, proofs=[found]) == invalid("proofs")
+    assert interface.register(**REGISTRATION, proofs=[found, "unheard of"]) == invalid("proofs")
     world.clock.advance(3601)
-    assert interface.register(**ADA, proofs=[found]) == invalid("proofs")
+    assert interface.register(**REGISTRATION, proofs=[found]) == invalid("proofs")
     assert world.owner(ANN) is None
 
 
@@ -64,8 +64,8 @@ def test_reset_claims_unverified_account(interface: Interface) -> None:
 
 def test_register_or_log_in_claims_unverified_account_and_sets_the_name(interface: Interface, world: World) -> None:
     impostor = logged_in(interface)
-    interface.request_registration_code(**PERSON | {"name": "The Owner"})
-    owner = interface.register_or_log_in(**PERSON | {"name": "The Owner"}, verify_otp=world.code_for(ANN))
+    interface.request_registration_code(**CODE_REGISTRATION | {"name": "The Owner"})
+    owner = interface.register_or_log_in(**CODE_REGISTRATION | {"name": "The Owner"}, verify_otp=world.code_for(ANN))
     assert (interface.account(owner.token)["name"], interface.account(owner.token)["mobile"]) == ("The Owner", None)
     assert interface.account(impostor.token) == Refused("invalid-token")
 
@@ -89,8 +89,8 @@ def test_first_code_login_after_verification_without_session_clears_the_account(
 
 
 def test_verification_with_session_of_another_account_counts_as_without(interface: Interface) -> None:
-    interface.register(**ADA)
-    interface.register(**OTHER)
+    interface.register(**REGISTRATION)
+    interface.register(**OTHER_REGISTRATION)
     eve = tokens(interface, "eve", OTHER_PASSWORD)
     interface.verify(eve.token, destination=ANN, verify_otp=code(interface, ANN))
     assert isinstance(interface.log_in_by_code(destination=ANN, verify_otp=code(interface, ANN)), Tokens)
@@ -98,7 +98,7 @@ def test_verification_with_session_of_another_account_counts_as_without(interfac
 
 
 def test_unverified_address_of_account_with_verified_one_does_not_log_in(interface: Interface, world: World) -> None:
-    interface.register(**ADA, proofs=[proof(interface, ANN)])
+    interface.register(**REGISTRATION, proofs=[proof(interface, ANN)])
     world.clock.advance(60)
     interface.send(destination=MOBILE)
     sms = world.code_for(MOBILE)
@@ -109,7 +109,7 @@ def test_unverified_address_of_account_with_verified_one_does_not_log_in(interfa
 
 
 def test_changed_address_is_unverified(interface: Interface, world: World) -> None:
-    interface.register(**ADA, proofs=[proof(interface, ANN)])
+    interface.register(**REGISTRATION, proofs=[proof(interface, ANN)])
     own = tokens(interface)
     assert interface.change(own.token, email="ANN@mail.example.com")["email"] == "ANN@mail.example.com"
     assert marks(world) == (True, False)

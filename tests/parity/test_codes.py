@@ -3,13 +3,13 @@
 import pytest
 from tests.parity.conftest import Open
 from tests.support.account_builders import (
-    ADA,
     ANN,
+    CODE_REGISTRATION,
     EVE,
     EVES_MOBILE,
     MOBILE,
-    OTHER,
-    PERSON,
+    OTHER_REGISTRATION,
+    REGISTRATION,
     WRONG_CODE,
     code,
     invalid,
@@ -29,7 +29,7 @@ def test_code_verifies_once(interface: Interface) -> None:
 
 
 def test_code_logs_in_once(interface: Interface) -> None:
-    interface.register(**ADA)
+    interface.register(**REGISTRATION)
     sent = code(interface, ANN, is_login=True)
     found = interface.log_in_by_code(destination=ANN, verify_otp=sent)
     assert interface.account(found.token)["username"] == "ann"
@@ -88,14 +88,14 @@ def test_new_code_replaces_the_previous_one(interface: Interface) -> None:
 
 
 def test_code_is_rejected_for_another_purpose(interface: Interface, world: World) -> None:
-    interface.register(**ADA)
-    interface.request_registration_code(**PERSON)
+    interface.register(**REGISTRATION)
+    interface.request_registration_code(**CODE_REGISTRATION)
     registering = world.code_for(ANN)
     for answer in (
         interface.verify(destination=ANN, verify_otp=registering),
         interface.log_in_by_code(destination=ANN, verify_otp=registering),
         interface.reset(email=ANN, otp=registering, password=OTHER_PASSWORD),
-        interface.register_or_log_in(**PERSON, verify_otp=code(interface, ANN)),
+        interface.register_or_log_in(**CODE_REGISTRATION, verify_otp=code(interface, ANN)),
     ):
         assert answer == WRONG_CODE
 
@@ -128,7 +128,7 @@ def test_cooldown_and_code_length_follow_settings(open_interface: Open) -> None:
 
 
 def test_send_does_not_reveal_accounts(interface: Interface) -> None:
-    interface.register(**ADA)
+    interface.register(**REGISTRATION)
     for is_login in (False, True):
         interface.world.clock.advance(60)
         known, unknown = (interface.send(destination=one, is_login=is_login) for one in (ANN, UNKNOWN))
@@ -142,7 +142,7 @@ def test_login_code_is_not_sent_to_address_without_account(interface: Interface,
 
 
 def test_wrong_code_does_not_reveal_accounts(interface: Interface) -> None:
-    interface.register(**ADA)
+    interface.register(**REGISTRATION)
     for destination in (ANN, UNKNOWN):
         assert interface.verify(destination=destination, verify_otp="000000") == WRONG_CODE
         assert interface.log_in_by_code(destination=destination, verify_otp="000000") == WRONG_CODE
@@ -150,7 +150,7 @@ def test_wrong_code_does_not_reveal_accounts(interface: Interface) -> None:
 
 
 def test_send_to_mobile_mails_its_owner_a_login_code(interface: Interface, world: World) -> None:
-    interface.register(**ADA)
+    interface.register(**REGISTRATION)
     sms, mail = code(interface, MOBILE, email=EVE), world.code_for(ANN)
     assert world.messages_to(EVE) == []
     assert sms != mail
@@ -160,33 +160,33 @@ def test_send_to_mobile_mails_its_owner_a_login_code(interface: Interface, world
 def test_code_mailed_along_with_mobile_verifies_only_the_email(interface: Interface, world: World) -> None:
     code(interface, MOBILE, email=EVE)
     proof = interface.verify(destination=MOBILE, verify_otp=world.code_for(EVE))
-    assert interface.register(**ADA, proofs=[proof]) == invalid("proofs")
-    assert isinstance(interface.register(**OTHER, proofs=[proof]), dict)
+    assert interface.register(**REGISTRATION, proofs=[proof]) == invalid("proofs")
+    assert isinstance(interface.register(**OTHER_REGISTRATION, proofs=[proof]), dict)
     account = world.owner(EVE)
     assert account is not None
     assert (account.email_verified, account.mobile_verified) == (True, False)
 
 
 def test_register_or_log_in_creates_new_account(interface: Interface, world: World) -> None:
-    assert isinstance(interface.request_registration_code(**PERSON), str)
-    assert interface.request_registration_code(**PERSON) == Refused("rate-limited", retry_after=60)
-    assert interface.register_or_log_in(**PERSON, verify_otp=wrong(world.code_for(ANN))) == WRONG_CODE
-    found = interface.register_or_log_in(**PERSON, verify_otp=world.code_for(MOBILE))
+    assert isinstance(interface.request_registration_code(**CODE_REGISTRATION), str)
+    assert interface.request_registration_code(**CODE_REGISTRATION) == Refused("rate-limited", retry_after=60)
+    assert interface.register_or_log_in(**CODE_REGISTRATION, verify_otp=wrong(world.code_for(ANN))) == WRONG_CODE
+    found = interface.register_or_log_in(**CODE_REGISTRATION, verify_otp=world.code_for(MOBILE))
     assert interface.account(found.token)["username"] == MOBILE
     assert interface.log_in(username=MOBILE, password=PASSWORD) == Refused("invalid-credentials")
 
 
 def test_register_or_log_in_logs_in_to_existing_account(interface: Interface, world: World) -> None:
-    interface.register(**ADA)
-    interface.request_registration_code(**PERSON)
-    found = interface.register_or_log_in(**PERSON, verify_otp=world.code_for(ANN))
+    interface.register(**REGISTRATION)
+    interface.request_registration_code(**CODE_REGISTRATION)
+    found = interface.register_or_log_in(**CODE_REGISTRATION, verify_otp=world.code_for(ANN))
     assert interface.account(found.token)["id"] == 1
 
 
 def test_account_mismatch_is_reported_only_after_right_code(interface: Interface, world: World) -> None:
-    interface.register(**ADA)
-    interface.register(**OTHER)
-    mixed = PERSON | {"mobile": EVES_MOBILE}
+    interface.register(**REGISTRATION)
+    interface.register(**OTHER_REGISTRATION)
+    mixed = CODE_REGISTRATION | {"mobile": EVES_MOBILE}
     assert isinstance(interface.request_registration_code(**mixed), str)
     sent = world.code_for(ANN)
     assert interface.register_or_log_in(**mixed, verify_otp=wrong(sent)) == WRONG_CODE
@@ -195,7 +195,7 @@ def test_account_mismatch_is_reported_only_after_right_code(interface: Interface
 
 
 def test_refused_password_of_personal_data_keeps_the_code_valid(interface: Interface) -> None:
-    interface.register(**ADA)
+    interface.register(**REGISTRATION)
     sent = code(interface, ANN)
     assert interface.reset(email=ANN, otp=wrong(sent), password="Ann Person") == WRONG_CODE
     assert interface.reset(email=ANN, otp=sent, password="Ann Person") == invalid("password")

@@ -4,7 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.support.account_builders import ADA, ANN, OTHER, PERSON, WRONG_CODE, invalid, logged_in
+from tests.support.account_builders import (
+    ANN,
+    CODE_REGISTRATION,
+    OTHER_REGISTRATION,
+    REGISTRATION,
+    WRONG_CODE,
+    invalid,
+    logged_in,
+)
 from tests.support.interfaces import Interface, Refused
 from tests.support.world import OTHER_PASSWORD, World
 
@@ -22,20 +30,20 @@ TOO_LONG = {
 Call = Callable[[Interface, str, dict[str, Any]], Any]
 
 CALLS: dict[str, tuple[Call, dict[str, Any]]] = {
-    "register": (lambda interface, own, fields: interface.register(**fields), OTHER),
-    "replace": (lambda interface, own, fields: interface.replace(own, **fields), OTHER),
-    "change": (lambda interface, own, fields: interface.change(own, **fields), OTHER),
+    "register": (lambda interface, own, fields: interface.register(**fields), OTHER_REGISTRATION),
+    "replace": (lambda interface, own, fields: interface.replace(own, **fields), OTHER_REGISTRATION),
+    "change": (lambda interface, own, fields: interface.change(own, **fields), OTHER_REGISTRATION),
     "log in": (lambda interface, own, fields: interface.log_in(**fields), {"username": "ann", "password": OTHER_PASSWORD}),
     "send": (
         lambda interface, own, fields: interface.send(**fields),
-        {"destination": OTHER["mobile"], "email": OTHER["email"]},
+        {"destination": OTHER_REGISTRATION["mobile"], "email": OTHER_REGISTRATION["email"]},
     ),
     "verify": (lambda interface, own, fields: interface.verify(**fields), {"destination": ANN, "verify_otp": "123456"}),
     "enter": (lambda interface, own, fields: interface.log_in_by_code(**fields), {"destination": ANN, "verify_otp": "123456"}),
-    "send to register": (lambda interface, own, fields: interface.request_registration_code(**fields), PERSON),
+    "send to register": (lambda interface, own, fields: interface.request_registration_code(**fields), CODE_REGISTRATION),
     "register or log in": (
         lambda interface, own, fields: interface.register_or_log_in(**fields),
-        PERSON | {"verify_otp": "123456"},
+        CODE_REGISTRATION | {"verify_otp": "123456"},
     ),
     "reset": (
         lambda interface, own, fields: interface.reset(**fields),
@@ -111,9 +119,9 @@ def test_blank_field_counts_as_absent(case: str, interface: Interface, own: str)
 
 
 def test_text_is_trimmed_but_not_a_password(interface: Interface) -> None:
-    spaced = {name: f" {value} " for name, value in OTHER.items()}
+    spaced = {name: f" {value} " for name, value in OTHER_REGISTRATION.items()}
     shown = interface.register(**spaced)
-    assert {name: shown[name] for name in PERSON} == {name: OTHER[name] for name in PERSON}
+    assert {name: shown[name] for name in CODE_REGISTRATION} == {name: OTHER_REGISTRATION[name] for name in CODE_REGISTRATION}
     assert interface.log_in(username=" eve ", password=OTHER_PASSWORD) == Refused("invalid-credentials")
     assert not isinstance(interface.log_in(username=" eve ", password=f" {OTHER_PASSWORD} "), Refused)
     assert interface.verify(destination=f" {ANN} ", verify_otp=" 123456 ") == WRONG_CODE
@@ -122,5 +130,5 @@ def test_text_is_trimmed_but_not_a_password(interface: Interface) -> None:
 @pytest.mark.parametrize("proofs", ["text", 17, {"a": 1}, [1], [None], ["unheard of"], ["\0"]])
 def test_invalid_proofs_are_named(proofs: Any, interface: Interface, world: World) -> None:
     before = everything(world)
-    assert interface.register(**ADA, proofs=proofs) == invalid("proofs")
+    assert interface.register(**REGISTRATION, proofs=proofs) == invalid("proofs")
     assert everything(world) == before

@@ -2,7 +2,7 @@
 
 import pytest
 from tests.parity.conftest import Open
-from tests.support.account_builders import ADA, ANN, WRONG_CODE, code, invalid
+from tests.support.account_builders import ANN, REGISTRATION, WRONG_CODE, code, invalid
 from tests.support.interfaces import Interface, Refused, Tokens
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World, wrong
 
@@ -15,7 +15,7 @@ def waits(seconds: int) -> Refused:
 
 @pytest.mark.parametrize("username", ["ann", "unknown"])
 def test_failed_logins_per_identity_and_network_are_limited(username: str, interface: Interface, world: World) -> None:
-    interface.register(**ADA)
+    interface.register(**REGISTRATION)
     wrong_login = {"username": username, "password": OTHER_PASSWORD}
     for _ in range(5):
         assert interface.log_in(**wrong_login) == WRONG
@@ -31,7 +31,7 @@ def test_failed_logins_per_identity_and_network_are_limited(username: str, inter
 
 
 def test_failed_logins_per_identity_from_all_networks_are_limited(interface: Interface) -> None:
-    interface.register(**ADA)
+    interface.register(**REGISTRATION)
     for number in range(30):
         interface.address = f"203.0.113.{number}"
         assert interface.log_in(username="ann", password=OTHER_PASSWORD) == WRONG
@@ -46,7 +46,7 @@ def test_failed_logins_per_network_are_limited(interface: Interface) -> None:
 
 
 def test_successful_login_resets_only_the_limit_per_identity_and_network(interface: Interface) -> None:
-    interface.register(**ADA)
+    interface.register(**REGISTRATION)
     for _ in range(2):
         for _ in range(4):
             assert interface.log_in(username="ann", password=OTHER_PASSWORD) == WRONG
@@ -59,9 +59,9 @@ def test_successful_login_resets_only_the_limit_per_identity_and_network(interfa
 def test_registrations_per_network_are_limited(interface: Interface, world: World) -> None:
     for _ in range(20):
         assert isinstance(interface.register(), Refused)
-    assert interface.register(**ADA) == waits(60)
+    assert interface.register(**REGISTRATION) == waits(60)
     world.clock.advance(60)
-    assert isinstance(interface.register(**ADA), dict)
+    assert isinstance(interface.register(**REGISTRATION), dict)
 
 
 def test_uniqueness_checks_per_network_are_limited(interface: Interface) -> None:
@@ -101,7 +101,7 @@ def test_limits_per_identity_apply_with_rate_limits_off(open_interface: Open) ->
     for _ in range(31):
         assert interface.register() == invalid("username", "name", "email", "password")
         assert interface.is_unique(prop="username", value="ann") is True
-    interface.register(**ADA)
+    interface.register(**REGISTRATION)
     for _ in range(30):
         assert interface.log_in(username="ann", password=OTHER_PASSWORD) == WRONG
     assert interface.log_in(username="ann", password=PASSWORD) == waits(900)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
-from tests.support.account_builders import ADA, ANN, OTHER, WRONG_CODE, code, logged_in, taken, tokens
+from tests.support.account_builders import ANN, OTHER_REGISTRATION, REGISTRATION, WRONG_CODE, code, logged_in, taken, tokens
 from tests.support.interfaces import Interface, Refused, Tokens
 from tests.support.world import OTHER_PASSWORD, PASSWORD, PNG, World, concurrently, wrong
 
@@ -21,7 +21,10 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
 
 
 def test_concurrent_registrations_get_a_username_once(interface: Interface) -> None:
-    calls = [lambda n=n: interface.register(**ADA | {"email": f"p{n}@mail.example.com", "mobile": None}) for n in range(MANY)]
+    calls = [
+        lambda n=n: interface.register(**REGISTRATION | {"email": f"p{n}@mail.example.com", "mobile": None})
+        for n in range(MANY)
+    ]
     results = at_once(*calls)
     assert sorted(results, key=str).count(taken("username")) == MANY - 1
     assert sum(isinstance(result, dict) for result in results) == 1
@@ -53,7 +56,7 @@ def test_concurrent_refreshes_return_one_successor(interface: Interface) -> None
 
 
 def test_concurrent_failed_logins_are_limited(interface: Interface) -> None:
-    interface.register(**ADA)
+    interface.register(**REGISTRATION)
     results = at_once(*[lambda: interface.log_in(username="ann", password=OTHER_PASSWORD)] * MANY)
     assert results.count(Refused("invalid-credentials")) == 5
     assert results.count(Refused("rate-limited", retry_after=300)) == MANY - 5
@@ -61,7 +64,7 @@ def test_concurrent_failed_logins_are_limited(interface: Interface) -> None:
 
 def test_concurrent_changes_take_an_email_once(interface: Interface) -> None:
     ann = logged_in(interface)
-    interface.register(**OTHER)
+    interface.register(**OTHER_REGISTRATION)
     eve = tokens(interface, "eve", OTHER_PASSWORD)
     new = "new@mail.example.com"
     results = at_once(lambda: interface.change(ann.token, email=new), lambda: interface.change(eve.token, email=new))
@@ -115,7 +118,7 @@ def test_wait_for_a_lock_is_not_added_to_retry_after(
             window = window.hit((limit,), world.clock())
         tx.rate_limits.save([window], world.clock() + limit.seconds)
 
-    interface.register(**ADA)
+    interface.register(**REGISTRATION)
     assert result_after_wait(world, count, lambda: call(interface)) == Refused("rate-limited", retry_after=int(limit.seconds))
 
 

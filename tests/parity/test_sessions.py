@@ -1,6 +1,6 @@
 """Refresh tokens, and sessions listed and ended."""
 
-from tests.support.account_builders import ADA, OTHER, invalid, logged_in, tokens
+from tests.support.account_builders import OTHER_REGISTRATION, REGISTRATION, invalid, logged_in, tokens
 from tests.support.interfaces import Interface, Refused, Shown, Tokens
 from tests.support.world import OTHER_PASSWORD, World
 
@@ -72,7 +72,7 @@ def test_session_expires_after_30_days(interface: Interface, world: World) -> No
 
 def test_sessions_list_address_and_user_agent(interface: Interface, world: World) -> None:
     first = logged_in(interface)
-    interface.register(**OTHER)
+    interface.register(**OTHER_REGISTRATION)
     tokens(interface, "eve", OTHER_PASSWORD)
     world.clock.advance(1)
     interface.address, interface.agent = "203.0.113.9", "another test"
@@ -85,7 +85,7 @@ def test_sessions_list_address_and_user_agent(interface: Interface, world: World
 
 def test_session_is_ended_only_by_its_owner(interface: Interface) -> None:
     other, own = logged_in(interface), tokens(interface)
-    interface.register(**OTHER)
+    interface.register(**OTHER_REGISTRATION)
     eve = tokens(interface, "eve", OTHER_PASSWORD)
     assert interface.end_session(eve.token, other.session) == Refused("no-such-session")
     assert interface.end_session(own.token, "unheard-of") == Refused("no-such-session")
@@ -115,7 +115,7 @@ def test_logout_ends_the_session(interface: Interface) -> None:
 
 def test_deactivation_revokes_sessions(interface: Interface, world: World) -> None:
     own = logged_in(interface)
-    world.set_active(who=str(ADA["username"]), active=False)
+    world.set_active(who=str(REGISTRATION["username"]), active=False)
     assert (interface.account(own.token), interface.refresh(refresh=own.refresh_token)) == (
         INVALID_TOKEN,
         INVALID_REFRESH_TOKEN,

@@ -89,7 +89,7 @@ class RetryingClient:
             node = (node + 1) % len(self._clients)
         if response.status not in expected:
             if not (lost_response or got_503) or response.status not in second:
-                raise BrokenPromise(f"{name}: {shown(response)}, expected {sorted(expected)}")
+                raise BrokenPromise(f"{name}: {description(response)}, expected {sorted(expected)}")
             self._counts.add("succeeded although the response was lost" if lost_response else "succeeded although answered 503")
         return Reply(response, lost_response or got_503)
 
@@ -111,7 +111,7 @@ class RetryingClient:
             return None
         self._counts.add(f"answered {response.status}")
         if response.status >= 500 and (response.status, response.problem) not in {(503, "unavailable"), (503, "overloaded")}:
-            raise BrokenPromise(f"{name}: {shown(response)}")
+            raise BrokenPromise(f"{name}: {description(response)}")
         return response
 
     def _pause(self, name: str, response: Response | None) -> None:
@@ -126,7 +126,7 @@ class RetryingClient:
             raise Stopped
 
 
-def shown(response: Response | None) -> str:
+def description(response: Response | None) -> str:
     """Returns the status, and the problem of a refusal; never a token or other content."""
     if response is None:
         return "no response"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
-from tests.soak.client import BrokenPromise, Counts, Reply, RetryingClient, shown
+from tests.soak.client import BrokenPromise, Counts, Reply, RetryingClient, description
 from tests.support.http_client import Client, Response, random_png, registration
 from tests.support.nodes import Mail
 
@@ -56,7 +56,7 @@ class User:
             "register", partial(Client.call, method="POST", path="/register/", body=body), {201}, second={400}
         )
         if reply.status == 400 and reply.response.problem != "already-taken":
-            raise BrokenPromise(f"register: {shown(reply.response)}")
+            raise BrokenPromise(f"register: {description(reply.response)}")
         self.is_owner_verified = proof is not None
         self._counts.add("registered")
 
@@ -100,7 +100,7 @@ class User:
             ]
             successors = {response.json["refresh_token"] for response in responses if response.status == 200}
             if len(successors) > 1 or {response.status for response in responses} - {200, 503}:
-                raise BrokenPromise(f"refresh at all nodes at once: {[shown(response) for response in responses]}")
+                raise BrokenPromise(f"refresh at all nodes at once: {[description(response) for response in responses]}")
             self._counts.add("tokens sent to all nodes at once")
             self._record_refresh(
                 login, self.client.call("refresh", partial(Client.refresh, token=login.refresh), {200}).response, successors
@@ -210,7 +210,7 @@ class User:
         responses = self.client.call_all(name, call)
         statuses = [response.status if response is not None else 503 for response in responses]
         if statuses.count(success) > 1 or set(statuses) - {success, 403, 503} or set(statuses) == {403}:
-            raise BrokenPromise(f"{name} at all nodes at once: {[shown(response) for response in responses]}")
+            raise BrokenPromise(f"{name} at all nodes at once: {[description(response) for response in responses]}")
         self._counts.add("codes submitted to all nodes at once")
         for response in responses:
             if response is not None and response.status == success:

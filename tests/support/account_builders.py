@@ -7,9 +7,9 @@ from tests.support.world import OTHER_PASSWORD, PASSWORD
 
 ANN, MOBILE = "ann@mail.example.com", "7012345678"
 EVE, EVES_MOBILE = "eve@mail.example.com", "7087654321"
-ADA = {"username": "ann", "name": "Ann Person", "email": ANN, "mobile": MOBILE, "password": PASSWORD}
-OTHER = {"username": "eve", "name": "Eve Other", "email": EVE, "mobile": EVES_MOBILE, "password": OTHER_PASSWORD}
-PERSON = {"name": "Ann Person", "email": ANN, "mobile": MOBILE}
+REGISTRATION = {"username": "ann", "name": "Ann Person", "email": ANN, "mobile": MOBILE, "password": PASSWORD}
+OTHER_REGISTRATION = {"username": "eve", "name": "Eve Other", "email": EVE, "mobile": EVES_MOBILE, "password": OTHER_PASSWORD}
+CODE_REGISTRATION = {"name": "Ann Person", "email": ANN, "mobile": MOBILE}
 WRONG_CODE = Refused("invalid-code")
 
 
@@ -21,7 +21,7 @@ def tokens(interface: Interface, username: str = "ann", password: str = PASSWORD
 
 def logged_in(interface: Interface) -> Tokens:
     """Registers Ann and logs her in."""
-    assert isinstance(interface.register(**ADA), dict)
+    assert isinstance(interface.register(**REGISTRATION), dict)
     return tokens(interface)
 
 

@@ -92,7 +92,7 @@ class LibraryInterface(AbstractContextManager["LibraryInterface"]):
         self.address, self.agent = "198.51.100.7", "a test"
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Has no resources to release."""
+        """Releases nothing: this interface has no resources."""
 
     def register(self, **fields: Any) -> Any:
         return self._call(self.world.register, _with_missing(fields, "username", "name", "email", "password"), _account)
@@ -104,8 +104,8 @@ class LibraryInterface(AbstractContextManager["LibraryInterface"]):
         return self._as(token, lambda identity: identity.account, {}, _account)
 
     def replace(self, token: str | None, **fields: Any) -> Any:
-        given = _with_missing(fields, "username", "name", "email", "mobile", "password")
-        return self._as(token, self._own(self.world.replace_account), given, _account)
+        arguments = _with_missing(fields, "username", "name", "email", "mobile", "password")
+        return self._as(token, self._own(self.world.replace_account), arguments, _account)
 
     def change(self, token: str | None, **fields: Any) -> Any:
         return self._as(token, self._own(self.world.change_account), fields, _account)
@@ -115,9 +115,9 @@ class LibraryInterface(AbstractContextManager["LibraryInterface"]):
 
     def verify(self, token: str | None = None, **fields: Any) -> Any:
         identity = None if token is None else _outcome(partial(self.world.authenticate, token))
-        known = identity if isinstance(identity, Identity) else None
-        given = _with_missing(fields, "destination") | {"identity": known}
-        return self._call(self.world.verify_code, given, lambda verified: verified.proof)
+        caller = identity if isinstance(identity, Identity) else None
+        arguments = _with_missing(fields, "destination") | {"identity": caller}
+        return self._call(self.world.verify_code, arguments, lambda verified: verified.proof)
 
     def log_in_by_code(self, **fields: Any) -> Any:
         return self._call(self.world.log_in_by_code, _with_missing(fields, "destination"), _tokens)

@@ -1,4 +1,4 @@
-"""Sender and templates of the tests, and parsing of sent mails."""
+"""Sender and templates for tests, and functions that parse sent mails."""
 
 from email import message_from_bytes
 from email.message import EmailMessage

@@ -28,7 +28,7 @@ def upload(client: Client, number: int) -> Response:
 
 
 def send(client: Client, number: int) -> Response:
-    return client.send_code(f"stranger{os.urandom(8).hex()}@example.com")
+    return client.send_code(f"unknown{os.urandom(8).hex()}@example.com")
 
 
 CALLS: dict[str, Callable[[Client, int], Response]] = {"log_in": log_in, "upload": upload, "send": send}

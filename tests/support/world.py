@@ -47,9 +47,9 @@ class SlowHasher(InsecureHasher):
 class World(testing.World):
     """A world with the same ids, and so the same codes, in each run, and with access to adapters and stored rows."""
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, **adapters: Any) -> None:
         numbers = count(1)
-        super().__init__(**{"new_id": lambda: sha256(f"id {next(numbers)}".encode()).hexdigest()[:26]} | given)
+        super().__init__(**{"new_id": lambda: sha256(f"id {next(numbers)}".encode()).hexdigest()[:26]} | adapters)
 
     @property
     def new_id(self) -> NewId:

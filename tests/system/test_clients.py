@@ -152,7 +152,7 @@ def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
 
 @pytest.mark.parametrize("request_", [b"POST /nowhere", b"POST /login/", b"GET /account/", b"POST /upload-image/"])
 def test_rejected_body_is_not_read(server: Server, request_: bytes) -> None:
-    """401, 404, 415: the response comes at once, and the remaining bytes are not taken for a request."""
+    """401, 404, 415: the response comes at once, and the remaining bytes are not parsed as a request."""
     end = exchange(server.port, request_ + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n" + NEXT, timeout=5)
     assert len(end.statuses) == 1
     assert end.statuses[0] in {401, 404, 415}

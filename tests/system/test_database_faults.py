@@ -69,8 +69,8 @@ def test_locked_database_refuses_changes_in_time_and_serves_reads(
 ) -> None:
     writes: list[Callable[[Client], Response]] = [
         lambda client: client.refresh(tokens["refresh_token"]),
-        lambda client: client.send_code("stranger1@example.com"),
-        lambda client: client.verify("stranger1@example.com", "123456"),
+        lambda client: client.send_code("unknown1@example.com"),
+        lambda client: client.verify("unknown1@example.com", "123456"),
         lambda client: client.register("user2x"),
         lambda client: client.log_in("user1x"),
         lambda client: client.call("PATCH", "/account/", {"name": "Another"}, tokens["token"]),
@@ -122,7 +122,7 @@ def test_missing_database_file_acknowledges_nothing(
             for _ in range(3):
                 refused(client.call("GET", "/readyz"))
                 refused(client.register(name))
-                refused(client.send_code("stranger2@example.com"))
+                refused(client.send_code("unknown2@example.com"))
                 refused(client.log_in("user1x"))
                 refused(client.refresh(tokens["refresh_token"]))
                 refused(client.account(tokens["token"]))

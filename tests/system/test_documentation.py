@@ -20,9 +20,9 @@ ADA = {
 
 
 @pytest.fixture
-def server(tmp_path: Path, kept_at: Callable[[Path], str]) -> Iterator[Server]:
+def server(tmp_path: Path, database_url_for: Callable[[Path], str]) -> Iterator[Server]:
     data = tmp_path / "data"
-    with Server(data, database_url=kept_at(data)) as server:
+    with Server(data, database_url=database_url_for(data)) as server:
         yield server
 
 

@@ -1,4 +1,4 @@
-"""Random input to every endpoint: no 500, no dead worker."""
+"""Random input to every endpoint: no 500, no crashed worker."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def token(server: Server) -> str:
 
 @pytest.fixture
 def seed(server: Server) -> Iterator[str]:
-    """The seed of a test, which is shown if it fails. Afterwards the worker is still the same, and has logged no exception."""
+    """A random seed, shown if the test fails. After the test the worker must be the same and must have logged no exception."""
     before, seed = worker(server.process.pid), os.urandom(8).hex()
     yield seed
     assert before.is_alive
@@ -110,7 +110,7 @@ def calls_of(server: Server) -> list[tuple[str, str, list[str]]]:
 
 
 def revokes(method: str, path: str) -> bool:
-    """Whether the call would revoke the session of the shared token."""
+    """Returns True if the call would revoke the session of the shared token."""
     return method == "DELETE" or "logout" in path
 
 

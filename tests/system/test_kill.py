@@ -39,8 +39,8 @@ class User:
     actions: int = 0
 
 
-def test_acknowledged_changes_survive_sigkill_at_any_moment(tmp_path: Path, kept_at: Callable[[Path], str]) -> None:
-    url = kept_at(tmp_path / "data")
+def test_acknowledged_changes_survive_sigkill_at_any_moment(tmp_path: Path, database_url_for: Callable[[Path], str]) -> None:
+    url = database_url_for(tmp_path / "data")
     random = Random()  # noqa: S311 — not for secrets
     users = [User(f"user{number}x") for number in range(USERS)]
     for _ in range(ROUNDS):
@@ -138,7 +138,7 @@ def name_in(url: str | None) -> str | None:
 
 
 def send(_: Server, client: Client, user: User, token: str) -> None:
-    destination = f"stranger{os.urandom(6).hex()}@example.com"
+    destination = f"unknown{os.urandom(6).hex()}@example.com"
     response = client.send_code(destination)
     assert response.status == 201, response.content
     user.pending_codes.append((destination, response.json["reference"]))

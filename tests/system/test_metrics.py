@@ -109,9 +109,9 @@ def visit(server: Server) -> None:
     server.code("ada@mail.example.com", sent["reference"])
 
 
-def test_scrape_covers_all_workers_as_documented(tmp_path: Path, kept_at: Callable[[Path], str]) -> None:
+def test_scrape_covers_all_workers_as_documented(tmp_path: Path, database_url_for: Callable[[Path], str]) -> None:
     data = tmp_path / "data"
-    with measured(data, "--workers", "2", database_url=kept_at(data)) as node:
+    with measured(data, "--workers", "2", database_url=database_url_for(data)) as node:
         visit(node.server)
         assert eventually(lambda: node.scrape.value("deliveries_total", outcome="delivered") == 1)
         scrape = node.scrape
@@ -122,7 +122,7 @@ def test_scrape_covers_all_workers_as_documented(tmp_path: Path, kept_at: Callab
             )
             for metric in scrape.metrics
         } == {name: metric for name, metric in documented().items() if name != "vestibule_database_connections"} | (
-            {} if "sqlite" in kept_at(data) else {"vestibule_database_connections": ("gauge", {"state"})}
+            {} if "sqlite" in database_url_for(data) else {"vestibule_database_connections": ("gauge", {"state"})}
         )
         assert scrape.value("http_requests_total", route="/account", status="200") == 20
         assert scrape.value("http_request_duration_seconds_count", route="/account") == 20

@@ -123,23 +123,21 @@ def test_messages_are_dropped_by_id_or_all_that_failed(variables: dict[str, str]
 
 def test_no_code_is_ever_shown(variables: dict[str, str], tmp_path: Path) -> None:
     request_code(variables, PHONE, tmp_path)
-    everything = "".join(
-        vestibule("outbox", "list", *more, **variables).stdout for more in ([], ["--json"], ["--show-addresses"])
-    )
+    output = "".join(vestibule("outbox", "list", *more, **variables).stdout for more in ([], ["--json"], ["--show-addresses"]))
     assert vestibule("deliver", "--once", **variables).returncode == 0
     [sms] = (tmp_path / "data" / "outbox").glob("*.txt")
     code = sms.read_text().partition("\n\n")[2].partition(" ")[0]
     assert code.isdigit()
-    assert code not in everything
+    assert code not in output
 
 
 @pytest.mark.parametrize("act", ["retry", "drop"])
 def test_invalid_arguments_are_refused_and_change_nothing(variables: dict[str, str], act: str) -> None:
     unknown = vestibule("outbox", act, str(listed(variables)[0]["id"]), "nonsense", **variables)
     assert outcome(unknown) == (2, "", "vestibule: There is no message nonsense.\n")
-    everything = "--all" if act == "retry" else "--all-failed"
-    for arguments in ([], ["nonsense", everything]):
+    option = "--all" if act == "retry" else "--all-failed"
+    for arguments in ([], ["nonsense", option]):
         refused = vestibule("outbox", act, *arguments, **variables)
         assert refused.returncode == 2
-        assert f"Name messages by their ids, or use {everything}." in refused.stderr
+        assert f"Name messages by their ids, or use {option}." in refused.stderr
     assert len(listed(variables)) == 1

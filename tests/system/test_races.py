@@ -18,14 +18,14 @@ MANY = 20
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory, kept_at: Callable[[Path], str]) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory, database_url_for: Callable[[Path], str]) -> Path:
     """A separate data directory for each kind of database."""
     return tmp_path_factory.mktemp("races") / "data"
 
 
 @pytest.fixture(scope="module")
-def server(data: Path, kept_at: Callable[[Path], str]) -> Iterator[Server]:
-    with Server(data, rate_limits="off", workers="2", database_url=kept_at(data)) as server:
+def server(data: Path, database_url_for: Callable[[Path], str]) -> Iterator[Server]:
+    with Server(data, rate_limits="off", workers="2", database_url=database_url_for(data)) as server:
         yield server
         assert "Traceback" not in server.output
 
@@ -112,13 +112,15 @@ def test_one_of_concurrent_resets_sets_the_password(server: Server) -> None:
             assert client.log_in("player4", password).status == (200 if response.status == 202 else 401)
 
 
-def test_concurrent_wrong_codes_count_as_five_at_most(server: Server, data: Path, kept_at: Callable[[Path], str]) -> None:
+def test_concurrent_wrong_codes_count_as_five_at_most(
+    server: Server, data: Path, database_url_for: Callable[[Path], str]
+) -> None:
     right = code(server, "player5@example.com")
     assert statuses(repeated(server, lambda client: client.verify("player5@example.com", wrong(right)))) == {403: MANY}
     with Client(server.port) as client:
         assert client.verify("player5@example.com", right).status == 403
     sql = "SELECT failed_attempts FROM challenges WHERE canonical_address = 'player5@example.com'"
-    assert rows(kept_at(data), sql) == [(5,)]
+    assert rows(database_url_for(data), sql) == [(5,)]
 
 
 def test_concurrent_refreshes_of_a_token_get_the_same_successor(server: Server) -> None:

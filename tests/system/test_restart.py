@@ -14,9 +14,11 @@ pytestmark = pytest.mark.faults
 PASSWORD = "the engine weaves algebra"
 
 
-def test_sigkill_during_registrations_loses_no_acknowledged_one(tmp_path: Path, kept_at: Callable[[Path], str]) -> None:
+def test_sigkill_during_registrations_loses_no_acknowledged_one(
+    tmp_path: Path, database_url_for: Callable[[Path], str]
+) -> None:
     acknowledged: list[str] = []
-    url = kept_at(tmp_path / "data")
+    url = database_url_for(tmp_path / "data")
     enough = Event()
 
     def register(server: Server, worker: int) -> None:

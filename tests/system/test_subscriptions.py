@@ -23,8 +23,8 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, kept_at: Callable[[Path], str]) -> Settings:
-    return Settings(data_dir=tmp_path / "data", database_url=kept_at(tmp_path / "data"))
+def settings(tmp_path: Path, database_url_for: Callable[[Path], str]) -> Settings:
+    return Settings(data_dir=tmp_path / "data", database_url=database_url_for(tmp_path / "data"))
 
 
 @contextmanager

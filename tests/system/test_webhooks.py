@@ -42,10 +42,10 @@ def make_due(data: Path) -> None:
 
 
 def test_webhook_is_signed_and_contains_no_personal_data(
-    hook: Receiver, tmp_path: Path, kept_at: Callable[[Path], str]
+    hook: Receiver, tmp_path: Path, database_url_for: Callable[[Path], str]
 ) -> None:
     data = tmp_path / "data"
-    with serving(hook, data, database_url=kept_at(data)) as server:
+    with serving(hook, data, database_url=database_url_for(data)) as server:
         assert "Events go to          http://127.0.0.1" in server.output
         assert "hooks" not in server.output
         _, account = server.call("POST", "/register/", ADA)

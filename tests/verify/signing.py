@@ -90,7 +90,7 @@ def serving(respond: Respond) -> Iterator[str]:
                 self.close_connection = True
 
         def log_message(self, *_: Any) -> None:
-            """Nothing is logged."""
+            """Logs nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -76,9 +76,9 @@ def test_key_verifies_only_the_algorithm_of_its_type(algorithm: str) -> None:
 
 
 def test_missing_token_differs_from_an_invalid_one() -> None:
-    for nothing in (None, ""):
+    for token in (None, ""):
         with pytest.raises(NotAuthenticated) as refusal:
-            VERIFIER(nothing)
+            VERIFIER(token)
         assert (refusal.value.status, refusal.value.headers["WWW-Authenticate"]) == (401, "Bearer")
     bad = refused("x")
     assert bad.headers["WWW-Authenticate"].startswith('Bearer error="invalid_token"')
@@ -167,9 +167,9 @@ def test_token_is_valid_from_nbf_minus_leeway_until_exp() -> None:
     clock = Clock()
     verifier = verifier_of(SIGNER, clock=clock)
     token = SIGNER.token()
-    for moment, good in ((NOW - 31, False), (NOW - 30, True), (NOW + 299.9, True), (NOW + 300, False), (NOW + 299, True)):
+    for moment, is_valid in ((NOW - 31, False), (NOW - 30, True), (NOW + 299.9, True), (NOW + 300, False), (NOW + 299, True)):
         clock.now = moment
-        if good:
+        if is_valid:
             assert verifier(token).account_id == 7
         else:
             refused(token, verifier)
