@@ -19,36 +19,28 @@ from .docs import docs_handlers
 from .middleware.access_log import AccessLog
 from .middleware.request_context import RequestMiddleware
 from .problems import handle_error
-from .routes.account import change_account, read_account, replace_account
-from .routes.codes import otp, otpreglogin
-from .routes.image import read_image, upload_image
-from .routes.login import login, refresh_token
-from .routes.password import reset_password
-from .routes.registration import isunique, register
-from .routes.revocations import list_revocations
-from .routes.service import healthz, jwks, readyz
-from .routes.sessions import end_other_sessions, end_session, list_sessions, logout
+from .routes import account, codes, image, login, password, registration, revocations, service, sessions
 
 API: tuple[HTTPRouteHandler, ...] = (
-    register,
-    login,
-    read_account,
-    replace_account,
-    change_account,
-    otp,
-    otpreglogin,
-    reset_password,
-    isunique,
-    upload_image,
-    read_image,
-    refresh_token,
-    list_sessions,
-    end_other_sessions,
-    end_session,
-    logout,
+    registration.register,
+    login.login,
+    account.read_account,
+    account.replace_account,
+    account.change_account,
+    codes.otp,
+    codes.otpreglogin,
+    password.reset_password,
+    registration.isunique,
+    image.upload_image,
+    image.read_image,
+    login.refresh_token,
+    sessions.list_sessions,
+    sessions.end_other_sessions,
+    sessions.end_session,
+    sessions.logout,
 )
-SERVICE: tuple[HTTPRouteHandler, ...] = (healthz, readyz, jwks)
-REVOCATIONS: tuple[HTTPRouteHandler, ...] = (list_revocations,)
+SERVICE: tuple[HTTPRouteHandler, ...] = (service.healthz, service.readyz, service.jwks)
+REVOCATIONS: tuple[HTTPRouteHandler, ...] = (revocations.list_revocations,)
 """Served if the settings have a secret for the services that read revoked sessions."""
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
@@ -76,10 +68,10 @@ def create_app(vestibule: Vestibule | AsyncVestibule, *, lifespan: Sequence[Life
     """
     awaited = vestibule if isinstance(vestibule, AsyncVestibule) else AsyncVestibule(vestibule)
     settings = vestibule.settings
-    service = (*SERVICE, *REVOCATIONS) if settings.revocations_secret else SERVICE
-    handlers = [*API, *service, *docs_handlers(settings, (*API, *service))]
+    machines = (*SERVICE, *REVOCATIONS) if settings.revocations_secret else SERVICE
+    handlers = [*API, *machines, *docs_handlers(settings, (*API, *machines))]
     under_prefix = [*_options_handlers(handlers), *handlers]
-    at_root = [*_options_handlers(service), *service]
+    at_root = [*_options_handlers(machines), *machines]
     uploads = CapacityLimiter(MAX_UPLOADS)
     app = App(
         [Router(settings.api_prefix, route_handlers=under_prefix), *at_root] if settings.api_prefix else under_prefix,

@@ -5,8 +5,8 @@ leniently, by the same schemas.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 from typing import Any
 
@@ -33,7 +33,6 @@ from .problems import (
 from .request_schemas import ACCEPTED_TYPES, metas
 from .responses import JSON
 
-_KEY = "operation"
 _ALWAYS: tuple[type[Refusal], ...] = (errors.RateLimited, Internal, errors.Overloaded, errors.Unavailable)
 _WITH_BODY: tuple[type[Refusal], ...] = (MalformedBody, BodyTooSlow, BodyTooLarge, UnsupportedMediaType)
 _WITH_AUTH: tuple[type[Refusal], ...] = (errors.NotAuthenticated, errors.InvalidToken)
@@ -52,51 +51,22 @@ class Auth(Enum):
     REVOCATIONS_SECRET = "the secret of services that read revoked sessions"  # noqa: S105 — no secret
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation: its purpose, its request and all of its responses."""
+    """An operation: its purpose, its request and all of its responses. A handler declares it as `operation`."""
 
     tag: str
     summary: str
-    detail: str
-    body: type[Struct] | None
-    media_type: str
-    status: int
-    responses: tuple[type[Struct], ...]
-    refusals: tuple[type[Refusal], ...]
-    auth: Auth
-    redirects: bool
-    query: tuple[tuple[str, str], ...]
-
-
-def operation(
-    tag: str,
-    summary: str,
-    *responses: type[Struct],
-    status: int = 200,
-    detail: str = "",
-    body: type[Struct] | None = None,
-    media_type: str = JSON,
-    refusals: tuple[type[Refusal], ...] = (),
-    auth: Auth = Auth.NONE,
-    redirects: bool = False,
-    query: tuple[tuple[str, str], ...] = (),
-) -> Mapping[str, Operation]:
-    """Returns the `opt` of a handler."""
-    declared = Operation(
-        tag=tag,
-        summary=summary,
-        detail=detail,
-        body=body,
-        media_type=media_type,
-        status=status,
-        responses=responses,
-        refusals=refusals,
-        auth=auth,
-        redirects=redirects,
-        query=query,
-    )
-    return {_KEY: declared}
+    responses: tuple[type[Struct], ...] = ()
+    _: KW_ONLY
+    status: int = 200
+    detail: str = ""
+    body: type[Struct] | None = None
+    media_type: str = JSON
+    refusals: tuple[type[Refusal], ...] = ()
+    auth: Auth = Auth.NONE
+    redirects: bool = False
+    query: tuple[tuple[str, str], ...] = ()
 
 
 def openapi_document(settings: Settings, handlers: Sequence[HTTPRouteHandler], version: str) -> Json:
@@ -135,7 +105,7 @@ def _show_accepted_types(schema: Json) -> None:
 
 
 def operation_of(handler: HTTPRouteHandler) -> Operation:
-    declared = handler.opt[_KEY]
+    declared = handler.opt["operation"]
     assert isinstance(declared, Operation)  # noqa: S101 — every handler declares one
     return declared
 

@@ -5,13 +5,13 @@ from litestar import get, patch, put
 from ....domain import errors
 from ..authentication import authenticate
 from ..dependencies import HttpRequest, caller_of, use_cases
-from ..openapi import Auth, operation
+from ..openapi import Auth, Operation
 from ..request_body import read_body
 from ..request_schemas import ChangeAccountBody, ReplaceAccountBody
 from ..responses import AccountResponse, AsgiResponse, account_response
 
 
-@get("/account", opt=operation("Account", "Read the caller's own account", AccountResponse, auth=Auth.REQUIRED))
+@get("/account", operation=Operation("Account", "Read the caller's own account", (AccountResponse,), auth=Auth.REQUIRED))
 async def read_account(request: HttpRequest) -> AsgiResponse:
     identity = await authenticate(request)
     return account_response(200, identity.account, use_cases(request).settings)
@@ -19,10 +19,10 @@ async def read_account(request: HttpRequest) -> AsgiResponse:
 
 @put(
     "/account",
-    opt=operation(
+    operation=Operation(
         "Account",
         "Replace every field of the caller's own account",
-        AccountResponse,
+        (AccountResponse,),
         body=ReplaceAccountBody,
         refusals=(errors.InvalidInput, errors.AlreadyTaken),
         auth=Auth.REQUIRED,
@@ -48,10 +48,10 @@ async def replace_account(request: HttpRequest) -> AsgiResponse:
 
 @patch(
     "/account",
-    opt=operation(
+    operation=Operation(
         "Account",
         "Change some fields of the caller's own account",
-        AccountResponse,
+        (AccountResponse,),
         body=ChangeAccountBody,
         refusals=(errors.InvalidInput, errors.AlreadyTaken),
         auth=Auth.REQUIRED,

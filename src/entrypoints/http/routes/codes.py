@@ -5,7 +5,7 @@ from litestar import post
 from ....domain import errors
 from ..authentication import authenticate_optional
 from ..dependencies import HttpRequest, caller_of, use_cases
-from ..openapi import Auth, operation
+from ..openapi import Auth, Operation
 from ..request_body import read_body
 from ..request_schemas import CodeBody, RegisterOrLogInBody
 from ..responses import (
@@ -20,12 +20,10 @@ from ..responses import (
 
 @post(
     "/otp",
-    opt=operation(
+    operation=Operation(
         "Codes",
         "Request a code, verify an address by it, or log in by it",
-        CodeSentResponse,
-        CodeVerifiedResponse,
-        TokenResponse,
+        (CodeSentResponse, CodeVerifiedResponse, TokenResponse),
         status=201,
         body=CodeBody,
         refusals=(errors.InvalidInput, errors.InvalidCode),
@@ -37,31 +35,29 @@ from ..responses import (
 async def otp(request: HttpRequest) -> AsgiResponse:
     vestibule, caller = use_cases(request), caller_of(request)
     body = await read_body(request, CodeBody, code_length=vestibule.settings.otp_length)
-    # `request_code` refuses an `is_login` that is no flag, and names every other bad field with it.
-    if body.verify_otp is None or not isinstance(body.is_login, bool):
-        sent = await vestibule.request_code(
-            destination=body.destination, email=body.email, is_login=body.is_login, caller=caller
-        )
-        return code_sent_response(sent)
-    if body.is_login:
-        tokens = await vestibule.log_in_by_code(destination=body.destination, verify_otp=body.verify_otp, caller=caller)
-        return token_response(201, tokens)
-    verified = await vestibule.verify_code(
-        destination=body.destination,
-        verify_otp=body.verify_otp,
-        identity=await authenticate_optional(request),
-        caller=caller,
-    )
-    return AsgiResponse(201, CodeVerifiedResponse("This address is verified.", verified.proof))
+    match body.verify_otp, body.is_login:
+        case code, True if code is not None:
+            tokens = await vestibule.log_in_by_code(destination=body.destination, verify_otp=code, caller=caller)
+            return token_response(201, tokens)
+        case code, False if code is not None:
+            identity = await authenticate_optional(request)
+            verified = await vestibule.verify_code(
+                destination=body.destination, verify_otp=code, identity=identity, caller=caller
+            )
+            return AsgiResponse(201, CodeVerifiedResponse("This address is verified.", verified.proof))
+        case _, is_login:  # no code, or an `is_login` that is no flag: this use case names every bad field
+            sent = await vestibule.request_code(
+                destination=body.destination, email=body.email, is_login=is_login, caller=caller
+            )
+            return code_sent_response(sent)
 
 
 @post(
     "/otpreglogin",
-    opt=operation(
+    operation=Operation(
         "Codes",
         "Register or log in by a code",
-        CodeSentResponse,
-        TokenResponse,
+        (CodeSentResponse, TokenResponse),
         status=201,
         body=RegisterOrLogInBody,
         refusals=(errors.InvalidInput, errors.InvalidCode, errors.AccountMismatch),

@@ -11,7 +11,7 @@ from ....domain import errors
 from ..authentication import authenticate
 from ..dependencies import HttpRequest, Uploads, caller_of, use_cases
 from ..multipart import read_file
-from ..openapi import Auth, operation
+from ..openapi import Auth, Operation
 from ..problems import NotFound
 from ..responses import AsgiResponse, ImageResponse, image_url
 
@@ -33,10 +33,10 @@ class UploadBody(Struct):
 
 @post(
     "/upload-image",
-    opt=operation(
+    operation=Operation(
         "Account",
         "Set the caller's profile image",
-        ImageResponse,
+        (ImageResponse,),
         status=201,
         body=UploadBody,
         refusals=(errors.InvalidInput, errors.ImageTooLarge),
@@ -54,7 +54,7 @@ async def upload_image(request: HttpRequest, uploads: Uploads) -> AsgiResponse:
 
 @get(
     "/images/{name:str}",
-    opt=operation("Account", "Read a profile image", media_type="image/webp", refusals=(NotFound,), redirects=True),
+    operation=Operation("Account", "Read a profile image", media_type="image/webp", refusals=(NotFound,), redirects=True),
 )
 async def read_image(request: HttpRequest, name: FromPath[str]) -> AsgiResponse:
     vestibule = use_cases(request)

@@ -4,7 +4,7 @@ from litestar import post
 
 from ....domain import errors
 from ..dependencies import HttpRequest, caller_of, use_cases
-from ..openapi import operation
+from ..openapi import Operation
 from ..request_body import read_body
 from ..request_schemas import LoginBody, RefreshBody
 from ..responses import AsgiResponse, TokenResponse, token_response
@@ -12,10 +12,10 @@ from ..responses import AsgiResponse, TokenResponse, token_response
 
 @post(
     "/login",
-    opt=operation(
+    operation=Operation(
         "Login",
         "Log in with a password",
-        TokenResponse,
+        (TokenResponse,),
         body=LoginBody,
         refusals=(errors.InvalidInput, errors.InvalidCredentials),
         detail="`username` holds a username, an email or a mobile.",
@@ -29,10 +29,10 @@ async def login(request: HttpRequest) -> AsgiResponse:
 
 @post(
     "/refresh-token",
-    opt=operation(
+    operation=Operation(
         "Login",
         "Get a new token set for a refresh token",
-        TokenResponse,
+        (TokenResponse,),
         body=RefreshBody,
         refusals=(errors.InvalidInput, errors.InvalidRefreshToken),
         detail="Each refresh token is valid once; the response holds its successor. Reuse of one revokes the session.",

@@ -4,7 +4,7 @@ from litestar import post
 
 from ....domain import errors
 from ..dependencies import HttpRequest, caller_of, use_cases
-from ..openapi import operation
+from ..openapi import Operation
 from ..request_body import read_body
 from ..request_schemas import ResetPasswordBody
 from ..responses import AsgiResponse, DetailResponse
@@ -12,10 +12,10 @@ from ..responses import AsgiResponse, DetailResponse
 
 @post(
     "/password/reset",
-    opt=operation(
+    operation=Operation(
         "Password",
         "Set a new password by a code",
-        DetailResponse,
+        (DetailResponse,),
         status=202,
         body=ResetPasswordBody,
         refusals=(errors.InvalidInput, errors.InvalidCode),

@@ -4,7 +4,7 @@ from litestar import post
 
 from ....domain import errors
 from ..dependencies import HttpRequest, caller_of, use_cases
-from ..openapi import operation
+from ..openapi import Operation
 from ..request_body import read_body
 from ..request_schemas import CheckUniqueBody, RegisterBody
 from ..responses import AccountResponse, AsgiResponse, UniqueResponse, account_response
@@ -12,10 +12,10 @@ from ..responses import AccountResponse, AsgiResponse, UniqueResponse, account_r
 
 @post(
     "/register",
-    opt=operation(
+    operation=Operation(
         "Registration",
         "Register a new account",
-        AccountResponse,
+        (AccountResponse,),
         status=201,
         body=RegisterBody,
         refusals=(errors.InvalidInput, errors.AlreadyTaken),
@@ -38,10 +38,10 @@ async def register(request: HttpRequest) -> AsgiResponse:
 
 @post(
     "/isunique",
-    opt=operation(
+    operation=Operation(
         "Registration",
         "Check whether a username, email or mobile is free",
-        UniqueResponse,
+        (UniqueResponse,),
         body=CheckUniqueBody,
         refusals=(errors.InvalidInput,),
     ),

@@ -8,16 +8,16 @@ from ....domain import errors
 from ..authentication import bearer_token
 from ..dependencies import HttpRequest, use_cases
 from ..middleware.revocation_clients import PATH, sends_secret
-from ..openapi import Auth, operation
+from ..openapi import Auth, Operation
 from ..responses import AsgiResponse, RevocationsResponse
 
 
 @get(
     PATH,
-    opt=operation(
+    operation=Operation(
         "Service",
         "List revoked sessions",
-        RevocationsResponse,
+        (RevocationsResponse,),
         detail="Those whose access tokens may not have expired yet, revoked by log-out, a changed or reset password, …",
         refusals=(errors.InvalidInput,),
         auth=Auth.REVOCATIONS_SECRET,

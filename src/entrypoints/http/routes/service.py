@@ -6,7 +6,7 @@ from litestar import get
 from msgspec import Meta, Struct
 
 from ..dependencies import HttpRequest, use_cases
-from ..openapi import operation
+from ..openapi import Operation
 from ..responses import AsgiResponse, StatusResponse
 
 _OK = StatusResponse("ok")
@@ -18,15 +18,15 @@ class KeySet(Struct):
     keys: Annotated[list[dict[str, Any]], Meta(description="Each is a JWK; `kid` in a token names the one that signed it.")]
 
 
-@get("/healthz", opt=operation("Service", "Check liveness", StatusResponse), sync_to_thread=False)
+@get("/healthz", operation=Operation("Service", "Check liveness", (StatusResponse,)), sync_to_thread=False)
 def healthz() -> AsgiResponse:
     return AsgiResponse(200, _OK)
 
 
 @get(
     "/readyz",
-    opt=operation(
-        "Service", "Check readiness", StatusResponse, detail="503 unless the database is up and its schema is right."
+    operation=Operation(
+        "Service", "Check readiness", (StatusResponse,), detail="503 unless the database is up and its schema is right."
     ),
 )
 async def readyz(request: HttpRequest) -> AsgiResponse:
@@ -34,7 +34,7 @@ async def readyz(request: HttpRequest) -> AsgiResponse:
     return AsgiResponse(200, _OK)
 
 
-@get("/.well-known/jwks.json", opt=operation("Service", "Read the keys that verify access tokens", KeySet))
+@get("/.well-known/jwks.json", operation=Operation("Service", "Read the keys that verify access tokens", (KeySet,)))
 async def jwks(request: HttpRequest) -> AsgiResponse:
     keys = await use_cases(request).jwks()
     return AsgiResponse(200, keys, cache_control="public, max-age=3600", cross_origin_resource_policy="cross-origin")

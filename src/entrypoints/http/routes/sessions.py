@@ -9,11 +9,11 @@ from ....application import Identity, Session
 from ....domain import errors
 from ..authentication import authenticate
 from ..dependencies import HttpRequest, caller_of, use_cases
-from ..openapi import Auth, operation
+from ..openapi import Auth, Operation
 from ..responses import AsgiResponse, DetailResponse, SessionResponse, SessionsResponse
 
 
-@get("/sessions", opt=operation("Sessions", "List the caller's own sessions", SessionsResponse, auth=Auth.REQUIRED))
+@get("/sessions", operation=Operation("Sessions", "List the caller's own sessions", (SessionsResponse,), auth=Auth.REQUIRED))
 async def list_sessions(request: HttpRequest) -> AsgiResponse:
     identity = await authenticate(request)
     sessions = await use_cases(request).list_sessions(identity=identity)
@@ -22,7 +22,7 @@ async def list_sessions(request: HttpRequest) -> AsgiResponse:
 
 @delete(
     "/sessions",
-    opt=operation("Sessions", "End all own sessions but that of this call", DetailResponse, auth=Auth.REQUIRED),
+    operation=Operation("Sessions", "End all own sessions but that of this call", (DetailResponse,), auth=Auth.REQUIRED),
     status_code=200,
 )
 async def end_other_sessions(request: HttpRequest) -> AsgiResponse:
@@ -33,8 +33,12 @@ async def end_other_sessions(request: HttpRequest) -> AsgiResponse:
 
 @delete(
     "/sessions/{session_id:str}",
-    opt=operation(
-        "Sessions", "End one of the caller's own sessions", DetailResponse, refusals=(errors.NoSuchSession,), auth=Auth.REQUIRED
+    operation=Operation(
+        "Sessions",
+        "End one of the caller's own sessions",
+        (DetailResponse,),
+        refusals=(errors.NoSuchSession,),
+        auth=Auth.REQUIRED,
     ),
     status_code=200,
 )
@@ -44,7 +48,9 @@ async def end_session(request: HttpRequest, session_id: FromPath[str]) -> AsgiRe
     return AsgiResponse(200, DetailResponse("The session has ended."))
 
 
-@post("/logout", opt=operation("Sessions", "Log out: end the session of this call", DetailResponse, auth=Auth.REQUIRED))
+@post(
+    "/logout", operation=Operation("Sessions", "Log out: end the session of this call", (DetailResponse,), auth=Auth.REQUIRED)
+)
 async def logout(request: HttpRequest) -> AsgiResponse:
     identity = await authenticate(request)
     await use_cases(request).end_session(identity=identity, session_id=identity.session_id, caller=caller_of(request))

@@ -52,6 +52,16 @@ class AuditLogContract:
         assert positions == sorted(positions)
         assert found(after=positions[-1]) == happened[2:]
 
+    def test_last_position_is_that_of_the_newest_event(self, database: Database) -> None:
+        assert database.audit_log.last_position() == 0
+        with_events(database, 1, 2)
+        *_, (newest, _) = database.audit_log.find(AuditQuery(), limit=10)
+        assert database.audit_log.last_position() == newest
+        assert read_in_order(database, newest) == []
+        with_events(database, 3)
+        assert read_in_order(database, newest) == [3]
+        assert database.audit_log.last_position() > newest
+
     def test_events_are_read_in_order_after_any_position(self, database: Database) -> None:
         with_events(database, 1, 2, 3)
         assert read_in_order(database) == [1, 2, 3]
