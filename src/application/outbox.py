@@ -44,26 +44,27 @@ class RetryMessages:
         return sum(self._retry([one.message.id for one in batch if _has_failed(one)], strict=False) for batch in batches)
 
     def _retry(self, ids: Collection[str], *, strict: bool) -> int:
+        due = []
         with self.database.begin() as tx:
             now = self.clock()
-            found = [one for one in _lock(tx, ids, strict=strict) if strict or _has_failed(one)]
-            due = [one for one in found if self._is_retryable(tx, one, now, strict=strict)]
-            for one in due:
-                tx.outbox.retry(one.message.id, now)
+            for one in _lock(tx, ids, strict=strict):
+                obstacle = _obstacle(tx, one, now)
+                if strict and obstacle:
+                    raise NotRetryable(f"{one.message.id}: {obstacle}")
+                if not obstacle and (strict or _has_failed(one)):
+                    tx.outbox.retry(one.message.id, now)
+                    due.append(one)
             _record(tx, "retried", due, now)
         return len(due)
 
-    @staticmethod
-    def _is_retryable(tx: Transaction, entry: OutboxEntry, now: float, *, strict: bool) -> bool:
-        if entry.is_leased(now):
-            reason = "A delivery worker is sending it."
-        elif not is_wanted(tx, entry.message, now):
-            reason = "It has expired, or its code was used or replaced."
-        else:
-            return True
-        if strict:
-            raise NotRetryable(f"{entry.message.id}: {reason}")
-        return False
+
+def _obstacle(tx: Transaction, entry: OutboxEntry, now: float) -> str | None:
+    """The reason why a message cannot be retried now."""
+    if entry.is_leased(now):
+        return "A delivery worker is sending it."
+    if not is_wanted(tx, entry.message, now):
+        return "It has expired, or its code was used or replaced."
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Registration, and the check of a value's uniqueness before it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -38,17 +39,8 @@ class Register:
         caller: Caller = TRUSTED_CALLER,
     ) -> Account:
         _hit(self.rate_limiter, "register", caller, REGISTRATIONS_BY_ADDRESS, self.clock())
-        new, secret = _validated(
-            self.rules,
-            self.database,
-            self.clock(),
-            username=username,
-            name=name,
-            email=email,
-            mobile=mobile,
-            password=password,
-            proofs=proofs,
-        )
+        given = {"username": username, "name": name, "email": email, "mobile": mobile, "password": password}
+        new, secret = _validated(self.rules, self.database, given, proofs)
         return _store(self.database, replace(new, password_hash=self.hasher.hash(secret)), caller)
 
 
@@ -62,59 +54,40 @@ class CreateSuperuser:
     database: Database
     hasher: Hasher
     rules: AccountRules
-    clock: Clock
 
     def __call__(self, *, username: str, name: str, email: str, password: str) -> Account:
-        new, secret = _validated(
-            self.rules,
-            self.database,
-            self.clock(),
-            username=username,
-            name=name,
-            email=email,
-            password=password,
-            is_trusted=True,
-        )
+        rules = replace(self.rules, mobile_required=False, email_validation=False, mobile_validation=False)
+        given = {"username": username, "name": name, "email": email, "mobile": None, "password": password}
+        new, secret = _validated(rules, self.database, given, ())
         superuser = replace(new, is_superuser=True, is_staff=True, email_verified=True, owner_verified=True)
         return _store(self.database, replace(superuser, password_hash=self.hasher.hash(secret)), TRUSTED_CALLER)
 
 
 def _validated(
-    rules: AccountRules,
-    database: Database,
-    now: float,
-    *,
-    username: str,
-    name: str,
-    email: str,
-    password: str,
-    mobile: str | None = None,
-    proofs: tuple[str, ...] = (),
-    is_trusted: bool = False,
+    rules: AccountRules, database: Database, given: Mapping[str, object], proofs: tuple[str, ...]
 ) -> tuple[Account, str]:
-    """Returns the new account, still without a hash, and its password; a trusted caller needs no mobile and no proofs."""
+    """Returns the new account, still without a hash, and its password."""
     validator, identifiers = Validator(), rules.identifiers
-    new_username = validator.text("username", username, identifiers.username)
-    new_name = validator.text("name", name, identifiers.name)
-    new_email = validator.text("email", email, identifiers.email)
-    new_mobile = validator.text("mobile", mobile, identifiers.mobile, required=rules.mobile_required and not is_trusted)
-    secret = validator.password("password", password)
-    personal = personal_data(new_username.text if new_username else None, new_name, new_email, new_mobile)
-    rules.check_password(validator, secret, personal)
-    addresses = [address for address in (new_email, new_mobile) if address]
-    validator.add_taken(database.accounts.taken_fields(new_username, addresses))
+    username = validator.text("username", given["username"], identifiers.username)
+    name = validator.text("name", given["name"], identifiers.name)
+    email = validator.text("email", given["email"], identifiers.email)
+    mobile = validator.text("mobile", given["mobile"], identifiers.mobile, required=rules.mobile_required)
+    secret = validator.password("password", given["password"])
+    rules.check_password(validator, secret, personal_data(username.text if username else None, name, email, mobile))
+    addresses = [address for address in (email, mobile) if address]
+    validator.add_taken(database.accounts.taken_fields(username, addresses))
     texts = validator.texts("proofs", proofs)
-    verified = frozenset() if is_trusted else rules.verified_addresses(validator, database, addresses, addresses, texts)
-    valid_username, valid_name, valid_email, valid_secret = validator.all(new_username, new_name, new_email, secret)
+    verified = rules.verified_addresses(validator, database, addresses, addresses, texts)
+    valid_username, valid_name, valid_email, valid_secret = validator.all(username, name, email, secret)
     account = Account(
         username=valid_username,
         name=valid_name,
         email=valid_email,
-        mobile=new_mobile,
-        email_verified=new_email in verified,
-        mobile_verified=new_mobile in verified,
+        mobile=mobile,
+        email_verified=email in verified,
+        mobile_verified=mobile in verified,
         owner_verified=bool(verified),
-        created_at=now,
+        created_at=rules.clock(),
     )
     return account, valid_secret
 

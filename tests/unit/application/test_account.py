@@ -137,6 +137,19 @@ def test_proof_of_an_address_removed_meanwhile_verifies_nothing() -> None:
     assert not world.now(after).email_verified
 
 
+def test_new_password_revokes_codes_to_an_address_added_meanwhile() -> None:
+    world = World()
+    world.create_account("ann")
+    earlier = world.sign_in("ann")
+    change(world, earlier, mobile=MOBILE)
+    code = world.send(MOBILE)
+
+    change(world, earlier, password=OTHER_PASSWORD)
+
+    with pytest.raises(InvalidCode):
+        world.log_in_by_code(destination=MOBILE, verify_otp=code)
+
+
 def test_proof_of_another_address_is_refused() -> None:
     world, account, identity = logged_in()
 
