@@ -67,11 +67,11 @@ class RetryingClient:
             client.close()
 
     def call(
-        self, name: str, request: Call, expected: Collection[int], *, second: Collection[int] = (), at: int | None = None
+        self, name: str, request: Call, expected: Collection[int], *, on_retry: Collection[int] = (), at: int | None = None
     ) -> Reply:
         """Calls the node `at`, or a random one, and after a 503 or a lost connection the next one.
 
-        `second` are further statuses that are allowed if an earlier attempt may have succeeded. An expected 429 is retried.
+        `on_retry` has further statuses that are allowed if an earlier attempt may have succeeded. An expected 429 is retried.
         """
         node = self._random.randrange(len(self._clients)) if at is None else at
         deadline = time.monotonic() + RETRY_SECONDS
@@ -88,7 +88,7 @@ class RetryingClient:
             self._counts.add("retries")
             node = (node + 1) % len(self._clients)
         if response.status not in expected:
-            if not (lost_response or got_503) or response.status not in second:
+            if not (lost_response or got_503) or response.status not in on_retry:
                 raise BrokenPromise(f"{name}: {description(response)}, expected {sorted(expected)}")
             self._counts.add("succeeded although the response was lost" if lost_response else "succeeded although answered 503")
         return Reply(response, lost_response or got_503)

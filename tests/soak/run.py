@@ -67,7 +67,7 @@ class SoakTest:
         self.result.seconds = time.monotonic() - self._begun
         return self.result
 
-    # --- journeys -------------------------------------------------------------------------------------------------------
+    # --- journeys -----------------------------------------------------------------------------------------------------
 
     def _journey(self, cluster: Nodes, number: int) -> None:
         random = Random(f"{self._seed}.{number}")  # noqa: S311 — not for secrets
@@ -119,7 +119,7 @@ class SoakTest:
         except Exception as error:  # noqa: BLE001 — the other journeys continue, and the report lists the error
             self.result.broken.append(f"{where}: {type(error).__name__}: {error}")
 
-    # --- faults ---------------------------------------------------------------------------------------------------------
+    # --- faults -------------------------------------------------------------------------------------------------------
 
     def _faults(self, cluster: Nodes, postgres: PostgresServer) -> dict[int, Task]:
         """Returns the faults, one for each fifth of the journeys, by the number of journeys done before it."""
@@ -155,7 +155,7 @@ class SoakTest:
         self.result.faults.append(description)
         self._report(description)
 
-    # --- server checks --------------------------------------------------------------------------------------------------
+    # --- server checks ------------------------------------------------------------------------------------------------
 
     def _check_servers(self, cluster: Nodes, postgres: PostgresServer) -> None:
         """Checks logs for errors, the outbox for failed messages, and the mail server for duplicates."""
@@ -173,7 +173,7 @@ class SoakTest:
                 f"{len(twice)} mails arrived more than once: more than delivery workers held when they were killed"
             )
 
-    # --- progress -------------------------------------------------------------------------------------------------------
+    # --- progress -----------------------------------------------------------------------------------------------------
 
     def _progress(self, done: str) -> str:
         seen = self.result.counts.of

@@ -46,14 +46,14 @@ class User:
         self._random = random
         self._codes_requested = 0
 
-    # --- registration----------------------------------------------------------------------------------------------------
+    # --- registration -------------------------------------------------------------------------------------------------
 
     def register(self) -> None:
         proof = self._verified() if self._random.random() < 0.5 else None
         self.password = new_password()
         body = {**registration(self.username, self.password), "proofs": [proof] if proof else []}
         reply = self.client.call(
-            "register", partial(Client.call, method="POST", path="/register/", body=body), {201}, second={400}
+            "register", partial(Client.call, method="POST", path="/register/", body=body), {201}, on_retry={400}
         )
         if reply.status == 400 and reply.response.problem != "already-taken":
             raise BrokenPromise(f"register: {description(reply.response)}")
@@ -79,7 +79,7 @@ class User:
         reply = self._submit("verify", code, partial(Client.verify, destination=self.email, code=code), 201)
         return None if reply is None else str(reply.json["proof"])
 
-    # --- actions --------------------------------------------------------------------------------------------------------
+    # --- actions ------------------------------------------------------------------------------------------------------
 
     def log_in(self) -> None:
         if self.password is None:
@@ -166,7 +166,7 @@ class User:
     def log_out(self) -> None:
         login = self._login()
         self.client.call(
-            "log out", partial(Client.call, method="POST", path="/logout/", token=login.token), {200}, second={401}
+            "log out", partial(Client.call, method="POST", path="/logout/", token=login.token), {200}, on_retry={401}
         )
         self.logins.remove(login)
         self.ended.append(login)
@@ -178,7 +178,7 @@ class User:
         by_code = [self.reset, self.log_in_by_code] if self._codes_requested < MAX_CODES else []
         return [self.log_in, self.refresh, self.refresh, self.change_password, self.upload, self.get, self.log_out, *by_code]
 
-    # --- codes ----------------------------------------------------------------------------------------------------------
+    # --- codes --------------------------------------------------------------------------------------------------------
 
     def _code(self, send: Callable[[Client], Response]) -> str:
         """Requests a code and reads it from the mail; requests another one if no mail arrives."""
@@ -197,7 +197,7 @@ class User:
         if self._random.random() < 0.3:
             reply = self._submit_to_all(name, call, success)
         else:
-            reply = self.client.call(name, call, {success}, second={403})
+            reply = self.client.call(name, call, {success}, on_retry={403})
         self.used_codes.append(code)
         self._counts.add("codes used")
         if self._random.random() < 0.3:
@@ -217,7 +217,7 @@ class User:
                 return Reply(response, is_retry=False)
         return self.client.call(name, call, {success, 403})
 
-    # --- state ----------------------------------------------------------------------------------------------------------
+    # --- state --------------------------------------------------------------------------------------------------------
 
     def _login(self) -> Login:
         if not self.logins:

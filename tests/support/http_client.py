@@ -75,7 +75,7 @@ class Client:
     def close(self) -> None:
         self._connection.close()
 
-    # --- calls of users -------------------------------------------------------------------------------------------------
+    # --- calls of users -----------------------------------------------------------------------------------------------
 
     def register(self, name: str, password: str = PASSWORD) -> Response:
         return self.call("POST", "/register/", registration(name, password))

@@ -81,7 +81,7 @@ class Interface(Protocol):
     def log_out(self, token: str | None) -> Any: ...
 
 
-# --- the library --------------------------------------------------------------------------------------------------------
+# --- the library ------------------------------------------------------------------------------------------------------
 
 
 class LibraryInterface(AbstractContextManager["LibraryInterface"]):
