@@ -119,15 +119,12 @@ class AccountChanger:
 
     def _notify(self, tx: Transaction, before: Account, differences: list[EventType], now: float) -> None:
         """Notifies the previous address: the change may have been made by an attacker."""
-        notices = {
-            EventType.PASSWORD_CHANGED: (Notice.PASSWORD_CHANGED, None),
-            EventType.EMAIL_CHANGED: (Notice.EMAIL_CHANGED, before.email),
-            EventType.MOBILE_CHANGED: (Notice.MOBILE_CHANGED, before.mobile),
-        }
-        for event in differences:
-            if event in notices:
-                notice, previous = notices[event]
-                self.notices(tx, notice, before, now, to=previous)
+        if EventType.EMAIL_CHANGED in differences:
+            self.notices(tx, Notice.EMAIL_CHANGED, before, now, to=before.email)
+        if EventType.MOBILE_CHANGED in differences:
+            self.notices(tx, Notice.MOBILE_CHANGED, before, now, to=before.mobile)
+        if EventType.PASSWORD_CHANGED in differences:
+            self.notices(tx, Notice.PASSWORD_CHANGED, before, now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,17 +187,15 @@ _REVOKES_CODES = frozenset({EventType.PASSWORD_CHANGED, EventType.EMAIL_CHANGED,
 
 
 def _differences(before: Account, after: Account) -> list[EventType]:
-    changed = {kind for kind in AddressKind if _canonical(before, kind) != _canonical(after, kind)}
     found = {
         EventType.USERNAME_CHANGED: before.username != after.username,
         EventType.NAME_CHANGED: before.name != after.name,
-        EventType.EMAIL_CHANGED: AddressKind.EMAIL in changed,
-        EventType.MOBILE_CHANGED: AddressKind.MOBILE in changed,
+        EventType.EMAIL_CHANGED: _canonical(before.email) != _canonical(after.email),
+        EventType.MOBILE_CHANGED: _canonical(before.mobile) != _canonical(after.mobile),
         EventType.PASSWORD_CHANGED: before.password_hash != after.password_hash,
     }
     return [event for event, differs in found.items() if differs]
 
 
-def _canonical(account: Account, kind: AddressKind) -> str | None:
-    address = account.address(kind)
+def _canonical(address: Address | None) -> str | None:
     return address.canonical if address else None

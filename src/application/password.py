@@ -59,13 +59,7 @@ class ResetPassword:
         return account
 
     def _set(
-        self,
-        tx: Transaction,
-        known: tuple[Address, ...],
-        address: Address,
-        code: str,
-        password_hash: str,
-        caller: Caller,
+        self, tx: Transaction, known: tuple[Address, ...], address: Address, code: str, password_hash: str, caller: Caller
     ) -> Exception | None:
         """Checks the code again, for another transaction may have used it meanwhile; `known` are the account's addresses."""
         check = self.code_check(tx, CodePurpose.OTP, [address], code, caller)

@@ -118,10 +118,7 @@ class ListEndedSessions:
         has_more = len(found) == MAX_ENDED
         ended_at, session_id = found[-1] if has_more else (max(0.0, now - CLOCK_DIFFERENCE - COMMIT_DELAY), "")
         return EndedSessions(
-            session_ids=[ended for _, ended in found],
-            after=f"{ended_at}_{session_id}",
-            has_more=has_more,
-            seconds=seconds,
+            session_ids=[ended for _, ended in found], after=f"{ended_at}_{session_id}", has_more=has_more, seconds=seconds
         )
 
 

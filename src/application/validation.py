@@ -135,9 +135,6 @@ class AccountRules:
             violations = self.policy.violations(password) or self.policy.personal_data_violations(password, personal)
             validator.add_error("password", *violations)
 
-    def requires_proof(self, address: Address) -> bool:
-        return self.email_validation if address.kind is AddressKind.EMAIL else self.mobile_validation
-
     def verified_addresses(
         self,
         validator: Validator,
@@ -150,7 +147,8 @@ class AccountRules:
 
         A new address that was verified within the hour needs no proof here, but only its own proof marks it as verified.
         """
-        required = [address for address in new if self.requires_proof(address)]
+        validated = {AddressKind.EMAIL: self.email_validation, AddressKind.MOBILE: self.mobile_validation}
+        required = [address for address in new if validated[address.kind]]
         if not proofs and not required:
             return frozenset()
         since = self.clock() - PROOF_LIFETIME

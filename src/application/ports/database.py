@@ -289,19 +289,14 @@ class Database(Protocol):
 
     @property
     def accounts(self) -> Accounts: ...
-
     @property
     def sessions(self) -> SessionReads: ...
-
     @property
     def rate_limits(self) -> SlidingWindowReads: ...
-
     @property
     def outbox(self) -> OutboxReads: ...
-
     @property
     def audit_log(self) -> AuditLogReads: ...
-
     @property
     def cursors(self) -> CursorReads: ...
 

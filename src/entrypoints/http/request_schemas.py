@@ -59,8 +59,7 @@ MobileText = Annotated[str, _field("Unique; 7–15 digits.", "+442079460958", _r
 PasswordText = Annotated[str, _field("8–256 characters, none of the common ones.", "correct horse battery staple")]
 CodeText = Annotated[str, _field("The code that came by mail or SMS.", "123456", _read_code, _TEXT_OR_NUMBER)]
 Flag = Annotated[
-    bool,
-    _field("A boolean, or text such as `true` or `0`.", False, _read_flag, ("boolean", "string", "integer", "null")),
+    bool, _field("A boolean, or text such as `true` or `0`.", False, _read_flag, ("boolean", "string", "integer", "null"))
 ]
 Destination = Annotated[str, _field("An email or a mobile.", "ada@example.org", _read_mobile, _TEXT_OR_NUMBER)]
 Proofs = Annotated[tuple[str, ...], _field("Proofs that `/otp/` returned within the last hour.", [], types=("array", "null"))]

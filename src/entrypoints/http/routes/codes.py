@@ -8,14 +8,7 @@ from ..dependencies import HttpRequest, caller_of, use_cases
 from ..openapi import Auth, Operation
 from ..request_body import read_body
 from ..request_schemas import CodeBody, RegisterOrLogInBody
-from ..responses import (
-    AsgiResponse,
-    CodeSentResponse,
-    CodeVerifiedResponse,
-    TokenResponse,
-    code_sent_response,
-    token_response,
-)
+from ..responses import AsgiResponse, CodeSentResponse, CodeVerifiedResponse, TokenResponse, code_sent_response, token_response
 
 
 @post(

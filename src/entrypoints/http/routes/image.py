@@ -24,10 +24,7 @@ class UploadBody(Struct):
 
     profile_image: Annotated[
         str,
-        Meta(
-            description="PNG, JPEG, WebP or GIF, at most 5 MiB and 16.8 megapixels.",
-            extra_json_schema={"format": "binary"},
-        ),
+        Meta(description="PNG, JPEG, WebP or GIF, at most 5 MiB and 16.8 megapixels.", extra_json_schema={"format": "binary"}),
     ]
 
 
