@@ -87,7 +87,7 @@ def test_impossible_copy_is_reported_in_one_line(tmp_path: Path, postgres: str) 
         (sqlite_in(data), full, "not empty"),
         (older, postgres, "no schema yet"),
         (f"sqlite:///{tmp_path}/none.db", postgres, "no database to copy from"),
-        (sqlite_in(data), down, "cannot be used now"),
+        (sqlite_in(data), down, "A database is unavailable"),
         (sqlite_in(data), "mysql://host/name", "mysql"),
     ):
         result = vestibule("copy", "--from", source, "--to", target, VESTIBULE_DATA_DIR=str(data))
