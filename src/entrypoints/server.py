@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncGenerator
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, nullcontext
+from contextlib import ExitStack, asynccontextmanager
 from types import FrameType
 from typing import Any
 
@@ -39,12 +39,6 @@ _FIXED_IN = ((3, 44, 6), (3, 50, 7))
 _WAL_RESET_BUG = (
     "SQLite %s may, very rarely, corrupt the database (WAL-reset bug): use Python with SQLite 3.51.3 or newer, or PostgreSQL; "
     "until then keep backups"
-)
-
-_WORKERS_COUNT_APART = "each worker counts its limits per address separately; set VESTIBULE_REDIS_URL to share them"
-_NODES_COUNT_APART = (
-    "this node counts its limits per address separately; if other nodes share its database, "
-    "set VESTIBULE_REDIS_URL to share them"
 )
 
 _log = logging.getLogger("vestibule.server")
@@ -132,16 +126,12 @@ def serve(settings: Settings) -> None:
     if settings.rate_limits and settings.redis_url is None:
         _warn_of_separate_limits(settings)
     _log.debug("listening", extra={"fields": {"url": settings.url, "workers": settings.workers}})
-    with _exposed(settings):
+    with ExitStack() as stack:
+        if settings.metrics_port is not None:
+            from .observability.prometheus import exposed_of_workers  # noqa: PLC0415 — an extra, imported only if it is on
+
+            stack.enter_context(exposed_of_workers(settings))
         _server(settings).serve()
-
-
-def _exposed(settings: Settings) -> AbstractContextManager[None]:
-    if settings.metrics_port is None:
-        return nullcontext()
-    from .observability.prometheus import exposed_of_workers  # noqa: PLC0415 — an extra, imported only if it is on
-
-    return exposed_of_workers(settings)
 
 
 def _server(settings: Settings) -> Server:
@@ -168,9 +158,12 @@ def _server(settings: Settings) -> Server:
 def _warn_of_separate_limits(settings: Settings) -> None:
     """With PostgreSQL there may be other nodes, of which this process does not know."""
     if settings.workers > 1:
-        _log.warning(_WORKERS_COUNT_APART)
+        _log.warning("each worker counts its limits per address separately; set VESTIBULE_REDIS_URL to share them")
     elif not settings.accounts_url.startswith("sqlite"):
-        _log.warning(_NODES_COUNT_APART)
+        _log.warning(
+            "this node counts its limits per address separately; if other nodes share its database, "
+            "set VESTIBULE_REDIS_URL to share them"
+        )
 
 
 def has_wal_reset_bug(version: tuple[int, ...]) -> bool:

@@ -5,8 +5,6 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from dependency_injector import providers
-
 from ..adapters.database import MemoryDatabase
 from ..adapters.hasher import InsecureHasher
 from ..adapters.images import PassThroughImages
@@ -18,7 +16,6 @@ from ..application.ports import Codes, Database, Hasher, Images, NewId, Outgoing
 from ..entrypoints.container import Container
 from ..entrypoints.facade import Vestibule
 from ..entrypoints.settings import Settings
-from ..entrypoints.workers.subscriptions import Subscriptions
 from .clock import ManualClock
 
 PASSWORD = "a sea of green glass"  # noqa: S105 — of accounts that exist in tests only
@@ -58,30 +55,18 @@ class World(Vestibule):
         known, clock = Settings(**settings), ManualClock()
         ports: dict[str, Any] = {
             "clock": clock,
-            "database": MemoryDatabase() if database is None else database,
+            "sql_database": MemoryDatabase() if database is None else database,
             "hasher": hasher or InsecureHasher(),
             "images": images or PassThroughImages(),
             "storage": storage or MemoryStorage(clock),
             "codes": codes or HmacCodes(_CODE_KEYS, known.otp_length, clock),
             "notifier": notifier or MemoryNotifier(),
+            "tokens": JwtTokens(_keys(), issuer=known.url, audience=known.url, clock=clock),
         }
         ports |= {name: port for name, port in (("rate_limiter", rate_limiter), ("new_id", new_id)) if port is not None}
-        tokens = JwtTokens(_keys(), issuer=known.url, audience=known.url, clock=clock)
-        container = Container(
-            settings=known,
-            echo=providers.Object(None),
-            on_message=_ignore_message,
-            subscriptions=Subscriptions(),
-            overrides=providers.Object(frozenset[str]()),
-            tokens=tokens,
-            sql_database=ports["database"],
-            message_notifier=ports["notifier"],
-            **{name: port for name, port in ports.items() if name != "database"},
-        )
-        built = container.vestibule()
+        built = Container(settings=known, **ports).vestibule()
         super().__init__(**{one.name: getattr(built, one.name) for one in fields(Vestibule)})
-        for name in ("database", "notifier"):
-            object.__setattr__(self, name, ports[name])
+        vars(self).update(database=ports["sql_database"], notifier=ports["notifier"])
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
@@ -155,7 +140,3 @@ def wrong(code: str) -> str:
 @cache
 def _keys() -> KeySet:
     return KeySet.generate()
-
-
-def _ignore_message() -> None:
-    """Does nothing: a world has no delivery workers, and reading messages delivers them."""

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import use_cases
-from .dash_arguments import DashArgumentCommand
+from .common import DashArgumentCommand, use_cases
 
 if TYPE_CHECKING:
     from typing import TextIO

@@ -1,15 +1,14 @@
 """`vestibule audit-log`: security events as JSON."""
 
-import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from .common import broken_pipe_ignored, use_cases
+from .common import broken_pipe_ignored, print_json, use_cases
 
 if TYPE_CHECKING:
-    from ...application import AuditQuery, Event, EventType
+    from ...application import Event, EventType
 
 
 @click.command("audit-log")
@@ -20,7 +19,16 @@ if TYPE_CHECKING:
 @click.option("--until", help="Only events before this time.")
 @click.option("--after", type=click.IntRange(0), default=0, help="Only events after this position, to continue a listing.")
 @click.option("--limit", type=click.IntRange(1), help="The number of events to show.")
-def audit_log(limit: int | None, **criteria: Any) -> None:
+def audit_log(
+    *,
+    account: int | None,
+    event_type: str | None,
+    address: str | None,
+    since: str | None,
+    until: str | None,
+    after: int,
+    limit: int | None,
+) -> None:
     """Show the audit log: one JSON object per line, the oldest event first.
 
     An event says who did what, when and from where; refused attempts are included. Events are kept for 400 days.
@@ -28,17 +36,25 @@ def audit_log(limit: int | None, **criteria: Any) -> None:
     \b
     vestibule audit-log --type login_failed --since 2026-11-23
     """
-    query = _query(**criteria)
+    from ...application import AuditQuery
+
+    query = AuditQuery(
+        account_id=account,
+        type=_type(event_type),
+        address=address,
+        since=_time(since, "--since"),
+        until=_time(until, "--until"),
+        after=after,
+    )
     with use_cases() as vestibule, broken_pipe_ignored():
         for count, (position, event) in enumerate(vestibule.read_audit_log(query)):
             if count == limit:
                 break
-            click.echo(_line(position, event))
+            print_json(_members(position, event))
 
 
-def _line(position: int, event: "Event") -> str:
-    """Returns one event as JSON, without members that are unknown."""
-    members = {
+def _members(position: int, event: "Event") -> dict[str, object]:
+    return {
         "position": position,
         "at": datetime.fromtimestamp(event.occurred_at, UTC).isoformat(timespec="milliseconds"),
         "type": event.type.value,
@@ -49,23 +65,6 @@ def _line(position: int, event: "Event") -> str:
         "request_id": event.caller.request_id,
         "detail": event.detail or None,
     }
-    return json.dumps({name: value for name, value in members.items() if value is not None}, ensure_ascii=False)
-
-
-def _query(
-    *, account: int | None, event_type: str | None, address: str | None, since: str | None, until: str | None, after: int
-) -> "AuditQuery":
-    """Raises `click.BadParameter` for an invalid type or time."""
-    from ...application import AuditQuery
-
-    return AuditQuery(
-        account_id=account,
-        type=_type(event_type),
-        address=address,
-        since=_time(since, "--since"),
-        until=_time(until, "--until"),
-        after=after,
-    )
 
 
 def _type(text: str | None) -> "EventType | None":

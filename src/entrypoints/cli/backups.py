@@ -11,7 +11,7 @@ from zipfile import ZipFile
 
 from ...adapters.files import sync_directory
 from ..container.factories import images_in, keys_file
-from ..container.maintenance import back_up_accounts, check_keys, has_encrypted_keys, look_at_accounts, take_up_accounts
+from ..container.maintenance import back_up_accounts, check_keys, has_encrypted_keys, inspect_accounts, migrate_copy
 from .archive import DATABASE, IMAGES, KEYS, Progress, add_file, create_archive, extract_archive
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def back_up(settings: "Settings", path: Path, progress: Progress) -> Summary:
     """Raises `ValueError` or `OSError`, one line each; nothing is at `path` then."""
     with create_archive(path) as (archive, temporary):
         images = _Images(images_in(settings), archive, progress)
-        back_up_accounts(settings, temporary / DATABASE, images.add)
-        contents = look_at_accounts(temporary / DATABASE)
+        back_up_accounts(settings.accounts_url, temporary / DATABASE, images.add)
+        contents = inspect_accounts(temporary / DATABASE)
         are_encrypted = has_encrypted_keys(settings, temporary / DATABASE)
         add_file(archive, DATABASE, temporary / DATABASE)
         if not are_encrypted:  # after the database, so that every key which made values in it is in the backup
@@ -107,8 +107,8 @@ def restore(settings: "Settings", path: Path, progress: Progress) -> Summary:
 
 def _checked(settings: "Settings", staging: Path, names: set[str]) -> Summary:
     """Migrates the database to the schema of this version. Raises `ValueError` if a server could not run on these files."""
-    contents = look_at_accounts(staging / DATABASE)
-    take_up_accounts(staging / DATABASE)
+    contents = inspect_accounts(staging / DATABASE)
+    migrate_copy(staging / DATABASE)
     are_encrypted = has_encrypted_keys(settings, staging / DATABASE)
     if not are_encrypted:
         check_keys(staging / KEYS)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ..facade import Vestibule
     from ..settings import Settings
@@ -65,6 +65,15 @@ def use_cases() -> "Iterator[Vestibule]":
             stop(refusal.detail)
 
 
+class DashArgumentCommand(click.Command):
+    """A command whose only option is help: everything else is an argument that may begin with a dash, such as a key id."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not {"--", *ctx.help_option_names}.intersection(args):
+            args = ["--", *args]
+        return super().parse_args(ctx, args)
+
+
 @contextmanager
 def broken_pipe_ignored() -> "Iterator[None]":
     """Lets `vestibule … | head` end without an error."""
@@ -96,10 +105,20 @@ def wait_for_port(setting: str, host: str, port: int) -> None:
         time.sleep(0.1)
 
 
-def destination(settings: "Settings", url: str) -> str:
-    """Describes where the messages of a channel go."""
-    files = settings.data_dir.absolute() / "outbox"
-    return f"{files}/ (files, shown here too)" if url.startswith("outbox:") else without_secrets(url)
+def print_destinations(settings: "Settings", width: int) -> None:
+    """Prints where the messages of each channel go, in a column that begins at `width`."""
+    files = f"{settings.data_dir.absolute() / 'outbox'}/ (files, shown here too)"
+    channels = {"Mail goes to": settings.email_url, "SMS go to": settings.sms_url, "Events go to": settings.webhook_url}
+    for name, url in channels.items():
+        if url is not None:
+            click.echo(f"{name:<{width}}{files if url.startswith('outbox:') else without_secrets(url)}")
+
+
+def print_json(members: "Mapping[str, object]") -> None:
+    """Prints one line, without members that are None."""
+    import json
+
+    click.echo(json.dumps({name: value for name, value in members.items() if value is not None}, ensure_ascii=False))
 
 
 def without_secrets(url: str) -> str:

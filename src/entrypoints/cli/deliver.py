@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import check_settings_or_stop, destination, load_settings, stop, wait_for_port
+from .common import check_settings_or_stop, load_settings, print_destinations, stop, wait_for_port
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -45,10 +45,7 @@ def deliver(once: bool) -> None:
 
     is_text = settings.log_format == "text"
     if is_text:
-        click.echo(f"Mail goes to  {destination(settings, settings.email_url)}")
-        click.echo(f"SMS go to     {destination(settings, settings.sms_url)}")
-        if settings.webhook_url is not None:
-            click.echo(f"Events go to  {destination(settings, settings.webhook_url)}")
+        print_destinations(settings, width=14)
     with ExitStack() as stack:
         if settings.traces:
             from ..observability.tracing import traced

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import load_settings, stop
-from .dash_arguments import DashArgumentCommand
+from .common import DashArgumentCommand, load_settings, stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,27 +56,23 @@ def rotate(context: click.Context, kind: str, now: bool) -> None:
     A signing key is published for a day before it signs, so that other services know it by then; a secret for codes or
     refresh tokens is used after a minute. The previous key still verifies the values it made.
     """
-    refused = [one for one in (KINDS if kind == "all" else (kind,)) if not _rotated(one, at_once=now)]
-    if refused:
-        context.exit(2)
-
-
-def _rotated(kind: str, *, at_once: bool) -> bool:
-    """Whether the rotation succeeded; a refusal is printed."""
     from ..container.maintenance import key_manager
 
-    with _settings() as settings:
-        try:
-            with key_manager(settings) as manager:
-                key = manager.rotate(kind, at_once=at_once)
-        except ValueError as refusal:
-            click.echo(f"vestibule: {refusal}", err=True)
-            return False
-        _record(settings, f"rotated {key.name}")
-        click.echo(f"{key.name}: {key.description}.")
-        if at_once:
-            click.echo(_AT_ONCE[kind])
-    return True
+    is_refused = False
+    with _settings() as settings, key_manager(settings) as manager:
+        for one in KINDS if kind == "all" else (kind,):
+            try:
+                key = manager.rotate(one, at_once=now)
+            except ValueError as refusal:
+                click.echo(f"vestibule: {refusal}", err=True)
+                is_refused = True
+                continue
+            _record(settings, f"rotated {key.name}")
+            click.echo(f"{key.name}: {key.description}.")
+            if now:
+                click.echo(_AT_ONCE[one])
+    if is_refused:
+        context.exit(2)
 
 
 @keys.command(cls=DashArgumentCommand)

@@ -1,12 +1,11 @@
 """`vestibule outbox`: lists, retries and drops messages that wait or have failed."""
 
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from .common import broken_pipe_ignored, use_cases
+from .common import broken_pipe_ignored, print_json, use_cases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +35,11 @@ def list_messages(failed: bool, as_json: bool, show_addresses: bool) -> None:
     """
     with broken_pipe_ignored(), use_cases() as vestibule:
         rows = (_row(entry, vestibule.clock(), in_full=show_addresses) for entry in vestibule.list_messages(failed=failed))
-        _print_json(rows) if as_json else _print_table(rows)
+        if as_json:
+            for row in rows:
+                print_json(row)
+        else:
+            _print_table(rows)
 
 
 @outbox.command()
@@ -114,12 +117,6 @@ def _state(entry: "OutboxEntry", now: float) -> str:
 
 def _time(at: float | None) -> str | None:
     return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
-
-
-def _print_json(rows: "Iterable[Row]") -> None:
-    for row in rows:
-        members = {name: value for name, value in row.items() if value is not None}
-        click.echo(json.dumps(members, ensure_ascii=False))
 
 
 def _print_table(rows: "Iterable[Row]") -> None:

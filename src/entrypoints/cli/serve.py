@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import check_settings_or_stop, destination, load_settings, wait_for_port, without_secrets
+from .common import check_settings_or_stop, load_settings, print_destinations, wait_for_port, without_secrets
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -55,10 +55,7 @@ def _greet(settings: "Settings") -> None:
     if settings.images_url != "file:":
         click.echo(f"Images are kept in    {settings.images_url}")
     if settings.delivery:
-        click.echo(f"Mail goes to          {destination(settings, settings.email_url)}")
-        click.echo(f"SMS go to             {destination(settings, settings.sms_url)}")
-        if settings.webhook_url is not None:
-            click.echo(f"Events go to          {destination(settings, settings.webhook_url)}")
+        print_destinations(settings, width=22)
     else:
         click.echo("Mail and SMS wait for vestibule deliver")
     if settings.rate_limits and settings.redis_url is not None:

@@ -4,10 +4,7 @@ from asyncio import CancelledError, create_task, shield, to_thread
 from collections.abc import Collection
 from contextlib import ExitStack, suppress
 from threading import Thread
-from types import TracebackType
 from typing import TypedDict, Unpack
-
-from dependency_injector import providers
 
 from ...adapters.database import migrate, prepare
 from ...adapters.rate_limiter import RedisRateLimiter
@@ -31,15 +28,7 @@ from ..observability import Instrumentation
 from ..settings import Settings, SettingsError
 from ..workers.delivery import DeliveryWorkers
 from ..workers.subscriptions import Subscriptions
-from .checks import (
-    SECRET_NOT_SET,
-    check_images_redirect,
-    check_mail_sender,
-    check_observability,
-    check_region,
-    check_webhook,
-    reported_as,
-)
+from .checks import SECRET_NOT_SET, check_values, reported_as
 from .container import Container
 from .factories import Echo
 
@@ -124,15 +113,13 @@ class Build:
     def __enter__(self) -> Vestibule:
         return self.open()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     async def __aenter__(self) -> AsyncVestibule:
         return await self.aopen()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def _mark_closed(self) -> None:
@@ -150,11 +137,11 @@ class Build:
             settings=self.settings,
             on_message=workers.notify,
             subscriptions=subscriptions,
-            echo=providers.Object(self._echo),
-            overrides=providers.Object(frozenset(self._overrides)),
+            echo=self._echo,
+            overrides=frozenset(self._overrides),
         )
         for port, adapter in self._overrides.items():
-            getattr(container, _PROVIDERS.get(port, port)).override(providers.Object(adapter))
+            getattr(container, _PROVIDERS.get(port, port)).override(adapter)
         _build_adapters(container, self.settings, self._overrides, stack)
         vestibule = container.vestibule()
         if isinstance(vestibule.rate_limiter, RedisRateLimiter) and "rate_limiter" not in self._overrides:
@@ -197,16 +184,8 @@ def check_settings(settings: Settings, *, migrating: bool = False) -> None:
     that it can fork servers. Raises `SettingsError`, one line that names the setting.
     """
     with ExitStack() as stack:
-        container = Container(
-            settings=settings,
-            on_message=_ignore,
-            subscriptions=Subscriptions(),
-            echo=providers.Object(None),
-            overrides=providers.Object(frozenset[str]()),
-        )
-        container.instrumentation.override(
-            providers.Object(Instrumentation())
-        )  # prometheus_client must not be imported before the servers start
+        # No instrumentation: prometheus_client must not be imported before the servers start.
+        container = Container(settings=settings, instrumentation=Instrumentation())
         _build_adapters(container, settings, (), stack, migrating=migrating)
 
 
@@ -235,7 +214,7 @@ def _build_adapters(
     if not {"database", "tokens", "codes", "notifier", "storage"} <= set(overrides):
         with reported_as("DATA_DIR"):
             settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _check_values(settings, overrides)
+    check_values(settings, overrides)
     for port, provider, setting in _BUILT:
         if port not in overrides:
             with reported_as(setting):
@@ -247,14 +226,6 @@ def _build_adapters(
             (migrate if migrating else prepare)(settings.accounts_url)
     if not {"tokens", "codes"} <= set(overrides) and not (migrating and settings.secret):
         _load_keys(container, settings, overrides)
-
-
-def _check_values(settings: Settings, overrides: Collection[str]) -> None:
-    check_observability(settings)
-    check_webhook(settings)
-    for port, check in (("notifier", check_mail_sender), ("storage", check_images_redirect), ("identifiers", check_region)):
-        if port not in overrides:
-            check(settings)
 
 
 def _load_keys(container: Container, settings: Settings, overrides: Collection[str]) -> None:
@@ -275,7 +246,3 @@ def _probe_in_background(storage: Storage) -> None:
     """Does not delay the start if the bucket is slow or down."""
     if isinstance(storage, S3Storage):
         Thread(target=storage.probe, name="images").start()
-
-
-def _ignore() -> None:
-    pass

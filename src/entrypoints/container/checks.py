@@ -1,6 +1,6 @@
 """Checks of settings that depend on each other, and the reporting of errors by the name of their setting."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from ...adapters.database import SchemaTooNew, SchemaTooOld
@@ -25,24 +25,28 @@ def reported_as(setting: str) -> Iterator[None]:
         raise error if isinstance(error, SettingsError) else SettingsError(f"VESTIBULE_{setting}: {error}") from error
 
 
-def check_mail_sender(settings: Settings) -> None:
-    with reported_as("EMAIL_FROM"):
-        read_sender(settings.email_from)
-
-
-def check_images_redirect(settings: Settings) -> None:
-    if settings.images_redirect and not settings.images_url.startswith("s3:"):
+def check_values(settings: Settings, overrides: Collection[str]) -> None:
+    """Raises `SettingsError`. Settings that only an overridden adapter would read are not checked."""
+    _check_observability(settings)
+    _check_webhook(settings)
+    if "notifier" not in overrides:
+        with reported_as("EMAIL_FROM"):
+            read_sender(settings.email_from)
+    if "storage" not in overrides and settings.images_redirect and not settings.images_url.startswith("s3:"):
         raise SettingsError("VESTIBULE_IMAGES_REDIRECT: clients can be redirected only if VESTIBULE_IMAGES_URL names S3.")
+    if "identifiers" not in overrides:
+        with reported_as("DEFAULT_REGION"):
+            LibraryIdentifiers(settings.default_region)
 
 
-def check_webhook(settings: Settings) -> None:
+def _check_webhook(settings: Settings) -> None:
     with reported_as("WEBHOOK_SECRET"):
         read_secrets(settings.webhook_secret)
     if (settings.webhook_url is None) is not (settings.webhook_secret == ()):
         raise SettingsError("VESTIBULE_WEBHOOK_SECRET and VESTIBULE_WEBHOOK_URL: set both or neither.")
 
 
-def check_observability(settings: Settings) -> None:
+def _check_observability(settings: Settings) -> None:
     if settings.metrics_port is not None:
         with reported_as("METRICS_PORT"):
             check_extra("metrics", "prometheus_client")
@@ -51,8 +55,3 @@ def check_observability(settings: Settings) -> None:
     if settings.traces:
         with reported_as("TRACES"):
             check_extra("traces", "opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
-
-
-def check_region(settings: Settings) -> None:
-    with reported_as("DEFAULT_REGION"):
-        LibraryIdentifiers(settings.default_region)

@@ -63,16 +63,16 @@ def wired_use_cases(namespace: Mapping[str, Any]) -> providers.Dict:
 
 
 class Container(containers.DeclarativeContainer):
-    """The caller gives `settings`, `on_message`, `subscriptions`, `echo` and `overrides`, the ports that an importer fills.
+    """The caller gives `settings` and may override any provider; `overrides` are the names of the ports that an importer fills.
 
     A provider has the name of the fields that it fills.
     """
 
     settings = providers.Dependency(instance_of=Settings)
-    on_message: providers.Dependency[Callable[[], None]] = providers.Dependency()
-    subscriptions = providers.Dependency(instance_of=Subscriptions)
-    echo: providers.Dependency[Echo | None] = providers.Dependency()
-    overrides: providers.Dependency[Collection[str]] = providers.Dependency()
+    on_message: providers.Provider[Callable[[], object]] = providers.Object(lambda: None)
+    subscriptions = providers.Singleton(Subscriptions)
+    echo: providers.Provider[Echo | None] = providers.Object(None)
+    overrides: providers.Provider[Collection[str]] = providers.Object(frozenset())
 
     clock = providers.Object(time)
     new_id = providers.Object(new_id)

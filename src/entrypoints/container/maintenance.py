@@ -1,14 +1,12 @@
 """Maintenance of database and keys, for the command line."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from time import time
 
 from ...adapters.database import (
     Backlog,
-    Contents,
-    Copied,
     SchemaTooNew,
     SqlDatabase,
     back_up,
@@ -70,25 +68,10 @@ def record_key_change(settings: Settings, detail: str) -> None:
             tx.audit_log.add(Event(type=EventType.KEYS_CHANGED, occurred_at=time(), detail=detail))
 
 
-def copy_accounts(source: str, target: str, tell: Callable[[str, str, int, int], None]) -> list[Copied]:
-    """Copies all rows of a database into an empty one; `tell` receives "copied" or "compared", table, rows, and their total.
-
-    Raises `ValueError`, one line, and the target is as it was then; `ImportError` where a driver is not installed.
-    """
-    return copy(source, target, tell)
+copy_accounts, back_up_accounts, inspect_accounts = copy, back_up, inspect_copy  # the command line imports no adapters
 
 
-def back_up_accounts(settings: Settings, file: Path, see: Callable[[frozenset[str]], None]) -> None:
-    """Backs up a snapshot of the embedded database; `see` receives the names of its images. Raises `ValueError`."""
-    back_up(settings.accounts_url, file, see)
-
-
-def look_at_accounts(file: Path) -> Contents:
-    """Raises `ValueError`, one line, where the copy of a database is not whole."""
-    return inspect_copy(file)
-
-
-def take_up_accounts(file: Path) -> None:
+def migrate_copy(file: Path) -> None:
     """Brings the copy of an embedded database to the schema of this program. Raises `ValueError`, one line."""
     try:
         migrate(url_of_file(file))

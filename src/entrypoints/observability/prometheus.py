@@ -65,7 +65,9 @@ class Workers:
 
     def _delete_gauges_of_dead(self) -> None:
         for file in self._directory.glob("gauge_*.db"):
-            if not _is_running(int(file.stem.rpartition("_")[2])):
+            try:
+                os.kill(int(file.stem.rpartition("_")[2]), 0)
+            except ProcessLookupError:
                 file.unlink(missing_ok=True)
 
 
@@ -131,11 +133,3 @@ def _listening(settings: Settings, metrics: "Collector") -> Iterator[tuple[WSGIS
 
 def _log_abort(*_: object) -> None:
     _log.warning("scrape aborted", exc_info=True)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True

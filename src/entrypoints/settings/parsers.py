@@ -127,11 +127,7 @@ def public_url(text: str) -> str:
 
 def path_prefix(text: str) -> str:
     path = "/" + text.strip("/")
-    if any(
-        not part.replace("-", "").replace("_", "").isalnum() or not part.isascii()
-        for part in path[1:].split("/")
-        if path != "/"
-    ):
+    if not re.fullmatch(r"/|(?:/[_-]*[A-Za-z0-9][A-Za-z0-9_-]*)+", path, re.ASCII):
         raise ValueError("must be a path of letters, digits, - and _, such as /api/user")
     return "" if path == "/" else path
 

@@ -1,7 +1,7 @@
 """Every setting of the service: its default, its parser and its help text."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -43,7 +43,7 @@ class SettingsError(ValueError):
 
 def setting(default: Any, read: Callable[[str], Any], help: str, *, secret: bool = False) -> Any:  # noqa: A002 — click's word
     """Declares a setting. `read` parses its text, and raises `ValueError` with the reason if it is invalid."""
-    return field(default=default, repr=not secret, metadata={"read": read, "help": help, "secret": secret})
+    return field(default=default, repr=not secret, metadata={"read": read, "help": help})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +83,7 @@ class Settings:
     emails_per_hour: int = setting(1000, number(1, 100_000), "The hourly limit of codes by mail, unless EMAIL_URL is outbox:.")
     sms_per_hour: int = setting(100, number(1, 100_000), "The hourly limit of codes by SMS, unless SMS_URL is outbox:.")
     webhook_url: str | None = setting(
-        None,
-        url_of("https", "http"),
-        "https://… that receives signed events of accounts; none by default.",
-        secret=True,
+        None, url_of("https", "http"), "https://… that receives signed events of accounts; none by default.", secret=True
     )
     webhook_secret: tuple[str, ...] = setting(
         (),
@@ -195,9 +192,8 @@ class Settings:
     def table(cls) -> list[tuple[str, str, str]]:
         """Variable, default and help text of each setting, in order."""
         return [
-            (PREFIX + one.name.upper(), _default_text(one.default), one.metadata["help"])
+            (PREFIX + one.name.upper(), "" if one.default is None else _text(one.default), one.metadata["help"])
             for one in fields(cls)
-            if one.default is not MISSING
         ]
 
 
@@ -222,7 +218,3 @@ def _file_text(variable: str, path: str) -> str:
         return Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         raise SettingsError(f"{variable}: the file cannot be read.") from None
-
-
-def _default_text(default: object) -> str:
-    return "" if default is None else _text(default)
