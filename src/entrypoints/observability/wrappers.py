@@ -91,7 +91,6 @@ class ObservedDatabase:
     def __init__(self, database: Database, observer: Observer) -> None:
         self._database = database
         self._observer = observer
-        self.blocks: bool = getattr(database, "blocks", True)
         self.accounts = ObservedAccounts(database.accounts, observer)
         self.sessions = ObservedSessions(database.sessions, observer)
         self.rate_limits = ObservedRateLimits(database.rate_limits, observer)

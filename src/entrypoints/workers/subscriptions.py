@@ -24,11 +24,10 @@ _log = logging.getLogger("vestibule.events")
 class Subscription:
     """Thread of a handler: calls it with events one by one, in order, and again after a pause if it raises."""
 
-    def __init__(self, read: ReadEvents, name: str, handler: Handler, pause: float) -> None:
+    def __init__(self, read: ReadEvents, name: str, handler: Handler) -> None:
         self._read = read
         self._name = name
         self._handler = handler
-        self._pause = pause
         self._failures = 0
         self._stopped = Signal()
         self._due = Signal()
@@ -56,7 +55,7 @@ class Subscription:
                 self._pause_after("the handler failed", trace=True)
             else:
                 if not found:
-                    self._due.wait(self._pause)
+                    self._due.wait(POLL_SECONDS)
 
     def _handle_batch(self) -> int:
         begun = monotonic()
@@ -79,8 +78,7 @@ class Subscription:
 class Subscriptions:
     """The subscriptions of this process."""
 
-    def __init__(self, pause: float = POLL_SECONDS, on_event: Callable[[], None] | None = None) -> None:
-        self._pause = pause
+    def __init__(self, on_event: Callable[[], None] | None = None) -> None:
         self._on_event = on_event
         self._subscriptions: list[Subscription] = []
         self._stopped = False
@@ -88,7 +86,7 @@ class Subscriptions:
     def add(self, read: ReadEvents, name: str, handler: Handler) -> None:
         if self._stopped:
             raise RuntimeError("This Vestibule is closed.")
-        self._subscriptions.append(Subscription(read, name, handler, self._pause))
+        self._subscriptions.append(Subscription(read, name, handler))
 
     def notify(self) -> None:
         if self._on_event is not None:
