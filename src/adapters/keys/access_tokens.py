@@ -174,10 +174,10 @@ class JwtTokens:
                 text, key.public, algorithms=[ALGORITHM], issuer=self._issuer, audience=self._audience
             )
             claims = read_claims(payload)
-        except Exception:  # noqa: BLE001 — any error of the decoder means that the token is not one of ours
+            end = float(claims.expires_at)
+            not_before = float(max(claims.issued_at, claims.not_before) - self._leeway)
+        except Exception:  # noqa: BLE001 — any error means that the token is not one of ours, as an `exp` beyond any float
             return None
-        end = float(claims.expires_at)
-        not_before = float(max(claims.issued_at, claims.not_before) - self._leeway)
         return CachedClaims(AccessClaims(claims.account_id, claims.session_id, end), not_before, min(end, expires_at))
 
 
