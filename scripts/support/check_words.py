@@ -68,7 +68,7 @@ NO_NOUN = re.compile(
     r"""
     what|who|whoever|whom|whose|nobody|somebody|anybody|it|its|they|them|he|she|how|why|where|when|whether|that|those
     |these|this|there|then|else|or|and|but|not|no|so|as|if|up|to|from|in|on|at|by|with|without|before|after|while
-    |until|because|for|of|will|would|may|might|can|could|must|shall|should|is|are|was|were|be|been|being|do|does|did
+    |until|because|for|of|will|would|may|might|can|could|must|shall|should|is|are|was|were|be|been|being|do|did
     |has|have|had|go|goes|like|only|even|also|just|here
     """,
     re.VERBOSE,
@@ -79,7 +79,7 @@ IMPERATIVES = re.compile(
     r"""
     add|ask|begin|bring|build|carry|close|compare|convert|count|create|decide|delete|derive|drop|encrypt|ensure|expect
     |find|follow|get|give|go|hold|keep|let|load|lock|make|move|open|parse|pass|prepare|put|raise|refuse|reject|remove
-    |replace|return|run|save|say|see|send|serve|show|start|stop|store|take|tell|throw|try|turn|use|verify|wait|wire
+    |replace|return|run|save|say|see|send|serve|show|start|stop|store|take|tell|throw|try|turn|verify|wait|wire
     |write|yield
     """,
     re.VERBOSE,
@@ -157,7 +157,8 @@ def docstring_faults() -> Iterator[str]:
         for node, docstring in _docstrings(tree):
             first = re.match(r"[\W_]*([A-Za-z']+)", docstring)
             word = first[1].lower() if first else ""
-            if NO_NOUN.fullmatch(word) or IMPERATIVES.fullmatch(word):
+            # The docstring of a command is its help, which is imperative as the help of other programs.
+            if NO_NOUN.fullmatch(word) or (IMPERATIVES.fullmatch(word) and not name.startswith("src/entrypoints/cli/")):
                 line = getattr(node, "lineno", 1)
                 yield f"{name}:{line}: a docstring begins with a noun or a third-person verb, not with {first and first[1]!r}"
 

@@ -41,7 +41,7 @@ from .password import ResetPassword
 from .ports import AuditQuery, Channel, Cursor, OutboxEntry, PresignedUrl
 from .register_or_login import RegisterOrLogIn, RequestRegistrationCode
 from .registration import CheckUnique, CreateSuperuser, Register
-from .sessions import EndedSessions, EndOtherSessions, EndSession, ListEndedSessions, ListSessions
+from .sessions import EndOtherSessions, EndSession, ListRevokedSessions, ListSessions, RevokedSessions
 from .tokens import Authenticate, AuthenticateMany, Identity, Refresh, TokenSet
 from .validation import MISSING
 
@@ -70,7 +70,6 @@ __all__ = [
     "DropMessages",
     "EndOtherSessions",
     "EndSession",
-    "EndedSessions",
     "Event",
     "EventType",
     "GetImageUrl",
@@ -81,8 +80,8 @@ __all__ = [
     "InvalidInput",
     "InvalidRefreshToken",
     "InvalidToken",
-    "ListEndedSessions",
     "ListMessages",
+    "ListRevokedSessions",
     "ListSessions",
     "LogIn",
     "LogInByCode",
@@ -108,6 +107,7 @@ __all__ = [
     "RequestRegistrationCode",
     "ResetPassword",
     "RetryMessages",
+    "RevokedSessions",
     "Session",
     "SetActive",
     "SweepImages",

@@ -8,7 +8,7 @@ from ..domain.account import Account, Address, AddressKind
 from ..domain.code import Challenge, CodePurpose, Proof, decoy_address
 from ..domain.errors import InvalidCode, RateLimited
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
-from ..domain.rate_limits import DAY, WRONG_CODES, WRONG_CODES_BY_ADDRESS, RateLimit, SlidingWindow
+from ..domain.rate_limits import DAY, WRONG_CODES, WRONG_CODES_BY_NETWORK, RateLimit, SlidingWindow
 from ..domain.session import Session
 from .audit import record, record_verified_addresses
 from .ports import Clock, Codes, Database, Identifiers, NewId, Transaction
@@ -62,7 +62,7 @@ class CodeCheck:
 
     codes: Codes
     clock: Clock
-    limits_by_address: bool = True
+    limits_by_network: bool = True
 
     def __call__(
         self,
@@ -80,16 +80,16 @@ class CodeCheck:
         missing = len(addresses) + (requested_for is not None) - len(challenges)
         decoys = [self._decoy(purpose, addresses[0], number, now) for number in range(missing)]
         keyed = [(self._key(one.address), one) for one in (*challenges, *decoys)]
-        caller_keys = [f"wrong-codes@{caller.address}"] if self.limits_by_address and caller.address is not None else []
+        caller_keys = [f"wrong-codes@{caller.address}"] if self.limits_by_network and caller.address is not None else []
         windows = {one.key: one for one in tx.rate_limits.lock(sorted([*(key for key, _ in keyed), *caller_keys]))}
-        retry_after = max((windows[key].retry_after(WRONG_CODES_BY_ADDRESS, now) for key in caller_keys), default=0)
+        retry_after = max((windows[key].retry_after(WRONG_CODES_BY_NETWORK, now) for key in caller_keys), default=0)
         compared = [(key, one) for key, one in keyed if not retry_after and not windows[key].retry_after(WRONG_CODES, now)]
         counted = [(windows[key], WRONG_CODES) for key, _ in compared]
         return CodeVerification(
             matched=self._match((one for _, one in compared), code),
             compared=tuple(one for _, one in compared if one not in decoys),
             decoys=tuple(one for _, one in compared if one in decoys),
-            windows=(*counted, *((windows[key], WRONG_CODES_BY_ADDRESS) for key in caller_keys)),
+            windows=(*counted, *((windows[key], WRONG_CODES_BY_NETWORK) for key in caller_keys)),
             retry_after=retry_after,
             now=now,
             caller=caller,
@@ -118,7 +118,7 @@ class CodeCheck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CodeSignIn:
+class CodeLogin:
     """Starts a session for the owner of a verified address, for the use cases that log in by a code."""
 
     session_issuer: SessionIssuer
@@ -173,7 +173,7 @@ def revoke_remaining_codes(tx: Transaction, addresses: Iterable[Address], revoke
 
 
 def accepts_code(account: Account | None, address: Address) -> bool:
-    """Whether a code from the address may log in to the account."""
+    """Returns whether a code from the address may log in to the account."""
     return account is not None and account.is_active and account.accepts_code_from(address)
 
 
@@ -240,7 +240,7 @@ class LogInByCode:
     database: Database
     identifiers: Identifiers
     code_check: CodeCheck
-    code_sign_in: CodeSignIn
+    code_login: CodeLogin
 
     @retry_on_conflict
     def __call__(self, *, destination: str, verify_otp: str, caller: Caller = TRUSTED_CALLER) -> TokenSet:
@@ -253,12 +253,12 @@ class LogInByCode:
             account = tx.accounts.lock_by_address(to) if address else None
             if account and address and accepts_code(account, address):
                 check.consume(tx)
-                session = self.code_sign_in(tx, account, address, check.now, caller, revoked=revoked)
+                session = self.code_login(tx, account, address, check.now, caller, revoked=revoked)
             else:
                 check.record_failure(tx)
         if session is None:
             raise check.refusal()
-        return self.code_sign_in.session_issuer.token_set(session)
+        return self.code_login.session_issuer.token_set(session)
 
 
 def _read_code(identifiers: Identifiers, destination: str, verify_otp: str) -> tuple[Address, str]:

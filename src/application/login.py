@@ -7,9 +7,9 @@ from ..domain.account import Account
 from ..domain.errors import InvalidCredentials, RateLimited
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.rate_limits import (
-    FAILED_LOGINS_BY_ADDRESS,
-    FAILED_LOGINS_BY_IDENTITY,
-    FAILED_LOGINS_BY_IDENTITY_AND_ADDRESS,
+    FAILED_LOGINS_BY_IDENTIFIER,
+    FAILED_LOGINS_BY_IDENTIFIER_AND_NETWORK,
+    FAILED_LOGINS_BY_NETWORK,
     HOUR,
     RateLimit,
     SlidingWindow,
@@ -41,7 +41,7 @@ class LogIn:
     codes: Codes
     session_issuer: SessionIssuer
     clock: Clock
-    limits_by_address: bool = True
+    limits_by_network: bool = True
 
     def __call__(self, *, username: str, password: str, caller: Caller = TRUSTED_CALLER) -> TokenSet:
         validator = Validator()
@@ -84,7 +84,7 @@ class LogIn:
     def _succeed(
         self, tx: Transaction, account: Account, windows: Sequence[SlidingWindow], now: float, caller: Caller
     ) -> Session:
-        if self.limits_by_address and caller.address is not None and windows[0].timestamps:
+        if self.limits_by_network and caller.address is not None and windows[0].timestamps:
             tx.rate_limits.save([windows[0].reset()], now)
         return self.session_issuer.start(tx, account, now, caller, "password")
 
@@ -114,12 +114,12 @@ class LogIn:
         address = identifier.address
         name = f"{address.kind}:{address.canonical}" if address else f"username:{identifier.canonical_username}"
         identity = f"login:{self.codes.keyed_digest(name)}"
-        if not self.limits_by_address or caller.address is None:
-            return ((identity, FAILED_LOGINS_BY_IDENTITY),)
+        if not self.limits_by_network or caller.address is None:
+            return ((identity, FAILED_LOGINS_BY_IDENTIFIER),)
         return (
-            (f"{identity}@{caller.address}", FAILED_LOGINS_BY_IDENTITY_AND_ADDRESS),
-            (identity, FAILED_LOGINS_BY_IDENTITY),
-            (f"login@{caller.address}", FAILED_LOGINS_BY_ADDRESS),
+            (f"{identity}@{caller.address}", FAILED_LOGINS_BY_IDENTIFIER_AND_NETWORK),
+            (identity, FAILED_LOGINS_BY_IDENTIFIER),
+            (f"login@{caller.address}", FAILED_LOGINS_BY_NETWORK),
         )
 
 

@@ -27,8 +27,8 @@ class SetActive:
     clock: Clock
 
     @retry_on_conflict
-    def __call__(self, *, who: str, active: bool, caller: Caller = TRUSTED_CALLER) -> Account:
-        known = self.database.accounts.by_login(self.identifiers.login(who))
+    def __call__(self, *, identifier: str, active: bool, caller: Caller = TRUSTED_CALLER) -> Account:
+        known = self.database.accounts.by_login(self.identifiers.login(identifier))
         if known is None:
             raise NoSuchAccount
         with self.database.begin() as tx:

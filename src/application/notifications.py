@@ -15,7 +15,7 @@ class Notice(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 — the name of a notice
     EMAIL_CHANGED = "email_changed"
     MOBILE_CHANGED = "mobile_changed"
-    NEW_SIGN_IN = "new_sign_in"
+    NEW_LOGIN = "new_login"
     REFRESH_REUSED = "refresh_reused"
 
 

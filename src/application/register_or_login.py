@@ -8,7 +8,7 @@ from ..domain.errors import AccountMismatch, Refusal
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.session import Session
 from .audit import record, record_verified_addresses
-from .code_checks import CodeCheck, CodeSignIn, CodeVerification, accepts_code, revoke_codes_first
+from .code_checks import CodeCheck, CodeLogin, CodeVerification, accepts_code, revoke_codes_first
 from .code_requests import CodeSender, CodeSent, Recipient, find_owner
 from .ports import Database, Identifiers, Transaction
 from .retry import retry_on_conflict
@@ -47,7 +47,7 @@ class RegisterOrLogIn:
     database: Database
     identifiers: Identifiers
     code_check: CodeCheck
-    code_sign_in: CodeSignIn
+    code_login: CodeLogin
 
     @retry_on_conflict
     def __call__(self, *, name: str, email: str, mobile: str, verify_otp: str, caller: Caller = TRUSTED_CALLER) -> TokenSet:
@@ -58,7 +58,7 @@ class RegisterOrLogIn:
             check = self.code_check(tx, CodePurpose.REGISTER_OR_LOGIN, [mail, phone], code, caller)
             result = self._conclude(tx, check, called, mail, phone)
         if isinstance(result, Session):
-            return self.code_sign_in.session_issuer.token_set(result)
+            return self.code_login.session_issuer.token_set(result)
         raise result
 
     def _conclude(
@@ -75,7 +75,7 @@ class RegisterOrLogIn:
             account = tx.accounts.add(self._new(tx, address, name, mail, phone, now))
             record(tx, EventType.REGISTERED, now, caller, account_id=account.id)
             record_verified_addresses(tx, None, account, now, caller)
-            return self.code_sign_in.session_issuer.start(tx, account, now, caller, f"code:{address.kind}")
+            return self.code_login.session_issuer.start(tx, account, now, caller, f"code:{address.kind}")
         account, *others = owners.values()
         if others or not _matches(account, address, mail, phone):
             check.consume(tx)
@@ -84,7 +84,7 @@ class RegisterOrLogIn:
             check.record_failure(tx)
             return check.refusal()
         check.consume(tx)
-        return self.code_sign_in(tx, account, address, now, caller, name=name, revoked=revoked)
+        return self.code_login(tx, account, address, now, caller, name=name, revoked=revoked)
 
     def _new(self, tx: Transaction, verified: Address, name: str, mail: Address, phone: Address, now: float) -> Account:
         return Account(
@@ -115,7 +115,7 @@ def _revoke_codes_first(tx: Transaction, address: Address, mail: Address, phone:
 
 
 def _matches(account: Account, verified: Address, mail: Address, phone: Address) -> bool:
-    """Whether the account has both addresses, or the verified one and none of the other kind."""
+    """Returns whether the account has both addresses, or the verified one and none of the other kind."""
     return account.has(verified) and all(account.has(one) or account.address(one.kind) is None for one in (mail, phone))
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from ..domain.account import Account
 from ..domain.errors import RateLimited
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
-from ..domain.rate_limits import REGISTRATIONS_BY_ADDRESS, UNIQUENESS_CHECKS_BY_ADDRESS, RateLimit
+from ..domain.rate_limits import REGISTRATIONS_BY_NETWORK, UNIQUENESS_CHECKS_BY_NETWORK, RateLimit
 from .audit import record, record_verified_addresses
 from .ports import Clock, Database, Hasher, InvalidText, RateLimiter
 from .retry import retry_on_conflict
@@ -38,7 +38,7 @@ class Register:
         proofs: tuple[str, ...] = (),
         caller: Caller = TRUSTED_CALLER,
     ) -> Account:
-        _hit(self.rate_limiter, "register", caller, REGISTRATIONS_BY_ADDRESS, self.clock())
+        _hit(self.rate_limiter, "register", caller, REGISTRATIONS_BY_NETWORK, self.clock())
         given = {"username": username, "name": name, "email": email, "mobile": mobile, "password": password}
         new, secret = _validated(self.rules, self.database, given, proofs)
         return _store(self.database, replace(new, password_hash=self.hasher.hash(secret)), caller)
@@ -106,7 +106,7 @@ Property = Literal["username", "email", "mobile"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckUnique:
-    """Whether `Register` would find that username, email or mobile free.
+    """Returns whether `Register` would find that username, email or mobile free.
 
     Raises `InvalidInput` for a value that could never be registered, `RateLimited`, `Unavailable`.
     """
@@ -117,7 +117,7 @@ class CheckUnique:
     clock: Clock
 
     def __call__(self, *, prop: Property, value: str, caller: Caller = TRUSTED_CALLER) -> bool:
-        _hit(self.rate_limiter, "isunique", caller, UNIQUENESS_CHECKS_BY_ADDRESS, self.clock())
+        _hit(self.rate_limiter, "isunique", caller, UNIQUENESS_CHECKS_BY_NETWORK, self.clock())
         validator, identifiers = Validator(), self.rules.identifiers
         wanted = validator.text("prop", prop, _property)
         username = address = None

@@ -85,7 +85,7 @@ _CURSOR = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,20})?)_([0-9A-Za-z_-]{0,64})", r
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndedSessions:
+class RevokedSessions:
     """Ids of revoked sessions; the next ones are found by `after`, at once if `has_more`.
 
     A service that verifies tokens offline refuses those of these sessions for `seconds`; after that all of them have expired.
@@ -98,7 +98,7 @@ class EndedSessions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListEndedSessions:
+class ListRevokedSessions:
     """The revoked sessions whose access tokens may not have expired: those beyond `after` of an earlier response, or all.
 
     Revocations may commit out of the order of their timestamps, on servers whose clocks differ. So the last response's `after`
@@ -110,14 +110,14 @@ class ListEndedSessions:
     tokens: Tokens
     clock: Clock
 
-    def __call__(self, *, after: str | None = None) -> EndedSessions:
+    def __call__(self, *, after: str | None = None) -> RevokedSessions:
         now = self.clock()
         seconds = self.tokens.access_seconds + int(CLOCK_DIFFERENCE)
         begin = max(_position(after, now), (now - seconds - COMMIT_DELAY, ""))
         found = self.database.sessions.ended(begin, limit=MAX_ENDED)
         has_more = len(found) == MAX_ENDED
         ended_at, session_id = found[-1] if has_more else (max(0.0, now - CLOCK_DIFFERENCE - COMMIT_DELAY), "")
-        return EndedSessions(
+        return RevokedSessions(
             session_ids=[ended for _, ended in found], after=f"{ended_at}_{session_id}", has_more=has_more, seconds=seconds
         )
 

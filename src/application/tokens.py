@@ -57,7 +57,7 @@ class SessionIssuer:
             record(tx, EventType.SESSION_ENDED, now, caller, account_id=account.id, session_id=revoked, detail="oldest")
         record(tx, EventType.LOGGED_IN, now, caller, account_id=account.id, session_id=session.id, detail=method)
         if is_new_user_agent:
-            self.notices(tx, Notice.NEW_SIGN_IN, account, now)
+            self.notices(tx, Notice.NEW_LOGIN, account, now)
         return session
 
     def token_set(self, session: Session) -> TokenSet:

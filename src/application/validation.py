@@ -143,7 +143,9 @@ class AccountRules:
         new: Sequence[Address],
         proofs: Sequence[str],
     ) -> frozenset[Address]:
-        """Those of `addresses` that the given proofs verify; adds errors for a wrong proof and for a new address without one.
+        """Returns those of `addresses` that the given proofs verify.
+
+        Adds an error for a wrong proof, and for a new address without one.
 
         A new address that was verified within the hour needs no proof here, but only its own proof marks it as verified.
         """

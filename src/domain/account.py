@@ -77,11 +77,11 @@ class Account:
 
     @property
     def is_verified(self) -> bool:
-        """Whether any of its addresses is verified."""
+        """Returns whether any of its addresses is verified."""
         return self.email_verified or self.mobile_verified
 
     def accepts_code_from(self, address: Address) -> bool:
-        """Whether a code from `address` may log in or reset: if it is verified, or if no address is.
+        """Returns whether a code from `address` may log in or reset: if it is verified, or if no address is.
 
         An unverified address next to a verified one may be a typing error, and its codes are refused.
         """

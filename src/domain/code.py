@@ -36,7 +36,7 @@ class Challenge:
     used_at: float | None = None
 
     def is_open(self, now: float) -> bool:
-        """Whether an attempt is still accepted."""
+        """Returns whether an attempt is still accepted."""
         return self.used_at is None and self.failed_attempts < MAX_FAILED_ATTEMPTS and self.sent_at <= now < self.expires_at
 
     def with_failed_attempt(self) -> "Challenge":

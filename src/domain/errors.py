@@ -86,7 +86,7 @@ class InvalidRefreshToken(Refusal):
 
 
 class NoSuchAccount(Refusal):
-    """No account has that username, email or mobile; shown to the operator alone."""
+    """The username, email or mobile of no account; shown to the operator alone."""
 
     slug = "no-such-account"
     title = "There is no such account."
@@ -147,10 +147,12 @@ class Unavailable(Refusal):
     slug = "unavailable"
     title = "The service is unavailable."
 
-    def __init__(self, retry_after: int = 2, *, is_open: bool = False) -> None:
+    def __init__(self, retry_after: int = 2, *, is_outcome_unknown: bool = False) -> None:
         self.retry_after = retry_after
-        self.is_open = is_open
-        super().__init__(f"{'The change may have been made' if is_open else 'Nothing was changed'}. Try again shortly.")
+        self.is_outcome_unknown = is_outcome_unknown
+        super().__init__(
+            f"{'The change may have been made' if is_outcome_unknown else 'Nothing was changed'}. Try again shortly."
+        )
 
 
 class Conflict(Unavailable):

@@ -46,7 +46,7 @@ class PasswordPolicy:
 
 
 def _is_made_of(text: str, words: Iterable[str]) -> bool:
-    """Whether the password is one of the words, ignoring case and any digits and punctuation around or between."""
+    """Returns whether the password is one of the words, ignoring case and any digits and punctuation around or between."""
     whole = text.casefold()
     letters = "".join(character for character in whole if character.isalpha())
     spellings = {whole, letters} - {""}

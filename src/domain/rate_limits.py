@@ -6,7 +6,7 @@ from math import ceil
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most `count` hits within any `seconds`."""
+    """A limit of `count` hits within any `seconds`."""
 
     count: int
     seconds: float
@@ -52,13 +52,13 @@ MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 CODE_SENDS_PER_HOUR = RateLimit(5, HOUR)
 CODE_SENDS_PER_DAY = RateLimit(10, DAY)
 WRONG_CODES = (RateLimit(30, DAY),)
-WRONG_CODES_BY_ADDRESS = (RateLimit(30, 300),)
-FAILED_LOGINS_BY_IDENTITY_AND_ADDRESS = (RateLimit(5, 300),)
-FAILED_LOGINS_BY_IDENTITY = (RateLimit(30, 900),)
-FAILED_LOGINS_BY_ADDRESS = (RateLimit(10, 60), RateLimit(100, HOUR))
-REGISTRATIONS_BY_ADDRESS = (RateLimit(20, 60),)
-UNIQUENESS_CHECKS_BY_ADDRESS = (RateLimit(30, 60),)
-CALLS_BY_ADDRESS = (RateLimit(300, 60),)
+WRONG_CODES_BY_NETWORK = (RateLimit(30, 300),)
+FAILED_LOGINS_BY_IDENTIFIER_AND_NETWORK = (RateLimit(5, 300),)
+FAILED_LOGINS_BY_IDENTIFIER = (RateLimit(30, 900),)
+FAILED_LOGINS_BY_NETWORK = (RateLimit(10, 60), RateLimit(100, HOUR))
+REGISTRATIONS_BY_NETWORK = (RateLimit(20, 60),)
+UNIQUENESS_CHECKS_BY_NETWORK = (RateLimit(30, 60),)
+CALLS_BY_NETWORK = (RateLimit(300, 60),)
 NOTICES = (RateLimit(10, DAY),)
 
 

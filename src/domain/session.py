@@ -35,7 +35,7 @@ class Session:
     user_agent: str | None = None
 
     def is_active(self, now: float) -> bool:
-        """Whether it is not revoked, was used within 14 days and started within 30 (NIST SP 800-63B, AAL1)."""
+        """Returns whether it is not revoked, was used within 14 days and started within 30 (NIST SP 800-63B, AAL1)."""
         return self.ended_at is None and now < self.expires_at
 
     @property

@@ -15,8 +15,8 @@ from ..application import (
     EndOtherSessions,
     EndSession,
     GetImageUrl,
-    ListEndedSessions,
     ListMessages,
+    ListRevokedSessions,
     ListSessions,
     LogIn,
     LogInByCode,
@@ -40,7 +40,7 @@ from ..application import (
 from ..application.ports import Clock, RateLimiter
 from .concurrency.executors import CommitScope
 from .settings import Settings
-from .use_case import Declared, EnteredUseCase, StreamingUseCase, UseCase
+from .use_case import ContextManagerUseCase, StreamingUseCase, UseCase, UseCaseDescriptor
 from .workers.subscriptions import Handler, Subscriptions
 
 
@@ -65,7 +65,7 @@ class UseCases:
     list_sessions = UseCase(ListSessions, "reads")
     end_session = UseCase(EndSession, "writes")
     end_other_sessions = UseCase(EndOtherSessions, "writes")
-    list_ended_sessions = UseCase(ListEndedSessions, "reads")
+    list_revoked_sessions = UseCase(ListRevokedSessions, "reads")
     set_active = UseCase(SetActive, "writes")
     upload_image = UseCase(UploadImage, "images")
     read_image = UseCase(ReadImage, "images")
@@ -76,7 +76,7 @@ class UseCases:
     retry_messages = UseCase(RetryMessages, "background")
     drop_messages = UseCase(DropMessages, "background")
     read_audit_log = StreamingUseCase(ReadAuditLog, "background")
-    read_events = EnteredUseCase(ReadEvents, "background")
+    read_events = ContextManagerUseCase(ReadEvents, "background")
     purge = UseCase(Purge, "background")
 
     def refuse_calls(self) -> None:
@@ -88,7 +88,9 @@ def _raise_closed(*_: object, **__: object) -> NoReturn:
     raise RuntimeError("This Vestibule is closed.")
 
 
-USE_CASES: Mapping[str, Declared[Any]] = {name: one for name, one in vars(UseCases).items() if isinstance(one, Declared)}
+USE_CASES: Mapping[str, UseCaseDescriptor[Any]] = {
+    name: one for name, one in vars(UseCases).items() if isinstance(one, UseCaseDescriptor)
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +106,7 @@ class Vestibule(UseCases):
     check: Callable[[], None]
     """Raises `Unavailable` unless the database is reachable and has the schema that this program needs."""
     database_blocks: bool = False
-    """Whether a database call may wait for another machine, and so does not belong in an event loop."""
+    """Returns whether a database call may wait for another machine, and so does not belong in an event loop."""
     commit_scope: CommitScope | None = None
     """Commits the transactions of one thread together, if no call within it waits for another machine."""
     subscriptions: Subscriptions = field(default_factory=Subscriptions)

@@ -51,9 +51,9 @@ def app() -> Litestar:
     configure_logs(settings)
     stack = ExitStack()
     if settings.traces:
-        from .observability.tracing import traced  # noqa: PLC0415 — an extra, imported only if it is on
+        from .observability.tracing import tracing_enabled  # noqa: PLC0415 — an extra, imported only if it is on
 
-        stack.enter_context(traced())
+        stack.enter_context(tracing_enabled())
     vestibule = stack.enter_context(build(settings, echo=_print if settings.log_format == "text" else None))
     threading.Thread(target=_stop_with_parent, name="parent", daemon=True).start()
 
@@ -128,9 +128,9 @@ def serve(settings: Settings) -> None:
     _log.debug("listening", extra={"fields": {"url": settings.url, "workers": settings.workers}})
     with ExitStack() as stack:
         if settings.metrics_port is not None:
-            from .observability.prometheus import exposed_of_workers  # noqa: PLC0415 — an extra, imported only if it is on
+            from .observability.prometheus import worker_metrics_served  # noqa: PLC0415 — an extra, imported only if it is on
 
-            stack.enter_context(exposed_of_workers(settings))
+            stack.enter_context(worker_metrics_served(settings))
         _server(settings).serve()
 
 

@@ -26,7 +26,7 @@ Lane = Literal["hashing", "writes", "reads", "images", "background", "lookups", 
 """The lanes of `Lanes`."""
 
 
-class Declared(ABC, Generic[Class_co]):
+class UseCaseDescriptor(ABC, Generic[Class_co]):
     """A use case of this class, whose awaited calls run in this lane."""
 
     def __init__(self, use_case: Callable[..., Class_co], lane: Lane) -> None:
@@ -46,7 +46,7 @@ class Declared(ABC, Generic[Class_co]):
         """Returns the use case of this `Vestibule` for an `AsyncVestibule`."""
 
 
-class UseCase(Declared[Class_co]):
+class UseCase(UseCaseDescriptor[Class_co]):
     """A use case that returns a value.
 
     If a call has the keyword argument `hashes`, a password, it takes the hashing lane. With `batch`, the use case of that
@@ -78,7 +78,7 @@ class UseCase(Declared[Class_co]):
         return executor.wrap(call)
 
 
-class StreamingUseCase(Declared[Class_co]):
+class StreamingUseCase(UseCaseDescriptor[Class_co]):
     """A use case that returns an iterator. Its awaited calls return a list: an event loop cannot wait for the next item."""
 
     @overload
@@ -99,14 +99,14 @@ class StreamingUseCase(Declared[Class_co]):
         return self.executor(lanes).wrap(collect)
 
 
-class EnteredUseCase(Declared[Class_co]):
+class ContextManagerUseCase(UseCaseDescriptor[Class_co]):
     """A use case that returns a context manager, for `with` or for `async with`."""
 
     @overload
     def __get__(self, instance: "Vestibule", _: type) -> Class_co: ...
     @overload
     def __get__(
-        self: "EnteredUseCase[Callable[P, AbstractContextManager[T]]]", instance: "AsyncVestibule", _: type
+        self: "ContextManagerUseCase[Callable[P, AbstractContextManager[T]]]", instance: "AsyncVestibule", _: type
     ) -> Callable[P, AbstractAsyncContextManager[T]]: ...
     def __get__(self, instance: object, _: type) -> Any:
         return _undefined(self, instance)
@@ -128,7 +128,7 @@ class EnteredUseCase(Declared[Class_co]):
         return entered
 
 
-def _undefined(declared: Declared[Any], instance: object) -> Declared[Any]:
+def _undefined(declared: UseCaseDescriptor[Any], instance: object) -> UseCaseDescriptor[Any]:
     """Facades hold use cases in their own dictionary, which precedes these descriptors."""
     if instance is None:
         return declared

@@ -101,7 +101,7 @@ class World(Vestibule):
         given = {"name": f"{username.title()} Somebody", "email": f"{username}@mail.example.com", "password": PASSWORD}
         return self.register(**({"username": username} | given | fields))
 
-    def sign_in(self, username: str = "ann", password: str = PASSWORD) -> Identity:
+    def log_in_as(self, username: str = "ann", password: str = PASSWORD) -> Identity:
         """Logs in and returns the identity that use cases take. Raises the refusals of `log_in`."""
         return self.identity(self.log_in(username=username, password=password))
 

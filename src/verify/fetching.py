@@ -16,7 +16,7 @@ MAX_BYTES = 1024 * 1024
 
 
 class FetchFailed(Exception):
-    """No usable response; the text is the reason and repeats nothing of the request."""
+    """Signals the lack of a usable response; the text is the reason and repeats nothing of the request."""
 
 
 @dataclass(frozen=True, slots=True)

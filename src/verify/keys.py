@@ -36,7 +36,10 @@ class KeySource(Protocol):
     """A source of keys. It returns the same object for a key for as long as the key is valid."""
 
     def find(self, kid: str) -> Key | None:
-        """May block on a fetch, for a few seconds at most. Raises `Unavailable` while it cannot know whether the key exists."""
+        """Returns the key; blocks on a fetch for a few seconds at most.
+
+        Raises `Unavailable` while it cannot know whether the key exists.
+        """
         ...
 
     async def find_async(self, kid: str) -> Key | None:

@@ -236,7 +236,7 @@ class Block:
         return number // (number - 3)
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def group_commit(self) -> Iterator[None]:
         yield
         done, self.done = self.done, []
         if self._fault:
@@ -246,7 +246,7 @@ class Block:
 
 def test_concurrent_calls_share_one_commit_scope_and_get_their_own_results() -> None:
     async def ask() -> list[object]:
-        grouped = BatchingExecutor(block.together)
+        grouped = BatchingExecutor(block.group_commit)
         return await asyncio.gather(*(grouped(block.do, number) for number in range(5)), return_exceptions=True)
 
     block = Block()
@@ -260,7 +260,7 @@ def test_concurrent_calls_share_one_commit_scope_and_get_their_own_results() -> 
 
 def test_failed_commit_fails_every_call() -> None:
     async def ask() -> list[object]:
-        grouped = BatchingExecutor(Block(Unavailable(retry_after=7)).together)
+        grouped = BatchingExecutor(Block(Unavailable(retry_after=7)).group_commit)
         return [*await asyncio.gather(grouped(int, "1"), grouped(int, "no number"), return_exceptions=True)]
 
     answers = asyncio.run(ask())
@@ -277,13 +277,13 @@ def test_each_call_runs_in_its_own_context() -> None:
     async def both() -> list[str]:
         return [*await asyncio.gather(ask("ann"), ask("bob"))]
 
-    grouped = BatchingExecutor(Block().together)
+    grouped = BatchingExecutor(Block().group_commit)
     assert asyncio.run(both()) == ["ann", "bob"]
 
 
 def test_call_cancelled_before_it_begins_does_not_run() -> None:
     async def ask() -> int:
-        grouped = BatchingExecutor(block.together)
+        grouped = BatchingExecutor(block.group_commit)
         first = asyncio.create_task(grouped(gate.wait, 10))
         await asyncio.sleep(0)
         gone, stays = asyncio.create_task(grouped(block.do, 1)), asyncio.create_task(grouped(block.do, 4))
@@ -316,7 +316,7 @@ def test_exception_of_one_call_does_not_affect_the_others(fault: BaseException) 
         raise fault
 
     async def ask() -> list[object]:
-        grouped = BatchingExecutor(Block().together)
+        grouped = BatchingExecutor(Block().group_commit)
         answers = [asyncio.create_task(grouped(one)) for one in (lambda: 1, fail, lambda: 2)]
         async with asyncio.timeout(5):
             return [*await asyncio.gather(*answers, return_exceptions=True)]
@@ -329,7 +329,7 @@ def test_exception_of_one_call_does_not_affect_the_others(fault: BaseException) 
 @pytest.mark.parametrize("fault", [Unavailable(), Odd("o", "dd")])
 def test_exception_of_the_commit_scope_reaches_every_call(fault: Exception) -> None:
     async def ask() -> list[object]:
-        grouped = BatchingExecutor(Block(fault).together)
+        grouped = BatchingExecutor(Block(fault).group_commit)
         async with asyncio.timeout(5):
             return [*await asyncio.gather(grouped(int, "1"), grouped(int, "2"), return_exceptions=True)]
 
@@ -338,7 +338,7 @@ def test_exception_of_the_commit_scope_reaches_every_call(fault: Exception) -> N
 
 def test_cancelled_calls_release_their_places() -> None:
     async def ask() -> bool:
-        grouped = BatchingExecutor(Block().together)
+        grouped = BatchingExecutor(Block().group_commit)
         first = asyncio.create_task(grouped(gate.wait, 10))
         await asyncio.sleep(0.01)
         gone = [asyncio.create_task(grouped(gate.is_set)) for _ in range(400)]
@@ -358,7 +358,7 @@ def test_cancelled_calls_release_their_places() -> None:
 
 def test_cancelled_batch_fails_its_calls_and_the_next_batch_runs() -> None:
     async def ask() -> list[object]:
-        grouped = BatchingExecutor(Block().together)
+        grouped = BatchingExecutor(Block().group_commit)
         first = asyncio.create_task(grouped(gate.wait, 10))
         await asyncio.sleep(0.01)
         second = asyncio.create_task(grouped(gate.is_set))

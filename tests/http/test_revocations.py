@@ -66,7 +66,7 @@ def test_every_revocation_is_listed(feed: Site) -> None:
     other = feed.tokens()
     feed.call("PATCH", "/account/", {"password": OTHER_PASSWORD}, token=own["token"])
     assert set(ended(feed)["sessions"]) == {spent["session"], other["session"]}
-    feed.world.set_active(who="bob", active=False)
+    feed.world.set_active(identifier="bob", active=False)
     code = feed.code("ada@mail.example.com")
     reset = {"email": "ada@mail.example.com", "otp": code, "password": PASSWORD}
     assert feed.post("/password/reset/", {**reset, "otp": wrong(code)}).status_code == 403

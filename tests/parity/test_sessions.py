@@ -115,7 +115,7 @@ def test_logout_ends_the_session(interface: Interface) -> None:
 
 def test_deactivation_revokes_sessions(interface: Interface, world: World) -> None:
     own = logged_in(interface)
-    world.set_active(who=str(REGISTRATION["username"]), active=False)
+    world.set_active(identifier=str(REGISTRATION["username"]), active=False)
     assert (interface.account(own.token), interface.refresh(refresh=own.refresh_token)) == (
         INVALID_TOKEN,
         INVALID_REFRESH_TOKEN,

@@ -45,7 +45,7 @@ def test_messages_to_a_mobile_are_found_in_any_spelling() -> None:
 def test_shortcuts_call_the_use_cases() -> None:
     world = World(otp_cooldown=600)
     account = world.create_account("ann", name="Ann Other")
-    own = world.sign_in("ann")
+    own = world.log_in_as("ann")
     assert (own.account.id, own.account.name) == (account.id, "Ann Other")
     assert world.verify_address(ANN, own)
     assert world.identity(world.log_in_with_code(ANN)).account.email_verified
@@ -70,9 +70,9 @@ def test_port_accepts_another_adapter(tmp_path: Path) -> None:
         storage = MemoryStorage()
         world = World(database=database, storage=storage)
         world.create_account()
-        world.upload_image(identity=world.sign_in(), profile_image=b"\x89PNG\r\n\x1a\npicture")
+        world.upload_image(identity=world.log_in_as(), profile_image=b"\x89PNG\r\n\x1a\npicture")
         again = World(database=database, storage=storage)
-        assert again.read_image(again.sign_in().account.image or "") == b"\x89PNG\r\n\x1a\npicture"
+        assert again.read_image(again.log_in_as().account.image or "") == b"\x89PNG\r\n\x1a\npicture"
 
 
 def test_two_worlds_share_nothing() -> None:

@@ -78,14 +78,14 @@ class SqlAccounts:
     def by_active_session(self, account_id: int, session_id: str, now: float) -> Account | None:
         return _first(self._query(_BY_ACTIVE_SESSION, account_id=account_id, session_id=session_id, now=now))
 
-    def by_active_sessions(self, asked: Sequence[tuple[int, str]], now: float) -> Sequence[Account | None]:
-        if len(asked) == 1:
-            return [self.by_active_session(*asked[0], now)]
-        ids = [session_id for _, session_id in asked if session_id.isascii() and session_id.isprintable()]
+    def by_active_sessions(self, identities: Sequence[tuple[int, str]], now: float) -> Sequence[Account | None]:
+        if len(identities) == 1:
+            return [self.by_active_session(*identities[0], now)]
+        ids = [session_id for _, session_id in identities if session_id.isascii() and session_id.isprintable()]
         found: dict[tuple[int, str], Account] = {}
         for start in range(0, len(ids), _SIZES[-1]):
             found |= self._by_session(ids[start : start + _SIZES[-1]], now)
-        return [found.get(one) for one in asked]
+        return [found.get(one) for one in identities]
 
     def _by_session(self, ids: list[str], now: float) -> dict[tuple[int, str], Account]:
         size = next(size for size in _SIZES if size >= len(ids))

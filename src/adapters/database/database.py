@@ -110,13 +110,13 @@ class SqlDatabase:
             transaction = SqlTransaction(sql)
             yield transaction
 
-    def together(self) -> AbstractContextManager[object]:
+    def group_commit(self) -> AbstractContextManager[object]:
         """A block whose transactions, begun in this thread, are committed together at its end.
 
         On SQLite the commit is most of a transaction's cost; on PostgreSQL each is committed by itself. The caller must not
         report their outcome before. Leaving the block raises `Unavailable` if they were not stored.
         """
-        return self._sql.together()
+        return self._sql.group_commit()
 
     def check(self) -> None:
         """Accepts a newer schema: migrations keep the previous program running while its servers are replaced."""

@@ -172,7 +172,7 @@ class Postgres:
                 self._give_back(pooled)
         on_commit()
 
-    def together(self) -> AbstractContextManager[object]:
+    def group_commit(self) -> AbstractContextManager[object]:
         """Commits each transaction by itself: row locks held for several would delay other transactions, and deadlock."""
         return nullcontext()
 
@@ -276,7 +276,7 @@ def _commit(connection: TimeoutConnection) -> None:
     try:
         status = _command(connection, "COMMIT")
     except Unavailable as lost:
-        raise Unavailable(is_open=connection.closed) from lost.__cause__
+        raise Unavailable(is_outcome_unknown=connection.closed) from lost.__cause__
     if status != "COMMIT":  # for a failed transaction the server reports ROLLBACK, and no error
         raise Unavailable
 

@@ -40,7 +40,7 @@ class OpenTransaction(Protocol):
         ...
 
     def run_in_savepoint(self, statement: ClauseElement, /, **values: object) -> list[Row]:
-        """Like `run`, but the transaction goes on after `UniqueViolation`."""
+        """Runs the statement so that the transaction can go on after `UniqueViolation`."""
         ...
 
 
@@ -55,7 +55,7 @@ class ConnectionPool(Protocol):
         """A transaction; `on_commit` is called in this thread after the commit."""
         ...
 
-    def together(self) -> AbstractContextManager[object]:
+    def group_commit(self) -> AbstractContextManager[object]:
         """A block whose transactions in this thread may be committed together at its end.
 
         The caller must not report their outcome before. Leaving the block raises `Unavailable` if they were not stored.

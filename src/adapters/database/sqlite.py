@@ -52,7 +52,7 @@ class CommitScope:
 
     def __init__(self, *, has_transaction: bool = False) -> None:
         self.has_transaction = has_transaction
-        """Whether one of them is open."""
+        """Returns whether one of them is open."""
         self.has_lock = False
         self.deadline: float | None = None
         """When to stop waiting for the lock or the file; shared by consecutive waits. None when not waiting."""
@@ -123,7 +123,7 @@ class Sqlite:
             finally:
                 scope.has_transaction = False
 
-    def together(self) -> AbstractContextManager[object]:
+    def group_commit(self) -> AbstractContextManager[object]:
         """Transactions that this thread begins within the block are committed together at its end.
 
         A durable commit takes longer than most transactions. Leaving the block raises `Unavailable` if nothing was stored.

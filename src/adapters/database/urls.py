@@ -12,7 +12,7 @@ _FORM = "it should look like sqlite:////var/lib/vestibule/vestibule.db or postgr
 
 
 def is_postgres(url: str) -> bool:
-    """Whether libpq reads this URL. Errors in it are found on first use."""
+    """Returns whether libpq reads this URL. Errors in it are found on first use."""
     return url.startswith(("postgresql://", "postgres://"))
 
 

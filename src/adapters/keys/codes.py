@@ -31,9 +31,9 @@ class HmacCodes:
     def new_challenge_id(self, challenge_id: str) -> str:
         return f"{challenge_id}-{active_key(self._source.current().codes, self._clock()).number}"
 
-    def code(self, challenge_id: str, flow: CodePurpose, address_key: str) -> str:
+    def code(self, challenge_id: str, purpose: CodePurpose, canonical: str) -> str:
         secret = self._secret_of(challenge_id, self._source.current())
-        digest = _digest(secret, "code", challenge_id, flow.value, address_key)
+        digest = _digest(secret, "code", challenge_id, purpose.value, canonical)
         # 256 bits against 34 at most: the remainder favours no code by more than one part in 2**222.
         return f"{int.from_bytes(digest) % 10**self._digits:0{self._digits}}"
 

@@ -13,7 +13,7 @@ from .keyset import ALWAYS, KeyKind, Secret, SigningKey
 ACCESS_SECONDS = 300
 """The default lifetime of an access token."""
 
-NOTICE: Mapping[KeyKind, float] = {
+ACTIVATION_DELAY: Mapping[KeyKind, float] = {
     KeyKind.SIGNING: 86_400.0,
     KeyKind.CODES: 60.0,
     KeyKind.REFRESH: 60.0,

@@ -8,7 +8,7 @@ from math import inf
 from time import time
 
 from .keyset import ALWAYS, MAX_NUMBER, KeyKind, KeySet, SigningKey
-from .lifecycle import GRACE, NOTICE, KeyState, states
+from .lifecycle import ACTIVATION_DELAY, GRACE, KeyState, states
 from .reloading import open_keys
 from .store import KeyChange, KeyStore
 
@@ -79,7 +79,7 @@ class KeyManager:
                 raise KeyChangeRefused(f"{infos[-1].name} is the next one already: {infos[-1].description}.")
             if not is_pending and kind is KeyKind.SIGNING and len(infos) >= MAX_SIGNING_KEYS:
                 raise KeyChangeRefused(f"There are {len(infos)} signing keys already; {infos[0].name}: {infos[0].description}.")
-            return self._next(change, kind, self._clock() + (0 if at_once else NOTICE[kind]))
+            return self._next(change, kind, self._clock() + (0 if at_once else ACTIVATION_DELAY[kind]))
 
     def revoke(self, name: str) -> tuple[KeyInfo, KeyInfo | None]:
         """Removes the key of that name or key id, so that nothing it made is accepted; an active one is replaced at once.

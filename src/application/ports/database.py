@@ -33,11 +33,11 @@ class Accounts(Protocol):
         ...
 
     def by_active_sessions(self, identities: Sequence[tuple[int, str]], /, now: float) -> Sequence[Account | None]:
-        """`by_active_session` for many pairs of account id and session id, in their order, by one query."""
+        """Returns `by_active_session` for many pairs of account id and session id, in their order, by one query."""
         ...
 
     def taken_fields(self, username: Username | None, addresses: Iterable[Address], *, excluding: int = 0) -> frozenset[str]:
-        """Those of `username`, `email`, `mobile` that an account other than `excluding` has."""
+        """Returns those of `username`, `email`, `mobile` that an account other than `excluding` has."""
         ...
 
     def with_images(self, after: int, *, limit: int) -> Sequence[tuple[int, str]]:
@@ -62,7 +62,7 @@ class LockedAccounts(Accounts, Protocol):
 
 
 class Challenges(Protocol):
-    """Open and past codes; one per purpose and address.
+    """The open and past codes; one per purpose and address.
 
     Locks are taken in one order, whatever the order of the addresses.
     """
@@ -86,7 +86,7 @@ class Challenges(Protocol):
         ...
 
     def is_current(self, challenge_id: str, now: float) -> bool:
-        """Whether the code with this id is still worth sending: not replaced, used or expired."""
+        """Returns whether the code with this id is still worth sending: not replaced, used or expired."""
         ...
 
 
@@ -140,7 +140,7 @@ class Sessions(Protocol):
         ...
 
     def is_new_user_agent(self, account_id: int, user_agent: str) -> bool:
-        """Whether the account has sessions on record, revoked ones included, and none of them by this user agent."""
+        """Returns whether the account has sessions on record, revoked ones included, and none of them by this user agent."""
         ...
 
 

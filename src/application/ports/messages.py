@@ -9,7 +9,7 @@ from ...domain.code import CodePurpose
 
 
 class Channel(StrEnum):
-    """How a message travels; each channel has its own delivery worker. Values are stored, the first two are address kinds."""
+    """The channel of a message; each has its own delivery worker. Values are stored, the first two are address kinds."""
 
     EMAIL = "email"
     MOBILE = "mobile"
@@ -52,7 +52,7 @@ class OutboxEntry:
         return self.due_at is None
 
     def is_leased(self, now: float) -> bool:
-        """Whether a delivery worker holds it."""
+        """Returns whether a delivery worker holds it."""
         return self.due_at is not None and self.due_at > max(now, self.message.not_before)
 
 

@@ -31,7 +31,7 @@ class RateLimiter(Protocol):
 
     @property
     def may_block(self) -> bool:
-        """Whether `hit` may wait for another machine, and so must not run in an event loop."""
+        """Returns whether `hit` may wait for another machine, and so must not run in an event loop."""
         ...
 
     def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:

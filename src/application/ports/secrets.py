@@ -59,9 +59,9 @@ class Hasher(Protocol):
     def hash(self, password: str) -> str: ...
 
     def verify(self, password_hash: str | None, password: str) -> bool:
-        """Whether the password matches; False after the same time if the hash is None or malformed."""
+        """Returns whether the password matches; False after the same time if the hash is None or malformed."""
         ...
 
     def needs_rehash(self, password_hash: str) -> bool:
-        """Whether the hash was made with other parameters than the current ones."""
+        """Returns whether the hash was made with other parameters than the current ones."""
         ...

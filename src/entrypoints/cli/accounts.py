@@ -65,5 +65,5 @@ def activate(identifier: str) -> None:
 
 def _set_active(identifier: str, *, active: bool) -> None:
     with use_cases() as vestibule:
-        account = vestibule.set_active(who=identifier, active=active)
+        account = vestibule.set_active(identifier=identifier, active=active)
     click.echo(f"Account {account.id}, {account.username.text}, is {'active' if active else 'deactivated'}.")

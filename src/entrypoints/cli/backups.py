@@ -11,7 +11,7 @@ from zipfile import ZipFile
 
 from ...adapters.files import sync_directory
 from ..container.factories import images_in, keys_file
-from ..container.maintenance import back_up_accounts, check_keys, has_encrypted_keys, inspect_accounts, migrate_copy
+from ..container.maintenance import back_up_database, check_keys, has_encrypted_keys, inspect_accounts, migrate_copy
 from .archive import DATABASE, IMAGES, KEYS, Progress, add_file, create_archive, extract_archive
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def back_up(settings: "Settings", path: Path, progress: Progress) -> Summary:
     """Raises `ValueError` or `OSError`, one line each; nothing is at `path` then."""
     with create_archive(path) as (archive, temporary):
         images = _Images(images_in(settings), archive, progress)
-        back_up_accounts(settings.accounts_url, temporary / DATABASE, images.add)
+        back_up_database(settings.accounts_url, temporary / DATABASE, images.add)
         contents = inspect_accounts(temporary / DATABASE)
         are_encrypted = has_encrypted_keys(settings, temporary / DATABASE)
         add_file(archive, DATABASE, temporary / DATABASE)

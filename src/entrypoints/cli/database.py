@@ -57,7 +57,7 @@ def copy(source: str | None, target: str | None) -> None:
     if source is None and target is None:
         raise click.UsageError("Name one of the databases or both: --from, --to, or both.")
     from ..container.factories import images_in, keys_file
-    from ..container.maintenance import copy_accounts
+    from ..container.maintenance import copy_database
 
     settings = load_settings()
     for option, url in (("--from", source), ("--to", target)):
@@ -65,7 +65,7 @@ def copy(source: str | None, target: str | None) -> None:
             click.echo(f"Warning: others can read the password in {option}; use VESTIBULE_DATABASE_URL instead.", err=True)
     started = datetime.now(UTC)
     with _errors_in_one_line(), _table_progress() as progress:
-        copied = copy_accounts(source or settings.accounts_url, target or settings.accounts_url, progress)
+        copied = copy_database(source or settings.accounts_url, target or settings.accounts_url, progress)
     for table in copied:
         click.echo(f"{table.table:<12}{table.rows:>10} rows  {table.checksum[:16]}")
     click.echo(f"Copied and compared: {without_secrets(target or settings.accounts_url)}")

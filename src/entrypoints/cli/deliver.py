@@ -48,15 +48,15 @@ def deliver(once: bool) -> None:
         print_destinations(settings, width=14)
     with ExitStack() as stack:
         if settings.traces:
-            from ..observability.tracing import traced
+            from ..observability.tracing import tracing_enabled
 
-            stack.enter_context(traced())
+            stack.enter_context(tracing_enabled())
         vestibule = stack.enter_context(build(settings, deliver=False, echo=click.echo if is_text else None))
         if not once:
             if settings.metrics_port is not None:
-                from ..observability.prometheus import exposed
+                from ..observability.prometheus import metrics_served
 
-                stack.enter_context(exposed(settings))
+                stack.enter_context(metrics_served(settings))
             _deliver_until(stopping, vestibule)
             return
         try:

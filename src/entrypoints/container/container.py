@@ -14,7 +14,7 @@ from ...adapters.images import PillowImages
 from ...adapters.keys import HmacCodes, JwtTokens, ReloadingKeys
 from ...adapters.notifier import ChannelNotifier, Templates
 from ...application.account import AccountChanger
-from ...application.code_checks import CodeCheck, CodeSignIn
+from ...application.code_checks import CodeCheck, CodeLogin
 from ...application.code_requests import CodeSender
 from ...application.event_consumer import ReadEvents
 from ...application.notifications import Notices
@@ -111,7 +111,7 @@ class Container(containers.DeclarativeContainer):
 
     cooldown = settings.provided.otp_cooldown
     email_validation = settings.provided.email_validation
-    limits_by_address = settings.provided.rate_limits
+    limits_by_network = settings.provided.rate_limits
     mobile_required = settings.provided.mobile_required
     mobile_validation = settings.provided.mobile_validation
     service = settings.provided.service_name
@@ -128,7 +128,7 @@ class Container(containers.DeclarativeContainer):
     session_issuer = wired(SessionIssuer, locals())
     code_sender = wired(CodeSender, locals(), defaults={"lifetime"})
     code_check = wired(CodeCheck, locals())
-    code_sign_in = wired(CodeSignIn, locals())
+    code_login = wired(CodeLogin, locals())
     account_changer = wired(AccountChanger, locals())
 
     read_events = wired(ReadEvents, locals())

@@ -148,4 +148,4 @@ def blocks(database: Any) -> bool:
 def commit_scope(database: Any, rate_limiter: RateLimiter, overrides: Collection[str]) -> CommitScope | None:
     """None if a call may wait for another machine: all calls of its batch would wait as well."""
     may_wait = blocks(database) or rate_limiter.may_block or not {"tokens", "codes", "identifiers"}.isdisjoint(overrides)
-    return None if may_wait else getattr(database, "together", None)
+    return None if may_wait else getattr(database, "group_commit", None)

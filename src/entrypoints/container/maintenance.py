@@ -68,7 +68,7 @@ def record_key_change(settings: Settings, detail: str) -> None:
             tx.audit_log.add(Event(type=EventType.KEYS_CHANGED, occurred_at=time(), detail=detail))
 
 
-copy_accounts, back_up_accounts, inspect_accounts = copy, back_up, inspect_copy  # the command line imports no adapters
+copy_database, back_up_database, inspect_accounts = copy, back_up, inspect_copy  # the command line imports no adapters
 
 
 def migrate_copy(file: Path) -> None:
@@ -87,7 +87,7 @@ def check_keys(file: Path) -> None:
 
 
 def has_encrypted_keys(settings: Settings, file: Path) -> bool:
-    """Whether the copy of a database contains the keys. Raises `SettingsError` if the secret does not decrypt them."""
+    """Returns whether the copy of a database contains the keys. Raises `SettingsError` if the secret does not decrypt them."""
     with reported_as("SECRET"), closing(SqlDatabase(url_of_file(file))) as database:
         if database.keys.read() is None:
             return False

@@ -26,7 +26,7 @@ MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @contextmanager
-def exposed(settings: Settings) -> Iterator[None]:
+def metrics_served(settings: Settings) -> Iterator[None]:
     """Serves the metrics of this process until the block is left. Raises `SettingsError` if it cannot listen."""
     from prometheus_client import REGISTRY, disable_created_metrics
 
@@ -36,7 +36,7 @@ def exposed(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def exposed_of_workers(settings: Settings) -> Iterator[None]:
+def worker_metrics_served(settings: Settings) -> Iterator[None]:
     """Serves the metrics of all processes forked within the block, from a process that has none of its own.
 
     The counters of a worker outlive it, its gauges do not. No worker is forked during a scrape, which may hold any lock.

@@ -1,7 +1,7 @@
 """Traces for OpenTelemetry: a span for each call, with child spans for its slow parts.
 
-Spans go to the tracer provider of the process. `traced` sets one up for a server; an importer brings its own. No span holds a
-path, an address, an account's id or the text of an exception.
+Spans go to the tracer provider of the process. `tracing_enabled` sets one up for a server; an importer brings its own. No span
+holds a path, an address, an account's id or the text of an exception.
 """
 
 import logging
@@ -150,7 +150,7 @@ def _describe(span: Span, scope: "HTTPScope", status: int | None, _seconds: floa
 
 
 @contextmanager
-def traced() -> Iterator[None]:
+def tracing_enabled() -> Iterator[None]:
     """Exports spans, as the variables `OTEL_…` say, until the block is left. Log records within a span name its trace.
 
     For Vestibule's own processes, and once in each: a process keeps its first tracer provider.

@@ -136,8 +136,8 @@ class ObservedAccounts(ObservedReads[Accounts]):
     def by_active_session(self, account_id: int, session_id: str, now: float) -> Account | None:
         return self._observe("accounts.by_active_session", self._port.by_active_session, account_id, session_id, now)
 
-    def by_active_sessions(self, asked: Sequence[tuple[int, str]], now: float) -> Sequence[Account | None]:
-        return self._observe("accounts.by_active_sessions", self._port.by_active_sessions, asked, now)
+    def by_active_sessions(self, identities: Sequence[tuple[int, str]], now: float) -> Sequence[Account | None]:
+        return self._observe("accounts.by_active_sessions", self._port.by_active_sessions, identities, now)
 
     def taken_fields(self, username: Username | None, addresses: Iterable[Address], *, excluding: int = 0) -> frozenset[str]:
         return self._observe("accounts.taken_fields", self._port.taken_fields, username, addresses, excluding=excluding)

@@ -28,7 +28,7 @@ def sms_message(number: int = 1, *, recipient: str = PHONE, values: Mapping[str,
 
 
 def no_repair_needed() -> None:
-    """For a next hop that fails only once."""
+    """Repairs nothing: the repair of a next hop that fails only once."""
 
 
 @dataclass(frozen=True)

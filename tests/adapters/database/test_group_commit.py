@@ -89,7 +89,7 @@ def test_closing_waits_for_an_open_transaction(database: SqlDatabase, url: str) 
 
 def test_other_threads_wait_for_a_block_that_has_written(database: SqlDatabase, url: str) -> None:
     with ThreadPoolExecutor(1) as elsewhere:
-        with database.together():
+        with database.group_commit():
             add(database, "ann")
             waiting = elsewhere.submit(add, database, "bob")
             add(database, "cid")
@@ -106,7 +106,7 @@ def test_consecutive_waits_in_a_block_share_one_deadline(database: SqlDatabase, 
         raise Unavailable
 
     monkeypatch.setattr(sqlite, "begin_immediate", never)
-    with database.together():
+    with database.group_commit():
         for name in ("ann", "bob", "cid"):
             with pytest.raises(Unavailable):
                 add(database, name)
@@ -118,7 +118,7 @@ def test_consecutive_waits_in_a_block_share_one_deadline(database: SqlDatabase, 
 
 
 def test_transactions_of_a_block_share_one_commit_at_its_end(database: SqlDatabase, commands: list[str], url: str) -> None:
-    with database.together():
+    with database.group_commit():
         for name in ("ann", "bob", "cid"):
             add(database, name)
         assert usernames(url) == []
@@ -128,7 +128,7 @@ def test_transactions_of_a_block_share_one_commit_at_its_end(database: SqlDataba
 
 @pytest.mark.parametrize("failing", [{"ann"}, {"bob"}, {"cid"}, {"ann", "bob"}, {"ann", "bob", "cid"}])
 def test_each_transaction_of_a_block_is_rolled_back_alone(database: SqlDatabase, url: str, failing: set[str]) -> None:
-    with database.together():
+    with database.group_commit():
         for name in ("ann", "bob", "cid"):
             with suppress(KeyError):
                 add(database, name, KeyError() if name in failing else None)
@@ -137,7 +137,7 @@ def test_each_transaction_of_a_block_is_rolled_back_alone(database: SqlDatabase,
 
 def test_transactions_before_an_error_in_the_block_are_committed(database: SqlDatabase, url: str) -> None:
     def fail() -> None:
-        with database.together():
+        with database.group_commit():
             add(database, "ann")
             raise KeyError
 
@@ -154,7 +154,7 @@ def test_callbacks_run_after_the_commit_and_not_for_a_rollback(url: str) -> None
         seen.append(count)
 
     migrate(url)
-    with SqlDatabase(url, on_event=on_event) as database, database.together():
+    with SqlDatabase(url, on_event=on_event) as database, database.group_commit():
         for at in (1.0, 2.0):
             with database.begin() as tx:
                 tx.audit_log.add(events.Event(type=events.EventType.REGISTERED, occurred_at=at))
@@ -166,8 +166,8 @@ def test_callbacks_run_after_the_commit_and_not_for_a_rollback(url: str) -> None
 
 
 def test_nested_blocks_and_nested_transactions_are_refused(database: SqlDatabase, url: str) -> None:
-    with database.together():
-        with pytest.raises(RuntimeError), database.together():
+    with database.group_commit():
+        with pytest.raises(RuntimeError), database.group_commit():
             pass
         with database.begin() as tx:
             with pytest.raises(RuntimeError), database.begin():
@@ -177,7 +177,7 @@ def test_nested_blocks_and_nested_transactions_are_refused(database: SqlDatabase
 
 
 def test_block_without_transactions_does_not_begin(database: SqlDatabase, commands: list[str]) -> None:
-    with database.together():
+    with database.group_commit():
         assert database.accounts.get(1) is None
     assert "BEGIN" not in commands
 
@@ -207,7 +207,7 @@ def test_transaction_that_sqlite_has_rolled_back_is_refused(database: SqlDatabas
 
 def test_block_that_sqlite_has_rolled_back_is_refused_as_a_whole(database: SqlDatabase, url: str, fault: Any) -> None:
     def add_all() -> None:
-        with database.together():
+        with database.group_commit():
             add(database, "ann")
             with pytest.raises(Unavailable):
                 add_and_lose_everything(database, "bob")
@@ -218,7 +218,7 @@ def test_block_that_sqlite_has_rolled_back_is_refused_as_a_whole(database: SqlDa
     with pytest.raises(Unavailable):
         add_all()
     assert usernames(url) == []
-    with database.together():
+    with database.group_commit():
         add(database, "dan")
     assert usernames(url) == ["dan"]
 
@@ -232,7 +232,7 @@ def test_block_with_a_failed_rollback_is_refused_as_a_whole(
             raise error
 
     def add_all() -> None:
-        with database.together():
+        with database.group_commit():
             add(database, "ann")
             with pytest.raises(seen):
                 add(database, "bob", KeyError())
@@ -273,7 +273,7 @@ def test_failed_commit_is_refused_and_the_next_one_is_not(database: SqlDatabase,
 
 def test_commit_is_refused_if_the_file_was_removed_meanwhile(database: SqlDatabase, tmp_path: Path) -> None:
     def remove() -> None:
-        with database.together():
+        with database.group_commit():
             add(database, "ann")
             (tmp_path / "vestibule.db").unlink()
 

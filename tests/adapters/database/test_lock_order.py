@@ -40,14 +40,14 @@ def race(world: World, number: int) -> list[Any]:
     """A change of password, a reset, a deactivation and an upload of one account, which has codes to both of its addresses."""
     name, mobile = f"ann{number}", f"+49151{number:08}"
     account = world.create_account(name, mobile=mobile)
-    identity = world.sign_in(name)
+    identity = world.log_in_as(name)
     email = account.addresses[0].text
     world.request_code(destination=mobile)
     code = world.send(email)
     calls: list[Callable[[], Any]] = [
         partial(world.change_account, identity=identity, password=OTHER_PASSWORD),
         partial(world.reset_password, email=email, otp=code, password="the owners own choice"),
-        partial(world.set_active, who=name, active=False),
+        partial(world.set_active, identifier=name, active=False),
         partial(world.upload_image, identity=identity, profile_image=PNG),
     ]
     return concurrently(calls)

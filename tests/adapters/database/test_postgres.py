@@ -249,7 +249,7 @@ def test_change_with_a_lost_commit_response_is_refused_and_not_repeated(database
     between.close()
     assert between.commits == 1
     assert refused.value.retry_after > 0, "so that no caller retries automatically"
-    assert refused.value.is_open
+    assert refused.value.is_outcome_unknown
     assert refused.value.detail == "The change may have been made or not. Try again shortly."
     assert database.accounts.taken_fields(Username("ada", "ada"), []) == {"username"}
 

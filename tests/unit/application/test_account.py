@@ -20,7 +20,7 @@ def logged_in(**fields: Any) -> tuple[World, Account, Identity]:
     proofs = (world.verify_address(ANN), world.verify_address(MOBILE))
     account = world.create_account("ann", mobile=MOBILE, proofs=proofs)
     world.clock.advance(3601)
-    return world, account, world.sign_in("ann")
+    return world, account, world.log_in_as("ann")
 
 
 def change(world: World, identity: Identity, **fields: Any) -> Any:
@@ -114,7 +114,7 @@ def test_proof_alone_verifies_an_address_of_the_account() -> None:
     world = World()
     world.create_account("ann", mobile=MOBILE)
     proofs = (world.verify_address(MOBILE),)
-    identity = world.sign_in("ann")
+    identity = world.log_in_as("ann")
 
     after = change(world, identity, proofs=proofs)
 
@@ -127,7 +127,7 @@ def test_proof_of_an_address_removed_meanwhile_verifies_nothing() -> None:
     world = World()
     world.create_account("ann")
     proof = world.verify_address(ANN)
-    earlier = world.sign_in("ann")
+    earlier = world.log_in_as("ann")
     change(world, earlier, email="victim@mail.example.com")
 
     after = change(world, earlier, proofs=(proof,))
@@ -140,7 +140,7 @@ def test_proof_of_an_address_removed_meanwhile_verifies_nothing() -> None:
 def test_new_password_revokes_codes_to_an_address_added_meanwhile() -> None:
     world = World()
     world.create_account("ann")
-    earlier = world.sign_in("ann")
+    earlier = world.log_in_as("ann")
     change(world, earlier, mobile=MOBILE)
     code = world.send(MOBILE)
 
@@ -197,7 +197,7 @@ def test_one_of_two_concurrent_changes_to_one_username_succeeds() -> None:
     names = ("ann", "bob", "cid", "dan")
     for name in names:
         world.create_account(name)
-    people = [world.sign_in(name) for name in names]
+    people = [world.log_in_as(name) for name in names]
 
     answers = concurrently([partial(world.change_account, identity=one, username="wanted") for one in people])
 
@@ -271,7 +271,7 @@ def test_replacement_names_every_missing_field() -> None:
 def test_unchanged_username_may_break_current_rules() -> None:
     world, account, identity = logged_in()
     world.alter(account, username=Username("9999999999", "9999999999"))
-    identity = world.sign_in(MOBILE)
+    identity = world.log_in_as(MOBILE)
 
     kept = put(world, identity, username=" 9999999999 ", name="Ann Other")
     assert kept.username.text == "9999999999"

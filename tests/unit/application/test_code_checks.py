@@ -290,7 +290,7 @@ def test_session_of_another_account_verifies_like_none() -> None:
     account = world.create_account("ann")
     world.create_account("eve")
 
-    world.verify_address(ANN, world.sign_in("eve"))
+    world.verify_address(ANN, world.log_in_as("eve"))
 
     assert world.now(account) == replace(account, email_verified=True, owner_verified=False)
 
@@ -298,7 +298,7 @@ def test_session_of_another_account_verifies_like_none() -> None:
 def test_revoked_session_verifies_like_none() -> None:
     world = World()
     account = world.create_account("ann")
-    identity = world.sign_in("ann")
+    identity = world.log_in_as("ann")
     with world.database.begin() as tx:
         tx.sessions.end_all(account.id, world.clock())
 
@@ -331,7 +331,7 @@ def test_session_verifies_a_second_address() -> None:
     world = World()
     account = world.create_account("ann", mobile=MOBILE, proofs=(world.verify_address(MOBILE),))
 
-    world.verify_address(ANN, world.sign_in("ann"))
+    world.verify_address(ANN, world.log_in_as("ann"))
 
     assert world.now(account) == replace(account, email_verified=True)
     assert world.is_signed_in(world.log_in_with_code(ANN))

@@ -115,7 +115,7 @@ def test_expired_message_without_a_code_is_not_delivered() -> None:
 def test_replaced_or_revoked_code_is_not_delivered(by: str) -> None:
     world = World()
     world.create_account("ann")
-    identity = world.sign_in("ann")
+    identity = world.log_in_as("ann")
     world.request_code(destination=ANN)
     world.clock.advance(60)
     if by == "replacement":

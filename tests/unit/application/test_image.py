@@ -41,7 +41,7 @@ def logged_in() -> tuple[World, WatchedStorage, Identity]:
     storage = WatchedStorage()
     world = World(storage=storage)
     world.create_account("ann")
-    return world, storage, world.sign_in("ann")
+    return world, storage, world.log_in_as("ann")
 
 
 def upload(world: World, identity: Identity, data: bytes | None = PNG) -> Any:
@@ -74,7 +74,7 @@ def test_image_url_exists_only_if_the_storage_provides_one() -> None:
 
     world = World(storage=LinkedStorage())
     world.create_account("ann")
-    image = upload(world, world.sign_in("ann")).image
+    image = upload(world, world.log_in_as("ann")).image
     assert world.get_image_url(image) == PresignedUrl(f"https://images.example.org/{image}?signed", 300)
     assert world.get_image_url("another") is None
 
@@ -181,7 +181,7 @@ def test_sweep_counts_unreferenced_images_and_deletes_them_on_request() -> None:
     for name in map(str, range(BATCH)):
         world.alter(world.create_account(f"person{name}"), image=f"{name}.webp")
     world.create_account("zoe")
-    identity = world.sign_in("zoe")
+    identity = world.log_in_as("zoe")
     upload(world, identity)
     storage.cannot_delete = True
     kept = upload(world, identity).image

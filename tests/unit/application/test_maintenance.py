@@ -18,10 +18,10 @@ def test_deactivation_revokes_sessions_and_codes_and_activation_restores_none(wh
     tokens = world.log_in(username="ann", password=PASSWORD)
     code = world.send(ANN)
 
-    assert world.set_active(who=who, active=False).is_active is False
+    assert world.set_active(identifier=who, active=False).is_active is False
     assert not world.can_log_in("ann")
 
-    assert world.set_active(who=who, active=True).is_active is True
+    assert world.set_active(identifier=who, active=True).is_active is True
     assert world.can_log_in("ann")
     assert not world.is_signed_in(tokens)
     with pytest.raises(InvalidCode):
@@ -37,14 +37,14 @@ def test_activating_an_active_account_changes_nothing() -> None:
     world.create_account("ann")
     tokens = world.log_in(username="ann", password=PASSWORD)
 
-    assert world.set_active(who="ann", active=True).is_active is True
+    assert world.set_active(identifier="ann", active=True).is_active is True
     assert world.is_signed_in(tokens)
     assert world.events(EventType.ACTIVATED) == []
 
 
 def test_unknown_account_is_refused() -> None:
     with pytest.raises(NoSuchAccount):
-        World().set_active(who="nobody", active=False)
+        World().set_active(identifier="nobody", active=False)
 
 
 def test_purge_continues_until_nothing_is_past_its_retention(tmp_path: Path) -> None:

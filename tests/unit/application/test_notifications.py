@@ -17,7 +17,7 @@ def notices_to(world: World, address: str) -> list[str]:
 def test_owner_is_notified_of_a_new_password() -> None:
     world = World()
     world.create_account("ann")
-    world.change_account(identity=world.sign_in("ann"), password=OTHER_PASSWORD)
+    world.change_account(identity=world.log_in_as("ann"), password=OTHER_PASSWORD)
     assert notices_to(world, ANN) == ["password_changed"]
 
     world.reset_password(email=ANN, otp=world.send(ANN), password=PASSWORD)
@@ -27,7 +27,7 @@ def test_owner_is_notified_of_a_new_password() -> None:
 def test_previous_address_is_notified_of_its_replacement() -> None:
     world = World()
     world.create_account("ann", mobile="9999999999")
-    identity = world.sign_in("ann")
+    identity = world.log_in_as("ann")
 
     world.verify_address("9999999999", identity)
     world.change_account(identity=identity, email="new@mail.example.com", mobile="8888888888")
@@ -41,7 +41,7 @@ def test_first_mobile_is_notified_to_the_email() -> None:
     world = World()
     world.create_account("ann")
 
-    world.change_account(identity=world.sign_in("ann"), mobile="8888888888")
+    world.change_account(identity=world.log_in_as("ann"), mobile="8888888888")
 
     assert notices_to(world, ANN) == ["mobile_changed"]
 
@@ -50,7 +50,7 @@ def test_change_of_name_or_spelling_sends_no_notice() -> None:
     world = World()
     world.create_account("ann")
 
-    world.change_account(identity=world.sign_in("ann"), name="Another Name", email=ANN)
+    world.change_account(identity=world.log_in_as("ann"), name="Another Name", email=ANN)
 
     assert notices_to(world, ANN) == []
 
@@ -61,7 +61,7 @@ def test_login_by_a_new_user_agent_is_notified_except_the_first() -> None:
 
     for caller, expected in [(LAPTOP, 0), (LAPTOP, 0), (PHONE, 1), (PHONE, 1), (CALLER, 1)]:
         world.log_in(username="ann", password=PASSWORD, caller=caller)
-        assert notices_to(world, ANN) == ["new_sign_in"] * expected
+        assert notices_to(world, ANN) == ["new_login"] * expected
 
 
 def test_refresh_token_reuse_is_notified() -> None:
@@ -84,13 +84,13 @@ def test_refresh_token_reuse_is_notified() -> None:
 def test_notice_prefers_a_verified_address_and_needs_some_address() -> None:
     world = World()
     account = world.create_account("ann", mobile="9999999999")
-    world.verify_address("9999999999", world.sign_in("ann"))
-    world.change_account(identity=world.sign_in("ann"), password=OTHER_PASSWORD)
+    world.verify_address("9999999999", world.log_in_as("ann"))
+    world.change_account(identity=world.log_in_as("ann"), password=OTHER_PASSWORD)
     assert notices_to(world, "9999999999") == ["password_changed"]
     assert notices_to(world, ANN) == []
 
     world.alter(account, email=None, mobile_verified=False)
-    world.change_account(identity=world.sign_in("ann", OTHER_PASSWORD), password=PASSWORD)
+    world.change_account(identity=world.log_in_as("ann", OTHER_PASSWORD), password=PASSWORD)
     assert notices_to(world, "9999999999") == ["password_changed"]
 
 
@@ -98,7 +98,7 @@ def test_unverified_mobile_gets_no_notice() -> None:
     world = World()
     world.create_account("ann", mobile="9999999999")
 
-    world.change_account(identity=world.sign_in("ann"), mobile="8888888888")
+    world.change_account(identity=world.log_in_as("ann"), mobile="8888888888")
 
     assert notices_to(world, "9999999999") == notices_to(world, "8888888888") == []
     assert notices_to(world, ANN) == ["mobile_changed"]
@@ -108,7 +108,7 @@ def test_address_gets_at_most_ten_notices_a_day_over_all_accounts() -> None:
     world = World(rate_limits=False)
     for number in range(12):
         world.create_account(f"mallory{number}", email="victim@mail.example.com")
-        identity = world.sign_in(f"mallory{number}")
+        identity = world.log_in_as(f"mallory{number}")
         world.change_account(identity=identity, email=f"mallory{number}@mail.example.com")
 
     assert notices_to(world, "victim@mail.example.com") == ["email_changed"] * 10
@@ -136,4 +136,4 @@ def test_notice_holds_no_text_that_a_person_typed() -> None:
 
     (outgoing,) = [one for one in world.messages_to(ANN) if one.template == "notice"]
 
-    assert outgoing.values == {"what": "new_sign_in", "at": "2027-01-15 08:00 UTC", "service": "Vestibule"}
+    assert outgoing.values == {"what": "new_login", "at": "2027-01-15 08:00 UTC", "service": "Vestibule"}

@@ -201,7 +201,7 @@ def test_mobile_taken_as_a_username_gets_a_variant() -> None:
     tokens = bring(world, world.code_for("new@mail.example.com"), **later)
 
     assert world.identity(tokens).account.username.text == f"{MOBILE}-2"
-    assert world.sign_in("8888888888").account.id == first.account.id
+    assert world.log_in_as("8888888888").account.id == first.account.id
 
 
 def test_failed_attempts_count_for_both_codes() -> None:

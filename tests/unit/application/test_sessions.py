@@ -81,7 +81,7 @@ def test_session_revoked_meanwhile_revokes_no_other() -> None:
     world = World()
     world.create_account("ann")
     tokens = world.log_in(username="ann", password=PASSWORD)
-    owner, thief = world.identity(tokens), world.sign_in("ann")
+    owner, thief = world.identity(tokens), world.log_in_as("ann")
     world.end_other_sessions(identity=owner)
 
     with pytest.raises(InvalidToken):
@@ -122,39 +122,39 @@ def ended_at(world: World, *offsets: float) -> list[str]:
 def test_revoked_sessions_are_listed_again_for_a_minute() -> None:
     world = World()
     (first,) = ended_at(world, 0)
-    response = world.list_ended_sessions()
+    response = world.list_revoked_sessions()
     assert (response.session_ids, response.has_more, response.seconds) == ([first], False, 330)
     world.clock.advance(59)
     (second,) = ended_at(world, 0)
-    response = world.list_ended_sessions(after=response.after)
+    response = world.list_revoked_sessions(after=response.after)
     assert response.session_ids == [first, second]
     world.clock.advance(61)
-    response = world.list_ended_sessions(after=response.after)
+    response = world.list_revoked_sessions(after=response.after)
     assert response.session_ids == [first, second]
-    assert world.list_ended_sessions(after=response.after).session_ids == []
+    assert world.list_revoked_sessions(after=response.after).session_ids == []
 
 
 def test_late_or_skewed_revocation_is_listed() -> None:
     world = World()
     ended_at(world, 0)
-    response = world.list_ended_sessions()
+    response = world.list_revoked_sessions()
     (late,) = ended_at(world, -59)
-    assert late in world.list_ended_sessions(after=response.after).session_ids
+    assert late in world.list_revoked_sessions(after=response.after).session_ids
 
 
 def test_revocation_older_than_every_token_is_not_listed() -> None:
     world = World()
     _, recent = ended_at(world, -361, -359)
-    assert world.list_ended_sessions().session_ids == [recent]
-    assert world.list_ended_sessions(after="1.5_").session_ids == [recent]
+    assert world.list_revoked_sessions().session_ids == [recent]
+    assert world.list_revoked_sessions(after="1.5_").session_ids == [recent]
 
 
 def test_many_revocations_are_listed_in_pages() -> None:
     world = World()
     every = ended_at(world, *[number / 100 for number in range(MAX_ENDED + 1)])
-    first = world.list_ended_sessions()
+    first = world.list_revoked_sessions()
     assert (first.session_ids, first.has_more) == (every[:-1], True)
-    second = world.list_ended_sessions(after=first.after)
+    second = world.list_revoked_sessions(after=first.after)
     assert (second.session_ids, second.has_more) == (every[-1:], False)
 
 
@@ -162,10 +162,10 @@ def test_position_ahead_of_the_clock_starts_over() -> None:
     world = World()
     (early,) = ended_at(world, 0)
     world.clock.advance(3600)
-    response = world.list_ended_sessions()
+    response = world.list_revoked_sessions()
     world.clock.advance(-3600)
     assert response.session_ids == []
-    assert world.list_ended_sessions(after=response.after).session_ids == [early]
+    assert world.list_revoked_sessions(after=response.after).session_ids == [early]
 
 
 @pytest.mark.parametrize(
@@ -173,5 +173,5 @@ def test_position_ahead_of_the_clock_starts_over() -> None:
 )
 def test_unknown_position_is_refused(after: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        World().list_ended_sessions(after=after)
+        World().list_revoked_sessions(after=after)
     assert list(refused.value.errors) == ["after"]

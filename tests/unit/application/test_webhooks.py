@@ -57,9 +57,9 @@ def test_payload_holds_no_secret_and_no_personal_data() -> None:
     ann = world.create_account("ann", mobile="9999999999")
     outcome(lambda: world.log_in(username="ann", password="not the one", caller=CALLER))
     outcome(lambda: world.log_in(username="nobody", password="not the one", caller=CALLER))
-    identity = world.sign_in("ann")
+    identity = world.log_in_as("ann")
     world.change_account(identity=identity, name="Ann Other", email="other@mail.example.com", password=OTHER_PASSWORD)
-    world.set_active(who="ann", active=False)
+    world.set_active(identifier="ann", active=False)
     webhooks()
 
     text = json.dumps(payloads(world))
@@ -82,7 +82,7 @@ def test_only_the_chosen_event_types_are_sent() -> None:
     world = World()
     webhooks = enqueues(world, EventType.LOGGED_IN)
     world.create_account("ann")
-    world.sign_in("ann")
+    world.log_in_as("ann")
     world.request_code(destination="ann@mail.example.com")
     webhooks()
     assert [payload["type"] for payload in payloads(world)] == ["account.logged_in"]

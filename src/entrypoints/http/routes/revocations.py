@@ -31,6 +31,6 @@ async def list_revocations(request: HttpRequest) -> AsgiResponse:
     if not sends_secret(request.scope, vestibule.settings.revocations_secret):
         raise errors.InvalidToken
     after = parse_qs(request.scope["query_string"].decode("latin-1")).get("after")
-    ended = await vestibule.list_ended_sessions(after=after[-1] if after else None)
+    ended = await vestibule.list_revoked_sessions(after=after[-1] if after else None)
     body = RevocationsResponse(sessions=list(ended.session_ids), after=ended.after, more=ended.has_more, seconds=ended.seconds)
     return AsgiResponse(200, body)

@@ -12,7 +12,7 @@ from ..responses import AsgiResponse, StatusResponse
 _OK = StatusResponse("ok")
 
 
-class KeySet(Struct):
+class JwksResponse(Struct):
     """Public keys (RFC 7517)."""
 
     keys: Annotated[list[dict[str, Any]], Meta(description="Each is a JWK; `kid` in a token names the one that signed it.")]
@@ -34,7 +34,7 @@ async def readyz(request: HttpRequest) -> AsgiResponse:
     return AsgiResponse(200, _OK)
 
 
-@get("/.well-known/jwks.json", operation=Operation("Service", "Read the keys that verify access tokens", (KeySet,)))
+@get("/.well-known/jwks.json", operation=Operation("Service", "Read the keys that verify access tokens", (JwksResponse,)))
 async def jwks(request: HttpRequest) -> AsgiResponse:
     keys = await use_cases(request).jwks()
     return AsgiResponse(200, keys, cache_control="public, max-age=3600", cross_origin_resource_policy="cross-origin")
