@@ -16,8 +16,12 @@ PAGES = Path(__file__).resolve().parents[2] / ".build" / "reference"
 MODULES = (
     "vestibule.application",
     "vestibule.application.ports",
-    "vestibule.entrypoints",
+    "vestibule.entrypoints.async_facade",
+    "vestibule.entrypoints.container",
+    "vestibule.entrypoints.facade",
     "vestibule.entrypoints.http",
+    "vestibule.entrypoints.settings",
+    "vestibule.errors",
     "vestibule.testing",
     "vestibule.verify",
     "vestibule.verify.asgi",
