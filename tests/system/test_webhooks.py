@@ -36,9 +36,10 @@ def serving(hook: Receiver, data: Path, **more: str) -> Server:
 
 
 def make_due(data: Path) -> None:
-    """Makes all webhooks that wait for a retry due now, as if minutes had passed."""
+    """Makes all webhooks that wait for a retry due, and ends the lease of a killed reader, as if minutes had passed."""
     with closing(sqlite3.connect(data / "vestibule.db", isolation_level=None)) as plain:
         plain.execute("UPDATE outbox SET due_at = 0, not_before = 0 WHERE channel = 'webhook' AND due_at IS NOT NULL")
+        plain.execute("UPDATE cursors SET leased_until = 0")
 
 
 def test_webhook_is_signed_and_contains_no_personal_data(

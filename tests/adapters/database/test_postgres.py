@@ -250,7 +250,7 @@ def test_change_with_a_lost_commit_response_is_refused_and_not_repeated(database
     assert between.commits == 1
     assert refused.value.retry_after > 0, "so that no caller retries automatically"
     assert refused.value.is_outcome_unknown
-    assert refused.value.detail == "The change may have been made or not. Try again shortly."
+    assert refused.value.detail == "The change may have been made. Try again shortly."
     assert database.accounts.taken_fields(Username("ada", "ada"), []) == {"username"}
 
 
@@ -416,8 +416,8 @@ ALL = {
 }
 WHOLE = {
     "migration.VERSION0": "has one row",
-    "keys._CLAIM0": "has one row",
-    "keys._ALL0": "has some ten rows",
+    "keys._LOCK0": "has one row",
+    "keys._GET0": "has one row",
     "retention._PURGES5": "reads no more than the oldest few",
 }
 

@@ -154,8 +154,8 @@ print(stored(database, "last").id)
 
 SHORT_SCANS = {
     "migration.VERSION0": "has one row",
-    "keys._CLAIM0": "has one row",
-    "keys._ALL0": "has some ten rows",
+    "keys._LOCK0": "has one row",
+    "keys._GET0": "has one row",
     "retention._PURGES5": "reads the oldest few rows only",
 }
 
