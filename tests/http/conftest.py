@@ -15,13 +15,7 @@ from vestibule.application.ports import Database
 from vestibule.entrypoints.facade import Vestibule
 from vestibule.entrypoints.http import create_app
 
-ADA = {
-    "username": "ada",
-    "name": "Ada Lovelace",
-    "email": "ada@mail.example.com",
-    "mobile": "9999999999",
-    "password": PASSWORD,
-}
+ADA = {"username": "ada", "name": "Ada Lovelace", "email": "ada@mail.example.com", "mobile": "9999999999", "password": PASSWORD}
 BOB = {**ADA, "username": "bob", "name": "Bob", "email": "bob@mail.example.com", "mobile": "8888888888"}
 URN = "urn:vestibule:problem:"
 

@@ -182,10 +182,7 @@ def test_failed_backup_leaves_nothing_behind(data: Path, tmp_path: Path) -> None
 def test_backup_onto_a_full_disk_leaves_nothing_behind(data: Path, tmp_path: Path) -> None:
     """A limit on the size of files simulates the full disk."""
     command = f"trap '' XFSZ; ulimit -f 20; exec vestibule backup {tmp_path}/backup.zip"
-    environment = os.environ | {
-        "VESTIBULE_DATA_DIR": str(data),
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    }
+    environment = os.environ | {"VESTIBULE_DATA_DIR": str(data), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     completed = subprocess.run(
         ["/bin/sh", "-c", command], env=environment, capture_output=True, text=True, check=False, timeout=60
     )

@@ -4,14 +4,7 @@ import pytest
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World, outcome, wrong
 
 from vestibule.adapters.rate_limiter import MemoryRateLimiter
-from vestibule.application import (
-    Caller,
-    InvalidCode,
-    InvalidCredentials,
-    InvalidRefreshToken,
-    InvalidToken,
-    RateLimited,
-)
+from vestibule.application import Caller, InvalidCode, InvalidCredentials, InvalidRefreshToken, InvalidToken, RateLimited
 from vestibule.domain.rate_limits import CALLS_BY_NETWORK
 
 MINUTE, HOUR, DAY, YEAR = 60.0, 3600.0, 86_400.0, 365 * 86_400.0

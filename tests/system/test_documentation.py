@@ -10,13 +10,7 @@ from PIL import Image
 from tests.support.server import Server
 
 PASSWORD = "the engine weaves algebra"
-ADA = {
-    "username": "username",
-    "name": "name",
-    "email": "email@user.com",
-    "mobile": "9999999999",
-    "password": PASSWORD,
-}
+ADA = {"username": "username", "name": "name", "email": "email@user.com", "mobile": "9999999999", "password": PASSWORD}
 
 
 @pytest.fixture

@@ -198,10 +198,7 @@ def test_hanging_s3_delays_only_images(tmp_path: Path, own_s3: S3Server) -> None
 def test_impossible_s3_setting_stops_the_start_in_one_line(
     tmp_path: Path, settings: dict[str, str], environment: dict[str, str], line: str
 ) -> None:
-    with (
-        pytest.raises(RuntimeError, match=line) as refusal,
-        Server(tmp_path / "data", environment=environment, **settings),
-    ):
+    with pytest.raises(RuntimeError, match=line) as refusal, Server(tmp_path / "data", environment=environment, **settings):
         pass
     assert "s3cret" not in str(refusal.value)
     assert "Traceback" not in str(refusal.value)

@@ -56,11 +56,7 @@ def test_webhook_is_signed_and_contains_no_personal_data(
         assert eventually(lambda: len(hook.accepted) >= 3)
     assert hook.types() == ["account.logged_in", "account.name_changed", "account.registered"]
     data_of = {payload["type"]: payload["data"] for payload in hook.accepted.values()}
-    assert data_of["account.logged_in"] == {
-        "account_id": account["id"],
-        "session_id": tokens["session"],
-        "detail": "password",
-    }
+    assert data_of["account.logged_in"] == {"account_id": account["id"], "session_id": tokens["session"], "detail": "password"}
     assert all(word not in str(hook.calls) for word in ("Ada", "ada@", PASSWORD, tokens["token"]))
 
 

@@ -17,11 +17,7 @@ from .sql import OpenTransaction, Query, Row, UniqueViolation, binds
 _SIZES = (2, 4, 8, 16, 32)  # of a query for several sessions: a statement for each number would be prepared 31 times
 
 _columns = accounts.columns
-_canonical = {
-    "username": _columns.canonical_username,
-    "email": _columns.canonical_email,
-    "mobile": _columns.canonical_mobile,
-}
+_canonical = {"username": _columns.canonical_username, "email": _columns.canonical_email, "mobile": _columns.canonical_mobile}
 _account = select(accounts)
 _values_of = binds([column for column in _columns if not column.primary_key])
 _is_active = (sessions.c.ended_at.is_(None), sessions.c.expires_at > bindparam("now"), _columns.is_active)

@@ -130,10 +130,7 @@ audit_log = Table(
 )
 
 keys = Table(
-    "keys",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("document", Text, nullable=False),
+    "keys", metadata, Column("id", Integer, primary_key=True, autoincrement=False), Column("document", Text, nullable=False)
 )
 
 cursors = Table(

@@ -14,11 +14,7 @@ from .sql import OpenTransaction, Query, Row, storable
 _columns = sessions.columns
 _NAMES = ("id", "account_id", "created_at", "refreshed_at", "generation", "ended_at", "address", "user_agent")
 _session = _columns[_NAMES]
-_active = (
-    _columns.account_id == bindparam("account_id"),
-    _columns.ended_at.is_(None),
-    _columns.expires_at > bindparam("now"),
-)
+_active = (_columns.account_id == bindparam("account_id"), _columns.ended_at.is_(None), _columns.expires_at > bindparam("now"))
 _newest_first = (_columns.created_at.desc(), _columns.id.desc())
 _surplus = select(_columns.id).where(*_active).order_by(*_newest_first).offset(bindparam("keep"))
 _of_account = select(_columns.id).where(_columns.account_id == bindparam("account_id"))
@@ -47,11 +43,7 @@ _ADD = insert(sessions)
 _SAVE = (
     update(sessions)
     .where(_columns.id == bindparam("session_id"))
-    .values(
-        refreshed_at=bindparam("refreshed_at"),
-        expires_at=bindparam("expires_at"),
-        generation=bindparam("generation"),
-    )
+    .values(refreshed_at=bindparam("refreshed_at"), expires_at=bindparam("expires_at"), generation=bindparam("generation"))
 )
 """Leaves out `ended_at`, which is indexed: SQLite rewrites the indexes of every column that is set, even to the same value."""
 

@@ -20,10 +20,7 @@ class LibraryIdentifiers:
     """
 
     def __init__(
-        self,
-        default_region: str | None = None,
-        special_use_domains: bool = False,
-        mobile_regions: Iterable[str] = (),
+        self, default_region: str | None = None, special_use_domains: bool = False, mobile_regions: Iterable[str] = ()
     ) -> None:
         self._region = known_region(default_region) if default_region else None
         self._regions = frozenset(map(known_region, mobile_regions))

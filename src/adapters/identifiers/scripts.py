@@ -4,17 +4,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-_COMBINED = (
-    frozenset({"HAN", "HIRAGANA", "KATAKANA"}),
-    frozenset({"HAN", "HANGUL"}),
-    frozenset({"HAN", "BOPOMOFO"}),
-)
-_ALIASES = {
-    "CJK": "HAN",
-    "IDEOGRAPHIC": "HAN",
-    "HENTAIGANA": "HIRAGANA",
-    "EXTENDED": "ARABIC",
-}
+_COMBINED = (frozenset({"HAN", "HIRAGANA", "KATAKANA"}), frozenset({"HAN", "HANGUL"}), frozenset({"HAN", "BOPOMOFO"}))
+_ALIASES = {"CJK": "HAN", "IDEOGRAPHIC": "HAN", "HENTAIGANA": "HIRAGANA", "EXTENDED": "ARABIC"}
 _TWO_WORD_NAMES = frozenset({"OLD", "TAI", "LINEAR", "MEROITIC", "INSCRIPTIONAL"})
 _COMMON = frozenset({"COMBINING", "DIGIT"})
 _NO_SCRIPT = frozenset({"", "MODIFIER", "CARON", "VEDIC"})

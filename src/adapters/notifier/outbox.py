@@ -21,8 +21,7 @@ _STALE_SECONDS = 3600
 _TIME = "%Y-%m-%dT%H-%M-%S.%f"
 _ID = re.compile(r"[\w-]{1,100}", re.ASCII)
 _NAME = re.compile(
-    r"\.?(?P<time>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{6})Z-(?P<id>[\w-]+)\.(eml|txt)(?P<unfinished>\.\w+\.unfinished)?",
-    re.ASCII,
+    r"\.?(?P<time>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{6})Z-(?P<id>[\w-]+)\.(eml|txt)(?P<unfinished>\.\w+\.unfinished)?", re.ASCII
 )
 
 

@@ -10,18 +10,7 @@ from ...adapters.database import migrate, prepare
 from ...adapters.rate_limiter import RedisRateLimiter
 from ...adapters.storage import S3Storage
 from ...application import Unavailable
-from ...application.ports import (
-    Clock,
-    Codes,
-    Database,
-    Hasher,
-    Identifiers,
-    Images,
-    Notifier,
-    RateLimiter,
-    Storage,
-    Tokens,
-)
+from ...application.ports import Clock, Codes, Database, Hasher, Identifiers, Images, Notifier, RateLimiter, Storage, Tokens
 from ..async_facade import AsyncVestibule
 from ..facade import UseCases, Vestibule
 from ..observability import Instrumentation
@@ -160,11 +149,7 @@ class Build:
 
 
 def build(
-    settings: Settings | None = None,
-    *,
-    deliver: bool = True,
-    echo: Echo | None = None,
-    **adapters: Unpack[Adapters],
+    settings: Settings | None = None, *, deliver: bool = True, echo: Echo | None = None, **adapters: Unpack[Adapters]
 ) -> Build:
     """Prepares the use cases on these settings (`Settings()` by default), to be opened by `with` or `async with`.
 

@@ -78,10 +78,7 @@ class Container(containers.DeclarativeContainer):
     new_id = providers.Object(new_id)
     instrumentation = providers.Singleton(instrumentation_for, settings)
     sql_database = providers.Singleton(  # the port `database`, which an importer may fill
-        SqlDatabase,
-        settings.provided.accounts_url,
-        on_message=on_message,
-        on_event=subscriptions.provided.notify,
+        SqlDatabase, settings.provided.accounts_url, on_message=on_message, on_event=subscriptions.provided.notify
     )
     database = providers.Singleton(observed_database, instrumentation, sql_database)
     keys = providers.Singleton(ReloadingKeys, providers.Singleton(key_store, settings, sql_database))

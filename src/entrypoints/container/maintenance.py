@@ -5,17 +5,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from time import time
 
-from ...adapters.database import (
-    Backlog,
-    SchemaTooNew,
-    SqlDatabase,
-    back_up,
-    copy,
-    inspect_copy,
-    migrate,
-    prepare,
-    url_of_file,
-)
+from ...adapters.database import Backlog, SchemaTooNew, SqlDatabase, back_up, copy, inspect_copy, migrate, prepare, url_of_file
 from ...adapters.keys import EncryptedKeyStore, FileKeyStore, KeyManager, open_keys, read_keys
 from ...domain.errors import Unavailable
 from ...domain.events import Event, EventType

@@ -1,12 +1,6 @@
 """Reads a file from a `multipart/form-data` body (RFC 7578) into memory, within a limit of size."""
 
-from multipart import (  # type: ignore[import-untyped]  # the library has no types
-    MultipartError,
-    MultipartSegment,
-    ParserLimitReached,
-    PushMultipartParser,
-    parse_options_header,
-)
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header  # type: ignore[import-untyped]  # the library has no types
 
 from ...application import ImageTooLarge
 from ...application.image import MAX_BYTES

@@ -46,9 +46,7 @@ DATABASE_SECONDS = Histogram(
     "vestibule_database_duration_seconds", "Transactions and reads, with their wait.", ("operation",), buckets=_SHORT
 )
 BEGIN_SECONDS = Histogram(
-    "vestibule_database_begin_seconds",
-    "Wait of a transaction for a connection or for SQLite's write lock.",
-    buckets=_SHORT,
+    "vestibule_database_begin_seconds", "Wait of a transaction for a connection or for SQLite's write lock.", buckets=_SHORT
 )
 CONNECTIONS = Gauge(
     "vestibule_database_connections", "Connections to PostgreSQL, in use or idle.", ("state",), multiprocess_mode="livesum"

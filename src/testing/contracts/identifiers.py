@@ -113,13 +113,7 @@ class IdentifiersContract:
 
     @pytest.mark.parametrize("text", TEXTS)
     @pytest.mark.parametrize(
-        "check",
-        [
-            parsing_is_idempotent,
-            username_is_never_an_address,
-            login_accepts_any_text,
-            login_matches_registration,
-        ],
+        "check", [parsing_is_idempotent, username_is_never_an_address, login_accepts_any_text, login_matches_registration]
     )
     def test_property_holds_for_any_text(
         self, identifiers: Identifiers, check: Callable[[Identifiers, str], None], text: str

@@ -29,6 +29,7 @@ def file_of(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 SMALL = file_of(Image.new("RGB", (8, 8), "red"), "PNG")
+MEDIUM = file_of(Image.effect_noise((1024, 1024), 64), "PNG")
 LARGE = file_of(Image.new("RGBA", (4096, 4096), (1, 2, 3, 4)), "WEBP", lossless=True, method=0, quality=0)
 
 
@@ -103,7 +104,7 @@ class TestLimits:
         with started(PillowImages(cpu_seconds=1, wall_seconds=60)) as (images, worker):
             spent = 0.0
             while spent < 1.5:
-                images.normalise(LARGE)
+                images.normalise(MEDIUM)
                 fields = Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()
                 spent = sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
             assert not is_gone(worker)

@@ -243,17 +243,7 @@ def test_signing_key_of_the_operator_is_used(file: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [
-        b"",
-        b"\0" * 119,
-        b"[]",
-        b"{}",
-        b'{"keys":{}}',
-        b'{"keys":[',
-        b"[" * 100_000,
-        b"\xff",
-        b"x" * 2_000_000,
-    ],
+    [b"", b"\0" * 119, b"[]", b"{}", b'{"keys":{}}', b'{"keys":[', b"[" * 100_000, b"\xff", b"x" * 2_000_000],
     ids=["empty", "zeros", "list", "object", "not-a-list", "cut", "nested", "binary", "huge"],
 )
 def test_file_that_is_no_key_set_is_refused_in_one_line(file: Path, content: bytes) -> None:
@@ -264,9 +254,7 @@ def test_file_that_is_no_key_set_is_refused_in_one_line(file: Path, content: byt
 
 
 @pytest.mark.parametrize(
-    "entry",
-    [None, 7, [], {}, {"kind": "signing"}, {"kind": "other", "number": 1}, {"kind": ["codes"], "number": 1}],
-    ids=repr,
+    "entry", [None, 7, [], {}, {"kind": "signing"}, {"kind": "other", "number": 1}, {"kind": ["codes"], "number": 1}], ids=repr
 )
 def test_entry_without_kind_or_number_is_refused(file: Path, entry: Any) -> None:
     _write(file, _document(entry))

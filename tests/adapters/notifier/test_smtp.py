@@ -55,10 +55,7 @@ def test_untrusted_certificate_gets_neither_password_nor_message(tls: ssl.SSLCon
 
 @pytest.mark.parametrize("url", ["smtp://127.0.0.1:{}?starttls=required", f"smtp://{LOGIN}127.0.0.1:{{}}"])
 def test_required_encryption_fails_without_starttls(url: str) -> None:
-    with (
-        relay(authenticator=True, auth_require_tls=False) as server,
-        pytest.raises(DeliveryFailed, match="STARTTLS"),
-    ):
+    with relay(authenticator=True, auth_require_tls=False) as server, pytest.raises(DeliveryFailed, match="STARTTLS"):
         send_by_smtp(url.format(server.port))
     assert not server.logins
     assert not server.received

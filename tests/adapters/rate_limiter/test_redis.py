@@ -265,10 +265,7 @@ def test_old_redis_protocol_is_supported(tmp_path: Path) -> None:
     "answer", [b":-1x\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"$-1\r\n", b"*0\r\n", b"\xff\0", b"+OK\r\n"]
 )
 def test_limits_hold_if_the_server_is_no_redis(answer: bytes) -> None:
-    with (
-        closing(FakeServer(answer)) as fake,
-        open_rate_limiter(fake.url, MemoryRateLimiter(), timeout=0.1) as rate_limiter,
-    ):
+    with closing(FakeServer(answer)) as fake, open_rate_limiter(fake.url, MemoryRateLimiter(), timeout=0.1) as rate_limiter:
         assert [rate_limiter.hit("a", MINUTE, NOW) for _ in range(4)] == [0, 0, 0, 60]
 
 

@@ -27,12 +27,7 @@ def test_login_accepts_username_email_or_mobile(username: str) -> None:
 
     assert world.identity(tokens).account == account
     [event] = world.events(EventType.LOGGED_IN)
-    assert (event.account_id, event.session_id, event.detail, event.caller) == (
-        account.id,
-        tokens.session,
-        "password",
-        CALLER,
-    )
+    assert (event.account_id, event.session_id, event.detail, event.caller) == (account.id, tokens.session, "password", CALLER)
 
 
 def test_token_set_has_type_and_lifetime_and_hides_tokens_in_repr() -> None:

@@ -154,11 +154,7 @@ def test_consumer_stops_between_batches() -> None:
 def test_delivery_of_webhooks_enqueues_them_first(channel: Channel | None) -> None:
     world = World()
     deliver = type(world.deliver_messages)(
-        database=world.database,
-        notifier=world.notifier,
-        codes=world.codes,
-        clock=world.clock,
-        enqueue_webhooks=enqueues(world),
+        database=world.database, notifier=world.notifier, codes=world.codes, clock=world.clock, enqueue_webhooks=enqueues(world)
     )
     world.create_account("ann")
     assert deliver(channel) == (channel is not Channel.EMAIL)

@@ -8,15 +8,7 @@ from ....application.ports import Database, LoginIdentifier
 from ....domain.account import Account, Address, AddressKind, Username
 from ....domain.errors import AlreadyTaken
 from ....domain.session import IDLE_SECONDS, MAX_LIFETIME_SECONDS
-from .builders import (
-    MAIL,
-    MOBILE,
-    NOW,
-    ada,
-    bob,
-    logged_in,
-    stored,
-)
+from .builders import MAIL, MOBILE, NOW, ada, bob, logged_in, stored
 
 
 class AccountsContract:

@@ -7,14 +7,7 @@ import pytest
 from ....application.ports import Database
 from ....domain.account import Address, AddressKind
 from ....domain.code import Challenge, CodePurpose, Proof
-from .builders import (
-    MAIL,
-    MOBILE,
-    NOW,
-    challenge,
-    locked,
-    put,
-)
+from .builders import MAIL, MOBILE, NOW, challenge, locked, put
 
 
 class ChallengesContract:

@@ -3,9 +3,7 @@
 import pytest
 
 from ....application.ports import Cursor, Database
-from .builders import (
-    NOW,
-)
+from .builders import NOW
 
 
 class CursorsContract:

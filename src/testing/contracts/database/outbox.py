@@ -3,14 +3,7 @@
 import pytest
 
 from ....application.ports import Channel, Database, Message
-from .builders import (
-    NOW,
-    dead,
-    lease,
-    message,
-    names,
-    post,
-)
+from .builders import NOW, dead, lease, message, names, post
 
 
 class OutboxContract:

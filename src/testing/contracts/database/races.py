@@ -14,19 +14,7 @@ from ....domain.code import CodePurpose
 from ....domain.errors import AlreadyTaken
 from ....domain.rate_limits import RateLimit
 from ..threads import FrequentThreadSwitches
-from .builders import (
-    MAIL,
-    NOW,
-    ada,
-    bob,
-    challenge,
-    lease,
-    logged_in,
-    message,
-    post,
-    put,
-    stored,
-)
+from .builders import MAIL, NOW, ada, bob, challenge, lease, logged_in, message, post, put, stored
 
 
 def guess(database: Database) -> int:

@@ -4,9 +4,7 @@ import pytest
 
 from ....application.ports import Database
 from ....domain.rate_limits import SlidingWindow
-from .builders import (
-    NOW,
-)
+from .builders import NOW
 
 
 class RateLimitsContract:

@@ -6,14 +6,7 @@ import pytest
 
 from ....application.ports import Database
 from ....domain.session import IDLE_SECONDS
-from .builders import (
-    NOW,
-    ada,
-    bob,
-    logged_in,
-    session,
-    stored,
-)
+from .builders import NOW, ada, bob, logged_in, session, stored
 
 
 class SessionsContract:
