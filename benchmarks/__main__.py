@@ -99,6 +99,8 @@ def main(
     with ExitStack() as stack:
         if is_check:
             sys.exit(check(console, stack, options.run("calls"), options.databases))
+    if directory is not None:
+        directory.mkdir(parents=True, exist_ok=True)  # before the measurement: a wrong path would lose its results
     for kind in kinds or (() if is_page else ("calls",)):
         report.write(directory, options.table() if kind == "calls" else options.others(kind))
     if is_page:
