@@ -17,7 +17,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>[^ ;\\]+)(?: ;[^\\]*)? \\\n(?P<rest>(?:[ \t]+.*\n)+)", re.MULTILINE)
-NAMED_BY_PROJECT = re.compile(r"\bvestibule(?:-accounts)? \(pyproject\.toml")
+NAMED_BY_PROJECT = re.compile(r"\bvestibule-accounts \(pyproject\.toml")
 
 
 @dataclass(frozen=True, slots=True)
