@@ -113,7 +113,7 @@ def _session(number: int, now: float) -> dict[str, Any]:
         "refreshed_at": now,
         "expires_at": now + IDLE_SECONDS,
         "generation": 0,
-        "ended_at": None,
+        "revoked_at": None,
         "address": "127.0.0.1",
         "user_agent": None,
     }

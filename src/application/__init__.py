@@ -29,8 +29,8 @@ from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
 from ..domain.session import Session
 from .account import ChangeAccount, ReplaceAccount
 from .audit import ReadAuditLog
-from .code_checks import CodeVerified, LogInByCode, VerifyCode
-from .code_requests import CodeSent, RequestCode
+from .code_checks import LogInByCode, VerifiedAddress, VerifyCode
+from .code_requests import RequestCode, RequestedCode
 from .delivery import DeliverMessages
 from .event_consumer import Batch, ReadEvents
 from .image import GetImageUrl, ReadImage, UploadImage
@@ -41,7 +41,7 @@ from .password import ResetPassword
 from .ports import AuditQuery, Channel, Cursor, OutboxEntry, PresignedUrl
 from .register_or_login import RegisterOrLogIn, RequestRegistrationCode
 from .registration import CheckUnique, CreateSuperuser, Register
-from .sessions import EndOtherSessions, EndSession, ListRevokedSessions, ListSessions, RevokedSessions
+from .sessions import ListRevokedSessions, ListSessions, RevokedSessions, RevokeOtherSessions, RevokeSession
 from .tokens import Authenticate, AuthenticateMany, Identity, Refresh, TokenSet
 from .validation import MISSING
 
@@ -61,15 +61,11 @@ __all__ = [
     "ChangeAccount",
     "Channel",
     "CheckUnique",
-    "CodeSent",
-    "CodeVerified",
     "Conflict",
     "CreateSuperuser",
     "Cursor",
     "DeliverMessages",
     "DropMessages",
-    "EndOtherSessions",
-    "EndSession",
     "Event",
     "EventType",
     "GetImageUrl",
@@ -105,8 +101,11 @@ __all__ = [
     "ReplaceAccount",
     "RequestCode",
     "RequestRegistrationCode",
+    "RequestedCode",
     "ResetPassword",
     "RetryMessages",
+    "RevokeOtherSessions",
+    "RevokeSession",
     "RevokedSessions",
     "Session",
     "SetActive",
@@ -116,5 +115,6 @@ __all__ = [
     "Unavailable",
     "UploadImage",
     "Username",
+    "VerifiedAddress",
     "VerifyCode",
 ]

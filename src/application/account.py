@@ -8,7 +8,7 @@ from ..domain.account import Account, Address, AddressKind, Username
 from ..domain.errors import InvalidToken
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from .audit import record
-from .code_checks import revoke_remaining_codes
+from .code_checks import revoke_codes_of_added_addresses
 from .notifications import Notice, Notices
 from .ports import Clock, Database, Hasher, Transaction
 from .retry import retry_on_conflict
@@ -105,12 +105,12 @@ class AccountChanger:
         after = changes.apply(before)
         tx.accounts.save(after)
         if after.password_hash != before.password_hash:
-            tx.sessions.end_all(after.id, now, except_id=session_id)
+            tx.sessions.revoke_all(after.id, now, except_id=session_id)
         differences = _differences(before, after)
         for event in differences:
             record(tx, event, now, caller, account_id=after.id, session_id=session_id)
         if _REVOKES_CODES.intersection(differences):
-            revoke_remaining_codes(tx, (*before.addresses, *after.addresses), revoked)
+            revoke_codes_of_added_addresses(tx, (*before.addresses, *after.addresses), revoked)
         for address in sorted(changes.verified, key=lambda one: one.kind):
             event = EventType.ADDRESS_VERIFIED
             record(tx, event, now, caller, account_id=after.id, session_id=session_id, detail=address.kind)

@@ -18,7 +18,7 @@ from .validation import Validator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CodeVerification:
+class CodeCheck:
     """The result of a code check; `matched` is the challenge of the right code, still to be consumed."""
 
     matched: Challenge | None
@@ -32,7 +32,7 @@ class CodeVerification:
     def consume(self, tx: Transaction) -> Challenge:
         """Marks the matched challenge as used."""
         assert self.matched  # noqa: S101 — the caller has checked it
-        tx.challenges.save(self.matched.used(self.now))
+        tx.challenges.save(self.matched.as_used(self.now))
         return self.matched
 
     def record_failure(self, tx: Transaction) -> None:
@@ -43,7 +43,7 @@ class CodeVerification:
             tx.challenges.save(challenge.with_failed_attempt())
         for decoy in self.decoys:
             tx.challenges.put(decoy.with_failed_attempt())
-        counted = [(window.hit(limits, self.now), limits) for window, limits in self.windows]
+        counted = [(window.with_hit(limits, self.now), limits) for window, limits in self.windows]
         tx.rate_limits.save([window for window, _ in counted], self.now + DAY)
         record(tx, EventType.CODE_REFUSED, self.now, self.caller)
         if any(window.retry_after(limits, self.now) for window, limits in counted):
@@ -54,7 +54,7 @@ class CodeVerification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CodeCheck:
+class CodeVerifier:
     """Compares a code with the open challenges of its addresses; failed attempts are counted in the same transaction.
 
     An address without an open challenge gets a decoy, so that the response time does not reveal which addresses got codes.
@@ -72,12 +72,12 @@ class CodeCheck:
         code: str,
         caller: Caller,
         *,
-        requested_for: str | None = None,
-    ) -> CodeVerification:
-        locked = tx.challenges.lock(purpose, addresses, requested_for=requested_for)
+        on_behalf_of: str | None = None,
+    ) -> CodeCheck:
+        locked = tx.challenges.lock(purpose, addresses, on_behalf_of=on_behalf_of)
         now = self.clock()
         challenges = [one for one in locked if one.is_open(now)]
-        missing = len(addresses) + (requested_for is not None) - len(challenges)
+        missing = len(addresses) + (on_behalf_of is not None) - len(challenges)
         decoys = [self._decoy(purpose, addresses[0], number, now) for number in range(missing)]
         keyed = [(self._key(one.address), one) for one in (*challenges, *decoys)]
         caller_keys = [f"wrong-codes@{caller.address}"] if self.limits_by_network and caller.address is not None else []
@@ -85,7 +85,7 @@ class CodeCheck:
         retry_after = max((windows[key].retry_after(WRONG_CODES_BY_NETWORK, now) for key in caller_keys), default=0)
         compared = [(key, one) for key, one in keyed if not retry_after and not windows[key].retry_after(WRONG_CODES, now)]
         counted = [(windows[key], WRONG_CODES) for key, _ in compared]
-        return CodeVerification(
+        return CodeCheck(
             matched=self._match((one for _, one in compared), code),
             compared=tuple(one for _, one in compared if one not in decoys),
             decoys=tuple(one for _, one in compared if one in decoys),
@@ -141,21 +141,21 @@ class CodeLogin:
         claimed = account.after_code_login(address)
         if claimed is not account:
             claimed = replace(claimed, name=name or claimed.name)
-            save_and_revoke_all(tx, account, claimed, now, revoked)
+            save_and_revoke_access(tx, account, claimed, now, revoked)
             record(tx, EventType.ACCOUNT_CLAIMED, now, caller, account_id=account.id)
             record_verified_addresses(tx, account, claimed, now, caller)
         return self.session_issuer.start(tx, claimed, now, caller, f"code:{address.kind}")
 
 
-def save_and_revoke_all(tx: Transaction, before: Account, after: Account, now: float, revoked: Collection[Address]) -> None:
+def save_and_revoke_access(tx: Transaction, before: Account, after: Account, now: float, revoked: Collection[Address]) -> None:
     """Stores the account and revokes its sessions and open codes; the codes of `revoked` addresses already are."""
     tx.accounts.save(after)
-    tx.sessions.end_all(before.id, now)
-    revoke_remaining_codes(tx, before.addresses, revoked)
+    tx.sessions.revoke_all(before.id, now)
+    revoke_codes_of_added_addresses(tx, before.addresses, revoked)
 
 
-def revoke_codes_first(tx: Transaction, known: Account | None, address: Address) -> tuple[Address, ...]:
-    """Revokes the codes of an account that a code login from `address` will clear, and returns their addresses.
+def revoke_codes_before_claim(tx: Transaction, known: Account | None, address: Address) -> tuple[Address, ...]:
+    """Revokes the codes of an account that a login by a code sent to `address` will clear, and returns their addresses.
 
     Challenges are locked before accounts, so this precedes the lock on the account; `known` was read without one.
     """
@@ -165,7 +165,7 @@ def revoke_codes_first(tx: Transaction, known: Account | None, address: Address)
     return known.addresses
 
 
-def revoke_remaining_codes(tx: Transaction, addresses: Iterable[Address], revoked: Collection[Address]) -> None:
+def revoke_codes_of_added_addresses(tx: Transaction, addresses: Iterable[Address], revoked: Collection[Address]) -> None:
     """Revokes codes to those addresses that the account got after it was read, which is rare, under the account's lock."""
     done = {(one.kind, one.canonical) for one in revoked}
     if remaining := [one for one in addresses if (one.kind, one.canonical) not in done]:
@@ -173,12 +173,12 @@ def revoke_remaining_codes(tx: Transaction, addresses: Iterable[Address], revoke
 
 
 def accepts_code(account: Account | None, address: Address) -> bool:
-    """Returns whether a code from the address may log in to the account."""
-    return account is not None and account.is_active and account.accepts_code_from(address)
+    """Returns whether a code sent to the address may log in to the account."""
+    return account is not None and account.is_active and account.accepts_code_sent_to(address)
 
 
 @dataclass(frozen=True, slots=True)
-class CodeVerified:
+class VerifiedAddress:
     """`proof` lets a registration or a change within the hour start with the address verified."""
 
     proof: str = field(repr=False)
@@ -195,17 +195,17 @@ class VerifyCode:
 
     database: Database
     identifiers: Identifiers
-    code_check: CodeCheck
+    code_verifier: CodeVerifier
     codes: Codes
     new_id: NewId
 
     @retry_on_conflict
     def __call__(
         self, *, destination: str, verify_otp: str, identity: Identity | None = None, caller: Caller = TRUSTED_CALLER
-    ) -> CodeVerified:
+    ) -> VerifiedAddress:
         to, code = _read_code(self.identifiers, destination, verify_otp)
         with self.database.begin() as tx:
-            check = self.code_check(tx, CodePurpose.OTP, [to], code, caller, requested_for=_requested_for(to))
+            check = self.code_verifier(tx, CodePurpose.OTP, [to], code, caller, on_behalf_of=_on_behalf_of(to))
             if check.matched is not None:
                 address = check.consume(tx).address
                 proof = self.new_id()
@@ -215,7 +215,7 @@ class VerifyCode:
                 check.record_failure(tx)
         if check.matched is None:
             raise check.refusal()
-        return CodeVerified(proof)
+        return VerifiedAddress(proof)
 
     def _verify(self, tx: Transaction, address: Address, identity: Identity | None, now: float, caller: Caller) -> None:
         owner = tx.accounts.lock_by_address(address)
@@ -239,7 +239,7 @@ class LogInByCode:
 
     database: Database
     identifiers: Identifiers
-    code_check: CodeCheck
+    code_verifier: CodeVerifier
     code_login: CodeLogin
 
     @retry_on_conflict
@@ -247,9 +247,9 @@ class LogInByCode:
         to, code = _read_code(self.identifiers, destination, verify_otp)
         session = None
         with self.database.begin() as tx:
-            check = self.code_check(tx, CodePurpose.OTP, [to], code, caller, requested_for=_requested_for(to))
+            check = self.code_verifier(tx, CodePurpose.OTP, [to], code, caller, on_behalf_of=_on_behalf_of(to))
             address = check.matched.address if check.matched else None
-            revoked = revoke_codes_first(tx, tx.accounts.by_address(to), address) if address else ()
+            revoked = revoke_codes_before_claim(tx, tx.accounts.by_address(to), address) if address else ()
             account = tx.accounts.lock_by_address(to) if address else None
             if account and address and accepts_code(account, address):
                 check.consume(tx)
@@ -268,5 +268,5 @@ def _read_code(identifiers: Identifiers, destination: str, verify_otp: str) -> t
     return validator.all(to, code)
 
 
-def _requested_for(to: Address) -> str | None:
+def _on_behalf_of(to: Address) -> str | None:
     return to.canonical if to.kind is AddressKind.MOBILE else None

@@ -22,7 +22,7 @@ _log = logging.getLogger("vestibule.send_quota")
 
 
 @dataclass(frozen=True, slots=True)
-class CodeSent:
+class RequestedCode:
     """`reference` is a short tag that the messages repeat, so that a person with three of them knows which one counts."""
 
     reference: str
@@ -59,16 +59,16 @@ class Recipient:
 
     address: Address
     is_decoy: bool = False
-    requested_for: str | None = None
+    on_behalf_of: str | None = None
 
     def as_decoy(self) -> "Recipient":
         """A decoy in place of this recipient; it replaces no code that was sent earlier."""
-        address = decoy_address(self.address.kind, self.requested_for or self.address.canonical)
-        return replace(self, address=address, is_decoy=True, requested_for=None)
+        address = decoy_address(self.address.kind, self.on_behalf_of or self.address.canonical)
+        return replace(self, address=address, is_decoy=True, on_behalf_of=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CodeSender:
+class CodeIssuer:
     """Stores challenges and their messages, within the limits of the addresses.
 
     Each address has two windows with the same limits: requests by callers, whose refusal callers may see, and messages that
@@ -85,7 +85,7 @@ class CodeSender:
 
     def send(
         self, purpose: CodePurpose, requested: Sequence[Address], recipients: Sequence[Recipient], caller: Caller
-    ) -> CodeSent:
+    ) -> RequestedCode:
         """Sends nothing and raises `RateLimited` for the limit of a requested address, `Overloaded` for the `send_quota`.
 
         A recipient whose own limit is used up by requests for other addresses silently gets a decoy; its last code stays good,
@@ -99,7 +99,7 @@ class CodeSender:
     @retry_on_conflict
     def _store(
         self, purpose: CodePurpose, request_keys: Collection[str], recipients: Sequence[Recipient], caller: Caller
-    ) -> CodeSent:
+    ) -> RequestedCode:
         limits = code_sends(self.cooldown)
         sent_keys = {recipient: self._key("sent", recipient.address) for recipient in recipients}
         with self.database.begin() as tx:
@@ -109,7 +109,7 @@ class CodeSender:
             retry_after = max(windows[key].retry_after(limits, now) for key in request_keys)
             if not retry_after:
                 full = {key for key in sent_keys.values() if windows[key].retry_after(limits, now)}
-                counted = [window if key in full else window.hit(limits, now) for key, window in windows.items()]
+                counted = [window if key in full else window.with_hit(limits, now) for key, window in windows.items()]
                 tx.rate_limits.save(counted, now + DAY)
                 reference = self.new_id()[:4].upper()
                 actual = [recipient.as_decoy() if key in full else recipient for recipient, key in sent_keys.items()]
@@ -117,7 +117,7 @@ class CodeSender:
                 record(tx, EventType.CODE_SENT, now, caller, detail=purpose)
         if retry_after:
             raise RateLimited(retry_after)
-        return CodeSent(reference)
+        return RequestedCode(reference)
 
     def _count(self, send_quota: SendQuota, request_keys: Collection[str], recipients: Sequence[Recipient]) -> None:
         """Refuses rate-limited requests first: otherwise one caller's repeated requests would use up the quota of all."""
@@ -140,7 +140,7 @@ class CodeSender:
             id=self.codes.new_challenge_id(self.new_id()),
             purpose=purpose,
             address=address,
-            requested_for=recipient.requested_for,
+            on_behalf_of=recipient.on_behalf_of,
             reference=reference,
             is_decoy=recipient.is_decoy,
             sent_at=now,
@@ -179,11 +179,11 @@ class RequestCode:
 
     database: Database
     identifiers: Identifiers
-    code_sender: CodeSender
+    code_issuer: CodeIssuer
 
     def __call__(
         self, *, destination: str, email: str | None = None, is_login: bool = False, caller: Caller = TRUSTED_CALLER
-    ) -> CodeSent:
+    ) -> RequestedCode:
         validator = Validator()
         given = validator.text("destination", destination, self.identifiers.destination)
         copy = validator.text("email", email, self.identifiers.email, required=False)
@@ -192,7 +192,7 @@ class RequestCode:
         owner, to = find_owner(self.database.accounts, to)
         is_decoy = owner is None and login_only
         if to.kind is AddressKind.EMAIL:
-            return self.code_sender.send(CodePurpose.OTP, [to], [Recipient(to, is_decoy)], caller)
+            return self.code_issuer.send(CodePurpose.OTP, [to], [Recipient(to, is_decoy)], caller)
         requested = [to]
         if copy:
             _, copy = find_owner(self.database.accounts, copy)
@@ -200,4 +200,4 @@ class RequestCode:
         mail = owner.email if owner else copy
         companion = mail or decoy_address(AddressKind.EMAIL, to.canonical)
         recipients = [Recipient(to, is_decoy), Recipient(companion, is_decoy or mail is None, to.canonical)]
-        return self.code_sender.send(CodePurpose.OTP, requested, recipients, caller)
+        return self.code_issuer.send(CodePurpose.OTP, requested, recipients, caller)

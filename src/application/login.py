@@ -85,7 +85,7 @@ class LogIn:
         self, tx: Transaction, account: Account, windows: Sequence[SlidingWindow], now: float, caller: Caller
     ) -> Session:
         if self.limits_by_network and caller.address is not None and windows[0].timestamps:
-            tx.rate_limits.save([windows[0].reset()], now)
+            tx.rate_limits.save([SlidingWindow(windows[0].key)], now)
         return self.session_issuer.start(tx, account, now, caller, "password")
 
     def _fail(
@@ -97,7 +97,7 @@ class LogIn:
         known: Account | None,
         caller: Caller,
     ) -> None:
-        counted = [window.hit(own_limits, now) for window, (_, own_limits) in zip(windows, limits, strict=True)]
+        counted = [window.with_hit(own_limits, now) for window, (_, own_limits) in zip(windows, limits, strict=True)]
         tx.rate_limits.save(counted, now + HOUR)
         account_id = known.id if known else None
         record(tx, EventType.LOGIN_FAILED, now, caller, account_id=account_id, detail=_reason(known))

@@ -6,7 +6,7 @@ from ..domain.account import Account
 from ..domain.errors import NoSuchAccount
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from .audit import record
-from .code_checks import revoke_remaining_codes
+from .code_checks import revoke_codes_of_added_addresses
 from .ports import Clock, Database, Identifiers, Storage
 from .retry import retry_on_conflict
 
@@ -40,8 +40,8 @@ class SetActive:
                 return known
             after = replace(account, is_active=active)
             tx.accounts.save(after)
-            tx.sessions.end_all(account.id, now)
-            revoke_remaining_codes(tx, account.addresses, known.addresses if changes else ())
+            tx.sessions.revoke_all(account.id, now)
+            revoke_codes_of_added_addresses(tx, account.addresses, known.addresses if changes else ())
             event = EventType.ACTIVATED if active else EventType.DEACTIVATED
             record(tx, event, now, caller, account_id=account.id)
         return after

@@ -40,7 +40,7 @@ class Notices:
         (window,) = tx.rate_limits.lock([f"notices:{self.codes.keyed_digest(f'{address.kind}:{address.canonical}')}"])
         if window.retry_after(NOTICES, now):
             return
-        tx.rate_limits.save([window.hit(NOTICES, now)], now + DAY)
+        tx.rate_limits.save([window.with_hit(NOTICES, now)], now + DAY)
         tx.outbox.add(
             Message(
                 id=self.new_id(),

@@ -6,7 +6,7 @@ from ..domain.account import Account, Address
 from ..domain.code import CodePurpose
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from .audit import record, record_verified_addresses
-from .code_checks import CodeCheck, accepts_code, save_and_revoke_all
+from .code_checks import CodeVerifier, accepts_code, save_and_revoke_access
 from .notifications import Notice, Notices
 from .ports import Database, Hasher, Transaction
 from .retry import retry_on_conflict
@@ -23,7 +23,7 @@ class ResetPassword:
 
     database: Database
     hasher: Hasher
-    code_check: CodeCheck
+    code_verifier: CodeVerifier
     rules: AccountRules
     notices: Notices
 
@@ -46,7 +46,7 @@ class ResetPassword:
         """Refuses a wrong code, and a password made of the account's own data, before any hashing."""
         validator = Validator()
         with self.database.begin() as tx:
-            check = self.code_check(tx, CodePurpose.OTP, [address], code, caller)
+            check = self.code_verifier(tx, CodePurpose.OTP, [address], code, caller)
             account = tx.accounts.lock_by_address(address) if check.matched else None
             if account and accepts_code(account, address):
                 self.rules.check_password(validator, password, personal_data_of(account))
@@ -62,7 +62,7 @@ class ResetPassword:
         self, tx: Transaction, known: tuple[Address, ...], address: Address, code: str, password_hash: str, caller: Caller
     ) -> Exception | None:
         """Checks the code again, for another transaction may have used it meanwhile; `known` are the account's addresses."""
-        check = self.code_check(tx, CodePurpose.OTP, [address], code, caller)
+        check = self.code_verifier(tx, CodePurpose.OTP, [address], code, caller)
         if check.matched:
             tx.challenges.revoke(known)  # before the account is locked: the order of locks
         account = tx.accounts.lock_by_address(address) if check.matched else None
@@ -71,7 +71,7 @@ class ResetPassword:
             return check.refusal()
         check.consume(tx)
         after = replace(account.after_code_login(address), password_hash=password_hash)
-        save_and_revoke_all(tx, account, after, check.now, known)
+        save_and_revoke_access(tx, account, after, check.now, known)
         record(tx, EventType.PASSWORD_RESET, check.now, caller, account_id=account.id)
         record_verified_addresses(tx, account, after, check.now, caller)
         self.notices(tx, Notice.PASSWORD_CHANGED, account, check.now)

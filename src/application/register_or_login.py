@@ -8,8 +8,8 @@ from ..domain.errors import AccountMismatch, Refusal
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.session import Session
 from .audit import record, record_verified_addresses
-from .code_checks import CodeCheck, CodeLogin, CodeVerification, accepts_code, revoke_codes_first
-from .code_requests import CodeSender, CodeSent, Recipient, find_owner
+from .code_checks import CodeCheck, CodeLogin, CodeVerifier, accepts_code, revoke_codes_before_claim
+from .code_requests import CodeIssuer, Recipient, RequestedCode, find_owner
 from .ports import Database, Identifiers, Transaction
 from .retry import retry_on_conflict
 from .tokens import TokenSet
@@ -24,15 +24,15 @@ class RequestRegistrationCode:
     """
 
     identifiers: Identifiers
-    code_sender: CodeSender
+    code_issuer: CodeIssuer
 
-    def __call__(self, *, name: str, email: str, mobile: str, caller: Caller = TRUSTED_CALLER) -> CodeSent:
+    def __call__(self, *, name: str, email: str, mobile: str, caller: Caller = TRUSTED_CALLER) -> RequestedCode:
         validator = Validator()
         _, *addresses = validator.all(*_read(validator, self.identifiers, name, email, mobile))
-        accounts = self.code_sender.database.accounts
+        accounts = self.code_issuer.database.accounts
         requested = [find_owner(accounts, address)[1] for address in addresses]
         recipients = [Recipient(address) for address in requested]
-        return self.code_sender.send(CodePurpose.REGISTER_OR_LOGIN, requested, recipients, caller)
+        return self.code_issuer.send(CodePurpose.REGISTER_OR_LOGIN, requested, recipients, caller)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class RegisterOrLogIn:
 
     database: Database
     identifiers: Identifiers
-    code_check: CodeCheck
+    code_verifier: CodeVerifier
     code_login: CodeLogin
 
     @retry_on_conflict
@@ -55,20 +55,18 @@ class RegisterOrLogIn:
         fields = _read(validator, self.identifiers, name, email, mobile)
         called, mail, phone, code = validator.all(*fields, validator.text("verify_otp", verify_otp, str.strip))
         with self.database.begin() as tx:
-            check = self.code_check(tx, CodePurpose.REGISTER_OR_LOGIN, [mail, phone], code, caller)
+            check = self.code_verifier(tx, CodePurpose.REGISTER_OR_LOGIN, [mail, phone], code, caller)
             result = self._conclude(tx, check, called, mail, phone)
         if isinstance(result, Session):
             return self.code_login.session_issuer.token_set(result)
         raise result
 
-    def _conclude(
-        self, tx: Transaction, check: CodeVerification, name: str, mail: Address, phone: Address
-    ) -> Session | Refusal:
+    def _conclude(self, tx: Transaction, check: CodeCheck, name: str, mail: Address, phone: Address) -> Session | Refusal:
         if check.matched is None:
             check.record_failure(tx)
             return check.refusal()
         address, now, caller = check.matched.address, check.now, check.caller
-        revoked = _revoke_codes_first(tx, address, mail, phone)
+        revoked = _revoke_codes_before_claim(tx, address, mail, phone)
         owners = {owner.id: owner for one in (mail, phone) if (owner := tx.accounts.lock_by_address(one))}
         if not owners:
             check.consume(tx)
@@ -105,13 +103,13 @@ class RegisterOrLogIn:
         return username
 
 
-def _revoke_codes_first(tx: Transaction, address: Address, mail: Address, phone: Address) -> tuple[Address, ...]:
-    """`revoke_codes_first`, if both addresses lead to one account that will be logged in to."""
+def _revoke_codes_before_claim(tx: Transaction, address: Address, mail: Address, phone: Address) -> tuple[Address, ...]:
+    """`revoke_codes_before_claim`, if both addresses lead to one account that will be logged in to."""
     known = {owner.id: owner for one in (mail, phone) if (owner := tx.accounts.by_address(one))}
     accounts = list(known.values())
     if len(accounts) != 1 or not _matches(accounts[0], address, mail, phone):
         return ()
-    return revoke_codes_first(tx, accounts[0], address)
+    return revoke_codes_before_claim(tx, accounts[0], address)
 
 
 def _matches(account: Account, verified: Address, mail: Address, phone: Address) -> bool:

@@ -25,7 +25,7 @@ class ListSessions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndSession:
+class RevokeSession:
     """Revokes a session of the caller; its tokens are refused from then on.
 
     Raises `NoSuchSession` if the caller has no active session of that id, `InvalidToken` if the caller's own was revoked
@@ -45,12 +45,12 @@ class EndSession:
             session, now = tx.sessions.lock(session_id), self.clock()
             if session is None or session.account_id != identity.account.id or not session.is_active(now):
                 raise NoSuchSession
-            tx.sessions.save(session.end(now))
+            tx.sessions.save(session.revoked(now))
             record(tx, event, now, caller, account_id=session.account_id, session_id=session.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndOtherSessions:
+class RevokeOtherSessions:
     """Revokes every session of the caller except the current one, and returns how many.
 
     Raises `InvalidToken` if the current session was revoked meanwhile, `Unavailable`.
@@ -66,13 +66,13 @@ class EndOtherSessions:
             if tx.lock_identity(account_id, session_id, self.clock) is None:
                 raise InvalidToken
             now = self.clock()
-            ended = tx.sessions.end_all(account_id, now, except_id=session_id)
-            detail = f"others:{ended}"
+            revoked = tx.sessions.revoke_all(account_id, now, except_id=session_id)
+            detail = f"others:{revoked}"
             record(tx, EventType.SESSION_ENDED, now, caller, account_id=account_id, session_id=session_id, detail=detail)
-        return ended
+        return revoked
 
 
-MAX_ENDED = 1000
+MAX_REVOKED = 1000
 """The number of revoked sessions in one response."""
 
 CLOCK_DIFFERENCE = 30.0
@@ -114,11 +114,14 @@ class ListRevokedSessions:
         now = self.clock()
         seconds = self.tokens.access_seconds + int(CLOCK_DIFFERENCE)
         begin = max(_position(after, now), (now - seconds - COMMIT_DELAY, ""))
-        found = self.database.sessions.ended(begin, limit=MAX_ENDED)
-        has_more = len(found) == MAX_ENDED
-        ended_at, session_id = found[-1] if has_more else (max(0.0, now - CLOCK_DIFFERENCE - COMMIT_DELAY), "")
+        revoked = self.database.sessions.revoked(begin, limit=MAX_REVOKED)
+        has_more = len(revoked) == MAX_REVOKED
+        revoked_at, session_id = revoked[-1] if has_more else (max(0.0, now - CLOCK_DIFFERENCE - COMMIT_DELAY), "")
         return RevokedSessions(
-            session_ids=[ended for _, ended in found], after=f"{ended_at}_{session_id}", has_more=has_more, seconds=seconds
+            session_ids=[revoked_id for _, revoked_id in revoked],
+            after=f"{revoked_at}_{session_id}",
+            has_more=has_more,
+            seconds=seconds,
         )
 
 
@@ -129,5 +132,5 @@ def _position(after: str | None, now: float) -> tuple[float, str]:
     match = _CURSOR.fullmatch(after)
     if match is None:
         raise InvalidInput({"after": ["This must be the `after` of an earlier response."]})
-    ended_at = float(match[1])
-    return (ended_at, match[2]) if ended_at <= now + CLOCK_DIFFERENCE else (0.0, "")
+    revoked_at = float(match[1])
+    return (revoked_at, match[2]) if revoked_at <= now + CLOCK_DIFFERENCE else (0.0, "")

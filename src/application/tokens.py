@@ -156,7 +156,7 @@ class Refresh:
             if not account.is_active:
                 return None
             outcome, after = session.refresh(generation, now)
-            if outcome is RefreshOutcome.SESSION_ENDED:
+            if outcome is RefreshOutcome.SESSION_INACTIVE:
                 return None
             if after != session:
                 tx.sessions.save(after)

@@ -80,15 +80,15 @@ class Account:
         """Returns whether any of its addresses is verified."""
         return self.email_verified or self.mobile_verified
 
-    def accepts_code_from(self, address: Address) -> bool:
-        """Returns whether a code from `address` may log in or reset: if it is verified, or if no address is.
+    def accepts_code_sent_to(self, address: Address) -> bool:
+        """Returns whether a code sent to `address` may log in or reset: if it is verified, or if no address is.
 
         An unverified address next to a verified one may be a typing error, and its codes are refused.
         """
         return self.has_verified(address) or (self.has(address) and not self.is_verified)
 
     def after_code_login(self, address: Address) -> "Account":
-        """The account after a login by a code from `address`, which `accepts_code_from` must accept.
+        """The account after a login by a code sent to `address`, which `accepts_code_sent_to` must accept.
 
         If the owner was not verified, the password and the other address are cleared, and `owner_verified` becomes true; the
         use case then revokes the sessions too.

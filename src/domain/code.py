@@ -20,14 +20,15 @@ class CodePurpose(StrEnum):
 class Challenge:
     """A code sent to an address. The digits are not stored: they are derived from `id` under a key.
 
-    `requested_for` is the canonical form of the requested destination, if this code went to another address on its behalf.
-    `is_decoy` is true if no message was sent: such a code is never accepted. Times are seconds since the epoch.
+    `on_behalf_of` is the canonical form of the requested destination, if this code went to another address on its behalf.
+    `reference` is the short tag that the response and the message share. `is_decoy` is true if no message was sent: such a
+    code is never accepted. Times are seconds since the epoch.
     """
 
     id: str
     purpose: CodePurpose
     address: Address
-    requested_for: str | None = None
+    on_behalf_of: str | None = None
     reference: str
     is_decoy: bool = False
     sent_at: float
@@ -42,7 +43,7 @@ class Challenge:
     def with_failed_attempt(self) -> "Challenge":
         return replace(self, failed_attempts=self.failed_attempts + 1)
 
-    def used(self, now: float) -> "Challenge":
+    def as_used(self, now: float) -> "Challenge":
         return replace(self, used_at=now)
 
 

@@ -34,7 +34,7 @@ class SlidingWindow:
                 longest = max(longest, left)
         return ceil(round(longest, 3))  # timestamps are no finer than a quarter of a microsecond
 
-    def hit(self, limits: tuple[RateLimit, ...], now: float) -> "SlidingWindow":
+    def with_hit(self, limits: tuple[RateLimit, ...], now: float) -> "SlidingWindow":
         """The window with one more hit, reduced to the timestamps that the limits need."""
         timestamps = self.timestamps
         if timestamps and timestamps[-1] - now > min(limit.seconds for limit in limits):
@@ -42,9 +42,6 @@ class SlidingWindow:
         latest = max(now, timestamps[-1]) if timestamps else now
         keep = max(limit.count for limit in limits)
         return replace(self, timestamps=(*timestamps, latest)[-keep:])
-
-    def reset(self) -> "SlidingWindow":
-        return replace(self, timestamps=())
 
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0

@@ -15,7 +15,7 @@ class RefreshOutcome(Enum):
     ROTATED = "current: it is used up and replaced by its successor"
     RETRIED = "previous, its response may have been lost: the same successor is returned again"
     REUSE_DETECTED = "used before: the session is revoked"
-    SESSION_ENDED = "the session had been revoked or had expired"
+    SESSION_INACTIVE = "the session had been revoked or had expired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +30,13 @@ class Session:
     created_at: float
     refreshed_at: float
     generation: int = 0
-    ended_at: float | None = None
+    revoked_at: float | None = None
     address: str | None = None
     user_agent: str | None = None
 
     def is_active(self, now: float) -> bool:
         """Returns whether it is not revoked, was used within 14 days and started within 30 (NIST SP 800-63B, AAL1)."""
-        return self.ended_at is None and now < self.expires_at
+        return self.revoked_at is None and now < self.expires_at
 
     @property
     def expires_at(self) -> float:
@@ -45,12 +45,12 @@ class Session:
     def refresh(self, generation: int, now: float) -> tuple[RefreshOutcome, "Session"]:
         """The outcome for a refresh token of that number, and the session after it."""
         if not self.is_active(now):
-            return RefreshOutcome.SESSION_ENDED, self
+            return RefreshOutcome.SESSION_INACTIVE, self
         if generation == self.generation:
             return RefreshOutcome.ROTATED, replace(self, generation=generation + 1, refreshed_at=max(now, self.refreshed_at))
         if generation == self.generation - 1 and abs(now - self.refreshed_at) <= REUSE_GRACE_SECONDS:
             return RefreshOutcome.RETRIED, self
-        return RefreshOutcome.REUSE_DETECTED, self.end(now)
+        return RefreshOutcome.REUSE_DETECTED, self.revoked(now)
 
-    def end(self, now: float) -> "Session":
-        return self if self.ended_at is not None else replace(self, ended_at=now)
+    def revoked(self, now: float) -> "Session":
+        return self if self.revoked_at is not None else replace(self, revoked_at=now)

@@ -12,8 +12,6 @@ from ..application import (
     CreateSuperuser,
     DeliverMessages,
     DropMessages,
-    EndOtherSessions,
-    EndSession,
     GetImageUrl,
     ListMessages,
     ListRevokedSessions,
@@ -32,6 +30,8 @@ from ..application import (
     RequestRegistrationCode,
     ResetPassword,
     RetryMessages,
+    RevokeOtherSessions,
+    RevokeSession,
     SetActive,
     SweepImages,
     UploadImage,
@@ -63,8 +63,8 @@ class UseCases:
     register_or_log_in = UseCase(RegisterOrLogIn, "writes")
     reset_password = UseCase(ResetPassword, "hashing")
     list_sessions = UseCase(ListSessions, "reads")
-    end_session = UseCase(EndSession, "writes")
-    end_other_sessions = UseCase(EndOtherSessions, "writes")
+    revoke_session = UseCase(RevokeSession, "writes")
+    revoke_other_sessions = UseCase(RevokeOtherSessions, "writes")
     list_revoked_sessions = UseCase(ListRevokedSessions, "reads")
     set_active = UseCase(SetActive, "writes")
     upload_image = UseCase(UploadImage, "images")

@@ -10,7 +10,7 @@ import pytest
 
 from vestibule import AsyncVestibule, Settings, Vestibule, build
 from vestibule.adapters.hasher import InsecureHasher
-from vestibule.application import Account, AlreadyTaken, CodeSent, InvalidCredentials, InvalidInput
+from vestibule.application import Account, AlreadyTaken, InvalidCredentials, InvalidInput, RequestedCode
 
 PASSWORD = "the engine weaves algebra"
 ADA = {"username": "ada", "name": "Ada Lovelace", "email": "ada@example.com", "password": PASSWORD}
@@ -39,7 +39,7 @@ def test_awaited_calls_return_and_refuse_like_blocking_ones(tmp_path: Path) -> N
             await vestibule.request_code(destination="ada@example.com")
             assert len(await vestibule.list_messages()) == 1
             assert await vestibule.deliver_messages() == 1
-            assert await vestibule.end_other_sessions(identity=identity) == 0
+            assert await vestibule.revoke_other_sessions(identity=identity) == 0
             assert len(await vestibule.list_sessions(identity=identity)) == 1
             assert await vestibule.read_image("nothing") is None
             assert await vestibule.jwks() == vestibule.blocking.jwks()
@@ -155,7 +155,7 @@ def test_concurrent_writes_share_a_commit_on_sqlite(tmp_path: Path, monkeypatch:
             commits.clear()
             calls = [vestibule.request_code(destination=f"ada{number}@example.com") for number in range(20)]
             sent = await asyncio.gather(*calls, vestibule.request_code(destination="nobody"), return_exceptions=True)
-            assert [type(one) for one in sent] == [CodeSent] * 20 + [InvalidInput]
+            assert [type(one) for one in sent] == [RequestedCode] * 20 + [InvalidInput]
             assert len(commits) == 1
             waiting = await vestibule.list_messages()
             assert {entry.message.recipient for entry in waiting} == {f"ada{number}@example.com" for number in range(20)}

@@ -115,7 +115,7 @@ def test_wait_for_a_lock_is_not_added_to_retry_after(
         yield window
         world.clock.advance(30)
         for _ in range(limit.count):
-            window = window.hit((limit,), world.clock())
+            window = window.with_hit((limit,), world.clock())
         tx.rate_limits.save([window], world.clock() + limit.seconds)
 
     interface.register(**REGISTRATION)

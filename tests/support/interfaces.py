@@ -148,14 +148,14 @@ class LibraryInterface(AbstractContextManager["LibraryInterface"]):
         return self._as(token, use_case, {}, list)
 
     def end_session(self, token: str | None, session: str) -> Any:
-        return self._as(token, self._own(self.world.end_session), {"session_id": session}, _nothing)
+        return self._as(token, self._own(self.world.revoke_session), {"session_id": session}, _nothing)
 
     def end_others(self, token: str | None) -> Any:
-        return self._as(token, self._own(self.world.end_other_sessions), {}, int)
+        return self._as(token, self._own(self.world.revoke_other_sessions), {}, int)
 
     def log_out(self, token: str | None) -> Any:
         def use_case(identity: Identity) -> None:
-            self.world.end_session(identity=identity, session_id=identity.session_id, caller=self._caller)
+            self.world.revoke_session(identity=identity, session_id=identity.session_id, caller=self._caller)
 
         return self._as(token, use_case, {}, _nothing)
 

@@ -184,7 +184,7 @@ class Unlocked:
         wait = window.retry_after(limits, now)
         sleep(0)  # so that another thread runs in between on every machine
         if wait == 0:
-            self.windows[key] = window.hit(limits, now)
+            self.windows[key] = window.with_hit(limits, now)
         return wait
 
 

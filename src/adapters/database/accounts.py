@@ -20,7 +20,7 @@ _columns = accounts.columns
 _canonical = {"username": _columns.canonical_username, "email": _columns.canonical_email, "mobile": _columns.canonical_mobile}
 _account = select(accounts)
 _values_of = binds([column for column in _columns if not column.primary_key])
-_is_active = (sessions.c.ended_at.is_(None), sessions.c.expires_at > bindparam("now"), _columns.is_active)
+_is_active = (sessions.c.revoked_at.is_(None), sessions.c.expires_at > bindparam("now"), _columns.is_active)
 
 
 def _session_ids(size: int) -> list[BindParameter[Any]]:

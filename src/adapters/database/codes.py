@@ -12,20 +12,20 @@ from .sql import OpenTransaction, Row, upsert
 
 _columns = challenges.columns
 _to_address = (_columns.address_kind == bindparam("kind"), _columns.canonical_address == bindparam("canonical"))
-_requested_for = _columns.requested_for == bindparam("requested_for")
+_on_behalf_of = _columns.on_behalf_of == bindparam("on_behalf_of")
 _purpose = _columns.purpose == bindparam("purpose")
 
 _LOCK = select(challenges).where(*_to_address, _purpose).with_for_update()
-_LOCK_REQUESTED_FOR = select(challenges).where(_requested_for, _purpose).with_for_update()
+_LOCK_ON_BEHALF_OF = select(challenges).where(_on_behalf_of, _purpose).with_for_update()
 _PUT = upsert(challenges)
 _SAVE = (
     update(challenges)
     .where(_columns.id == bindparam("challenge_id"))
     .values(failed_attempts=bindparam("failed_attempts"), used_at=bindparam("used_at"), expires_at=bindparam("expires_at"))
 )
-_REPLACE_REQUESTED_FOR = delete(challenges).where(_requested_for, _purpose)
+_REPLACE_ON_BEHALF_OF = delete(challenges).where(_on_behalf_of, _purpose)
 _REVOKE = delete(challenges).where(*_to_address)
-_REVOKE_REQUESTED_FOR = delete(challenges).where(_requested_for)
+_REVOKE_ON_BEHALF_OF = delete(challenges).where(_on_behalf_of)
 _IS_CURRENT = select(_columns.id).where(
     _columns.id == bindparam("challenge_id"), _columns.used_at.is_(None), _columns.expires_at > bindparam("now")
 )
@@ -51,13 +51,13 @@ class SqlChallenges:
         self._locked = locked
 
     def lock(
-        self, purpose: CodePurpose, addresses: Iterable[Address], *, requested_for: str | None = None
+        self, purpose: CodePurpose, addresses: Iterable[Address], *, on_behalf_of: str | None = None
     ) -> Sequence[Challenge]:
         rows: list[Row] = []
         for address in _in_lock_order(addresses):
             rows += self._sql.query(_LOCK, purpose=purpose.value, kind=address.kind.value, canonical=address.canonical)
-        if requested_for is not None:
-            rows += self._sql.query(_LOCK_REQUESTED_FOR, purpose=purpose.value, requested_for=requested_for)
+        if on_behalf_of is not None:
+            rows += self._sql.query(_LOCK_ON_BEHALF_OF, purpose=purpose.value, on_behalf_of=on_behalf_of)
         found = [_challenge(row) for row in sorted(set(rows))]
         for challenge in found:
             self._locked.add("challenges", challenge.id)
@@ -65,8 +65,8 @@ class SqlChallenges:
 
     def put(self, challenge: Challenge) -> None:
         values = _values(challenge)
-        if challenge.requested_for is not None:
-            self._sql.run(_REPLACE_REQUESTED_FOR, purpose=values["purpose"], requested_for=challenge.requested_for)
+        if challenge.on_behalf_of is not None:
+            self._sql.run(_REPLACE_ON_BEHALF_OF, purpose=values["purpose"], on_behalf_of=challenge.on_behalf_of)
         self._sql.run(_PUT, **values)
         self._locked.add("challenges", challenge.id)
 
@@ -83,7 +83,7 @@ class SqlChallenges:
     def revoke(self, addresses: Iterable[Address]) -> None:
         for address in _in_lock_order(addresses):
             self._sql.run(_REVOKE, kind=address.kind.value, canonical=address.canonical)
-            self._sql.run(_REVOKE_REQUESTED_FOR, requested_for=address.canonical)
+            self._sql.run(_REVOKE_ON_BEHALF_OF, on_behalf_of=address.canonical)
 
     def is_current(self, challenge_id: str, now: float) -> bool:
         return bool(self._sql.query(_IS_CURRENT, challenge_id=challenge_id, now=now))
@@ -122,13 +122,13 @@ def _in_lock_order(addresses: Iterable[Address]) -> list[Address]:
 
 
 def _challenge(row: Row) -> Challenge:
-    (kind, canonical, purpose, challenge_id, text, requested_for, reference, is_decoy, sent_at, expires_at, failed_attempts,
+    (kind, canonical, purpose, challenge_id, text, on_behalf_of, reference, is_decoy, sent_at, expires_at, failed_attempts,
      used_at) = row  # fmt: skip
     return Challenge(
         id=challenge_id,
         purpose=CodePurpose(purpose),
         address=Address(AddressKind(kind), text, canonical),
-        requested_for=requested_for,
+        on_behalf_of=on_behalf_of,
         reference=reference,
         is_decoy=bool(is_decoy),
         sent_at=sent_at,
@@ -145,7 +145,7 @@ def _values(challenge: Challenge) -> dict[str, object]:
         "purpose": challenge.purpose.value,
         "id": challenge.id,
         "address": challenge.address.text,
-        "requested_for": challenge.requested_for,
+        "on_behalf_of": challenge.on_behalf_of,
         "reference": challenge.reference,
         "is_decoy": challenge.is_decoy,
         "sent_at": challenge.sent_at,

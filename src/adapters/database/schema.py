@@ -44,14 +44,14 @@ challenges = Table(
     Column("purpose", String(16), primary_key=True),
     Column("id", Text, nullable=False, unique=True),
     Column("address", Text, nullable=False),
-    Column("requested_for", Text),
+    Column("on_behalf_of", Text),
     Column("reference", Text, nullable=False),
     Column("is_decoy", Boolean, nullable=False),
     Column("sent_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False, index=True),
     Column("failed_attempts", Integer, nullable=False),
     Column("used_at", Double),
-    Index(None, "requested_for"),
+    Index(None, "on_behalf_of"),
 )
 
 proofs = Table(
@@ -74,17 +74,17 @@ sessions = Table(
     Column("refreshed_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
     Column("generation", Integer, nullable=False),
-    Column("ended_at", Double),
+    Column("revoked_at", Double),
     Column("address", Text),
     Column("user_agent", Text),
-    Index(None, "account_id", "ended_at"),
+    Index(None, "account_id", "revoked_at"),
 )
 Index(
-    "ix_sessions_ended_at_id",
-    sessions.c.ended_at,
+    "ix_sessions_revoked_at_id",
+    sessions.c.revoked_at,
     sessions.c.id,
-    postgresql_where=sessions.c.ended_at.is_not(None),
-    sqlite_where=sessions.c.ended_at.is_not(None),
+    postgresql_where=sessions.c.revoked_at.is_not(None),
+    sqlite_where=sessions.c.revoked_at.is_not(None),
 )
 
 rate_limits = Table(

@@ -12,9 +12,13 @@ from .schema import accounts, sessions
 from .sql import OpenTransaction, Query, Row, storable
 
 _columns = sessions.columns
-_NAMES = ("id", "account_id", "created_at", "refreshed_at", "generation", "ended_at", "address", "user_agent")
+_NAMES = ("id", "account_id", "created_at", "refreshed_at", "generation", "revoked_at", "address", "user_agent")
 _session = _columns[_NAMES]
-_active = (_columns.account_id == bindparam("account_id"), _columns.ended_at.is_(None), _columns.expires_at > bindparam("now"))
+_active = (
+    _columns.account_id == bindparam("account_id"),
+    _columns.revoked_at.is_(None),
+    _columns.expires_at > bindparam("now"),
+)
 _newest_first = (_columns.created_at.desc(), _columns.id.desc())
 _surplus = select(_columns.id).where(*_active).order_by(*_newest_first).offset(bindparam("keep"))
 _of_account = select(_columns.id).where(_columns.account_id == bindparam("account_id"))
@@ -27,31 +31,31 @@ _LOCK_WITH_ACCOUNT = (
     .with_for_update(of=sessions)
 )
 _ACTIVE = select(*_session).where(*_active).order_by(*_newest_first)
-_ENDED = (
-    select(_columns.ended_at, _columns.id)
+_REVOKED = (
+    select(_columns.revoked_at, _columns.id)
     .where(
-        _columns.ended_at >= bindparam("moment"),
-        or_(_columns.ended_at > bindparam("moment"), _columns.id > bindparam("session_id")),
+        _columns.revoked_at >= bindparam("moment"),
+        or_(_columns.revoked_at > bindparam("moment"), _columns.id > bindparam("session_id")),
     )
-    .order_by(_columns.ended_at, _columns.id)
+    .order_by(_columns.revoked_at, _columns.id)
     .limit(bindparam("limit"))
 )
 _IS_NEW_USER_AGENT = select(_of_account.exists() & ~_of_account.where(_columns.user_agent == bindparam("user_agent")).exists())
 _ACCOUNT_EXISTS = select(accounts.c.id).where(accounts.c.id == bindparam("account_id"))
-_END_SURPLUS = update(sessions).where(_columns.id.in_(_surplus)).values(ended_at=bindparam("now")).returning(_columns.id)
+_REVOKE_SURPLUS = update(sessions).where(_columns.id.in_(_surplus)).values(revoked_at=bindparam("now")).returning(_columns.id)
 _ADD = insert(sessions)
 _SAVE = (
     update(sessions)
     .where(_columns.id == bindparam("session_id"))
     .values(refreshed_at=bindparam("refreshed_at"), expires_at=bindparam("expires_at"), generation=bindparam("generation"))
 )
-"""Leaves out `ended_at`, which is indexed: SQLite rewrites the indexes of every column that is set, even to the same value."""
+"""Leaves out `revoked_at`, which is indexed: SQLite rewrites the index entry of every column that is set, even to its value."""
 
-_END = update(sessions).where(_columns.id == bindparam("session_id")).values(ended_at=bindparam("now"))
-_END_ALL = (
+_REVOKE = update(sessions).where(_columns.id == bindparam("session_id")).values(revoked_at=bindparam("now"))
+_REVOKE_ALL = (
     update(sessions)
     .where(*_active, _columns.id != bindparam("except_id"))
-    .values(ended_at=bindparam("now"))
+    .values(revoked_at=bindparam("now"))
     .returning(_columns.id)
 )
 
@@ -65,8 +69,8 @@ class SqlSessionReads:
     def active(self, account_id: int, now: float) -> Sequence[Session]:
         return [_session_of(row) for row in self._query(_ACTIVE, account_id=account_id, now=now)]
 
-    def ended(self, after: tuple[float, str], *, limit: int) -> Sequence[tuple[float, str]]:
-        return [(row[0], row[1]) for row in self._query(_ENDED, moment=after[0], session_id=after[1], limit=limit)]
+    def revoked(self, after: tuple[float, str], *, limit: int) -> Sequence[tuple[float, str]]:
+        return [(row[0], row[1]) for row in self._query(_REVOKED, moment=after[0], session_id=after[1], limit=limit)]
 
 
 class SqlSessions:
@@ -91,7 +95,7 @@ class SqlSessions:
     def add(self, session: Session, *, keep: int) -> Sequence[str]:
         if not self._locked.contains("accounts", session.account_id) and not self._account_exists(session.account_id):
             raise LookupError("The account of this session does not exist.")
-        ended = self._sql.run(_END_SURPLUS, account_id=session.account_id, now=session.created_at, keep=keep - 1)
+        revoked = self._sql.run(_REVOKE_SURPLUS, account_id=session.account_id, now=session.created_at, keep=keep - 1)
         self._sql.run(
             _ADD,
             id=session.id,
@@ -100,12 +104,12 @@ class SqlSessions:
             refreshed_at=session.refreshed_at,
             expires_at=session.expires_at,
             generation=session.generation,
-            ended_at=session.ended_at,
+            revoked_at=session.revoked_at,
             address=storable(session.address),
             user_agent=storable(session.user_agent),
         )
         self._locked.add("sessions", session.id)
-        return [row[0] for row in ended]
+        return [row[0] for row in revoked]
 
     def save(self, session: Session) -> None:
         self._locked.require("sessions", session.id)
@@ -116,11 +120,11 @@ class SqlSessions:
             expires_at=session.expires_at,
             generation=session.generation,
         )
-        if session.ended_at is not None:
-            self._sql.run(_END, session_id=session.id, now=session.ended_at)
+        if session.revoked_at is not None:
+            self._sql.run(_REVOKE, session_id=session.id, now=session.revoked_at)
 
-    def end_all(self, account_id: int, now: float, *, except_id: str | None = None) -> int:
-        return len(self._sql.run(_END_ALL, account_id=account_id, now=now, except_id=except_id or ""))
+    def revoke_all(self, account_id: int, now: float, *, except_id: str | None = None) -> int:
+        return len(self._sql.run(_REVOKE_ALL, account_id=account_id, now=now, except_id=except_id or ""))
 
     def is_new_user_agent(self, account_id: int, user_agent: str) -> bool:
         [(is_new,)] = self._sql.query(_IS_NEW_USER_AGENT, account_id=account_id, user_agent=storable(user_agent))
@@ -131,14 +135,14 @@ class SqlSessions:
 
 
 def _session_of(row: Row) -> Session:
-    session_id, account_id, created_at, refreshed_at, generation, ended_at, address, user_agent = row
+    session_id, account_id, created_at, refreshed_at, generation, revoked_at, address, user_agent = row
     return Session(
         id=session_id,
         account_id=account_id,
         created_at=created_at,
         refreshed_at=refreshed_at,
         generation=generation,
-        ended_at=ended_at,
+        revoked_at=revoked_at,
         address=address,
         user_agent=user_agent,
     )

@@ -22,27 +22,21 @@ class Accounts(Protocol):
 
     def by_address(self, address: Address) -> Account | None:
         """The account whose email or mobile has that canonical form."""
-        ...
 
     def by_login(self, login: LoginIdentifier) -> Account | None:
         """The account with the address, else the one with the username; the same work for known and unknown identifiers."""
-        ...
 
     def by_active_session(self, account_id: int, session_id: str, now: float) -> Account | None:
         """The account, if it is active and that session of it is active."""
-        ...
 
     def by_active_sessions(self, identities: Sequence[tuple[int, str]], /, now: float) -> Sequence[Account | None]:
         """Returns `by_active_session` for many pairs of account id and session id, in their order, by one query."""
-        ...
 
     def taken_fields(self, username: Username | None, addresses: Iterable[Address], *, excluding: int = 0) -> frozenset[str]:
         """Returns those of `username`, `email`, `mobile` that an account other than `excluding` has."""
-        ...
 
     def with_images(self, after: int, *, limit: int) -> Sequence[tuple[int, str]]:
         """Ids of accounts with a profile image and the image's name, in the order of ids, from the first id above `after`."""
-        ...
 
 
 class LockedAccounts(Accounts, Protocol):
@@ -54,11 +48,9 @@ class LockedAccounts(Accounts, Protocol):
 
     def add(self, account: Account) -> Account:
         """Stores a new account and returns it with its `id`. Raises `AlreadyTaken`, naming at least one field."""
-        ...
 
     def save(self, account: Account) -> None:
         """Stores a locked account. Raises `AlreadyTaken`, and `LookupError` if this transaction has not locked it."""
-        ...
 
 
 class Challenges(Protocol):
@@ -68,26 +60,21 @@ class Challenges(Protocol):
     """
 
     def lock(
-        self, purpose: CodePurpose, addresses: Iterable[Address], *, requested_for: str | None = None
+        self, purpose: CodePurpose, addresses: Iterable[Address], *, on_behalf_of: str | None = None
     ) -> Sequence[Challenge]:
-        """Challenges sent to any of the addresses, or sent elsewhere on behalf of the destination `requested_for`."""
-        ...
+        """Challenges sent to any of the addresses, or sent elsewhere on behalf of the destination `on_behalf_of`."""
 
     def put(self, challenge: Challenge) -> None:
-        """Stores a challenge in place of an older one of its purpose with the same address or the same `requested_for`."""
-        ...
+        """Stores a challenge in place of an older one of its purpose with the same address or the same `on_behalf_of`."""
 
     def save(self, challenge: Challenge) -> None:
         """Stores a locked challenge. Raises `LookupError` if this transaction has not locked it."""
-        ...
 
     def revoke(self, addresses: Iterable[Address]) -> None:
         """Revokes every open code to these addresses, or on behalf of them, for every purpose."""
-        ...
 
     def is_current(self, challenge_id: str, now: float) -> bool:
         """Returns whether the code with this id is still worth sending: not replaced, used or expired."""
-        ...
 
 
 class Proofs(Protocol):
@@ -105,14 +92,12 @@ class SessionReads(Protocol):
 
     def active(self, account_id: int, now: float) -> Sequence[Session]:
         """The account's active sessions, the newest first."""
-        ...
 
-    def ended(self, after: tuple[float, str], *, limit: int) -> Sequence[tuple[float, str]]:
+    def revoked(self, after: tuple[float, str], *, limit: int) -> Sequence[tuple[float, str]]:
         """Times and ids of revoked sessions beyond `after`, ordered by both; expired sessions are not among them.
 
         A late commit may appear before pairs that were returned already, so a reader starts some time before its position.
         """
-        ...
 
 
 class Sessions(Protocol):
@@ -122,26 +107,21 @@ class Sessions(Protocol):
 
     def lock_with_account(self, session_id: str) -> tuple[Session, Account] | None:
         """The locked session and its account, which is not locked; None if either does not exist."""
-        ...
 
     def add(self, session: Session, *, keep: int) -> Sequence[str]:
         """Stores a new session and revokes the account's oldest ones beyond `keep`; returns the ids of the revoked sessions.
 
         Raises `LookupError` if the account does not exist.
         """
-        ...
 
     def save(self, session: Session) -> None:
         """Stores a locked session; a revoked one stays revoked. Raises `LookupError` if this transaction has not locked it."""
-        ...
 
-    def end_all(self, account_id: int, now: float, *, except_id: str | None = None) -> int:
+    def revoke_all(self, account_id: int, now: float, *, except_id: str | None = None) -> int:
         """Revokes the account's active sessions except one, and returns how many."""
-        ...
 
     def is_new_user_agent(self, account_id: int, user_agent: str) -> bool:
         """Returns whether the account has sessions on record, revoked ones included, and none of them by this user agent."""
-        ...
 
 
 class OutboxReads(Protocol):
@@ -149,7 +129,6 @@ class OutboxReads(Protocol):
 
     def find(self, *, failed: bool, after: int, limit: int) -> Sequence[OutboxEntry]:
         """Entries beyond the position `after`, in order: all of them, or only those that failed permanently."""
-        ...
 
 
 class Outbox(Protocol):
@@ -159,29 +138,23 @@ class Outbox(Protocol):
 
     def lease(self, now: float, *, seconds: float, limit: int, channel: Channel | None = None) -> Sequence[Message]:
         """Due messages (of that channel) that are not leased, the oldest first; they are due again when the lease expires."""
-        ...
 
     def delete(self, message_id: str) -> None:
         """Deletes a message that was sent or is no longer wanted."""
-        ...
 
     def reschedule(self, message_id: str, not_before: float) -> None:
         """Counts a failed attempt; the next is due at `not_before`."""
-        ...
 
     def release(self, message_id: str) -> None:
         """Ends a lease without an attempt; the message is due again at its time."""
-        ...
 
     def give_up(self, message_id: str, reason: str) -> None:
         """Marks a message as failed permanently; it is kept for the operator."""
-        ...
 
     def lock(self, message_id: str) -> OutboxEntry | None: ...
 
     def retry(self, message_id: str, now: float) -> None:
         """Makes a message due now with no attempts counted, even if it failed permanently."""
-        ...
 
 
 class AuditLog(Protocol):
@@ -207,11 +180,9 @@ class AuditLogReads(Protocol):
 
     def last_position(self) -> int:
         """The position of the newest event; 0 if there is none."""
-        ...
 
     def find(self, query: AuditQuery, *, limit: int) -> Sequence[tuple[int, Event]]:
         """Events with their positions, which grow, the oldest first."""
-        ...
 
     def read_stable_after(self, after: int, now: float, *, limit: int) -> Sequence[tuple[int, Event]]:
         """Events beyond the position `after`, the oldest first, up to where an earlier one could still appear.
@@ -219,7 +190,6 @@ class AuditLogReads(Protocol):
         Transactions may commit in another order than they took their positions in. A reader that continues behind the last
         returned event misses none.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +210,6 @@ class CursorReads(Protocol):
 
     def get(self, name: str) -> Cursor:
         """The cursor of that name; at the beginning if there is none."""
-        ...
 
 
 class Cursors(CursorReads, Protocol):
@@ -248,11 +217,9 @@ class Cursors(CursorReads, Protocol):
 
     def lock(self, name: str) -> Cursor:
         """The locked cursor of that name; another transaction that locks it waits."""
-        ...
 
     def save(self, cursor: Cursor) -> None:
         """Stores a locked cursor. Raises `LookupError` if this transaction has not locked it."""
-        ...
 
 
 class Transaction(Protocol):
@@ -281,7 +248,6 @@ class Transaction(Protocol):
         The session is checked, and the clock read, after the lock is held: a session that expired or was revoked by another
         transaction meanwhile is not active.
         """
-        ...
 
 
 class Database(Protocol):
@@ -305,12 +271,9 @@ class Database(Protocol):
 
         A second one inside the block in the same thread raises `RuntimeError`, as does any use of a finished one.
         """
-        ...
 
     def check(self) -> None:
         """Raises `Unavailable` unless the database answers with the schema that this program needs."""
-        ...
 
     def purge(self, now: float, *, limit: int) -> int:
         """Deletes rows past their retention, up to `limit` of each kind, and returns how many; call it until it returns 0."""
-        ...

@@ -15,7 +15,6 @@ class Identifiers(Protocol):
 
     def username(self, text: str) -> Username:
         """A username by the rules for new ones (PRECIS UsernameCaseMapped, one script, not reserved)."""
-        ...
 
     def email(self, text: str) -> Address: ...
 
@@ -23,22 +22,18 @@ class Identifiers(Protocol):
 
     def name(self, text: str) -> str:
         """1–500 characters after NFC and trimming, without control, separator or bidi characters."""
-        ...
 
     def destination(self, text: str) -> Address:
         """An email or a mobile, told apart by shape."""
-        ...
 
     def login(self, text: str) -> "LoginIdentifier":
         """The identifier typed at a login; never raises."""
-        ...
 
     def username_of_mobile(self, mobile: Address, attempt: int) -> Username:
         """The username of an account that is created by its mobile: the mobile as written, and a variant from attempt 2 on.
 
         Variants are for a mobile that was another account's before, which still has that username.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,4 +92,3 @@ class Notifier(Protocol):
 
         Otherwise the timing of later messages would reveal whether an account exists.
         """
-        ...

@@ -11,7 +11,6 @@ class SlidingWindowReads(Protocol):
 
     def get(self, keys: Sequence[str]) -> Sequence[SlidingWindow]:
         """The windows in the order of their keys, empty where none is stored."""
-        ...
 
 
 class SlidingWindows(SlidingWindowReads, Protocol):
@@ -19,11 +18,9 @@ class SlidingWindows(SlidingWindowReads, Protocol):
 
     def lock(self, keys: Sequence[str]) -> Sequence[SlidingWindow]:
         """The windows in the order of their keys, empty where none is stored; another transaction that locks them waits."""
-        ...
 
     def save(self, windows: Iterable[SlidingWindow], /, expires_at: float) -> None:
         """Stores locked windows, to be kept until `expires_at` at least."""
-        ...
 
 
 class RateLimiter(Protocol):
@@ -32,8 +29,6 @@ class RateLimiter(Protocol):
     @property
     def may_block(self) -> bool:
         """Returns whether `hit` may wait for another machine, and so must not run in an event loop."""
-        ...
 
     def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
         """Counts one hit if the limits allow it and returns 0; otherwise counts nothing and returns the seconds to wait."""
-        ...

@@ -11,15 +11,12 @@ class Codes(Protocol):
 
     def new_challenge_id(self, challenge_id: str) -> str:
         """The id for a new challenge; it names the key of its code, so that the code survives a key rotation."""
-        ...
 
     def code(self, challenge_id: str, purpose: CodePurpose, canonical: str, /) -> str:
         """The decimal digits of the code for a challenge to that canonical address; the same at each call."""
-        ...
 
     def keyed_digest(self, text: str) -> str:
         """A short keyed digest: without the key it reveals only whether two texts are equal."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +38,11 @@ class Tokens(Protocol):
 
     def verify_access(self, text: str, now: float) -> AccessClaims | None:
         """The claims of a valid access token; None for any other text."""
-        ...
 
     def issue_refresh(self, session_id: str, generation: int) -> str: ...
 
     def verify_refresh(self, text: str) -> tuple[str, int] | None:
         """The session id and generation of a refresh token that was issued here; None for any other text."""
-        ...
 
 
 class Hasher(Protocol):
@@ -60,8 +55,6 @@ class Hasher(Protocol):
 
     def verify(self, password_hash: str | None, password: str) -> bool:
         """Returns whether the password matches; False after the same time if the hash is None or malformed."""
-        ...
 
     def needs_rehash(self, password_hash: str) -> bool:
         """Returns whether the hash was made with other parameters than the current ones."""
-        ...

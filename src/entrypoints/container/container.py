@@ -14,8 +14,8 @@ from ...adapters.images import PillowImages
 from ...adapters.keys import HmacCodes, JwtTokens, ReloadingKeys
 from ...adapters.notifier import ChannelNotifier, Templates
 from ...application.account import AccountChanger
-from ...application.code_checks import CodeCheck, CodeLogin
-from ...application.code_requests import CodeSender
+from ...application.code_checks import CodeLogin, CodeVerifier
+from ...application.code_requests import CodeIssuer
 from ...application.event_consumer import ReadEvents
 from ...application.notifications import Notices
 from ...application.tokens import SessionIssuer
@@ -123,8 +123,8 @@ class Container(containers.DeclarativeContainer):
     rules = wired(AccountRules, locals())
     notices = wired(Notices, locals())
     session_issuer = wired(SessionIssuer, locals())
-    code_sender = wired(CodeSender, locals(), defaults={"lifetime"})
-    code_check = wired(CodeCheck, locals())
+    code_issuer = wired(CodeIssuer, locals(), defaults={"lifetime"})
+    code_verifier = wired(CodeVerifier, locals())
     code_login = wired(CodeLogin, locals())
     account_changer = wired(AccountChanger, locals())
 

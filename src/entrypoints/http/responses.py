@@ -7,7 +7,7 @@ from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
 from msgspec import Meta, Struct, convert
 from msgspec.json import encode
 
-from ...application import Account, CodeSent, TokenSet
+from ...application import Account, RequestedCode, TokenSet
 from ..settings import Settings
 
 JSON = "application/json"
@@ -144,5 +144,5 @@ def token_response(status: int, tokens: TokenSet) -> AsgiResponse:
     return AsgiResponse(status, convert(tokens, TokenResponse, from_attributes=True))
 
 
-def code_sent_response(sent: CodeSent) -> AsgiResponse:
+def code_sent_response(sent: RequestedCode) -> AsgiResponse:
     return AsgiResponse(201, CodeSentResponse("If it can be reached, a code is on its way.", sent.reference))

@@ -150,8 +150,8 @@ class ObservedSessions(ObservedReads[SessionReads]):
     def active(self, account_id: int, now: float) -> Sequence[Session]:
         return self._observe("sessions.active", self._port.active, account_id, now)
 
-    def ended(self, after: tuple[float, str], *, limit: int) -> Sequence[tuple[float, str]]:
-        return self._observe("sessions.ended", self._port.ended, after, limit=limit)
+    def revoked(self, after: tuple[float, str], *, limit: int) -> Sequence[tuple[float, str]]:
+        return self._observe("sessions.revoked", self._port.revoked, after, limit=limit)
 
 
 class ObservedRateLimits(ObservedReads[SlidingWindowReads]):

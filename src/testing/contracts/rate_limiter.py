@@ -21,7 +21,7 @@ def agrees_with_sliding_window(rate_limiter: RateLimiter, limits: tuple[RateLimi
         now += gap
         wait = window.retry_after(limits, now)
         if wait == 0:
-            window = window.hit(limits, now)
+            window = window.with_hit(limits, now)
         assert rate_limiter.hit("a", limits, now) == wait
 
 

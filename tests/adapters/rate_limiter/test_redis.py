@@ -137,7 +137,7 @@ def test_redis_agrees_with_sliding_window_to_the_last_digit(
             now += step
             wait = windows[key].retry_after(limits, now)
             if wait == 0:
-                windows[key] = windows[key].hit(limits, now)
+                windows[key] = windows[key].with_hit(limits, now)
             assert rate_limiter.hit(key, limits, now) == wait
 
 

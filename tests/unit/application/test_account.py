@@ -348,7 +348,7 @@ def test_code_sent_before_the_address_was_added_is_revoked_too() -> None:
 def test_change_by_a_session_revoked_meanwhile_is_refused() -> None:
     world, account, identity = logged_in()
     with world.database.begin() as tx:
-        tx.sessions.end_all(account.id, world.clock())
+        tx.sessions.revoke_all(account.id, world.clock())
 
     assert isinstance(change(world, identity, name="Ann Other"), InvalidToken)
     assert world.now(account) == account

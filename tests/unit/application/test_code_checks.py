@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, World, concurrently, outcome, wrong
 
-from vestibule.application import CodeSent, CodeVerified, InvalidCode, InvalidInput, RateLimited, TokenSet
+from vestibule.application import InvalidCode, InvalidInput, RateLimited, RequestedCode, TokenSet, VerifiedAddress
 from vestibule.domain.events import EventType
 
 ANN = "ann@mail.example.com"
@@ -48,7 +48,7 @@ def test_code_has_six_digits_and_its_message_repeats_the_reference() -> None:
 def test_code_length_is_configurable() -> None:
     world = World(otp_length=10)
 
-    assert isinstance(verify(world, ANN, world.send(ANN)), CodeVerified)
+    assert isinstance(verify(world, ANN, world.send(ANN)), VerifiedAddress)
     assert len(world.code_for(ANN)) == 10
 
 
@@ -59,14 +59,14 @@ def test_code_expires_after_five_minutes(after: int, right: bool) -> None:
 
     world.clock.advance(after)
 
-    assert isinstance(verify(world, ANN, code), CodeVerified) is right
+    assert isinstance(verify(world, ANN, code), VerifiedAddress) is right
 
 
 def test_used_code_is_refused() -> None:
     world = World()
     code = world.send(ANN)
 
-    assert isinstance(verify(world, ANN, code), CodeVerified)
+    assert isinstance(verify(world, ANN, code), VerifiedAddress)
     assert isinstance(verify(world, ANN, code), InvalidCode)
     assert isinstance(log_in(world, ANN, code), InvalidCode)
 
@@ -79,7 +79,7 @@ def test_code_is_refused_after_five_failed_attempts(misses: int, right: bool) ->
     for _ in range(misses):
         assert isinstance(verify(world, ANN, wrong(code)), InvalidCode)
 
-    assert isinstance(verify(world, ANN, code), CodeVerified) is right
+    assert isinstance(verify(world, ANN, code), VerifiedAddress) is right
 
 
 def test_newer_code_replaces_an_older_one() -> None:
@@ -89,7 +89,7 @@ def test_newer_code_replaces_an_older_one() -> None:
     newer = world.send(ANN)
 
     assert isinstance(verify(world, ANN, older), InvalidCode)
-    assert isinstance(verify(world, ANN, newer), CodeVerified)
+    assert isinstance(verify(world, ANN, newer), VerifiedAddress)
 
 
 def test_newer_code_has_five_attempts_of_its_own() -> None:
@@ -98,7 +98,7 @@ def test_newer_code_has_five_attempts_of_its_own() -> None:
         verify(world, ANN, wrong(world.send(ANN) if not world.messages_to(ANN) else world.code_for(ANN)))
     world.clock.advance(60)
 
-    assert isinstance(verify(world, ANN, world.send(ANN)), CodeVerified)
+    assert isinstance(verify(world, ANN, world.send(ANN)), VerifiedAddress)
 
 
 def test_code_is_refused_for_another_purpose() -> None:
@@ -120,7 +120,7 @@ def test_code_is_trimmed_and_must_be_ascii_digits() -> None:
     code = world.send(ANN)
 
     assert isinstance(verify(world, ANN, code.translate({48 + n: 0x0660 + n for n in range(10)})), InvalidCode)
-    assert isinstance(verify(world, ANN, f" {code}\n"), CodeVerified)
+    assert isinstance(verify(world, ANN, f" {code}\n"), VerifiedAddress)
 
 
 def test_every_failed_verification_is_the_same_refusal() -> None:
@@ -160,7 +160,7 @@ def test_request_names_every_invalid_field() -> None:
 
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_optional_fields_may_be_none_or_empty(nothing: Any) -> None:
-    assert isinstance(request(World(), MOBILE, email=nothing, is_login=None), CodeSent)
+    assert isinstance(request(World(), MOBILE, email=nothing, is_login=None), RequestedCode)
 
 
 def test_one_of_two_concurrent_uses_of_a_code_succeeds() -> None:
@@ -300,7 +300,7 @@ def test_revoked_session_verifies_like_none() -> None:
     account = world.create_account("ann")
     identity = world.log_in_as("ann")
     with world.database.begin() as tx:
-        tx.sessions.end_all(account.id, world.clock())
+        tx.sessions.revoke_all(account.id, world.clock())
 
     world.verify_address(ANN, identity)
 

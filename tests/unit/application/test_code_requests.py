@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from tests.support.world import CALLER, World, outcome, wrong
 
-from vestibule.application import CodeSent, CodeVerified, InvalidCode, InvalidInput, RateLimited, TokenSet
+from vestibule.application import InvalidCode, InvalidInput, RateLimited, RequestedCode, TokenSet, VerifiedAddress
 
 ANN = "ann@mail.example.com"
 EVE = "eve@mail.example.com"
@@ -47,7 +47,7 @@ def test_one_code_is_sent_per_cooldown() -> None:
     world.clock.advance(39)
     assert waits(request(world, ANN)) == 1
     world.clock.advance(1)
-    assert isinstance(request(world, ANN), CodeSent)
+    assert isinstance(request(world, ANN), RequestedCode)
 
 
 def test_cooldown_is_configurable() -> None:
@@ -67,7 +67,7 @@ def test_five_codes_are_sent_an_hour() -> None:
     world.clock.advance(3299)
     assert waits(request(world, ANN)) == 1
     world.clock.advance(1)
-    assert isinstance(request(world, ANN), CodeSent)
+    assert isinstance(request(world, ANN), RequestedCode)
 
 
 def test_ten_codes_are_sent_a_day() -> None:
@@ -78,7 +78,7 @@ def test_ten_codes_are_sent_a_day() -> None:
 
     assert waits(request(world, ANN)) == 86_400 - 36_000
     world.clock.advance(86_400 - 36_000)
-    assert isinstance(request(world, ANN), CodeSent)
+    assert isinstance(request(world, ANN), RequestedCode)
 
 
 def test_refused_request_changes_nothing_and_keeps_the_code_good() -> None:
@@ -90,7 +90,7 @@ def test_refused_request_changes_nothing_and_keeps_the_code_good() -> None:
 
     assert len(world.messages_to(ANN)) == 1
     assert world.events() == events
-    assert isinstance(verify(world, ANN, code), CodeVerified)
+    assert isinstance(verify(world, ANN, code), VerifiedAddress)
 
 
 def test_both_purposes_share_the_limit_of_an_address() -> None:
@@ -101,7 +101,7 @@ def test_both_purposes_share_the_limit_of_an_address() -> None:
 
     assert waits(refusal) == 60
     assert world.messages_to(MOBILE) == []
-    assert isinstance(request(world, MOBILE), CodeSent)
+    assert isinstance(request(world, MOBILE), RequestedCode)
 
 
 def test_spellings_of_an_address_share_its_limit() -> None:
@@ -139,7 +139,7 @@ def test_address_has_30_failed_attempts_a_day_over_codes_purposes_and_callers() 
     assert isinstance(verify(world, ANN, world.send(ANN), caller=ELSEWHERE), InvalidCode)
 
     world.clock.advance(86_400 - 6 * 1300)
-    assert isinstance(verify(world, ANN, world.send(ANN), caller=ELSEWHERE), CodeVerified)
+    assert isinstance(verify(world, ANN, world.send(ANN), caller=ELSEWHERE), VerifiedAddress)
 
 
 def test_caller_has_30_failed_attempts_in_five_minutes() -> None:
@@ -154,7 +154,7 @@ def test_caller_has_30_failed_attempts_in_five_minutes() -> None:
     assert isinstance(verify(world, EVE, "123456", caller=ELSEWHERE), InvalidCode)
     world.clock.advance(269)
     assert waits(verify(world, ANN, code, caller=CALLER)) == 1
-    assert isinstance(verify(world, ANN, code, caller=ELSEWHERE), CodeVerified)
+    assert isinstance(verify(world, ANN, code, caller=ELSEWHERE), VerifiedAddress)
     world.clock.advance(1)
     assert isinstance(verify(world, ANN, code, caller=CALLER), InvalidCode)
 
@@ -167,7 +167,7 @@ def test_attempt_beyond_the_callers_limit_is_not_counted_for_the_code() -> None:
     for _ in range(10):
         assert isinstance(verify(world, ANN, wrong(code), caller=CALLER), RateLimited)
 
-    assert isinstance(verify(world, ANN, code, caller=ELSEWHERE), CodeVerified)
+    assert isinstance(verify(world, ANN, code, caller=ELSEWHERE), VerifiedAddress)
 
 
 def test_limit_of_failed_attempts_per_caller_can_be_disabled() -> None:
@@ -186,7 +186,7 @@ def test_login_code_for_an_unknown_address_is_a_decoy() -> None:
     world.create_account("ann")
 
     for destination in (ANN, EVE):
-        assert isinstance(request(world, destination, is_login=True), CodeSent)
+        assert isinstance(request(world, destination, is_login=True), RequestedCode)
         assert waits(request(world, destination, is_login=True)) == 60
         assert isinstance(verify(world, destination, "123456"), InvalidCode)
     assert len(world.messages) == 2
@@ -284,8 +284,8 @@ def test_unknown_mobile_without_an_email_gets_the_sms_alone() -> None:
     world = World()
     world.create_account("ann", mobile=MOBILE)
 
-    assert isinstance(request(world, "8888888888"), CodeSent)
-    assert isinstance(request(world, MOBILE), CodeSent)
+    assert isinstance(request(world, "8888888888"), RequestedCode)
+    assert isinstance(request(world, MOBILE), RequestedCode)
 
     assert len(world.messages) == 4
     assert len(world.messages_to("8888888888")) == 1
@@ -308,7 +308,7 @@ def test_owner_without_an_email_gets_no_mail() -> None:
 def test_login_code_for_an_unknown_mobile_sends_neither_sms_nor_mail() -> None:
     world = World()
 
-    assert isinstance(request(world, MOBILE, email=EVE, is_login=True), CodeSent)
+    assert isinstance(request(world, MOBILE, email=EVE, is_login=True), RequestedCode)
 
     assert world.messages_to(EVE) == world.messages_to(MOBILE) == []
 
@@ -400,7 +400,7 @@ def test_email_given_with_a_mobile_has_its_own_limit() -> None:
     assert waits(request(world, MOBILE, email=EVE)) == 50
     assert world.messages_to(MOBILE) == []
     world.clock.advance(50)
-    assert isinstance(request(world, MOBILE, email=EVE), CodeSent)
+    assert isinstance(request(world, MOBILE, email=EVE), RequestedCode)
     assert waits(request(world, EVE)) == 60
 
 
@@ -420,12 +420,12 @@ def test_owner_whose_email_is_over_its_limit_silently_gets_a_decoy() -> None:
     world.send(ANN)
     world.clock.advance(1)
 
-    assert isinstance(request(world, MOBILE), CodeSent)
+    assert isinstance(request(world, MOBILE), RequestedCode)
 
     assert len(world.messages_to(MOBILE)) == 1
     assert len(world.messages_to(ANN)) == 1
     world.clock.advance(59)
-    assert isinstance(request(world, ANN), CodeSent)
+    assert isinstance(request(world, ANN), RequestedCode)
 
 
 def test_earlier_code_of_an_owner_who_got_a_decoy_stays_good() -> None:
@@ -448,12 +448,12 @@ def test_mails_to_an_owner_count_silently_for_their_email() -> None:
     world.request_code(destination=MOBILE)
     code = world.code_for(ANN)
 
-    assert isinstance(request(world, ANN), CodeSent)
+    assert isinstance(request(world, ANN), RequestedCode)
 
     assert len(world.messages_to(ANN)) == 1
     assert world.identity(log_in(world, ANN, code)).account.id == account.id
     world.clock.advance(60)
-    assert isinstance(request(world, ANN), CodeSent)
+    assert isinstance(request(world, ANN), RequestedCode)
     assert len(world.messages_to(ANN)) == 2
 
 

@@ -126,7 +126,7 @@ def test_upload_by_a_session_revoked_meanwhile_leaves_no_file() -> None:
 
     def end() -> None:
         with world.database.begin() as tx:
-            tx.sessions.end_all(before.id, world.clock())
+            tx.sessions.revoke_all(before.id, world.clock())
 
     storage.meanwhile = end
 

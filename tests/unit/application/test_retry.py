@@ -6,7 +6,7 @@ import pytest
 from tests.support.world import PASSWORD, SlowHasher, World
 
 from vestibule.adapters.database import MemoryDatabase
-from vestibule.application import CodeSent, Conflict, Unavailable
+from vestibule.application import Conflict, RequestedCode, Unavailable
 
 
 class Crowded(MemoryDatabase):
@@ -26,7 +26,7 @@ class Crowded(MemoryDatabase):
 
 def test_conflicting_change_is_retried_and_made_once() -> None:
     world = World(database=Crowded(Conflict()))
-    assert isinstance(world.request_code(destination="ann@mail.example.com"), CodeSent)
+    assert isinstance(world.request_code(destination="ann@mail.example.com"), RequestedCode)
     assert (len(world.events()), len(world.messages)) == (1, 1)
 
 
@@ -43,7 +43,7 @@ def test_no_second_retry_and_none_after_an_outage(refusals: list[Unavailable]) -
 def test_retried_code_request_counts_once_for_the_quota() -> None:
     world = World(database=Crowded(Conflict()), email_url="smtp://mail.example.com", emails_per_hour=2)
     for name in ("ann", "bob"):
-        assert isinstance(world.request_code(destination=f"{name}@mail.example.com"), CodeSent)
+        assert isinstance(world.request_code(destination=f"{name}@mail.example.com"), RequestedCode)
 
 
 def test_retried_registration_hashes_once() -> None:

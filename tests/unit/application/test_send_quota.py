@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from tests.support.world import World, outcome
 
-from vestibule.application import CodeSent, Overloaded, RateLimited
+from vestibule.application import Overloaded, RateLimited, RequestedCode
 
 ANN = "ann@mail.example.com"
 HOUR = 3600
@@ -30,7 +30,7 @@ def test_mails_per_hour_are_limited_over_all_callers() -> None:
 
     *taken, refused = mails(world, 0, 4)
 
-    assert all(isinstance(answer, CodeSent) for answer in taken)
+    assert all(isinstance(answer, RequestedCode) for answer in taken)
     assert isinstance(refused, Overloaded)
     assert world.messages_to("somebody3@mail.example.com") == []
 
@@ -47,7 +47,7 @@ def test_retry_after_is_exact_to_the_second() -> None:
     world.clock.advance(refused.retry_after - 1)
     assert isinstance(mails(world, 3, 1)[0], Overloaded)
     world.clock.advance(1)
-    assert isinstance(mails(world, 3, 1)[0], CodeSent)
+    assert isinstance(mails(world, 3, 1)[0], RequestedCode)
 
 
 def test_known_and_unknown_addresses_get_the_same_refusal() -> None:
@@ -81,16 +81,16 @@ def test_sms_quota_leaves_mail_alone() -> None:
 
     *taken, refused = mobiles(world, 0, 3)
 
-    assert all(isinstance(answer, CodeSent) for answer in taken)
+    assert all(isinstance(answer, RequestedCode) for answer in taken)
     assert isinstance(refused, Overloaded)
-    assert all(isinstance(answer, CodeSent) for answer in mails(world, 0, 10))
+    assert all(isinstance(answer, RequestedCode) for answer in mails(world, 0, 10))
 
 
 def test_refused_sms_uses_up_no_mail_quota() -> None:
     world = World(**EMAIL_ONLY, **SMS, sms_per_hour=1)
     mobiles(world, 0, 20)
 
-    assert [type(answer) for answer in mails(world, 0, 3)] == [CodeSent, CodeSent, Overloaded]
+    assert [type(answer) for answer in mails(world, 0, 3)] == [RequestedCode, RequestedCode, Overloaded]
 
 
 def test_rate_limited_requests_use_up_no_quota() -> None:
@@ -98,8 +98,8 @@ def test_rate_limited_requests_use_up_no_quota() -> None:
 
     answers = [ask(world, ANN) for _ in range(20)]
 
-    assert [type(answer) for answer in answers] == [CodeSent] + [RateLimited] * 19
-    assert all(isinstance(answer, CodeSent) for answer in mails(world, 0, 2))
+    assert [type(answer) for answer in answers] == [RequestedCode] + [RateLimited] * 19
+    assert all(isinstance(answer, RequestedCode) for answer in mails(world, 0, 2))
 
 
 def test_exhausted_quota_is_logged_once_an_hour_per_kind(caplog: pytest.LogCaptureFixture) -> None:
@@ -117,4 +117,4 @@ def test_exhausted_quota_is_logged_once_an_hour_per_kind(caplog: pytest.LogCaptu
 
 
 def test_quota_is_off_by_default() -> None:
-    assert all(isinstance(answer, CodeSent) for answer in mails(World(), 0, 50))
+    assert all(isinstance(answer, RequestedCode) for answer in mails(World(), 0, 50))

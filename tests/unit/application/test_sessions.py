@@ -5,7 +5,7 @@ import pytest
 from tests.support.world import CALLER, PASSWORD, World, concurrently
 
 from vestibule.application import InvalidInput, InvalidToken, NoSuchSession
-from vestibule.application.sessions import MAX_ENDED
+from vestibule.application.sessions import MAX_REVOKED
 from vestibule.domain.events import EventType
 from vestibule.domain.session import Session
 
@@ -36,7 +36,7 @@ def test_sessions_of_another_account_are_invisible() -> None:
 
     assert [one.id for one in world.list_sessions(identity=world.identity(bob))] == [bob.session]
     with pytest.raises(NoSuchSession):
-        world.end_session(identity=world.identity(bob), session_id=ann.session)
+        world.revoke_session(identity=world.identity(bob), session_id=ann.session)
     assert world.is_signed_in(ann)
 
 
@@ -46,12 +46,12 @@ def test_revoked_session_is_refused_at_once_and_cannot_be_revoked_again() -> Non
     here, there = world.log_in(username="ann", password=PASSWORD), world.log_in(username="ann", password=PASSWORD)
     identity = world.identity(here)
 
-    world.end_session(identity=identity, session_id=there.session)
+    world.revoke_session(identity=identity, session_id=there.session)
 
     assert (world.is_signed_in(here), world.is_signed_in(there)) == (True, False)
     for gone in (there.session, "no such id"):
         with pytest.raises(NoSuchSession):
-            world.end_session(identity=identity, session_id=gone)
+            world.revoke_session(identity=identity, session_id=gone)
     assert [event.session_id for event in world.events(EventType.SESSION_ENDED)] == [there.session]
 
 
@@ -60,7 +60,7 @@ def test_log_out_revokes_the_current_session() -> None:
     world.create_account("ann")
     tokens = world.log_in(username="ann", password=PASSWORD)
 
-    world.end_session(identity=world.identity(tokens), session_id=tokens.session)
+    world.revoke_session(identity=world.identity(tokens), session_id=tokens.session)
 
     assert not world.is_signed_in(tokens)
     assert [event.session_id for event in world.events(EventType.LOGGED_OUT)] == [tokens.session]
@@ -71,7 +71,7 @@ def test_all_other_sessions_are_revoked_and_the_current_one_stays() -> None:
     world.create_account("ann")
     tokens = [world.log_in(username="ann", password=PASSWORD) for _ in range(3)]
 
-    assert world.end_other_sessions(identity=world.identity(tokens[1])) == 2
+    assert world.revoke_other_sessions(identity=world.identity(tokens[1])) == 2
 
     assert [world.is_signed_in(one) for one in tokens] == [False, True, False]
     assert [event.detail for event in world.events(EventType.SESSION_ENDED)] == ["others:2"]
@@ -82,12 +82,12 @@ def test_session_revoked_meanwhile_revokes_no_other() -> None:
     world.create_account("ann")
     tokens = world.log_in(username="ann", password=PASSWORD)
     owner, thief = world.identity(tokens), world.log_in_as("ann")
-    world.end_other_sessions(identity=owner)
+    world.revoke_other_sessions(identity=owner)
 
     with pytest.raises(InvalidToken):
-        world.end_other_sessions(identity=thief)
+        world.revoke_other_sessions(identity=thief)
     with pytest.raises(InvalidToken):
-        world.end_session(identity=thief, session_id=owner.session_id)
+        world.revoke_session(identity=thief, session_id=owner.session_id)
     assert world.is_signed_in(tokens)
 
 
@@ -98,7 +98,7 @@ def test_one_of_two_sessions_that_revoke_each_other_stays() -> None:
 
     identities = [world.identity(one) for one in tokens]
 
-    concurrently([partial(world.end_other_sessions, identity=identity) for identity in identities])
+    concurrently([partial(world.revoke_other_sessions, identity=identity) for identity in identities])
 
     assert [world.is_signed_in(one) for one in tokens].count(True) == 1
 
@@ -106,11 +106,11 @@ def test_one_of_two_sessions_that_revoke_each_other_stays() -> None:
 # --- ended ones, for those who follow ---------------------------------------------------------------------------------
 
 
-def ended_at(world: World, *offsets: float) -> list[str]:
+def revoked_at(world: World, *offsets: float) -> list[str]:
     """Stores sessions that were ended then, by the world's clock; answers their ids."""
     account, now = world.create_account(f"somebody{world.new_id()}"), world.clock()
     sessions = [
-        Session(id=world.new_id(), account_id=account.id, created_at=now, refreshed_at=now, ended_at=now + offset)
+        Session(id=world.new_id(), account_id=account.id, created_at=now, refreshed_at=now, revoked_at=now + offset)
         for offset in offsets
     ]
     with world.database.begin() as tx:
@@ -121,11 +121,11 @@ def ended_at(world: World, *offsets: float) -> list[str]:
 
 def test_revoked_sessions_are_listed_again_for_a_minute() -> None:
     world = World()
-    (first,) = ended_at(world, 0)
+    (first,) = revoked_at(world, 0)
     response = world.list_revoked_sessions()
     assert (response.session_ids, response.has_more, response.seconds) == ([first], False, 330)
     world.clock.advance(59)
-    (second,) = ended_at(world, 0)
+    (second,) = revoked_at(world, 0)
     response = world.list_revoked_sessions(after=response.after)
     assert response.session_ids == [first, second]
     world.clock.advance(61)
@@ -136,22 +136,22 @@ def test_revoked_sessions_are_listed_again_for_a_minute() -> None:
 
 def test_late_or_skewed_revocation_is_listed() -> None:
     world = World()
-    ended_at(world, 0)
+    revoked_at(world, 0)
     response = world.list_revoked_sessions()
-    (late,) = ended_at(world, -59)
+    (late,) = revoked_at(world, -59)
     assert late in world.list_revoked_sessions(after=response.after).session_ids
 
 
 def test_revocation_older_than_every_token_is_not_listed() -> None:
     world = World()
-    _, recent = ended_at(world, -361, -359)
+    _, recent = revoked_at(world, -361, -359)
     assert world.list_revoked_sessions().session_ids == [recent]
     assert world.list_revoked_sessions(after="1.5_").session_ids == [recent]
 
 
 def test_many_revocations_are_listed_in_pages() -> None:
     world = World()
-    every = ended_at(world, *[number / 100 for number in range(MAX_ENDED + 1)])
+    every = revoked_at(world, *[number / 100 for number in range(MAX_REVOKED + 1)])
     first = world.list_revoked_sessions()
     assert (first.session_ids, first.has_more) == (every[:-1], True)
     second = world.list_revoked_sessions(after=first.after)
@@ -160,7 +160,7 @@ def test_many_revocations_are_listed_in_pages() -> None:
 
 def test_position_ahead_of_the_clock_starts_over() -> None:
     world = World()
-    (early,) = ended_at(world, 0)
+    (early,) = revoked_at(world, 0)
     world.clock.advance(3600)
     response = world.list_revoked_sessions()
     world.clock.advance(-3600)

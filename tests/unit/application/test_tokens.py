@@ -34,7 +34,7 @@ def test_authenticate_many_equals_authenticate_for_each() -> None:
     ann, bob = world.create_account("ann"), world.create_account("bob")
     hers, his = world.log_in(username="ann", password=PASSWORD), world.log_in(username="bob", password=PASSWORD)
     ended = world.log_in(username="bob", password=PASSWORD)
-    world.end_session(identity=world.identity(ended), session_id=ended.session)
+    world.revoke_session(identity=world.identity(ended), session_id=ended.session)
     first, missing, second, junk, last = world.authenticate_many([hers.token, None, his.token, "junk", ended.token])
     assert first == Identity(ann, hers.session)
     assert second == Identity(bob, his.session)
@@ -72,7 +72,7 @@ def test_token_of_an_inactive_account_is_refused_at_once() -> None:
 def test_token_of_a_revoked_session_is_refused_at_once() -> None:
     world, tokens = begun()
     with world.database.begin() as tx:
-        tx.sessions.end_all(world.identity(tokens).account.id, world.clock())
+        tx.sessions.revoke_all(world.identity(tokens).account.id, world.clock())
 
     assert not world.is_signed_in(tokens)
     assert isinstance(turn(world, tokens), InvalidRefreshToken)

@@ -51,7 +51,7 @@ def test_password_hash_is_left_out_of_repr() -> None:
 def test_code_is_accepted_from_a_verified_address_or_from_any_if_none_is(
     account: Account, address: Address, opens: bool
 ) -> None:
-    assert account.accepts_code_from(address) is opens
+    assert account.accepts_code_sent_to(address) is opens
 
 
 def test_code_login_keeps_an_owner_verified_account() -> None:

@@ -21,7 +21,7 @@ def test_code_is_open_from_sending_to_expiry(now: float, is_open: bool) -> None:
 
 
 def test_used_code_is_closed() -> None:
-    assert not CHALLENGE.used(200.0).is_open(201.0)
+    assert not CHALLENGE.as_used(200.0).is_open(201.0)
 
 
 def test_code_closes_after_five_failed_attempts() -> None:

@@ -37,21 +37,21 @@ def test_clock_that_stepped_back_does_not_extend_the_grace_period() -> None:
 def test_previous_token_after_30_seconds_revokes_the_session() -> None:
     _, turned = SESSION.refresh(0, 2000.0)
 
-    assert turned.refresh(0, 2030.5) == (RefreshOutcome.REUSE_DETECTED, replace(turned, ended_at=2030.5))
+    assert turned.refresh(0, 2030.5) == (RefreshOutcome.REUSE_DETECTED, replace(turned, revoked_at=2030.5))
 
 
 @pytest.mark.parametrize("generation", [0, 3])
 def test_any_other_token_revokes_the_session(generation: int) -> None:
     turned = replace(SESSION, generation=2, refreshed_at=2000.0)
 
-    assert turned.refresh(generation, 2001.0) == (RefreshOutcome.REUSE_DETECTED, replace(turned, ended_at=2001.0))
+    assert turned.refresh(generation, 2001.0) == (RefreshOutcome.REUSE_DETECTED, replace(turned, revoked_at=2001.0))
 
 
 def test_revoked_session_keeps_its_end() -> None:
-    ended = SESSION.end(1500.0)
+    revoked = SESSION.revoked(1500.0)
 
-    assert ended.end(1600.0) is ended
-    assert ended.refresh(0, 1600.0) == (RefreshOutcome.SESSION_ENDED, ended)
+    assert revoked.revoked(1600.0) is revoked
+    assert revoked.refresh(0, 1600.0) == (RefreshOutcome.SESSION_INACTIVE, revoked)
 
 
 def test_session_expires_after_14_idle_days() -> None:

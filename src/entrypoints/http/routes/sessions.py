@@ -27,7 +27,7 @@ async def list_sessions(request: HttpRequest) -> AsgiResponse:
 )
 async def end_other_sessions(request: HttpRequest) -> AsgiResponse:
     identity = await authenticate(request)
-    ended = await use_cases(request).end_other_sessions(identity=identity, caller=caller_of(request))
+    ended = await use_cases(request).revoke_other_sessions(identity=identity, caller=caller_of(request))
     return AsgiResponse(200, DetailResponse(f"Ended: {ended}."))
 
 
@@ -44,7 +44,7 @@ async def end_other_sessions(request: HttpRequest) -> AsgiResponse:
 )
 async def end_session(request: HttpRequest, session_id: FromPath[str]) -> AsgiResponse:
     identity = await authenticate(request)
-    await use_cases(request).end_session(identity=identity, session_id=session_id, caller=caller_of(request))
+    await use_cases(request).revoke_session(identity=identity, session_id=session_id, caller=caller_of(request))
     return AsgiResponse(200, DetailResponse("The session has ended."))
 
 
@@ -53,7 +53,7 @@ async def end_session(request: HttpRequest, session_id: FromPath[str]) -> AsgiRe
 )
 async def logout(request: HttpRequest) -> AsgiResponse:
     identity = await authenticate(request)
-    await use_cases(request).end_session(identity=identity, session_id=identity.session_id, caller=caller_of(request))
+    await use_cases(request).revoke_session(identity=identity, session_id=identity.session_id, caller=caller_of(request))
     return AsgiResponse(200, DetailResponse("You are logged out."))
 
 

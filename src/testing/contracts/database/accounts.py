@@ -104,7 +104,7 @@ class AccountsContract:
         theirs = logged_in(database, other, 100)
         with database.begin() as tx:
             tx.sessions.lock(begun[1].id)
-            tx.sessions.save(begun[1].end(NOW))
+            tx.sessions.save(begun[1].revoked(NOW))
         asked = [(account.id, one.id) for one in begun]
         strange = [(other.id, begun[0].id), (account.id, "no-session"), (account.id, "\ud800"), (account.id, "")]
         found = database.accounts.by_active_sessions([*strange, *asked, (other.id, theirs.id), asked[0]], NOW)
@@ -137,7 +137,7 @@ class AccountsContract:
         assert database.accounts.by_active_session(account.id, begun.id, NOW + MAX_LIFETIME_SECONDS) is None
         with database.begin() as tx:
             tx.sessions.lock(begun.id)
-            tx.sessions.save(refreshed.end(NOW))
+            tx.sessions.save(refreshed.revoked(NOW))
         assert database.accounts.by_active_session(account.id, begun.id, NOW) is None
 
     @pytest.mark.parametrize(

@@ -62,9 +62,9 @@ def put(database: Database, *challenges: Challenge) -> None:
             tx.challenges.put(one)
 
 
-def locked(database: Database, purpose: CodePurpose, *addresses: Address, requested_for: str | None = None) -> list[Challenge]:
+def locked(database: Database, purpose: CodePurpose, *addresses: Address, on_behalf_of: str | None = None) -> list[Challenge]:
     with database.begin() as tx:
-        return list(tx.challenges.lock(purpose, addresses, requested_for=requested_for))
+        return list(tx.challenges.lock(purpose, addresses, on_behalf_of=on_behalf_of))
 
 
 def message(number: int, **changed: Any) -> Message:

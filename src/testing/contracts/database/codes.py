@@ -21,7 +21,7 @@ class ChallengesContract:
                 1,
                 address=MOBILE,
                 purpose=CodePurpose.REGISTER_OR_LOGIN,
-                requested_for="x",
+                on_behalf_of="x",
                 is_decoy=True,
                 failed_attempts=3,
                 used_at=NOW,
@@ -33,15 +33,15 @@ class ChallengesContract:
         assert locked(database, one.purpose, one.address) == [one]
 
     def test_challenges_are_locked_by_purpose_and_by_address_or_destination(self, database: Database) -> None:
-        mail, mobile = challenge(1, requested_for=MOBILE.canonical), challenge(2, address=MOBILE)
+        mail, mobile = challenge(1, on_behalf_of=MOBILE.canonical), challenge(2, address=MOBILE)
         other = challenge(3, purpose=CodePurpose.REGISTER_OR_LOGIN)
         put(database, mail, mobile, other)
         assert locked(database, CodePurpose.OTP, MAIL) == [mail]
         assert locked(database, CodePurpose.OTP, MAIL, MOBILE) == [mail, mobile]
         assert locked(database, CodePurpose.OTP, MOBILE) == [mobile]
-        assert locked(database, CodePurpose.OTP, MOBILE, requested_for=MOBILE.canonical) == [mail, mobile]
-        assert locked(database, CodePurpose.OTP, MAIL, requested_for=MOBILE.canonical) == [mail]
-        assert locked(database, CodePurpose.REGISTER_OR_LOGIN, MAIL, MOBILE, requested_for=MOBILE.canonical) == [other]
+        assert locked(database, CodePurpose.OTP, MOBILE, on_behalf_of=MOBILE.canonical) == [mail, mobile]
+        assert locked(database, CodePurpose.OTP, MAIL, on_behalf_of=MOBILE.canonical) == [mail]
+        assert locked(database, CodePurpose.REGISTER_OR_LOGIN, MAIL, MOBILE, on_behalf_of=MOBILE.canonical) == [other]
         assert locked(database, CodePurpose.OTP, Address(AddressKind.MOBILE, MAIL.text, MAIL.canonical)) == []
 
     def test_newer_challenge_replaces_one_of_the_same_address_and_purpose(self, database: Database) -> None:
@@ -54,13 +54,13 @@ class ChallengesContract:
 
     def test_newer_challenge_replaces_one_requested_for_the_same_destination(self, database: Database) -> None:
         elsewhere = Address(AddressKind.EMAIL, "else@example.org", "else@example.org")
-        other = challenge(2, purpose=CodePurpose.REGISTER_OR_LOGIN, requested_for=MOBILE.canonical)
-        put(database, challenge(1, requested_for=MOBILE.canonical), other, challenge(3, address=MOBILE))
-        newer = challenge(4, address=elsewhere, requested_for=MOBILE.canonical)
+        other = challenge(2, purpose=CodePurpose.REGISTER_OR_LOGIN, on_behalf_of=MOBILE.canonical)
+        put(database, challenge(1, on_behalf_of=MOBILE.canonical), other, challenge(3, address=MOBILE))
+        newer = challenge(4, address=elsewhere, on_behalf_of=MOBILE.canonical)
         put(database, newer)
-        assert locked(database, CodePurpose.OTP, MAIL, elsewhere, requested_for=MOBILE.canonical) == [newer]
+        assert locked(database, CodePurpose.OTP, MAIL, elsewhere, on_behalf_of=MOBILE.canonical) == [newer]
         assert [one.id for one in locked(database, CodePurpose.OTP, MOBILE)] == ["challenge-3"]
-        assert locked(database, CodePurpose.REGISTER_OR_LOGIN, requested_for=MOBILE.canonical) == [other]
+        assert locked(database, CodePurpose.REGISTER_OR_LOGIN, on_behalf_of=MOBILE.canonical) == [other]
 
     def test_locked_challenge_can_be_saved(self, database: Database) -> None:
         put(database, challenge(1))
@@ -70,7 +70,7 @@ class ChallengesContract:
         assert locked(database, CodePurpose.OTP, MAIL) == [one.with_failed_attempt()]
         with database.begin() as tx:
             [one] = tx.challenges.lock(CodePurpose.OTP, [MAIL])
-            tx.challenges.save(one.used(NOW))
+            tx.challenges.save(one.as_used(NOW))
         assert locked(database, CodePurpose.OTP, MAIL) == [challenge(1, failed_attempts=1, used_at=NOW)]
 
     def test_unlocked_challenge_cannot_be_saved(self, database: Database) -> None:
@@ -91,13 +91,13 @@ class ChallengesContract:
         with database.begin() as tx:
             [one] = tx.challenges.lock(CodePurpose.OTP, [MAIL])
             tx.challenges.revoke([MAIL])
-            tx.challenges.save(one.used(NOW))
+            tx.challenges.save(one.as_used(NOW))
         assert not any(one.is_open(NOW) for one in locked(database, CodePurpose.OTP, MAIL))
 
     def test_revoke_deletes_codes_to_or_requested_for_an_address(self, database: Database) -> None:
         elsewhere = Address(AddressKind.EMAIL, "else@example.org", "else@example.org")
         own = [challenge(1, address=MOBILE), challenge(2, address=MOBILE, purpose=CodePurpose.REGISTER_OR_LOGIN)]
-        beside = challenge(3, address=elsewhere, requested_for=MOBILE.canonical)
+        beside = challenge(3, address=elsewhere, on_behalf_of=MOBILE.canonical)
         other = challenge(4, purpose=CodePurpose.REGISTER_OR_LOGIN)
         put(database, *own, beside, other)
         with database.begin() as tx:
@@ -117,7 +117,7 @@ class ChallengesContract:
             assert not is_current("challenge-1", NOW + 300)
             assert not is_current("challenge-9", NOW)
             [mobile] = tx.challenges.lock(CodePurpose.OTP, [MOBILE])
-            tx.challenges.save(mobile.used(NOW))
+            tx.challenges.save(mobile.as_used(NOW))
             assert not is_current("challenge-2", NOW)
             tx.challenges.put(challenge(3))
             assert not is_current("challenge-1", NOW)

@@ -35,7 +35,7 @@ def rename(database: Database) -> int:
 def count(database: Database) -> int:
     with database.begin() as tx:
         [window] = tx.rate_limits.lock(["key"])
-        tx.rate_limits.save([window.hit((RateLimit(9, 60),), NOW)], NOW + 60)
+        tx.rate_limits.save([window.with_hit((RateLimit(9, 60),), NOW)], NOW + 60)
         return len(window.timestamps)
 
 
@@ -70,7 +70,7 @@ class RacesContract(FrequentThreadSwitches):
             for step in range(5):
                 with database.begin() as tx:
                     [window] = tx.rate_limits.lock(["key"])
-                    tx.rate_limits.save([window.hit(limits, NOW + number + step)], NOW + 60)
+                    tx.rate_limits.save([window.with_hit(limits, NOW + number + step)], NOW + 60)
 
         with ThreadPoolExecutor(16) as threads:
             list(threads.map(count, range(16)))
@@ -101,7 +101,7 @@ class RacesContract(FrequentThreadSwitches):
             assert not done.wait(0.05)
             tx.accounts.save(replace(one, name=f"{one.name}+"))
             tx.challenges.save(code.with_failed_attempt())
-            tx.rate_limits.save([window.hit((RateLimit(9, 60),), NOW)], NOW + 60)
+            tx.rate_limits.save([window.with_hit((RateLimit(9, 60),), NOW)], NOW + 60)
             tx.sessions.save(begun.refresh(begun.generation, NOW)[1])
         waiting.join()
         assert seen == [2]
@@ -123,7 +123,7 @@ class RacesContract(FrequentThreadSwitches):
             waiting.start()
             assert started.wait(5)
             assert not done.wait(0.05)
-            tx.sessions.end_all(account.id, NOW)
+            tx.sessions.revoke_all(account.id, NOW)
         waiting.join()
         assert seen == [None]
 

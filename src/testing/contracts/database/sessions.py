@@ -1,4 +1,4 @@
-"""Sessions: which are active, and which have ended when."""
+"""Sessions: which are active, and which have revoked when."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from .builders import NOW, ada, bob, logged_in, session, stored
 
 
 class SessionsContract:
-    """Sessions: which are active, and which have ended when."""
+    """Sessions: which are active, and which have revoked when."""
 
     def test_session_is_read_as_it_was_saved(self, database: Database) -> None:
         begun = logged_in(database, stored(database, ada()))
@@ -21,14 +21,14 @@ class SessionsContract:
             assert tx.sessions.lock("unknown") is None
         with database.begin() as tx:
             assert tx.sessions.lock(begun.id) == turned
-            tx.sessions.save(turned.end(NOW + 20))
+            tx.sessions.save(turned.revoked(NOW + 20))
         with database.begin() as tx:
-            assert tx.sessions.lock(begun.id) == turned.end(NOW + 20)
+            assert tx.sessions.lock(begun.id) == turned.revoked(NOW + 20)
 
     def test_unlocked_session_cannot_be_saved(self, database: Database) -> None:
         begun = logged_in(database, stored(database, ada()))
         with database.begin() as tx, pytest.raises(LookupError):
-            tx.sessions.save(begun.end(NOW))
+            tx.sessions.save(begun.revoked(NOW))
         with database.begin() as tx:
             assert tx.sessions.lock(begun.id) == begun
 
@@ -45,8 +45,8 @@ class SessionsContract:
                 answers.append([*tx.sessions.add(session(account, number, NOW + number), keep=3)])
         assert answers == [[], [], [], ["session-001"], ["session-002"]]
         with database.begin() as tx:
-            ended = [tx.sessions.lock(f"session-{number:03}") for number in (1, 2)]
-            assert [one and one.ended_at for one in ended] == [NOW + 4, NOW + 5]
+            revoked = [tx.sessions.lock(f"session-{number:03}") for number in (1, 2)]
+            assert [one and one.revoked_at for one in revoked] == [NOW + 4, NOW + 5]
         alive = [n for n in range(1, 6) if database.accounts.by_active_session(account.id, f"session-{n:03}", NOW + 6)]
         assert alive == [3, 4, 5]
         assert database.accounts.by_active_session(other.id, "session-100", NOW + 6)
@@ -59,7 +59,7 @@ class SessionsContract:
         with database.begin() as tx:
             three = tx.sessions.lock("session-003")
             assert three
-            tx.sessions.save(three.end(NOW))
+            tx.sessions.save(three.revoked(NOW))
             tx.sessions.add(session(account, 4, NOW + 1), keep=2)
         assert database.accounts.by_active_session(account.id, "session-002", NOW + 1)
         assert database.accounts.by_active_session(account.id, "session-004", NOW + 1)
@@ -79,14 +79,14 @@ class SessionsContract:
         for number in (2, 3, 4):
             logged_in(database, account, number)
         with database.begin() as tx:
-            assert tx.sessions.end_all(account.id, NOW + 5, except_id="session-003") == 2
-            assert tx.sessions.end_all(account.id, NOW + 6, except_id="session-003") == 0
-            ended = tx.sessions.lock("session-002")
-            assert ended
-            assert ended.ended_at == NOW + 5
+            assert tx.sessions.revoke_all(account.id, NOW + 5, except_id="session-003") == 2
+            assert tx.sessions.revoke_all(account.id, NOW + 6, except_id="session-003") == 0
+            revoked = tx.sessions.lock("session-002")
+            assert revoked
+            assert revoked.revoked_at == NOW + 5
         assert [n for n in (2, 3, 4) if database.accounts.by_active_session(account.id, f"session-{n:03}", NOW + 7)] == [3]
         with database.begin() as tx:
-            assert tx.sessions.end_all(account.id, NOW + 8) == 1
+            assert tx.sessions.revoke_all(account.id, NOW + 8) == 1
         assert database.accounts.by_active_session(other.id, "session-100", NOW + 9)
 
     def test_active_sessions_are_listed_newest_first_with_their_user_agents(self, database: Database) -> None:
@@ -96,9 +96,9 @@ class SessionsContract:
         with database.begin() as tx:
             named = replace(session(ann, 5, NOW + 5), address="192.0.2.1", user_agent="a phone")
             tx.sessions.add(named, keep=100)
-            ended = tx.sessions.lock(begun[1].id)
-            assert ended is not None
-            tx.sessions.save(ended.end(NOW + 6))
+            revoked = tx.sessions.lock(begun[1].id)
+            assert revoked is not None
+            tx.sessions.save(revoked.revoked(NOW + 6))
 
         assert list(database.sessions.active(ann.id, NOW + 7)) == [named, begun[2], begun[0]]
         assert list(database.sessions.active(ann.id, NOW + 7 + IDLE_SECONDS)) == []
@@ -109,9 +109,9 @@ class SessionsContract:
         begun = [logged_in(database, ann, number) for number in (1, 2, 3, 4)]
         with database.begin() as tx:
             tx.sessions.lock(begun[3].id)
-            tx.sessions.save(begun[3].end(NOW + 1))
+            tx.sessions.save(begun[3].revoked(NOW + 1))
         with database.begin() as tx:
-            tx.sessions.end_all(ann.id, NOW + 2.125, except_id=begun[0].id)
+            tx.sessions.revoke_all(ann.id, NOW + 2.125, except_id=begun[0].id)
         with database.begin() as tx:
             tx.sessions.add(session(other, 5, NOW + 3), keep=1)
             tx.sessions.add(session(other, 6, NOW + 4), keep=1)
@@ -121,24 +121,24 @@ class SessionsContract:
             (NOW + 2.125, "session-003"),
             (NOW + 4, "session-005"),
         ]
-        ended = database.sessions.ended
-        assert list(ended((0.0, ""), limit=10)) == every
-        assert list(ended((0.0, ""), limit=2)) == [first, second]
-        assert list(ended(second, limit=1)) == [third]
-        assert list(ended((NOW + 2.125, ""), limit=10)) == [second, third, fourth]
-        assert list(ended(fourth, limit=10)) == []
+        revoked = database.sessions.revoked
+        assert list(revoked((0.0, ""), limit=10)) == every
+        assert list(revoked((0.0, ""), limit=2)) == [first, second]
+        assert list(revoked(second, limit=1)) == [third]
+        assert list(revoked((NOW + 2.125, ""), limit=10)) == [second, third, fourth]
+        assert list(revoked(fourth, limit=10)) == []
 
     def test_session_end_that_is_committed_late_is_listed_in_order(self, database: Database) -> None:
         ann = stored(database, ada())
         early, late = logged_in(database, ann, 1), logged_in(database, ann, 2)
         with database.begin() as tx:
             tx.sessions.lock(late.id)
-            tx.sessions.save(late.end(NOW + 2))
-        assert [found for _, found in database.sessions.ended((NOW, ""), limit=10)] == [late.id]
+            tx.sessions.save(late.revoked(NOW + 2))
+        assert [found for _, found in database.sessions.revoked((NOW, ""), limit=10)] == [late.id]
         with database.begin() as tx:
             tx.sessions.lock(early.id)
-            tx.sessions.save(early.end(NOW + 1))
-        assert [found for _, found in database.sessions.ended((NOW, ""), limit=10)] == [early.id, late.id]
+            tx.sessions.save(early.revoked(NOW + 1))
+        assert [found for _, found in database.sessions.revoked((NOW, ""), limit=10)] == [early.id, late.id]
 
     def test_user_agent_is_new_if_no_session_of_the_account_had_it(self, database: Database) -> None:
         ann, other = stored(database, ada()), stored(database, bob())
@@ -148,7 +148,7 @@ class SessionsContract:
             assert tx.sessions.is_new_user_agent(ann.id, "a phone")
             tx.sessions.add(replace(session(ann, 2), user_agent="a phone"), keep=100)
             tx.sessions.add(replace(session(other, 3), user_agent="a tower"), keep=100)
-            tx.sessions.end_all(ann.id, NOW)
+            tx.sessions.revoke_all(ann.id, NOW)
         with database.begin() as tx:
             assert not tx.sessions.is_new_user_agent(ann.id, "a phone")
             assert tx.sessions.is_new_user_agent(ann.id, "a tower")
@@ -160,8 +160,8 @@ class SessionsContract:
         with database.begin() as tx:
             assert tx.sessions.lock_with_account("session-002") is None
             assert tx.sessions.lock_with_account(begun.id) == (begun, ann)
-            tx.sessions.save(begun.end(NOW + 1))
-            assert tx.sessions.lock_with_account(begun.id) == (begun.end(NOW + 1), ann)
+            tx.sessions.save(begun.revoked(NOW + 1))
+            assert tx.sessions.lock_with_account(begun.id) == (begun.revoked(NOW + 1), ann)
         with database.begin() as tx, pytest.raises(LookupError):
             tx.accounts.save(ann)
 
@@ -169,9 +169,9 @@ class SessionsContract:
         begun = logged_in(database, stored(database, ada()))
         with database.begin() as tx:
             tx.sessions.lock(begun.id)
-            tx.sessions.save(begun.end(NOW + 1))
+            tx.sessions.save(begun.revoked(NOW + 1))
             tx.sessions.save(replace(begun, generation=7))
-            assert tx.sessions.lock(begun.id) == replace(begun, generation=7, ended_at=NOW + 1)
+            assert tx.sessions.lock(begun.id) == replace(begun, generation=7, revoked_at=NOW + 1)
 
     def test_session_with_an_unstorable_user_agent_is_added(self, database: Database) -> None:
         ann = stored(database, ada())

@@ -44,7 +44,7 @@ def change_everything(database: Database, account: Account) -> None:
         tx.proofs.add(Proof(digest="digest", address=MAIL, verified_at=NOW))
         tx.sessions.add(session(account, 1), keep=9)
         [window] = tx.rate_limits.lock(["key"])
-        tx.rate_limits.save([window.hit((RateLimit(3, 60),), NOW)], NOW + 60)
+        tx.rate_limits.save([window.with_hit((RateLimit(3, 60),), NOW)], NOW + 60)
         tx.outbox.add(message(1))
         tx.audit_log.add(Event(type=EventType.REGISTERED, occurred_at=NOW))
         raise Interrupted

@@ -7,7 +7,7 @@ revision = "0001"
 down_revision = None
 
 _number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-_ended = sa.text("ended_at IS NOT NULL")
+_revoked = sa.text("revoked_at IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -63,7 +63,7 @@ def _create_challenges() -> None:
         sa.Column("purpose", sa.String(length=16), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
-        sa.Column("requested_for", sa.Text(), nullable=True),
+        sa.Column("on_behalf_of", sa.Text(), nullable=True),
         sa.Column("reference", sa.Text(), nullable=False),
         sa.Column("is_decoy", sa.Boolean(), nullable=False),
         sa.Column("sent_at", sa.Double(), nullable=False),
@@ -73,7 +73,7 @@ def _create_challenges() -> None:
         sa.PrimaryKeyConstraint("address_kind", "canonical_address", "purpose", name=op.f("pk_challenges")),
         sa.UniqueConstraint("id", name=op.f("uq_challenges_id")),
     )
-    op.create_index(op.f("ix_challenges_requested_for"), "challenges", ["requested_for"])
+    op.create_index(op.f("ix_challenges_on_behalf_of"), "challenges", ["on_behalf_of"])
     op.create_index(op.f("ix_challenges_expires_at"), "challenges", ["expires_at"])
 
 
@@ -100,16 +100,16 @@ def _create_sessions() -> None:
         sa.Column("refreshed_at", sa.Double(), nullable=False),
         sa.Column("expires_at", sa.Double(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
-        sa.Column("ended_at", sa.Double(), nullable=True),
+        sa.Column("revoked_at", sa.Double(), nullable=True),
         sa.Column("address", sa.Text(), nullable=True),
         sa.Column("user_agent", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_sessions_account_id_accounts")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
     )
-    op.create_index(op.f("ix_sessions_account_id_ended_at"), "sessions", ["account_id", "ended_at"])
+    op.create_index(op.f("ix_sessions_account_id_revoked_at"), "sessions", ["account_id", "revoked_at"])
     op.create_index(op.f("ix_sessions_created_at"), "sessions", ["created_at"])
     op.create_index(
-        op.f("ix_sessions_ended_at_id"), "sessions", ["ended_at", "id"], postgresql_where=_ended, sqlite_where=_ended
+        op.f("ix_sessions_revoked_at_id"), "sessions", ["revoked_at", "id"], postgresql_where=_revoked, sqlite_where=_revoked
     )
 
 
