@@ -22,7 +22,7 @@ PASSWORD = "a sea of green glass"  # noqa: S105 — of accounts that exist in te
 """The password of accounts that `World.create_account` creates."""
 
 _SECRET = Secret(1, b"a secret that every test may know")
-_CODE_KEYS = KeySet(codes=(_SECRET,), blinding=(_SECRET,))
+_CODE_KEYS = KeySet(codes=(_SECRET,), digests=(_SECRET,))
 
 
 class World(Vestibule):

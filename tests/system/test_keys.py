@@ -78,7 +78,7 @@ def test_running_server_reloads_new_keys_and_refuses_revoked_ones(server: Server
     assert server.call("GET", "/account/", token=newer)[0] == 200
 
     listed = _keys(server, "list")
-    assert [line.split()[0] for line in listed] == ["signing-1", "signing-2", "codes-1", "refresh-1", "blinding-1"]
+    assert [line.split()[0] for line in listed] == ["signing-1", "signing-2", "codes-1", "refresh-1", "digests-1"]
     assert "retired, verifies until" in listed[0]
     assert listed[0].endswith(first)
     assert "signs since" in listed[1]

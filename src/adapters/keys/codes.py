@@ -39,7 +39,7 @@ class HmacCodes:
 
     def keyed_digest(self, text: str) -> str:
         """Returns 22 characters of base64url, 128 bits, for any text."""
-        digest = _digest(self._source.current().blinding[-1].key, "blind", text)
+        digest = _digest(self._source.current().digests[-1].key, "digest", text)
         return urlsafe_b64encode(digest[:_DIGEST_BYTES]).rstrip(b"=").decode("ascii")
 
     def _secret_of(self, challenge_id: str, keys: KeySet) -> bytes:

@@ -30,7 +30,7 @@ class KeyKind(StrEnum):
     SIGNING = "signing"
     CODES = "codes"
     REFRESH = "refresh"
-    BLINDING = "blinding"
+    DIGESTS = "digests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +120,13 @@ Key = SigningKey | Secret
 class KeySet:
     """All keys of a deployment, each kind oldest first.
 
-    The blinding secret is not rotated: its digests are compared for as long as they are stored.
+    The secret of keyed digests is not rotated: digests are compared for as long as they are stored.
     """
 
     signing: tuple[SigningKey, ...] = ()
     codes: tuple[Secret, ...] = ()
     refresh: tuple[Secret, ...] = ()
-    blinding: tuple[Secret, ...] = ()
+    digests: tuple[Secret, ...] = ()
 
     @classmethod
     def generate(cls, active_from: float = ALWAYS) -> "KeySet":
@@ -166,7 +166,7 @@ class KeySet:
             signing=self.signing or (SigningKey.generate(1, active_from),),
             codes=self.codes or (Secret.generate(1, active_from),),
             refresh=self.refresh or (Secret.generate(1, active_from),),
-            blinding=self.blinding or (Secret.generate(1, active_from),),
+            digests=self.digests or (Secret.generate(1, active_from),),
         )
 
     def activated(self, kind: KeyKind, number: int, active_from: float) -> "KeySet":

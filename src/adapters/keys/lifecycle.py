@@ -17,7 +17,7 @@ ACTIVATION_DELAY: Mapping[KeyKind, float] = {
     KeyKind.SIGNING: 86_400.0,
     KeyKind.CODES: 60.0,
     KeyKind.REFRESH: 60.0,
-    KeyKind.BLINDING: 60.0,
+    KeyKind.DIGESTS: 60.0,
 }
 """The seconds between publishing a key and using it.
 
@@ -29,7 +29,7 @@ GRACE: Mapping[KeyKind, float] = {
     KeyKind.SIGNING: ACCESS_SECONDS + MAX_LEEWAY,
     KeyKind.CODES: 3600.0,
     KeyKind.REFRESH: MAX_LIFETIME_SECONDS,
-    KeyKind.BLINDING: inf,
+    KeyKind.DIGESTS: inf,
 }
 """The longest lifetime, in seconds, of the values that a key of each kind makes. No code is valid for longer than an hour."""
 

@@ -24,7 +24,7 @@ _REVOKED = {
     "signing": "Its access tokens are refused within seconds; by other services, once they have fetched the keys again.",
     "codes": "Codes that were sent with it are refused.",
     "refresh": "Users with a refresh token of it have to log in again, when their access token expires.",
-    "blinding": "Rate-limit counts by address and proofs of addresses are lost.",
+    "digests": "Rate-limit counts by address and proofs of addresses are lost.",
 }
 
 

@@ -13,18 +13,18 @@ from vestibule.testing.contracts import CodesContract
 
 SECRET = bytes(range(32))
 OTHER_SECRET = bytes(range(1, 33))
-BLINDING = bytes(range(2, 34))
+DIGEST_SECRET = bytes(range(2, 34))
 CHALLENGE = "01hv3k5m7p9r1t3w5y7z9b2d4f"
 
 anything = st.text(st.characters() | st.characters(categories=["Cs"]), max_size=50)
 
 
-def _keys(*codes: Secret, blinding: bytes = BLINDING) -> KeySet:
-    return KeySet(codes=codes, blinding=(Secret(1, blinding),))
+def _keys(*codes: Secret, digests: bytes = DIGEST_SECRET) -> KeySet:
+    return KeySet(codes=codes, digests=(Secret(1, digests),))
 
 
 def _codes(secret: bytes = SECRET, digits: int = 6) -> HmacCodes:
-    return HmacCodes(_keys(Secret(1, secret), blinding=secret), digits)
+    return HmacCodes(_keys(Secret(1, secret), digests=secret), digits)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from vestibule.adapters.keys import FileKeyStore, JwtTokens, KeyKind, KeyManager
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
-SECRET_KINDS = ["codes", "refresh", "blinding"]
+SECRET_KINDS = ["codes", "refresh", "digests"]
 
 PRINTS_ITS_KEYS = """
 import sys
@@ -80,7 +80,7 @@ def test_first_start_creates_keys_and_later_starts_read_them(file: Path) -> None
 def test_two_deployments_share_no_key(tmp_path: Path) -> None:
     one, other = _opened(tmp_path / "one" / "keys.json"), _opened(tmp_path / "other" / "keys.json")
     assert one.signing[0].kid != other.signing[0].kid
-    assert len({secret.key for keys in (one, other) for secret in (*keys.codes, *keys.refresh, *keys.blinding)}) == 6
+    assert len({secret.key for keys in (one, other) for secret in (*keys.codes, *keys.refresh, *keys.digests)}) == 6
 
 
 def test_only_the_owner_can_read_a_created_file_whatever_the_umask(file: Path) -> None:
@@ -185,7 +185,7 @@ def test_directory_where_others_could_replace_the_keys_is_refused(file: Path, mo
 
 def test_document_is_a_private_jwk_set() -> None:
     keys = KeySet.generate(NOW + 0.9)
-    signing, codes, refresh, blinding = _entries(keys)
+    signing, codes, refresh, digests = _entries(keys)
     assert {name: signing[name] for name in ("kty", "crv", "alg", "use", "kid")} == {
         "kty": "OKP",
         "crv": "Ed25519",
@@ -193,8 +193,8 @@ def test_document_is_a_private_jwk_set() -> None:
         "use": "sig",
         "kid": keys.signing[0].kid,
     }
-    assert [entry["kid"] for entry in (codes, refresh, blinding)] == ["codes-1", "refresh-1", "blinding-1"]
-    assert {entry["kty"] for entry in (codes, refresh, blinding)} == {"oct"}
+    assert [entry["kid"] for entry in (codes, refresh, digests)] == ["codes-1", "refresh-1", "digests-1"]
+    assert {entry["kty"] for entry in (codes, refresh, digests)} == {"oct"}
     assert {(entry["number"], entry["nbf"]) for entry in _entries(keys)} == {(1, int(NOW))}
 
 
@@ -258,7 +258,7 @@ def test_file_that_is_no_key_set_is_refused_in_one_line(file: Path, content: byt
 )
 def test_entry_without_kind_or_number_is_refused(file: Path, entry: Any) -> None:
     _write(file, _document(entry))
-    with pytest.raises(ValueError, match=r"keys\.json: key 1: its kind is one of signing, codes, refresh, blinding"):
+    with pytest.raises(ValueError, match=r"keys\.json: key 1: its kind is one of signing, codes, refresh, digests"):
         _opened(file)
 
 
@@ -404,7 +404,7 @@ def test_no_secret_is_shown() -> None:
     keys = KeySet.generate()
     shown = repr(keys)
     assert keys.signing[0].kid in shown
-    for secret in (*keys.codes, *keys.refresh, *keys.blinding):
+    for secret in (*keys.codes, *keys.refresh, *keys.digests):
         assert repr(secret.key) not in shown
         assert secret.private_jwk()["k"] not in shown
     assert "private" not in shown

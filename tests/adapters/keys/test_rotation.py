@@ -230,7 +230,7 @@ def test_expired_key_does_not_come_back_when_its_successor_is_revoked(deployment
     assert _kid(old) not in deployment.published()
 
 
-@pytest.mark.parametrize("kind", ["codes", "refresh", "blinding"])
+@pytest.mark.parametrize("kind", ["codes", "refresh", "digests"])
 def test_revoked_secret_is_replaced(deployment: Deployment, kind: str) -> None:
     before = open_keys(deployment.store)
     gone, successor = deployment.manager.revoke(f"{kind}-1")

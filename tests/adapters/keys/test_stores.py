@@ -161,7 +161,7 @@ def test_database_dump_reveals_no_key(url: str) -> None:
     with SqlDatabase(url) as database:
         keys = open_keys(encrypted(database, SECRET))
     dump = repr(rows(url, "SELECT id, document FROM keys"))
-    for secret in (*keys.codes, *keys.refresh, *keys.blinding):
+    for secret in (*keys.codes, *keys.refresh, *keys.digests):
         assert secret.private_jwk()["k"] not in dump
     assert keys.signing[0].private_jwk()["d"] not in dump
     assert keys.signing[0].kid not in dump
@@ -251,7 +251,7 @@ def test_secret_is_replaced_while_servers_have_both(url: str) -> None:
         KeyManager(both).rotate(KeyKind.CODES)
         after = open_keys(encrypted(database, NEWER))
         assert running.current() == after
-        assert (after.signing, after.codes[:1], after.blinding) == (before.signing, before.codes, before.blinding)
+        assert (after.signing, after.codes[:1], after.digests) == (before.signing, before.codes, before.digests)
         with pytest.raises(ValueError, match="another secret"):
             open_keys(encrypted(database, SECRET))
 
