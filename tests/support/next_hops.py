@@ -13,7 +13,7 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from tests.support.messages import SENDER, TEMPLATES, parsed, part
 
-from vestibule.adapters.notifier import AppriseNotifier, MemoryNotifier, OutboxNotifier, SmtpNotifier
+from vestibule.adapters.notifier import AppriseNotifier, FileNotifier, MemoryNotifier, SmtpNotifier
 from vestibule.application.ports import DeliveryFailed, OutgoingMessage
 from vestibule.testing.contracts.notifier import NotifierHarness, mail_message, sms_message
 
@@ -165,7 +165,7 @@ def gateway_server() -> Iterator[Gateway]:
         server.close()
 
 
-def outbox_harness(directory: Path, message: Callable[..., OutgoingMessage]) -> NotifierHarness:
+def file_harness(directory: Path, message: Callable[..., OutgoingMessage]) -> NotifierHarness:
     def arrived() -> list[tuple[str, str]]:
         messages = []
         for file in sorted(directory.iterdir()):
@@ -177,7 +177,7 @@ def outbox_harness(directory: Path, message: Callable[..., OutgoingMessage]) -> 
         directory.rmdir()
         directory.write_text("in the way")
 
-    return NotifierHarness(OutboxNotifier(directory, TEMPLATES, SENDER), message, arrived, break_down, directory.unlink)
+    return NotifierHarness(FileNotifier(directory, TEMPLATES, SENDER), message, arrived, break_down, directory.unlink)
 
 
 def smtp_harness(server: Relay) -> NotifierHarness:

@@ -1,9 +1,9 @@
 """Delivery of messages (port `Notifier`): by SMTP, as SMS by Apprise, to a webhook, into a directory, or into memory."""
 
 from .channels import ChannelNotifier
+from .file import FileNotifier
 from .mail import read_sender
 from .memory import MemoryNotifier
-from .outbox import OutboxNotifier
 from .rate_limited import RateLimitedNotifier
 from .sms import AppriseNotifier
 from .smtp import SmtpNotifier
@@ -14,8 +14,8 @@ from .webhook import WebhookNotifier, read_secrets
 __all__ = [
     "AppriseNotifier",
     "ChannelNotifier",
+    "FileNotifier",
     "MemoryNotifier",
-    "OutboxNotifier",
     "RateLimitedNotifier",
     "SmtpNotifier",
     "SmtpServer",

@@ -17,7 +17,7 @@ MAX_MAILS = 50
 """Mails per connection: many servers limit them, and reconnecting spreads the load over the hosts behind one name."""
 
 _READY, _OK = 220, 250
-_BRIEFLY = 0.2
+_SHORT_TIMEOUT = 0.2
 """The fraction of the timeout for answers that no delivery depends on."""
 
 
@@ -42,6 +42,7 @@ class _Connection:
         self._server = server
         self._context = context
         self._used = 0
+        self._short_timeout = _SHORT_TIMEOUT * timeout
         self.client = _Client(server.host)
         connected = self.client.sock = connect(server.host, server.port, timeout)
         try:
@@ -61,18 +62,18 @@ class _Connection:
         with deadline(self.client.sock, expires_at):
             yield
 
-    def is_reusable(self, seconds: float) -> bool:
+    def is_reusable(self) -> bool:
         """Sends RSET, since the server may have closed the connection; quits if the connection cannot be used again."""
         self._used += 1
-        with suppress(OSError), self.until(monotonic() + seconds):
+        with suppress(OSError), self.until(monotonic() + self._short_timeout):
             if self._used < MAX_MAILS and self.client.rset()[0] == _OK:
                 return True
-        self.quit(seconds)
+        self.quit()
         return False
 
-    def quit(self, seconds: float) -> None:
+    def quit(self) -> None:
         """Ignores a failure: the server has accepted the mails, and an error would send them again."""
-        with suppress(OSError), self.until(monotonic() + seconds):
+        with suppress(OSError), self.until(monotonic() + self._short_timeout):
             self.client.quit()
         self.client.close()
 
@@ -95,18 +96,18 @@ class _Connection:
 
 
 class SmtpConnections:
-    """A connection serves one thread at a time. One idle connection is kept, for `idle` seconds.
+    """A connection serves one thread at a time. One idle connection is kept, for `idle_seconds`.
 
     `timeout` is the limit in seconds for each answer; connecting and sending one mail take at most twice as long in all.
     """
 
-    def __init__(self, server: SmtpServer, timeout: float, *, idle: float = IDLE_SECONDS) -> None:
+    def __init__(self, server: SmtpServer, timeout: float, *, idle_seconds: float = IDLE_SECONDS) -> None:
         self._server = server
         self._timeout = timeout
-        self._idle = idle
+        self._idle_seconds = idle_seconds
         self._context = ssl.create_default_context()
         self._lock = Lock()
-        self._kept: _Connection | None = None
+        self._idle: _Connection | None = None
         self._idle_timer: Timer | None = None
 
     @contextmanager
@@ -124,38 +125,34 @@ class SmtpConnections:
 
     def close(self) -> None:
         """Quits the idle connection."""
-        kept = self._take_kept()
-        if kept is not None:
-            kept.quit(self._briefly)
+        idle = self._take_idle()
+        if idle is not None:
+            idle.quit()
 
     def _reused(self) -> _Connection | None:
-        kept = self._take_kept()
-        return kept if kept is not None and kept.is_reusable(self._briefly) else None
+        idle = self._take_idle()
+        return idle if idle is not None and idle.is_reusable() else None
 
     def _keep(self, connection: _Connection) -> None:
         with self._lock:
-            if self._kept is None:
-                self._kept = connection
-                self._idle_timer = Timer(self._idle, self._quit_idle, [connection])
+            if self._idle is None:
+                self._idle = connection
+                self._idle_timer = Timer(self._idle_seconds, self._quit_idle, [connection])
                 self._idle_timer.daemon = True
                 self._idle_timer.start()
                 return
-        connection.quit(self._briefly)
+        connection.quit()
 
-    def _take_kept(self) -> _Connection | None:
+    def _take_idle(self) -> _Connection | None:
         with self._lock:
-            kept, self._kept = self._kept, None
+            idle, self._idle = self._idle, None
             if self._idle_timer is not None:
                 self._idle_timer.cancel()
-            return kept
+            return idle
 
     def _quit_idle(self, connection: _Connection) -> None:
         with self._lock:
-            if self._kept is not connection:
+            if self._idle is not connection:
                 return  # another thread took it at the last moment
-            self._kept = None
-        connection.quit(self._briefly)
-
-    @property
-    def _briefly(self) -> float:
-        return _BRIEFLY * self._timeout
+            self._idle = None
+        connection.quit()

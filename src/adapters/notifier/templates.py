@@ -30,7 +30,7 @@ _EXAMPLES: Mapping[str, tuple[Mapping[str, str], ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Mail:
+class MailTexts:
     """The texts of an email; `subject` is one line."""
 
     subject: str
@@ -67,8 +67,8 @@ class Templates:
             auto_reload=False,  # only templates that were checked at the start are used
         )
 
-    def mail(self, message: OutgoingMessage) -> Mail:
-        return Mail(
+    def mail(self, message: OutgoingMessage) -> MailTexts:
+        return MailTexts(
             subject=one_line(self._render(f"{message.template}.subject.txt", message.values)),
             text=self._render(f"{message.template}.txt", message.values).strip() + "\n",
             html=self._render(f"{message.template}.html", message.values).strip() + "\n",

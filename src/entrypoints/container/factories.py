@@ -7,7 +7,7 @@ from typing import Any
 from ...adapters.database import SqlDatabase
 from ...adapters.hasher import Argon2Hasher, pool_for
 from ...adapters.keys import EncryptedKeyStore, FileKeyStore, KeyStore
-from ...adapters.notifier import AppriseNotifier, OutboxNotifier, RateLimitedNotifier, SmtpNotifier, Templates, WebhookNotifier
+from ...adapters.notifier import AppriseNotifier, FileNotifier, RateLimitedNotifier, SmtpNotifier, Templates, WebhookNotifier
 from ...adapters.rate_limiter import MemoryRateLimiter, RedisRateLimiter
 from ...adapters.storage import FileStorage, S3Storage
 from ...application.code_requests import SendQuota
@@ -64,13 +64,13 @@ Echo = Callable[[str], None]
 
 def email_notifier(settings: Settings, templates: Templates, echo: Echo | None) -> Notifier:
     if settings.email_url.startswith("outbox:"):
-        return OutboxNotifier(settings.data_dir / "outbox", templates, settings.email_from, echo=echo)
+        return FileNotifier(settings.data_dir / "outbox", templates, settings.email_from, echo=echo)
     return SmtpNotifier(settings.email_url, settings.email_from, templates)
 
 
 def sms_notifier(settings: Settings, templates: Templates, echo: Echo | None) -> Notifier:
     if settings.sms_url.startswith("outbox:"):
-        return OutboxNotifier(settings.data_dir / "outbox", templates, settings.email_from, echo=echo)
+        return FileNotifier(settings.data_dir / "outbox", templates, settings.email_from, echo=echo)
     return AppriseNotifier(settings.sms_url, templates)
 
 

@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 from tests.support.messages import SENDER, TEMPLATES, only_file, parsed, part
 from tests.support.next_hops import relay, smtp_harness
 
-from vestibule.adapters.notifier import OutboxNotifier, Templates, read_sender, templates
+from vestibule.adapters.notifier import FileNotifier, Templates, read_sender, templates
 from vestibule.application.ports import Undeliverable
 from vestibule.testing.contracts.notifier import ALICE, CODE, PHONE, VALUES, mail_message, sms_message
 
 
 @pytest.fixture
-def outbox(tmp_path: Path) -> OutboxNotifier:
-    return OutboxNotifier(tmp_path / "outbox", TEMPLATES, SENDER)
+def files(tmp_path: Path) -> FileNotifier:
+    return FileNotifier(tmp_path / "outbox", TEMPLATES, SENDER)
 
 
 def written_mail(directory: Path, values: Mapping[str, str] = VALUES, templates: Templates = TEMPLATES) -> EmailMessage:
-    OutboxNotifier(directory, templates, SENDER).send(mail_message(values=values))
+    FileNotifier(directory, templates, SENDER).send(mail_message(values=values))
     return parsed(only_file(directory).read_bytes())
 
 
@@ -128,9 +128,9 @@ def test_values_are_escaped_only_in_html(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "recipient", ["", "nobody", PHONE, "a@b@c.example", f"{ALICE}\r\nBcc: eve@example.com", f"{ALICE}, eve@example.com"]
 )
-def test_invalid_recipient_is_undeliverable(outbox: OutboxNotifier, tmp_path: Path, recipient: str) -> None:
+def test_invalid_recipient_is_undeliverable(files: FileNotifier, tmp_path: Path, recipient: str) -> None:
     with pytest.raises(Undeliverable):
-        outbox.send(mail_message(recipient=recipient))
+        files.send(mail_message(recipient=recipient))
     assert not list((tmp_path / "outbox").iterdir())
 
 
@@ -162,7 +162,7 @@ def test_envelope_has_the_domain_in_ascii(recipient: str, envelope: str) -> None
 )
 def test_invalid_sender_is_rejected(tmp_path: Path, text: str) -> None:
     with pytest.raises(ValueError, match="the sender is neither"):
-        OutboxNotifier(tmp_path / "o", TEMPLATES, text)
+        FileNotifier(tmp_path / "o", TEMPLATES, text)
 
 
 def test_sender_name_may_be_non_ascii() -> None:

@@ -113,7 +113,7 @@ def test_close_quits_and_notifier_can_be_used_again(server: Relay, notifier: Smt
 
 
 def test_idle_connection_is_closed(server: Relay) -> None:
-    connections = SmtpConnections(SmtpServer.read(f"smtp://127.0.0.1:{server.port}"), 5, idle=0.1)
+    connections = SmtpConnections(SmtpServer.read(f"smtp://127.0.0.1:{server.port}"), 5, idle_seconds=0.1)
     with connections.connection() as client:
         client.noop()
     assert becomes_true(lambda: server.quits == 1)

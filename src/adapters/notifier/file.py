@@ -25,7 +25,7 @@ _NAME = re.compile(
 )
 
 
-class OutboxNotifier:
+class FileNotifier:
     """Writes each mail as `<time>-<id>.eml` and each SMS as `.txt` into `directory`, readable by its owner alone.
 
     Names sort by time. A message that is sent again is written once. Files older than seven days are removed, as are
@@ -76,7 +76,7 @@ class OutboxNotifier:
         sync_directory(self._directory)
 
     def _make_directory(self) -> None:
-        """Called for each message: the operator may empty the outbox by removing it."""
+        """Called for each message: the operator may remove the directory to empty it."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _content(self, message: OutgoingMessage, now: float) -> bytes:
