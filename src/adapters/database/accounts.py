@@ -116,7 +116,7 @@ class SqlLockedAccounts(SqlAccounts):
 
     def lock_with_session(self, account_id: int, session_id: str, clock: Clock) -> Account | None:
         """Checks the session by a second statement: the first one still sees the rows as they were before it waited."""
-        if not self._sql.is_exclusive and self.lock(account_id) is None:
+        if not self._sql.is_only_writer and self.lock(account_id) is None:
             return None
         return self._noted(self.by_active_session(account_id, session_id, clock()))
 

@@ -13,8 +13,8 @@ from .locked_rows import LockedRows
 from .schema import audit_log, cursors
 from .sql import OpenTransaction, Query, binds, storable
 
-MAX_COMMIT_DELAY = 60.0
-"""Seconds for which an earlier position may still appear: longer than a transaction lives, and clocks differ."""
+GAP_TIMEOUT = 60.0
+"""Seconds after which a missing position counts as rolled back: longer than a transaction lives, and clocks differ."""
 
 _columns = audit_log.columns
 _ADD = insert(audit_log).values(binds([column for column in _columns if not column.primary_key]))
@@ -86,7 +86,7 @@ class SqlAuditLogReads:
 def _until_gap(events: Sequence[tuple[int, Event]], after: int, now: float) -> Iterator[tuple[int, Event]]:
     """Stops at a recent missing position, which an open transaction may hold. A rollback leaves a gap for good."""
     for position, event in events:
-        if position != after + 1 and event.occurred_at > now - MAX_COMMIT_DELAY:
+        if position != after + 1 and event.occurred_at > now - GAP_TIMEOUT:
             return
         yield position, event
         after = position

@@ -68,7 +68,7 @@ def connection_string(url: str, settings: Mapping[str, str]) -> str:
 class TimeoutConnection(Connection[Row]):
     """A connection that closes when a reachable server does not respond, for example because it is frozen."""
 
-    kept: Cursor[Row]
+    statement_cursor: Cursor[Row]
     """The cursor of every statement: creating one costs a tenth of a statement."""
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
@@ -81,7 +81,7 @@ def connect(text: str) -> TimeoutConnection:
         text, autocommit=True, context=_adapters, prepare_threshold=0, client_encoding="utf-8"
     )
     connection.prepared_max = _MAX_PREPARED
-    connection.kept = connection.cursor()
+    connection.statement_cursor = connection.cursor()
     return connection
 
 
@@ -93,7 +93,7 @@ def connect_to_migrate(url: str) -> Connection[Row]:
 class PostgresTransaction:
     """One open transaction."""
 
-    is_exclusive = False
+    is_only_writer = False
 
     def __init__(self, connection: TimeoutConnection, statements: StatementCache) -> None:
         self._connection: TimeoutConnection | None = connection
@@ -257,7 +257,7 @@ def _connection(pooled: PoolProxiedConnection) -> TimeoutConnection:
 
 def _execute(connection: TimeoutConnection, text: str, values: Mapping[str, Any] | None) -> list[Row]:
     try:
-        cursor = connection.kept.execute(text, values)
+        cursor = connection.statement_cursor.execute(text, values)
         result = cursor.pgresult  # `description` would make an object for each column
         return cursor.fetchall() if result is not None and result.nfields else []
     except psycopg.Error as error:
@@ -267,7 +267,7 @@ def _execute(connection: TimeoutConnection, text: str, values: Mapping[str, Any]
 def _command(connection: TimeoutConnection, command: str) -> str | None:
     """Runs a command without rows; returns its status."""
     try:
-        return connection.kept.execute(command, prepare=False).statusmessage
+        return connection.statement_cursor.execute(command, prepare=False).statusmessage
     except psycopg.Error as error:
         raise _to_domain_error(error) from error
 

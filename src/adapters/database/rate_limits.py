@@ -54,7 +54,7 @@ class SqlSlidingWindows(SqlSlidingWindowReads):
     def lock(self, keys: Sequence[str]) -> Sequence[SlidingWindow]:
         for key in keys:
             self._locked.add("rate_limits", key)
-        return self.get(keys) if self._sql.is_exclusive else self._lock_rows(keys)
+        return self.get(keys) if self._sql.is_only_writer else self._lock_rows(keys)
 
     def _lock_rows(self, keys: Sequence[str]) -> Sequence[SlidingWindow]:
         """Adds missing rows, because an absent row cannot be locked, and locks in the order of keys, against deadlocks."""

@@ -45,4 +45,4 @@ def purge(sql: OpenTransaction, now: float, limit: int) -> int:
     Codes and proofs go a day after they expire, sessions 30 days after they expire at the latest, failed messages a week
     after they expire, events after 400 days.
     """
-    return sum(len(sql.run(statement, cutoff=now - kept, limit=limit)) for kept, statement in _PURGES)
+    return sum(len(sql.run(statement, cutoff=now - age, limit=limit)) for age, statement in _PURGES)

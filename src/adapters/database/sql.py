@@ -29,7 +29,7 @@ class OpenTransaction(Protocol):
     """One open transaction. Raises `RuntimeError` after its end."""
 
     @property
-    def is_exclusive(self) -> bool:
+    def is_only_writer(self) -> bool:
         """True if transactions are serialised (SQLite): absent rows need not be locked."""
         ...
 

@@ -24,7 +24,7 @@ from .sqlite_connection import MAX_WAIT, READER, WRITER, begin_immediate, open_c
 class SqliteTransaction:
     """One open transaction."""
 
-    is_exclusive = True
+    is_only_writer = True
 
     def __init__(self, connection: sqlite3.Connection, statements: StatementCache) -> None:
         self._connection: sqlite3.Connection | None = connection

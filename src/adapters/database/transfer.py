@@ -21,7 +21,7 @@ from .sqlite_connection import connect_to_read
 from .urls import is_postgres, path_of, requires_driver
 
 _BATCH = 1000
-_COMPANIONS = ("", "-wal", "-shm", "-journal")
+_SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 Rows = list[dict[str, Any]]
 OnProgress = Callable[[str, str, int, int], None]
@@ -156,8 +156,8 @@ def _removing_new_file(url: str) -> Iterator[None]:
         yield
     except BaseException:
         if path is not None and is_new:
-            for companion in _COMPANIONS:
-                Path(f"{path}{companion}").unlink(missing_ok=True)
+            for suffix in _SUFFIXES:
+                Path(f"{path}{suffix}").unlink(missing_ok=True)
         raise
 
 
