@@ -1,4 +1,4 @@
-"""Adapters of an importer's own: a notifier, and a hasher that reads the password hashes of an older system.
+"""Adapters of the host application's own: a notifier, and a hasher that reads the password hashes of an older system.
 
 python examples/own_adapters.py [DIRECTORY]
 """

@@ -1,4 +1,4 @@
-"""A profile table of the importer's own, in Vestibule's database: a foreign key to `accounts.id`, and a join.
+"""A profile table of the host application, in Vestibule's database: a foreign key to `accounts.id`, and a join.
 
 python examples/profiles_table.py [DIRECTORY]
 """

@@ -56,7 +56,9 @@ class CreateSuperuser:
     rules: AccountRules
 
     def __call__(self, *, username: str, name: str, email: str, password: str) -> Account:
-        rules = replace(self.rules, mobile_required=False, email_validation=False, mobile_validation=False)
+        rules = replace(
+            self.rules, mobile_required=False, email_verification_required=False, mobile_verification_required=False
+        )
         given = {"username": username, "name": name, "email": email, "mobile": None, "password": password}
         new, secret = _validated(rules, self.database, given, ())
         superuser = replace(new, is_superuser=True, is_staff=True, email_verified=True, owner_verified=True)

@@ -127,8 +127,8 @@ class AccountRules:
     codes: Codes
     clock: Clock
     mobile_required: bool = False
-    email_validation: bool = False
-    mobile_validation: bool = False
+    email_verification_required: bool = False
+    mobile_verification_required: bool = False
 
     def check_password(self, validator: Validator, password: str | None, personal: Iterable[str | None]) -> None:
         if password is not None:
@@ -149,7 +149,7 @@ class AccountRules:
 
         A new address that was verified within the hour needs no proof here, but only its own proof marks it as verified.
         """
-        validated = {AddressKind.EMAIL: self.email_validation, AddressKind.MOBILE: self.mobile_validation}
+        validated = {AddressKind.EMAIL: self.email_verification_required, AddressKind.MOBILE: self.mobile_verification_required}
         required = [address for address in new if validated[address.kind]]
         if not proofs and not required:
             return frozenset()

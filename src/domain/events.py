@@ -48,7 +48,7 @@ STATE_CHANGES = ACCOUNT_EVENTS - {EventType.LOGIN_FAILED, EventType.RATE_LIMITED
 class Caller:
     """The network address and the user agent of the caller, as far as known.
 
-    Without an address the limits per address do not apply: an importer that calls on its own behalf is trusted.
+    Without an address the limits per address do not apply: a host application that calls on its own behalf is trusted.
     """
 
     address: str | None = None

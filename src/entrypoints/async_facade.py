@@ -23,6 +23,6 @@ class AsyncVestibule(UseCases):
         """The same use cases, for threads."""
         self.settings = vestibule.settings
         self.subscribe = vestibule.subscribe  # returns at once: the handler has a thread of its own
-        self.jwks = lanes.lookups.wrap(vestibule.jwks)
+        self.jwks = lanes.point_reads.wrap(vestibule.jwks)
         self.check = lanes.reads.wrap(vestibule.check)
         vars(self).update({name: use_case.awaited(vestibule, lanes) for name, use_case in USE_CASES.items()})

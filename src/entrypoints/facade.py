@@ -49,10 +49,10 @@ class UseCases:
 
     register = UseCase(Register, "hashing")
     create_superuser = UseCase(CreateSuperuser, "hashing")
-    check_unique = UseCase(CheckUnique, "limited_lookups")
+    check_unique = UseCase(CheckUnique, "limited_point_reads")
     log_in = UseCase(LogIn, "hashing")
-    authenticate = UseCase(Authenticate, "lookups", batch="authenticate_many")  # under load 98 µs a call, not 122
-    authenticate_many = UseCase(AuthenticateMany, "lookups")
+    authenticate = UseCase(Authenticate, "point_reads", batch="authenticate_many")  # under load 98 µs a call, not 122
+    authenticate_many = UseCase(AuthenticateMany, "point_reads")
     refresh = UseCase(Refresh, "writes")
     change_account = UseCase(ChangeAccount, "writes", hashes="password")
     replace_account = UseCase(ReplaceAccount, "hashing")

@@ -121,7 +121,7 @@ class Server(MPServer):
 
 def serve(settings: Settings) -> None:
     """Serves until SIGINT or SIGTERM, then finishes requests in progress, for 10 seconds at most."""
-    if settings.accounts_url.startswith("sqlite") and has_wal_reset_bug(sqlite3.sqlite_version_info):
+    if settings.resolved_database_url.startswith("sqlite") and has_wal_reset_bug(sqlite3.sqlite_version_info):
         _log.warning(_WAL_RESET_BUG, sqlite3.sqlite_version)
     if settings.rate_limits and settings.redis_url is None:
         _warn_of_separate_limits(settings)
@@ -159,7 +159,7 @@ def _warn_of_separate_limits(settings: Settings) -> None:
     """With PostgreSQL there may be other nodes, of which this process does not know."""
     if settings.workers > 1:
         _log.warning("each worker counts its limits per address separately; set VESTIBULE_REDIS_URL to share them")
-    elif not settings.accounts_url.startswith("sqlite"):
+    elif not settings.resolved_database_url.startswith("sqlite"):
         _log.warning(
             "this node counts its limits per address separately; if other nodes share its database, "
             "set VESTIBULE_REDIS_URL to share them"

@@ -22,7 +22,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Class_co = TypeVar("Class_co", covariant=True)
 
-Lane = Literal["hashing", "writes", "reads", "images", "background", "lookups", "limited_lookups"]
+Lane = Literal["hashing", "writes", "reads", "images", "background", "point_reads", "limited_point_reads"]
 """The lanes of `Lanes`."""
 
 
@@ -142,9 +142,9 @@ def _batched(executor: Executor, many: Callable[..., Any]) -> object:
 
 
 def _hashing_if(argument: str, call: Callable[P, T], executor: Executor, hashing: Executor) -> Callable[P, object]:
-    quickly, slowly = executor.wrap(call), hashing.wrap(call)
+    without_hash, with_hash = executor.wrap(call), hashing.wrap(call)
 
     def awaited(*args: P.args, **kwargs: P.kwargs) -> object:
-        return (quickly if kwargs.get(argument) is None else slowly)(*args, **kwargs)
+        return (without_hash if kwargs.get(argument) is None else with_hash)(*args, **kwargs)
 
     return awaited

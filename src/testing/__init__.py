@@ -1,4 +1,4 @@
-"""A `World` for the tests of importers, and the in-memory adapters that it consists of."""
+"""A `World` for the tests of host applications, and the in-memory adapters that it consists of."""
 
 from ..adapters.database import MemoryDatabase
 from ..adapters.hasher import InsecureHasher

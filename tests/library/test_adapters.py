@@ -1,4 +1,4 @@
-"""Ports that an importer fills: Vestibule uses the given adapter, and neither builds, checks nor closes its own."""
+"""Ports that the host application fills: Vestibule uses the given adapter, and neither builds, checks nor closes its own."""
 
 import hashlib
 import runpy
@@ -130,7 +130,7 @@ def test_unknown_port_is_refused_by_name(tmp_path: Path) -> None:
         pass
 
 
-def test_importers_notifier_counts_towards_the_hourly_quota(tmp_path: Path) -> None:
+def test_host_applications_notifier_counts_towards_the_hourly_quota(tmp_path: Path) -> None:
     notifier = MemoryNotifier()
     settings = Settings(data_dir=tmp_path, emails_per_hour=1)
     with build(settings, deliver=False, notifier=notifier, hasher=InsecureHasher()) as vestibule:

@@ -1,4 +1,4 @@
-"""Events through the asynchronous facade: awaited, and with ports that an importer fills."""
+"""Events through the asynchronous facade: awaited, and with ports that the host application fills."""
 
 import asyncio
 from pathlib import Path

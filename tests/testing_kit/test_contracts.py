@@ -1,4 +1,4 @@
-"""The contracts as an importer runs them, by plain pytest from any directory: a broken promise fails its test."""
+"""The contracts as a host application runs them, by plain pytest from any directory: a broken promise fails its test."""
 
 import re
 import shutil
@@ -25,7 +25,7 @@ class Report:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    home = tmp_path_factory.mktemp("importer")
+    home = tmp_path_factory.mktemp("host")
     shutil.copyfile(BROKEN, home / "test_adapters_of_mine.py")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--junitxml=report.xml", "test_adapters_of_mine.py"]
     ran = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=300, check=False)

@@ -1,4 +1,4 @@
-"""`World`, which importers test with."""
+"""`World`, which host applications test with."""
 
 import subprocess
 import sys

@@ -56,7 +56,7 @@ def test_webhook_secrets_are_hidden_and_its_events_are_parsed() -> None:
 @pytest.mark.parametrize("url", ["postgresql://user:secret@host:5432/name?sslmode=require", "postgres://user:secret@host/name"])
 def test_database_url_is_hidden(url: str) -> None:
     settings = Settings.from_environment({"VESTIBULE_DATABASE_URL": url})
-    assert settings.accounts_url == url
+    assert settings.resolved_database_url == url
     assert "secret" not in repr(settings)
 
 

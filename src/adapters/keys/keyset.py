@@ -130,7 +130,7 @@ class KeySet:
 
     @classmethod
     def generate(cls, active_from: float = ALWAYS) -> "KeySet":
-        """Returns new keys that are stored nowhere: for tests, and for importers with a storage of their own."""
+        """Returns new keys that are stored nowhere: for tests, and for host applications with a storage of their own."""
         return cls().completed(active_from)
 
     @classmethod

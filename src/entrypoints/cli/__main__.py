@@ -1,4 +1,4 @@
-"""The command `vestibule`. In a small install, which serves importers, it names the extra that is missing."""
+"""The command `vestibule`. In an install without the extra `server` it names that extra."""
 
 import sys
 from importlib.util import find_spec

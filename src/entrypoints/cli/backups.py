@@ -49,7 +49,7 @@ def back_up(settings: "Settings", path: Path, progress: Progress) -> Summary:
     """Raises `ValueError` or `OSError`, one line each; nothing is at `path` then."""
     with create_archive(path) as (archive, temporary):
         images = _Images(images_in(settings), archive, progress)
-        back_up_database(settings.accounts_url, temporary / DATABASE, images.add)
+        back_up_database(settings.resolved_database_url, temporary / DATABASE, images.add)
         contents = inspect_accounts(temporary / DATABASE)
         are_encrypted = has_encrypted_keys(settings, temporary / DATABASE)
         add_file(archive, DATABASE, temporary / DATABASE)

@@ -37,14 +37,14 @@ def load_settings() -> "Settings":
     return settings
 
 
-def check_settings_or_stop(settings: "Settings", *, migrating: bool = False) -> None:
-    """Ends the command if the service cannot run on these settings. With `migrating` it migrates the database first."""
+def check_settings_or_stop(settings: "Settings", *, migrate: bool = False) -> None:
+    """Ends the command if the service cannot run on these settings. With `migrate` it migrates the database first."""
     from ..container.build import check_settings
     from ..settings import SettingsError
 
     os.umask(0o077)
     try:
-        check_settings(settings, migrating=migrating)
+        check_settings(settings, migrate=migrate)
     except SettingsError as error:
         stop(str(error))
 

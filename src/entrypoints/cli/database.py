@@ -37,8 +37,8 @@ def migrate() -> None:
     VESTIBULE_DATABASE_URL=postgresql://vestibule@db/vestibule vestibule migrate
     """
     settings = load_settings()
-    check_settings_or_stop(settings, migrating=True)
-    click.echo(f"The database is at the schema of this version: {without_secrets(settings.accounts_url)}")
+    check_settings_or_stop(settings, migrate=True)
+    click.echo(f"The database is at the schema of this version: {without_secrets(settings.resolved_database_url)}")
 
 
 @click.command()
@@ -65,10 +65,10 @@ def copy(source: str | None, target: str | None) -> None:
             click.echo(f"Warning: others can read the password in {option}; use VESTIBULE_DATABASE_URL instead.", err=True)
     started = datetime.now(UTC)
     with _errors_in_one_line(), _table_progress() as progress:
-        copied = copy_database(source or settings.accounts_url, target or settings.accounts_url, progress)
+        copied = copy_database(source or settings.resolved_database_url, target or settings.resolved_database_url, progress)
     for table in copied:
         click.echo(f"{table.table:<12}{table.rows:>10} rows  {table.checksum[:16]}")
-    click.echo(f"Copied and compared: {without_secrets(target or settings.accounts_url)}")
+    click.echo(f"Copied and compared: {without_secrets(target or settings.resolved_database_url)}")
     click.echo(f"Changes of the source after {started:%Y-%m-%d %H:%M:%S} UTC are not in the copy.")
     click.echo("Every server that uses the copy also needs:")
     are_encrypted = any(table.table == "keys" and table.rows for table in copied)

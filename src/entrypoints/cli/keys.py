@@ -11,6 +11,7 @@ from .common import DashArgumentCommand, load_settings, stop
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..container.maintenance import KeyManager
     from ..settings import Settings
 
 KINDS = ("signing", "codes", "refresh")
@@ -38,10 +39,12 @@ def keys() -> None:
 
 @keys.command("list")
 def list_keys() -> None:
-    """List every key with its state, and the key ids of the published ones."""
-    from ..container.maintenance import key_manager
+    """List every key with its state, and the key ids of the published ones.
 
-    with _settings() as settings, key_manager(settings) as manager:
+    \b
+    vestibule keys list
+    """
+    with _key_manager() as (_, manager):
         for key in manager.list_keys():
             click.echo(f"{key.name:<12} {key.description:<54} {key.kid or ''}".rstrip())
 
@@ -55,14 +58,16 @@ def rotate(context: click.Context, kind: str, now: bool) -> None:
 
     A signing key is published for a day before it signs, so that other services know it by then; a secret for codes or
     refresh tokens is used after a minute. The previous key still verifies the values it made.
-    """
-    from ..container.maintenance import key_manager
 
+    \b
+    vestibule keys rotate
+    vestibule keys rotate --kind all --now
+    """
     is_refused = False
-    with _settings() as settings, key_manager(settings) as manager:
-        for one in KINDS if kind == "all" else (kind,):
+    with _key_manager() as (settings, manager):
+        for rotated in KINDS if kind == "all" else (kind,):
             try:
-                key = manager.rotate(one, at_once=now)
+                key = manager.rotate(rotated, at_once=now)
             except ValueError as refusal:
                 click.echo(f"vestibule: {refusal}", err=True)
                 is_refused = True
@@ -70,7 +75,7 @@ def rotate(context: click.Context, kind: str, now: bool) -> None:
             _record(settings, f"rotated {key.name}")
             click.echo(f"{key.name}: {key.description}.")
             if now:
-                click.echo(_AT_ONCE[one])
+                click.echo(_AT_ONCE[rotated])
     if is_refused:
         context.exit(2)
 
@@ -81,10 +86,11 @@ def revoke(key: str) -> None:
     """Remove a leaked KEY at once: its name or its key id, as `vestibule keys list` shows them.
 
     Nothing that it made is accepted any more. If it was active, the pending key replaces it, or a new one.
-    """
-    from ..container.maintenance import key_manager
 
-    with _settings() as settings, key_manager(settings) as manager:
+    \b
+    vestibule keys revoke signing-3
+    """
+    with _key_manager() as (settings, manager):
         revoked, successor = manager.revoke(key)
         _record(settings, f"revoked {revoked.name}")
         click.echo(f"{revoked.name} is revoked. {_REVOKED[revoked.kind]}")
@@ -94,10 +100,12 @@ def revoke(key: str) -> None:
 
 @keys.command()
 def prune() -> None:
-    """Remove the expired keys."""
-    from ..container.maintenance import key_manager
+    """Remove the expired keys.
 
-    with _settings() as settings, key_manager(settings) as manager:
+    \b
+    vestibule keys prune
+    """
+    with _key_manager() as (settings, manager):
         expired = manager.prune()
         for key in expired:
             _record(settings, f"pruned {key.name}")
@@ -112,6 +120,9 @@ def reencrypt() -> None:
 
     To change the secret: give every server the new one and, after a comma, the old one; run this once; then remove the old
     one. No token or code becomes invalid.
+
+    \b
+    vestibule keys reencrypt
     """
     from ..container.maintenance import reencrypt_keys
 
@@ -136,6 +147,14 @@ def _settings() -> "Iterator[Settings]":
         stop(str(error))
     except Unavailable:
         stop("VESTIBULE_DATABASE_URL: the database is unavailable; no key was changed.")
+
+
+@contextmanager
+def _key_manager() -> "Iterator[tuple[Settings, KeyManager]]":
+    from ..container.maintenance import key_manager
+
+    with _settings() as settings, key_manager(settings) as manager:
+        yield settings, manager
 
 
 def _record(settings: "Settings", detail: str) -> None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 @click.option("--port", type=click.IntRange(1, 65_535), help="The port to listen on [VESTIBULE_PORT].")
 @click.option("--workers", type=click.IntRange(1, 64), help="The number of server processes [VESTIBULE_WORKERS].")
 @click.option("--data-dir", type=click.Path(file_okay=False), help="The directory of all data [VESTIBULE_DATA_DIR].")
-@click.option("--migrate", "migrating", is_flag=True, help="Migrate a PostgreSQL database first.")
-def serve(*, migrating: bool, **options: object) -> None:
+@click.option("--migrate", is_flag=True, help="Migrate a PostgreSQL database first.")
+def serve(*, migrate: bool, **options: object) -> None:
     """Start the server.
 
     The settings are VESTIBULE_ variables (`vestibule settings` lists them); the options here override a few of them. None is
@@ -32,8 +32,8 @@ def serve(*, migrating: bool, **options: object) -> None:
         if value is not None:
             os.environ[f"VESTIBULE_{name.upper()}"] = str(value)
     settings = load_settings()
-    if migrating:
-        check_settings_or_stop(settings, migrating=True)
+    if migrate:
+        check_settings_or_stop(settings, migrate=True)
     check_settings_or_stop(settings)
 
     wait_for_port("PORT", settings.host, settings.port)
@@ -50,7 +50,7 @@ def _greet(settings: "Settings") -> None:
     click.echo(f"Vestibule listens on  {settings.url}{settings.api_prefix}/")
     if settings.has_docs:
         click.echo(f"Try it on             {settings.url}{settings.api_prefix}/docs")
-    click.echo(f"Accounts are kept in  {without_secrets(settings.accounts_url)}")
+    click.echo(f"Accounts are kept in  {without_secrets(settings.resolved_database_url)}")
     click.echo(f"Everything else in    {settings.data_dir.absolute()}/")
     if settings.images_url != "file:":
         click.echo(f"Images are kept in    {settings.images_url}")

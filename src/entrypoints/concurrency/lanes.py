@@ -24,8 +24,8 @@ class Lanes:
 
     The hasher has a thread and a queue of 16 for each core. The hashing lane has room for all of them, so that the hasher,
     which knows how long its queue takes, raises `Overloaded` first. As many images as may be in memory wait for a decoder or
-    for S3, and leave 8 threads to calls that read one. `lookups` and `limited_lookups` are reads by key, without and with a
-    rate limit: they run in the event loop itself if they wait for no other machine.
+    for S3, and leave 8 threads to calls that read one. `point_reads` find rows by their key, and `limited_point_reads` count
+    the call in a rate limit first. Both run in the event loop itself if they wait for no other machine, else in `reads`.
     """
 
     def __init__(
@@ -45,5 +45,5 @@ class Lanes:
         self.reads = instrumentation.lane("reads", ThreadLane(_READ_THREADS, _MAX_CALLS))
         self.images = instrumentation.lane("images", ThreadLane(_IMAGE_THREADS, _MAX_CALLS))
         self.background = instrumentation.lane("background", ThreadLane(_BACKGROUND_THREADS, _MAX_BACKGROUND_CALLS))
-        self.lookups: Executor = self.reads if database_blocks else InlineExecutor()
-        self.limited_lookups = self.reads if limiter_blocks else self.lookups
+        self.point_reads: Executor = self.reads if database_blocks else InlineExecutor()
+        self.limited_point_reads = self.reads if limiter_blocks else self.point_reads

@@ -1,4 +1,4 @@
-"""Opens the use cases on given settings, with adapters of Vestibule's own or of the importer's."""
+"""Opens the use cases on given settings, with adapters of Vestibule's own or of the host application, which imports it."""
 
 from asyncio import CancelledError, create_task, shield, to_thread
 from collections.abc import Collection
@@ -6,7 +6,8 @@ from contextlib import ExitStack, suppress
 from threading import Thread
 from typing import TypedDict, Unpack
 
-from ...adapters.database import migrate, prepare
+from ...adapters.database import migrate as migrate_database
+from ...adapters.database import prepare
 from ...adapters.rate_limiter import RedisRateLimiter
 from ...adapters.storage import S3Storage
 from ...application import Unavailable
@@ -23,10 +24,10 @@ from .factories import Echo
 
 
 class Adapters(TypedDict, total=False):
-    """The ports that an importer may fill; `vestibule.application.ports` documents the promises of each.
+    """The ports that the host application may fill; `vestibule.application.ports` documents the promises of each.
 
     Vestibule then does not build its own adapter for that port, and does not check the settings that only this adapter reads.
-    The importer closes the adapter, after the build.
+    The host application closes the adapter, after the build.
     """
 
     database: Database
@@ -161,17 +162,17 @@ def build(
     return Build(settings or Settings(), adapters, deliver=deliver, echo=echo)
 
 
-def check_settings(settings: Settings, *, migrating: bool = False) -> None:
+def check_settings(settings: Settings, *, migrate: bool = False) -> None:
     """Makes the data directory, migrates the embedded database, and builds each adapter and closes it again.
 
-    A PostgreSQL database is migrated only with `migrating`, and must be migrated already otherwise. Missing keys are made,
-    but with `migrating` none in the database, which may be the empty target of a copy. The process is left as it was, so
+    A PostgreSQL database is migrated only with `migrate`, and must be migrated already otherwise. Missing keys are made,
+    but with `migrate` none in the database, which may be the empty target of a copy. The process is left as it was, so
     that it can fork servers. Raises `SettingsError`, one line that names the setting.
     """
     with ExitStack() as stack:
         # No instrumentation: prometheus_client must not be imported before the servers start.
         container = Container(settings=settings, instrumentation=Instrumentation())
-        _build_adapters(container, settings, (), stack, migrating=migrating)
+        _build_adapters(container, settings, (), stack, migrate=migrate)
 
 
 _PROVIDERS = {"database": "sql_database", "notifier": "message_notifier"}
@@ -193,7 +194,7 @@ _BUILT = (
 
 
 def _build_adapters(
-    container: Container, settings: Settings, overrides: Collection[str], stack: ExitStack, *, migrating: bool = False
+    container: Container, settings: Settings, overrides: Collection[str], stack: ExitStack, *, migrate: bool = False
 ) -> None:
     """Builds each adapter once, for `stack` to close. Raises `SettingsError`, before the database is migrated if possible."""
     if not {"database", "tokens", "codes", "notifier", "storage"} <= set(overrides):
@@ -208,8 +209,8 @@ def _build_adapters(
                 stack.callback(adapter.close)
     if "database" not in overrides:
         with reported_as("DATABASE_URL"):
-            (migrate if migrating else prepare)(settings.accounts_url)
-    if not {"tokens", "codes"} <= set(overrides) and not (migrating and settings.secret):
+            (migrate_database if migrate else prepare)(settings.resolved_database_url)
+    if not {"tokens", "codes"} <= set(overrides) and not (migrate and settings.secret):
         _load_keys(container, settings, overrides)
 
 

@@ -135,13 +135,13 @@ def storage(settings: Settings) -> Storage:
 
 
 def jwks_of(tokens: Any) -> Callable[[], dict[str, object]]:
-    """An importer's tokens need not have public keys."""
+    """Tokens of the host application need not have public keys."""
     found: Callable[[], dict[str, object]] = getattr(tokens, "jwks", lambda: {"keys": []})
     return found
 
 
 def blocks(database: Any) -> bool:
-    """An importer's database may wait for another machine, unless its attribute `blocks` is False."""
+    """A database of the host application may wait for another machine, unless its attribute `blocks` is False."""
     return bool(getattr(database, "blocks", True))
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from time import time
 
 from ...adapters.database import Backlog, SchemaTooNew, SqlDatabase, back_up, copy, inspect_copy, migrate, prepare, url_of_file
-from ...adapters.keys import EncryptedKeyStore, FileKeyStore, KeyManager, open_keys, read_keys
+from ...adapters.keys import EncryptedKeyStore, FileKeyStore, open_keys, read_keys
+from ...adapters.keys import KeyManager as KeyManager  # noqa: PLC0414 — for the command line, which imports no adapters
 from ...domain.errors import Unavailable
 from ...domain.events import Event, EventType
 from ..settings import Settings, SettingsError
@@ -16,7 +17,7 @@ from .factories import encrypted_key_store, keys_file
 
 def backlog(settings: Settings) -> Sequence[Backlog]:
     """Returns the messages that wait in the outbox. Raises `Unavailable`."""
-    with closing(SqlDatabase(settings.accounts_url)) as database:
+    with closing(SqlDatabase(settings.resolved_database_url)) as database:
         return database.backlog(time())
 
 
@@ -42,8 +43,8 @@ def reencrypt_keys(settings: Settings) -> bool:
 def _encrypted_key_store_at(settings: Settings) -> Iterator[EncryptedKeyStore]:
     """A store that has every kind of key."""
     with reported_as("DATABASE_URL"):
-        prepare(settings.accounts_url)
-    with closing(SqlDatabase(settings.accounts_url)) as database:
+        prepare(settings.resolved_database_url)
+    with closing(SqlDatabase(settings.resolved_database_url)) as database:
         store = encrypted_key_store(settings, database)
         with reported_as("SECRET"):
             open_keys(store)
@@ -53,8 +54,8 @@ def _encrypted_key_store_at(settings: Settings) -> Iterator[EncryptedKeyStore]:
 def record_key_change(settings: Settings, detail: str) -> None:
     """Records the change of keys in the audit log. Raises `SettingsError` if the database is unavailable."""
     with reported_as("DATABASE_URL"):
-        prepare(settings.accounts_url)
-        with closing(SqlDatabase(settings.accounts_url)) as database, database.begin() as tx:
+        prepare(settings.resolved_database_url)
+        with closing(SqlDatabase(settings.resolved_database_url)) as database, database.begin() as tx:
             tx.audit_log.add(Event(type=EventType.KEYS_CHANGED, occurred_at=time(), detail=detail))
 
 

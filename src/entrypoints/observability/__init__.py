@@ -67,7 +67,9 @@ def instrumentation_for(settings: Settings) -> Instrumentation:
     if settings.traces:
         from .tracing import Traces  # noqa: PLC0415 — as above
 
-        instrumentation = Traces(instrumentation, "postgresql" if settings.accounts_url.startswith("postgres") else "sqlite")
+        instrumentation = Traces(
+            instrumentation, "postgresql" if settings.resolved_database_url.startswith("postgres") else "sqlite"
+        )
     return instrumentation
 
 

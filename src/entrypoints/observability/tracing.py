@@ -1,7 +1,7 @@
 """Traces for OpenTelemetry: a span for each call, with child spans for its slow parts.
 
-Spans go to the tracer provider of the process. `tracing_enabled` sets one up for a server; an importer brings its own. No span
-holds a path, an address, an account's id or the text of an exception.
+Spans go to the tracer provider of the process. `tracing_enabled` sets one up for a server; a host application brings its own.
+No span holds a path, an address, an account's id or the text of an exception.
 """
 
 import logging

@@ -120,7 +120,9 @@ class Settings:
         "The bearer secret of services that read revoked sessions (/revocations/); not served without it.",
         secret=True,
     )
-    rate_limits: bool = setting(True, flag, "off lifts the limits per caller's address, for a load test.")
+    rate_limits: bool = setting(
+        True, flag, "off lifts the limits per caller's address and the hourly limits of codes, for a load test."
+    )
     docs: bool | None = setting(None, flag, "The OpenAPI page; on by default, unless PUBLIC_URL is https.")
     log_format: str = setting("text", one_of("text", "json"), "text for people, or json for machines: one object a line.")
     log_level: str = setting("info", one_of("debug", "info", "warning", "error"), "The lowest level that is logged.")
@@ -184,8 +186,8 @@ class Settings:
         return self.access_log if self.access_log is not None else self.log_format == "json"
 
     @property
-    def accounts_url(self) -> str:
-        """The database's URL, with the password."""
+    def resolved_database_url(self) -> str:
+        """`database_url`, or that of the embedded database in the data directory; it may hold a password."""
         return self.database_url or f"sqlite:///{quote(str(self.data_dir.absolute() / 'vestibule.db'))}"
 
     @classmethod

@@ -1,7 +1,12 @@
 """Reads, replaces and changes the caller's own account."""
 
-from litestar import get, patch, put
+from collections.abc import Awaitable, Callable
+from functools import partial
 
+from litestar import get, patch, put
+from msgspec.structs import asdict
+
+from ....application import Account
 from ....domain import errors
 from ..authentication import authenticate
 from ..dependencies import HttpRequest, caller_of, use_cases
@@ -17,59 +22,30 @@ async def read_account(request: HttpRequest) -> AsgiResponse:
     return account_response(200, identity.account, use_cases(request).settings)
 
 
-@put(
-    "/account",
-    operation=Operation(
-        "Account",
-        "Replace every field of the caller's own account",
-        (AccountResponse,),
-        body=ReplaceAccountBody,
-        refusals=(errors.InvalidInput, errors.AlreadyTaken),
-        auth=Auth.REQUIRED,
-        detail="A new password revokes all other sessions.",
-    ),
+_change_operation = partial(
+    Operation,
+    "Account",
+    responses=(AccountResponse,),
+    refusals=(errors.InvalidInput, errors.AlreadyTaken),
+    auth=Auth.REQUIRED,
+    detail="A new password revokes all other sessions.",
 )
+
+
+@put("/account", operation=_change_operation("Replace every field of the caller's own account", body=ReplaceAccountBody))
 async def replace_account(request: HttpRequest) -> AsgiResponse:
-    vestibule = use_cases(request)
-    identity = await authenticate(request)
-    body = await read_body(request, ReplaceAccountBody)
-    account = await vestibule.replace_account(
-        identity=identity,
-        username=body.username,
-        name=body.name,
-        email=body.email,
-        mobile=body.mobile,
-        password=body.password,
-        proofs=body.proofs,
-        caller=caller_of(request),
-    )
-    return account_response(200, account, vestibule.settings)
+    return await _change(request, ReplaceAccountBody, use_cases(request).replace_account)
 
 
-@patch(
-    "/account",
-    operation=Operation(
-        "Account",
-        "Change some fields of the caller's own account",
-        (AccountResponse,),
-        body=ChangeAccountBody,
-        refusals=(errors.InvalidInput, errors.AlreadyTaken),
-        auth=Auth.REQUIRED,
-        detail="A new password revokes all other sessions.",
-    ),
-)
+@patch("/account", operation=_change_operation("Change some fields of the caller's own account", body=ChangeAccountBody))
 async def change_account(request: HttpRequest) -> AsgiResponse:
-    vestibule = use_cases(request)
+    return await _change(request, ChangeAccountBody, use_cases(request).change_account)
+
+
+async def _change(
+    request: HttpRequest, schema: type[ReplaceAccountBody | ChangeAccountBody], change: Callable[..., Awaitable[Account]]
+) -> AsgiResponse:
     identity = await authenticate(request)
-    body = await read_body(request, ChangeAccountBody)
-    account = await vestibule.change_account(
-        identity=identity,
-        username=body.username,
-        name=body.name,
-        email=body.email,
-        mobile=body.mobile,
-        password=body.password,
-        proofs=body.proofs,
-        caller=caller_of(request),
-    )
-    return account_response(200, account, vestibule.settings)
+    body = await read_body(request, schema)
+    account = await change(identity=identity, caller=caller_of(request), **asdict(body))
+    return account_response(200, account, use_cases(request).settings)

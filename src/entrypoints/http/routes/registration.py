@@ -1,6 +1,7 @@
 """Registers accounts, and reports whether a username, email or mobile is free."""
 
 from litestar import post
+from msgspec.structs import asdict
 
 from ....domain import errors
 from ..dependencies import HttpRequest, caller_of, use_cases
@@ -24,15 +25,7 @@ from ..responses import AccountResponse, AsgiResponse, UniqueResponse, account_r
 async def register(request: HttpRequest) -> AsgiResponse:
     vestibule = use_cases(request)
     body = await read_body(request, RegisterBody)
-    account = await vestibule.register(
-        username=body.username,
-        name=body.name,
-        email=body.email,
-        password=body.password,
-        mobile=body.mobile,
-        proofs=body.proofs,
-        caller=caller_of(request),
-    )
+    account = await vestibule.register(caller=caller_of(request), **asdict(body))
     return account_response(201, account, vestibule.settings)
 
 
