@@ -114,7 +114,7 @@ def _session(number: int, now: float) -> dict[str, Any]:
         "expires_at": now + IDLE_SECONDS,
         "generation": 0,
         "revoked_at": None,
-        "address": "127.0.0.1",
+        "ip_address": "127.0.0.1",
         "user_agent": None,
     }
 
@@ -126,7 +126,7 @@ def _event(number: int, now: float) -> dict[str, Any]:
         "type": "registered",
         "account_id": number,
         "session_id": None,
-        "caller_address": "127.0.0.1",
+        "caller_ip_address": "127.0.0.1",
         "caller_user_agent": None,
         "request_id": f"{number:032x}",
         "detail": "",

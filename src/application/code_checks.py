@@ -36,7 +36,7 @@ class CodeCheck:
         return self.matched
 
     def record_failure(self, tx: Transaction) -> None:
-        """Counts a failed attempt: for each compared challenge, for each address, and for the caller's address."""
+        """Counts a failed attempt: for each compared challenge, for each address, and for the caller's IP address."""
         if self.retry_after:
             return
         for challenge in self.compared:
@@ -80,7 +80,7 @@ class CodeVerifier:
         missing = len(addresses) + (on_behalf_of is not None) - len(challenges)
         decoys = [self._decoy(purpose, addresses[0], number, now) for number in range(missing)]
         keyed = [(self._key(one.address), one) for one in (*challenges, *decoys)]
-        caller_keys = [f"wrong-codes@{caller.address}"] if self.limits_by_network and caller.address is not None else []
+        caller_keys = [f"wrong-codes@{caller.ip_address}"] if self.limits_by_network and caller.ip_address is not None else []
         windows = {one.key: one for one in tx.rate_limits.lock(sorted([*(key for key, _ in keyed), *caller_keys]))}
         retry_after = max((windows[key].retry_after(WRONG_CODES_BY_NETWORK, now) for key in caller_keys), default=0)
         compared = [(key, one) for key, one in keyed if not retry_after and not windows[key].retry_after(WRONG_CODES, now)]

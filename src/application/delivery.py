@@ -11,25 +11,25 @@ from .ports import (
     Clock,
     Codes,
     Database,
-    DeliveryFailed,
     Message,
     Notifier,
     OutgoingMessage,
+    PermanentFailure,
+    TemporaryFailure,
     Transaction,
-    Undeliverable,
 )
 from .webhooks import EnqueueWebhooks
 
 LEASE_SECONDS = 60.0
 LEASE_USED = LEASE_SECONDS / 2
 MAX_BATCH = 10
-MAX_PAUSE = DAY
+MAX_RETRY_DELAY = DAY
 
 _MINUTE, _HOUR = 60.0, 3600.0
-_MESSAGE_PAUSES = (5.0, 10.0, 20.0, 40.0, 80.0)
-PAUSES: Mapping[Channel, Sequence[float]] = {
-    Channel.EMAIL: _MESSAGE_PAUSES,
-    Channel.MOBILE: _MESSAGE_PAUSES,
+_MESSAGE_RETRY_DELAYS = (5.0, 10.0, 20.0, 40.0, 80.0)
+RETRY_DELAYS: Mapping[Channel, Sequence[float]] = {
+    Channel.EMAIL: _MESSAGE_RETRY_DELAYS,
+    Channel.MOBILE: _MESSAGE_RETRY_DELAYS,
     Channel.WEBHOOK: (5.0, 5 * _MINUTE, 30 * _MINUTE, *(hours * _HOUR for hours in (2, 5, 10, 14, 20, 24))),
 }
 """Seconds after each failed attempt; one more failure is the last. Those of webhooks follow Standard Webhooks."""
@@ -45,8 +45,8 @@ class DeliverMessages:
     """Sends the messages that are due, and returns how many it attempted.
 
     Each is sent at least once: when a delivery worker dies, its lease expires and another worker takes its messages. A failed
-    message is retried after `PAUSES`, with at most six attempts (ten for a webhook) and never after its code expires. One bad
-    message delays no other. A decoy takes the same steps up to the last. `channels` have a delivery worker each.
+    message is retried after `RETRY_DELAYS`, with at most six attempts (ten for a webhook) and never after its code expires.
+    One bad message delays no other. A decoy takes the same steps up to the last. `channels` have a delivery worker each.
     """
 
     database: Database
@@ -78,19 +78,19 @@ class DeliverMessages:
     def _release(self, messages: Sequence[Message]) -> None:
         with self.database.begin() as tx:
             for message in messages:
-                tx.outbox.release(message.id)
+                tx.outbox.release_lease(message.id)
 
     def _deliver(self, message: Message) -> None:
         failure: Exception | None = None
         with self.database.begin() as tx:
-            wanted = is_wanted(tx, message, self.clock())
-        if wanted:
+            is_due = is_current(tx, message, self.clock())
+        if is_due:
             try:
                 send = self.notifier.send if message.recipient is not None else self.notifier.send_decoy
                 send(self._outgoing(message))
             except Exception as error:  # noqa: BLE001 — no error may stop the other messages
                 failure = error
-        self._conclude(message, failure)
+        self._record_outcome(message, failure)
 
     def _outgoing(self, message: Message) -> OutgoingMessage:
         values = {**message.values, "service": self.service}
@@ -101,39 +101,39 @@ class DeliverMessages:
             id=message.id, channel=message.channel, recipient=recipient, template=message.template, values=values
         )
 
-    def _conclude(self, message: Message, failure: Exception | None) -> None:
-        pause = _pause(message, failure)
-        next_attempt = self.clock() + (pause or 0.0)
+    def _record_outcome(self, message: Message, failure: Exception | None) -> None:
+        delay = _retry_delay(message, failure)
+        retry_at = self.clock() + (delay or 0.0)
         with self.database.begin() as tx:
             if failure is None:
                 tx.outbox.delete(message.id)
-            elif pause is None or next_attempt >= message.expires_at:
+            elif delay is None or retry_at >= message.expires_at:
                 _log.warning("message %s failed permanently: %s", message.id, _description(failure))
-                tx.outbox.give_up(message.id, _description(failure))
+                tx.outbox.mark_failed(message.id, _description(failure))
             else:
-                _log.warning("message %s failed, retrying in %.0f s: %s", message.id, pause, _description(failure))
-                tx.outbox.reschedule(message.id, next_attempt)
+                _log.warning("message %s failed, retrying in %.0f s: %s", message.id, delay, _description(failure))
+                tx.outbox.count_failure(message.id, retry_at)
 
 
-def is_wanted(tx: Transaction, message: Message, now: float) -> bool:
-    """False for an expired message, and for the code of a challenge that was replaced, used or revoked."""
+def is_current(tx: Transaction, message: Message, now: float) -> bool:
+    """Returns whether it is unexpired, and its code, if it has one, was not replaced, used or revoked."""
     return now < message.expires_at and (message.challenge is None or tx.challenges.is_current(message.challenge[0], now))
 
 
-def _pause(message: Message, failure: Exception | None) -> float | None:
+def _retry_delay(message: Message, failure: Exception | None) -> float | None:
     """Seconds until the next attempt, at least those that the next hop wants; None if there is to be none.
 
-    The pauses of webhooks vary by up to a tenth, so that messages that failed together do not return together.
+    The delays of webhooks vary by up to a tenth, so that messages that failed together do not return together.
     """
-    pauses = PAUSES[message.channel]
-    if isinstance(failure, Undeliverable) or message.attempts >= len(pauses):
+    delays = RETRY_DELAYS[message.channel]
+    if isinstance(failure, PermanentFailure) or message.failed_attempts >= len(delays):
         return None
-    wanted = failure.retry_after if isinstance(failure, DeliveryFailed) else 0.0
+    wanted = failure.retry_after if isinstance(failure, TemporaryFailure) else 0.0
     spread = crc32(message.id.encode()) % 1000 / 10_000 if message.channel is Channel.WEBHOOK else 0.0
-    return max(pauses[message.attempts] * (1 + spread), min(wanted, MAX_PAUSE))
+    return max(delays[message.failed_attempts] * (1 + spread), min(wanted, MAX_RETRY_DELAY))
 
 
 def _description(failure: Exception) -> str:
     """The text to log: a notifier's own message, but only the class of any other exception."""
     name = type(failure).__name__
-    return f"{name}: {failure}" if isinstance(failure, Undeliverable | DeliveryFailed) else name
+    return f"{name}: {failure}" if isinstance(failure, PermanentFailure | TemporaryFailure) else name

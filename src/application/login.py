@@ -84,7 +84,7 @@ class LogIn:
     def _succeed(
         self, tx: Transaction, account: Account, windows: Sequence[SlidingWindow], now: float, caller: Caller
     ) -> Session:
-        if self.limits_by_network and caller.address is not None and windows[0].timestamps:
+        if self.limits_by_network and caller.ip_address is not None and windows[0].timestamps:
             tx.rate_limits.save([SlidingWindow(windows[0].key)], now)
         return self.session_issuer.start(tx, account, now, caller, "password")
 
@@ -114,12 +114,12 @@ class LogIn:
         address = identifier.address
         name = f"{address.kind}:{address.canonical}" if address else f"username:{identifier.canonical_username}"
         identity = f"login:{self.codes.keyed_digest(name)}"
-        if not self.limits_by_network or caller.address is None:
+        if not self.limits_by_network or caller.ip_address is None:
             return ((identity, FAILED_LOGINS_BY_IDENTIFIER),)
         return (
-            (f"{identity}@{caller.address}", FAILED_LOGINS_BY_IDENTIFIER_AND_NETWORK),
+            (f"{identity}@{caller.ip_address}", FAILED_LOGINS_BY_IDENTIFIER_AND_NETWORK),
             (identity, FAILED_LOGINS_BY_IDENTIFIER),
-            (f"login@{caller.address}", FAILED_LOGINS_BY_NETWORK),
+            (f"login@{caller.ip_address}", FAILED_LOGINS_BY_NETWORK),
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ..domain.errors import NoSuchMessage, NotRetryable
 from ..domain.events import TRUSTED_CALLER, EventType
 from .audit import record
-from .delivery import is_wanted
+from .delivery import is_current
 from .ports import Clock, Database, OutboxEntry, Transaction
 
 BATCH = 500
@@ -30,7 +30,7 @@ class ListMessages:
 class RetryMessages:
     """Makes messages due at once with no attempts counted, and returns how many.
 
-    With ids, all of them or none: raises `NoSuchMessage`, and `NotRetryable` for one that is being sent or no longer wanted.
+    With ids, all of them or none: raises `NoSuchMessage`, and `NotRetryable` for one that is being sent or has expired.
     Without ids, all that failed at least once, except such. Raises `Unavailable`.
     """
 
@@ -52,7 +52,7 @@ class RetryMessages:
                 if strict and obstacle:
                     raise NotRetryable(f"{one.message.id}: {obstacle}")
                 if not obstacle and (strict or _has_failed(one)):
-                    tx.outbox.retry(one.message.id, now)
+                    tx.outbox.requeue(one.message.id, now)
                     due.append(one)
             _record(tx, "retried", due, now)
         return len(due)
@@ -62,7 +62,7 @@ def _obstacle(tx: Transaction, entry: OutboxEntry, now: float) -> str | None:
     """The reason why a message cannot be retried now."""
     if entry.is_leased(now):
         return "A delivery worker is sending it."
-    if not is_wanted(tx, entry.message, now):
+    if not is_current(tx, entry.message, now):
         return "It has expired, or its code was used or replaced."
     return None
 
@@ -111,7 +111,7 @@ def _lock(tx: Transaction, ids: Collection[str], *, strict: bool) -> list[Outbox
 
 
 def _has_failed(entry: OutboxEntry) -> bool:
-    return entry.has_failed or entry.message.attempts > 0
+    return entry.has_failed or entry.message.failed_attempts > 0
 
 
 def _record(tx: Transaction, action: str, entries: Sequence[OutboxEntry], now: float) -> None:

@@ -142,5 +142,5 @@ def _property(text: str) -> Property:
 
 
 def _hit(rate_limiter: RateLimiter, prefix: str, caller: Caller, limits: tuple[RateLimit, ...], now: float) -> None:
-    if caller.address is not None and (retry_after := rate_limiter.hit(f"{prefix}:{caller.address}", limits, now)):
+    if caller.ip_address is not None and (retry_after := rate_limiter.hit(f"{prefix}:{caller.ip_address}", limits, now)):
         raise RateLimited(retry_after)

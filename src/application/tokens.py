@@ -49,7 +49,7 @@ class SessionIssuer:
             account_id=account.id,
             created_at=now,
             refreshed_at=now,
-            address=caller.address,
+            ip_address=caller.ip_address,
             user_agent=caller.user_agent,
         )
         is_new_user_agent = caller.user_agent is not None and tx.sessions.is_new_user_agent(account.id, caller.user_agent)

@@ -107,7 +107,7 @@ class NoSuchMessage(Refusal):
 
 
 class NotRetryable(Refusal):
-    """A message is being sent or is no longer wanted; shown to the operator alone."""
+    """A message is being sent, or it or its code has expired; shown to the operator alone."""
 
     slug = "not-retryable"
     title = "The message cannot be tried again."

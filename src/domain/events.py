@@ -46,12 +46,12 @@ STATE_CHANGES = ACCOUNT_EVENTS - {EventType.LOGIN_FAILED, EventType.RATE_LIMITED
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The network address and the user agent of the caller, as far as known.
+    """The IP address (of IPv6 the network) and the user agent of the caller, as far as known.
 
-    Without an address the limits per address do not apply: a host application that calls on its own behalf is trusted.
+    Without an IP address the limits per IP address do not apply: a host application that calls on its own behalf is trusted.
     """
 
-    address: str | None = None
+    ip_address: str | None = None
     user_agent: str | None = None
     request_id: str | None = None
 

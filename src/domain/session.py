@@ -22,7 +22,7 @@ class RefreshOutcome(Enum):
 class Session:
     """A session. Its refresh tokens are numbered; `generation` is the number of the current one.
 
-    `address` and `user_agent` are those of the caller that started it. Times are seconds since the epoch.
+    `ip_address` and `user_agent` are those of the caller that started it. Times are seconds since the epoch.
     """
 
     id: str
@@ -31,7 +31,7 @@ class Session:
     refreshed_at: float
     generation: int = 0
     revoked_at: float | None = None
-    address: str | None = None
+    ip_address: str | None = None
     user_agent: str | None = None
 
     def is_active(self, now: float) -> bool:

@@ -119,4 +119,4 @@ def test_use_case_receives_the_caller(world: World) -> None:
     call_asgi(app, "POST", "/login/", body, headers=[(b"content-type", b"application/json")], peer=None)
     (event,) = world.events()
     assert event.caller != Caller()
-    assert event.caller.address == UNKNOWN
+    assert event.caller.ip_address == UNKNOWN

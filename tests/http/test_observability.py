@@ -24,7 +24,7 @@ from vestibule.adapters.hasher import HashingPool
 from vestibule.adapters.images import PillowImages
 from vestibule.adapters.rate_limiter import MemoryRateLimiter
 from vestibule.application import Overloaded
-from vestibule.application.ports import Channel, DeliveryFailed, OutgoingMessage, Undeliverable
+from vestibule.application.ports import Channel, OutgoingMessage, PermanentFailure, TemporaryFailure
 from vestibule.domain.rate_limits import RateLimit
 from vestibule.entrypoints.concurrency.executors import ThreadLane
 from vestibule.entrypoints.container import build
@@ -224,7 +224,7 @@ def test_refused_images_are_counted(since: Value) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "outcome"),
-    [(None, "delivered"), (DeliveryFailed, "failed"), (Undeliverable, "undeliverable"), (OSError, "failed")],
+    [(None, "delivered"), (TemporaryFailure, "failed"), (PermanentFailure, "undeliverable"), (OSError, "failed")],
 )
 def test_message_and_decoy_are_counted_by_outcome(fault: type[Exception] | None, outcome: str, since: Value) -> None:
     class Way:

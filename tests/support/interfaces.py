@@ -143,7 +143,7 @@ class LibraryInterface(AbstractContextManager["LibraryInterface"]):
     def sessions(self, token: str | None) -> Any:
         def use_case(identity: Identity) -> Any:
             found = self.world.list_sessions(identity=identity)
-            return [Shown(one.id, one.address, one.user_agent, one.id == identity.session_id) for one in found]
+            return [Shown(one.id, one.ip_address, one.user_agent, one.id == identity.session_id) for one in found]
 
         return self._as(token, use_case, {}, list)
 
@@ -310,7 +310,7 @@ def _with_client_address(app: ASGIApp) -> ASGIApp:
 
     async def app_with_address(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
-            address = next((value.decode() for name, value in scope["headers"] if name == b"x-from"), TRUSTED_CALLER.address)
+            address = next((value.decode() for name, value in scope["headers"] if name == b"x-from"), TRUSTED_CALLER.ip_address)
             scope["client"] = (address or "", 1)
         await app(scope, receive, send)
 

@@ -14,7 +14,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from tests.support.messages import SENDER, TEMPLATES, parsed, part
 
 from vestibule.adapters.notifier import AppriseNotifier, FileNotifier, MemoryNotifier, SmtpNotifier
-from vestibule.application.ports import DeliveryFailed, OutgoingMessage
+from vestibule.application.ports import OutgoingMessage, TemporaryFailure
 from vestibule.testing.contracts.notifier import NotifierHarness, mail_message, sms_message
 
 
@@ -203,4 +203,4 @@ def memory_harness() -> NotifierHarness:
     def arrived() -> list[tuple[str, str]]:
         return [(message.recipient, "{code} {reference}".format(**message.values)) for message in memory.messages]
 
-    return NotifierHarness(memory, mail_message, arrived, lambda: memory.fail_next(DeliveryFailed("down")))
+    return NotifierHarness(memory, mail_message, arrived, lambda: memory.fail_next(TemporaryFailure("down")))

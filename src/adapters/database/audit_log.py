@@ -25,7 +25,7 @@ _FIND = (
         _columns.occurred_at,
         _columns.account_id,
         _columns.session_id,
-        _columns.caller_address,
+        _columns.caller_ip_address,
         _columns.caller_user_agent,
         _columns.request_id,
         _columns.detail,
@@ -38,7 +38,7 @@ _LAST = select(func.max(_columns.position))
 _FILTERS = {
     "account_id": _columns.account_id.__eq__,
     "type": _columns.type.__eq__,
-    "address": _columns.caller_address.__eq__,
+    "ip_address": _columns.caller_ip_address.__eq__,
     "since": _columns.occurred_at.__ge__,
     "until": _columns.occurred_at.__lt__,
 }
@@ -118,7 +118,7 @@ class SqlAuditLog:
             type=event.type.value,
             account_id=event.account_id,
             session_id=event.session_id,
-            caller_address=storable(event.caller.address),
+            caller_ip_address=storable(event.caller.ip_address),
             caller_user_agent=storable(event.caller.user_agent),
             request_id=storable(event.caller.request_id),
             detail=storable(event.detail),

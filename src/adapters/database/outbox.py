@@ -22,7 +22,7 @@ _message = [
     _columns.parameters,
     _columns.not_before,
     _columns.expires_at,
-    _columns.attempts,
+    _columns.failed_attempts,
 ]
 _entry = select(_columns.position, _columns.due_at, _columns.failure_reason, *_message)
 
@@ -37,17 +37,17 @@ _DUE = (
 _DUE_OF_CHANNEL = _DUE.where(_columns.channel == bindparam("channel"))
 _LEASE = update(outbox).where(_this).values(due_at=bindparam("until"))
 _DELETE = delete(outbox).where(_this)
-_RESCHEDULE = (
+_COUNT_FAILURE = (
     update(outbox)
     .where(_this, _columns.due_at.is_not(None))
-    .values(attempts=_columns.attempts + 1, not_before=bindparam("again"), due_at=bindparam("again"))
+    .values(failed_attempts=_columns.failed_attempts + 1, not_before=bindparam("again"), due_at=bindparam("again"))
 )
-_RELEASE = update(outbox).where(_this, _columns.due_at.is_not(None)).values(due_at=_columns.not_before)
-_GIVE_UP = update(outbox).where(_this).values(due_at=null(), failure_reason=bindparam("reason"))
-_RETRY = (
+_RELEASE_LEASE = update(outbox).where(_this, _columns.due_at.is_not(None)).values(due_at=_columns.not_before)
+_MARK_FAILED = update(outbox).where(_this).values(due_at=null(), failure_reason=bindparam("reason"))
+_REQUEUE = (
     update(outbox)
     .where(_this)
-    .values(attempts=0, not_before=bindparam("again"), due_at=bindparam("again"), failure_reason=null())
+    .values(failed_attempts=0, not_before=bindparam("again"), due_at=bindparam("again"), failure_reason=null())
 )
 _LOCK = _entry.where(_this).with_for_update()
 _FIND = _entry.where(_columns.position > bindparam("after")).order_by(_columns.position).limit(bindparam("limit"))
@@ -107,7 +107,7 @@ class SqlOutbox:
             parameters=json.dumps(dict(message.values)),
             not_before=message.not_before,
             expires_at=message.expires_at,
-            attempts=message.attempts,
+            failed_attempts=message.failed_attempts,
             due_at=message.not_before,
         )
         self._on_add()
@@ -122,21 +122,21 @@ class SqlOutbox:
     def delete(self, message_id: str) -> None:
         self._sql.run(_DELETE, message_id=message_id)
 
-    def reschedule(self, message_id: str, not_before: float) -> None:
-        self._sql.run(_RESCHEDULE, message_id=message_id, again=not_before)
+    def count_failure(self, message_id: str, retry_at: float) -> None:
+        self._sql.run(_COUNT_FAILURE, message_id=message_id, again=retry_at)
 
-    def release(self, message_id: str) -> None:
-        self._sql.run(_RELEASE, message_id=message_id)
+    def release_lease(self, message_id: str) -> None:
+        self._sql.run(_RELEASE_LEASE, message_id=message_id)
 
-    def give_up(self, message_id: str, reason: str) -> None:
-        self._sql.run(_GIVE_UP, message_id=message_id, reason=reason)
+    def mark_failed(self, message_id: str, reason: str) -> None:
+        self._sql.run(_MARK_FAILED, message_id=message_id, reason=reason)
 
     def lock(self, message_id: str) -> OutboxEntry | None:
         rows = self._sql.query(_LOCK, message_id=message_id)
         return _entry_of(rows[0]) if rows else None
 
-    def retry(self, message_id: str, now: float) -> None:
-        self._sql.run(_RETRY, message_id=message_id, again=now)
+    def requeue(self, message_id: str, now: float) -> None:
+        self._sql.run(_REQUEUE, message_id=message_id, again=now)
         self._on_add()
 
 
@@ -146,7 +146,7 @@ def _entry_of(row: Row) -> OutboxEntry:
 
 
 def _message_of(row: Sequence[Any]) -> Message:
-    message_id, channel, recipient, template, challenge, parameters, not_before, expires_at, attempts = row
+    message_id, channel, recipient, template, challenge, parameters, not_before, expires_at, failed_attempts = row
     return Message(
         id=message_id,
         channel=Channel(channel),
@@ -156,7 +156,7 @@ def _message_of(row: Sequence[Any]) -> Message:
         values=json.loads(parameters),
         not_before=not_before,
         expires_at=expires_at,
-        attempts=attempts,
+        failed_attempts=failed_attempts,
     )
 
 

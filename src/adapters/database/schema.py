@@ -75,7 +75,7 @@ sessions = Table(
     Column("expires_at", Double, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("revoked_at", Double),
-    Column("address", Text),
+    Column("ip_address", Text),
     Column("user_agent", Text),
     Index(None, "account_id", "revoked_at"),
 )
@@ -107,7 +107,7 @@ outbox = Table(
     Column("parameters", Text, nullable=False),
     Column("not_before", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
-    Column("attempts", Integer, nullable=False),
+    Column("failed_attempts", Integer, nullable=False),
     Column("due_at", Double, index=True),  # when a worker may lease it: not_before, or the end of a lease; null if failed
     Column("failure_reason", Text),
     sqlite_autoincrement=True,
@@ -121,7 +121,7 @@ audit_log = Table(
     Column("type", Text, nullable=False),
     Column("account_id", _Number),
     Column("session_id", Text),
-    Column("caller_address", Text),
+    Column("caller_ip_address", Text),
     Column("caller_user_agent", Text),
     Column("request_id", Text),
     Column("detail", Text, nullable=False),

@@ -12,7 +12,7 @@ from .schema import accounts, sessions
 from .sql import OpenTransaction, Query, Row, storable
 
 _columns = sessions.columns
-_NAMES = ("id", "account_id", "created_at", "refreshed_at", "generation", "revoked_at", "address", "user_agent")
+_NAMES = ("id", "account_id", "created_at", "refreshed_at", "generation", "revoked_at", "ip_address", "user_agent")
 _session = _columns[_NAMES]
 _active = (
     _columns.account_id == bindparam("account_id"),
@@ -105,7 +105,7 @@ class SqlSessions:
             expires_at=session.expires_at,
             generation=session.generation,
             revoked_at=session.revoked_at,
-            address=storable(session.address),
+            ip_address=storable(session.ip_address),
             user_agent=storable(session.user_agent),
         )
         self._locked.add("sessions", session.id)
@@ -135,7 +135,7 @@ class SqlSessions:
 
 
 def _session_of(row: Row) -> Session:
-    session_id, account_id, created_at, refreshed_at, generation, revoked_at, address, user_agent = row
+    session_id, account_id, created_at, refreshed_at, generation, revoked_at, ip_address, user_agent = row
     return Session(
         id=session_id,
         account_id=account_id,
@@ -143,6 +143,6 @@ def _session_of(row: Row) -> Session:
         refreshed_at=refreshed_at,
         generation=generation,
         revoked_at=revoked_at,
-        address=address,
+        ip_address=ip_address,
         user_agent=user_agent,
     )

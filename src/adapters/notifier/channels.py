@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from ...application.ports import Channel, DeliveryFailed, Notifier, OutgoingMessage
+from ...application.ports import Channel, Notifier, OutgoingMessage, TemporaryFailure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class ChannelNotifier:
                 assert_never(channel)
 
     def _configured_webhook(self) -> Notifier:
-        """Raises `DeliveryFailed` and not `Undeliverable`: messages stay queued if a process runs without the webhook."""
+        """Raises `TemporaryFailure` and not `PermanentFailure`: messages stay queued if a process runs without the webhook."""
         if self.webhook is None:
-            raise DeliveryFailed("no webhook is configured")
+            raise TemporaryFailure("no webhook is configured")
         return self.webhook

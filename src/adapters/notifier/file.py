@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from ...application.ports import Channel, OutgoingMessage, Undeliverable
+from ...application.ports import Channel, OutgoingMessage, PermanentFailure
 from ..files import sync_directory, sync_file, write_atomically
 from .mail import read_sender, write_mail
 from .templates import Templates
@@ -52,7 +52,7 @@ class FileNotifier:
     def send(self, message: OutgoingMessage) -> None:
         """Returns when the file is durable."""
         if not _ID.fullmatch(message.id):
-            raise Undeliverable("the message's id cannot be part of a file name")
+            raise PermanentFailure("the message's id cannot be part of a file name")
         self._make_directory()
         now = self._clock()
         content = self._content(message, now)

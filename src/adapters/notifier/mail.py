@@ -9,7 +9,7 @@ from email.utils import format_datetime, getaddresses
 
 from email_validator import EmailNotValidError, validate_email
 
-from ...application.ports import OutgoingMessage, Undeliverable
+from ...application.ports import OutgoingMessage, PermanentFailure
 from .templates import Templates
 
 _POLICY = SMTP.clone(cte_type="7bit")  # every server accepts it, with or without 8BITMIME
@@ -27,7 +27,7 @@ def read_sender(text: str) -> Address:
 
 
 def write_mail(message: OutgoingMessage, templates: Templates, sender: Address, now: float) -> EmailMessage:
-    """Returns the email, dated `now`. Raises `Undeliverable` for an address or a value that no header can contain.
+    """Returns the email, dated `now`. Raises `PermanentFailure` for an address or a value that no header can contain.
 
     Its Message-ID is the message's `id`, so that a mail that is sent again after a lost answer can be recognised.
     """
@@ -40,7 +40,7 @@ def write_mail(message: OutgoingMessage, templates: Templates, sender: Address, 
         mail["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
         mail["Message-ID"] = f"<{message.id}@{sender.domain}>"
     except (ValueError, MessageError) as error:
-        raise Undeliverable(f"invalid header: {type(error).__name__}") from None
+        raise PermanentFailure(f"invalid header: {type(error).__name__}") from None
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(texts.text, charset="utf-8")
     mail.add_alternative(texts.html, subtype="html", charset="utf-8")

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ...application.ports import DeliveryFailed, OutgoingMessage, Undeliverable
+from ...application.ports import OutgoingMessage, PermanentFailure, TemporaryFailure
 from .decoy_timing import DecoyTiming
 from .templates import Templates
 
@@ -46,13 +46,13 @@ class AppriseNotifier:
     def send(self, message: OutgoingMessage) -> None:
         number = message.recipient.translate(_SEPARATORS)
         if not _NUMBER.fullmatch(number):
-            raise Undeliverable("not a phone number")
+            raise PermanentFailure("not a phone number")
         with self._timing.measured(), _muted_logs() as statuses:
             # A new gateway for each message: Apprise throttles a used one for seconds.
             gateway = self._gateway(self._url, number)
             is_accepted = gateway is not None and gateway.notify(body=self._templates.sms(message), title="")
             if not is_accepted:
-                raise DeliveryFailed(f"the SMS gateway did not accept the message ({', '.join(statuses) or 'no answer'})")
+                raise TemporaryFailure(f"the SMS gateway did not accept the message ({', '.join(statuses) or 'no answer'})")
 
     def send_decoy(self, message: OutgoingMessage) -> None:
         """Renders the text, and takes as long as the last delivery."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ...application.ports import DeliveryFailed, OutgoingMessage, Undeliverable
+from ...application.ports import OutgoingMessage, PermanentFailure, TemporaryFailure
 from .decoy_timing import DecoyTiming
 from .mail import read_sender, recipient, write_mail
 from .smtp_connections import SmtpConnections
@@ -21,7 +21,7 @@ class SmtpNotifier:
 
     `timeout` is the limit in seconds for each answer of the server; a mail takes at most twice as long in all, apart from the
     DNS look-up. The certificate is verified against the system's authorities, or those in the file `SSL_CERT_FILE`. A permanent
-    refusal (5xx to RCPT or DATA) raises `Undeliverable`, every other failure `DeliveryFailed`.
+    refusal (5xx to RCPT or DATA) raises `PermanentFailure`, every other failure `TemporaryFailure`.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class SmtpNotifier:
             return self._refusal("the message", error.smtp_code, error.smtp_error, final=True)
         if isinstance(error, smtplib.SMTPResponseException):
             return self._refusal("the sender or the login", error.smtp_code, error.smtp_error, final=False)
-        return DeliveryFailed(f"{self._server}: {type(error).__name__}: {error}")
+        return TemporaryFailure(f"{self._server}: {type(error).__name__}: {error}")
 
     def _refusal(self, subject: str, code: int, answer: bytes | str, *, final: bool) -> Exception:
         """Keeps only the codes of the answer (RFC 3463): its text may repeat the address or the message."""
         explanation = answer.decode("ascii", "replace") if isinstance(answer, bytes) else answer
         detail = re.match(r"[245]\.\d{1,3}\.\d{1,3}\b", explanation)
         text = f"{self._server} refuses {subject}: {code}{' ' + detail[0] if detail else ''}"
-        return Undeliverable(text) if final and code >= _PERMANENT else DeliveryFailed(text)
+        return PermanentFailure(text) if final and code >= _PERMANENT else TemporaryFailure(text)

@@ -11,7 +11,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from ...application.ports import DeliveryFailed, OutgoingMessage, Undeliverable
+from ...application.ports import OutgoingMessage, PermanentFailure, TemporaryFailure
 from ..deadline import connect, deadline
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 — not a secret
@@ -62,7 +62,7 @@ def _is_loopback(host: str) -> bool:
 class WebhookNotifier:
     """Posts the payload, signed with every secret, so that during a rotation the receiver may have either one.
 
-    An answer of 2xx is a success, 410 (Gone) is `Undeliverable`, every other failure `DeliveryFailed`. Redirects are not
+    An answer of 2xx is a success, 410 (Gone) is `PermanentFailure`, every other failure `TemporaryFailure`. Redirects are not
     followed, proxies not used. `timeout` is the limit in seconds for the whole call, apart from the DNS look-up. The
     certificate is verified against the system's authorities, or those in the file `SSL_CERT_FILE`. Raises `ValueError` for an
     invalid URL or secret.
@@ -85,13 +85,13 @@ class WebhookNotifier:
         try:
             status, wait = self._post(body, self._headers(message.id, body))
         except (OSError, HTTPException) as error:
-            raise DeliveryFailed(f"{self._url.hostname}: {type(error).__name__}") from None
+            raise TemporaryFailure(f"{self._url.hostname}: {type(error).__name__}") from None
         if status == _GONE:
-            raise Undeliverable(
+            raise PermanentFailure(
                 f"{self._url.hostname} answers 410 Gone and accepts no more webhooks: unset VESTIBULE_WEBHOOK_URL"
             )
         if not 200 <= status < 300:  # noqa: PLR2004 — success, RFC 9110
-            raise DeliveryFailed(f"{self._url.hostname} answers {status}", retry_after=wait)
+            raise TemporaryFailure(f"{self._url.hostname} answers {status}", retry_after=wait)
 
     def send_decoy(self, message: OutgoingMessage) -> None:
         """Does nothing: events of accounts are no secret to the receiver, so webhooks have no decoys."""

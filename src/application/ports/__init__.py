@@ -26,7 +26,7 @@ from .database import (
 )
 from .identifiers import Identifiers, InvalidText, LoginIdentifier
 from .images import Images, PresignedUrl, Storage, UnreadableImage
-from .messages import Channel, DeliveryFailed, Message, Notifier, OutboxEntry, OutgoingMessage, Undeliverable
+from .messages import Channel, Message, Notifier, OutboxEntry, OutgoingMessage, PermanentFailure, TemporaryFailure
 from .rate_limits import RateLimiter, SlidingWindowReads, SlidingWindows
 from .secrets import AccessClaims, Codes, Hasher, Tokens
 
@@ -44,7 +44,6 @@ __all__ = [
     "CursorReads",
     "Cursors",
     "Database",
-    "DeliveryFailed",
     "Hasher",
     "Identifiers",
     "Images",
@@ -58,6 +57,7 @@ __all__ = [
     "OutboxEntry",
     "OutboxReads",
     "OutgoingMessage",
+    "PermanentFailure",
     "PresignedUrl",
     "Proofs",
     "RateLimiter",
@@ -66,8 +66,8 @@ __all__ = [
     "SlidingWindowReads",
     "SlidingWindows",
     "Storage",
+    "TemporaryFailure",
     "Tokens",
     "Transaction",
-    "Undeliverable",
     "UnreadableImage",
 ]

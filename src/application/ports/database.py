@@ -142,19 +142,19 @@ class Outbox(Protocol):
     def delete(self, message_id: str) -> None:
         """Deletes a message that was sent or is no longer wanted."""
 
-    def reschedule(self, message_id: str, not_before: float) -> None:
-        """Counts a failed attempt; the next is due at `not_before`."""
+    def count_failure(self, message_id: str, retry_at: float) -> None:
+        """Counts a failed attempt; the next is due at `retry_at`."""
 
-    def release(self, message_id: str) -> None:
+    def release_lease(self, message_id: str) -> None:
         """Ends a lease without an attempt; the message is due again at its time."""
 
-    def give_up(self, message_id: str, reason: str) -> None:
+    def mark_failed(self, message_id: str, reason: str) -> None:
         """Marks a message as failed permanently; it is kept for the operator."""
 
     def lock(self, message_id: str) -> OutboxEntry | None: ...
 
-    def retry(self, message_id: str, now: float) -> None:
-        """Makes a message due now with no attempts counted, even if it failed permanently."""
+    def requeue(self, message_id: str, now: float) -> None:
+        """Makes a message due now with no failed attempts, even if it failed permanently."""
 
 
 class AuditLog(Protocol):
@@ -169,7 +169,7 @@ class AuditQuery:
 
     account_id: int | None = None
     type: EventType | None = None
-    address: str | None = None
+    ip_address: str | None = None
     since: float | None = None
     until: float | None = None
     after: int = 0

@@ -31,7 +31,7 @@ class Message:
     values: Mapping[str, str] = field(default_factory=dict)
     not_before: float
     expires_at: float
-    attempts: int = 0
+    failed_attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +67,17 @@ class OutgoingMessage:
     values: Mapping[str, str] = field(repr=False)
 
 
-class Undeliverable(Exception):
-    """A permanent failure, such as a refused address. The text may be logged: it holds no secret and no address."""
+class PermanentFailure(Exception):
+    """A message that no attempt will deliver, for example to a refused address; it is not sent again.
+
+    The text may be logged: it holds no secret and no address.
+    """
 
 
-class DeliveryFailed(Exception):
-    """A temporary failure; the next hop wants no attempt for `retry_after` seconds.
+class TemporaryFailure(Exception):
+    """A failed attempt that is repeated; the next hop wants none for `retry_after` seconds.
 
-    The text may be logged, as above; that of any other exception may not.
+    The text may be logged, as above; that of any other exception, which counts as temporary too, may not.
     """
 
     def __init__(self, text: str = "", *, retry_after: float = 0.0) -> None:

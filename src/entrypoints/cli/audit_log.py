@@ -41,7 +41,7 @@ def audit_log(
     query = AuditQuery(
         account_id=account,
         type=_type(event_type),
-        address=address,
+        ip_address=address,
         since=_time(since, "--since"),
         until=_time(until, "--until"),
         after=after,
@@ -60,7 +60,7 @@ def _members(position: int, event: "Event") -> dict[str, object]:
         "type": event.type.value,
         "account": event.account_id,
         "session": event.session_id,
-        "address": event.caller.address,
+        "address": event.caller.ip_address,
         "user_agent": event.caller.user_agent,
         "request_id": event.caller.request_id,
         "detail": event.detail or None,

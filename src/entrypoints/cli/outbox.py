@@ -90,7 +90,7 @@ def _row(entry: "OutboxEntry", now: float, *, in_full: bool) -> Row:
         "to": message.recipient if in_full or message.recipient is None else masked(message.channel, message.recipient),
         "template": message.template,
         "state": _state(entry, now),
-        "attempts": message.attempts,
+        "attempts": message.failed_attempts,
         "due_at": _time(entry.due_at),
         "expires_at": _time(message.expires_at),
         "reason": entry.failure_reason,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from prometheus_client import Counter, Gauge, Histogram
 
 from ...application import AddressKind, Overloaded
-from ...application.ports import Database, Images, Notifier, Undeliverable
+from ...application.ports import Database, Images, Notifier, PermanentFailure
 from ..concurrency.executors import Executor
 from . import Instrumentation, JobPool, Middleware, Started, did_not_wait
 from .http_calls import method_of, observe
@@ -224,7 +224,7 @@ def delivery(channel: str) -> Iterator[Started]:
     try:
         yield did_not_wait
         outcome = "delivered"
-    except Undeliverable:
+    except PermanentFailure:
         outcome = "undeliverable"
         raise
     finally:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from ...application.delivery import DECOY_RECIPIENTS
-from ...application.ports import Channel, Notifier, OutgoingMessage, Undeliverable
+from ...application.ports import Channel, Notifier, OutgoingMessage, PermanentFailure
 
 CODE = "482193"
 ALICE = "alice@example.com"
@@ -84,7 +84,7 @@ class NotifierContract:
         harness.break_down()
         with pytest.raises(Exception) as failure:
             harness.notifier.send(harness.message())
-        assert not isinstance(failure.value, Undeliverable)
+        assert not isinstance(failure.value, PermanentFailure)
         assert CODE not in str(failure.value)
         assert harness.message().recipient not in str(failure.value)
         harness.repair()

@@ -64,10 +64,10 @@ def test_on_message_is_called_after_the_commit_of_a_new_message_only(database: D
 def test_on_message_is_called_for_a_retried_message(database: Database, calls: Calls) -> None:
     post(database, message(1), message(2))
     with database.begin() as tx:
-        tx.outbox.give_up("message-1", "Undeliverable")
+        tx.outbox.mark_failed("message-1", "PermanentFailure")
     before = len(calls.made)
     with database.begin() as tx:
-        tx.outbox.retry("message-1", NOW + 7)
+        tx.outbox.requeue("message-1", NOW + 7)
     assert calls.made[before:] == ["message"]
 
 

@@ -276,7 +276,7 @@ def fill(database: SqlDatabase, at: float, name: str) -> None:
         tx.rate_limits.lock([name])
         tx.rate_limits.save([SlidingWindow(name, (at,))], at)
         tx.outbox.add(Message(id=name, channel=Channel.EMAIL, recipient=None, template="", not_before=at, expires_at=at))
-        tx.outbox.give_up(name, "Undeliverable")
+        tx.outbox.mark_failed(name, "PermanentFailure")
         tx.audit_log.add(Event(type=EventType.CODE_SENT, occurred_at=at))
 
 
@@ -330,8 +330,8 @@ def test_backlog_counts_due_and_failed_messages_by_channel(database: SqlDatabase
     with database.begin() as tx:
         for name, due in (("late", -30.0), ("now", 0.0), ("dead", -60.0), ("leased", -90.0), ("to come", 1.0)):
             tx.outbox.add(_posted(name, NOW + due))
-        tx.outbox.give_up("dead", "refused")
-        tx.outbox.reschedule("leased", NOW + 60)
+        tx.outbox.mark_failed("dead", "refused")
+        tx.outbox.count_failure("leased", NOW + 60)
     assert list(database.backlog(NOW)) == [Backlog(Channel.EMAIL, 2, NOW - 30, 1), *nothing[1:]]
 
 

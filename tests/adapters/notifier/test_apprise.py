@@ -13,7 +13,7 @@ from tests.support.messages import TEMPLATES
 from tests.support.next_hops import Gateway, apprise_harness, gateway_server
 
 from vestibule.adapters.notifier import AppriseNotifier
-from vestibule.application.ports import DeliveryFailed, Undeliverable
+from vestibule.application.ports import PermanentFailure, TemporaryFailure
 from vestibule.testing.contracts.notifier import ALICE, CODE, PHONE, sms_message
 
 # Apprise loads all its plugins at the first URL; one of them imports `imghdr`, which Python 3.11 calls deprecated.
@@ -57,7 +57,7 @@ def test_number_is_sent_without_separators(gateway: Gateway, recipient: str, num
     "recipient", ["", "+", "123", "1" * 16, "12025550123,1", "+12025550123/x", "\uff11\uff12\uff10\uff12", "12\n025550", ALICE]
 )
 def test_invalid_number_is_undeliverable(gateway: Gateway, recipient: str) -> None:
-    with pytest.raises(Undeliverable):
+    with pytest.raises(PermanentFailure):
         apprise_harness(gateway).notifier.send(sms_message(recipient=recipient))
     assert not gateway.received
 
@@ -65,7 +65,7 @@ def test_invalid_number_is_undeliverable(gateway: Gateway, recipient: str) -> No
 def test_gateway_refusal_is_temporary(gateway: Gateway) -> None:
     harness = apprise_harness(gateway)
     gateway.status = 503
-    with pytest.raises(DeliveryFailed, match="HTTP 503"):
+    with pytest.raises(TemporaryFailure, match="HTTP 503"):
         harness.notifier.send(sms_message())
     gateway.status = 200
     harness.notifier.send(sms_message())

@@ -11,7 +11,7 @@ from tests.support.messages import SENDER, TEMPLATES, only_file
 from tests.support.next_hops import Gateway, apprise_harness, file_harness, gateway_server, memory_harness, relay, smtp_harness
 
 from vestibule.adapters.notifier import ChannelNotifier, FileNotifier, MemoryNotifier
-from vestibule.application.ports import Undeliverable
+from vestibule.application.ports import PermanentFailure
 from vestibule.testing.contracts import NotifierContract
 from vestibule.testing.contracts.notifier import ALICE, CODE, PHONE, NotifierHarness, mail_message, sms_message
 
@@ -61,9 +61,9 @@ def test_channel_selects_the_notifier() -> None:
 
 def test_fail_next_fails_the_given_number_of_times() -> None:
     memory = MemoryNotifier()
-    memory.fail_next(Undeliverable("refused"), times=2)
+    memory.fail_next(PermanentFailure("refused"), times=2)
     for _ in range(2):
-        with pytest.raises(Undeliverable):
+        with pytest.raises(PermanentFailure):
             memory.send(mail_message())
     memory.send(mail_message())
     memory.send(mail_message())
@@ -141,7 +141,7 @@ def test_removed_directory_is_created_again(files: FileNotifier, tmp_path: Path)
 
 
 def test_message_id_with_a_path_is_undeliverable(files: FileNotifier, tmp_path: Path) -> None:
-    with pytest.raises(Undeliverable):
+    with pytest.raises(PermanentFailure):
         files.send(replace(sms_message(), id="x/../../escaped"))
     assert not list((tmp_path / "outbox").iterdir())
 

@@ -15,7 +15,7 @@ from tests.support.messages import SENDER, TEMPLATES, only_file, parsed, part
 from tests.support.next_hops import relay, smtp_harness
 
 from vestibule.adapters.notifier import FileNotifier, Templates, read_sender, templates
-from vestibule.application.ports import Undeliverable
+from vestibule.application.ports import PermanentFailure
 from vestibule.testing.contracts.notifier import ALICE, CODE, PHONE, VALUES, mail_message, sms_message
 
 
@@ -129,13 +129,13 @@ def test_values_are_escaped_only_in_html(tmp_path: Path) -> None:
     "recipient", ["", "nobody", PHONE, "a@b@c.example", f"{ALICE}\r\nBcc: eve@example.com", f"{ALICE}, eve@example.com"]
 )
 def test_invalid_recipient_is_undeliverable(files: FileNotifier, tmp_path: Path, recipient: str) -> None:
-    with pytest.raises(Undeliverable):
+    with pytest.raises(PermanentFailure):
         files.send(mail_message(recipient=recipient))
     assert not list((tmp_path / "outbox").iterdir())
 
 
 def test_id_with_a_line_break_is_undeliverable() -> None:
-    with relay() as server, pytest.raises(Undeliverable):
+    with relay() as server, pytest.raises(PermanentFailure):
         smtp_harness(server).notifier.send(replace(mail_message(), id="x>\r\nBcc: <eve@example.com"))
 
 

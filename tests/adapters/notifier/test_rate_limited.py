@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from vestibule.adapters.notifier import MemoryNotifier, RateLimitedNotifier
-from vestibule.application.ports import Undeliverable
+from vestibule.application.ports import PermanentFailure
 from vestibule.testing.contracts.notifier import mail_message
 
 
@@ -47,8 +47,8 @@ def test_idle_time_grants_no_burst() -> None:
 def test_failed_message_counts_toward_the_rate() -> None:
     time, memory = Time(), MemoryNotifier()
     notifier = RateLimitedNotifier(memory, 2, clock=time, sleep=time.sleep)
-    memory.fail_next(Undeliverable("refused"))
-    with pytest.raises(Undeliverable):
+    memory.fail_next(PermanentFailure("refused"))
+    with pytest.raises(PermanentFailure):
         notifier.send(mail_message(1))
     notifier.send(mail_message(2))
     assert time.slept == [0, 0.5]

@@ -14,7 +14,7 @@ from tests.support.next_hops import relay, smtp_harness
 
 from vestibule.adapters.notifier import SmtpNotifier, SmtpServer
 from vestibule.adapters.notifier.smtp_url import Tls
-from vestibule.application.ports import DeliveryFailed, OutgoingMessage, Undeliverable
+from vestibule.application.ports import OutgoingMessage, PermanentFailure, TemporaryFailure
 from vestibule.testing.contracts.notifier import ALICE, CODE, VALUES, mail_message
 
 # aiosmtpd warns about AUTH without TLS, which some tests need.
@@ -47,7 +47,7 @@ def test_smtps_uses_implicit_tls(tls: ssl.SSLContext) -> None:
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
 def test_untrusted_certificate_gets_neither_password_nor_message(tls: ssl.SSLContext, scheme: str) -> None:
     hidden = {"implicit_tls": tls} if scheme == "smtps" else {"tls_context": tls}
-    with relay(authenticator=True, **hidden) as server, pytest.raises(DeliveryFailed, match="CERTIFICATE_VERIFY_FAILED"):
+    with relay(authenticator=True, **hidden) as server, pytest.raises(TemporaryFailure, match="CERTIFICATE_VERIFY_FAILED"):
         send_by_smtp(f"{scheme}://{LOGIN}127.0.0.1:{server.port}")
     assert not server.logins
     assert not server.received
@@ -55,7 +55,7 @@ def test_untrusted_certificate_gets_neither_password_nor_message(tls: ssl.SSLCon
 
 @pytest.mark.parametrize("url", ["smtp://127.0.0.1:{}?starttls=required", f"smtp://{LOGIN}127.0.0.1:{{}}"])
 def test_required_encryption_fails_without_starttls(url: str) -> None:
-    with relay(authenticator=True, auth_require_tls=False) as server, pytest.raises(DeliveryFailed, match="STARTTLS"):
+    with relay(authenticator=True, auth_require_tls=False) as server, pytest.raises(TemporaryFailure, match="STARTTLS"):
         send_by_smtp(url.format(server.port))
     assert not server.logins
     assert not server.received
@@ -77,7 +77,7 @@ def test_starttls_off_ignores_the_offer(tls: ssl.SSLContext) -> None:
 def test_wrong_password_is_a_temporary_failure_and_not_repeated() -> None:
     with relay(authenticator=True, auth_require_tls=False) as server:
         notifier = SmtpNotifier(f"smtp://vestibule:hunter2@127.0.0.1:{server.port}?starttls=off", SENDER, TEMPLATES)
-        with pytest.raises(DeliveryFailed, match="refuses the sender or the login: 535") as failure:
+        with pytest.raises(TemporaryFailure, match="refuses the sender or the login: 535") as failure:
             notifier.send(mail_message())
     assert "hunter2" not in str(failure.value) + repr(notifier)
     assert failure.value.__suppress_context__
@@ -88,7 +88,7 @@ def test_wrong_password_is_a_temporary_failure_and_not_repeated() -> None:
 def test_permanent_refusal_is_undeliverable(verb: str, code: str) -> None:
     with relay() as server:
         server.answers[verb] = f"{code} 5.7.1 <{ALICE}> code {CODE} refused"
-        with pytest.raises(Undeliverable, match=rf"refuses the \w+: {code} 5\.7\.1$"):
+        with pytest.raises(PermanentFailure, match=rf"refuses the \w+: {code} 5\.7\.1$"):
             smtp_harness(server).notifier.send(mail_message())
 
 
@@ -106,7 +106,7 @@ def test_temporary_refusal_or_refused_sender_can_be_retried(verb: str, answer: s
     with relay() as server:
         notifier = smtp_harness(server).notifier
         server.answers[verb] = answer
-        with pytest.raises(DeliveryFailed, match=answer[:3]):
+        with pytest.raises(TemporaryFailure, match=answer[:3]):
             notifier.send(mail_message())
         server.answers.clear()
         notifier.send(mail_message())
@@ -127,7 +127,7 @@ def test_decoy_takes_as_long_as_the_last_message() -> None:
 def test_decoy_fails_when_the_server_is_down() -> None:
     with relay() as server:
         notifier = smtp_harness(server).notifier
-    with pytest.raises(DeliveryFailed):
+    with pytest.raises(TemporaryFailure):
         notifier.send_decoy(mail_message())
 
 
@@ -150,7 +150,7 @@ def test_resent_message_has_the_same_message_id() -> None:
 def test_silent_server_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        with pytest.raises(DeliveryFailed, match=f"127.0.0.1:{port}: .* timed out$"):
+        with pytest.raises(TemporaryFailure, match=f"127.0.0.1:{port}: .* timed out$"):
             send_by_smtp(f"smtp://127.0.0.1:{port}", timeout=0.2)
 
 

@@ -13,7 +13,7 @@ from tests.support.next_hops import Relay, relay
 
 from vestibule.adapters.notifier import SmtpNotifier, SmtpServer
 from vestibule.adapters.notifier.smtp_connections import MAX_MAILS, SmtpConnections
-from vestibule.application.ports import DeliveryFailed, Undeliverable
+from vestibule.application.ports import PermanentFailure, TemporaryFailure
 from vestibule.testing.contracts.notifier import mail_message
 
 
@@ -77,7 +77,7 @@ def test_closed_connection_is_replaced(server: Relay, notifier: SmtpNotifier) ->
 def test_restarted_server_is_reconnected(server: Relay, notifier: SmtpNotifier) -> None:
     notifier.send(mail_message(1))
     server.close()
-    with pytest.raises(DeliveryFailed):
+    with pytest.raises(TemporaryFailure):
         notifier.send(mail_message(2))
     server.open()
     notifier.send(mail_message(3))
@@ -88,7 +88,7 @@ def test_restarted_server_is_reconnected(server: Relay, notifier: SmtpNotifier) 
 def test_refused_mail_does_not_affect_the_next(server: Relay, notifier: SmtpNotifier, verb: str) -> None:
     notifier.send(mail_message(1))
     server.answers[verb] = "550 5.1.1 no"
-    with pytest.raises((Undeliverable, DeliveryFailed)):
+    with pytest.raises((PermanentFailure, TemporaryFailure)):
         notifier.send(mail_message(2))
     server.answers.clear()
     notifier.send(mail_message(3, recipient="bob@example.com"))
@@ -160,7 +160,7 @@ def test_silent_server_is_probed_only_briefly_before_reconnecting() -> None:
         notifier = SmtpNotifier(f"smtp://127.0.0.1:{port}", SENDER, TEMPLATES, 1)
         notifier.send(mail_message())
         begun = time.monotonic()
-        with pytest.raises(DeliveryFailed, match="timed out"):
+        with pytest.raises(TemporaryFailure, match="timed out"):
             notifier.send(mail_message())
         assert time.monotonic() - begun < 3
 
@@ -191,6 +191,6 @@ def test_server_that_drips_bytes_times_out(scheme: str, replies: list[bytes]) ->
     with dripping(*replies) as port:
         notifier = SmtpNotifier(f"{scheme}://127.0.0.1:{port}", SENDER, TEMPLATES, 0.3)
         begun = time.monotonic()
-        with pytest.raises(DeliveryFailed, match="timed out"):
+        with pytest.raises(TemporaryFailure, match="timed out"):
             notifier.send(mail_message())
         assert time.monotonic() - begun < 2

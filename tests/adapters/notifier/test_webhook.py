@@ -12,7 +12,7 @@ import pytest
 from tests.support.webhook_receiver import OTHER_SECRET, SECRET, Receiver, receiver
 
 from vestibule.adapters.notifier import ChannelNotifier, MemoryNotifier, WebhookNotifier, read_secrets
-from vestibule.application.ports import Channel, DeliveryFailed, OutgoingMessage, Undeliverable
+from vestibule.application.ports import Channel, OutgoingMessage, PermanentFailure, TemporaryFailure
 
 PAYLOAD = '{"type":"account.registered","timestamp":"2026-11-24T08:00:00.000Z","data":{"account_id":7,"detail":"Zoë"}}'
 
@@ -55,13 +55,13 @@ def test_every_secret_signs() -> None:
         for one in (old, new):
             post(one.url, OTHER_SECRET, SECRET)
         assert len(old.accepted) == len(new.accepted) == 1
-        with pytest.raises(DeliveryFailed, match="answers 401"):
+        with pytest.raises(TemporaryFailure, match="answers 401"):
             post(new.url, SECRET)
 
 
 def test_signed_time_is_that_of_the_attempt(hook: Receiver) -> None:
     notifier = WebhookNotifier(hook.url, [SECRET], clock=lambda: 1_700_000_000.9)
-    with pytest.raises(DeliveryFailed, match="401"):  # the library rejects a timestamp that is years old
+    with pytest.raises(TemporaryFailure, match="401"):  # the library rejects a timestamp that is years old
         notifier.send(message())
     assert hook.calls[0][1]["webhook-timestamp"] == "1700000000"
 
@@ -77,14 +77,14 @@ def test_every_2xx_is_a_success(hook: Receiver, status: int) -> None:
 def test_other_statuses_fail_and_redirects_are_not_followed(hook: Receiver, status: int) -> None:
     hook.answers = [status]
     hook.headers = {"Location": hook.url}
-    with pytest.raises(DeliveryFailed, match=f"^127.0.0.1 answers {status}$"):
+    with pytest.raises(TemporaryFailure, match=f"^127.0.0.1 answers {status}$"):
         post(hook.url)
     assert len(hook.calls) == 1
 
 
 def test_410_is_undeliverable(hook: Receiver) -> None:
     hook.answers = [410]
-    with pytest.raises(Undeliverable, match="410 Gone"):
+    with pytest.raises(PermanentFailure, match="410 Gone"):
         post(hook.url)
 
 
@@ -94,14 +94,14 @@ def test_410_is_undeliverable(hook: Receiver) -> None:
 def test_retry_after_of_the_receiver_is_reported(hook: Receiver, header: str, seconds: float) -> None:
     hook.answers = [429]
     hook.headers = {"Retry-After": header}
-    with pytest.raises(DeliveryFailed) as failure:
+    with pytest.raises(TemporaryFailure) as failure:
         post(hook.url)
     assert failure.value.retry_after == seconds
 
 
 def test_unreachable_receiver_is_a_temporary_failure(hook: Receiver) -> None:
     hook.close()
-    with pytest.raises(DeliveryFailed, match="ConnectionRefusedError"):
+    with pytest.raises(TemporaryFailure, match="ConnectionRefusedError"):
         post(hook.url)
     hook.open()
     post(hook.url)
@@ -138,7 +138,7 @@ def slow(connection: socket.socket) -> None:
 @pytest.mark.parametrize("talk", [silent, slow])
 def test_silent_or_slow_receiver_times_out(talk: Callable[[socket.socket], object]) -> None:
     begun = time.monotonic()
-    with answering(talk) as url, pytest.raises(DeliveryFailed, match="TimeoutError"):
+    with answering(talk) as url, pytest.raises(TemporaryFailure, match="TimeoutError"):
         post(url, timeout=0.5)
     assert time.monotonic() - begun < 3
 
@@ -149,7 +149,7 @@ def test_malformed_answer_is_a_failure(answer: bytes) -> None:
         connection.recv(9999)
         connection.sendall(answer)
 
-    with answering(talk) as url, pytest.raises(DeliveryFailed):
+    with answering(talk) as url, pytest.raises(TemporaryFailure):
         post(url)
 
 
@@ -172,7 +172,7 @@ def test_https_receiver_with_a_trusted_certificate_is_called(tls: ssl.SSLContext
 
 
 def test_receiver_with_an_untrusted_certificate_gets_nothing(tls: ssl.SSLContext) -> None:
-    with receiver(tls=tls) as hook, pytest.raises(DeliveryFailed, match="SSLCertVerificationError"):
+    with receiver(tls=tls) as hook, pytest.raises(TemporaryFailure, match="SSLCertVerificationError"):
         post(hook.url)
     assert hook.calls == []
 
@@ -187,7 +187,7 @@ def test_proxy_of_the_environment_is_not_used(hook: Receiver, monkeypatch: pytes
 def test_url_and_secret_are_not_shown(hook: Receiver) -> None:
     hook.answers = [500]
     notifier = WebhookNotifier(f"{hook.url}&token=hunter2", [SECRET])
-    with pytest.raises(DeliveryFailed) as failure:
+    with pytest.raises(TemporaryFailure) as failure:
         notifier.send(message())
     assert all(word not in f"{failure.value} {notifier!r}" for word in ("hunter2", SECRET, "hooks"))
 
@@ -247,7 +247,7 @@ def test_secret_is_accepted_with_and_without_padding(length: int) -> None:
 
 def test_missing_webhook_is_a_temporary_failure() -> None:
     notifier = ChannelNotifier(email=MemoryNotifier(), mobile=MemoryNotifier())
-    with pytest.raises(DeliveryFailed, match="no webhook is configured"):
+    with pytest.raises(TemporaryFailure, match="no webhook is configured"):
         notifier.send(message())
 
 

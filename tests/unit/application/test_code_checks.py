@@ -10,7 +10,7 @@ from vestibule.domain.events import EventType
 ANN = "ann@mail.example.com"
 EVE = "eve@mail.example.com"
 MOBILE = "9999999999"
-ELSEWHERE = replace(CALLER, address="203.0.113.9")
+ELSEWHERE = replace(CALLER, ip_address="203.0.113.9")
 
 
 def verify(world: World, destination: str, code: str, **more: Any) -> Any:

@@ -9,7 +9,7 @@ from vestibule.application import InvalidCode, InvalidInput, RateLimited, Reques
 ANN = "ann@mail.example.com"
 EVE = "eve@mail.example.com"
 MOBILE = "9999999999"
-ELSEWHERE = replace(CALLER, address="203.0.113.9")
+ELSEWHERE = replace(CALLER, ip_address="203.0.113.9")
 
 
 def verify(world: World, destination: str, code: str, **more: Any) -> Any:
@@ -120,7 +120,7 @@ def test_address_has_30_failed_attempts_a_day_over_codes_purposes_and_callers() 
                 world.request_registration_code(name="Ann", email=ANN, mobile=MOBILE)
             else:
                 world.send(ANN)
-        caller = replace(CALLER, address=f"198.51.100.{number}")
+        caller = replace(CALLER, ip_address=f"198.51.100.{number}")
         if 15 <= number < 20:
             refusal = outcome(
                 lambda: world.register_or_log_in(

@@ -5,7 +5,7 @@ from tests.support.world import World
 
 from vestibule.adapters.notifier import MemoryNotifier
 from vestibule.application.delivery import DECOY_RECIPIENTS
-from vestibule.application.ports import Channel, DeliveryFailed, Message, OutgoingMessage, Undeliverable
+from vestibule.application.ports import Channel, Message, OutgoingMessage, PermanentFailure, TemporaryFailure
 
 ANN = "ann@mail.example.com"
 
@@ -168,7 +168,7 @@ def test_decoy_takes_every_step_except_sending() -> None:
 
     assert deliver(world) == 1
     [waiting] = world.messages
-    assert waiting.attempts == 1
+    assert waiting.failed_attempts == 1
     world.clock.advance(5)
     assert deliver(world) == 1
 
@@ -203,20 +203,20 @@ def test_message_fails_permanently_after_six_attempts_and_is_kept() -> None:
 
     assert deliver(world) == 0
     [(message, reason)] = world.failed_messages
-    assert (message.id, message.attempts) == ("welcome", 5)
+    assert (message.id, message.failed_attempts) == ("welcome", 5)
     assert ANN not in reason
 
 
 def test_undeliverable_message_fails_permanently_at_once() -> None:
     world = World()
     world.request_code(destination=ANN)
-    world.notifier.fail_next(Undeliverable("the server refuses the recipient"))
+    world.notifier.fail_next(PermanentFailure("the server refuses the recipient"))
 
     deliver(world)
 
     assert world.messages == ()
     [(_, reason)] = world.failed_messages
-    assert reason == "Undeliverable: the server refuses the recipient"
+    assert reason == "PermanentFailure: the server refuses the recipient"
 
 
 def test_message_whose_next_attempt_is_too_late_fails_permanently() -> None:
@@ -312,7 +312,7 @@ def test_stopped_worker_finishes_its_message_and_releases_the_rest() -> None:
 
     world.deliver_messages(should_stop=lambda: bool(world.notifier.messages))
     assert len(world.notifier.messages) == 1
-    assert [message.attempts for message in world.messages] == [0, 0]
+    assert [message.failed_attempts for message in world.messages] == [0, 0]
 
     deliver(world)
     assert sorted(outgoing.id for outgoing in world.notifier.messages) == ["one", "three", "two"]
@@ -337,7 +337,7 @@ def announced(world: World, name: str = "event") -> None:
 def test_failed_webhook_is_retried_for_days_and_then_fails_permanently() -> None:
     world = World()
     announced(world)
-    world.notifier.fail_next(DeliveryFailed("it is down"), times=10)
+    world.notifier.fail_next(TemporaryFailure("it is down"), times=10)
     begun, waits = world.clock(), []
     while world.messages:
         assert world.deliver_messages() == 1
@@ -362,7 +362,7 @@ def test_retry_after_of_the_next_hop_is_respected_up_to_a_day() -> None:
     world = World()
     announced(world)
     for wanted, waited in ((1800.0, 1800.0), (1e9, 86_400.0)):
-        world.notifier.fail_next(DeliveryFailed("too many", retry_after=wanted))
+        world.notifier.fail_next(TemporaryFailure("too many", retry_after=wanted))
         assert world.deliver_messages() == 1
         assert world.messages[0].not_before == world.clock() + waited
         world.clock.advance(waited)
@@ -372,6 +372,6 @@ def test_retries_of_webhooks_are_spread() -> None:
     world = World()
     for number in range(9):
         announced(world, f"event {number}")
-    world.notifier.fail_next(DeliveryFailed("it is down"), times=9)
+    world.notifier.fail_next(TemporaryFailure("it is down"), times=9)
     deliver(world)
     assert len({message.not_before for message in world.messages}) > 5

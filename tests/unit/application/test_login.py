@@ -9,7 +9,7 @@ from vestibule.adapters.hasher import InsecureHasher
 from vestibule.application import InvalidCredentials, InvalidInput, RateLimited, TokenSet
 from vestibule.domain.events import EventType
 
-ELSEWHERE = replace(CALLER, address="203.0.113.9")
+ELSEWHERE = replace(CALLER, ip_address="203.0.113.9")
 
 
 def fail(world: World, times: int, username: str = "ann", **more: Any) -> list[Any]:
@@ -94,7 +94,7 @@ def test_wrong_unknown_inactive_and_passwordless_are_indistinguishable() -> None
         before = len(hasher.verified), len(world.events())
         refusal = outcome(partial(world.log_in, username=username, password=password, caller=CALLER))
         after = len(hasher.verified), len(world.events())
-        hits = sum(len(window.timestamps) for window in world.database.rate_limits.get([f"login@{CALLER.address}"]))
+        hits = sum(len(window.timestamps) for window in world.database.rate_limits.get([f"login@{CALLER.ip_address}"]))
         seen.append((type(refusal), str(refusal), after[0] - before[0], after[1] - before[1], hits))
 
     assert [one[:4] for one in seen] == [(InvalidCredentials, InvalidCredentials.title, 1, 1)] * 4
@@ -153,7 +153,7 @@ def test_identity_has_30_failures_in_15_minutes_over_all_addresses() -> None:
     world = World()
     world.create_account("ann")
     for number in range(30):
-        [refusal] = fail(world, 1, caller=replace(CALLER, address=f"198.51.100.{number}"))
+        [refusal] = fail(world, 1, caller=replace(CALLER, ip_address=f"198.51.100.{number}"))
         assert isinstance(refusal, InvalidCredentials)
 
     refusal = outcome(lambda: world.log_in(username="ann", password=PASSWORD, caller=ELSEWHERE))
@@ -208,7 +208,7 @@ def test_success_resets_only_the_window_of_identity_and_address() -> None:
     [refusal] = fail(world, 1, "third", caller=CALLER)
     assert isinstance(refusal, RateLimited)
     for number in range(21):
-        assert isinstance(fail(world, 1, caller=replace(CALLER, address=f"203.0.113.{number}"))[0], InvalidCredentials)
+        assert isinstance(fail(world, 1, caller=replace(CALLER, ip_address=f"203.0.113.{number}"))[0], InvalidCredentials)
     assert isinstance(fail(world, 1, caller=ELSEWHERE)[0], RateLimited)
 
 

@@ -9,7 +9,7 @@ from vestibule.adapters.database import MemoryDatabase
 from vestibule.adapters.database.database import SqlTransaction
 from vestibule.application import DropMessages, NoSuchMessage, NotRetryable, RetryMessages
 from vestibule.application.outbox import BATCH
-from vestibule.application.ports import AuditQuery, Channel, Message, Undeliverable
+from vestibule.application.ports import AuditQuery, Channel, Message, PermanentFailure
 from vestibule.domain.events import EventType
 from vestibule.testing import ManualClock
 
@@ -40,14 +40,14 @@ def put(world: World, *names: str, attempts: int = 0) -> None:
             )
             tx.outbox.add(one)
             for _ in range(attempts):
-                tx.outbox.reschedule(name, now + 600)
+                tx.outbox.count_failure(name, now + 600)
 
 
-def give_up(world: World, *names: str) -> None:
+def mark_failed(world: World, *names: str) -> None:
     put(world, *names)
     with world.database.begin() as tx:
         for name in names:
-            tx.outbox.give_up(name, "Undeliverable")
+            tx.outbox.mark_failed(name, "PermanentFailure")
 
 
 def lying(world: World, *, dead: bool = False) -> list[str]:
@@ -61,7 +61,7 @@ def recorded(world: World) -> list[str]:
 def given_up_code(world: World) -> str:
     """Asks for a code whose mail is refused; answers the message's id."""
     world.request_code(destination=ANN)
-    world.notifier.fail_next(Undeliverable("refused"))
+    world.notifier.fail_next(PermanentFailure("refused"))
     world.deliver_messages()
     [dead] = world.list_messages(failed=True)
     return dead.message.id
@@ -70,7 +70,7 @@ def given_up_code(world: World) -> str:
 def test_waiting_and_failed_messages_are_listed_in_order() -> None:
     world = World()
     put(world, "a")
-    give_up(world, "b")
+    mark_failed(world, "b")
     put(world, "c")
     assert lying(world) == ["a", "b", "c"]
     assert lying(world, dead=True) == ["b"]
@@ -98,7 +98,7 @@ def test_message_waiting_after_a_failure_can_be_retried_at_once() -> None:
     world = World()
     put(world, "a", attempts=3)
     world.retry_messages(["a"])
-    assert [message.attempts for message in world.messages] == [0]
+    assert [message.failed_attempts for message in world.messages] == [0]
     assert len(world.messages_to(ANN)) == 1
 
 
@@ -138,7 +138,7 @@ def test_leased_message_is_not_retryable() -> None:
 
 def test_several_messages_are_all_retried_or_none() -> None:
     world = World()
-    give_up(world, "a")
+    mark_failed(world, "a")
     with pytest.raises(NoSuchMessage, match="There is no message b"):
         world.retry_messages(["a", "b"])
     assert lying(world, dead=True) == ["a"]
@@ -148,7 +148,7 @@ def test_all_failed_messages_are_retried_and_waiting_ones_keep_their_time() -> N
     world = World()
     put(world, "first")
     put(world, "failed", attempts=2)
-    give_up(world, "dead", *[f"{number:04}" for number in range(BATCH)])
+    mark_failed(world, "dead", *[f"{number:04}" for number in range(BATCH)])
     world.clock.advance(1)
 
     assert world.retry_messages() == BATCH + 2
@@ -170,13 +170,13 @@ def test_message_sent_or_retried_meanwhile_is_neither_retried_nor_dropped(ends: 
             if ends == "sent":
                 tx.outbox.delete("a")
             else:
-                tx.outbox.retry("a", now)
+                tx.outbox.requeue("a", now)
 
     for act in (drop, retry):
         with database.begin() as tx:
             tx.outbox.delete("a")
             tx.outbox.add(dead)
-            tx.outbox.give_up("a", "Undeliverable")
+            tx.outbox.mark_failed("a", "PermanentFailure")
         database.meanwhile = [end]
         assert act() == 0
         assert database.meanwhile == []
@@ -186,7 +186,7 @@ def test_message_sent_or_retried_meanwhile_is_neither_retried_nor_dropped(ends: 
 def test_waiting_or_failed_message_can_be_dropped() -> None:
     world = World()
     put(world, "a", "b")
-    give_up(world, "c", "d")
+    mark_failed(world, "c", "d")
 
     assert world.drop_messages(["a", "c"]) == 2
 
@@ -205,7 +205,7 @@ def test_several_messages_are_all_dropped_or_none() -> None:
 def test_all_failed_messages_are_dropped_and_no_other() -> None:
     world = World()
     put(world, "a")
-    give_up(world, *[f"{number:04}" for number in range(BATCH + 1)])
+    mark_failed(world, *[f"{number:04}" for number in range(BATCH + 1)])
 
     assert world.drop_messages() == BATCH + 1
 

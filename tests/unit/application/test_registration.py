@@ -329,7 +329,7 @@ def test_address_can_register_20_times_a_minute() -> None:
     refusal = outcome(lambda: world.create_account("late", caller=CALLER))
     assert isinstance(refusal, RateLimited)
     assert refusal.retry_after == 40
-    assert world.create_account("elsewhere", caller=replace(CALLER, address="203.0.113.9")).id
+    assert world.create_account("elsewhere", caller=replace(CALLER, ip_address="203.0.113.9")).id
 
     world.clock.advance(39)
     assert isinstance(outcome(lambda: world.create_account("late", caller=CALLER)), RateLimited)

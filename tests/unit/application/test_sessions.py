@@ -22,9 +22,9 @@ def test_active_sessions_are_listed_newest_first_with_their_callers() -> None:
 
     sessions = world.list_sessions(identity=world.identity(first))
 
-    assert [(one.id, one.address, one.user_agent) for one in sessions] == [
-        (second.session, CALLER.address, "a phone"),
-        (first.session, CALLER.address, "a laptop"),
+    assert [(one.id, one.ip_address, one.user_agent) for one in sessions] == [
+        (second.session, CALLER.ip_address, "a phone"),
+        (first.session, CALLER.ip_address, "a laptop"),
     ]
 
 

@@ -38,7 +38,7 @@ def _log_call(scope: HTTPScope, status: int | None, seconds: float) -> None:
         "route": scope.get("path_template"),
         "status": status,
         "ms": round(seconds * 1000, 1),
-        "ip": caller.address,
+        "ip": caller.ip_address,
         "request_id": caller.request_id,
         **({"user_id": identity.account.id, "sid": identity.session_id} if identity else {}),
     }

@@ -65,7 +65,7 @@ class RequestMiddleware:
 
     async def _rate_limited(self, caller: Caller) -> Refusal | None:
         """Calls a rate limiter that may block in threads of its own; any other one here, where the call costs least."""
-        arguments = f"call:{caller.address}", CALLS_BY_NETWORK, self._clock()
+        arguments = f"call:{caller.ip_address}", CALLS_BY_NETWORK, self._clock()
         try:
             wait = (
                 await self._lane(self._rate_limiter.hit, *arguments)
@@ -80,7 +80,7 @@ class RequestMiddleware:
         client, headers = scope["client"], scope["headers"]
         agent = next((value for name, value in headers if name == b"user-agent"), None)
         return Caller(
-            address=self._client_address.find(client[0] if client else None, headers),
+            ip_address=self._client_address.find(client[0] if client else None, headers),
             user_agent=agent[:_MAX_USER_AGENT].decode("latin-1") if agent else None,
             request_id=token_hex(16),
         )

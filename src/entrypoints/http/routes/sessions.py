@@ -63,7 +63,7 @@ def _session_response(session: Session, identity: Identity) -> SessionResponse:
         created_at=_time(session.created_at),
         refreshed_at=_time(session.refreshed_at),
         expires_at=_time(session.expires_at),
-        address=session.address,
+        address=session.ip_address,
         agent=session.user_agent,
         current=session.id == identity.session_id,
     )

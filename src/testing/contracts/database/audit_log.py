@@ -11,7 +11,7 @@ class AuditLogContract:
     """The audit log: searches, and reading in order."""
 
     def test_events_are_kept_in_order(self, database: Database) -> None:
-        caller = Caller(address="192.0.2.1", user_agent="Browser/1", request_id="request")
+        caller = Caller(ip_address="192.0.2.1", user_agent="Browser/1", request_id="request")
         happened = [
             Event(type=EventType.LOGGED_IN, occurred_at=NOW, account_id=7, session_id="s", caller=caller, detail="password"),
             Event(type=EventType.LOGIN_FAILED, occurred_at=NOW - 1),
@@ -45,9 +45,9 @@ class AuditLogContract:
         assert found() == happened
         assert found(account_id=1) == [happened[0], happened[2]]
         assert found(type=EventType.LOGGED_IN) == happened[2:]
-        assert found(address="192.0.2.2") == [happened[1]]
+        assert found(ip_address="192.0.2.2") == [happened[1]]
         assert found(since=NOW + 1, until=NOW + 3) == happened[1:3]
-        assert found(account_id=1, type=EventType.LOGGED_IN, address="192.0.2.1", since=NOW) == [happened[2]]
+        assert found(account_id=1, type=EventType.LOGGED_IN, ip_address="192.0.2.1", since=NOW) == [happened[2]]
         positions = [position for position, _ in database.audit_log.find(AuditQuery(), limit=2)]
         assert positions == sorted(positions)
         assert found(after=positions[-1]) == happened[2:]

@@ -10,7 +10,7 @@ class OutboxContract:
     """The outbox: leases, retries and permanent failures."""
 
     @pytest.mark.parametrize(
-        "one", [message(1), message(1, channel=Channel.MOBILE, recipient=None, challenge=None, values={}, attempts=2)]
+        "one", [message(1), message(1, channel=Channel.MOBILE, recipient=None, challenge=None, values={}, failed_attempts=2)]
     )
     def test_message_is_leased_as_it_was_added(self, database: Database, one: Message) -> None:
         post(database, one)
@@ -43,51 +43,51 @@ class OutboxContract:
         post(database, message(1))
         lease(database, NOW)
         with database.begin() as tx:
-            tx.outbox.reschedule("message-1", NOW + 90)
+            tx.outbox.count_failure("message-1", NOW + 90)
         assert lease(database, NOW + 89) == []
-        assert lease(database, NOW + 90) == [message(1, not_before=NOW + 90, attempts=1)]
+        assert lease(database, NOW + 90) == [message(1, not_before=NOW + 90, failed_attempts=1)]
 
     def test_failed_message_is_kept_with_its_reason_and_never_leased_again(self, database: Database) -> None:
         post(database, message(1))
         lease(database, NOW)
         with database.begin() as tx:
-            tx.outbox.give_up("message-1", "Undeliverable")
-            tx.outbox.reschedule("message-1", NOW)
+            tx.outbox.mark_failed("message-1", "PermanentFailure")
+            tx.outbox.count_failure("message-1", NOW)
         assert lease(database, NOW + 10**6) == []
-        assert dead(database) == [("message-1", "Undeliverable")]
+        assert dead(database) == [("message-1", "PermanentFailure")]
 
     def test_released_message_is_due_with_its_attempts_unchanged(self, database: Database) -> None:
-        post(database, message(1, attempts=2))
+        post(database, message(1, failed_attempts=2))
         lease(database, NOW)
         with database.begin() as tx:
-            tx.outbox.release("message-1")
-        assert lease(database, NOW) == [message(1, attempts=2)]
+            tx.outbox.release_lease("message-1")
+        assert lease(database, NOW) == [message(1, failed_attempts=2)]
 
     def test_failed_or_deleted_message_is_not_released(self, database: Database) -> None:
         post(database, message(1), message(2))
         lease(database, NOW)
         with database.begin() as tx:
-            tx.outbox.give_up("message-1", "Undeliverable")
+            tx.outbox.mark_failed("message-1", "PermanentFailure")
             tx.outbox.delete("message-2")
             for name in ("message-1", "message-2"):
-                tx.outbox.release(name)
+                tx.outbox.release_lease(name)
         assert lease(database, NOW + 10**6) == []
-        assert dead(database) == [("message-1", "Undeliverable")]
+        assert dead(database) == [("message-1", "PermanentFailure")]
 
     def test_outbox_is_listed_in_order_with_failed_messages(self, database: Database) -> None:
         decoy = message(2, recipient=None, not_before=NOW + 9)
         post(database, message(1), decoy, message(3), message(4))
         with database.begin() as tx:
             tx.outbox.lease(NOW, seconds=60, limit=1)
-            tx.outbox.give_up("message-3", "Undeliverable")
-            tx.outbox.give_up("message-4", "Timeout")
+            tx.outbox.mark_failed("message-3", "PermanentFailure")
+            tx.outbox.mark_failed("message-4", "Timeout")
         found = database.outbox.find(failed=False, after=0, limit=9)
         positions = [one.position for one in found]
         assert positions == sorted(set(positions))
         assert [(one.message, one.due_at, one.failure_reason) for one in found] == [
             (message(1), NOW + 60, None),
             (decoy, NOW + 9, None),
-            (message(3), None, "Undeliverable"),
+            (message(3), None, "PermanentFailure"),
             (message(4), None, "Timeout"),
         ]
         assert [(one.is_leased(NOW), one.is_leased(NOW + 60), one.has_failed) for one in found] == [
@@ -114,17 +114,17 @@ class OutboxContract:
             assert tx.outbox.lock("message-2") is None
 
     def test_retried_message_is_due_with_no_attempts(self, database: Database) -> None:
-        post(database, message(1, attempts=5), message(2))
+        post(database, message(1, failed_attempts=5), message(2))
         with database.begin() as tx:
-            tx.outbox.give_up("message-1", "Undeliverable")
-            tx.outbox.reschedule("message-2", NOW + 600)
+            tx.outbox.mark_failed("message-1", "PermanentFailure")
+            tx.outbox.count_failure("message-2", NOW + 600)
         with database.begin() as tx:
             for name in ("message-1", "message-2", "message-3"):
-                tx.outbox.retry(name, NOW + 7)
+                tx.outbox.requeue(name, NOW + 7)
         assert dead(database) == []
         assert lease(database, NOW + 6) == []
         again = sorted(lease(database, NOW + 7), key=lambda one: one.id)
-        assert again == [message(number, not_before=NOW + 7, attempts=0) for number in (1, 2)]
+        assert again == [message(number, not_before=NOW + 7, failed_attempts=0) for number in (1, 2)]
 
     def test_message_that_crashes_its_worker_does_not_hold_back_others(self, database: Database) -> None:
         post(database, message(1, not_before=NOW - 1))

@@ -94,7 +94,7 @@ class SessionsContract:
         begun = [logged_in(database, ann, number, NOW + number) for number in (1, 2, 3)]
         logged_in(database, other, 4)
         with database.begin() as tx:
-            named = replace(session(ann, 5, NOW + 5), address="192.0.2.1", user_agent="a phone")
+            named = replace(session(ann, 5, NOW + 5), ip_address="192.0.2.1", user_agent="a phone")
             tx.sessions.add(named, keep=100)
             revoked = tx.sessions.lock(begun[1].id)
             assert revoked is not None
