@@ -82,12 +82,12 @@ def test_no_wrapper_exists_without_observability(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "outermost"),
-    [({"metrics_port": 9100}, "_count_call"), ({"traces": True}, "Traces._request")],
+    [({"metrics_port": 9100}, "Metrics.call"), ({"traces": True}, "Traces.call")],
     ids=["metrics", "traces"],
 )
 def test_every_part_is_wrapped_with_observability(settings: dict[str, Any], outermost: str, tmp_path: Path) -> None:
     found = watching(Settings(data_dir=tmp_path / "data", **settings))
-    assert found >= {outermost, "ObservedDatabase", "ObservedPool", "ObservedImages", "ObservedNotifier", "ObservedAccounts"}
+    assert found >= {outermost, "ObservedDatabase", "ObservedPool", "ObservedImages", "ObservedNotifier", "ObservedReads"}
 
 
 @pytest.mark.slow
@@ -100,7 +100,7 @@ from vestibule.entrypoints.settings import Settings
 with build(Settings.from_environment({"VESTIBULE_DATA_DIR": sys.argv[1]})) as vestibule:
     create_app(vestibule)
 ours = ("prometheus_client", "opentelemetry.sdk", "vestibule.entrypoints.observability.")
-ours_at_all_times = {f"vestibule.entrypoints.observability.{name}" for name in ("http_calls", "log_format")}
+ours_at_all_times = {f"vestibule.entrypoints.observability.{name}" for name in ("http_calls", "log_format", "wrappers")}
 print([name for name in sys.modules if name.startswith(ours) and name not in ours_at_all_times])
 """
     command = [sys.executable, "-c", program, str(tmp_path / "data")]

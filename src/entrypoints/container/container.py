@@ -23,7 +23,7 @@ from ...application.validation import AccountRules
 from ...domain.password import PasswordPolicy
 from ..common_passwords import common_passwords
 from ..facade import USE_CASES, Vestibule
-from ..observability import instrumentation_for
+from ..observability import Instrumentation, instrumentation_for
 from ..settings import Settings
 from ..workers.subscriptions import Subscriptions
 from . import factories
@@ -61,7 +61,7 @@ class Container(containers.DeclarativeContainer):
     sql_database = providers.Singleton(  # the port `database`, which the host application may fill
         SqlDatabase, settings.provided.resolved_database_url, on_message=on_message, on_event=subscriptions.provided.notify
     )
-    database = providers.Singleton(factories.observed_database, instrumentation, sql_database)
+    database = providers.Singleton(Instrumentation.database, instrumentation, sql_database)
     keys = providers.Singleton(ReloadingKeys, providers.Singleton(factories.key_store, settings, sql_database))
     tokens = providers.Singleton(JwtTokens, keys, issuer=settings.provided.url, audience=settings.provided.url, clock=clock)
     codes = providers.Singleton(HmacCodes, keys, digits=settings.provided.otp_length, clock=clock)
@@ -83,7 +83,7 @@ class Container(containers.DeclarativeContainer):
     webhook = providers.Singleton(factories.webhook_notifier, settings, instrumentation)
     notifier = providers.Singleton(ChannelNotifier, email=message_notifier, mobile=message_notifier, webhook=webhook)
     pillow = providers.Singleton(PillowImages)
-    images = providers.Singleton(factories.observed_images, instrumentation, pillow)
+    images = providers.Singleton(Instrumentation.images, instrumentation, pillow)
     storage = providers.Singleton(factories.storage, settings)
     rate_limiter = providers.Singleton(factories.rate_limiter, settings)
 

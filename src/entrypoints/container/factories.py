@@ -12,7 +12,7 @@ from ...adapters.rate_limiter import MemoryRateLimiter, RedisRateLimiter
 from ...adapters.storage import FileStorage, S3Storage
 from ...application.code_requests import SendQuota
 from ...application.event_consumer import ReadEvents
-from ...application.ports import Channel, Clock, Database, Images, Notifier, RateLimiter, Storage
+from ...application.ports import Channel, Clock, Database, Notifier, RateLimiter, Storage
 from ...application.webhooks import EnqueueWebhooks
 from ...domain.account import AddressKind
 from ...domain.events import STATE_CHANGES
@@ -91,14 +91,6 @@ def enqueue_webhooks(settings: Settings, database: Database, read_events: ReadEv
         return None
     types = frozenset(settings.webhook_events) or STATE_CHANGES
     return EnqueueWebhooks(database=database, read_events=read_events, clock=clock, types=types)
-
-
-def observed_database(instrumentation: Instrumentation, database: Database) -> Database:
-    return instrumentation.database(database)
-
-
-def observed_images(instrumentation: Instrumentation, images: Images) -> Images:
-    return instrumentation.images(images)
 
 
 def at_rate(instrumentation: Instrumentation, notifier: Notifier, per_second: float | None) -> Notifier:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import cast
 
 from litestar import Litestar, Response, Router, route
@@ -15,8 +16,9 @@ from ..async_facade import AsyncVestibule
 from ..concurrency.executors import CapacityLimiter
 from ..concurrency.lanes import MAX_UPLOADS
 from ..facade import Vestibule
+from ..observability.http_calls import observe
 from .docs import docs_handlers
-from .middleware.access_log import AccessLog
+from .middleware.access_log import log_call
 from .middleware.request_context import RequestMiddleware
 from .problems import handle_error
 from .routes import account, codes, image, login, password, registration, revocations, service, sessions
@@ -83,8 +85,8 @@ def create_app(vestibule: Vestibule | AsyncVestibule, *, lifespan: Sequence[Life
         debug=False,
     )
     instrumentation = observability.instrumentation_for(settings)
-    middleware = RequestMiddleware(awaited, instrumentation)
-    app.front = instrumentation.http(AccessLog(middleware) if settings.has_access_log else middleware)
+    middleware: observability.Middleware = RequestMiddleware(awaited, instrumentation)
+    app.front = instrumentation.http(partial(observe, middleware, log_call) if settings.has_access_log else middleware)
     return app
 
 

@@ -1,76 +1,80 @@
-"""Observability: metrics and traces. Each is off by default, and then its library is not even imported.
-
-An instrumentation wraps the parts that it observes once, when they are built. With both off every part is left as it is.
-"""
+"""Observability: metrics and traces. Each is off by default, and then its library is not even imported."""
 
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
+from functools import partial
 from importlib.util import find_spec
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol
 
 from ...application.ports import Database, Images, Notifier
 from ..concurrency.executors import Executor
 from ..settings import Settings
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from . import wrappers
 
 Middleware = Callable[..., Awaitable[None]]
 """Wraps the app: a function of the app and the three arguments of ASGI."""
 
-Started = Callable[[], object]
-Observer = Callable[[str], AbstractContextManager[Started]]
-"""Makes a `with` block around the work of that name. The block's value is called when the wait ends and the work starts."""
 
+class Layer(Protocol):
+    """Metrics or traces: an observer of each part."""
 
-def did_not_wait() -> None:
-    """A `Started` for work that has no wait to observe."""
-
-
-class JobPool(Protocol):
-    """The hasher's thread pool."""
-
-    def run(self, job: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R: ...
-
-    def close(self) -> None: ...
+    def call(self, middleware: Middleware, *asgi: Any) -> Awaitable[None]: ...
+    def lane(self, name: str) -> wrappers.Observer | None: ...
+    def hashing(self) -> wrappers.Observer: ...
+    def images(self) -> wrappers.Observer: ...
+    def database(self, database: Database) -> wrappers.NamedObserver: ...
+    def notifier(self) -> wrappers.NamedObserver: ...
 
 
 class Instrumentation:
-    """Observes nothing: returns every part as it is. Its subclasses wrap parts."""
+    """Wraps each part that its layers observe, once, when the part is built. Without layers it returns parts as they are."""
+
+    def __init__(self, *layers: Layer) -> None:
+        self._layers = layers
 
     def http(self, middleware: Middleware) -> Middleware:
+        for layer in self._layers:
+            middleware = partial(layer.call, middleware)
         return middleware
 
-    def lane(self, name: str, lane: Executor) -> Executor:  # noqa: ARG002 — subclasses use it
+    def lane(self, name: str, lane: Executor) -> Executor:
+        for layer in self._layers:
+            if (observer := layer.lane(name)) is not None:
+                lane = wrappers.ObservedLane(lane, observer)
         return lane
 
-    def hashing(self, pool: JobPool) -> JobPool:
+    def hashing(self, pool: wrappers.JobPool) -> wrappers.JobPool:
+        for layer in self._layers:
+            pool = wrappers.ObservedPool(pool, layer.hashing())
         return pool
 
     def database(self, database: Database) -> Database:
+        for observer in [layer.database(database) for layer in self._layers]:
+            database = wrappers.ObservedDatabase(database, observer)
         return database
 
     def images(self, images: Images) -> Images:
+        for layer in self._layers:
+            images = wrappers.ObservedImages(images, layer.images())
         return images
 
     def notifier(self, notifier: Notifier) -> Notifier:
+        for layer in self._layers:
+            notifier = wrappers.ObservedNotifier(notifier, layer.notifier())
         return notifier
 
 
 def instrumentation_for(settings: Settings) -> Instrumentation:
     """The instrumentation that these settings turn on. `check_extra` has checked that its libraries are installed."""
-    instrumentation = Instrumentation()
+    layers: list[Layer] = []
     if settings.metrics_port is not None:
         from .metrics import Metrics  # noqa: PLC0415 — an extra, imported only if it is on
 
-        instrumentation = Metrics(instrumentation)
+        layers.append(Metrics())
     if settings.traces:
         from .tracing import Traces  # noqa: PLC0415 — as above
 
-        instrumentation = Traces(
-            instrumentation, "postgresql" if settings.resolved_database_url.startswith("postgres") else "sqlite"
-        )
-    return instrumentation
+        layers.append(Traces("postgresql" if settings.resolved_database_url.startswith("postgres") else "sqlite"))
+    return Instrumentation(*layers)
 
 
 def check_extra(extra: str, *modules: str) -> None:

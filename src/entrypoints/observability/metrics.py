@@ -9,16 +9,15 @@ from contextlib import contextmanager
 from functools import lru_cache, partial
 from threading import Lock
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from ...application import AddressKind, Overloaded
-from ...application.ports import Database, Images, Notifier, PermanentFailure
-from ..concurrency.executors import Executor
-from . import Instrumentation, JobPool, Middleware, Started, did_not_wait
+from ...application.ports import Database, PermanentFailure
+from . import Middleware
 from .http_calls import method_of, observe
-from .wrappers import ObservedDatabase, ObservedImages, ObservedLane, ObservedNotifier, ObservedPool
+from .wrappers import NamedObserver, Observer, Started
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, HTTPScope, Receive, Send
@@ -56,41 +55,33 @@ DELIVERIES = Counter("vestibule_deliveries_total", "Attempts to deliver a messag
 DELIVERY_SECONDS = Histogram("vestibule_delivery_duration_seconds", "Duration of one attempt.", ("channel",), buckets=_LONG)
 
 
-class Metrics(Instrumentation):
-    """Counts and times, around another instrumentation."""
+class Metrics:
+    """Counts and times."""
 
-    def __init__(self, inner: Instrumentation) -> None:
-        self._inner = inner
+    def call(
+        self, middleware: Middleware, app: "ASGIApp", scope: "HTTPScope", receive: "Receive", send: "Send"
+    ) -> Awaitable[None]:
+        """The outermost layer around the app, unless there are traces."""
+        IN_PROGRESS.inc()
+        return observe(middleware, _count_end, app, scope, receive, send)
 
-    def http(self, middleware: Middleware) -> Middleware:
-        return partial(_count_call, self._inner.http(middleware))
+    def lane(self, name: str) -> Observer:
+        return partial(CallTimer, LaneMetrics(name))
 
-    def lane(self, name: str, lane: Executor) -> Executor:
-        return ObservedLane(self._inner.lane(name, lane), name, _timer_of(name))
+    def hashing(self) -> Observer:
+        return partial(CallTimer, LaneMetrics("argon2"))
 
-    def hashing(self, pool: JobPool) -> JobPool:
-        return ObservedPool(self._inner.hashing(pool), _timer_of("argon2"))
+    def images(self) -> Observer:
+        return partial(UnsplitTimer, LaneMetrics("image_decoder"))
 
-    def images(self, images: Images) -> Images:
-        return ObservedImages(self._inner.images(images), _timer_of("image_decoder", UnsplitTimer))
+    def database(self, database: Database) -> NamedObserver:
+        return DatabaseTimer(getattr(database, "connections", lambda: None)).observer
 
-    def database(self, database: Database) -> Database:
-        observer = DatabaseTimer(getattr(database, "connections", lambda: None)).observer
-        return ObservedDatabase(self._inner.database(database), observer)
-
-    def notifier(self, notifier: Notifier) -> Notifier:
+    def notifier(self) -> NamedObserver:
         for kind in AddressKind:
             for outcome in ("delivered", "failed", "undeliverable"):
                 DELIVERIES.labels(kind.value, outcome)
-        return ObservedNotifier(self._inner.notifier(notifier), delivery)
-
-
-def _count_call(
-    middleware: Middleware, app: "ASGIApp", scope: "HTTPScope", receive: "Receive", send: "Send"
-) -> Awaitable[None]:
-    """The outermost layer around the app."""
-    IN_PROGRESS.inc()
-    return observe(middleware, _count_end, app, scope, receive, send)
+        return delivery
 
 
 def _count_end(scope: "HTTPScope", status: int | None, seconds: float) -> None:
@@ -110,14 +101,15 @@ def _of_call(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
     return REQUESTS.labels(method, route, status), SECONDS.labels(method, route, status)
 
 
-class LaneMetrics(NamedTuple):
-    """The metrics of one lane."""
+class LaneMetrics:
+    """The metrics of one lane. Its series exist from the start, at zero."""
 
-    running: Gauge
-    waiting: Gauge
-    overloads: Counter
-    wait: Histogram
-    seconds: Histogram
+    def __init__(self, lane: str) -> None:
+        self.running = RUNNING.labels(lane)
+        self.waiting = WAITING.labels(lane)
+        self.overloads = OVERLOADS.labels(lane)
+        self.wait = LANE_WAIT.labels(lane)
+        self.seconds = LANE_SECONDS.labels(lane)
 
 
 class CallTimer:
@@ -166,18 +158,6 @@ class UnsplitTimer(CallTimer):
         self._count_if_refused(kind)
 
 
-def _timer_of(lane: str, timer: type[CallTimer] = CallTimer) -> Callable[[str], CallTimer]:
-    """Makes the observer of a lane. Its series exist from the start, at zero."""
-    metrics = LaneMetrics(
-        running=RUNNING.labels(lane),
-        waiting=WAITING.labels(lane),
-        overloads=OVERLOADS.labels(lane),
-        wait=LANE_WAIT.labels(lane),
-        seconds=LANE_SECONDS.labels(lane),
-    )
-    return lambda _: timer(metrics)
-
-
 class DatabaseTimer:
     """Times transactions and reads. Counts the connections whenever one may have been taken or released."""
 
@@ -207,10 +187,10 @@ class DatabaseTimer:
         if not self._are_counted:
             return
         with self._counting:
-            found = self._connections()
-            if found is not None:
-                CONNECTIONS.labels("in_use").set(found[0])
-                CONNECTIONS.labels("idle").set(found[1])
+            connections = self._connections()
+            if connections is not None:
+                for state, number in zip(("in_use", "idle"), connections, strict=True):
+                    CONNECTIONS.labels(state).set(number)
 
 
 @lru_cache(64)
@@ -222,7 +202,7 @@ def _of_operation(operation: str) -> Histogram:
 def delivery(channel: str) -> Iterator[Started]:
     arrived, outcome = perf_counter(), "failed"
     try:
-        yield did_not_wait
+        yield lambda: None  # it does not wait
         outcome = "delivered"
     except PermanentFailure:
         outcome = "undeliverable"

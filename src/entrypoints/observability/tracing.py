@@ -28,10 +28,10 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.util.types import Attributes
 
 from ...application import Refusal, Unavailable
-from ...application.ports import Database, Images, Notifier
-from . import Instrumentation, JobPool, Middleware, Started, did_not_wait
+from ...application.ports import Database
+from . import Middleware
 from .http_calls import METHODS, observe
-from .wrappers import ObservedDatabase, ObservedImages, ObservedNotifier, ObservedPool
+from .wrappers import NamedObserver, Observer, Started
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, HTTPScope, Receive, Send
@@ -44,36 +44,17 @@ CHANNEL = "vestibule.message.channel"
 FLUSH_SECONDS = 3.0
 """Seconds for the last spans to be exported; an unreachable collector must not delay the shutdown."""
 
-_WORK = {"hashing": "hash password", "images": "decode image"}
 _propagator = TraceContextTextMapPropagator()
 
 
-class Traces(Instrumentation):
-    """Traces, around another instrumentation. `database` is OpenTelemetry's name of the database system."""
+class Traces:
+    """A span for each call and each of its slow parts. `database` is OpenTelemetry's name of the database system."""
 
-    def __init__(self, inner: Instrumentation, database: str) -> None:
-        self._inner = inner
+    def __init__(self, database: str) -> None:
         self._database = database
         self._tracer = trace.get_tracer("vestibule", version("vestibule-accounts"))
 
-    def http(self, middleware: Middleware) -> Middleware:
-        return partial(self._request, self._inner.http(middleware))
-
-    def hashing(self, pool: JobPool) -> JobPool:
-        return ObservedPool(self._inner.hashing(pool), self._work)
-
-    def images(self, images: Images) -> Images:
-        return ObservedImages(self._inner.images(images), self._work)
-
-    def database(self, database: Database) -> Database:
-        return ObservedDatabase(self._inner.database(database), self._operation)
-
-    def notifier(self, notifier: Notifier) -> Notifier:
-        return ObservedNotifier(self._inner.notifier(notifier), self._delivery)
-
-    async def _request(
-        self, middleware: Middleware, app: "ASGIApp", scope: "HTTPScope", receive: "Receive", send: "Send"
-    ) -> None:
+    async def call(self, middleware: Middleware, app: "ASGIApp", scope: "HTTPScope", receive: "Receive", send: "Send") -> None:
         """Makes a span of kind `SERVER`. It is outside of the access log, whose line then names the trace."""
         with self._tracer.start_as_current_span(
             "HTTP",
@@ -85,8 +66,20 @@ class Traces(Instrumentation):
         ) as span:
             await observe(middleware, partial(_describe, span), app, scope, receive, send)
 
-    def _work(self, name: str) -> AbstractContextManager[Started]:
-        return self._child(_WORK[name])
+    def lane(self, _: str) -> None:
+        """A lane has no span of its own."""
+
+    def hashing(self) -> Observer:
+        return partial(self._child, "hash password")
+
+    def images(self) -> Observer:
+        return partial(self._child, "decode image")
+
+    def database(self, _: Database) -> NamedObserver:
+        return self._operation
+
+    def notifier(self) -> NamedObserver:
+        return self._delivery
 
     def _operation(self, name: str) -> AbstractContextManager[Started]:
         return self._child(name, SpanKind.CLIENT, {DB_SYSTEM_NAME: self._database, DB_OPERATION_NAME: name})
@@ -95,13 +88,13 @@ class Traces(Instrumentation):
     def _delivery(self, channel: str) -> Iterator[Started]:
         """A trace of its own: the delivery worker does not know the call that sent a message."""
         with self._span(f"deliver {channel}", SpanKind.CLIENT, {CHANNEL: channel}):
-            yield did_not_wait
+            yield lambda: None
 
     @contextmanager
     def _child(self, name: str, kind: SpanKind = SpanKind.INTERNAL, attributes: Attributes = None) -> Iterator[Started]:
         """A child of the current span, if there is one: a delivery worker's polls are not worth a trace."""
         if not trace.get_current_span().is_recording():
-            yield did_not_wait
+            yield lambda: None
             return
         with self._span(name, kind, attributes) as span:
             yield lambda: span.add_event("started")
