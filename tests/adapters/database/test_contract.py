@@ -11,7 +11,7 @@ from vestibule.adapters.database import MemoryDatabase, SqlDatabase, migrate
 from vestibule.application.ports import Database
 from vestibule.domain.events import Event, EventType
 from vestibule.testing.contracts import DatabaseContract
-from vestibule.testing.contracts.database.builders import NOW, ada, lease, message, post, stored, with_events
+from vestibule.testing.contracts.database.builders import NOW, ada, lease, message, post, registered, stored, with_events
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def test_on_message_is_called_for_a_retried_message(database: Database, calls: C
 
 
 def test_on_event_is_called_after_each_commit_with_an_event(database: Database, calls: Calls) -> None:
-    with_events(database, 1, 2)
+    with_events(database, registered(1), registered(2))
     with suppress(KeyError), database.begin() as tx:
         tx.audit_log.add(Event(type=EventType.REGISTERED, occurred_at=NOW))
         raise KeyError

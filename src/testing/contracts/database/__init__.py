@@ -3,10 +3,9 @@
 from .accounts import AccountsContract
 from .audit_log import AuditLogContract
 from .codes import ChallengesContract
-from .cursors import CursorsContract
+from .keyed_rows import KeyedRowsContract
 from .outbox import OutboxContract
 from .races import RacesContract
-from .rate_limits import RateLimitsContract
 from .sessions import SessionsContract
 from .transactions import TransactionsContract
 
@@ -16,10 +15,9 @@ class DatabaseContract(
     AccountsContract,
     ChallengesContract,
     SessionsContract,
-    RateLimitsContract,
+    KeyedRowsContract,
     OutboxContract,
     AuditLogContract,
-    CursorsContract,
     RacesContract,
 ):
     """The promises of every `Database`: about a hundred tests, racing transactions among them.

@@ -1,4 +1,4 @@
-"""Accounts: look-ups by address, username and session, and uniqueness."""
+"""Accounts: look-ups by address and username, and uniqueness."""
 
 from dataclasses import replace
 
@@ -7,12 +7,11 @@ import pytest
 from ....application.ports import Database, LoginIdentifier
 from ....domain.account import Account, Address, AddressKind, Username
 from ....domain.errors import AlreadyTaken
-from ....domain.session import IDLE_SECONDS, MAX_LIFETIME_SECONDS
-from .builders import MAIL, MOBILE, NOW, ada, bob, logged_in, stored
+from .builders import MAIL, MOBILE, ada, bob, identified, logged_in, save_account, stored
 
 
 class AccountsContract:
-    """Accounts: look-ups by address, username and session, and uniqueness."""
+    """Accounts: look-ups by address and username, and uniqueness."""
 
     @pytest.mark.parametrize(
         "account",
@@ -31,9 +30,7 @@ class AccountsContract:
         changed = replace(
             added, is_active=not added.is_active, owner_verified=not added.owner_verified, image="new.webp", name="N"
         )
-        with database.begin() as tx:
-            tx.accounts.lock(added.id)
-            tx.accounts.save(changed)
+        save_account(database, changed)
         assert database.accounts.get(added.id) == changed
 
     def test_accounts_are_found_by_their_addresses(self, database: Database) -> None:
@@ -47,10 +44,9 @@ class AccountsContract:
 
     @pytest.mark.parametrize("account_id", [0, -1, 999, 2**63 - 1, 2**63, -(2**63) - 1, 10**30])
     def test_unknown_account_ids_find_nothing(self, database: Database, account_id: int) -> None:
-        account = stored(database, ada())
-        begun = logged_in(database, account)
+        begun = logged_in(database, stored(database, ada()))
         assert database.accounts.get(account_id) is None
-        assert database.accounts.by_active_session(account_id, begun.id, NOW) is None
+        assert identified(database, account_id, begun.id) is None
         with database.begin() as tx:
             assert tx.accounts.lock(account_id) is None
 
@@ -69,49 +65,9 @@ class AccountsContract:
 
     @pytest.mark.parametrize("text", ["\ud800", "ada\udfff", "\0", "ada\0", "' OR 1=1 --", "%", ""])
     def test_login_with_any_text_is_at_most_unknown(self, database: Database, text: str) -> None:
-        stored(database, ada())
+        account = stored(database, ada())
         assert database.accounts.by_login(LoginIdentifier(None, text)) is None
-        assert database.accounts.by_active_session(1, text, NOW) is None
-
-    def test_by_active_session_needs_an_active_account_and_its_own_active_session(self, database: Database) -> None:
-        account, other = stored(database, ada()), stored(database, bob())
-        begun = logged_in(database, account)
-        accounts = database.accounts
-        assert accounts.by_active_session(account.id, begun.id, NOW) == account
-        assert accounts.by_active_session(other.id, begun.id, NOW) is None
-        assert accounts.by_active_session(account.id, "no-session", NOW) is None
-        assert accounts.by_active_session(account.id, begun.id, NOW + IDLE_SECONDS - 1) == account
-        assert accounts.by_active_session(account.id, begun.id, NOW + IDLE_SECONDS) is None
-        with database.begin() as tx:
-            tx.accounts.lock(account.id)
-            tx.accounts.save(replace(account, is_active=False))
-        assert accounts.by_active_session(account.id, begun.id, NOW) is None
-
-    def test_lock_identity_demands_an_active_account_and_an_active_session_of_its_own(self, database: Database) -> None:
-        account, other = stored(database, ada()), stored(database, bob())
-        begun = logged_in(database, account)
-        with database.begin() as tx:
-            assert tx.lock_identity(other.id, begun.id, lambda: NOW) is None
-            assert tx.lock_identity(account.id, "no-session", lambda: NOW) is None
-            assert tx.lock_identity(account.id, begun.id, lambda: NOW + IDLE_SECONDS) is None
-            assert tx.lock_identity(account.id, begun.id, lambda: NOW) == account
-            tx.accounts.save(replace(account, is_active=False))
-            assert tx.lock_identity(account.id, begun.id, lambda: NOW) is None
-
-    def test_several_sessions_are_looked_up_at_once_in_order(self, database: Database) -> None:
-        account, other = stored(database, ada()), stored(database, bob())
-        begun = [logged_in(database, account, number, NOW + number) for number in range(1, 41)]
-        theirs = logged_in(database, other, 100)
-        with database.begin() as tx:
-            tx.sessions.lock(begun[1].id)
-            tx.sessions.save(begun[1].revoked(NOW))
-        asked = [(account.id, one.id) for one in begun]
-        strange = [(other.id, begun[0].id), (account.id, "no-session"), (account.id, "\ud800"), (account.id, "")]
-        found = database.accounts.by_active_sessions([*strange, *asked, (other.id, theirs.id), asked[0]], NOW)
-        assert found == [None] * 4 + [account, None, *[account] * 38, other, account]
-        assert database.accounts.by_active_sessions(asked[:1], NOW) == [account]
-        assert database.accounts.by_active_sessions(asked[:3], NOW + MAX_LIFETIME_SECONDS) == [None] * 3
-        assert database.accounts.by_active_sessions([], NOW) == []
+        assert identified(database, account.id, text) is None
 
     def test_accounts_with_images_are_listed_by_id_in_pages(self, database: Database) -> None:
         eve = bob(username=Username("eve", "eve"), email=None)
@@ -124,21 +80,6 @@ class AccountsContract:
         assert database.accounts.with_images(0, limit=1) == [(first.id, "a.webp")]
         assert database.accounts.with_images(second.id, limit=10) == [(third.id, "c.webp")]
         assert database.accounts.with_images(third.id, limit=10) == []
-
-    def test_ended_and_refreshed_sessions_count_as_such(self, database: Database) -> None:
-        account = stored(database, ada())
-        logged_in(database, account)
-        with database.begin() as tx:
-            begun = tx.sessions.lock("session-001")
-            assert begun
-            _, refreshed = begun.refresh(0, NOW + IDLE_SECONDS - 1)
-            tx.sessions.save(refreshed)
-        assert database.accounts.by_active_session(account.id, begun.id, NOW + IDLE_SECONDS) == account
-        assert database.accounts.by_active_session(account.id, begun.id, NOW + MAX_LIFETIME_SECONDS) is None
-        with database.begin() as tx:
-            tx.sessions.lock(begun.id)
-            tx.sessions.save(refreshed.revoked(NOW))
-        assert database.accounts.by_active_session(account.id, begun.id, NOW) is None
 
     @pytest.mark.parametrize(
         ("rival", "fields"),
@@ -158,7 +99,8 @@ class AccountsContract:
             with pytest.raises(AlreadyTaken) as refused:
                 tx.accounts.add(rival)
             assert refused.value.fields == fields
-            other = tx.accounts.add(bob(username=Username("third", "third"), email=None))
+            other = replace(tx.accounts.add(bob(username=Username("third", "third"), email=None)), name="Changed")
+            tx.accounts.save(other)  # a new account needs no lock
             with pytest.raises(AlreadyTaken) as refused:
                 tx.accounts.save(replace(rival, id=other.id))
             assert refused.value.fields == fields
@@ -172,9 +114,7 @@ class AccountsContract:
 
     def test_released_username_and_address_are_free(self, database: Database) -> None:
         account = stored(database, ada())
-        with database.begin() as tx:
-            tx.accounts.lock(account.id)
-            tx.accounts.save(replace(account, mobile=None, username=Username("new", "new")))
+        save_account(database, replace(account, mobile=None, username=Username("new", "new")))
         assert database.accounts.by_address(MOBILE) is None
         assert database.accounts.taken_fields(account.username, account.addresses) == {"email"}
         assert stored(database, bob(username=account.username, mobile=MOBILE)).mobile == MOBILE
@@ -188,20 +128,3 @@ class AccountsContract:
         assert taken(account.username, []) == {"username"}
         assert taken(None, [MOBILE]) == {"mobile"}
         assert taken(None, []) == set()
-
-    def test_unlocked_account_cannot_be_saved(self, database: Database) -> None:
-        account = stored(database, ada())
-        with database.begin() as tx:
-            tx.accounts.lock(account.id)
-        with database.begin() as tx:
-            tx.accounts.get(account.id)
-            tx.accounts.by_address(MAIL)
-            with pytest.raises(LookupError):
-                tx.accounts.save(replace(account, name="Changed"))
-        assert database.accounts.get(account.id) == account
-
-    def test_added_account_can_be_saved_in_the_same_transaction(self, database: Database) -> None:
-        with database.begin() as tx:
-            added = tx.accounts.add(ada())
-            tx.accounts.save(replace(added, name="Changed"))
-        assert database.accounts.get(added.id) == replace(added, name="Changed")

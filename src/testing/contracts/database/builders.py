@@ -1,10 +1,9 @@
 """Builders of the rows that the tests of a database add."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ....application.ports import AuditQuery, Channel, Database, Message, OutboxEntry
+from ....application.ports import AuditQuery, Channel, Database, Message
 from ....domain.account import Account, Address, AddressKind, Username
 from ....domain.code import Challenge, CodePurpose
 from ....domain.events import Event, EventType
@@ -38,15 +37,52 @@ def stored(database: Database, account: Account) -> Account:
         return tx.accounts.add(account)
 
 
-def session(account: Account, number: int, created_at: float = NOW) -> Session:
-    return Session(id=f"session-{number:03}", account_id=account.id, created_at=created_at, refreshed_at=created_at)
+def save_account(database: Database, account: Account) -> None:
+    with database.begin() as tx:
+        tx.accounts.lock(account.id)
+        tx.accounts.save(account)
 
 
-def logged_in(database: Database, account: Account, number: int = 1, created_at: float = NOW) -> Session:
+def session(account: Account, number: int, created_at: float = NOW, **changed: Any) -> Session:
+    begun = Session(id=f"session-{number}", account_id=account.id, created_at=created_at, refreshed_at=created_at)
+    return replace(begun, **changed)
+
+
+def logged_in(database: Database, account: Account, number: int = 1, created_at: float = NOW, *, keep: int = 100) -> Session:
     begun = session(account, number, created_at)
     with database.begin() as tx:
-        tx.sessions.add(begun, keep=100)
+        tx.sessions.add(begun, keep=keep)
     return begun
+
+
+def save_session(database: Database, changed: Session) -> None:
+    with database.begin() as tx:
+        tx.sessions.lock(changed.id)
+        tx.sessions.save(changed)
+
+
+def read_session(database: Database, session_id: str) -> Session | None:
+    with database.begin() as tx:
+        return tx.sessions.lock(session_id)
+
+
+def identified(database: Database, account_id: int, session_id: str, now: float = NOW) -> Account | None:
+    """Returns the account of an active session; all look-ups must find the same."""
+    found = database.accounts.by_active_session(account_id, session_id, now)
+    assert database.accounts.by_active_sessions([(account_id, session_id)], now) == [found]
+    with database.begin() as tx:
+        assert tx.lock_identity(account_id, session_id, lambda: now) == found
+    return found
+
+
+def active(database: Database, account: Account, now: float = NOW) -> list[int]:
+    """Returns the numbers of the account's active sessions; all look-ups must find the same."""
+    ids = [f"session-{number}" for number in range(1, 10)]
+    found = database.accounts.by_active_sessions([(account.id, one) for one in ids], now)
+    assert sorted(one.id for one in database.sessions.active(account.id, now)) == [
+        one for one, owner in zip(ids, found, strict=True) if owner
+    ]
+    return [number for number, owner in enumerate(found, 1) if owner]
 
 
 def challenge(number: int, **changed: Any) -> Challenge:
@@ -92,25 +128,20 @@ def lease(database: Database, now: float, limit: int = 10) -> list[Message]:
         return list(tx.outbox.lease(now, seconds=60, limit=limit))
 
 
-def names(found: Sequence[OutboxEntry]) -> list[str]:
-    return [one.message.id for one in found]
+def names(database: Database, *, failed: bool = False, after: int = 0, limit: int = 9) -> list[str]:
+    """Returns the ids of messages in the outbox, in order."""
+    return [one.message.id for one in database.outbox.find(failed=failed, after=after, limit=limit)]
 
 
-def with_events(database: Database, *accounts: int, at: float = NOW) -> None:
+def registered(account_id: int) -> Event:
+    return Event(type=EventType.REGISTERED, occurred_at=NOW, account_id=account_id)
+
+
+def with_events(database: Database, *recorded: Event) -> None:
     with database.begin() as tx:
-        for account_id in accounts:
-            tx.audit_log.add(Event(type=EventType.REGISTERED, occurred_at=at, account_id=account_id))
-
-
-def read_in_order(database: Database, after: int = 0, *, now: float = NOW, limit: int = 9) -> list[int | None]:
-    return [event.account_id for _, event in database.audit_log.read_stable_after(after, now, limit=limit)]
-
-
-def dead(database: Database) -> list[tuple[str, str | None]]:
-    """The failed messages, each with its reason."""
-    return [(one.message.id, one.failure_reason) for one in database.outbox.find(failed=True, after=0, limit=99)]
+        for event in recorded:
+            tx.audit_log.add(event)
 
 
 def events(database: Database) -> list[Event]:
-    """All events in the audit log."""
     return [event for _, event in database.audit_log.find(AuditQuery(), limit=99)]

@@ -9,6 +9,8 @@ from ....domain.account import Address, AddressKind
 from ....domain.code import Challenge, CodePurpose, Proof
 from .builders import MAIL, MOBILE, NOW, challenge, locked, put
 
+ELSEWHERE = Address(AddressKind.EMAIL, "else@example.org", "else@example.org")
+
 
 class ChallengesContract:
     """The contract of challenges and proofs."""
@@ -44,42 +46,24 @@ class ChallengesContract:
         assert locked(database, CodePurpose.REGISTER_OR_LOGIN, MAIL, MOBILE, on_behalf_of=MOBILE.canonical) == [other]
         assert locked(database, CodePurpose.OTP, Address(AddressKind.MOBILE, MAIL.text, MAIL.canonical)) == []
 
-    def test_newer_challenge_replaces_one_of_the_same_address_and_purpose(self, database: Database) -> None:
-        other = challenge(2, purpose=CodePurpose.REGISTER_OR_LOGIN)
-        put(database, challenge(1, failed_attempts=4, used_at=NOW), other)
-        newer = challenge(3, sent_at=NOW + 60)
-        put(database, newer)
-        assert locked(database, CodePurpose.OTP, MAIL) == [newer]
-        assert locked(database, CodePurpose.REGISTER_OR_LOGIN, MAIL) == [other]
-
-    def test_newer_challenge_replaces_one_requested_for_the_same_destination(self, database: Database) -> None:
-        elsewhere = Address(AddressKind.EMAIL, "else@example.org", "else@example.org")
+    def test_newer_challenge_replaces_those_of_its_purpose_with_its_address_or_destination(self, database: Database) -> None:
         other = challenge(2, purpose=CodePurpose.REGISTER_OR_LOGIN, on_behalf_of=MOBILE.canonical)
-        put(database, challenge(1, on_behalf_of=MOBILE.canonical), other, challenge(3, address=MOBILE))
-        newer = challenge(4, address=elsewhere, on_behalf_of=MOBILE.canonical)
-        put(database, newer)
-        assert locked(database, CodePurpose.OTP, MAIL, elsewhere, on_behalf_of=MOBILE.canonical) == [newer]
-        assert [one.id for one in locked(database, CodePurpose.OTP, MOBILE)] == ["challenge-3"]
-        assert locked(database, CodePurpose.REGISTER_OR_LOGIN, on_behalf_of=MOBILE.canonical) == [other]
+        mobile = challenge(3, address=MOBILE)
+        put(database, challenge(1, on_behalf_of=MOBILE.canonical, failed_attempts=4, used_at=NOW), other, mobile)
+        elsewhere = challenge(4, address=ELSEWHERE, on_behalf_of=MOBILE.canonical, failed_attempts=4, used_at=NOW)
+        newer = challenge(5, address=ELSEWHERE, sent_at=NOW + 60)
+        for one in (elsewhere, newer):
+            put(database, one)
+            assert locked(database, CodePurpose.OTP, MAIL, MOBILE, ELSEWHERE, on_behalf_of=MOBILE.canonical) == [one, mobile]
+        assert locked(database, CodePurpose.REGISTER_OR_LOGIN, MAIL, on_behalf_of=MOBILE.canonical) == [other]
 
     def test_locked_challenge_can_be_saved(self, database: Database) -> None:
         put(database, challenge(1))
-        with database.begin() as tx:
-            [one] = tx.challenges.lock(CodePurpose.OTP, [MAIL])
-            tx.challenges.save(one.with_failed_attempt())
-        assert locked(database, CodePurpose.OTP, MAIL) == [one.with_failed_attempt()]
-        with database.begin() as tx:
-            [one] = tx.challenges.lock(CodePurpose.OTP, [MAIL])
-            tx.challenges.save(one.as_used(NOW))
-        assert locked(database, CodePurpose.OTP, MAIL) == [challenge(1, failed_attempts=1, used_at=NOW)]
-
-    def test_unlocked_challenge_cannot_be_saved(self, database: Database) -> None:
-        put(database, challenge(1), challenge(2, address=MOBILE))
-        with database.begin() as tx:
-            tx.challenges.lock(CodePurpose.OTP, [MOBILE])
-            with pytest.raises(LookupError):
-                tx.challenges.save(challenge(1, failed_attempts=1))
-        assert locked(database, CodePurpose.OTP, MAIL) == [challenge(1)]
+        for change in (Challenge.with_failed_attempt, lambda one: one.as_used(NOW)):
+            with database.begin() as tx:
+                [one] = tx.challenges.lock(CodePurpose.OTP, [MAIL])
+                tx.challenges.save(change(one))
+            assert locked(database, CodePurpose.OTP, MAIL) == [change(one)]
 
     def test_save_does_not_restore_a_revoked_or_replaced_challenge(self, database: Database) -> None:
         put(database, challenge(1))
@@ -94,16 +78,15 @@ class ChallengesContract:
             tx.challenges.save(one.as_used(NOW))
         assert not any(one.is_open(NOW) for one in locked(database, CodePurpose.OTP, MAIL))
 
-    def test_revoke_deletes_codes_to_or_requested_for_an_address(self, database: Database) -> None:
-        elsewhere = Address(AddressKind.EMAIL, "else@example.org", "else@example.org")
+    def test_revoke_deletes_codes_to_or_on_behalf_of_an_address(self, database: Database) -> None:
         own = [challenge(1, address=MOBILE), challenge(2, address=MOBILE, purpose=CodePurpose.REGISTER_OR_LOGIN)]
-        beside = challenge(3, address=elsewhere, on_behalf_of=MOBILE.canonical)
+        also = challenge(3, address=ELSEWHERE, on_behalf_of=MOBILE.canonical)
         other = challenge(4, purpose=CodePurpose.REGISTER_OR_LOGIN)
-        put(database, *own, beside, other)
+        put(database, *own, also, other)
         with database.begin() as tx:
             tx.challenges.revoke([MOBILE])
-        for flow in CodePurpose:
-            assert not any(one.is_open(NOW) for one in locked(database, flow, MOBILE, elsewhere))
+        for purpose in CodePurpose:
+            assert not any(one.is_open(NOW) for one in locked(database, purpose, MOBILE, ELSEWHERE))
         assert locked(database, CodePurpose.REGISTER_OR_LOGIN, MAIL) == [other]
         with database.begin() as tx:
             assert not tx.challenges.is_current("challenge-1", NOW)

@@ -1,9 +1,27 @@
 """The outbox: leases, retries and permanent failures."""
 
+from collections.abc import Sequence
+from operator import methodcaller
+
 import pytest
 
 from ....application.ports import Channel, Database, Message
-from .builders import NOW, dead, lease, message, names, post
+from .builders import NOW, lease, message, names, post
+
+RELEASE_LEASE = methodcaller("release_lease", "message-1")
+COUNT_FAILURE = methodcaller("count_failure", "message-1", NOW + 90)
+MARK_FAILED = methodcaller("mark_failed", "message-1", "PermanentFailure")
+REQUEUE = methodcaller("requeue", "message-1", NOW + 7)
+DELETE = methodcaller("delete", "message-1")
+
+
+def lease_and_change(database: Database, one: Message, changes: Sequence[methodcaller]) -> None:
+    """Adds a message, leases it, and makes the changes in one transaction."""
+    post(database, one)
+    assert lease(database, NOW) == [one]
+    with database.begin() as tx:
+        for change in changes:
+            change(tx.outbox)
 
 
 class OutboxContract:
@@ -23,56 +41,43 @@ class OutboxContract:
         assert [one.id for one in lease(database, NOW + 9)] == ["message-1"]
 
     def test_lease_of_one_channel_leaves_the_other_channels_alone(self, database: Database) -> None:
-        post(database, message(1), message(2, channel=Channel.MOBILE), message(3))
+        mail, text, other = message(1), message(2, channel=Channel.MOBILE), message(3)
+        post(database, mail, text, other)
         with database.begin() as tx:
-            assert [one.id for one in tx.outbox.lease(NOW, seconds=60, limit=10, channel=Channel.MOBILE)] == ["message-2"]
-            assert [one.id for one in tx.outbox.lease(NOW, seconds=60, limit=10, channel=Channel.EMAIL)] == [
-                "message-1",
-                "message-3",
-            ]
+            assert list(tx.outbox.lease(NOW, seconds=60, limit=10, channel=Channel.MOBILE)) == [text]
+            assert list(tx.outbox.lease(NOW, seconds=60, limit=10, channel=Channel.EMAIL)) == [mail, other]
 
-    def test_leased_message_is_due_again_after_its_lease_unless_deleted(self, database: Database) -> None:
-        post(database, message(1), message(2))
-        assert len(lease(database, NOW)) == 2
-        with database.begin() as tx:
-            tx.outbox.delete("message-1")
-        assert lease(database, NOW + 59) == []
-        assert lease(database, NOW + 60) == [message(2)]
+    @pytest.mark.parametrize(
+        ("changes", "due", "becomes"),
+        [
+            ([], NOW + 60, message(1, failed_attempts=2)),
+            ([RELEASE_LEASE], NOW, message(1, failed_attempts=2)),
+            ([COUNT_FAILURE], NOW + 90, message(1, not_before=NOW + 90, failed_attempts=3)),
+            ([COUNT_FAILURE, REQUEUE], NOW + 7, message(1, not_before=NOW + 7)),
+            ([MARK_FAILED, REQUEUE], NOW + 7, message(1, not_before=NOW + 7)),
+        ],
+    )
+    def test_leased_message_is_due_again(
+        self, database: Database, changes: Sequence[methodcaller], due: float, becomes: Message
+    ) -> None:
+        lease_and_change(database, message(1, failed_attempts=2), changes)
+        assert names(database, failed=True) == []
+        assert lease(database, due - 1) == []
+        assert lease(database, due) == [becomes]
 
-    def test_rescheduled_message_waits_and_counts_the_attempt(self, database: Database) -> None:
-        post(database, message(1))
-        lease(database, NOW)
-        with database.begin() as tx:
-            tx.outbox.count_failure("message-1", NOW + 90)
-        assert lease(database, NOW + 89) == []
-        assert lease(database, NOW + 90) == [message(1, not_before=NOW + 90, failed_attempts=1)]
-
-    def test_failed_message_is_kept_with_its_reason_and_never_leased_again(self, database: Database) -> None:
-        post(database, message(1))
-        lease(database, NOW)
-        with database.begin() as tx:
-            tx.outbox.mark_failed("message-1", "PermanentFailure")
-            tx.outbox.count_failure("message-1", NOW)
+    @pytest.mark.parametrize("change", [RELEASE_LEASE, COUNT_FAILURE])
+    def test_failed_message_is_kept_with_its_reason_and_never_leased_again(
+        self, database: Database, change: methodcaller
+    ) -> None:
+        lease_and_change(database, message(1), [MARK_FAILED, change])
         assert lease(database, NOW + 10**6) == []
-        assert dead(database) == [("message-1", "PermanentFailure")]
+        [failed] = database.outbox.find(failed=True, after=0, limit=9)
+        assert (failed.message.id, failed.failure_reason) == ("message-1", "PermanentFailure")
 
-    def test_released_message_is_due_with_its_attempts_unchanged(self, database: Database) -> None:
-        post(database, message(1, failed_attempts=2))
-        lease(database, NOW)
-        with database.begin() as tx:
-            tx.outbox.release_lease("message-1")
-        assert lease(database, NOW) == [message(1, failed_attempts=2)]
-
-    def test_failed_or_deleted_message_is_not_released(self, database: Database) -> None:
-        post(database, message(1), message(2))
-        lease(database, NOW)
-        with database.begin() as tx:
-            tx.outbox.mark_failed("message-1", "PermanentFailure")
-            tx.outbox.delete("message-2")
-            for name in ("message-1", "message-2"):
-                tx.outbox.release_lease(name)
-        assert lease(database, NOW + 10**6) == []
-        assert dead(database) == [("message-1", "PermanentFailure")]
+    @pytest.mark.parametrize("change", [RELEASE_LEASE, COUNT_FAILURE, REQUEUE])
+    def test_deleted_message_is_gone(self, database: Database, change: methodcaller) -> None:
+        lease_and_change(database, message(1), [DELETE, change])
+        assert names(database) == []
 
     def test_outbox_is_listed_in_order_with_failed_messages(self, database: Database) -> None:
         decoy = message(2, recipient=None, not_before=NOW + 9)
@@ -90,41 +95,17 @@ class OutboxContract:
             (message(3), None, "PermanentFailure"),
             (message(4), None, "Timeout"),
         ]
-        assert [(one.is_leased(NOW), one.is_leased(NOW + 60), one.has_failed) for one in found] == [
-            (True, False, False),
-            (False, False, False),
-            (False, False, True),
-            (False, False, True),
-        ]
-        assert names(database.outbox.find(failed=True, after=0, limit=9)) == ["message-3", "message-4"]
-        assert names(database.outbox.find(failed=True, after=positions[2], limit=9)) == ["message-4"]
-        assert names(database.outbox.find(failed=False, after=positions[0], limit=2)) == ["message-2", "message-3"]
+        assert names(database, failed=True) == ["message-3", "message-4"]
+        assert names(database, failed=True, after=positions[2]) == ["message-4"]
+        assert names(database, after=positions[0], limit=2) == ["message-2", "message-3"]
+        with database.begin() as tx:
+            assert [tx.outbox.lock(f"message-{number}") for number in range(1, 6)] == [*found, None]
 
     def test_find_in_the_outbox_waits_for_no_writer(self, database: Database) -> None:
         post(database, message(1))
         with database.begin() as tx:
             tx.outbox.delete("message-1")
-            assert names(database.outbox.find(failed=False, after=0, limit=9)) == ["message-1"]
-
-    def test_locked_message_is_returned_with_its_state(self, database: Database) -> None:
-        post(database, message(1))
-        [lies] = database.outbox.find(failed=False, after=0, limit=1)
-        with database.begin() as tx:
-            assert tx.outbox.lock("message-1") == lies
-            assert tx.outbox.lock("message-2") is None
-
-    def test_retried_message_is_due_with_no_attempts(self, database: Database) -> None:
-        post(database, message(1, failed_attempts=5), message(2))
-        with database.begin() as tx:
-            tx.outbox.mark_failed("message-1", "PermanentFailure")
-            tx.outbox.count_failure("message-2", NOW + 600)
-        with database.begin() as tx:
-            for name in ("message-1", "message-2", "message-3"):
-                tx.outbox.requeue(name, NOW + 7)
-        assert dead(database) == []
-        assert lease(database, NOW + 6) == []
-        again = sorted(lease(database, NOW + 7), key=lambda one: one.id)
-        assert again == [message(number, not_before=NOW + 7, failed_attempts=0) for number in (1, 2)]
+            assert names(database) == ["message-1"]
 
     def test_message_that_crashes_its_worker_does_not_hold_back_others(self, database: Database) -> None:
         post(database, message(1, not_before=NOW - 1))

@@ -1,77 +1,124 @@
-"""Transactions are atomic and isolated."""
+"""Transactions are atomic and isolated, and save only rows that they have locked."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
-from ....application.ports import Database
+from ....application.ports import Cursor, Database, Transaction
 from ....domain.account import Account
 from ....domain.code import CodePurpose, Proof
-from ....domain.events import Event, EventType
-from ....domain.rate_limits import RateLimit, SlidingWindow
+from ....domain.rate_limits import SlidingWindow
 from .builders import (
     MAIL,
+    MOBILE,
     NOW,
+    active,
     ada,
     bob,
     challenge,
     events,
-    lease,
     locked,
     logged_in,
     message,
+    names,
     post,
     put,
-    read_in_order,
+    registered,
     session,
     stored,
-    with_events,
 )
+
+UNLOCKED: list[Callable[[Transaction, Account], None]] = [
+    lambda tx, account: tx.accounts.save(replace(account, name="Changed")),
+    lambda tx, account: tx.sessions.save(session(account, 1).revoked(NOW)),
+    lambda tx, _: tx.challenges.save(challenge(1).with_failed_attempt()),
+    lambda tx, _: tx.rate_limits.save([SlidingWindow("key", (NOW,))], NOW + 60),
+    lambda tx, _: tx.cursors.save(Cursor(name="crm", position=1)),
+]
 
 
 class Interrupted(Exception):
     """An error in the middle of a transaction."""
 
 
-def change_everything(database: Database, account: Account) -> None:
+def change_everything(tx: Transaction, account: Account) -> None:
+    tx.accounts.add(bob(email=None, mobile=MOBILE))
+    tx.accounts.lock(account.id)
+    tx.accounts.save(replace(account, name="Somebody Else", email=None))
+    tx.challenges.put(challenge(2))
+    tx.proofs.add(Proof(digest="digest", address=MAIL, verified_at=NOW))
+    tx.sessions.add(session(account, 2), keep=1)
+    tx.rate_limits.lock(["key"])
+    tx.rate_limits.save([SlidingWindow("key", (NOW,))], NOW + 60)
+    tx.outbox.delete("message-1")
+    tx.outbox.add(message(2))
+    tx.audit_log.add(registered(2))
+    tx.cursors.save(replace(tx.cursors.lock("crm"), position=1))
+
+
+def in_use(database: Database) -> Account:
+    """Adds one row of each kind and returns the account."""
+    account = stored(database, ada(mobile=None))
+    logged_in(database, account)
+    put(database, challenge(1))
+    post(database, message(1))
     with database.begin() as tx:
-        tx.accounts.add(bob())
-        owner = tx.accounts.lock(account.id)
-        assert owner
-        tx.accounts.save(replace(owner, name="Somebody Else", email=None))
-        tx.challenges.put(challenge(1))
-        tx.proofs.add(Proof(digest="digest", address=MAIL, verified_at=NOW))
-        tx.sessions.add(session(account, 1), keep=9)
-        [window] = tx.rate_limits.lock(["key"])
-        tx.rate_limits.save([window.with_hit((RateLimit(3, 60),), NOW)], NOW + 60)
-        tx.outbox.add(message(1))
-        tx.audit_log.add(Event(type=EventType.REGISTERED, occurred_at=NOW))
-        raise Interrupted
+        tx.audit_log.add(registered(1))
+    return account
+
+
+def rows(database: Database, account: Account) -> list[object]:
+    """Returns the committed rows that `in_use` and `change_everything` add and change."""
+    with database.begin() as tx:
+        verified = tx.proofs.is_verified(MAIL, NOW)
+    return [
+        [database.accounts.by_address(address) for address in (MAIL, MOBILE)],
+        active(database, account),
+        locked(database, CodePurpose.OTP, MAIL),
+        verified,
+        list(database.rate_limits.get(["key"])),
+        database.cursors.get("crm"),
+        names(database),
+        events(database),
+    ]
 
 
 class TransactionsContract:
-    """Transactions are atomic and isolated."""
+    """Transactions are atomic and isolated, and save only rows that they have locked."""
 
     def test_exception_rolls_back_the_whole_transaction(self, database: Database) -> None:
-        account = stored(database, ada())
-        with pytest.raises(Interrupted):
-            change_everything(database, account)
-        assert database.accounts.get(account.id) == account
-        assert database.accounts.by_address(MAIL) == account
-        assert database.accounts.by_address(bob().addresses[0]) is None
-        assert database.accounts.by_active_session(account.id, "session-001", NOW) is None
-        assert database.rate_limits.get(["key"]) == [SlidingWindow("key")]
-        assert locked(database, CodePurpose.OTP, MAIL) == []
-        assert lease(database, NOW) == []
-        assert events(database) == []
-        with database.begin() as tx:
-            assert not tx.proofs.is_verified(MAIL, NOW)
-
-    def test_failed_transaction_does_not_block_the_next(self, database: Database) -> None:
-        with pytest.raises(Interrupted), database.begin():
+        account = in_use(database)
+        before = rows(database, account)
+        with pytest.raises(Interrupted), database.begin() as tx:
+            change_everything(tx, account)
             raise Interrupted
-        assert stored(database, ada()).id > 0
+        assert rows(database, account) == before
+        with database.begin() as tx:  # the failed one does not block it
+            change_everything(tx, account)
+        assert not any(now == then for now, then in zip(rows(database, account), before, strict=True))
+
+    @pytest.mark.parametrize("save", UNLOCKED)
+    def test_unlocked_row_cannot_be_saved(self, database: Database, save: Callable[[Transaction, Account], None]) -> None:
+        account, other = in_use(database), stored(database, bob())
+        logged_in(database, other, 2)
+        put(database, challenge(2, address=MOBILE))
+        before = rows(database, account)
+        for account_id, number, address, key in ((account.id, 1, MAIL, "key"), (other.id, 2, MOBILE, "other")):
+            with database.begin() as tx:  # the locks of the first transaction end with it
+                tx.accounts.lock(account_id)
+                tx.sessions.lock(f"session-{number}")
+                tx.challenges.lock(CodePurpose.OTP, [address])
+                tx.rate_limits.lock([key])
+                tx.cursors.lock(key)
+                tx.accounts.get(account.id)
+                tx.accounts.by_address(MAIL)
+                tx.rate_limits.get(["key"])
+                if address is MOBILE:
+                    with pytest.raises(LookupError):
+                        save(tx, account)
+        assert rows(database, account) == before
 
     def test_uncommitted_changes_are_visible_inside_only_and_block_no_reader(self, database: Database) -> None:
         account = stored(database, ada())
@@ -108,13 +155,7 @@ class TransactionsContract:
         database.check()
 
     def test_purge_ends_and_keeps_rows_in_use(self, database: Database) -> None:
-        account = stored(database, ada())
-        begun = logged_in(database, account)
-        put(database, challenge(1))
-        post(database, message(1))
-        with_events(database, account.id)
+        account = in_use(database)
+        before = rows(database, account)
         assert any(database.purge(NOW, limit=1) == 0 for _ in range(50))
-        assert database.accounts.by_active_session(account.id, begun.id, NOW) == account
-        assert locked(database, CodePurpose.OTP, MAIL) == [challenge(1)]
-        assert lease(database, NOW) == [message(1)]
-        assert read_in_order(database) == [account.id]
+        assert rows(database, account) == before
