@@ -4,39 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from ..application import (
-    Authenticate,
-    AuthenticateMany,
-    ChangeAccount,
-    CheckUnique,
-    CreateSuperuser,
-    DeliverMessages,
-    DropMessages,
-    GetImageUrl,
-    ListMessages,
-    ListRevokedSessions,
-    ListSessions,
-    LogIn,
-    LogInByCode,
-    Purge,
-    ReadAuditLog,
-    ReadEvents,
-    ReadImage,
-    Refresh,
-    Register,
-    RegisterOrLogIn,
-    ReplaceAccount,
-    RequestCode,
-    RequestRegistrationCode,
-    ResetPassword,
-    RetryMessages,
-    RevokeOtherSessions,
-    RevokeSession,
-    SetActive,
-    SweepImages,
-    UploadImage,
-    VerifyCode,
-)
+from .. import application
 from ..application.ports import Clock, RateLimiter
 from .concurrency.executors import CommitScope
 from .settings import Settings
@@ -47,37 +15,37 @@ from .workers.subscriptions import Handler, Subscriptions
 class UseCases:
     """Every use case with the lane of its awaited calls. The container builds each from the providers of its fields' names."""
 
-    register = UseCase(Register, "hashing")
-    create_superuser = UseCase(CreateSuperuser, "hashing")
-    check_unique = UseCase(CheckUnique, "limited_point_reads")
-    log_in = UseCase(LogIn, "hashing")
-    authenticate = UseCase(Authenticate, "point_reads", batch="authenticate_many")  # under load 98 µs a call, not 122
-    authenticate_many = UseCase(AuthenticateMany, "point_reads")
-    refresh = UseCase(Refresh, "writes")
-    change_account = UseCase(ChangeAccount, "writes", hashes="password")
-    replace_account = UseCase(ReplaceAccount, "hashing")
-    request_code = UseCase(RequestCode, "writes")
-    verify_code = UseCase(VerifyCode, "writes")
-    log_in_by_code = UseCase(LogInByCode, "writes")
-    request_registration_code = UseCase(RequestRegistrationCode, "writes")
-    register_or_log_in = UseCase(RegisterOrLogIn, "writes")
-    reset_password = UseCase(ResetPassword, "hashing")
-    list_sessions = UseCase(ListSessions, "reads")
-    revoke_session = UseCase(RevokeSession, "writes")
-    revoke_other_sessions = UseCase(RevokeOtherSessions, "writes")
-    list_revoked_sessions = UseCase(ListRevokedSessions, "reads")
-    set_active = UseCase(SetActive, "writes")
-    upload_image = UseCase(UploadImage, "images")
-    read_image = UseCase(ReadImage, "images")
-    get_image_url = UseCase(GetImageUrl, "images")
-    sweep_images = UseCase(SweepImages, "background")
-    deliver_messages = UseCase(DeliverMessages, "background")
-    list_messages = StreamingUseCase(ListMessages, "background")
-    retry_messages = UseCase(RetryMessages, "background")
-    drop_messages = UseCase(DropMessages, "background")
-    read_audit_log = StreamingUseCase(ReadAuditLog, "background")
-    read_events = ContextManagerUseCase(ReadEvents, "background")
-    purge = UseCase(Purge, "background")
+    register = UseCase(application.Register, "hashing")
+    create_superuser = UseCase(application.CreateSuperuser, "hashing")
+    check_unique = UseCase(application.CheckUnique, "limited_point_reads")
+    log_in = UseCase(application.LogIn, "hashing")
+    authenticate = UseCase(application.Authenticate, "point_reads", batch="authenticate_many")  # 98 µs a call, not 122
+    authenticate_many = UseCase(application.AuthenticateMany, "point_reads")
+    refresh = UseCase(application.Refresh, "writes")
+    change_account = UseCase(application.ChangeAccount, "writes", hashes="password")
+    replace_account = UseCase(application.ReplaceAccount, "hashing")
+    request_code = UseCase(application.RequestCode, "writes")
+    verify_code = UseCase(application.VerifyCode, "writes")
+    log_in_by_code = UseCase(application.LogInByCode, "writes")
+    request_registration_code = UseCase(application.RequestRegistrationCode, "writes")
+    register_or_log_in = UseCase(application.RegisterOrLogIn, "writes")
+    reset_password = UseCase(application.ResetPassword, "hashing")
+    list_sessions = UseCase(application.ListSessions, "reads")
+    revoke_session = UseCase(application.RevokeSession, "writes")
+    revoke_other_sessions = UseCase(application.RevokeOtherSessions, "writes")
+    list_revoked_sessions = UseCase(application.ListRevokedSessions, "reads")
+    set_active = UseCase(application.SetActive, "writes")
+    upload_image = UseCase(application.UploadImage, "images")
+    read_image = UseCase(application.ReadImage, "images")
+    get_image_url = UseCase(application.GetImageUrl, "images")
+    sweep_images = UseCase(application.SweepImages, "background")
+    deliver_messages = UseCase(application.DeliverMessages, "background")
+    list_messages = StreamingUseCase(application.ListMessages, "background")
+    retry_messages = UseCase(application.RetryMessages, "background")
+    drop_messages = UseCase(application.DropMessages, "background")
+    read_audit_log = StreamingUseCase(application.ReadAuditLog, "background")
+    read_events = ContextManagerUseCase(application.ReadEvents, "background")
+    purge = UseCase(application.Purge, "background")
 
     def refuse_calls(self) -> None:
         """Makes every later call raise `RuntimeError`, instead of an error of a closed adapter."""
@@ -89,7 +57,7 @@ def _raise_closed(*_: object, **__: object) -> NoReturn:
 
 
 USE_CASES: Mapping[str, UseCaseDescriptor[Any]] = {
-    name: one for name, one in vars(UseCases).items() if isinstance(one, UseCaseDescriptor)
+    name: declared for name, declared in vars(UseCases).items() if isinstance(declared, UseCaseDescriptor)
 }
 
 

@@ -39,7 +39,7 @@ def load_settings() -> "Settings":
 
 def check_settings_or_stop(settings: "Settings", *, migrate: bool = False) -> None:
     """Ends the command if the service cannot run on these settings. With `migrate` it migrates the database first."""
-    from ..container.build import check_settings
+    from ..container.composition import check_settings
     from ..settings import SettingsError
 
     os.umask(0o077)

@@ -18,7 +18,7 @@ from litestar.plugins import InitPlugin
 from litestar.types import Receive, Scope, Send
 
 from ..async_facade import AsyncVestibule
-from ..container.build import Build
+from ..container import Build
 from .app import create_app
 
 

@@ -6,12 +6,29 @@ from collections.abc import Callable, Collection
 from email.utils import parseaddr
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from ...domain.events import EventType
 
 Network = IPv4Network | IPv6Network
+T = TypeVar("T")
+
+
+def matching(pattern: str, requirement: str) -> Callable[[str], str]:
+    expression = re.compile(pattern, re.ASCII)
+
+    def read(text: str) -> str:
+        if not expression.fullmatch(text):
+            raise ValueError(f"must {requirement}")
+        return text
+
+    return read
+
+
+def several(read: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
+    """Parses each of the parts between commas."""
+    return lambda text: tuple(read(part.strip()) for part in text.split(",") if part.strip())
 
 
 def flag(text: str) -> bool:
@@ -50,13 +67,7 @@ def rate(text: str) -> float:
 
 
 def url_of(*schemes: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        scheme, colon, _ = text.partition(":")
-        if not colon or scheme not in schemes:
-            raise ValueError("must begin with " + " or ".join(f"{scheme}:" for scheme in schemes))
-        return text
-
-    return read
+    return matching(rf"(?:{'|'.join(schemes)}):(?s:.*)", "begin with " + " or ".join(f"{scheme}:" for scheme in schemes))
 
 
 _MIN_SECRET_BYTES = 32
@@ -106,16 +117,8 @@ def _may_be_random(plain: str, key: bytes) -> bool:
     return not is_word and len(steps) >= _MIN_DISTINCT and len(set(key)) >= _MIN_DISTINCT
 
 
-def images_url(text: str) -> str:
-    if text != "file:" and not text.startswith("s3://"):
-        raise ValueError("must be file: or s3://bucket/prefix")
-    return text
-
-
-def any_url(text: str) -> str:
-    if ":" not in text:
-        raise ValueError("must be a URL")
-    return text
+images_url = matching(r"file:|s3://(?s:.*)", "be file: or s3://bucket/prefix")
+any_url = matching(r"(?s:.*):(?s:.*)", "be a URL")
 
 
 def public_url(text: str) -> str:
@@ -134,45 +137,31 @@ def path_prefix(text: str) -> str:
 
 def signing_secrets(text: str) -> tuple[str, ...]:
     parsed = tuple(re.split(r"[\s,]+", text.strip()))
-    if not all(one.startswith("whsec_") for one in parsed):
+    if not all(secret.startswith("whsec_") for secret in parsed):
         raise ValueError("must be whsec_ and 24 to 64 random bytes in base64; several are separated by spaces")
     return parsed
 
 
 def events(known: Collection[EventType]) -> Callable[[str], tuple[EventType, ...]]:
-    def read(text: str) -> tuple[EventType, ...]:
-        parsed = [part.strip().lower() for part in text.split(",") if part.strip()]
-        if not all(name in known for name in parsed):
+    def read(text: str) -> EventType:
+        if text.lower() not in known:
             raise ValueError(f"must be names of events, separated by commas: {', '.join(sorted(known))}")
-        return tuple(EventType(name) for name in parsed)
+        return EventType(text.lower())
 
-    return read
-
-
-def networks(text: str) -> tuple[Network, ...]:
-    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    return several(read)
 
 
-_ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
-_DEFAULT_PORT = re.compile(r"http:.*:80|https:.*:443")
-
-
-def origins(text: str) -> tuple[str, ...]:
-    """Origins in the spelling of browsers, because they are compared literally."""
-    parsed = tuple(part.strip() for part in text.split(",") if part.strip())
-    if not all(_ORIGIN.fullmatch(origin) and not _DEFAULT_PORT.fullmatch(origin) for origin in parsed):
-        raise ValueError("must be origins as browsers send them, such as https://app.example.org, separated by commas")
-    return parsed
-
-
-_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\]")
-
-
-def hosts(text: str) -> tuple[str, ...]:
-    parsed = tuple(part.strip().lower() for part in text.split(",") if part.strip())
-    if not all(_HOST.fullmatch(host) for host in parsed):
-        raise ValueError("must be names without a port, such as accounts.example.org, separated by commas")
-    return parsed
+networks = several(ip_network)
+_HOST = r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])"
+_host = matching(_HOST, "be names without a port, such as accounts.example.org, separated by commas")
+hosts = several(lambda name: _host(name.lower()))
+origins = several(
+    matching(
+        rf"(?!http:.*:80\Z|https:.*:443\Z)https?://{_HOST}(?::[0-9]{{1,5}})?",
+        "be origins as browsers send them, such as https://app.example.org, separated by commas",
+    )
+)
+"""Origins in the spelling of browsers, which omit a default port, because they are compared literally."""
 
 
 _MIN_LENGTH = 32
@@ -186,14 +175,14 @@ def bearer_secret(text: str) -> str:
     return text
 
 
+_country = matching("(?:[A-Za-z]{2})?", "be a country of two letters, such as DE")
+
+
 def region(text: str) -> str | None:
-    if text and not (len(text) == 2 and text.isascii() and text.isalpha()):  # noqa: PLR2004 — ISO 3166-1 alpha-2
-        raise ValueError("must be a country of two letters, such as DE")
-    return text.upper() or None
+    return _country(text).upper() or None
 
 
-def regions(text: str) -> tuple[str, ...]:
-    return tuple(parsed for part in text.split(",") if (parsed := region(part.strip())))
+regions = several(region)
 
 
 def sender(text: str) -> str:

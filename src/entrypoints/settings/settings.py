@@ -7,32 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from ...domain.events import ACCOUNT_EVENTS, EventType
-from .parsers import (
-    COSTS,
-    HashCost,
-    Network,
-    any_url,
-    bearer_secret,
-    events,
-    flag,
-    hash_cost,
-    hosts,
-    images_url,
-    networks,
-    number,
-    one_of,
-    origins,
-    path_prefix,
-    public_url,
-    rate,
-    region,
-    regions,
-    secrets,
-    sender,
-    signing_secrets,
-    url_of,
-    words,
-)
+from . import parsers as parse
+from .parsers import COSTS, HashCost, Network
 
 PREFIX = "VESTIBULE_"
 
@@ -53,96 +29,110 @@ class Settings:
     Values that a program passes are validated by the same rules. Raises `SettingsError`.
     """
 
-    host: str = setting("127.0.0.1", words, "The address to listen on.")
-    port: int = setting(8000, number(0, 65_535), "The port to listen on.")
-    workers: int = setting(1, number(1, 64), "The number of server processes.")
+    host: str = setting("127.0.0.1", parse.words, "The address to listen on.")
+    port: int = setting(8000, parse.number(0, 65_535), "The port to listen on.")
+    workers: int = setting(1, parse.number(1, 64), "The number of server processes.")
     data_dir: Path = setting(Path("data"), Path, "The directory of database, keys, images and outbox.")
     database_url: str | None = setting(
         None,
-        url_of("sqlite", "postgresql", "postgres"),
+        parse.url_of("sqlite", "postgresql", "postgres"),
         "sqlite:///path or postgresql://…; a file in the data directory by default.",
         secret=True,
     )
     secret: tuple[str, ...] = setting(
         (),
-        secrets,
+        parse.secrets,
         "32 random bytes in base64: the keys are then encrypted with it in the database, for every node that has it.",
         secret=True,
     )
     email_url: str = setting(
         "outbox:",
-        url_of("outbox", "smtp", "smtps"),
+        parse.url_of("outbox", "smtp", "smtps"),
         "outbox: (files in the data directory), smtp://… or smtps://…",
         secret=True,
     )
-    email_from: str = setting("Vestibule <no-reply@localhost.localdomain>", sender, "The sender of mail.")
-    sms_url: str = setting("outbox:", any_url, "outbox: or any Apprise URL.", secret=True)
-    delivery: bool = setting(True, flag, "off leaves mail, SMS and webhooks to separate processes of `vestibule deliver`.")
-    email_rate: float | None = setting(None, rate, "The limit of mails that a process delivers per second; none by default.")
-    sms_rate: float | None = setting(None, rate, "The limit of SMS that a process delivers per second; none by default.")
-    emails_per_hour: int = setting(1000, number(1, 100_000), "The hourly limit of codes by mail, unless EMAIL_URL is outbox:.")
-    sms_per_hour: int = setting(100, number(1, 100_000), "The hourly limit of codes by SMS, unless SMS_URL is outbox:.")
+    email_from: str = setting("Vestibule <no-reply@localhost.localdomain>", parse.sender, "The sender of mail.")
+    sms_url: str = setting("outbox:", parse.any_url, "outbox: or any Apprise URL.", secret=True)
+    delivery: bool = setting(
+        True, parse.flag, "off leaves mail, SMS and webhooks to separate processes of `vestibule deliver`."
+    )
+    email_rate: float | None = setting(
+        None, parse.rate, "The limit of mails that a process delivers per second; none by default."
+    )
+    sms_rate: float | None = setting(None, parse.rate, "The limit of SMS that a process delivers per second; none by default.")
+    emails_per_hour: int = setting(
+        1000, parse.number(1, 100_000), "The hourly limit of codes by mail, unless EMAIL_URL is outbox:."
+    )
+    sms_per_hour: int = setting(100, parse.number(1, 100_000), "The hourly limit of codes by SMS, unless SMS_URL is outbox:.")
     webhook_url: str | None = setting(
-        None, url_of("https", "http"), "https://… that receives signed events of accounts; none by default.", secret=True
+        None, parse.url_of("https", "http"), "https://… that receives signed events of accounts; none by default.", secret=True
     )
     webhook_secret: tuple[str, ...] = setting(
         (),
-        signing_secrets,
+        parse.signing_secrets,
         "Secrets that sign webhooks: whsec_ and base64; during a rotation several, separated by spaces.",
         secret=True,
     )
     webhook_events: tuple[EventType, ...] = setting(
-        (), events(ACCOUNT_EVENTS), "The events sent there: registered, logged_in, …; by default every change."
+        (), parse.events(ACCOUNT_EVENTS), "The events sent there: registered, logged_in, …; by default every change."
     )
-    images_url: str = setting("file:", images_url, "file: (the data directory) or s3://bucket/prefix.")
+    images_url: str = setting("file:", parse.images_url, "file: (the data directory) or s3://bucket/prefix.")
     images_redirect: bool = setting(
-        False, flag, "on redirects clients to images on S3 by a URL that is signed for five minutes."
+        False, parse.flag, "on redirects clients to images on S3 by a URL that is signed for five minutes."
     )
     redis_url: str | None = setting(
         None,
-        url_of("redis", "rediss", "unix"),
+        parse.url_of("redis", "rediss", "unix"),
         "redis://… or rediss://…: all workers and nodes that name it share their limits per address.",
         secret=True,
     )
     templates_dir: Path | None = setting(None, Path, "A directory of templates that replace those of the messages.")
-    public_url: str | None = setting(None, public_url, "The URL that clients use; http://host:port by default.")
-    api_prefix: str = setting("", path_prefix, "A path that all endpoints are mounted under, such as /api/user.")
-    trusted_proxies: tuple[Network, ...] = setting((), networks, "Networks whose X-Forwarded-For is trusted: 10.0.0.0/8, …")
+    public_url: str | None = setting(None, parse.public_url, "The URL that clients use; http://host:port by default.")
+    api_prefix: str = setting("", parse.path_prefix, "A path that all endpoints are mounted under, such as /api/user.")
+    trusted_proxies: tuple[Network, ...] = setting(
+        (), parse.networks, "Networks whose X-Forwarded-For is trusted: 10.0.0.0/8, …"
+    )
     allowed_hosts: tuple[str, ...] = setting(
-        (), hosts, "Host names that the service accepts: accounts.example.org, …; any by default."
+        (), parse.hosts, "Host names that the service accepts: accounts.example.org, …; any by default."
     )
     cors_origins: tuple[str, ...] = setting(
-        (), origins, "Origins whose pages may call the service from a browser: https://app.example.org, …"
+        (), parse.origins, "Origins whose pages may call the service from a browser: https://app.example.org, …"
     )
     revocations_secret: str | None = setting(
         None,
-        bearer_secret,
+        parse.bearer_secret,
         "The bearer secret of services that read revoked sessions (/revocations/); not served without it.",
         secret=True,
     )
     rate_limits: bool = setting(
-        True, flag, "off lifts the limits per caller's address and the hourly limits of codes, for a load test."
+        True, parse.flag, "off lifts the limits per caller's address and the hourly limits of codes, for a load test."
     )
-    docs: bool | None = setting(None, flag, "The OpenAPI page; on by default, unless PUBLIC_URL is https.")
-    log_format: str = setting("text", one_of("text", "json"), "text for people, or json for machines: one object a line.")
-    log_level: str = setting("info", one_of("debug", "info", "warning", "error"), "The lowest level that is logged.")
-    access_log: bool | None = setting(None, flag, "A log line for each call; on by default if LOG_FORMAT is json.")
-    metrics_port: int | None = setting(None, number(1, 65_535), "The port that Prometheus scrapes; no metrics by default.")
-    metrics_host: str = setting("127.0.0.1", words, "The address to listen on for scrapes.")
-    traces: bool = setting(False, flag, "on exports traces by OTLP over HTTP, as the variables OTEL_… say.")
-    service_name: str = setting("Vestibule", words, "The name of the service in messages.")
-    default_region: str | None = setting(None, region, "The country of mobiles without +, such as DE.")
-    mobile_regions: tuple[str, ...] = setting((), regions, "Countries of accepted mobiles, such as DE, AT; all by default.")
-    mobile_required: bool = setting(False, flag, "Whether every account needs a mobile.")
-    email_validation: bool = setting(False, flag, "Whether a new email must have been verified within the last hour.")
-    mobile_validation: bool = setting(False, flag, "Whether a new mobile must have been verified within the last hour.")
-    test_domains: bool = setting(False, flag, "Whether emails at .test, .localhost and the like are accepted, for development.")
-    otp_length: int = setting(6, number(4, 10), "Digits of a one-time code.")
-    otp_cooldown: int = setting(60, number(1, 86_400), "Seconds between two codes to the same address.")
-    password_min_length: int = setting(8, number(8, 64), "The minimum length of a new password; 15 is recommended.")
+    docs: bool | None = setting(None, parse.flag, "The OpenAPI page; on by default, unless PUBLIC_URL is https.")
+    log_format: str = setting("text", parse.one_of("text", "json"), "text for people, or json for machines: one object a line.")
+    log_level: str = setting("info", parse.one_of("debug", "info", "warning", "error"), "The lowest level that is logged.")
+    access_log: bool | None = setting(None, parse.flag, "A log line for each call; on by default if LOG_FORMAT is json.")
+    metrics_port: int | None = setting(
+        None, parse.number(1, 65_535), "The port that Prometheus scrapes; no metrics by default."
+    )
+    metrics_host: str = setting("127.0.0.1", parse.words, "The address to listen on for scrapes.")
+    traces: bool = setting(False, parse.flag, "on exports traces by OTLP over HTTP, as the variables OTEL_… say.")
+    service_name: str = setting("Vestibule", parse.words, "The name of the service in messages.")
+    default_region: str | None = setting(None, parse.region, "The country of mobiles without +, such as DE.")
+    mobile_regions: tuple[str, ...] = setting(
+        (), parse.regions, "Countries of accepted mobiles, such as DE, AT; all by default."
+    )
+    mobile_required: bool = setting(False, parse.flag, "Whether every account needs a mobile.")
+    email_validation: bool = setting(False, parse.flag, "Whether a new email must have been verified within the last hour.")
+    mobile_validation: bool = setting(False, parse.flag, "Whether a new mobile must have been verified within the last hour.")
+    test_domains: bool = setting(
+        False, parse.flag, "Whether emails at .test, .localhost and the like are accepted, for development."
+    )
+    otp_length: int = setting(6, parse.number(4, 10), "Digits of a one-time code.")
+    otp_cooldown: int = setting(60, parse.number(1, 86_400), "Seconds between two codes to the same address.")
+    password_min_length: int = setting(8, parse.number(8, 64), "The minimum length of a new password; 15 is recommended.")
 
     password_hash: HashCost = setting(
-        COSTS["default"], hash_cost, "default, strong (three passes over 64 MiB), or t=3,m=65536,p=1 and the like."
+        COSTS["default"], parse.hash_cost, "default, strong (three passes over 64 MiB), or t=3,m=65536,p=1 and the like."
     )
 
     def __post_init__(self) -> None:
