@@ -35,8 +35,8 @@ _MESSAGE = """
 """
 _WRITES = {
     "send": (
-        "INSERT OR REPLACE INTO rate_limits VALUES ('asked:' || :n, '[1800000000.25]', 1.0)",
-        "INSERT OR REPLACE INTO rate_limits VALUES ('sent:' || :n, '[1800000000.25]', 1.0)",
+        "INSERT OR REPLACE INTO rate_limits VALUES ('code-requests:' || :n, '[1800000000.25]', 1.0)",
+        "INSERT OR REPLACE INTO rate_limits VALUES ('codes-sent:' || :n, '[1800000000.25]', 1.0)",
         _CHALLENGE,
         _MESSAGE,
         "INSERT INTO audit_log VALUES (NULL, 1.0, 'code_sent', NULL, NULL, '127.0.0.1', NULL, :n, 'otp')",

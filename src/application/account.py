@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from ..domain.account import Account, Address, AddressKind, Username
-from ..domain.errors import InvalidToken
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from .audit import record
 from .code_checks import revoke_codes_of_added_addresses
@@ -27,7 +26,7 @@ class Changes:
     email: Address | None = None
     mobile: Address | Literal[Missing.MISSING] | None = MISSING
     password_hash: str | None = None
-    verified: frozenset[Address] = frozenset()
+    verified: tuple[Address, ...] = ()
 
     def apply(self, account: Account) -> Account:
         changed = replace(
@@ -40,15 +39,15 @@ class Changes:
             changed = changed.with_address(AddressKind.EMAIL, self.email)
         if self.mobile is not MISSING:
             changed = changed.with_address(AddressKind.MOBILE, self.mobile)
-        for address in sorted(self.verified, key=lambda one: one.kind):
+        for address in self.verified:
             if changed.has(address):  # another change may have removed it after the proof was checked
                 changed = changed.verified_by_session(address)
         return changed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccountChanger:
-    """Validates and stores changes of the caller's own account, for `ChangeAccount` and `ReplaceAccount`."""
+class AccountUpdate:
+    """The common part of `ChangeAccount` and `ReplaceAccount`: validates and stores changes of the caller's own account."""
 
     database: Database
     hasher: Hasher
@@ -57,11 +56,12 @@ class AccountChanger:
     notices: Notices
 
     @retry_on_conflict
-    def __call__(
-        self, identity: Identity, given: Mapping[str, object], proofs: tuple[str, ...], caller: Caller, *, replaces_all: bool
+    def _update(
+        self, identity: Identity, fields: Mapping[str, object], proofs: tuple[str, ...], caller: Caller, *, is_complete: bool
     ) -> Account:
+        """Stores the changed fields. If `is_complete`, all are required, and an absent mobile is removed."""
         validator = Validator()
-        changes, password = self._read(validator, identity.account, given, replaces_all=replaces_all)
+        changes, password = self._read(validator, identity.account, fields, is_complete=is_complete)
         after = changes.apply(identity.account)
         self.rules.check_password(validator, password, personal_data_of(after))
         new = [address for address in after.addresses if not identity.account.has(address)]
@@ -77,30 +77,28 @@ class AccountChanger:
             return self._store(tx, identity, after, replace(changes, password_hash=password_hash, verified=verified), caller)
 
     def _read(
-        self, validator: Validator, account: Account, given: Mapping[str, object], *, replaces_all: bool
+        self, validator: Validator, account: Account, fields: Mapping[str, object], *, is_complete: bool
     ) -> tuple[Changes, str | None]:
         """Values equal to the present ones skip today's rules: an imported username may break them."""
         known = self.rules.identifiers
-        mobile_required = replaces_all and self.rules.mobile_required
-        mobile = validator.text("mobile", given["mobile"], _or_same(account.mobile, known.mobile), required=mobile_required)
+        mobile_required = is_complete and self.rules.mobile_required
+        mobile = validator.text("mobile", fields["mobile"], _or_same(account.mobile, known.mobile), required=mobile_required)
         changes = Changes(
             username=validator.text(
-                "username", given["username"], _or_same(account.username, known.username), required=replaces_all
+                "username", fields["username"], _or_same(account.username, known.username), required=is_complete
             ),
-            name=validator.text("name", given["name"], known.name, required=replaces_all),
-            email=validator.text("email", given["email"], _or_same(account.email, known.email), required=replaces_all),
-            mobile=mobile if replaces_all or mobile else MISSING,
+            name=validator.text("name", fields["name"], known.name, required=is_complete),
+            email=validator.text("email", fields["email"], _or_same(account.email, known.email), required=is_complete),
+            mobile=mobile if is_complete or mobile else MISSING,
         )
-        return changes, validator.password("password", given["password"], required=replaces_all)
+        return changes, validator.password("password", fields["password"], required=is_complete)
 
     def _store(self, tx: Transaction, identity: Identity, expected: Account, changes: Changes, caller: Caller) -> Account:
         revoked: tuple[Address, ...] = ()
         if changes.password_hash or _REVOKES_CODES.intersection(_differences(identity.account, expected)):
             revoked = (*identity.account.addresses, *expected.addresses)
             tx.challenges.revoke(revoked)  # before the account is locked: the order of locks
-        before = tx.lock_identity(identity.account.id, identity.session_id, self.clock)
-        if before is None:
-            raise InvalidToken
+        before = identity.lock_account(tx, self.clock)
         now, session_id = self.clock(), identity.session_id
         after = changes.apply(before)
         tx.accounts.save(after)
@@ -111,7 +109,7 @@ class AccountChanger:
             record(tx, event, now, caller, account_id=after.id, session_id=session_id)
         if _REVOKES_CODES.intersection(differences):
             revoke_codes_of_added_addresses(tx, (*before.addresses, *after.addresses), revoked)
-        for address in sorted(changes.verified, key=lambda one: one.kind):
+        for address in changes.verified:
             event = EventType.ADDRESS_VERIFIED
             record(tx, event, now, caller, account_id=after.id, session_id=session_id, detail=address.kind)
         self._notify(tx, before, differences, now)
@@ -128,15 +126,13 @@ class AccountChanger:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeAccount:
+class ChangeAccount(AccountUpdate):
     """Changes the given fields of the caller's own account; None or blank leaves a field as it is.
 
     A new email or mobile is unverified unless one of `proofs` verifies it. A new password revokes the account's other
     sessions. A new password, email or mobile revokes its open codes. Raises `InvalidInput`, `AlreadyTaken`, `InvalidToken`
     if the session was revoked meanwhile, `Overloaded`, `Unavailable`.
     """
-
-    account_changer: AccountChanger
 
     def __call__(
         self,
@@ -150,18 +146,16 @@ class ChangeAccount:
         proofs: tuple[str, ...] = (),
         caller: Caller = TRUSTED_CALLER,
     ) -> Account:
-        given = {"username": username, "name": name, "email": email, "mobile": mobile, "password": password}
-        return self.account_changer(identity, given, proofs, caller, replaces_all=False)
+        fields = {"username": username, "name": name, "email": email, "mobile": mobile, "password": password}
+        return self._update(identity, fields, proofs, caller, is_complete=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReplaceAccount:
+class ReplaceAccount(AccountUpdate):
     """Replaces every field of the caller's own account; `mobile` None or blank removes it, unless one is required.
 
     The effects and the refusals are those of `ChangeAccount`.
     """
-
-    account_changer: AccountChanger
 
     def __call__(
         self,
@@ -175,8 +169,8 @@ class ReplaceAccount:
         proofs: tuple[str, ...] = (),
         caller: Caller = TRUSTED_CALLER,
     ) -> Account:
-        given = {"username": username, "name": name, "email": email, "mobile": mobile, "password": password}
-        return self.account_changer(identity, given, proofs, caller, replaces_all=True)
+        fields = {"username": username, "name": name, "email": email, "mobile": mobile, "password": password}
+        return self._update(identity, fields, proofs, caller, is_complete=True)
 
 
 def _or_same(current: T | None, parse: Callable[[str], T]) -> Callable[[str], T]:
@@ -187,14 +181,14 @@ _REVOKES_CODES = frozenset({EventType.PASSWORD_CHANGED, EventType.EMAIL_CHANGED,
 
 
 def _differences(before: Account, after: Account) -> list[EventType]:
-    found = {
+    differs = {
         EventType.USERNAME_CHANGED: before.username != after.username,
         EventType.NAME_CHANGED: before.name != after.name,
         EventType.EMAIL_CHANGED: _canonical(before.email) != _canonical(after.email),
         EventType.MOBILE_CHANGED: _canonical(before.mobile) != _canonical(after.mobile),
         EventType.PASSWORD_CHANGED: before.password_hash != after.password_hash,
     }
-    return [event for event, differs in found.items() if differs]
+    return [event for event in differs if differs[event]]
 
 
 def _canonical(address: Address | None) -> str | None:

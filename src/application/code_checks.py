@@ -9,7 +9,6 @@ from ..domain.code import Challenge, CodePurpose, Proof, decoy_address
 from ..domain.errors import InvalidCode, RateLimited
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.rate_limits import DAY, WRONG_CODES, WRONG_CODES_BY_NETWORK, RateLimit, SlidingWindow
-from ..domain.session import Session
 from .audit import record, record_verified_addresses
 from .ports import Clock, Codes, Database, Identifiers, NewId, Transaction
 from .retry import retry_on_conflict
@@ -96,7 +95,7 @@ class CodeVerifier:
         )
 
     def _key(self, address: Address) -> str:
-        return f"wrong-codes:{self.codes.keyed_digest(f'{address.kind}:{address.canonical}')}"
+        return f"wrong-codes:{self.codes.keyed_digest(address.key)}"
 
     def _decoy(self, purpose: CodePurpose, instead_of: Address, number: int, now: float) -> Challenge:
         """An expired challenge: it is never locked, and is deleted by the next purge."""
@@ -117,34 +116,20 @@ class CodeVerifier:
         return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CodeLogin:
-    """Starts a session for the owner of a verified address, for the use cases that log in by a code."""
+def claimed(
+    tx: Transaction, check: CodeCheck, account: Account, address: Address, revoked: Collection[Address], name: str | None = None
+) -> Account:
+    """The locked account after a login by a code; if its owner was not verified, its earlier state is cleared.
 
-    session_issuer: SessionIssuer
-
-    def __call__(
-        self,
-        tx: Transaction,
-        account: Account,
-        address: Address,
-        now: float,
-        caller: Caller,
-        *,
-        name: str | None = None,
-        revoked: Collection[Address] = (),
-    ) -> Session:
-        """Starts a session of the locked account; if it never had a verified owner, its earlier state is cleared first.
-
-        `revoked` are the addresses whose codes this transaction has revoked already.
-        """
-        claimed = account.after_code_login(address)
-        if claimed is not account:
-            claimed = replace(claimed, name=name or claimed.name)
-            save_and_revoke_access(tx, account, claimed, now, revoked)
-            record(tx, EventType.ACCOUNT_CLAIMED, now, caller, account_id=account.id)
-            record_verified_addresses(tx, account, claimed, now, caller)
-        return self.session_issuer.start(tx, claimed, now, caller, f"code:{address.kind}")
+    `revoked` are the addresses whose codes this transaction has revoked already.
+    """
+    after = account.after_code_login(address)
+    if after is not account:
+        after = replace(after, name=name or after.name)
+        save_and_revoke_access(tx, account, after, check.now, revoked)
+        record(tx, EventType.ACCOUNT_CLAIMED, check.now, check.caller, account_id=account.id)
+        record_verified_addresses(tx, account, after, check.now, check.caller)
+    return after
 
 
 def save_and_revoke_access(tx: Transaction, before: Account, after: Account, now: float, revoked: Collection[Address]) -> None:
@@ -167,9 +152,9 @@ def revoke_codes_before_claim(tx: Transaction, known: Account | None, address: A
 
 def revoke_codes_of_added_addresses(tx: Transaction, addresses: Iterable[Address], revoked: Collection[Address]) -> None:
     """Revokes codes to those addresses that the account got after it was read, which is rare, under the account's lock."""
-    done = {(one.kind, one.canonical) for one in revoked}
-    if remaining := [one for one in addresses if (one.kind, one.canonical) not in done]:
-        tx.challenges.revoke(remaining)
+    keys = {address.key for address in revoked}
+    if added := [address for address in addresses if address.key not in keys]:
+        tx.challenges.revoke(added)
 
 
 def accepts_code(account: Account | None, address: Address) -> bool:
@@ -240,7 +225,7 @@ class LogInByCode:
     database: Database
     identifiers: Identifiers
     code_verifier: CodeVerifier
-    code_login: CodeLogin
+    session_issuer: SessionIssuer
 
     @retry_on_conflict
     def __call__(self, *, destination: str, verify_otp: str, caller: Caller = TRUSTED_CALLER) -> TokenSet:
@@ -253,12 +238,13 @@ class LogInByCode:
             account = tx.accounts.lock_by_address(to) if address else None
             if account and address and accepts_code(account, address):
                 check.consume(tx)
-                session = self.code_login(tx, account, address, check.now, caller, revoked=revoked)
+                owner = claimed(tx, check, account, address, revoked)
+                session = self.session_issuer.start(tx, owner, check.now, caller, f"code:{address.kind}")
             else:
                 check.record_failure(tx)
         if session is None:
             raise check.refusal()
-        return self.code_login.session_issuer.token_set(session)
+        return self.session_issuer.token_set(session)
 
 
 def _read_code(identifiers: Identifiers, destination: str, verify_otp: str) -> tuple[Address, str]:

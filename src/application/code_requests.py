@@ -14,7 +14,7 @@ from ..domain.errors import Overloaded, RateLimited
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.rate_limits import DAY, HOUR, RateLimit, code_sends
 from .audit import record
-from .ports import Accounts, Channel, Clock, Codes, Database, Identifiers, Message, NewId, RateLimiter, Transaction
+from .ports import AccountReads, Channel, Clock, Codes, Database, Identifiers, Message, NewId, RateLimiter, Transaction
 from .retry import retry_on_conflict
 from .validation import Validator
 
@@ -91,7 +91,7 @@ class CodeIssuer:
         A recipient whose own limit is used up by requests for other addresses silently gets a decoy; its last code stays good,
         because no newer one replaces it. Reads and writes do not depend on the owners of the addresses.
         """
-        request_keys = {self._key("asked", address) for address in requested}
+        request_keys = {self._key("code-requests", address) for address in requested}
         if self.send_quota is not None:
             self._count(self.send_quota, request_keys, recipients)
         return self._store(purpose, request_keys, recipients, caller)
@@ -101,7 +101,7 @@ class CodeIssuer:
         self, purpose: CodePurpose, request_keys: Collection[str], recipients: Sequence[Recipient], caller: Caller
     ) -> RequestedCode:
         limits = code_sends(self.cooldown)
-        sent_keys = {recipient: self._key("sent", recipient.address) for recipient in recipients}
+        sent_keys = {recipient: self._key("codes-sent", recipient.address) for recipient in recipients}
         with self.database.begin() as tx:
             locked = tx.rate_limits.lock(sorted({*request_keys, *sent_keys.values()}))
             windows = {window.key: window for window in locked}
@@ -159,10 +159,10 @@ class CodeIssuer:
         return challenge, message
 
     def _key(self, prefix: str, address: Address) -> str:
-        return f"{prefix}:{self.codes.keyed_digest(f'{address.kind}:{address.canonical}')}"
+        return f"{prefix}:{self.codes.keyed_digest(address.key)}"
 
 
-def find_owner(accounts: Accounts, address: Address) -> tuple[Account | None, Address]:
+def find_owner(accounts: AccountReads, address: Address) -> tuple[Account | None, Address]:
     """The owner of an address, and its spelling there: a mail server may distinguish `ANN@` from `ann@`."""
     owner = accounts.by_address(address)
     return owner, (owner and owner.address(address.kind)) or address

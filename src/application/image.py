@@ -41,9 +41,8 @@ class UploadImage:
         try:
             account, previous = self._set(identity, name, caller)
         except InvalidToken:
-            self._discard(
-                name
-            )  # after any other error the account may reference it: an unreferenced file is better than a missing one
+            # After any other error the account may reference it: an unreferenced file is better than a missing one.
+            self._discard(name)
             raise
         if previous is not None:
             self._discard(previous)
@@ -57,9 +56,7 @@ class UploadImage:
     @retry_on_conflict
     def _set(self, identity: Identity, name: str, caller: Caller) -> tuple[Account, str | None]:
         with self.database.begin() as tx:
-            account = tx.lock_identity(identity.account.id, identity.session_id, self.clock)
-            if account is None:
-                raise InvalidToken
+            account = identity.lock_account(tx, self.clock)
             after = replace(account, image=name)
             tx.accounts.save(after)
             session_id = identity.session_id

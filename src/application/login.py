@@ -111,8 +111,7 @@ class LogIn:
         return None
 
     def _limits(self, identifier: LoginIdentifier, caller: Caller) -> LimitsByKey:
-        address = identifier.address
-        name = f"{address.kind}:{address.canonical}" if address else f"username:{identifier.canonical_username}"
+        name = identifier.address.key if identifier.address else f"username:{identifier.canonical_username}"
         identity = f"login:{self.codes.keyed_digest(name)}"
         if not self.limits_by_network or caller.ip_address is None:
             return ((identity, FAILED_LOGINS_BY_IDENTIFIER),)

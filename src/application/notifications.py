@@ -37,7 +37,7 @@ class Notices:
         address = to if to and _may_notify(account, to) else best_address(account)
         if address is None:
             return
-        (window,) = tx.rate_limits.lock([f"notices:{self.codes.keyed_digest(f'{address.kind}:{address.canonical}')}"])
+        (window,) = tx.rate_limits.lock([f"notices:{self.codes.keyed_digest(address.key)}"])
         if window.retry_after(NOTICES, now):
             return
         tx.rate_limits.save([window.with_hit(NOTICES, now)], now + DAY)

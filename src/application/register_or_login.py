@@ -8,11 +8,11 @@ from ..domain.errors import AccountMismatch, Refusal
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.session import Session
 from .audit import record, record_verified_addresses
-from .code_checks import CodeCheck, CodeLogin, CodeVerifier, accepts_code, revoke_codes_before_claim
+from .code_checks import CodeCheck, CodeVerifier, accepts_code, claimed, revoke_codes_before_claim
 from .code_requests import CodeIssuer, Recipient, RequestedCode, find_owner
 from .ports import Database, Identifiers, Transaction
 from .retry import retry_on_conflict
-from .tokens import TokenSet
+from .tokens import SessionIssuer, TokenSet
 from .validation import Validator
 
 
@@ -47,7 +47,7 @@ class RegisterOrLogIn:
     database: Database
     identifiers: Identifiers
     code_verifier: CodeVerifier
-    code_login: CodeLogin
+    session_issuer: SessionIssuer
 
     @retry_on_conflict
     def __call__(self, *, name: str, email: str, mobile: str, verify_otp: str, caller: Caller = TRUSTED_CALLER) -> TokenSet:
@@ -58,7 +58,7 @@ class RegisterOrLogIn:
             check = self.code_verifier(tx, CodePurpose.REGISTER_OR_LOGIN, [mail, phone], code, caller)
             result = self._conclude(tx, check, called, mail, phone)
         if isinstance(result, Session):
-            return self.code_login.session_issuer.token_set(result)
+            return self.session_issuer.token_set(result)
         raise result
 
     def _conclude(self, tx: Transaction, check: CodeCheck, name: str, mail: Address, phone: Address) -> Session | Refusal:
@@ -73,7 +73,7 @@ class RegisterOrLogIn:
             account = tx.accounts.add(self._new(tx, address, name, mail, phone, now))
             record(tx, EventType.REGISTERED, now, caller, account_id=account.id)
             record_verified_addresses(tx, None, account, now, caller)
-            return self.code_login.session_issuer.start(tx, account, now, caller, f"code:{address.kind}")
+            return self.session_issuer.start(tx, account, now, caller, f"code:{address.kind}")
         account, *others = owners.values()
         if others or not _matches(account, address, mail, phone):
             check.consume(tx)
@@ -82,7 +82,8 @@ class RegisterOrLogIn:
             check.record_failure(tx)
             return check.refusal()
         check.consume(tx)
-        return self.code_login(tx, account, address, now, caller, name=name, revoked=revoked)
+        account = claimed(tx, check, account, address, revoked, name)
+        return self.session_issuer.start(tx, account, now, caller, f"code:{address.kind}")
 
     def _new(self, tx: Transaction, verified: Address, name: str, mail: Address, phone: Address, now: float) -> Account:
         return Account(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..domain.errors import InvalidInput, InvalidToken, NoSuchSession
+from ..domain.errors import InvalidInput, NoSuchSession
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.session import Session
 from .audit import record
@@ -39,9 +39,7 @@ class RevokeSession:
     def __call__(self, *, identity: Identity, session_id: str, caller: Caller = TRUSTED_CALLER) -> None:
         event = EventType.LOGGED_OUT if session_id == identity.session_id else EventType.SESSION_ENDED
         with self.database.begin() as tx:
-            # A session revoked meanwhile must not be able to revoke others.
-            if tx.lock_identity(identity.account.id, identity.session_id, self.clock) is None:
-                raise InvalidToken
+            identity.lock_account(tx, self.clock)  # a session revoked meanwhile must not be able to revoke others
             session, now = tx.sessions.lock(session_id), self.clock()
             if session is None or session.account_id != identity.account.id or not session.is_active(now):
                 raise NoSuchSession
@@ -63,8 +61,7 @@ class RevokeOtherSessions:
     def __call__(self, *, identity: Identity, caller: Caller = TRUSTED_CALLER) -> int:
         account_id, session_id = identity.account.id, identity.session_id
         with self.database.begin() as tx:
-            if tx.lock_identity(account_id, session_id, self.clock) is None:
-                raise InvalidToken
+            identity.lock_account(tx, self.clock)
             now = self.clock()
             revoked = tx.sessions.revoke_all(account_id, now, except_id=session_id)
             detail = f"others:{revoked}"

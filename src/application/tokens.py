@@ -32,6 +32,13 @@ class Identity:
     account: Account
     session_id: str
 
+    def lock_account(self, tx: Transaction, clock: Clock) -> Account:
+        """Locks the account and returns it as it is now. Raises `InvalidToken` if it or the session is no longer active."""
+        account = tx.accounts.lock_by_active_session(self.account.id, self.session_id, clock)
+        if account is None:
+            raise InvalidToken
+        return account
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionIssuer:

@@ -142,33 +142,29 @@ class AccountRules:
         addresses: Sequence[Address],
         new: Sequence[Address],
         proofs: Sequence[str],
-    ) -> frozenset[Address]:
-        """Returns those of `addresses` that the given proofs verify.
-
-        Adds an error for a wrong proof, and for a new address without one.
+    ) -> tuple[Address, ...]:
+        """Returns those of `addresses` that the proofs verify; adds an error for a wrong proof, and for a new address without.
 
         A new address that was verified within the hour needs no proof here, but only its own proof marks it as verified.
         """
         validated = {AddressKind.EMAIL: self.email_verification_required, AddressKind.MOBILE: self.mobile_verification_required}
         required = [address for address in new if validated[address.kind]]
         if not proofs and not required:
-            return frozenset()
+            return ()
         since = self.clock() - PROOF_LIFETIME
         with database.begin() as tx:
-            verified = frozenset(
-                found for text in proofs if (found := self._proof(validator, tx, text, addresses, since)) is not None
-            )
+            verified = {self._verified(validator, tx, text, addresses, since) for text in proofs}
             for address in required:
                 if address not in verified and not tx.proofs.is_verified(address, since):
                     validator.add_error(address.kind, f"This {address.kind} must be verified by a code first.")
-        return verified
+        return tuple(address for address in addresses if address in verified)
 
-    def _proof(
+    def _verified(
         self, validator: Validator, tx: Transaction, text: str, addresses: Sequence[Address], since: float
     ) -> Address | None:
         proof = tx.proofs.find(self.codes.keyed_digest(f"proof:{text}"), since)
         for address in addresses:
-            if proof and (address.kind, address.canonical) == (proof.address.kind, proof.address.canonical):
+            if proof and address.key == proof.address.key:
                 return address
         validator.add_error("proofs", "This proof is not valid, is older than an hour, or belongs to another address.")
         return None

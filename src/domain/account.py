@@ -25,6 +25,11 @@ class Address:
     canonical: str
 
     @property
+    def key(self) -> str:
+        """Kind and canonical form, the same for every spelling: `email:ann@example.org`."""
+        return f"{self.kind}:{self.canonical}"
+
+    @property
     def deliverable(self) -> str:
         """The form for messages: an email as written, a mobile in its canonical form, which SMS gateways expect."""
         return self.text if self.kind is AddressKind.EMAIL else self.canonical

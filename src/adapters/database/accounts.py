@@ -52,7 +52,7 @@ _ADD = insert(accounts).values(_values_of).on_conflict_do_nothing().returning(_c
 _SAVE = update(accounts).where(_columns.id == bindparam("account_id")).values(_values_of)
 
 
-class SqlAccounts:
+class SqlAccountReads:
     """Reads accounts by `query`: committed ones, or those that one transaction sees."""
 
     def __init__(self, query: Query) -> None:
@@ -100,7 +100,7 @@ class SqlAccounts:
         return [(row[0], row[1]) for row in self._query(_WITH_IMAGES, after=after, limit=limit)]
 
 
-class SqlLockedAccounts(SqlAccounts):
+class SqlAccounts(SqlAccountReads):
     """Reads, locks and changes accounts in one transaction."""
 
     def __init__(self, sql: OpenTransaction, locked: LockedRows) -> None:
@@ -114,7 +114,7 @@ class SqlLockedAccounts(SqlAccounts):
     def lock_by_address(self, address: Address) -> Account | None:
         return self._noted(_first(self._query(_LOCK_BY_ADDRESS[address.kind], canonical=address.canonical)))
 
-    def lock_with_session(self, account_id: int, session_id: str, clock: Clock) -> Account | None:
+    def lock_by_active_session(self, account_id: int, session_id: str, clock: Clock) -> Account | None:
         """Checks the session by a second statement: the first one still sees the rows as they were before it waited."""
         if not self._sql.is_only_writer and self.lock(account_id) is None:
             return None

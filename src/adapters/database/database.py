@@ -6,10 +6,8 @@ from functools import cached_property, partial
 from types import TracebackType
 from typing import Self
 
-from ...application.ports import Clock
-from ...domain.account import Account
 from ...domain.errors import Unavailable
-from .accounts import SqlAccounts, SqlLockedAccounts
+from .accounts import SqlAccountReads, SqlAccounts
 from .audit_log import SqlAuditLog, SqlAuditLogReads, SqlCursorReads, SqlCursors
 from .codes import SqlChallenges, SqlProofs
 from .keys import SqlKeys
@@ -34,8 +32,8 @@ class SqlTransaction:
         """Which of "outbox" and "audit_log" got new rows."""
 
     @cached_property
-    def accounts(self) -> SqlLockedAccounts:
-        return SqlLockedAccounts(self._sql, self._locked)
+    def accounts(self) -> SqlAccounts:
+        return SqlAccounts(self._sql, self._locked)
 
     @cached_property
     def challenges(self) -> SqlChallenges:
@@ -65,9 +63,6 @@ class SqlTransaction:
     def cursors(self) -> SqlCursors:
         return SqlCursors(self._sql, self._locked)
 
-    def lock_identity(self, account_id: int, session_id: str, clock: Clock) -> Account | None:
-        return self.accounts.lock_with_session(account_id, session_id, clock)
-
 
 class SqlDatabase:
     """The migrated database at a URL: `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://…`.
@@ -90,7 +85,7 @@ class SqlDatabase:
         self.blocks = not isinstance(self._sql, Sqlite)
         self._on_message = on_message
         self._on_event = on_event
-        self.accounts = SqlAccounts(self._sql.query)
+        self.accounts = SqlAccountReads(self._sql.query)
         self.sessions = SqlSessionReads(self._sql.query)
         self.rate_limits = SqlSlidingWindowReads(self._sql.query)
         self.outbox = SqlOutboxReads(self._sql.query)

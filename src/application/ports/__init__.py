@@ -7,6 +7,7 @@ to the database was lost between a commit and its acknowledgement.
 
 from .clock import Clock, NewId
 from .database import (
+    AccountReads,
     Accounts,
     AuditLog,
     AuditLogReads,
@@ -16,7 +17,6 @@ from .database import (
     CursorReads,
     Cursors,
     Database,
-    LockedAccounts,
     Outbox,
     OutboxReads,
     Proofs,
@@ -32,6 +32,7 @@ from .secrets import AccessClaims, Codes, Hasher, Tokens
 
 __all__ = [
     "AccessClaims",
+    "AccountReads",
     "Accounts",
     "AuditLog",
     "AuditLogReads",
@@ -48,7 +49,6 @@ __all__ = [
     "Identifiers",
     "Images",
     "InvalidText",
-    "LockedAccounts",
     "LoginIdentifier",
     "Message",
     "NewId",

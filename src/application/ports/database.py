@@ -15,7 +15,7 @@ from .messages import Channel, Message, OutboxEntry
 from .rate_limits import SlidingWindowReads, SlidingWindows
 
 
-class Accounts(Protocol):
+class AccountReads(Protocol):
     """Committed accounts; queries wait for no writer."""
 
     def get(self, account_id: int) -> Account | None: ...
@@ -39,12 +39,19 @@ class Accounts(Protocol):
         """Ids of accounts with a profile image and the image's name, in the order of ids, from the first id above `after`."""
 
 
-class LockedAccounts(Accounts, Protocol):
+class Accounts(AccountReads, Protocol):
     """Accounts inside a transaction. Lock, then save: another transaction that locks the same account waits."""
 
     def lock(self, account_id: int) -> Account | None: ...
 
     def lock_by_address(self, address: Address) -> Account | None: ...
+
+    def lock_by_active_session(self, account_id: int, session_id: str, clock: Clock) -> Account | None:
+        """The locked account, if it and this session of it are active.
+
+        The session is checked, and the clock read, after the lock is held: a session that expired or was revoked by another
+        transaction meanwhile is not active.
+        """
 
     def add(self, account: Account) -> Account:
         """Stores a new account and returns it with its `id`. Raises `AlreadyTaken`, naming at least one field."""
@@ -226,7 +233,7 @@ class Transaction(Protocol):
     """One unit of work: committed as a whole or not at all. Its locks are held until it ends."""
 
     @property
-    def accounts(self) -> LockedAccounts: ...
+    def accounts(self) -> Accounts: ...
     @property
     def challenges(self) -> Challenges: ...
     @property
@@ -242,19 +249,12 @@ class Transaction(Protocol):
     @property
     def cursors(self) -> Cursors: ...
 
-    def lock_identity(self, account_id: int, session_id: str, clock: Clock) -> Account | None:
-        """Locks the account if it and this session of it are active; None otherwise.
-
-        The session is checked, and the clock read, after the lock is held: a session that expired or was revoked by another
-        transaction meanwhile is not active.
-        """
-
 
 class Database(Protocol):
     """The database."""
 
     @property
-    def accounts(self) -> Accounts: ...
+    def accounts(self) -> AccountReads: ...
     @property
     def sessions(self) -> SessionReads: ...
     @property

@@ -13,8 +13,7 @@ from ...adapters.identifiers import LibraryIdentifiers
 from ...adapters.images import PillowImages
 from ...adapters.keys import HmacCodes, JwtTokens, ReloadingKeys
 from ...adapters.notifier import ChannelNotifier, Templates
-from ...application.account import AccountChanger
-from ...application.code_checks import CodeLogin, CodeVerifier
+from ...application.code_checks import CodeVerifier
 from ...application.code_requests import CodeIssuer
 from ...application.event_consumer import ReadEvents
 from ...application.notifications import Notices
@@ -106,8 +105,6 @@ class Container(containers.DeclarativeContainer):
     session_issuer = providers.Singleton(filled, SessionIssuer, container)
     code_issuer = providers.Singleton(filled, CodeIssuer, container, defaults={"lifetime"})
     code_verifier = providers.Singleton(filled, CodeVerifier, container)
-    code_login = providers.Singleton(filled, CodeLogin, container)
-    account_changer = providers.Singleton(filled, AccountChanger, container)
 
     read_events = providers.Singleton(filled, ReadEvents, container)
     enqueue_webhooks = providers.Singleton(factories.enqueue_webhooks, settings, database, read_events, clock)

@@ -71,7 +71,7 @@ def identified(database: Database, account_id: int, session_id: str, now: float 
     found = database.accounts.by_active_session(account_id, session_id, now)
     assert database.accounts.by_active_sessions([(account_id, session_id)], now) == [found]
     with database.begin() as tx:
-        assert tx.lock_identity(account_id, session_id, lambda: now) == found
+        assert tx.accounts.lock_by_active_session(account_id, session_id, lambda: now) == found
     return found
 
 

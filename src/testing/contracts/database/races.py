@@ -90,16 +90,16 @@ class RacesContract(FrequentThreadSwitches):
             assert claim(tx) == 1
         assert waiting.result() == 2
 
-    def test_lock_identity_waits_and_then_sees_that_the_session_was_revoked(self, database: Database) -> None:
+    def test_lock_by_active_session_waits_and_then_sees_that_the_session_was_revoked(self, database: Database) -> None:
         account = stored(database, ada())
         begun = logged_in(database, account)
 
         def second() -> object:
             with database.begin() as tx:
-                return tx.lock_identity(account.id, begun.id, lambda: NOW)
+                return tx.accounts.lock_by_active_session(account.id, begun.id, lambda: NOW)
 
         with ThreadPoolExecutor(1) as elsewhere, database.begin() as tx:
-            assert tx.lock_identity(account.id, begun.id, lambda: NOW) == account
+            assert tx.accounts.lock_by_active_session(account.id, begun.id, lambda: NOW) == account
             waiting = elsewhere.submit(second)
             with pytest.raises(TimeoutError):
                 waiting.result(0.05)
