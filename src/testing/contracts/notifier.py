@@ -1,8 +1,9 @@
 """The contract of the port `Notifier`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -15,20 +16,15 @@ PHONE = "+12025550123"
 VALUES = {"code": CODE, "reference": "K7P2", "minutes": "5", "service": "Vestibule", "purpose": "otp"}
 
 
-def mail_message(number: int = 1, *, recipient: str = ALICE, values: Mapping[str, str] = VALUES) -> OutgoingMessage:
-    return OutgoingMessage(
-        id=f"01hzy3v7q8r9s0t1u2w3x4y5{number:02}", channel=Channel.EMAIL, recipient=recipient, template="code", values=values
+def mail_message(number: int = 1, **changed: Any) -> OutgoingMessage:
+    message = OutgoingMessage(
+        id=f"01hzy3v7q8r9s0t1u2w3x4y5{number:02}", channel=Channel.EMAIL, recipient=ALICE, template="code", values=VALUES
     )
+    return replace(message, **changed)
 
 
-def sms_message(number: int = 1, *, recipient: str = PHONE, values: Mapping[str, str] = VALUES) -> OutgoingMessage:
-    return OutgoingMessage(
-        id=f"01hzy3v7q8r9s0t1u2w3x4y5{number:02}", channel=Channel.MOBILE, recipient=recipient, template="code", values=values
-    )
-
-
-def no_repair_needed() -> None:
-    """Repairs nothing: the repair of a next hop that fails only once."""
+def sms_message(number: int = 1, **changed: Any) -> OutgoingMessage:
+    return mail_message(number, **{"channel": Channel.MOBILE, "recipient": PHONE} | changed)
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ class NotifierHarness:
     message: Callable[..., OutgoingMessage]
     arrived: Callable[[], list[tuple[str, str]]]
     break_down: Callable[[], None]
-    repair: Callable[[], None] = no_repair_needed
+    repair: Callable[[], None] = lambda: None
 
 
 class NotifierContract:

@@ -1,6 +1,6 @@
 """The contract of the port `RateLimiter`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from threading import Barrier
@@ -12,6 +12,9 @@ from ...domain.rate_limits import RateLimit, SlidingWindow
 from .threads import FrequentThreadSwitches
 
 NOW = 1_700_000_000.0
+DAY = 86_400.0
+
+Check = Callable[[RateLimiter, tuple[RateLimit, ...], Iterable[float]], None]
 
 
 def agrees_with_sliding_window(rate_limiter: RateLimiter, limits: tuple[RateLimit, ...], gaps: Iterable[float]) -> None:
@@ -47,49 +50,29 @@ class RateLimiterContract(FrequentThreadSwitches):
         answers = [rate_limiter.hit("a", (RateLimit(3, 60),), NOW) for _ in range(5)]
         assert answers == [0, 0, 0, 60, 60]
 
-    def test_wait_is_exact_to_the_second(self, rate_limiter: RateLimiter) -> None:
-        limits = (RateLimit(2, 60),)
-        assert rate_limiter.hit("a", limits, NOW) == 0
-        assert rate_limiter.hit("a", limits, NOW + 10) == 0
-        assert rate_limiter.hit("a", limits, NOW + 20.5) == 40
-        assert rate_limiter.hit("a", limits, NOW + 59.9) == 1
-        assert rate_limiter.hit("a", limits, NOW + 60) == 0
-        assert rate_limiter.hit("a", limits, NOW + 60) == 10
-
-    def test_rejected_call_is_not_counted(self, rate_limiter: RateLimiter) -> None:
-        limits = (RateLimit(1, 60),)
-        assert rate_limiter.hit("a", limits, NOW) == 0
-        assert [rate_limiter.hit("a", limits, NOW + second) for second in range(1, 60)] == list(range(59, 0, -1))
-        assert rate_limiter.hit("a", limits, NOW + 60) == 0
-
-    def test_window_slides(self, rate_limiter: RateLimiter) -> None:
-        limits = (RateLimit(2, 60),)
-        assert [rate_limiter.hit("a", limits, NOW + 59), rate_limiter.hit("a", limits, NOW + 59)] == [0, 0]
-        assert rate_limiter.hit("a", limits, NOW + 61) == 58
-
-    def test_strictest_limit_decides(self, rate_limiter: RateLimiter) -> None:
-        limits = (RateLimit(2, 10), RateLimit(3, 100))
-        assert [rate_limiter.hit("a", limits, NOW) for _ in range(3)] == [0, 0, 10]
-        assert rate_limiter.hit("a", limits, NOW + 10) == 0
-        assert rate_limiter.hit("a", limits, NOW + 20) == 80
-        assert rate_limiter.hit("a", limits, NOW + 100) == 0
+    @pytest.mark.parametrize(
+        ("limits", "calls"),
+        [
+            ([(2, 60)], [(0, 0), (10, 0), (20.5, 40), (59.9, 1), (60, 0), (60, 10)]),
+            ([(1, 60)], [(0, 0), *((second, 60 - second) for second in range(1, 60)), (60, 0)]),
+            ([(2, 60)], [(59, 0), (59, 0), (61, 58)]),
+            ([(2, 10), (3, 100)], [(0, 0), (0, 0), (0, 10), (10, 0), (20, 80), (100, 0)]),
+            ([(1, 60)], [(0, 0), (-30, 90), (59, 1)]),
+            ([(2, 60), (5, 3600)], [(DAY, 0), (DAY, 0), (DAY, 60), (0, 0), (0, 60), (60, 0), (60, 0), (60, 3540)]),
+        ],
+        ids=["exact wait", "rejected calls", "sliding", "several limits", "clock steps back", "clock was far ahead"],
+    )
+    def test_wait_is_exact_to_the_second(
+        self, rate_limiter: RateLimiter, limits: list[tuple[int, float]], calls: list[tuple[float, int]]
+    ) -> None:
+        """`calls` are seconds, and the wait that the call at that second returns."""
+        all_limits = tuple(RateLimit(*limit) for limit in limits)
+        assert [rate_limiter.hit("a", all_limits, NOW + at) for at, _ in calls] == [wait for _, wait in calls]
 
     def test_keys_are_independent(self, rate_limiter: RateLimiter) -> None:
         limits = (RateLimit(1, 60),)
         assert [rate_limiter.hit(key, limits, NOW) for key in ("a", "b", "A", "a ", "")] == [0] * 5
         assert rate_limiter.hit("a", limits, NOW) == 60
-
-    def test_clock_stepping_back_shortens_no_wait(self, rate_limiter: RateLimiter) -> None:
-        limits = (RateLimit(1, 60),)
-        assert rate_limiter.hit("a", limits, NOW) == 0
-        assert rate_limiter.hit("a", limits, NOW - 30) >= 60
-        assert rate_limiter.hit("a", limits, NOW + 59) == 1
-
-    def test_clock_that_was_far_ahead_blocks_no_call(self, rate_limiter: RateLimiter) -> None:
-        limits = (RateLimit(2, 60), RateLimit(5, 3600))
-        assert [rate_limiter.hit("a", limits, NOW + 86_400) for _ in range(3)] == [0, 0, 60]
-        assert [rate_limiter.hit("a", limits, NOW) for _ in range(2)] == [0, 60]
-        assert [rate_limiter.hit("a", limits, NOW + 60) for _ in range(3)] == [0, 0, 3540]
 
     def test_hits_of_a_slow_clock_do_not_expire_early(self, rate_limiter: RateLimiter) -> None:
         limits = (RateLimit(2, 60),)
@@ -109,19 +92,9 @@ class RateLimiterContract(FrequentThreadSwitches):
         with ThreadPoolExecutor(workers) as pool:
             assert sum(pool.map(storm, range(workers))) == 1000
 
+    @pytest.mark.parametrize("check", [agrees_with_sliding_window, admits_after_the_returned_wait])
     @pytest.mark.parametrize("seed", range(8))
-    def test_random_calls_agree_with_sliding_window(self, rate_limiter: RateLimiter, seed: int) -> None:
-        limits, gaps = _at_random(seed)
-        agrees_with_sliding_window(rate_limiter, limits, gaps)
-
-    @pytest.mark.parametrize("seed", range(8))
-    def test_random_calls_pass_after_the_returned_wait(self, rate_limiter: RateLimiter, seed: int) -> None:
-        limits, gaps = _at_random(seed)
-        admits_after_the_returned_wait(rate_limiter, limits, gaps)
-
-
-def _at_random(seed: int) -> tuple[tuple[RateLimit, ...], list[float]]:
-    """Returns limits and the seconds between calls, which depend on the seed alone."""
-    dice = Random(seed)  # noqa: S311 — not a secret
-    limits = tuple(RateLimit(dice.randint(1, 5), dice.choice([1.0, 7.5, 60.0, 3600.0])) for _ in range(dice.randint(1, 3)))
-    return limits, [dice.choice([0.0, 1.0, 60.0, 3600.0, dice.uniform(0, 40)]) for _ in range(60)]
+    def test_property_holds_for_random_calls(self, rate_limiter: RateLimiter, check: Check, seed: int) -> None:
+        dice = Random(seed)  # noqa: S311 — not a secret
+        limits = tuple(RateLimit(dice.randint(1, 5), dice.choice([1.0, 7.5, 60.0, 3600.0])) for _ in range(dice.randint(1, 3)))
+        check(rate_limiter, limits, [dice.choice([0.0, 1.0, 60.0, 3600.0, dice.uniform(0, 40)]) for _ in range(60)])
