@@ -6,7 +6,7 @@ are made in this process, without a network, which is the most precise view that
 
 import json
 from asyncio import sleep
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -29,102 +29,70 @@ WARM_UP = 10
 _SETTLE = 0.03
 """Seconds in which the messages of the previous pair are delivered."""
 
-Body = dict[str, Any]
-Call = tuple[str, Body]
+Subject = dict[str, str]
+"""The identifiers of a possible account. Those of all subjects are equally long."""
 
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A possible account. The identifiers of all subjects are equally long."""
-
-    number: int
-
-    @property
-    def username(self) -> str:
-        return f"person{self.number:08}"
-
-    @property
-    def email(self) -> str:
-        return f"person{self.number:08}@mail.example.com"
-
-    @property
-    def companion(self) -> str:
-        return f"friend{self.number:08}@mail.example.com"
-
-    @property
-    def mobile(self) -> str:
-        return f"7{self.number:09}"
+Call = tuple[str, dict[str, Any]]
+"""A path and a body. Texts in it name the identifiers of a subject in braces, as in `"{email}"`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A comparison: the timed call, the calls before it, and the properties of the known accounts."""
+    """A comparison: the timed call, its status, the call before it, and the properties of the known accounts."""
 
     name: str
-    call: Callable[[Subject], Call]
+    call: Call
     status: int
-    before: tuple[Callable[[Subject], Call], ...] = ()
+    before: Call | None = None
     is_active: bool = True
     has_password: bool = True
     while_delivering: bool = False
 
 
-def _login(field: str) -> Callable[[Subject], Call]:
-    return lambda one: ("/login/", {"username": getattr(one, field), "password": "not the password"})
+def _login(username: str) -> Call:
+    return "/login/", {"username": username, "password": "not the password"}
 
 
-def _otp(field: str, companion: str | None = None, **more: Any) -> Callable[[Subject], Call]:
-    def call(one: Subject) -> Call:
-        return "/otp/", {
-            "destination": getattr(one, field),
-            **({"email": getattr(one, companion)} if companion else {}),
-            **more,
-        }
-
-    return call
+def _otp(destination: str, **more: Any) -> Call:
+    return "/otp/", {"destination": destination, **more}
 
 
-def _reglogin(**more: Any) -> Callable[[Subject], Call]:
-    return lambda one: ("/otpreglogin/", {"name": "Full Name", "email": one.email, "mobile": one.mobile, **more})
+def _reglogin(**more: Any) -> Call:
+    return "/otpreglogin/", {"name": "Full Name", "email": "{email}", "mobile": "{mobile}", **more}
 
 
-def _reset(one: Subject) -> Call:
-    return "/password/reset/", {"email": one.email, "otp": WRONG, "password": PASSWORD}
-
-
-def _elsewhere(one: Subject) -> Call:
-    """A call that does not concern the subject."""
-    return "/otp/", {"destination": one.companion, **_GUESS}
-
-
-_GUESS: Body = {"verify_otp": WRONG}
-_ENTER: Body = {"verify_otp": WRONG, "is_login": True}
+_GUESS = {"verify_otp": WRONG}
+_LOGIN_GUESS = {"verify_otp": WRONG, "is_login": True}
+_RESET: Call = ("/password/reset/", {"email": "{email}", "otp": WRONG, "password": PASSWORD})
+_ELSEWHERE = _otp("{companion}", **_GUESS)  # does not concern the subject
+_MAIL, _MAIL_LOGIN = _otp("{email}"), _otp("{email}", is_login=True)
+_TEXT, _TEXT_LOGIN = _otp("{mobile}"), _otp("{mobile}", is_login=True)
 
 PROBES = (
-    Probe("login-username", _login("username"), 401),
-    Probe("login-email", _login("email"), 401),
-    Probe("login-mobile", _login("mobile"), 401),
-    Probe("login-inactive", _login("username"), 401, is_active=False),
-    Probe("login-without-password", _login("username"), 401, has_password=False),
-    Probe("otp-send-email", _otp("email"), 201),
-    Probe("otp-send-email-login", _otp("email", is_login=True), 201),
-    Probe("otp-send-mobile", _otp("mobile"), 201),
-    Probe("otp-send-mobile-companion", _otp("mobile", "companion"), 201),
-    Probe("otp-send-mobile-login", _otp("mobile", is_login=True), 201),
-    Probe("otp-send-email-after-mobile", _otp("email"), 201, before=(_otp("mobile"),)),
-    Probe("otp-send-mobile-after-email", _otp("mobile"), 201, before=(_otp("email"),)),
-    Probe("otp-send-too-soon", _otp("email"), 429, before=(_otp("email"),)),
-    Probe("otp-verify-email", _otp("email", **_GUESS), 403, before=(_otp("email"),)),
-    Probe("otp-verify-mobile", _otp("mobile", **_GUESS), 403, before=(_otp("mobile"),)),
-    Probe("otp-verify-email-after-mobile", _otp("email", **_GUESS), 403, before=(_otp("mobile"),)),
-    Probe("otp-login-email", _otp("email", **_ENTER), 403, before=(_otp("email", is_login=True),)),
-    Probe("otp-login-mobile", _otp("mobile", **_ENTER), 403, before=(_otp("mobile", is_login=True),)),
+    Probe("login-username", _login("{username}"), 401),
+    Probe("login-email", _login("{email}"), 401),
+    Probe("login-mobile", _login("{mobile}"), 401),
+    Probe("login-inactive", _login("{username}"), 401, is_active=False),
+    Probe("login-without-password", _login("{username}"), 401, has_password=False),
+    Probe("otp-send-email", _MAIL, 201),
+    Probe("otp-send-email-login", _MAIL_LOGIN, 201),
+    Probe("otp-send-mobile", _TEXT, 201),
+    Probe("otp-send-mobile-companion", _otp("{mobile}", email="{companion}"), 201),
+    Probe("otp-send-mobile-login", _TEXT_LOGIN, 201),
+    Probe("otp-send-email-after-mobile", _MAIL, 201, before=_TEXT),
+    Probe("otp-send-mobile-after-email", _TEXT, 201, before=_MAIL),
+    Probe("otp-send-too-soon", _MAIL, 429, before=_MAIL),
+    Probe("otp-verify-email", _otp("{email}", **_GUESS), 403, before=_MAIL),
+    Probe("otp-verify-mobile", _otp("{mobile}", **_GUESS), 403, before=_TEXT),
+    Probe("otp-verify-email-after-mobile", _otp("{email}", **_GUESS), 403, before=_TEXT),
+    Probe("otp-login-email", _otp("{email}", **_LOGIN_GUESS), 403, before=_MAIL_LOGIN),
+    Probe("otp-login-mobile", _otp("{mobile}", **_LOGIN_GUESS), 403, before=_TEXT_LOGIN),
     Probe("otpreglogin-send", _reglogin(), 201),
-    Probe("otpreglogin-verify", _reglogin(**_GUESS), 403, before=(_reglogin(),)),
-    Probe("reset", _reset, 403, before=(_otp("email"),)),
-    Probe("reset-without-code", _reset, 403),
-    Probe("next-call-after-email", _elsewhere, 403, before=(_otp("email", is_login=True),), while_delivering=True),
-    Probe("next-call-after-mobile", _elsewhere, 403, before=(_otp("mobile"),), while_delivering=True),
+    Probe("otpreglogin-verify", _reglogin(**_GUESS), 403, before=_reglogin()),
+    Probe("reset", _RESET, 403, before=_MAIL),
+    Probe("reset-without-code", _RESET, 403),
+    Probe("next-call-after-email", _ELSEWHERE, 403, before=_MAIL_LOGIN, while_delivering=True),
+    Probe("next-call-after-mobile", _ELSEWHERE, 403, before=_TEXT, while_delivering=True),
 )
 
 
@@ -153,13 +121,13 @@ class Service:
         for at, (known, unknown) in enumerate(self._new_pairs(probe, samples + WARM_UP)):
             order = [known, unknown]
             self._random.shuffle(order)
-            seconds = {one: await self._timed(probe, one) for one in order}
+            seconds = {one["username"]: await self._timed(probe, one) for one in order}
             if at >= WARM_UP:
-                yield seconds[known], seconds[unknown]
+                yield seconds[known["username"]], seconds[unknown["username"]]
 
     def _new_pairs(self, probe: Probe, number: int) -> list[list[Subject]]:
         """Returns pairs of new subjects. The first of each pair, chosen at random, has an account."""
-        pairs = [[Subject(next(self._subjects)), Subject(next(self._subjects))] for _ in range(number)]
+        pairs = [[_subject(next(self._subjects)), _subject(next(self._subjects))] for _ in range(number)]
         with self._database.begin() as tx:
             for pair in pairs:
                 self._random.shuffle(pair)
@@ -169,10 +137,10 @@ class Service:
     def _account(self, probe: Probe, one: Subject) -> Account:
         read = self._rules.identifiers
         return Account(
-            username=read.username(one.username),
+            username=read.username(one["username"]),
             name="Full Name",
-            email=read.email(one.email),
-            mobile=read.mobile(one.mobile),
+            email=read.email(one["email"]),
+            mobile=read.mobile(one["mobile"]),
             email_verified=True,
             mobile_verified=True,
             owner_verified=True,
@@ -184,15 +152,17 @@ class Service:
     async def _timed(self, probe: Probe, one: Subject) -> float:
         if probe.while_delivering:
             await sleep(_SETTLE)
-        for before in probe.before:
-            await self._call(*before(one))
-        status, seconds = await self._call(*probe.call(one))
+        if probe.before:
+            await self._call(probe.before, one)
+        status, seconds = await self._call(probe.call, one)
         if status != probe.status:
             raise UnexpectedStatus(f"{probe.name} returned status {status}, not {probe.status}")
         return seconds
 
-    async def _call(self, path: str, body: Body) -> tuple[int, float]:
+    async def _call(self, call: Call, one: Subject) -> tuple[int, float]:
         """Returns the status, and the seconds until the response is complete."""
+        path, fields = call
+        body = {name: value.format_map(one) if isinstance(value, str) else value for name, value in fields.items()}
         content, statuses = json.dumps(body).encode(), []
 
         async def receive() -> Any:
@@ -216,6 +186,11 @@ def temporary_service(*, deliver: bool) -> Iterator[Service]:
         build(Settings(data_dir=Path(directory)), deliver=deliver) as vestibule,
     ):
         yield Service(vestibule)
+
+
+def _subject(number: int) -> Subject:
+    name, companion, domain = f"person{number:08}", f"friend{number:08}", "mail.example.com"
+    return {"username": name, "email": f"{name}@{domain}", "companion": f"{companion}@{domain}", "mobile": f"7{number:09}"}
 
 
 def _scope(path: str, length: int, caller: int) -> dict[str, Any]:
