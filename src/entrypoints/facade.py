@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from .. import application
+import vestibule.application as application  # noqa: PLR0402 — an import from the root is a cycle to type checkers
+
 from ..application.ports import Clock, RateLimiter
 from .concurrency.executors import CommitScope
 from .settings import Settings

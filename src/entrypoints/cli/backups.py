@@ -1,13 +1,12 @@
 """Backups of the embedded database, the keys and the images; and their restoration into an empty data directory."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
-from zipfile import ZipFile
 
 from ...adapters.files import sync_directory
 from ..container.factories import images_in, keys_file
@@ -15,79 +14,58 @@ from ..container.maintenance import back_up_database, check_keys, has_encrypted_
 from .archive import DATABASE, IMAGES, KEYS, Progress, add_file, create_archive, extract_archive
 
 if TYPE_CHECKING:
+    from ..container.maintenance import DatabaseContents
     from ..settings import Settings
 
 _IGNORED = {"lost+found"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Summary:
     """The contents of a backup.
 
     `has_key_file` is false if the keys are encrypted in the database, and `images` is None if they are stored elsewhere.
-    `missing` names images that accounts refer to and that did not exist.
     """
 
-    accounts: int
-    sessions: int
+    contents: "DatabaseContents"
     has_key_file: bool
-    images: int | None
-    missing: frozenset[str]
+    images: Collection[str] | None
 
     def lines(self) -> Iterator[str]:
         encrypted = "" if self.has_key_file else ", keys: encrypted"
-        yield f"  {DATABASE}  accounts: {self.accounts}, sessions: {self.sessions}{encrypted}"
+        yield f"  {DATABASE}  accounts: {self.contents.accounts}, sessions: {self.contents.sessions}{encrypted}"
         if self.has_key_file:
             yield f"  {KEYS}"
         if self.images is not None:
-            yield f"  {IMAGES}/       files: {self.images}"
-        if self.missing:
-            yield f"Warning: {len(self.missing)} images of accounts do not exist, such as {min(self.missing)}."
+            yield f"  {IMAGES}/       files: {len(self.images)}"
+            if missing := self.contents.images.difference(self.images):
+                yield f"Warning: {len(missing)} images of accounts do not exist, such as {min(missing)}."
 
 
 def back_up(settings: "Settings", path: Path, progress: Progress) -> Summary:
     """Raises `ValueError` or `OSError`, one line each; nothing is at `path` then."""
+    directory, images = images_in(settings), set[str]()
     with create_archive(path) as (archive, temporary):
-        images = _Images(images_in(settings), archive, progress)
-        back_up_database(settings.resolved_database_url, temporary / DATABASE, images.add)
+
+        def add_images(names: frozenset[str]) -> None:
+            if directory is None:
+                return
+            for name in sorted(names - images):
+                with suppress(FileNotFoundError):  # replaced after its name was read, unless it is missing at the end too
+                    add_file(archive, f"{IMAGES}/{name}", directory / name)
+                    images.add(name)
+                progress(len(images), len(names))
+
+        if directory is not None:
+            archive.mkdir(IMAGES, 0o700)
+        back_up_database(settings.resolved_database_url, temporary / DATABASE, add_images)
         contents = inspect_accounts(temporary / DATABASE)
         are_encrypted = has_encrypted_keys(settings, temporary / DATABASE)
         add_file(archive, DATABASE, temporary / DATABASE)
         if not are_encrypted:  # after the database, so that every key which made values in it is in the backup
             check_keys(keys_file(settings))
             add_file(archive, KEYS, keys_file(settings))
-    return Summary(
-        accounts=contents.accounts,
-        sessions=contents.sessions,
-        has_key_file=not are_encrypted,
-        images=None if images.directory is None else len(images.added),
-        missing=images.missing,
-    )
-
-
-@dataclass(slots=True)
-class _Images:
-    """Adds the images of accounts to the archive, if they are in a directory."""
-
-    directory: Path | None
-    archive: ZipFile
-    progress: Progress
-    added: set[str] = field(default_factory=set)
-    missing: frozenset[str] = frozenset()
-
-    def __post_init__(self) -> None:
-        if self.directory is not None:
-            self.archive.mkdir(IMAGES, 0o700)
-
-    def add(self, names: frozenset[str]) -> None:
-        if self.directory is None:
-            return
-        for name in sorted(names - self.added):
-            with suppress(FileNotFoundError):  # replaced after its name was read, unless it is missing at the end too
-                add_file(self.archive, f"{IMAGES}/{name}", self.directory / name)
-                self.added.add(name)
-            self.progress(len(self.added), len(names))
-        self.missing = names - self.added
+    return Summary(contents, not are_encrypted, None if directory is None else images)
 
 
 def restore(settings: "Settings", path: Path, progress: Progress) -> Summary:
@@ -113,14 +91,7 @@ def _checked(settings: "Settings", staging: Path, names: set[str]) -> Summary:
     if not are_encrypted:
         check_keys(staging / KEYS)
     images = {name.removeprefix(f"{IMAGES}/") for name in names if name.startswith(f"{IMAGES}/")}
-    has_images = (staging / IMAGES).is_dir()
-    return Summary(
-        accounts=contents.accounts,
-        sessions=contents.sessions,
-        has_key_file=not are_encrypted,
-        images=len(images) if has_images else None,
-        missing=contents.images - images if has_images else frozenset(),
-    )
+    return Summary(contents, not are_encrypted, images if (staging / IMAGES).is_dir() else None)
 
 
 @contextmanager

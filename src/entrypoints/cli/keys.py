@@ -11,7 +11,7 @@ from .common import DashArgumentCommand, load_settings, stop
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..container.maintenance import KeyManager
+    from ..container.maintenance import Keys
     from ..settings import Settings
 
 KINDS = ("signing", "codes", "refresh")
@@ -150,7 +150,7 @@ def _settings() -> "Iterator[Settings]":
 
 
 @contextmanager
-def _key_manager() -> "Iterator[tuple[Settings, KeyManager]]":
+def _key_manager() -> "Iterator[tuple[Settings, Keys]]":
     from ..container.maintenance import key_manager
 
     with _settings() as settings, key_manager(settings) as manager:

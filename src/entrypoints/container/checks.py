@@ -27,26 +27,6 @@ def reported_as(setting: str) -> Iterator[None]:
 
 def check_values(settings: Settings, overrides: Collection[str]) -> None:
     """Raises `SettingsError`. Settings that only an overridden adapter would read are not checked."""
-    _check_observability(settings)
-    _check_webhook(settings)
-    if "notifier" not in overrides:
-        with reported_as("EMAIL_FROM"):
-            read_sender(settings.email_from)
-    if "storage" not in overrides and settings.images_redirect and not settings.images_url.startswith("s3:"):
-        raise SettingsError("VESTIBULE_IMAGES_REDIRECT: clients can be redirected only if VESTIBULE_IMAGES_URL names S3.")
-    if "identifiers" not in overrides:
-        with reported_as("DEFAULT_REGION"):
-            LibraryIdentifiers(settings.default_region)
-
-
-def _check_webhook(settings: Settings) -> None:
-    with reported_as("WEBHOOK_SECRET"):
-        read_secrets(settings.webhook_secret)
-    if (settings.webhook_url is None) is not (settings.webhook_secret == ()):
-        raise SettingsError("VESTIBULE_WEBHOOK_SECRET and VESTIBULE_WEBHOOK_URL: set both or neither.")
-
-
-def _check_observability(settings: Settings) -> None:
     if settings.metrics_port is not None:
         with reported_as("METRICS_PORT"):
             check_extra("metrics", "prometheus_client")
@@ -55,3 +35,15 @@ def _check_observability(settings: Settings) -> None:
     if settings.traces:
         with reported_as("TRACES"):
             check_extra("traces", "opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+    with reported_as("WEBHOOK_SECRET"):
+        read_secrets(settings.webhook_secret)
+    if (settings.webhook_url is None) is not (settings.webhook_secret == ()):
+        raise SettingsError("VESTIBULE_WEBHOOK_SECRET and VESTIBULE_WEBHOOK_URL: set both or neither.")
+    if "notifier" not in overrides:
+        with reported_as("EMAIL_FROM"):
+            read_sender(settings.email_from)
+    if "storage" not in overrides and settings.images_redirect and not settings.images_url.startswith("s3:"):
+        raise SettingsError("VESTIBULE_IMAGES_REDIRECT: clients can be redirected only if VESTIBULE_IMAGES_URL names S3.")
+    if "identifiers" not in overrides:
+        with reported_as("DEFAULT_REGION"):
+            LibraryIdentifiers(settings.default_region)

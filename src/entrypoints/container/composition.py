@@ -76,7 +76,7 @@ class Build:
             raise RuntimeError("This build is open already; call build(…) again for another Vestibule.")
         self._is_open = True
         with ExitStack() as stack:  # closes what was built, if a later part fails
-            stack.callback(self._mark_closed)
+            stack.callback(setattr, self, "_is_open", False)
             vestibule = self._open(stack)
             self._facades.append(vestibule)
             self._closing = stack.pop_all()
@@ -103,24 +103,22 @@ class Build:
     def __enter__(self) -> Vestibule:
         return self.open()
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     async def __aenter__(self) -> AsyncVestibule:
         return await self.aopen()
 
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
-
-    def _mark_closed(self) -> None:
-        self._is_open = False
 
     def _close_facades(self) -> None:
         while self._facades:
             self._facades.pop().refuse_calls()
 
     def _open(self, stack: ExitStack) -> Vestibule:
-        _check_arguments(self._overrides)
+        if unknown := sorted(self._overrides.keys() - Adapters.__annotations__.keys()):
+            raise TypeError(f"build() takes no {unknown[0]!r}; the ports are {', '.join(Adapters.__annotations__)}.")
         workers = DeliveryWorkers()
         subscriptions = Subscriptions(on_event=workers.notify if self.settings.webhook_url else None)
         container = Container(
@@ -144,8 +142,8 @@ class Build:
         stack.callback(subscriptions.stop)
         if self._deliver:
             workers.start(vestibule.deliver_messages if self.settings.delivery else None, vestibule.purge)
-            if "storage" not in self._overrides:
-                _probe_in_background(container.storage())
+            if "storage" not in self._overrides and isinstance(storage := container.storage(), S3Storage):
+                Thread(target=storage.probe, name="images").start()  # a bucket that is slow or down does not delay the start
         return vestibule
 
 
@@ -221,14 +219,3 @@ def _load_keys(container: Container, settings: Settings, overrides: Collection[s
                 raise SettingsError(SECRET_NOT_SET)
     with reported_as("SECRET" if settings.secret else "DATA_DIR"):
         container.keys()
-
-
-def _check_arguments(overrides: Adapters) -> None:
-    if unknown := sorted(overrides.keys() - Adapters.__annotations__.keys()):
-        raise TypeError(f"build() takes no {unknown[0]!r}; the ports are {', '.join(Adapters.__annotations__)}.")
-
-
-def _probe_in_background(storage: Storage) -> None:
-    """Does not delay the start if the bucket is slow or down."""
-    if isinstance(storage, S3Storage):
-        Thread(target=storage.probe, name="images").start()

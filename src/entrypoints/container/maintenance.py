@@ -5,9 +5,19 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from time import time
 
-from ...adapters.database import Backlog, SchemaTooNew, SqlDatabase, back_up, copy, inspect_copy, migrate, prepare, url_of_file
-from ...adapters.keys import EncryptedKeyStore, FileKeyStore, open_keys, read_keys
-from ...adapters.keys import KeyManager as KeyManager  # noqa: PLC0414 — for the command line, which imports no adapters
+from ...adapters.database import (
+    Backlog,
+    Contents,
+    SchemaTooNew,
+    SqlDatabase,
+    back_up,
+    copy,
+    inspect_copy,
+    migrate,
+    prepare,
+    url_of_file,
+)
+from ...adapters.keys import EncryptedKeyStore, FileKeyStore, KeyManager, open_keys, read_keys
 from ...domain.errors import Unavailable
 from ...domain.events import Event, EventType
 from ..settings import Settings, SettingsError
@@ -60,6 +70,8 @@ def record_key_change(settings: Settings, detail: str) -> None:
 
 
 copy_database, back_up_database, inspect_accounts = copy, back_up, inspect_copy  # the command line imports no adapters
+DatabaseContents = Contents
+Keys = KeyManager
 
 
 def migrate_copy(file: Path) -> None:

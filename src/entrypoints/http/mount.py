@@ -6,7 +6,6 @@ handlers, dependencies, exception handlers or OpenAPI document with the host.
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from types import TracebackType
 from typing import Any
 
 from litestar import Litestar
@@ -34,15 +33,13 @@ class Mounted:
         self._app: Litestar | None = None
 
     async def __aenter__(self) -> AsyncVestibule:
-        vestibule = await self._build.__aenter__()
+        vestibule = await self._build.aopen()
         self._app = create_app(vestibule)
         return vestibule
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._app = None
-        await self._build.__aexit__(kind, error, trace)
+        await self._build.aclose()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Passes a copy of the scope on: the host's middleware reads the original."""
