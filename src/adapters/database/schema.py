@@ -1,6 +1,6 @@
 """The tables, as the migrations make them (a test compares the two). Times are seconds since the epoch."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
 
 metadata = MetaData(
     naming_convention={
@@ -12,6 +12,7 @@ metadata = MetaData(
 )
 
 _Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite generates numbers for INTEGER only
+_revoked = text("revoked_at IS NOT NULL")
 
 accounts = Table(
     "accounts",
@@ -78,13 +79,7 @@ sessions = Table(
     Column("ip_address", Text),
     Column("user_agent", Text),
     Index(None, "account_id", "revoked_at"),
-)
-Index(
-    "ix_sessions_revoked_at_id",
-    sessions.c.revoked_at,
-    sessions.c.id,
-    postgresql_where=sessions.c.revoked_at.is_not(None),
-    sqlite_where=sessions.c.revoked_at.is_not(None),
+    Index(None, "revoked_at", "id", postgresql_where=_revoked, sqlite_where=_revoked),
 )
 
 rate_limits = Table(
