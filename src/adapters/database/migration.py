@@ -1,11 +1,13 @@
 """Schema migrations, by Alembic."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect, select
+from sqlalchemy import Connection, NullPool, create_engine, event, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from ...domain.errors import Unavailable
@@ -58,18 +60,21 @@ def prepare(url: str) -> None:
 
     Other servers may use the latter, so its operator decides when to migrate. Raises `SchemaTooOld` too.
     """
-    if not is_postgres(url):
-        migrate(url)
-        return
     with migrating(url) as connection:
-        require_head(connection)
+        if is_postgres(url):
+            require_head(connection)
+        else:
+            bring_to_head(connection)
 
 
 def bring_to_head(connection: Connection) -> None:
     """Migrates within the open transaction. Raises `SchemaTooNew`."""
     present = _revision(connection)
     if present != HEAD:
-        _upgrade(connection, present)
+        from alembic.command import upgrade  # noqa: PLC0415 — takes 0.14 s, which only a migration needs
+
+        _require_known(connection, present)
+        upgrade(scripts(connection), HEAD)
 
 
 def require_head(connection: Connection) -> None:
@@ -80,46 +85,49 @@ def require_head(connection: Connection) -> None:
         raise SchemaTooOld(present)
 
 
-@contextmanager
-def migrating(url: str) -> Iterator[Connection]:
+def migrating(url: str) -> AbstractContextManager[Connection]:
     """A transaction that excludes other migrations; creates a missing SQLite file."""
+    if not is_postgres(url):
+        create(path_of(url))
+    # The advisory lock: before the first migration there is no table to lock.
+    return transaction(
+        url,
+        partial(connect, wait=_MAX_WAIT),
+        sqlite_begin="BEGIN IMMEDIATE",
+        postgres_begin=f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})",
+    )
+
+
+@contextmanager
+def transaction(
+    url: str, connect_sqlite: Callable[[Path], sqlite3.Connection], *, sqlite_begin: str, postgres_begin: str
+) -> Iterator[Connection]:
+    """A transaction on a connection of its own, for long statements, with its first statement. Raises `Unavailable`."""
+    if is_postgres(url):
+        with requires_driver():
+            from .postgres import connect_to_migrate  # noqa: PLC0415 — its driver is an extra
+
+        begin = postgres_begin
+        engine = create_engine("postgresql+psycopg://", creator=lambda: connect_to_migrate(url), poolclass=NullPool)
+    else:
+        begin = sqlite_begin
+        engine = create_engine("sqlite://", creator=lambda: connect_sqlite(path_of(url)), poolclass=NullPool)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     try:
-        with _engine(url).begin() as connection:
+        with engine.begin() as connection:
             yield connection
     except DBAPIError as error:
         raise Unavailable from error.orig
 
 
-def _engine(url: str) -> Engine:
-    if is_postgres(url):
-        with requires_driver():
-            from .postgres import connect_to_migrate  # noqa: PLC0415 — its driver is an extra
-
-        engine = create_engine("postgresql+psycopg://", creator=lambda: connect_to_migrate(url), poolclass=NullPool)
-        event.listen(engine, "begin", _wait_for_other_migrations)
-    else:
-        path = path_of(url)
-        create(path)
-        engine = create_engine("sqlite://", creator=lambda: connect(path, wait=_MAX_WAIT), poolclass=NullPool)
-        event.listen(engine, "begin", _take_write_lock)
-    return engine
-
-
 def scripts(connection: Connection) -> "Config":
     """The configuration for Alembic's commands to run over this connection, in its transaction."""
-    from alembic.config import Config  # noqa: PLC0415 — takes 0.14 s, which only a migration needs
+    from alembic.config import Config  # noqa: PLC0415 — as above
 
     config = Config(attributes={"connection": connection, "metadata": metadata})
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config
-
-
-def _upgrade(connection: Connection, present: str | None) -> None:
-    from alembic.command import upgrade  # noqa: PLC0415 — as above
-
-    _require_known(connection, present)
-    upgrade(scripts(connection), HEAD)
 
 
 def _require_known(connection: Connection, present: str | None) -> None:
@@ -136,12 +144,3 @@ def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table(alembic_version.name):
         return None
     return connection.execute(VERSION).scalar()
-
-
-def _take_write_lock(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _wait_for_other_migrations(connection: Connection) -> None:
-    """Takes an advisory lock: before the first migration there is no table to lock."""
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")

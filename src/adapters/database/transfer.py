@@ -4,21 +4,21 @@ The target is migrated and filled in one transaction, so a fault leaves it uncha
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from secrets import randbits
 from typing import Any
 
-from sqlalchemy import Connection, NullPool, Table, case, column, create_engine, event, exists, func, insert, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Column, Connection, Table, case, column, exists, func, insert, select, text
 
 from ...domain.errors import Unavailable
-from .migration import SchemaTooNew, SchemaTooOld, bring_to_head, migrating, require_head
+from .migration import SchemaTooNew, SchemaTooOld, bring_to_head, migrating, require_head, transaction
 from .schema import metadata
 from .sqlite_connection import connect_to_read
-from .urls import is_postgres, path_of, requires_driver
+from .urls import is_postgres, path_of
 
 _BATCH = 1000
 _SUFFIXES = ("", "-wal", "-shm", "-journal")
@@ -39,22 +39,6 @@ class Copied:
     table: str
     rows: int
     checksum: str
-
-
-class Checksum:
-    """A checksum of rows in any order, equal on both kinds of database: the sum of their SHA-256, modulo 2^256."""
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self._sum = 0
-
-    def add(self, rows: Rows) -> None:
-        for row in rows:
-            self._sum += int.from_bytes(sha256(repr(list(row.values())).encode("utf-8", "surrogatepass")).digest())
-        self.rows += len(rows)
-
-    def __str__(self) -> str:
-        return f"{self._sum % 2**256:064x}"
 
 
 def copy(source: str, target: str, on_progress: OnProgress) -> list[Copied]:
@@ -83,68 +67,47 @@ def _copy_all(old: Connection, new: Connection, on_progress: OnProgress) -> list
     bring_to_head(new)
     _lock_out_writers(new)
     _require_empty(new)
-    sent = {table: _copy_table(table, old, new, on_progress) for table in metadata.sorted_tables}
-    for table in sent:
-        _set_last_number(new, table, _last_number(old, table))
-    for table, checksum in sent.items():
-        arrived = _read_back(table, new, checksum.rows, on_progress)
-        if (arrived.rows, str(arrived)) != (checksum.rows, str(checksum)):
+    copied: list[Copied] = []
+    for table in metadata.sorted_tables:
+        total = old.scalar(select(func.count()).select_from(table)) or 0
+        on_progress("copied", table.name, 0, total)
+        copied.append(_checksum(table, _batches(table, old, new), partial(on_progress, "copied"), total))
+        if table.autoincrement_column is not None:
+            _set_last_number(new, table, table.autoincrement_column, _last_number(old, table, table.autoincrement_column))
+    for table, sent in zip(metadata.sorted_tables, copied, strict=True):
+        if _checksum(table, _batches(table, new), partial(on_progress, "compared"), sent.rows) != sent:
             raise CannotCopy(f"The checksum of the table {table.name} differs, so nothing was kept.")
-    return [Copied(table.name, checksum.rows, str(checksum)) for table, checksum in sent.items()]
+    return copied
 
 
-def _copy_table(table: Table, old: Connection, new: Connection, on_progress: OnProgress) -> Checksum:
-    total = old.scalar(select(func.count()).select_from(table)) or 0
-    checksum = Checksum()
-    on_progress("copied", table.name, 0, total)
-
-    def pass_on(rows: Rows) -> None:
-        new.execute(insert(table), rows)
-        checksum.add(rows)
-        on_progress("copied", table.name, checksum.rows, total)
-
-    _read(table, old, pass_on)
-    return checksum
+def _batches(table: Table, source: Connection, target: Connection | None = None) -> Iterator[Rows]:
+    """Reads in batches, never the whole table into memory; inserts each into `target`."""
+    with source.execute(select(table), execution_options={"yield_per": _BATCH}) as result:
+        for batch in result.mappings().partitions():
+            rows = [{str(name): value for name, value in row.items()} for row in batch]
+            if target is not None:
+                target.execute(insert(table), rows)
+            yield rows
 
 
-def _read_back(table: Table, new: Connection, total: int, on_progress: OnProgress) -> Checksum:
-    checksum = Checksum()
-
-    def look(rows: Rows) -> None:
-        checksum.add(rows)
-        on_progress("compared", table.name, checksum.rows, total)
-
-    _read(table, new, look)
-    return checksum
-
-
-def _read(table: Table, connection: Connection, on_rows: Callable[[Rows], None]) -> None:
-    """Reads in batches, never the whole table into memory."""
-    with connection.execute(select(table), execution_options={"yield_per": _BATCH}) as result:
-        for rows in result.mappings().partitions():
-            on_rows([{str(name): value for name, value in row.items()} for row in rows])
+def _checksum(table: Table, batches: Iterator[Rows], on_batch: Callable[[str, int, int], None], total: int) -> Copied:
+    """Sums the SHA-256 of the rows modulo 2^256: equal on both kinds of database, and in any order."""
+    count = checksum = 0
+    for rows in batches:
+        for row in rows:
+            checksum += int.from_bytes(sha256(repr(list(row.values())).encode("utf-8", "surrogatepass")).digest())
+        count += len(rows)
+        on_batch(table.name, count, total)
+    return Copied(table.name, count, f"{checksum % 2**256:064x}")
 
 
-@contextmanager
-def _snapshot(url: str) -> Iterator[Connection]:
+def _snapshot(url: str) -> AbstractContextManager[Connection]:
     """A read-only transaction that sees one snapshot."""
-    if is_postgres(url):
-        with requires_driver():
-            from .postgres import connect_to_migrate  # noqa: PLC0415 — its driver is an extra
-
-        engine = create_engine("postgresql+psycopg://", creator=lambda: connect_to_migrate(url), poolclass=NullPool)
-        engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    else:
-        path = path_of(url)
-        if not path.is_file():
-            raise CannotCopy(f"There is no database to copy from at {path}.")
-        engine = create_engine("sqlite://", creator=lambda: connect_to_read(path), poolclass=NullPool)
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
-    try:
-        with engine.begin() as connection:
-            yield connection
-    except DBAPIError as error:
-        raise Unavailable from error.orig
+    if not is_postgres(url) and not path_of(url).is_file():
+        raise CannotCopy(f"There is no database to copy from at {path_of(url)}.")
+    return transaction(
+        url, connect_to_read, sqlite_begin="BEGIN", postgres_begin="SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+    )
 
 
 @contextmanager
@@ -202,38 +165,27 @@ def _is_one_file(source: str, target: str) -> bool:
     return path_of(source).samefile(path_of(target))
 
 
-def _last_number(connection: Connection, table: Table) -> int:
-    """The highest number that the sequence of this table has given, even to deleted rows; 0 without rows or sequence."""
-    numbered = table.autoincrement_column
-    if numbered is None:
-        return 0
-    highest = connection.scalar(select(func.max(numbered))) or 0
-    return max(highest, _sequence_value(connection, table))
-
-
-def _set_last_number(connection: Connection, table: Table, number: int) -> None:
-    """Sets the sequence, transactionally, so that the next row gets the following number."""
-    if table.autoincrement_column is None:
-        return
-    if connection.dialect.name == "postgresql":  # setval would outlive a rollback
-        connection.exec_driver_sql(f"ALTER SEQUENCE {_sequence_name(connection, table)} RESTART WITH {number + 1}")
-        return
-    given = {"name": table.name, "number": number}
-    connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), given)
-    connection.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :number)"), given)
-
-
-def _sequence_value(connection: Connection, table: Table) -> int:
+def _last_number(connection: Connection, table: Table, number: Column[Any]) -> int:
+    """The highest number that the sequence of this column has given, even to deleted rows; 0 if it has given none."""
+    highest = connection.scalar(select(func.max(number))) or 0
     if connection.dialect.name == "postgresql":
         last = case((column("is_called"), column("last_value")), else_=column("last_value") - 1)
-        return connection.scalar(select(last).select_from(text(_sequence_name(connection, table)))) or 0
-    return connection.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name}) or 0
+        given = connection.scalar(select(last).select_from(text(_sequence(connection, table, number))))
+    else:
+        given = connection.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name})
+    return max(highest, given or 0)
 
 
-def _sequence_name(connection: Connection, table: Table) -> str:
-    """The quoted name of the sequence."""
-    numbered = table.autoincrement_column
-    name = connection.scalar(select(func.pg_get_serial_sequence(table.name, numbered.name if numbered is not None else "")))
-    if name is None:
-        raise LookupError(f"The table {table.name} has no sequence.")
-    return str(name)
+def _set_last_number(connection: Connection, table: Table, number: Column[Any], last: int) -> None:
+    """Sets the sequence, transactionally, so that the next row gets the following number."""
+    if connection.dialect.name == "postgresql":  # setval would outlive a rollback
+        connection.exec_driver_sql(f"ALTER SEQUENCE {_sequence(connection, table, number)} RESTART WITH {last + 1}")
+        return
+    values = {"name": table.name, "number": last}
+    connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), values)
+    connection.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :number)"), values)
+
+
+def _sequence(connection: Connection, table: Table, number: Column[Any]) -> str:
+    """The quoted name of the column's sequence."""
+    return str(connection.execute(select(func.pg_get_serial_sequence(table.name, number.name))).scalar_one())
