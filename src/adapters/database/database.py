@@ -19,7 +19,7 @@ from .retention import purge
 from .sessions import SqlSessionReads, SqlSessions
 from .sql import ConnectionPool, OpenTransaction
 from .sqlite import Sqlite
-from .urls import is_postgres, path_of, requires_driver
+from .urls import is_postgres, path_of, require_driver
 
 
 class SqlTransaction:
@@ -147,6 +147,7 @@ def _pool(url: str, max_wait: float | None) -> ConnectionPool:
     options = {} if max_wait is None else {"max_wait": max_wait}
     if not is_postgres(url):
         return Sqlite(path_of(url), **options)
-    with requires_driver():
-        from .postgres import Postgres  # noqa: PLC0415 — its driver is an extra, and takes 0.1 s to load
+    require_driver()
+    from .postgres import Postgres  # noqa: PLC0415 — its driver is an extra, and takes 0.1 s to load
+
     return Postgres(url, **options)

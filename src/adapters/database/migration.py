@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from ...domain.errors import Unavailable
 from .schema import alembic_version, metadata
 from .sqlite_connection import connect, create
-from .urls import is_postgres, path_of, requires_driver
+from .urls import is_postgres, path_of, require_driver
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -104,8 +104,8 @@ def transaction(
 ) -> Iterator[Connection]:
     """A transaction on a connection of its own, for long statements, with its first statement. Raises `Unavailable`."""
     if is_postgres(url):
-        with requires_driver():
-            from .postgres import connect_to_migrate  # noqa: PLC0415 — its driver is an extra
+        require_driver()
+        from .postgres import connect_to_migrate  # noqa: PLC0415 — its driver is an extra
 
         begin = postgres_begin
         engine = create_engine("postgresql+psycopg://", creator=lambda: connect_to_migrate(url), poolclass=NullPool)

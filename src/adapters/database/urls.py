@@ -1,12 +1,12 @@
 """Database URLs: which database they name."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
+
+from ..extras import import_extra
 
 _FORM = "it should look like sqlite:////var/lib/vestibule/vestibule.db or postgresql://user:password@host:5432/name"
 
@@ -16,17 +16,9 @@ def is_postgres(url: str) -> bool:
     return url.startswith(("postgresql://", "postgres://"))
 
 
-@contextmanager
-def requires_driver() -> Iterator[None]:
-    """Turns a missing psycopg into a `ModuleNotFoundError` that names the extra to install."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name != "psycopg":
-            raise
-        raise ModuleNotFoundError(
-            "PostgreSQL needs an extra: pip install 'vestibule-accounts[postgres]'", name=error.name
-        ) from None
+def require_driver() -> None:
+    """Raises `ModuleNotFoundError`, which names the extra to install, without psycopg."""
+    import_extra("psycopg", "postgres", "PostgreSQL needs")
 
 
 def url_of_file(path: Path) -> str:

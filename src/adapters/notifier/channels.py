@@ -1,7 +1,6 @@
 """The choice of a notifier by the message's channel."""
 
 from dataclasses import dataclass
-from typing import assert_never
 
 from ...application.ports import Channel, Notifier, OutgoingMessage, TemporaryFailure
 
@@ -21,18 +20,7 @@ class ChannelNotifier:
         self._notifier(message.channel).send_decoy(message)
 
     def _notifier(self, channel: Channel) -> Notifier:
-        match channel:
-            case Channel.EMAIL:
-                return self.email
-            case Channel.MOBILE:
-                return self.mobile
-            case Channel.WEBHOOK:
-                return self._configured_webhook()
-            case _:
-                assert_never(channel)
-
-    def _configured_webhook(self) -> Notifier:
-        """Raises `TemporaryFailure` and not `PermanentFailure`: messages stay queued if a process runs without the webhook."""
-        if self.webhook is None:
+        notifier = {Channel.EMAIL: self.email, Channel.MOBILE: self.mobile, Channel.WEBHOOK: self.webhook}[channel]
+        if notifier is None:  # not `PermanentFailure`: messages stay queued if a process runs without the webhook
             raise TemporaryFailure("no webhook is configured")
-        return self.webhook
+        return notifier

@@ -1,20 +1,17 @@
 """SMS through any gateway that Apprise supports (https://appriseit.com/services/)."""
 
-import importlib
 import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from ...application.ports import OutgoingMessage, PermanentFailure, TemporaryFailure
+from ..extras import import_extra
 from .decoy_timing import DecoyTiming
 from .templates import Templates
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 PLACEHOLDER = "{to}"
 _EXAMPLE = "+12025550123"
@@ -34,7 +31,7 @@ class AppriseNotifier:
     """
 
     def __init__(self, url: str, templates: Templates) -> None:
-        self._apprise = _library()
+        self._apprise = import_extra("apprise", "sms", "SMS by Apprise needs")
         self._templates = templates
         self._timing = DecoyTiming()
         with _muted_logs():
@@ -80,15 +77,6 @@ class AppriseNotifier:
 def _sends_sms(gateway: Any) -> bool:
     """True if its targets are phone numbers: a topic or a chat of that name would show the code to others."""
     return any("phone" in token for token in gateway.template_tokens) or hasattr(gateway, "payload_extras")
-
-
-def _library() -> "ModuleType":
-    try:
-        return importlib.import_module("apprise")
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "SMS by Apprise needs an extra: pip install 'vestibule-accounts[sms]'", name=error.name
-        ) from None
 
 
 @contextmanager

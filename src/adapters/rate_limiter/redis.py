@@ -4,22 +4,19 @@ One script checks and counts atomically, by the rule of `SlidingWindow` to the l
 the caller's clock: the limits are as accurate as the clocks of the nodes agree.
 """
 
-import importlib
 import logging
 import re
 from collections.abc import Callable
 from hashlib import blake2b
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from ...application.ports import RateLimiter
 from ...domain.rate_limits import RateLimit
 from ..availability import Availability
-
-if TYPE_CHECKING:
-    from types import ModuleType
+from ..extras import import_extra
 
 TIMEOUT = 0.25
 """Seconds for one answer."""
@@ -85,7 +82,7 @@ class RedisRateLimiter:
         timeout: float = TIMEOUT,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        redis = _library()
+        redis = import_extra("redis", "redis", "rate limits in Redis need")
         self._where, options = _read(redis, url)
         self._pool = redis.BlockingConnectionPool(
             **options,
@@ -148,7 +145,7 @@ class RedisRateLimiter:
         self._pool.disconnect(inuse_connections=False)  # after a failover they lead to the wrong server
 
 
-def _read(redis: "ModuleType", url: str) -> tuple[str, dict[str, Any]]:
+def _read(redis: Any, url: str) -> tuple[str, dict[str, Any]]:
     """Returns the server's address without credentials, and the options for redis-py."""
     try:
         parts = urlsplit(url)
@@ -163,12 +160,3 @@ def _read(redis: "ModuleType", url: str) -> tuple[str, dict[str, Any]]:
     if unknown or parts.fragment or not has_server:
         raise ValueError(_FORM)
     return where, {**options, "connection_class": connection_class}
-
-
-def _library() -> "ModuleType":
-    try:
-        return importlib.import_module("redis")
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "rate limits in Redis need an extra: pip install 'vestibule-accounts[redis]'", name=error.name
-        ) from None

@@ -1,22 +1,19 @@
 """Images in a bucket of S3, or of another store with its protocol."""
 
-import importlib
 import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from ...application.ports import PresignedUrl
 from ...domain.errors import Unavailable
 from ..availability import Availability
+from ..extras import import_extra
 from .names import is_name, new_name
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 T = TypeVar("T")
 
@@ -52,13 +49,13 @@ class S3Storage:
     """
 
     def __init__(self, url: str, *, timeout: float = TIMEOUT) -> None:
-        self._obstore = _library("obstore")
+        self._obstore = import_extra("obstore", "s3", "images on S3 need")
         found = _URL.fullmatch(url)
         if found is None:
             raise ValueError(_FORM)
         bucket, prefix = found[1], found[2].strip("/")
         self._where = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
-        self._store = _store(bucket, prefix or None, timeout)
+        self._store = _store(self._obstore, bucket, prefix or None, timeout)
         self._availability = Availability(_log, self._where, "images cannot be read or stored")
 
     def __repr__(self) -> str:
@@ -116,12 +113,12 @@ class S3Storage:
         return result
 
 
-def _store(bucket: str, prefix: str | None, timeout: float) -> Any:
+def _store(obstore: Any, bucket: str, prefix: str | None, timeout: float) -> Any:
     backoff = {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=0.5), "base": 2}
     allow_http = _endpoint(os.environ).startswith("http:")
     connect_timeout = min(timeout, _MAX_CONNECT_SECONDS)
     try:
-        return _library("obstore.store").S3Store(
+        return obstore.store.S3Store(
             bucket,
             prefix=prefix,
             disable_bulk_delete=True,  # deleting one object is supported everywhere, and may be retried
@@ -132,7 +129,7 @@ def _store(bucket: str, prefix: str | None, timeout: float) -> Any:
             },
             retry_config={"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=timeout + 1), "backoff": backoff},
         )
-    except _library("obstore.exceptions").BaseError as error:
+    except obstore.exceptions.BaseError as error:
         raise ValueError(f"the AWS_ variables cannot be used ({_reason(error)})") from None
 
 
@@ -154,10 +151,3 @@ def _is_absent(error: Exception) -> bool:
 def _reason(error: Exception) -> str:
     parts = [part for found in _REASONS.finditer(str(error)) for part in found.groups() if part]
     return " ".join(dict.fromkeys(parts)) or type(error).__name__
-
-
-def _library(name: str) -> "ModuleType":
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("images on S3 need an extra: pip install 'vestibule-accounts[s3]'", name=error.name) from None
