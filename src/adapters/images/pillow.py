@@ -8,7 +8,7 @@ from queue import Empty, LifoQueue
 
 from ...application.ports import UnreadableImage
 from ...domain.errors import Overloaded, Unavailable
-from .process import IMAGE, REFUSAL, ResourceLimits, WorkerCrashed, WorkerProcess, WorkerTimeout
+from .process import IMAGE, WorkerProcess
 
 _DAMAGED = "The image is damaged, or its format is not as declared."
 _MESSAGES = {
@@ -36,11 +36,13 @@ class PillowImages:
         queue: int = 8,
         executable: str = sys.executable,
     ) -> None:
-        limits = ResourceLimits(memory_bytes, cpu_seconds, wall_seconds)
         self._wait_seconds = wall_seconds
         self._capacity = threading.BoundedSemaphore(workers + queue)
-        self._processes = [WorkerProcess(executable, limits) for _ in range(workers)]
-        self._idle = _stack(self._processes)
+        # Last in, first out: a second worker starts only when two images are decoded at once.
+        self._idle: LifoQueue[WorkerProcess] = LifoQueue()
+        for _ in range(workers):
+            self._idle.put(WorkerProcess(executable, memory_bytes, cpu_seconds, wall_seconds))
+        self._workers = workers
         self._closed = False
 
     def normalise(self, data: bytes) -> bytes:
@@ -48,7 +50,7 @@ class PillowImages:
         if not data:
             raise UnreadableImage("The file is empty.")
         with self._idle_process() as process:
-            kind, body = _decode(process, data)
+            kind, body = process.request(data)
         if kind == IMAGE:
             return body
         raise UnreadableImage(_MESSAGES.get(body, _DAMAGED))
@@ -58,7 +60,7 @@ class PillowImages:
         if self._closed:
             return
         self._closed = True
-        for _ in self._processes:
+        for _ in range(self._workers):
             self._idle.get().kill()
 
     @contextmanager
@@ -68,33 +70,12 @@ class PillowImages:
         if not self._capacity.acquire(blocking=False):
             raise Overloaded
         try:
-            process = self._next()
+            process = self._idle.get(timeout=self._wait_seconds)
             try:
                 yield process
             finally:
                 self._idle.put(process)
-        finally:
-            self._capacity.release()
-
-    def _next(self) -> WorkerProcess:
-        try:
-            return self._idle.get(timeout=self._wait_seconds)
         except Empty:
             raise Overloaded from None
-
-
-def _decode(process: WorkerProcess, data: bytes) -> tuple[bytes, bytes]:
-    try:
-        return process.request(data)
-    except WorkerTimeout:
-        return REFUSAL, b"slow"
-    except WorkerCrashed:
-        return REFUSAL, b"damaged"
-
-
-def _stack(processes: list[WorkerProcess]) -> LifoQueue[WorkerProcess]:
-    """Last in, first out: a second worker starts only when two images are decoded at once."""
-    stack: LifoQueue[WorkerProcess] = LifoQueue()
-    for process in processes:
-        stack.put(process)
-    return stack
+        finally:
+            self._capacity.release()

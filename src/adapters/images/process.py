@@ -7,7 +7,6 @@ import struct
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,47 +22,33 @@ _WORKER = Path(__file__).with_name("worker.py")
 _BOOT = "import runpy, sys; sys.path.append(sys.argv.pop(1)); runpy.run_path(sys.argv.pop(1), run_name='__main__')"
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceLimits:
-    """Address space, processor time and wall time for one image."""
-
-    memory_bytes: int
-    cpu_seconds: int
-    wall_seconds: float
-
-
-class WorkerTimeout(Exception):
-    """An image exceeded the wall time; the process was killed."""
-
-
-class WorkerCrashed(Exception):
-    """The process ended, or sent an invalid reply, during an image; it was killed."""
-
-
 class WorkerProcess:
     """A child process, restarted when it has ended. Not thread-safe."""
 
-    def __init__(self, executable: str, limits: ResourceLimits) -> None:
+    def __init__(self, executable: str, memory_bytes: int, cpu_seconds: int, wall_seconds: float) -> None:
+        """Limits the address space of the process, and its processor time and wall time for one image."""
         self._executable = executable
-        self._limits = limits
+        self._limits = (memory_bytes, cpu_seconds, wall_seconds)
+        self._wall_seconds = wall_seconds
         self._child: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
 
     def request(self, data: bytes) -> tuple[bytes, bytes]:
-        """Returns the kind of the reply and its body. Raises `WorkerTimeout`, `WorkerCrashed`, and `Unavailable` if no process
-        can be started.
+        """Returns the kind of the reply and its body. Kills a process that takes too long, ends, or sends an invalid reply.
+
+        Raises `Unavailable` if no process can be started.
         """
         channel = self._running()
         try:
-            with deadline(channel, time.monotonic() + self._limits.wall_seconds):
+            with deadline(channel, time.monotonic() + self._wall_seconds):
                 channel.sendall(_HEADER.pack(b"?", len(data)) + data)
                 return _receive(channel)
         except TimeoutError:
             self.kill()
-            raise WorkerTimeout from None
+            return REFUSAL, b"slow"
         except (OSError, EOFError, ValueError, struct.error):
             self.kill()
-            raise WorkerCrashed from None
+            return REFUSAL, b"damaged"
 
     def kill(self) -> None:
         """Kills the process and its fork, if any; the next request starts another."""
@@ -99,9 +84,8 @@ class WorkerProcess:
         return ours
 
     def _spawn(self, channel: socket.socket) -> subprocess.Popen[bytes]:
-        limits = (self._limits.memory_bytes, self._limits.cpu_seconds, self._limits.wall_seconds)
         return subprocess.Popen(  # noqa: S603 - this interpreter, with fixed arguments
-            [self._executable, "-I", "-S", "-B", "-c", _BOOT, _pillow_directory(), str(_WORKER), *map(str, limits)],
+            [self._executable, "-I", "-S", "-B", "-c", _BOOT, _pillow_directory(), str(_WORKER), *map(str, self._limits)],
             stdin=channel.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
