@@ -1,8 +1,7 @@
 """The encrypted key set as one row. The contents and the encryption are up to the caller."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from sqlalchemy import select
 
@@ -16,13 +15,6 @@ _LOCK = select(alembic_version.c.version_num).with_for_update()
 """Locks `alembic_version`: the row of the keys may not exist yet, and absent rows cannot be locked."""
 
 
-@dataclass(slots=True)
-class LockedKeys:
-    """The value of `text` at the end of the block is stored."""
-
-    text: str | None
-
-
 class SqlKeys:
     """The committed text, None if absent. Reads wait for no writer."""
 
@@ -33,15 +25,11 @@ class SqlKeys:
         return _read(self._sql.query)
 
     @contextmanager
-    def changing(self) -> Iterator[LockedKeys]:
-        """Locks the text in a transaction, which other changes wait for."""
+    def changing(self) -> Iterator[tuple[str | None, Callable[[str], object]]]:
+        """The text, locked in a transaction, and a function that replaces it."""
         with self._sql.begin() as sql:
             sql.run(_LOCK)
-            before = _read(sql.query)
-            locked = LockedKeys(before)
-            yield locked
-            if locked.text != before:
-                sql.run(_SAVE, id=_ID, document=locked.text)
+            yield _read(sql.query), lambda text: sql.run(_SAVE, id=_ID, document=text)
 
 
 def _read(query: Query) -> str | None:

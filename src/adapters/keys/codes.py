@@ -1,9 +1,10 @@
 """One-time codes and keyed digests: HMAC-SHA-256 (RFC 2104) with secrets that are not in the database."""
 
 import hmac
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from time import time
+
+from jwt.utils import base64url_encode
 
 from ...domain.code import CodePurpose
 from .keyset import KeySet, KeySource
@@ -40,7 +41,7 @@ class HmacCodes:
     def keyed_digest(self, text: str) -> str:
         """Returns 22 characters of base64url, 128 bits, for any text."""
         digest = _digest(self._source.current().digests[-1].key, "digest", text)
-        return urlsafe_b64encode(digest[:_DIGEST_BYTES]).rstrip(b"=").decode("ascii")
+        return base64url_encode(digest[:_DIGEST_BYTES]).decode("ascii")
 
     def _secret_of(self, challenge_id: str, keys: KeySet) -> bytes:
         """An id without the number of an existing secret gets the active one: any id has a code, as a decoy needs."""

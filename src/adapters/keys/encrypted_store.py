@@ -2,8 +2,8 @@
 
 import logging
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Protocol
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -18,19 +18,13 @@ _INFO = b"vestibule keys 1"
 _log = logging.getLogger("vestibule.keys")
 
 
-class LockedRow(Protocol):
-    """The value of `text` at the end of the block is stored."""
-
-    text: str | None
-
-
 class KeyRow(Protocol):
     """A text in the database, None if absent. Raises `Unavailable`."""
 
     def read(self) -> str | None: ...
 
-    def changing(self) -> AbstractContextManager[LockedRow]:
-        """Locks the text in a transaction: other changes wait."""
+    def changing(self) -> AbstractContextManager[tuple[str | None, Callable[[str], object]]]:
+        """The text, locked in a transaction, so that other changes wait, and a function that replaces it."""
         ...
 
 
@@ -55,19 +49,22 @@ class EncryptedKeyStore:
 
     @contextmanager
     def changing(self) -> Iterator[KeyChange]:
-        with self._row.changing() as row:
-            before = self._inherited() if row.text is None else self._decrypt(row.text)
+        with self._row.changing() as (text, save):
+            before = self._inherited() if text is None else self._decrypt(text)
             change = KeyChange(before)
             yield change
-            if row.text is None or change.keys != before:
-                row.text = self._encrypt(change.keys)
+            if text is None or change.keys != before:
+                save(self._encrypt(change.keys))
 
     def reencrypt(self) -> bool:
         """Encrypts the key set with the first secret; returns False if it is already."""
-        with self._row.changing() as row:
-            if row.text is None or self._is_latest(row.text):
+        with self._row.changing() as (text, save):
+            if text is None:
                 return False
-            row.text = self._encrypt(self._decrypt(row.text))
+            with suppress(InvalidToken):
+                self._latest.decrypt(text.encode())
+                return False
+            save(self._encrypt(self._decrypt(text)))
         return True
 
     def _inherited(self) -> KeySet:
@@ -86,13 +83,6 @@ class EncryptedKeyStore:
             raise ValueError("the keys in the database are encrypted with another secret, or have been changed") from None
         except ValueError as error:
             raise ValueError(f"the keys in the database: {error}") from None
-
-    def _is_latest(self, text: str) -> bool:
-        try:
-            self._latest.decrypt(text.encode())
-        except InvalidToken:
-            return False
-        return True
 
 
 def _fernet(secret: bytes) -> Fernet:

@@ -1,7 +1,6 @@
 """The key set of a deployment: a private JSON Web Key set (RFC 7517) of four kinds of keys."""
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,8 @@ from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from jwt import InvalidKeyError
-from jwt.algorithms import OKPAlgorithm
+from jwt.algorithms import HMACAlgorithm, OKPAlgorithm
+from jwt.utils import base64url_encode
 
 SECRET_BYTES = 32
 MAX_SECRET_BYTES = 1024
@@ -63,13 +63,13 @@ class SigningKey:
         return {**_members(self.public), "kid": self.kid, "use": "sig", "alg": "EdDSA"}
 
     def private_jwk(self) -> dict[str, str]:
-        return {**self.public_jwk(), "d": _base64url(self.private.private_bytes_raw())}
+        return {**self.public_jwk(), "d": base64url_encode(self.private.private_bytes_raw()).decode()}
 
     @classmethod
     def _of(cls, private: Ed25519PrivateKey, number: int, active_from: float) -> "SigningKey":
         public = private.public_key()
         members = json.dumps(_members(public), separators=(",", ":"), sort_keys=True)
-        kid = _base64url(sha256(members.encode()).digest())
+        kid = base64url_encode(sha256(members.encode()).digest()).decode()
         return cls(kid=kid, private=private, public=public, number=number, active_from=active_from)
 
 
@@ -100,17 +100,16 @@ class Secret:
     @classmethod
     def from_jwk(cls, jwk: Mapping[str, Any], number: int, active_from: float) -> "Secret":
         """Raises `ValueError` for anything but a symmetric key in base64url without padding."""
-        text = jwk.get("k")
         try:
-            key = urlsafe_b64decode(text + "=" * (-len(text) % 4)) if isinstance(text, str) else b""
-        except ValueError:
+            key = HMACAlgorithm.from_jwk(dict(jwk))
+        except (InvalidKeyError, ValueError, TypeError, KeyError):
             key = b""
-        if jwk.get("kty") != "oct" or not key or _base64url(key) != text:
+        if not key or base64url_encode(key).decode() != jwk["k"]:
             raise ValueError("not a secret (kty oct, k in base64url without padding)")
         return cls(number, key, active_from)
 
     def private_jwk(self) -> dict[str, str]:
-        return {"kty": "oct", "k": _base64url(self.key)}
+        return {"kty": "oct", "k": base64url_encode(self.key).decode()}
 
 
 Key = SigningKey | Secret
@@ -142,13 +141,13 @@ class KeySet:
             entries = None
         if not isinstance(entries, list):
             raise ValueError('not a JSON Web Key set: {"keys": [...]}')
-        found = [_parsed(place, entry) for place, entry in enumerate(entries)]
-        twice = [name for name, count in Counter(f"{kind}-{key.number}" for kind, key in found).items() if count > 1]
+        parsed = [_parsed(place, entry) for place, entry in enumerate(entries)]
+        twice = [name for name, count in Counter(f"{kind}-{key.number}" for kind, key in parsed).items() if count > 1]
         if twice:
             raise ValueError(f"{twice[0]}: there are two of it")
         keys = cls()
         for kind in KeyKind:
-            keys = _with(keys, kind, [key for its, key in found if its is kind])
+            keys = _with(keys, kind, [key for its, key in parsed if its is kind])
         return keys
 
     def to_json(self) -> bytes:
@@ -162,19 +161,14 @@ class KeySet:
     def completed(self, active_from: float) -> "KeySet":
         """Returns the set with a new key of each kind that has none. Times are stored in whole seconds."""
         active_from = float(int(active_from))
-        return KeySet(
-            signing=self.signing or (SigningKey.generate(1, active_from),),
-            codes=self.codes or (Secret.generate(1, active_from),),
-            refresh=self.refresh or (Secret.generate(1, active_from),),
-            digests=self.digests or (Secret.generate(1, active_from),),
-        )
+        keys: dict[str, Any] = {kind.value: self.of(kind) or (_type(kind).generate(1, active_from),) for kind in KeyKind}
+        return KeySet(**keys)
 
     def activated(self, kind: KeyKind, number: int, active_from: float) -> "KeySet":
         """Returns the set with that key active from then on, instead of later; a key that does not exist is generated."""
-        generate = SigningKey.generate if kind is KeyKind.SIGNING else Secret.generate
-        found = next((key for key in self.of(kind) if key.number == number), None) or generate(number)
-        others = [key for key in self.of(kind) if key.number != number]
-        return _with(self, kind, [*others, replace(found, active_from=float(int(active_from)))])
+        activated = next((key for key in self.of(kind) if key.number == number), None) or _type(kind).generate(number)
+        others = self.without(kind, number).of(kind)
+        return _with(self, kind, [*others, replace(activated, active_from=float(int(active_from)))])
 
     def without(self, kind: KeyKind, number: int) -> "KeySet":
         return _with(self, kind, [key for key in self.of(kind) if key.number != number])
@@ -199,15 +193,18 @@ class KeySource(Protocol):
         ...
 
 
+def _type(kind: KeyKind) -> type[Key]:
+    return SigningKey if kind is KeyKind.SIGNING else Secret
+
+
 def _with(keys: KeySet, kind: KeyKind, new: Iterable[Key]) -> KeySet:
     changed: dict[str, Any] = {kind.value: tuple(sorted(new, key=lambda key: key.number))}
     return replace(keys, **changed)
 
 
 def _entry(kind: KeyKind, key: Key) -> dict[str, Any]:
-    named = {"kind": kind.value, "number": key.number, "kid": f"{kind}-{key.number}"}
-    begins = {} if key.active_from == ALWAYS else {"nbf": int(key.active_from)}
-    return {**named, **begins, **key.private_jwk()}
+    nbf = {} if key.active_from == ALWAYS else {"nbf": int(key.active_from)}
+    return {"kind": kind.value, "number": key.number, "kid": f"{kind}-{key.number}", **nbf, **key.private_jwk()}
 
 
 def _parsed(place: int, entry: Any) -> tuple[KeyKind, Key]:
@@ -219,10 +216,7 @@ def _parsed(place: int, entry: Any) -> tuple[KeyKind, Key]:
     except (ValueError, TypeError, KeyError):
         raise ValueError(f"{name}: its kind is one of {', '.join(KeyKind)}, its number 1 to {MAX_NUMBER}") from None
     try:
-        active_from = _moment(entry.get("nbf", ALWAYS))
-        if kind is KeyKind.SIGNING:
-            return kind, SigningKey.from_jwk(entry, number, active_from)
-        return kind, Secret.from_jwk(entry, number, active_from)
+        return kind, _type(kind).from_jwk(entry, number, _moment(entry.get("nbf", ALWAYS)))
     except ValueError as error:
         raise ValueError(f"{kind}-{number}: {error}") from None
 
@@ -241,7 +235,3 @@ def _require_number(number: Any) -> None:
 
 def _members(public: Ed25519PublicKey) -> dict[str, str]:
     return OKPAlgorithm.to_jwk(public, as_dict=True)
-
-
-def _base64url(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")

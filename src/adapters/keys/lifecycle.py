@@ -58,30 +58,23 @@ class KeyLifetime(Generic[_Key]):
         """The time from which no value of the key is accepted, given values that live `grace` seconds at most."""
         return self.retired_at + grace
 
+    def state(self, active: _Key, now: float, grace: float) -> KeyState:
+        """The state while `active` is the active key of its kind."""
+        if self.key is active:
+            return KeyState.ACTIVE
+        if now < min(self.key.active_from, self.retired_at):
+            return KeyState.PENDING
+        return KeyState.RETIRED if now < self.expires_at(grace) else KeyState.EXPIRED
 
-def lifetimes(keys: Sequence[_Key]) -> tuple[KeyLifetime[_Key], ...]:
+
+def lifetimes(keys: Sequence[_Key]) -> list[KeyLifetime[_Key]]:
     """Takes all keys of one kind, oldest first."""
-    return tuple(KeyLifetime(key, _retired_at(keys[place + 1 :])) for place, key in enumerate(keys))
+    return [
+        KeyLifetime(key, min((later.active_from for later in keys[place:] if later.active_from != ALWAYS), default=inf))
+        for place, key in enumerate(keys, 1)
+    ]
 
 
 def active_key(keys: Sequence[_Key], now: float) -> _Key:
     """The newest key whose time has come, or the first one if the clock is earlier than all of them."""
     return next((key for key in reversed(keys) if key.active_from <= now), keys[0])
-
-
-def states(keys: Sequence[_Key], now: float, grace: float) -> tuple[tuple[KeyLifetime[_Key], KeyState], ...]:
-    active = active_key(keys, now)
-    return tuple(
-        (lifetime, KeyState.ACTIVE if lifetime.key is active else _inactive_state(lifetime, now, grace))
-        for lifetime in lifetimes(keys)
-    )
-
-
-def _inactive_state(lifetime: KeyLifetime[_Key], now: float, grace: float) -> KeyState:
-    if now < min(lifetime.key.active_from, lifetime.retired_at):
-        return KeyState.PENDING
-    return KeyState.RETIRED if now < lifetime.expires_at(grace) else KeyState.EXPIRED
-
-
-def _retired_at(later: Sequence[_Key]) -> float:
-    return min((key.active_from for key in later if key.active_from != ALWAYS), default=inf)

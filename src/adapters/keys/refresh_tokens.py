@@ -5,8 +5,9 @@ The text is `vst_rt_`, then base64url of: secret's number (2 bytes), generation 
 
 import hmac
 import struct
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
+
+from jwt.utils import base64url_decode, base64url_encode
 
 from ...verify.claims import SESSION_ID
 from .keyset import KeyKind, Secret
@@ -56,15 +57,14 @@ def _mac(key: bytes, payload: bytes) -> bytes:
 
 
 def _encode(token: bytes) -> str:
-    return PREFIX + urlsafe_b64encode(token).rstrip(b"=").decode("ascii")
+    return PREFIX + base64url_encode(token).decode("ascii")
 
 
 def _decode(text: str) -> bytes | None:
-    if len(text) > _MAX_LENGTH or not text.startswith(PREFIX):
+    if len(text) > _MAX_LENGTH:
         return None
-    body = text.removeprefix(PREFIX)
     try:
-        token = urlsafe_b64decode(body + "=" * (-len(body) % 4))
+        token = base64url_decode(text.removeprefix(PREFIX))
     except ValueError:
         return None
     # The decoder skips characters outside the alphabet and ignores spare bits: only the canonical spelling is a token.

@@ -228,8 +228,11 @@ class MemoryRow:
         return self.text
 
     @contextmanager
-    def changing(self) -> Iterator["MemoryRow"]:
-        yield self
+    def changing(self) -> Iterator[tuple[str | None, Callable[[str], object]]]:
+        yield self.text, self.save
+
+    def save(self, text: str) -> None:
+        self.text = text
 
 
 @pytest.mark.parametrize("secrets", [[], [bytes(31)], [SECRET, b""]])
