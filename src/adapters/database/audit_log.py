@@ -18,18 +18,9 @@ GAP_TIMEOUT = 60.0
 
 _columns = audit_log.columns
 _ADD = insert(audit_log).values(binds([column for column in _columns if not column.primary_key]))
+_PLAIN = ("occurred_at", "account_id", "session_id", "detail")
 _FIND = (
-    select(
-        _columns.position,
-        _columns.type,
-        _columns.occurred_at,
-        _columns.account_id,
-        _columns.session_id,
-        _columns.caller_ip_address,
-        _columns.caller_user_agent,
-        _columns.request_id,
-        _columns.detail,
-    )
+    select(*_columns["position", "type", "caller_ip_address", "caller_user_agent", "request_id", *_PLAIN])
     .where(_columns.position > bindparam("after"))
     .order_by(_columns.position)
     .limit(bindparam("limit"))
@@ -92,16 +83,9 @@ def _until_gap(events: Sequence[tuple[int, Event]], after: int, now: float) -> I
         after = position
 
 
-def _event(type_: str, occurred_at: float, account_id: int | None, session_id: str | None, *rest: Any) -> Event:
-    *caller, detail = rest
-    return Event(
-        type=EventType(type_),
-        occurred_at=occurred_at,
-        account_id=account_id,
-        session_id=session_id,
-        caller=Caller(*caller),
-        detail=detail,
-    )
+def _event(type_: str, ip_address: str | None, user_agent: str | None, request_id: str | None, *plain: Any) -> Event:
+    caller = Caller(ip_address, user_agent, request_id)
+    return Event(type=EventType(type_), caller=caller, **dict(zip(_PLAIN, plain, strict=True)))
 
 
 class SqlAuditLog:

@@ -8,15 +8,17 @@ from ...domain.account import Address, AddressKind
 from ...domain.code import Challenge, CodePurpose, Proof
 from .locked_rows import LockedRows
 from .schema import challenges, proofs
-from .sql import OpenTransaction, Row, upsert
+from .sql import OpenTransaction, Row, upsert, values_of
 
 _columns = challenges.columns
+_PLAIN = ("id", "on_behalf_of", "reference", "sent_at", "expires_at", "failed_attempts", "used_at")
+_challenges = select(*_columns["address_kind", "canonical_address", "purpose", "address", "is_decoy", *_PLAIN])
 _to_address = (_columns.address_kind == bindparam("kind"), _columns.canonical_address == bindparam("canonical"))
 _on_behalf_of = _columns.on_behalf_of == bindparam("on_behalf_of")
 _purpose = _columns.purpose == bindparam("purpose")
 
-_LOCK = select(challenges).where(*_to_address, _purpose).with_for_update()
-_LOCK_ON_BEHALF_OF = select(challenges).where(_on_behalf_of, _purpose).with_for_update()
+_LOCK = _challenges.where(*_to_address, _purpose).with_for_update()
+_LOCK_ON_BEHALF_OF = _challenges.where(_on_behalf_of, _purpose).with_for_update()
 _PUT = upsert(challenges)
 _SAVE = (
     update(challenges)
@@ -64,21 +66,24 @@ class SqlChallenges:
         return found
 
     def put(self, challenge: Challenge) -> None:
-        values = _values(challenge)
+        address, purpose = challenge.address, challenge.purpose.value
         if challenge.on_behalf_of is not None:
-            self._sql.run(_REPLACE_ON_BEHALF_OF, purpose=values["purpose"], on_behalf_of=challenge.on_behalf_of)
-        self._sql.run(_PUT, **values)
+            self._sql.run(_REPLACE_ON_BEHALF_OF, purpose=purpose, on_behalf_of=challenge.on_behalf_of)
+        self._sql.run(
+            _PUT,
+            address_kind=address.kind.value,
+            canonical_address=address.canonical,
+            purpose=purpose,
+            address=address.text,
+            is_decoy=challenge.is_decoy,
+            **values_of(challenge, _PLAIN),
+        )
         self._locked.add("challenges", challenge.id)
 
     def save(self, challenge: Challenge) -> None:
         self._locked.require("challenges", challenge.id)
-        self._sql.run(
-            _SAVE,
-            challenge_id=challenge.id,
-            failed_attempts=challenge.failed_attempts,
-            used_at=challenge.used_at,
-            expires_at=challenge.expires_at,
-        )
+        values = values_of(challenge, ("failed_attempts", "used_at", "expires_at"))
+        self._sql.run(_SAVE, challenge_id=challenge.id, **values)
 
     def revoke(self, addresses: Iterable[Address]) -> None:
         for address in _in_lock_order(addresses):
@@ -122,34 +127,8 @@ def _in_lock_order(addresses: Iterable[Address]) -> list[Address]:
 
 
 def _challenge(row: Row) -> Challenge:
-    (kind, canonical, purpose, challenge_id, text, on_behalf_of, reference, is_decoy, sent_at, expires_at, failed_attempts,
-     used_at) = row  # fmt: skip
+    kind, canonical, purpose, text, is_decoy, *plain = row
+    address = Address(AddressKind(kind), text, canonical)
     return Challenge(
-        id=challenge_id,
-        purpose=CodePurpose(purpose),
-        address=Address(AddressKind(kind), text, canonical),
-        on_behalf_of=on_behalf_of,
-        reference=reference,
-        is_decoy=bool(is_decoy),
-        sent_at=sent_at,
-        expires_at=expires_at,
-        failed_attempts=failed_attempts,
-        used_at=used_at,
+        purpose=CodePurpose(purpose), address=address, is_decoy=bool(is_decoy), **dict(zip(_PLAIN, plain, strict=True))
     )
-
-
-def _values(challenge: Challenge) -> dict[str, object]:
-    return {
-        "address_kind": challenge.address.kind.value,
-        "canonical_address": challenge.address.canonical,
-        "purpose": challenge.purpose.value,
-        "id": challenge.id,
-        "address": challenge.address.text,
-        "on_behalf_of": challenge.on_behalf_of,
-        "reference": challenge.reference,
-        "is_decoy": challenge.is_decoy,
-        "sent_at": challenge.sent_at,
-        "expires_at": challenge.expires_at,
-        "failed_attempts": challenge.failed_attempts,
-        "used_at": challenge.used_at,
-    }

@@ -9,21 +9,12 @@ from sqlalchemy import bindparam, delete, func, insert, null, select, union_all,
 from ...application.ports import Channel, Message, OutboxEntry
 from ...domain.code import CodePurpose
 from .schema import outbox
-from .sql import OpenTransaction, Query, Row, binds
+from .sql import OpenTransaction, Query, Row, binds, values_of
 
 _columns = outbox.columns
 _this = _columns.id == bindparam("message_id")
-_message = [
-    _columns.id,
-    _columns.channel,
-    _columns.recipient,
-    _columns.template,
-    _columns.challenge,
-    _columns.parameters,
-    _columns.not_before,
-    _columns.expires_at,
-    _columns.failed_attempts,
-]
+_PLAIN = ("id", "recipient", "template", "not_before", "expires_at", "failed_attempts")
+_message = [*_columns["channel", "challenge", "parameters", *_PLAIN]]
 _entry = select(_columns.position, _columns.due_at, _columns.failure_reason, *_message)
 
 _ADD = insert(outbox).values(binds([*_message, _columns.due_at]))
@@ -99,16 +90,11 @@ class SqlOutbox:
     def add(self, message: Message) -> None:
         self._sql.run(
             _ADD,
-            id=message.id,
             channel=message.channel.value,
-            recipient=message.recipient,
-            template=message.template,
             challenge=message.challenge and json.dumps(message.challenge),
             parameters=json.dumps(dict(message.values)),
-            not_before=message.not_before,
-            expires_at=message.expires_at,
-            failed_attempts=message.failed_attempts,
             due_at=message.not_before,
+            **values_of(message, _PLAIN),
         )
         self._on_add()
 
@@ -146,17 +132,12 @@ def _entry_of(row: Row) -> OutboxEntry:
 
 
 def _message_of(row: Sequence[Any]) -> Message:
-    message_id, channel, recipient, template, challenge, parameters, not_before, expires_at, failed_attempts = row
+    channel, challenge, parameters, *plain = row
     return Message(
-        id=message_id,
         channel=Channel(channel),
-        recipient=recipient,
-        template=template,
         challenge=challenge and _challenge_of(*json.loads(challenge)),
         values=json.loads(parameters),
-        not_before=not_before,
-        expires_at=expires_at,
-        failed_attempts=failed_attempts,
+        **dict(zip(_PLAIN, plain, strict=True)),
     )
 
 

@@ -1,6 +1,7 @@
 """Sessions in SQL."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 from sqlalchemy import bindparam, insert, or_, select, update
 
@@ -9,10 +10,10 @@ from ...domain.session import Session
 from .accounts import account_of
 from .locked_rows import LockedRows
 from .schema import accounts, sessions
-from .sql import OpenTransaction, Query, Row, storable
+from .sql import OpenTransaction, Query, Row, storable, values_of
 
 _columns = sessions.columns
-_NAMES = ("id", "account_id", "created_at", "refreshed_at", "generation", "revoked_at", "ip_address", "user_agent")
+_NAMES = tuple(field.name for field in fields(Session))
 _session = _columns[_NAMES]
 _active = (
     _columns.account_id == bindparam("account_id"),
@@ -96,30 +97,15 @@ class SqlSessions:
         if not self._locked.contains("accounts", session.account_id) and not self._account_exists(session.account_id):
             raise LookupError("The account of this session does not exist.")
         revoked = self._sql.run(_REVOKE_SURPLUS, account_id=session.account_id, now=session.created_at, keep=keep - 1)
-        self._sql.run(
-            _ADD,
-            id=session.id,
-            account_id=session.account_id,
-            created_at=session.created_at,
-            refreshed_at=session.refreshed_at,
-            expires_at=session.expires_at,
-            generation=session.generation,
-            revoked_at=session.revoked_at,
-            ip_address=storable(session.ip_address),
-            user_agent=storable(session.user_agent),
-        )
+        texts = {"ip_address": storable(session.ip_address), "user_agent": storable(session.user_agent)}
+        self._sql.run(_ADD, **values_of(session, _columns.keys()) | texts)
         self._locked.add("sessions", session.id)
         return [row[0] for row in revoked]
 
     def save(self, session: Session) -> None:
         self._locked.require("sessions", session.id)
-        self._sql.run(
-            _SAVE,
-            session_id=session.id,
-            refreshed_at=session.refreshed_at,
-            expires_at=session.expires_at,
-            generation=session.generation,
-        )
+        values = values_of(session, ("refreshed_at", "expires_at", "generation"))
+        self._sql.run(_SAVE, session_id=session.id, **values)
         if session.revoked_at is not None:
             self._sql.run(_REVOKE, session_id=session.id, now=session.revoked_at)
 
@@ -135,14 +121,4 @@ class SqlSessions:
 
 
 def _session_of(row: Row) -> Session:
-    session_id, account_id, created_at, refreshed_at, generation, revoked_at, ip_address, user_agent = row
-    return Session(
-        id=session_id,
-        account_id=account_id,
-        created_at=created_at,
-        refreshed_at=refreshed_at,
-        generation=generation,
-        revoked_at=revoked_at,
-        ip_address=ip_address,
-        user_agent=user_agent,
-    )
+    return Session(**dict(zip(_NAMES, row, strict=True)))

@@ -1,6 +1,6 @@
 """SQLAlchemy Core statements, compiled once and run on the driver's cursor: a third of the time of Core's own execution."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -86,6 +86,11 @@ class StatementCache(dict[ClauseElement, tuple[str, dict[str, object]]]):
 def binds(columns: list[Column[Any]]) -> dict[str, BindParameter[Any]]:
     """A parameter for each column, for INSERT: a column without one would get no value."""
     return {column.name: bindparam(column.name) for column in columns}
+
+
+def values_of(record: object, names: Iterable[str]) -> dict[str, Any]:
+    """The values of the columns that are named like attributes of the record."""
+    return {name: getattr(record, name) for name in names}
 
 
 def upsert(table: Table) -> Insert:
