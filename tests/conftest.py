@@ -14,6 +14,7 @@ from tests.support.s3_server import S3Server
 from vestibule.adapters.database import MemoryDatabase, SqlDatabase, migrate, url_of_file
 from vestibule.application.ports import Database
 
+TESTS = Path(__file__).parent
 TABLES = ("sessions", "accounts", "challenges", "proofs", "rate_limits", "outbox", "audit_log", "keys", "cursors")
 SEQUENCES = ("accounts_id_seq", "outbox_position_seq", "audit_log_position_seq")
 SERVERS = {"running", "postgres", "new_postgres", "postgres_server", "redis", "redis_server", "s3", "s3_server"}
@@ -30,8 +31,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--embedded", action="store_true", help="leave out tests that need a PostgreSQL, Redis or S3 server")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselects tests that need a server, if the option says so."""
+    """Marks the unit tests, moves tests of whole processes to the front, and deselects tests that need a server on request."""
+    for item in items:
+        if item.path.is_relative_to(TESTS / "unit"):
+            item.add_marker("unit")
+    # Their files take longest. At the end, one of two processes would wait for the other's last file.
+    items.sort(key=lambda item: not item.path.is_relative_to(TESTS / "system"))
     if not config.getoption("--embedded"):
         return
     deselected = [item for item in items if _needs_server(item)]
