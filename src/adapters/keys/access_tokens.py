@@ -1,11 +1,10 @@
 """Access tokens as JWT (RFC 7519, profile of RFC 9068) signed with Ed25519."""
 
 import re
-from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache, partial
 from math import floor
 from secrets import token_urlsafe
-from threading import Lock
 from time import time
 from typing import Any, NamedTuple
 
@@ -25,7 +24,7 @@ _SHAPE = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86}", re.A
 _JTI_BYTES = 16
 
 
-class CachedClaims(NamedTuple):
+class VerifiedToken(NamedTuple):
     """The claims of a token with a valid signature, which is accepted from `not_before` until just before `end`."""
 
     claims: AccessClaims
@@ -33,40 +32,19 @@ class CachedClaims(NamedTuple):
     end: float
 
 
-class TokenCache:
-    """The latest `limit` verified tokens: checking a signature costs hundreds of times a look-up.
-
-    The caller compares the period with the time.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._tokens: OrderedDict[str, CachedClaims] = OrderedDict()
-        self._lock = Lock()
-
-    def __len__(self) -> int:
-        return len(self._tokens)
-
-    def get(self, text: str) -> CachedClaims | None:
-        return self._tokens.get(text)
-
-    def add(self, text: str, cached: CachedClaims) -> None:
-        with self._lock:
-            self._tokens[text] = cached
-            if len(self._tokens) > self._limit:
-                self._tokens.popitem(last=False)
-
-
 class KeyRing:
-    """A key set prepared for use, with the cache of the tokens verified with it; the cache is dropped together with it.
+    """A key set prepared for use. `by_header` maps the first part of the tokens that a signing key signs to it and its expiry.
 
-    `by_header` maps the first part of the tokens that a signing key signs to the key and the time when it expires.
+    `verified` is dropped together with it: the latest `cache_size` results of `verify`, because checking a signature costs
+    hundreds of times a look-up. Exceptions are not kept: no invalid token takes the place of a valid one.
     """
 
-    def __init__(self, keys: KeySet, *, cache_size: int, grace: float) -> None:
+    def __init__(
+        self, keys: KeySet, verify: Callable[["KeyRing", str], VerifiedToken], *, cache_size: int, grace: float
+    ) -> None:
         self.keys = keys.require_complete()
-        self.by_header = {_header(one.key): (one.key, one.expires_at(grace)) for one in lifetimes(keys.signing)}
-        self.cache = TokenCache(cache_size)
+        self.by_header = {_header(life.key): (life.key, life.expires_at(grace)) for life in lifetimes(keys.signing)}
+        self.verified = lru_cache(cache_size)(partial(verify, self))
         self.refresh = RefreshTokens(keys.refresh)
 
 
@@ -130,14 +108,10 @@ class JwtTokens:
         return _signed(claims, active_key(self._ring().keys.signing, now))
 
     def verify_access(self, text: str, now: float) -> AccessClaims | None:
-        ring = self._ring()
-        cached = ring.cache.get(text)
-        if cached is None:
-            cached = self._verify(text, ring)
-            if cached is None:
-                return None
-            ring.cache.add(text, cached)
-        claims, not_before, end = cached
+        try:
+            claims, not_before, end = self._ring().verified(text)
+        except ValueError:
+            return None
         return claims if not_before <= now < end else None
 
     def issue_refresh(self, session_id: str, generation: int) -> str:
@@ -159,16 +133,15 @@ class JwtTokens:
         return ring
 
     def _ring_of(self, keys: KeySet) -> KeyRing:
-        return KeyRing(keys, cache_size=self._cache_size, grace=self._access_seconds + self._leeway)
+        return KeyRing(keys, self._verify, cache_size=self._cache_size, grace=self._access_seconds + self._leeway)
 
-    def _verify(self, text: str, ring: KeyRing) -> CachedClaims | None:
-        """Verifies everything but the time."""
+    def _verify(self, ring: KeyRing, text: str) -> VerifiedToken:
+        """Verifies everything but the time. Raises `ValueError`."""
         shape = _SHAPE.fullmatch(text) if len(text) <= MAX_TOKEN_LENGTH else None
         # The header is looked up by its exact spelling: type, algorithm and key id are ours, or nothing is even parsed.
-        found = ring.by_header.get(shape[1]) if shape else None
-        if found is None:
-            return None
-        key, expires_at = found
+        if shape is None or shape[1] not in ring.by_header:
+            raise ValueError
+        key, expires_at = ring.by_header[shape[1]]
         try:
             payload = self._decoder.decode(
                 text, key.public, algorithms=[ALGORITHM], issuer=self._issuer, audience=self._audience
@@ -177,8 +150,8 @@ class JwtTokens:
             end = float(claims.expires_at)
             not_before = float(max(claims.issued_at, claims.not_before) - self._leeway)
         except Exception:  # noqa: BLE001 — any error means that the token is not one of ours, as an `exp` beyond any float
-            return None
-        return CachedClaims(AccessClaims(claims.account_id, claims.session_id, end), not_before, min(end, expires_at))
+            raise ValueError from None
+        return VerifiedToken(AccessClaims(claims.account_id, claims.session_id, end), not_before, min(end, expires_at))
 
 
 def _signed(claims: dict[str, Any], key: SigningKey) -> str:

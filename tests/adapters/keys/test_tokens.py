@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jwt import api_jws
 
-from vestibule.adapters.keys import JwtTokens, KeySet, Secret, SigningKey
-from vestibule.adapters.keys.access_tokens import CachedClaims, TokenCache
+from vestibule.adapters.keys import JwtTokens, KeySet, Secret, SigningKey, access_tokens
 from vestibule.application.ports import AccessClaims, Tokens
 from vestibule.testing.contracts import TokensContract
 from vestibule.testing.contracts.tokens import NOW, SESSION
+from vestibule.verify.claims import Claims, read_claims
 
 ISSUER = "https://accounts.example"
 AUDIENCE = "https://api.example"
@@ -144,14 +144,35 @@ def test_cached_token_costs_no_signature_check() -> None:
     assert min(cost(kept) for _ in range(3)) * 5 < min(cost(checked) for _ in range(3))
 
 
-def test_cache_keeps_the_latest_tokens_only() -> None:
-    cache = TokenCache(limit=3)
-    cached = CachedClaims(AccessClaims(7, SESSION, NOW), NOW, NOW)
-    for number in range(10):
-        cache.add(str(number), cached)
-    assert len(cache) == 3
-    assert cache.get("6") is None
-    assert cache.get("7") == cached
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The claims of each token whose signature was checked."""
+    payloads: list[object] = []
+
+    def recording(payload: Any) -> Claims:
+        payloads.append(payload)
+        return read_claims(payload)
+
+    monkeypatch.setattr(access_tokens, "read_claims", recording)
+    return payloads
+
+
+def test_cache_keeps_the_latest_tokens_only(checked: list[object]) -> None:
+    tokens = _tokens(cache_size=3)
+    texts = [tokens.issue_access(number, SESSION, NOW) for number in range(1, 11)]
+    for text in [*texts, *texts[-3:]]:
+        assert tokens.verify_access(text, NOW) is not None
+    assert len(checked) == 10
+    assert tokens.verify_access(texts[6], NOW) is not None
+    assert len(checked) == 11
+
+
+def test_invalid_token_takes_no_place_in_the_cache(checked: list[object]) -> None:
+    tokens = _tokens(cache_size=1)
+    text = tokens.issue_access(7, SESSION, NOW)
+    for presented in (text, f"{text[:-4]}AAAA", "", text):
+        tokens.verify_access(presented, NOW)
+    assert len(checked) == 1
 
 
 def test_more_tokens_than_the_cache_holds_are_all_verified() -> None:
