@@ -6,7 +6,9 @@ from tempfile import mkstemp
 from typing import IO
 
 UNFINISHED = ".unfinished"
-"""The suffix of a temporary file. One that is older than an hour belongs to a process that died while writing."""
+"""The suffix of a temporary file."""
+STALE_SECONDS = 3600
+"""Longer than any write takes: an older temporary file belongs to a process that died."""
 
 
 def write_atomically(path: Path, content: bytes, *, overwrite: bool = True) -> None:

@@ -9,15 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from ...application.ports import Channel, OutgoingMessage, PermanentFailure
-from ..files import sync_directory, sync_file, write_atomically
+from ..files import STALE_SECONDS, sync_directory, sync_file, write_atomically
 from .mail import read_sender, write_mail
 from .templates import Templates
 from .text import one_line
 
-KEPT_SECONDS = 7 * 86400
-_STALE_SECONDS = 3600
-"""Longer than any write takes: an older unfinished file belongs to a process that died."""
-
+RETENTION_SECONDS = 7 * 86400
 _TIME = "%Y-%m-%dT%H-%M-%S.%f"
 _ID = re.compile(r"[\w-]{1,100}", re.ASCII)
 _NAME = re.compile(
@@ -46,55 +43,47 @@ class FileNotifier:
         self._sender = read_sender(sender)
         self._echo = echo
         self._clock = clock
-        self._make_directory()
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         directory.chmod(0o700)  # it may have existed before
 
     def send(self, message: OutgoingMessage) -> None:
         """Returns when the file is durable."""
         if not _ID.fullmatch(message.id):
             raise PermanentFailure("the message's id cannot be part of a file name")
-        self._make_directory()
-        now = self._clock()
-        content = self._content(message, now)
-        if self._is_written(message.id, now):
+        now, content, is_written = self._prepare(message)
+        if is_written:
             return
-        file = self._directory / f"{datetime.fromtimestamp(now, UTC):{_TIME}}Z-{message.id}{_suffix(message)}"
+        kind, suffix = ("Mail", ".eml") if message.channel is Channel.EMAIL else ("SMS", ".txt")
+        file = self._directory / f"{datetime.fromtimestamp(now, UTC):{_TIME}}Z-{message.id}{suffix}"
         write_atomically(file, content)
         if self._echo is not None:
-            kind = "Mail" if message.channel is Channel.EMAIL else "SMS"
             self._echo(one_line(f"{kind} to {message.recipient}: {self._templates.sms(message)} [{file}]"))
 
     def send_decoy(self, message: OutgoingMessage) -> None:
         """Writes the same content, as durably, to a file without a name."""
-        self._make_directory()
-        now = self._clock()
-        content = self._content(message, now)
-        self._is_written(message.id, now)
+        _, content, _ = self._prepare(message)
         with TemporaryFile(dir=self._directory) as stream:
             stream.write(content)
             sync_file(stream)
         sync_directory(self._directory)
 
-    def _make_directory(self) -> None:
-        """Called for each message: the operator may remove the directory to empty it."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-    def _content(self, message: OutgoingMessage, now: float) -> bytes:
+    def _prepare(self, message: OutgoingMessage) -> tuple[float, bytes, bool]:
+        """Returns the time, the content of the file, and whether the message is written already."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # the operator may have removed it, to empty it
+        now = self._clock()
         if message.channel is Channel.EMAIL:
-            return bytes(write_mail(message, self._templates, self._sender, now))
-        return f"To: {one_line(message.recipient)}\n\n{self._templates.sms(message)}\n".encode()
+            content = bytes(write_mail(message, self._templates, self._sender, now))
+        else:
+            content = f"To: {one_line(message.recipient)}\n\n{self._templates.sms(message)}\n".encode()
+        return now, content, self._is_written(message.id, now)
 
     def _is_written(self, message_id: str, now: float) -> bool:
         """Searches the directory for the message, and removes expired files on the way."""
-        oldest, stale = (f"{datetime.fromtimestamp(now - ago, UTC):{_TIME}}" for ago in (KEPT_SECONDS, _STALE_SECONDS))
-        found = False
+        oldest, stale = (f"{datetime.fromtimestamp(now - ago, UTC):{_TIME}}" for ago in (RETENTION_SECONDS, STALE_SECONDS))
+        is_written = False
         for name in os.listdir(self._directory):  # noqa: PTH208 — a Path for each of thousands of names is slow
             if match := _NAME.fullmatch(name):
-                found = found or (match["id"] == message_id and not match["unfinished"])
+                is_written = is_written or (match["id"] == message_id and not match["unfinished"])
                 if match["time"] < (stale if match["unfinished"] else oldest):
                     (self._directory / name).unlink(missing_ok=True)
-        return found
-
-
-def _suffix(message: OutgoingMessage) -> str:
-    return ".eml" if message.channel is Channel.EMAIL else ".txt"
+        return is_written

@@ -9,11 +9,8 @@ from pathlib import Path
 
 from ...application.ports import PresignedUrl
 from ...domain.errors import Unavailable
-from ..files import UNFINISHED, sync_directory, write_atomically
+from ..files import STALE_SECONDS, UNFINISHED, sync_directory, write_atomically
 from .names import is_name, new_name
-
-_STALE_SECONDS = 3600.0
-"""Longer than any write takes: an older unfinished file belongs to a process that died."""
 
 
 class FileStorage:
@@ -26,7 +23,9 @@ class FileStorage:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _remove_stale(directory.glob(f".*{UNFINISHED}"))
+        for path in directory.glob(f".*{UNFINISHED}"):
+            if _is_older(path, STALE_SECONDS):
+                path.unlink(missing_ok=True)  # another process may be starting too
 
     def put(self, data: bytes) -> str:
         name = new_name()
@@ -73,12 +72,6 @@ def _os_errors_as_unavailable() -> Iterator[None]:
 
 def _no_link(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW)
-
-
-def _remove_stale(paths: Iterator[Path]) -> None:
-    for path in paths:
-        if _is_older(path, _STALE_SECONDS):
-            path.unlink(missing_ok=True)  # another process may be starting too
 
 
 def _is_older(path: "Path | os.DirEntry[str]", seconds: float) -> bool:
