@@ -104,14 +104,12 @@ def _base64(data: bytes) -> str:
 
 
 def pool_for(time_cost: int, memory_kib: int) -> HashingPool:
-    """Returns a pool of one thread per core, whose full queue takes about half a second."""
-    return HashingPool(cores(), _queue(cores(), time_cost, memory_kib))
+    """Returns a pool of one thread per core, whose full queue takes about half a second.
 
-
-def _queue(threads: int, time_cost: int, memory_kib: int) -> int:
-    """Returns the queue's length: 16 per thread at the default cost of some 30 ms a hash, fewer at a higher cost."""
+    That is 16 hashes per thread at the default cost of some 30 ms, fewer at a higher cost.
+    """
     relative_cost = (time_cost * memory_kib) / (_DEFAULT_TIME_COST * _DEFAULT_MEMORY_KIB)
-    return max(1, int(threads * _QUEUE_PER_THREAD / relative_cost))
+    return HashingPool(cores(), max(1, int(cores() * _QUEUE_PER_THREAD / relative_cost)))
 
 
 def _secret(password: str) -> bytes:

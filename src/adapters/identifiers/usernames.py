@@ -2,13 +2,13 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from itertools import pairwise
 
 from precis_i18n import get_profile
 
 from ...application.ports import InvalidText
 from ...domain.account import Username
-from .scripts import is_of_one_script
 from .texts import storable, trimmed
 
 MAX_LENGTH = 150
@@ -16,6 +16,11 @@ MAX_CANONICAL_LENGTH = 254
 _SEPARATORS = "._-+"
 _TOO_MANY_MARKS = re.compile(r"M{5}")
 _PROFILE = get_profile("UsernameCaseMapped")
+_COMBINED = (frozenset({"HAN", "HIRAGANA", "KATAKANA"}), frozenset({"HAN", "HANGUL"}), frozenset({"HAN", "BOPOMOFO"}))
+_ALIASES = {"CJK": "HAN", "IDEOGRAPHIC": "HAN", "HENTAIGANA": "HIRAGANA", "EXTENDED": "ARABIC"}
+_TWO_WORD_NAMES = frozenset({"OLD", "TAI", "LINEAR", "MEROITIC", "INSCRIPTIONAL"})
+_COMMON = frozenset({"COMBINING", "DIGIT"})
+_NO_SCRIPT = frozenset({"", "MODIFIER", "CARON", "VEDIC"})
 _RESERVED = frozenset(
     {
         *("abuse", "admin", "administrator", "api", "help", "hostmaster", "info", "mail", "me", "noreply", "no-reply"),
@@ -67,7 +72,7 @@ def _check(canonical: str) -> None:
     categories = "".join(unicodedata.category(character)[0] for character in canonical)
     if any(not _is_letter_mark_or_digit(character) for character in letters) or not _marks_follow_letters(categories):
         raise InvalidText("A username consists of letters, digits and . _ - + only.")
-    if not is_of_one_script(letters):
+    if not _is_of_one_script(letters):
         raise InvalidText("The letters and digits of a username must be of one script.")
     if "L" not in categories:
         raise InvalidText("A username has at least one letter.")
@@ -90,3 +95,22 @@ def _bare(canonical: str) -> str:
     """Removes accents, and separators at both ends: `_ádmin_` reads as admin."""
     letters = (letter for letter in unicodedata.normalize("NFKD", canonical) if not unicodedata.combining(letter))
     return "".join(letters).replace("\u0131", "i").strip(_SEPARATORS)
+
+
+def _is_of_one_script(characters: Iterable[str]) -> bool:
+    """True if letters, digits and marks are of one script, or of scripts that one language combines (UTS #39 § 5.1).
+
+    ASCII digits and combining accents belong to every script.
+    """
+    scripts = frozenset(map(_script, characters)) - _COMMON
+    if scripts & _NO_SCRIPT:
+        return False
+    return len(scripts) <= 1 or any(scripts <= combined for combined in _COMBINED)
+
+
+def _script(character: str) -> str:
+    """Returns the first word of the character's name (`LATIN SMALL LETTER A`), with a few exceptions."""
+    first, second, *_ = [*re.split("[ -]", unicodedata.name(character, "")), ""]
+    if first in _TWO_WORD_NAMES:
+        return f"{first} {second}"
+    return _ALIASES.get(first, first)

@@ -27,14 +27,6 @@ def _own_name() -> str:
     return socket.getfqdn()
 
 
-class _Client(smtplib.SMTP):
-    """An SMTP client whose socket is connected by its owner."""
-
-    def __init__(self, host: str) -> None:
-        super().__init__(local_hostname=_own_name())
-        self._host = host  # smtplib verifies the certificate against it after STARTTLS
-
-
 class _Connection:
     """A connection after the greeting, STARTTLS and the login."""
 
@@ -43,7 +35,8 @@ class _Connection:
         self._context = context
         self._used = 0
         self._short_timeout = _SHORT_TIMEOUT * timeout
-        self.client = _Client(server.host)
+        self.client = smtplib.SMTP(local_hostname=_own_name())
+        self.client._host = server.host  # type: ignore[attr-defined]  # noqa: SLF001 — its certificate is verified by STARTTLS
         connected = self.client.sock = connect(server.host, server.port, timeout)
         try:
             with deadline(connected, expires_at):
