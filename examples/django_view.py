@@ -51,7 +51,7 @@ def log_in(request: HttpRequest) -> JsonResponse:
         tokens = accounts().log_in(username=name, password=password, caller=caller_of(request))
     except vestibule.Refusal as refusal:
         return JsonResponse({"detail": refusal.detail}, status=401)
-    return JsonResponse({"token": tokens.token})
+    return JsonResponse({"token": tokens.access_token})
 
 
 urlpatterns = [path("register/", register), path("log-in/", log_in)]

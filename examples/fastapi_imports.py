@@ -38,7 +38,7 @@ async def log_in(request: Request, accounts: Accounts, name: str, password: str)
     """With a `caller` the limits per address apply here as well."""
     caller = vestibule.Caller(request.client.host if request.client else None, request.headers.get("user-agent"))
     try:
-        return (await accounts.log_in(username=name, password=password, caller=caller)).token
+        return (await accounts.log_in(username=name, password=password, caller=caller)).access_token
     except vestibule.Refusal as refusal:
         raise HTTPException(403, refusal.detail) from None
 

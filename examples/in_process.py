@@ -31,7 +31,7 @@ def main(directory: Path) -> None:
             print(f"refused: {refusal}")
 
         tokens = accounts.log_in(username="ada@example.com", password="the engine weaves algebra")
-        identity = accounts.authenticate(tokens.token)
+        identity = accounts.authenticate(tokens.access_token)
         print(f"logged in as {identity.account.name}, session {identity.session_id}")
 
         sent = accounts.request_code(destination="ada@example.com")
@@ -46,7 +46,7 @@ def main(directory: Path) -> None:
             print(f"refused: {refusal}")
 
         accounts.verify_code(destination="ada@example.com", verify_otp=code, identity=identity)
-        is_verified = accounts.authenticate(tokens.token).account.email_verified
+        is_verified = accounts.authenticate(tokens.access_token).account.email_verified
         print(f"the email is verified: {is_verified}")
 
 

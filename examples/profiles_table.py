@@ -34,7 +34,7 @@ def main(directory: Path) -> None:
         ada = vestibule.register(username="ada", name="Ada Lovelace", email="ada@example.com", password=secret)
         with engine.begin() as connection:
             connection.execute(insert(PROFILES), {"account_id": ada.id, "birthday": "1815-12-10", "motto": "Think twice."})
-        identity = vestibule.authenticate(vestibule.log_in(username="ada", password=secret).token)
+        identity = vestibule.authenticate(vestibule.log_in(username="ada", password=secret).access_token)
         profile = select(ACCOUNTS.c.username, PROFILES.c.birthday, PROFILES.c.motto).join(PROFILES)
         with engine.connect() as connection:
             for username, birthday, motto in connection.execute(profile.where(ACCOUNTS.c.id == identity.account.id)):

@@ -251,7 +251,7 @@ def _read_code(identifiers: Identifiers, destination: str, verify_otp: str) -> t
     validator = Validator()
     to = validator.text("destination", destination, identifiers.destination)
     code = validator.text("verify_otp", verify_otp, str.strip)
-    return validator.all(to, code)
+    return validator.valid(to, code)
 
 
 def _on_behalf_of(to: Address) -> str | None:

@@ -188,7 +188,7 @@ class RequestCode:
         given = validator.text("destination", destination, self.identifiers.destination)
         copy = validator.text("email", email, self.identifiers.email, required=False)
         login_only = validator.flag("is_login", is_login)
-        (to,) = validator.all(given)
+        (to,) = validator.valid(given)
         owner, to = find_owner(self.database.accounts, to)
         is_decoy = owner is None and login_only
         if to.kind is AddressKind.EMAIL:

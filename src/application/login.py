@@ -21,7 +21,7 @@ from .retry import retry_on_conflict
 from .tokens import SessionIssuer, TokenSet
 from .validation import Validator
 
-_MAX_ATTEMPTS = 3
+_MAX_PASSWORD_CHECKS = 3
 
 LimitsByKey = tuple[tuple[str, tuple[RateLimit, ...]], ...]
 
@@ -45,25 +45,25 @@ class LogIn:
 
     def __call__(self, *, username: str, password: str, caller: Caller = TRUSTED_CALLER) -> TokenSet:
         validator = Validator()
-        given = validator.text("username", username, self.identifiers.login)
-        identifier, secret = validator.all(given, validator.password("password", password))
+        read = validator.text("username", username, self.identifiers.login)
+        identifier, password = validator.valid(read, validator.password("password", password))
         limits = self._limits(identifier, caller)
         if retry_after := _retry_after(limits, self.database.rate_limits.get([key for key, _ in limits]), self.clock()):
             raise RateLimited(retry_after)
         account = self.database.accounts.by_login(identifier)
-        for _ in range(_MAX_ATTEMPTS):
-            is_right = self.hasher.verify(account.password_hash if account and account.is_active else None, secret)
-            account, session = self._conclude(account, secret, limits, caller, is_right=is_right)
+        for _ in range(_MAX_PASSWORD_CHECKS):
+            is_right = self.hasher.verify(account.password_hash if account and account.is_active else None, password)
+            account, session = self._decide(account, password, limits, caller, is_right=is_right)
             if session is not None:
                 return self.session_issuer.token_set(session)
         raise InvalidCredentials
 
     @retry_on_conflict
-    def _conclude(
-        self, known: Account | None, secret: str, limits: LimitsByKey, caller: Caller, *, is_right: bool
+    def _decide(
+        self, known: Account | None, password: str, limits: LimitsByKey, caller: Caller, *, is_right: bool
     ) -> tuple[Account | None, Session | None]:
-        """Returns the session; or the account as it is now, if its password was changed while the given one was hashed."""
-        rehashed = self._rehashed(known if is_right else None, secret)
+        """Starts the session; or returns the account as it is now, if its password was changed during the hashing."""
+        rehashed = self._rehashed(known if is_right else None, password)
         with self.database.begin() as tx:
             windows = tx.rate_limits.lock([key for key, _ in limits])
             now = self.clock()
@@ -104,20 +104,20 @@ class LogIn:
         if _retry_after(limits, counted, now):
             record(tx, EventType.RATE_LIMITED, now, caller, account_id=account_id, detail="login")
 
-    def _rehashed(self, account: Account | None, secret: str) -> str | None:
+    def _rehashed(self, account: Account | None, password: str) -> str | None:
         """A hash with the current parameters, if the stored one has others."""
         if account and account.password_hash and self.hasher.needs_rehash(account.password_hash):
-            return self.hasher.hash(secret)
+            return self.hasher.hash(password)
         return None
 
     def _limits(self, identifier: LoginIdentifier, caller: Caller) -> LimitsByKey:
         name = identifier.address.key if identifier.address else f"username:{identifier.canonical_username}"
-        identity = f"login:{self.codes.keyed_digest(name)}"
+        by_identifier = f"login:{self.codes.keyed_digest(name)}"
         if not self.limits_by_network or caller.ip_address is None:
-            return ((identity, FAILED_LOGINS_BY_IDENTIFIER),)
+            return ((by_identifier, FAILED_LOGINS_BY_IDENTIFIER),)
         return (
-            (f"{identity}@{caller.ip_address}", FAILED_LOGINS_BY_IDENTIFIER_AND_NETWORK),
-            (identity, FAILED_LOGINS_BY_IDENTIFIER),
+            (f"{by_identifier}@{caller.ip_address}", FAILED_LOGINS_BY_IDENTIFIER_AND_NETWORK),
+            (by_identifier, FAILED_LOGINS_BY_IDENTIFIER),
             (f"login@{caller.ip_address}", FAILED_LOGINS_BY_NETWORK),
         )
 

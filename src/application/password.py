@@ -30,13 +30,11 @@ class ResetPassword:
     @retry_on_conflict
     def __call__(self, *, email: str, otp: str, password: str, caller: Caller = TRUSTED_CALLER) -> None:
         validator = Validator()
-        given = validator.text("email", email, self.rules.identifiers.email)
-        digits = validator.text("otp", otp, str.strip)
-        secret = validator.password("password", password)
-        self.rules.check_password(validator, secret, ())
-        address, code, new_password = validator.all(given, digits, secret)
-        known = self._check(address, code, new_password, caller)
-        password_hash = self.hasher.hash(new_password)
+        read = validator.text("email", email, self.rules.identifiers.email), validator.text("otp", otp, str.strip)
+        self.rules.check_password(validator, validator.password("password", password), ())
+        address, code = validator.valid(*read)
+        known = self._check(address, code, password, caller)
+        password_hash = self.hasher.hash(password)
         with self.database.begin() as tx:
             refusal = self._set(tx, known.addresses, address, code, password_hash, caller)
         if refusal is not None:

@@ -28,7 +28,7 @@ class RequestRegistrationCode:
 
     def __call__(self, *, name: str, email: str, mobile: str, caller: Caller = TRUSTED_CALLER) -> RequestedCode:
         validator = Validator()
-        _, *addresses = validator.all(*_read(validator, self.identifiers, name, email, mobile))
+        _, *addresses = validator.valid(*_read(validator, self.identifiers, name, email, mobile))
         accounts = self.code_issuer.database.accounts
         requested = [find_owner(accounts, address)[1] for address in addresses]
         recipients = [Recipient(address) for address in requested]
@@ -53,7 +53,7 @@ class RegisterOrLogIn:
     def __call__(self, *, name: str, email: str, mobile: str, verify_otp: str, caller: Caller = TRUSTED_CALLER) -> TokenSet:
         validator = Validator()
         fields = _read(validator, self.identifiers, name, email, mobile)
-        called, mail, phone, code = validator.all(*fields, validator.text("verify_otp", verify_otp, str.strip))
+        called, mail, phone, code = validator.valid(*fields, validator.text("verify_otp", verify_otp, str.strip))
         with self.database.begin() as tx:
             check = self.code_verifier(tx, CodePurpose.REGISTER_OR_LOGIN, [mail, phone], code, caller)
             result = self._conclude(tx, check, called, mail, phone)

@@ -39,9 +39,9 @@ class Register:
         caller: Caller = TRUSTED_CALLER,
     ) -> Account:
         _hit(self.rate_limiter, "register", caller, REGISTRATIONS_BY_NETWORK, self.clock())
-        given = {"username": username, "name": name, "email": email, "mobile": mobile, "password": password}
-        new, secret = _validated(self.rules, self.database, given, proofs)
-        return _store(self.database, replace(new, password_hash=self.hasher.hash(secret)), caller)
+        fields = {"username": username, "name": name, "email": email, "mobile": mobile, "password": password}
+        account = _validated(self.rules, self.database, fields, proofs)
+        return _store(self.database, replace(account, password_hash=self.hasher.hash(password)), caller)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,29 +59,27 @@ class CreateSuperuser:
         rules = replace(
             self.rules, mobile_required=False, email_verification_required=False, mobile_verification_required=False
         )
-        given = {"username": username, "name": name, "email": email, "mobile": None, "password": password}
-        new, secret = _validated(rules, self.database, given, ())
-        superuser = replace(new, is_superuser=True, is_staff=True, email_verified=True, owner_verified=True)
-        return _store(self.database, replace(superuser, password_hash=self.hasher.hash(secret)), TRUSTED_CALLER)
+        fields = {"username": username, "name": name, "email": email, "mobile": None, "password": password}
+        account = _validated(rules, self.database, fields, ())
+        superuser = replace(account, is_superuser=True, email_verified=True, owner_verified=True)
+        return _store(self.database, replace(superuser, password_hash=self.hasher.hash(password)), TRUSTED_CALLER)
 
 
-def _validated(
-    rules: AccountRules, database: Database, given: Mapping[str, object], proofs: tuple[str, ...]
-) -> tuple[Account, str]:
-    """Returns the new account, still without a hash, and its password."""
+def _validated(rules: AccountRules, database: Database, fields: Mapping[str, object], proofs: tuple[str, ...]) -> Account:
+    """Returns the new account, still without a hash."""
     validator, identifiers = Validator(), rules.identifiers
-    username = validator.text("username", given["username"], identifiers.username)
-    name = validator.text("name", given["name"], identifiers.name)
-    email = validator.text("email", given["email"], identifiers.email)
-    mobile = validator.text("mobile", given["mobile"], identifiers.mobile, required=rules.mobile_required)
-    secret = validator.password("password", given["password"])
-    rules.check_password(validator, secret, personal_data(username.text if username else None, name, email, mobile))
+    username = validator.text("username", fields["username"], identifiers.username)
+    name = validator.text("name", fields["name"], identifiers.name)
+    email = validator.text("email", fields["email"], identifiers.email)
+    mobile = validator.text("mobile", fields["mobile"], identifiers.mobile, required=rules.mobile_required)
+    password = validator.password("password", fields["password"])
+    rules.check_password(validator, password, personal_data(username.text if username else None, name, email, mobile))
     addresses = [address for address in (email, mobile) if address]
     validator.add_taken(database.accounts.taken_fields(username, addresses))
     texts = validator.texts("proofs", proofs)
     verified = rules.verified_addresses(validator, database, addresses, addresses, texts)
-    valid_username, valid_name, valid_email, valid_secret = validator.all(username, name, email, secret)
-    account = Account(
+    valid_username, valid_name, valid_email = validator.valid(username, name, email)
+    return Account(
         username=valid_username,
         name=valid_name,
         email=valid_email,
@@ -91,7 +89,6 @@ def _validated(
         owner_verified=bool(verified),
         created_at=rules.clock(),
     )
-    return account, valid_secret
 
 
 @retry_on_conflict

@@ -18,7 +18,7 @@ from .validation import Validator
 class TokenSet:
     """The result of a login: access token, refresh token, session id, and the access token's lifetime in seconds."""
 
-    token: str = field(repr=False)
+    access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
     session: str
     expires_in: int
@@ -70,7 +70,7 @@ class SessionIssuer:
     def token_set(self, session: Session) -> TokenSet:
         """The tokens of a committed session."""
         return TokenSet(
-            token=self.tokens.issue_access(session.account_id, session.id, self.clock()),
+            access_token=self.tokens.issue_access(session.account_id, session.id, self.clock()),
             refresh_token=self.tokens.issue_refresh(session.id, session.generation),
             session=session.id,
             expires_in=self.tokens.access_seconds,
@@ -143,7 +143,7 @@ class Refresh:
 
     def __call__(self, *, refresh: str, caller: Caller = TRUSTED_CALLER) -> TokenSet:
         validator = Validator()
-        (text,) = validator.all(validator.text("refresh", refresh, str.strip))
+        (text,) = validator.valid(validator.text("refresh", refresh, str.strip))
         presented = self.tokens.verify_refresh(text)
         if presented is None:
             raise InvalidRefreshToken

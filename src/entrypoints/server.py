@@ -25,7 +25,7 @@ from .http.app import create_app
 from .observability.log_format import configure_logs
 from .settings import Settings
 
-GRACE_SECONDS = 10.0
+SHUTDOWN_TIMEOUT = 10.0
 """Seconds for requests in progress, and for the current message, after SIGTERM."""
 
 MAX_CONNECTIONS = 1000
@@ -69,8 +69,8 @@ def app() -> Litestar:
 
 
 def _stop_gracefully(stack: ExitStack) -> None:
-    """Stops after `GRACE_SECONDS` at most: the slowest client does not decide when a server stops."""
-    last = threading.Timer(GRACE_SECONDS, _exit, [stack])
+    """Stops after `SHUTDOWN_TIMEOUT` at most: the slowest client does not decide when a server stops."""
+    last = threading.Timer(SHUTDOWN_TIMEOUT, _exit, [stack])
     last.daemon = True
     last.start()
     signal.raise_signal(signal.SIGINT)  # granian's handler, which treats both signals alike

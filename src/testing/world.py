@@ -107,7 +107,7 @@ class World(Vestibule):
 
     def identity(self, tokens: TokenSet) -> Identity:
         """Returns the identity of these tokens. Raises the refusals of `authenticate`."""
-        return self.authenticate(tokens.token)
+        return self.authenticate(tokens.access_token)
 
     def verify_address(self, destination: str, identity: Identity | None = None) -> str:
         """Verifies an address with a code and returns the proof. Advances the clock by the cool-down of codes first.

@@ -121,7 +121,7 @@ def _new_token() -> str:
     """Returns an access token of a new account: a generated call may end the session or change the password."""
     name = f"person{next(_people)}"
     _world.create_account(name)
-    return _world.log_in(username=name, password=PASSWORD).token
+    return _world.log_in(username=name, password=PASSWORD).access_token
 
 
 # The document describes the types of fields. Use cases validate values, so a body with the right types may be refused;

@@ -85,8 +85,8 @@ def test_overridden_ports_are_not_built_checked_or_closed(tmp_path: Path) -> Non
     with build(settings, deliver=False, **own) as vestibule:
         account = vestibule.register(username="ada", name="Ada", email="ada@example.com", password=PASSWORD)
         tokens = vestibule.log_in(username="ada", password=PASSWORD)
-        assert tokens.token == f"{account.id} {tokens.session}"
-        assert vestibule.authenticate(tokens.token).account.created_at == 1_000_000.0
+        assert tokens.access_token == f"{account.id} {tokens.session}"
+        assert vestibule.authenticate(tokens.access_token).account.created_at == 1_000_000.0
         assert vestibule.jwks() == {"keys": []}
         assert not vestibule.database_blocks
     assert blocks(object()), "a database without the attribute may wait for another machine"

@@ -29,7 +29,7 @@ def test_awaited_calls_return_and_refuse_like_blocking_ones(tmp_path: Path) -> N
             with pytest.raises(InvalidCredentials):
                 await vestibule.log_in(username="ada", password="not the password")
             tokens = await vestibule.log_in(username="ada", password=PASSWORD)
-            identity = await vestibule.authenticate(tokens.token)
+            identity = await vestibule.authenticate(tokens.access_token)
             assert identity.account.id == account.id
             assert not await vestibule.check_unique(prop="username", value="ADA")
             changed = await vestibule.change_account(identity=identity, name="Ada Lovelace")

@@ -85,7 +85,7 @@ def test_build_opens_again_after_it_was_closed(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="open already"):
         build.open()
     build.close()
-    assert build.open().log_in(username="ada", password=ADA["password"]).token
+    assert build.open().log_in(username="ada", password=ADA["password"]).access_token
     build.close()
 
 

@@ -125,7 +125,7 @@ SECRET = "the engine weaves algebra"
 with build(Settings(data_dir=Path(sys.argv[1]))) as vestibule:
     vestibule.register(username="ada", name="Ada", email="ada@example.com", password=SECRET)
     tokens = vestibule.log_in(username="ada", password=SECRET)
-    assert vestibule.authenticate(tokens.token).account.username.text == "ada"
+    assert vestibule.authenticate(tokens.access_token).account.username.text == "ada"
 
 async def main():
     async with build(Settings(data_dir=Path(sys.argv[1]))) as vestibule:

@@ -199,7 +199,7 @@ def _account(account: Account) -> dict[str, Any]:
 
 
 def _tokens(tokens: TokenSet) -> Tokens:
-    return Tokens(tokens.token, tokens.refresh_token, tokens.session, tokens.token_type, tokens.expires_in)
+    return Tokens(tokens.access_token, tokens.refresh_token, tokens.session, tokens.token_type, tokens.expires_in)
 
 
 def _reference(sent: Any) -> str:

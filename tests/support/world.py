@@ -91,7 +91,7 @@ class World(testing.World):
     # --- accounts -----------------------------------------------------------------------------------------------------
 
     def is_signed_in(self, tokens: TokenSet) -> bool:
-        return not isinstance(outcome(partial(self.authenticate, tokens.token)), Refusal)
+        return not isinstance(outcome(partial(self.authenticate, tokens.access_token)), Refusal)
 
     def can_log_in(self, username: str = "ann", password: str = PASSWORD) -> bool:
         return not isinstance(outcome(partial(self.log_in, username=username, password=password)), Refusal)

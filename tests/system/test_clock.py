@@ -34,7 +34,7 @@ def test_revoked_session_stays_revoked_after_a_clock_step_back(world: World, ste
     tokens = world.log_in(username="ann", password=PASSWORD)
     world.change_account(identity=world.log_in_as(), password=OTHER_PASSWORD)
     world.clock.advance(-step)
-    assert isinstance(outcome(lambda: world.authenticate(tokens.token)), InvalidToken)
+    assert isinstance(outcome(lambda: world.authenticate(tokens.access_token)), InvalidToken)
     assert isinstance(outcome(lambda: world.refresh(refresh=tokens.refresh_token)), InvalidRefreshToken)
     assert not world.can_log_in(password=PASSWORD)
     assert world.can_log_in(password=OTHER_PASSWORD)

@@ -239,7 +239,7 @@ def test_program_shares_the_keys_of_the_servers(start: Callable[..., Server], tm
     with build(variables, deliver=False) as accounts:
         tokens = accounts.log_in(username="ada", password=PASSWORD)
         assert accounts.jwks() == server.call("GET", "/.well-known/jwks.json")[1]
-    assert server.call("GET", "/account/", token=tokens.token)[0] == 200
+    assert server.call("GET", "/account/", token=tokens.access_token)[0] == 200
     assert not (tmp_path / "program" / "keys.json").exists()
 
 

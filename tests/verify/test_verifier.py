@@ -60,7 +60,7 @@ def test_token_signed_by_vestibule_is_accepted() -> None:
     tokens = world.log_in(username="ann", password="a sea of green glass")
     keys = StaticKeys(json.dumps(world.jwks()))
     verifier = Verifier(issuer=world.settings.url, keys=keys, clock=world.clock)
-    assert verifier(tokens.token).session_id == tokens.session
+    assert verifier(tokens.access_token).session_id == tokens.session
 
 
 @pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "RS256"])

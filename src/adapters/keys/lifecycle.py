@@ -25,7 +25,7 @@ In a day every service that verifies access tokens has fetched the public keys a
 deployment has reloaded the keys: they do every few seconds.
 """
 
-GRACE: Mapping[KeyKind, float] = {
+VALUE_LIFETIME: Mapping[KeyKind, float] = {
     KeyKind.SIGNING: ACCESS_SECONDS + MAX_LEEWAY,
     KeyKind.CODES: 3600.0,
     KeyKind.REFRESH: MAX_LIFETIME_SECONDS,

@@ -8,7 +8,7 @@ from math import inf
 from time import time
 
 from .keyset import ALWAYS, MAX_NUMBER, KeyKind, KeySet, SigningKey
-from .lifecycle import ACTIVATION_DELAY, GRACE, KeyState, active_key, lifetimes
+from .lifecycle import ACTIVATION_DELAY, VALUE_LIFETIME, KeyState, active_key, lifetimes
 from .reloading import open_keys
 from .store import KeyChange, KeyStore
 
@@ -129,9 +129,9 @@ class KeyManager:
                 kind=kind,
                 number=lifetime.key.number,
                 kid=lifetime.key.kid if isinstance(lifetime.key, SigningKey) else None,
-                state=lifetime.state(active_key(keys.of(kind), now), now, GRACE[kind]),
+                state=lifetime.state(active_key(keys.of(kind), now), now, VALUE_LIFETIME[kind]),
                 active_from=lifetime.key.active_from,
-                expires_at=lifetime.expires_at(GRACE[kind]),
+                expires_at=lifetime.expires_at(VALUE_LIFETIME[kind]),
             )
             for kind in KeyKind
             for lifetime in lifetimes(keys.of(kind))

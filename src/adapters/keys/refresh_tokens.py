@@ -11,7 +11,7 @@ from jwt.utils import base64url_decode, base64url_encode
 
 from ...verify.claims import SESSION_ID
 from .keyset import KeyKind, Secret
-from .lifecycle import GRACE, active_key, lifetimes
+from .lifecycle import VALUE_LIFETIME, active_key, lifetimes
 
 PREFIX = "vst_rt_"
 MAX_GENERATION = 2**32 - 1
@@ -45,7 +45,7 @@ class RefreshTokens:
         payload, mac = token[:-_MAC_BYTES], token[-_MAC_BYTES:]
         number, generation = _HEAD.unpack_from(payload)
         lifetime = self._lifetimes.get(number)
-        if lifetime is None or now >= lifetime.expires_at(GRACE[KeyKind.REFRESH]):
+        if lifetime is None or now >= lifetime.expires_at(VALUE_LIFETIME[KeyKind.REFRESH]):
             return None
         if not hmac.compare_digest(mac, _mac(lifetime.key.key, payload)):
             return None

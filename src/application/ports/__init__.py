@@ -5,7 +5,7 @@ Times are seconds since the epoch, UTC. An adapter that cannot keep a promise ra
 to the database was lost between a commit and its acknowledgement.
 """
 
-from .clock import Clock, NewId
+from .credentials import AccessClaims, Codes, Hasher, Tokens
 from .database import (
     AccountReads,
     Accounts,
@@ -28,7 +28,7 @@ from .identifiers import Identifiers, InvalidText, LoginIdentifier
 from .images import Images, PresignedUrl, Storage, UnreadableImage
 from .messages import Channel, Message, Notifier, OutboxEntry, OutgoingMessage, PermanentFailure, TemporaryFailure
 from .rate_limits import RateLimiter, SlidingWindowReads, SlidingWindows
-from .secrets import AccessClaims, Codes, Hasher, Tokens
+from .sources import Clock, NewId
 
 __all__ = [
     "AccessClaims",

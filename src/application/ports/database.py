@@ -9,10 +9,10 @@ from ...domain.account import Account, Address, Username
 from ...domain.code import Challenge, CodePurpose, Proof
 from ...domain.events import Event, EventType
 from ...domain.session import Session
-from .clock import Clock
 from .identifiers import LoginIdentifier
 from .messages import Channel, Message, OutboxEntry
 from .rate_limits import SlidingWindowReads, SlidingWindows
+from .sources import Clock
 
 
 class AccountReads(Protocol):

@@ -18,7 +18,7 @@ PAUSE = 1.0
 """Seconds between two looks into the outbox. No server notifies this process, and users wait for their codes."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-GRACE_SECONDS = 25.0
+SHUTDOWN_TIMEOUT = 25.0
 """The time to finish the current mail: at most twenty seconds, and the time to connect to the mail server."""
 
 
@@ -85,7 +85,7 @@ def _deliver_until(stopping: Event, vestibule: "Vestibule") -> None:
     workers = DeliveryWorkers(PAUSE)
     workers.start(vestibule.deliver_messages, None)
     stopping.wait()
-    workers.stop(GRACE_SECONDS)
+    workers.stop(SHUTDOWN_TIMEOUT)
 
 
 def _deliver_once(stopping: Event, vestibule: "Vestibule") -> None:

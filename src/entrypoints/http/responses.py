@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
-from msgspec import Meta, Struct, convert
+from msgspec import Meta, Struct, convert, field
 from msgspec.json import encode
 
 from ...application import Account, RequestedCode, TokenSet
@@ -31,7 +31,7 @@ class AccountResponse(Struct):
 class TokenResponse(Struct):
     """A token set."""
 
-    token: Annotated[str, Meta(description="The access token, a JWT: `Authorization: Bearer <token>`.")]
+    access_token: Annotated[str, Meta(description="A JWT, for `Authorization: Bearer <token>`.")] = field(name="token")
     refresh_token: Annotated[str, Meta(description="Valid for one call of `/refresh-token/`.")]
     session: Annotated[str, Meta(description="The id of the session of both tokens.")]
     token_type: Annotated[str, Meta(examples=["Bearer"])]

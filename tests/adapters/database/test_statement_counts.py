@@ -93,8 +93,8 @@ def calls(vestibule: Vestibule, counting: Counting) -> dict[str, tuple[int, int]
         count("check_unique", vestibule.check_unique, prop="email", value=f"{name}@example.com", caller=CALLER)
         tokens = count("log_in", vestibule.log_in, username=name, password=PASSWORD, caller=CALLER)
         count("log_in refused", vestibule.log_in, username=name, password="another one", caller=CALLER)
-        assert isinstance(count("authenticate", vestibule.authenticate, token=tokens.token), Identity)
-        count("authenticate_many of 20", vestibule.authenticate_many, tokens=[tokens.token] * 20)
+        assert isinstance(count("authenticate", vestibule.authenticate, token=tokens.access_token), Identity)
+        count("authenticate_many of 20", vestibule.authenticate_many, tokens=[tokens.access_token] * 20)
         count("refresh", vestibule.refresh, refresh=tokens.refresh_token, caller=CALLER)
         address = f"stranger.{name}@example.com"
         count("request_code", vestibule.request_code, destination=address, caller=CALLER)

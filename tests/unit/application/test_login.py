@@ -37,7 +37,7 @@ def test_token_set_has_type_and_lifetime_and_hides_tokens_in_repr() -> None:
     tokens = world.log_in(username="ann", password=PASSWORD)
 
     assert (tokens.token_type, tokens.expires_in) == ("Bearer", 300)
-    assert tokens.token not in repr(tokens)
+    assert tokens.access_token not in repr(tokens)
     assert tokens.refresh_token not in repr(tokens)
 
 

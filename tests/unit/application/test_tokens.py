@@ -35,7 +35,9 @@ def test_authenticate_many_equals_authenticate_for_each() -> None:
     hers, his = world.log_in(username="ann", password=PASSWORD), world.log_in(username="bob", password=PASSWORD)
     ended = world.log_in(username="bob", password=PASSWORD)
     world.revoke_session(identity=world.identity(ended), session_id=ended.session)
-    first, missing, second, junk, last = world.authenticate_many([hers.token, None, his.token, "junk", ended.token])
+    first, missing, second, junk, last = world.authenticate_many(
+        [hers.access_token, None, his.access_token, "junk", ended.access_token]
+    )
     assert first == Identity(ann, hers.session)
     assert second == Identity(bob, his.session)
     assert isinstance(missing, NotAuthenticated)
