@@ -4,18 +4,16 @@
 else of Vestibule. `vestibule.verify.asgi`, `.wsgi`, `.litestar`, `.fastapi` and `.django` integrate it into frameworks.
 """
 
-from .identity import Identity
 from .jwks_client import JwksClient
-from .keys import Key, KeySource, StaticKeys
+from .keys import KeySource, StaticKeys
 from .refusals import InvalidToken, NotAuthenticated, Refusal, Unavailable
 from .revocations import Revocations
-from .verifier import Verifier
+from .verifier import Identity, Verifier
 
 __all__ = [
     "Identity",
     "InvalidToken",
     "JwksClient",
-    "Key",
     "KeySource",
     "NotAuthenticated",
     "Refusal",

@@ -8,9 +8,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from .bearer import bearer_token
-from .identity import Identity
 from .refusals import MEDIA_TYPE, Refusal
-from .verifier import Verifier
+from .verifier import Identity, Verifier
 
 View = Callable[..., Any]
 

@@ -6,9 +6,8 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from .bearer import bearer_token
-from .identity import Identity
 from .refusals import MEDIA_TYPE, Refusal
-from .verifier import Verifier
+from .verifier import Identity, Verifier
 
 _SCHEME = HTTPBearer(bearerFormat="JWT", auto_error=False, description="An access token of Vestibule.")
 

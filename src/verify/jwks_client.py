@@ -1,20 +1,18 @@
 """A caching client of a JWK set URL: one fetch at a time, in the background, and rate-limited for unknown keys."""
 
 import asyncio
-import logging
-import os
-import random
 import re
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
-from threading import Lock, Thread
+from threading import Thread
 from time import monotonic
-from weakref import WeakMethod
 
-from .fetching import Fetch, FetchFailed, check_url, fetch
-from .keys import Key, Keys, read_keys
+from jwt import PyJWK
+
+from .background import BackgroundClient, jitter
+from .fetching import Fetch, fetch
+from .keys import Keys, read_keys
 from .refusals import Unavailable
 
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=\"?([0-9]{1,10})", re.ASCII | re.IGNORECASE)
@@ -24,11 +22,8 @@ _REFRESH_AT = 0.8
 _FIRST_PAUSE, _MAX_PAUSE = 1.0, 60.0
 _MAX_WAIT = 6.0
 
-_log = logging.getLogger("vestibule.verify")
-_jitter = random.Random()  # noqa: S311 — not a secret; the global generator belongs to the program
 
-
-class JwksClient:
+class JwksClient(BackgroundClient):
     """The JWK set at `url`: https, or http on this machine. `allow_http` permits http elsewhere, for a trusted network.
 
     The set is fetched on first use, or by `start`. It is fresh for as long as its `Cache-Control` says: at least 30 seconds,
@@ -55,32 +50,27 @@ class JwksClient:
         fetch: Fetch = fetch,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._url = check_url(url, allow_http=allow_http)
+        headers = {"Accept": "application/jwk-set+json, application/json"}
+        subject = "the keys that verify tokens"
+        super().__init__(url, headers, subject=subject, allow_http=allow_http, fetch=fetch, clock=clock)
         self._max_age = max(_MIN_FRESH, max_age)
         self._stale_if_error = stale_if_error
         self._unknown_key_interval = unknown_key_interval
-        self._get = fetch
-        self._clock = clock
         self._keys: Keys = {}
         self._refresh_at = self._fresh_until = self._tried_at = self._not_before = float("-inf")
-        self._failures = 0
-        self._reset()
-        if hasattr(os, "register_at_fork"):
-            reset = WeakMethod(self._reset)
-            os.register_at_fork(after_in_child=lambda: (found := reset()) and found())
 
     def start(self) -> None:
         """Starts a fetch and does not wait for it."""
         self._start_fetch()
 
-    def find(self, kid: str) -> Key | None:
+    def find(self, kid: str) -> PyJWK | None:
         pending = self._required_fetch(kid, self._clock())
         if pending is not None:
-            with suppress(FutureTimeout):
+            with suppress(TimeoutError):
                 pending.result(_MAX_WAIT)
         return self._found(kid)
 
-    async def find_async(self, kid: str) -> Key | None:
+    async def find_async(self, kid: str) -> PyJWK | None:
         pending = self._required_fetch(kid, self._clock())
         if pending is not None:
             with suppress(TimeoutError):
@@ -99,7 +89,7 @@ class JwksClient:
             return self._pending
         return self._start_fetch()
 
-    def _found(self, kid: str) -> Key | None:
+    def _found(self, kid: str) -> PyJWK | None:
         now, key = self._clock(), self._keys.get(kid)
         if now >= self._fresh_until + (0.0 if key is None else self._stale_if_error):
             raise Unavailable
@@ -113,41 +103,31 @@ class JwksClient:
                 pending = Future[None]()
                 pending.set_running_or_notify_cancel()  # so that one waiting caller cannot cancel the fetch for all others
                 try:
-                    Thread(target=self._fetch, args=[pending], name="vestibule-keys", daemon=True).start()
+                    Thread(target=self._fetch_keys, args=[pending], name="vestibule-keys", daemon=True).start()
                 except RuntimeError as error:  # the system has no thread left
-                    self._note_failure(error)
+                    self._wait_after(error)
                 else:
                     self._pending = pending
             return self._pending
 
-    def _fetch(self, pending: "Future[None]") -> None:
+    def _fetch_keys(self, pending: "Future[None]") -> None:
         try:
-            response = self._get(self._url, {"Accept": "application/jwk-set+json, application/json"})
+            response = self._get()
             self._keys = read_keys(response.body, self._keys)
             fresh = self._freshness(response.headers.get("cache-control", ""), response.headers.get("age", ""))
-            self._note_success(self._clock(), fresh)
+            self._note_success()
+            self._not_before, now = float("-inf"), self._clock()
+            self._fresh_until, self._refresh_at = now + fresh, now + fresh * _REFRESH_AT * jitter.uniform(0.9, 1.0)
         except Exception as error:  # noqa: BLE001 — after any failure the previous keys go on serving
-            self._note_failure(error)
+            self._wait_after(error)
         finally:
             with self._lock:
                 self._pending = None
             pending.set_result(None)
 
-    def _note_success(self, now: float, fresh: float) -> None:
-        if self._failures:
-            _log.info("the keys that verify tokens can be fetched again")
-        self._failures = 0
-        self._not_before = float("-inf")
-        self._fresh_until = now + fresh
-        self._refresh_at = now + fresh * _REFRESH_AT * _jitter.uniform(0.9, 1.0)
-
-    def _note_failure(self, error: Exception) -> None:
-        if self._failures == 0:
-            reason = str(error) if isinstance(error, FetchFailed | ValueError) else type(error).__name__
-            _log.warning("cannot fetch the keys that verify tokens: %s", reason)
-        pause = min(_MAX_PAUSE, _FIRST_PAUSE * 2 ** min(self._failures, 10)) * _jitter.uniform(0.5, 1.0)
-        self._failures += 1
-        self._not_before = self._clock() + pause
+    def _wait_after(self, error: Exception) -> None:
+        self._not_before = self._clock() + self._pause(_FIRST_PAUSE, _MAX_PAUSE) * jitter.uniform(0.5, 1.0)
+        self._note_failure(error)
 
     def _freshness(self, cache_control: str, age: str) -> float:
         """Returns for how many seconds the response is fresh (RFC 9111 § 4.2)."""
@@ -159,6 +139,5 @@ class JwksClient:
         return min(self._max_age, max(_MIN_FRESH, fresh))
 
     def _reset(self) -> None:
-        """Runs in a child process after a fork as well, where the thread of the fetch does not exist."""
-        self._lock = Lock()
+        super()._reset()
         self._pending = None

@@ -1,11 +1,10 @@
 """The public keys that verify tokens, by their key ids (`kid`)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 
-import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt import PyJWK
 
 from .claims import json_object
 
@@ -16,33 +15,21 @@ _MIN_RSA_BITS = 2048
 _ALGORITHMS = {("OKP", "Ed25519"): "EdDSA", ("EC", "P-256"): "ES256", ("RSA", None): "RS256"}
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A public key. Its own type determines the one algorithm that it verifies; a token has no say in it."""
-
-    kid: str
-    jwk: Mapping[str, object] = field(repr=False)
-    public: jwt.PyJWK = field(repr=False, compare=False)
-
-    @property
-    def algorithm(self) -> str:
-        return self.public.algorithm_name
-
-
-Keys = Mapping[str, Key]
+Keys = Mapping[str, PyJWK]
+"""Public keys by their ids. The type of a key determines the one algorithm that it verifies; a token has no say in it."""
 
 
 class KeySource(Protocol):
     """A source of keys. It returns the same object for a key for as long as the key is valid."""
 
-    def find(self, kid: str) -> Key | None:
+    def find(self, kid: str) -> PyJWK | None:
         """Returns the key; blocks on a fetch for a few seconds at most.
 
         Raises `Unavailable` while it cannot know whether the key exists.
         """
         ...
 
-    async def find_async(self, kid: str) -> Key | None:
+    async def find_async(self, kid: str) -> PyJWK | None:
         """Does the same without blocking the event loop."""
         ...
 
@@ -53,10 +40,10 @@ class StaticKeys:
     def __init__(self, jwks: bytes | str) -> None:
         self._keys = read_keys(jwks.encode() if isinstance(jwks, str) else jwks)
 
-    def find(self, kid: str) -> Key | None:
+    def find(self, kid: str) -> PyJWK | None:
         return self._keys.get(kid)
 
-    async def find_async(self, kid: str) -> Key | None:
+    async def find_async(self, kid: str) -> PyJWK | None:
         return self.find(kid)
 
 
@@ -71,18 +58,18 @@ def read_keys(data: bytes, before: Keys | None = None) -> Keys:
     entries = json_object(data).get("keys")
     if not isinstance(entries, list) or len(entries) > MAX_KEYS:
         raise ValueError("the response is not a key set")
-    found: dict[str, Key] = {}
+    found: dict[str, PyJWK] = {}
     for entry in entries:
         key = _key(entry) if isinstance(entry, dict) else None
-        if key is not None:
-            known = (before or {}).get(key.kid)
-            found.setdefault(key.kid, known if known == key and known is not None else key)
+        if key is not None and key.key_id is not None:
+            known = (before or {}).get(key.key_id)
+            found.setdefault(key.key_id, known if known is not None and known.key == key.key else key)
     if not found:
         raise ValueError("the key set has no usable key")
     return found
 
 
-def _key(jwk: dict[str, object]) -> Key | None:
+def _key(jwk: dict[str, object]) -> PyJWK | None:
     """Returns None for a key that is unusable."""
     kid, kty, crv, use = jwk.get("kid"), jwk.get("kty"), jwk.get("crv"), jwk.get("use", "sig")
     if not isinstance(kid, str) or not isinstance(kty, str) or not (crv is None or isinstance(crv, str)):
@@ -93,9 +80,7 @@ def _key(jwk: dict[str, object]) -> Key | None:
     if algorithm is None or jwk.get("alg", algorithm) != algorithm or not may_verify or "d" in jwk:
         return None
     try:
-        public = jwt.PyJWK(jwk, algorithm)
+        key = PyJWK(jwk, algorithm)
     except Exception:  # noqa: BLE001 — any error of the library means that the key is unusable
         return None
-    if isinstance(public.key, RSAPublicKey) and public.key.key_size < _MIN_RSA_BITS:
-        return None
-    return Key(kid, jwk, public)
+    return None if isinstance(key.key, RSAPublicKey) and key.key.key_size < _MIN_RSA_BITS else key

@@ -7,9 +7,8 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from .bearer import bearer_token
-from .identity import Identity
 from .refusals import MEDIA_TYPE, Refusal
-from .verifier import Verifier
+from .verifier import Identity, Verifier
 
 _KEY = "vestibule_identity"
 

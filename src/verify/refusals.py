@@ -7,7 +7,7 @@ MEDIA_TYPE = "application/problem+json"
 PROBLEM_URN = "urn:vestibule:problem:"
 
 
-def challenge(**parameters: str) -> str:
+def www_authenticate(**parameters: str) -> str:
     """Returns the value of a `WWW-Authenticate` header (RFC 6750 § 3)."""
     fields = ", ".join(f'{name}="{value}"' for name, value in parameters.items())
     return f"Bearer {fields}" if fields else "Bearer"
@@ -26,7 +26,7 @@ class Refusal(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"WWW-Authenticate": challenge(), "Cache-Control": "no-store"}
+        return {"WWW-Authenticate": www_authenticate(), "Cache-Control": "no-store"}
 
     @property
     def body(self) -> bytes:
@@ -52,7 +52,7 @@ class InvalidToken(Refusal):
 
     @property
     def headers(self) -> dict[str, str]:
-        return {**super().headers, "WWW-Authenticate": challenge(error=self.error, error_description=self.detail)}
+        return {**super().headers, "WWW-Authenticate": www_authenticate(error=self.error, error_description=self.detail)}
 
 
 class Unavailable(Refusal):

@@ -1,28 +1,22 @@
 """The list of revoked sessions, polled from Vestibule: a log-out is known within seconds, without a request per token."""
 
-import logging
-import os
-import random
 from collections.abc import Callable
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Self
 from urllib.parse import quote
-from weakref import WeakMethod
 
+from .background import BackgroundClient, jitter
 from .claims import json_object
-from .fetching import Fetch, FetchFailed, check_url, fetch
+from .fetching import Fetch, FetchFailed, fetch
 from .refusals import Unavailable
 
 _MAX_PAGES = 100
 _MAX_PAUSE = 30.0
 _MAX_LIFETIME = 86_400
 
-_log = logging.getLogger("vestibule.verify")
-_jitter = random.Random()  # noqa: S311 — not a secret; the global generator belongs to the program
 
-
-class Revocations:
+class Revocations(BackgroundClient):
     """Polls `url`, Vestibule's `/revocations/`, with its `VESTIBULE_REVOCATIONS_SECRET`.
 
     One background thread sends a request every `interval` seconds, from the first use or from `start` on, until `close`.
@@ -52,21 +46,14 @@ class Revocations:
             raise ValueError("the secret must be printable ASCII, because a header carries it")
         if interval <= 0:
             raise ValueError("the interval must be positive")
-        self._url = check_url(url, allow_http=allow_http)
-        self._headers = {"Accept": "application/json", "Authorization": f"Bearer {secret}"}
+        headers = {"Accept": "application/json", "Authorization": f"Bearer {secret}"}
+        super().__init__(url, headers, subject="revoked sessions", allow_http=allow_http, fetch=fetch, clock=clock)
         self._interval = interval
         self._max_age = max_age
         self._fail_closed = fail_closed
-        self._fetch = fetch
-        self._clock = clock
         self._revoked: dict[str, float] = {}
         self._after = ""
         self._updated_at = clock()
-        self._failures = 0
-        self._reset()
-        if hasattr(os, "register_at_fork"):
-            reset = WeakMethod(self._reset)
-            os.register_at_fork(after_in_child=lambda: (found := reset()) and found())
 
     def is_revoked(self, session_id: str) -> bool:
         """Never blocks. Raises `Unavailable` with `fail_closed` and a list that is too old."""
@@ -103,24 +90,22 @@ class Revocations:
             try:
                 self._update()
             except (FetchFailed, ValueError) as error:
+                self._after = ""  # the next response is the whole list, whatever the failure was
                 self._note_failure(error)
                 return False
-            if self._failures and self._clock() - self._updated_at > self._max_age:
-                _log.info("revoked sessions can be fetched again")
-            self._failures = 0
+            self._note_success()
             self._updated_at = self._clock()
             return True
 
     def _run(self, stopped: Event) -> None:
         while not stopped.is_set():
             self.poll()
-            pause = min(self._interval * 2 ** min(self._failures, 10), max(self._interval, _MAX_PAUSE))
-            stopped.wait(pause * _jitter.uniform(0.8, 1.0))
+            stopped.wait(self._pause(self._interval, max(self._interval, _MAX_PAUSE)) * jitter.uniform(0.8, 1.0))
 
     def _update(self) -> None:
         for _ in range(_MAX_PAGES):
-            url = f"{self._url}?after={quote(self._after)}" if self._after else self._url
-            if not self._add_page(json_object(self._fetch(url, self._headers).body)):
+            query = f"?after={quote(self._after)}" if self._after else ""
+            if not self._add_page(json_object(self._get(query).body)):
                 break
         now = self._clock()
         for session_id in [known for known, until in self._revoked.items() if until <= now]:
@@ -136,15 +121,8 @@ class Revocations:
         self._after = after
         return page.get("more") is True
 
-    def _note_failure(self, error: Exception) -> None:
-        self._after = ""  # the next response is the whole list, whatever the failure was
-        is_first, self._failures = self._failures == 0, self._failures + 1
-        if is_first:
-            _log.warning("cannot fetch revoked sessions: %s", error)
-
     def _reset(self) -> None:
-        """Runs in a child process after a fork as well, where the thread does not exist."""
-        self._lock = Lock()
+        super()._reset()
         self._polling = Lock()
         self._stopped = Event()
         self._thread = None

@@ -3,15 +3,16 @@
 import re
 from base64 import urlsafe_b64decode
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from threading import Lock
 from time import time
 from types import MappingProxyType
 
+from jwt import PyJWK
+
 from .claims import MAX_LEEWAY, MAX_TOKEN_LENGTH, claims_decoder, json_object, read_claims
-from .identity import Identity
-from .keys import Key, KeySource
+from .keys import KeySource
 from .refusals import InvalidToken, NotAuthenticated
 from .revocations import Revocations
 
@@ -19,12 +20,27 @@ _SHAPE = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCI
 _TYPES = frozenset({"at+jwt", "application/at+jwt"})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """An account and its session, as of the signing of the token. Times are seconds since the epoch.
+
+    `claims` holds all claims of the token. Callers share the mapping, so that it is read-only.
+    """
+
+    account_id: int
+    session_id: str
+    issued_at: int
+    expires_at: int
+    claims: Mapping[str, object] = field(repr=False, compare=False)
+
+
 @dataclass(frozen=True, slots=True)
 class _Verified:
     """A token whose signature `key` has verified. Its lifetime is checked at each use."""
 
     identity: Identity
-    key: Key
+    key: PyJWK
+    kid: str
     valid_from: float
 
 
@@ -61,9 +77,9 @@ class Verifier:
         self._keys = keys
         self._revocations = revocations
         self._leeway = leeway
-        self._cache_size = cache_size
         self._clock = clock
         self._decoder = claims_decoder()
+        self._cache_size = cache_size
         self._cache: OrderedDict[str, _Verified] = OrderedDict()
         self._lock = Lock()
 
@@ -73,19 +89,19 @@ class Verifier:
         Raises `NotAuthenticated` without a token, `InvalidToken` for a bad one, `Unavailable` without the keys to decide.
         """
         cached = self._cached(token)
-        kid = cached.key.kid if cached else _kid(token)
+        kid = cached.kid if cached else _kid(token)
         return self._check(token or "", cached, self._keys.find(kid))
 
     async def verify(self, token: str | None) -> Identity:
         """Does the same without blocking the event loop."""
         cached = self._cached(token)
-        kid = cached.key.kid if cached else _kid(token)
+        kid = cached.kid if cached else _kid(token)
         return self._check(token or "", cached, await self._keys.find_async(kid))
 
     def _cached(self, token: str | None) -> _Verified | None:
         return self._cache.get(token) if token else None
 
-    def _check(self, token: str, cached: _Verified | None, key: Key | None) -> Identity:
+    def _check(self, token: str, cached: _Verified | None, key: PyJWK | None) -> Identity:
         if key is None:
             raise InvalidToken
         verified = cached if cached is not None and cached.key is key else self._verified(token, key)
@@ -98,13 +114,16 @@ class Verifier:
         if self._revocations is not None and self._revocations.is_revoked(verified.identity.session_id):
             raise InvalidToken("The session has ended.")
         if verified is not cached:
-            self._remember(token, verified)
+            with self._lock:
+                self._cache[token] = verified
+                while len(self._cache) > self._cache_size:
+                    self._cache.popitem(last=False)
         return verified.identity
 
-    def _verified(self, token: str, key: Key) -> _Verified:
+    def _verified(self, token: str, key: PyJWK) -> _Verified:
         try:
             payload = self._decoder.decode(
-                token, key.public, algorithms=[key.algorithm], issuer=self._issuer, audience=self._audience
+                token, key, algorithms=[key.algorithm_name], issuer=self._issuer, audience=self._audience
             )
             claims = read_claims(payload)
         except Exception:  # noqa: BLE001 — any error of the decoder means that the token is invalid
@@ -116,13 +135,7 @@ class Verifier:
             expires_at=claims.expires_at,
             claims=MappingProxyType(dict(payload)),
         )
-        return _Verified(identity, key, max(claims.not_before, claims.issued_at) - self._leeway)
-
-    def _remember(self, token: str, verified: _Verified) -> None:
-        with self._lock:
-            self._cache[token] = verified
-            while len(self._cache) > self._cache_size:
-                self._cache.popitem(last=False)
+        return _Verified(identity, key, key.key_id or "", max(claims.not_before, claims.issued_at) - self._leeway)
 
 
 def _kid(token: str | None) -> str:

@@ -13,11 +13,12 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
+from jwt import PyJWK
 from tests.support.world import World
 from tests.verify.signing import ISSUER, NOW, Clock, Signer, jwks, valid_claims, verifier_of
 
 from vestibule.domain import errors
-from vestibule.verify import Identity, InvalidToken, Key, NotAuthenticated, Refusal, StaticKeys, Verifier
+from vestibule.verify import Identity, InvalidToken, NotAuthenticated, Refusal, StaticKeys, Verifier
 
 SIGNER = Signer()
 VERIFIER = verifier_of(SIGNER)
@@ -194,10 +195,10 @@ class ReplaceableKeys:
     def __init__(self, *signers: Signer) -> None:
         self.keys = StaticKeys(jwks(*signers))
 
-    def find(self, kid: str) -> Key | None:
+    def find(self, kid: str) -> PyJWK | None:
         return self.keys.find(kid)
 
-    async def find_async(self, kid: str) -> Key | None:
+    async def find_async(self, kid: str) -> PyJWK | None:
         return self.find(kid)
 
 

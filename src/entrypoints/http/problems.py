@@ -9,7 +9,7 @@ from msgspec import Struct
 from ... import verify
 from ...domain import errors
 from ...domain.errors import Refusal
-from ...verify.refusals import MEDIA_TYPE, PROBLEM_URN, challenge
+from ...verify.refusals import MEDIA_TYPE, PROBLEM_URN, www_authenticate
 from .dependencies import HttpRequest
 
 REALM = "vestibule"
@@ -166,9 +166,9 @@ def _log_internal_error(request: HttpRequest, error: Exception) -> Internal:
 def problem_headers(refusal: Refusal) -> dict[str, str]:
     match refusal:
         case errors.InvalidToken():
-            return {"www-authenticate": challenge(realm=REALM, error=verify.InvalidToken.error)}
+            return {"www-authenticate": www_authenticate(realm=REALM, error=verify.InvalidToken.error)}
         case errors.NotAuthenticated() | errors.InvalidCredentials() | errors.InvalidRefreshToken():
-            return {"www-authenticate": challenge(realm=REALM)}
+            return {"www-authenticate": www_authenticate(realm=REALM)}
         case errors.RateLimited() | errors.Unavailable():
             return {"retry-after": str(refusal.retry_after)}
         case BodyTooLarge() | BodyTooSlow() | errors.ImageTooLarge():
