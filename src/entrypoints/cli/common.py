@@ -27,12 +27,10 @@ def stop(line: str) -> NoReturn:
 def load_settings() -> "Settings":
     """Returns the settings of the environment and configures the log. Ends the command if a setting is invalid."""
     from ..observability.log_format import configure_logs
-    from ..settings import Settings, SettingsError
+    from ..settings import Settings
 
-    try:
+    with errors_in_one_line():
         settings = Settings.from_environment(os.environ)
-    except SettingsError as error:
-        stop(str(error))
     configure_logs(settings)
     return settings
 
@@ -40,12 +38,18 @@ def load_settings() -> "Settings":
 def check_settings_or_stop(settings: "Settings", *, migrate: bool = False) -> None:
     """Ends the command if the service cannot run on these settings. With `migrate` it migrates the database first."""
     from ..container.composition import check_settings
-    from ..settings import SettingsError
 
+    with errors_in_one_line():
+        check_settings(settings, migrate=migrate)
+
+
+@contextmanager
+def errors_in_one_line() -> "Iterator[None]":
+    """Ends the command if the block raises; files that it makes are private."""
     os.umask(0o077)
     try:
-        check_settings(settings, migrate=migrate)
-    except SettingsError as error:
+        yield
+    except (ValueError, OSError, ImportError) as error:
         stop(str(error))
 
 

@@ -1,6 +1,5 @@
 """`vestibule migrate`, `copy`, `backup` and `restore`."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import check_settings_or_stop, load_settings, stop, without_secrets
+from .common import check_settings_or_stop, errors_in_one_line, load_settings, without_secrets
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -64,7 +63,7 @@ def copy(source: str | None, target: str | None) -> None:
         if url is not None and _has_password(url):
             click.echo(f"Warning: others can read the password in {option}; use VESTIBULE_DATABASE_URL instead.", err=True)
     started = datetime.now(UTC)
-    with _errors_in_one_line(), _table_progress() as progress:
+    with errors_in_one_line(), _table_progress() as progress:
         copied = copy_database(source or settings.resolved_database_url, target or settings.resolved_database_url, progress)
     for table in copied:
         click.echo(f"{table.table:<12}{table.rows:>10} rows  {table.checksum[:16]}")
@@ -91,7 +90,7 @@ def backup(file: Path) -> None:
     from .backups import back_up
 
     settings = load_settings()
-    with _errors_in_one_line(), _file_progress("images packed") as progress:
+    with errors_in_one_line(), _file_progress("images packed") as progress:
         summary = back_up(settings, file, progress)
     click.echo(f"The backup is {file.absolute()}")
     for line in summary.lines():
@@ -114,7 +113,7 @@ def restore(file: Path) -> None:
     from .backups import restore as restore_backup
 
     settings = load_settings()
-    with _errors_in_one_line(), _file_progress("files restored") as progress:
+    with errors_in_one_line(), _file_progress("files restored") as progress:
         summary = restore_backup(settings, file, progress)
     click.echo(f"Restored in {settings.data_dir.absolute()}/")
     for line in summary.lines():
@@ -127,15 +126,6 @@ def restore(file: Path) -> None:
 def _has_password(url: str) -> bool:
     found = re.match(r"[^:/?#]+://[^/?#]*:[^/?#]*@", url)
     return found is not None or "password=" in url
-
-
-@contextmanager
-def _errors_in_one_line() -> Iterator[None]:
-    os.umask(0o077)
-    try:
-        yield
-    except (ValueError, OSError, ImportError) as error:
-        stop(str(error))
 
 
 def _progress_bars() -> "Progress":

@@ -1,12 +1,11 @@
 """`vestibule keys`: lists, rotates, revokes, prunes and re-encrypts keys."""
 
-import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
-from .common import DashArgumentCommand, load_settings, stop
+from .common import DashArgumentCommand, errors_in_one_line, load_settings, stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,11 +139,9 @@ def _settings() -> "Iterator[Settings]":
     from ...application import Unavailable
 
     settings = load_settings()
-    os.umask(0o077)
     try:
-        yield settings
-    except (ValueError, OSError) as error:
-        stop(str(error))
+        with errors_in_one_line():
+            yield settings
     except Unavailable:
         stop("VESTIBULE_DATABASE_URL: the database is unavailable; no key was changed.")
 

@@ -36,6 +36,12 @@ from .responses import JSON
 _ALWAYS: tuple[type[Refusal], ...] = (errors.RateLimited, Internal, errors.Overloaded, errors.Unavailable)
 _WITH_BODY: tuple[type[Refusal], ...] = (MalformedBody, BodyTooSlow, BodyTooLarge, UnsupportedMediaType)
 _WITH_AUTH: tuple[type[Refusal], ...] = (errors.NotAuthenticated, errors.InvalidToken)
+_SAMPLES: dict[type[Refusal], Refusal] = {
+    errors.InvalidInput: errors.InvalidInput({"email": ["This field is required."]}),
+    errors.AlreadyTaken: errors.AlreadyTaken("email"),
+    errors.RateLimited: errors.RateLimited(30),
+}
+"""Examples of the refusals that need arguments."""
 _REFERENCES = "#/components/schemas/{name}"
 _PARAMETERS = re.compile(r"\{(\w+)\}")
 
@@ -62,6 +68,7 @@ class Operation:
     status: int = 200
     detail: str = ""
     body: type[Struct] | None = None
+    body_type: str = JSON
     media_type: str = JSON
     refusals: tuple[type[Refusal], ...] = ()
     auth: Auth = Auth.NONE
@@ -113,17 +120,14 @@ def path_of(handler: HTTPRouteHandler) -> str:
     """Returns the path as documented: calls end in a slash, files do not."""
     (path,) = handler.paths
     path = path.replace(":str", "")
-    return path if _is_file(path) else f"{path}/"
+    is_file = path.startswith("/images/") or path.endswith((".json", "z"))
+    return path if is_file else f"{path}/"
 
 
 def refusals_of(declared: Operation) -> list[type[Refusal]]:
     """Returns every refusal of a call."""
     with_auth = _WITH_AUTH if declared.auth in {Auth.REQUIRED, Auth.REVOCATIONS_SECRET} else ()
     return [*declared.refusals, *(_WITH_BODY if declared.body else ()), *with_auth, *_ALWAYS]
-
-
-def _is_file(path: str) -> bool:
-    return path.startswith("/images/") or path.endswith((".json", "z"))
 
 
 def _operation_object(handler: HTTPRouteHandler, declared: Operation) -> Json:
@@ -135,10 +139,10 @@ def _operation_object(handler: HTTPRouteHandler, declared: Operation) -> Json:
     }
     if declared.detail:
         described["description"] = declared.detail
-    if parameters := [*_in_path(handler), *_in_query(declared)]:
+    if parameters := _parameters(handler, declared):
         described["parameters"] = parameters
     if declared.body is not None:
-        described["requestBody"] = _request_body(declared.body)
+        described["requestBody"] = _request_body(declared, declared.body)
     if declared.auth is Auth.REVOCATIONS_SECRET:
         described["security"] = [{"revocations": []}]
     elif declared.auth is not Auth.NONE:
@@ -146,39 +150,34 @@ def _operation_object(handler: HTTPRouteHandler, declared: Operation) -> Json:
     return described
 
 
-def _in_path(handler: HTTPRouteHandler) -> list[Json]:
-    names = _PARAMETERS.findall(path_of(handler))
-    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+def _parameters(handler: HTTPRouteHandler, declared: Operation) -> list[Json]:
+    text = {"schema": {"type": "string"}}
+    in_path = [{"name": name, "in": "path", "required": True, **text} for name in _PARAMETERS.findall(path_of(handler))]
+    return in_path + [{"name": name, "in": "query", "description": meaning, **text} for name, meaning in declared.query]
 
 
-def _in_query(declared: Operation) -> list[Json]:
-    return [
-        {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}} for name, meaning in declared.query
-    ]
+def _request_body(declared: Operation, body: type[Struct]) -> Json:
+    content: Json = {"schema": _reference(body)}
+    if declared.body_type == JSON:
+        content["example"] = dict(_examples(body))
+    return {"required": True, "content": {declared.body_type: content}}
 
 
-def _request_body(body: type[Struct]) -> Json:
-    (reference,), components = schema_components([body], ref_template=_REFERENCES)
-    properties = components[body.__name__]["properties"].values()
-    if any(one.get("format") == "binary" for one in properties):
-        return {"required": True, "content": {"multipart/form-data": {"schema": reference}}}
-    return {"required": True, "content": {JSON: {"schema": reference, "example": dict(_examples(body))}}}
+def _reference(shape: type[Struct]) -> Json:
+    return {"$ref": _REFERENCES.format(name=shape.__name__)}
 
 
 def _examples(body: type[Struct]) -> Iterator[tuple[str, Any]]:
     """Yields an example of each required field."""
-    for one in fields(body):
-        if one.required:
-            example = next((meta.examples[0] for meta in metas(one.type) if meta.examples), "text")
-            yield one.encode_name, example
+    for field in fields(body):
+        if field.required:
+            example = next((meta.examples[0] for meta in metas(field.type) if meta.examples), "text")
+            yield field.encode_name, example
 
 
 def _success(declared: Operation) -> Json:
-    if not declared.responses:
-        schema: Json = {"type": "string", "format": "binary"}
-    else:
-        references, _ = schema_components(declared.responses, ref_template=_REFERENCES)
-        schema = dict(references[0]) if len(references) == 1 else {"anyOf": list(references)}
+    references = [_reference(response) for response in declared.responses] or [{"type": "string", "format": "binary"}]
+    schema = references[0] if len(references) == 1 else {"anyOf": references}
     text = " ".join((response.__doc__ or "").strip() for response in declared.responses) or "The file."
     return {"description": text, "content": {declared.media_type: {"schema": schema}}}
 
@@ -198,17 +197,17 @@ def _problems(refusals: Iterable[type[Refusal]]) -> Json:
 
 
 def _problem(refusals: Sequence[type[Refusal]]) -> Json:
-    samples = [_sample(refusal) for refusal in refusals]
+    samples = [_SAMPLES.get(refusal) or refusal() for refusal in refusals]
     response: Json = {
         "description": " · ".join(f"`{refusal.slug}`: {_meaning(refusal)}" for refusal in refusals),
         "content": {
             MEDIA_TYPE: {
-                "schema": {"$ref": "#/components/schemas/Problem"},
-                "examples": {one.slug: {"value": problem_document(one)} for one in samples},
+                "schema": _reference(Problem),
+                "examples": {sample.slug: {"value": problem_document(sample)} for sample in samples},
             }
         },
     }
-    headers = {name for one in samples for name in problem_headers(one) if name != "connection"}
+    headers = {name for sample in samples for name in problem_headers(sample) if name != "connection"}
     if headers:
         response["headers"] = {name: {"required": True, "schema": {"type": "string"}} for name in sorted(headers)}
     return response
@@ -217,19 +216,6 @@ def _problem(refusals: Sequence[type[Refusal]]) -> Json:
 def _meaning(refusal: type[Refusal]) -> str:
     """Returns the first paragraph of the docstring; the others are for programmers."""
     return " ".join((refusal.__doc__ or "").partition("\n\n")[0].split())
-
-
-def _sample(refusal: type[Refusal]) -> Refusal:
-    """Returns an example."""
-    create: Any = refusal
-    if refusal is errors.InvalidInput:
-        return errors.InvalidInput({"email": ["This field is required."]})
-    if issubclass(refusal, errors.InvalidInput):
-        return create("email")  # type: ignore[no-any-return]  # AlreadyTaken takes names of fields
-    try:
-        return create()  # type: ignore[no-any-return]
-    except TypeError:
-        return create(30)  # type: ignore[no-any-return]  # RateLimited takes seconds
 
 
 _DESCRIPTION = """\

@@ -36,6 +36,7 @@ class UploadBody(Struct):
         (ImageResponse,),
         status=201,
         body=UploadBody,
+        body_type="multipart/form-data",
         refusals=(errors.InvalidInput, errors.ImageTooLarge),
         auth=Auth.REQUIRED,
     ),
