@@ -4,8 +4,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-import vestibule.application as application  # noqa: PLR0402 — an import from the root is a cycle to type checkers
-
+from ..application import (
+    account,
+    audit,
+    code_checks,
+    code_requests,
+    delivery,
+    event_consumer,
+    image,
+    login,
+    maintenance,
+    outbox,
+    password,
+    register_or_login,
+    registration,
+    sessions,
+    tokens,
+)
 from ..application.ports import Clock, RateLimiter
 from .concurrency.executors import CommitScope
 from .settings import Settings
@@ -16,37 +31,37 @@ from .workers.subscriptions import Handler, Subscriptions
 class UseCases:
     """Every use case with the lane of its awaited calls. The container builds each from the providers of its fields' names."""
 
-    register = UseCase(application.Register, "hashing")
-    create_superuser = UseCase(application.CreateSuperuser, "hashing")
-    check_unique = UseCase(application.CheckUnique, "limited_point_reads")
-    log_in = UseCase(application.LogIn, "hashing")
-    authenticate = UseCase(application.Authenticate, "point_reads", batch="authenticate_many")  # 98 µs a call, not 122
-    authenticate_many = UseCase(application.AuthenticateMany, "point_reads")
-    refresh = UseCase(application.Refresh, "writes")
-    change_account = UseCase(application.ChangeAccount, "writes", hashes="password")
-    replace_account = UseCase(application.ReplaceAccount, "hashing")
-    request_code = UseCase(application.RequestCode, "writes")
-    verify_code = UseCase(application.VerifyCode, "writes")
-    log_in_by_code = UseCase(application.LogInByCode, "writes")
-    request_registration_code = UseCase(application.RequestRegistrationCode, "writes")
-    register_or_log_in = UseCase(application.RegisterOrLogIn, "writes")
-    reset_password = UseCase(application.ResetPassword, "hashing")
-    list_sessions = UseCase(application.ListSessions, "reads")
-    revoke_session = UseCase(application.RevokeSession, "writes")
-    revoke_other_sessions = UseCase(application.RevokeOtherSessions, "writes")
-    list_revoked_sessions = UseCase(application.ListRevokedSessions, "reads")
-    set_active = UseCase(application.SetActive, "writes")
-    upload_image = UseCase(application.UploadImage, "images")
-    read_image = UseCase(application.ReadImage, "images")
-    get_image_url = UseCase(application.GetImageUrl, "images")
-    sweep_images = UseCase(application.SweepImages, "background")
-    deliver_messages = UseCase(application.DeliverMessages, "background")
-    list_messages = StreamingUseCase(application.ListMessages, "background")
-    retry_messages = UseCase(application.RetryMessages, "background")
-    drop_messages = UseCase(application.DropMessages, "background")
-    read_audit_log = StreamingUseCase(application.ReadAuditLog, "background")
-    read_events = ContextManagerUseCase(application.ReadEvents, "background")
-    purge = UseCase(application.Purge, "background")
+    register = UseCase(registration.Register, "hashing")
+    create_superuser = UseCase(registration.CreateSuperuser, "hashing")
+    check_unique = UseCase(registration.CheckUnique, "limited_point_reads")
+    log_in = UseCase(login.LogIn, "hashing")
+    authenticate = UseCase(tokens.Authenticate, "point_reads", batch="authenticate_many")  # 98 µs a call, not 122
+    authenticate_many = UseCase(tokens.AuthenticateMany, "point_reads")
+    refresh = UseCase(tokens.Refresh, "writes")
+    change_account = UseCase(account.ChangeAccount, "writes", hashes="password")
+    replace_account = UseCase(account.ReplaceAccount, "hashing")
+    request_code = UseCase(code_requests.RequestCode, "writes")
+    verify_code = UseCase(code_checks.VerifyCode, "writes")
+    log_in_by_code = UseCase(code_checks.LogInByCode, "writes")
+    request_registration_code = UseCase(register_or_login.RequestRegistrationCode, "writes")
+    register_or_log_in = UseCase(register_or_login.RegisterOrLogIn, "writes")
+    reset_password = UseCase(password.ResetPassword, "hashing")
+    list_sessions = UseCase(sessions.ListSessions, "reads")
+    revoke_session = UseCase(sessions.RevokeSession, "writes")
+    revoke_other_sessions = UseCase(sessions.RevokeOtherSessions, "writes")
+    list_revoked_sessions = UseCase(sessions.ListRevokedSessions, "reads")
+    set_active = UseCase(maintenance.SetActive, "writes")
+    upload_image = UseCase(image.UploadImage, "images")
+    read_image = UseCase(image.ReadImage, "images")
+    get_image_url = UseCase(image.GetImageUrl, "images")
+    sweep_images = UseCase(maintenance.SweepImages, "background")
+    deliver_messages = UseCase(delivery.DeliverMessages, "background")
+    list_messages = StreamingUseCase(outbox.ListMessages, "background")
+    retry_messages = UseCase(outbox.RetryMessages, "background")
+    drop_messages = UseCase(outbox.DropMessages, "background")
+    read_audit_log = StreamingUseCase(audit.ReadAuditLog, "background")
+    read_events = ContextManagerUseCase(event_consumer.ReadEvents, "background")
+    purge = UseCase(maintenance.Purge, "background")
 
     def refuse_calls(self) -> None:
         """Makes every later call raise `RuntimeError`, instead of an error of a closed adapter."""
