@@ -15,9 +15,9 @@ class AsyncVestibule(UseCases):
     def __init__(self, vestibule: Vestibule) -> None:
         lanes = Lanes(
             instrumentation_for(vestibule.settings),
-            commit_scope=vestibule.commit_scope,
-            database_blocks=vestibule.database_blocks,
-            limiter_blocks=vestibule.rate_limiter.may_block,
+            group_commit=vestibule.group_commit,
+            database_may_block=vestibule.database_may_block,
+            limiter_may_block=vestibule.rate_limiter.may_block,
         )
         self.blocking = vestibule
         """The same use cases, for threads."""

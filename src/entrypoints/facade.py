@@ -22,7 +22,7 @@ from ..application import (
     tokens,
 )
 from ..application.ports import Clock, RateLimiter
-from .concurrency.executors import CommitScope
+from .concurrency.executors import GroupCommit
 from .settings import Settings
 from .use_case import ContextManagerUseCase, StreamingUseCase, UseCase, UseCaseDescriptor
 from .workers.subscriptions import Handler, Subscriptions
@@ -89,9 +89,9 @@ class Vestibule(UseCases):
     jwks: Callable[[], dict[str, object]]
     check: Callable[[], None]
     """Raises `Unavailable` unless the database is reachable and has the schema that this program needs."""
-    database_blocks: bool = False
+    database_may_block: bool = False
     """Returns whether a database call may wait for another machine, and so does not belong in an event loop."""
-    commit_scope: CommitScope | None = None
+    group_commit: GroupCommit | None = None
     """Commits the transactions of one thread together, if no call within it waits for another machine."""
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
 

@@ -19,7 +19,6 @@ from vestibule.adapters.rate_limiter import MemoryRateLimiter
 from vestibule.adapters.storage import MemoryStorage
 from vestibule.application import AuditQuery, Caller, EventType, InvalidCredentials, Overloaded, RateLimited
 from vestibule.application.ports import AccessClaims
-from vestibule.entrypoints.container.factories import blocks
 
 if TYPE_CHECKING:
     from vestibule import Adapters
@@ -88,8 +87,7 @@ def test_overridden_ports_are_not_built_checked_or_closed(tmp_path: Path) -> Non
         assert tokens.access_token == f"{account.id} {tokens.session}"
         assert vestibule.authenticate(tokens.access_token).account.created_at == 1_000_000.0
         assert vestibule.jwks() == {"keys": []}
-        assert not vestibule.database_blocks
-    assert blocks(object()), "a database without the attribute may wait for another machine"
+        assert not vestibule.database_may_block
     assert not database.closed
     assert list(tmp_path.iterdir()) == [place]
 
@@ -105,7 +103,7 @@ class RemoteDatabase(MemoryDatabase):
 
     def __init__(self) -> None:
         super().__init__()
-        self.blocks = True
+        self.may_block = True
 
 
 def test_writes_are_batched_only_if_none_waits_for_another_machine(tmp_path: Path) -> None:
@@ -119,9 +117,9 @@ def test_writes_are_batched_only_if_none_waits_for_another_machine(tmp_path: Pat
     )
     for number, own in enumerate(remote):
         with build(Settings(data_dir=tmp_path / str(number)), deliver=False, **own) as vestibule:
-            assert vestibule.commit_scope is None
+            assert vestibule.group_commit is None
     with build(Settings(data_dir=tmp_path / "ours"), deliver=False, hasher=InsecureHasher()) as vestibule:
-        assert vestibule.commit_scope is not None
+        assert vestibule.group_commit is not None
 
 
 def test_unknown_port_is_refused_by_name(tmp_path: Path) -> None:

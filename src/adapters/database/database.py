@@ -70,7 +70,7 @@ class SqlDatabase:
     Raises `ValueError` for other URLs and `ImportError` if the driver is not installed; connects on first use.
     `on_message` is called after each commit that added to the outbox, `on_event` after each that added to the audit log,
     in the thread that committed. A transaction waits up to `max_wait` seconds to begin: 2 on SQLite, which has one writer,
-    and 1 on PostgreSQL. If `blocks` is true, a query may wait for another machine and must not run in an event loop.
+    and 1 on PostgreSQL. If `may_block` is true, a query may wait for another machine and must not run in an event loop.
     """
 
     def __init__(
@@ -82,14 +82,14 @@ class SqlDatabase:
         max_wait: float | None = None,
     ) -> None:
         self._sql = url if isinstance(url, Sqlite) else _pool(url, max_wait)
-        self.blocks = not isinstance(self._sql, Sqlite)
+        self.may_block = not isinstance(self._sql, Sqlite)
         self._on_message = on_message
         self._on_event = on_event
         self.accounts = SqlAccountReads(self._sql.query)
         self.sessions = SqlSessionReads(self._sql.query)
         self.rate_limits = SqlSlidingWindowReads(self._sql.query)
         self.outbox = SqlOutboxReads(self._sql.query)
-        self.audit_log = SqlAuditLogReads(self._sql.query, in_order=not self.blocks)
+        self.audit_log = SqlAuditLogReads(self._sql.query, in_order=not self.may_block)
         self.cursors = SqlCursorReads(self._sql.query)
         self.keys = SqlKeys(self._sql)
 
@@ -106,11 +106,7 @@ class SqlDatabase:
             yield transaction
 
     def group_commit(self) -> AbstractContextManager[object]:
-        """A block whose transactions, begun in this thread, are committed together at its end.
-
-        On SQLite the commit is most of a transaction's cost; on PostgreSQL each is committed by itself. The caller must not
-        report their outcome before. Leaving the block raises `Unavailable` if they were not stored.
-        """
+        """Commits once on SQLite, where that is most of a transaction's cost, and transaction by transaction on PostgreSQL."""
         return self._sql.group_commit()
 
     def check(self) -> None:

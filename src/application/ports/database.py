@@ -251,8 +251,10 @@ class Transaction(Protocol):
 
 
 class Database(Protocol):
-    """The database."""
+    """The database. If `may_block`, a call may wait for another machine, and so must not run in an event loop."""
 
+    @property
+    def may_block(self) -> bool: ...
     @property
     def accounts(self) -> AccountReads: ...
     @property
@@ -270,6 +272,12 @@ class Database(Protocol):
         """A transaction: committed durably when the block is left, rolled back when an exception leaves it.
 
         A second one inside the block in the same thread raises `RuntimeError`, as does any use of a finished one.
+        """
+
+    def group_commit(self) -> AbstractContextManager[object]:
+        """A block whose transactions, begun in this thread, may be committed together at its end.
+
+        The caller must not report their outcome before. Leaving the block raises `Unavailable` if they were not stored.
         """
 
     def check(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 from ...application import Overloaded, Refusal
-from .executors import MAX_WAIT, CommitScope, Executor, ThreadLane
+from .executors import MAX_WAIT, Executor, GroupCommit, ThreadLane
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -122,14 +122,14 @@ def _resolve(future: Future[Result], result: Any) -> None:
 
 
 class BatchingExecutor(Executor):
-    """Runs concurrent calls one after another in one thread, within one commit scope.
+    """Runs concurrent calls one after another in one thread, within one group commit.
 
     Each call returns after the scope was left, and raises if leaving the scope fails. For short transactions, which in
     threads of their own would contend for the write lock at every statement.
     """
 
-    def __init__(self, commit_scope: CommitScope) -> None:
-        self._commit_scope = commit_scope
+    def __init__(self, group_commit: GroupCommit) -> None:
+        self._commit_scope = group_commit
         thread = ThreadLane(threads=1, limit=_MAX_PENDING)
         self._batcher: Batcher[Callable[[], Any], Any] = Batcher(thread, self._run_all)
 

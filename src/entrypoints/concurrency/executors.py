@@ -15,7 +15,7 @@ from ...application import Overloaded
 P = ParamSpec("P")
 T = TypeVar("T")
 
-CommitScope = Callable[[], AbstractContextManager[object]]
+GroupCommit = Callable[[], AbstractContextManager[object]]
 """Makes a `with` block whose transactions are committed together when the block is left."""
 
 MAX_WAIT = 1.0

@@ -4,7 +4,7 @@ import os
 
 from ..observability import Instrumentation
 from .batching import BatchingExecutor
-from .executors import CommitScope, Executor, InlineExecutor, ThreadLane
+from .executors import Executor, GroupCommit, InlineExecutor, ThreadLane
 
 _HASHING_THREADS_PER_CORE = 20
 _WRITE_THREADS = 8
@@ -32,12 +32,12 @@ class Lanes:
         self,
         instrumentation: Instrumentation,
         *,
-        commit_scope: CommitScope | None = None,
-        database_blocks: bool = False,
-        limiter_blocks: bool = False,
+        group_commit: GroupCommit | None = None,
+        database_may_block: bool = False,
+        limiter_may_block: bool = False,
     ) -> None:
-        """With a commit scope writes are batched: the database is local then, and the only thing that a write waits for."""
-        writes = BatchingExecutor(commit_scope) if commit_scope else ThreadLane(_WRITE_THREADS, _MAX_CALLS)
+        """With a group commit writes are batched: the database is local then, and the only thing that a write waits for."""
+        writes = BatchingExecutor(group_commit) if group_commit else ThreadLane(_WRITE_THREADS, _MAX_CALLS)
         self.hashing = instrumentation.lane(
             "hashing", ThreadLane(_HASHING_THREADS_PER_CORE * (os.cpu_count() or 1), _MAX_CALLS)
         )
@@ -45,5 +45,5 @@ class Lanes:
         self.reads = instrumentation.lane("reads", ThreadLane(_READ_THREADS, _MAX_CALLS))
         self.images = instrumentation.lane("images", ThreadLane(_IMAGE_THREADS, _MAX_CALLS))
         self.background = instrumentation.lane("background", ThreadLane(_BACKGROUND_THREADS, _MAX_BACKGROUND_CALLS))
-        self.point_reads: Executor = self.reads if database_blocks else InlineExecutor()
-        self.limited_point_reads = self.reads if limiter_blocks else self.point_reads
+        self.point_reads: Executor = self.reads if database_may_block else InlineExecutor()
+        self.limited_point_reads = self.reads if limiter_may_block else self.point_reads

@@ -31,7 +31,7 @@ class Adapters(TypedDict, total=False):
     """
 
     database: Database
-    """Stores accounts. Its attribute `blocks` may be False if calls are short enough for an event loop; otherwise they run
+    """Stores accounts. Its attribute `may_block` is False if calls are short enough for an event loop; otherwise they run
     in threads. Vestibule finds new messages in its outbox within five seconds, new events in its audit log within one."""
     tokens: Tokens
     """Access and refresh tokens. A method `jwks` may return the public keys (RFC 7517)."""

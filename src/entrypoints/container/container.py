@@ -117,7 +117,7 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         jwks=providers.Callable(factories.jwks_of, tokens),
         check=database.provided.check,
-        database_blocks=providers.Callable(factories.blocks, sql_database),
-        commit_scope=providers.Callable(factories.commit_scope, sql_database, rate_limiter, overrides),
+        database_may_block=sql_database.provided.may_block,
+        group_commit=providers.Callable(factories.group_commit, sql_database, rate_limiter, overrides),
         subscriptions=subscriptions,
     )

@@ -17,7 +17,7 @@ from ...application.webhooks import EnqueueWebhooks
 from ...domain.account import AddressKind
 from ...domain.events import STATE_CHANGES
 from ...domain.rate_limits import RateLimit
-from ..concurrency.executors import CommitScope
+from ..concurrency.executors import GroupCommit
 from ..observability import Instrumentation
 from ..settings import Settings, SettingsError
 from ..settings.parsers import HashCost, secret_bytes
@@ -132,12 +132,7 @@ def jwks_of(tokens: Any) -> Callable[[], dict[str, object]]:
     return found
 
 
-def blocks(database: Any) -> bool:
-    """A database of the host application may wait for another machine, unless its attribute `blocks` is False."""
-    return bool(getattr(database, "blocks", True))
-
-
-def commit_scope(database: Any, rate_limiter: RateLimiter, overrides: Collection[str]) -> CommitScope | None:
+def group_commit(database: Database, rate_limiter: RateLimiter, overrides: Collection[str]) -> GroupCommit | None:
     """None if a call may wait for another machine: all calls of its batch would wait as well."""
-    may_wait = blocks(database) or rate_limiter.may_block or not {"tokens", "codes", "identifiers"}.isdisjoint(overrides)
-    return None if may_wait else getattr(database, "group_commit", None)
+    may_wait = database.may_block or rate_limiter.may_block or not {"tokens", "codes", "identifiers"}.isdisjoint(overrides)
+    return None if may_wait else database.group_commit

@@ -93,6 +93,8 @@ class ObservedDatabase:
         self.cursors: Any = ObservedReads("cursors", database.cursors, observer)
         self.check = database.check
         self.purge = database.purge
+        self.may_block = database.may_block
+        self.group_commit = database.group_commit
 
     @contextmanager
     def begin(self) -> Iterator[Transaction]:
