@@ -124,8 +124,7 @@ def restore(file: Path) -> None:
 
 
 def _has_password(url: str) -> bool:
-    found = re.match(r"[^:/?#]+://[^/?#]*:[^/?#]*@", url)
-    return found is not None or "password=" in url
+    return re.match(r"[^:/?#]+://[^/?#]*:[^/?#]*@", url) is not None or "password=" in url
 
 
 def _progress_bars() -> "Progress":

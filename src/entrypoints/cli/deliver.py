@@ -71,11 +71,11 @@ def _on_stop_signal() -> Event:
 
     def handle(_: int, __: "FrameType | None") -> None:
         stopping.set()
-        for one in _SIGNALS:
-            signal.signal(one, signal.SIG_DFL)
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
 
-    for one in _SIGNALS:
-        signal.signal(one, handle)
+    for number in _SIGNALS:
+        signal.signal(number, handle)
     return stopping
 
 

@@ -48,7 +48,7 @@ def hash_calibrate(target_ms: float) -> None:
     vestibule hash-calibrate --target-ms 100
     """
     best = None
-    for cost, milliseconds in _measured_costs(target_ms):
+    for cost, milliseconds in _costs_with_times(target_ms):
         click.echo(f"{milliseconds:7.1f} ms  {cost}")
         best = cost if milliseconds <= target_ms else best
     if best is None:
@@ -56,7 +56,7 @@ def hash_calibrate(target_ms: float) -> None:
     click.echo(f"VESTIBULE_PASSWORD_HASH={best}")
 
 
-def _measured_costs(target_ms: float) -> "Iterator[tuple[HashCost, float]]":
+def _costs_with_times(target_ms: float) -> "Iterator[tuple[HashCost, float]]":
     """Yields costs with their milliseconds, up to the first one beyond the target.
 
     Two passes in one lane over more and more memory: memory is the scarcest resource of an attacker (RFC 9106 § 4).

@@ -60,14 +60,14 @@ def timing(samples: int, prefixes: tuple[str, ...], as_json: bool) -> None:
             known = ", ".join(probe.name for probe in PROBES)
             raise click.BadParameter(f"{prefix} is none of {known}.", param_hint="--endpoint")
     try:
-        found = _measured([probe for probe in PROBES if not prefixes or probe.name.startswith(prefixes)], samples)
+        comparisons = _compare([probe for probe in PROBES if not prefixes or probe.name.startswith(prefixes)], samples)
     except UnexpectedStatus as error:
         stop(str(error))
-    (_print_json if as_json else _print_table)(found)
-    sys.exit(any(comparison.verdict is Verdict.REVEALS for comparison in found.values()))
+    (_print_json if as_json else _print_table)(comparisons)
+    sys.exit(any(comparison.verdict is Verdict.REVEALS for comparison in comparisons.values()))
 
 
-def _measured(probes: "list[Probe]", samples: int) -> "dict[str, Comparison]":
+def _compare(probes: "list[Probe]", samples: int) -> "dict[str, Comparison]":
     """Shows the progress on a terminal."""
     import asyncio
     from itertools import groupby
@@ -80,7 +80,7 @@ def _measured(probes: "list[Probe]", samples: int) -> "dict[str, Comparison]":
 
     columns = TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeRemainingColumn()
     console = Console(stderr=True)
-    found = {}
+    comparisons = {}
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=len(probes) * samples)
 
@@ -90,7 +90,7 @@ def _measured(probes: "list[Probe]", samples: int) -> "dict[str, Comparison]":
             async for pair in service.pairs(probe, samples):
                 pairs.append(pair)
                 progress.advance(task)
-            found[probe.name] = compare(pairs)
+            comparisons[probe.name] = compare(pairs)
 
         async def measure_all() -> None:
             for deliver, group in groupby(probes, lambda probe: probe.while_delivering):
@@ -99,10 +99,10 @@ def _measured(probes: "list[Probe]", samples: int) -> "dict[str, Comparison]":
                         await measure(probe, service)
 
         asyncio.run(measure_all())
-    return found
+    return comparisons
 
 
-def _print_table(found: "dict[str, Comparison]") -> None:
+def _print_table(comparisons: "dict[str, Comparison]") -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Column, Table
@@ -116,7 +116,7 @@ def _print_table(found: "dict[str, Comparison]") -> None:
         pad_edge=False,
         caption="Times in milliseconds.",
     )
-    for name, comparison in found.items():
+    for name, comparison in comparisons.items():
         known, unknown = (f"{1e3 * seconds:.3f}" for seconds in (comparison.known, comparison.unknown))
         difference, auc = _formatted(comparison.difference, "+.3f", 1e3), _formatted(comparison.auc, ".3f")
         table.add_row(name, str(comparison.samples), known, unknown, *difference, *auc, comparison.verdict)
@@ -124,13 +124,13 @@ def _print_table(found: "dict[str, Comparison]") -> None:
 
 
 def _formatted(estimate: "Estimate", form: str, factor: float = 1.0) -> tuple[str, str]:
-    value, low, high = (f"{factor * one:{form}}" for one in (estimate.value, estimate.low, estimate.high))
+    value, low, high = (f"{factor * bound:{form}}" for bound in (estimate.value, estimate.low, estimate.high))
     return value, f"{low} … {high}"
 
 
-def _print_json(found: "dict[str, Comparison]") -> None:
+def _print_json(comparisons: "dict[str, Comparison]") -> None:
     import json
     from dataclasses import asdict
 
-    report = {name: asdict(comparison) | {"verdict": comparison.verdict.name.lower()} for name, comparison in found.items()}
+    report = {name: asdict(each) | {"verdict": each.verdict.name.lower()} for name, each in comparisons.items()}
     click.echo(json.dumps(report, indent=2))

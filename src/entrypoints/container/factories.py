@@ -128,8 +128,8 @@ def storage(settings: Settings) -> Storage:
 
 def jwks_of(tokens: Any) -> Callable[[], dict[str, object]]:
     """Tokens of the host application need not have public keys."""
-    found: Callable[[], dict[str, object]] = getattr(tokens, "jwks", lambda: {"keys": []})
-    return found
+    jwks: Callable[[], dict[str, object]] = getattr(tokens, "jwks", lambda: {"keys": []})
+    return jwks
 
 
 def group_commit(database: Database, rate_limiter: RateLimiter, overrides: Collection[str]) -> GroupCommit | None:

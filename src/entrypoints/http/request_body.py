@@ -35,10 +35,10 @@ async def read_body(request: HttpRequest, body: type[Body], *, code_length: int 
     """
     if not _is_json(content_type(request)):
         raise UnsupportedMediaType("This call takes application/json in UTF-8.")
-    given = _object(b"".join([chunk async for chunk in chunks(request, MAX_JSON_BYTES)]))
+    members = _object(b"".join([chunk async for chunk in chunks(request, MAX_JSON_BYTES)]))
     return body(
         *[
-            absent if name not in given else _value(given[name], null, reader, code_length)
+            absent if name not in members else _value(members[name], null, reader, code_length)
             for name, absent, null, reader in _fields_of(body)
         ]
     )
@@ -46,15 +46,15 @@ async def read_body(request: HttpRequest, body: type[Body], *, code_length: int 
 
 def content_type(request: HttpRequest) -> bytes:
     """Returns the content type. Raises `UnsupportedMediaType` for several, or for a content encoding."""
-    found = b""
+    header = b""
     for name, value in request.scope["headers"]:
         if name == b"content-type":
-            if found:
+            if header:
                 raise UnsupportedMediaType("A body has one content type.")
-            found = value
+            header = value
         elif name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
             raise UnsupportedMediaType("A body is taken as it is, without a content encoding.")
-    return found
+    return header
 
 
 async def chunks(request: HttpRequest, limit: int) -> AsyncIterator[bytes]:
@@ -89,14 +89,14 @@ def _object(data: bytes) -> dict[str, Any]:
     if _depth(data) > _MAX_DEPTH:
         raise MalformedBody("The JSON is nested too deeply.")
     try:
-        found = decode(data)
+        members = decode(data)
     except UnicodeDecodeError:
         raise MalformedBody("The body is not UTF-8.") from None
     except DecodeError:
         raise MalformedBody("The body is not JSON, or has a number out of range.") from None
-    if not isinstance(found, dict):
+    if not isinstance(members, dict):
         raise MalformedBody("The body has to be a JSON object.")
-    return found
+    return members
 
 
 def _depth(data: bytes) -> int:
@@ -124,10 +124,10 @@ def _fields_of(body: type[Struct]) -> tuple[tuple[str, Any, Any, Reader | None],
     """Returns, for each field: its name, its value if it is absent, its value if it is null, and its reader if it has one."""
     return tuple(
         (
-            one.encode_name,
-            MISSING if one.required else one.default,
-            None if one.required else one.default,
-            next((meta.extra["reader"] for meta in metas(one.type) if meta.extra), None),
+            field.encode_name,
+            MISSING if field.required else field.default,
+            None if field.required else field.default,
+            next((meta.extra["reader"] for meta in metas(field.type) if meta.extra), None),
         )
-        for one in fields(body)
+        for field in fields(body)
     )

@@ -18,7 +18,7 @@ OURS = "vestibule"
 ACCESS = "vestibule.access"
 
 _log = logging.getLogger("vestibule.server")
-_NUMBERS = ("strerror", "sqlite_errorname", "sqlstate")
+_CODES = ("strerror", "sqlite_errorname", "sqlstate")
 """Attributes that identify an error without text of a caller."""
 
 
@@ -87,8 +87,8 @@ def _traceback(error: BaseException | None) -> Iterator[str]:
         yield from _traceback(cause)
         yield "which led to"
     yield from (frame.rstrip() for frame in format_tb(error.__traceback__))
-    number = next((str(found) for name in _NUMBERS if (found := getattr(error, name, None))), None)
-    yield type(error).__qualname__ + (f" ({number})" if number else "")
+    code = next((str(value) for name in _CODES if (value := getattr(error, name, None))), None)
+    yield type(error).__qualname__ + (f" ({code})" if code else "")
 
 
 def _log_thread_error(args: threading.ExceptHookArgs) -> None:

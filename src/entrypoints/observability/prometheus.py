@@ -81,7 +81,7 @@ class BacklogCollector:
         from prometheus_client.core import GaugeMetricFamily
 
         try:
-            found = backlog(self._settings)
+            channels = backlog(self._settings)
         except Unavailable:
             return
         now = time()
@@ -92,7 +92,7 @@ class BacklogCollector:
         failed = GaugeMetricFamily(
             "vestibule_outbox_failed_messages", "Messages that failed permanently, kept for a week.", labels=("channel",)
         )
-        for channel, count, since, failed_count in found:
+        for channel, count, since, failed_count in channels:
             due.add_metric((channel.value,), count)
             age.add_metric((channel.value,), 0 if since is None else max(0, now - since))
             failed.add_metric((channel.value,), failed_count)

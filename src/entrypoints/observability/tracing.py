@@ -120,8 +120,8 @@ def _parent(scope: "HTTPScope") -> Context | None:
     """
     if trace.get_current_span().get_span_context().is_valid:
         return None
-    found = [value for name, value in scope["headers"] if name == b"traceparent"]
-    return _propagator.extract({"traceparent": found[0].decode("latin-1")} if len(found) == 1 else {}, Context())
+    parents = [value for name, value in scope["headers"] if name == b"traceparent"]
+    return _propagator.extract({"traceparent": parents[0].decode("latin-1")} if len(parents) == 1 else {}, Context())
 
 
 def _describe(span: Span, scope: "HTTPScope", status: int | None, _seconds: float) -> None:

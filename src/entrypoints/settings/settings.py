@@ -136,15 +136,18 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if value != one.default:
-                object.__setattr__(self, one.name, _validated(one.metadata["read"], one.name, value))
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if value != item.default:
+                try:
+                    object.__setattr__(self, item.name, item.metadata["read"](_text(value)))
+                except ValueError as error:
+                    raise SettingsError(f"{item.name}: {error}.") from None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
         """Raises `SettingsError` at the first variable that is unknown, unreadable or set twice."""
-        known = {PREFIX + one.name.upper(): one for one in fields(cls)}
+        known = {PREFIX + item.name.upper(): item for item in fields(cls)}
         values: dict[str, Any] = {}
         for variable in sorted(environ):
             if not variable.startswith(PREFIX):
@@ -184,17 +187,9 @@ class Settings:
     def table(cls) -> list[tuple[str, str, str]]:
         """Variable, default and help text of each setting, in order."""
         return [
-            (PREFIX + one.name.upper(), "" if one.default is None else _text(one.default), one.metadata["help"])
-            for one in fields(cls)
+            (PREFIX + item.name.upper(), "" if item.default is None else _text(item.default), item.metadata["help"])
+            for item in fields(cls)
         ]
-
-
-def _validated(read: Callable[[str], Any], name: str, value: object) -> Any:
-    """Returns the value that the environment would give for the same text."""
-    try:
-        return read(_text(value))
-    except ValueError as error:
-        raise SettingsError(f"{name}: {error}.") from None
 
 
 def _text(value: object) -> str:

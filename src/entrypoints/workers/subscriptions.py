@@ -48,13 +48,13 @@ class Subscription:
         while not self._stopped.is_set():
             self._due.clear()
             try:
-                found = self._handle_batch()
+                number = self._handle_batch()
             except Unavailable:
                 self._pause_after("the database is unavailable")
             except Exception:  # noqa: BLE001 — the handlers of other names go on
                 self._pause_after("the handler failed", trace=True)
             else:
-                if not found:
+                if number == 0:
                     self._due.wait(POLL_SECONDS)
 
     def _handle_batch(self) -> int:

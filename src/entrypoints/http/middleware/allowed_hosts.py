@@ -11,8 +11,8 @@ class AllowedHosts:
 
     def allow(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
         """Returns whether there is exactly one `Host` header, and it is allowed."""
-        given = [value for name, value in headers if name == b"host"]
-        return len(given) == 1 and _without_port(given[0].lower()) in self._names
+        hosts = [value for name, value in headers if name == b"host"]
+        return len(hosts) == 1 and _without_port(hosts[0].lower()) in self._names
 
 
 def _without_port(host: bytes) -> bytes:

@@ -90,7 +90,7 @@ def _add_headers(message: HTTPResponseStartEvent, request_id: tuple[bytes, bytes
     """Adds the headers that the response does not set itself."""
     own = list(message["headers"])
     names = {name for name, _ in own}
-    added = headers if names <= _COMMON_HEADERS else [one for one in headers if one[0] not in names]
+    added = headers if names <= _COMMON_HEADERS else [header for header in headers if header[0] not in names]
     message["headers"] = [*own, request_id, *added]
 
 
