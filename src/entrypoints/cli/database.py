@@ -147,22 +147,17 @@ def _file_progress(step: str) -> Iterator[FileProgress]:
 
 @contextmanager
 def _table_progress() -> Iterator[TableProgress]:
-    """Shows a bar for each table on a terminal, and lines elsewhere."""
+    """Shows a bar for each table on a terminal; elsewhere a line for every hundred thousand rows, and one at the end."""
     with _progress_bars() as bars:
         tasks = {}
 
         def update(step: str, table: str, done: int, total: int) -> None:
             if bars.disable:
-                _print_progress(step, table, done, total)
+                if done == total or (done and done % 100_000 == 0):
+                    click.echo(f"{table}: {done} of {total} rows {step}", err=True)
                 return
             if (step, table) not in tasks:
                 tasks[step, table] = bars.add_task(f"{table} {step}", total=total)
             bars.update(tasks[step, table], completed=done)
 
         yield update
-
-
-def _print_progress(step: str, table: str, done: int, total: int) -> None:
-    """Prints a line for every hundred thousand rows, and one at the end."""
-    if done == total or (done and done % 100_000 == 0):
-        click.echo(f"{table}: {done} of {total} rows {step}", err=True)

@@ -121,9 +121,8 @@ def send_quota(settings: Settings, rate_limiter: RateLimiter, overrides: Collect
 
 
 def storage(settings: Settings) -> Storage:
-    if settings.images_url.startswith("s3:"):
-        return S3Storage(settings.images_url)
-    return FileStorage(settings.data_dir / "images")
+    directory = images_in(settings)
+    return S3Storage(settings.images_url) if directory is None else FileStorage(directory)
 
 
 def jwks_of(tokens: Any) -> Callable[[], dict[str, object]]:

@@ -21,18 +21,18 @@ Handler = Callable[[int, Event], object]
 _log = logging.getLogger("vestibule.events")
 
 
-class Subscription:
+class Subscription(Thread):
     """Thread of a handler: calls it with events one by one, in order, and again after a pause if it raises."""
 
     def __init__(self, read: ReadEvents, name: str, handler: Handler) -> None:
+        super().__init__(name=f"events for {name}", daemon=True)
         self._read = read
-        self._name = name
+        self._subscriber = name
         self._handler = handler
         self._failures = 0
         self._stopped = Signal()
         self._due = Signal()
-        self._thread = Thread(target=self._loop, name=f"events for {name}", daemon=True)
-        self._thread.start()
+        self.start()
 
     def notify(self) -> None:
         self._due.set()
@@ -41,10 +41,7 @@ class Subscription:
         self._stopped.set()
         self._due.set()
 
-    def join(self, timeout: float) -> None:
-        self._thread.join(timeout)
-
-    def _loop(self) -> None:
+    def run(self) -> None:
         while not self._stopped.is_set():
             self._due.clear()
             try:
@@ -59,7 +56,7 @@ class Subscription:
 
     def _handle_batch(self) -> int:
         begun = monotonic()
-        with self._read(self._name, one_by_one=True) as batch:
+        with self._read(self._subscriber, one_by_one=True) as batch:
             for position, event in batch:
                 if self._stopped.is_set() or monotonic() - begun > MAX_BATCH_SECONDS:
                     break
@@ -71,7 +68,7 @@ class Subscription:
     def _pause_after(self, failure: str, *, trace: bool = False) -> None:
         pause = min(2.0**self._failures, MAX_RETRY_SECONDS)
         self._failures = min(self._failures + 1, 9)
-        _log.warning("events for %s: %s, retrying in %.0f s", self._name, failure, pause, exc_info=trace)
+        _log.warning("%s: %s, retrying in %.0f s", self.name, failure, pause, exc_info=trace)
         self._stopped.wait(pause)
 
 
