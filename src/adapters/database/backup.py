@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 
 from ...domain.errors import Unavailable
-from .sqlite_connection import begin_immediate, connect, connect_to_read
+from .sqlite_connection import READER, begin_immediate, connect
 from .urls import is_postgres, path_of
 
 _MAX_WAIT = 60.0
@@ -49,21 +49,20 @@ def back_up(url: str, file: Path, on_images: OnImages) -> None:
     if not path.is_file():
         raise CannotBackUp(f"There is no database at {path}.")
     try:
-        with closing(connect_to_read(path, wait=_MAX_WAIT)) as reader, closing(connect(path, wait=_MAX_WAIT)) as writer:
+        with closing(connect(path, READER, wait=_MAX_WAIT)) as reader, closing(connect(path, wait=_MAX_WAIT)) as writer:
             on_images(_images(reader))
             begin_snapshot(writer, reader, on_images)
             copy_snapshot(reader, file)
     except (sqlite3.Error, Unavailable) as fault:
-        why = fault.__cause__ if isinstance(fault, Unavailable) else fault
-        raise CannotBackUp(f"The database at {path} cannot be copied ({why}).") from fault
+        reason = fault.__cause__ if isinstance(fault, Unavailable) else fault
+        raise CannotBackUp(f"The database at {path} cannot be copied ({reason}).") from fault
 
 
 def inspect_copy(file: Path) -> Contents:
     """Verifies every page and index of a database that is not in use. Raises `Damaged`."""
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            found = connection.execute("PRAGMA integrity_check").fetchall()
-            if found != [("ok",)]:
+            if connection.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
                 raise Damaged(f"{file.name} is damaged.")
             if connection.execute(_ORPHANS).fetchone():
                 raise Damaged(f"{file.name} is damaged: it has sessions of accounts that it does not have.")

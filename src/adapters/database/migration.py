@@ -31,18 +31,9 @@ _MIGRATION_LOCK = int.from_bytes(b"vestibul")
 class SchemaTooNew(Exception):
     """A newer program has migrated this database; this program could damage it."""
 
-    def __init__(self, revision: str) -> None:
-        super().__init__(
-            f"The database has schema {revision}, which is newer than this program's {HEAD}. Start the newer program."
-        )
-
 
 class SchemaTooOld(Exception):
     """The database has not been migrated to the schema that this program needs."""
-
-    def __init__(self, revision: str | None) -> None:
-        has = f"schema {revision}" if revision else "no schema yet"
-        super().__init__(f"The database has {has}, and this program needs {HEAD}: run `vestibule migrate` first.")
 
 
 def migrate(url: str) -> None:
@@ -82,7 +73,8 @@ def require_head(connection: Connection) -> None:
     present = _revision(connection)
     if present != HEAD:
         _require_known(connection, present)
-        raise SchemaTooOld(present)
+        schema = f"schema {present}" if present else "no schema yet"
+        raise SchemaTooOld(f"The database has {schema}, and this program needs {HEAD}: run `vestibule migrate` first.")
 
 
 def migrating(url: str) -> AbstractContextManager[Connection]:
@@ -136,7 +128,9 @@ def _require_known(connection: Connection, present: str | None) -> None:
 
     known = {script.revision for script in ScriptDirectory.from_config(scripts(connection)).walk_revisions()}
     if present is not None and present not in known:
-        raise SchemaTooNew(present)
+        raise SchemaTooNew(
+            f"The database has schema {present}, which is newer than this program's {HEAD}. Start the newer program."
+        )
 
 
 def _revision(connection: Connection) -> str | None:

@@ -18,7 +18,7 @@ from sqlalchemy.dialects import sqlite
 
 from ...domain.errors import Unavailable
 from .sql import Row, StatementCache, do_nothing
-from .sqlite_connection import MAX_WAIT, READER, WRITER, begin_immediate, open_connection, to_domain_error
+from .sqlite_connection import MAX_WAIT, READER, WRITER, begin_immediate, connect, to_domain_error
 
 
 class SqliteTransaction:
@@ -52,7 +52,7 @@ class CommitScope:
 
     def __init__(self, *, has_transaction: bool = False) -> None:
         self.has_transaction = has_transaction
-        """Returns whether one of them is open."""
+        """True while one of them is open."""
         self.has_lock = False
         self.deadline: float | None = None
         """When to stop waiting for the lock or the file; shared by consecutive waits. None when not waiting."""
@@ -249,10 +249,10 @@ class Sqlite:
     def _check_file_identity(self) -> None:
         """Raises `Unavailable` unless the path still names the file that was opened first."""
         try:
-            found = os.stat(self._path)  # noqa: PTH116 — runs before every statement, at a third of the cost of Path's
+            status = os.stat(self._path)  # noqa: PTH116 — runs before every statement, at a third of the cost of Path's
         except OSError:
             raise Unavailable from None
-        file = (found.st_dev, found.st_ino)
+        file = (status.st_dev, status.st_ino)
         if self._file is None:
             self._file = file
         if file != self._file:
@@ -262,7 +262,7 @@ class Sqlite:
         if self._is_closed:
             raise Unavailable
         try:
-            return open_connection(self._path, settings, wait, deadline)
+            return connect(self._path, settings, wait=wait, deadline=deadline)
         except sqlite3.Error as error:
             raise to_domain_error(error) from error
 

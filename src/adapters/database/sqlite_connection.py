@@ -24,18 +24,14 @@ def create(path: Path) -> None:
     path.touch(mode=0o600, exist_ok=True)
 
 
-def connect(path: Path, *, wait: float = MAX_WAIT) -> sqlite3.Connection:
-    """A connection for writing to an existing file, in autocommit mode."""
-    return open_connection(path, WRITER, wait, monotonic() + wait)
+def connect(
+    path: Path, settings: tuple[str, ...] = WRITER, *, wait: float = MAX_WAIT, deadline: float | None = None
+) -> sqlite3.Connection:
+    """A connection to an existing file, in autocommit mode.
 
-
-def connect_to_read(path: Path, *, wait: float = MAX_WAIT) -> sqlite3.Connection:
-    """A connection that can change nothing."""
-    return open_connection(path, READER, wait, monotonic() + wait)
-
-
-def open_connection(path: Path, settings: tuple[str, ...], wait: float, deadline: float) -> sqlite3.Connection:
-    """Each statement waits up to `wait` seconds for other processes; the settings may take until `deadline`."""
+    Each statement waits up to `wait` seconds for other processes; the settings may take until `deadline`, or as long.
+    """
+    deadline = monotonic() + wait if deadline is None else deadline
     address = f"{path.absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(
         address, uri=True, timeout=wait, isolation_level=None, check_same_thread=False, cached_statements=256

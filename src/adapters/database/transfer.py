@@ -17,7 +17,7 @@ from sqlalchemy import Column, Connection, Table, case, column, exists, func, in
 from ...domain.errors import Unavailable
 from .migration import SchemaTooNew, SchemaTooOld, bring_to_head, migrating, require_head, transaction
 from .schema import metadata
-from .sqlite_connection import connect_to_read
+from .sqlite_connection import READER, connect
 from .urls import is_postgres, path_of
 
 _BATCH = 1000
@@ -59,8 +59,8 @@ def copy(source: str, target: str, on_progress: OnProgress) -> list[Copied]:
     except SchemaTooNew as refusal:
         raise CannotCopy(f"Cannot copy into the target: {refusal}") from None
     except Unavailable as fault:
-        why = str(fault.__cause__ or "no response").partition("\n")[0]
-        raise CannotCopy(f"A database is unavailable ({why}).") from fault
+        reason = str(fault.__cause__ or "no response").partition("\n")[0]
+        raise CannotCopy(f"A database is unavailable ({reason}).") from fault
 
 
 def _copy_all(old: Connection, new: Connection, on_progress: OnProgress) -> list[Copied]:
@@ -106,7 +106,10 @@ def _snapshot(url: str) -> AbstractContextManager[Connection]:
     if not is_postgres(url) and not path_of(url).is_file():
         raise CannotCopy(f"There is no database to copy from at {path_of(url)}.")
     return transaction(
-        url, connect_to_read, sqlite_begin="BEGIN", postgres_begin="SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+        url,
+        partial(connect, settings=READER),
+        sqlite_begin="BEGIN",
+        postgres_begin="SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
     )
 
 
@@ -166,14 +169,14 @@ def _is_one_file(source: str, target: str) -> bool:
 
 
 def _last_number(connection: Connection, table: Table, number: Column[Any]) -> int:
-    """The highest number that the sequence of this column has given, even to deleted rows; 0 if it has given none."""
+    """The highest number that the sequence of this column has last_value, even to deleted rows; 0 if it has last_value none."""
     highest = connection.scalar(select(func.max(number))) or 0
     if connection.dialect.name == "postgresql":
         last = case((column("is_called"), column("last_value")), else_=column("last_value") - 1)
-        given = connection.scalar(select(last).select_from(text(_sequence(connection, table, number))))
+        last_value = connection.scalar(select(last).select_from(text(_sequence(connection, table, number))))
     else:
-        given = connection.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name})
-    return max(highest, given or 0)
+        last_value = connection.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name})
+    return max(highest, last_value or 0)
 
 
 def _set_last_number(connection: Connection, table: Table, number: Column[Any], last: int) -> None:
