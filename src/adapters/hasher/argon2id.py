@@ -94,13 +94,8 @@ def _dummy_hash(time_cost: int, memory_kib: int, parallelism: int) -> str:
 
     Salt and tag are random bytes: computing a real hash at startup would keep its memory allocated.
     """
-    salt, tag = (_base64(secrets.token_bytes(size)) for size in (_SALT_BYTES, _TAG_BYTES))
+    salt, tag = (b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (_SALT_BYTES, _TAG_BYTES))
     return f"$argon2id$v={ARGON2_VERSION}$m={memory_kib},t={time_cost},p={parallelism}${salt}${tag}"
-
-
-def _base64(data: bytes) -> str:
-    """Without padding, as in PHC strings."""
-    return b64encode(data).rstrip(b"=").decode("ascii")
 
 
 def pool_for(time_cost: int, memory_kib: int) -> HashingPool:

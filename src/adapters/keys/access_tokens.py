@@ -76,7 +76,7 @@ class JwtTokens:
             raise ValueError(f"access tokens live 1 to {MAX_ACCESS_SECONDS} seconds, not {access_seconds}")
         if not 0 <= leeway <= MAX_LEEWAY:
             raise ValueError(f"the leeway is 0 to {MAX_LEEWAY} seconds, not {leeway}")
-        self._access_seconds = access_seconds
+        self.access_seconds = access_seconds
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
@@ -85,10 +85,6 @@ class JwtTokens:
         self._cache_size = cache_size
         self._source = keys
         self._latest = self._ring_of(keys.current())
-
-    @property
-    def access_seconds(self) -> int:
-        return self._access_seconds
 
     def issue_access(self, account_id: int, session_id: str, now: float) -> str:
         """Raises `ValueError` for an account id or a session id that no token can carry."""
@@ -101,7 +97,7 @@ class JwtTokens:
             "sub": str(account_id),
             "iat": issued_at,
             "nbf": issued_at,
-            "exp": issued_at + self._access_seconds,
+            "exp": issued_at + self.access_seconds,
             "jti": token_urlsafe(_JTI_BYTES),
             "sid": session_id,
         }
@@ -133,7 +129,7 @@ class JwtTokens:
         return ring
 
     def _ring_of(self, keys: KeySet) -> KeyRing:
-        return KeyRing(keys, self._verify, cache_size=self._cache_size, grace=self._access_seconds + self._leeway)
+        return KeyRing(keys, self._verify, cache_size=self._cache_size, grace=self.access_seconds + self._leeway)
 
     def _verify(self, ring: KeyRing, text: str) -> VerifiedToken:
         """Verifies everything but the time. Raises `ValueError`."""

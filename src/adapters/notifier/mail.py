@@ -48,12 +48,6 @@ def write_mail(message: OutgoingMessage, templates: Templates, sender: Address, 
     return mail
 
 
-def recipient(mail: EmailMessage) -> str:
-    """Returns the address for the SMTP envelope."""
-    address: Address = mail["To"].addresses[0]
-    return address.addr_spec
-
-
 def _ascii(address: str) -> str:
     """Returns the address with its domain in ASCII (IDNA), for servers without SMTPUTF8. Raises `ValueError`."""
     try:

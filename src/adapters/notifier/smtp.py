@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from ...application.ports import OutgoingMessage, PermanentFailure, TemporaryFailure
 from .decoy_timing import DecoyTiming
-from .mail import read_sender, recipient, write_mail
+from .mail import read_sender, write_mail
 from .smtp_connections import SmtpConnections
 from .smtp_url import SmtpServer
 from .templates import Templates
@@ -44,7 +44,7 @@ class SmtpNotifier:
     def send(self, message: OutgoingMessage) -> None:
         mail = write_mail(message, self._templates, self._sender, self._clock())
         with self._connection() as client, self._timing.measured():
-            client.send_message(mail, self._sender.addr_spec, [recipient(mail)])
+            client.send_message(mail, self._sender.addr_spec, [mail["To"].addresses[0].addr_spec])
 
     def send_decoy(self, message: OutgoingMessage) -> None:
         """Renders the mail, sends MAIL and RSET, and takes as long as the last delivery."""

@@ -82,10 +82,9 @@ def _tls(query: str, secure: bool) -> Tls:
         options = [("", "")]
     if secure and not options:
         return Tls.IMPLICIT
-    choices = {"auto": Tls.AUTO, "required": Tls.REQUIRED, "off": Tls.OFF}
     match options:
         case []:
             return Tls.AUTO
-        case [("starttls", choice)] if choice in choices and not secure:
-            return choices[choice]
+        case [("starttls", "auto" | "required" | "off" as choice)] if not secure:
+            return Tls(choice)
     raise ValueError("the query of an SMTP URL is starttls=auto, starttls=required or starttls=off, with smtp:// only")

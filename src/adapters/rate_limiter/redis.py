@@ -111,7 +111,10 @@ class RedisRateLimiter:
         try:
             wait = self._run_script(key, limits, now)
         except Exception as error:  # noqa: BLE001 — no error of Redis may lift a limit or fail a call
-            self._mark_down(error)
+            self._retry_at = self._clock() + RETRY_SECONDS
+            # The error's name alone: its text may repeat the command that was sent, passwords included.
+            self._availability.mark_down(type(error).__name__)
+            self._pool.disconnect(inuse_connections=False)  # after a failover they lead to the wrong server
             return self._fallback.hit(key, limits, now)
         if was_down:
             self._availability.mark_up()
@@ -137,12 +140,6 @@ class RedisRateLimiter:
         name = self._prefix + blake2b(key.encode(errors="surrogatepass"), digest_size=16).hexdigest()
         numbers = (repr(number) for limit in limits for number in (limit.count, limit.seconds))
         return int(self._script(keys=(name,), args=(repr(now), *numbers)))
-
-    def _mark_down(self, error: Exception) -> None:
-        self._retry_at = self._clock() + RETRY_SECONDS
-        # The error's name alone: its text may repeat the command that was sent, passwords included.
-        self._availability.mark_down(type(error).__name__)
-        self._pool.disconnect(inuse_connections=False)  # after a failover they lead to the wrong server
 
 
 def _read(redis: Any, url: str) -> tuple[str, dict[str, Any]]:
