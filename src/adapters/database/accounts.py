@@ -67,9 +67,8 @@ class SqlAccountReads:
     def by_login(self, login: LoginIdentifier) -> Account | None:
         address = login.address
         canonical = {kind.value: address.canonical if address and address.kind is kind else None for kind in AddressKind}
-        found = [account_of(row) for row in self._query(_BY_LOGIN, username=login.canonical_username, **canonical)]
-        found.sort(key=lambda account: address is None or not account.has(address))
-        return found[0] if found else None
+        matches = map(account_of, self._query(_BY_LOGIN, username=login.canonical_username, **canonical))
+        return min(matches, key=lambda account: address is None or not account.has(address), default=None)
 
     def by_active_session(self, account_id: int, session_id: str, now: float) -> Account | None:
         return _first(self._query(_BY_ACTIVE_SESSION, account_id=account_id, session_id=session_id, now=now))
@@ -78,10 +77,10 @@ class SqlAccountReads:
         if len(identities) == 1:
             return [self.by_active_session(*identities[0], now)]
         ids = [session_id for _, session_id in identities if session_id.isascii() and session_id.isprintable()]
-        found: dict[tuple[int, str], Account] = {}
+        by_identity: dict[tuple[int, str], Account] = {}
         for start in range(0, len(ids), _SIZES[-1]):
-            found |= self._by_session(ids[start : start + _SIZES[-1]], now)
-        return [found.get(one) for one in identities]
+            by_identity |= self._by_session(ids[start : start + _SIZES[-1]], now)
+        return [by_identity.get(identity) for identity in identities]
 
     def _by_session(self, ids: list[str], now: float) -> dict[tuple[int, str], Account]:
         size = next(size for size in _SIZES if size >= len(ids))
@@ -109,16 +108,16 @@ class SqlAccounts(SqlAccountReads):
         self._locked = locked
 
     def lock(self, account_id: int) -> Account | None:
-        return self._noted(_first(self._query(_LOCK, account_id=account_id)))
+        return self._mark_locked(_first(self._query(_LOCK, account_id=account_id)))
 
     def lock_by_address(self, address: Address) -> Account | None:
-        return self._noted(_first(self._query(_LOCK_BY_ADDRESS[address.kind], canonical=address.canonical)))
+        return self._mark_locked(_first(self._query(_LOCK_BY_ADDRESS[address.kind], canonical=address.canonical)))
 
     def lock_by_active_session(self, account_id: int, session_id: str, clock: Clock) -> Account | None:
         """Checks the session by a second statement: the first one still sees the rows as they were before it waited."""
         if not self._sql.is_only_writer and self.lock(account_id) is None:
             return None
-        return self._noted(self.by_active_session(account_id, session_id, clock()))
+        return self._mark_locked(self.by_active_session(account_id, session_id, clock()))
 
     def add(self, account: Account) -> Account:
         added = self._sql.run(_ADD, **_values(account))
@@ -135,7 +134,7 @@ class SqlAccounts(SqlAccountReads):
         except UniqueViolation:
             raise self._already_taken(account) from None
 
-    def _noted(self, account: Account | None) -> Account | None:
+    def _mark_locked(self, account: Account | None) -> Account | None:
         if account is not None:
             self._locked.add("accounts", account.id)
         return account

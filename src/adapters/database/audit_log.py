@@ -70,8 +70,8 @@ class SqlAuditLogReads:
         return int(position or 0)
 
     def read_stable_after(self, after: int, now: float, *, limit: int) -> Sequence[tuple[int, Event]]:
-        found = self.find(AuditQuery(after=after), limit=limit)
-        return found if self._in_order else list(_until_gap(found, after, now))
+        events = self.find(AuditQuery(after=after), limit=limit)
+        return events if self._in_order else list(_until_gap(events, after, now))
 
 
 def _until_gap(events: Sequence[tuple[int, Event]], after: int, now: float) -> Iterator[tuple[int, Event]]:

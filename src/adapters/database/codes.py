@@ -60,10 +60,10 @@ class SqlChallenges:
             rows += self._sql.query(_LOCK, purpose=purpose.value, kind=address.kind.value, canonical=address.canonical)
         if on_behalf_of is not None:
             rows += self._sql.query(_LOCK_ON_BEHALF_OF, purpose=purpose.value, on_behalf_of=on_behalf_of)
-        found = [_challenge(row) for row in sorted(set(rows))]
-        for challenge in found:
+        matches = [_challenge(row) for row in sorted(set(rows))]
+        for challenge in matches:
             self._locked.add("challenges", challenge.id)
-        return found
+        return matches
 
     def put(self, challenge: Challenge) -> None:
         address, purpose = challenge.address, challenge.purpose.value
@@ -112,8 +112,8 @@ class SqlProofs:
         )
 
     def find(self, digest: str, since: float) -> Proof | None:
-        for found, kind, text, canonical, verified_at in self._sql.query(_FIND_PROOF, digest=digest, since=since):
-            return Proof(digest=found, address=Address(AddressKind(kind), text, canonical), verified_at=verified_at)
+        for _, kind, text, canonical, verified_at in self._sql.query(_FIND_PROOF, digest=digest, since=since):
+            return Proof(digest=digest, address=Address(AddressKind(kind), text, canonical), verified_at=verified_at)
         return None
 
     def is_verified(self, address: Address, since: float) -> bool:

@@ -99,8 +99,8 @@ class SqlOutbox:
         self._on_add()
 
     def lease(self, now: float, *, seconds: float, limit: int, channel: Channel | None = None) -> Sequence[Message]:
-        due, of = (_DUE, {}) if channel is None else (_DUE_OF_CHANNEL, {"channel": channel.value})
-        leased = [_message_of(row) for row in self._sql.query(due, now=now, limit=limit, **of)]
+        statement, filters = (_DUE, {}) if channel is None else (_DUE_OF_CHANNEL, {"channel": channel.value})
+        leased = [_message_of(row) for row in self._sql.query(statement, now=now, limit=limit, **filters)]
         for message in leased:
             self._sql.run(_LEASE, message_id=message.id, until=now + seconds)
         return leased

@@ -60,8 +60,8 @@ def connection_string(url: str, settings: Mapping[str, str]) -> str:
             "The database URL is invalid: it should look like postgresql://user:password@host:5432/name, with special "
             "characters as %XX."
         ) from None
-    ours = " ".join(f"-c {name}={value}" for name, value in settings.items())
-    options = f"{ours} {parts.pop('options', '')}".rstrip()
+    defaults = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    options = f"{defaults} {parts.pop('options', '')}".rstrip()
     return conninfo.make_conninfo("", **{"application_name": "vestibule", **_NETWORK, **parts, "options": options})
 
 

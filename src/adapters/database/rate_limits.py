@@ -39,8 +39,8 @@ class SqlSlidingWindowReads:
 
     def get(self, keys: Sequence[str]) -> Sequence[SlidingWindow]:
         wanted = {f"key{number}": key for number, key in enumerate(keys)}
-        found: dict[str, str] = dict(self._query(select_windows(len(keys)), **wanted)) if wanted else {}
-        return [_window(key, found.get(key, "[]")) for key in keys]
+        timestamps: dict[str, str] = dict(self._query(select_windows(len(keys)), **wanted)) if wanted else {}
+        return [_window(key, timestamps.get(key, "[]")) for key in keys]
 
 
 class SqlSlidingWindows(SqlSlidingWindowReads):
@@ -59,8 +59,8 @@ class SqlSlidingWindows(SqlSlidingWindowReads):
     def _lock_rows(self, keys: Sequence[str]) -> Sequence[SlidingWindow]:
         """Adds missing rows, because an absent row cannot be locked, and locks in the order of keys, against deadlocks."""
         wanted = {f"key{number}": key for number, key in enumerate(sorted(set(keys)))}
-        found: dict[str, str] = dict(self._sql.run(lock_windows(len(wanted)), **wanted)) if wanted else {}
-        return [_window(key, found[key]) for key in keys]
+        timestamps: dict[str, str] = dict(self._sql.run(lock_windows(len(wanted)), **wanted)) if wanted else {}
+        return [_window(key, timestamps[key]) for key in keys]
 
     def save(self, windows: Iterable[SlidingWindow], expires_at: float) -> None:
         for window in windows:

@@ -79,8 +79,8 @@ class StatementCache(dict[ClauseElement, tuple[str, dict[str, object]]]):
     def __missing__(self, statement: ClauseElement) -> tuple[str, dict[str, object]]:
         compiled = statement.compile(dialect=self._dialect)
         constants = {name: value for name, value in compiled.params.items() if value is not None}
-        self[statement] = found = str(compiled), constants
-        return found
+        self[statement] = entry = str(compiled), constants
+        return entry
 
 
 def binds(columns: list[Column[Any]]) -> dict[str, BindParameter[Any]]:

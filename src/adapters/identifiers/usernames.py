@@ -76,7 +76,7 @@ def _check(canonical: str) -> None:
         raise InvalidText("The letters and digits of a username must be of one script.")
     if "L" not in categories:
         raise InvalidText("A username has at least one letter.")
-    if _bare(canonical) in _RESERVED or canonical in _RESERVED:
+    if _without_accents(canonical) in _RESERVED or canonical in _RESERVED:
         raise InvalidText("This username is reserved.")
 
 
@@ -91,7 +91,7 @@ def _marks_follow_letters(categories: str) -> bool:
     return not strays and not _TOO_MANY_MARKS.search(categories)
 
 
-def _bare(canonical: str) -> str:
+def _without_accents(canonical: str) -> str:
     """Removes accents, and separators at both ends: `_ádmin_` reads as admin."""
     letters = (letter for letter in unicodedata.normalize("NFKD", canonical) if not unicodedata.combining(letter))
     return "".join(letters).replace("\u0131", "i").strip(_SEPARATORS)

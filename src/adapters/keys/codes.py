@@ -46,8 +46,8 @@ class HmacCodes:
     def _secret_of(self, challenge_id: str, keys: KeySet) -> bytes:
         """An id without the number of an existing secret gets the active one: any id has a code, as a decoy needs."""
         number = challenge_id.rpartition("-")[2]
-        known = next((secret for secret in keys.codes if str(secret.number) == number), None)
-        return (known or active_key(keys.codes, self._clock())).key
+        named = next((secret for secret in keys.codes if str(secret.number) == number), None)
+        return (named or active_key(keys.codes, self._clock())).key
 
 
 def _digest(secret: bytes, *parts: str) -> bytes:

@@ -147,7 +147,7 @@ class KeySet:
             raise ValueError(f"{twice[0]}: there are two of it")
         keys = cls()
         for kind in KeyKind:
-            keys = _with(keys, kind, [key for its, key in parsed if its is kind])
+            keys = _with(keys, kind, [key for key_kind, key in parsed if key_kind is kind])
         return keys
 
     def to_json(self) -> bytes:

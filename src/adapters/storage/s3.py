@@ -50,10 +50,10 @@ class S3Storage:
 
     def __init__(self, url: str, *, timeout: float = TIMEOUT) -> None:
         self._obstore = import_extra("obstore", "s3", "images on S3 need")
-        found = _URL.fullmatch(url)
-        if found is None:
+        match = _URL.fullmatch(url)
+        if match is None:
             raise ValueError(_FORM)
-        bucket, prefix = found[1], found[2].strip("/")
+        bucket, prefix = match[1], match[2].strip("/")
         self._where = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
         self._store = _store(self._obstore, bucket, prefix or None, timeout)
         self._availability = Availability(_log, self._where, "images cannot be read or stored")
@@ -115,8 +115,6 @@ class S3Storage:
 
 def _store(obstore: Any, bucket: str, prefix: str | None, timeout: float) -> Any:
     backoff = {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=0.5), "base": 2}
-    allow_http = _endpoint(os.environ).startswith("http:")
-    connect_timeout = min(timeout, _MAX_CONNECT_SECONDS)
     try:
         return obstore.store.S3Store(
             bucket,
@@ -124,8 +122,8 @@ def _store(obstore: Any, bucket: str, prefix: str | None, timeout: float) -> Any
             disable_bulk_delete=True,  # deleting one object is supported everywhere, and may be retried
             client_options={
                 "timeout": timedelta(seconds=timeout),
-                "connect_timeout": timedelta(seconds=connect_timeout),
-                "allow_http": allow_http,
+                "connect_timeout": timedelta(seconds=min(timeout, _MAX_CONNECT_SECONDS)),
+                "allow_http": _endpoint(os.environ).startswith("http:"),
             },
             retry_config={"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=timeout + 1), "backoff": backoff},
         )
@@ -135,12 +133,12 @@ def _store(obstore: Any, bucket: str, prefix: str | None, timeout: float) -> Any
 
 def _endpoint(environment: Mapping[str, str]) -> str:
     """Returns the endpoint that obstore uses; empty for that of AWS."""
-    found = [(variable, environment[variable]) for variable in _ENDPOINTS if variable in environment]
-    for variable, url in found:
+    endpoints = [(variable, environment[variable]) for variable in _ENDPOINTS if variable in environment]
+    for variable, url in endpoints:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or parts.query:
             raise ValueError(f"{variable} must be http:// or https:// and a host")
-    return found[0][1] if found else ""
+    return endpoints[0][1] if endpoints else ""
 
 
 def _is_absent(error: Exception) -> bool:
@@ -149,5 +147,5 @@ def _is_absent(error: Exception) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    parts = [part for found in _REASONS.finditer(str(error)) for part in found.groups() if part]
+    parts = [part for match in _REASONS.finditer(str(error)) for part in match.groups() if part]
     return " ".join(dict.fromkeys(parts)) or type(error).__name__
