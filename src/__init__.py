@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import errors as errors
     from .application import *  # noqa: F403
+    from .domain.errors import *  # noqa: F403
     from .entrypoints.async_facade import AsyncVestibule as AsyncVestibule
     from .entrypoints.container import Adapters as Adapters
     from .entrypoints.container import Build as Build

@@ -4,27 +4,9 @@ A use case is called with keyword arguments; it returns its result or raises a r
 from settings.
 """
 
+from ..domain import errors as _errors
 from ..domain.account import Account, Address, AddressKind, Username
-from ..domain.errors import (
-    AccountMismatch,
-    AlreadyTaken,
-    Conflict,
-    ImageTooLarge,
-    InvalidCode,
-    InvalidCredentials,
-    InvalidInput,
-    InvalidRefreshToken,
-    InvalidToken,
-    NoSuchAccount,
-    NoSuchMessage,
-    NoSuchSession,
-    NotAuthenticated,
-    NotRetryable,
-    Overloaded,
-    RateLimited,
-    Refusal,
-    Unavailable,
-)
+from ..domain.errors import *  # noqa: F403
 from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
 from ..domain.session import Session
 from .account import ChangeAccount, ReplaceAccount
@@ -49,10 +31,8 @@ __all__ = [
     "MISSING",
     "TRUSTED_CALLER",
     "Account",
-    "AccountMismatch",
     "Address",
     "AddressKind",
-    "AlreadyTaken",
     "AuditQuery",
     "Authenticate",
     "AuthenticateMany",
@@ -61,7 +41,6 @@ __all__ = [
     "ChangeAccount",
     "Channel",
     "CheckUnique",
-    "Conflict",
     "CreateSuperuser",
     "Cursor",
     "DeliverMessages",
@@ -70,32 +49,18 @@ __all__ = [
     "EventType",
     "GetImageUrl",
     "Identity",
-    "ImageTooLarge",
-    "InvalidCode",
-    "InvalidCredentials",
-    "InvalidInput",
-    "InvalidRefreshToken",
-    "InvalidToken",
     "ListMessages",
     "ListRevokedSessions",
     "ListSessions",
     "LogIn",
     "LogInByCode",
-    "NoSuchAccount",
-    "NoSuchMessage",
-    "NoSuchSession",
-    "NotAuthenticated",
-    "NotRetryable",
     "OutboxEntry",
-    "Overloaded",
     "PresignedUrl",
     "Purge",
-    "RateLimited",
     "ReadAuditLog",
     "ReadEvents",
     "ReadImage",
     "Refresh",
-    "Refusal",
     "Register",
     "RegisterOrLogIn",
     "ReplaceAccount",
@@ -112,9 +77,9 @@ __all__ = [
     "SweepImages",
     "SweepReport",
     "TokenSet",
-    "Unavailable",
     "UploadImage",
     "Username",
     "VerifiedAddress",
     "VerifyCode",
 ]
+__all__ += _errors.__all__

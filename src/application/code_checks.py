@@ -75,19 +75,20 @@ class CodeVerifier:
     ) -> CodeCheck:
         locked = tx.challenges.lock(purpose, addresses, on_behalf_of=on_behalf_of)
         now = self.clock()
-        challenges = [one for one in locked if one.is_open(now)]
+        challenges = [challenge for challenge in locked if challenge.is_open(now)]
         missing = len(addresses) + (on_behalf_of is not None) - len(challenges)
         decoys = [self._decoy(purpose, addresses[0], number, now) for number in range(missing)]
-        keyed = [(self._key(one.address), one) for one in (*challenges, *decoys)]
+        keyed = [(self._key(challenge.address), challenge) for challenge in (*challenges, *decoys)]
         caller_keys = [f"wrong-codes@{caller.ip_address}"] if self.limits_by_network and caller.ip_address is not None else []
-        windows = {one.key: one for one in tx.rate_limits.lock(sorted([*(key for key, _ in keyed), *caller_keys]))}
+        windows = {window.key: window for window in tx.rate_limits.lock(sorted([*(key for key, _ in keyed), *caller_keys]))}
         retry_after = max((windows[key].retry_after(WRONG_CODES_BY_NETWORK, now) for key in caller_keys), default=0)
-        compared = [(key, one) for key, one in keyed if not retry_after and not windows[key].retry_after(WRONG_CODES, now)]
-        counted = [(windows[key], WRONG_CODES) for key, _ in compared]
+        allowed = [] if retry_after else [pair for pair in keyed if not windows[pair[0]].retry_after(WRONG_CODES, now)]
+        counted = [(windows[key], WRONG_CODES) for key, _ in allowed]
+        compared = [challenge for _, challenge in allowed]
         return CodeCheck(
-            matched=self._match((one for _, one in compared), code),
-            compared=tuple(one for _, one in compared if one not in decoys),
-            decoys=tuple(one for _, one in compared if one in decoys),
+            matched=self._match(compared, code),
+            compared=tuple(challenge for challenge in compared if challenge not in decoys),
+            decoys=tuple(challenge for challenge in compared if challenge in decoys),
             windows=(*counted, *((windows[key], WRONG_CODES_BY_NETWORK) for key in caller_keys)),
             retry_after=retry_after,
             now=now,
@@ -107,13 +108,12 @@ class CodeVerifier:
 
     def _match(self, challenges: Iterable[Challenge], code: str) -> Challenge | None:
         """Compares with every challenge, in constant time."""
-        given = code.encode()
-        found = None
-        for one in challenges:
-            expected = self.codes.code(one.id, one.purpose, one.address.canonical).encode()
-            if hmac.compare_digest(expected, given) and not one.is_decoy:
-                found = one
-        return found
+        matched = None
+        for challenge in challenges:
+            expected = self.codes.code(challenge.id, challenge.purpose, challenge.address.canonical).encode()
+            if hmac.compare_digest(expected, code.encode()) and not challenge.is_decoy:
+                matched = challenge
+        return matched
 
 
 def claimed(
@@ -164,7 +164,7 @@ def accepts_code(account: Account | None, address: Address) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedAddress:
-    """`proof` lets a registration or a change within the hour start with the address verified."""
+    """The result of a verification: `proof` marks the address as verified in a registration or a change within the hour."""
 
     proof: str = field(repr=False)
 

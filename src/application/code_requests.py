@@ -14,7 +14,7 @@ from ..domain.errors import Overloaded, RateLimited
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.rate_limits import DAY, HOUR, RateLimit, code_sends
 from .audit import record
-from .ports import AccountReads, Channel, Clock, Codes, Database, Identifiers, Message, NewId, RateLimiter, Transaction
+from .ports import Channel, Clock, Codes, Database, Identifiers, Message, NewId, RateLimiter, Transaction
 from .retry import retry_on_conflict
 from .validation import Validator
 
@@ -38,13 +38,13 @@ class SendQuota:
     rate_limiter: RateLimiter
     per_hour: Mapping[AddressKind, int]
 
-    def __call__(self, kinds: Collection[AddressKind], now: float) -> None:
+    def count(self, kinds: Collection[AddressKind], now: float) -> None:
         """Counts one code of each kind. Raises `Overloaded` if there is no room, and logs that once an hour."""
         for kind in (AddressKind.MOBILE, AddressKind.EMAIL):  # mobile first: a refused SMS uses up no room for mails
             if kind in kinds and kind in self.per_hour:
-                self._count(kind, self.per_hour[kind], now)
+                self._count_one(kind, self.per_hour[kind], now)
 
-    def _count(self, kind: AddressKind, limit: int, now: float) -> None:
+    def _count_one(self, kind: AddressKind, limit: int, now: float) -> None:
         retry_after = self.rate_limiter.hit(f"codes:{kind}", (RateLimit(limit, HOUR),), now)
         if not retry_after:
             return
@@ -55,7 +55,7 @@ class SendQuota:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """The address of a code. With `is_decoy` no message is sent, although everything else happens as if it were."""
+    """The address of a code. A decoy is stored and processed like a code, but no message is sent."""
 
     address: Address
     is_decoy: bool = False
@@ -69,7 +69,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeIssuer:
-    """Stores challenges and their messages, within the limits of the addresses.
+    """Stores challenges and puts their messages into the outbox, within the limits of the addresses.
 
     Each address has two windows with the same limits: requests by callers, whose refusal callers may see, and messages that
     went there, whose refusal would reveal whose email belongs to a mobile. `cooldown` and `lifetime` are in seconds.
@@ -83,10 +83,10 @@ class CodeIssuer:
     lifetime: float = 300.0
     send_quota: SendQuota | None = None
 
-    def send(
+    def issue(
         self, purpose: CodePurpose, requested: Sequence[Address], recipients: Sequence[Recipient], caller: Caller
     ) -> RequestedCode:
-        """Sends nothing and raises `RateLimited` for the limit of a requested address, `Overloaded` for the `send_quota`.
+        """Issues no code and raises `RateLimited` for the limit of a requested address, `Overloaded` for the `send_quota`.
 
         A recipient whose own limit is used up by requests for other addresses silently gets a decoy; its last code stays good,
         because no newer one replaces it. Reads and writes do not depend on the owners of the addresses.
@@ -113,7 +113,7 @@ class CodeIssuer:
                 tx.rate_limits.save(counted, now + DAY)
                 reference = self.new_id()[:4].upper()
                 actual = [recipient.as_decoy() if key in full else recipient for recipient, key in sent_keys.items()]
-                self._send(tx, purpose, actual, reference, now)
+                self._enqueue(tx, purpose, actual, reference, now)
                 record(tx, EventType.CODE_SENT, now, caller, detail=purpose)
         if retry_after:
             raise RateLimited(retry_after)
@@ -125,13 +125,15 @@ class CodeIssuer:
         windows = self.database.rate_limits.get(sorted(request_keys))
         if retry_after := max(window.retry_after(code_sends(self.cooldown), now) for window in windows):
             raise RateLimited(retry_after)
-        send_quota({recipient.address.kind for recipient in recipients}, now)
+        send_quota.count({recipient.address.kind for recipient in recipients}, now)
 
-    def _send(self, tx: Transaction, purpose: CodePurpose, recipients: Sequence[Recipient], reference: str, now: float) -> None:
-        sent = [self._new(purpose, recipient, reference, now) for recipient in recipients]
-        for challenge, _ in sorted(sent, key=lambda one: one[0].address.kind):  # emails first: the order of locks
+    def _enqueue(
+        self, tx: Transaction, purpose: CodePurpose, recipients: Sequence[Recipient], reference: str, now: float
+    ) -> None:
+        codes = [self._new(purpose, recipient, reference, now) for recipient in recipients]
+        for challenge, _ in sorted(codes, key=lambda code: code[0].address.kind):  # emails first: the order of locks
             tx.challenges.put(challenge)
-        for _, message in sent:
+        for _, message in codes:
             tx.outbox.add(message)
 
     def _new(self, purpose: CodePurpose, recipient: Recipient, reference: str, now: float) -> tuple[Challenge, Message]:
@@ -162,10 +164,9 @@ class CodeIssuer:
         return f"{prefix}:{self.codes.keyed_digest(address.key)}"
 
 
-def find_owner(accounts: AccountReads, address: Address) -> tuple[Account | None, Address]:
-    """The owner of an address, and its spelling there: a mail server may distinguish `ANN@` from `ann@`."""
-    owner = accounts.by_address(address)
-    return owner, (owner and owner.address(address.kind)) or address
+def in_owners_spelling(address: Address, owner: Account | None) -> Address:
+    """The address as its owner's account spells it: a mail server may distinguish `ANN@` from `ann@`."""
+    return (owner and owner.address(address.kind)) or address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +175,7 @@ class RequestCode:
 
     For a mobile a second code goes by mail: to the email of the account with that mobile, else to `email` if given. With
     `is_login` nothing is sent if no account has the destination. The result is the same in every case.
-    Raises `InvalidInput`, `RateLimited`, `Unavailable`.
+    Raises `InvalidInput`, `RateLimited`, `Overloaded`, `Unavailable`.
     """
 
     database: Database
@@ -185,19 +186,20 @@ class RequestCode:
         self, *, destination: str, email: str | None = None, is_login: bool = False, caller: Caller = TRUSTED_CALLER
     ) -> RequestedCode:
         validator = Validator()
-        given = validator.text("destination", destination, self.identifiers.destination)
+        read = validator.text("destination", destination, self.identifiers.destination)
         copy = validator.text("email", email, self.identifiers.email, required=False)
         login_only = validator.flag("is_login", is_login)
-        (to,) = validator.valid(given)
-        owner, to = find_owner(self.database.accounts, to)
+        (to,) = validator.valid(read)
+        owner = self.database.accounts.by_address(to)
+        to = in_owners_spelling(to, owner)
         is_decoy = owner is None and login_only
         if to.kind is AddressKind.EMAIL:
-            return self.code_issuer.send(CodePurpose.OTP, [to], [Recipient(to, is_decoy)], caller)
+            return self.code_issuer.issue(CodePurpose.OTP, [to], [Recipient(to, is_decoy)], caller)
         requested = [to]
         if copy:
-            _, copy = find_owner(self.database.accounts, copy)
+            copy = in_owners_spelling(copy, self.database.accounts.by_address(copy))
             requested.append(copy)
         mail = owner.email if owner else copy
         companion = mail or decoy_address(AddressKind.EMAIL, to.canonical)
         recipients = [Recipient(to, is_decoy), Recipient(companion, is_decoy or mail is None, to.canonical)]
-        return self.code_issuer.send(CodePurpose.OTP, requested, recipients, caller)
+        return self.code_issuer.issue(CodePurpose.OTP, requested, recipients, caller)

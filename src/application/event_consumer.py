@@ -72,34 +72,26 @@ class ReadEvents:
 
     def _lease(self, name: str, limit: int) -> Batch:
         """Writes nothing if there are no events."""
-        known = self.database.cursors.get(name)
-        if _is_leased(known, self.clock()):
+        cursor, now = self.database.cursors.get(name), self.clock()
+        if now < cursor.leased_until <= now + LEASE_SECONDS:  # a later end is from a clock that was ahead, and does not count
             return Batch()
-        events = self.database.audit_log.read_stable_after(known.position, self.clock(), limit=limit)
+        events = self.database.audit_log.read_stable_after(cursor.position, now, limit=limit)
         if not events:
             return Batch()
         with self.database.begin() as tx:
-            if tx.cursors.lock(name) != known:
+            if tx.cursors.lock(name) != cursor:
                 return Batch()
-            leased = replace(known, leased_until=self.clock() + LEASE_SECONDS)
+            leased = replace(cursor, leased_until=self.clock() + LEASE_SECONDS)
             tx.cursors.save(leased)
         return Batch(leased, events)
 
     def _release(self, batch: Batch) -> None:
-        if batch.cursor is None:
+        if (cursor := batch.cursor) is None:
             return
         with self.database.begin() as tx:
-            if tx.cursors.lock(batch.cursor.name) != batch.cursor:
-                _log.warning(
-                    "the reader %s held events for more than %.0f s, and another one has read on",
-                    batch.cursor.name,
-                    LEASE_SECONDS,
-                )
+            if tx.cursors.lock(cursor.name) != cursor:
+                text = "the reader %s held events for more than %.0f s, and another one has read on"
+                _log.warning(text, cursor.name, LEASE_SECONDS)
                 return
-            moved_at = self.clock() if batch.acknowledged > batch.cursor.position else batch.cursor.moved_at
-            tx.cursors.save(replace(batch.cursor, position=batch.acknowledged, moved_at=moved_at, leased_until=0.0))
-
-
-def _is_leased(cursor: Cursor, now: float) -> bool:
-    """A lease that ends too far in the future was written by a clock that was ahead, and does not count."""
-    return now < cursor.leased_until <= now + LEASE_SECONDS
+            moved_at = self.clock() if batch.acknowledged > cursor.position else cursor.moved_at
+            tx.cursors.save(replace(cursor, position=batch.acknowledged, moved_at=moved_at, leased_until=0.0))

@@ -19,7 +19,7 @@ _UPLOAD_SECONDS = 3600.0
 class SetActive:
     """Deactivates an account, which revokes its sessions and open codes, or activates it again.
 
-    `who` is a username, an email or a mobile. Raises `NoSuchAccount`, `Unavailable`.
+    `identifier` is a username, an email or a mobile. Raises `NoSuchAccount`, `Unavailable`.
     """
 
     database: Database
@@ -49,7 +49,7 @@ class SetActive:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purge:
-    """Deletes rows past their retention, in small batches, and returns how many.
+    """Deletes rows whose time of retention is over, in small batches, and returns how many.
 
     Codes and proofs go after a day, sessions 30 days after their latest possible end, permanently failed messages after a
     week, events after 400 days. Raises `Unavailable`.
@@ -90,9 +90,9 @@ class SweepImages:
     def __call__(self, *, delete: bool = False) -> SweepReport:
         unreferenced = set(self.storage.names(older_than=_UPLOAD_SECONDS))  # first: their accounts reference them by now
         images, after = len(unreferenced), 0
-        while found := self.database.accounts.with_images(after, limit=BATCH):
-            unreferenced.difference_update(name for _, name in found)
-            after = found[-1][0]
+        while batch := self.database.accounts.with_images(after, limit=BATCH):
+            unreferenced.difference_update(name for _, name in batch)
+            after = batch[-1][0]
         deleted = unreferenced if delete and len(unreferenced) < images else ()
         for name in deleted:
             self.storage.delete(name)

@@ -57,7 +57,7 @@ class Notices:
 def best_address(account: Account) -> Address | None:
     """A verified address before an unverified one, then an email before a mobile."""
     allowed = [address for address in account.addresses if _may_notify(account, address)]
-    return min(allowed, key=lambda one: (not account.has_verified(one), one.kind is AddressKind.MOBILE), default=None)
+    return min(allowed, key=lambda to: (not account.has_verified(to), to.kind is AddressKind.MOBILE), default=None)
 
 
 def _may_notify(account: Account, address: Address) -> bool:

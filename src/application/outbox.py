@@ -41,21 +41,21 @@ class RetryMessages:
         if ids is not None:
             return self._retry(ids, strict=True)
         batches = _batches(self.database, failed=False)
-        return sum(self._retry([one.message.id for one in batch if _has_failed(one)], strict=False) for batch in batches)
+        return sum(self._retry([entry.message.id for entry in batch if _has_failed(entry)], strict=False) for batch in batches)
 
     def _retry(self, ids: Collection[str], *, strict: bool) -> int:
-        due = []
+        retried = []
         with self.database.begin() as tx:
             now = self.clock()
-            for one in _lock(tx, ids, strict=strict):
-                obstacle = _obstacle(tx, one, now)
+            for entry in _lock(tx, ids, strict=strict):
+                obstacle = _obstacle(tx, entry, now)
                 if strict and obstacle:
-                    raise NotRetryable(f"{one.message.id}: {obstacle}")
-                if not obstacle and (strict or _has_failed(one)):
-                    tx.outbox.requeue(one.message.id, now)
-                    due.append(one)
-            _record(tx, "retried", due, now)
-        return len(due)
+                    raise NotRetryable(f"{entry.message.id}: {obstacle}")
+                if not obstacle and (strict or _has_failed(entry)):
+                    tx.outbox.requeue(entry.message.id, now)
+                    retried.append(entry)
+            _record(tx, "retried", retried, now)
+        return len(retried)
 
 
 def _obstacle(tx: Transaction, entry: OutboxEntry, now: float) -> str | None:
@@ -81,15 +81,15 @@ class DropMessages:
         if ids is not None:
             return self._drop(ids, strict=True)
         batches = _batches(self.database, failed=True)
-        return sum(self._drop([one.message.id for one in batch], strict=False) for batch in batches)
+        return sum(self._drop([entry.message.id for entry in batch], strict=False) for batch in batches)
 
     def _drop(self, ids: Collection[str], *, strict: bool) -> int:
         with self.database.begin() as tx:
-            found = [one for one in _lock(tx, ids, strict=strict) if strict or one.has_failed]
-            for one in found:
-                tx.outbox.delete(one.message.id)
-            _record(tx, "dropped", found, self.clock())
-        return len(found)
+            dropped = [entry for entry in _lock(tx, ids, strict=strict) if strict or entry.has_failed]
+            for entry in dropped:
+                tx.outbox.delete(entry.message.id)
+            _record(tx, "dropped", dropped, self.clock())
+        return len(dropped)
 
 
 def _batches(database: Database, *, failed: bool) -> Iterator[Sequence[OutboxEntry]]:
@@ -100,14 +100,14 @@ def _batches(database: Database, *, failed: bool) -> Iterator[Sequence[OutboxEnt
 
 
 def _lock(tx: Transaction, ids: Collection[str], *, strict: bool) -> list[OutboxEntry]:
-    found = []
+    locked = []
     for message_id in dict.fromkeys(ids):
         entry = tx.outbox.lock(message_id)
         if entry is not None:
-            found.append(entry)
+            locked.append(entry)
         elif strict:
             raise NoSuchMessage(f"There is no message {message_id}.")
-    return found
+    return locked
 
 
 def _has_failed(entry: OutboxEntry) -> bool:

@@ -9,7 +9,7 @@ from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.session import Session
 from .audit import record, record_verified_addresses
 from .code_checks import CodeCheck, CodeVerifier, accepts_code, claimed, revoke_codes_before_claim
-from .code_requests import CodeIssuer, Recipient, RequestedCode, find_owner
+from .code_requests import CodeIssuer, Recipient, RequestedCode, in_owners_spelling
 from .ports import Database, Identifiers, Transaction
 from .retry import retry_on_conflict
 from .tokens import SessionIssuer, TokenSet
@@ -20,7 +20,7 @@ from .validation import Validator
 class RequestRegistrationCode:
     """Sends a code to the email and another to the mobile; either is accepted. Owners change only the addresses' spelling.
 
-    Raises `InvalidInput`, `RateLimited`, `Unavailable`.
+    Raises `InvalidInput`, `RateLimited`, `Overloaded`, `Unavailable`.
     """
 
     identifiers: Identifiers
@@ -30,9 +30,9 @@ class RequestRegistrationCode:
         validator = Validator()
         _, *addresses = validator.valid(*_read(validator, self.identifiers, name, email, mobile))
         accounts = self.code_issuer.database.accounts
-        requested = [find_owner(accounts, address)[1] for address in addresses]
+        requested = [in_owners_spelling(address, accounts.by_address(address)) for address in addresses]
         recipients = [Recipient(address) for address in requested]
-        return self.code_issuer.send(CodePurpose.REGISTER_OR_LOGIN, requested, recipients, caller)
+        return self.code_issuer.issue(CodePurpose.REGISTER_OR_LOGIN, requested, recipients, caller)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,18 +56,18 @@ class RegisterOrLogIn:
         called, mail, phone, code = validator.valid(*fields, validator.text("verify_otp", verify_otp, str.strip))
         with self.database.begin() as tx:
             check = self.code_verifier(tx, CodePurpose.REGISTER_OR_LOGIN, [mail, phone], code, caller)
-            result = self._conclude(tx, check, called, mail, phone)
+            result = self._start_session(tx, check, called, mail, phone)
         if isinstance(result, Session):
             return self.session_issuer.token_set(result)
         raise result
 
-    def _conclude(self, tx: Transaction, check: CodeCheck, name: str, mail: Address, phone: Address) -> Session | Refusal:
+    def _start_session(self, tx: Transaction, check: CodeCheck, name: str, mail: Address, phone: Address) -> Session | Refusal:
         if check.matched is None:
             check.record_failure(tx)
             return check.refusal()
         address, now, caller = check.matched.address, check.now, check.caller
         revoked = _revoke_codes_before_claim(tx, address, mail, phone)
-        owners = {owner.id: owner for one in (mail, phone) if (owner := tx.accounts.lock_by_address(one))}
+        owners = {owner.id: owner for to in (mail, phone) if (owner := tx.accounts.lock_by_address(to))}
         if not owners:
             check.consume(tx)
             account = tx.accounts.add(self._new(tx, address, name, mail, phone, now))
@@ -106,16 +106,14 @@ class RegisterOrLogIn:
 
 def _revoke_codes_before_claim(tx: Transaction, address: Address, mail: Address, phone: Address) -> tuple[Address, ...]:
     """`revoke_codes_before_claim`, if both addresses lead to one account that will be logged in to."""
-    known = {owner.id: owner for one in (mail, phone) if (owner := tx.accounts.by_address(one))}
-    accounts = list(known.values())
-    if len(accounts) != 1 or not _matches(accounts[0], address, mail, phone):
-        return ()
-    return revoke_codes_before_claim(tx, accounts[0], address)
+    owners = {owner.id: owner for to in (mail, phone) if (owner := tx.accounts.by_address(to))}
+    owner = next(iter(owners.values())) if len(owners) == 1 else None
+    return revoke_codes_before_claim(tx, owner, address) if owner and _matches(owner, address, mail, phone) else ()
 
 
 def _matches(account: Account, verified: Address, mail: Address, phone: Address) -> bool:
     """Returns whether the account has both addresses, or the verified one and none of the other kind."""
-    return account.has(verified) and all(account.has(one) or account.address(one.kind) is None for one in (mail, phone))
+    return account.has(verified) and all(account.has(to) or account.address(to.kind) is None for to in (mail, phone))
 
 
 def _read(

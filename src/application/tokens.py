@@ -115,9 +115,9 @@ class AuthenticateMany:
     def __call__(self, tokens: Sequence[str | None]) -> list[Identity | NotAuthenticated | InvalidToken]:
         now = self.clock()
         claims = [self.tokens.verify_access(token, now) if token else None for token in tokens]
-        wanted = [(one.account_id, one.session_id) for one in claims if one is not None]
-        found = iter(self.database.accounts.by_active_sessions(wanted, now) if wanted else ())
-        return [_identity(token, one, next(found) if one else None) for token, one in zip(tokens, claims, strict=True)]
+        pairs = [(claim.account_id, claim.session_id) for claim in claims if claim is not None]
+        accounts = iter(self.database.accounts.by_active_sessions(pairs, now) if pairs else ())
+        return [_identity(token, claim, next(accounts) if claim else None) for token, claim in zip(tokens, claims, strict=True)]
 
 
 def _identity(
@@ -155,13 +155,11 @@ class Refresh:
     @retry_on_conflict
     def _rotate(self, session_id: str, generation: int, caller: Caller) -> Session | None:
         with self.database.begin() as tx:
-            found = tx.sessions.lock_with_account(session_id)
-            if found is None:
-                return None
+            locked = tx.sessions.lock_with_account(session_id)
             now = self.clock()
-            session, account = found
-            if not account.is_active:
+            if locked is None or not locked[1].is_active:
                 return None
+            session, account = locked
             outcome, after = session.refresh(generation, now)
             if outcome is RefreshOutcome.SESSION_INACTIVE:
                 return None

@@ -1,7 +1,7 @@
 """Webhooks: a consumer of events that puts a message about each of them into the outbox."""
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -46,14 +46,11 @@ class EnqueueWebhooks:
         with self.read_events(READER) as batch:
             messages = [_message(position, event) for position, event in batch if event.type in self.types]
             if messages:
-                self._add(messages)
+                with self.database.begin() as tx:
+                    for message in messages:
+                        if message.expires_at > self.clock() and tx.outbox.lock(message.id) is None:
+                            tx.outbox.add(message)
         return len(batch)
-
-    def _add(self, messages: Sequence[Message]) -> None:
-        with self.database.begin() as tx:
-            for message in messages:
-                if message.expires_at > self.clock() and tx.outbox.lock(message.id) is None:
-                    tx.outbox.add(message)
 
 
 def _message(position: int, event: Event) -> Message:

@@ -7,6 +7,27 @@ none reveals whether an account exists unless that is the purpose of the call.
 from collections.abc import Mapping
 from typing import ClassVar
 
+__all__ = [
+    "AccountMismatch",
+    "AlreadyTaken",
+    "Conflict",
+    "ImageTooLarge",
+    "InvalidCode",
+    "InvalidCredentials",
+    "InvalidInput",
+    "InvalidRefreshToken",
+    "InvalidToken",
+    "NoSuchAccount",
+    "NoSuchMessage",
+    "NoSuchSession",
+    "NotAuthenticated",
+    "NotRetryable",
+    "Overloaded",
+    "RateLimited",
+    "Refusal",
+    "Unavailable",
+]
+
 
 class Refusal(Exception):
     """The base class of every refusal; never raised itself."""
@@ -139,7 +160,7 @@ class RateLimited(Refusal):
 
 
 class Unavailable(Refusal):
-    """A dependency is down. Nothing was changed, except if `is_open`: then it is unknown whether the change was made.
+    """A dependency is down. Nothing was changed, unless `is_outcome_unknown`: then the change may have been made.
 
     `retry_after` is in seconds.
     """

@@ -1,73 +1,18 @@
 """Ports: the interfaces that the use cases need filled by adapters, each with its promise.
 
 Times are seconds since the epoch, UTC. An adapter that cannot keep a promise raises `Unavailable` (a dependency is down) or
-`Overloaded` (its queue is full), and has then changed nothing. The exception is an `Unavailable` with `is_open`: the connection
-to the database was lost between a commit and its acknowledgement.
+`Overloaded` (its queue is full), and has then changed nothing. The exception is an `Unavailable` with `is_outcome_unknown`: the
+connection to the database was lost between a commit and its acknowledgement.
 """
 
-from .credentials import AccessClaims, Codes, Hasher, Tokens
-from .database import (
-    AccountReads,
-    Accounts,
-    AuditLog,
-    AuditLogReads,
-    AuditQuery,
-    Challenges,
-    Cursor,
-    CursorReads,
-    Cursors,
-    Database,
-    Outbox,
-    OutboxReads,
-    Proofs,
-    SessionReads,
-    Sessions,
-    Transaction,
-)
-from .identifiers import Identifiers, InvalidText, LoginIdentifier
-from .images import Images, PresignedUrl, Storage, UnreadableImage
-from .messages import Channel, Message, Notifier, OutboxEntry, OutgoingMessage, PermanentFailure, TemporaryFailure
-from .rate_limits import RateLimiter, SlidingWindowReads, SlidingWindows
-from .sources import Clock, NewId
+from . import credentials, database, identifiers, images, messages, rate_limits, sources
+from .credentials import *  # noqa: F403
+from .database import *  # noqa: F403
+from .identifiers import *  # noqa: F403
+from .images import *  # noqa: F403
+from .messages import *  # noqa: F403
+from .rate_limits import *  # noqa: F403
+from .sources import *  # noqa: F403
 
-__all__ = [
-    "AccessClaims",
-    "AccountReads",
-    "Accounts",
-    "AuditLog",
-    "AuditLogReads",
-    "AuditQuery",
-    "Challenges",
-    "Channel",
-    "Clock",
-    "Codes",
-    "Cursor",
-    "CursorReads",
-    "Cursors",
-    "Database",
-    "Hasher",
-    "Identifiers",
-    "Images",
-    "InvalidText",
-    "LoginIdentifier",
-    "Message",
-    "NewId",
-    "Notifier",
-    "Outbox",
-    "OutboxEntry",
-    "OutboxReads",
-    "OutgoingMessage",
-    "PermanentFailure",
-    "PresignedUrl",
-    "Proofs",
-    "RateLimiter",
-    "SessionReads",
-    "Sessions",
-    "SlidingWindowReads",
-    "SlidingWindows",
-    "Storage",
-    "TemporaryFailure",
-    "Tokens",
-    "Transaction",
-    "UnreadableImage",
-]
+_MODULES = (credentials, database, identifiers, images, messages, rate_limits, sources)
+__all__ = [name for module in _MODULES for name in module.__all__]

@@ -5,6 +5,8 @@ from typing import Protocol
 
 from ...domain.code import CodePurpose
 
+__all__ = ["AccessClaims", "Codes", "Hasher", "Tokens"]
+
 
 class Codes(Protocol):
     """Derives codes and digests under a key that is not in the database."""

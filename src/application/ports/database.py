@@ -14,6 +14,25 @@ from .messages import Channel, Message, OutboxEntry
 from .rate_limits import SlidingWindowReads, SlidingWindows
 from .sources import Clock
 
+__all__ = [
+    "AccountReads",
+    "Accounts",
+    "AuditLog",
+    "AuditLogReads",
+    "AuditQuery",
+    "Challenges",
+    "Cursor",
+    "CursorReads",
+    "Cursors",
+    "Database",
+    "Outbox",
+    "OutboxReads",
+    "Proofs",
+    "SessionReads",
+    "Sessions",
+    "Transaction",
+]
+
 
 class AccountReads(Protocol):
     """Committed accounts; queries wait for no writer."""
@@ -147,7 +166,7 @@ class Outbox(Protocol):
         """Due messages (of that channel) that are not leased, the oldest first; they are due again when the lease expires."""
 
     def delete(self, message_id: str) -> None:
-        """Deletes a message that was sent or is no longer wanted."""
+        """Deletes a message that was sent, has expired, or was dropped by the operator."""
 
     def count_failure(self, message_id: str, retry_at: float) -> None:
         """Counts a failed attempt; the next is due at `retry_at`."""
@@ -284,4 +303,4 @@ class Database(Protocol):
         """Raises `Unavailable` unless the database answers with the schema that this program needs."""
 
     def purge(self, now: float, *, limit: int) -> int:
-        """Deletes rows past their retention, up to `limit` of each kind, and returns how many; call it until it returns 0."""
+        """Deletes up to `limit` rows of each kind whose time of retention is over, and returns how many; 0 if none is left."""

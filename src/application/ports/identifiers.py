@@ -5,6 +5,8 @@ from typing import Protocol
 
 from ...domain.account import Address, Username
 
+__all__ = ["Identifiers", "InvalidText", "LoginIdentifier"]
+
 
 class InvalidText(ValueError):
     """A text that breaks the rules of its field; the message is for the person who typed it."""

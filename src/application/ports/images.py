@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+__all__ = ["Images", "PresignedUrl", "Storage", "UnreadableImage"]
+
 
 class UnreadableImage(ValueError):
     """The data is not an image of an accepted format; the message gives the reason."""

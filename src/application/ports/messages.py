@@ -7,6 +7,8 @@ from typing import Protocol
 
 from ...domain.code import CodePurpose
 
+__all__ = ["Channel", "Message", "Notifier", "OutboxEntry", "OutgoingMessage", "PermanentFailure", "TemporaryFailure"]
+
 
 class Channel(StrEnum):
     """The channel of a message; each has its own delivery worker. Values are stored, the first two are address kinds."""

@@ -5,6 +5,8 @@ from typing import Protocol
 
 from ...domain.rate_limits import RateLimit, SlidingWindow
 
+__all__ = ["RateLimiter", "SlidingWindowReads", "SlidingWindows"]
+
 
 class SlidingWindowReads(Protocol):
     """Committed windows."""

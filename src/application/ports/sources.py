@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+__all__ = ["Clock", "NewId"]
+
 Clock = Callable[[], float]
 """Returns the current time."""
 
