@@ -124,7 +124,13 @@ def serve(settings: Settings) -> None:
     if settings.resolved_database_url.startswith("sqlite") and has_wal_reset_bug(sqlite3.sqlite_version_info):
         _log.warning(_WAL_RESET_BUG, sqlite3.sqlite_version)
     if settings.rate_limits and settings.redis_url is None:
-        _warn_of_separate_limits(settings)
+        if settings.workers > 1:
+            _log.warning("each worker counts its limits per address separately; set VESTIBULE_REDIS_URL to share them")
+        elif not settings.resolved_database_url.startswith("sqlite"):  # there may be nodes of which this process does not know
+            _log.warning(
+                "this node counts its limits per address separately; if other nodes share its database, "
+                "set VESTIBULE_REDIS_URL to share them"
+            )
     _log.debug("listening", extra={"fields": {"url": settings.url, "workers": settings.workers}})
     with ExitStack() as stack:
         if settings.metrics_port is not None:
@@ -153,17 +159,6 @@ def _server(settings: Settings) -> Server:
         log_level=LogLevels.warning,
         log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}},
     )
-
-
-def _warn_of_separate_limits(settings: Settings) -> None:
-    """With PostgreSQL there may be other nodes, of which this process does not know."""
-    if settings.workers > 1:
-        _log.warning("each worker counts its limits per address separately; set VESTIBULE_REDIS_URL to share them")
-    elif not settings.resolved_database_url.startswith("sqlite"):
-        _log.warning(
-            "this node counts its limits per address separately; if other nodes share its database, "
-            "set VESTIBULE_REDIS_URL to share them"
-        )
 
 
 def has_wal_reset_bug(version: tuple[int, ...]) -> bool:

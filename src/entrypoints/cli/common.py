@@ -14,6 +14,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from rich.progress import Progress
+
     from ..facade import Vestibule
     from ..settings import Settings
 
@@ -116,6 +118,16 @@ def print_destinations(settings: "Settings", width: int) -> None:
     for name, url in channels.items():
         if url is not None:
             click.echo(f"{name:<{width}}{files if url.startswith('outbox:') else without_secrets(url)}")
+
+
+def progress_bars() -> "Progress":
+    """Returns bars on a terminal; elsewhere they show nothing."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def print_json(members: "Mapping[str, object]") -> None:

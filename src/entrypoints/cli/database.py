@@ -5,14 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from .common import check_settings_or_stop, errors_in_one_line, load_settings, without_secrets
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
+from .common import check_settings_or_stop, errors_in_one_line, load_settings, progress_bars, without_secrets
 
 TableProgress = Callable[[str, str, int, int], None]
 """Receives the step ("copied" or "compared"), the table, and the number of finished rows and of all rows."""
@@ -127,20 +123,10 @@ def _has_password(url: str) -> bool:
     return re.match(r"[^:/?#]+://[^/?#]*:[^/?#]*@", url) is not None or "password=" in url
 
 
-def _progress_bars() -> "Progress":
-    """Returns bars on a terminal; elsewhere they show nothing."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-
-
 @contextmanager
 def _file_progress(step: str) -> Iterator[FileProgress]:
     """Shows a bar on a terminal and nothing elsewhere: cron runs backups, and mails each line of output."""
-    with _progress_bars() as bars:
+    with progress_bars() as bars:
         task = bars.add_task(step, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)
 
@@ -148,7 +134,7 @@ def _file_progress(step: str) -> Iterator[FileProgress]:
 @contextmanager
 def _table_progress() -> Iterator[TableProgress]:
     """Shows a bar for each table on a terminal; elsewhere a line for every hundred thousand rows, and one at the end."""
-    with _progress_bars() as bars:
+    with progress_bars() as bars:
         tasks = {}
 
         def update(step: str, table: str, done: int, total: int) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import stop
+from .common import progress_bars, stop
 
 if TYPE_CHECKING:
     from ...testing.timing.enumeration import Probe, Service
@@ -72,16 +72,11 @@ def _compare(probes: "list[Probe]", samples: int) -> "dict[str, Comparison]":
     import asyncio
     from itertools import groupby
 
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
     from ...testing.timing.enumeration import temporary_service
     from ...testing.timing.statistics import compare
 
-    columns = TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeRemainingColumn()
-    console = Console(stderr=True)
     comparisons = {}
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with progress_bars() as progress:
         task = progress.add_task("", total=len(probes) * samples)
 
         async def measure(probe: "Probe", service: "Service") -> None:

@@ -29,6 +29,7 @@ class Mounted:
     """
 
     def __init__(self, build: Build) -> None:
+        self.prefix = build.settings.api_prefix
         self._build = build
         self._app: Litestar | None = None
 
@@ -59,7 +60,7 @@ class Mounted:
         path, root = scope["path"], scope.get("root_path", "").rstrip("/")
         if root and path.startswith(f"{root}/"):
             path = path[len(root) :]
-        return f"{self._build.settings.api_prefix}{path}"
+        return f"{self.prefix}{path}"
 
 
 class VestibulePlugin(InitPlugin):
@@ -73,12 +74,11 @@ class VestibulePlugin(InitPlugin):
         if not build.settings.api_prefix:
             raise ValueError("VestibulePlugin needs a path to mount at: Settings(api_prefix='/accounts')")
         self._mounted = Mounted(build)
-        self._path = build.settings.api_prefix
         self._dependency = dependency
         self._vestibule: AsyncVestibule | None = None
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
-        mount = asgi_handler(self._path, is_mount=True, copy_scope=True)(self._handle)
+        mount = asgi_handler(self._mounted.prefix, is_mount=True, copy_scope=True)(self._handle)
         app_config.route_handlers.append(mount)
         app_config.lifespan.append(self._run)
         if self._dependency is not None:

@@ -1,18 +1,12 @@
-"""Middleware: refuses requests for other host names (DNS rebinding, links of strangers)."""
+"""The check of the `Host` header, which prevents DNS rebinding and links with the host names of others."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
-class AllowedHosts:
-    """Compares the `Host` header with the allowed names, without regard to case or port."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self._names = frozenset(name.encode() for name in names)
-
-    def allow(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-        """Returns whether there is exactly one `Host` header, and it is allowed."""
-        hosts = [value for name, value in headers if name == b"host"]
-        return len(hosts) == 1 and _without_port(hosts[0].lower()) in self._names
+def has_allowed_host(headers: Iterable[tuple[bytes, bytes]], allowed: Collection[bytes]) -> bool:
+    """Returns whether there is exactly one `Host` header, and it is allowed, without regard to case or port."""
+    hosts = [value.lower() for name, value in headers if name == b"host"]
+    return len(hosts) == 1 and _without_port(hosts[0]) in allowed
 
 
 def _without_port(host: bytes) -> bytes:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
-Network = IPv4Network | IPv6Network
+from ...settings.parsers import Network
+
 Host = IPv4Address | IPv6Address
 
 UNKNOWN = "unknown"

@@ -14,7 +14,7 @@ from ...concurrency.executors import ThreadLane
 from ...observability import Instrumentation
 from ..dependencies import HttpRequest
 from ..problems import UnknownHost, problem_response
-from .allowed_hosts import AllowedHosts
+from .allowed_hosts import has_allowed_host
 from .client_address import ClientAddress
 from .cors import Cors, Headers
 from .revocation_clients import RevocationClients
@@ -40,7 +40,7 @@ class RequestMiddleware:
         self._revocation_clients = RevocationClients(vestibule.settings)
         self._client_address = ClientAddress(vestibule.settings.trusted_proxies)
         self._headers = _common_headers(https=vestibule.settings.url.startswith("https:"))
-        self._hosts = AllowedHosts(vestibule.settings.allowed_hosts) if vestibule.settings.allowed_hosts else None
+        self._allowed_hosts = frozenset(host.encode() for host in vestibule.settings.allowed_hosts)
         self._cors = Cors(vestibule.settings.cors_origins) if vestibule.settings.cors_origins else None
 
     async def __call__(self, app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> None:
@@ -56,7 +56,7 @@ class RequestMiddleware:
 
         if scope["path"] not in UNLIMITED:
             refusal = None if self._revocation_clients.include(scope) else await self._rate_limited(caller)
-            if refusal is None and self._hosts is not None and not self._hosts.allow(scope["headers"]):
+            if refusal is None and self._allowed_hosts and not has_allowed_host(scope["headers"], self._allowed_hosts):
                 refusal = UnknownHost()
             if refusal is not None:
                 await _refuse(refusal, scope, receive, send_with_headers)
