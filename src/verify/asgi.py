@@ -31,17 +31,14 @@ class TokenMiddleware:
             await self._app(scope, receive, send)
             return
         try:
-            identity = await self._verifier.verify(bearer_token(_authorization(scope)))
+            headers = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
+            identity = await self._verifier.verify(bearer_token(headers))
         except Refusal as refusal:
             if not (self._optional and isinstance(refusal, NotAuthenticated)):
                 await _refuse(refusal, scope, receive, send)
                 return
             identity = None
         await self._app({**scope, "state": {**scope.get("state", {}), "identity": identity}}, receive, send)
-
-
-def _authorization(scope: Scope) -> list[str]:
-    return [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
 
 
 async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:

@@ -56,19 +56,15 @@ def fetch(url: str, headers: Mapping[str, str]) -> Response:
     try:
         connection.connect()
         with _deadline(connection.sock):
-            return _get(connection, target, headers)
+            connection.request("GET", target, headers=dict(headers))
+            response = connection.getresponse()
+            body = response.read(MAX_BYTES + 1)
     except (OSError, HTTPException, ValueError) as error:
         raise FetchFailed(f"there is no response ({type(error).__name__})") from None
     finally:
         connection.close()
-
-
-def _get(connection: HTTPConnection, target: str, headers: Mapping[str, str]) -> Response:
-    connection.request("GET", target, headers=dict(headers))
-    response = connection.getresponse()
     if response.status != 200:  # noqa: PLR2004 — HTTP's own number
         raise FetchFailed(f"the response has status {response.status}")
-    body = response.read(MAX_BYTES + 1)
     if len(body) > MAX_BYTES or response.length:
         raise FetchFailed("the response is too large or incomplete")
     return Response(body, {name.lower(): value for name, value in response.getheaders()})

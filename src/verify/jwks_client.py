@@ -132,10 +132,8 @@ class JwksClient(BackgroundClient):
     def _freshness(self, cache_control: str, age: str) -> float:
         """Returns for how many seconds the response is fresh (RFC 9111 § 4.2)."""
         directive = _MAX_AGE.search(cache_control)
-        if directive is None:
-            fresh = _DEFAULT_FRESH
-        else:
-            fresh = float(directive[1]) - (float(age) if age.isascii() and age.isdigit() else 0.0)
+        elapsed = float(age) if age.isascii() and age.isdigit() else 0.0
+        fresh = float(directive[1]) - elapsed if directive else _DEFAULT_FRESH
         return min(self._max_age, max(_MIN_FRESH, fresh))
 
     def _reset(self) -> None:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 
 import pytest
 
@@ -84,13 +83,7 @@ class StorageContract:
 
     def test_concurrent_puts_all_succeed(self, storage: Storage) -> None:
         contents = [str(number).encode() * 1000 for number in range(60)]
-        start = Barrier(6)
-
-        def put(part: int) -> list[tuple[str, bytes]]:
-            start.wait()
-            return [(storage.put(data), data) for data in contents[part::6]]
-
-        with ThreadPoolExecutor(6) as pool:
-            stored = [pair for pairs in pool.map(put, range(6)) for pair in pairs]
-        assert len({name for name, _ in stored}) == len(contents)
-        assert all(storage.get(name) == data for name, data in stored)
+        with ThreadPoolExecutor(6) as threads:
+            names = list(threads.map(storage.put, contents))
+        assert len(set(names)) == len(contents)
+        assert [storage.get(name) for name in names] == contents

@@ -7,11 +7,10 @@ from enum import StrEnum
 from math import hypot, sqrt
 from statistics import NormalDist, fmean, median, stdev
 
-BAND = (0.4, 0.6)
+LOW, HIGH = 0.4, 0.6
 FLOOR_SECONDS = 200e-6
 FLOOR_SHARE = 0.03
-CONFIDENCE = 0.99
-_Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+_Z = NormalDist().inv_cdf(0.995)  # of a confidence of 99 %
 
 Pairs = Sequence[tuple[float, float]]
 """Durations that were measured in turns: of a known account, and of an unknown one."""
@@ -49,11 +48,6 @@ class Comparison:
     auc: Estimate
 
     @property
-    def floor(self) -> float:
-        """The largest negligible difference, in seconds: 200 µs, or 3 % of a short call."""
-        return min(FLOOR_SECONDS, FLOOR_SHARE * self.unknown)
-
-    @property
     def verdict(self) -> Verdict:
         """`REVEALS` if the AUC is certainly outside 0.4 to 0.6 and the medians differ by more than the floor.
 
@@ -63,11 +57,12 @@ class Comparison:
         known accounts. Both conditions are needed: many samples make the smallest difference certain, and few samples make
         chance look like one. `UNCLEAR` needs more samples, or a quieter machine.
         """
-        outside = self.auc.low > BAND[1] or self.auc.high < BAND[0]
-        inside = self.auc.low >= BAND[0] and self.auc.high <= BAND[1]
-        if outside and abs(self.difference.value) > self.floor:
+        floor = min(FLOOR_SECONDS, FLOOR_SHARE * self.unknown)  # 200 µs, or 3 % of a short call: negligible
+        outside = self.auc.low > HIGH or self.auc.high < LOW
+        inside = self.auc.low >= LOW and self.auc.high <= HIGH
+        if outside and abs(self.difference.value) > floor:
             return Verdict.REVEALS
-        is_small = max(abs(self.difference.low), abs(self.difference.high)) <= self.floor
+        is_small = max(abs(self.difference.low), abs(self.difference.high)) <= floor
         return Verdict.ALIKE if inside or is_small else Verdict.UNCLEAR
 
 
