@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rich.progress import Progress
+    from rich.table import Column, Table
 
     from ..facade import Vestibule
     from ..settings import Settings
@@ -128,6 +129,13 @@ def progress_bars() -> "Progress":
     console = Console(stderr=True)
     columns = TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def new_table(*columns: "Column | str", caption: str | None = None) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    return Table(*columns, box=box.SIMPLE, pad_edge=False, caption=caption)
 
 
 def print_json(members: "Mapping[str, object]") -> None:

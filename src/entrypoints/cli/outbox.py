@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import broken_pipe_ignored, print_json, use_cases
+from .common import broken_pipe_ignored, new_table, print_json, use_cases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -120,12 +120,10 @@ def _time(at: float | None) -> str | None:
 
 
 def _print_table(rows: "Iterable[Row]") -> None:
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table("Message", "To", "Template", "Attempts", "State", box=box.SIMPLE, pad_edge=False)
+    table = new_table("Message", "To", "Template", "Attempts", "State")
     table.columns[0].no_wrap = True
     for row in rows:
         cells = (row["id"], row["to"] or "(decoy)", row["template"], row["attempts"], _described(row))

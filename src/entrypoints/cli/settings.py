@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import stop
+from .common import new_table, stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,13 +25,11 @@ def list_settings() -> None:
     \b
     vestibule settings
     """
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
 
     from ..settings import Settings
 
-    table = Table("Variable", "Default", "Meaning", box=box.SIMPLE, pad_edge=False)
+    table = new_table("Variable", "Default", "Meaning")
     for row in Settings.table():
         table.add_row(*row)
     Console().print(table)

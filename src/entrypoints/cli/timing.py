@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import progress_bars, stop
+from .common import new_table, progress_bars, stop
 
 if TYPE_CHECKING:
     from ...testing.timing.enumeration import Probe, Service
@@ -98,19 +98,11 @@ def _compare(probes: "list[Probe]", samples: int) -> "dict[str, Comparison]":
 
 
 def _print_table(comparisons: "dict[str, Comparison]") -> None:
-    from rich import box
     from rich.console import Console
-    from rich.table import Column, Table
+    from rich.table import Column
 
     columns = [Column(name, justify="right") for name in ("n", "known", "unknown", "difference", "", "AUC", "")]
-    table = Table(
-        Column("endpoint", overflow="fold"),
-        *columns,
-        "verdict",
-        box=box.SIMPLE,
-        pad_edge=False,
-        caption="Times in milliseconds.",
-    )
+    table = new_table(Column("endpoint", overflow="fold"), *columns, "verdict", caption="Times in milliseconds.")
     for name, comparison in comparisons.items():
         known, unknown = (f"{1e3 * seconds:.3f}" for seconds in (comparison.known, comparison.unknown))
         difference, auc = _formatted(comparison.difference, "+.3f", 1e3), _formatted(comparison.auc, ".3f")
