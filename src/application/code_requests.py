@@ -41,16 +41,13 @@ class SendQuota:
     def count(self, kinds: Collection[AddressKind], now: float) -> None:
         """Counts one code of each kind. Raises `Overloaded` if there is no room, and logs that once an hour."""
         for kind in (AddressKind.MOBILE, AddressKind.EMAIL):  # mobile first: a refused SMS uses up no room for mails
-            if kind in kinds and kind in self.per_hour:
-                self._count_one(kind, self.per_hour[kind], now)
-
-    def _count_one(self, kind: AddressKind, limit: int, now: float) -> None:
-        retry_after = self.rate_limiter.hit(f"codes:{kind}", (RateLimit(limit, HOUR),), now)
-        if not retry_after:
-            return
-        if not self.rate_limiter.hit(f"alarm:{kind}", (RateLimit(1, HOUR),), now):
-            _log.warning("no more codes are sent to any %s for now: %d were requested within the hour", kind, limit)
-        raise Overloaded(retry_after)
+            if kind not in kinds or kind not in self.per_hour:
+                continue
+            limit = self.per_hour[kind]
+            if retry_after := self.rate_limiter.hit(f"codes:{kind}", (RateLimit(limit, HOUR),), now):
+                if not self.rate_limiter.hit(f"alarm:{kind}", (RateLimit(1, HOUR),), now):
+                    _log.warning("no more codes are sent to any %s for now: %d were requested within the hour", kind, limit)
+                raise Overloaded(retry_after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +90,7 @@ class CodeIssuer:
         """
         request_keys = {self._key("code-requests", address) for address in requested}
         if self.send_quota is not None:
-            self._count(self.send_quota, request_keys, recipients)
+            self._count_in_quota(self.send_quota, request_keys, recipients)
         return self._store(purpose, request_keys, recipients, caller)
 
     @retry_on_conflict
@@ -119,7 +116,7 @@ class CodeIssuer:
             raise RateLimited(retry_after)
         return RequestedCode(reference)
 
-    def _count(self, send_quota: SendQuota, request_keys: Collection[str], recipients: Sequence[Recipient]) -> None:
+    def _count_in_quota(self, send_quota: SendQuota, request_keys: Collection[str], recipients: Sequence[Recipient]) -> None:
         """Refuses rate-limited requests first: otherwise one caller's repeated requests would use up the quota of all."""
         now = self.clock()
         windows = self.database.rate_limits.get(sorted(request_keys))
@@ -151,7 +148,7 @@ class CodeIssuer:
         message = Message(
             id=self.new_id(),
             channel=Channel(address.kind),
-            recipient=None if recipient.is_decoy else address.deliverable,
+            recipient=None if recipient.is_decoy else address.recipient,
             template="code",
             challenge=(challenge.id, purpose, address.canonical),
             values={"reference": reference, "purpose": purpose.value, "minutes": f"{self.lifetime / 60:.0f}"},

@@ -74,19 +74,14 @@ class LogIn:
                     return current, None
                 if rehashed:
                     tx.accounts.save(replace(current, password_hash=rehashed))
-                return current, self._succeed(tx, current, windows, now, caller)
+                if self.limits_by_network and caller.ip_address is not None and windows[0].timestamps:
+                    tx.rate_limits.save([SlidingWindow(windows[0].key)], now)
+                return current, self.session_issuer.start(tx, current, now, caller, "password")
             if not retry_after:
                 self._fail(tx, limits, windows, now, known, caller)
         if retry_after:
             raise RateLimited(retry_after)
         raise InvalidCredentials
-
-    def _succeed(
-        self, tx: Transaction, account: Account, windows: Sequence[SlidingWindow], now: float, caller: Caller
-    ) -> Session:
-        if self.limits_by_network and caller.ip_address is not None and windows[0].timestamps:
-            tx.rate_limits.save([SlidingWindow(windows[0].key)], now)
-        return self.session_issuer.start(tx, account, now, caller, "password")
 
     def _fail(
         self,

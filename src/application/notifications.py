@@ -45,7 +45,7 @@ class Notices:
             Message(
                 id=self.new_id(),
                 channel=Channel(address.kind),
-                recipient=address.deliverable,
+                recipient=address.recipient,
                 template="notice",
                 values={"what": notice.value, "at": f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M} UTC"},
                 not_before=now,

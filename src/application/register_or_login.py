@@ -1,6 +1,7 @@
 """Registering or logging in by a code, whichever applies."""
 
 from dataclasses import dataclass
+from itertools import count
 
 from ..domain.account import Account, Address, AddressKind, Username
 from ..domain.code import CodePurpose
@@ -98,10 +99,8 @@ class RegisterOrLogIn:
         )
 
     def _username(self, tx: Transaction, phone: Address) -> Username:
-        attempt = 1
-        while tx.accounts.taken_fields(username := self.identifiers.username_of_mobile(phone, attempt), []):
-            attempt += 1
-        return username
+        usernames = (self.identifiers.username_of_mobile(phone, variant) for variant in count(1))
+        return next(username for username in usernames if not tx.accounts.taken_fields(username, []))
 
 
 def _revoke_codes_before_claim(tx: Transaction, address: Address, mail: Address, phone: Address) -> tuple[Address, ...]:

@@ -12,7 +12,6 @@ from ..domain.errors import AlreadyTaken, InvalidInput, taken
 from ..domain.password import PasswordPolicy
 from .ports import Clock, Codes, Database, Identifiers, InvalidText, Transaction
 
-T = TypeVar("T")
 T1 = TypeVar("T1")
 T2 = TypeVar("T2")
 T3 = TypeVar("T3")
@@ -38,7 +37,7 @@ class Validator:
         self._errors: dict[str, list[str]] = {}
         self._taken: list[str] = []
 
-    def text(self, field: str, value: object, parse: Callable[[str], T], *, required: bool = True) -> T | None:
+    def text(self, field: str, value: object, parse: Callable[[str], T1], *, required: bool = True) -> T1 | None:
         """The parsed text; None if it is absent (None or blank) or invalid."""
         if value is MISSING or (required and _is_blank(value)):
             self.add_error(field, REQUIRED)

@@ -18,7 +18,7 @@ class AddressKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An email or a mobile: `text` is its spelling, `canonical` its unique form."""
+    """An email or a mobile: `text` is its spelling, `canonical` the form that is unique among accounts and looked up."""
 
     kind: AddressKind
     text: str
@@ -30,14 +30,14 @@ class Address:
         return f"{self.kind}:{self.canonical}"
 
     @property
-    def deliverable(self) -> str:
-        """The form for messages: an email as written, a mobile in its canonical form, which SMS gateways expect."""
+    def recipient(self) -> str:
+        """The recipient of a message: an email as written, a mobile in its canonical form, which SMS gateways expect."""
         return self.text if self.kind is AddressKind.EMAIL else self.canonical
 
 
 @dataclass(frozen=True, slots=True)
 class Username:
-    """A username: `text` is its spelling, `canonical` its unique form."""
+    """A username: `text` is its spelling, `canonical` the form that is unique among accounts and looked up."""
 
     text: str
     canonical: str

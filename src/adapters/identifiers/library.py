@@ -50,6 +50,6 @@ class LibraryIdentifiers:
             address = None
         return LoginIdentifier(address, canonical_username(text))
 
-    def username_of_mobile(self, mobile: Address, attempt: int) -> Username:
-        text = mobile.text if attempt == 1 else f"{mobile.text}-{attempt}"
+    def username_of_mobile(self, mobile: Address, variant: int) -> Username:
+        text = mobile.text if variant == 1 else f"{mobile.text}-{variant}"
         return Username(text, canonical_username(text))

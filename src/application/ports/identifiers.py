@@ -31,10 +31,10 @@ class Identifiers(Protocol):
     def login(self, text: str) -> "LoginIdentifier":
         """The identifier typed at a login; never raises."""
 
-    def username_of_mobile(self, mobile: Address, attempt: int) -> Username:
-        """The username of an account that is created by its mobile: the mobile as written, and a variant from attempt 2 on.
+    def username_of_mobile(self, mobile: Address, variant: int) -> Username:
+        """The username of an account that is created by its mobile: variant 1 is the mobile as written.
 
-        Variants are for a mobile that was another account's before, which still has that username.
+        Other variants are for a mobile that was another account's before, which still has that username.
         """
 
 

@@ -136,6 +136,6 @@ class IdentifiersContract:
 
     def test_attempts_yield_different_usernames_for_a_mobile(self, identifiers: Identifiers) -> None:
         mobile = identifiers.mobile("+49 170 1234567")
-        usernames = [identifiers.username_of_mobile(mobile, attempt) for attempt in (1, 2, 3)]
+        usernames = [identifiers.username_of_mobile(mobile, variant) for variant in (1, 2, 3)]
         assert usernames[0].text == mobile.text
         assert len({username.canonical for username in usernames}) == 3

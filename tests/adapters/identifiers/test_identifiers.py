@@ -435,7 +435,7 @@ def test_login_identifier_has_address_and_username() -> None:
 
 def test_username_of_a_mobile_has_a_suffix_from_the_second_attempt() -> None:
     mobile = PLAIN.mobile("+49 (170) 1234567")
-    usernames = [PLAIN.username_of_mobile(mobile, attempt) for attempt in (1, 2, 3)]
+    usernames = [PLAIN.username_of_mobile(mobile, variant) for variant in (1, 2, 3)]
     assert [username.text for username in usernames] == ["+49 (170) 1234567", "+49 (170) 1234567-2", "+49 (170) 1234567-3"]
     assert [PLAIN.login(username.text).canonical_username for username in usernames] == [
         username.canonical for username in usernames
