@@ -2,6 +2,7 @@
 
 import gc
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -51,6 +52,12 @@ def _needs_server(item: pytest.Item) -> bool:
         return False
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
     return not SERVERS.isdisjoint({*item.fixturenames, *(one for one in parameters if isinstance(one, str))})
+
+
+def pytest_configure() -> None:
+    """Restores SIGINT, which the background jobs of a shell ignore, as would every server that a test starts and interrupts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
