@@ -1,4 +1,5 @@
-# Sourced by the scripts. `environment serve` or `environment develop` creates or updates .venv from the lock file.
+# Sourced by the scripts. `environment PURPOSE` creates or updates an environment from its lock file: `serve` and `develop` .venv,
+# `release` .build/release.
 # Sets $root, the repository, and $venv.
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)

@@ -18,6 +18,9 @@ from typing import Any, Self
 
 Answer = tuple[int, dict[str, Any]]
 
+VESTIBULE = os.environ.get("PROGRAM_UNDER_TEST") or str(Path(sys.executable).with_name("vestibule"))
+"""The command `vestibule`. `scripts/test` names one with the packages of requirements.lock alone, as users install them."""
+
 
 class Server(AbstractContextManager["Server"]):
     """`vestibule serve` on a free port; it is killed when the block is left."""
@@ -37,7 +40,7 @@ class Server(AbstractContextManager["Server"]):
 
     def start(self) -> None:
         """Starts the process without waiting for it."""
-        command = [str(Path(sys.executable).with_name("vestibule")), "serve", "--port", str(self.port), *self._options]
+        command = [VESTIBULE, "serve", "--port", str(self.port), *self._options]
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("VESTIBULE_", "AWS_"))}
         environment |= {"VESTIBULE_DATA_DIR": str(self.data_dir), **self._settings}
         with self._log.open("ab") as log:

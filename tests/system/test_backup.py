@@ -5,7 +5,6 @@ import os
 import signal
 import stat
 import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pytest
 from tests.support.databases import rows
 from tests.support.http_client import Client, random_png
-from tests.support.server import Server
-from tests.system.test_command_line import VESTIBULE, vestibule
+from tests.support.server import VESTIBULE, Server
+from tests.system.test_command_line import vestibule
 
 from vestibule.entrypoints.cli.backups import restore as restore_here
 from vestibule.entrypoints.settings import Settings
@@ -182,7 +181,7 @@ def test_failed_backup_leaves_nothing_behind(data: Path, tmp_path: Path) -> None
 def test_backup_onto_a_full_disk_leaves_nothing_behind(data: Path, tmp_path: Path) -> None:
     """A limit on the size of files simulates the full disk."""
     command = f"trap '' XFSZ; ulimit -f 20; exec vestibule backup {tmp_path}/backup.zip"
-    environment = os.environ | {"VESTIBULE_DATA_DIR": str(data), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment = os.environ | {"VESTIBULE_DATA_DIR": str(data), "PATH": f"{Path(VESTIBULE).parent}:{os.environ['PATH']}"}
     completed = subprocess.run(
         ["/bin/sh", "-c", command], env=environment, capture_output=True, text=True, check=False, timeout=60
     )

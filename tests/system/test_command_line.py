@@ -10,12 +10,11 @@ import click
 import pytest
 from sqlalchemy import make_url
 from tests.support.databases import rows
-from tests.support.server import Server, free_port
+from tests.support.server import VESTIBULE, Server, free_port
 
 from vestibule.adapters.database import migrate
 from vestibule.entrypoints.cli.group import vestibule as group
 
-VESTIBULE = str(Path(sys.executable).with_name("vestibule"))
 PASSWORD = "the engine weaves algebra"
 
 

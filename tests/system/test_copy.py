@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tests.support.databases import rows
 from tests.support.http_client import Client, random_png
-from tests.support.server import Server, free_port
-from tests.system.test_command_line import VESTIBULE, vestibule, with_password
+from tests.support.server import VESTIBULE, Server, free_port
+from tests.system.test_command_line import vestibule, with_password
 
 TABLES = {"accounts", "challenges", "proofs", "sessions", "rate_limits", "outbox", "audit_log", "keys", "cursors"}
 

@@ -3,7 +3,6 @@
 import os
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.support.http_client import Client, Response, concurrently
 from tests.support.processes import eventually
-from tests.support.server import Server
+from tests.support.server import VESTIBULE, Server
 
 pytestmark = pytest.mark.faults
 
@@ -161,7 +160,7 @@ def test_overwritten_database_reveals_nothing_about_accounts(server: Server, dat
 def test_start_on_a_corrupt_database_fails_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "vestibule.db").write_bytes(GARBAGE)
     environment = {**os.environ, "VESTIBULE_DATA_DIR": str(tmp_path)}
-    command = [str(Path(sys.executable).with_name("vestibule")), "serve", "--port", "1"]
+    command = [VESTIBULE, "serve", "--port", "1"]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
     assert ended.returncode == 2
     assert ended.stderr.startswith("vestibule: VESTIBULE_DATABASE_URL: ")

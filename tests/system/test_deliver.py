@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from tests.support.next_hops import Relay, relay
-from tests.support.server import Server
-from tests.system.test_command_line import VESTIBULE, vestibule
+from tests.support.server import VESTIBULE, Server
+from tests.system.test_command_line import vestibule
 
 
 @pytest.fixture
