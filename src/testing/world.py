@@ -22,6 +22,7 @@ PASSWORD = "a sea of green glass"  # noqa: S105 — of accounts that exist in te
 """The password of accounts that `World.create_account` creates."""
 
 _SECRET = Secret(1, b"a secret that every test may know")
+_token_keys = cache(KeySet.generate)
 _CODE_KEYS = KeySet(codes=(_SECRET,), digests=(_SECRET,))
 
 
@@ -61,7 +62,7 @@ class World(Vestibule):
             "storage": storage or MemoryStorage(clock),
             "codes": codes or HmacCodes(_CODE_KEYS, known.otp_length, clock),
             "notifier": notifier or MemoryNotifier(),
-            "tokens": JwtTokens(_keys(), issuer=known.url, audience=known.url, clock=clock),
+            "tokens": JwtTokens(_token_keys(), issuer=known.url, audience=known.url, clock=clock),
         }
         ports |= {name: port for name, port in (("rate_limiter", rate_limiter), ("new_id", new_id)) if port is not None}
         built = Container(settings=known, **ports).vestibule()
@@ -135,8 +136,3 @@ class World(Vestibule):
 def wrong(code: str) -> str:
     """Returns another code of the same length."""
     return f"{(int(code) + 1) % 10 ** len(code):0{len(code)}}"
-
-
-@cache
-def _keys() -> KeySet:
-    return KeySet.generate()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from weakref import WeakMethod
 
-from .fetching import Fetch, FetchFailed, Response, check_url
+from .fetching import Fetch, FetchFailed, check_url
 
 _log = logging.getLogger("vestibule.verify")
 jitter = random.Random()  # noqa: S311 — not a secret; the global generator belongs to the program
@@ -36,9 +36,6 @@ class BackgroundClient:
     def _reset(self) -> None:
         """Runs in a child process after a fork as well, where the threads do not exist."""
         self._lock = Lock()
-
-    def _get(self, query: str = "") -> Response:
-        return self._fetch(self._url + query, self._headers)
 
     def _note_success(self) -> None:
         if self._failures:

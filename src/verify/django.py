@@ -1,6 +1,6 @@
 """A decorator for Django views that require a valid token."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any
@@ -36,8 +36,7 @@ def token_required(verifier: Verifier) -> Callable[[View], View]:
                 request.vestibule_identity = await verifier.verify(_token(request))
             except Refusal as refusal:
                 return _refused(refusal)
-            response: Awaitable[Any] = view(request, *args, **kwargs)
-            return await response
+            return await view(request, *args, **kwargs)
 
         return asynchronous if iscoroutinefunction(view) else plain
 

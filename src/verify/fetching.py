@@ -15,6 +15,9 @@ SECONDS = 5.0
 MAX_BYTES = 1024 * 1024
 
 
+_tls_context = cache(ssl.create_default_context)  # reading the system's authorities takes longer than everything else
+
+
 class FetchFailed(Exception):
     """Signals the lack of a usable response; the text is the reason and repeats nothing of the request."""
 
@@ -85,12 +88,6 @@ def _deadline(connected: socket) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-
-
-@cache
-def _tls_context() -> ssl.SSLContext:
-    """Cached, because reading the system's authorities takes longer than everything else."""
-    return ssl.create_default_context()
 
 
 def _is_this_machine(host: str) -> bool:

@@ -112,7 +112,7 @@ class JwksClient(BackgroundClient):
 
     def _fetch_keys(self, pending: "Future[None]") -> None:
         try:
-            response = self._get()
+            response = self._fetch(self._url, self._headers)
             self._keys = read_keys(response.body, self._keys)
             fresh = self._freshness(response.headers.get("cache-control", ""), response.headers.get("age", ""))
             self._note_success()

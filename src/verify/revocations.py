@@ -105,7 +105,7 @@ class Revocations(BackgroundClient):
     def _update(self) -> None:
         for _ in range(_MAX_PAGES):
             query = f"?after={quote(self._after)}" if self._after else ""
-            if not self._add_page(json_object(self._get(query).body)):
+            if not self._add_page(json_object(self._fetch(self._url + query, self._headers).body)):
                 break
         now = self._clock()
         for session_id in [known for known, until in self._revoked.items() if until <= now]:

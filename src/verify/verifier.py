@@ -88,18 +88,13 @@ class Verifier:
 
         Raises `NotAuthenticated` without a token, `InvalidToken` for a bad one, `Unavailable` without the keys to decide.
         """
-        cached = self._cached(token)
-        kid = cached.kid if cached else _kid(token)
-        return self._check(token or "", cached, self._keys.find(kid))
+        cached = self._cache.get(token or "")
+        return self._check(token or "", cached, self._keys.find(cached.kid if cached else _kid(token)))
 
     async def verify(self, token: str | None) -> Identity:
         """Does the same without blocking the event loop."""
-        cached = self._cached(token)
-        kid = cached.kid if cached else _kid(token)
-        return self._check(token or "", cached, await self._keys.find_async(kid))
-
-    def _cached(self, token: str | None) -> _Verified | None:
-        return self._cache.get(token) if token else None
+        cached = self._cache.get(token or "")
+        return self._check(token or "", cached, await self._keys.find_async(cached.kid if cached else _kid(token)))
 
     def _check(self, token: str, cached: _Verified | None, key: PyJWK | None) -> Identity:
         if key is None:

@@ -94,15 +94,6 @@ def login_matches_registration(identifiers: Identifiers, text: str) -> None:
             assert identifiers.login(username.text).canonical_username == username.canonical
 
 
-PROPERTIES = [
-    any_text_is_accepted_or_rejected_with_a_message,
-    parsing_is_idempotent,
-    username_is_never_an_address,
-    login_accepts_any_text,
-    login_matches_registration,
-]
-
-
 class IdentifiersContract:
     """The promises of every `Identifiers`, whatever its rules.
 
@@ -119,7 +110,16 @@ class IdentifiersContract:
         assert identifiers.destination("+49 170 1234567") == identifiers.mobile("+49 170 1234567")
 
     @pytest.mark.parametrize("text", TEXTS)
-    @pytest.mark.parametrize("check", PROPERTIES)
+    @pytest.mark.parametrize(
+        "check",
+        [
+            any_text_is_accepted_or_rejected_with_a_message,
+            parsing_is_idempotent,
+            username_is_never_an_address,
+            login_accepts_any_text,
+            login_matches_registration,
+        ],
+    )
     def test_property_holds_for_any_text(
         self, identifiers: Identifiers, check: Callable[[Identifiers, str], None], text: str
     ) -> None:

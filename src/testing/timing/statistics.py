@@ -8,8 +8,6 @@ from math import hypot, sqrt
 from statistics import NormalDist, fmean, median, stdev
 
 LOW, HIGH = 0.4, 0.6
-FLOOR_SECONDS = 200e-6
-FLOOR_SHARE = 0.03
 _Z = NormalDist().inv_cdf(0.995)  # of a confidence of 99 %
 
 Pairs = Sequence[tuple[float, float]]
@@ -57,7 +55,7 @@ class Comparison:
         known accounts. Both conditions are needed: many samples make the smallest difference certain, and few samples make
         chance look like one. `UNCLEAR` needs more samples, or a quieter machine.
         """
-        floor = min(FLOOR_SECONDS, FLOOR_SHARE * self.unknown)  # 200 µs, or 3 % of a short call: negligible
+        floor = min(200e-6, 0.03 * self.unknown)  # seconds; less is negligible
         outside = self.auc.low > HIGH or self.auc.high < LOW
         inside = self.auc.low >= LOW and self.auc.high <= HIGH
         if outside and abs(self.difference.value) > floor:

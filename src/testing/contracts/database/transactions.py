@@ -65,6 +65,9 @@ def in_use(database: Database) -> Account:
     put(database, challenge(1))
     post(database, message(1))
     with database.begin() as tx:
+        tx.proofs.add(Proof(digest="earlier", address=MOBILE, verified_at=NOW))
+        tx.rate_limits.lock(["key"])
+        tx.rate_limits.save([SlidingWindow("key", (NOW - 1,))], NOW + 60)
         tx.audit_log.add(registered(1))
     return account
 
@@ -72,7 +75,7 @@ def in_use(database: Database) -> Account:
 def rows(database: Database, account: Account) -> list[object]:
     """Returns the committed rows that `in_use` and `change_everything` add and change."""
     with database.begin() as tx:
-        verified = tx.proofs.is_verified(MAIL, NOW)
+        verified = [tx.proofs.is_verified(address, NOW) for address in (MAIL, MOBILE)]
     return [
         [database.accounts.by_address(address) for address in (MAIL, MOBILE)],
         active(database, account),
