@@ -116,10 +116,10 @@ class CodeVerifier:
         return matched
 
 
-def claimed(
+def claim_account(
     tx: Transaction, check: CodeCheck, account: Account, address: Address, revoked: Collection[Address], name: str | None = None
 ) -> Account:
-    """The locked account after a login by a code; if its owner was not verified, its earlier state is cleared.
+    """Clears the locked account's earlier state if its owner was not verified, and returns it as the login by a code left it.
 
     `revoked` are the addresses whose codes this transaction has revoked already.
     """
@@ -238,7 +238,7 @@ class LogInByCode:
             account = tx.accounts.lock_by_address(to) if address else None
             if account and address and accepts_code(account, address):
                 check.consume(tx)
-                owner = claimed(tx, check, account, address, revoked)
+                owner = claim_account(tx, check, account, address, revoked)
                 session = self.session_issuer.start(tx, owner, check.now, caller, f"code:{address.kind}")
             else:
                 check.record_failure(tx)

@@ -9,7 +9,7 @@ from ..domain.errors import AccountMismatch, Refusal
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.session import Session
 from .audit import record, record_verified_addresses
-from .code_checks import CodeCheck, CodeVerifier, accepts_code, claimed, revoke_codes_before_claim
+from .code_checks import CodeCheck, CodeVerifier, accepts_code, claim_account, revoke_codes_before_claim
 from .code_requests import CodeIssuer, Recipient, RequestedCode, in_owners_spelling
 from .ports import Database, Identifiers, Transaction
 from .retry import retry_on_conflict
@@ -54,10 +54,10 @@ class RegisterOrLogIn:
     def __call__(self, *, name: str, email: str, mobile: str, verify_otp: str, caller: Caller = TRUSTED_CALLER) -> TokenSet:
         validator = Validator()
         fields = _read(validator, self.identifiers, name, email, mobile)
-        called, mail, phone, code = validator.valid(*fields, validator.text("verify_otp", verify_otp, str.strip))
+        valid_name, mail, phone, code = validator.valid(*fields, validator.text("verify_otp", verify_otp, str.strip))
         with self.database.begin() as tx:
             check = self.code_verifier(tx, CodePurpose.REGISTER_OR_LOGIN, [mail, phone], code, caller)
-            result = self._start_session(tx, check, called, mail, phone)
+            result = self._start_session(tx, check, valid_name, mail, phone)
         if isinstance(result, Session):
             return self.session_issuer.token_set(result)
         raise result
@@ -83,7 +83,7 @@ class RegisterOrLogIn:
             check.record_failure(tx)
             return check.refusal()
         check.consume(tx)
-        account = claimed(tx, check, account, address, revoked, name)
+        account = claim_account(tx, check, account, address, revoked, name)
         return self.session_issuer.start(tx, account, now, caller, f"code:{address.kind}")
 
     def _new(self, tx: Transaction, verified: Address, name: str, mail: Address, phone: Address, now: float) -> Account:
