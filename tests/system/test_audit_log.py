@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.support.command_line import vestibule
 from tests.support.server import Server
-from tests.system.test_command_line import vestibule
 
 PASSWORD = "the engine weaves algebra"
 

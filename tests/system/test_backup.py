@@ -13,10 +13,10 @@ from threading import Event
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
+from tests.support.command_line import vestibule
 from tests.support.databases import rows
 from tests.support.http_client import Client, random_png
 from tests.support.server import VESTIBULE, Server
-from tests.system.test_command_line import vestibule
 
 from vestibule.entrypoints.cli.backups import restore as restore_here
 from vestibule.entrypoints.settings import Settings

@@ -9,21 +9,14 @@ from pathlib import Path
 import click
 import pytest
 from sqlalchemy import make_url
+from tests.support.command_line import vestibule
 from tests.support.databases import rows
-from tests.support.server import VESTIBULE, Server, free_port
+from tests.support.server import Server, free_port
 
 from vestibule.adapters.database import migrate
 from vestibule.entrypoints.cli.group import vestibule as group
 
 PASSWORD = "the engine weaves algebra"
-
-
-def vestibule(*arguments: str, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-    """Runs the command with these environment variables and no other `VESTIBULE_` variables."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("VESTIBULE_")} | settings
-    return subprocess.run(
-        [VESTIBULE, *arguments], env=environment, input=stdin, capture_output=True, text=True, timeout=60, check=False
-    )
 
 
 def test_help_of_each_command_shows_an_example() -> None:

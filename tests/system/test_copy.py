@@ -6,10 +6,11 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+from tests.support.command_line import vestibule
 from tests.support.databases import rows
 from tests.support.http_client import Client, random_png
 from tests.support.server import VESTIBULE, Server, free_port
-from tests.system.test_command_line import vestibule, with_password
+from tests.system.test_command_line import with_password
 
 TABLES = {"accounts", "challenges", "proofs", "sessions", "rate_limits", "outbox", "audit_log", "keys", "cursors"}
 

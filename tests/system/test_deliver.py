@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.support.command_line import vestibule
 from tests.support.next_hops import Relay, relay
 from tests.support.server import VESTIBULE, Server
-from tests.system.test_command_line import vestibule
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.command_line import vestibule
 from tests.support.server import Server
-from tests.system.test_command_line import vestibule
 
 PASSWORD = "the engine weaves algebra"
 ADA = {"username": "ada", "name": "Ada Lovelace", "email": "ada@mail.example.com", "password": PASSWORD}

@@ -15,9 +15,9 @@ from urllib.request import urlopen
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests.support.command_line import vestibule
 from tests.support.databases import rows
 from tests.support.server import VESTIBULE, Server, free_port
-from tests.system.test_command_line import vestibule
 from tests.system.test_deliver import eventually, stopped
 
 OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.command_line import vestibule
 from tests.support.next_hops import Relay, relay
 from tests.support.server import Server
-from tests.system.test_command_line import vestibule
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess

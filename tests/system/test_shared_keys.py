@@ -10,9 +10,9 @@ from secrets import token_urlsafe
 from zipfile import ZipFile
 
 import pytest
+from tests.support.command_line import vestibule
 from tests.support.databases import rows
 from tests.support.server import Server, free_port
-from tests.system.test_command_line import vestibule
 from tests.system.test_keys import ADA, PASSWORD, RELOAD_SECONDS
 
 from vestibule.adapters.database import MemoryDatabase

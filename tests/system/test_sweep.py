@@ -5,9 +5,9 @@ import shutil
 import time
 from pathlib import Path
 
+from tests.support.command_line import vestibule
 from tests.support.http_client import Client, random_png
 from tests.support.server import Server
-from tests.system.test_command_line import vestibule
 
 
 def make_two_hours_old(path: Path) -> None:

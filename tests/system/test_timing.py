@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from tests.system.test_command_line import vestibule
+from tests.support.command_line import vestibule
 
 from vestibule.testing.timing.enumeration import PROBES
 

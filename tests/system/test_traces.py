@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.support.command_line import vestibule
 from tests.support.otlp_collector import Collector, Span, collector
 from tests.support.server import Server
-from tests.system.test_command_line import vestibule
 from tests.system.test_deliver import eventually
 
 PASSWORD = "the engine weaves algebra"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from standardwebhooks import WebhookVerificationError
+from tests.support.command_line import vestibule
 from tests.support.server import Server
 from tests.support.webhook_receiver import OTHER_SECRET, SECRET, Receiver, receiver
-from tests.system.test_command_line import vestibule
 from tests.system.test_deliver import eventually
 from tests.system.test_readme import blocks
 
