@@ -5,6 +5,11 @@
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
 venv=$root/.venv
 
+# Bytecode is kept, out of sight of the sources. Where PYTHONDONTWRITEBYTECODE is set, as in many containers, each process would
+# compile every library anew, in twice the time of its start.
+unset PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX="$root/.build/pycache"
+
 is_suitable() {
     "$1" -I -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
 }
