@@ -102,7 +102,7 @@ def result_after_wait(world: World, ahead: Callable[[Transaction], Iterator[obje
 @pytest.mark.parametrize(
     ("key", "limit", "call"),
     [
-        ("asked:", RateLimit(1, 60), lambda interface: interface.send(destination=ANN)),
+        ("code-requests:", RateLimit(1, 60), lambda interface: interface.send(destination=ANN)),
         ("login:", RateLimit(30, 900), lambda interface: interface.log_in(username=ANN, password=PASSWORD)),
     ],
     ids=["send", "login"],
