@@ -78,7 +78,7 @@ class SessionResponse(Struct):
     created_at: datetime
     refreshed_at: Annotated[datetime, Meta(description="The time of its last token set.")]
     expires_at: Annotated[datetime, Meta(description="The time when it expires unless a refresh comes before.")]
-    address: Annotated[str | None, Meta(description="The network address of the login.")]
+    address: Annotated[str | None, Meta(description="The IP address of the login; of IPv6 its /64 network.")]
     agent: Annotated[str | None, Meta(description="The user agent of the login.")]
     current: Annotated[bool, Meta(description="Whether it is the session of this call.")]
 

@@ -83,7 +83,7 @@ class Settings:
     redis_url: str | None = setting(
         None,
         parse.url_of("redis", "rediss", "unix"),
-        "redis://… or rediss://…: all workers and nodes that name it share their limits per address.",
+        "redis://… or rediss://…: all workers and nodes that name it share their limits per IP address.",
         secret=True,
     )
     templates_dir: Path | None = setting(None, Path, "A directory of templates that replace those of the messages.")
@@ -105,7 +105,7 @@ class Settings:
         secret=True,
     )
     rate_limits: bool = setting(
-        True, parse.flag, "off lifts the limits per caller's address and the hourly limits of codes, for a load test."
+        True, parse.flag, "off lifts the limits per IP address and the hourly limits of codes, for a load test."
     )
     docs: bool | None = setting(None, parse.flag, "The OpenAPI page; on by default, unless PUBLIC_URL is https.")
     log_format: str = setting("text", parse.one_of("text", "json"), "text for people, or json for machines: one object a line.")
