@@ -1,7 +1,7 @@
 """Vestibule: user accounts, to run as a service or to import as use cases.
 
-`build` opens the use cases on `Settings`. `errors` are the refusals that they raise. Every name is imported on first use, so
-that `vestibule --help` does not wait for a database driver.
+`build(settings)` returns a `Build`; entering it by `with` or `async with` gives the use cases. `errors` are the refusals that
+they raise. Every name is imported on first use, so that `vestibule --help` does not wait for a database driver.
 """
 
 from importlib import import_module

@@ -41,7 +41,9 @@ class RetryMessages:
         if ids is not None:
             return self._retry(ids, strict=True)
         batches = _batches(self.database, failed=False)
-        return sum(self._retry([entry.message.id for entry in batch if _has_failed(entry)], strict=False) for batch in batches)
+        return sum(
+            self._retry([entry.message.id for entry in batch if _has_failed_attempt(entry)], strict=False) for batch in batches
+        )
 
     def _retry(self, ids: Collection[str], *, strict: bool) -> int:
         retried = []
@@ -51,7 +53,7 @@ class RetryMessages:
                 obstacle = _obstacle(tx, entry, now)
                 if strict and obstacle:
                     raise NotRetryable(f"{entry.message.id}: {obstacle}")
-                if not obstacle and (strict or _has_failed(entry)):
+                if not obstacle and (strict or _has_failed_attempt(entry)):
                     tx.outbox.requeue(entry.message.id, now)
                     retried.append(entry)
             _record(tx, "retried", retried, now)
@@ -85,7 +87,7 @@ class DropMessages:
 
     def _drop(self, ids: Collection[str], *, strict: bool) -> int:
         with self.database.begin() as tx:
-            dropped = [entry for entry in _lock(tx, ids, strict=strict) if strict or entry.has_failed]
+            dropped = [entry for entry in _lock(tx, ids, strict=strict) if strict or entry.has_failed_permanently]
             for entry in dropped:
                 tx.outbox.delete(entry.message.id)
             _record(tx, "dropped", dropped, self.clock())
@@ -110,8 +112,8 @@ def _lock(tx: Transaction, ids: Collection[str], *, strict: bool) -> list[Outbox
     return locked
 
 
-def _has_failed(entry: OutboxEntry) -> bool:
-    return entry.has_failed or entry.message.failed_attempts > 0
+def _has_failed_attempt(entry: OutboxEntry) -> bool:
+    return entry.has_failed_permanently or entry.message.failed_attempts > 0
 
 
 def _record(tx: Transaction, action: str, entries: Sequence[OutboxEntry], now: float) -> None:

@@ -37,7 +37,7 @@ class RevokeSession:
 
     @retry_on_conflict
     def __call__(self, *, identity: Identity, session_id: str, caller: Caller = TRUSTED_CALLER) -> None:
-        event = EventType.LOGGED_OUT if session_id == identity.session_id else EventType.SESSION_ENDED
+        event = EventType.LOGGED_OUT if session_id == identity.session_id else EventType.SESSION_REVOKED
         with self.database.begin() as tx:
             identity.lock_account(tx, self.clock)  # a session revoked meanwhile must not be able to revoke others
             session, now = tx.sessions.lock(session_id), self.clock()
@@ -65,7 +65,7 @@ class RevokeOtherSessions:
             now = self.clock()
             revoked = tx.sessions.revoke_all(account_id, now, except_id=session_id)
             detail = f"others:{revoked}"
-            record(tx, EventType.SESSION_ENDED, now, caller, account_id=account_id, session_id=session_id, detail=detail)
+            record(tx, EventType.SESSION_REVOKED, now, caller, account_id=account_id, session_id=session_id, detail=detail)
         return revoked
 
 

@@ -61,7 +61,7 @@ class SessionIssuer:
         )
         is_new_user_agent = caller.user_agent is not None and tx.sessions.is_new_user_agent(account.id, caller.user_agent)
         for revoked in tx.sessions.add(session, keep=MAX_SESSIONS):
-            record(tx, EventType.SESSION_ENDED, now, caller, account_id=account.id, session_id=revoked, detail="oldest")
+            record(tx, EventType.SESSION_REVOKED, now, caller, account_id=account.id, session_id=revoked, detail="oldest")
         record(tx, EventType.LOGGED_IN, now, caller, account_id=account.id, session_id=session.id, detail=method)
         if is_new_user_agent:
             self.notices(tx, Notice.NEW_LOGIN, account, now)

@@ -25,7 +25,7 @@ class EventType(StrEnum):
     DEACTIVATED = "deactivated"
     REFRESHED = "refreshed"
     REFRESH_REUSED = "refresh_reused"
-    SESSION_ENDED = "session_ended"
+    SESSION_REVOKED = "session_revoked"
     LOGGED_OUT = "logged_out"
     RATE_LIMITED = "rate_limited"
     KEYS_CHANGED = "keys_changed"

@@ -16,7 +16,7 @@ def test_data_survives_a_restart(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data")
     file = io.BytesIO()
     Image.new("RGB", (8, 8), "teal").save(file, "PNG")
-    with build(settings, deliver=False) as vestibule, TestClient(create_app(vestibule)) as client:
+    with build(settings, run_workers=False) as vestibule, TestClient(create_app(vestibule)) as client:
         assert client.post("/register/", json=ADA).status_code == 201
         login = client.post("/login/", json={"username": ADA["mobile"], "password": ADA["password"]})
         assert login.status_code == 200
@@ -24,7 +24,7 @@ def test_data_survives_a_restart(tmp_path: Path) -> None:
         upload = client.post("/upload-image/", headers=headers, files={"profile_image": ("me.png", file.getvalue())})
         assert upload.status_code == 201
         before = client.get("/account/", headers=headers).json()
-    with build(settings, deliver=False) as vestibule, TestClient(create_app(vestibule)) as client:
+    with build(settings, run_workers=False) as vestibule, TestClient(create_app(vestibule)) as client:
         assert client.get("/account/", headers=headers).json() == before
         assert client.get(before["profile_image"].removeprefix(settings.url)).status_code == 200
         assert client.post("/refresh-token/", json={"refresh": login.json()["refresh_token"]}).status_code == 200

@@ -222,7 +222,7 @@ def test_call_that_arrives_as_a_batch_ends_is_run() -> None:
 
 
 class Block:
-    """A commit scope that counts its commits."""
+    """A group commit that counts its commits."""
 
     def __init__(self, fault: Exception | None = None) -> None:
         self.done: list[int] = []
@@ -244,7 +244,7 @@ class Block:
         self.kept.append(done)
 
 
-def test_concurrent_calls_share_one_commit_scope_and_get_their_own_results() -> None:
+def test_concurrent_calls_share_one_group_commit_and_get_their_own_results() -> None:
     async def ask() -> list[object]:
         grouped = BatchingExecutor(block.group_commit)
         return await asyncio.gather(*(grouped(block.do, number) for number in range(5)), return_exceptions=True)
@@ -327,7 +327,7 @@ def test_exception_of_one_call_does_not_affect_the_others(fault: BaseException) 
 
 
 @pytest.mark.parametrize("fault", [Unavailable(), Odd("o", "dd")])
-def test_exception_of_the_commit_scope_reaches_every_call(fault: Exception) -> None:
+def test_exception_of_the_group_commit_reaches_every_call(fault: Exception) -> None:
     async def ask() -> list[object]:
         grouped = BatchingExecutor(Block(fault).group_commit)
         async with asyncio.timeout(5):

@@ -67,7 +67,7 @@ def held_by(one: object) -> Iterator[object]:
 
 def watching(settings: Settings) -> set[str]:
     """Returns the names of wrappers in an app with these settings."""
-    with build(settings, deliver=False) as vestibule:
+    with build(settings, run_workers=False) as vestibule:
         app = create_app(vestibule)
         found = list(parts(vestibule, app.front))  # type: ignore[attr-defined]
     assert len(found) > 50
@@ -224,7 +224,12 @@ def test_refused_images_are_counted(since: Value) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "outcome"),
-    [(None, "delivered"), (TemporaryFailure, "failed"), (PermanentFailure, "undeliverable"), (OSError, "failed")],
+    [
+        (None, "delivered"),
+        (TemporaryFailure, "temporary_failure"),
+        (PermanentFailure, "permanent_failure"),
+        (OSError, "temporary_failure"),
+    ],
 )
 def test_message_and_decoy_are_counted_by_outcome(fault: type[Exception] | None, outcome: str, since: Value) -> None:
     class Way:
@@ -283,7 +288,7 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("seen", [{"metrics_port": 9100}, {"traces": True}])
 def test_events_are_read_from_a_measured_database(tmp_path: Path, seen: dict[str, Any]) -> None:
-    with build(Settings(data_dir=tmp_path, **seen), deliver=False) as vestibule:
+    with build(Settings(data_dir=tmp_path, **seen), run_workers=False) as vestibule:
         vestibule.register(username="ada", name="Ada", email="ada@example.com", password=OTHER_PASSWORD)
         with vestibule.read_events("crm") as events:
             assert [position for position, _ in events] == [1]
@@ -295,6 +300,6 @@ def test_connections_are_counted_with_webhooks_on(tmp_path: Path) -> None:
             return 3, 4
 
     settings = Settings(data_dir=tmp_path, metrics_port=9100, webhook_url="http://127.0.0.1:9/", webhook_secret=(SECRET,))
-    with build(settings, deliver=False, database=Pooled()):
+    with build(settings, run_workers=False, database=Pooled()):
         assert REGISTRY.get_sample_value("vestibule_database_connections", {"state": "in_use"}) == 3
         assert REGISTRY.get_sample_value("vestibule_database_connections", {"state": "idle"}) == 4

@@ -81,7 +81,7 @@ def test_overridden_ports_are_not_built_checked_or_closed(tmp_path: Path) -> Non
         "clock": lambda: 1_000_000.0,
     }
     settings = replace(invalid, default_region=None)
-    with build(settings, deliver=False, **own) as vestibule:
+    with build(settings, run_workers=False, **own) as vestibule:
         account = vestibule.register(username="ada", name="Ada", email="ada@example.com", password=PASSWORD)
         tokens = vestibule.log_in(username="ada", password=PASSWORD)
         assert tokens.access_token == f"{account.id} {tokens.session}"
@@ -116,9 +116,9 @@ def test_writes_are_batched_only_if_none_waits_for_another_machine(tmp_path: Pat
         {"database": RemoteDatabase()},
     )
     for number, own in enumerate(remote):
-        with build(Settings(data_dir=tmp_path / str(number)), deliver=False, **own) as vestibule:
+        with build(Settings(data_dir=tmp_path / str(number)), run_workers=False, **own) as vestibule:
             assert vestibule.group_commit is None
-    with build(Settings(data_dir=tmp_path / "ours"), deliver=False, hasher=InsecureHasher()) as vestibule:
+    with build(Settings(data_dir=tmp_path / "ours"), run_workers=False, hasher=InsecureHasher()) as vestibule:
         assert vestibule.group_commit is not None
 
 
@@ -131,7 +131,7 @@ def test_unknown_port_is_refused_by_name(tmp_path: Path) -> None:
 def test_host_applications_notifier_counts_towards_the_hourly_quota(tmp_path: Path) -> None:
     notifier = MemoryNotifier()
     settings = Settings(data_dir=tmp_path, emails_per_hour=1)
-    with build(settings, deliver=False, notifier=notifier, hasher=InsecureHasher()) as vestibule:
+    with build(settings, run_workers=False, notifier=notifier, hasher=InsecureHasher()) as vestibule:
         vestibule.register(username="ada", name="Ada", email="ada@example.com", password=PASSWORD)
         vestibule.request_code(destination="ada@example.com")
         vestibule.deliver_messages()
@@ -145,7 +145,7 @@ def test_hash_of_an_older_system_is_replaced_at_a_login(tmp_path: Path) -> None:
     hasher = runpy.run_path(str(EXAMPLE))["OldHashes"](InsecureHasher())
     old = f"sha256$salt${hashlib.sha256(f'salt{PASSWORD}'.encode()).hexdigest()}"
     database = MemoryDatabase()
-    with build(Settings(data_dir=tmp_path), deliver=False, hasher=hasher, database=database) as vestibule:
+    with build(Settings(data_dir=tmp_path), run_workers=False, hasher=hasher, database=database) as vestibule:
         account = vestibule.register(username="ada", name="Ada", email="ada@example.com", password=PASSWORD)
         with database.begin() as tx:
             locked = tx.accounts.lock(account.id)
@@ -169,7 +169,7 @@ def test_the_example_prints_the_code(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_limits_and_notices_apply_to_a_named_caller_only(tmp_path: Path) -> None:
     notifier = MemoryNotifier()
-    with build(Settings(data_dir=tmp_path), deliver=False, hasher=InsecureHasher(), notifier=notifier) as vestibule:
+    with build(Settings(data_dir=tmp_path), run_workers=False, hasher=InsecureHasher(), notifier=notifier) as vestibule:
         caller = Caller("192.0.2.1", "first agent")
         for number in range(20):
             name = f"ada{number}"

@@ -22,7 +22,7 @@ async def registered(vestibule: AsyncVestibule, name: str = "ada") -> Account:
 
 def test_awaited_calls_return_and_refuse_like_blocking_ones(tmp_path: Path) -> None:
     async def main() -> None:
-        async with build(Settings(data_dir=tmp_path), deliver=False) as vestibule:
+        async with build(Settings(data_dir=tmp_path), run_workers=False) as vestibule:
             account = await registered(vestibule)
             with pytest.raises(AlreadyTaken):
                 await registered(vestibule)
@@ -59,7 +59,7 @@ def test_opening_closing_and_hashing_do_not_block_the_loop(tmp_path: Path) -> No
                 longest, last = max(longest, now - last), now
 
         measuring = asyncio.create_task(measure())
-        async with build(Settings(data_dir=tmp_path), deliver=True) as vestibule:
+        async with build(Settings(data_dir=tmp_path), run_workers=True) as vestibule:
             loop_thread = threading.get_ident()
             assert vestibule.blocking.clock() > 0
             await registered(vestibule)
@@ -74,7 +74,7 @@ def test_opening_closing_and_hashing_do_not_block_the_loop(tmp_path: Path) -> No
 
 
 def test_consecutive_event_loops_share_a_vestibule(tmp_path: Path) -> None:
-    with build(Settings(data_dir=tmp_path), deliver=False, hasher=InsecureHasher()) as blocking:
+    with build(Settings(data_dir=tmp_path), run_workers=False, hasher=InsecureHasher()) as blocking:
         vestibule = AsyncVestibule(blocking)
 
         async def crowd(start: int) -> list[Account]:
@@ -85,7 +85,7 @@ def test_consecutive_event_loops_share_a_vestibule(tmp_path: Path) -> None:
 
 
 def test_event_loops_of_several_threads_share_a_vestibule(tmp_path: Path) -> None:
-    with build(Settings(data_dir=tmp_path), deliver=False, hasher=InsecureHasher()) as blocking:
+    with build(Settings(data_dir=tmp_path), run_workers=False, hasher=InsecureHasher()) as blocking:
         vestibule, made = AsyncVestibule(blocking), list[Account]()
 
         async def crowd(start: int) -> None:
@@ -100,7 +100,7 @@ def test_event_loops_of_several_threads_share_a_vestibule(tmp_path: Path) -> Non
 
 
 def test_build_can_be_entered_again_after_its_block(tmp_path: Path) -> None:
-    unopened = build(Settings(data_dir=tmp_path), deliver=False)
+    unopened = build(Settings(data_dir=tmp_path), run_workers=False)
     with unopened as vestibule, pytest.raises(RuntimeError, match="open already"), unopened:
         pass
     with pytest.raises(RuntimeError, match="closed"):
@@ -111,7 +111,7 @@ def test_build_can_be_entered_again_after_its_block(tmp_path: Path) -> None:
 
 
 def test_cancelled_opening_leaves_no_thread(tmp_path: Path) -> None:
-    unopened = build(Settings(data_dir=tmp_path), deliver=True)
+    unopened = build(Settings(data_dir=tmp_path), run_workers=True)
 
     async def cancelled() -> None:
         async def live() -> None:
@@ -130,7 +130,7 @@ def test_cancelled_opening_leaves_no_thread(tmp_path: Path) -> None:
 
 def test_cancelled_calls_release_the_lane(tmp_path: Path) -> None:
     async def main() -> None:
-        async with build(Settings(data_dir=tmp_path), deliver=False) as vestibule:
+        async with build(Settings(data_dir=tmp_path), run_workers=False) as vestibule:
             calls = [asyncio.create_task(registered(vestibule, f"ada{number}")) for number in range(8)]
             await asyncio.sleep(0.005)
             for call in calls:
@@ -151,7 +151,7 @@ def test_concurrent_writes_share_a_commit_on_sqlite(tmp_path: Path, monkeypatch:
         return connection
 
     async def main() -> None:
-        async with build(Settings(data_dir=tmp_path), deliver=False) as vestibule:
+        async with build(Settings(data_dir=tmp_path), run_workers=False) as vestibule:
             commits.clear()
             calls = [vestibule.request_code(destination=f"ada{number}@example.com") for number in range(20)]
             sent = await asyncio.gather(*calls, vestibule.request_code(destination="nobody"), return_exceptions=True)

@@ -27,7 +27,7 @@ async def fail(vestibule: AsyncVestibule) -> None:
 
 def test_events_are_read_by_a_cursor_in_an_event_loop(tmp_path: Path) -> None:
     async def main() -> None:
-        async with build(Settings(data_dir=tmp_path), deliver=False) as vestibule:
+        async with build(Settings(data_dir=tmp_path), run_workers=False) as vestibule:
             for name in ("ann-x", "bob-x", "cid-x"):
                 await registered(vestibule, name)
             with pytest.raises(ValueError, match="failed"):
@@ -47,7 +47,7 @@ def test_handler_is_called_while_an_event_loop_runs(tmp_path: Path) -> None:
         seen.set()
 
     async def main() -> None:
-        async with build(Settings(data_dir=tmp_path), deliver=False) as vestibule:
+        async with build(Settings(data_dir=tmp_path), run_workers=False) as vestibule:
             vestibule.subscribe("crm", handler)
             await registered(vestibule, "ann-x")
             assert await asyncio.to_thread(seen.wait, 10)
@@ -59,7 +59,7 @@ def test_webhook_is_sent_with_an_own_database_and_notifier(tmp_path: Path) -> No
     notifier = MemoryNotifier()
     with receiver() as hook:
         settings = Settings(data_dir=tmp_path, webhook_url=hook.url, webhook_secret=(SECRET,))
-        with build(settings, deliver=False, database=MemoryDatabase(), notifier=notifier) as vestibule:
+        with build(settings, run_workers=False, database=MemoryDatabase(), notifier=notifier) as vestibule:
             vestibule.register(username="ann-x", name="A Person", email="ann-x@example.com", password=PASSWORD)
             vestibule.request_code(destination="ann-x@example.com")
             assert vestibule.deliver_messages() == 2

@@ -122,7 +122,7 @@ def test_dependencies_and_exception_handlers_are_separate(tmp_path: Path) -> Non
     settings = Settings(data_dir=tmp_path, api_prefix="/accounts")
     app = Litestar(
         [show],
-        plugins=[VestibulePlugin(build(settings, deliver=False), dependency=None)],
+        plugins=[VestibulePlugin(build(settings, run_workers=False), dependency=None)],
         dependencies={
             "vestibule": Provide(lambda: "theirs", sync_to_thread=False),
             "uploads": Provide(lambda: 7, sync_to_thread=False),
@@ -143,13 +143,13 @@ def test_plugin_without_a_prefix_is_refused() -> None:
 
 def test_call_before_the_lifespan_is_refused(tmp_path: Path) -> None:
     app = FastAPI()
-    app.mount("/accounts", Mounted(build(Settings(data_dir=tmp_path), deliver=False)))
+    app.mount("/accounts", Mounted(build(Settings(data_dir=tmp_path), run_workers=False)))
     with TestClient(cast("Any", app)) as client, pytest.raises(RuntimeError, match="lifespan"):
         client.get("/accounts/account/")
 
 
 def test_app_without_a_prefix_serves_at_any_mount_path(tmp_path: Path) -> None:
-    accounts = Mounted(build(Settings(data_dir=tmp_path), deliver=False))
+    accounts = Mounted(build(Settings(data_dir=tmp_path), run_workers=False))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:

@@ -24,7 +24,7 @@ ADA: dict[str, Any] = {
 
 
 def build_in(directory: Path) -> vestibule.Build:
-    return vestibule.build(vestibule.Settings(data_dir=directory), deliver=False)
+    return vestibule.build(vestibule.Settings(data_dir=directory), run_workers=False)
 
 
 def test_every_public_name_of_the_use_cases_is_at_the_top() -> None:
@@ -103,7 +103,7 @@ def test_awaited_build_is_opened_and_closed_alike(tmp_path: Path) -> None:
 
 
 def test_failed_opening_closes_what_was_built(tmp_path: Path) -> None:
-    build = vestibule.build(vestibule.Settings(data_dir=tmp_path, images_url="s3://x"), deliver=False)
+    build = vestibule.build(vestibule.Settings(data_dir=tmp_path, images_url="s3://x"), run_workers=False)
     for _ in range(2):  # the second attempt does not find the build open
         with pytest.raises(vestibule.SettingsError, match="VESTIBULE_IMAGES_URL"):
             build.open()

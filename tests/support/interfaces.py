@@ -330,7 +330,7 @@ def _reference_of(body: Any) -> str:
 
 
 def _ended_of(body: Any) -> int:
-    return int(body["detail"].removeprefix("Ended: ").removesuffix("."))
+    return int(body["detail"].removeprefix("Revoked: ").removesuffix("."))
 
 
 def _sessions_of(body: Any) -> list[Shown]:

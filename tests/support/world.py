@@ -81,7 +81,7 @@ class World(testing.World):
     @property
     def messages(self) -> tuple[Message, ...]:
         """Messages that wait in the outbox, the oldest first."""
-        return tuple(entry.message for entry in self.list_messages() if not entry.has_failed)
+        return tuple(entry.message for entry in self.list_messages() if not entry.has_failed_permanently)
 
     @property
     def failed_messages(self) -> tuple[tuple[Message, str], ...]:

@@ -34,7 +34,7 @@ def test_audit_log_shows_account_type_time_and_address_of_each_event(tmp_path: P
     assert [event["position"] for event in audit_log(tmp_path / "data", "--account", "1", "--after", "1")] == [2, 4]
     assert [event["position"] for event in audit_log(tmp_path / "data", "--limit", "1")] == [1]
     assert audit_log(tmp_path / "data", "--until", "2020-01-01") == []
-    assert len(audit_log(tmp_path / "data", "--since", "2020-01-01", "--address", "127.0.0.1")) == 4
+    assert len(audit_log(tmp_path / "data", "--since", "2020-01-01", "--ip-address", "127.0.0.1")) == 4
 
 
 @pytest.mark.parametrize("arguments", [("--type", "nonsense"), ("--since", "yesterday"), ("--account", "ada")])

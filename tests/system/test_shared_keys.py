@@ -236,7 +236,7 @@ def test_program_shares_the_keys_of_the_servers(start: Callable[..., Server], tm
     server = start("server", database_url=url, secret=SECRET, public_url=URL)
     assert server.call("POST", "/register/", ADA)[0] == 201
     variables = Settings(data_dir=tmp_path / "program", database_url=url, secret=(SECRET,), public_url=URL)
-    with build(variables, deliver=False) as accounts:
+    with build(variables, run_workers=False) as accounts:
         tokens = accounts.log_in(username="ada", password=PASSWORD)
         assert accounts.jwks() == server.call("GET", "/.well-known/jwks.json")[1]
     assert server.call("GET", "/account/", token=tokens.access_token)[0] == 200
@@ -247,6 +247,6 @@ def test_secret_is_refused_with_a_database_that_stores_no_keys(tmp_path: Path) -
     settings = Settings(data_dir=tmp_path / "program", secret=(SECRET,))
     database = MemoryDatabase()
     del database.keys  # the port `Database` does not have it
-    own = build(settings, deliver=False, database=database)
+    own = build(settings, run_workers=False, database=database)
     with pytest.raises(SettingsError, match="VESTIBULE_SECRET: a database of your own"), own:
         pass

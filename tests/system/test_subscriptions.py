@@ -29,7 +29,7 @@ def settings(tmp_path: Path, database_url_for: Callable[[Path], str]) -> Setting
 
 @contextmanager
 def built(settings: Settings) -> Iterator[Vestibule]:
-    with build(settings, deliver=False) as vestibule:
+    with build(settings, run_workers=False) as vestibule:
         yield vestibule
 
 

@@ -182,7 +182,7 @@ from vestibule import Settings, build
 found, provider = InMemorySpanExporter(), TracerProvider()
 provider.add_span_processor(SimpleSpanProcessor(found))
 trace.set_tracer_provider(provider)
-with build(Settings(data_dir=Path(sys.argv[1]), traces=True), deliver=False) as vestibule:
+with build(Settings(data_dir=Path(sys.argv[1]), traces=True), run_workers=False) as vestibule:
     with trace.get_tracer("theirs").start_as_current_span("theirs"):
         vestibule.register(username="ada", name="Ada", email="ada@mail.example.com", mobile=None, password=sys.argv[2])
 print([span.name for span in found.get_finished_spans()])

@@ -42,7 +42,7 @@ _PURGES = (
 def purge(sql: OpenTransaction, now: float, limit: int) -> int:
     """Deletes up to `limit` expired rows of each table; returns how many.
 
-    Codes and proofs go a day after they expire, sessions 30 days after they expire at the latest, failed messages a week
-    after they expire, events after 400 days.
+    Codes are deleted a day after they expire, proofs a day after the verification, sessions 30 days after they expire at the
+    latest, failed messages a week after they expire, events after 400 days.
     """
     return sum(len(sql.run(statement, cutoff=now - age, limit=limit)) for age, statement in _PURGES)

@@ -50,7 +50,7 @@ class OutboxEntry:
     failure_reason: str | None = None
 
     @property
-    def has_failed(self) -> bool:
+    def has_failed_permanently(self) -> bool:
         return self.due_at is None
 
     def is_leased(self, now: float) -> bool:

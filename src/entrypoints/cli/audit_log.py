@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @click.command("audit-log")
 @click.option("--account", type=int, help="Only events of this account.")
 @click.option("--type", "event_type", help="Only events of this type, such as login_failed.")
-@click.option("--address", help="Only events of callers at this network address.")
+@click.option("--ip-address", help="Only events of callers at this IP address.")
 @click.option("--since", help="Only events from this time on: 2026-11-23 or 2026-11-23T16:05, UTC.")
 @click.option("--until", help="Only events before this time.")
 @click.option("--after", type=click.IntRange(0), default=0, help="Only events after this position, to continue a listing.")
@@ -23,7 +23,7 @@ def audit_log(
     *,
     account: int | None,
     event_type: str | None,
-    address: str | None,
+    ip_address: str | None,
     since: str | None,
     until: str | None,
     after: int,
@@ -41,7 +41,7 @@ def audit_log(
     query = AuditQuery(
         account_id=account,
         type=_type(event_type),
-        ip_address=address,
+        ip_address=ip_address,
         since=_time(since, "--since"),
         until=_time(until, "--until"),
         after=after,

@@ -65,7 +65,7 @@ def use_cases() -> "Iterator[Vestibule]":
     from ...application import Refusal
     from ..container import build
 
-    with build(settings, deliver=False) as vestibule:
+    with build(settings, run_workers=False) as vestibule:
         try:
             yield vestibule
         except Refusal as refusal:

@@ -89,7 +89,7 @@ def _compare(probes: "list[Probe]", samples: int) -> "dict[str, Comparison]":
 
         async def measure_all() -> None:
             for deliver, group in groupby(probes, lambda probe: probe.while_delivering):
-                with temporary_service(deliver=deliver) as service:
+                with temporary_service(run_workers=deliver) as service:
                     for probe in group:
                         await measure(probe, service)
 

@@ -124,12 +124,12 @@ def _resolve(future: Future[Result], result: Any) -> None:
 class BatchingExecutor(Executor):
     """Runs concurrent calls one after another in one thread, within one group commit.
 
-    Each call returns after the scope was left, and raises if leaving the scope fails. For short transactions, which in
+    Each call returns after that commit, and raises if the commit fails. For short transactions, which in
     threads of their own would contend for the write lock at every statement.
     """
 
     def __init__(self, group_commit: GroupCommit) -> None:
-        self._commit_scope = group_commit
+        self._group_commit = group_commit
         thread = ThreadLane(threads=1, limit=_MAX_PENDING)
         self._batcher: Batcher[Callable[[], Any], Any] = Batcher(thread, self._run_all)
 
@@ -138,7 +138,7 @@ class BatchingExecutor(Executor):
         return result
 
     def _run_all(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
-        with self._commit_scope():
+        with self._group_commit():
             return [_outcome(call) for call in calls]
 
 

@@ -49,7 +49,7 @@ class Adapters(TypedDict, total=False):
     storage: Storage
     """Stores images."""
     rate_limiter: RateLimiter
-    """Limits calls per network address. It is used even if RATE_LIMITS is off."""
+    """Limits calls per IP address. It is used even if RATE_LIMITS is off."""
     clock: Clock
     """The current time. Delivery workers pause by the machine's own clock."""
 
@@ -61,10 +61,10 @@ class Build:
     the event loop. Use cases raise `RuntimeError` once they are closed; the build may then be opened again.
     """
 
-    def __init__(self, settings: Settings, overrides: Adapters, *, deliver: bool, echo: Echo | None) -> None:
+    def __init__(self, settings: Settings, overrides: Adapters, *, run_workers: bool, echo: Echo | None) -> None:
         self.settings = settings
         self._overrides = overrides
-        self._deliver = deliver
+        self._run_workers = run_workers
         self._echo = echo
         self._is_open = False
         self._closing = ExitStack()
@@ -140,7 +140,7 @@ class Build:
                 enqueue_webhooks.start()
         stack.callback(workers.stop)
         stack.callback(subscriptions.stop)
-        if self._deliver:
+        if self._run_workers:
             workers.start(vestibule.deliver_messages if self.settings.delivery else None, vestibule.purge)
             if "storage" not in self._overrides and isinstance(storage := container.storage(), S3Storage):
                 Thread(target=storage.probe, name="images").start()  # a bucket that is slow or down does not delay the start
@@ -148,16 +148,16 @@ class Build:
 
 
 def build(
-    settings: Settings | None = None, *, deliver: bool = True, echo: Echo | None = None, **adapters: Unpack[Adapters]
+    settings: Settings | None = None, *, run_workers: bool = True, echo: Echo | None = None, **adapters: Unpack[Adapters]
 ) -> Build:
     """Prepares the use cases on these settings (`Settings()` by default), to be opened by `with` or `async with`.
 
-    Opening migrates the embedded database. With `deliver`, threads purge expired rows, and deliver messages unless the
+    Opening migrates the embedded database. With `run_workers`, threads purge expired rows, and deliver messages unless the
     setting `delivery` is off. Without it the caller runs `deliver_messages` and `purge`. `echo` is called with the text of each
     message put in the outbox directory. Opening raises `SettingsError` for settings that cannot work, and `TypeError` for a
     port that does not exist.
     """
-    return Build(settings or Settings(), adapters, deliver=deliver, echo=echo)
+    return Build(settings or Settings(), adapters, run_workers=run_workers, echo=echo)
 
 
 def check_settings(settings: Settings, *, migrate: bool = False) -> None:

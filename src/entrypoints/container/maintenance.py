@@ -26,7 +26,7 @@ from .factories import encrypted_key_store, keys_file
 
 
 def backlog(settings: Settings) -> Sequence[Backlog]:
-    """Returns the messages that wait in the outbox. Raises `Unavailable`."""
+    """Returns, for each channel, the numbers of due and of failed messages, and since when the oldest is due."""
     with closing(SqlDatabase(settings.resolved_database_url)) as database:
         return database.backlog(time())
 

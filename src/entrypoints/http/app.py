@@ -37,8 +37,8 @@ API: tuple[HTTPRouteHandler, ...] = (
     image.read_image,
     login.refresh_token,
     sessions.list_sessions,
-    sessions.end_other_sessions,
-    sessions.end_session,
+    sessions.revoke_other_sessions,
+    sessions.revoke_session,
     sessions.logout,
 )
 SERVICE: tuple[HTTPRouteHandler, ...] = (service.healthz, service.readyz, service.jwks)

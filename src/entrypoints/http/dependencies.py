@@ -23,6 +23,6 @@ def use_cases(request: HttpRequest) -> AsyncVestibule:
 
 
 def caller_of(request: HttpRequest) -> Caller:
-    """Returns the network address, user agent and request id of the caller."""
+    """Returns the IP address, user agent and request id of the caller."""
     caller: Caller = request.scope["state"]["caller"]
     return caller

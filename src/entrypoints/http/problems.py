@@ -74,7 +74,7 @@ class MethodNotAllowed(Refusal):
 
 
 class Internal(Refusal):
-    """A bug. The log has the details; the response has the request id."""
+    """A fault of the program, reported like a refusal. The log has the details; the response has the request id."""
 
     slug = "internal"
     title = "An internal error occurred."

@@ -79,7 +79,7 @@ class Metrics:
 
     def notifier(self) -> NamedObserver:
         for kind in AddressKind:
-            for outcome in ("delivered", "failed", "undeliverable"):
+            for outcome in ("delivered", "temporary_failure", "permanent_failure"):
                 DELIVERIES.labels(kind.value, outcome)
         return delivery
 
@@ -200,12 +200,12 @@ def _of_operation(operation: str) -> Histogram:
 
 @contextmanager
 def delivery(channel: str) -> Iterator[Started]:
-    arrived, outcome = perf_counter(), "failed"
+    arrived, outcome = perf_counter(), "temporary_failure"
     try:
         yield lambda: None  # it does not wait
         outcome = "delivered"
     except PermanentFailure:
-        outcome = "undeliverable"
+        outcome = "permanent_failure"
         raise
     finally:
         DELIVERIES.labels(channel, outcome).inc()

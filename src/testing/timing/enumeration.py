@@ -179,11 +179,11 @@ class Service:
 
 
 @contextmanager
-def temporary_service(*, deliver: bool) -> Iterator[Service]:
+def temporary_service(*, run_workers: bool) -> Iterator[Service]:
     """Yields a service on a temporary data directory. Messages become files in it, if they are delivered at all."""
     with (
         TemporaryDirectory(prefix="vestibule-") as directory,
-        build(Settings(data_dir=Path(directory)), deliver=deliver) as vestibule,
+        build(Settings(data_dir=Path(directory)), run_workers=run_workers) as vestibule,
     ):
         yield Service(vestibule)
 

@@ -113,12 +113,12 @@ def code(vestibule: Vestibule) -> str:
 
 def test_statement_counts_on_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counting = Counting(monkeypatch)
-    with build(Settings(data_dir=tmp_path), deliver=False) as vestibule:
+    with build(Settings(data_dir=tmp_path), run_workers=False) as vestibule:
         assert calls(vestibule, counting) == COSTS
 
 
 def test_statement_counts_on_postgres(postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counting = Counting(monkeypatch)
     migrate(postgres)
-    with build(Settings(data_dir=tmp_path, database_url=postgres), deliver=False) as vestibule:
+    with build(Settings(data_dir=tmp_path, database_url=postgres), run_workers=False) as vestibule:
         assert calls(vestibule, counting) == COSTS

@@ -52,7 +52,7 @@ def test_revoked_session_is_refused_at_once_and_cannot_be_revoked_again() -> Non
     for gone in (there.session, "no such id"):
         with pytest.raises(NoSuchSession):
             world.revoke_session(identity=identity, session_id=gone)
-    assert [event.session_id for event in world.events(EventType.SESSION_ENDED)] == [there.session]
+    assert [event.session_id for event in world.events(EventType.SESSION_REVOKED)] == [there.session]
 
 
 def test_log_out_revokes_the_current_session() -> None:
@@ -74,7 +74,7 @@ def test_all_other_sessions_are_revoked_and_the_current_one_stays() -> None:
     assert world.revoke_other_sessions(identity=world.identity(tokens[1])) == 2
 
     assert [world.is_signed_in(one) for one in tokens] == [False, True, False]
-    assert [event.detail for event in world.events(EventType.SESSION_ENDED)] == ["others:2"]
+    assert [event.detail for event in world.events(EventType.SESSION_REVOKED)] == ["others:2"]
 
 
 def test_session_revoked_meanwhile_revokes_no_other() -> None:

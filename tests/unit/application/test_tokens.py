@@ -209,7 +209,7 @@ def test_session_101_revokes_the_oldest() -> None:
 
     assert not world.is_signed_in(oldest)
     assert world.is_signed_in(second)
-    [event] = world.events(EventType.SESSION_ENDED)
+    [event] = world.events(EventType.SESSION_REVOKED)
     assert (event.session_id, event.detail, event.occurred_at) == (oldest.session, "oldest", world.clock())
 
 

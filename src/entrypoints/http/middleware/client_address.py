@@ -1,4 +1,4 @@
-"""The network address of a caller, by which rate limits count; only trusted proxies may forward it."""
+"""The IP address of a caller, by which rate limits count; only trusted proxies may forward it."""
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache

@@ -12,7 +12,7 @@ PATH = "/revocations"
 
 
 class RevocationClients:
-    """The calls of those services, which no rate limit counts: they call often, and several share one network address."""
+    """The calls of those services, which no rate limit counts: they call often, and several share one IP address."""
 
     def __init__(self, settings: Settings) -> None:
         self._secret = settings.revocations_secret

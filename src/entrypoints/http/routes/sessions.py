@@ -1,4 +1,4 @@
-"""The caller's own sessions: lists and ends them."""
+"""The caller's own sessions: lists and revokes them."""
 
 from datetime import UTC, datetime
 
@@ -22,34 +22,35 @@ async def list_sessions(request: HttpRequest) -> AsgiResponse:
 
 @delete(
     "/sessions",
-    operation=Operation("Sessions", "End all own sessions but that of this call", (DetailResponse,), auth=Auth.REQUIRED),
+    operation=Operation("Sessions", "Revoke all own sessions but that of this call", (DetailResponse,), auth=Auth.REQUIRED),
     status_code=200,
 )
-async def end_other_sessions(request: HttpRequest) -> AsgiResponse:
+async def revoke_other_sessions(request: HttpRequest) -> AsgiResponse:
     identity = await authenticate(request)
-    ended = await use_cases(request).revoke_other_sessions(identity=identity, caller=caller_of(request))
-    return AsgiResponse(200, DetailResponse(f"Ended: {ended}."))
+    revoked = await use_cases(request).revoke_other_sessions(identity=identity, caller=caller_of(request))
+    return AsgiResponse(200, DetailResponse(f"Revoked: {revoked}."))
 
 
 @delete(
     "/sessions/{session_id:str}",
     operation=Operation(
         "Sessions",
-        "End one of the caller's own sessions",
+        "Revoke one of the caller's own sessions",
         (DetailResponse,),
         refusals=(errors.NoSuchSession,),
         auth=Auth.REQUIRED,
     ),
     status_code=200,
 )
-async def end_session(request: HttpRequest, session_id: FromPath[str]) -> AsgiResponse:
+async def revoke_session(request: HttpRequest, session_id: FromPath[str]) -> AsgiResponse:
     identity = await authenticate(request)
     await use_cases(request).revoke_session(identity=identity, session_id=session_id, caller=caller_of(request))
-    return AsgiResponse(200, DetailResponse("The session has ended."))
+    return AsgiResponse(200, DetailResponse("The session is revoked."))
 
 
 @post(
-    "/logout", operation=Operation("Sessions", "Log out: end the session of this call", (DetailResponse,), auth=Auth.REQUIRED)
+    "/logout",
+    operation=Operation("Sessions", "Log out: revoke the session of this call", (DetailResponse,), auth=Auth.REQUIRED),
 )
 async def logout(request: HttpRequest) -> AsgiResponse:
     identity = await authenticate(request)

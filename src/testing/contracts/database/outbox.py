@@ -62,7 +62,7 @@ class OutboxContract:
     ) -> None:
         lease_and_change(database, message(1, failed_attempts=2), changes)
         [kept] = database.outbox.find(failed=False, after=0, limit=9)
-        assert (kept.has_failed, kept.failure_reason) == (False, None)
+        assert (kept.has_failed_permanently, kept.failure_reason) == (False, None)
         assert lease(database, due - 1) == []
         assert lease(database, due) == [becomes]
 
