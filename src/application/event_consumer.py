@@ -90,7 +90,7 @@ class ReadEvents:
             return
         with self.database.begin() as tx:
             if tx.cursors.lock(cursor.name) != cursor:
-                text = "the reader %s held events for more than %.0f s, and another one has read on"
+                text = "the lease of reader %s expired after %.0f s and another one took over; events may be handled twice"
                 _log.warning(text, cursor.name, LEASE_SECONDS)
                 return
             moved_at = self.clock() if batch.acknowledged > cursor.position else cursor.moved_at

@@ -1,4 +1,4 @@
-"""The password policy, after NIST SP 800-63B § 3.1.1 and OWASP ASVS 6.2: length, and no password that is guessed first."""
+"""The password policy, after NIST SP 800-63B § 3.1.1 and OWASP ASVS 6.2: a length and a blocklist of common passwords."""
 
 import unicodedata
 from collections.abc import Container, Iterable
@@ -26,11 +26,11 @@ class PasswordPolicy:
         """The violations of a password, whatever the account; empty if there are none."""
         text = normalised(password)
         if len(password) > 4 * MAX_LENGTH or len(text) > MAX_LENGTH:
-            return [f"A password has at most {MAX_LENGTH} characters."]
+            return [f"A password must have at most {MAX_LENGTH} characters."]
         if any(unicodedata.category(character) in _REFUSED_CATEGORIES for character in text):
-            return ["A password has no control characters and no unassigned ones."]
+            return ["A password must not contain control characters or unassigned ones."]
         if len(text) < self.min_length:
-            return [f"A password has at least {self.min_length} characters."]
+            return [f"A password must have at least {self.min_length} characters."]
         if text.casefold() in self.common:
             return ["This password is among the most common ones."]
         if _is_made_of(text, (self.service,)):

@@ -132,7 +132,7 @@ def test_refused_change_is_reported_in_one_line(tmp_path: Path) -> None:
     for name in ("signing-7", "-V7ozMigYVGAZjMrmO_WP8rqSUIaphqaQflqRhUGndc", "--to", "-"):
         assert "no such key" in _refused(tmp_path, "revoke", name)
     vestibule("keys", "rotate", VESTIBULE_DATA_DIR=str(tmp_path))
-    assert "signing-2 is the next one already" in _refused(tmp_path, "rotate")
+    assert "signing-2 is already pending" in _refused(tmp_path, "rotate")
     assert "not set" in _refused(tmp_path, "reencrypt")
     (tmp_path / "keys.json").chmod(0o644)
     assert "keys.json: open to others" in _refused(tmp_path, "list")
@@ -142,7 +142,7 @@ def test_rotation_of_all_kinds_skips_a_kind_with_a_pending_key(tmp_path: Path) -
     vestibule("keys", "rotate", VESTIBULE_DATA_DIR=str(tmp_path))
     result = vestibule("keys", "rotate", "--kind", "all", VESTIBULE_DATA_DIR=str(tmp_path))
     assert result.returncode == 2
-    assert "signing-2 is the next one already" in result.stderr
+    assert "signing-2 is already pending" in result.stderr
     assert [line.partition(":")[0] for line in result.stdout.splitlines()] == ["codes-2", "refresh-2"]
 
 

@@ -27,16 +27,16 @@ def test_unreferenced_images_are_counted_and_deleted_with_the_option(tmp_path: P
         token = client.tokens("ada")["token"]
         current = images / client.upload(token, random_png(8)).json["profile_image"].rpartition("/")[2]
         unreferenced = Path(shutil.copy(current, images / f"{'a' * 32}.webp"))
-        assert sweep("--delete") == ["Images: 0, 0 of them of no account. Deleted: 0."]
+        assert sweep("--delete") == ["Images: 0, 0 of them unreferenced. Deleted: 0."]
         make_two_hours_old(unreferenced)
         suspicious = "No image belongs to an account: is this the right database?"
-        assert sweep("--delete") == ["Images: 1, 1 of them of no account. Deleted: 0.", suspicious]
+        assert sweep("--delete") == ["Images: 1, 1 of them unreferenced. Deleted: 0.", suspicious]
         make_two_hours_old(current)
         hint = "Delete them with `vestibule sweep-images --delete`."
-        assert sweep() == ["Images: 2, 1 of them of no account. Deleted: 0.", hint]
-        assert sweep("--delete") == ["Images: 2, 1 of them of no account. Deleted: 1."]
+        assert sweep() == ["Images: 2, 1 of them unreferenced. Deleted: 0.", hint]
+        assert sweep("--delete") == ["Images: 2, 1 of them unreferenced. Deleted: 1."]
         assert list(images.iterdir()) == [current]
-        assert sweep("--delete") == ["Images: 1, 0 of them of no account. Deleted: 0."]
+        assert sweep("--delete") == ["Images: 1, 0 of them unreferenced. Deleted: 0."]
         with Client(server.port) as fresh:  # the server may have closed the idle connection
             assert fresh.call("GET", f"/images/{current.name}").status == 200
 

@@ -21,7 +21,7 @@ def read_email(text: str, *, special_use_domains: bool) -> Address:
     """
     written = trimmed(text)
     if len(written) > MAX_LENGTH:
-        raise InvalidText(f"An email address has at most {MAX_LENGTH} characters.")
+        raise InvalidText(f"An email address must have at most {MAX_LENGTH} characters.")
     sendable = _sendable(written, special_use_domains)
     canonical = sendable.lower()
     is_as_written = written.isascii() and written.lower() == canonical

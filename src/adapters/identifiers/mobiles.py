@@ -9,7 +9,7 @@ from ...domain.account import Address, AddressKind
 from .texts import trimmed
 
 MAX_INPUT_LENGTH = 40
-_MALFORMED = "A mobile number has 7 to 15 digits, optionally with a leading +."
+_MALFORMED = "A mobile number must have 7 to 15 digits, optionally with a leading +."
 _UNKNOWN = "No country has numbers like this; write the number with + and the country code."
 _EXPENSIVE = frozenset({phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST})
 _SHAPE = re.compile(r"\+?[0-9 ().-]+")

@@ -15,12 +15,12 @@ def read_name(text: str) -> str:
     """Returns 1 to 500 code points, trimmed and in NFC."""
     written = trimmed(text)
     if len(written) > _MAX_INPUT_LENGTH:
-        raise InvalidText(f"A name has at most {MAX_LENGTH} characters.")
+        raise InvalidText(f"A name must have at most {MAX_LENGTH} characters.")
     name = unicodedata.normalize("NFC", written)
     if not name:
-        raise InvalidText("A name has at least one character.")
+        raise InvalidText("A name must have at least one character.")
     if len(name) > MAX_LENGTH:
-        raise InvalidText(f"A name has at most {MAX_LENGTH} characters.")
+        raise InvalidText(f"A name must have at most {MAX_LENGTH} characters.")
     if any(map(_is_refused, name)):
         raise InvalidText("A name must not contain line breaks or control characters.")
     return name

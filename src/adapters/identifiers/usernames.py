@@ -33,16 +33,16 @@ def read_username(text: str) -> Username:
     """Accepts 1 to 150 letters and digits of one script with `. _ - +`, at least one letter, and no reserved name."""
     written = trimmed(text)
     if len(written) > 2 * MAX_LENGTH:
-        raise InvalidText(f"A username has at most {MAX_LENGTH} characters.")
+        raise InvalidText(f"A username must have at most {MAX_LENGTH} characters.")
     written = unicodedata.normalize("NFC", written)
     if not written:
-        raise InvalidText("A username has at least one character.")
+        raise InvalidText("A username must have at least one character.")
     try:
         canonical = _case_mapped(written)
     except ValueError:
-        raise InvalidText("A username consists of letters, digits and . _ - + only.") from None
+        raise InvalidText("A username must consist of letters, digits and . _ - + only.") from None
     if max(len(written), len(canonical)) > MAX_LENGTH:
-        raise InvalidText(f"A username has at most {MAX_LENGTH} characters.")
+        raise InvalidText(f"A username must have at most {MAX_LENGTH} characters.")
     _check(canonical)
     return Username(written, canonical)
 
@@ -71,11 +71,11 @@ def _check(canonical: str) -> None:
     letters = [character for character in canonical if character not in _SEPARATORS]
     categories = "".join(unicodedata.category(character)[0] for character in canonical)
     if any(not _is_letter_mark_or_digit(character) for character in letters) or not _marks_follow_letters(categories):
-        raise InvalidText("A username consists of letters, digits and . _ - + only.")
+        raise InvalidText("A username must consist of letters, digits and . _ - + only.")
     if not _is_of_one_script(letters):
         raise InvalidText("The letters and digits of a username must be of one script.")
     if "L" not in categories:
-        raise InvalidText("A username has at least one letter.")
+        raise InvalidText("A username must have at least one letter.")
     if _without_accents(canonical) in _RESERVED or canonical in _RESERVED:
         raise InvalidText("This username is reserved.")
 

@@ -73,9 +73,9 @@ class JwtTokens:
         if not issuer or not audience:
             raise ValueError("access tokens need an issuer and an audience")
         if not 1 <= access_seconds <= MAX_ACCESS_SECONDS:
-            raise ValueError(f"access tokens live 1 to {MAX_ACCESS_SECONDS} seconds, not {access_seconds}")
+            raise ValueError(f"access_seconds must be 1 to {MAX_ACCESS_SECONDS}, not {access_seconds}")
         if not 0 <= leeway <= MAX_LEEWAY:
-            raise ValueError(f"the leeway is 0 to {MAX_LEEWAY} seconds, not {leeway}")
+            raise ValueError(f"leeway must be 0 to {MAX_LEEWAY} seconds, not {leeway}")
         self.access_seconds = access_seconds
         self._issuer = issuer
         self._audience = audience
@@ -89,7 +89,7 @@ class JwtTokens:
     def issue_access(self, account_id: int, session_id: str, now: float) -> str:
         """Raises `ValueError` for an account id or a session id that no token can carry."""
         if not 1 <= account_id <= MAX_ACCOUNT_ID or not SESSION_ID.fullmatch(session_id):
-            raise ValueError("an access token is for a stored account and a session of it")
+            raise ValueError(f"account_id must be 1 to {MAX_ACCOUNT_ID}, session_id {SESSION_ID.pattern}")
         issued_at = floor(now)
         claims = {
             "iss": self._issuer,

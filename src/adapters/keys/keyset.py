@@ -144,7 +144,7 @@ class KeySet:
         parsed = [_parsed(place, entry) for place, entry in enumerate(entries)]
         twice = [name for name, count in Counter(f"{kind}-{key.number}" for kind, key in parsed).items() if count > 1]
         if twice:
-            raise ValueError(f"{twice[0]}: there are two of it")
+            raise ValueError(f"{twice[0]} occurs more than once")
         keys = cls()
         for kind in KeyKind:
             keys = _with(keys, kind, [key for key_kind, key in parsed if key_kind is kind])

@@ -76,7 +76,7 @@ class KeyManager:
             infos = [info for info in self._infos(change.keys) if info.kind is kind]
             is_pending = any(info.state is KeyState.PENDING for info in infos)
             if is_pending and not at_once:
-                raise KeyChangeRefused(f"{infos[-1].name} is the next one already: {infos[-1].description}.")
+                raise KeyChangeRefused(f"{infos[-1].name} is already pending: {infos[-1].description}.")
             if not is_pending and kind is KeyKind.SIGNING and len(infos) >= MAX_SIGNING_KEYS:
                 raise KeyChangeRefused(f"There are {len(infos)} signing keys already; {infos[0].name}: {infos[0].description}.")
             return self._next(change, kind, self._clock() + (0 if at_once else ACTIVATION_DELAY[kind]))

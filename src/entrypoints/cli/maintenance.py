@@ -33,7 +33,7 @@ def sweep_images(delete: bool) -> None:
     """
     with use_cases() as vestibule:
         report = vestibule.sweep_images(delete=delete)
-    click.echo(f"Images: {report.images}, {report.unreferenced} of them of no account. Deleted: {report.deleted}.")
+    click.echo(f"Images: {report.images}, {report.unreferenced} of them unreferenced. Deleted: {report.deleted}.")
     if report.unreferenced > report.deleted:
         is_suspicious = report.unreferenced == report.images
         click.echo(

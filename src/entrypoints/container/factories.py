@@ -48,7 +48,7 @@ def key_store(settings: Settings, database: SqlDatabase) -> KeyStore:
 
 def encrypted_key_store(settings: Settings, database: SqlDatabase) -> EncryptedKeyStore:
     if not hasattr(database, "keys"):
-        raise SettingsError("VESTIBULE_SECRET: a database of your own stores no keys; leave it out.")
+        raise SettingsError("VESTIBULE_SECRET: cannot be used with a custom database adapter, which stores no keys; unset it.")
     secrets = [secret_bytes(secret) for secret in settings.secret]
     return EncryptedKeyStore(database.keys, secrets, earlier=FileKeyStore(keys_file(settings)))
 

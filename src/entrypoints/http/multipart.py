@@ -26,7 +26,7 @@ async def read_file(request: HttpRequest, field: str) -> bytes | None:
     except ParserLimitReached:
         raise BodyTooLarge from None
     except MultipartError:
-        raise MalformedBody("The multipart body is malformed, or broke off.") from None
+        raise MalformedBody("The multipart body is malformed or incomplete.") from None
     return bytes(parts.file) or None
 
 

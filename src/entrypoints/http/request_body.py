@@ -50,10 +50,10 @@ def content_type(request: HttpRequest) -> bytes:
     for name, value in request.scope["headers"]:
         if name == b"content-type":
             if header:
-                raise UnsupportedMediaType("A body has one content type.")
+                raise UnsupportedMediaType("A body must have one content type.")
             header = value
         elif name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
-            raise UnsupportedMediaType("A body is taken as it is, without a content encoding.")
+            raise UnsupportedMediaType("Content-Encoding is not supported.")
     return header
 
 
@@ -69,7 +69,7 @@ async def chunks(request: HttpRequest, limit: int) -> AsyncIterator[bytes]:
             while more:
                 message = await request.receive()
                 if message["type"] != "http.request":
-                    raise MalformedBody("The body broke off.")
+                    raise MalformedBody("The connection closed before the body was complete.")
                 chunk, more = message.get("body", b""), message.get("more_body", False)
                 size += len(chunk)
                 if size > limit:

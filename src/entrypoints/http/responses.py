@@ -39,7 +39,7 @@ class TokenResponse(Struct):
 
 
 class CodeSentResponse(Struct):
-    """A code is on its way, if the destination may receive one."""
+    """A code is sent if the destination can receive one."""
 
     detail: Detail
     reference: Annotated[str, Meta(description="A short tag that the message repeats.", examples=["7K3D"])]
@@ -53,7 +53,7 @@ class CodeVerifiedResponse(Struct):
 
 
 class DetailResponse(Struct):
-    """Done."""
+    """The result, as text."""
 
     detail: Detail
 
@@ -99,7 +99,7 @@ class RevocationsResponse(Struct):
 
 
 class StatusResponse(Struct):
-    """The service is well."""
+    """The service is available."""
 
     status: Annotated[str, Meta(examples=["ok"])]
 
@@ -145,4 +145,4 @@ def token_response(status: int, tokens: TokenSet) -> AsgiResponse:
 
 
 def code_sent_response(sent: RequestedCode) -> AsgiResponse:
-    return AsgiResponse(201, CodeSentResponse("If it can be reached, a code is on its way.", sent.reference))
+    return AsgiResponse(201, CodeSentResponse("A code is sent if this destination can receive one.", sent.reference))

@@ -42,7 +42,7 @@ class Settings:
     secret: tuple[str, ...] = setting(
         (),
         parse.secrets,
-        "32 random bytes in base64: the keys are then encrypted with it in the database, for every node that has it.",
+        "A secret of 32 or more random bytes in base64 or hex; encrypts the keys in the database, for every node that has it.",
         secret=True,
     )
     email_url: str = setting(

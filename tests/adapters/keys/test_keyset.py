@@ -345,7 +345,7 @@ def test_key_without_an_nbf_is_active_from_the_beginning() -> None:
 @pytest.mark.parametrize("kind", list(KeyKind))
 def test_two_keys_with_the_same_name_are_refused(kind: KeyKind) -> None:
     entries = [*_entries(KeySet.generate()), *_entries(KeySet.generate())]
-    with pytest.raises(ValueError, match=f"^{kind}-1: there are two of it"):
+    with pytest.raises(ValueError, match=f"^{kind}-1 occurs more than once"):
         KeySet.from_json(_document(*(entry for entry in entries if entry["kind"] == kind)))
 
 

@@ -140,7 +140,7 @@ def test_changed_file_is_readable_by_its_owner_only(file: Path) -> None:
 
 def test_rotation_is_refused_while_a_key_is_pending(deployment: Deployment) -> None:
     deployment.manager.rotate(KeyKind.SIGNING)
-    with pytest.raises(ValueError, match="signing-2 is the next one already: published, signs from 2027-01-16 08:00:00 UTC"):
+    with pytest.raises(ValueError, match="signing-2 is already pending: published, signs from 2027-01-16 08:00:00 UTC"):
         deployment.manager.rotate(KeyKind.SIGNING)
     assert deployment.states() == [(1, KeyState.ACTIVE), (2, KeyState.PENDING)]
 

@@ -118,7 +118,7 @@ def test_one_of_concurrent_rotations_adds_the_next_key(open_store: Open) -> None
         results = at_once([lambda manager=manager: manager.rotate(KeyKind.CODES) for manager in managers])  # type: ignore[misc]  # as above
         refused = [str(result) for result in results if isinstance(result, KeyChangeRefused)]
         assert len(refused) == 2
-        assert all(text.startswith("codes-2 is the next one already") for text in refused)
+        assert all(text.startswith("codes-2 is already pending") for text in refused)
         assert [key.number for key in managers[0].list_keys() if key.kind == "codes"] == [1, 2]
         emptied(open_store())
 

@@ -43,7 +43,9 @@ def test_password_is_refused_for_one_reason(password: str, word: str) -> None:
 
 
 def test_minimum_length_is_configurable() -> None:
-    assert PasswordPolicy(frozenset(), min_length=15).violations("fourteen chars") == ["A password has at least 15 characters."]
+    assert PasswordPolicy(frozenset(), min_length=15).violations("fourteen chars") == [
+        "A password must have at least 15 characters."
+    ]
 
 
 @pytest.mark.parametrize(
