@@ -79,16 +79,18 @@ class AccountUpdate:
     def _read(
         self, validator: Validator, account: Account, fields: Mapping[str, object], *, is_complete: bool
     ) -> tuple[Changes, str | None]:
-        """Values equal to the present ones skip today's rules: an imported username may break them."""
-        known = self.rules.identifiers
+        """Unchanged values are not validated again: imported usernames may violate the current rules."""
+        identifiers = self.rules.identifiers
         mobile_required = is_complete and self.rules.mobile_required
-        mobile = validator.text("mobile", fields["mobile"], _or_same(account.mobile, known.mobile), required=mobile_required)
+        mobile = validator.text(
+            "mobile", fields["mobile"], _or_same(account.mobile, identifiers.mobile), required=mobile_required
+        )
         changes = Changes(
             username=validator.text(
-                "username", fields["username"], _or_same(account.username, known.username), required=is_complete
+                "username", fields["username"], _or_same(account.username, identifiers.username), required=is_complete
             ),
-            name=validator.text("name", fields["name"], known.name, required=is_complete),
-            email=validator.text("email", fields["email"], _or_same(account.email, known.email), required=is_complete),
+            name=validator.text("name", fields["name"], identifiers.name, required=is_complete),
+            email=validator.text("email", fields["email"], _or_same(account.email, identifiers.email), required=is_complete),
             mobile=mobile if is_complete or mobile else MISSING,
         )
         return changes, validator.password("password", fields["password"], required=is_complete)

@@ -16,7 +16,7 @@ _log = logging.getLogger("vestibule.events")
 
 
 class Batch:
-    """Events with their positions, in order, to be handled inside the block."""
+    """Events with their positions, in order."""
 
     def __init__(self, cursor: Cursor | None = None, events: Sequence[tuple[int, Event]] = ()) -> None:
         self.cursor = cursor
@@ -36,10 +36,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadEvents:
-    """The events since the last block of that reader, as a block: `with read_events("billing") as events`.
+    """Context manager of the next batch of unread events of a reader: `with read_events("billing") as events`.
 
-    Leaving the block marks the events as done, and the next call returns later ones; an exception that leaves it does not, and
-    they are returned again. So each is returned at least once, in order, and none is skipped. With `one_by_one` only events up
+    Leaving it without an exception acknowledges the events, and the next call returns later ones; after an exception they are
+    returned again. So each is returned at least once, in order, and none is skipped. With `one_by_one` only events up
     to `acknowledge` are done. A new name begins at the oldest event that is kept. While one reader holds a batch, for at most
     a minute, others of its name get an empty one; after that they get the same events. Raises `Unavailable`.
     """

@@ -28,20 +28,20 @@ class SetActive:
 
     @retry_on_conflict
     def __call__(self, *, identifier: str, active: bool, caller: Caller = TRUSTED_CALLER) -> Account:
-        known = self.database.accounts.by_login(self.identifiers.login(identifier))
-        if known is None:
+        unlocked = self.database.accounts.by_login(self.identifiers.login(identifier))
+        if unlocked is None:
             raise NoSuchAccount
         with self.database.begin() as tx:
-            if changes := known.is_active is not active:
-                tx.challenges.revoke(known.addresses)  # before the account is locked: the order of locks
-            account = tx.accounts.lock(known.id)
+            if changes := unlocked.is_active is not active:
+                tx.challenges.revoke(unlocked.addresses)  # before the account is locked: the order of locks
+            account = tx.accounts.lock(unlocked.id)
             now = self.clock()
             if account is None or account.is_active is active:
-                return known
+                return unlocked
             after = replace(account, is_active=active)
             tx.accounts.save(after)
             tx.sessions.revoke_all(account.id, now)
-            revoke_codes_of_added_addresses(tx, account.addresses, known.addresses if changes else ())
+            revoke_codes_of_added_addresses(tx, account.addresses, unlocked.addresses if changes else ())
             event = EventType.ACTIVATED if active else EventType.DEACTIVATED
             record(tx, event, now, caller, account_id=account.id)
         return after
@@ -79,16 +79,17 @@ class SweepImages:
     """Counts the images that no account references, and with `delete` deletes them.
 
     An upload that was killed halfway leaves one, and so does a storage that was down when an image was replaced. Images of
-    the last hour do not count, because an upload may be about to reference them. This never runs unasked, and deletes nothing
-    if all images are unreferenced: with the database of another installation they all are. Raises `Unavailable`; earlier
-    deletions stay.
+    the last hour do not count, because an upload may be about to reference them. The service never runs it by itself. It
+    deletes nothing if all images are unreferenced: with the database of another installation they all are. Raises
+    `Unavailable`; earlier deletions stay.
     """
 
     database: Database
     storage: Storage
 
     def __call__(self, *, delete: bool = False) -> SweepReport:
-        unreferenced = set(self.storage.names(older_than=_UPLOAD_SECONDS))  # first: their accounts reference them by now
+        # Before the accounts are read: an image stored by then is already referenced.
+        unreferenced = set(self.storage.names(older_than=_UPLOAD_SECONDS))
         images, after = len(unreferenced), 0
         while batch := self.database.accounts.with_images(after, limit=BATCH):
             unreferenced.difference_update(name for _, name in batch)

@@ -19,7 +19,9 @@ from .validation import Validator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRegistrationCode:
-    """Sends a code to the email and another to the mobile; either is accepted. Owners change only the addresses' spelling.
+    """Sends a code to the email and another to the mobile; either is accepted.
+
+    An existing account affects only the spelling of the recipients' addresses, never whether a code is sent.
 
     Raises `InvalidInput`, `RateLimited`, `Overloaded`, `Unavailable`.
     """
@@ -54,65 +56,71 @@ class RegisterOrLogIn:
     def __call__(self, *, name: str, email: str, mobile: str, verify_otp: str, caller: Caller = TRUSTED_CALLER) -> TokenSet:
         validator = Validator()
         fields = _read(validator, self.identifiers, name, email, mobile)
-        valid_name, mail, phone, code = validator.valid(*fields, validator.text("verify_otp", verify_otp, str.strip))
+        valid_name, valid_email, valid_mobile, code = validator.valid(
+            *fields, validator.text("verify_otp", verify_otp, str.strip)
+        )
         with self.database.begin() as tx:
-            check = self.code_verifier(tx, CodePurpose.REGISTER_OR_LOGIN, [mail, phone], code, caller)
-            result = self._start_session(tx, check, valid_name, mail, phone)
+            check = self.code_verifier(tx, CodePurpose.REGISTER_OR_LOGIN, [valid_email, valid_mobile], code, caller)
+            result = self._start_session(tx, check, valid_name, valid_email, valid_mobile)
         if isinstance(result, Session):
             return self.session_issuer.token_set(result)
         raise result
 
-    def _start_session(self, tx: Transaction, check: CodeCheck, name: str, mail: Address, phone: Address) -> Session | Refusal:
+    def _start_session(
+        self, tx: Transaction, check: CodeCheck, name: str, email: Address, mobile: Address
+    ) -> Session | Refusal:
         if check.matched is None:
             check.record_failure(tx)
             return check.refusal()
-        address, now, caller = check.matched.address, check.now, check.caller
-        revoked = _revoke_codes_before_claim(tx, address, mail, phone)
-        owners = {owner.id: owner for to in (mail, phone) if (owner := tx.accounts.lock_by_address(to))}
+        verified, now, caller = check.matched.address, check.now, check.caller
+        revoked = _revoke_codes_before_claim(tx, verified, email, mobile)
+        owners = {owner.id: owner for address in (email, mobile) if (owner := tx.accounts.lock_by_address(address))}
         if not owners:
             check.consume(tx)
-            account = tx.accounts.add(self._new(tx, address, name, mail, phone, now))
+            account = tx.accounts.add(self._new(tx, verified, name, email, mobile, now))
             record(tx, EventType.REGISTERED, now, caller, account_id=account.id)
             record_verified_addresses(tx, None, account, now, caller)
-            return self.session_issuer.start(tx, account, now, caller, f"code:{address.kind}")
+            return self.session_issuer.start(tx, account, now, caller, f"code:{verified.kind}")
         account, *others = owners.values()
-        if others or not _matches(account, address, mail, phone):
+        if others or not _matches(account, verified, email, mobile):
             check.consume(tx)
             return AccountMismatch()
-        if not accepts_code(account, address):
+        if not accepts_code(account, verified):
             check.record_failure(tx)
             return check.refusal()
         check.consume(tx)
-        account = claim_account(tx, check, account, address, revoked, name)
-        return self.session_issuer.start(tx, account, now, caller, f"code:{address.kind}")
+        account = claim_account(tx, check, account, verified, revoked, name)
+        return self.session_issuer.start(tx, account, now, caller, f"code:{verified.kind}")
 
-    def _new(self, tx: Transaction, verified: Address, name: str, mail: Address, phone: Address, now: float) -> Account:
+    def _new(self, tx: Transaction, verified: Address, name: str, email: Address, mobile: Address, now: float) -> Account:
         return Account(
-            username=self._username(tx, phone),
+            username=self._username(tx, mobile),
             name=name,
-            email=mail,
-            mobile=phone,
+            email=email,
+            mobile=mobile,
             email_verified=verified.kind is AddressKind.EMAIL,
             mobile_verified=verified.kind is AddressKind.MOBILE,
             owner_verified=True,
             created_at=now,
         )
 
-    def _username(self, tx: Transaction, phone: Address) -> Username:
-        usernames = (self.identifiers.username_of_mobile(phone, variant) for variant in count(1))
+    def _username(self, tx: Transaction, mobile: Address) -> Username:
+        usernames = (self.identifiers.username_of_mobile(mobile, variant) for variant in count(1))
         return next(username for username in usernames if not tx.accounts.taken_fields(username, []))
 
 
-def _revoke_codes_before_claim(tx: Transaction, address: Address, mail: Address, phone: Address) -> tuple[Address, ...]:
+def _revoke_codes_before_claim(tx: Transaction, verified: Address, email: Address, mobile: Address) -> tuple[Address, ...]:
     """`revoke_codes_before_claim`, if both addresses lead to one account that will be logged in to."""
-    owners = {owner.id: owner for to in (mail, phone) if (owner := tx.accounts.by_address(to))}
+    owners = {owner.id: owner for address in (email, mobile) if (owner := tx.accounts.by_address(address))}
     owner = next(iter(owners.values())) if len(owners) == 1 else None
-    return revoke_codes_before_claim(tx, owner, address) if owner and _matches(owner, address, mail, phone) else ()
+    return revoke_codes_before_claim(tx, owner, verified) if owner and _matches(owner, verified, email, mobile) else ()
 
 
-def _matches(account: Account, verified: Address, mail: Address, phone: Address) -> bool:
+def _matches(account: Account, verified: Address, email: Address, mobile: Address) -> bool:
     """Returns whether the account has both addresses, or the verified one and none of the other kind."""
-    return account.has(verified) and all(account.has(to) or account.address(to.kind) is None for to in (mail, phone))
+    return account.has(verified) and all(
+        account.has(address) or account.address(address.kind) is None for address in (email, mobile)
+    )
 
 
 def _read(

@@ -83,9 +83,9 @@ _CURSOR = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,20})?)_([0-9A-Za-z_-]{0,64})", r
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevokedSessions:
-    """Ids of revoked sessions; the next ones are found by `after`, at once if `has_more`.
+    """Ids of revoked sessions. Pass `after` to get the next page; if `has_more`, immediately.
 
-    A service that verifies tokens offline refuses those of these sessions for `seconds`; after that all of them have expired.
+    A service that verifies tokens offline rejects the tokens of these sessions for `seconds`; by then they have expired.
     """
 
     session_ids: Sequence[str]

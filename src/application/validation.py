@@ -142,7 +142,9 @@ class AccountRules:
         new: Sequence[Address],
         proofs: Sequence[str],
     ) -> tuple[Address, ...]:
-        """Returns those of `addresses` that the proofs verify; adds an error for a wrong proof, and for a new address without.
+        """Returns those of `addresses` that the proofs verify.
+
+        Adds an error for a wrong proof, and for a new address without a required verification.
 
         A new address that was verified within the hour needs no proof here, but only its own proof marks it as verified.
         """

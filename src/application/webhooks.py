@@ -10,7 +10,7 @@ from ..domain.rate_limits import DAY
 from .event_consumer import ReadEvents
 from .ports import Channel, Clock, Database, Message
 
-READER = "vestibule-webhook"
+CURSOR_NAME = "vestibule-webhook"
 """The name of the cursor."""
 
 RECIPIENT = "webhook"
@@ -40,10 +40,10 @@ class EnqueueWebhooks:
 
     def start(self) -> None:
         """Begins with the next event if webhooks were never sent before."""
-        self.read_events.skip_to_end(READER)
+        self.read_events.skip_to_end(CURSOR_NAME)
 
     def _enqueue_batch(self) -> int:
-        with self.read_events(READER) as batch:
+        with self.read_events(CURSOR_NAME) as batch:
             messages = [_message(position, event) for position, event in batch if event.type in self.types]
             if messages:
                 with self.database.begin() as tx:

@@ -24,44 +24,44 @@ from ..application import (
 from ..application.ports import Clock, RateLimiter
 from .concurrency.executors import GroupCommit
 from .settings import Settings
-from .use_case import ContextManagerUseCase, StreamingUseCase, UseCase, UseCaseDescriptor
+from .use_case import ContextManagerUseCase, PlainUseCase, StreamingUseCase, UseCaseDescriptor
 from .workers.subscriptions import Handler, Subscriptions
 
 
 class UseCases:
     """Every use case with the lane of its awaited calls. The container builds each from the providers of its fields' names."""
 
-    register = UseCase(registration.Register, "hashing")
-    create_superuser = UseCase(registration.CreateSuperuser, "hashing")
-    check_unique = UseCase(registration.CheckUnique, "limited_point_reads")
-    log_in = UseCase(login.LogIn, "hashing")
-    authenticate = UseCase(tokens.Authenticate, "point_reads", batch="authenticate_many")  # 98 µs a call, not 122
-    authenticate_many = UseCase(tokens.AuthenticateMany, "point_reads")
-    refresh = UseCase(tokens.Refresh, "writes")
-    change_account = UseCase(account.ChangeAccount, "writes", hashes="password")
-    replace_account = UseCase(account.ReplaceAccount, "hashing")
-    request_code = UseCase(code_requests.RequestCode, "writes")
-    verify_code = UseCase(code_checks.VerifyCode, "writes")
-    log_in_by_code = UseCase(code_checks.LogInByCode, "writes")
-    request_registration_code = UseCase(register_or_login.RequestRegistrationCode, "writes")
-    register_or_log_in = UseCase(register_or_login.RegisterOrLogIn, "writes")
-    reset_password = UseCase(password.ResetPassword, "hashing")
-    list_sessions = UseCase(sessions.ListSessions, "reads")
-    revoke_session = UseCase(sessions.RevokeSession, "writes")
-    revoke_other_sessions = UseCase(sessions.RevokeOtherSessions, "writes")
-    list_revoked_sessions = UseCase(sessions.ListRevokedSessions, "reads")
-    set_active = UseCase(maintenance.SetActive, "writes")
-    upload_image = UseCase(image.UploadImage, "images")
-    read_image = UseCase(image.ReadImage, "images")
-    get_image_url = UseCase(image.GetImageUrl, "images")
-    sweep_images = UseCase(maintenance.SweepImages, "background")
-    deliver_messages = UseCase(delivery.DeliverMessages, "background")
+    register = PlainUseCase(registration.Register, "hashing")
+    create_superuser = PlainUseCase(registration.CreateSuperuser, "hashing")
+    check_unique = PlainUseCase(registration.CheckUnique, "limited_point_reads")
+    log_in = PlainUseCase(login.LogIn, "hashing")
+    authenticate = PlainUseCase(tokens.Authenticate, "point_reads", batch="authenticate_many")  # 98 µs a call, not 122
+    authenticate_many = PlainUseCase(tokens.AuthenticateMany, "point_reads")
+    refresh = PlainUseCase(tokens.Refresh, "writes")
+    change_account = PlainUseCase(account.ChangeAccount, "writes", hashed_argument="password")
+    replace_account = PlainUseCase(account.ReplaceAccount, "hashing")
+    request_code = PlainUseCase(code_requests.RequestCode, "writes")
+    verify_code = PlainUseCase(code_checks.VerifyCode, "writes")
+    log_in_by_code = PlainUseCase(code_checks.LogInByCode, "writes")
+    request_registration_code = PlainUseCase(register_or_login.RequestRegistrationCode, "writes")
+    register_or_log_in = PlainUseCase(register_or_login.RegisterOrLogIn, "writes")
+    reset_password = PlainUseCase(password.ResetPassword, "hashing")
+    list_sessions = PlainUseCase(sessions.ListSessions, "reads")
+    revoke_session = PlainUseCase(sessions.RevokeSession, "writes")
+    revoke_other_sessions = PlainUseCase(sessions.RevokeOtherSessions, "writes")
+    list_revoked_sessions = PlainUseCase(sessions.ListRevokedSessions, "reads")
+    set_active = PlainUseCase(maintenance.SetActive, "writes")
+    upload_image = PlainUseCase(image.UploadImage, "images")
+    read_image = PlainUseCase(image.ReadImage, "images")
+    get_image_url = PlainUseCase(image.GetImageUrl, "images")
+    sweep_images = PlainUseCase(maintenance.SweepImages, "background")
+    deliver_messages = PlainUseCase(delivery.DeliverMessages, "background")
     list_messages = StreamingUseCase(outbox.ListMessages, "background")
-    retry_messages = UseCase(outbox.RetryMessages, "background")
-    drop_messages = UseCase(outbox.DropMessages, "background")
+    retry_messages = PlainUseCase(outbox.RetryMessages, "background")
+    drop_messages = PlainUseCase(outbox.DropMessages, "background")
     read_audit_log = StreamingUseCase(audit.ReadAuditLog, "background")
     read_events = ContextManagerUseCase(event_consumer.ReadEvents, "background")
-    purge = UseCase(maintenance.Purge, "background")
+    purge = PlainUseCase(maintenance.Purge, "background")
 
     def refuse_calls(self) -> None:
         """Makes every later call raise `RuntimeError`, instead of an error of a closed adapter."""

@@ -46,25 +46,25 @@ class UseCaseDescriptor(ABC, Generic[Class_co]):
         """Returns the use case of this `Vestibule` for an `AsyncVestibule`."""
 
 
-class UseCase(UseCaseDescriptor[Class_co]):
+class PlainUseCase(UseCaseDescriptor[Class_co]):
     """A use case that returns a value.
 
-    If a call has the keyword argument `hashes`, a password, it takes the hashing lane. With `batch`, the use case of that
-    name, concurrent calls are passed to that one as a list.
+    Calls that pass the keyword argument `hashed_argument`, a password, run in the hashing lane. With `batch`, the use case of
+    that name, concurrent calls are passed to that one as a list.
     """
 
     def __init__(
-        self, use_case: Callable[..., Class_co], lane: Lane, *, hashes: str | None = None, batch: str | None = None
+        self, use_case: Callable[..., Class_co], lane: Lane, *, hashed_argument: str | None = None, batch: str | None = None
     ) -> None:
         super().__init__(use_case, lane)
-        self._hashes = hashes
+        self._hashed_argument = hashed_argument
         self._batch = batch
 
     @overload
     def __get__(self, instance: "Vestibule", _: type) -> Class_co: ...
     @overload
     def __get__(
-        self: "UseCase[Callable[P, T]]", instance: "AsyncVestibule", _: type
+        self: "PlainUseCase[Callable[P, T]]", instance: "AsyncVestibule", _: type
     ) -> Callable[P, Coroutine[Any, Any, T]]: ...
     def __get__(self, instance: object, _: type) -> Any:
         return _undefined(self, instance)
@@ -73,8 +73,8 @@ class UseCase(UseCaseDescriptor[Class_co]):
         call, executor = getattr(vestibule, self.name), self.executor(lanes)
         if self._batch is not None:
             return _batched(executor, getattr(vestibule, self._batch))
-        if self._hashes is not None:
-            return _hashing_if(self._hashes, call, executor, lanes.hashing)
+        if self._hashed_argument is not None:
+            return _hashing_if(self._hashed_argument, call, executor, lanes.hashing)
         return executor.wrap(call)
 
 

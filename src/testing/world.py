@@ -8,7 +8,7 @@ from typing import Any
 from ..adapters.database import MemoryDatabase
 from ..adapters.hasher import InsecureHasher
 from ..adapters.images import PassThroughImages
-from ..adapters.keys import HmacCodes, JwtTokens, KeySet, Secret
+from ..adapters.keys import HmacCodes, JwtTokens, KeySet, SymmetricKey
 from ..adapters.notifier import MemoryNotifier
 from ..adapters.storage import MemoryStorage
 from ..application import Account, AuditQuery, Event, EventType, Identity, TokenSet
@@ -21,7 +21,7 @@ from .clock import ManualClock
 PASSWORD = "a sea of green glass"  # noqa: S105 — of accounts that exist in tests only
 """The password of accounts that `World.create_account` creates."""
 
-_SECRET = Secret(1, b"a secret that every test may know")
+_SECRET = SymmetricKey(1, b"a secret that every test may know")
 _token_keys = cache(KeySet.generate)
 _CODE_KEYS = KeySet(codes=(_SECRET,), digests=(_SECRET,))
 
@@ -53,19 +53,19 @@ class World(Vestibule):
         new_id: NewId | None = None,
         **settings: Any,
     ) -> None:
-        known, clock = Settings(**settings), ManualClock()
+        configured, clock = Settings(**settings), ManualClock()
         ports: dict[str, Any] = {
             "clock": clock,
             "sql_database": MemoryDatabase() if database is None else database,
             "hasher": hasher or InsecureHasher(),
             "images": images or PassThroughImages(),
             "storage": storage or MemoryStorage(clock),
-            "codes": codes or HmacCodes(_CODE_KEYS, known.otp_length, clock),
+            "codes": codes or HmacCodes(_CODE_KEYS, configured.otp_length, clock),
             "notifier": notifier or MemoryNotifier(),
-            "tokens": JwtTokens(_token_keys(), issuer=known.url, audience=known.url, clock=clock),
+            "tokens": JwtTokens(_token_keys(), issuer=configured.url, audience=configured.url, clock=clock),
         }
         ports |= {name: port for name, port in (("rate_limiter", rate_limiter), ("new_id", new_id)) if port is not None}
-        built = Container(settings=known, **ports).vestibule()
+        built = Container(settings=configured, **ports).vestibule()
         super().__init__(**{one.name: getattr(built, one.name) for one in fields(Vestibule)})
         vars(self).update(database=ports["sql_database"], notifier=ports["notifier"])
 

@@ -16,7 +16,7 @@ _ALGORITHMS = {("OKP", "Ed25519"): "EdDSA", ("EC", "P-256"): "ES256", ("RSA", No
 
 
 Keys = Mapping[str, PyJWK]
-"""Public keys by their ids. The type of a key determines the one algorithm that it verifies; a token has no say in it."""
+"""Public keys by their ids. The type of a key determines its one algorithm; a token with another `alg` is invalid."""
 
 
 class KeySource(Protocol):

@@ -69,7 +69,7 @@ def watching(settings: Settings) -> set[str]:
     """Returns the names of wrappers in an app with these settings."""
     with build(settings, run_workers=False) as vestibule:
         app = create_app(vestibule)
-        found = list(parts(vestibule, app.front))  # type: ignore[attr-defined]
+        found = list(parts(vestibule, app.request_middleware))  # type: ignore[attr-defined]
     assert len(found) > 50
     return {type(one).__name__ for one in found if type(one).__module__.startswith(WATCHING)} | {
         one.__qualname__ for one in found if isinstance(one, FunctionType) and one.__module__.startswith(WATCHING)

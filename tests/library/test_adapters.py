@@ -1,4 +1,4 @@
-"""Ports that the host application fills: Vestibule uses the given adapter, and neither builds, checks nor closes its own."""
+"""Adapters of the host application: Vestibule uses the given one, and neither builds, checks nor closes its own."""
 
 import hashlib
 import runpy

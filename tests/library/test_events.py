@@ -1,4 +1,4 @@
-"""Events through the asynchronous facade: awaited, and with ports that the host application fills."""
+"""Events through the asynchronous facade: awaited, and with adapters that the host application provides."""
 
 import asyncio
 from pathlib import Path

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 
 from ...domain.errors import Unavailable
-from .sqlite_connection import READER, begin_immediate, connect
+from .sqlite_connection import READ_PRAGMAS, begin_immediate, connect
 from .urls import is_postgres, path_of
 
 _MAX_WAIT = 60.0
@@ -49,7 +49,7 @@ def back_up(url: str, file: Path, on_images: OnImages) -> None:
     if not path.is_file():
         raise CannotBackUp(f"There is no database at {path}.")
     try:
-        with closing(connect(path, READER, wait=_MAX_WAIT)) as reader, closing(connect(path, wait=_MAX_WAIT)) as writer:
+        with closing(connect(path, READ_PRAGMAS, wait=_MAX_WAIT)) as reader, closing(connect(path, wait=_MAX_WAIT)) as writer:
             on_images(_images(reader))
             begin_snapshot(writer, reader, on_images)
             copy_snapshot(reader, file)

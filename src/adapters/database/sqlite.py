@@ -18,7 +18,7 @@ from sqlalchemy.dialects import sqlite
 
 from ...domain.errors import Unavailable
 from .sql import Row, StatementCache, do_nothing
-from .sqlite_connection import MAX_WAIT, READER, WRITER, begin_immediate, connect, to_domain_error
+from .sqlite_connection import MAX_WAIT, READ_PRAGMAS, WRITE_PRAGMAS, begin_immediate, connect, to_domain_error
 
 
 class SqliteTransaction:
@@ -101,7 +101,7 @@ class Sqlite:
         try:
             return self._readers.pop()
         except IndexError:
-            return self._connect(READER, self._max_wait, monotonic() + self._max_wait)
+            return self._connect(READ_PRAGMAS, self._max_wait, monotonic() + self._max_wait)
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -172,7 +172,7 @@ class Sqlite:
                 raise Unavailable
             scope.has_lock = True
         self._check_file_identity()
-        writer = self._writer = self._writer or self._connect(WRITER, 0.0, scope.deadline)
+        writer = self._writer = self._writer or self._connect(WRITE_PRAGMAS, 0.0, scope.deadline)
         if scope.fault is not None or (scope.on_commit and not writer.in_transaction):
             raise Unavailable  # SQLite has rolled back by itself, as on a full disk
         if scope.on_commit:

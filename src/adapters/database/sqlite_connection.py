@@ -10,8 +10,8 @@ from .sql import UniqueViolation
 MAX_WAIT = 2.0
 """Seconds to wait for another writer. With its other waits, a call is refused within three seconds."""
 
-WRITER = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON")
-READER = ("PRAGMA query_only = ON", "PRAGMA wal_autocheckpoint = 0")  # SQLite before 3.51.3 needs a single checkpointer
+WRITE_PRAGMAS = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON")
+READ_PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA wal_autocheckpoint = 0")  # SQLite before 3.51.3 needs a single checkpointer
 
 _PAUSE = 0.002
 _DUPLICATE = {"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"}
@@ -25,7 +25,7 @@ def create(path: Path) -> None:
 
 
 def connect(
-    path: Path, settings: tuple[str, ...] = WRITER, *, wait: float = MAX_WAIT, deadline: float | None = None
+    path: Path, settings: tuple[str, ...] = WRITE_PRAGMAS, *, wait: float = MAX_WAIT, deadline: float | None = None
 ) -> sqlite3.Connection:
     """A connection to an existing file, in autocommit mode.
 

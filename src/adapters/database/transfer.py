@@ -17,7 +17,7 @@ from sqlalchemy import Column, Connection, Table, case, column, exists, func, in
 from ...domain.errors import Unavailable
 from .migration import SchemaTooNew, SchemaTooOld, bring_to_head, migrating, require_head, transaction
 from .schema import metadata
-from .sqlite_connection import READER, connect
+from .sqlite_connection import READ_PRAGMAS, connect
 from .urls import is_postgres, path_of
 
 _BATCH = 1000
@@ -107,7 +107,7 @@ def _snapshot(url: str) -> AbstractContextManager[Connection]:
         raise CannotCopy(f"There is no database to copy from at {path_of(url)}.")
     return transaction(
         url,
-        partial(connect, settings=READER),
+        partial(connect, settings=READ_PRAGMAS),
         sqlite_begin="BEGIN",
         postgres_begin="SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
     )

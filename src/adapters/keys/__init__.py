@@ -3,7 +3,7 @@
 from .access_tokens import JwtTokens
 from .codes import HmacCodes
 from .encrypted_store import EncryptedKeyStore
-from .keyset import KeyKind, KeySet, KeySource, Secret, SigningKey
+from .keyset import KeyKind, KeySet, KeySource, SigningKey, SymmetricKey
 from .lifecycle import KeyState
 from .manager import KeyChangeRefused, KeyInfo, KeyManager
 from .reloading import ReloadingKeys, open_keys, read_keys
@@ -23,8 +23,8 @@ __all__ = [
     "KeyState",
     "KeyStore",
     "ReloadingKeys",
-    "Secret",
     "SigningKey",
+    "SymmetricKey",
     "open_keys",
     "read_keys",
 ]

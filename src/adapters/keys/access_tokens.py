@@ -33,17 +33,17 @@ class VerifiedToken(NamedTuple):
 
 
 class KeyRing:
-    """A key set prepared for use. `by_header` maps the first part of the tokens that a signing key signs to it and its expiry.
+    """A key set prepared for use. `by_header` maps the encoded JWT header to its signing key and the key's expiry.
 
-    `verified` is dropped together with it: the latest `cache_size` results of `verify`, because checking a signature costs
-    hundreds of times a look-up. Exceptions are not kept: no invalid token takes the place of a valid one.
+    The cache `verified` belongs to this key set: the latest `cache_size` results of `verify`, because checking a signature
+    costs hundreds of times a look-up. Exceptions are not kept: no invalid token takes the place of a valid one.
     """
 
     def __init__(
-        self, keys: KeySet, verify: Callable[["KeyRing", str], VerifiedToken], *, cache_size: int, grace: float
+        self, keys: KeySet, verify: Callable[["KeyRing", str], VerifiedToken], *, cache_size: int, value_lifetime: float
     ) -> None:
         self.keys = keys.require_complete()
-        self.by_header = {_header(life.key): (life.key, life.expires_at(grace)) for life in lifetimes(keys.signing)}
+        self.by_header = {_header(life.key): (life.key, life.expires_at(value_lifetime)) for life in lifetimes(keys.signing)}
         self.verified = lru_cache(cache_size)(partial(verify, self))
         self.refresh = RefreshTokens(keys.refresh)
 
@@ -89,7 +89,7 @@ class JwtTokens:
     def issue_access(self, account_id: int, session_id: str, now: float) -> str:
         """Raises `ValueError` for an account id or a session id that no token can carry."""
         if not 1 <= account_id <= MAX_ACCOUNT_ID or not SESSION_ID.fullmatch(session_id):
-            raise ValueError(f"account_id must be 1 to {MAX_ACCOUNT_ID}, session_id {SESSION_ID.pattern}")
+            raise ValueError(f"account_id must be 1 to {MAX_ACCOUNT_ID}, session_id must match {SESSION_ID.pattern}")
         issued_at = floor(now)
         claims = {
             "iss": self._issuer,
@@ -129,7 +129,7 @@ class JwtTokens:
         return ring
 
     def _ring_of(self, keys: KeySet) -> KeyRing:
-        return KeyRing(keys, self._verify, cache_size=self._cache_size, grace=self.access_seconds + self._leeway)
+        return KeyRing(keys, self._verify, cache_size=self._cache_size, value_lifetime=self.access_seconds + self._leeway)
 
     def _verify(self, ring: KeyRing, text: str) -> VerifiedToken:
         """Verifies everything but the time. Raises `ValueError`."""

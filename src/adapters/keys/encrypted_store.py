@@ -35,12 +35,12 @@ class EncryptedKeyStore:
     than 32 bytes.
     """
 
-    def __init__(self, row: KeyRow, secrets: Sequence[bytes], earlier: KeyStore) -> None:
-        if not secrets or any(len(secret) < SECRET_BYTES for secret in secrets):
+    def __init__(self, row: KeyRow, encryption_secrets: Sequence[bytes], earlier: KeyStore) -> None:
+        if not encryption_secrets or any(len(secret) < SECRET_BYTES for secret in encryption_secrets):
             raise ValueError(f"keys are encrypted with secrets of {SECRET_BYTES} bytes or more")
         self._row = row
-        self._latest = _fernet(secrets[0])
-        self._any = MultiFernet([_fernet(secret) for secret in secrets])
+        self._latest = _fernet(encryption_secrets[0])
+        self._any = MultiFernet([_fernet(secret) for secret in encryption_secrets])
         self._earlier = earlier
 
     def read(self) -> KeySet:

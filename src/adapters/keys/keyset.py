@@ -25,7 +25,7 @@ ALWAYS = 0.0
 
 
 class KeyKind(StrEnum):
-    """The purposes of keys: signing access tokens, deriving codes, sealing refresh tokens, keying digests."""
+    """The purposes of keys: signing access tokens, deriving codes, authenticating refresh tokens, keying digests."""
 
     SIGNING = "signing"
     CODES = "codes"
@@ -74,7 +74,7 @@ class SigningKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Secret:
+class SymmetricKey:
     """32 to 1024 random bytes that make new values from `active_from` on.
 
     Values made with a secret carry its number (1 to 9999), which selects the secret that verifies them.
@@ -94,11 +94,11 @@ class Secret:
             raise ValueError("a secret is random, this one has too few different bytes")
 
     @classmethod
-    def generate(cls, number: int = 1, active_from: float = ALWAYS) -> "Secret":
+    def generate(cls, number: int = 1, active_from: float = ALWAYS) -> "SymmetricKey":
         return cls(number, token_bytes(SECRET_BYTES), active_from)
 
     @classmethod
-    def from_jwk(cls, jwk: Mapping[str, Any], number: int, active_from: float) -> "Secret":
+    def from_jwk(cls, jwk: Mapping[str, Any], number: int, active_from: float) -> "SymmetricKey":
         """Raises `ValueError` for anything but a symmetric key in base64url without padding."""
         try:
             key = HMACAlgorithm.from_jwk(dict(jwk))
@@ -112,7 +112,7 @@ class Secret:
         return {"kty": "oct", "k": base64url_encode(self.key).decode()}
 
 
-Key = SigningKey | Secret
+Key = SigningKey | SymmetricKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +123,9 @@ class KeySet:
     """
 
     signing: tuple[SigningKey, ...] = ()
-    codes: tuple[Secret, ...] = ()
-    refresh: tuple[Secret, ...] = ()
-    digests: tuple[Secret, ...] = ()
+    codes: tuple[SymmetricKey, ...] = ()
+    refresh: tuple[SymmetricKey, ...] = ()
+    digests: tuple[SymmetricKey, ...] = ()
 
     @classmethod
     def generate(cls, active_from: float = ALWAYS) -> "KeySet":
@@ -194,7 +194,7 @@ class KeySource(Protocol):
 
 
 def _type(kind: KeyKind) -> type[Key]:
-    return SigningKey if kind is KeyKind.SIGNING else Secret
+    return SigningKey if kind is KeyKind.SIGNING else SymmetricKey
 
 
 def _with(keys: KeySet, kind: KeyKind, new: Iterable[Key]) -> KeySet:
@@ -216,12 +216,12 @@ def _parsed(place: int, entry: Any) -> tuple[KeyKind, Key]:
     except (ValueError, TypeError, KeyError):
         raise ValueError(f"{name}: its kind is one of {', '.join(KeyKind)}, its number 1 to {MAX_NUMBER}") from None
     try:
-        return kind, _type(kind).from_jwk(entry, number, _moment(entry.get("nbf", ALWAYS)))
+        return kind, _type(kind).from_jwk(entry, number, _parse_nbf(entry.get("nbf", ALWAYS)))
     except ValueError as error:
         raise ValueError(f"{kind}-{number}: {error}") from None
 
 
-def _moment(value: Any) -> float:
+def _parse_nbf(value: Any) -> float:
     """Refuses every other value: the key would become active too early."""
     if value != ALWAYS and (type(value) is not int or not 0 <= value <= _MAX_MOMENT):
         raise ValueError("its nbf is the whole number of seconds since 1970 from which it is active")

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from ...domain.session import MAX_LIFETIME_SECONDS
 from ...verify.claims import MAX_LEEWAY
-from .keyset import ALWAYS, KeyKind, Secret, SigningKey
+from .keyset import ALWAYS, KeyKind, SigningKey, SymmetricKey
 
 ACCESS_SECONDS = 300
 """The default lifetime of an access token."""
@@ -33,7 +33,7 @@ VALUE_LIFETIME: Mapping[KeyKind, float] = {
 }
 """The longest lifetime, in seconds, of the values that a key of each kind makes. No code is valid for longer than an hour."""
 
-_Key = TypeVar("_Key", SigningKey, Secret, SigningKey | Secret)
+_Key = TypeVar("_Key", SigningKey, SymmetricKey, SigningKey | SymmetricKey)
 
 
 class KeyState(Enum):
@@ -54,17 +54,17 @@ class KeyLifetime(Generic[_Key]):
     key: _Key
     retired_at: float
 
-    def expires_at(self, grace: float) -> float:
-        """The time from which no value of the key is accepted, given values that live `grace` seconds at most."""
-        return self.retired_at + grace
+    def expires_at(self, value_lifetime: float) -> float:
+        """The time from which no value of the key is accepted, given values that live at most `value_lifetime` seconds."""
+        return self.retired_at + value_lifetime
 
-    def state(self, active: _Key, now: float, grace: float) -> KeyState:
+    def state(self, active: _Key, now: float, value_lifetime: float) -> KeyState:
         """The state while `active` is the active key of its kind."""
         if self.key is active:
             return KeyState.ACTIVE
         if now < min(self.key.active_from, self.retired_at):
             return KeyState.PENDING
-        return KeyState.RETIRED if now < self.expires_at(grace) else KeyState.EXPIRED
+        return KeyState.RETIRED if now < self.expires_at(value_lifetime) else KeyState.EXPIRED
 
 
 def lifetimes(keys: Sequence[_Key]) -> list[KeyLifetime[_Key]]:

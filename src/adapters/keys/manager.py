@@ -37,16 +37,16 @@ class KeyInfo:
     @property
     def description(self) -> str:
         """The state, and when it began or ends."""
-        works = "signs" if self.kid else "active"
+        activity = "signs" if self.kid else "active"
         match self.state:
             case KeyState.PENDING:
-                return f"published, {works} from {_moment(self.active_from)}"
+                return f"published, {activity} from {_format_time(self.active_from)}"
             case KeyState.ACTIVE:
-                return works if self.active_from == ALWAYS else f"{works} since {_moment(self.active_from)}"
+                return activity if self.active_from == ALWAYS else f"{activity} since {_format_time(self.active_from)}"
             case KeyState.RETIRED:
-                return f"retired, verifies until {_moment(self.expires_at)}"
+                return f"retired, verifies until {_format_time(self.expires_at)}"
             case KeyState.EXPIRED:
-                return f"expired since {_moment(self.expires_at)}"
+                return f"expired since {_format_time(self.expires_at)}"
 
 
 class KeyManager:
@@ -138,5 +138,5 @@ class KeyManager:
         ]
 
 
-def _moment(at: float) -> str:
+def _format_time(at: float) -> str:
     return "it is removed" if at == inf else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

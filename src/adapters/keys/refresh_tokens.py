@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from jwt.utils import base64url_decode, base64url_encode
 
 from ...verify.claims import SESSION_ID
-from .keyset import KeyKind, Secret
+from .keyset import KeyKind, SymmetricKey
 from .lifecycle import VALUE_LIFETIME, active_key, lifetimes
 
 PREFIX = "vst_rt_"
@@ -25,7 +25,7 @@ _MAX_LENGTH = 160
 class RefreshTokens:
     """Issues refresh tokens with the active secret, and verifies those of a retired one for the lifetime of a session."""
 
-    def __init__(self, secrets: Sequence[Secret]) -> None:
+    def __init__(self, secrets: Sequence[SymmetricKey]) -> None:
         self._secrets = tuple(secrets)
         self._lifetimes = {lifetime.key.number: lifetime for lifetime in lifetimes(self._secrets)}
 

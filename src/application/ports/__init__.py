@@ -1,4 +1,4 @@
-"""Ports: the interfaces that the use cases need filled by adapters, each with its promise.
+"""Ports: the interfaces between the use cases and adapters, each with its promise.
 
 Times are seconds since the epoch, UTC. An adapter that cannot keep a promise raises `Unavailable` (a dependency is down) or
 `Overloaded` (its queue is full), and has then changed nothing. The exception is an `Unavailable` with `is_outcome_unknown`: the

@@ -16,7 +16,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 GroupCommit = Callable[[], AbstractContextManager[object]]
-"""Makes a `with` block whose transactions are committed together when the block is left."""
+"""Returns a context manager. Transactions inside it are committed together when it is left."""
 
 MAX_WAIT = 1.0
 """Seconds that a call may wait until it begins."""

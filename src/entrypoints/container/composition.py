@@ -24,7 +24,7 @@ from .factories import Echo
 
 
 class Adapters(TypedDict, total=False):
-    """The ports that the host application may fill; `vestibule.application.ports` documents the promises of each.
+    """The ports whose adapters the host application may provide; `vestibule.application.ports` documents the promises of each.
 
     Vestibule then does not build its own adapter for that port, and does not check the settings that only this adapter reads.
     The host application closes the adapter, after the build.

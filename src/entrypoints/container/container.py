@@ -28,7 +28,7 @@ from ..workers.subscriptions import Subscriptions
 from . import factories
 
 
-def filled(kind: Callable[..., Any], container: containers.Container, *, defaults: Collection[str] = ()) -> Any:
+def build_from_providers(kind: Callable[..., Any], container: containers.Container, *, defaults: Collection[str] = ()) -> Any:
     """Makes an object of a dataclass; each field takes the value of the container's provider of its name.
 
     The fields in `defaults` keep their default values. Raises `AttributeError` for any other field without a provider.
@@ -38,13 +38,14 @@ def filled(kind: Callable[..., Any], container: containers.Container, *, default
 
 
 def use_cases(container: containers.Container) -> dict[str, object]:
-    return {name: filled(declared.use_case, container) for name, declared in USE_CASES.items()}
+    return {name: build_from_providers(declared.use_case, container) for name, declared in USE_CASES.items()}
 
 
 class Container(containers.DeclarativeContainer):
-    """The caller gives `settings` and may override any provider; `overrides` names the ports that the host application fills.
+    """The caller gives `settings` and may override any provider.
 
-    A provider has the name of the fields that it fills.
+    `overrides` names the ports whose adapters the host application provides. A provider has the name of the fields that take
+    its value.
     """
 
     container: providers.Provider[containers.Container] = providers.Self()
@@ -57,7 +58,7 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Object(time)
     new_id = providers.Object(ids.new_id)
     instrumentation = providers.Singleton(instrumentation_for, settings)
-    sql_database = providers.Singleton(  # the port `database`, which the host application may fill
+    sql_database = providers.Singleton(  # the port `database`, whose adapter the host application may provide
         SqlDatabase, settings.provided.resolved_database_url, on_message=on_message, on_event=subscriptions.provided.notify
     )
     database = providers.Singleton(Instrumentation.database, instrumentation, sql_database)
@@ -100,13 +101,13 @@ class Container(containers.DeclarativeContainer):
         service=service,
         min_length=settings.provided.password_min_length,
     )
-    rules = providers.Singleton(filled, AccountRules, container)
-    notices = providers.Singleton(filled, Notices, container)
-    session_issuer = providers.Singleton(filled, SessionIssuer, container)
-    code_issuer = providers.Singleton(filled, CodeIssuer, container, defaults={"lifetime"})
-    code_verifier = providers.Singleton(filled, CodeVerifier, container)
+    rules = providers.Singleton(build_from_providers, AccountRules, container)
+    notices = providers.Singleton(build_from_providers, Notices, container)
+    session_issuer = providers.Singleton(build_from_providers, SessionIssuer, container)
+    code_issuer = providers.Singleton(build_from_providers, CodeIssuer, container, defaults={"lifetime"})
+    code_verifier = providers.Singleton(build_from_providers, CodeVerifier, container)
 
-    read_events = providers.Singleton(filled, ReadEvents, container)
+    read_events = providers.Singleton(build_from_providers, ReadEvents, container)
     enqueue_webhooks = providers.Singleton(factories.enqueue_webhooks, settings, database, read_events, clock)
 
     vestibule = providers.Singleton(

@@ -51,14 +51,14 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 class App(Litestar):
     """Litestar behind the middleware that every HTTP request passes."""
 
-    front: observability.Middleware
+    request_middleware: observability.Middleware
 
     async def __call__(
         self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
     ) -> None:
         inner = super().__call__
         if scope["type"] == ScopeType.HTTP:
-            await self.front(inner, cast("HTTPScope", scope), cast("Receive", receive), cast("Send", send))
+            await self.request_middleware(inner, cast("HTTPScope", scope), cast("Receive", receive), cast("Send", send))
         else:
             await inner(scope, receive, send)
 
@@ -70,10 +70,10 @@ def create_app(vestibule: Vestibule | AsyncVestibule, *, lifespan: Sequence[Life
     """
     awaited = vestibule if isinstance(vestibule, AsyncVestibule) else AsyncVestibule(vestibule)
     settings = vestibule.settings
-    machines = (*SERVICE, *REVOCATIONS) if settings.revocations_secret else SERVICE
-    handlers = [*API, *machines, *docs_handlers(settings, (*API, *machines))]
+    service_handlers = (*SERVICE, *REVOCATIONS) if settings.revocations_secret else SERVICE
+    handlers = [*API, *service_handlers, *docs_handlers(settings, (*API, *service_handlers))]
     under_prefix = [*_options_handlers(handlers), *handlers]
-    at_root = [*_options_handlers(machines), *machines]
+    at_root = [*_options_handlers(service_handlers), *service_handlers]
     uploads = CapacityLimiter(MAX_UPLOADS)
     app = App(
         [Router(settings.api_prefix, route_handlers=under_prefix), *at_root] if settings.api_prefix else under_prefix,
@@ -86,7 +86,9 @@ def create_app(vestibule: Vestibule | AsyncVestibule, *, lifespan: Sequence[Life
     )
     instrumentation = observability.instrumentation_for(settings)
     middleware: observability.Middleware = RequestMiddleware(awaited, instrumentation)
-    app.front = instrumentation.http(partial(observe, middleware, log_call) if settings.has_access_log else middleware)
+    app.request_middleware = instrumentation.http(
+        partial(observe, middleware, log_call) if settings.has_access_log else middleware
+    )
     return app
 
 

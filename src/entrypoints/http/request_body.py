@@ -13,7 +13,7 @@ from msgspec.structs import fields
 from ...application import MISSING
 from .dependencies import HttpRequest
 from .problems import BodyTooLarge, BodyTooSlow, MalformedBody, UnsupportedMediaType
-from .request_schemas import Reader, metas
+from .request_schemas import Converter, metas
 
 MAX_JSON_BYTES = 16 * 1024
 MAX_SECONDS = 15.0
@@ -38,8 +38,8 @@ async def read_body(request: HttpRequest, body: type[Body], *, code_length: int 
     members = _object(b"".join([chunk async for chunk in chunks(request, MAX_JSON_BYTES)]))
     return body(
         *[
-            absent if name not in members else _value(members[name], null, reader, code_length)
-            for name, absent, null, reader in _fields_of(body)
+            absent if name not in members else _value(members[name], null, converter, code_length)
+            for name, absent, null, converter in _fields_of(body)
         ]
     )
 
@@ -110,24 +110,24 @@ def _depth(data: bytes) -> int:
     return deepest
 
 
-def _value(value: Any, null: Any, reader: Reader | None, code_length: int) -> Any:
+def _value(value: Any, null: Any, converter: Converter | None, code_length: int) -> Any:
     if value is None or value == "":
         return null
-    if reader is None:
+    if converter is None:
         return value
-    read = reader(value, code_length)
+    read = converter(value, code_length)
     return null if read is None else read
 
 
 @cache
-def _fields_of(body: type[Struct]) -> tuple[tuple[str, Any, Any, Reader | None], ...]:
-    """Returns, for each field: its name, its value if it is absent, its value if it is null, and its reader if it has one."""
+def _fields_of(body: type[Struct]) -> tuple[tuple[str, Any, Any, Converter | None], ...]:
+    """Returns, for each field: its name, its value if absent, its value if null, and its converter or None."""
     return tuple(
         (
             field.encode_name,
             MISSING if field.required else field.default,
             None if field.required else field.default,
-            next((meta.extra["reader"] for meta in metas(field.type) if meta.extra), None),
+            next((meta.extra["converter"] for meta in metas(field.type) if meta.extra), None),
         )
         for field in fields(body)
     )

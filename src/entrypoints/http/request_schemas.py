@@ -8,17 +8,17 @@ from typing import Annotated, Any, Literal, get_args
 
 from msgspec import Meta, Struct
 
-Reader = Callable[[Any, int], Any]
+Converter = Callable[[Any, int], Any]
 """Converts a value that is not absent; the second argument is the length of a code. Returns None for an absent value."""
 
 ACCEPTED_TYPES = "x-accepted-types"
-"""Key in a field's JSON schema: the JSON types that its reader converts. The OpenAPI document shows them as `type`."""
+"""Key in a field's JSON schema: the JSON types that its converter accepts. The OpenAPI document shows them as `type`."""
 
 _FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 _MAX_NUMBER = 10**15
 
 
-def _read_mobile(value: Any, code_length: int) -> Any:  # noqa: ARG001 — a `Reader`
+def _read_mobile(value: Any, code_length: int) -> Any:  # noqa: ARG001 — a `Converter`
     """Converts a number to the text of its digits."""
     return str(value) if _is_number(value) else value
 
@@ -30,7 +30,7 @@ def _read_code(value: Any, code_length: int) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-def _read_flag(value: Any, code_length: int) -> Any:  # noqa: ARG001 — a `Reader`
+def _read_flag(value: Any, code_length: int) -> Any:  # noqa: ARG001 — a `Converter`
     """Converts text such as `true`, and the numbers 0 and 1. Returns anything else as it is, for the use case to refuse."""
     if isinstance(value, str | int) and not isinstance(value, bool):
         return _FLAGS.get(str(value).strip().lower(), value)
@@ -41,11 +41,11 @@ def _is_number(value: Any) -> bool:
     return type(value) is int and 0 <= value < _MAX_NUMBER
 
 
-def _field(description: str, example: object, reader: Reader | None = None, types: tuple[str, ...] = ()) -> Meta:
+def _field(description: str, example: object, converter: Converter | None = None, types: tuple[str, ...] = ()) -> Meta:
     return Meta(
         description=description,
         examples=[example],
-        extra={"reader": reader} if reader else None,
+        extra={"converter": converter} if converter else None,
         extra_json_schema={ACCEPTED_TYPES: list(types)} if types else None,
     )
 

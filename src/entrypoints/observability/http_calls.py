@@ -19,9 +19,14 @@ def method_of(scope: "HTTPScope") -> str:
 
 
 async def observe(
-    front: Callable[..., Awaitable[None]], on_end: OnEnd, app: "ASGIApp", scope: "HTTPScope", receive: "Receive", send: "Send"
+    middleware: Callable[..., Awaitable[None]],
+    on_end: OnEnd,
+    app: "ASGIApp",
+    scope: "HTTPScope",
+    receive: "Receive",
+    send: "Send",
 ) -> None:
-    """Passes a call on to `front`, and calls `on_end` when it has ended, also by an exception."""
+    """Passes a call on to `middleware`, and calls `on_end` when it has ended, also by an exception."""
     started = perf_counter()
     status: int | None = None
 
@@ -32,6 +37,6 @@ async def observe(
         await send(message)
 
     try:
-        await front(app, scope, receive, send_and_note)
+        await middleware(app, scope, receive, send_and_note)
     finally:
         on_end(scope, status, perf_counter() - started)

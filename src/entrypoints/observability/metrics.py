@@ -17,7 +17,7 @@ from ...application import AddressKind, Overloaded
 from ...application.ports import Database, PermanentFailure
 from . import Middleware
 from .http_calls import method_of, observe
-from .wrappers import NamedObserver, Observer, Started
+from .wrappers import NamedObserver, Observer, OnStart
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, HTTPScope, Receive, Send
@@ -119,7 +119,7 @@ class CallTimer:
         self._metrics = metrics
         self._arrived = self._started = 0.0
 
-    def __enter__(self) -> Started:
+    def __enter__(self) -> OnStart:
         self._arrived = perf_counter()
         self._metrics.waiting.inc()
         return self._start
@@ -148,7 +148,7 @@ class CallTimer:
 class UnsplitTimer(CallTimer):
     """Times wait and work together, where they cannot be told apart."""
 
-    def __enter__(self) -> Started:
+    def __enter__(self) -> OnStart:
         started = super().__enter__()
         started()
         return started
@@ -168,7 +168,7 @@ class DatabaseTimer:
         self._count()
 
     @contextmanager
-    def observer(self, operation: str) -> Iterator[Started]:
+    def observer(self, operation: str) -> Iterator[OnStart]:
         arrived = perf_counter()
 
         def started() -> None:
@@ -199,7 +199,7 @@ def _of_operation(operation: str) -> Histogram:
 
 
 @contextmanager
-def delivery(channel: str) -> Iterator[Started]:
+def delivery(channel: str) -> Iterator[OnStart]:
     arrived, outcome = perf_counter(), "temporary_failure"
     try:
         yield lambda: None  # it does not wait

@@ -31,7 +31,7 @@ from ...application import Refusal, Unavailable
 from ...application.ports import Database
 from . import Middleware
 from .http_calls import METHODS, observe
-from .wrappers import NamedObserver, Observer, Started
+from .wrappers import NamedObserver, Observer, OnStart
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, HTTPScope, Receive, Send
@@ -81,17 +81,17 @@ class Traces:
     def notifier(self) -> NamedObserver:
         return self._delivery
 
-    def _operation(self, name: str) -> AbstractContextManager[Started]:
+    def _operation(self, name: str) -> AbstractContextManager[OnStart]:
         return self._child(name, SpanKind.CLIENT, {DB_SYSTEM_NAME: self._database, DB_OPERATION_NAME: name})
 
     @contextmanager
-    def _delivery(self, channel: str) -> Iterator[Started]:
+    def _delivery(self, channel: str) -> Iterator[OnStart]:
         """A trace of its own: the delivery worker does not know the call that sent a message."""
         with self._span(f"deliver {channel}", SpanKind.CLIENT, {CHANNEL: channel}):
             yield lambda: None
 
     @contextmanager
-    def _child(self, name: str, kind: SpanKind = SpanKind.INTERNAL, attributes: Attributes = None) -> Iterator[Started]:
+    def _child(self, name: str, kind: SpanKind = SpanKind.INTERNAL, attributes: Attributes = None) -> Iterator[OnStart]:
         """A child of the current span, if there is one: a delivery worker's polls are not worth a trace."""
         if not trace.get_current_span().is_recording():
             yield lambda: None

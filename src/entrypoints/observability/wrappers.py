@@ -11,10 +11,10 @@ from ..concurrency.executors import Executor
 P = ParamSpec("P")
 R = TypeVar("R")
 
-Started = Callable[[], object]
-Observer = Callable[[], AbstractContextManager[Started]]
-"""Makes a `with` block around a call. The block's value is called when the wait ends and the work starts."""
-NamedObserver = Callable[[str], AbstractContextManager[Started]]
+OnStart = Callable[[], object]
+Observer = Callable[[], AbstractContextManager[OnStart]]
+"""Returns a context manager for a call. It yields a callback to invoke when the wait ends and the call starts to run."""
+NamedObserver = Callable[[str], AbstractContextManager[OnStart]]
 """The same for a part with several kinds of calls; takes the name of the kind."""
 
 
@@ -123,6 +123,6 @@ class ObservedReads:
         return observed
 
 
-def _start(started: Started, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+def _start(started: OnStart, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     started()
     return call(*args, **kwargs)

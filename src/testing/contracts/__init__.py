@@ -1,4 +1,4 @@
-"""The promises of each port as pytest classes: inherit one in a test module, fill the fixture that it names, and run pytest.
+"""The promises of each port as pytest classes: inherit one in a test module, define the fixture that it names, and run pytest.
 
 This package imports pytest, and needs nothing else beside Vestibule; `vestibule.testing` itself does without.
 """

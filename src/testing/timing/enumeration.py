@@ -135,12 +135,12 @@ class Service:
         return pairs
 
     def _account(self, probe: Probe, one: Subject) -> Account:
-        read = self._rules.identifiers
+        identifiers = self._rules.identifiers
         return Account(
-            username=read.username(one["username"]),
+            username=identifiers.username(one["username"]),
             name="Full Name",
-            email=read.email(one["email"]),
-            mobile=read.mobile(one["mobile"]),
+            email=identifiers.email(one["email"]),
+            mobile=identifiers.mobile(one["mobile"]),
             email_verified=True,
             mobile_verified=True,
             owner_verified=True,

@@ -14,7 +14,7 @@ from tests.support.databases import named, rows, stored
 
 from vestibule.adapters.database import SqlDatabase, back_up, inspect_copy, migrate
 from vestibule.adapters.database.backup import begin_snapshot, copy_snapshot
-from vestibule.adapters.database.sqlite_connection import READER, connect
+from vestibule.adapters.database.sqlite_connection import READ_PRAGMAS, connect
 from vestibule.domain.errors import Unavailable
 from vestibule.domain.events import Event, EventType
 
@@ -79,7 +79,7 @@ def test_changes_after_the_snapshot_are_not_in_the_copy(database: SqlDatabase, u
     with_image(database, account.id, "first.webp")
     path = tmp_path / "data" / "vestibule.db"
     seen: list[frozenset[str]] = []
-    with closing(connect(path, READER)) as reader, closing(connect(path)) as writer:
+    with closing(connect(path, READ_PRAGMAS)) as reader, closing(connect(path)) as writer:
         begin_snapshot(writer, reader, seen.append)
         with_image(database, account.id, "second.webp")
         stored(database, "grace")

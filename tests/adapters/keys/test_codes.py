@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from vestibule.adapters.keys import HmacCodes, KeySet, Secret
+from vestibule.adapters.keys import HmacCodes, KeySet, SymmetricKey
 from vestibule.application.ports import Codes
 from vestibule.domain.code import CodePurpose
 from vestibule.testing.contracts import CodesContract
@@ -19,12 +19,12 @@ CHALLENGE = "01hv3k5m7p9r1t3w5y7z9b2d4f"
 anything = st.text(st.characters() | st.characters(categories=["Cs"]), max_size=50)
 
 
-def _keys(*codes: Secret, digests: bytes = DIGEST_SECRET) -> KeySet:
-    return KeySet(codes=codes, digests=(Secret(1, digests),))
+def _keys(*codes: SymmetricKey, digests: bytes = DIGEST_SECRET) -> KeySet:
+    return KeySet(codes=codes, digests=(SymmetricKey(1, digests),))
 
 
 def _codes(secret: bytes = SECRET, digits: int = 6) -> HmacCodes:
-    return HmacCodes(_keys(Secret(1, secret), digests=secret), digits)
+    return HmacCodes(_keys(SymmetricKey(1, secret), digests=secret), digits)
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_digest_depends_on_the_secret() -> None:
 
 
 def test_no_secret_is_shown() -> None:
-    assert "\\x01" not in repr(_codes()) + repr(_keys(Secret(1, SECRET)))
+    assert "\\x01" not in repr(_codes()) + repr(_keys(SymmetricKey(1, SECRET)))
 
 
 # --- rotation ---------------------------------------------------------------------------------------------------------
@@ -138,45 +138,45 @@ def _code(codes: HmacCodes, challenge_id: str) -> str:
 
 
 def test_sent_code_survives_a_rotation_and_new_codes_use_the_new_secret() -> None:
-    source = RotatedKeys(_keys(Secret(1, SECRET)))
+    source = RotatedKeys(_keys(SymmetricKey(1, SECRET)))
     codes = HmacCodes(source, digits=10)
     challenge_id = codes.new_challenge_id(CHALLENGE)
     sent = _code(codes, challenge_id)
-    source.keys = _keys(Secret(1, SECRET), Secret(2, OTHER_SECRET))
+    source.keys = _keys(SymmetricKey(1, SECRET), SymmetricKey(2, OTHER_SECRET))
     assert _code(codes, challenge_id) == sent
     later = codes.new_challenge_id(CHALLENGE)
     assert later != challenge_id
-    source.keys = _keys(Secret(2, OTHER_SECRET), Secret(3, SECRET))
-    assert _code(codes, later) == _code(HmacCodes(_keys(Secret(2, OTHER_SECRET)), digits=10), later)
+    source.keys = _keys(SymmetricKey(2, OTHER_SECRET), SymmetricKey(3, SECRET))
+    assert _code(codes, later) == _code(HmacCodes(_keys(SymmetricKey(2, OTHER_SECRET)), digits=10), later)
 
 
 def test_pending_secret_is_not_used() -> None:
     now = 1000.0
-    codes = HmacCodes(_keys(Secret(1, SECRET), Secret(2, OTHER_SECRET, active_from=1060.0)), clock=lambda: now)
+    codes = HmacCodes(_keys(SymmetricKey(1, SECRET), SymmetricKey(2, OTHER_SECRET, active_from=1060.0)), clock=lambda: now)
     assert codes.new_challenge_id(CHALLENGE) == f"{CHALLENGE}-1"
     now = 1060.0
     assert codes.new_challenge_id(CHALLENGE) == f"{CHALLENGE}-2"
 
 
 def test_code_of_a_removed_secret_is_wrong() -> None:
-    source = RotatedKeys(_keys(Secret(1, SECRET)))
+    source = RotatedKeys(_keys(SymmetricKey(1, SECRET)))
     codes = HmacCodes(source, digits=10)
     challenge_id = codes.new_challenge_id(CHALLENGE)
     sent = _code(codes, challenge_id)
-    source.keys = _keys(Secret(2, OTHER_SECRET))
+    source.keys = _keys(SymmetricKey(2, OTHER_SECRET))
     assert _code(codes, challenge_id) != sent
 
 
 def test_digest_survives_a_rotation_of_the_code_secrets() -> None:
-    source = RotatedKeys(_keys(Secret(1, SECRET)))
+    source = RotatedKeys(_keys(SymmetricKey(1, SECRET)))
     codes = HmacCodes(source)
     digest = codes.keyed_digest("ada@example.org")
-    source.keys = _keys(Secret(2, OTHER_SECRET))
+    source.keys = _keys(SymmetricKey(2, OTHER_SECRET))
     assert codes.keyed_digest("ada@example.org") == digest
 
 
 @given(anything)
 def test_challenge_with_any_id_has_a_code(challenge_id: str) -> None:
-    codes = HmacCodes(_keys(Secret(1, SECRET)))
+    codes = HmacCodes(_keys(SymmetricKey(1, SECRET)))
     assert codes.new_challenge_id(challenge_id).startswith(challenge_id)
     assert len(_code(codes, challenge_id)) == 6

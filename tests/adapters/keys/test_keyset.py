@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vestibule.adapters.keys import FileKeyStore, JwtTokens, KeyKind, KeyManager, KeySet, Secret, SigningKey, open_keys
+from vestibule.adapters.keys import FileKeyStore, JwtTokens, KeyKind, KeyManager, KeySet, SigningKey, SymmetricKey, open_keys
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
@@ -202,7 +202,7 @@ def test_key_set_survives_its_document() -> None:
     keys = replace(
         KeySet.generate(),
         signing=(SigningKey.generate(2), SigningKey.generate(10, NOW)),
-        refresh=(Secret.generate(1), Secret.generate(2, NOW + 60)),
+        refresh=(SymmetricKey.generate(1), SymmetricKey.generate(2, NOW + 60)),
     )
     assert KeySet.from_json(keys.to_json()) == keys
 
@@ -374,19 +374,19 @@ def test_arbitrary_key_material_is_refused(one: Any, other: Any) -> None:
 
 @given(st.binary(min_size=32, max_size=1024).filter(lambda key: len(set(key)) >= 10))
 def test_secret_survives_its_entry(key: bytes) -> None:
-    assert Secret.from_jwk(Secret(3, key).private_jwk(), 3, 0.0) == Secret(3, key)
+    assert SymmetricKey.from_jwk(SymmetricKey(3, key).private_jwk(), 3, 0.0) == SymmetricKey(3, key)
 
 
 @pytest.mark.parametrize("number", [-1, 0, 10_000])
 def test_secret_needs_a_number_that_a_token_can_carry(number: int) -> None:
     with pytest.raises(ValueError, match="1 to 9999"):
-        Secret.generate(number)
+        SymmetricKey.generate(number)
 
 
 @pytest.mark.parametrize("length", [0, 16, 31, 1025])
 def test_secret_of_a_wrong_length_is_refused(length: int) -> None:
     with pytest.raises(ValueError, match="32 to 1024 bytes"):
-        Secret(1, bytes(number % 256 for number in range(length)))
+        SymmetricKey(1, bytes(number % 256 for number in range(length)))
 
 
 def test_generated_keys_differ_each_time() -> None:

@@ -21,8 +21,8 @@ from vestibule.adapters.keys import (
     KeyState,
     KeyStore,
     ReloadingKeys,
-    Secret,
     SigningKey,
+    SymmetricKey,
     open_keys,
 )
 
@@ -335,7 +335,7 @@ def test_reload_finds_a_replaced_secret(file: Path) -> None:
     clock = Clock()
     source = ReloadingKeys(FileKeyStore(file), clock)
     clock.now += 2
-    newer = Secret.generate()
+    newer = SymmetricKey.generate()
     file.write_bytes(replace(source.current(), codes=(newer,)).to_json())
     clock.now += 2
     assert source.current().codes == (newer,)

@@ -10,7 +10,7 @@ from vestibule.adapters.database import MemoryDatabase
 from vestibule.application import AlreadyTaken, Channel, EventType
 from vestibule.application.event_consumer import MAX_EVENTS
 from vestibule.application.ports import Message
-from vestibule.application.webhooks import KEPT_SECONDS, READER, EnqueueWebhooks
+from vestibule.application.webhooks import CURSOR_NAME, KEPT_SECONDS, EnqueueWebhooks
 from vestibule.domain.events import ACCOUNT_EVENTS, STATE_CHANGES
 
 
@@ -126,8 +126,8 @@ def test_event_that_is_read_again_keeps_its_message() -> None:
     webhooks()
     [before] = messages(world)
     with world.database.begin() as tx:
-        cursor = tx.cursors.lock(READER)
-        tx.cursors.save(type(cursor)(name=READER, moved_at=cursor.moved_at))
+        cursor = tx.cursors.lock(CURSOR_NAME)
+        tx.cursors.save(type(cursor)(name=CURSOR_NAME, moved_at=cursor.moved_at))
     webhooks()
     assert messages(world) == [before]
 

@@ -1,4 +1,4 @@
-"""Calls of machines: liveness, readiness and the public keys."""
+"""Endpoints for infrastructure: liveness, readiness, public keys."""
 
 from typing import Annotated, Any
 
