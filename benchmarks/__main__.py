@@ -23,7 +23,7 @@ LENGTHS = {
     "calls": ((1.0, 3), (4.0, 7)),
     "scale": ((1.0, 3), (3.0, 5)),
     "storms": ((5.0, 1), (20.0, 1)),
-    "endurance": ((10.0, 1), (10.0, 1)),
+    "memory": ((10.0, 1), (10.0, 1)),
     "workers": ((2.0, 3), (5.0, 5)),
     "profile": ((2.0, 1), (8.0, 1)),
 }
@@ -32,14 +32,14 @@ LENGTHS = {
 REQUESTS = {False: 100_000, True: 1_000_000}
 SIZES = {False: (1_000, 100_000), True: (1_000, 100_000, 1_000_000)}
 
-_HELP = """Measures every call next to a floor: the least work that any implementation needs.
+_HELP = """Measures every call next to a baseline: the least work that any implementation needs.
 
 \b
 calls      (default) every call on each database, next to a bare handler on the same server, Argon2 alone,
            and the same rows written directly; with --peers also other account services
 scale      the same calls with a thousand accounts and with a hundred thousand, with --long a million
 storms     64 clients that log in, 32 that upload, 32 that request codes, and clients that read meanwhile
-endurance  a hundred thousand requests, with --long a million: memory, files, connections
+memory     a hundred thousand requests, with --long a million: memory, open files, connections
 workers    two workers compared with one
 profile    processor time of each call by library; needs `perf`
 
@@ -48,7 +48,7 @@ remains. Seconds do not carry over to another machine or day: compare ratios wit
 
 \b
 scripts/bench                          three minutes, SQLite, and PostgreSQL if available
-scripts/bench --long --json benchmarks/results calls scale storms endurance workers profile
+scripts/bench --long --json benchmarks/results calls scale storms memory workers profile
                                        new figures, in half an hour
 scripts/bench --page                   docs/performance.md with the figures in benchmarks/results
 scripts/bench --only 'account read' --database SQLite
@@ -155,8 +155,8 @@ class Options:
             return [row.as_json() for row in rows], targets
         if kind == "storms":
             found, targets = storms.storms(stack, run, database, self.peers(run))
-        elif kind == "endurance":
-            found, targets = storms.endurance(stack, run, database, REQUESTS[self.is_long])
+        elif kind == "memory":
+            found, targets = storms.memory(stack, run, database, REQUESTS[self.is_long])
         elif kind == "profile":
             found, targets = profile.profile(stack, run, self.calls, [database]), []
         else:

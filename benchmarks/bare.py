@@ -1,4 +1,4 @@
-"""The floor: plain handlers of the same framework on the same server; `python -m benchmarks.bare PORT`."""
+"""The baseline: plain handlers of the same framework on the same server; `python -m benchmarks.bare PORT`."""
 
 import sys
 from dataclasses import dataclass

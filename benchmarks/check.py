@@ -21,7 +21,7 @@ BOUNDS = (
     (SEND, SQLITE, POST, REFRESH, 0.18),
     (VERIFY, SQLITE, POST, REFRESH, 0.22),
 )
-"""Processor time of a floor, divided by that of a call on a database: below today's ratios, because of noise."""
+"""Processor time of a baseline, divided by that of a call on a database: below today's ratios, because of noise."""
 
 
 def check(console: Console, stack: ExitStack, run: Run, databases: Sequence[str]) -> int:
@@ -29,8 +29,8 @@ def check(console: Console, stack: ExitStack, run: Run, databases: Sequence[str]
     results = measure(stack, run, list(dict.fromkeys(call for call, *_ in BOUNDS)), databases, [])
     found = {(row.call, row.name): row for row in results.rows}
     targets = [
-        at_least(f"{call}, {name} : {floor}, by CPU", cost_ratio(found[call, name], found[floor_of, floor]), minimum)
-        for call, name, floor, floor_of, minimum in BOUNDS
+        at_least(f"{call}, {name} : {baseline}, by CPU", cost_ratio(found[call, name], found[baseline_of, baseline]), minimum)
+        for call, name, baseline, baseline_of, minimum in BOUNDS
         if (call, name) in found
     ]
     show_targets(console, targets)

@@ -103,7 +103,7 @@ class Run:
 
     def _baseline(self, row: Row, baseline: Baseline) -> None:
         words = [baseline.which, str(self.seconds), ",".join(map(str, sorted(baseline.cores))), *baseline.url]
-        program = [sys.executable, "-m", "benchmarks.floors", *words]
+        program = [sys.executable, "-m", "benchmarks.baselines", *words]
         measured = json.loads(subprocess.run(program, check=True, capture_output=True, cwd=ROOT, text=True).stdout)
         row.rates.append(measured["rate"])
         row.cpu.append(measured["cpu"])

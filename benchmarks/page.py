@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE, RESULTS = ROOT / "docs" / "performance.md", ROOT / "benchmarks" / "results"
 PEERS = ("fastapi-users, SQLite", "drf-user, SQLite", "better-auth, SQLite")
 
-_FLOORS = (GET, POST, "Argon2 alone", "Pillow alone")
+_BASELINES = (GET, POST, "Argon2 alone", "Pillow alone")
 _GENERATED = re.compile(r"(<!-- generated: (\w+) -->\n\n).*?(?=\n<!-- end -->)", re.DOTALL)
 
 
@@ -47,16 +47,16 @@ def _setting() -> str:
 
 
 def _calls() -> str:
-    """Responses a second of each call, at its floor, on each database and at each peer."""
+    """Responses a second of each call, at its baseline, on each database and at each peer."""
     rows = {(row["call"], row["name"]): row for row in _results("calls")["rows"]}
-    heads = ["call", "clients", "floor", *DATABASES, *(f"p99 ms, {one}" for one in DATABASES), *map(_short, PEERS)]
+    heads = ["call", "clients", "baseline", *DATABASES, *(f"p99 ms, {one}" for one in DATABASES), *map(_short, PEERS)]
     return _table(
         heads,
         (
             [
                 call,
                 str(clients),
-                *(_rate(_first(rows, call, names)) for names in (_FLOORS, *([one] for one in DATABASES))),
+                *(_rate(_first(rows, call, names)) for names in (_BASELINES, *([one] for one in DATABASES))),
                 *(f"{rows[call, one]['p99_ms']:.0f}" for one in DATABASES),
                 *(_rate(rows.get((call, peer))) for peer in PEERS),
             ]
@@ -126,9 +126,9 @@ def _storm(one: dict[str, Any]) -> tuple[str, str, str]:
     return f"{rate:,.0f}", f"{one['reads_per_second']:,.0f}", f"{one['read_p99_ms']:,.0f}"
 
 
-def _endurance() -> str:
+def _memory() -> str:
     """Memory and open files at the beginning and at the end."""
-    found = groupby(_results("endurance")["found"], key=lambda one: one["database"])
+    found = groupby(_results("memory")["found"], key=lambda one: one["database"])
     return "\n".join(f"- {database}: {_grown(list(some))}" for database, some in found)
 
 
@@ -155,7 +155,7 @@ def _profile() -> str:
 
 def _unmet() -> str:
     """The targets that are not met, those with one reason in one line."""
-    targets = [one for name in ("calls", "scale", "storms", "endurance", "workers") for one in _results(name)["targets"]]
+    targets = [one for name in ("calls", "scale", "storms", "memory", "workers") for one in _results(name)["targets"]]
     unmet = [one for one in targets if not one["met"]]
     lines = [
         (reason, [one for one in unmet if one["target"] in reason["targets"]]) for reason in _results("reasons")["reasons"]
@@ -175,7 +175,7 @@ def unexplained() -> list[str]:
     explained = {target for reason in _results("reasons")["reasons"] for target in reason["targets"]}
     unmet = {
         one["target"]
-        for name in ("calls", "scale", "storms", "endurance", "workers")
+        for name in ("calls", "scale", "storms", "memory", "workers")
         for one in _results(name)["targets"]
         if not one["met"]
     }
@@ -201,7 +201,7 @@ _PARTS = {
     "calls": _calls,
     "ratios": _ratios,
     "storms": _storms,
-    "endurance": _endurance,
+    "memory": _memory,
     "profile": _profile,
     "unmet": _unmet,
 }

@@ -32,7 +32,7 @@ _TIMES_A_SECOND = 2_000
 
 
 def profile(stack: ExitStack, run: Run, calls: Sequence[str], databases: Sequence[str]) -> list[dict[str, Any]]:
-    """A row for each call at each server and its floor: microseconds for each response, in all and by library."""
+    """A row for each call at each server and its baseline: microseconds for each response, in all and by library."""
     ours, load = cores()
     places = Places(stack, ours, run.progress)
     if (fault := _fault(places.directory / "perf.data")) is not None:

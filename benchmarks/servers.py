@@ -117,7 +117,7 @@ def vestibule(name: str, directory: Path, cores: set[int], **settings: str) -> S
 
 
 def bare(directory: Path, cores: set[int]) -> Server:
-    """The floor: a bare handler of the same framework on the same server."""
+    """The baseline: a bare handler of the same framework on the same server."""
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.bare", str(port)]
     return Server("bare", command, _as_installed(), port, directory / "bare.log", cores, ready="/static")

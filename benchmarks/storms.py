@@ -70,15 +70,15 @@ def p99(result: StormResult) -> float:
 
 
 def _run_storm(run: Run, subject: Subject, storm: str | None) -> StormResult:
-    run.progress(f"{subject.name}: {storm or 'calm'}")
+    run.progress(f"{subject.name}: {storm or 'idle'}")
     clients = CLIENTS[storm] if storm else 0
     scripts = {"reads": subject.calls[ACCOUNT](READERS), "storm": subject.calls[storm](clients) if storm else []}
     drive(subject.server.port, {"": subject.calls[ACCOUNT](READERS)}, run.warm)
     came = drive(subject.server.port, scripts, run.seconds)
-    return StormResult(storm or "calm", clients, came["storm"], came["reads"])
+    return StormResult(storm or "idle", clients, came["storm"], came["reads"])
 
 
-def endurance(stack: ExitStack, run: Run, database: str, requests: int) -> tuple[list[dict[str, Any]], list[Target]]:
+def memory(stack: ExitStack, run: Run, database: str, requests: int) -> tuple[list[dict[str, Any]], list[Target]]:
     """Memory and open files after each part of the given number of requests, mostly reads."""
     ours, load = cores()
     places = Places(stack, ours, run.progress)

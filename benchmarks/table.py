@@ -1,4 +1,4 @@
-"""The main table: every call at every server, next to its floor and baselines."""
+"""The main table: every call at every server, next to its baselines."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -62,11 +62,11 @@ def measure(stack: ExitStack, run: Run, calls: Sequence[str], databases: Sequenc
 
 
 def started(stack: ExitStack, places: Places, databases: Sequence[str], peers: Sequence[str]) -> list[Subject]:
-    """The floor, Vestibule on each available database, and the peers."""
-    floor = stack.enter_context(bare(places.directory, places.cores))
+    """The bare handlers, Vestibule on each available database, and the peers."""
+    handlers = stack.enter_context(bare(places.directory, places.cores))
     return [
-        Subject(GET, floor, {ACCOUNT: lambda clients: same(get("/static"), clients)}),
-        Subject(POST, floor, dict.fromkeys((REFRESH, UNIQUE), _posts)),
+        Subject(GET, handlers, {ACCOUNT: lambda clients: same(get("/static"), clients)}),
+        Subject(POST, handlers, dict.fromkeys((REFRESH, UNIQUE), _posts)),
         *(places.subject(one, one, ACCOUNTS, delivery="off") for one in databases if places.is_available(one)),
         *(stack.enter_context(other.opened(peer, places, places.cores)) for peer in peers),
     ]

@@ -30,26 +30,26 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Floor:
-    """A minimum ratio of a call's rate to that of its floor."""
+class BaselineBound:
+    """A minimum ratio of a call's rate to that of its baseline."""
 
     call: str
     name: str
-    floor: str
+    baseline: str
     minimum: float
-    floor_of: str | None = None
-    """The call under which the floor was measured, if that is another one."""
+    baseline_of: str | None = None
+    """The call under which the baseline was measured, if that is another one."""
 
 
-FLOORS = (
-    Floor(ACCOUNT, SQLITE, GET, 0.70),
-    Floor(ACCOUNT, POSTGRES, GET, 0.35),
-    Floor(LOGIN, SQLITE, ARGON2, 0.95),
-    Floor(LOGIN, POSTGRES, ARGON2, 0.95),
-    Floor(REGISTER, SQLITE, ARGON2, 0.95, LOGIN),
-    Floor(REGISTER, POSTGRES, ARGON2, 0.95, LOGIN),
-    Floor(SEND, SQLITE, DIRECT, 0.40),
-    Floor(VERIFY, SQLITE, DIRECT, 0.40),
+BASELINE_BOUNDS = (
+    BaselineBound(ACCOUNT, SQLITE, GET, 0.70),
+    BaselineBound(ACCOUNT, POSTGRES, GET, 0.35),
+    BaselineBound(LOGIN, SQLITE, ARGON2, 0.95),
+    BaselineBound(LOGIN, POSTGRES, ARGON2, 0.95),
+    BaselineBound(REGISTER, SQLITE, ARGON2, 0.95, LOGIN),
+    BaselineBound(REGISTER, POSTGRES, ARGON2, 0.95, LOGIN),
+    BaselineBound(SEND, SQLITE, DIRECT, 0.40),
+    BaselineBound(VERIFY, SQLITE, DIRECT, 0.40),
 )
 PEERS = ((ACCOUNT, 20.0), (REFRESH, 10.0), (UNIQUE, 10.0), (LOGIN, 1.0))
 MAX_START_SECONDS, MAX_MIB_AT_REST, MAX_MIB_AFTERWARDS = 1.0, 80.0, 110.0
@@ -58,19 +58,19 @@ MAX_START_SECONDS, MAX_MIB_AT_REST, MAX_MIB_AFTERWARDS = 1.0, 80.0, 110.0
 def evaluate(rows: Sequence[Row], servers: Sequence[Server], peers: Sequence[str]) -> list[Target]:
     """Every target for which these rows and servers have results."""
     found = {(row.call, row.name): row for row in rows}
-    return [*_floors(found), *_peers(found, peers), *_processes(servers)]
+    return [*_baselines(found), *_peers(found, peers), *_processes(servers)]
 
 
-def _floors(found: dict[tuple[str, str], Row]) -> Iterator[Target]:
-    for one in FLOORS:
-        row, floor = found.get((one.call, one.name)), found.get((one.floor_of or one.call, one.floor))
-        if row and floor:
-            is_fair = one.floor != DIRECT  # a durable write mostly waits, without processor time
+def _baselines(found: dict[tuple[str, str], Row]) -> Iterator[Target]:
+    for one in BASELINE_BOUNDS:
+        row, baseline = found.get((one.call, one.name)), found.get((one.baseline_of or one.call, one.baseline))
+        if row and baseline:
+            is_fair = one.baseline != DIRECT  # a durable write mostly waits, without processor time
             yield at_least(
-                f"{one.call}, {one.name} : {one.floor}",
-                ratio(row, floor),
+                f"{one.call}, {one.name} : {one.baseline}",
+                ratio(row, baseline),
                 one.minimum,
-                cost_ratio(row, floor) if is_fair else None,
+                cost_ratio(row, baseline) if is_fair else None,
             )
 
 

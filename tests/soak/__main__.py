@@ -1,4 +1,4 @@
-"""The soak test as a command; `scripts/endure` runs it."""
+"""The soak test as a command; `scripts/soak` runs it."""
 
 import signal
 import sys
@@ -25,9 +25,9 @@ lost, a secret was accepted twice or a response contradicts docs/api.md, and 130
 Requires redis-server on the path; all other servers are development dependencies. A thousand journeys take some minutes.
 
 \b
-scripts/endure                     a thousand journeys
-scripts/endure --journeys 80       about a minute
-scripts/endure --seed 42           the same users with the same actions (their timing depends on the machine)
+scripts/soak                     a thousand journeys
+scripts/soak --journeys 80       about a minute
+scripts/soak --seed 42           the same users with the same actions (their timing depends on the machine)
 """
 
 
@@ -91,4 +91,4 @@ def _words(numbers: tuple[int, ...]) -> str:
 
 
 if __name__ == "__main__":
-    main(prog_name="scripts/endure")
+    main(prog_name="scripts/soak")

@@ -1,4 +1,4 @@
-"""The least work of each call, without Vestibule: `python -m benchmarks.floors NAME SECONDS CORES [URL]`.
+"""The least work of each call, without Vestibule: `python -m benchmarks.baselines NAME SECONDS CORES [URL]`.
 
 Prints operations a second, in one thread, and microseconds of processor for each.
 """
@@ -72,7 +72,7 @@ def image() -> Iterator[Operation]:
 def sqlite_write(what: str) -> Iterator[Operation]:
     """Durable transactions, one after another, on one connection."""
     with TemporaryDirectory(dir=".build") as directory:
-        path = f"{directory}/floor.db"
+        path = f"{directory}/baseline.db"
         migrate(f"sqlite:///{path}")
         connection = sqlite3.connect(path, isolation_level=None, cached_statements=64)
         connection.execute("PRAGMA synchronous = FULL")
