@@ -15,7 +15,7 @@ from vestibule.application.ports import Hasher, OutgoingMessage
 
 
 class PrintingNotifier:
-    """Fills the port `Notifier`. A real one would pass the message to a mail system, and return once that has accepted it."""
+    """Implements the port `Notifier`. A real one would pass the message to a mail system, and return when that accepts it."""
 
     def send(self, message: OutgoingMessage) -> None:
         print(f"{message.template} to {message.recipient}: {message.values['code']}")
@@ -25,7 +25,7 @@ class PrintingNotifier:
 
 
 class OldHashes:
-    """Fills the port `Hasher`: makes Argon2id hashes, and verifies those of an older system (`sha256$salt$digest`) too.
+    """Implements the port `Hasher`: makes Argon2id hashes, and verifies those of an older system (`sha256$salt$digest`) too.
 
     `needs_rehash` is true for the old ones, so that a login replaces each of them.
     """

@@ -42,6 +42,11 @@ WORDS = {
     r"let go of": "release",
     r"at hand": "available",
     r"not to be had": "not available",
+    r"on its way": "is sent",
+    r"fill(?:s|ed)? (?:a|the) ports?": "provide an adapter, implement the port",
+    r"broke off": "the connection closed",
+    r"has a say|(?:has|have) no say": "is ignored, decides",
+    r"counts? for nothing": "is ignored",
     r"pip install (?:-\S+ )*['\"]?vestibule\b(?!-accounts)|vestibule\[[a-z{]": "the distribution is vestibule-accounts",
 }
 PLACES = (

@@ -18,7 +18,7 @@ class ResetPassword:
     """Sets a new password with a code that was sent to `email`, and revokes every session of the account.
 
     The password is checked by itself before the code, and against the account's own data only after a right code, which then
-    stays good. Raises `InvalidInput`, `InvalidCode`, `RateLimited`, `Overloaded`, `Unavailable`.
+    stays valid. Raises `InvalidInput`, `InvalidCode`, `RateLimited`, `Overloaded`, `Unavailable`.
     """
 
     database: Database

@@ -12,7 +12,7 @@ from ..settings import Settings
 
 JSON = "application/json"
 
-Detail = Annotated[str, Meta(description="The result, for people.", examples=["A code is on its way."])]
+Detail = Annotated[str, Meta(description="The result, for people.", examples=["You are logged out."])]
 
 
 class AccountResponse(Struct):
