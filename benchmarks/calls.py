@@ -184,7 +184,7 @@ class Vestibules:
 @contextmanager
 def opened(server: Server, accounts: int) -> Iterator[Subject]:
     """A running, seeded Vestibule as a subject."""
-    with build(Settings.from_environment(server.environment), deliver=False) as inside:
+    with build(Settings.from_environment(server.environment), run_workers=False) as inside:
         clients = Vestibules(inside, accounts)
         yield Subject(server.name, server, clients.calls, clients.prepare)
 

@@ -14,7 +14,7 @@ import vestibule
 
 
 def main(directory: Path) -> None:
-    with vestibule.build(vestibule.Settings(data_dir=directory), deliver=False) as accounts:
+    with vestibule.build(vestibule.Settings(data_dir=directory), run_workers=False) as accounts:
         account = accounts.register(
             username="ada", name="Ada Lovelace", email="ada@example.com", password="the engine weaves algebra"
         )

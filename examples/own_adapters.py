@@ -51,7 +51,7 @@ def main(directory: Path) -> None:
     current = Argon2Hasher()
     try:
         with vestibule.build(
-            vestibule.Settings(data_dir=directory), deliver=False, notifier=PrintingNotifier(), hasher=OldHashes(current)
+            vestibule.Settings(data_dir=directory), run_workers=False, notifier=PrintingNotifier(), hasher=OldHashes(current)
         ) as accounts:
             secret = "the engine weaves algebra"
             accounts.register(username="ada", name="Ada Lovelace", email="ada@example.com", password=secret)

@@ -29,7 +29,7 @@ def main(directory: Path) -> None:
     url = f"sqlite:///{directory / 'shop.db'}"
     secret = "the engine weaves algebra"
     engine = create_engine(url)
-    with build(Settings(data_dir=directory, database_url=url), deliver=False) as vestibule:
+    with build(Settings(data_dir=directory, database_url=url), run_workers=False) as vestibule:
         PROFILES.create(engine, checkfirst=True)  # the program's own migrations do this, after Vestibule's
         ada = vestibule.register(username="ada", name="Ada Lovelace", email="ada@example.com", password=secret)
         with engine.begin() as connection:

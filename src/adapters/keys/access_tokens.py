@@ -71,7 +71,7 @@ class JwtTokens:
         cache_size: int = 10_000,
     ) -> None:
         if not issuer or not audience:
-            raise ValueError("access tokens need an issuer and an audience")
+            raise ValueError("issuer and audience must not be empty")
         if not 1 <= access_seconds <= MAX_ACCESS_SECONDS:
             raise ValueError(f"access_seconds must be 1 to {MAX_ACCESS_SECONDS}, not {access_seconds}")
         if not 0 <= leeway <= MAX_LEEWAY:

@@ -359,7 +359,7 @@ def test_access_token_that_could_not_be_verified_is_not_issued(tokens: Tokens, a
     ids=str,
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"access_seconds|leeway"):
+    with pytest.raises(ValueError, match=r"access_seconds|leeway|issuer"):
         _tokens(**settings)
 
 
