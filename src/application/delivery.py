@@ -21,8 +21,8 @@ from .ports import (
 from .webhooks import EnqueueWebhooks
 
 LEASE_SECONDS = 60.0
-LEASE_USED = LEASE_SECONDS / 2
 MAX_BATCH = 10
+MAX_BATCH_SECONDS = LEASE_SECONDS / 2
 MAX_RETRY_DELAY = DAY
 
 _MINUTE, _HOUR = 60.0, 3600.0
@@ -42,11 +42,12 @@ _log = logging.getLogger("vestibule.delivery")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverMessages:
-    """Sends the messages that are due, and returns how many it attempted.
+    """Sends the messages that are due. Returns how many it leased, of which it may release or drop some: 0 if none was due.
 
     Each is sent at least once: when a delivery worker dies, its lease expires and another worker takes its messages. A failed
     message is retried after `RETRY_DELAYS`, with at most six attempts (ten for a webhook) and never after its code expires.
-    One bad message delays no other. A decoy takes the same steps up to the last. `channels` have a delivery worker each.
+    One bad message delays no other. A decoy takes the same steps, but its notifier sends nothing. `channels` have a delivery
+    worker each.
     """
 
     database: Database
@@ -60,7 +61,7 @@ class DeliverMessages:
     def __call__(self, channel: Channel | None = None, *, should_stop: Callable[[], bool] = lambda: False) -> int:
         """Delivers one channel alone if given, so that a worker per channel never waits for another channel's server.
 
-        `should_stop` is called before each message. Once it is true, or half of the lease is used up, the remaining messages
+        `should_stop` is called before each message. Once it is true, or `MAX_BATCH_SECONDS` have passed, the remaining messages
         are released to other workers.
         """
         if self.enqueue_webhooks is not None and channel in (None, Channel.WEBHOOK):
@@ -69,7 +70,7 @@ class DeliverMessages:
         with self.database.begin() as tx:
             messages = tx.outbox.lease(started, seconds=LEASE_SECONDS, limit=MAX_BATCH, channel=channel)
         for position, message in enumerate(messages):
-            if should_stop() or self.clock() - started >= LEASE_USED:
+            if should_stop() or self.clock() - started >= MAX_BATCH_SECONDS:
                 self._release(messages[position:])
                 break
             self._deliver(message)
@@ -83,8 +84,8 @@ class DeliverMessages:
     def _deliver(self, message: Message) -> None:
         failure: Exception | None = None
         with self.database.begin() as tx:
-            is_due = is_current(tx, message, self.clock())
-        if is_due:
+            deliverable = is_deliverable(tx, message, self.clock())
+        if deliverable:
             try:
                 send = self.notifier.send if message.recipient is not None else self.notifier.send_decoy
                 send(self._outgoing(message))
@@ -115,8 +116,8 @@ class DeliverMessages:
                 tx.outbox.count_failure(message.id, retry_at)
 
 
-def is_current(tx: Transaction, message: Message, now: float) -> bool:
-    """Returns whether it is unexpired, and its code, if it has one, was not replaced, used or revoked."""
+def is_deliverable(tx: Transaction, message: Message, now: float) -> bool:
+    """Returns whether it is unexpired, and its code, if it has one, is current: not replaced, used or revoked."""
     return now < message.expires_at and (message.challenge is None or tx.challenges.is_current(message.challenge[0], now))
 
 

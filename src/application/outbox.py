@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ..domain.errors import NoSuchMessage, NotRetryable
 from ..domain.events import TRUSTED_CALLER, EventType
 from .audit import record
-from .delivery import is_current
+from .delivery import is_deliverable
 from .ports import Clock, Database, OutboxEntry, Transaction
 
 BATCH = 500
@@ -64,7 +64,7 @@ def _obstacle(tx: Transaction, entry: OutboxEntry, now: float) -> str | None:
     """The reason why a message cannot be retried now."""
     if entry.is_leased(now):
         return "A delivery worker is sending it."
-    if not is_current(tx, entry.message, now):
+    if not is_deliverable(tx, entry.message, now):
         return "It has expired, or its code was used or replaced."
     return None
 

@@ -14,7 +14,7 @@ from .database import SqlDatabase
 from .migration import HEAD
 from .schema import alembic_version, metadata
 from .sql import Row
-from .sqlite import CommitScope, Sqlite, SqliteTransaction, query, run
+from .sqlite import CommitGroup, Sqlite, SqliteTransaction, query, run
 
 _MAX_WAIT = 5.0
 
@@ -40,15 +40,15 @@ class InMemorySqlite(Sqlite):
             return query(self._replica, self._statements, statement, values)
 
     @contextmanager
-    def _transaction(self, scope: CommitScope, on_commit: Callable[[], None]) -> Iterator[SqliteTransaction]:
-        with super()._transaction(scope, on_commit) as transaction:
+    def _transaction(self, group: CommitGroup, on_commit: Callable[[], None]) -> Iterator[SqliteTransaction]:
+        with super()._transaction(group, on_commit) as transaction:
             recording = RecordingTransaction(transaction)
             yield recording
         self._changes += recording.changes
 
-    def _commit(self, scope: CommitScope) -> None:
+    def _commit(self, group: CommitGroup) -> None:
         changes, self._changes = self._changes, []
-        super()._commit(scope)
+        super()._commit(group)
         with self._reading:
             for statement, values in changes:
                 run(self._replica, self._statements, statement, values)

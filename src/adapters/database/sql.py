@@ -56,9 +56,9 @@ class ConnectionPool(Protocol):
         ...
 
     def group_commit(self) -> AbstractContextManager[object]:
-        """A block whose transactions in this thread may be committed together at its end.
+        """A block whose transactions in this thread are committed together at its end, or each at its own end.
 
-        The caller must not report their outcome before. Leaving the block raises `Unavailable` if they were not stored.
+        The caller reports no outcome before the end. Leaving the block raises `Unavailable` if they were not stored.
         """
         ...
 

@@ -47,7 +47,7 @@ class SqliteTransaction:
         return self._connection
 
 
-class CommitScope:
+class CommitGroup:
     """The transactions of one thread that share a commit, and with it the write lock."""
 
     def __init__(self, *, has_transaction: bool = False) -> None:
@@ -57,7 +57,7 @@ class CommitScope:
         self.deadline: float | None = None
         """When to stop waiting for the lock or the file; shared by consecutive waits. None when not waiting."""
         self.fault: BaseException | None = None
-        """The error that makes the whole scope uncommittable."""
+        """The error that makes the whole group uncommittable."""
         self.on_commit: list[Callable[[], None]] = []
         """One callback for each transaction that is to be committed."""
 
@@ -77,7 +77,7 @@ class Sqlite:
         self._readers: deque[sqlite3.Connection] = deque()
         self._writer: sqlite3.Connection | None = None
         self._lock = RLock()
-        self._scopes: dict[int, CommitScope] = {}
+        self._groups: dict[int, CommitGroup] = {}
         self._file: tuple[int, int] | None = None
         self._is_closed = False
 
@@ -108,97 +108,97 @@ class Sqlite:
     @contextmanager
     def begin(self, on_commit: Callable[[], None] = do_nothing) -> Iterator[SqliteTransaction]:
         """A transaction with the write lock; `on_commit` is called after the commit. Raises `Unavailable` after `max_wait`."""
-        scope = self._scopes.get(get_ident())
-        if scope is None:
-            # A scope of one transaction takes no other: an interrupt may leave it behind, never to be committed.
-            with self._scope(CommitScope(has_transaction=True)) as scope, self._transaction(scope, on_commit) as transaction:
+        group = self._groups.get(get_ident())
+        if group is None:
+            # A group of one transaction takes no other: an interrupt may leave it behind, never to be committed.
+            with self._group(CommitGroup(has_transaction=True)) as group, self._transaction(group, on_commit) as transaction:
                 yield transaction
-        elif scope.has_transaction:
+        elif group.has_transaction:
             raise RuntimeError("This thread has an open transaction already.")
         else:
-            scope.has_transaction = True
+            group.has_transaction = True
             try:
-                with self._transaction(scope, on_commit) as transaction:
+                with self._transaction(group, on_commit) as transaction:
                     yield transaction
             finally:
-                scope.has_transaction = False
+                group.has_transaction = False
 
     def group_commit(self) -> AbstractContextManager[object]:
         """Transactions that this thread begins within the block are committed together at its end.
 
         A durable commit takes longer than most transactions. Leaving the block raises `Unavailable` if nothing was stored.
         """
-        return self._scope(CommitScope())
+        return self._group(CommitGroup())
 
     @contextmanager
-    def _scope(self, scope: CommitScope) -> Iterator[CommitScope]:
+    def _group(self, group: CommitGroup) -> Iterator[CommitGroup]:
         thread = get_ident()
-        if thread in self._scopes:
+        if thread in self._groups:
             raise RuntimeError("This thread commits its transactions together already.")
-        self._scopes[thread] = scope
+        self._groups[thread] = group
         try:
-            yield scope
+            yield group
         finally:
-            del self._scopes[thread]
-            if scope.has_lock:
+            del self._groups[thread]
+            if group.has_lock:
                 try:
-                    self._commit(scope)
+                    self._commit(group)
                 finally:
                     self._release()
-            for call in scope.on_commit:
+            for call in group.on_commit:
                 call()
 
     @contextmanager
-    def _transaction(self, scope: CommitScope, on_commit: Callable[[], None]) -> Iterator[SqliteTransaction]:
-        writer = self._begin(scope)
+    def _transaction(self, group: CommitGroup, on_commit: Callable[[], None]) -> Iterator[SqliteTransaction]:
+        writer = self._begin(group)
         transaction = SqliteTransaction(writer, self._statements)
         try:
             yield transaction
-            if scope.on_commit:
+            if group.on_commit:
                 _command(writer, "RELEASE part")
-            scope.on_commit.append(on_commit)
+            group.on_commit.append(on_commit)
         except BaseException:
-            self._undo(scope, writer)
+            self._undo(group, writer)
             raise
         finally:
             transaction.end()
 
-    def _begin(self, scope: CommitScope) -> sqlite3.Connection:
-        """Takes the lock and begins; each further transaction of a scope is a savepoint."""
-        if scope.deadline is None:
-            scope.deadline = monotonic() + self._max_wait
-        if not scope.has_lock:
-            if not self._lock.acquire(timeout=max(0.0, scope.deadline - monotonic())):
+    def _begin(self, group: CommitGroup) -> sqlite3.Connection:
+        """Takes the lock and begins; each further transaction of a group is a savepoint."""
+        if group.deadline is None:
+            group.deadline = monotonic() + self._max_wait
+        if not group.has_lock:
+            if not self._lock.acquire(timeout=max(0.0, group.deadline - monotonic())):
                 raise Unavailable
-            scope.has_lock = True
+            group.has_lock = True
         self._check_file_identity()
-        writer = self._writer = self._writer or self._connect(WRITE_PRAGMAS, 0.0, scope.deadline)
-        if scope.fault is not None or (scope.on_commit and not writer.in_transaction):
+        writer = self._writer = self._writer or self._connect(WRITE_PRAGMAS, 0.0, group.deadline)
+        if group.fault is not None or (group.on_commit and not writer.in_transaction):
             raise Unavailable  # SQLite has rolled back by itself, as on a full disk
-        if scope.on_commit:
+        if group.on_commit:
             _command(writer, "SAVEPOINT part")
         else:
             if writer.in_transaction:  # an interrupt struck after BEGIN
                 _command(writer, "ROLLBACK")
-            begin_immediate(writer, scope.deadline)
-        scope.deadline = None
+            begin_immediate(writer, group.deadline)
+        group.deadline = None
         return writer
 
-    def _undo(self, scope: CommitScope, writer: sqlite3.Connection) -> None:
-        """Rolls back one transaction. If that fails, half of it may remain, so nothing of the scope is committed."""
+    def _undo(self, group: CommitGroup, writer: sqlite3.Connection) -> None:
+        """Rolls back one transaction. If that fails, half of it may remain, so nothing of the group is committed."""
         try:
-            for command in ("ROLLBACK TO part", "RELEASE part") if scope.on_commit else ("ROLLBACK",):
+            for command in ("ROLLBACK TO part", "RELEASE part") if group.on_commit else ("ROLLBACK",):
                 _command(writer, command)
         except BaseException as fault:
-            scope.fault = fault
+            group.fault = fault
             if not isinstance(fault, Unavailable):
                 raise
 
-    def _commit(self, scope: CommitScope) -> None:
+    def _commit(self, group: CommitGroup) -> None:
         try:
-            if scope.on_commit:
-                if scope.fault is not None:
-                    raise Unavailable from scope.fault
+            if group.on_commit:
+                if group.fault is not None:
+                    raise Unavailable from group.fault
                 self._check_file_identity()
                 if self._writer is None:
                     raise Unavailable

@@ -169,7 +169,7 @@ def _is_one_file(source: str, target: str) -> bool:
 
 
 def _last_number(connection: Connection, table: Table, number: Column[Any]) -> int:
-    """The highest number that the sequence of this column has last_value, even to deleted rows; 0 if it has last_value none."""
+    """The highest number that the column's sequence has assigned, even to rows deleted since; 0 if it has assigned none."""
     highest = connection.scalar(select(func.max(number))) or 0
     if connection.dialect.name == "postgresql":
         last = case((column("is_called"), column("last_value")), else_=column("last_value") - 1)

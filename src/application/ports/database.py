@@ -59,7 +59,10 @@ class AccountReads(Protocol):
 
 
 class Accounts(AccountReads, Protocol):
-    """Accounts inside a transaction. Lock, then save: another transaction that locks the same account waits."""
+    """Accounts inside a transaction, whose reads also see its own changes.
+
+    Lock, then save: another transaction that locks the same account waits.
+    """
 
     def lock(self, account_id: int) -> Account | None: ...
 
@@ -88,7 +91,7 @@ class Challenges(Protocol):
     def lock(
         self, purpose: CodePurpose, addresses: Iterable[Address], *, on_behalf_of: str | None = None
     ) -> Sequence[Challenge]:
-        """Challenges sent to any of the addresses, or sent elsewhere on behalf of the destination `on_behalf_of`."""
+        """Challenges sent to any of the addresses, and that of the companion mail for the mobile `on_behalf_of`."""
 
     def put(self, challenge: Challenge) -> None:
         """Stores a challenge in place of an older one of its purpose with the same address or the same `on_behalf_of`."""
@@ -172,7 +175,7 @@ class Outbox(Protocol):
         """Counts a failed attempt; the next is due at `retry_at`."""
 
     def release_lease(self, message_id: str) -> None:
-        """Ends a lease without an attempt; the message is due again at its time."""
+        """Ends a lease without an attempt; the message is due again at its `not_before`."""
 
     def mark_failed(self, message_id: str, reason: str) -> None:
         """Marks a message as failed permanently; it is kept for the operator."""
@@ -294,9 +297,9 @@ class Database(Protocol):
         """
 
     def group_commit(self) -> AbstractContextManager[object]:
-        """A block whose transactions, begun in this thread, may be committed together at its end.
+        """A block whose transactions, begun in this thread, are committed together at its end, or each at its own end.
 
-        The caller must not report their outcome before. Leaving the block raises `Unavailable` if they were not stored.
+        The caller reports no outcome before the end. Leaving the block raises `Unavailable` if they were not stored.
         """
 
     def check(self) -> None:

@@ -124,8 +124,8 @@ def _resolve(future: Future[Result], result: Any) -> None:
 class BatchingExecutor(Executor):
     """Runs concurrent calls one after another in one thread, within one group commit.
 
-    Each call returns after that commit, and raises if the commit fails. For short transactions, which in
-    threads of their own would contend for the write lock at every statement.
+    Each call returns after that commit, and raises if the commit fails. For short transactions, which in threads of
+    their own would contend for the write lock at every statement.
     """
 
     def __init__(self, group_commit: GroupCommit) -> None:
