@@ -8,7 +8,7 @@ from ..domain.account import Account, Address, AddressKind
 from ..domain.code import Challenge, CodePurpose, Proof, decoy_address
 from ..domain.errors import InvalidCode, RateLimited
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
-from ..domain.rate_limits import DAY, WRONG_CODES, WRONG_CODES_BY_NETWORK, RateLimit, SlidingWindow
+from ..domain.rate_limits import DAY, WRONG_CODES, WRONG_CODES_BY_IP_ADDRESS, RateLimit, SlidingWindow
 from .audit import record, record_verified_addresses
 from .ports import Clock, Codes, Database, Identifiers, NewId, Transaction
 from .retry import retry_on_conflict
@@ -61,7 +61,7 @@ class CodeVerifier:
 
     codes: Codes
     clock: Clock
-    limits_by_network: bool = True
+    limits_by_ip_address: bool = True
 
     def __call__(
         self,
@@ -79,9 +79,11 @@ class CodeVerifier:
         missing = len(addresses) + (on_behalf_of is not None) - len(challenges)
         decoys = [self._decoy(purpose, addresses[0], number, now) for number in range(missing)]
         keyed = [(self._key(challenge.address), challenge) for challenge in (*challenges, *decoys)]
-        caller_keys = [f"wrong-codes@{caller.ip_address}"] if self.limits_by_network and caller.ip_address is not None else []
+        caller_keys = (
+            [f"wrong-codes@{caller.ip_address}"] if self.limits_by_ip_address and caller.ip_address is not None else []
+        )
         windows = {window.key: window for window in tx.rate_limits.lock(sorted([*(key for key, _ in keyed), *caller_keys]))}
-        retry_after = max((windows[key].retry_after(WRONG_CODES_BY_NETWORK, now) for key in caller_keys), default=0)
+        retry_after = max((windows[key].retry_after(WRONG_CODES_BY_IP_ADDRESS, now) for key in caller_keys), default=0)
         allowed = [] if retry_after else [pair for pair in keyed if not windows[pair[0]].retry_after(WRONG_CODES, now)]
         counted = [(windows[key], WRONG_CODES) for key, _ in allowed]
         compared = [challenge for _, challenge in allowed]
@@ -89,7 +91,7 @@ class CodeVerifier:
             matched=self._match(compared, code),
             compared=tuple(challenge for challenge in compared if challenge not in decoys),
             decoys=tuple(challenge for challenge in compared if challenge in decoys),
-            windows=(*counted, *((windows[key], WRONG_CODES_BY_NETWORK) for key in caller_keys)),
+            windows=(*counted, *((windows[key], WRONG_CODES_BY_IP_ADDRESS) for key in caller_keys)),
             retry_after=retry_after,
             now=now,
             caller=caller,

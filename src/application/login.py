@@ -1,6 +1,6 @@
 """Logging in with a password."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..domain.account import Account
@@ -8,8 +8,8 @@ from ..domain.errors import InvalidCredentials, RateLimited
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.rate_limits import (
     FAILED_LOGINS_BY_IDENTIFIER,
-    FAILED_LOGINS_BY_IDENTIFIER_AND_NETWORK,
-    FAILED_LOGINS_BY_NETWORK,
+    FAILED_LOGINS_BY_IDENTIFIER_AND_IP_ADDRESS,
+    FAILED_LOGINS_BY_IP_ADDRESS,
     HOUR,
     RateLimit,
     SlidingWindow,
@@ -21,18 +21,18 @@ from .retry import retry_on_conflict
 from .tokens import SessionIssuer, TokenSet
 from .validation import Validator
 
-_MAX_PASSWORD_CHECKS = 3
+_MAX_RECHECKS = 2  # of one login, each after another transaction changed the password during the hashing
 
-LimitsByKey = tuple[tuple[str, tuple[RateLimit, ...]], ...]
+LimitsByKey = Mapping[str, tuple[RateLimit, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogIn:
     """Logs in with a password; `username` may be a username, an email or a mobile.
 
-    A failure is counted before its response: of any number of concurrent guesses, only as many learn that they were wrong as
-    the limits allow, and beyond them a right guess is refused too. Unknown, inactive and passwordless accounts cost the same
-    time and get the same refusal. Raises `InvalidInput`, `InvalidCredentials`, `RateLimited`, `Overloaded`, `Unavailable`.
+    A failure is counted before its response, so concurrent guesses get no more answers than the limits allow. Each further
+    one, right or wrong, raises `RateLimited`. Unknown, inactive and passwordless accounts cost the same time and get the same
+    refusal. Raises `InvalidInput`, `InvalidCredentials`, `RateLimited`, `Overloaded`, `Unavailable`.
     """
 
     database: Database
@@ -41,17 +41,17 @@ class LogIn:
     codes: Codes
     session_issuer: SessionIssuer
     clock: Clock
-    limits_by_network: bool = True
+    limits_by_ip_address: bool = True
 
     def __call__(self, *, username: str, password: str, caller: Caller = TRUSTED_CALLER) -> TokenSet:
         validator = Validator()
         read = validator.text("username", username, self.identifiers.login)
         identifier, password = validator.valid(read, validator.password("password", password))
         limits = self._limits(identifier, caller)
-        if retry_after := _retry_after(limits, self.database.rate_limits.get([key for key, _ in limits]), self.clock()):
+        if retry_after := _retry_after(limits, self.database.rate_limits.get([*limits]), self.clock()):
             raise RateLimited(retry_after)
         account = self.database.accounts.by_login(identifier)
-        for _ in range(_MAX_PASSWORD_CHECKS):
+        for _ in range(1 + _MAX_RECHECKS):
             is_right = self.hasher.verify(account.password_hash if account and account.is_active else None, password)
             account, session = self._decide(account, password, limits, caller, is_right=is_right)
             if session is not None:
@@ -62,10 +62,13 @@ class LogIn:
     def _decide(
         self, known: Account | None, password: str, limits: LimitsByKey, caller: Caller, *, is_right: bool
     ) -> tuple[Account | None, Session | None]:
-        """Starts the session; or returns the account as it is now, if its password was changed during the hashing."""
+        """Starts the session for a right password, otherwise counts the failure and raises `InvalidCredentials`.
+
+        Returns no session, but the account as it is now, if its password was changed during the hashing. Raises `RateLimited`.
+        """
         rehashed = self._rehashed(known if is_right else None, password)
         with self.database.begin() as tx:
-            windows = tx.rate_limits.lock([key for key, _ in limits])
+            windows = tx.rate_limits.lock([*limits])
             now = self.clock()
             retry_after = _retry_after(limits, windows, now)
             current = tx.accounts.lock(known.id) if known and is_right and not retry_after else None
@@ -74,8 +77,9 @@ class LogIn:
                     return current, None
                 if rehashed:
                     tx.accounts.save(replace(current, password_hash=rehashed))
-                if self.limits_by_network and caller.ip_address is not None and windows[0].timestamps:
-                    tx.rate_limits.save([SlidingWindow(windows[0].key)], now)
+                for window in windows:  # the others, of all callers or all identifiers, outlast a success
+                    if limits[window.key] is FAILED_LOGINS_BY_IDENTIFIER_AND_IP_ADDRESS and window.timestamps:
+                        tx.rate_limits.save([SlidingWindow(window.key)], now)  # empty and expired: left to the next purge
                 return current, self.session_issuer.start(tx, current, now, caller, "password")
             if not retry_after:
                 self._fail(tx, limits, windows, now, known, caller)
@@ -92,7 +96,7 @@ class LogIn:
         known: Account | None,
         caller: Caller,
     ) -> None:
-        counted = [window.with_hit(own_limits, now) for window, (_, own_limits) in zip(windows, limits, strict=True)]
+        counted = [window.with_hit(limits[window.key], now) for window in windows]
         tx.rate_limits.save(counted, now + HOUR)
         account_id = known.id if known else None
         record(tx, EventType.LOGIN_FAILED, now, caller, account_id=account_id, detail=_reason(known))
@@ -108,17 +112,17 @@ class LogIn:
     def _limits(self, identifier: LoginIdentifier, caller: Caller) -> LimitsByKey:
         name = identifier.address.key if identifier.address else f"username:{identifier.canonical_username}"
         by_identifier = f"login:{self.codes.keyed_digest(name)}"
-        if not self.limits_by_network or caller.ip_address is None:
-            return ((by_identifier, FAILED_LOGINS_BY_IDENTIFIER),)
-        return (
-            (f"{by_identifier}@{caller.ip_address}", FAILED_LOGINS_BY_IDENTIFIER_AND_NETWORK),
-            (by_identifier, FAILED_LOGINS_BY_IDENTIFIER),
-            (f"login@{caller.ip_address}", FAILED_LOGINS_BY_NETWORK),
-        )
+        if not self.limits_by_ip_address or caller.ip_address is None:
+            return {by_identifier: FAILED_LOGINS_BY_IDENTIFIER}
+        return {
+            f"{by_identifier}@{caller.ip_address}": FAILED_LOGINS_BY_IDENTIFIER_AND_IP_ADDRESS,
+            by_identifier: FAILED_LOGINS_BY_IDENTIFIER,
+            f"login@{caller.ip_address}": FAILED_LOGINS_BY_IP_ADDRESS,
+        }
 
 
 def _retry_after(limits: LimitsByKey, windows: Sequence[SlidingWindow], now: float) -> int:
-    return max(window.retry_after(own_limits, now) for window, (_, own_limits) in zip(windows, limits, strict=True))
+    return max(window.retry_after(limits[window.key], now) for window in windows)
 
 
 def _reason(known: Account | None) -> str:

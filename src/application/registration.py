@@ -7,7 +7,7 @@ from typing import Literal
 from ..domain.account import Account
 from ..domain.errors import RateLimited
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
-from ..domain.rate_limits import REGISTRATIONS_BY_NETWORK, UNIQUENESS_CHECKS_BY_NETWORK, RateLimit
+from ..domain.rate_limits import REGISTRATIONS_BY_IP_ADDRESS, UNIQUENESS_CHECKS_BY_IP_ADDRESS, RateLimit
 from .audit import record, record_verified_addresses
 from .ports import Clock, Database, Hasher, InvalidText, RateLimiter
 from .retry import retry_on_conflict
@@ -38,7 +38,7 @@ class Register:
         proofs: tuple[str, ...] = (),
         caller: Caller = TRUSTED_CALLER,
     ) -> Account:
-        _hit(self.rate_limiter, "register", caller, REGISTRATIONS_BY_NETWORK, self.clock())
+        _hit(self.rate_limiter, "register", caller, REGISTRATIONS_BY_IP_ADDRESS, self.clock())
         fields = {"username": username, "name": name, "email": email, "mobile": mobile, "password": password}
         account = _validated(self.rules, self.database, fields, proofs)
         return _store(self.database, replace(account, password_hash=self.hasher.hash(password)), caller)
@@ -116,7 +116,7 @@ class CheckUnique:
     clock: Clock
 
     def __call__(self, *, prop: Property, value: str, caller: Caller = TRUSTED_CALLER) -> bool:
-        _hit(self.rate_limiter, "isunique", caller, UNIQUENESS_CHECKS_BY_NETWORK, self.clock())
+        _hit(self.rate_limiter, "isunique", caller, UNIQUENESS_CHECKS_BY_IP_ADDRESS, self.clock())
         validator, identifiers = Validator(), self.rules.identifiers
         wanted = validator.text("prop", prop, _property)
         username = address = None

@@ -50,7 +50,10 @@ class SessionIssuer:
     notices: Notices
 
     def start(self, tx: Transaction, account: Account, now: float, caller: Caller, method: str) -> Session:
-        """Notifies the owner of a login by a user agent that is new to the account, except for the first one."""
+        """Stores a new session, and revokes the account's oldest ones beyond `MAX_SESSIONS`.
+
+        Notifies the owner if the account has had sessions, and none by this user agent.
+        """
         session = Session(
             id=self.new_id(),
             account_id=account.id,
@@ -68,7 +71,7 @@ class SessionIssuer:
         return session
 
     def token_set(self, session: Session) -> TokenSet:
-        """The tokens of a committed session."""
+        """Signs the tokens of a session, after its transaction; within a group commit, callers get them once that is stored."""
         return TokenSet(
             access_token=self.tokens.issue_access(session.account_id, session.id, self.clock()),
             refresh_token=self.tokens.issue_refresh(session.id, session.generation),
@@ -166,7 +169,7 @@ class Refresh:
             if after != session:
                 tx.sessions.save(after)
             is_reuse = outcome is RefreshOutcome.REUSE_DETECTED
-            event = EventType.REFRESH_REUSED if is_reuse else EventType.REFRESHED
+            event = EventType.REFRESH_REUSED if is_reuse else EventType.REFRESHED  # ROTATED and REISSUED alike
             record(tx, event, now, caller, account_id=account.id, session_id=session.id)
             if is_reuse:
                 self.session_issuer.notices(tx, Notice.REFRESH_REUSED, account, now)

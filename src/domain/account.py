@@ -45,7 +45,7 @@ class Username:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """An account. `id` is 0 until it is stored; times are seconds since the epoch."""
+    """An account; a superuser is staff too. `id` is 0 until it is stored; times are seconds since the epoch."""
 
     id: int = 0
     username: Username
@@ -95,8 +95,9 @@ class Account:
     def after_code_login(self, address: Address) -> "Account":
         """The account after a login by a code sent to `address`, which `accepts_code_sent_to` must accept.
 
-        If the owner was not verified, the password and the other address are cleared, and `owner_verified` becomes true; the
-        use case then revokes the sessions too.
+        Unless the owner and an address are verified, the login claims the account. The password and the other address are
+        cleared, `owner_verified` becomes true, and the use case revokes the sessions. So an owner who changed the only
+        verified address loses the password, unless the new one was verified with a session first.
         """
         if self.is_verified and self.owner_verified:
             return self
@@ -106,12 +107,13 @@ class Account:
         return replace(kept, mobile_verified=True, email=None, email_verified=False)
 
     def verified_by_session(self, address: Address) -> "Account":
-        """The account after a session of its own verified `address`, one of its addresses."""
-        is_only = not self._is_verified(AddressKind.MOBILE if address.kind is AddressKind.EMAIL else AddressKind.EMAIL)
-        return replace(self._with_verified(address.kind), owner_verified=(self.owner_verified and self.is_verified) or is_only)
+        """The account after a caller with a session of this account verified `address`, one of its addresses."""
+        other_kind = AddressKind.MOBILE if address.kind is AddressKind.EMAIL else AddressKind.EMAIL
+        owner_verified = (self.owner_verified and self.is_verified) or not self._is_verified(other_kind)
+        return replace(self._with_verified(address.kind), owner_verified=owner_verified)
 
     def verified_without_session(self, address: Address) -> "Account":
-        """The account after a caller without a session of it verified `address`, one of its addresses.
+        """The account after a caller without a session of this account verified `address`, one of its addresses.
 
         If an address is verified already, nothing changes: the reader of a mistyped address gains no access.
         """

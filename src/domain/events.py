@@ -46,7 +46,7 @@ STATE_CHANGES = ACCOUNT_EVENTS - {EventType.LOGIN_FAILED, EventType.RATE_LIMITED
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The IP address (of IPv6 the network) and the user agent of the caller, as far as known.
+    """The IP address (of IPv6 the /64 network) and the user agent of the caller, as far as known.
 
     Without an IP address the limits per IP address do not apply: a host application that calls on its own behalf is trusted.
     """

@@ -13,7 +13,7 @@ class RefreshOutcome(Enum):
     """The result of presenting a refresh token."""
 
     ROTATED = "current: it is used up and replaced by its successor"
-    RETRIED = "previous, its response may have been lost: the same successor is returned again"
+    REISSUED = "previous, its response may have been lost: the same successor is returned again"
     REUSE_DETECTED = "used before: the session is revoked"
     SESSION_INACTIVE = "the session had been revoked or had expired"
 
@@ -49,7 +49,7 @@ class Session:
         if generation == self.generation:
             return RefreshOutcome.ROTATED, replace(self, generation=generation + 1, refreshed_at=max(now, self.refreshed_at))
         if generation == self.generation - 1 and abs(now - self.refreshed_at) <= REUSE_GRACE_SECONDS:
-            return RefreshOutcome.RETRIED, self
+            return RefreshOutcome.REISSUED, self
         return RefreshOutcome.REUSE_DETECTED, self.revoked(now)
 
     def revoked(self, now: float) -> "Session":

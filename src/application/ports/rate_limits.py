@@ -1,4 +1,7 @@
-"""Rate limits: durable windows in the database, and a limiter whose counts need not survive a restart."""
+"""Two stores of rate limits: windows in the database (its `rate_limits`), and `RateLimiter`, in memory or in Redis.
+
+Windows survive a restart, and are locked and saved in transactions. The counts of the limiter need not survive.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -26,7 +29,7 @@ class SlidingWindows(SlidingWindowReads, Protocol):
 
 
 class RateLimiter(Protocol):
-    """Rate limits that need not survive a restart."""
+    """Rate limits that need not survive a restart, counted outside of transactions."""
 
     @property
     def may_block(self) -> bool:

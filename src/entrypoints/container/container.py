@@ -28,12 +28,14 @@ from ..workers.subscriptions import Subscriptions
 from . import factories
 
 
-def build_from_providers(kind: Callable[..., Any], container: containers.Container, *, defaults: Collection[str] = ()) -> Any:
+def build_from_providers(
+    kind: Callable[..., Any], container: containers.Container, *, keep_defaults: Collection[str] = ()
+) -> Any:
     """Makes an object of a dataclass; each field takes the value of the container's provider of its name.
 
-    The fields in `defaults` keep their default values. Raises `AttributeError` for any other field without a provider.
+    Fields in `keep_defaults` keep their default values. Raises `AttributeError` for any other field without a provider.
     """
-    names = [field.name for field in fields(kind) if field.name not in defaults]  # type: ignore[arg-type]  # a dataclass
+    names = [field.name for field in fields(kind) if field.name not in keep_defaults]  # type: ignore[arg-type]  # a dataclass
     return kind(**{name: getattr(container, name)() for name in names})
 
 
@@ -44,8 +46,8 @@ def use_cases(container: containers.Container) -> dict[str, object]:
 class Container(containers.DeclarativeContainer):
     """The caller gives `settings` and may override any provider.
 
-    `overrides` names the ports whose adapters the host application provides. A provider has the name of the fields that take
-    its value.
+    `overrides` names the ports whose adapters the host application provides. `build_from_providers` gives each
+    field of a use case the value of the provider of that name, so a provider is named like the fields that take its value.
     """
 
     container: providers.Provider[containers.Container] = providers.Self()
@@ -61,7 +63,7 @@ class Container(containers.DeclarativeContainer):
     sql_database = providers.Singleton(  # the port `database`, whose adapter the host application may provide
         SqlDatabase, settings.provided.resolved_database_url, on_message=on_message, on_event=subscriptions.provided.notify
     )
-    database = providers.Singleton(Instrumentation.database, instrumentation, sql_database)
+    database = providers.Singleton(Instrumentation.database, instrumentation, sql_database)  # observed; for the use cases
     keys = providers.Singleton(ReloadingKeys, providers.Singleton(factories.key_store, settings, sql_database))
     tokens = providers.Singleton(JwtTokens, keys, issuer=settings.provided.url, audience=settings.provided.url, clock=clock)
     codes = providers.Singleton(HmacCodes, keys, digits=settings.provided.otp_length, clock=clock)
@@ -73,15 +75,17 @@ class Container(containers.DeclarativeContainer):
         mobile_regions=settings.provided.mobile_regions,
     )
     templates = providers.Singleton(Templates, settings.provided.templates_dir)
-    email = providers.Singleton(factories.email_notifier, settings, templates, echo)
-    sms = providers.Singleton(factories.sms_notifier, settings, templates, echo)
-    message_notifier = providers.Singleton(
+    email_notifier = providers.Singleton(factories.email_notifier, settings, templates, echo)
+    sms_notifier = providers.Singleton(factories.sms_notifier, settings, templates, echo)
+    message_notifier = providers.Singleton(  # the port `notifier`, whose adapter the host application may provide
         ChannelNotifier,
-        email=providers.Singleton(factories.at_rate, instrumentation, email, settings.provided.email_rate),
-        mobile=providers.Singleton(factories.at_rate, instrumentation, sms, settings.provided.sms_rate),
+        email=providers.Singleton(factories.at_rate, instrumentation, email_notifier, settings.provided.email_rate),
+        mobile=providers.Singleton(factories.at_rate, instrumentation, sms_notifier, settings.provided.sms_rate),
     )
-    webhook = providers.Singleton(factories.webhook_notifier, settings, instrumentation)
-    notifier = providers.Singleton(ChannelNotifier, email=message_notifier, mobile=message_notifier, webhook=webhook)
+    webhook_notifier = providers.Singleton(factories.webhook_notifier, settings, instrumentation)
+    notifier = providers.Singleton(  # for the use cases; adds the webhooks
+        ChannelNotifier, email=message_notifier, mobile=message_notifier, webhook=webhook_notifier
+    )
     pillow = providers.Singleton(PillowImages)
     images = providers.Singleton(Instrumentation.images, instrumentation, pillow)
     storage = providers.Singleton(factories.storage, settings)
@@ -89,7 +93,7 @@ class Container(containers.DeclarativeContainer):
 
     cooldown = settings.provided.otp_cooldown
     email_verification_required = settings.provided.email_validation
-    limits_by_network = settings.provided.rate_limits
+    limits_by_ip_address = settings.provided.rate_limits  # off lifts these; limits by identifier remain
     mobile_required = settings.provided.mobile_required
     mobile_verification_required = settings.provided.mobile_validation
     service = settings.provided.service_name
@@ -104,7 +108,7 @@ class Container(containers.DeclarativeContainer):
     rules = providers.Singleton(build_from_providers, AccountRules, container)
     notices = providers.Singleton(build_from_providers, Notices, container)
     session_issuer = providers.Singleton(build_from_providers, SessionIssuer, container)
-    code_issuer = providers.Singleton(build_from_providers, CodeIssuer, container, defaults={"lifetime"})
+    code_issuer = providers.Singleton(build_from_providers, CodeIssuer, container, keep_defaults={"lifetime"})
     code_verifier = providers.Singleton(build_from_providers, CodeVerifier, container)
 
     read_events = providers.Singleton(build_from_providers, ReadEvents, container)

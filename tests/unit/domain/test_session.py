@@ -24,13 +24,13 @@ def test_clock_that_stepped_back_does_not_shorten_a_session() -> None:
 def test_previous_token_gets_the_same_successor_for_30_seconds() -> None:
     _, turned = SESSION.refresh(0, 2000.0)
 
-    assert turned.refresh(0, 2030.0) == (RefreshOutcome.RETRIED, turned)
+    assert turned.refresh(0, 2030.0) == (RefreshOutcome.REISSUED, turned)
 
 
 def test_clock_that_stepped_back_does_not_extend_the_grace_period() -> None:
     _, turned = SESSION.refresh(0, 2000.0)
 
-    assert turned.refresh(0, 1970.0)[0] is RefreshOutcome.RETRIED
+    assert turned.refresh(0, 1970.0)[0] is RefreshOutcome.REISSUED
     assert turned.refresh(0, 1969.0)[0] is RefreshOutcome.REUSE_DETECTED
 
 

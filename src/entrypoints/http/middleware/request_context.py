@@ -8,7 +8,7 @@ from secrets import token_hex
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Send
 
 from ....application import Caller, Overloaded, RateLimited, Refusal
-from ....domain.rate_limits import CALLS_BY_NETWORK
+from ....domain.rate_limits import CALLS_BY_IP_ADDRESS
 from ...async_facade import AsyncVestibule
 from ...concurrency.executors import ThreadLane
 from ...observability import Instrumentation
@@ -65,7 +65,7 @@ class RequestMiddleware:
 
     async def _rate_limited(self, caller: Caller) -> Refusal | None:
         """Calls a rate limiter that may block in threads of its own; any other one here, where the call costs least."""
-        arguments = f"call:{caller.ip_address}", CALLS_BY_NETWORK, self._clock()
+        arguments = f"call:{caller.ip_address}", CALLS_BY_IP_ADDRESS, self._clock()
         try:
             wait = (
                 await self._lane(self._rate_limiter.hit, *arguments)
