@@ -18,11 +18,14 @@ from .validation import Validator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeCheck:
-    """The result of a code check; `matched` is the challenge of the right code, still to be consumed."""
+    """The result of a code check; `matched` is the challenge of the right code, still to be consumed.
+
+    `compared` are stored challenges, decoys of requests among them; `placeholders` stood in where none was stored.
+    """
 
     matched: Challenge | None
     compared: tuple[Challenge, ...]
-    decoys: tuple[Challenge, ...]
+    placeholders: tuple[Challenge, ...]
     windows: tuple[tuple[SlidingWindow, tuple[RateLimit, ...]], ...]
     retry_after: int
     now: float
@@ -40,8 +43,8 @@ class CodeCheck:
             return
         for challenge in self.compared:
             tx.challenges.save(challenge.with_failed_attempt())
-        for decoy in self.decoys:
-            tx.challenges.put(decoy.with_failed_attempt())
+        for placeholder in self.placeholders:
+            tx.challenges.put(placeholder.with_failed_attempt())
         counted = [(window.with_hit(limits, self.now), limits) for window, limits in self.windows]
         tx.rate_limits.save([window for window, _ in counted], self.now + DAY)
         record(tx, EventType.CODE_REFUSED, self.now, self.caller)
@@ -56,7 +59,8 @@ class CodeCheck:
 class CodeVerifier:
     """Compares a code with the open challenges of its addresses; failed attempts are counted in the same transaction.
 
-    An address without an open challenge gets a decoy, so that the response time does not reveal which addresses got codes.
+    An address without an open challenge gets a placeholder, so that the response time does not reveal which addresses got
+    codes.
     """
 
     codes: Codes
@@ -76,21 +80,22 @@ class CodeVerifier:
         locked = tx.challenges.lock(purpose, addresses, on_behalf_of=on_behalf_of)
         now = self.clock()
         challenges = [challenge for challenge in locked if challenge.is_open(now)]
-        missing = len(addresses) + (on_behalf_of is not None) - len(challenges)
-        decoys = [self._decoy(purpose, addresses[0], number, now) for number in range(missing)]
-        keyed = [(self._key(challenge.address), challenge) for challenge in (*challenges, *decoys)]
+        missing = len(addresses) + (on_behalf_of is not None) - len(challenges)  # each has at most one
+        placeholders = [self._placeholder(purpose, addresses[0], number, now) for number in range(missing)]
+        keyed = [(self._key(challenge.address), challenge) for challenge in (*challenges, *placeholders)]
         caller_keys = (
             [f"wrong-codes@{caller.ip_address}"] if self.limits_by_ip_address and caller.ip_address is not None else []
         )
         windows = {window.key: window for window in tx.rate_limits.lock(sorted([*(key for key, _ in keyed), *caller_keys]))}
         retry_after = max((windows[key].retry_after(WRONG_CODES_BY_IP_ADDRESS, now) for key in caller_keys), default=0)
+        # A challenge whose address has used up its wrong codes is left out: not even the right code matches it.
         allowed = [] if retry_after else [pair for pair in keyed if not windows[pair[0]].retry_after(WRONG_CODES, now)]
         counted = [(windows[key], WRONG_CODES) for key, _ in allowed]
         compared = [challenge for _, challenge in allowed]
         return CodeCheck(
             matched=self._match(compared, code),
-            compared=tuple(challenge for challenge in compared if challenge not in decoys),
-            decoys=tuple(challenge for challenge in compared if challenge in decoys),
+            compared=tuple(challenge for challenge in compared if challenge not in placeholders),
+            placeholders=tuple(challenge for challenge in compared if challenge in placeholders),
             windows=(*counted, *((windows[key], WRONG_CODES_BY_IP_ADDRESS) for key in caller_keys)),
             retry_after=retry_after,
             now=now,
@@ -100,8 +105,8 @@ class CodeVerifier:
     def _key(self, address: Address) -> str:
         return f"wrong-codes:{self.codes.keyed_digest(address.key)}"
 
-    def _decoy(self, purpose: CodePurpose, instead_of: Address, number: int, now: float) -> Challenge:
-        """An expired challenge: it is never locked, and is deleted by the next purge."""
+    def _placeholder(self, purpose: CodePurpose, instead_of: Address, number: int, now: float) -> Challenge:
+        """A decoy that has expired already, with an address that no check looks up; stored only if the check fails."""
         address = decoy_address(instead_of.kind, f"{number}:{instead_of.canonical}")
         challenge_id = self.codes.keyed_digest(f"decoy:{purpose}:{address.canonical}:{now}")
         return Challenge(
@@ -118,10 +123,10 @@ class CodeVerifier:
         return matched
 
 
-def claim_account(
+def claim_if_needed(
     tx: Transaction, check: CodeCheck, account: Account, address: Address, revoked: Collection[Address], name: str | None = None
 ) -> Account:
-    """Clears the locked account's earlier state if its owner was not verified, and returns it as the login by a code left it.
+    """Claims the locked account if `Account.after_code_login` says so, and returns it as the login by a code leaves it.
 
     `revoked` are the addresses whose codes this transaction has revoked already.
     """
@@ -144,7 +149,7 @@ def save_and_revoke_access(tx: Transaction, before: Account, after: Account, now
 def revoke_codes_before_claim(tx: Transaction, known: Account | None, address: Address) -> tuple[Address, ...]:
     """Revokes the codes of an account that a login by a code sent to `address` will clear, and returns their addresses.
 
-    Challenges are locked before accounts, so this precedes the lock on the account; `known` was read without one.
+    Challenges are locked before accounts, so this precedes the lock on the account; `known` was read without locking.
     """
     if known is None or not accepts_code(known, address) or known.after_code_login(address) is known:
         return ()
@@ -192,7 +197,7 @@ class VerifyCode:
     ) -> VerifiedAddress:
         to, code = _read_code(self.identifiers, destination, verify_otp)
         with self.database.begin() as tx:
-            check = self.code_verifier(tx, CodePurpose.OTP, [to], code, caller, on_behalf_of=_on_behalf_of(to))
+            check = self.code_verifier(tx, CodePurpose.GENERAL, [to], code, caller, on_behalf_of=_on_behalf_of(to))
             if check.matched is not None:
                 address = check.consume(tx).address
                 proof = self.new_id()
@@ -234,13 +239,13 @@ class LogInByCode:
         to, code = _read_code(self.identifiers, destination, verify_otp)
         session = None
         with self.database.begin() as tx:
-            check = self.code_verifier(tx, CodePurpose.OTP, [to], code, caller, on_behalf_of=_on_behalf_of(to))
+            check = self.code_verifier(tx, CodePurpose.GENERAL, [to], code, caller, on_behalf_of=_on_behalf_of(to))
             address = check.matched.address if check.matched else None
             revoked = revoke_codes_before_claim(tx, tx.accounts.by_address(to), address) if address else ()
             account = tx.accounts.lock_by_address(to) if address else None
             if account and address and accepts_code(account, address):
                 check.consume(tx)
-                owner = claim_account(tx, check, account, address, revoked)
+                owner = claim_if_needed(tx, check, account, address, revoked)
                 session = self.session_issuer.start(tx, owner, check.now, caller, f"code:{address.kind}")
             else:
                 check.record_failure(tx)
@@ -250,6 +255,7 @@ class LogInByCode:
 
 
 def _read_code(identifiers: Identifiers, destination: str, verify_otp: str) -> tuple[Address, str]:
+    """The address and the code; `verify_otp` is the code under its HTTP field's name, which `InvalidInput` reports."""
     validator = Validator()
     to = validator.text("destination", destination, identifiers.destination)
     code = validator.text("verify_otp", verify_otp, str.strip)

@@ -1,7 +1,7 @@
 """Requests for one-time codes: challenges and messages are stored within the limits of their addresses.
 
-Lock order, the same everywhere: windows of sends, challenges (emails before mobiles), windows of wrong codes or logins,
-accounts, sessions, windows of notifications.
+Lock order, the same everywhere: windows of requested and sent codes, challenges (emails before mobiles), windows of wrong
+codes or logins, accounts, sessions, windows of notifications.
 """
 
 import logging
@@ -52,7 +52,10 @@ class SendQuota:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """The address of a code. A decoy is stored and processed like a code, but no message is sent."""
+    """The address of a code. A decoy is stored and processed like a code, but no message is sent.
+
+    `on_behalf_of` is set for a companion mail: the canonical form of the mobile that the code was requested for.
+    """
 
     address: Address
     is_decoy: bool = False
@@ -68,8 +71,9 @@ class Recipient:
 class CodeIssuer:
     """Stores challenges and puts their messages into the outbox, within the limits of the addresses.
 
-    Each address has two windows with the same limits: requests by callers, whose refusal callers may see, and messages that
-    went there, whose refusal would reveal whose email belongs to a mobile. `cooldown` and `lifetime` are in seconds.
+    Each address has two windows with the same limits. `code-requests:` counts requests for it, whose refusal callers may see;
+    `codes-sent:` messages to it, whose refusal would reveal whose email belongs to a mobile. `cooldown` and `lifetime` are in
+    seconds.
     """
 
     database: Database
@@ -83,10 +87,11 @@ class CodeIssuer:
     def issue(
         self, purpose: CodePurpose, requested: Sequence[Address], recipients: Sequence[Recipient], caller: Caller
     ) -> RequestedCode:
-        """Issues no code and raises `RateLimited` for the limit of a requested address, `Overloaded` for the `send_quota`.
+        """Issues a code to each recipient, or none at all: raises `RateLimited` for a requested address, or `Overloaded`.
 
-        A recipient whose own limit is used up by requests for other addresses silently gets a decoy; its last code stays good,
-        because no newer one replaces it. Reads and writes do not depend on the owners of the addresses.
+        The window of an email may be full of companion mails, sent on requests that name a mobile alone. Such a recipient gets
+        a decoy without notice, and its last code stays good, because a decoy replaces none. Reads and writes do not depend on
+        the owners of the addresses.
         """
         request_keys = {self._key("code-requests", address) for address in requested}
         if self.send_quota is not None:
@@ -168,10 +173,10 @@ def in_owners_spelling(address: Address, owner: Account | None) -> Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestCode:
-    """Sends a code to `destination`, an email or a mobile. It serves once: to verify, to log in or to reset a password.
+    """Issues a code to `destination`, an email or a mobile. It serves once: to verify, to log in or to reset a password.
 
-    For a mobile a second code goes by mail: to the email of the account with that mobile, else to `email` if given. With
-    `is_login` nothing is sent if no account has the destination. The result is the same in every case.
+    For a mobile a second code goes along in a companion mail: to the email of the account with that mobile, else to `email`
+    if given. With `is_login` nothing is sent if no account has the destination. The result is the same in every case.
     Raises `InvalidInput`, `RateLimited`, `Overloaded`, `Unavailable`.
     """
 
@@ -184,19 +189,20 @@ class RequestCode:
     ) -> RequestedCode:
         validator = Validator()
         read = validator.text("destination", destination, self.identifiers.destination)
-        copy = validator.text("email", email, self.identifiers.email, required=False)
+        companion = validator.text("email", email, self.identifiers.email, required=False)
         login_only = validator.flag("is_login", is_login)
         (to,) = validator.valid(read)
         owner = self.database.accounts.by_address(to)
         to = in_owners_spelling(to, owner)
         is_decoy = owner is None and login_only
         if to.kind is AddressKind.EMAIL:
-            return self.code_issuer.issue(CodePurpose.OTP, [to], [Recipient(to, is_decoy)], caller)
+            return self.code_issuer.issue(CodePurpose.GENERAL, [to], [Recipient(to, is_decoy)], caller)
         requested = [to]
-        if copy:
-            copy = in_owners_spelling(copy, self.database.accounts.by_address(copy))
-            requested.append(copy)
-        mail = owner.email if owner else copy
-        companion = mail or decoy_address(AddressKind.EMAIL, to.canonical)
-        recipients = [Recipient(to, is_decoy), Recipient(companion, is_decoy or mail is None, to.canonical)]
-        return self.code_issuer.issue(CodePurpose.OTP, requested, recipients, caller)
+        if companion:
+            companion = in_owners_spelling(companion, self.database.accounts.by_address(companion))
+            requested.append(companion)
+        if owner:
+            companion = owner.email
+        address = companion or decoy_address(AddressKind.EMAIL, to.canonical)
+        recipients = [Recipient(to, is_decoy), Recipient(address, is_decoy or companion is None, to.canonical)]
+        return self.code_issuer.issue(CodePurpose.GENERAL, requested, recipients, caller)

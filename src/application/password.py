@@ -44,7 +44,7 @@ class ResetPassword:
         """Refuses a wrong code, and a password made of the account's own data, before any hashing."""
         validator = Validator()
         with self.database.begin() as tx:
-            check = self.code_verifier(tx, CodePurpose.OTP, [address], code, caller)
+            check = self.code_verifier(tx, CodePurpose.GENERAL, [address], code, caller)
             account = tx.accounts.lock_by_address(address) if check.matched else None
             if account and accepts_code(account, address):
                 self.rules.check_password(validator, password, personal_data_of(account))
@@ -60,7 +60,7 @@ class ResetPassword:
         self, tx: Transaction, known: tuple[Address, ...], address: Address, code: str, password_hash: str, caller: Caller
     ) -> Exception | None:
         """Checks the code again, for another transaction may have used it meanwhile; `known` are the account's addresses."""
-        check = self.code_verifier(tx, CodePurpose.OTP, [address], code, caller)
+        check = self.code_verifier(tx, CodePurpose.GENERAL, [address], code, caller)
         if check.matched:
             tx.challenges.revoke(known)  # before the account is locked: the order of locks
         account = tx.accounts.lock_by_address(address) if check.matched else None

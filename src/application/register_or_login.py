@@ -9,7 +9,7 @@ from ..domain.errors import AccountMismatch, Refusal
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.session import Session
 from .audit import record, record_verified_addresses
-from .code_checks import CodeCheck, CodeVerifier, accepts_code, claim_account, revoke_codes_before_claim
+from .code_checks import CodeCheck, CodeVerifier, accepts_code, claim_if_needed, revoke_codes_before_claim
 from .code_requests import CodeIssuer, Recipient, RequestedCode, in_owners_spelling
 from .ports import Database, Identifiers, Transaction
 from .retry import retry_on_conflict
@@ -19,7 +19,7 @@ from .validation import Validator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRegistrationCode:
-    """Sends a code to the email and another to the mobile; either is accepted.
+    """Issues a code to the email and another to the mobile; either is accepted.
 
     An existing account affects only the spelling of the recipients' addresses, never whether a code is sent.
 
@@ -89,7 +89,7 @@ class RegisterOrLogIn:
             check.record_failure(tx)
             return check.refusal()
         check.consume(tx)
-        account = claim_account(tx, check, account, verified, revoked, name)
+        account = claim_if_needed(tx, check, account, verified, revoked, name)
         return self.session_issuer.start(tx, account, now, caller, f"code:{verified.kind}")
 
     def _new(self, tx: Transaction, verified: Address, name: str, email: Address, mobile: Address, now: float) -> Account:

@@ -10,9 +10,12 @@ PROOF_LIFETIME = 3600.0
 
 
 class CodePurpose(StrEnum):
-    """The purpose of a code; a code for one purpose is refused for the other."""
+    """The purpose of a code; a code for one purpose is refused for the other. The values are stored, and are HTTP paths.
 
-    OTP = "otp"
+    A `GENERAL` code verifies its address, logs in to an account that has the address, or resets the password there.
+    """
+
+    GENERAL = "otp"
     REGISTER_OR_LOGIN = "otpreglogin"
 
 
@@ -20,7 +23,7 @@ class CodePurpose(StrEnum):
 class Challenge:
     """A code sent to an address. The digits are not stored: they are derived from `id` under a key.
 
-    `on_behalf_of` is the canonical form of the requested destination, if this code went to another address on its behalf.
+    `on_behalf_of` is set for a companion mail alone: the canonical form of the mobile that the code was requested for.
     `reference` is the short tag that the response and the message share. `is_decoy` is true if no message was sent: such a
     code is never accepted. Times are seconds since the epoch.
     """

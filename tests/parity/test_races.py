@@ -124,7 +124,7 @@ def test_wait_for_a_lock_is_not_added_to_retry_after(
 
 def test_code_that_expires_during_lock_wait_is_rejected(interface: Interface, world: World) -> None:
     def hold_lock(tx: Transaction) -> Iterator[object]:
-        yield tx.challenges.lock(CodePurpose.OTP, [world.address(ANN)])
+        yield tx.challenges.lock(CodePurpose.GENERAL, [world.address(ANN)])
         world.clock.advance(minutes=5)
 
     sent = code(interface, ANN)

@@ -23,31 +23,31 @@ class CodesContract:
 
     def test_code_is_the_same_at_each_call_and_in_each_process(self, codes: Codes, same_codes: Codes) -> None:
         challenge_id = codes.new_challenge_id(CHALLENGE)
-        code = codes.code(challenge_id, CodePurpose.OTP, ADA)
-        assert codes.code(challenge_id, CodePurpose.OTP, ADA) == code
-        assert same_codes.code(challenge_id, CodePurpose.OTP, ADA) == code
+        code = codes.code(challenge_id, CodePurpose.GENERAL, ADA)
+        assert codes.code(challenge_id, CodePurpose.GENERAL, ADA) == code
+        assert same_codes.code(challenge_id, CodePurpose.GENERAL, ADA) == code
 
     def test_code_differs_by_challenge_purpose_and_address(self, codes: Codes) -> None:
         different = [
-            many(codes, CodePurpose.OTP, ADA),
+            many(codes, CodePurpose.GENERAL, ADA),
             many(codes, CodePurpose.REGISTER_OR_LOGIN, ADA),
-            many(codes, CodePurpose.OTP, BOB),
-            many(codes, CodePurpose.OTP, ADA, prefix="x"),
+            many(codes, CodePurpose.GENERAL, BOB),
+            many(codes, CodePurpose.GENERAL, ADA, prefix="x"),
         ]
         assert all(different.count(one) == 1 for one in different)
         assert all(len(set(one)) > 15 for one in different)
 
     def test_code_always_has_the_same_number_of_ascii_digits(self, codes: Codes) -> None:
-        length = len(codes.code(CHALLENGE, CodePurpose.OTP, ADA))
+        length = len(codes.code(CHALLENGE, CodePurpose.GENERAL, ADA))
         challenge_id = codes.new_challenge_id(CHALLENGE)
         for one, address in [*((challenge_id, text) for text in TEXTS), *((text, ADA) for text in TEXTS)]:
-            code = codes.code(one, CodePurpose.OTP, address)
+            code = codes.code(one, CodePurpose.GENERAL, address)
             assert len(code) == length
             assert code.isascii()
             assert code.isdecimal()
 
     def test_codes_begin_with_any_digit(self, codes: Codes) -> None:
-        assert {codes.code(str(number), CodePurpose.OTP, ADA)[0] for number in range(500)} == set("0123456789")
+        assert {codes.code(str(number), CodePurpose.GENERAL, ADA)[0] for number in range(500)} == set("0123456789")
 
     @pytest.mark.parametrize("text", TEXTS)
     def test_any_text_has_the_same_short_digest_each_time(self, codes: Codes, same_codes: Codes, text: str) -> None:

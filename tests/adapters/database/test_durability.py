@@ -269,7 +269,7 @@ def fill(database: SqlDatabase, at: float, name: str) -> None:
     with database.begin() as tx:
         owner = tx.accounts.add(named(name))
         tx.challenges.put(
-            Challenge(id=name, purpose=CodePurpose.OTP, address=to, reference="", sent_at=at - 300, expires_at=at)
+            Challenge(id=name, purpose=CodePurpose.GENERAL, address=to, reference="", sent_at=at - 300, expires_at=at)
         )
         tx.proofs.add(Proof(digest=name, address=to, verified_at=at))
         tx.sessions.add(Session(id=name, account_id=owner.id, created_at=at - 30 * DAY, refreshed_at=at - 30 * DAY), keep=9)

@@ -42,26 +42,26 @@ class TestEveryKind(CodesContract):
 
 
 def test_code_is_the_same_at_each_call_and_after_a_restart(codes: Codes) -> None:
-    code = codes.code(CHALLENGE, CodePurpose.OTP, "ada@example.org")
-    assert codes.code(CHALLENGE, CodePurpose.OTP, "ada@example.org") == code
-    assert _codes(digits=10).code(CHALLENGE, CodePurpose.OTP, "ada@example.org") == code
+    code = codes.code(CHALLENGE, CodePurpose.GENERAL, "ada@example.org")
+    assert codes.code(CHALLENGE, CodePurpose.GENERAL, "ada@example.org") == code
+    assert _codes(digits=10).code(CHALLENGE, CodePurpose.GENERAL, "ada@example.org") == code
 
 
 def test_code_differs_by_challenge_purpose_address_and_secret(codes: Codes) -> None:
     different = {
-        codes.code(CHALLENGE, CodePurpose.OTP, "ada@example.org"),
-        codes.code("11hv3k5m7p9r1t3w5y7z9b2d4f", CodePurpose.OTP, "ada@example.org"),
+        codes.code(CHALLENGE, CodePurpose.GENERAL, "ada@example.org"),
+        codes.code("11hv3k5m7p9r1t3w5y7z9b2d4f", CodePurpose.GENERAL, "ada@example.org"),
         codes.code(CHALLENGE, CodePurpose.REGISTER_OR_LOGIN, "ada@example.org"),
-        codes.code(CHALLENGE, CodePurpose.OTP, "bob@example.org"),
-        _codes(OTHER_SECRET, 10).code(CHALLENGE, CodePurpose.OTP, "ada@example.org"),
+        codes.code(CHALLENGE, CodePurpose.GENERAL, "bob@example.org"),
+        _codes(OTHER_SECRET, 10).code(CHALLENGE, CodePurpose.GENERAL, "ada@example.org"),
     }
     assert len(different) == 5
 
 
 def test_inputs_with_the_same_concatenation_give_different_codes(codes: Codes) -> None:
-    assert codes.code("ab", CodePurpose.OTP, "c") != codes.code("a", CodePurpose.OTP, "bc")
-    assert codes.code("aotp", CodePurpose.OTP, "") != codes.code("a", CodePurpose.OTP, "otp")
-    assert codes.code("a\0", CodePurpose.OTP, "b") != codes.code("a", CodePurpose.OTP, "\0b")
+    assert codes.code("ab", CodePurpose.GENERAL, "c") != codes.code("a", CodePurpose.GENERAL, "bc")
+    assert codes.code("aotp", CodePurpose.GENERAL, "") != codes.code("a", CodePurpose.GENERAL, "otp")
+    assert codes.code("a\0", CodePurpose.GENERAL, "b") != codes.code("a", CodePurpose.GENERAL, "\0b")
 
 
 @given(anything, st.sampled_from(CodePurpose), anything, st.integers(4, 10))
@@ -75,12 +75,12 @@ def test_code_has_the_configured_number_of_ascii_digits_for_any_input(
 
 
 def test_code_has_six_digits_by_default() -> None:
-    assert len(_codes().code(CHALLENGE, CodePurpose.OTP, "ada@example.org")) == 6
+    assert len(_codes().code(CHALLENGE, CodePurpose.GENERAL, "ada@example.org")) == 6
 
 
 def test_codes_are_distributed_evenly_including_leading_zeros() -> None:
     codes = _codes(digits=4)
-    drawn = Counter(codes.code(str(number), CodePurpose.OTP, "ada@example.org") for number in range(20_000))
+    drawn = Counter(codes.code(str(number), CodePurpose.GENERAL, "ada@example.org") for number in range(20_000))
     for place in range(4):
         counts = Counter(code[place] for code in drawn.elements())
         assert set(counts) == set("0123456789")
@@ -134,7 +134,7 @@ class RotatedKeys:
 
 
 def _code(codes: HmacCodes, challenge_id: str) -> str:
-    return codes.code(challenge_id, CodePurpose.OTP, "ada@example.org")
+    return codes.code(challenge_id, CodePurpose.GENERAL, "ada@example.org")
 
 
 def test_sent_code_survives_a_rotation_and_new_codes_use_the_new_secret() -> None:

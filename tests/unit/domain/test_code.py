@@ -7,7 +7,7 @@ from vestibule.domain.code import MAX_FAILED_ATTEMPTS, Challenge, CodePurpose
 
 CHALLENGE = Challenge(
     id="1",
-    purpose=CodePurpose.OTP,
+    purpose=CodePurpose.GENERAL,
     address=Address(AddressKind.EMAIL, "a@b.example", "a@b.example"),
     reference="ABCD",
     sent_at=100.0,

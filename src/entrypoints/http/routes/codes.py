@@ -28,21 +28,16 @@ from ..responses import AsgiResponse, CodeSentResponse, CodeVerifiedResponse, To
 async def otp(request: HttpRequest) -> AsgiResponse:
     vestibule, caller = use_cases(request), caller_of(request)
     body = await read_body(request, CodeBody, code_length=vestibule.settings.otp_length)
-    match body.verify_otp, body.is_login:
-        case code, True if code is not None:
-            tokens = await vestibule.log_in_by_code(destination=body.destination, verify_otp=code, caller=caller)
-            return token_response(201, tokens)
-        case code, False if code is not None:
-            identity = await authenticate_optional(request)
-            verified = await vestibule.verify_code(
-                destination=body.destination, verify_otp=code, identity=identity, caller=caller
-            )
-            return AsgiResponse(201, CodeVerifiedResponse("This address is verified.", verified.proof))
-        case _, is_login:  # no code, or an `is_login` that is no flag: this use case names every bad field
-            sent = await vestibule.request_code(
-                destination=body.destination, email=body.email, is_login=is_login, caller=caller
-            )
-            return code_sent_response(sent)
+    destination, code, is_login = body.destination, body.verify_otp, body.is_login
+    if code is None or not isinstance(is_login, bool):  # a bad `is_login` is refused there, with all other bad fields
+        sent = await vestibule.request_code(destination=destination, email=body.email, is_login=is_login, caller=caller)
+        return code_sent_response(sent)
+    if is_login:
+        tokens = await vestibule.log_in_by_code(destination=destination, verify_otp=code, caller=caller)
+        return token_response(201, tokens)
+    identity = await authenticate_optional(request)
+    verified = await vestibule.verify_code(destination=destination, verify_otp=code, identity=identity, caller=caller)
+    return AsgiResponse(201, CodeVerifiedResponse("This address is verified.", verified.proof))
 
 
 @post(

@@ -87,7 +87,7 @@ def active(database: Database, account: Account, now: float = NOW) -> list[int]:
 
 def challenge(number: int, **changed: Any) -> Challenge:
     sent = Challenge(
-        id=f"challenge-{number}", purpose=CodePurpose.OTP, address=MAIL, reference="7QX2", sent_at=NOW, expires_at=NOW + 300
+        id=f"challenge-{number}", purpose=CodePurpose.GENERAL, address=MAIL, reference="7QX2", sent_at=NOW, expires_at=NOW + 300
     )
     return replace(sent, **changed)
 
@@ -109,7 +109,7 @@ def message(number: int, **changed: Any) -> Message:
         channel=Channel.EMAIL,
         recipient=MAIL.text,
         template="code",
-        challenge=("challenge-1", CodePurpose.OTP, MAIL.canonical),
+        challenge=("challenge-1", CodePurpose.GENERAL, MAIL.canonical),
         values={"reference": "7QX2"},
         not_before=NOW,
         expires_at=NOW + 300,

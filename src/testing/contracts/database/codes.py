@@ -38,13 +38,13 @@ class ChallengesContract:
         mail, mobile = challenge(1, on_behalf_of=MOBILE.canonical), challenge(2, address=MOBILE)
         other = challenge(3, purpose=CodePurpose.REGISTER_OR_LOGIN)
         put(database, mail, mobile, other)
-        assert locked(database, CodePurpose.OTP, MAIL) == [mail]
-        assert locked(database, CodePurpose.OTP, MAIL, MOBILE) == [mail, mobile]
-        assert locked(database, CodePurpose.OTP, MOBILE) == [mobile]
-        assert locked(database, CodePurpose.OTP, MOBILE, on_behalf_of=MOBILE.canonical) == [mail, mobile]
-        assert locked(database, CodePurpose.OTP, MAIL, on_behalf_of=MOBILE.canonical) == [mail]
+        assert locked(database, CodePurpose.GENERAL, MAIL) == [mail]
+        assert locked(database, CodePurpose.GENERAL, MAIL, MOBILE) == [mail, mobile]
+        assert locked(database, CodePurpose.GENERAL, MOBILE) == [mobile]
+        assert locked(database, CodePurpose.GENERAL, MOBILE, on_behalf_of=MOBILE.canonical) == [mail, mobile]
+        assert locked(database, CodePurpose.GENERAL, MAIL, on_behalf_of=MOBILE.canonical) == [mail]
         assert locked(database, CodePurpose.REGISTER_OR_LOGIN, MAIL, MOBILE, on_behalf_of=MOBILE.canonical) == [other]
-        assert locked(database, CodePurpose.OTP, Address(AddressKind.MOBILE, MAIL.text, MAIL.canonical)) == []
+        assert locked(database, CodePurpose.GENERAL, Address(AddressKind.MOBILE, MAIL.text, MAIL.canonical)) == []
 
     def test_newer_challenge_replaces_those_of_its_purpose_with_its_address_or_destination(self, database: Database) -> None:
         other = challenge(2, purpose=CodePurpose.REGISTER_OR_LOGIN, on_behalf_of=MOBILE.canonical)
@@ -54,29 +54,32 @@ class ChallengesContract:
         newer = challenge(5, address=ELSEWHERE, sent_at=NOW + 60)
         for one in (elsewhere, newer):
             put(database, one)
-            assert locked(database, CodePurpose.OTP, MAIL, MOBILE, ELSEWHERE, on_behalf_of=MOBILE.canonical) == [one, mobile]
+            assert locked(database, CodePurpose.GENERAL, MAIL, MOBILE, ELSEWHERE, on_behalf_of=MOBILE.canonical) == [
+                one,
+                mobile,
+            ]
         assert locked(database, CodePurpose.REGISTER_OR_LOGIN, MAIL, on_behalf_of=MOBILE.canonical) == [other]
 
     def test_locked_challenge_can_be_saved(self, database: Database) -> None:
         put(database, challenge(1))
         for change in (Challenge.with_failed_attempt, lambda one: one.as_used(NOW)):
             with database.begin() as tx:
-                [one] = tx.challenges.lock(CodePurpose.OTP, [MAIL])
+                [one] = tx.challenges.lock(CodePurpose.GENERAL, [MAIL])
                 tx.challenges.save(change(one))
-            assert locked(database, CodePurpose.OTP, MAIL) == [change(one)]
+            assert locked(database, CodePurpose.GENERAL, MAIL) == [change(one)]
 
     def test_save_does_not_restore_a_revoked_or_replaced_challenge(self, database: Database) -> None:
         put(database, challenge(1))
         with database.begin() as tx:
-            [one] = tx.challenges.lock(CodePurpose.OTP, [MAIL])
+            [one] = tx.challenges.lock(CodePurpose.GENERAL, [MAIL])
             tx.challenges.put(challenge(2))
             tx.challenges.save(one.with_failed_attempt())
-        assert locked(database, CodePurpose.OTP, MAIL) == [challenge(2)]
+        assert locked(database, CodePurpose.GENERAL, MAIL) == [challenge(2)]
         with database.begin() as tx:
-            [one] = tx.challenges.lock(CodePurpose.OTP, [MAIL])
+            [one] = tx.challenges.lock(CodePurpose.GENERAL, [MAIL])
             tx.challenges.revoke([MAIL])
             tx.challenges.save(one.as_used(NOW))
-        assert not any(one.is_open(NOW) for one in locked(database, CodePurpose.OTP, MAIL))
+        assert not any(one.is_open(NOW) for one in locked(database, CodePurpose.GENERAL, MAIL))
 
     def test_revoke_deletes_codes_to_or_on_behalf_of_an_address(self, database: Database) -> None:
         own = [challenge(1, address=MOBILE), challenge(2, address=MOBILE, purpose=CodePurpose.REGISTER_OR_LOGIN)]
@@ -99,7 +102,7 @@ class ChallengesContract:
             assert is_current("challenge-1", NOW + 299)
             assert not is_current("challenge-1", NOW + 300)
             assert not is_current("challenge-9", NOW)
-            [mobile] = tx.challenges.lock(CodePurpose.OTP, [MOBILE])
+            [mobile] = tx.challenges.lock(CodePurpose.GENERAL, [MOBILE])
             tx.challenges.save(mobile.as_used(NOW))
             assert not is_current("challenge-2", NOW)
             tx.challenges.put(challenge(3))

@@ -16,7 +16,7 @@ from .builders import MAIL, NOW, ada, bob, challenge, lease, logged_in, message,
 
 
 def guess(tx: Transaction) -> int:
-    [one] = tx.challenges.lock(CodePurpose.OTP, [MAIL])
+    [one] = tx.challenges.lock(CodePurpose.GENERAL, [MAIL])
     tx.challenges.save(one.with_failed_attempt())
     return one.failed_attempts
 

@@ -79,7 +79,7 @@ def rows(database: Database, account: Account) -> list[object]:
     return [
         [database.accounts.by_address(address) for address in (MAIL, MOBILE)],
         active(database, account),
-        locked(database, CodePurpose.OTP, MAIL),
+        locked(database, CodePurpose.GENERAL, MAIL),
         verified,
         list(database.rate_limits.get(["key"])),
         database.cursors.get("crm"),
@@ -112,7 +112,7 @@ class TransactionsContract:
             with database.begin() as tx:  # the locks of the first transaction end with it
                 tx.accounts.lock(account_id)
                 tx.sessions.lock(f"session-{number}")
-                tx.challenges.lock(CodePurpose.OTP, [address])
+                tx.challenges.lock(CodePurpose.GENERAL, [address])
                 tx.rate_limits.lock([key])
                 tx.cursors.lock(key)
                 tx.accounts.get(account.id)
