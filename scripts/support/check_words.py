@@ -43,6 +43,8 @@ WORDS = {
     r"at hand": "available",
     r"not to be had": "not available",
     r"on its way": "is sent",
+    r"stays? good": "stays valid",
+    r"serves? once": "is valid once",
     r"fill(?:s|ed)? (?:a|the) ports?": "provide an adapter, implement the port",
     r"broke off": "the connection closed",
     r"has a say|(?:has|have) no say": "is ignored, decides",

@@ -11,7 +11,7 @@ from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
 from ..domain.session import Session
 from .account import ChangeAccount, ReplaceAccount
 from .audit import ReadAuditLog
-from .code_checks import LogInByCode, VerifiedAddress, VerifyCode
+from .code_checks import IssuedProof, LogInByCode, VerifyCode
 from .code_requests import RequestCode, RequestedCode
 from .delivery import DeliverMessages
 from .event_consumer import Batch, ReadEvents
@@ -49,6 +49,7 @@ __all__ = [
     "EventType",
     "GetImageUrl",
     "Identity",
+    "IssuedProof",
     "ListMessages",
     "ListRevokedSessions",
     "ListSessions",
@@ -79,7 +80,6 @@ __all__ = [
     "TokenSet",
     "UploadImage",
     "Username",
-    "VerifiedAddress",
     "VerifyCode",
 ]
 __all__ += _errors.__all__

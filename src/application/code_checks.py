@@ -170,7 +170,7 @@ def accepts_code(account: Account | None, address: Address) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class VerifiedAddress:
+class IssuedProof:
     """The result of a verification: `proof` marks the address as verified in a registration or a change within the hour."""
 
     proof: str = field(repr=False)
@@ -181,8 +181,8 @@ class VerifyCode:
     """Verifies the address that the code was sent to: on its account, and for an hour for the bearer of the proof.
 
     With the `identity` of the address's own account, that account keeps its state. Without one, the first login by a code
-    clears its password and sessions. If the account has another verified address, an address verified without its login is
-    verified for the bearer alone, not on the account. Raises `InvalidInput`, `InvalidCode`, `RateLimited`, `Unavailable`.
+    clears its password and sessions. If the account has another verified address, a verification without a session of the
+    account returns a proof but does not change the account. Raises `InvalidInput`, `InvalidCode`, `RateLimited`, `Unavailable`.
     """
 
     database: Database
@@ -194,7 +194,7 @@ class VerifyCode:
     @retry_on_conflict
     def __call__(
         self, *, destination: str, verify_otp: str, identity: Identity | None = None, caller: Caller = TRUSTED_CALLER
-    ) -> VerifiedAddress:
+    ) -> IssuedProof:
         to, code = _read_code(self.identifiers, destination, verify_otp)
         with self.database.begin() as tx:
             check = self.code_verifier(tx, CodePurpose.GENERAL, [to], code, caller, on_behalf_of=_on_behalf_of(to))
@@ -207,7 +207,7 @@ class VerifyCode:
                 check.record_failure(tx)
         if check.matched is None:
             raise check.refusal()
-        return VerifiedAddress(proof)
+        return IssuedProof(proof)
 
     def _verify(self, tx: Transaction, address: Address, identity: Identity | None, now: float, caller: Caller) -> None:
         owner = tx.accounts.lock_by_address(address)

@@ -46,7 +46,7 @@ class SendQuota:
             limit = self.per_hour[kind]
             if retry_after := self.rate_limiter.hit(f"codes:{kind}", (RateLimit(limit, HOUR),), now):
                 if not self.rate_limiter.hit(f"alarm:{kind}", (RateLimit(1, HOUR),), now):
-                    _log.warning("no more codes are sent to any %s for now: %d were requested within the hour", kind, limit)
+                    _log.warning("the hourly quota of %d codes by %s is used up; further requests are refused", limit, kind)
                 raise Overloaded(retry_after)
 
 
@@ -90,7 +90,7 @@ class CodeIssuer:
         """Issues a code to each recipient, or none at all: raises `RateLimited` for a requested address, or `Overloaded`.
 
         The window of an email may be full of companion mails, sent on requests that name a mobile alone. Such a recipient gets
-        a decoy without notice, and its last code stays good, because a decoy replaces none. Reads and writes do not depend on
+        a decoy without notice, and its last code stays valid, because a decoy replaces none. Reads and writes do not depend on
         the owners of the addresses.
         """
         request_keys = {self._key("code-requests", address) for address in requested}
@@ -173,7 +173,7 @@ def in_owners_spelling(address: Address, owner: Account | None) -> Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestCode:
-    """Issues a code to `destination`, an email or a mobile. It serves once: to verify, to log in or to reset a password.
+    """Issues a code to `destination`, an email or a mobile. It is valid once: to verify, to log in or to reset a password.
 
     For a mobile a second code goes along in a companion mail: to the email of the account with that mobile, else to `email`
     if given. With `is_login` nothing is sent if no account has the destination. The result is the same in every case.

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.support.world import World, outcome, wrong
 
-from vestibule.application import Account, AddressKind, Identity, Refusal, TokenSet, VerifiedAddress
+from vestibule.application import Account, AddressKind, Identity, IssuedProof, Refusal, TokenSet
 from vestibule.domain.session import IDLE_SECONDS, MAX_LIFETIME_SECONDS, REUSE_GRACE_SECONDS
 
 PEOPLE = ("ann", "bob", "eve")
@@ -123,7 +123,7 @@ class Anything(RuleBasedStateMachine):
         identity = self.identity(person) if with_login else None
         for address, code in self.codes(person):
             answer = outcome(partial(self.world.verify_code, destination=destination, verify_otp=code, identity=identity))
-            if isinstance(answer, VerifiedAddress):
+            if isinstance(answer, IssuedProof):
                 self.proofs[person].append((address, answer.proof))
                 self.mark(address, person, identity)
                 return

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, World, concurrently, outcome, wrong
 
-from vestibule.application import InvalidCode, InvalidInput, RateLimited, RequestedCode, TokenSet, VerifiedAddress
+from vestibule.application import InvalidCode, InvalidInput, IssuedProof, RateLimited, RequestedCode, TokenSet
 from vestibule.domain.events import EventType
 
 ANN = "ann@mail.example.com"
@@ -48,7 +48,7 @@ def test_code_has_six_digits_and_its_message_repeats_the_reference() -> None:
 def test_code_length_is_configurable() -> None:
     world = World(otp_length=10)
 
-    assert isinstance(verify(world, ANN, world.send(ANN)), VerifiedAddress)
+    assert isinstance(verify(world, ANN, world.send(ANN)), IssuedProof)
     assert len(world.code_for(ANN)) == 10
 
 
@@ -59,14 +59,14 @@ def test_code_expires_after_five_minutes(after: int, right: bool) -> None:
 
     world.clock.advance(after)
 
-    assert isinstance(verify(world, ANN, code), VerifiedAddress) is right
+    assert isinstance(verify(world, ANN, code), IssuedProof) is right
 
 
 def test_used_code_is_refused() -> None:
     world = World()
     code = world.send(ANN)
 
-    assert isinstance(verify(world, ANN, code), VerifiedAddress)
+    assert isinstance(verify(world, ANN, code), IssuedProof)
     assert isinstance(verify(world, ANN, code), InvalidCode)
     assert isinstance(log_in(world, ANN, code), InvalidCode)
 
@@ -79,7 +79,7 @@ def test_code_is_refused_after_five_failed_attempts(misses: int, right: bool) ->
     for _ in range(misses):
         assert isinstance(verify(world, ANN, wrong(code)), InvalidCode)
 
-    assert isinstance(verify(world, ANN, code), VerifiedAddress) is right
+    assert isinstance(verify(world, ANN, code), IssuedProof) is right
 
 
 def test_newer_code_replaces_an_older_one() -> None:
@@ -89,7 +89,7 @@ def test_newer_code_replaces_an_older_one() -> None:
     newer = world.send(ANN)
 
     assert isinstance(verify(world, ANN, older), InvalidCode)
-    assert isinstance(verify(world, ANN, newer), VerifiedAddress)
+    assert isinstance(verify(world, ANN, newer), IssuedProof)
 
 
 def test_newer_code_has_five_attempts_of_its_own() -> None:
@@ -98,7 +98,7 @@ def test_newer_code_has_five_attempts_of_its_own() -> None:
         verify(world, ANN, wrong(world.send(ANN) if not world.messages_to(ANN) else world.code_for(ANN)))
     world.clock.advance(60)
 
-    assert isinstance(verify(world, ANN, world.send(ANN)), VerifiedAddress)
+    assert isinstance(verify(world, ANN, world.send(ANN)), IssuedProof)
 
 
 def test_code_is_refused_for_another_purpose() -> None:
@@ -120,7 +120,7 @@ def test_code_is_trimmed_and_must_be_ascii_digits() -> None:
     code = world.send(ANN)
 
     assert isinstance(verify(world, ANN, code.translate({48 + n: 0x0660 + n for n in range(10)})), InvalidCode)
-    assert isinstance(verify(world, ANN, f" {code}\n"), VerifiedAddress)
+    assert isinstance(verify(world, ANN, f" {code}\n"), IssuedProof)
 
 
 def test_every_failed_verification_is_the_same_refusal() -> None:
@@ -375,7 +375,7 @@ def test_code_events_are_recorded() -> None:
     assert world.events(EventType.LOGGED_IN)[0].detail == "code:email"
 
 
-def test_last_code_of_an_email_over_its_limit_stays_good() -> None:
+def test_last_code_of_an_email_over_its_limit_stays_valid() -> None:
     world = World(otp_cooldown=1)
     account = world.create_account("bertha", email="bertha@mail.example.com", mobile="7777777777")
     assert account.email is not None

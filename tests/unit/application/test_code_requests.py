@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from tests.support.world import CALLER, World, outcome, wrong
 
-from vestibule.application import InvalidCode, InvalidInput, RateLimited, RequestedCode, TokenSet, VerifiedAddress
+from vestibule.application import InvalidCode, InvalidInput, IssuedProof, RateLimited, RequestedCode, TokenSet
 
 ANN = "ann@mail.example.com"
 EVE = "eve@mail.example.com"
@@ -90,7 +90,7 @@ def test_refused_request_changes_nothing_and_keeps_the_code_good() -> None:
 
     assert len(world.messages_to(ANN)) == 1
     assert world.events() == events
-    assert isinstance(verify(world, ANN, code), VerifiedAddress)
+    assert isinstance(verify(world, ANN, code), IssuedProof)
 
 
 def test_both_purposes_share_the_limit_of_an_address() -> None:
@@ -139,7 +139,7 @@ def test_address_has_30_failed_attempts_a_day_over_codes_purposes_and_callers() 
     assert isinstance(verify(world, ANN, world.send(ANN), caller=ELSEWHERE), InvalidCode)
 
     world.clock.advance(86_400 - 6 * 1300)
-    assert isinstance(verify(world, ANN, world.send(ANN), caller=ELSEWHERE), VerifiedAddress)
+    assert isinstance(verify(world, ANN, world.send(ANN), caller=ELSEWHERE), IssuedProof)
 
 
 def test_caller_has_30_failed_attempts_in_five_minutes() -> None:
@@ -154,7 +154,7 @@ def test_caller_has_30_failed_attempts_in_five_minutes() -> None:
     assert isinstance(verify(world, EVE, "123456", caller=ELSEWHERE), InvalidCode)
     world.clock.advance(269)
     assert waits(verify(world, ANN, code, caller=CALLER)) == 1
-    assert isinstance(verify(world, ANN, code, caller=ELSEWHERE), VerifiedAddress)
+    assert isinstance(verify(world, ANN, code, caller=ELSEWHERE), IssuedProof)
     world.clock.advance(1)
     assert isinstance(verify(world, ANN, code, caller=CALLER), InvalidCode)
 
@@ -167,7 +167,7 @@ def test_attempt_beyond_the_callers_limit_is_not_counted_for_the_code() -> None:
     for _ in range(10):
         assert isinstance(verify(world, ANN, wrong(code), caller=CALLER), RateLimited)
 
-    assert isinstance(verify(world, ANN, code, caller=ELSEWHERE), VerifiedAddress)
+    assert isinstance(verify(world, ANN, code, caller=ELSEWHERE), IssuedProof)
 
 
 def test_limit_of_failed_attempts_per_caller_can_be_disabled() -> None:
@@ -428,7 +428,7 @@ def test_owner_whose_email_is_over_its_limit_silently_gets_a_decoy() -> None:
     assert isinstance(request(world, ANN), RequestedCode)
 
 
-def test_earlier_code_of_an_owner_who_got_a_decoy_stays_good() -> None:
+def test_earlier_code_of_an_owner_who_got_a_decoy_stays_valid() -> None:
     """No newer one reached them that could have replaced it."""
     world = World()
     account = world.create_account("ann", mobile=MOBILE)

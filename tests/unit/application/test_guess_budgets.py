@@ -11,7 +11,7 @@ import pytest
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World, outcome
 
 from vestibule.adapters.hasher import InsecureHasher
-from vestibule.application import Caller, InvalidCode, InvalidCredentials, RateLimited, TokenSet, VerifiedAddress
+from vestibule.application import Caller, InvalidCode, InvalidCredentials, IssuedProof, RateLimited, TokenSet
 from vestibule.application.ports import Codes
 from vestibule.domain.code import CodePurpose
 
@@ -136,7 +136,7 @@ def test_right_code_is_accepted_a_day_after_the_last_attempt() -> None:
     assert world.compared(ANN) == 30
 
     world.clock.advance(DAY)
-    assert isinstance(world.verify_code(destination=ANN, verify_otp=world.send(ANN)), VerifiedAddress)
+    assert isinstance(world.verify_code(destination=ANN, verify_otp=world.send(ANN)), IssuedProof)
 
 
 @pytest.mark.parametrize("known", [True, False])

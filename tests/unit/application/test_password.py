@@ -158,7 +158,7 @@ def test_every_invalid_field_is_named() -> None:
 
 
 @pytest.mark.parametrize("own", ["Ann Somebody", "somebody99!", ANN, MOBILE])
-def test_personal_data_is_checked_after_a_right_code_which_stays_good(own: str) -> None:
+def test_personal_data_is_checked_after_a_right_code_which_stays_valid(own: str) -> None:
     world = owner_verified_world()
     before = world.owner(ANN)
     code = world.send(ANN)

@@ -108,8 +108,8 @@ def test_exhausted_quota_is_logged_once_an_hour_per_kind(caplog: pytest.LogCaptu
         mobiles(world, 0, 5)
         mails(world, 0, 5)
         assert caplog.messages == [
-            "no more codes are sent to any mobile for now: 1 were requested within the hour",
-            "no more codes are sent to any email for now: 2 were requested within the hour",
+            "the hourly quota of 1 codes by mobile is used up; further requests are refused",
+            "the hourly quota of 2 codes by email is used up; further requests are refused",
         ]
         world.clock.advance(HOUR)
         mails(world, 10, 5)
