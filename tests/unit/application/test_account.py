@@ -11,7 +11,7 @@ from vestibule.domain.events import EventType
 ANN = "ann@mail.example.com"
 NEW = "new@mail.example.com"
 MOBILE = "9999999999"
-WHOLE: dict[str, Any] = {"username": "ann", "name": "Ann Somebody", "email": ANN, "mobile": MOBILE, "password": PASSWORD}
+ALL_FIELDS: dict[str, Any] = {"username": "ann", "name": "Ann Somebody", "email": ANN, "mobile": MOBILE, "password": PASSWORD}
 
 
 def logged_in(**fields: Any) -> tuple[World, Account, Identity]:
@@ -28,7 +28,7 @@ def change(world: World, identity: Identity, **fields: Any) -> Any:
 
 
 def put(world: World, identity: Identity, **fields: Any) -> Any:
-    return outcome(lambda: world.replace_account(identity=identity, **WHOLE | fields))
+    return outcome(lambda: world.replace_account(identity=identity, **ALL_FIELDS | fields))
 
 
 def changes(world: World) -> list[EventType]:
@@ -49,7 +49,7 @@ def test_empty_change_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, "", "  "])
-def test_null_and_blank_are_no_change(nothing: Any) -> None:
+def test_null_and_blank_change_nothing(nothing: Any) -> None:
     world, account, identity = logged_in()
     password = None if nothing == "  " else nothing
 
@@ -197,11 +197,11 @@ def test_one_of_two_concurrent_changes_to_one_username_succeeds() -> None:
     names = ("ann", "bob", "cid", "dan")
     for name in names:
         world.create_account(name)
-    people = [world.log_in_as(name) for name in names]
+    identities = [world.log_in_as(name) for name in names]
 
-    answers = concurrently([partial(world.change_account, identity=one, username="wanted") for one in people])
+    answers = concurrently([partial(world.change_account, identity=identity, username="wanted") for identity in identities])
 
-    assert [isinstance(one, AlreadyTaken) for one in answers].count(True) == 3
+    assert [isinstance(answer, AlreadyTaken) for answer in answers].count(True) == 3
     assert len(world.events(EventType.USERNAME_CHANGED)) == 1
 
 
@@ -291,7 +291,7 @@ def test_account_without_an_email_can_add_one() -> None:
     assert (after.email.text, after.email_verified) == (NEW, False)
 
 
-# --- what else a change does ------------------------------------------------------------------------------------------
+# --- sessions and codes -----------------------------------------------------------------------------------------------
 
 
 def test_new_password_revokes_the_other_sessions() -> None:
@@ -316,7 +316,7 @@ def test_other_changes_revoke_no_session(fields: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "ends"),
+    ("fields", "is_revoked"),
     [
         ({"password": OTHER_PASSWORD}, True),
         ({"email": NEW}, True),
@@ -325,7 +325,7 @@ def test_other_changes_revoke_no_session(fields: dict[str, str]) -> None:
         ({"username": "annie"}, False),
     ],
 )
-def test_new_password_email_or_mobile_revokes_open_codes(fields: dict[str, str], ends: bool) -> None:
+def test_new_password_email_or_mobile_revokes_open_codes(fields: dict[str, str], is_revoked: bool) -> None:
     world, _, identity = logged_in()
     world.request_code(destination=MOBILE)
     codes = {address: world.code_for(address) for address in (MOBILE, ANN)}
@@ -333,7 +333,7 @@ def test_new_password_email_or_mobile_revokes_open_codes(fields: dict[str, str],
     change(world, identity, **fields)
 
     answers = [outcome(partial(world.verify_code, destination=a, verify_otp=codes[a])) for a in codes]
-    assert [isinstance(answer, InvalidCode) for answer in answers] == [ends] * 2
+    assert [isinstance(answer, InvalidCode) for answer in answers] == [is_revoked] * 2
 
 
 def test_code_sent_before_the_address_was_added_is_revoked_too() -> None:

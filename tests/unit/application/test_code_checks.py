@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, World, concurrently, outcome, wrong
 
-from vestibule.application import InvalidCode, InvalidInput, IssuedProof, RateLimited, RequestedCode, TokenSet
+from vestibule.application import InvalidCode, InvalidInput, IssuedProof, RequestedCode, TokenSet
 from vestibule.domain.events import EventType
 
 ANN = "ann@mail.example.com"
@@ -23,11 +23,6 @@ def log_in(world: World, destination: str, code: str, **more: Any) -> Any:
 
 def request(world: World, destination: str, **more: Any) -> Any:
     return outcome(lambda: world.request_code(destination=destination, **more))
-
-
-def waits(answer: Any) -> int:
-    assert isinstance(answer, RateLimited)
-    return answer.retry_after
 
 
 # --- lifetime and attempts --------------------------------------------------------------------------------------------
@@ -134,7 +129,7 @@ def test_every_failed_verification_is_the_same_refusal() -> None:
     world.clock.advance(300)
     expired = verify(world, ANN, code)
 
-    seen = {(type(one), one.detail) for one in (never_sent, missed, exhausted, expired)}
+    seen = {(type(refusal), refusal.detail) for refusal in (never_sent, missed, exhausted, expired)}
 
     assert seen == {(InvalidCode, InvalidCode.title)}
 
@@ -170,8 +165,8 @@ def test_one_of_two_concurrent_uses_of_a_code_succeeds() -> None:
 
     answers = concurrently([lambda: world.log_in_by_code(destination=ANN, verify_otp=code) for _ in range(8)])
 
-    assert [type(one) for one in answers].count(TokenSet) == 1
-    assert [type(one) for one in answers].count(InvalidCode) == 7
+    assert [type(answer) for answer in answers].count(TokenSet) == 1
+    assert [type(answer) for answer in answers].count(InvalidCode) == 7
 
 
 def test_at_most_five_of_20_concurrent_wrong_codes_are_compared() -> None:
@@ -180,7 +175,7 @@ def test_at_most_five_of_20_concurrent_wrong_codes_are_compared() -> None:
 
     answers = concurrently([lambda: world.verify_code(destination=ANN, verify_otp=wrong(code)) for _ in range(20)])
 
-    assert {type(one) for one in answers} == {InvalidCode}
+    assert {type(answer) for answer in answers} == {InvalidCode}
     [key] = wrong_code_keys(world, ANN)
     assert len(world.database.rate_limits.get([key])[0].timestamps) == 5
     assert isinstance(verify(world, ANN, code), InvalidCode)
@@ -188,7 +183,7 @@ def test_at_most_five_of_20_concurrent_wrong_codes_are_compared() -> None:
 
 def wrong_code_keys(world: World, *destinations: str) -> list[str]:
     addresses = [world.address(destination) for destination in destinations]
-    return [f"wrong-codes:{world.codes.keyed_digest(f'{one.kind}:{one.canonical}')}" for one in addresses]
+    return [f"wrong-codes:{world.codes.keyed_digest(f'{address.kind}:{address.canonical}')}" for address in addresses]
 
 
 # --- effects of a verification on accounts ----------------------------------------------------------------------------
@@ -285,7 +280,7 @@ def test_password_changed_after_a_foreign_verification_is_cleared_too() -> None:
     assert not world.can_log_in("ann", OTHER_PASSWORD)
 
 
-def test_session_of_another_account_verifies_like_none() -> None:
+def test_verification_with_session_of_another_account_equals_one_without_session() -> None:
     world = World()
     account = world.create_account("ann")
     world.create_account("eve")
@@ -295,7 +290,7 @@ def test_session_of_another_account_verifies_like_none() -> None:
     assert world.now(account) == replace(account, email_verified=True, owner_verified=False)
 
 
-def test_revoked_session_verifies_like_none() -> None:
+def test_verification_with_revoked_session_equals_one_without_session() -> None:
     world = World()
     account = world.create_account("ann")
     identity = world.log_in_as("ann")
@@ -386,6 +381,6 @@ def test_last_code_of_an_email_over_its_limit_stays_valid() -> None:
     last = world.code_for("bertha@mail.example.com")
     world.clock.advance(2)
     world.request_code(destination="7777777777")
-    assert world.code_for("bertha@mail.example.com") == last, "five an hour: the sixth is passed over"
+    assert world.code_for("bertha@mail.example.com") == last, "five an hour: the sixth request sends no code"
 
     assert world.verify_code(destination="bertha@mail.example.com", verify_otp=last).proof

@@ -24,14 +24,14 @@ def request(world: World, destination: str, **more: Any) -> Any:
     return outcome(lambda: world.request_code(destination=destination, **more))
 
 
-def waits(answer: Any) -> int:
+def retry_after(answer: Any) -> int:
     assert isinstance(answer, RateLimited)
     return answer.retry_after
 
 
 def wrong_code_keys(world: World, *destinations: str) -> list[str]:
     addresses = [world.address(destination) for destination in destinations]
-    return [f"wrong-codes:{world.codes.keyed_digest(f'{one.kind}:{one.canonical}')}" for one in addresses]
+    return [f"wrong-codes:{world.codes.keyed_digest(f'{address.kind}:{address.canonical}')}" for address in addresses]
 
 
 # --- limits -----------------------------------------------------------------------------------------------------------
@@ -42,10 +42,10 @@ def test_one_code_is_sent_per_cooldown() -> None:
     world.send(ANN)
     world.clock.advance(20)
 
-    assert waits(request(world, ANN)) == 40
+    assert retry_after(request(world, ANN)) == 40
 
     world.clock.advance(39)
-    assert waits(request(world, ANN)) == 1
+    assert retry_after(request(world, ANN)) == 1
     world.clock.advance(1)
     assert isinstance(request(world, ANN), RequestedCode)
 
@@ -54,7 +54,7 @@ def test_cooldown_is_configurable() -> None:
     world = World(otp_cooldown=7)
     world.send(ANN)
 
-    assert waits(request(world, ANN)) == 7
+    assert retry_after(request(world, ANN)) == 7
 
 
 def test_five_codes_are_sent_an_hour() -> None:
@@ -63,9 +63,9 @@ def test_five_codes_are_sent_an_hour() -> None:
         world.send(ANN)
         world.clock.advance(60)
 
-    assert waits(request(world, ANN)) == 3300
+    assert retry_after(request(world, ANN)) == 3300
     world.clock.advance(3299)
-    assert waits(request(world, ANN)) == 1
+    assert retry_after(request(world, ANN)) == 1
     world.clock.advance(1)
     assert isinstance(request(world, ANN), RequestedCode)
 
@@ -76,12 +76,12 @@ def test_ten_codes_are_sent_a_day() -> None:
         world.send(ANN)
         world.clock.advance(3600)
 
-    assert waits(request(world, ANN)) == 86_400 - 36_000
+    assert retry_after(request(world, ANN)) == 86_400 - 36_000
     world.clock.advance(86_400 - 36_000)
     assert isinstance(request(world, ANN), RequestedCode)
 
 
-def test_refused_request_changes_nothing_and_keeps_the_code_good() -> None:
+def test_refused_request_changes_nothing_and_keeps_the_code_valid() -> None:
     world = World()
     code = world.send(ANN)
     events = world.events()
@@ -99,7 +99,7 @@ def test_both_purposes_share_the_limit_of_an_address() -> None:
 
     refusal = outcome(lambda: world.request_registration_code(name="Ann", email=ANN, mobile=MOBILE))
 
-    assert waits(refusal) == 60
+    assert retry_after(refusal) == 60
     assert world.messages_to(MOBILE) == []
     assert isinstance(request(world, MOBILE), RequestedCode)
 
@@ -108,7 +108,7 @@ def test_spellings_of_an_address_share_its_limit() -> None:
     world = World()
     world.send(ANN)
 
-    assert waits(request(world, "ANN@Mail.EXAMPLE.com")) == 60
+    assert retry_after(request(world, "ANN@Mail.EXAMPLE.com")) == 60
 
 
 def test_address_has_30_failed_attempts_a_day_over_codes_purposes_and_callers() -> None:
@@ -149,11 +149,11 @@ def test_caller_has_30_failed_attempts_in_five_minutes() -> None:
         assert isinstance(verify(world, f"person{number}@mail.example.com", "123456", caller=CALLER), InvalidCode)
         world.clock.advance(1)
 
-    assert waits(verify(world, ANN, code, caller=CALLER)) == 270
-    assert waits(log_in(world, ANN, code, caller=CALLER)) == 270
+    assert retry_after(verify(world, ANN, code, caller=CALLER)) == 270
+    assert retry_after(log_in(world, ANN, code, caller=CALLER)) == 270
     assert isinstance(verify(world, EVE, "123456", caller=ELSEWHERE), InvalidCode)
     world.clock.advance(269)
-    assert waits(verify(world, ANN, code, caller=CALLER)) == 1
+    assert retry_after(verify(world, ANN, code, caller=CALLER)) == 1
     assert isinstance(verify(world, ANN, code, caller=ELSEWHERE), IssuedProof)
     world.clock.advance(1)
     assert isinstance(verify(world, ANN, code, caller=CALLER), InvalidCode)
@@ -175,7 +175,7 @@ def test_limit_of_failed_attempts_per_caller_can_be_disabled() -> None:
 
     answers = [verify(world, f"person{number}@mail.example.com", "123456", caller=CALLER) for number in range(40)]
 
-    assert {type(one) for one in answers} == {InvalidCode}
+    assert {type(answer) for answer in answers} == {InvalidCode}
 
 
 # --- recipients and decoys --------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def test_login_code_for_an_unknown_address_is_a_decoy() -> None:
 
     for destination in (ANN, EVE):
         assert isinstance(request(world, destination, is_login=True), RequestedCode)
-        assert waits(request(world, destination, is_login=True)) == 60
+        assert retry_after(request(world, destination, is_login=True)) == 60
         assert isinstance(verify(world, destination, "123456"), InvalidCode)
     assert len(world.messages) == 2
 
@@ -197,7 +197,7 @@ def test_login_code_for_an_unknown_address_is_a_decoy() -> None:
 
 
 def test_decoy_code_is_refused() -> None:
-    """Not even for who could work out the code that was never sent."""
+    """Even the code that would be derived for it."""
     world = World()
     world.request_code(destination=EVE, is_login=True)
     [message] = world.messages
@@ -258,7 +258,7 @@ def test_no_outbox_message_holds_a_name_or_a_code() -> None:
     assert len(outgoing_messages) == 2
 
 
-# --- mobiles and their mail -------------------------------------------------------------------------------------------
+# --- mobiles and the email of their owner -----------------------------------------------------------------------------
 
 
 def test_mail_for_a_mobile_goes_to_its_owners_email_whatever_was_given() -> None:
@@ -321,10 +321,10 @@ def test_either_code_logs_in_the_owner_of_a_mobile() -> None:
 
         tokens = world.log_in_by_code(destination=MOBILE, verify_otp=world.code_for(address))
 
-        entered = world.identity(tokens).account
-        assert entered.id == account.id
-        assert [one.text for one in entered.addresses] == [address]
-        assert (entered.email_verified, entered.mobile_verified) == (address == ANN, address == MOBILE)
+        claimed = world.identity(tokens).account
+        assert claimed.id == account.id
+        assert [verified.text for verified in claimed.addresses] == [address]
+        assert (claimed.email_verified, claimed.mobile_verified) == (address == ANN, address == MOBILE)
 
 
 def test_mailed_code_verifies_the_email_and_not_the_mobile() -> None:
@@ -349,7 +349,7 @@ def test_mailed_code_marks_the_owners_email_as_verified_and_not_the_mobile() -> 
 
 
 def test_mailed_code_of_a_mobile_request_logs_no_other_account_in() -> None:
-    """Eve asked for the code before the mobile was anybody's."""
+    """Eve requested the code before any account had the mobile."""
     world = World()
     world.request_code(destination=MOBILE, email=EVE)
     code = world.code_for(EVE)
@@ -397,11 +397,11 @@ def test_email_given_with_a_mobile_has_its_own_limit() -> None:
     world.send(EVE)
     world.clock.advance(10)
 
-    assert waits(request(world, MOBILE, email=EVE)) == 50
+    assert retry_after(request(world, MOBILE, email=EVE)) == 50
     assert world.messages_to(MOBILE) == []
     world.clock.advance(50)
     assert isinstance(request(world, MOBILE, email=EVE), RequestedCode)
-    assert waits(request(world, EVE)) == 60
+    assert retry_after(request(world, EVE)) == 60
 
 
 def test_given_email_has_a_cooldown_whether_or_not_the_mobile_has_an_owner() -> None:
@@ -411,7 +411,7 @@ def test_given_email_has_a_cooldown_whether_or_not_the_mobile_has_an_owner() -> 
             world.create_account("ann", mobile=MOBILE)
         world.request_code(destination=MOBILE, email=EVE)
 
-        assert waits(request(world, EVE)) == 60
+        assert retry_after(request(world, EVE)) == 60
 
 
 def test_owner_whose_email_is_over_its_limit_silently_gets_a_decoy() -> None:
@@ -429,7 +429,7 @@ def test_owner_whose_email_is_over_its_limit_silently_gets_a_decoy() -> None:
 
 
 def test_earlier_code_of_an_owner_who_got_a_decoy_stays_valid() -> None:
-    """No newer one reached them that could have replaced it."""
+    """The decoy does not replace it, because no newer code reached the owner."""
     world = World()
     account = world.create_account("ann", mobile=MOBILE)
     code = world.send(ANN)
@@ -442,7 +442,7 @@ def test_earlier_code_of_an_owner_who_got_a_decoy_stays_valid() -> None:
 
 
 def test_mails_to_an_owner_count_silently_for_their_email() -> None:
-    """A 429 would tell whose email stands behind the mobile that was asked for just before."""
+    """A 429 would reveal the email of the mobile's owner."""
     world = World()
     account = world.create_account("ann", mobile=MOBILE)
     world.request_code(destination=MOBILE)

@@ -11,14 +11,14 @@ ANN = "ann@mail.example.com"
 
 
 def deliver(world: World) -> int:
-    """Until nothing is due, and how many were taken up."""
-    taken = 0
-    while now := world.deliver_messages():
-        taken += now
-    return taken
+    """Delivers until no message is due; returns the number of attempts."""
+    attempts = 0
+    while count := world.deliver_messages():
+        attempts += count
+    return attempts
 
 
-def notice(world: World, name: str, lifetime: float = 10_000.0) -> None:
+def add_notice(world: World, name: str, lifetime: float = 10_000.0) -> None:
     """Puts a message into the outbox that holds no code."""
     with world.database.begin() as tx:
         tx.outbox.add(
@@ -33,8 +33,8 @@ def notice(world: World, name: str, lifetime: float = 10_000.0) -> None:
         )
 
 
-class Slow(MemoryNotifier):
-    """A notifier during which time passes, or something happens."""
+class HookedNotifier(MemoryNotifier):
+    """A notifier that calls `during` before each message."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,8 +46,8 @@ class Slow(MemoryNotifier):
         super().send(outgoing)
 
 
-def slow() -> tuple[World, Slow]:
-    notifier = Slow()
+def hooked_world() -> tuple[World, HookedNotifier]:
+    notifier = HookedNotifier()
     return World(notifier=notifier), notifier
 
 
@@ -73,7 +73,7 @@ def test_outgoing_message_hides_its_values_in_repr() -> None:
 
 def test_message_without_a_challenge_has_no_code() -> None:
     world = World()
-    notice(world, "welcome")
+    add_notice(world, "welcome")
 
     assert deliver(world) == 1
 
@@ -101,8 +101,8 @@ def test_expired_code_is_not_delivered() -> None:
 
 def test_expired_message_without_a_code_is_not_delivered() -> None:
     world = World()
-    notice(world, "in time", lifetime=11)
-    notice(world, "too late", lifetime=10)
+    add_notice(world, "in time", lifetime=11)
+    add_notice(world, "too late", lifetime=10)
     world.clock.advance(10)
 
     assert deliver(world) == 2
@@ -131,7 +131,7 @@ def test_replaced_or_revoked_code_is_not_delivered(by: str) -> None:
 
 
 def test_used_code_is_not_delivered() -> None:
-    world, notifier = slow()
+    world, notifier = hooked_world()
     world.request_code(destination=ANN)
     notifier.fail_next(ConnectionError())
     deliver(world)
@@ -145,8 +145,8 @@ def test_used_code_is_not_delivered() -> None:
     assert notifier.messages == ()
 
 
-class Pretending(MemoryNotifier):
-    """Notes what it was to pretend."""
+class DecoyRecorder(MemoryNotifier):
+    """Records decoys, and fails at the first one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -162,7 +162,7 @@ class Pretending(MemoryNotifier):
 
 def test_decoy_takes_every_step_except_sending() -> None:
     """Otherwise the timing of the next call would reveal that nothing was sent."""
-    notifier = Pretending()
+    notifier = DecoyRecorder()
     world = World(notifier=notifier)
     world.request_code(destination=ANN, is_login=True)
 
@@ -180,7 +180,7 @@ def test_decoy_takes_every_step_except_sending() -> None:
 
 def test_failed_message_is_retried_after_5_10_20_40_seconds() -> None:
     world = World()
-    notice(world, "welcome")
+    add_notice(world, "welcome")
     world.notifier.fail_next(ConnectionError("mailbox ann@mail.example.com is busy"), times=5)
 
     for pause in (5, 10, 20, 40, 80):
@@ -195,7 +195,7 @@ def test_failed_message_is_retried_after_5_10_20_40_seconds() -> None:
 
 def test_message_fails_permanently_after_six_attempts_and_is_kept() -> None:
     world = World()
-    notice(world, "welcome")
+    add_notice(world, "welcome")
     world.notifier.fail_next(ConnectionError("mailbox ann@mail.example.com is busy"), times=99)
     for _ in range(6):
         assert deliver(world) == 1
@@ -221,8 +221,8 @@ def test_undeliverable_message_fails_permanently_at_once() -> None:
 
 def test_message_whose_next_attempt_is_too_late_fails_permanently() -> None:
     world = World()
-    notice(world, "welcome", lifetime=5)
-    notice(world, "wellcome", lifetime=5.5)
+    add_notice(world, "welcome", lifetime=5)
+    add_notice(world, "wellcome", lifetime=5.5)
     world.notifier.fail_next(ConnectionError(), times=2)
 
     deliver(world)
@@ -235,7 +235,7 @@ def test_one_bad_message_stops_no_other() -> None:
     world = World()
     world.notifier.fail_next(RuntimeError("a template that does not render"))
     for name in ("bad", "good", "better"):
-        notice(world, name)
+        add_notice(world, name)
 
     assert deliver(world) == 3
 
@@ -244,8 +244,8 @@ def test_one_bad_message_stops_no_other() -> None:
 
 
 def test_leased_message_is_not_taken_by_another_worker() -> None:
-    world, notifier = slow()
-    notice(world, "welcome")
+    world, notifier = hooked_world()
+    add_notice(world, "welcome")
     others: list[int] = []
     notifier.during = lambda: others.append(world.deliver_messages())
 
@@ -256,13 +256,13 @@ def test_leased_message_is_not_taken_by_another_worker() -> None:
 
 
 def test_message_of_a_dead_worker_is_due_when_its_lease_expires() -> None:
-    world, notifier = slow()
-    notice(world, "welcome")
+    world, notifier = hooked_world()
+    add_notice(world, "welcome")
 
-    def die() -> None:
+    def kill() -> None:
         raise KeyboardInterrupt
 
-    notifier.during = die
+    notifier.during = kill
     with pytest.raises(KeyboardInterrupt):
         deliver(world)
     notifier.during = None
@@ -275,9 +275,9 @@ def test_message_of_a_dead_worker_is_due_when_its_lease_expires() -> None:
 
 
 def test_slow_worker_releases_the_rest_to_other_workers() -> None:
-    world, notifier = slow()
+    world, notifier = hooked_world()
     for number in range(8):
-        notice(world, f"message {number}")
+        add_notice(world, f"message {number}")
     notifier.during = lambda: world.clock.advance(10)
 
     assert world.deliver_messages() == 8
@@ -291,7 +291,7 @@ def test_slow_worker_releases_the_rest_to_other_workers() -> None:
 def test_more_messages_than_one_batch_are_all_sent() -> None:
     world = World()
     for number in range(25):
-        notice(world, f"message {number:02}")
+        add_notice(world, f"message {number:02}")
 
     assert deliver(world) == 25
     assert [outgoing.id for outgoing in world.notifier.messages] == [f"message {number:02}" for number in range(25)]
@@ -299,7 +299,7 @@ def test_more_messages_than_one_batch_are_all_sent() -> None:
 
 def test_worker_of_one_channel_delivers_no_other() -> None:
     world = World()
-    notice(world, "a mail")
+    add_notice(world, "a mail")
 
     assert world.deliver_messages(Channel.MOBILE) == 0
     assert world.deliver_messages(Channel.EMAIL) == 1
@@ -308,7 +308,7 @@ def test_worker_of_one_channel_delivers_no_other() -> None:
 def test_stopped_worker_finishes_its_message_and_releases_the_rest() -> None:
     world = World()
     for name in ("one", "two", "three"):
-        notice(world, name)
+        add_notice(world, name)
 
     world.deliver_messages(should_stop=lambda: bool(world.notifier.messages))
     assert len(world.notifier.messages) == 1
@@ -318,7 +318,7 @@ def test_stopped_worker_finishes_its_message_and_releases_the_rest() -> None:
     assert sorted(outgoing.id for outgoing in world.notifier.messages) == ["one", "three", "two"]
 
 
-def announced(world: World, name: str = "event") -> None:
+def add_webhook_message(world: World, name: str = "event") -> None:
     """Puts a message to a webhook into the outbox."""
     with world.database.begin() as tx:
         now = world.clock()
@@ -336,7 +336,7 @@ def announced(world: World, name: str = "event") -> None:
 
 def test_failed_webhook_is_retried_for_days_and_then_fails_permanently() -> None:
     world = World()
-    announced(world)
+    add_webhook_message(world)
     world.notifier.fail_next(TemporaryFailure("it is down"), times=10)
     begun, waits = world.clock(), []
     while world.messages:
@@ -360,7 +360,7 @@ def test_failed_webhook_is_retried_for_days_and_then_fails_permanently() -> None
 
 def test_retry_after_of_the_next_hop_is_respected_up_to_a_day() -> None:
     world = World()
-    announced(world)
+    add_webhook_message(world)
     for wanted, waited in ((1800.0, 1800.0), (1e9, 86_400.0)):
         world.notifier.fail_next(TemporaryFailure("too many", retry_after=wanted))
         assert world.deliver_messages() == 1
@@ -371,7 +371,7 @@ def test_retry_after_of_the_next_hop_is_respected_up_to_a_day() -> None:
 def test_retries_of_webhooks_are_spread() -> None:
     world = World()
     for number in range(9):
-        announced(world, f"event {number}")
+        add_webhook_message(world, f"event {number}")
     world.notifier.fail_next(TemporaryFailure("it is down"), times=9)
     deliver(world)
     assert len({message.not_before for message in world.messages}) > 5

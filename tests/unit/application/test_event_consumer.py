@@ -19,15 +19,15 @@ def read(world: World, name: str = "crm", limit: int = 100) -> list[int]:
         return positions(batch)
 
 
-def stumble(world: World, *finished: int, meanwhile: Callable[[], None] = lambda: None) -> None:
+def fail_in_handler(world: World, *finished: int, meanwhile: Callable[[], None] = lambda: None) -> None:
     with world.read_events("crm") as batch:
         for position in finished:
             batch.acknowledge(position)
         meanwhile()
-        raise ValueError("the handler stumbled")
+        raise ValueError("the handler failed")
 
 
-def three_people() -> World:
+def world_with_three_accounts() -> World:
     world = World()
     for name in ("ann", "bob", "cid"):
         world.create_account(name)
@@ -35,7 +35,7 @@ def three_people() -> World:
 
 
 def test_reader_resumes_at_its_position() -> None:
-    world = three_people()
+    world = world_with_three_accounts()
     with world.read_events("crm", limit=2) as batch:
         assert [(event.type, event.account_id) for _, event in batch] == [(EventType.REGISTERED, 1), (EventType.REGISTERED, 2)]
         assert len(batch) == 2
@@ -46,26 +46,26 @@ def test_reader_resumes_at_its_position() -> None:
 
 
 def test_each_reader_gets_every_event() -> None:
-    world = three_people()
+    world = world_with_three_accounts()
     assert read(world, "crm") == read(world, "billing") == [1, 2, 3]
 
 
 def test_unfinished_events_are_returned_again() -> None:
-    world = three_people()
-    with pytest.raises(ValueError, match="stumbled"):
-        stumble(world)
+    world = world_with_three_accounts()
+    with pytest.raises(ValueError, match="handler failed"):
+        fail_in_handler(world)
     assert read(world) == [1, 2, 3]
 
 
 def test_acknowledged_events_are_not_returned_after_an_error() -> None:
-    world = three_people()
-    with pytest.raises(ValueError, match="stumbled"):
-        stumble(world, 1, 2)
+    world = world_with_three_accounts()
+    with pytest.raises(ValueError, match="handler failed"):
+        fail_in_handler(world, 1, 2)
     assert read(world) == [3]
 
 
 def test_one_by_one_marks_only_acknowledged_events_as_done() -> None:
-    world = three_people()
+    world = world_with_three_accounts()
     with world.read_events("crm", one_by_one=True) as batch:
         batch.acknowledge(1)
     with world.read_events("crm", one_by_one=True) as batch:
@@ -74,7 +74,7 @@ def test_one_by_one_marks_only_acknowledged_events_as_done() -> None:
 
 
 def test_second_reader_of_a_name_gets_none_while_the_first_holds_events() -> None:
-    world = three_people()
+    world = world_with_three_accounts()
     with world.read_events("crm"):
         assert read(world) == []
         assert read(world, "billing") == [1, 2, 3]
@@ -82,9 +82,9 @@ def test_second_reader_of_a_name_gets_none_while_the_first_holds_events() -> Non
 
 
 def test_lease_of_a_dead_reader_expires_after_a_minute() -> None:
-    world = three_people()
-    dying = world.read_events("crm")
-    dying.__enter__()
+    world = world_with_three_accounts()
+    dead_reader = world.read_events("crm")
+    dead_reader.__enter__()
     world.clock.advance(59)
     assert read(world) == []
     world.clock.advance(1)
@@ -92,7 +92,7 @@ def test_lease_of_a_dead_reader_expires_after_a_minute() -> None:
 
 
 def test_reader_that_outlived_its_lease_moves_nothing_and_logs_it(caplog: pytest.LogCaptureFixture) -> None:
-    world = three_people()
+    world = world_with_three_accounts()
     with world.read_events("crm"):
         world.clock.advance(60)
         assert read(world, limit=1) == [1]
@@ -101,33 +101,33 @@ def test_reader_that_outlived_its_lease_moves_nothing_and_logs_it(caplog: pytest
 
 
 def test_lease_from_a_clock_that_was_ahead_does_not_count() -> None:
-    world = three_people()
+    world = world_with_three_accounts()
     world.clock.advance(10_000)
-    dying = world.read_events("crm")
-    dying.__enter__()
+    dead_reader = world.read_events("crm")
+    dead_reader.__enter__()
     world.clock.advance(-10_000)
     assert read(world) == [1, 2, 3]
 
 
 def test_cursor_stores_when_it_moved() -> None:
-    world = three_people()
-    begun = world.clock()
+    world = world_with_three_accounts()
+    read_at = world.clock()
     read(world)
     world.clock.advance(9)
     world.create_account("dan")
-    with pytest.raises(ValueError, match="stumbled"):
-        stumble(world)
+    with pytest.raises(ValueError, match="handler failed"):
+        fail_in_handler(world)
     cursor = world.database.cursors.get("crm")
-    assert (cursor.position, cursor.moved_at, cursor.leased_until) == (3, begun, 0.0)
+    assert (cursor.position, cursor.moved_at, cursor.leased_until) == (3, read_at, 0.0)
 
 
-class Fragile(MemoryDatabase):
-    """A database that is away after so many more transactions, or in which something happens before the next one."""
+class FailingDatabase(MemoryDatabase):
+    """A database that fails after `left` more transactions, or in which another reader reads before the next one."""
 
     left = 99
     meanwhile: World | None = None
 
-    def go_away(self) -> None:
+    def disconnect(self) -> None:
         self.left = 0
 
     @contextmanager
@@ -142,8 +142,8 @@ class Fragile(MemoryDatabase):
             yield tx
 
 
-def fragile() -> tuple[World, Fragile]:
-    database = Fragile()
+def world_with_failing_database() -> tuple[World, FailingDatabase]:
+    database = FailingDatabase()
     world = World(database=database)
     for name in ("ann", "bob", "cid"):
         world.create_account(name)
@@ -151,22 +151,22 @@ def fragile() -> tuple[World, Fragile]:
 
 
 def test_concurrent_readers_do_not_get_the_same_events() -> None:
-    world, database = fragile()
+    world, database = world_with_failing_database()
     database.meanwhile = world
     assert read(world) == []
     assert read(world) == [2, 3]
 
 
 def test_handler_error_is_raised_even_if_the_database_is_down() -> None:
-    world, database = fragile()
-    with pytest.raises(ValueError, match="stumbled"):
-        stumble(world, meanwhile=database.go_away)
+    world, database = world_with_failing_database()
+    with pytest.raises(ValueError, match="handler failed"):
+        fail_in_handler(world, meanwhile=database.disconnect)
     database.left = 99
     world.clock.advance(60)
     assert read(world) == [1, 2, 3]
 
 
 def test_reader_is_refused_if_its_cursor_cannot_be_moved() -> None:
-    world, database = fragile()
+    world, database = world_with_failing_database()
     with pytest.raises(Unavailable), world.read_events("crm"):
         database.left = 0

@@ -19,13 +19,13 @@ pytestmark = pytest.mark.slow
 
 ANN, MOBILE, STRANGERS_MOBILE = "ann@mail.example.com", "9999999999", "8888888888"
 DAY, CALLERS = 86_400, 10_000
-LONE = Caller("198.51.100.7")
+ATTACKER = Caller("198.51.100.7")
 
-Ask = Callable[..., Any]
+Call = Callable[..., Any]
 
 
-class NotedCodes:
-    """Codes that note to which address each belongs that is compared with a guess."""
+class RecordingCodes:
+    """Codes that record the address of each code that is compared with a guess."""
 
     def __init__(self, codes: Codes) -> None:
         self._codes = codes
@@ -42,8 +42,8 @@ class NotedCodes:
         return self._codes.new_challenge_id(challenge_id)
 
 
-class NotedHasher(InsecureHasher):
-    """Counts the passwords that it is asked to compare."""
+class CountingHasher(InsecureHasher):
+    """A hasher that counts comparisons of passwords."""
 
     compared = 0
 
@@ -52,33 +52,36 @@ class NotedHasher(InsecureHasher):
         return super().verify(password_hash, password)
 
 
-class GuessedAt(World):
+class AttackedWorld(World):
     """A world that records every comparison of a code."""
 
-    noted: NotedCodes
+    recorded: RecordingCodes
 
     def __init__(self) -> None:
-        plain = World().codes
-        super().__init__(codes=NotedCodes(plain))
-        unnoted = replace(self.deliver_messages, codes=plain)  # a delivery worker compares nothing
-        for name, value in (("noted", self.codes), ("deliver_messages", unnoted)):
+        codes = World().codes
+        super().__init__(codes=RecordingCodes(codes))
+        unrecorded = replace(self.deliver_messages, codes=codes)  # a delivery worker compares nothing
+        for name, value in (("recorded", self.codes), ("deliver_messages", unrecorded)):
             object.__setattr__(self, name, value)
 
     def compared(self, address: str) -> int:
-        return self.noted.compared.count(self.address(address).canonical)
+        return self.recorded.compared.count(self.address(address).canonical)
 
-    def sends(self) -> list[Ask]:
-        """Ways to have codes sent to Ann: by her email, by her mobile to both, and for register-or-login."""
+    def sends(self) -> list[Call]:
+        """Returns calls that send codes to Ann: by her email, by her mobile to both, and for register-or-login."""
         both = partial(self.request_registration_code, name="Ann", email=ANN, mobile=MOBILE)
-        return [*(partial(self.request_code, destination=one) for one in (ANN, MOBILE)), both]
+        return [*(partial(self.request_code, destination=address) for address in (ANN, MOBILE)), both]
 
-    def guesses(self) -> list[Ask]:
-        """Every way to guess at a code of hers; each takes the code and the caller."""
+    def guesses(self) -> list[Call]:
+        """Returns every call that compares a code of hers; each takes the code and the caller."""
         return [
-            *(lambda code, caller, to=to: self.verify_code(destination=to, verify_otp=code, caller=caller) for to in self.mine),
+            *(
+                lambda code, caller, to=to: self.verify_code(destination=to, verify_otp=code, caller=caller)
+                for to in self.destinations
+            ),
             *(
                 lambda code, caller, to=to: self.log_in_by_code(destination=to, verify_otp=code, caller=caller)
-                for to in self.mine
+                for to in self.destinations
             ),
             lambda code, caller: self.reset_password(email=ANN, otp=code, password=OTHER_PASSWORD, caller=caller),
             *(
@@ -89,10 +92,10 @@ class GuessedAt(World):
             ),
         ]
 
-    mine = (ANN, MOBILE, STRANGERS_MOBILE)
+    destinations = (ANN, MOBILE, STRANGERS_MOBILE)
 
 
-def somewhere(number: int) -> Caller:
+def caller_number(number: int) -> Caller:
     return Caller(f"10.0.{number >> 8}.{number & 255}")
 
 
@@ -101,16 +104,16 @@ def max_within(timestamps: list[float], seconds: float) -> int:
     return max(bisect_right(timestamps, timestamp) - bisect_right(timestamps, timestamp - seconds) for timestamp in timestamps)
 
 
-@pytest.mark.parametrize("owned", [True, False])
-def test_ten_thousand_addresses_get_30_code_attempts_a_day_per_destination(owned: bool) -> None:
-    world = GuessedAt()
-    if owned:
+@pytest.mark.parametrize("has_account", [True, False])
+def test_ten_thousand_addresses_get_30_code_attempts_a_day_per_destination(has_account: bool) -> None:
+    world = AttackedWorld()
+    if has_account:
         world.create_account("ann", mobile=MOBILE)
     start, sends, guesses = world.clock(), cycle(world.sends()), cycle(world.guesses())
     for number in range(CALLERS):
         if number % (CALLERS // 9) == 0 and number < CALLERS - 10:
             next(sends)()
-        refusal = outcome(lambda: next(guesses)(f"{number:06}", somewhere(number)))  # noqa: B023 — asked at once
+        refusal = outcome(lambda: next(guesses)(f"{number:06}", caller_number(number)))  # noqa: B023 — asked at once
         assert isinstance(refusal, InvalidCode)
         world.clock.advance(0.9 * DAY / CALLERS)
     assert [world.compared(address) for address in (ANN, MOBILE)] == [30, 30]
@@ -122,16 +125,16 @@ def test_ten_thousand_addresses_get_30_code_attempts_a_day_per_destination(owned
     assert [len(world.codes_at(address)) for address in (ANN, MOBILE)] == [number + 1 for number in before]
     for address in (ANN, MOBILE):
         for guess in world.guesses():
-            assert isinstance(outcome(lambda: guess(world.code_for(address), LONE)), InvalidCode)  # noqa: B023 — asked at once
+            assert isinstance(outcome(lambda: guess(world.code_for(address), ATTACKER)), InvalidCode)  # noqa: B023 — asked at once
     assert [world.compared(address) for address in (ANN, MOBILE)] == [30, 30]
 
 
 def test_right_code_is_accepted_a_day_after_the_last_attempt() -> None:
-    world = GuessedAt()
+    world = AttackedWorld()
     for number in range(CALLERS // 10):
         if number % 5 == 0:
             outcome(partial(world.request_code, destination=ANN))
-        outcome(lambda: world.verify_code(destination=ANN, verify_otp=f"{number:06}", caller=somewhere(number)))  # noqa: B023
+        outcome(lambda: world.verify_code(destination=ANN, verify_otp=f"{number:06}", caller=caller_number(number)))  # noqa: B023
         world.clock.advance(60)
     assert world.compared(ANN) == 30
 
@@ -139,16 +142,16 @@ def test_right_code_is_accepted_a_day_after_the_last_attempt() -> None:
     assert isinstance(world.verify_code(destination=ANN, verify_otp=world.send(ANN)), IssuedProof)
 
 
-@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("has_account", [True, False])
 @pytest.mark.parametrize("name", ["ann", ANN, MOBILE])
-def test_ten_thousand_addresses_get_30_passwords_in_15_minutes(name: str, known: bool) -> None:
-    hasher = NotedHasher()
+def test_ten_thousand_addresses_get_30_passwords_in_15_minutes(name: str, has_account: bool) -> None:
+    hasher = CountingHasher()
     world = World(hasher=hasher)
-    if known:
+    if has_account:
         world.create_account("ann", mobile=MOBILE)
     wrong_at = []
     for number in range(CALLERS):
-        log_in = partial(world.log_in, username=name, caller=somewhere(number))
+        log_in = partial(world.log_in, username=name, caller=caller_number(number))
         if isinstance(outcome(partial(log_in, password=f"guess {number}")), InvalidCredentials):
             wrong_at.append(world.clock())
         else:
@@ -160,10 +163,10 @@ def test_ten_thousand_addresses_get_30_passwords_in_15_minutes(name: str, known:
 
 
 def test_one_address_gets_30_code_attempts_in_five_minutes_over_many_accounts() -> None:
-    world = GuessedAt()
+    world = AttackedWorld()
     people = [world.create_account(f"person{number}", mobile=f"99999{number:05}") for number in range(60)]
-    tries = cycle(
-        partial(ask, destination=address.text, verify_otp="000000", caller=LONE)
+    attempts = cycle(
+        partial(ask, destination=address.text, verify_otp="000000", caller=ATTACKER)
         for person in people
         for address in person.addresses
         for ask in (world.verify_code, world.log_in_by_code)
@@ -173,7 +176,7 @@ def test_one_address_gets_30_code_attempts_in_five_minutes_over_many_accounts() 
         if at % 600 == 0:
             for person in people:
                 outcome(lambda: world.request_code(destination=person.addresses[1].text))  # noqa: B023 — asked at once
-        if isinstance(outcome(next(tries)), InvalidCode):
+        if isinstance(outcome(next(attempts)), InvalidCode):
             wrong_at.append(world.clock())
         world.clock.advance(1)
 
@@ -187,7 +190,8 @@ def test_one_address_gets_10_passwords_a_minute_and_100_an_hour_over_many_accoun
     wrong_at = []
     for _ in range(7200):
         name = f"person{next(numbers)}"
-        if isinstance(outcome(lambda: world.log_in(username=name, password=PASSWORD, caller=LONE)), InvalidCredentials):  # noqa: B023
+        answer = outcome(partial(world.log_in, username=name, password=PASSWORD, caller=ATTACKER))
+        if isinstance(answer, InvalidCredentials):
             wrong_at.append(world.clock())
         world.clock.advance(1)
 
@@ -202,8 +206,8 @@ def test_attempt_is_accepted_after_retry_after_and_not_a_second_earlier(kind: st
     def guess() -> Any:
         name = f"person{next(numbers)}"
         if kind == "passwords":
-            return outcome(lambda: world.log_in(username=name, password=PASSWORD, caller=LONE))
-        return outcome(lambda: world.verify_code(destination=f"{name}@mail.example.com", verify_otp="000000", caller=LONE))
+            return outcome(lambda: world.log_in(username=name, password=PASSWORD, caller=ATTACKER))
+        return outcome(lambda: world.verify_code(destination=f"{name}@mail.example.com", verify_otp="000000", caller=ATTACKER))
 
     limited_calls = 0
     for _ in range(400):
@@ -219,10 +223,10 @@ def test_attempt_is_accepted_after_retry_after_and_not_a_second_earlier(kind: st
 
 
 def test_owner_logs_in_by_a_right_code_while_attempts_are_left() -> None:
-    """The counter that holds an attack up is not one that refuses everybody."""
-    world = GuessedAt()
+    """The limit of an attack refuses no right code before it is reached."""
+    world = AttackedWorld()
     world.create_account("ann", mobile=MOBILE)
     for number in range(4):
-        outcome(lambda: world.log_in_by_code(destination=MOBILE, verify_otp=f"{number:06}", caller=somewhere(number)))  # noqa: B023
+        outcome(lambda: world.log_in_by_code(destination=MOBILE, verify_otp=f"{number:06}", caller=caller_number(number)))  # noqa: B023
 
     assert isinstance(world.log_in_by_code(destination=MOBILE, verify_otp=world.send(MOBILE)), TokenSet)

@@ -19,13 +19,13 @@ class WatchedStorage(MemoryStorage):
     def __init__(self) -> None:
         self.clock = ManualClock()
         super().__init__(self.clock)
-        self.held: set[str] = set()
+        self.stored: set[str] = set()
         self.cannot_delete = False
         self.meanwhile: Any = None
 
     def put(self, data: bytes) -> str:
         name = super().put(data)
-        self.held.add(name)
+        self.stored.add(name)
         if self.meanwhile:
             self.meanwhile()
         return name
@@ -34,7 +34,7 @@ class WatchedStorage(MemoryStorage):
         if self.cannot_delete:
             raise Unavailable
         super().delete(name)
-        self.held.discard(name)
+        self.stored.discard(name)
 
 
 def logged_in() -> tuple[World, WatchedStorage, Identity]:
@@ -54,15 +54,15 @@ def test_image_is_stored_on_the_account_and_read_by_its_name() -> None:
     account = upload(world, identity)
 
     assert world.now(account) == account
-    assert storage.held == {account.image}
+    assert storage.stored == {account.image}
     assert world.read_image(account.image) == PNG
     assert world.read_image("another") is None
     [event] = world.events(EventType.IMAGE_CHANGED)
     assert (event.account_id, event.session_id, event.caller) == (account.id, identity.session_id, CALLER)
 
 
-class LinkedStorage(MemoryStorage):
-    """Storage that there is another way to."""
+class PresigningStorage(MemoryStorage):
+    """A storage with pre-signed URLs."""
 
     def presigned_url(self, name: str) -> PresignedUrl | None:
         return PresignedUrl(f"https://images.example.org/{name}?signed", 300) if self.get(name) else None
@@ -72,7 +72,7 @@ def test_image_url_exists_only_if_the_storage_provides_one() -> None:
     world, _, identity = logged_in()
     assert world.get_image_url(upload(world, identity).image) is None
 
-    world = World(storage=LinkedStorage())
+    world = World(storage=PresigningStorage())
     world.create_account("ann")
     image = upload(world, world.log_in_as("ann")).image
     assert world.get_image_url(image) == PresignedUrl(f"https://images.example.org/{image}?signed", 300)
@@ -86,7 +86,7 @@ def test_previous_image_is_deleted() -> None:
     new = upload(world, identity, PNG + b"2")
 
     assert world.read_image(old.image) is None
-    assert storage.held == {new.image}
+    assert storage.stored == {new.image}
 
 
 def test_concurrent_uploads_leave_one_file() -> None:
@@ -95,7 +95,7 @@ def test_concurrent_uploads_leave_one_file() -> None:
     answers = concurrently([partial(world.upload_image, identity=identity, profile_image=PNG + bytes([n])) for n in range(8)])
 
     assert all(isinstance(answer, Account) for answer in answers)
-    assert storage.held == {world.now(identity.account).image}
+    assert storage.stored == {world.now(identity.account).image}
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_invalid_or_too_large_image_is_refused_and_not_stored(data: bytes | None
     assert isinstance(answer, refusal)
     if isinstance(answer, InvalidInput):
         assert {*answer.errors} == {"profile_image"}
-    assert storage.held == set()
+    assert storage.stored == set()
     assert world.now(identity.account).image is None
 
 
@@ -124,15 +124,15 @@ def test_upload_by_a_session_revoked_meanwhile_leaves_no_file() -> None:
     world, storage, identity = logged_in()
     before = upload(world, identity)
 
-    def end() -> None:
+    def revoke() -> None:
         with world.database.begin() as tx:
             tx.sessions.revoke_all(before.id, world.clock())
 
-    storage.meanwhile = end
+    storage.meanwhile = revoke
 
     assert isinstance(upload(world, identity), InvalidToken)
     assert world.now(before) == before
-    assert storage.held == {before.image}
+    assert storage.stored == {before.image}
 
 
 def test_new_file_is_kept_if_the_outcome_of_the_commit_is_unknown() -> None:
@@ -143,12 +143,12 @@ def test_new_file_is_kept_if_the_outcome_of_the_commit_is_unknown() -> None:
         with pytest.raises(RuntimeError):
             world.upload_image(identity=identity, profile_image=PNG)
 
-    assert len(storage.held) == 1
+    assert len(storage.stored) == 1
     assert world.now(identity.account).image is None
 
 
 def test_upload_succeeds_even_if_the_previous_file_cannot_be_deleted() -> None:
-    """To answer that nothing was changed would not be true."""
+    """The account already has the new image: a refusal would be wrong."""
     world, storage, identity = logged_in()
     old = upload(world, identity)
     storage.cannot_delete = True
@@ -172,7 +172,7 @@ def test_upload_without_an_active_session_is_refused() -> None:
     world.alter(identity.account, is_active=False)
 
     assert isinstance(upload(world, identity), InvalidToken)
-    assert storage.held == set()
+    assert storage.stored == set()
     assert not world.can_log_in("ann", PASSWORD)
 
 
@@ -187,12 +187,12 @@ def test_sweep_counts_unreferenced_images_and_deletes_them_on_request() -> None:
     kept = upload(world, identity).image
     storage.cannot_delete = False
     storage.clock.advance(hours=1)
-    young = storage.put(PNG)
+    recent = storage.put(PNG)
 
     assert world.sweep_images() == SweepReport(images=2, unreferenced=1, deleted=0)
-    assert len(storage.held) == 3
+    assert len(storage.stored) == 3
     assert world.sweep_images(delete=True) == SweepReport(images=2, unreferenced=1, deleted=1)
-    assert storage.held == {kept, young}
+    assert storage.stored == {kept, recent}
     assert world.sweep_images(delete=True) == SweepReport(images=1, unreferenced=0, deleted=0)
 
 

@@ -97,8 +97,8 @@ def test_wrong_unknown_inactive_and_passwordless_are_indistinguishable() -> None
         hits = sum(len(window.timestamps) for window in world.database.rate_limits.get([f"login@{CALLER.ip_address}"]))
         seen.append((type(refusal), str(refusal), after[0] - before[0], after[1] - before[1], hits))
 
-    assert [one[:4] for one in seen] == [(InvalidCredentials, InvalidCredentials.title, 1, 1)] * 4
-    assert [one[4] for one in seen] == [1, 2, 3, 4]
+    assert [observed[:4] for observed in seen] == [(InvalidCredentials, InvalidCredentials.title, 1, 1)] * 4
+    assert [observed[4] for observed in seen] == [1, 2, 3, 4]
     assert [event.detail for event in world.events(EventType.LOGIN_FAILED)] == ["wrong", "unknown", "inactive", "passwordless"]
 
 
@@ -117,7 +117,7 @@ def test_password_of_an_inactive_account_is_not_compared() -> None:
 def test_identity_has_5_failures_in_5_minutes_per_address() -> None:
     world = World()
     world.create_account("ann")
-    assert all(isinstance(one, InvalidCredentials) for one in fail(world, 5, caller=CALLER))
+    assert all(isinstance(answer, InvalidCredentials) for answer in fail(world, 5, caller=CALLER))
     world.clock.advance(100)
 
     refusal = outcome(lambda: world.log_in(username="ann", password=PASSWORD, caller=CALLER))
@@ -137,7 +137,7 @@ def test_unknown_identity_has_the_same_limits(username: str) -> None:
 
     answers = fail(world, 6, username, caller=CALLER)
 
-    assert [type(one) for one in answers] == [InvalidCredentials] * 5 + [RateLimited]
+    assert [type(answer) for answer in answers] == [InvalidCredentials] * 5 + [RateLimited]
     assert answers[5].retry_after == 300
 
 
@@ -168,7 +168,7 @@ def test_caller_without_an_address_is_limited_by_identity() -> None:
     world = World()
     world.create_account("ann")
 
-    assert [type(one) for one in fail(world, 31)] == [InvalidCredentials] * 30 + [RateLimited]
+    assert [type(answer) for answer in fail(world, 31)] == [InvalidCredentials] * 30 + [RateLimited]
 
 
 def test_address_has_10_failures_a_minute_over_all_identities() -> None:
@@ -203,7 +203,7 @@ def test_success_resets_only_the_window_of_identity_and_address() -> None:
 
     world.log_in(username="ann", password=PASSWORD, caller=CALLER)
 
-    assert [type(one) for one in fail(world, 5, caller=CALLER)] == [InvalidCredentials] * 5
+    assert [type(answer) for answer in fail(world, 5, caller=CALLER)] == [InvalidCredentials] * 5
     fail(world, 1, "other", caller=CALLER)
     [refusal] = fail(world, 1, "third", caller=CALLER)
     assert isinstance(refusal, RateLimited)
@@ -216,7 +216,7 @@ def test_limits_by_address_can_be_disabled_and_those_by_identity_cannot() -> Non
     world = World(rate_limits=False)
     world.create_account("ann")
 
-    assert [type(one) for one in fail(world, 31, caller=CALLER)] == [InvalidCredentials] * 30 + [RateLimited]
+    assert [type(answer) for answer in fail(world, 31, caller=CALLER)] == [InvalidCredentials] * 30 + [RateLimited]
 
 
 def test_attempt_beyond_the_limit_is_neither_hashed_nor_counted() -> None:
@@ -230,18 +230,18 @@ def test_attempt_beyond_the_limit_is_neither_hashed_nor_counted() -> None:
     assert len(world.events(EventType.LOGIN_FAILED)) == 5
 
 
-def test_five_of_many_concurrent_wrong_passwords_learn_that_they_are_wrong() -> None:
+def test_five_of_many_concurrent_wrong_passwords_are_compared_and_others_limited() -> None:
     world = World()
     world.create_account("ann")
 
     answers = concurrently([lambda: world.log_in(username="ann", password=OTHER_PASSWORD, caller=CALLER) for _ in range(20)])
 
-    assert [type(one) for one in answers].count(InvalidCredentials) == 5
-    assert [type(one) for one in answers].count(RateLimited) == 15
+    assert [type(answer) for answer in answers].count(InvalidCredentials) == 5
+    assert [type(answer) for answer in answers].count(RateLimited) == 15
 
 
 def test_right_password_beyond_the_limit_is_refused() -> None:
-    """Its turn came while the others were counted."""
+    """Five failures are counted while it is hashed."""
     hasher = SlowHasher()
     world = World(hasher=hasher)
     world.create_account("ann")
@@ -253,10 +253,10 @@ def test_right_password_beyond_the_limit_is_refused() -> None:
     assert world.events(EventType.LOGGED_IN) == []
 
 
-# --- what happens while a password is hashed --------------------------------------------------------------------------
+# --- changes during hashing -------------------------------------------------------------------------------------------
 
 
-def test_password_changed_during_hashing_is_the_one_that_counts() -> None:
+def test_login_during_password_change_uses_new_hash() -> None:
     hasher = SlowHasher()
     world = World(hasher=hasher)
     account = world.create_account("ann")

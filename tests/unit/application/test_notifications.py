@@ -134,6 +134,6 @@ def test_notice_holds_no_text_that_a_person_typed() -> None:
     world.log_in(username="ann", password=PASSWORD, caller=LAPTOP)
     world.log_in(username="ann", password=PASSWORD, caller=PHONE)
 
-    (outgoing,) = [one for one in world.messages_to(ANN) if one.template == "notice"]
+    (outgoing,) = [message for message in world.messages_to(ANN) if message.template == "notice"]
 
     assert outgoing.values == {"what": "new_login", "at": "2027-01-15 08:00 UTC", "service": "Vestibule"}

@@ -16,7 +16,7 @@ from vestibule.testing import ManualClock
 ANN = "ann@mail.example.com"
 
 
-class Meanwhile(MemoryDatabase):
+class InterleavingDatabase(MemoryDatabase):
     """A database where another transaction commits between a read and the next transaction."""
 
     def __init__(self) -> None:
@@ -35,10 +35,10 @@ def put(world: World, *names: str, attempts: int = 0) -> None:
     with world.database.begin() as tx:
         for name in names:
             now = world.clock()
-            one = Message(
+            message = Message(
                 id=name, channel=Channel.EMAIL, recipient=ANN, template="notice", not_before=now, expires_at=now + 9_000
             )
-            tx.outbox.add(one)
+            tx.outbox.add(message)
             for _ in range(attempts):
                 tx.outbox.count_failure(name, now + 600)
 
@@ -50,21 +50,21 @@ def mark_failed(world: World, *names: str) -> None:
             tx.outbox.mark_failed(name, "PermanentFailure")
 
 
-def lying(world: World, *, dead: bool = False) -> list[str]:
-    return [one.message.id for one in world.list_messages(failed=dead)]
+def outbox_ids(world: World, *, failed: bool = False) -> list[str]:
+    return [entry.message.id for entry in world.list_messages(failed=failed)]
 
 
-def recorded(world: World) -> list[str]:
+def recorded_details(world: World) -> list[str]:
     return [event.detail for event in world.events(EventType.OUTBOX_CHANGED)]
 
 
-def given_up_code(world: World) -> str:
-    """Asks for a code whose mail is refused; answers the message's id."""
+def permanently_failed_code(world: World) -> str:
+    """Requests a code whose mail is refused permanently; returns the message's id."""
     world.request_code(destination=ANN)
     world.notifier.fail_next(PermanentFailure("refused"))
     world.deliver_messages()
-    [dead] = world.list_messages(failed=True)
-    return dead.message.id
+    [entry] = world.list_messages(failed=True)
+    return entry.message.id
 
 
 def test_waiting_and_failed_messages_are_listed_in_order() -> None:
@@ -72,26 +72,26 @@ def test_waiting_and_failed_messages_are_listed_in_order() -> None:
     put(world, "a")
     mark_failed(world, "b")
     put(world, "c")
-    assert lying(world) == ["a", "b", "c"]
-    assert lying(world, dead=True) == ["b"]
+    assert outbox_ids(world) == ["a", "b", "c"]
+    assert outbox_ids(world, failed=True) == ["b"]
 
 
 def test_outbox_is_listed_beyond_one_batch() -> None:
     world = World()
     wanted = [f"{number:04}" for number in range(2 * BATCH + 1)]
     put(world, *wanted)
-    assert lying(world) == wanted
+    assert outbox_ids(world) == wanted
 
 
 def test_failed_message_can_be_retried_and_that_is_recorded() -> None:
     world = World()
-    message_id = given_up_code(world)
+    message_id = permanently_failed_code(world)
 
     assert world.retry_messages([message_id, message_id]) == 1
 
     assert len(world.codes_at(ANN)) == 1
-    assert lying(world) == []
-    assert recorded(world) == [f"retried {message_id}"]
+    assert outbox_ids(world) == []
+    assert recorded_details(world) == [f"retried {message_id}"]
 
 
 def test_message_waiting_after_a_failure_can_be_retried_at_once() -> None:
@@ -102,23 +102,23 @@ def test_message_waiting_after_a_failure_can_be_retried_at_once() -> None:
     assert len(world.messages_to(ANN)) == 1
 
 
-@pytest.mark.parametrize("by", ["its end", "a replacement", "its use"])
+@pytest.mark.parametrize("by", ["expiry", "a replacement", "use"])
 def test_expired_or_used_code_is_not_retryable(by: str) -> None:
     world = World()
-    message_id = given_up_code(world)
-    if by == "its end":
+    message_id = permanently_failed_code(world)
+    if by == "expiry":
         world.clock.advance(300)
     else:
         world.clock.advance(60)
         code = world.send(ANN)
-        if by == "its use":
+        if by == "use":
             world.verify_code(destination=ANN, verify_otp=code)
 
     with pytest.raises(NotRetryable, match=f"{message_id}: It has expired"):
         world.retry_messages([message_id])
     assert world.retry_messages() == 0
-    assert lying(world) == [message_id]
-    assert recorded(world) == []
+    assert outbox_ids(world) == [message_id]
+    assert recorded_details(world) == []
 
 
 def test_leased_message_is_not_retryable() -> None:
@@ -141,44 +141,44 @@ def test_several_messages_are_all_retried_or_none() -> None:
     mark_failed(world, "a")
     with pytest.raises(NoSuchMessage, match="There is no message b"):
         world.retry_messages(["a", "b"])
-    assert lying(world, dead=True) == ["a"]
+    assert outbox_ids(world, failed=True) == ["a"]
 
 
 def test_all_failed_messages_are_retried_and_waiting_ones_keep_their_time() -> None:
     world = World()
     put(world, "first")
     put(world, "failed", attempts=2)
-    mark_failed(world, "dead", *[f"{number:04}" for number in range(BATCH)])
+    mark_failed(world, "permanently failed", *[f"{number:04}" for number in range(BATCH)])
     world.clock.advance(1)
 
     assert world.retry_messages() == BATCH + 2
 
-    assert {one.message.not_before for one in world.list_messages() if one.message.id == "first"} == {world.clock() - 1}
-    assert lying(world, dead=True) == []
-    assert recorded(world) == [f"retried {BATCH - 1} messages", "retried 3 messages"]
+    assert {entry.message.not_before for entry in world.list_messages() if entry.message.id == "first"} == {world.clock() - 1}
+    assert outbox_ids(world, failed=True) == []
+    assert recorded_details(world) == [f"retried {BATCH - 1} messages", "retried 3 messages"]
 
 
-@pytest.mark.parametrize("ends", ["sent", "retried"])
-def test_message_sent_or_retried_meanwhile_is_neither_retried_nor_dropped(ends: str) -> None:
-    database = Meanwhile()
+@pytest.mark.parametrize("change", ["sent", "retried"])
+def test_message_sent_or_retried_meanwhile_is_neither_retried_nor_dropped(change: str) -> None:
+    database = InterleavingDatabase()
     drop, retry = (make(database=database, clock=ManualClock()) for make in (DropMessages, RetryMessages))
     now = retry.clock()
-    dead = Message(id="a", channel=Channel.EMAIL, recipient=ANN, template="notice", not_before=now, expires_at=now + 9_000)
+    message = Message(id="a", channel=Channel.EMAIL, recipient=ANN, template="notice", not_before=now, expires_at=now + 9_000)
 
-    def end() -> None:
+    def interleave() -> None:
         with database.begin() as tx:
-            if ends == "sent":
+            if change == "sent":
                 tx.outbox.delete("a")
             else:
                 tx.outbox.requeue("a", now)
 
-    for act in (drop, retry):
+    for use_case in (drop, retry):
         with database.begin() as tx:
             tx.outbox.delete("a")
-            tx.outbox.add(dead)
+            tx.outbox.add(message)
             tx.outbox.mark_failed("a", "PermanentFailure")
-        database.meanwhile = [end]
-        assert act() == 0
+        database.meanwhile = [interleave]
+        assert use_case() == 0
         assert database.meanwhile == []
     assert database.audit_log.find(AuditQuery(), limit=9) == []
 
@@ -190,8 +190,8 @@ def test_waiting_or_failed_message_can_be_dropped() -> None:
 
     assert world.drop_messages(["a", "c"]) == 2
 
-    assert lying(world) == ["b", "d"]
-    assert recorded(world) == ["dropped 2 messages"]
+    assert outbox_ids(world) == ["b", "d"]
+    assert recorded_details(world) == ["dropped 2 messages"]
 
 
 def test_several_messages_are_all_dropped_or_none() -> None:
@@ -199,7 +199,7 @@ def test_several_messages_are_all_dropped_or_none() -> None:
     put(world, "a")
     with pytest.raises(NoSuchMessage):
         world.drop_messages(["a", "b"])
-    assert lying(world) == ["a"]
+    assert outbox_ids(world) == ["a"]
 
 
 def test_all_failed_messages_are_dropped_and_no_other() -> None:
@@ -209,7 +209,7 @@ def test_all_failed_messages_are_dropped_and_no_other() -> None:
 
     assert world.drop_messages() == BATCH + 1
 
-    assert lying(world) == ["a"]
-    assert recorded(world) == [f"dropped {BATCH} messages", "dropped 0500"]
+    assert outbox_ids(world) == ["a"]
+    assert recorded_details(world) == [f"dropped {BATCH} messages", "dropped 0500"]
     assert world.drop_messages() == 0
-    assert len(recorded(world)) == 2
+    assert len(recorded_details(world)) == 2

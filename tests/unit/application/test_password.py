@@ -105,7 +105,7 @@ def test_wrong_code_and_unknown_email_are_the_same_refusal() -> None:
         reset(world, code, email="never@mail.example.com"),
     ]
 
-    assert {(type(one), one.detail) for one in answers} == {(InvalidCode, InvalidCode.title)}
+    assert {(type(answer), answer.detail) for answer in answers} == {(InvalidCode, InvalidCode.title)}
     assert world.owner(ANN) == before
     assert len(world.events(EventType.CODE_REFUSED)) == 3
 

@@ -9,22 +9,22 @@ from vestibule.domain.events import EventType
 
 ANN = "ann@mail.example.com"
 MOBILE = "9999999999"
-PAIR: dict[str, Any] = {"name": "Ann Newly", "email": ANN, "mobile": MOBILE}
+FIELDS: dict[str, Any] = {"name": "Ann Newly", "email": ANN, "mobile": MOBILE}
 
 
-def bring(world: World, code: str, **fields: Any) -> Any:
-    return outcome(lambda: world.register_or_log_in(**PAIR | fields, verify_otp=code))
+def register_or_log_in(world: World, code: str, **fields: Any) -> Any:
+    return outcome(lambda: world.register_or_log_in(**FIELDS | fields, verify_otp=code))
 
 
-def request(world: World, **fields: Any) -> None:
+def request_code(world: World, **fields: Any) -> None:
     world.clock.advance(61)
-    world.request_registration_code(**PAIR | fields)
+    world.request_registration_code(**FIELDS | fields)
 
 
 def test_each_address_gets_its_own_code_under_one_reference() -> None:
     world = World()
 
-    sent = world.request_registration_code(**PAIR)
+    sent = world.request_registration_code(**FIELDS)
 
     outgoing_messages = [*world.messages_to(ANN), *world.messages_to(MOBILE)]
     assert [outgoing.values["reference"] for outgoing in outgoing_messages] == [sent.reference] * 2
@@ -50,9 +50,9 @@ def test_every_invalid_field_is_named() -> None:
 @pytest.mark.parametrize("verified", [ANN, MOBILE])
 def test_new_account_has_only_the_address_of_the_code_verified(verified: str) -> None:
     world = World()
-    request(world)
+    request_code(world)
 
-    tokens = bring(world, world.code_for(verified))
+    tokens = register_or_log_in(world, world.code_for(verified))
 
     account = world.identity(tokens).account
     assert (account.username.text, account.name, account.password_hash) == (MOBILE, "Ann Newly", None)
@@ -72,8 +72,8 @@ def test_new_account_has_only_the_address_of_the_code_verified(verified: str) ->
 
 def test_new_account_has_no_password_until_a_reset() -> None:
     world = World()
-    request(world)
-    bring(world, world.code_for(ANN))
+    request_code(world)
+    register_or_log_in(world, world.code_for(ANN))
     assert not world.can_log_in(MOBILE)
 
     world.clock.advance(60)
@@ -85,11 +85,11 @@ def test_new_account_has_no_password_until_a_reset() -> None:
 
 def test_other_code_cannot_log_in_to_the_new_account() -> None:
     world = World()
-    request(world)
+    request_code(world)
     other = world.code_for(ANN)
-    bring(world, world.code_for(MOBILE))
+    register_or_log_in(world, world.code_for(MOBILE))
 
-    assert isinstance(bring(world, other), InvalidCode)
+    assert isinstance(register_or_log_in(world, other), InvalidCode)
     assert len(world.events(EventType.REGISTERED)) == 1
 
 
@@ -99,17 +99,17 @@ def test_either_verified_address_of_one_account_logs_in() -> None:
     account = world.create_account("ann", mobile=MOBILE, proofs=proofs)
 
     for address in (ANN, MOBILE):
-        request(world)
-        assert world.identity(bring(world, world.code_for(address))).account == account
+        request_code(world)
+        assert world.identity(register_or_log_in(world, world.code_for(address))).account == account
 
 
 def test_unverified_account_with_both_is_claimed_with_the_given_name() -> None:
     world = World()
     account = world.create_account("ann", mobile=MOBILE)
     impostor = world.log_in(username="ann", password=PASSWORD)
-    request(world)
+    request_code(world)
 
-    tokens = bring(world, world.code_for(ANN))
+    tokens = register_or_log_in(world, world.code_for(ANN))
 
     expected = replace(account, name="Ann Newly", password_hash=None, mobile=None, email_verified=True, owner_verified=True)
     assert world.identity(tokens).account == expected
@@ -119,9 +119,9 @@ def test_unverified_account_with_both_is_claimed_with_the_given_name() -> None:
 def test_owner_verified_account_keeps_its_name() -> None:
     world = World()
     account = world.create_account("ann", mobile=MOBILE, proofs=(world.verify_address(ANN),))
-    request(world)
+    request_code(world)
 
-    bring(world, world.code_for(ANN))
+    register_or_log_in(world, world.code_for(ANN))
 
     assert world.now(account) == account
 
@@ -129,18 +129,18 @@ def test_owner_verified_account_keeps_its_name() -> None:
 def test_unverified_address_next_to_a_verified_one_cannot_log_in() -> None:
     world = World()
     account = world.create_account("ann", mobile=MOBILE, proofs=(world.verify_address(ANN),))
-    request(world)
+    request_code(world)
 
-    assert isinstance(bring(world, world.code_for(MOBILE)), InvalidCode)
+    assert isinstance(register_or_log_in(world, world.code_for(MOBILE)), InvalidCode)
     assert world.now(account) == account
 
 
 def test_inactive_account_cannot_log_in() -> None:
     world = World()
     world.alter(world.create_account("ann", mobile=MOBILE), is_active=False)
-    request(world)
+    request_code(world)
 
-    assert isinstance(bring(world, world.code_for(ANN)), InvalidCode)
+    assert isinstance(register_or_log_in(world, world.code_for(ANN)), InvalidCode)
 
 
 @pytest.mark.parametrize("verified", [ANN, MOBILE])
@@ -149,9 +149,9 @@ def test_account_with_one_of_the_addresses_is_logged_in_to_by_it(verified: str) 
     account = world.create_account("ann", mobile=MOBILE)
     world.log_in_with_code(verified)
     before = world.now(account)
-    request(world)
+    request_code(world)
 
-    tokens = bring(world, world.code_for(verified))
+    tokens = register_or_log_in(world, world.code_for(verified))
 
     assert world.identity(tokens).account == before
 
@@ -159,17 +159,17 @@ def test_account_with_one_of_the_addresses_is_logged_in_to_by_it(verified: str) 
 def test_address_that_the_account_lacks_cannot_log_in() -> None:
     world = World()
     world.create_account("ann")
-    request(world)
+    request_code(world)
 
-    assert isinstance(bring(world, world.code_for(MOBILE)), AccountMismatch)
+    assert isinstance(register_or_log_in(world, world.code_for(MOBILE)), AccountMismatch)
 
 
 def test_account_with_another_address_of_the_other_kind_is_a_mismatch() -> None:
     world = World()
     account = world.create_account("ann", mobile="8888888888")
-    request(world)
+    request_code(world)
 
-    assert isinstance(bring(world, world.code_for(ANN)), AccountMismatch)
+    assert isinstance(register_or_log_in(world, world.code_for(ANN)), AccountMismatch)
     assert world.now(account) == account
 
 
@@ -178,27 +178,27 @@ def test_mismatch_is_revealed_after_a_right_code_only_and_without_data(verified:
     world = World()
     world.create_account("ann")
     world.create_account("bob", mobile=MOBILE)
-    request(world)
+    request_code(world)
     code = world.code_for(verified)
-    assert isinstance(bring(world, wrong(code)), InvalidCode)
+    assert isinstance(register_or_log_in(world, wrong(code)), InvalidCode)
 
-    refusal = bring(world, code)
+    refusal = register_or_log_in(world, code)
 
     assert isinstance(refusal, AccountMismatch)
     assert not any(word in refusal.detail for word in ("ann", "bob", ANN, MOBILE))
-    assert isinstance(bring(world, code), InvalidCode)
+    assert isinstance(register_or_log_in(world, code), InvalidCode)
     assert world.events(EventType.LOGGED_IN) == world.events(EventType.ACCOUNT_CLAIMED) == []
 
 
 def test_mobile_taken_as_a_username_gets_a_variant() -> None:
     world = World()
-    request(world)
-    first = world.identity(bring(world, world.code_for(ANN)))
+    request_code(world)
+    first = world.identity(register_or_log_in(world, world.code_for(ANN)))
     world.replace_account(identity=first, username=MOBILE, name="Ann", email=ANN, mobile="8888888888", password=PASSWORD)
     later = {"email": "new@mail.example.com"}
-    request(world, **later)
+    request_code(world, **later)
 
-    tokens = bring(world, world.code_for("new@mail.example.com"), **later)
+    tokens = register_or_log_in(world, world.code_for("new@mail.example.com"), **later)
 
     assert world.identity(tokens).account.username.text == f"{MOBILE}-2"
     assert world.log_in_as("8888888888").account.id == first.account.id
@@ -206,25 +206,25 @@ def test_mobile_taken_as_a_username_gets_a_variant() -> None:
 
 def test_failed_attempts_count_for_both_codes() -> None:
     world = World()
-    request(world)
+    request_code(world)
     codes = {world.code_for(ANN), world.code_for(MOBILE)}
     guess = next(text for text in ("000000", "000001", "000002") if text not in codes)
 
     for _ in range(5):
-        assert isinstance(bring(world, guess), InvalidCode)
+        assert isinstance(register_or_log_in(world, guess), InvalidCode)
 
-    assert [type(bring(world, code)) for code in codes] == [InvalidCode] * 2
+    assert [type(register_or_log_in(world, code)) for code in codes] == [InvalidCode] * 2
 
 
 def test_caller_beyond_its_failed_attempts_is_rate_limited() -> None:
     world = World()
-    request(world)
+    request_code(world)
     code = world.code_for(ANN)
     for number in range(30):
         others = {"email": f"person{number}@mail.example.com", "mobile": f"77777777{number:02}"}
-        assert isinstance(bring(world, "123456", **others, caller=CALLER), InvalidCode)
+        assert isinstance(register_or_log_in(world, "123456", **others, caller=CALLER), InvalidCode)
 
-    refusal = bring(world, code, caller=CALLER)
+    refusal = register_or_log_in(world, code, caller=CALLER)
 
     assert isinstance(refusal, RateLimited)
     assert refusal.retry_after == 300
@@ -232,10 +232,10 @@ def test_caller_beyond_its_failed_attempts_is_rate_limited() -> None:
 
 def test_concurrent_uses_of_one_code_create_one_account_and_one_session() -> None:
     world = World()
-    request(world)
+    request_code(world)
     code = world.code_for(ANN)
 
-    answers = concurrently([lambda: world.register_or_log_in(**PAIR, verify_otp=code) for _ in range(6)])
+    answers = concurrently([lambda: world.register_or_log_in(**FIELDS, verify_otp=code) for _ in range(6)])
 
-    assert [type(one) for one in answers].count(TokenSet) == 1
+    assert [type(answer) for answer in answers].count(TokenSet) == 1
     assert len(world.events(EventType.REGISTERED)) == 1

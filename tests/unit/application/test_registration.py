@@ -8,7 +8,7 @@ from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, SlowHasher, Wo
 from vestibule.application import TRUSTED_CALLER, AddressKind, AlreadyTaken, InvalidInput, RateLimited
 from vestibule.domain.events import EventType
 
-WHOLE: dict[str, Any] = {"username": "ann", "name": "Ann Somebody", "email": "ann@mail.example.com", "password": PASSWORD}
+ALL_FIELDS: dict[str, Any] = {"username": "ann", "name": "Ann Somebody", "email": "ann@mail.example.com", "password": PASSWORD}
 EMAIL_FIRST = "This email must be verified by a code first."
 MOBILE_FIRST = "This mobile must be verified by a code first."
 BAD_PROOF = "This proof is not valid, is older than an hour, or belongs to another address."
@@ -23,7 +23,7 @@ def refused(call: Any, **fields: Any) -> dict[str, list[str]]:
 def test_new_account_keeps_spellings_and_is_unverified() -> None:
     world = World()
 
-    account = world.register(**WHOLE | {"username": "Ann", "email": "Ann@Mail.Example.com", "mobile": "9999 99 99 99"})
+    account = world.register(**ALL_FIELDS | {"username": "Ann", "email": "Ann@Mail.Example.com", "mobile": "9999 99 99 99"})
 
     assert (account.username.text, account.username.canonical) == ("Ann", "ann")
     assert account.email
@@ -42,7 +42,7 @@ def test_new_account_keeps_spellings_and_is_unverified() -> None:
 def test_registration_is_recorded_with_its_caller() -> None:
     world = World()
 
-    account = world.register(**WHOLE, caller=CALLER)
+    account = world.register(**ALL_FIELDS, caller=CALLER)
 
     [event] = world.events(EventType.REGISTERED)
     assert (event.account_id, event.occurred_at, event.caller) == (account.id, world.clock(), CALLER)
@@ -89,18 +89,18 @@ def test_nul_and_lone_surrogates_are_refused_in_every_field() -> None:
 def test_proofs_may_be_none() -> None:
     nothing: Any = None
 
-    assert World().register(**WHOLE, proofs=nothing).id
+    assert World().register(**ALL_FIELDS, proofs=nothing).id
 
 
 def test_mobile_is_optional() -> None:
-    assert World().register(**WHOLE).mobile is None
+    assert World().register(**ALL_FIELDS).mobile is None
 
 
 def test_missing_mobile_is_refused_if_required() -> None:
     world = World(mobile_required=True)
 
-    assert refused(world.register, **WHOLE) == {"mobile": ["This field is required."]}
-    assert world.register(**WHOLE, mobile="9999999999").mobile
+    assert refused(world.register, **ALL_FIELDS) == {"mobile": ["This field is required."]}
+    assert world.register(**ALL_FIELDS, mobile="9999999999").mobile
 
 
 @pytest.mark.parametrize(
@@ -138,13 +138,13 @@ def test_taken_value_is_one_of_the_invalid_fields_along_with_another_error() -> 
 def test_common_short_or_personal_password_is_refused(password: str) -> None:
     world = World()
 
-    assert {*refused(world.register, **WHOLE | {"username": "annabelle", "password": password})} == {"password"}
+    assert {*refused(world.register, **ALL_FIELDS | {"username": "annabelle", "password": password})} == {"password"}
 
 
 def test_one_of_two_concurrent_registrations_of_one_username_succeeds() -> None:
     world = World()
 
-    answers = concurrently([partial(world.register, **WHOLE | {"email": f"{n}@mail.example.com"}) for n in range(8)])
+    answers = concurrently([partial(world.register, **ALL_FIELDS | {"email": f"{n}@mail.example.com"}) for n in range(8)])
 
     assert sum(isinstance(answer, AlreadyTaken) for answer in answers) == 7
     assert len(world.events(EventType.REGISTERED)) == 1
@@ -153,10 +153,10 @@ def test_one_of_two_concurrent_registrations_of_one_username_succeeds() -> None:
 def test_username_taken_during_hashing_is_refused() -> None:
     hasher = SlowHasher()
     world = World(hasher=hasher)
-    hasher.meanwhile = [lambda: world.register(**WHOLE)]
+    hasher.meanwhile = [lambda: world.register(**ALL_FIELDS)]
 
     with pytest.raises(AlreadyTaken) as caught:
-        world.register(**WHOLE | {"email": "other@mail.example.com"})
+        world.register(**ALL_FIELDS | {"email": "other@mail.example.com"})
 
     assert caught.value.fields == ("username",)
     assert len(world.events(EventType.REGISTERED)) == 1
@@ -196,18 +196,18 @@ def test_proof_of_another_address_or_of_none_is_refused() -> None:
     world = World()
     proof = world.verify_address("eve@mail.example.com")
 
-    for given in ((proof,), ("made up",), (proof, "made up")):
-        assert refused(world.register, **WHOLE, proofs=given) == {"proofs": [BAD_PROOF]}
+    for proofs in ((proof,), ("made up",), (proof, "made up")):
+        assert refused(world.register, **ALL_FIELDS, proofs=proofs) == {"proofs": [BAD_PROOF]}
 
 
 def test_proof_expires_after_an_hour() -> None:
     world = World()
     proof = world.verify_address("ann@mail.example.com")
     world.clock.advance(3601)
-    assert refused(world.register, **WHOLE, proofs=(proof,)) == {"proofs": [BAD_PROOF]}
+    assert refused(world.register, **ALL_FIELDS, proofs=(proof,)) == {"proofs": [BAD_PROOF]}
 
     world.clock.advance(-1)
-    assert world.register(**WHOLE, proofs=(proof,)).email_verified
+    assert world.register(**ALL_FIELDS, proofs=(proof,)).email_verified
 
 
 # --- EMAIL_VALIDATION, MOBILE_VALIDATION ------------------------------------------------------------------------------
@@ -216,27 +216,27 @@ def test_proof_expires_after_an_hour() -> None:
 def test_validation_requires_every_address_to_be_verified() -> None:
     world = World(email_validation=True, mobile_validation=True)
 
-    assert refused(world.register, **WHOLE, mobile="9999999999") == {"email": [EMAIL_FIRST], "mobile": [MOBILE_FIRST]}
+    assert refused(world.register, **ALL_FIELDS, mobile="9999999999") == {"email": [EMAIL_FIRST], "mobile": [MOBILE_FIRST]}
 
 
 @pytest.mark.parametrize("kind", [AddressKind.EMAIL, AddressKind.MOBILE])
 def test_each_validation_setting_applies_to_its_own_kind(kind: AddressKind) -> None:
     world = World(email_validation=kind is AddressKind.EMAIL, mobile_validation=kind is AddressKind.MOBILE)
 
-    assert {*refused(world.register, **WHOLE, mobile="9999999999")} == {kind}
+    assert {*refused(world.register, **ALL_FIELDS, mobile="9999999999")} == {kind}
 
 
 def test_mobile_that_is_not_given_needs_no_verification() -> None:
-    assert World(mobile_validation=True).register(**WHOLE).mobile is None
+    assert World(mobile_validation=True).register(**ALL_FIELDS).mobile is None
 
 
 def test_verification_within_the_hour_satisfies_validation_but_marks_nothing() -> None:
-    """Another person may have verified it; only its own proof shows who did."""
+    """Another person may have verified it; only a proof shows that the caller did."""
     world = World(email_validation=True)
     world.verify_address("ann@mail.example.com")
     world.clock.advance(3600)
 
-    account = world.register(**WHOLE)
+    account = world.register(**ALL_FIELDS)
 
     assert not account.email_verified
     assert not account.owner_verified
@@ -247,13 +247,13 @@ def test_verification_expires_for_validation_after_an_hour() -> None:
     world.verify_address("ann@mail.example.com")
     world.clock.advance(3601)
 
-    assert refused(world.register, **WHOLE) == {"email": [EMAIL_FIRST]}
+    assert refused(world.register, **ALL_FIELDS) == {"email": [EMAIL_FIRST]}
 
 
 def test_given_proof_satisfies_validation() -> None:
     world = World(email_validation=True)
 
-    assert world.register(**WHOLE, proofs=(world.verify_address("ann@mail.example.com"),)).email_verified
+    assert world.register(**ALL_FIELDS, proofs=(world.verify_address("ann@mail.example.com"),)).email_verified
 
 
 # --- superusers -------------------------------------------------------------------------------------------------------
@@ -262,7 +262,7 @@ def test_given_proof_satisfies_validation() -> None:
 def test_superuser_is_staff_with_a_verified_email_and_needs_no_proof() -> None:
     world = World(email_validation=True, mobile_required=True)
 
-    account = world.create_superuser(**WHOLE)
+    account = world.create_superuser(**ALL_FIELDS)
 
     assert account.is_superuser
     assert account.is_staff
@@ -273,12 +273,12 @@ def test_superuser_is_staff_with_a_verified_email_and_needs_no_proof() -> None:
 
 
 def test_fields_of_a_superuser_are_validated() -> None:
-    assert refused(World().create_superuser, **WHOLE | {"password": "password"}) == {
+    assert refused(World().create_superuser, **ALL_FIELDS | {"password": "password"}) == {
         "password": ["This password is among the most common ones."]
     }
 
 
-# --- is it unique? ----------------------------------------------------------------------------------------------------
+# --- uniqueness check -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

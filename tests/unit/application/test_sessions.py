@@ -22,7 +22,7 @@ def test_active_sessions_are_listed_newest_first_with_their_callers() -> None:
 
     sessions = world.list_sessions(identity=world.identity(first))
 
-    assert [(one.id, one.ip_address, one.user_agent) for one in sessions] == [
+    assert [(session.id, session.ip_address, session.user_agent) for session in sessions] == [
         (second.session, CALLER.ip_address, "a phone"),
         (first.session, CALLER.ip_address, "a laptop"),
     ]
@@ -34,7 +34,7 @@ def test_sessions_of_another_account_are_invisible() -> None:
     world.create_account("bob")
     ann, bob = world.log_in(username="ann", password=PASSWORD), world.log_in(username="bob", password=PASSWORD)
 
-    assert [one.id for one in world.list_sessions(identity=world.identity(bob))] == [bob.session]
+    assert [session.id for session in world.list_sessions(identity=world.identity(bob))] == [bob.session]
     with pytest.raises(NoSuchSession):
         world.revoke_session(identity=world.identity(bob), session_id=ann.session)
     assert world.is_signed_in(ann)
@@ -73,7 +73,7 @@ def test_all_other_sessions_are_revoked_and_the_current_one_stays() -> None:
 
     assert world.revoke_other_sessions(identity=world.identity(tokens[1])) == 2
 
-    assert [world.is_signed_in(one) for one in tokens] == [False, True, False]
+    assert [world.is_signed_in(token_set) for token_set in tokens] == [False, True, False]
     assert [event.detail for event in world.events(EventType.SESSION_REVOKED)] == ["others:2"]
 
 
@@ -96,27 +96,27 @@ def test_one_of_two_sessions_that_revoke_each_other_stays() -> None:
     world.create_account("ann")
     tokens = [world.log_in(username="ann", password=PASSWORD) for _ in range(2)]
 
-    identities = [world.identity(one) for one in tokens]
+    identities = [world.identity(token_set) for token_set in tokens]
 
     concurrently([partial(world.revoke_other_sessions, identity=identity) for identity in identities])
 
-    assert [world.is_signed_in(one) for one in tokens].count(True) == 1
+    assert [world.is_signed_in(token_set) for token_set in tokens].count(True) == 1
 
 
-# --- ended ones, for those who follow ---------------------------------------------------------------------------------
+# --- revoked sessions -------------------------------------------------------------------------------------------------
 
 
 def revoked_at(world: World, *offsets: float) -> list[str]:
-    """Stores sessions that were ended then, by the world's clock; answers their ids."""
+    """Stores sessions revoked at these offsets, in seconds, from the world's clock; returns their ids."""
     account, now = world.create_account(f"somebody{world.new_id()}"), world.clock()
     sessions = [
         Session(id=world.new_id(), account_id=account.id, created_at=now, refreshed_at=now, revoked_at=now + offset)
         for offset in offsets
     ]
     with world.database.begin() as tx:
-        for one in sessions:
-            tx.sessions.add(one, keep=10_000)
-    return [one.id for one in sessions]
+        for session in sessions:
+            tx.sessions.add(session, keep=10_000)
+    return [session.id for session in sessions]
 
 
 def test_revoked_sessions_are_listed_again_for_a_minute() -> None:

@@ -10,13 +10,13 @@ from vestibule.domain.events import EventType
 DAY = 86_400
 
 
-def begun() -> tuple[World, TokenSet]:
+def world_with_tokens() -> tuple[World, TokenSet]:
     world = World()
     world.create_account("ann")
     return world, world.log_in(username="ann", password=PASSWORD)
 
 
-def turn(world: World, tokens: TokenSet) -> Any:
+def refresh(world: World, tokens: TokenSet) -> Any:
     return outcome(lambda: world.refresh(refresh=tokens.refresh_token, caller=CALLER))
 
 
@@ -43,11 +43,11 @@ def test_authenticate_many_equals_authenticate_for_each() -> None:
     assert isinstance(missing, NotAuthenticated)
     assert isinstance(junk, InvalidToken)
     assert isinstance(last, InvalidToken)
-    assert [type(one) for one in world.authenticate_many(["", "junk"])] == [NotAuthenticated, InvalidToken]
+    assert [type(refusal) for refusal in world.authenticate_many(["", "junk"])] == [NotAuthenticated, InvalidToken]
 
 
 def test_token_authenticates_the_current_account() -> None:
-    world, tokens = begun()
+    world, tokens = world_with_tokens()
     account = world.identity(tokens).account
     changed = world.alter(account, name="Ann Other")
 
@@ -55,7 +55,7 @@ def test_token_authenticates_the_current_account() -> None:
 
 
 def test_access_token_expires_after_its_lifetime() -> None:
-    world, tokens = begun()
+    world, tokens = world_with_tokens()
     world.clock.advance(tokens.expires_in - 1)
     assert world.is_signed_in(tokens)
 
@@ -64,30 +64,30 @@ def test_access_token_expires_after_its_lifetime() -> None:
 
 
 def test_token_of_an_inactive_account_is_refused_at_once() -> None:
-    world, tokens = begun()
+    world, tokens = world_with_tokens()
     world.alter(world.identity(tokens).account, is_active=False)
 
     assert not world.is_signed_in(tokens)
-    assert isinstance(turn(world, tokens), InvalidRefreshToken)
+    assert isinstance(refresh(world, tokens), InvalidRefreshToken)
 
 
 def test_token_of_a_revoked_session_is_refused_at_once() -> None:
-    world, tokens = begun()
+    world, tokens = world_with_tokens()
     with world.database.begin() as tx:
         tx.sessions.revoke_all(world.identity(tokens).account.id, world.clock())
 
     assert not world.is_signed_in(tokens)
-    assert isinstance(turn(world, tokens), InvalidRefreshToken)
+    assert isinstance(refresh(world, tokens), InvalidRefreshToken)
 
 
 # --- refresh tokens ---------------------------------------------------------------------------------------------------
 
 
 def test_refresh_token_is_rotated_and_the_session_continues() -> None:
-    world, tokens = begun()
+    world, tokens = world_with_tokens()
     world.clock.advance(301)
 
-    again = turn(world, tokens)
+    again = refresh(world, tokens)
 
     assert again.session == tokens.session
     assert again.refresh_token != tokens.refresh_token
@@ -97,70 +97,70 @@ def test_refresh_token_is_rotated_and_the_session_continues() -> None:
 
 
 def test_previous_refresh_token_gets_the_same_successor_for_30_seconds() -> None:
-    world, tokens = begun()
-    lost = turn(world, tokens)
+    world, tokens = world_with_tokens()
+    lost = refresh(world, tokens)
     world.clock.advance(30)
 
-    again = turn(world, tokens)
+    again = refresh(world, tokens)
 
     assert again.refresh_token == lost.refresh_token
-    assert isinstance(turn(world, again), TokenSet)
+    assert isinstance(refresh(world, again), TokenSet)
 
 
 def test_previous_refresh_token_after_30_seconds_revokes_the_session() -> None:
-    world, tokens = begun()
-    successor = turn(world, tokens)
+    world, tokens = world_with_tokens()
+    successor = refresh(world, tokens)
     world.clock.advance(31)
 
-    assert isinstance(turn(world, tokens), InvalidRefreshToken)
+    assert isinstance(refresh(world, tokens), InvalidRefreshToken)
 
     assert not world.is_signed_in(successor)
-    assert isinstance(turn(world, successor), InvalidRefreshToken)
+    assert isinstance(refresh(world, successor), InvalidRefreshToken)
     assert len(world.events(EventType.REFRESH_REUSED)) == 1
 
 
 def test_refresh_token_used_two_rotations_ago_revokes_the_session() -> None:
-    world, tokens = begun()
-    latest = turn(world, turn(world, tokens))
+    world, tokens = world_with_tokens()
+    latest = refresh(world, refresh(world, tokens))
 
-    assert isinstance(turn(world, tokens), InvalidRefreshToken)
+    assert isinstance(refresh(world, tokens), InvalidRefreshToken)
     assert not world.is_signed_in(latest)
 
 
-def test_revoked_session_leaves_the_others() -> None:
-    world, tokens = begun()
+def test_refresh_token_reuse_revokes_no_other_session() -> None:
+    world, tokens = world_with_tokens()
     other = world.log_in(username="ann", password=PASSWORD)
-    turn(world, turn(world, tokens))
-    turn(world, tokens)
+    refresh(world, refresh(world, tokens))
+    refresh(world, tokens)
 
     assert world.is_signed_in(other)
 
 
 def test_session_expires_after_14_idle_days() -> None:
-    world, tokens = begun()
+    world, tokens = world_with_tokens()
     world.clock.advance(14 * DAY - 1)
-    tokens = turn(world, tokens)
+    tokens = refresh(world, tokens)
     assert isinstance(tokens, TokenSet)
 
     world.clock.advance(14 * DAY)
-    assert isinstance(turn(world, tokens), InvalidRefreshToken)
+    assert isinstance(refresh(world, tokens), InvalidRefreshToken)
 
 
 def test_session_expires_after_30_days() -> None:
-    world, tokens = begun()
+    world, tokens = world_with_tokens()
     for _ in range(30):
         assert isinstance(tokens, TokenSet)
         world.clock.advance(DAY - 1)
-        tokens = turn(world, tokens)
+        tokens = refresh(world, tokens)
 
     world.clock.advance(30)
-    assert isinstance(turn(world, tokens), InvalidRefreshToken)
+    assert isinstance(refresh(world, tokens), InvalidRefreshToken)
     assert not world.is_signed_in(tokens)
 
 
 @pytest.mark.parametrize("text", ["junk", "vst_rt_", "vst_rt_AAAA"])
-def test_invented_refresh_token_is_refused(text: str) -> None:
-    world, _ = begun()
+def test_malformed_refresh_token_is_refused(text: str) -> None:
+    world, _ = world_with_tokens()
     events = world.events()
 
     assert isinstance(outcome(lambda: world.refresh(refresh=text)), InvalidRefreshToken)
@@ -168,7 +168,7 @@ def test_invented_refresh_token_is_refused(text: str) -> None:
 
 
 def test_refresh_token_of_a_missing_session_is_refused() -> None:
-    world, _ = begun()
+    world, _ = world_with_tokens()
 
     assert isinstance(outcome(lambda: world.refresh(refresh=world.tokens.issue_refresh("nowhere", 0))), InvalidRefreshToken)
 
@@ -182,25 +182,25 @@ def test_missing_refresh_token_is_an_invalid_field(nothing: Any) -> None:
 
 
 def test_refresh_token_is_trimmed() -> None:
-    world, tokens = begun()
+    world, tokens = world_with_tokens()
 
-    assert isinstance(turn(world, replace(tokens, refresh_token=f" {tokens.refresh_token}\n")), TokenSet)
+    assert isinstance(refresh(world, replace(tokens, refresh_token=f" {tokens.refresh_token}\n")), TokenSet)
 
 
 def test_concurrent_refreshes_by_one_token_get_the_same_successor() -> None:
-    world, tokens = begun()
+    world, tokens = world_with_tokens()
 
     answers = concurrently([lambda: world.refresh(refresh=tokens.refresh_token) for _ in range(8)])
 
     assert len({answer.refresh_token for answer in answers}) == 1
-    assert isinstance(turn(world, answers[0]), TokenSet)
+    assert isinstance(refresh(world, answers[0]), TokenSet)
 
 
-# --- how many ---------------------------------------------------------------------------------------------------------
+# --- session limit ----------------------------------------------------------------------------------------------------
 
 
 def test_session_101_revokes_the_oldest() -> None:
-    world, oldest = begun()
+    world, oldest = world_with_tokens()
     world.clock.advance(1)
     second = world.log_in(username="ann", password=PASSWORD)
     world.clock.advance(1)
@@ -214,12 +214,12 @@ def test_session_101_revokes_the_oldest() -> None:
 
 
 def test_change_of_password_revokes_all_other_sessions() -> None:
-    world, tokens = begun()
+    world, tokens = world_with_tokens()
     other = world.log_in(username="ann", password=PASSWORD)
 
     world.change_account(identity=world.identity(tokens), password=OTHER_PASSWORD)
 
     assert world.is_signed_in(tokens)
     assert not world.is_signed_in(other)
-    assert isinstance(turn(world, other), InvalidRefreshToken)
-    assert isinstance(turn(world, tokens), TokenSet)
+    assert isinstance(refresh(world, other), InvalidRefreshToken)
+    assert isinstance(refresh(world, tokens), TokenSet)

@@ -14,8 +14,8 @@ from vestibule.application.webhooks import CURSOR_NAME, KEPT_SECONDS, EnqueueWeb
 from vestibule.domain.events import ACCOUNT_EVENTS, STATE_CHANGES
 
 
-def enqueues(world: World, *types: EventType) -> EnqueueWebhooks:
-    """The consumer, which begins with the next event."""
+def started_consumer(world: World, *types: EventType) -> EnqueueWebhooks:
+    """Starts the consumer of events, which begins with the next one."""
     webhooks = EnqueueWebhooks(
         database=world.database, read_events=world.read_events, clock=world.clock, types=types or STATE_CHANGES
     )
@@ -33,7 +33,7 @@ def payloads(world: World) -> list[dict[str, Any]]:
 
 def test_payload_follows_standard_webhooks() -> None:
     world = World()
-    webhooks = enqueues(world)
+    webhooks = started_consumer(world)
     ann = world.create_account("ann")
     tokens = world.log_in(username="ann", password=PASSWORD, caller=CALLER)
     webhooks()
@@ -53,7 +53,7 @@ def test_payload_follows_standard_webhooks() -> None:
 
 def test_payload_holds_no_secret_and_no_personal_data() -> None:
     world = World()
-    webhooks = enqueues(world, *ACCOUNT_EVENTS)
+    webhooks = started_consumer(world, *ACCOUNT_EVENTS)
     ann = world.create_account("ann", mobile="9999999999")
     outcome(lambda: world.log_in(username="ann", password="not the one", caller=CALLER))
     outcome(lambda: world.log_in(username="nobody", password="not the one", caller=CALLER))
@@ -70,7 +70,7 @@ def test_payload_holds_no_secret_and_no_personal_data() -> None:
 
 def test_rolled_back_event_is_not_sent() -> None:
     world = World()
-    webhooks = enqueues(world)
+    webhooks = started_consumer(world)
     world.create_account("ann")
     with pytest.raises(AlreadyTaken):
         world.create_account("ann")
@@ -80,7 +80,7 @@ def test_rolled_back_event_is_not_sent() -> None:
 
 def test_only_the_chosen_event_types_are_sent() -> None:
     world = World()
-    webhooks = enqueues(world, EventType.LOGGED_IN)
+    webhooks = started_consumer(world, EventType.LOGGED_IN)
     world.create_account("ann")
     world.log_in_as("ann")
     world.request_code(destination="ann@mail.example.com")
@@ -91,7 +91,7 @@ def test_only_the_chosen_event_types_are_sent() -> None:
 
 def test_failed_login_is_sent_whether_or_not_there_is_an_account() -> None:
     world = World()
-    webhooks = enqueues(world, EventType.LOGIN_FAILED)
+    webhooks = started_consumer(world, EventType.LOGIN_FAILED)
     world.create_account("ann")
     for name in ("ann", "nobody"):
         outcome(lambda name=name: world.log_in(username=name, password="not the one"))  # type: ignore[misc]
@@ -102,16 +102,16 @@ def test_failed_login_is_sent_whether_or_not_there_is_an_account() -> None:
 def test_first_start_skips_the_past_and_a_later_start_resumes() -> None:
     world = World()
     world.create_account("ann")
-    enqueues(world)()
+    started_consumer(world)()
     assert messages(world) == []
     world.create_account("bob")
-    enqueues(world)()
+    started_consumer(world)()
     assert [payload["data"]["account_id"] for payload in payloads(world)] == [2]
 
 
 def test_every_event_is_sent_once_and_in_order_beyond_one_batch() -> None:
     world = World()
-    webhooks = enqueues(world, EventType.LOGIN_FAILED, EventType.REGISTERED)
+    webhooks = started_consumer(world, EventType.LOGIN_FAILED, EventType.REGISTERED)
     for number in range(MAX_EVENTS + 5):
         world.create_account(f"person{number}")
     webhooks()
@@ -121,7 +121,7 @@ def test_every_event_is_sent_once_and_in_order_beyond_one_batch() -> None:
 
 def test_event_that_is_read_again_keeps_its_message() -> None:
     world = World()
-    webhooks = enqueues(world)
+    webhooks = started_consumer(world)
     world.create_account("ann")
     webhooks()
     [before] = messages(world)
@@ -134,7 +134,7 @@ def test_event_that_is_read_again_keeps_its_message() -> None:
 
 def test_event_past_its_retention_is_not_sent() -> None:
     world = World()
-    webhooks = enqueues(world)
+    webhooks = started_consumer(world)
     world.create_account("ann")
     world.clock.advance(KEPT_SECONDS)
     world.create_account("bob")
@@ -144,7 +144,7 @@ def test_event_past_its_retention_is_not_sent() -> None:
 
 def test_consumer_stops_between_batches() -> None:
     world = World()
-    webhooks = enqueues(world)
+    webhooks = started_consumer(world)
     world.create_account("ann")
     webhooks(lambda: True)
     assert messages(world) == []
@@ -154,7 +154,11 @@ def test_consumer_stops_between_batches() -> None:
 def test_delivery_of_webhooks_enqueues_them_first(channel: Channel | None) -> None:
     world = World()
     deliver = type(world.deliver_messages)(
-        database=world.database, notifier=world.notifier, codes=world.codes, clock=world.clock, enqueue_webhooks=enqueues(world)
+        database=world.database,
+        notifier=world.notifier,
+        codes=world.codes,
+        clock=world.clock,
+        enqueue_webhooks=started_consumer(world),
     )
     world.create_account("ann")
     assert deliver(channel) == (channel is not Channel.EMAIL)
@@ -180,10 +184,10 @@ def test_second_of_two_concurrent_first_starts_skips_nothing() -> None:
     database = RacingDatabase()
     world = World(database=database)
 
-    def other_worker() -> None:
-        enqueues(world)
+    def start_other_worker() -> None:
+        started_consumer(world)
         world.create_account("ann")
 
-    database.meanwhile = [other_worker]
-    enqueues(world)()
+    database.meanwhile = [start_other_worker]
+    started_consumer(world)()
     assert [payload["data"]["account_id"] for payload in payloads(world)] == [1]

@@ -11,7 +11,7 @@ from vestibule.application import (
 
 
 def every_refusal(parent: type[Refusal] = Refusal) -> list[type[Refusal]]:
-    return [one for child in parent.__subclasses__() for one in (child, *every_refusal(child))]
+    return [refusal for child in parent.__subclasses__() for refusal in (child, *every_refusal(child))]
 
 
 def test_every_refusal_has_a_unique_slug_and_a_title() -> None:

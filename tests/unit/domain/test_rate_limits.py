@@ -6,7 +6,7 @@ from vestibule.domain.rate_limits import RateLimit, SlidingWindow, code_sends
 LIMITS = (RateLimit(2, 60), RateLimit(3, 3600))
 
 
-def counted(*timestamps: float) -> SlidingWindow:
+def window_with_hits(*timestamps: float) -> SlidingWindow:
     window = SlidingWindow("key")
     for timestamp in timestamps:
         window = window.with_hit(LIMITS, timestamp)
@@ -14,12 +14,12 @@ def counted(*timestamps: float) -> SlidingWindow:
 
 
 def test_hit_within_the_limits_need_not_wait() -> None:
-    assert counted().retry_after(LIMITS, 0) == 0
-    assert counted(10).retry_after(LIMITS, 10) == 0
+    assert window_with_hits().retry_after(LIMITS, 0) == 0
+    assert window_with_hits(10).retry_after(LIMITS, 10) == 0
 
 
 def test_retry_after_is_exact_to_the_second() -> None:
-    window = counted(10, 20)
+    window = window_with_hits(10, 20)
 
     assert window.retry_after(LIMITS, 20) == 50
     assert window.retry_after(LIMITS, 69) == 1
@@ -27,24 +27,24 @@ def test_retry_after_is_exact_to_the_second() -> None:
 
 
 def test_retry_after_is_rounded_up() -> None:
-    assert counted(10, 20).retry_after(LIMITS, 20.5) == 50
-    assert counted(10, 20).retry_after(LIMITS, 69.9) == 1
+    assert window_with_hits(10, 20).retry_after(LIMITS, 20.5) == 50
+    assert window_with_hits(10, 20).retry_after(LIMITS, 69.9) == 1
 
 
 def test_longest_wait_of_all_limits_counts() -> None:
-    assert counted(10, 20, 80).retry_after(LIMITS, 81) == 10 + 3600 - 81
+    assert window_with_hits(10, 20, 80).retry_after(LIMITS, 81) == 10 + 3600 - 81
 
 
 def test_window_keeps_only_the_timestamps_that_limits_need() -> None:
-    assert counted(1, 2, 3, 4, 5).timestamps == (3, 4, 5)
+    assert window_with_hits(1, 2, 3, 4, 5).timestamps == (3, 4, 5)
 
 
 def test_clock_that_stepped_back_shortens_no_wait() -> None:
-    assert counted(100, 50).timestamps == (100, 100)
+    assert window_with_hits(100, 50).timestamps == (100, 100)
 
 
 def test_timestamp_far_in_the_future_delays_no_caller() -> None:
-    ahead = counted(10_000, 10_000)
+    ahead = window_with_hits(10_000, 10_000)
 
     assert ahead.retry_after(LIMITS, 10_000 - 60) == 120
     assert ahead.retry_after(LIMITS, 10_000 - 61) == 0
@@ -57,7 +57,7 @@ def test_code_sends_are_limited_by_cooldown_hour_and_day() -> None:
 
 @given(st.lists(st.floats(0, 5000), max_size=12).map(sorted), st.floats(0, 5000))
 def test_hit_is_accepted_after_retry_after_and_not_a_second_earlier(timestamps: list[float], later: float) -> None:
-    window = counted(*timestamps)
+    window = window_with_hits(*timestamps)
     now = max([later, *timestamps])
     wait = window.retry_after(LIMITS, now)
 
