@@ -20,11 +20,11 @@ BOB = {**ADA, "username": "bob", "name": "Bob", "email": "bob@mail.example.com",
 URN = "urn:vestibule:problem:"
 
 
-class Site:
-    """A client of the app, and the world that the app serves."""
+class AppClient:
+    """A client of the app, with the world that the app serves."""
 
-    def __init__(self, client: TestClient[Litestar], world: World) -> None:
-        self.client = client
+    def __init__(self, http: TestClient[Litestar], world: World) -> None:
+        self.http = http
         self.world = world
 
     def call(self, method: str, path: str, body: Any = None, *, token: str | None = None, **more: Any) -> Any:
@@ -32,7 +32,7 @@ class Site:
         headers |= more.pop("headers", {})
         if body is not None:
             more["json"] = body
-        return self.client.request(method, path, headers=headers, follow_redirects=False, **more)
+        return self.http.request(method, path, headers=headers, follow_redirects=False, **more)
 
     def post(self, path: str, body: Any = None, **more: Any) -> Any:
         return self.call("POST", path, body, **more)
@@ -63,10 +63,12 @@ class Site:
 def vestibule_of(world: World, **other: Any) -> Vestibule:
     """The use cases of the world, some replaced."""
     use_cases = {name: other.pop(name, use_case) for name, use_case in world.use_cases.items()}
-    return Vestibule(**({one.name: getattr(world, one.name) for one in fields(Vestibule)} | other | {"use_cases": use_cases}))
+    return Vestibule(
+        **({field.name: getattr(world, field.name) for field in fields(Vestibule)} | other | {"use_cases": use_cases})
+    )
 
 
-Open = Callable[..., Site]
+OpenClient = Callable[..., AppClient]
 
 
 @pytest.fixture
@@ -77,38 +79,38 @@ def kind() -> str:
 
 @pytest.fixture
 def new_world(empty_database: Callable[[], Database]) -> Callable[..., World]:
-    """Creates worlds with given settings or parts. On PostgreSQL a new one empties the database of the previous one."""
-    return lambda **given: World(**{"database": empty_database()} | given)
+    """Creates worlds with some settings or adapters. On PostgreSQL a new one empties the database of the previous one."""
+    return lambda **adapters: World(**{"database": empty_database()} | adapters)
 
 
 @pytest.fixture
-def open_site(new_world: Callable[..., World]) -> Iterator[Open]:
-    """Opens sites with given settings or parts, of a new world or of an existing one."""
-    clients: list[TestClient[Litestar]] = []
+def open_client(new_world: Callable[..., World]) -> Iterator[OpenClient]:
+    """Opens clients of apps with some settings or adapters, of a new world or of an existing one."""
+    opened: list[TestClient[Litestar]] = []
 
-    def open_one(world: World | None = None, **given: Any) -> Site:
+    def open_app(world: World | None = None, **changes: Any) -> AppClient:
         if world is None:
-            world = new_world(**given)
+            world = new_world(**changes)
             app = create_app(world)
         else:
-            app = create_app(vestibule_of(world, settings=replace(world.settings, **given)))
-        client = TestClient(app)
-        clients.append(client.__enter__())
-        return Site(client, world)
+            app = create_app(vestibule_of(world, settings=replace(world.settings, **changes)))
+        http = TestClient(app)
+        opened.append(http.__enter__())
+        return AppClient(http, world)
 
-    yield open_one
-    for client in clients:
-        client.__exit__(None, None, None)
-
-
-@pytest.fixture
-def site(open_site: Open) -> Site:
-    return open_site()
+    yield open_app
+    for http in opened:
+        http.__exit__(None, None, None)
 
 
 @pytest.fixture
-def world(site: Site) -> World:
-    return site.world
+def client(open_client: OpenClient) -> AppClient:
+    return open_client()
+
+
+@pytest.fixture
+def world(client: AppClient) -> World:
+    return client.world
 
 
 @pytest.fixture(scope="session")
@@ -121,14 +123,14 @@ def pillow() -> Iterator[PillowImages]:
 Header = tuple[bytes, bytes]
 
 
-class Raw:
+class RawResponse:
     """A response over plain ASGI."""
 
     def __init__(self) -> None:
         self.status = 0
         self.headers: list[Header] = []
         self.body = b""
-        self.taken = 0
+        self.chunks_received = 0
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
@@ -137,7 +139,7 @@ class Raw:
             self.body += message.get("body", b"")
 
 
-class MovedLoop(asyncio.SelectorEventLoop):
+class LoopWithClock(asyncio.SelectorEventLoop):
     """An event loop with an adjustable clock."""
 
     offset = 0.0
@@ -155,18 +157,18 @@ def call_asgi(
     headers: Sequence[Header] = (),
     peer: tuple[str, int] | None = ("192.0.2.1", 4000),
     seconds_between: float = 0.0,
-    breaks_off: bool = False,
-) -> Raw:
-    """Makes one call as a server does, chunk by chunk; `taken` counts the chunks that the app received."""
-    raw, loop = Raw(), MovedLoop()
+    disconnects: bool = False,
+) -> RawResponse:
+    """Makes one call as a server does, chunk by chunk; `chunks_received` counts the chunks that the app received."""
+    raw, loop = RawResponse(), LoopWithClock()
 
-    async def arriving() -> AsyncIterator[dict[str, Any]]:
+    async def receive() -> AsyncIterator[dict[str, Any]]:
         for chunk in chunks:
-            raw.taken += 1
+            raw.chunks_received += 1
             loop.offset += seconds_between
             await asyncio.sleep(0)
             yield {"type": "http.request", "body": chunk, "more_body": True}
-        if not breaks_off:
+        if not disconnects:
             yield {"type": "http.request", "body": b"", "more_body": False}
         while True:
             yield {"type": "http.disconnect"}
@@ -185,7 +187,7 @@ def call_asgi(
         "client": peer,
         "server": ("localhost", 80),
     }
-    source = arriving()
+    source = receive()
     try:
         loop.run_until_complete(app(scope, source.__anext__, raw.send))  # type: ignore[arg-type]
         loop.run_until_complete(loop.shutdown_asyncgens())

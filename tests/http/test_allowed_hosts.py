@@ -1,7 +1,7 @@
 """Allowed host names."""
 
 import pytest
-from tests.http.conftest import URN, Header, Open, Site, call_asgi
+from tests.http.conftest import URN, AppClient, Header, OpenClient, call_asgi
 from tests.support.world import World
 
 from vestibule.entrypoints.http import create_app
@@ -11,16 +11,16 @@ NAMES = ("accounts.example.org", "localhost", "[::1]")
 
 
 @pytest.fixture
-def named(open_site: Open) -> Site:
-    return open_site(allowed_hosts=NAMES)
+def restricted_client(open_client: OpenClient) -> AppClient:
+    return open_client(allowed_hosts=NAMES)
 
 
 @pytest.mark.parametrize(
     "host",
     ["accounts.example.org", "accounts.example.org:443", "accounts.example.org:", "ACCOUNTS.example.org:8000", "[::1]:80"],
 )
-def test_allowed_host_is_accepted_with_any_port(host: str, named: Site) -> None:
-    assert named.call("GET", "/account/", headers={"Host": host}).status_code == 401
+def test_allowed_host_is_accepted_with_any_port(host: str, restricted_client: AppClient) -> None:
+    assert restricted_client.call("GET", "/account/", headers={"Host": host}).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -39,35 +39,35 @@ def test_allowed_host_is_accepted_with_any_port(host: str, named: Site) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/account/", "/login/", "/nowhere", "/openapi.json", "/.well-known/jwks.json"])
-def test_other_host_is_refused_on_every_path(host: str, path: str, named: Site) -> None:
-    answer = named.call("GET", path, headers={"Host": host.encode("latin-1")})
+def test_other_host_is_refused_on_every_path(host: str, path: str, restricted_client: AppClient) -> None:
+    answer = restricted_client.call("GET", path, headers={"Host": host.encode("latin-1")})
     assert (answer.status_code, answer.json()["type"]) == (400, f"{URN}unknown-host")
     assert answer.headers["x-request-id"]
     assert host not in answer.text or not host
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/healthz/", "/readyz", "/readyz/"])
-def test_probes_may_use_any_host(path: str, named: Site) -> None:
-    assert named.call("GET", path, headers={"Host": "10.1.2.3:8000"}).status_code == 200
+def test_probes_may_use_any_host(path: str, restricted_client: AppClient) -> None:
+    assert restricted_client.call("GET", path, headers={"Host": "10.1.2.3:8000"}).status_code == 200
 
 
-def asked_with(headers: list[Header]) -> int:
+def status_with(headers: list[Header]) -> int:
     app = create_app(World(allowed_hosts=("evil.example", "localhost")))
     return call_asgi(app, "GET", "/account/", headers=headers).status
 
 
 def test_two_host_headers_are_refused() -> None:
-    assert asked_with([]) == 401
-    assert asked_with([(b"host", b"evil.example")]) == 400
+    assert status_with([]) == 401
+    assert status_with([(b"host", b"evil.example")]) == 400
 
 
-def test_any_host_is_accepted_without_setting(site: Site) -> None:
-    assert site.call("GET", "/account/", headers={"Host": "whatever.example"}).status_code == 401
+def test_any_host_is_accepted_without_setting(client: AppClient) -> None:
+    assert client.call("GET", "/account/", headers={"Host": "whatever.example"}).status_code == 401
 
 
 def test_setting_reads_host_names() -> None:
-    given = {"VESTIBULE_ALLOWED_HOSTS": "Accounts.Example.org, localhost,[::1]"}
-    assert Settings.from_environment(given).allowed_hosts == NAMES
+    environment = {"VESTIBULE_ALLOWED_HOSTS": "Accounts.Example.org, localhost,[::1]"}
+    assert Settings.from_environment(environment).allowed_hosts == NAMES
 
 
 @pytest.mark.parametrize(

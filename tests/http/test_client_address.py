@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.http.conftest import ADA, URN, Site, call_asgi, vestibule_of
+from tests.http.conftest import ADA, URN, AppClient, call_asgi, vestibule_of
 from tests.support.world import OTHER_PASSWORD, World
 
 from vestibule.application import Caller
@@ -17,8 +17,8 @@ from vestibule.entrypoints.settings import Settings
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
 
-def seen(peer: str | None, *forwarded: str, trusted: Any = PROXIES) -> str:
-    return ClientAddress(trusted).find(peer, [(b"x-forwarded-for", one.encode()) for one in forwarded])
+def client_address(peer: str | None, *forwarded: str, trusted: Any = PROXIES) -> str:
+    return ClientAddress(trusted).find(peer, [(b"x-forwarded-for", text.encode()) for text in forwarded])
 
 
 @pytest.mark.parametrize(
@@ -45,23 +45,23 @@ def seen(peer: str | None, *forwarded: str, trusted: Any = PROXIES) -> str:
     ],
 )
 def test_caller_is_the_first_untrusted_hop(peer: str | None, forwarded: list[str], address: str) -> None:
-    assert seen(peer, *forwarded) == address
+    assert client_address(peer, *forwarded) == address
 
 
 def test_forwarded_address_is_ignored_without_trusted_proxies() -> None:
-    assert seen("10.0.0.1", "198.51.100.1", trusted=()) == "10.0.0.1"
+    assert client_address("10.0.0.1", "198.51.100.1", trusted=()) == "10.0.0.1"
 
 
 @given(st.ip_addresses() | st.text(), st.lists(st.text() | st.ip_addresses().map(str)))
 def test_any_forwarded_text_gives_a_valid_address(peer: Any, forwarded: list[str]) -> None:
-    address = seen(str(peer), ",".join(forwarded).encode("utf-8", "replace").decode("latin-1"))
+    address = client_address(str(peer), ",".join(forwarded).encode("utf-8", "replace").decode("latin-1"))
     assert address == UNKNOWN or ip_network(address).prefixlen in {32, 64}
 
 
 @given(st.integers(2**64, 2**128 - 1).map(IPv6Address))
 def test_ipv6_addresses_of_one_64_bit_network_are_one_caller(address: IPv6Address) -> None:
     neighbour = IPv6Address(int(address) ^ 1)
-    assert seen(str(address), trusted=()) == seen(str(neighbour), trusted=())
+    assert client_address(str(address), trusted=()) == client_address(str(neighbour), trusted=())
 
 
 def test_all_calls_of_an_address_are_limited(world: World) -> None:
@@ -93,23 +93,23 @@ def test_limits_count_forwarded_addresses_of_trusted_proxies(world: World) -> No
         assert call_asgi(app, "GET", "/nowhere", peer=("10.0.0.1", 1), headers=[forwarded]).status == 404
 
 
-def test_failed_logins_lead_to_429_with_retry_after(site: Site) -> None:
-    site.registered()
+def test_failed_logins_lead_to_429_with_retry_after(client: AppClient) -> None:
+    client.registered()
     wrong = {"username": "ada", "password": OTHER_PASSWORD}
     unknown = {"username": "unknown", "password": OTHER_PASSWORD}
     for body in (wrong, unknown):
-        assert [site.post("/login/", body).status_code for _ in range(5)] == [401] * 5
-    answers = [site.post("/login/", body) for body in (wrong, unknown)]
+        assert [client.post("/login/", body).status_code for _ in range(5)] == [401] * 5
+    answers = [client.post("/login/", body) for body in (wrong, unknown)]
     assert [answer.status_code for answer in answers] == [429, 429]
     assert answers[0].json() == answers[1].json()
     assert answers[0].headers["retry-after"] == answers[1].headers["retry-after"] == "300"
-    site.world.clock.advance(300)
-    assert site.post("/login/", {"username": "ada", "password": ADA["password"]}).status_code == 200
+    client.world.clock.advance(300)
+    assert client.post("/login/", {"username": "ada", "password": ADA["password"]}).status_code == 200
 
 
 @pytest.mark.parametrize(("path", "limit"), [("/register/", 20), ("/isunique/", 30)])
-def test_calls_that_reveal_accounts_have_their_own_limit(path: str, limit: int, site: Site) -> None:
-    statuses = [site.post(path, {}).status_code for _ in range(limit + 1)]
+def test_calls_that_reveal_accounts_have_their_own_limit(path: str, limit: int, client: AppClient) -> None:
+    statuses = [client.post(path, {}).status_code for _ in range(limit + 1)]
     assert statuses == [400] * limit + [429]
 
 

@@ -8,7 +8,7 @@ import weakref
 from typing import Any
 
 import pytest
-from tests.http.conftest import ADA, URN, Open, Raw, Site, call_asgi
+from tests.http.conftest import ADA, URN, AppClient, OpenClient, RawResponse, call_asgi
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 from vestibule.adapters.database import MemoryDatabase
@@ -45,43 +45,43 @@ ANY_CALLS = [
 
 
 @pytest.mark.parametrize(("method", "path"), ANY_CALLS)
-def test_every_response_has_the_common_headers(method: str, path: str, site: Site) -> None:
-    answer = site.call(method, path)
+def test_every_response_has_the_common_headers(method: str, path: str, client: AppClient) -> None:
+    answer = client.call(method, path)
     assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
     assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
     assert not {"server", "set-cookie", "strict-transport-security"} & set(answer.headers)
 
 
-def test_request_id_is_generated_for_each_request(site: Site) -> None:
-    ids = {site.call("GET", "/healthz", headers={"X-Request-ID": "mine"}).headers["x-request-id"] for _ in range(3)}
+def test_request_id_is_generated_for_each_request(client: AppClient) -> None:
+    ids = {client.call("GET", "/healthz", headers={"X-Request-ID": "mine"}).headers["x-request-id"] for _ in range(3)}
     assert len(ids) == 3
     assert "mine" not in ids
 
 
-def test_https_url_adds_hsts_header(open_site: Open) -> None:
-    site = open_site(public_url="https://accounts.example.org")
-    assert site.call("GET", "/nowhere").headers["strict-transport-security"] == "max-age=63072000; includeSubDomains"
+def test_https_url_adds_hsts_header(open_client: OpenClient) -> None:
+    client = open_client(public_url="https://accounts.example.org")
+    assert client.call("GET", "/nowhere").headers["strict-transport-security"] == "max-age=63072000; includeSubDomains"
 
 
-def test_key_set_is_publicly_cacheable(open_site: Open) -> None:
-    site = open_site(api_prefix="/api/user")
+def test_key_set_is_publicly_cacheable(open_client: OpenClient) -> None:
+    client = open_client(api_prefix="/api/user")
     for path in ("/.well-known/jwks.json", "/api/user/.well-known/jwks.json"):
-        answer = site.call("GET", path)
-        assert answer.json() == site.world.jwks()
+        answer = client.call("GET", path)
+        assert answer.json() == client.world.jwks()
         assert answer.headers["cache-control"] == "public, max-age=3600"
 
 
-class Faulty(InsecureHasher):
+class FaultyHasher(InsecureHasher):
     """A hasher with a bug."""
 
     def verify(self, password_hash: str | None, password: str) -> bool:
         raise RuntimeError("a bug")
 
 
-def test_internal_error_reveals_only_the_request_id(open_site: Open, caplog: pytest.LogCaptureFixture) -> None:
-    site = open_site(hasher=Faulty())
+def test_internal_error_reveals_only_the_request_id(open_client: OpenClient, caplog: pytest.LogCaptureFixture) -> None:
+    client = open_client(hasher=FaultyHasher())
     with caplog.at_level(logging.ERROR, "vestibule.http"):
-        answer = site.post("/login/", {"username": "ada", "password": "a secret of hers"})
+        answer = client.post("/login/", {"username": "ada", "password": "a secret of hers"})
     request_id = answer.headers["x-request-id"]
     assert answer.status_code == 500
     assert answer.json() == {
@@ -99,32 +99,32 @@ def test_internal_error_reveals_only_the_request_id(open_site: Open, caplog: pyt
 # --- paths and methods ------------------------------------------------------------------------------------------------
 
 
-def test_paths_are_served_only_under_the_prefix(open_site: Open) -> None:
-    site = open_site(api_prefix="/api/user")
-    assert site.post("/register/", ADA).status_code == 404
-    assert site.post("/api/user/register/", ADA).status_code == 201
-    assert {site.call("GET", path).status_code for path in ("/healthz", "/readyz", "/api/user/healthz")} == {200}
+def test_paths_are_served_only_under_the_prefix(open_client: OpenClient) -> None:
+    client = open_client(api_prefix="/api/user")
+    assert client.post("/register/", ADA).status_code == 404
+    assert client.post("/api/user/register/", ADA).status_code == 201
+    assert {client.call("GET", path).status_code for path in ("/healthz", "/readyz", "/api/user/healthz")} == {200}
 
 
 @pytest.mark.parametrize("handler", [*API, *SERVICE], ids=lambda handler: handler.handler_name)
-def test_wrong_method_is_answered_with_the_allowed_ones(handler: Any, site: Site) -> None:
+def test_wrong_method_is_answered_with_the_allowed_ones(handler: Any, client: AppClient) -> None:
     path = path_of(handler).replace("{name}", "some.webp")
-    right = {method for one in (*API, *SERVICE) if path_of(one) == path_of(handler) for method in one.http_methods}
+    right = {method for other in (*API, *SERVICE) if path_of(other) == path_of(handler) for method in other.http_methods}
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - right:
-        answer = site.call(method, path)
+        answer = client.call(method, path)
         assert answer.status_code == 405
         assert set(answer.headers["allow"].split(", ")) == {*right, "OPTIONS"}
         assert answer.json()["type"] == f"{URN}method-not-allowed"
-    answer = site.call("OPTIONS", path)
+    answer = client.call("OPTIONS", path)
     assert (answer.status_code, answer.content) == (204, b"")
     assert set(answer.headers["allow"].split(", ")) == {*right, "OPTIONS"}
 
 
 @pytest.mark.parametrize("path", ["//login/", "/login//", "/login%2f", "/%6cogin/", "//login//"])
-def test_no_spelling_of_a_path_evades_limits(path: str, site: Site) -> None:
-    site.registered()
+def test_no_spelling_of_a_path_evades_limits(path: str, client: AppClient) -> None:
+    client.registered()
     wrong = {"username": "ada", "password": OTHER_PASSWORD}
-    statuses = [site.post(spelling, wrong).status_code for spelling in ("/login/", path) * 6]
+    statuses = [client.post(spelling, wrong).status_code for spelling in ("/login/", path) * 6]
     assert 401 in statuses
     assert [status for status in statuses if status != 404].count(401) == 5
     assert set(statuses[-2:]) <= {429, 404}
@@ -161,9 +161,9 @@ def test_other_or_missing_content_type_is_415(content_type: str | None, world: W
     "content_type",
     ["application/json", "Application/JSON", "application/json; charset=UTF-8", 'application/json;charset="utf-8"'],
 )
-def test_every_spelling_of_json_in_utf_8_is_accepted(content_type: str, site: Site) -> None:
+def test_every_spelling_of_json_in_utf_8_is_accepted(content_type: str, client: AppClient) -> None:
     body = '{"prop": "username", "value": "ädä"}'.encode()
-    answer = site.call("POST", "/isunique/", content=body, headers={"Content-Type": content_type})
+    answer = client.call("POST", "/isunique/", content=body, headers={"Content-Type": content_type})
     assert (answer.status_code, answer.json()) == (200, {"unique": True})
 
 
@@ -173,9 +173,9 @@ def test_two_content_types_are_415(world: World) -> None:
 
 
 @pytest.mark.parametrize(("encoding", "status"), [("gzip", 415), ("br", 415), ("deflate, gzip", 415), ("identity", 200)])
-def test_content_encoding_is_415(encoding: str, status: int, site: Site) -> None:
+def test_content_encoding_is_415(encoding: str, status: int, client: AppClient) -> None:
     body = {"prop": "username", "value": "ada"}
-    assert site.post("/isunique/", body, headers={"Content-Encoding": encoding}).status_code == status
+    assert client.post("/isunique/", body, headers={"Content-Encoding": encoding}).status_code == status
 
 
 @pytest.mark.parametrize(
@@ -208,8 +208,8 @@ def test_content_encoding_is_415(encoding: str, status: int, site: Site) -> None
     ],
     ids=lambda content: repr(content[:20]),
 )
-def test_body_that_is_not_a_json_object_is_400(content: bytes, site: Site) -> None:
-    answer = site.call("POST", "/isunique/", content=content, headers={"Content-Type": "application/json"})
+def test_body_that_is_not_a_json_object_is_400(content: bytes, client: AppClient) -> None:
+    answer = client.call("POST", "/isunique/", content=content, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["type"]) == (400, f"{URN}malformed-body")
     assert answer.headers["content-type"] == "application/problem+json"
 
@@ -219,15 +219,15 @@ def test_body_that_is_not_a_json_object_is_400(content: bytes, site: Site) -> No
     [b"[" * 63 + b"]" * 63, b"[" + b"[], " * 100 + b"{}]", b'"' + b"[" * 100 + b'"', b'["\\\\", "\\"[' + b"{" * 100 + b'"]'],
     ids=["deep enough", "side by side", "in a text", "in a text after a quote"],
 )
-def test_unknown_field_within_the_depth_limit_is_ignored(ignored: bytes, site: Site) -> None:
+def test_unknown_field_within_the_depth_limit_is_ignored(ignored: bytes, client: AppClient) -> None:
     content = b'{"prop": "username", "value": "ada", "ignored": ' + ignored + b"}"
-    answer = site.call("POST", "/isunique/", content=content, headers={"Content-Type": "application/json"})
+    answer = client.call("POST", "/isunique/", content=content, headers={"Content-Type": "application/json"})
     assert answer.json() == {"unique": True}
 
 
-def test_last_of_duplicate_fields_counts(site: Site) -> None:
+def test_last_of_duplicate_fields_counts(client: AppClient) -> None:
     content = b'{"prop": "shoe size", "prop": "username", "value": "ada"}'
-    answer = site.call("POST", "/isunique/", content=content, headers={"Content-Type": "application/json"})
+    answer = client.call("POST", "/isunique/", content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code == 200
 
 
@@ -238,22 +238,22 @@ def test_body_announced_too_large_is_not_read(world: World) -> None:
     app = create_app(world)
     headers = [JSON, (b"content-length", b"10000000")]
     raw = call_asgi(app, "POST", "/register/", TEN_MEGABYTES, headers=headers)
-    assert (raw.status, raw.taken) == (413, 0)
+    assert (raw.status, raw.chunks_received) == (413, 0)
     assert (b"connection", b"close") in raw.headers
 
 
 @pytest.mark.parametrize("headers", [[JSON], [JSON, (b"content-length", b"20")]], ids=["without a length", "with a wrong one"])
 def test_body_is_read_only_up_to_the_limit(headers: list[Any], world: World) -> None:
     raw = call_asgi(create_app(world), "POST", "/register/", TEN_MEGABYTES, headers=headers)
-    assert (raw.status, raw.taken) == (413, 1)
+    assert (raw.status, raw.chunks_received) == (413, 1)
     assert (b"connection", b"close") in raw.headers
 
 
-def test_body_of_16_kib_is_the_largest_accepted(site: Site) -> None:
+def test_body_of_16_kib_is_the_largest_accepted(client: AppClient) -> None:
     room = 16 * 1024 - len(b'{"prop": "username", "value": "ada", "ignored": ""}')
     for extra, status in ((0, 200), (1, 413)):
         content = b'{"prop": "username", "value": "ada", "ignored": "' + b"a" * (room + extra) + b'"}'
-        answer = site.call("POST", "/isunique/", content=content, headers={"Content-Type": "application/json"})
+        answer = client.call("POST", "/isunique/", content=content, headers={"Content-Type": "application/json"})
         assert answer.status_code == status
 
 
@@ -264,106 +264,106 @@ def test_slow_body_is_408_after_15_seconds(world: World) -> None:
     slow = call_asgi(app, "POST", "/isunique/", content, headers=[JSON], seconds_between=2)
     assert quick.status == 200
     assert (slow.status, b"body-too-slow" in slow.body) == (408, True)
-    assert slow.taken < len(content)
+    assert slow.chunks_received < len(content)
 
 
 def test_interrupted_body_is_400(world: World) -> None:
     app = create_app(world)
-    raw = call_asgi(app, "POST", "/register/", [b'{"username": "ada"'], headers=[JSON], breaks_off=True)
+    raw = call_asgi(app, "POST", "/register/", [b'{"username": "ada"'], headers=[JSON], disconnects=True)
     assert raw.status == 400
 
 
 # --- fields -----------------------------------------------------------------------------------------------------------
 
 
-def test_unknown_fields_are_ignored(site: Site) -> None:
+def test_unknown_fields_are_ignored(client: AppClient) -> None:
     forged = {"id": 99, "is_superuser": True, "is_staff": True, "is_active": False, "profile_image": "x", "_comment1": "hi"}
-    account = site.registered(**forged)
+    account = client.registered(**forged)
     assert (account["id"], account["is_superuser"], account["is_staff"], account["profile_image"]) == (1, False, False, None)
-    token = site.tokens()["token"]
+    token = client.tokens()["token"]
     for method, body in (("PATCH", forged), ("PUT", ADA | {"password": OTHER_PASSWORD} | forged)):
-        assert site.call(method, "/account/", body, token=token).json() == account
+        assert client.call(method, "/account/", body, token=token).json() == account
 
 
-def test_mobiles_and_codes_may_be_numbers(site: Site) -> None:
-    assert site.registered(mobile=9999999999)["mobile"] == "9999999999"
-    assert site.post("/isunique/", {"prop": "mobile", "value": 9999999999}).json() == {"unique": False}
-    assert site.post("/login/", {"username": 9999999999, "password": PASSWORD}).status_code == 200
-    assert site.post("/otp/", {"destination": 9999999999}).status_code == 201
-    code = site.world.code_for("9999999999")
-    answer = site.post("/otp/", {"destination": 9999999999, "verify_otp": int(code), "is_login": True})
+def test_mobiles_and_codes_may_be_numbers(client: AppClient) -> None:
+    assert client.registered(mobile=9999999999)["mobile"] == "9999999999"
+    assert client.post("/isunique/", {"prop": "mobile", "value": 9999999999}).json() == {"unique": False}
+    assert client.post("/login/", {"username": 9999999999, "password": PASSWORD}).status_code == 200
+    assert client.post("/otp/", {"destination": 9999999999}).status_code == 201
+    code = client.world.code_for("9999999999")
+    answer = client.post("/otp/", {"destination": 9999999999, "verify_otp": int(code), "is_login": True})
     assert answer.status_code == 201, answer.text
 
 
-def test_code_sent_as_number_regains_its_zeros(site: Site) -> None:
+def test_code_sent_as_number_regains_its_zeros(client: AppClient) -> None:
     for _ in range(400):
-        site.world.clock.advance(90_000)
-        code = site.code("someone@mail.example.com")
+        client.world.clock.advance(90_000)
+        code = client.code("someone@mail.example.com")
         if code.startswith("0"):
             break
     assert code.startswith("0")
-    answer = site.post("/otp/", {"destination": "someone@mail.example.com", "verify_otp": int(code)})
+    answer = client.post("/otp/", {"destination": "someone@mail.example.com", "verify_otp": int(code)})
     assert answer.status_code == 201
 
 
 @pytest.mark.parametrize("value", [True, "True", "true", "TRUE", "1", 1, "yes", "on", " true "])
-def test_is_login_accepts_booleans_and_text(value: Any, site: Site) -> None:
-    site.registered()
-    code = site.code(ADA["email"], is_login=value)
-    answer = site.post("/otp/", {"destination": ADA["email"], "verify_otp": code, "is_login": value})
+def test_is_login_accepts_booleans_and_text(value: Any, client: AppClient) -> None:
+    client.registered()
+    code = client.code(ADA["email"], is_login=value)
+    answer = client.post("/otp/", {"destination": ADA["email"], "verify_otp": code, "is_login": value})
     assert "refresh_token" in answer.json()
 
 
 @pytest.mark.parametrize("value", [False, "False", "false", "0", 0, "no", "off", None, ""])
-def test_is_login_accepts_every_false_value(value: Any, site: Site) -> None:
-    code = site.code(ADA["email"], is_login=value)
-    answer = site.post("/otp/", {"destination": ADA["email"], "verify_otp": code, "is_login": value})
+def test_is_login_accepts_every_false_value(value: Any, client: AppClient) -> None:
+    code = client.code(ADA["email"], is_login=value)
+    answer = client.post("/otp/", {"destination": ADA["email"], "verify_otp": code, "is_login": value})
     assert "proof" in answer.json()
 
 
 @pytest.mark.parametrize("value", ["maybe", 2, -1, 1.0, [], {}, [True]])
-def test_bad_is_login_is_named_along_with_other_bad_fields(value: Any, site: Site) -> None:
-    answer = site.post("/otp/", {"destination": "", "email": "nowhere", "is_login": value, "verify_otp": "123456"})
+def test_bad_is_login_is_named_along_with_other_bad_fields(value: Any, client: AppClient) -> None:
+    answer = client.post("/otp/", {"destination": "", "email": "nowhere", "is_login": value, "verify_otp": "123456"})
     assert answer.status_code == 400
     assert set(answer.json()["errors"]) == {"destination", "email", "is_login"}
 
 
-def test_null_and_empty_optional_fields_count_as_absent(site: Site) -> None:
-    assert site.registered(mobile=None, proofs=None)["mobile"] is None
-    token = site.tokens()["token"]
+def test_null_and_empty_optional_fields_count_as_absent(client: AppClient) -> None:
+    assert client.registered(mobile=None, proofs=None)["mobile"] is None
+    token = client.tokens()["token"]
     empty = {"username": "", "name": None, "email": "  ", "mobile": "", "password": "", "proofs": None}
-    assert site.call("PATCH", "/account/", empty, token=token).json()["username"] == "ada"
+    assert client.call("PATCH", "/account/", empty, token=token).json()["username"] == "ada"
     for blank in (None, "", "  "):
-        site.world.clock.advance(61)
+        client.world.clock.advance(61)
         body = {
             "destination": "new@mail.example.com",
             "email": blank,
             "verify_otp": blank,
             "is_login": blank if blank != "  " else None,
         }
-        assert "reference" in site.post("/otp/", body).json()
+        assert "reference" in client.post("/otp/", body).json()
 
 
-def test_put_requires_mobile_even_if_null(site: Site) -> None:
-    token = site.token()
+def test_put_requires_mobile_even_if_null(client: AppClient) -> None:
+    token = client.token()
     whole = ADA | {"password": OTHER_PASSWORD}
-    answer = site.call("PUT", "/account/", {name: whole[name] for name in whole if name != "mobile"}, token=token)
+    answer = client.call("PUT", "/account/", {name: whole[name] for name in whole if name != "mobile"}, token=token)
     assert (answer.status_code, set(answer.json()["errors"])) == (400, {"mobile"})
-    assert site.call("PUT", "/account/", whole | {"mobile": None}, token=token).json()["mobile"] is None
+    assert client.call("PUT", "/account/", whole | {"mobile": None}, token=token).json()["mobile"] is None
 
 
-def test_text_is_trimmed_but_not_a_password(site: Site) -> None:
-    account = site.registered(username=" ada ", name=" Ada ", email=f" {ADA['email']} ", password=f" {PASSWORD} ")
+def test_text_is_trimmed_but_not_a_password(client: AppClient) -> None:
+    account = client.registered(username=" ada ", name=" Ada ", email=f" {ADA['email']} ", password=f" {PASSWORD} ")
     assert (account["username"], account["name"], account["email"]) == ("ada", "Ada", ADA["email"])
-    assert site.post("/login/", {"username": " ada ", "password": f" {PASSWORD} "}).status_code == 200
-    assert site.post("/login/", {"username": "ada", "password": PASSWORD}).status_code == 401
+    assert client.post("/login/", {"username": " ada ", "password": f" {PASSWORD} "}).status_code == 200
+    assert client.post("/login/", {"username": "ada", "password": PASSWORD}).status_code == 401
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 
-def test_error_names_every_bad_field_and_repeats_no_secret(site: Site) -> None:
-    answer = site.post("/register/", {"username": "1", "email": "nowhere", "mobile": "x", "password": "s3cr3t!", "proofs": 1})
+def test_error_names_every_bad_field_and_repeats_no_secret(client: AppClient) -> None:
+    answer = client.post("/register/", {"username": "1", "email": "nowhere", "mobile": "x", "password": "s3cr3t!", "proofs": 1})
     problem = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
     assert set(problem) == {"type", "title", "status", "detail", "errors"}
@@ -372,7 +372,7 @@ def test_error_names_every_bad_field_and_repeats_no_secret(site: Site) -> None:
     assert "s3cr3t!" not in answer.text
 
 
-class Broken(MemoryDatabase):
+class UnavailableDatabase(MemoryDatabase):
     """A database that is unavailable."""
 
     def begin(self) -> Any:
@@ -386,12 +386,12 @@ class Broken(MemoryDatabase):
     ("method", "path", "body"),
     [("POST", "/register/", ADA), ("POST", "/otp/", {"destination": ADA["email"]}), ("GET", "/readyz", None)],
 )
-def test_unavailable_dependency_is_503_with_retry_after(method: str, path: str, body: Any, open_site: Open) -> None:
-    site = open_site(database=Broken())
-    answer = site.call(method, path, body)
+def test_unavailable_dependency_is_503_with_retry_after(method: str, path: str, body: Any, open_client: OpenClient) -> None:
+    client = open_client(database=UnavailableDatabase())
+    answer = client.call(method, path, body)
     assert (answer.status_code, answer.json()["type"]) == (503, f"{URN}unavailable")
     assert int(answer.headers["retry-after"]) > 0
-    assert site.call("GET", "/healthz").json() == {"status": "ok"}
+    assert client.call("GET", "/healthz").json() == {"status": "ok"}
 
 
 @pytest.mark.parametrize(
@@ -404,16 +404,16 @@ def test_unavailable_dependency_is_503_with_retry_after(method: str, path: str, 
     ],
 )
 def test_refused_request_leaves_no_reference_cycle(
-    path: str, body: bytes, header: tuple[bytes, bytes] | None, status: int, site: Site
+    path: str, body: bytes, header: tuple[bytes, bytes] | None, status: int, client: AppClient
 ) -> None:
     """A reference to a body that has not ended would keep the server from sending the response."""
 
-    class Arriving:
+    class RequestBody:
         async def __call__(self) -> Any:
             return {"type": "http.request", "body": body, "more_body": False}
 
-    async def refused() -> "weakref.ref[Arriving]":
-        raw, receive = Raw(), Arriving()
+    async def refused() -> "weakref.ref[RequestBody]":
+        raw, receive = RawResponse(), RequestBody()
         scope = {
             "type": "http",
             "method": "POST",
@@ -426,15 +426,15 @@ def test_refused_request_leaves_no_reference_cycle(
             "scheme": "http",
             "server": ("localhost", 80),
         }
-        await site.client.app(scope | {"asgi": {"version": "3.0"}, "http_version": "1.1"}, receive, raw.send)
+        await client.http.app(scope | {"asgi": {"version": "3.0"}, "http_version": "1.1"}, receive, raw.send)
         assert raw.status == status
-        held = weakref.ref(receive)
+        reference = weakref.ref(receive)
         del receive
         waiting = 0
-        while held() is not None and waiting < 1_000:
+        while reference() is not None and waiting < 1_000:
             waiting += 1
             await asyncio.sleep(0.001)  # the worker thread releases its reference later
-        return held
+        return reference
 
     gc.collect()
     gc.disable()

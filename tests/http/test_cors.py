@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.http.conftest import ADA, URN, Open, Site
+from tests.http.conftest import ADA, URN, AppClient, OpenClient
 
 from vestibule.adapters.rate_limiter import MemoryRateLimiter
 from vestibule.domain.rate_limits import RateLimit
@@ -17,8 +17,8 @@ PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-He
 
 
 @pytest.fixture
-def shared(open_site: Open) -> Site:
-    return open_site(cors_origins=(APP, "http://localhost:3000"))
+def cors_client(open_client: OpenClient) -> AppClient:
+    return open_client(cors_origins=(APP, "http://localhost:3000"))
 
 
 def cors_headers(answer: Any) -> dict[str, str]:
@@ -26,9 +26,9 @@ def cors_headers(answer: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("handler", [*API, *SERVICE], ids=lambda handler: handler.handler_name)
-def test_named_origin_may_make_any_call(handler: Any, shared: Site) -> None:
+def test_named_origin_may_make_any_call(handler: Any, cors_client: AppClient) -> None:
     path = path_of(handler).replace("{name}", "some.webp").replace("{session_id}", "some")
-    answer = shared.call("OPTIONS", path, headers={"Origin": APP, **PREFLIGHT})
+    answer = cors_client.call("OPTIONS", path, headers={"Origin": APP, **PREFLIGHT})
     assert answer.status_code == 204
     assert answer.headers["access-control-allow-origin"] == APP
     assert set(answer.headers["access-control-allow-methods"].split(", ")) >= handler.http_methods - {"HEAD"}
@@ -37,13 +37,13 @@ def test_named_origin_may_make_any_call(handler: Any, shared: Site) -> None:
 
 
 @pytest.mark.parametrize("origin", [APP, "http://localhost:3000"])
-def test_named_origin_may_read_responses_and_errors(origin: str, shared: Site) -> None:
+def test_named_origin_may_read_responses_and_errors(origin: str, cors_client: AppClient) -> None:
     answers = [
-        shared.post("/register/", ADA, headers={"Origin": origin}),
-        shared.post("/register/", ADA, headers={"Origin": origin}),
-        shared.call("GET", "/account/", headers={"Origin": origin}),
-        shared.call("GET", "/nowhere", headers={"Origin": origin}),
-        shared.call("DELETE", "/login/", headers={"Origin": origin}),
+        cors_client.post("/register/", ADA, headers={"Origin": origin}),
+        cors_client.post("/register/", ADA, headers={"Origin": origin}),
+        cors_client.call("GET", "/account/", headers={"Origin": origin}),
+        cors_client.call("GET", "/nowhere", headers={"Origin": origin}),
+        cors_client.call("DELETE", "/login/", headers={"Origin": origin}),
     ]
     assert [answer.status_code for answer in answers] == [201, 400, 401, 404, 405]
     for answer in answers:
@@ -53,15 +53,15 @@ def test_named_origin_may_read_responses_and_errors(origin: str, shared: Site) -
         assert "access-control-allow-credentials" not in answer.headers
 
 
-class Closed(MemoryRateLimiter):
+class RefusingRateLimiter(MemoryRateLimiter):
     """A rate limiter that refuses every call."""
 
     def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
         return 17
 
 
-def test_named_origin_may_read_rate_limit_responses(open_site: Open) -> None:
-    answer = open_site(rate_limiter=Closed(), cors_origins=(APP,)).post("/login/", {}, headers={"Origin": APP})
+def test_named_origin_may_read_rate_limit_responses(open_client: OpenClient) -> None:
+    answer = open_client(rate_limiter=RefusingRateLimiter(), cors_origins=(APP,)).post("/login/", {}, headers={"Origin": APP})
     assert (answer.status_code, answer.json()["type"]) == (429, f"{URN}rate-limited")
     assert (answer.headers["access-control-allow-origin"], answer.headers["retry-after"]) == (APP, "17")
 
@@ -85,27 +85,27 @@ def test_named_origin_may_read_rate_limit_responses(open_site: Open) -> None:
         None,
     ],
 )
-def test_other_origin_may_read_nothing(origin: str | None, shared: Site) -> None:
+def test_other_origin_may_read_nothing(origin: str | None, cors_client: AppClient) -> None:
     headers = {} if origin is None else {"Origin": origin}
     for answer in (
-        shared.call("OPTIONS", "/login/", headers=headers | PREFLIGHT),
-        shared.post("/register/", ADA, headers=headers),
-        shared.call("GET", "/nowhere", headers=headers),
+        cors_client.call("OPTIONS", "/login/", headers=headers | PREFLIGHT),
+        cors_client.post("/register/", ADA, headers=headers),
+        cors_client.call("GET", "/nowhere", headers=headers),
     ):
         assert cors_headers(answer) == {}
         assert answer.headers["vary"] == "Origin"
 
 
-def test_no_cors_headers_without_setting(site: Site) -> None:
+def test_no_cors_headers_without_setting(client: AppClient) -> None:
     for method in ("OPTIONS", "POST"):
-        answer = site.call(method, "/register/", headers={"Origin": APP, **PREFLIGHT})
+        answer = client.call(method, "/register/", headers={"Origin": APP, **PREFLIGHT})
         assert cors_headers(answer) == {}
         assert "vary" not in answer.headers
 
 
 def test_setting_reads_origins() -> None:
-    given = "https://app.example.org, http://localhost:3000,https://xn--bcher-kva.example,http://[::1]:8080,"
-    assert Settings.from_environment({"VESTIBULE_CORS_ORIGINS": given}).cors_origins == (
+    text = "https://app.example.org, http://localhost:3000,https://xn--bcher-kva.example,http://[::1]:8080,"
+    assert Settings.from_environment({"VESTIBULE_CORS_ORIGINS": text}).cors_origins == (
         "https://app.example.org",
         "http://localhost:3000",
         "https://xn--bcher-kva.example",

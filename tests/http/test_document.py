@@ -9,7 +9,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import CHECKS
-from tests.http.conftest import Open, Site
+from tests.http.conftest import AppClient, OpenClient
 from tests.support.world import PASSWORD, World
 
 from vestibule.entrypoints.http import create_app
@@ -31,56 +31,60 @@ DOCUMENTED = {
 
 
 def operations(document: Any) -> list[tuple[str, str, Any]]:
-    return [(method, path, one) for path, methods in document["paths"].items() for method, one in methods.items()]
+    return [(method, path, operation) for path, methods in document["paths"].items() for method, operation in methods.items()]
 
 
-def test_every_operation_is_documented_with_a_unique_id(site: Site) -> None:
-    found = operations(site.call("GET", "/openapi.json").json())
-    assert {(method, path, status) for method, path, one in found for status in one["responses"]} >= DOCUMENTED
-    assert len({one["operationId"] for _, _, one in found}) == len(found) == len((*API, *SERVICE))
+def test_every_operation_is_documented_with_a_unique_id(client: AppClient) -> None:
+    documented = operations(client.call("GET", "/openapi.json").json())
+    assert {(method, path, status) for method, path, operation in documented for status in operation["responses"]} >= DOCUMENTED
+    assert len({operation["operationId"] for _, _, operation in documented}) == len(documented) == len((*API, *SERVICE))
 
 
-def test_every_refusal_is_described_in_one_line(site: Site) -> None:
-    document = site.call("GET", "/openapi.json").json()
-    for method, path, one in operations(document):
-        for status, answer in one["responses"].items():
+def test_every_refusal_is_described_in_one_line(client: AppClient) -> None:
+    document = client.call("GET", "/openapi.json").json()
+    for method, path, operation in operations(document):
+        for status, answer in operation["responses"].items():
             lines = answer["description"].split(" · ") if int(status) >= 400 else []
             assert all(re.fullmatch(r"`[a-z-]+`: [A-Z][^\n]+\.", line) for line in lines), (method, path, status)
 
 
-def test_operations_that_require_login_declare_it(site: Site) -> None:
-    for method, path, one in operations(site.call("GET", "/openapi.json").json()):
+def test_operations_that_require_login_declare_it(client: AppClient) -> None:
+    for method, path, operation in operations(client.call("GET", "/openapi.json").json()):
         needs = path.startswith(("/account/", "/upload-image/", "/sessions/", "/logout/"))
-        assert (one.get("security") == [{"bearer": []}]) is needs, (method, path)
-        assert ("401" in one["responses"]) is (needs or path in {"/login/", "/refresh-token/"})
+        assert (operation.get("security") == [{"bearer": []}]) is needs, (method, path)
+        assert ("401" in operation["responses"]) is (needs or path in {"/login/", "/refresh-token/"})
 
 
-def test_examples_of_bodies_are_accepted(site: Site) -> None:
-    document = site.call("GET", "/openapi.json").json()
-    content = {path: one["requestBody"]["content"] for _, path, one in operations(document) if "requestBody" in one}
+def test_examples_of_bodies_are_accepted(client: AppClient) -> None:
+    document = client.call("GET", "/openapi.json").json()
+    content = {
+        path: operation["requestBody"]["content"] for _, path, operation in operations(document) if "requestBody" in operation
+    }
     examples = {path: body["application/json"]["example"] for path, body in content.items() if "application/json" in body}
     register, login = examples["/register/"], examples["/login/"]
-    assert site.post("/register/", register).status_code == 201
-    assert site.post("/login/", login).status_code == 200
-    token = site.post("/login/", login).json()["token"]
+    assert client.post("/register/", register).status_code == 201
+    assert client.post("/login/", login).status_code == 200
+    token = client.post("/login/", login).json()["token"]
     for path, statuses in {"/otp/": {201}, "/otpreglogin/": {429}, "/isunique/": {200}, "/password/reset/": {403}}.items():
-        assert site.post(path, examples[path]).status_code in statuses, path
+        assert client.post(path, examples[path]).status_code in statuses, path
     whole = operations({"paths": {"/account/": document["paths"]["/account/"]}})
-    (put,) = (one["requestBody"]["content"]["application/json"]["example"] for method, _, one in whole if method == "put")
-    assert site.call("PUT", "/account/", put, token=token).status_code == 200
+    (put,) = (
+        operation["requestBody"]["content"]["application/json"]["example"] for method, _, operation in whole if method == "put"
+    )
+    assert client.call("PUT", "/account/", put, token=token).status_code == 200
 
 
-def test_document_is_served_under_the_prefix_and_names_its_url(open_site: Open) -> None:
-    site = open_site(api_prefix="/api/user", public_url="http://accounts.example.org", service_name="<Ada & Co>")
-    document = site.call("GET", "/api/user/openapi.json").json()
+def test_document_is_served_under_the_prefix_and_names_its_url(open_client: OpenClient) -> None:
+    client = open_client(api_prefix="/api/user", public_url="http://accounts.example.org", service_name="<Ada & Co>")
+    document = client.call("GET", "/api/user/openapi.json").json()
     assert document["servers"] == [{"url": "http://accounts.example.org/api/user"}]
     assert document["info"]["title"] == "<Ada & Co>"
-    assert "&lt;Ada &amp; Co&gt;" in site.call("GET", "/api/user/docs").text
+    assert "&lt;Ada &amp; Co&gt;" in client.call("GET", "/api/user/docs").text
 
 
-def test_page_loads_nothing_from_other_hosts(open_site: Open) -> None:
-    site = open_site(api_prefix="/api/user")
-    page = site.call("GET", "/api/user/docs/")
+def test_page_loads_nothing_from_other_hosts(open_client: OpenClient) -> None:
+    client = open_client(api_prefix="/api/user")
+    page = client.call("GET", "/api/user/docs/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     policy = dict(part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";"))
     assert set(policy.values()) == {"'none'", "'self'"}
@@ -89,10 +93,10 @@ def test_page_loads_nothing_from_other_hosts(open_site: Open) -> None:
     assert len(links) == 3
     for link in links:
         assert not urlsplit(link).netloc
-        assert site.call("GET", link).status_code == 200
+        assert client.call("GET", link).status_code == 200
     assert not re.search(r"<script>|<style|style=|\son\w+=", page.text)
     for asset in links[:2]:
-        assert "://" not in site.call("GET", asset).text
+        assert "://" not in client.call("GET", asset).text
 
 
 @pytest.mark.parametrize(
@@ -104,9 +108,9 @@ def test_page_loads_nothing_from_other_hosts(open_site: Open) -> None:
         ({"docs": False}, 404),
     ],
 )
-def test_documentation_is_off_by_default_with_a_public_url(settings: Any, status: int, open_site: Open) -> None:
-    site = open_site(**settings)
-    assert {site.call("GET", path).status_code for path in ("/openapi.json", "/docs/", "/docs/page.js")} == {status}
+def test_documentation_is_off_by_default_with_a_public_url(settings: Any, status: int, open_client: OpenClient) -> None:
+    client = open_client(**settings)
+    assert {client.call("GET", path).status_code for path in ("/openapi.json", "/docs/", "/docs/page.js")} == {status}
 
 
 # --- schemathesis -----------------------------------------------------------------------------------------------------

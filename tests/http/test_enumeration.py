@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from litestar.testing import TestClient
-from tests.http.conftest import ADA, BOB, Site
+from tests.http.conftest import ADA, BOB, AppClient
 from tests.support.world import PASSWORD, World
 
 from vestibule.adapters.database import SqlDatabase, migrate, url_of_file
@@ -30,9 +30,9 @@ SECOND_EMAIL, UNKNOWN_MOBILE = "second@mail.example.com", "7777777777"
 WRONG = "000000"
 
 Observed = tuple[Any, ...]
-Step = Callable[["Watched"], Observed]
+Step = Callable[["WatchedClient"], Observed]
 
-KNOWN: dict[str, dict[str, Any]] = {
+ACCOUNTS: dict[str, dict[str, Any]] = {
     "just registered": {},
     "owner verified": {"email_verified": True, "mobile_verified": True, "owner_verified": True},
     "with one verified address": {"mobile_verified": True, "owner_verified": True},
@@ -61,17 +61,17 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-class Watched:
-    """A site, and the changes of its database."""
+class WatchedClient:
+    """A client of an app, with the changes of its database."""
 
-    def __init__(self, site: Site, file: Path) -> None:
-        self.site = site
+    def __init__(self, client: AppClient, file: Path) -> None:
+        self.client = client
         self._database = sqlite3.connect(file)
         self._seen = 0
         self.written()
 
     def post(self, path: str, body: dict[str, Any]) -> Observed:
-        return (path, *answered(self.site, path, body), self.written())
+        return (path, *answered(self.client, path, body), self.written())
 
     def written(self) -> Counter[str]:
         """Returns the number of rows stored and deleted since the last call, by table."""
@@ -83,28 +83,31 @@ class Watched:
         self._database.close()
 
 
-def answered(site: Site, path: str, body: dict[str, Any]) -> Observed:
+def answered(client: AppClient, path: str, body: dict[str, Any]) -> Observed:
     """Returns everything that a caller sees, without the random parts of every response."""
-    answer = site.post(path, body)
+    answer = client.post(path, body)
     headers = sorted((name, value) for name, value in answer.headers.multi_items() if name != "x-request-id")
     return answer.status_code, headers, re.sub(r'(?<="reference":")[0-9A-Z]{4}(?=")', "????", answer.text)
 
 
-def populated(world: World, known: dict[str, Any] | None) -> Site:
-    """Creates Bob, and Ada with the fields `known` unless that is None."""
-    site = Site(TestClient(create_app(world)), world)
+def populated(world: World, fields: dict[str, Any] | None) -> AppClient:
+    """Creates Bob, and Ada with `fields` unless they are None."""
+    client = AppClient(TestClient(create_app(world)), world)
     world.create_account(**BOB)
-    if known is not None:
-        world.alter(world.create_account(**ADA), **known)
-    return site
+    if fields is not None:
+        world.alter(world.create_account(**ADA), **fields)
+    return client
 
 
 @contextmanager
-def watched(empty: Path, directory: Path, known: dict[str, Any] | None) -> Iterator[Watched]:
+def watched(empty: Path, directory: Path, fields: dict[str, Any] | None) -> Iterator[WatchedClient]:
     directory.mkdir()
     file = Path(shutil.copy(empty, directory))
-    with SqlDatabase(url_of_file(file)) as database, closing(Watched(populated(World(database=database), known), file)) as site:
-        yield site
+    with (
+        SqlDatabase(url_of_file(file)) as database,
+        closing(WatchedClient(populated(World(database=database), fields), file)) as client,
+    ):
+        yield client
 
 
 def post(path: str, **body: Any) -> Step:
@@ -120,16 +123,16 @@ def reglogin(email: str, mobile: str, **more: Any) -> Step:
 
 
 def wait(seconds: float) -> Step:
-    def step(watched: Watched) -> Observed:
-        watched.site.world.clock.advance(seconds)
+    def step(watched: WatchedClient) -> Observed:
+        watched.client.world.clock.advance(seconds)
         return ()
 
     return step
 
 
-def deliver(watched: Watched) -> Observed:
+def deliver(watched: WatchedClient) -> Observed:
     """Delivers: decoys change as many rows as messages."""
-    return watched.site.world.deliver_messages(), watched.written()
+    return watched.client.world.deliver_messages(), watched.written()
 
 
 def login(username: str) -> list[Step]:
@@ -138,7 +141,7 @@ def login(username: str) -> list[Step]:
     return [*[again, wait(7)] * 7, wait(260), again, again, wait(1), *[again] * 7]
 
 
-def share(send: Step) -> list[Step]:
+def send_up_to_the_limit(send: Step) -> list[Step]:
     """Sends as many codes as a destination may get in a day, with refusals in between and after."""
     return [
         send,
@@ -163,20 +166,20 @@ def guesses(destination: str) -> list[Step]:
     return [*tries * 3, wait(300), *tries]
 
 
-STORIES: dict[str, list[Step]] = {
+SCENARIOS: dict[str, list[Step]] = {
     "login by username": login(USERNAME),
     "login by email": login(EMAIL),
     "login by mobile": login(MOBILE),
-    "codes to an email": share(otp(EMAIL)),
-    "login codes to an email": share(otp(EMAIL, is_login=True)),
-    "codes to a mobile": share(otp(MOBILE)),
-    "login codes to a mobile": share(otp(MOBILE, is_login=True)),
-    "codes to a mobile with an email": share(otp(MOBILE, email=SECOND_EMAIL)),
-    "codes to a mobile with the email of its owner": share(otp(MOBILE, email=EMAIL)),
-    "login codes to a mobile with an email": share(otp(MOBILE, email=SECOND_EMAIL, is_login=True)),
-    "codes to register or log in": share(reglogin(EMAIL, MOBILE)),
-    "codes to register or log in, of another mobile": share(reglogin(EMAIL, UNKNOWN_MOBILE)),
-    "codes to register or log in, of with_account else's mobile": share(reglogin(EMAIL, BOB["mobile"])),
+    "codes to an email": send_up_to_the_limit(otp(EMAIL)),
+    "login codes to an email": send_up_to_the_limit(otp(EMAIL, is_login=True)),
+    "codes to a mobile": send_up_to_the_limit(otp(MOBILE)),
+    "login codes to a mobile": send_up_to_the_limit(otp(MOBILE, is_login=True)),
+    "codes to a mobile with an email": send_up_to_the_limit(otp(MOBILE, email=SECOND_EMAIL)),
+    "codes to a mobile with the email of its owner": send_up_to_the_limit(otp(MOBILE, email=EMAIL)),
+    "login codes to a mobile with an email": send_up_to_the_limit(otp(MOBILE, email=SECOND_EMAIL, is_login=True)),
+    "codes to register or log in": send_up_to_the_limit(reglogin(EMAIL, MOBILE)),
+    "codes to register or log in, of another mobile": send_up_to_the_limit(reglogin(EMAIL, UNKNOWN_MOBILE)),
+    "codes to register or log in, of another account's mobile": send_up_to_the_limit(reglogin(EMAIL, BOB["mobile"])),
     "guesses without a code": [*guesses(EMAIL), *guesses(MOBILE), reglogin(EMAIL, MOBILE, verify_otp=WRONG)],
     "guesses at codes to an email": [otp(EMAIL), *guesses(EMAIL)],
     "more guesses than a caller has": [otp(EMAIL), *[otp(EMAIL, verify_otp=WRONG)] * 31, *guesses(EMAIL)],
@@ -198,30 +201,38 @@ STORIES: dict[str, list[Step]] = {
     ],
     "a mobile after its owner's email": [otp(EMAIL), wait(1), otp(MOBILE), deliver, wait(59), otp(EMAIL), otp(MOBILE)],
     "an email after its owner's mobile": [otp(MOBILE), wait(1), otp(EMAIL), deliver, otp(EMAIL), wait(59), otp(MOBILE)],
-    "a mobile whose owner's email has had its share": [*[otp(EMAIL), wait(60)] * 6, *[otp(MOBILE), otp(MOBILE), deliver] * 2],
-    "an email that has had its share by its owner's mobile": [*[otp(MOBILE), wait(60)] * 6, otp(EMAIL), otp(EMAIL), deliver],
+    "a mobile whose owner's email has reached its limit": [
+        *[otp(EMAIL), wait(60)] * 6,
+        *[otp(MOBILE), otp(MOBILE), deliver] * 2,
+    ],
+    "an email that has reached its limit by its owner's mobile": [
+        *[otp(MOBILE), wait(60)] * 6,
+        otp(EMAIL),
+        otp(EMAIL),
+        deliver,
+    ],
     "guesses at an email after its owner's mobile": [otp(MOBILE), *[step for step in guesses(EMAIL) for _ in range(2)]],
     "an email to register or log in after its owner's mobile": [otp(MOBILE), wait(1), reglogin(EMAIL, UNKNOWN_MOBILE), deliver],
 }
 
 
-@pytest.mark.parametrize("story", STORIES)
-def test_responses_and_writes_are_the_same_whether_an_account_exists(story: str, empty: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_responses_and_writes_are_the_same_whether_an_account_exists(scenario: str, empty: Path, tmp_path: Path) -> None:
     with watched(empty, tmp_path / "without_account", None) as without_account:
-        expected = [step(without_account) for step in STORIES[story]]
-    for name in KNOWN if story.startswith("login by") else ("owner verified", "inactive", "without an email"):
-        with watched(empty, tmp_path / name, KNOWN[name]) as with_account:
-            for at, step in enumerate(STORIES[story]):
+        expected = [step(without_account) for step in SCENARIOS[scenario]]
+    for name in ACCOUNTS if scenario.startswith("login by") else ("owner verified", "inactive", "without an email"):
+        with watched(empty, tmp_path / name, ACCOUNTS[name]) as with_account:
+            for at, step in enumerate(SCENARIOS[scenario]):
                 assert step(with_account) == expected[at], f"step {at}, an account {name}"
 
 
-def test_stories_cover_every_outcome(empty: Path, tmp_path: Path) -> None:
-    """Guards against stories that compare only refusals: calls are accepted, refused and limited, and write rows."""
+def test_scenarios_cover_every_outcome(empty: Path, tmp_path: Path) -> None:
+    """Guards against scenarios that compare only refusals: calls are accepted, refused and limited, and write rows."""
     statuses, changes = set(), Counter[str]()
-    for number, steps in enumerate(STORIES.values()):
+    for number, steps in enumerate(SCENARIOS.values()):
         with watched(empty, tmp_path / str(number), {}) as with_account:
             observed = [step(with_account) for step in steps]
-        calls = [one for one in observed if len(one) > 2]
+        calls = [response for response in observed if len(response) > 2]
         statuses |= {(path, status) for path, status, *_ in calls}
         changes += sum((written for *_, written in calls), Counter[str]())
 
@@ -257,19 +268,19 @@ def path_of(body: dict[str, Any]) -> str:
 
 
 @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-@given(known=st.sampled_from(sorted(KNOWN)), asked=st.lists(st.tuples(pauses, calls), min_size=5, max_size=40))
-def test_random_calls_do_not_reveal_accounts(known: str, asked: list[tuple[float, dict[str, Any]]]) -> None:
-    sites = populated(World(), KNOWN[known]), populated(World(), None)
+@given(account=st.sampled_from(sorted(ACCOUNTS)), asked=st.lists(st.tuples(pauses, calls), min_size=5, max_size=40))
+def test_random_calls_do_not_reveal_accounts(account: str, asked: list[tuple[float, dict[str, Any]]]) -> None:
+    clients = populated(World(), ACCOUNTS[account]), populated(World(), None)
     for pause, body in asked:
-        for site in sites:
-            site.world.clock.advance(pause)
-        with_account, without_account = (answered(site, path_of(body), body) for site in sites)
+        for client in clients:
+            client.world.clock.advance(pause)
+        with_account, without_account = (answered(client, path_of(body), body) for client in clients)
         assert with_account == without_account, json.dumps(body)
 
 
 def test_right_password_of_inactive_account_is_refused_like_a_wrong_one(empty: Path, tmp_path: Path) -> None:
     observed = []
-    for number, known in enumerate((KNOWN["inactive"], None)):
-        with watched(empty, tmp_path / str(number), known) as site:
-            observed.append([site.post("/login/", {"username": USERNAME, "password": PASSWORD}) for _ in range(7)])
+    for number, fields in enumerate((ACCOUNTS["inactive"], None)):
+        with watched(empty, tmp_path / str(number), fields) as client:
+            observed.append([client.post("/login/", {"username": USERNAME, "password": PASSWORD}) for _ in range(7)])
     assert observed[0] == observed[1]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.http.conftest import ADA, BOB, Site
+from tests.http.conftest import ADA, BOB, AppClient
 from tests.support.world import OTHER_PASSWORD, PASSWORD
 
 NOT_TEXT: dict[str, Any] = {"a list": ["ada"], "an object": {"a": 1}, "a boolean": True, "a fraction": 1.5, "below zero": -1}
@@ -34,12 +34,12 @@ LONG = {
     "mobile": "1" * 16,
     "password": "a" * 257,
 }
-WHOLE = BOB | {"password": OTHER_PASSWORD}
+ALL_FIELDS = BOB | {"password": OTHER_PASSWORD}
 CODE = {"destination": BOB["email"], "email": BOB["email"], "verify_otp": "123456"}
 FORMS = [
-    Form("POST", "/register/", WHOLE, frozenset(WHOLE) - {"mobile"}, LONG),
-    Form("PUT", "/account/", WHOLE, frozenset(WHOLE) - {"mobile"}, LONG, is_own=True),
-    Form("PATCH", "/account/", WHOLE, frozenset(), LONG, is_own=True),
+    Form("POST", "/register/", ALL_FIELDS, frozenset(ALL_FIELDS) - {"mobile"}, LONG),
+    Form("PUT", "/account/", ALL_FIELDS, frozenset(ALL_FIELDS) - {"mobile"}, LONG, is_own=True),
+    Form("PATCH", "/account/", ALL_FIELDS, frozenset(), LONG, is_own=True),
     Form(
         "POST",
         "/login/",
@@ -76,8 +76,8 @@ FORMS = [
 ]
 
 
-def lines() -> list[Any]:
-    found = []
+def cases() -> list[Any]:
+    parameters = []
     for form in FORMS:
         for field in form.body:
             bad = dict(NOT_TEXT)
@@ -85,50 +85,50 @@ def lines() -> list[Any]:
             bad |= ABSENT if field in form.required else {}
             bad |= {"too long": form.too_long[field]} if field in form.too_long else {}
             bad |= {"bidi": BIDI} if field not in {"password", *form.free_text} else {}  # a password may be of any script
-            found += [
+            parameters += [
                 pytest.param(form, field, value, id=f"{form.method} {form.path} {field} {what}") for what, value in bad.items()
             ]
-    return found
+    return parameters
 
 
-@pytest.mark.parametrize(("form", "field", "value"), lines())
-def test_bad_field_is_named_and_nothing_changes(form: Form, field: str, value: Any, site: Site) -> None:
-    token = site.token() if form.is_own else None
-    body = {name: given for name, given in form.body.items() if not (name == field and value is ...)}
+@pytest.mark.parametrize(("form", "field", "value"), cases())
+def test_bad_field_is_named_and_nothing_changes(form: Form, field: str, value: Any, client: AppClient) -> None:
+    token = client.token() if form.is_own else None
+    body = {name: valid for name, valid in form.body.items() if not (name == field and value is ...)}
     if value is not ...:
         body[field] = value
-    before = everything(site)
-    answer = site.call(form.method, form.path, body, token=token)
+    before = stored_rows(client)
+    answer = client.call(form.method, form.path, body, token=token)
     if (form.path, field, value) == ("/login/", "password", "  "):
         assert answer.status_code == 401  # a blank password is a wrong one, not an absent one
         return
     assert answer.status_code == 400, answer.text
     assert field in answer.json()["errors"]
-    assert everything(site) == before
+    assert stored_rows(client) == before
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.method} {form.path}")
-def test_every_bad_field_is_named_at_once(form: Form, site: Site) -> None:
-    token = site.token() if form.is_own else None
-    answer = site.call(form.method, form.path, {name: ["no", "text"] for name in form.body}, token=token)
+def test_every_bad_field_is_named_at_once(form: Form, client: AppClient) -> None:
+    token = client.token() if form.is_own else None
+    answer = client.call(form.method, form.path, {name: ["no", "text"] for name in form.body}, token=token)
     assert (answer.status_code, set(answer.json()["errors"])) == (400, set(form.body))
 
 
-def test_bad_code_and_bad_destination_are_named_together(site: Site) -> None:
-    answer = site.post("/otp/", {"destination": [], "verify_otp": {}})
+def test_bad_code_and_bad_destination_are_named_together(client: AppClient) -> None:
+    answer = client.post("/otp/", {"destination": [], "verify_otp": {}})
     assert (answer.status_code, set(answer.json()["errors"])) == (400, {"destination", "verify_otp"})
-    answer = site.post("/otpreglogin/", {"name": "", "email": 1, "mobile": [], "verify_otp": {}})
+    answer = client.post("/otpreglogin/", {"name": "", "email": 1, "mobile": [], "verify_otp": {}})
     assert (answer.status_code, set(answer.json()["errors"])) == (400, {"name", "email", "mobile", "verify_otp"})
 
 
 @pytest.mark.parametrize("proofs", ["text", 17, {"a": 1}, [1], [None], ["unheard of"], ["\0"]])
-def test_invalid_proofs_are_named(proofs: Any, site: Site) -> None:
-    answer = site.post("/register/", ADA | {"proofs": proofs})
+def test_invalid_proofs_are_named(proofs: Any, client: AppClient) -> None:
+    answer = client.post("/register/", ADA | {"proofs": proofs})
     assert (answer.status_code, set(answer.json()["errors"])) == (400, {"proofs"})
-    assert site.world.database.accounts.get(1) is None
+    assert client.world.database.accounts.get(1) is None
 
 
-def everything(site: Site) -> Any:
+def stored_rows(client: AppClient) -> Any:
     """Returns the accounts, the messages and the events."""
-    database = site.world.database
-    return database.accounts.get(1), database.accounts.get(2), site.world.messages, site.world.events()
+    database = client.world.database
+    return database.accounts.get(1), database.accounts.get(2), client.world.messages, client.world.events()

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def test_full_lane_refuses_at_once_and_recovers() -> None:
-    async def storm() -> list[object]:
+    async def call_all() -> list[object]:
         gate, lane = Event(), ThreadLane(threads=1, limit=3)
         inside = [asyncio.create_task(lane(gate.wait, 10)) for _ in range(3)]
         await asyncio.sleep(0)
@@ -29,11 +29,11 @@ def test_full_lane_refuses_at_once_and_recovers() -> None:
         gate.set()
         return [*await asyncio.gather(*inside), await lane(gate.is_set)]
 
-    assert asyncio.run(storm()) == [True] * 4
+    assert asyncio.run(call_all()) == [True] * 4
 
 
 def test_full_lane_takes_no_thread_of_another() -> None:
-    async def storm() -> bool:
+    async def call_all() -> bool:
         gate, lanes = Event(), Lanes(Instrumentation())
         slow = [asyncio.create_task(lanes.hashing(gate.wait, 10)) for _ in range(300)]
         await asyncio.sleep(0)
@@ -42,46 +42,46 @@ def test_full_lane_takes_no_thread_of_another() -> None:
         await asyncio.gather(*slow)
         return quick
 
-    assert asyncio.run(storm()) is False
+    assert asyncio.run(call_all()) is False
 
 
 def test_failed_call_releases_its_place() -> None:
-    async def ask() -> None:
+    async def run_calls() -> None:
         lane = ThreadLane(threads=1, limit=1)
         for _ in range(3):
             with pytest.raises(ZeroDivisionError):
                 await lane(divmod, 1, 0)
 
-    asyncio.run(ask())
+    asyncio.run(run_calls())
 
 
 def test_cancelled_call_keeps_its_thread_until_it_ends() -> None:
-    async def ask() -> bool:
-        gate, begun, lane = Event(), Event(), ThreadLane(threads=1, limit=9)
+    async def run_calls() -> bool:
+        gate, running, lane = Event(), Event(), ThreadLane(threads=1, limit=9)
 
         def work() -> None:
-            begun.set()
+            running.set()
             gate.wait(10)
 
-        gone = asyncio.create_task(lane(work))
-        while not begun.is_set():  # noqa: ASYNC110 — it begins in another thread
+        cancelled = asyncio.create_task(lane(work))
+        while not running.is_set():  # noqa: ASYNC110 — started in another thread
             await asyncio.sleep(0)
-        gone.cancel()
+        cancelled.cancel()
         async with asyncio.timeout(5):
             with pytest.raises(Overloaded):
                 await lane(gate.is_set)
             gate.set()
             return await lane(gate.is_set)
 
-    assert asyncio.run(ask()) is True
+    assert asyncio.run(run_calls()) is True
 
 
 def test_loop_that_ends_does_not_wait_for_running_calls() -> None:
-    async def leave() -> None:
-        begun = asyncio.create_task(ThreadLane(threads=1, limit=1)(work))
+    async def start_and_cancel() -> None:
+        running = asyncio.create_task(ThreadLane(threads=1, limit=1)(work))
         while not started.is_set():  # noqa: ASYNC110 — as above
             await asyncio.sleep(0)
-        begun.cancel()
+        running.cancel()
 
     def work() -> None:
         started.set()
@@ -89,7 +89,7 @@ def test_loop_that_ends_does_not_wait_for_running_calls() -> None:
         done.set()
 
     started, gate, done = Event(), Event(), Event()
-    asyncio.run(leave())
+    asyncio.run(start_and_cancel())
     gate.set()
     assert done.wait(10)
 
@@ -102,131 +102,131 @@ def test_capacity_is_full_until_a_holder_leaves() -> None:
         pass
 
 
-# --- asked together ---------------------------------------------------------------------------------------------------
+# --- Batcher ----------------------------------------------------------------------------------------------------------
 
 
-class Far:
-    """A batch call that waits for a gate; doubles numbers and refuses negative ones."""
+class BlockedBatch:
+    """A batch call that waits for `gate`; doubles numbers and refuses negative ones."""
 
     def __init__(self) -> None:
         self.gate = Event()
-        self.asked: list[list[int]] = []
+        self.batches: list[list[int]] = []
 
-    async def is_asked(self, times: int) -> None:
-        while len(self.asked) < times:  # noqa: ASYNC110 — it is asked in another thread
+    async def wait_for_calls(self, times: int) -> None:
+        while len(self.batches) < times:  # noqa: ASYNC110 — called in another thread
             await asyncio.sleep(0)
 
     def each(self, numbers: Sequence[int]) -> list[int | Refusal]:
-        self.asked.append(list(numbers))
+        self.batches.append(list(numbers))
         self.gate.wait(10)
         return [2 * number if number >= 0 else Unavailable(retry_after=3) for number in numbers]
 
 
 def test_batch_returns_each_call_its_own_result() -> None:
-    async def ask() -> list[object]:
-        together = Batcher(ThreadLane(4, 9), far.each, concurrency=2)
-        asked = [asyncio.create_task(together(number)) for number in (1, 2, -3)]
-        await far.is_asked(1)
-        asked += [asyncio.create_task(together(number)) for number in range(4, 50)]
-        asyncio.get_running_loop().call_later(0.05, far.gate.set)
-        return await asyncio.gather(*asked, return_exceptions=True)
+    async def run_calls() -> list[object]:
+        batcher = Batcher(ThreadLane(4, 9), batch.each, concurrency=2)
+        calls = [asyncio.create_task(batcher(number)) for number in (1, 2, -3)]
+        await batch.wait_for_calls(1)
+        calls += [asyncio.create_task(batcher(number)) for number in range(4, 50)]
+        asyncio.get_running_loop().call_later(0.05, batch.gate.set)
+        return await asyncio.gather(*calls, return_exceptions=True)
 
-    far = Far()
-    one, two, refused, *others = asyncio.run(ask())
-    assert (one, two, others) == (2, 4, [2 * number for number in range(4, 50)])
+    batch = BlockedBatch()
+    first, second, refused, *others = asyncio.run(run_calls())
+    assert (first, second, others) == (2, 4, [2 * number for number in range(4, 50)])
     assert isinstance(refused, Unavailable)
     assert refused.retry_after == 3
-    assert [len(some) for some in far.asked] == [3, 32, 14]
+    assert [len(some) for some in batch.batches] == [3, 32, 14]
 
 
 def test_exception_of_a_batch_reaches_every_call() -> None:
-    async def ask() -> list[object]:
-        together = Batcher(ThreadLane(1, 1), database.each)
-        return [*await asyncio.gather(together(1), together(2), return_exceptions=True)]
+    async def run_calls() -> list[object]:
+        batcher = Batcher(ThreadLane(1, 1), database.each)
+        return [*await asyncio.gather(batcher(1), batcher(2), return_exceptions=True)]
 
-    class Down:
+    class UnavailableDatabase:
         def each(self, numbers: Sequence[int]) -> list[int | Refusal]:
             raise Unavailable(retry_after=2)
 
-    database = Down()
-    one, other = asyncio.run(ask())
-    assert isinstance(one, Unavailable)
-    assert isinstance(other, Unavailable)
-    assert one is not other
+    database = UnavailableDatabase()
+    first, second = asyncio.run(run_calls())
+    assert isinstance(first, Unavailable)
+    assert isinstance(second, Unavailable)
+    assert first is not second
 
 
 def test_cancelled_call_does_not_disturb_its_batch() -> None:
-    async def ask() -> int:
-        together = Batcher(ThreadLane(4, 9), far.each)
-        gone, stays = asyncio.create_task(together(1)), asyncio.create_task(together(2))
-        await far.is_asked(1)
-        gone.cancel()
+    async def run_calls() -> int:
+        batcher = Batcher(ThreadLane(4, 9), batch.each)
+        cancelled, remaining = asyncio.create_task(batcher(1)), asyncio.create_task(batcher(2))
+        await batch.wait_for_calls(1)
+        cancelled.cancel()
         await asyncio.sleep(0)
-        far.gate.set()
-        return await stays
+        batch.gate.set()
+        return await remaining
 
-    far = Far()
-    assert asyncio.run(ask()) == 4
+    batch = BlockedBatch()
+    assert asyncio.run(run_calls()) == 4
 
 
 def test_batcher_refuses_after_a_second_and_beyond_400_calls_at_once() -> None:
-    async def ask() -> list[object]:
-        together = Batcher(ThreadLane(4, 9), far.each, concurrency=2)
-        asked = [asyncio.create_task(together(1))]
-        await far.is_asked(1)
-        asked.append(asyncio.create_task(together(2)))
-        await far.is_asked(2)
-        asked += [asyncio.create_task(together(number)) for number in range(3, 404)]
+    async def run_calls() -> list[object]:
+        batcher = Batcher(ThreadLane(4, 9), batch.each, concurrency=2)
+        calls = [asyncio.create_task(batcher(1))]
+        await batch.wait_for_calls(1)
+        calls.append(asyncio.create_task(batcher(2)))
+        await batch.wait_for_calls(2)
+        calls += [asyncio.create_task(batcher(number)) for number in range(3, 404)]
         await asyncio.sleep(1.1)
-        far.gate.set()
-        return await asyncio.gather(*asked, return_exceptions=True)
+        batch.gate.set()
+        return await asyncio.gather(*calls, return_exceptions=True)
 
-    far = Far()
-    first, second, *others = asyncio.run(ask())
+    batch = BlockedBatch()
+    first, second, *others = asyncio.run(run_calls())
     assert (first, second) == (2, 4)
-    assert all(isinstance(one, Overloaded) for one in others)
-    assert far.asked == [[1], [2]]
+    assert all(isinstance(answer, Overloaded) for answer in others)
+    assert batch.batches == [[1], [2]]
 
 
 def test_call_that_arrives_as_a_batch_ends_is_run() -> None:
-    async def ask() -> list[object]:
+    async def run_calls() -> list[object]:
         answered = asyncio.get_running_loop().create_future()
 
-        class When(Executor):
+        class WaitingExecutor(Executor):
             async def __call__(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
                 await answered
                 return call(*args, **kwargs)
 
         async def late() -> int:
             await answered
-            return await together(3)
+            return await batcher(3)
 
-        together = Batcher(When(), far.each, concurrency=2)
-        asked = [asyncio.create_task(together(1))]
+        batcher = Batcher(WaitingExecutor(), batch.each, concurrency=2)
+        calls = [asyncio.create_task(batcher(1))]
         await asyncio.sleep(0)
-        asked.append(asyncio.create_task(together(2)))
+        calls.append(asyncio.create_task(batcher(2)))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        asked.append(asyncio.create_task(late()))
+        calls.append(asyncio.create_task(late()))
         await asyncio.sleep(0)
         answered.set_result(None)
         async with asyncio.timeout(5):
-            return [*await asyncio.gather(*asked)]
+            return [*await asyncio.gather(*calls)]
 
-    far = Far()
-    far.gate.set()
-    assert asyncio.run(ask()) == [2, 4, 6]
-
-
-# --- carried out together ---------------------------------------------------------------------------------------------
+    batch = BlockedBatch()
+    batch.gate.set()
+    assert asyncio.run(run_calls()) == [2, 4, 6]
 
 
-class Block:
+# --- BatchingExecutor -------------------------------------------------------------------------------------------------
+
+
+class CommitCounter:
     """A group commit that counts its commits."""
 
     def __init__(self, fault: Exception | None = None) -> None:
         self.done: list[int] = []
-        self.kept: list[list[int]] = []
+        self.committed: list[list[int]] = []
         self.threads: set[int] = set()
         self._fault = fault
 
@@ -241,136 +241,136 @@ class Block:
         done, self.done = self.done, []
         if self._fault:
             raise self._fault
-        self.kept.append(done)
+        self.committed.append(done)
 
 
 def test_concurrent_calls_share_one_group_commit_and_get_their_own_results() -> None:
-    async def ask() -> list[object]:
-        grouped = BatchingExecutor(block.group_commit)
-        return await asyncio.gather(*(grouped(block.do, number) for number in range(5)), return_exceptions=True)
+    async def run_calls() -> list[object]:
+        executor = BatchingExecutor(counter.group_commit)
+        return await asyncio.gather(*(executor(counter.do, number) for number in range(5)), return_exceptions=True)
 
-    block = Block()
-    *answers, after = asyncio.run(ask())
+    counter = CommitCounter()
+    *answers, after = asyncio.run(run_calls())
     assert answers[:3] == [0, -1, -2]
     assert isinstance(answers[3], ZeroDivisionError)
     assert after == 4
-    assert block.kept == [[0, 1, 2, 3, 4]]
-    assert len(block.threads - {get_ident()}) == 1
+    assert counter.committed == [[0, 1, 2, 3, 4]]
+    assert len(counter.threads - {get_ident()}) == 1
 
 
 def test_failed_commit_fails_every_call() -> None:
-    async def ask() -> list[object]:
-        grouped = BatchingExecutor(Block(Unavailable(retry_after=7)).group_commit)
-        return [*await asyncio.gather(grouped(int, "1"), grouped(int, "no number"), return_exceptions=True)]
+    async def run_calls() -> list[object]:
+        executor = BatchingExecutor(CommitCounter(Unavailable(retry_after=7)).group_commit)
+        return [*await asyncio.gather(executor(int, "1"), executor(int, "no number"), return_exceptions=True)]
 
-    answers = asyncio.run(ask())
+    answers = asyncio.run(run_calls())
     assert [answer.retry_after for answer in answers if isinstance(answer, Unavailable)] == [7, 7]
 
 
 def test_each_call_runs_in_its_own_context() -> None:
     name: ContextVar[str] = ContextVar("name")
 
-    async def ask(mine: str) -> str:
+    async def run_calls(mine: str) -> str:
         name.set(mine)
-        return await grouped(name.get)
+        return await executor(name.get)
 
     async def both() -> list[str]:
-        return [*await asyncio.gather(ask("ann"), ask("bob"))]
+        return [*await asyncio.gather(run_calls("ann"), run_calls("bob"))]
 
-    grouped = BatchingExecutor(Block().group_commit)
+    executor = BatchingExecutor(CommitCounter().group_commit)
     assert asyncio.run(both()) == ["ann", "bob"]
 
 
 def test_call_cancelled_before_it_begins_does_not_run() -> None:
-    async def ask() -> int:
-        grouped = BatchingExecutor(block.group_commit)
-        first = asyncio.create_task(grouped(gate.wait, 10))
+    async def run_calls() -> int:
+        executor = BatchingExecutor(counter.group_commit)
+        first = asyncio.create_task(executor(gate.wait, 10))
         await asyncio.sleep(0)
-        gone, stays = asyncio.create_task(grouped(block.do, 1)), asyncio.create_task(grouped(block.do, 4))
+        cancelled, remaining = asyncio.create_task(executor(counter.do, 1)), asyncio.create_task(executor(counter.do, 4))
         await asyncio.sleep(0)
-        gone.cancel()
+        cancelled.cancel()
         await asyncio.sleep(0)
         gate.set()
         await first
-        return await stays
+        return await remaining
 
-    block, gate = Block(), Event()
-    assert asyncio.run(ask()) == 4
-    assert block.kept[-1] == [4]
+    counter, gate = CommitCounter(), Event()
+    assert asyncio.run(run_calls()) == 4
+    assert counter.committed[-1] == [4]
 
 
 class Panic(BaseException):
     """An exception as libraries in Rust raise."""
 
 
-class Odd(Exception):
+class UncopyableError(Exception):
     """An exception that cannot be copied."""
 
-    def __init__(self, one: str, other: str) -> None:
-        super().__init__(one + other)
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first + second)
 
 
-@pytest.mark.parametrize("fault", [Panic(), StopIteration(), Odd("o", "dd")])
+@pytest.mark.parametrize("fault", [Panic(), StopIteration(), UncopyableError("o", "dd")])
 def test_exception_of_one_call_does_not_affect_the_others(fault: BaseException) -> None:
     def fail() -> int:
         raise fault
 
-    async def ask() -> list[object]:
-        grouped = BatchingExecutor(Block().group_commit)
-        answers = [asyncio.create_task(grouped(one)) for one in (lambda: 1, fail, lambda: 2)]
+    async def run_calls() -> list[object]:
+        executor = BatchingExecutor(CommitCounter().group_commit)
+        answers = [asyncio.create_task(executor(call)) for call in (lambda: 1, fail, lambda: 2)]
         async with asyncio.timeout(5):
             return [*await asyncio.gather(*answers, return_exceptions=True)]
 
-    one, failed, other = asyncio.run(ask())
-    assert (one, other) == (1, 2)
+    first, failed, last = asyncio.run(run_calls())
+    assert (first, last) == (1, 2)
     assert failed is fault or isinstance(failed, RuntimeError)
 
 
-@pytest.mark.parametrize("fault", [Unavailable(), Odd("o", "dd")])
+@pytest.mark.parametrize("fault", [Unavailable(), UncopyableError("o", "dd")])
 def test_exception_of_the_group_commit_reaches_every_call(fault: Exception) -> None:
-    async def ask() -> list[object]:
-        grouped = BatchingExecutor(Block(fault).group_commit)
+    async def run_calls() -> list[object]:
+        executor = BatchingExecutor(CommitCounter(fault).group_commit)
         async with asyncio.timeout(5):
-            return [*await asyncio.gather(grouped(int, "1"), grouped(int, "2"), return_exceptions=True)]
+            return [*await asyncio.gather(executor(int, "1"), executor(int, "2"), return_exceptions=True)]
 
-    assert [type(one) for one in asyncio.run(ask())] == [type(fault)] * 2
+    assert [type(answer) for answer in asyncio.run(run_calls())] == [type(fault)] * 2
 
 
 def test_cancelled_calls_release_their_places() -> None:
-    async def ask() -> bool:
-        grouped = BatchingExecutor(Block().group_commit)
-        first = asyncio.create_task(grouped(gate.wait, 10))
+    async def run_calls() -> bool:
+        executor = BatchingExecutor(CommitCounter().group_commit)
+        first = asyncio.create_task(executor(gate.wait, 10))
         await asyncio.sleep(0.01)
-        gone = [asyncio.create_task(grouped(gate.is_set)) for _ in range(400)]
+        cancelled = [asyncio.create_task(executor(gate.is_set)) for _ in range(400)]
         await asyncio.sleep(0)
-        for one in gone:
-            one.cancel()
+        for call in cancelled:
+            call.cancel()
         await asyncio.sleep(0)
-        stays = asyncio.create_task(grouped(gate.is_set))
+        remaining = asyncio.create_task(executor(gate.is_set))
         await asyncio.sleep(0)
         gate.set()
         await first
-        return await stays
+        return await remaining
 
     gate = Event()
-    assert asyncio.run(ask()) is True
+    assert asyncio.run(run_calls()) is True
 
 
 def test_cancelled_batch_fails_its_calls_and_the_next_batch_runs() -> None:
-    async def ask() -> list[object]:
-        grouped = BatchingExecutor(Block().group_commit)
-        first = asyncio.create_task(grouped(gate.wait, 10))
+    async def run_calls() -> list[object]:
+        executor = BatchingExecutor(CommitCounter().group_commit)
+        first = asyncio.create_task(executor(gate.wait, 10))
         await asyncio.sleep(0.01)
-        second = asyncio.create_task(grouped(gate.is_set))
+        second = asyncio.create_task(executor(gate.is_set))
         await asyncio.sleep(0)
-        [asks] = [task for task in asyncio.all_tasks() if task not in {first, second, asyncio.current_task()}]
-        asks.cancel()
+        [batch_task] = [task for task in asyncio.all_tasks() if task not in {first, second, asyncio.current_task()}]
+        batch_task.cancel()
         await asyncio.sleep(0)
         gate.set()
         async with asyncio.timeout(5):
             return [*await asyncio.gather(first, second, return_exceptions=True)]
 
     gate = Event()
-    broken_off, answered = asyncio.run(ask())
-    assert isinstance(broken_off, RuntimeError)
+    cancelled, answered = asyncio.run(run_calls())
+    assert isinstance(cancelled, RuntimeError)
     assert answered is True

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 from prometheus_client import REGISTRY
-from tests.http.conftest import ADA, Open, vestibule_of
+from tests.http.conftest import ADA, OpenClient, vestibule_of
 from tests.support.webhook_receiver import SECRET
 from tests.support.world import OTHER_PASSWORD, World
 
@@ -33,51 +33,51 @@ from vestibule.entrypoints.observability import Instrumentation, instrumentation
 from vestibule.entrypoints.settings import Settings
 
 ON = Settings(metrics_port=9100)
-WATCHING = "vestibule.entrypoints.observability."
+WRAPPERS = "vestibule.entrypoints.observability."
 
 
 def parts(*roots: object) -> Iterator[object]:
     """Yields every object of Vestibule that is reachable from the roots."""
     seen, left = set[int](), list(roots)
     while left:
-        one = left.pop()
-        if id(one) in seen or isinstance(one, type | ModuleType):
+        part = left.pop()
+        if id(part) in seen or isinstance(part, type | ModuleType):
             continue
-        seen.add(id(one))
-        left += list(held_by(one))
-        if type(one).__module__.startswith("vestibule.") or isinstance(one, FunctionType | MethodType):
-            yield one
+        seen.add(id(part))
+        left += list(attributes_of(part))
+        if type(part).__module__.startswith("vestibule.") or isinstance(part, FunctionType | MethodType):
+            yield part
 
 
-def held_by(one: object) -> Iterator[object]:
-    if isinstance(one, dict):
-        yield from one.values()
-    elif isinstance(one, list | tuple | set | frozenset):
-        yield from one
-    elif isinstance(one, MethodType):
-        yield from (one.__self__, one.__func__)
-    elif isinstance(one, FunctionType):
-        yield from (cell.cell_contents for cell in one.__closure__ or ())
-    elif isinstance(one, partial):
-        yield from (one.func, one.args, one.keywords)
-    elif type(one).__module__.startswith("vestibule."):
-        yield from vars(one).values() if hasattr(one, "__dict__") else ()
-        yield from (getattr(one, slot, None) for kind in type(one).__mro__ for slot in getattr(kind, "__slots__", ()))
+def attributes_of(part: object) -> Iterator[object]:
+    if isinstance(part, dict):
+        yield from part.values()
+    elif isinstance(part, list | tuple | set | frozenset):
+        yield from part
+    elif isinstance(part, MethodType):
+        yield from (part.__self__, part.__func__)
+    elif isinstance(part, FunctionType):
+        yield from (cell.cell_contents for cell in part.__closure__ or ())
+    elif isinstance(part, partial):
+        yield from (part.func, part.args, part.keywords)
+    elif type(part).__module__.startswith("vestibule."):
+        yield from vars(part).values() if hasattr(part, "__dict__") else ()
+        yield from (getattr(part, slot, None) for kind in type(part).__mro__ for slot in getattr(kind, "__slots__", ()))
 
 
-def watching(settings: Settings) -> set[str]:
-    """Returns the names of wrappers in an app with these settings."""
+def wrappers_with(settings: Settings) -> set[str]:
+    """Returns the names of the wrappers in an app with these settings."""
     with build(settings, run_workers=False) as vestibule:
         app = create_app(vestibule)
-        found = list(parts(vestibule, app.request_middleware))  # type: ignore[attr-defined]
-    assert len(found) > 50
-    return {type(one).__name__ for one in found if type(one).__module__.startswith(WATCHING)} | {
-        one.__qualname__ for one in found if isinstance(one, FunctionType) and one.__module__.startswith(WATCHING)
+        reachable = list(parts(vestibule, app.request_middleware))  # type: ignore[attr-defined]
+    assert len(reachable) > 50
+    return {type(part).__name__ for part in reachable if type(part).__module__.startswith(WRAPPERS)} | {
+        part.__qualname__ for part in reachable if isinstance(part, FunctionType) and part.__module__.startswith(WRAPPERS)
     }
 
 
 def test_no_wrapper_exists_without_observability(tmp_path: Path) -> None:
-    assert watching(Settings(data_dir=tmp_path / "data")) == set()
+    assert wrappers_with(Settings(data_dir=tmp_path / "data")) == set()
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_no_wrapper_exists_without_observability(tmp_path: Path) -> None:
     ids=["metrics", "traces"],
 )
 def test_every_part_is_wrapped_with_observability(settings: dict[str, Any], outermost: str, tmp_path: Path) -> None:
-    found = watching(Settings(data_dir=tmp_path / "data", **settings))
-    assert found >= {outermost, "ObservedDatabase", "ObservedPool", "ObservedImages", "ObservedNotifier", "ObservedReads"}
+    wrappers = wrappers_with(Settings(data_dir=tmp_path / "data", **settings))
+    assert wrappers >= {outermost, "ObservedDatabase", "ObservedPool", "ObservedImages", "ObservedNotifier", "ObservedReads"}
 
 
 @pytest.mark.slow
@@ -109,11 +109,11 @@ print([name for name in sys.modules if name.startswith(ours) and name not in our
 
 # --- metrics ----------------------------------------------------------------------------------------------------------
 
-Value = Callable[..., float]
+Growth = Callable[..., float]
 
 
 @pytest.fixture
-def since() -> Value:
+def growth() -> Growth:
     """Returns the growth of a sample since the first call of the test."""
     before: dict[str, float] = {}
 
@@ -124,102 +124,102 @@ def since() -> Value:
     return value
 
 
-def test_request_is_counted_by_route_and_refusal_by_slug(open_site: Open, since: Value) -> None:
-    site = open_site(metrics_port=9100)
+def test_request_is_counted_by_route_and_refusal_by_slug(open_client: OpenClient, growth: Growth) -> None:
+    client = open_client(metrics_port=9100)
     wrong = {"method": "POST", "route": "/login", "status": "401"}
     refused = {"route": "/login", "problem": "invalid-credentials"}
-    counts = [partial(since, name, **wrong) for name in ("http_requests_total", "http_request_duration_seconds_count")]
-    counts.append(partial(since, "http_refusals_total", **refused))
+    counts = [partial(growth, name, **wrong) for name in ("http_requests_total", "http_request_duration_seconds_count")]
+    counts.append(partial(growth, "http_refusals_total", **refused))
     assert [count() for count in counts] == [0, 0, 0]
     for _ in range(2):
-        site.post("/login/", {"username": "ada", "password": OTHER_PASSWORD})
+        client.post("/login/", {"username": "ada", "password": OTHER_PASSWORD})
     assert [count() for count in counts] == [2, 2, 2]
     assert REGISTRY.get_sample_value("vestibule_http_requests_in_progress") == 0
 
 
-def test_rate_limited_request_is_counted(open_site: Open, since: Value) -> None:
+def test_rate_limited_request_is_counted(open_client: OpenClient, growth: Growth) -> None:
     refused = {"route": "", "problem": "rate-limited"}
-    since("http_refusals_total", **refused)
-    open_site(rate_limiter=Closed(), metrics_port=9100).post("/register/", ADA)
-    assert since("http_refusals_total", **refused) == 1
+    growth("http_refusals_total", **refused)
+    open_client(rate_limiter=RefusingRateLimiter(), metrics_port=9100).post("/register/", ADA)
+    assert growth("http_refusals_total", **refused) == 1
 
 
-def test_internal_error_is_counted(open_site: Open, since: Value) -> None:
+def test_internal_error_is_counted(open_client: OpenClient, growth: Growth) -> None:
     world = World(metrics_port=9100)
     app = create_app(vestibule_of(world, check_unique=None))  # calling None raises
     refused = {"route": "/isunique", "problem": "internal"}
-    since("http_refusals_total", **refused)
+    growth("http_refusals_total", **refused)
     with TestClient(app) as client:
         assert client.post("/isunique/", json={"prop": "username", "value": "ada"}).status_code == 500
-    assert since("http_refusals_total", **refused) == 1
+    assert growth("http_refusals_total", **refused) == 1
 
 
-def test_labels_contain_no_text_of_callers(open_site: Open) -> None:
-    site = open_site(metrics_port=9100)
-    site.call("GET", "/images/hunter2?token=hunter2")
-    site.call("GET", "/hunter2/?hunter2", headers={"X-Hunter2": "hunter2", "User-Agent": "hunter2"})
-    site.call("DELETE", "/sessions/hunter2/", token=site.token())
-    site.call("HUNTER2", "/login/")
-    site.post("/login/", {"username": "hunter2", "password": "hunter2"})
-    site.post("/isunique/", {"prop": "hunter2", "value": "hunter2"})
+def test_labels_contain_no_text_of_callers(open_client: OpenClient) -> None:
+    client = open_client(metrics_port=9100)
+    client.call("GET", "/images/hunter2?token=hunter2")
+    client.call("GET", "/hunter2/?hunter2", headers={"X-Hunter2": "hunter2", "User-Agent": "hunter2"})
+    client.call("DELETE", "/sessions/hunter2/", token=client.token())
+    client.call("HUNTER2", "/login/")
+    client.post("/login/", {"username": "hunter2", "password": "hunter2"})
+    client.post("/isunique/", {"prop": "hunter2", "value": "hunter2"})
     labels = [sample.labels for metric in REGISTRY.collect() for sample in metric.samples]
     assert {"route": "/images/{name}", "problem": "not-found"} in labels
-    assert any(one.get("method") == "other" for one in labels)
+    assert any(names.get("method") == "other" for names in labels)
     assert "hunter2" not in repr(labels).lower()
 
 
-class Closed(MemoryRateLimiter):
+class RefusingRateLimiter(MemoryRateLimiter):
     """A rate limiter that refuses every call."""
 
     def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
         return 17
 
 
-def test_hashing_pool_reports_running_waiting_and_refused_calls(since: Value) -> None:
+def test_hashing_pool_reports_running_waiting_and_refused_calls(growth: Growth) -> None:
     pool, gate = instrumentation_for(ON).hashing(HashingPool(1, 2)), Event()
     lane = {"lane": "argon2"}
     names = ("lane_running", "lane_waiting", "lane_overloads_total", "lane_duration_seconds_count", "lane_wait_seconds_count")
-    assert [since(name, **lane) for name in names] == [0] * 5
+    assert [growth(name, **lane) for name in names] == [0] * 5
     with ThreadPoolExecutor(3) as threads:
         jobs = [threads.submit(pool.run, gate.wait, 10) for _ in range(3)]
-        eventually(lambda: (since("lane_running", **lane), since("lane_waiting", **lane)) == (1, 2))
+        eventually(lambda: (growth("lane_running", **lane), growth("lane_waiting", **lane)) == (1, 2))
         with pytest.raises(Overloaded):
             pool.run(gate.is_set)
         gate.set()
         assert [job.result() for job in jobs] == [True] * 3
-    assert [since(name, **lane) for name in names] == [0, 0, 1, 3, 3]
+    assert [growth(name, **lane) for name in names] == [0, 0, 1, 3, 3]
     pool.close()
 
 
-def test_lane_reports_running_waiting_and_refused_calls(since: Value) -> None:
+def test_lane_reports_running_waiting_and_refused_calls(growth: Growth) -> None:
     lane, gate = instrumentation_for(ON).lane("writes", ThreadLane(threads=1, limit=2)), Event()
     names = ("lane_running", "lane_waiting", "lane_overloads_total", "lane_duration_seconds_count")
-    assert [since(name, lane="writes") for name in names] == [0] * 4
+    assert [growth(name, lane="writes") for name in names] == [0] * 4
 
-    async def storm() -> list[float]:
+    async def call_lane() -> list[float]:
         inside = [asyncio.create_task(lane(gate.wait, 10)) for _ in range(2)]
-        await asyncio.to_thread(eventually, lambda: since("lane_running", lane="writes") == 1)
+        await asyncio.to_thread(eventually, lambda: growth("lane_running", lane="writes") == 1)
         with pytest.raises(Overloaded):
             await lane(gate.is_set)
-        found = [since(name, lane="writes") for name in names]
+        values = [growth(name, lane="writes") for name in names]
         gate.set()
         await asyncio.gather(*inside)
-        return found
+        return values
 
-    assert asyncio.run(storm()) == [1, 1, 1, 0]
-    assert [since(name, lane="writes") for name in names] == [0, 0, 1, 2]
+    assert asyncio.run(call_lane()) == [1, 1, 1, 0]
+    assert [growth(name, lane="writes") for name in names] == [0, 0, 1, 2]
 
 
-def test_refused_images_are_counted(since: Value) -> None:
-    class Full:
+def test_refused_images_are_counted(growth: Growth) -> None:
+    class OverloadedImages:
         def normalise(self, data: bytes) -> bytes:
             raise Overloaded
 
     names = ("lane_running", "lane_overloads_total", "lane_duration_seconds_count")
-    assert [since(name, lane="image_decoder") for name in names] == [0] * 3
+    assert [growth(name, lane="image_decoder") for name in names] == [0] * 3
     with pytest.raises(Overloaded):
-        instrumentation_for(ON).images(Full()).normalise(b"")
-    assert [since(name, lane="image_decoder") for name in names] == [0, 1, 1]
+        instrumentation_for(ON).images(OverloadedImages()).normalise(b"")
+    assert [growth(name, lane="image_decoder") for name in names] == [0, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -231,16 +231,16 @@ def test_refused_images_are_counted(since: Value) -> None:
         (OSError, "temporary_failure"),
     ],
 )
-def test_message_and_decoy_are_counted_by_outcome(fault: type[Exception] | None, outcome: str, since: Value) -> None:
-    class Way:
+def test_message_and_decoy_are_counted_by_outcome(fault: type[Exception] | None, outcome: str, growth: Growth) -> None:
+    class FailingNotifier:
         def send(self, message: OutgoingMessage) -> None:
             if fault is not None:
                 raise fault
 
         send_decoy = send
 
-    notifier = instrumentation_for(ON).notifier(Way())
-    counted = partial(since, "deliveries_total", channel="email", outcome=outcome)
+    notifier = instrumentation_for(ON).notifier(FailingNotifier())
+    counted = partial(growth, "deliveries_total", channel="email", outcome=outcome)
     assert counted() == 0
     message = OutgoingMessage(id="1", channel=Channel.EMAIL, recipient="ada@mail.example.com", template="code", values={})
     for send in (notifier.send, notifier.send_decoy):
@@ -249,21 +249,21 @@ def test_message_and_decoy_are_counted_by_outcome(fault: type[Exception] | None,
     assert counted() == 2
 
 
-def test_injected_database_is_measured(since: Value) -> None:
+def test_injected_database_is_measured(growth: Growth) -> None:
     world = World()
     database = instrumentation_for(ON).database(world.database)
-    asked = partial(since, "database_duration_seconds_count", operation="accounts.get")
-    begun = partial(since, "database_begin_seconds_count")
-    assert (asked(), begun()) == (0, 0)
+    reads = partial(growth, "database_duration_seconds_count", operation="accounts.get")
+    begins = partial(growth, "database_begin_seconds_count")
+    assert (reads(), begins()) == (0, 0)
     assert database.accounts.get(1) is None
     with database.begin() as tx:
         assert tx.accounts.get(1) is None
     database.check()
-    assert (asked(), begun()) == (1, 1)
-    assert since("database_duration_seconds_count", operation="transaction") == 0
+    assert (reads(), begins()) == (1, 1)
+    assert growth("database_duration_seconds_count", operation="transaction") == 0
     with database.begin():
         pass
-    assert since("database_duration_seconds_count", operation="transaction") == 1
+    assert growth("database_duration_seconds_count", operation="transaction") == 1
     assert database.purge(0.0, limit=1) == 0
 
 
@@ -295,11 +295,11 @@ def test_events_are_read_from_a_measured_database(tmp_path: Path, seen: dict[str
 
 
 def test_connections_are_counted_with_webhooks_on(tmp_path: Path) -> None:
-    class Pooled(MemoryDatabase):
+    class PooledDatabase(MemoryDatabase):
         def connections(self) -> tuple[int, int]:
             return 3, 4
 
     settings = Settings(data_dir=tmp_path, metrics_port=9100, webhook_url="http://127.0.0.1:9/", webhook_secret=(SECRET,))
-    with build(settings, run_workers=False, database=Pooled()):
+    with build(settings, run_workers=False, database=PooledDatabase()):
         assert REGISTRY.get_sample_value("vestibule_database_connections", {"state": "in_use"}) == 3
         assert REGISTRY.get_sample_value("vestibule_database_connections", {"state": "idle"}) == 4

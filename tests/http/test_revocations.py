@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.http.conftest import BOB, URN, Open, Site
+from tests.http.conftest import BOB, URN, AppClient, OpenClient
 from tests.support.world import OTHER_PASSWORD, PASSWORD, wrong
 
 SECRET = "0123456789abcdefghijklmnopqrstuv"
@@ -16,89 +16,93 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def feed(open_site: Open) -> Site:
-    return open_site(revocations_secret=SECRET)
+def revocations_client(open_client: OpenClient) -> AppClient:
+    return open_client(revocations_secret=SECRET)
 
 
-def ended(site: Site, after: str | None = None) -> Any:
-    answer = site.call("GET", "/revocations/", token=SECRET, params={"after": after} if after else {})
+def revocations(client: AppClient, after: str | None = None) -> Any:
+    answer = client.call("GET", "/revocations/", token=SECRET, params={"after": after} if after else {})
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-def test_path_does_not_exist_without_the_setting(site: Site) -> None:
+def test_path_does_not_exist_without_the_setting(client: AppClient) -> None:
     for method in ("GET", "POST"):
-        assert site.call(method, "/revocations/", token=SECRET).status_code == 404
-    assert "/revocations/" not in site.call("GET", "/openapi.json").json()["paths"]
+        assert client.call(method, "/revocations/", token=SECRET).status_code == 404
+    assert "/revocations/" not in client.call("GET", "/openapi.json").json()["paths"]
 
 
-def test_call_without_the_secret_is_refused(feed: Site) -> None:
-    token = feed.token()
+def test_call_without_the_secret_is_refused(revocations_client: AppClient) -> None:
+    token = revocations_client.token()
     for shown, slug in ((None, "not-authenticated"), (token, "invalid-token"), (SECRET + "w", "invalid-token")):
-        refused = feed.call("GET", "/revocations/", token=shown)
+        refused = revocations_client.call("GET", "/revocations/", token=shown)
         assert (refused.status_code, refused.json()["type"]) == (401, URN + slug)
         assert refused.headers["www-authenticate"].startswith("Bearer")
 
 
-def test_logout_is_listed_repeatedly_for_a_minute(feed: Site) -> None:
-    feed.registered()
-    first, second = feed.tokens(), feed.tokens()
-    before = ended(feed)
+def test_logout_is_listed_repeatedly_for_a_minute(revocations_client: AppClient) -> None:
+    revocations_client.registered()
+    first, second = revocations_client.tokens(), revocations_client.tokens()
+    before = revocations(revocations_client)
     assert (before["sessions"], before["more"], before["seconds"]) == ([], False, 330)
-    feed.post("/logout/", token=first["token"])
-    assert ended(feed, before["after"])["sessions"] == [first["session"]]
-    feed.world.clock.advance(30)
-    again = ended(feed, before["after"])
+    revocations_client.post("/logout/", token=first["token"])
+    assert revocations(revocations_client, before["after"])["sessions"] == [first["session"]]
+    revocations_client.world.clock.advance(30)
+    again = revocations(revocations_client, before["after"])
     assert again["sessions"] == [first["session"]]
-    feed.world.clock.advance(61)
-    feed.post("/logout/", token=second["token"])
-    assert ended(feed, ended(feed, again["after"])["after"])["sessions"] == [second["session"]]
+    revocations_client.world.clock.advance(61)
+    revocations_client.post("/logout/", token=second["token"])
+    assert revocations(revocations_client, revocations(revocations_client, again["after"])["after"])["sessions"] == [
+        second["session"]
+    ]
 
 
-def test_every_revocation_is_listed(feed: Site) -> None:
-    feed.registered()
-    feed.registered(**BOB)
-    spent, theirs, own = feed.tokens(), feed.tokens("bob"), feed.tokens()
+def test_every_revocation_is_listed(revocations_client: AppClient) -> None:
+    revocations_client.registered()
+    revocations_client.registered(**BOB)
+    spent, theirs, own = revocations_client.tokens(), revocations_client.tokens("bob"), revocations_client.tokens()
     for _ in range(2):
-        feed.post("/refresh-token/", {"refresh": spent["refresh_token"]})
-        feed.world.clock.advance(31)
-    assert ended(feed)["sessions"] == [spent["session"]]
-    other = feed.tokens()
-    feed.call("PATCH", "/account/", {"password": OTHER_PASSWORD}, token=own["token"])
-    assert set(ended(feed)["sessions"]) == {spent["session"], other["session"]}
-    feed.world.set_active(identifier="bob", active=False)
-    code = feed.code("ada@mail.example.com")
+        revocations_client.post("/refresh-token/", {"refresh": spent["refresh_token"]})
+        revocations_client.world.clock.advance(31)
+    assert revocations(revocations_client)["sessions"] == [spent["session"]]
+    other = revocations_client.tokens()
+    revocations_client.call("PATCH", "/account/", {"password": OTHER_PASSWORD}, token=own["token"])
+    assert set(revocations(revocations_client)["sessions"]) == {spent["session"], other["session"]}
+    revocations_client.world.set_active(identifier="bob", active=False)
+    code = revocations_client.code("ada@mail.example.com")
     reset = {"email": "ada@mail.example.com", "otp": code, "password": PASSWORD}
-    assert feed.post("/password/reset/", {**reset, "otp": wrong(code)}).status_code == 403
-    assert feed.post("/password/reset/", reset).status_code == 202
-    assert set(ended(feed)["sessions"]) == {one["session"] for one in (spent, other, own, theirs)}
+    assert revocations_client.post("/password/reset/", {**reset, "otp": wrong(code)}).status_code == 403
+    assert revocations_client.post("/password/reset/", reset).status_code == 202
+    assert set(revocations(revocations_client)["sessions"]) == {tokens["session"] for tokens in (spent, other, own, theirs)}
 
 
-def test_malformed_position_is_refused(feed: Site) -> None:
+def test_malformed_position_is_refused(revocations_client: AppClient) -> None:
     for after in ("x", "1e9_", "-1_a", "1_a b", "1_" + "a" * 65, "\u0661_a", "1_a\n", "nan_"):
-        refused = feed.call("GET", "/revocations/", token=SECRET, params={"after": after})
+        refused = revocations_client.call("GET", "/revocations/", token=SECRET, params={"after": after})
         assert (refused.status_code, list(refused.json()["errors"])) == (400, ["after"])
-    assert feed.call("GET", "/revocations/?after=", token=SECRET).status_code == 200
-    assert feed.call("GET", "/revocations/?after=%ff&x=%00", token=SECRET).status_code == 400
+    assert revocations_client.call("GET", "/revocations/?after=", token=SECRET).status_code == 200
+    assert revocations_client.call("GET", "/revocations/?after=%ff&x=%00", token=SECRET).status_code == 400
 
 
-def test_only_calls_without_the_secret_are_limited(feed: Site) -> None:
-    answers = {feed.call("GET", path, token=SECRET).status_code for path in ["/revocations", "/revocations/"] * 200}
+def test_only_calls_without_the_secret_are_limited(revocations_client: AppClient) -> None:
+    answers = {
+        revocations_client.call("GET", path, token=SECRET).status_code for path in ["/revocations", "/revocations/"] * 200
+    }
     assert answers == {200}
-    guesses = [feed.call("GET", "/revocations/", token=SECRET[::-1]).status_code for _ in range(301)]
+    guesses = [revocations_client.call("GET", "/revocations/", token=SECRET[::-1]).status_code for _ in range(301)]
     assert (guesses[0], guesses[-1]) == (401, 429)
-    assert ended(feed)["sessions"] == []
+    assert revocations(revocations_client)["sessions"] == []
 
 
-def test_document_has_the_parameter_and_the_security_scheme(open_site: Open) -> None:
-    site = open_site(revocations_secret=SECRET, api_prefix="/api/user")
-    document = site.call("GET", "/api/user/openapi.json").json()
+def test_document_has_the_parameter_and_the_security_scheme(open_client: OpenClient) -> None:
+    client = open_client(revocations_secret=SECRET, api_prefix="/api/user")
+    document = client.call("GET", "/api/user/openapi.json").json()
     operation = document["paths"]["/revocations/"]["get"]
     assert operation["security"] == [{"revocations": []}]
-    assert [(one["name"], one["in"], one.get("required", False)) for one in operation["parameters"]] == [
-        ("after", "query", False)
-    ]
+    assert [
+        (parameter["name"], parameter["in"], parameter.get("required", False)) for parameter in operation["parameters"]
+    ] == [("after", "query", False)]
     assert set(operation["responses"]) == {"200", "400", "401", "429", "500", "503"}
     assert "revocations" in document["components"]["securitySchemes"]
     for path in ("/revocations", "/revocations/", "/api/user/revocations/"):
-        assert site.call("GET", path, token=SECRET).status_code == 200
+        assert client.call("GET", path, token=SECRET).status_code == 200

@@ -20,8 +20,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-def spoken(server: Server, text: bytes) -> bytes:
-    """Sends a text on a new connection, and returns everything received until the server closes it."""
+def exchange(server: Server, text: bytes) -> bytes:
+    """Sends a text on a new connection; returns everything received until the server closes it."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(text)
         received = b""
@@ -48,17 +48,17 @@ def test_large_body_without_length_is_refused(server: Server) -> None:
         (b"Content-Length: 20000", b"x" * 20_000),
         (b"Transfer-Encoding: chunked", b"5000\r\n" + b"x" * 0x5000 + b"\r\n"),
     ],
-    ids=["announced", "begun", "sent", "in chunks"],
+    ids=["announced", "incomplete", "sent", "in chunks"],
 )
 def test_connection_closes_after_too_large_body(framing: bytes, body: bytes, server: Server) -> None:
     head = b"POST /login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + framing + b"\r\n\r\n"
-    received = spoken(server, head + body + b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    received = exchange(server, head + body + b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"413"]
     assert b"connection: close\r\n" in received
 
 
 def test_head_has_no_body_and_reveals_no_version(server: Server) -> None:
-    received = spoken(server, b"HEAD /account/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    received = exchange(server, b"HEAD /account/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     head, _, body = received.partition(b"\r\n\r\n")
     assert (head.split()[1], body) == (b"405", b"")
     assert not re.search(rb"server:.*\d", head, re.IGNORECASE)
@@ -67,13 +67,13 @@ def test_head_has_no_body_and_reveals_no_version(server: Server) -> None:
 
 @pytest.mark.parametrize("path", [b"//healthz", b"/healthz/", b"/%68ealthz", b"/nowhere", b"/../etc/passwd", b"/%00", b"/\xff"])
 def test_unusual_paths_get_a_response(path: bytes, server: Server) -> None:
-    received = spoken(server, b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    received = exchange(server, b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert received.split()[1] in {b"200", b"400", b"404"}
 
 
 def test_requests_on_one_connection_have_different_ids(server: Server) -> None:
     call = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    received = spoken(server, call + call.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    received = exchange(server, call + call.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     assert len(set(re.findall(rb"x-request-id: (\w+)", received))) == 2
 
 

@@ -16,7 +16,7 @@ from tests.support.world import World
 from vestibule.adapters.rate_limiter import MemoryRateLimiter, RedisRateLimiter
 from vestibule.entrypoints.http import create_app
 
-PATIENCE = 5.0
+TIMEOUT = 5.0
 
 
 @pytest.fixture
@@ -27,30 +27,30 @@ def silent() -> Iterator[FakeServer]:
 
 @pytest.fixture
 def rate_limiter(silent: FakeServer) -> Iterator[RedisRateLimiter]:
-    """Waits until the server hangs up."""
-    with closing(RedisRateLimiter(silent.url, MemoryRateLimiter(), timeout=PATIENCE)) as rate_limiter:
+    """A rate limiter whose calls wait until `silent` closes the connection."""
+    with closing(RedisRateLimiter(silent.url, MemoryRateLimiter(), timeout=TIMEOUT)) as rate_limiter:
         yield rate_limiter
 
 
 def client_of(app: Litestar) -> AsyncClient:
-    transport = ASGITransport(app)  # type: ignore[arg-type]  # Litestar says more precisely what it takes
+    transport = ASGITransport(app)  # type: ignore[arg-type]  # the parameters of Litestar have narrower types
     return AsyncClient(transport=transport, base_url="http://localhost")
 
 
-async def with_another_call_meanwhile(app: Litestar, silent: FakeServer, method: str, path: str, body: object) -> Response:
+async def response_after_another_call(app: Litestar, silent: FakeServer, method: str, path: str, body: object) -> Response:
     """Makes a call whose rate limiter blocks; meanwhile another call gets its response."""
     async with client_of(app) as client:
         waiting = asyncio.create_task(client.request(method, path, json=body))
         await asyncio.to_thread(silent.connected.wait, 10)
         assert (await client.get("/healthz")).status_code == 200
-        assert not waiting.done(), "it was to be waiting still"
+        assert not waiting.done(), "the first call did not wait for the rate limiter"
         silent.hang_up()
         return await waiting
 
 
 def test_blocking_rate_limiter_does_not_block_other_calls(silent: FakeServer, rate_limiter: RedisRateLimiter) -> None:
     app = create_app(World(rate_limiter=rate_limiter))
-    answer = asyncio.run(with_another_call_meanwhile(app, silent, "GET", "/.well-known/jwks.json", None))
+    answer = asyncio.run(response_after_another_call(app, silent, "GET", "/.well-known/jwks.json", None))
     assert answer.status_code == 200
 
 
@@ -59,9 +59,13 @@ def test_blocking_rate_limiter_of_uniqueness_check_does_not_block_other_calls(
 ) -> None:
     world = World()
     with redis_rate_limiters() as make:
-        waits = vestibule_of(world, rate_limiter=make(), check_unique=replace(world.check_unique, rate_limiter=rate_limiter))
+        vestibule = vestibule_of(
+            world, rate_limiter=make(), check_unique=replace(world.check_unique, rate_limiter=rate_limiter)
+        )
         answer = asyncio.run(
-            with_another_call_meanwhile(create_app(waits), silent, "POST", "/isunique/", {"prop": "username", "value": "ada"})
+            response_after_another_call(
+                create_app(vestibule), silent, "POST", "/isunique/", {"prop": "username", "value": "ada"}
+            )
         )
     assert answer.status_code == 200
 
@@ -71,7 +75,7 @@ def test_too_many_calls_waiting_for_limits_are_refused_with_retry_after(
 ) -> None:
     app = create_app(World(rate_limiter=rate_limiter))
 
-    async def storm() -> Response:
+    async def call_many() -> Response:
         async with client_of(app) as client:
             waiting = [asyncio.create_task(client.get("/.well-known/jwks.json")) for _ in range(1000)]
             await asyncio.to_thread(silent.connected.wait, 10)
@@ -80,7 +84,7 @@ def test_too_many_calls_waiting_for_limits_are_refused_with_retry_after(
             await asyncio.gather(*waiting)
             return answer
 
-    answer = asyncio.run(storm())
+    answer = asyncio.run(call_many())
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.headers["X-Request-ID"]

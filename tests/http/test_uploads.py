@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from tests.http.conftest import ADA, URN, Open, Site, call_asgi
+from tests.http.conftest import ADA, URN, AppClient, OpenClient, call_asgi
 from tests.support.world import PNG
 
 from vestibule.adapters.images import PillowImages
@@ -36,22 +36,22 @@ def bomb() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
 
 
-def upload(site: Site, token: str, data: bytes, name: str = "me.png", kind: str = "image/png", **more: Any) -> Any:
-    return site.call("POST", "/upload-image/", token=token, files={"profile_image": (name, data, kind)}, **more)
+def upload(client: AppClient, token: str, data: bytes, name: str = "me.png", kind: str = "image/png", **more: Any) -> Any:
+    return client.call("POST", "/upload-image/", token=token, files={"profile_image": (name, data, kind)}, **more)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
-def test_image_is_read_by_content_and_served_as_webp(kind: str, open_site: Open, pillow: PillowImages) -> None:
-    site = open_site(images=pillow, public_url="https://accounts.example.org", api_prefix="/api/user")
-    assert site.post("/api/user/register/", ADA).status_code == 201
-    token = site.post("/api/user/login/", {"username": "ada", "password": ADA["password"]}).json()["token"]
+def test_image_is_read_by_content_and_served_as_webp(kind: str, open_client: OpenClient, pillow: PillowImages) -> None:
+    client = open_client(images=pillow, public_url="https://accounts.example.org", api_prefix="/api/user")
+    assert client.post("/api/user/register/", ADA).status_code == 201
+    token = client.post("/api/user/login/", {"username": "ada", "password": ADA["password"]}).json()["token"]
     files = {"profile_image": ("../../notes.txt", image_file(kind), "text/plain")}
-    answer = site.call("POST", "/api/user/upload-image/", token=token, files=files)
+    answer = client.call("POST", "/api/user/upload-image/", token=token, files=files)
     assert answer.status_code == 201, answer.text
     url = answer.json()["profile_image"]
     assert url.startswith("https://accounts.example.org/api/user/images/")
-    assert site.call("GET", "/api/user/account/", token=token).json()["profile_image"] == url
-    served = site.call("GET", url.removeprefix("https://accounts.example.org"))
+    assert client.call("GET", "/api/user/account/", token=token).json()["profile_image"] == url
+    served = client.call("GET", url.removeprefix("https://accounts.example.org"))
     assert served.status_code == 200
     assert {name: served.headers[name] for name in EXPECTED} == EXPECTED
     with Image.open(io.BytesIO(served.content)) as stored:
@@ -73,26 +73,26 @@ EXPECTED = {
     [b"just text", SVG, image_file("PNG")[:60], bomb(), b"\x89PNG\r\n\x1a\n", b"GIF89a", b"%PDF-1.7", b"\0" * 1000],
     ids=["text", "svg", "truncated", "bomb", "head only", "gif head only", "pdf", "zeros"],
 )
-def test_file_that_is_no_image_is_400(data: bytes, open_site: Open, pillow: PillowImages) -> None:
-    site = open_site(images=pillow)
-    token = site.token()
-    answer = upload(site, token, data)
+def test_file_that_is_no_image_is_400(data: bytes, open_client: OpenClient, pillow: PillowImages) -> None:
+    client = open_client(images=pillow)
+    token = client.token()
+    answer = upload(client, token, data)
     assert (answer.status_code, set(answer.json()["errors"])) == (400, {"profile_image"})
-    assert site.call("GET", "/account/", token=token).json()["profile_image"] is None
+    assert client.call("GET", "/account/", token=token).json()["profile_image"] is None
 
 
-def test_replaced_image_is_deleted(site: Site) -> None:
-    token = site.token()
+def test_replaced_image_is_deleted(client: AppClient) -> None:
+    token = client.token()
     old, new = (
-        upload(site, token, PNG + tail).json()["profile_image"].removeprefix("http://127.0.0.1:8000") for tail in (b"1", b"2")
+        upload(client, token, PNG + tail).json()["profile_image"].removeprefix("http://127.0.0.1:8000") for tail in (b"1", b"2")
     )
-    assert site.call("GET", old).status_code == 404
-    assert site.call("GET", new).content == PNG + b"2"
+    assert client.call("GET", old).status_code == 404
+    assert client.call("GET", new).content == PNG + b"2"
 
 
 @pytest.mark.parametrize("name", ["none.webp", "..%2f..%2fvestibule.db", "%00", "a" * 300, "%2e%2e", "é.webp"])
-def test_unknown_image_name_is_404(name: str, site: Site) -> None:
-    answer = site.call("GET", f"/images/{name}")
+def test_unknown_image_name_is_404(name: str, client: AppClient) -> None:
+    answer = client.call("GET", f"/images/{name}")
     assert (answer.status_code, answer.json()["type"]) == (404, f"{URN}not-found")
 
 
@@ -106,8 +106,8 @@ def test_unknown_image_name_is_404(name: str, site: Site) -> None:
     ],
     ids=["a text part", "an empty file", "another part", "another case"],
 )
-def test_missing_file_is_named(files: Any, site: Site) -> None:
-    answer = site.call("POST", "/upload-image/", token=site.token(), files=files)
+def test_missing_file_is_named(files: Any, client: AppClient) -> None:
+    answer = client.call("POST", "/upload-image/", token=client.token(), files=files)
     assert (answer.status_code, set(answer.json()["errors"])) == (400, {"profile_image"})
 
 
@@ -115,15 +115,15 @@ def test_missing_file_is_named(files: Any, site: Site) -> None:
     "content_type",
     [None, "application/json", "image/png", "multipart/mixed; boundary=x", "application/x-www-form-urlencoded", "text/plain"],
 )
-def test_other_content_type_than_form_data_is_415(content_type: str | None, site: Site) -> None:
-    headers = [(b"authorization", f"Bearer {site.token()}".encode())]
+def test_other_content_type_than_form_data_is_415(content_type: str | None, client: AppClient) -> None:
+    headers = [(b"authorization", f"Bearer {client.token()}".encode())]
     headers += [(b"content-type", content_type.encode())] if content_type else []
-    raw = call_asgi(_app(site), "POST", "/upload-image/", [b"{}"], headers=headers)
+    raw = call_asgi(_app(client), "POST", "/upload-image/", [b"{}"], headers=headers)
     assert (raw.status, b"unsupported-media-type" in raw.body) == (415, True)
 
 
-def test_form_with_content_encoding_is_415(site: Site) -> None:
-    assert upload(site, site.token(), PNG, headers={"Content-Encoding": "gzip"}).status_code == 415
+def test_form_with_content_encoding_is_415(client: AppClient) -> None:
+    assert upload(client, client.token(), PNG, headers={"Content-Encoding": "gzip"}).status_code == 415
 
 
 @pytest.mark.parametrize(
@@ -142,50 +142,50 @@ def test_form_with_content_encoding_is_415(site: Site) -> None:
         ("multipart/form-data; boundary=\xe9", b"--\xe9--"),
     ],
 )
-def test_malformed_form_is_400(content_type: str, body: bytes, site: Site) -> None:
-    headers = [(b"authorization", f"Bearer {site.token()}".encode()), (b"content-type", content_type.encode("latin-1"))]
-    assert call_asgi(_app(site), "POST", "/upload-image/", [body], headers=headers).status == 400
+def test_malformed_form_is_400(content_type: str, body: bytes, client: AppClient) -> None:
+    headers = [(b"authorization", f"Bearer {client.token()}".encode()), (b"content-type", content_type.encode("latin-1"))]
+    assert call_asgi(_app(client), "POST", "/upload-image/", [body], headers=headers).status == 400
 
 
-def test_more_than_8_parts_are_413(site: Site) -> None:
-    token = site.token()
+def test_more_than_8_parts_are_413(client: AppClient) -> None:
+    token = client.token()
     for others, status in ((7, 201), (8, 413)):
         files = [("other", (None, "text"))] * others + [("profile_image", ("me.png", PNG, "image/png"))]
-        assert site.call("POST", "/upload-image/", token=token, files=files).status_code == status
+        assert client.call("POST", "/upload-image/", token=token, files=files).status_code == status
 
 
-def test_file_of_5_mib_is_the_largest_accepted(site: Site) -> None:
-    token = site.token()
-    assert upload(site, token, PNG.ljust(LIMIT, b"\0")).status_code == 201
-    answer = upload(site, token, PNG.ljust(LIMIT + 1, b"\0"))
+def test_file_of_5_mib_is_the_largest_accepted(client: AppClient) -> None:
+    token = client.token()
+    assert upload(client, token, PNG.ljust(LIMIT, b"\0")).status_code == 201
+    answer = upload(client, token, PNG.ljust(LIMIT + 1, b"\0"))
     assert (answer.status_code, answer.json()["type"]) == (413, f"{URN}image-too-large")
 
 
 @pytest.mark.parametrize("head", [HEAD, OTHER], ids=["in the file", "in another part"])
-def test_large_form_is_413_with_or_without_length(head: bytes, site: Site) -> None:
-    headers = [(b"authorization", f"Bearer {site.token()}".encode()), FORM]
+def test_large_form_is_413_with_or_without_length(head: bytes, client: AppClient) -> None:
+    headers = [(b"authorization", f"Bearer {client.token()}".encode()), FORM]
     chunks = [head, *[b"a" * 65_536] * 160]
-    raw = call_asgi(_app(site), "POST", "/upload-image/", chunks, headers=headers)
+    raw = call_asgi(_app(client), "POST", "/upload-image/", chunks, headers=headers)
     assert raw.status == 413
-    assert raw.taken < 85
-    announced = call_asgi(_app(site), "POST", "/upload-image/", chunks, headers=[*headers, (b"content-length", b"10485839")])
-    assert (announced.status, announced.taken) == (413, 0)
+    assert raw.chunks_received < 85
+    announced = call_asgi(_app(client), "POST", "/upload-image/", chunks, headers=[*headers, (b"content-length", b"10485839")])
+    assert (announced.status, announced.chunks_received) == (413, 0)
 
 
-def test_missing_login_is_refused_before_the_form_is_read(site: Site) -> None:
-    raw = call_asgi(_app(site), "POST", "/upload-image/", [HEAD, PNG], headers=[FORM])
-    assert (raw.status, raw.taken) == (401, 0)
+def test_request_without_token_is_refused_before_the_form_is_read(client: AppClient) -> None:
+    raw = call_asgi(_app(client), "POST", "/upload-image/", [HEAD, PNG], headers=[FORM])
+    assert (raw.status, raw.chunks_received) == (401, 0)
 
 
-def test_file_in_single_byte_chunks_is_complete(site: Site) -> None:
-    headers = [(b"authorization", f"Bearer {site.token()}".encode()), FORM]
+def test_file_in_single_byte_chunks_is_complete(client: AppClient) -> None:
+    headers = [(b"authorization", f"Bearer {client.token()}".encode()), FORM]
     body = HEAD + PNG + b"\r\n--x--\r\n"
-    raw = call_asgi(_app(site), "POST", "/upload-image/", [bytes([byte]) for byte in body], headers=headers)
+    raw = call_asgi(_app(client), "POST", "/upload-image/", [bytes([byte]) for byte in body], headers=headers)
     assert raw.status == 201
-    stored = site.world.database.accounts.get(1)
+    stored = client.world.database.accounts.get(1)
     assert stored is not None
-    assert site.world.read_image(stored.image or "") == PNG
+    assert client.world.read_image(stored.image or "") == PNG
 
 
-def _app(site: Site) -> Any:
-    return create_app(site.world)
+def _app(client: AppClient) -> Any:
+    return create_app(client.world)

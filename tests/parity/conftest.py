@@ -15,14 +15,14 @@ Open = Callable[..., Interface]
 
 @pytest.fixture(params=[HttpInterface, LibraryInterface], ids=["http", "import"])
 def open_interface(request: pytest.FixtureRequest, empty_database: Callable[[], Database]) -> Iterator[Open]:
-    """Opens an interface to a new world with given settings."""
+    """Opens an interface to a new world with some settings."""
     with ExitStack() as interfaces:
 
-        def open_one(**given: Any) -> Interface:
-            interface: Interface = interfaces.enter_context(request.param(World(database=empty_database(), **given)))
+        def open_world(**settings: Any) -> Interface:
+            interface: Interface = interfaces.enter_context(request.param(World(database=empty_database(), **settings)))
             return interface
 
-        yield open_one
+        yield open_world
 
 
 @pytest.fixture

@@ -84,8 +84,8 @@ def test_unverified_addresses_are_refused_by_setting(open_interface: Open) -> No
 def test_username_email_and_mobile_log_in(interface: Interface) -> None:
     interface.register(**REGISTRATION)
     for username in ("ann", " ANN ", ANN, "ANN@mail.example.com", MOBILE, "701-234-5678"):
-        found = tokens(interface, username)
-        assert (found.token_type, found.expires_in) == ("Bearer", 300)
+        logged_in_tokens = tokens(interface, username)
+        assert (logged_in_tokens.token_type, logged_in_tokens.expires_in) == ("Bearer", 300)
 
 
 def test_failed_logins_are_refused_alike(interface: Interface, world: World) -> None:
@@ -147,7 +147,7 @@ def test_calls_without_login_are_refused(interface: Interface) -> None:
         assert interface.log_out(token) == refusal
 
 
-def test_access_token_expires_and_dies_with_its_account(interface: Interface, world: World) -> None:
+def test_access_token_is_refused_after_expiry_or_deactivation(interface: Interface, world: World) -> None:
     own = logged_in(interface).token
     world.clock.advance(299)
     assert interface.account(own) == SHOWN

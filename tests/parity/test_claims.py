@@ -18,7 +18,7 @@ from tests.support.interfaces import Interface, Refused, Tokens
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 
-def marks(world: World, address: str = ANN) -> tuple[bool, bool]:
+def verified_marks(world: World, address: str = ANN) -> tuple[bool, bool]:
     account = world.owner(address)
     assert account is not None
     return account.email_verified, account.mobile_verified
@@ -26,21 +26,21 @@ def marks(world: World, address: str = ANN) -> tuple[bool, bool]:
 
 def test_registration_with_proof_verifies_the_address(interface: Interface, world: World) -> None:
     interface.register(**REGISTRATION, proofs=[proof(interface, ANN)])
-    assert marks(world) == (True, False)
+    assert verified_marks(world) == (True, False)
 
 
 def test_registration_within_the_hour_does_not_verify_without_proof(interface: Interface, world: World) -> None:
     proof(interface, ANN)
     interface.register(**REGISTRATION)
-    assert marks(world) == (False, False)
+    assert verified_marks(world) == (False, False)
 
 
 def test_proof_is_valid_for_one_hour_and_one_address(interface: Interface, world: World) -> None:
-    found = proof(interface, ANN)
-    assert interface.register(**OTHER_REGISTRATION, proofs=[found]) == invalid("proofs")
-    assert interface.register(**REGISTRATION, proofs=[found, "unheard of"]) == invalid("proofs")
+    address_proof = proof(interface, ANN)
+    assert interface.register(**OTHER_REGISTRATION, proofs=[address_proof]) == invalid("proofs")
+    assert interface.register(**REGISTRATION, proofs=[address_proof, "unheard of"]) == invalid("proofs")
     world.clock.advance(3601)
-    assert interface.register(**REGISTRATION, proofs=[found]) == invalid("proofs")
+    assert interface.register(**REGISTRATION, proofs=[address_proof]) == invalid("proofs")
     assert world.owner(ANN) is None
 
 
@@ -49,7 +49,7 @@ def test_code_login_claims_unverified_account(interface: Interface, world: World
     impostor = logged_in(interface)
     owner = interface.log_in_by_code(destination=ANN, verify_otp=code(interface, ANN))
     assert interface.account(owner.token)["mobile"] is None
-    assert marks(world) == (True, False)
+    assert verified_marks(world) == (True, False)
     assert interface.account(impostor.token) == Refused("invalid-token")
     assert interface.refresh(refresh=impostor.refresh_token) == Refused("invalid-refresh-token")
     assert interface.log_in(username="ann", password=PASSWORD) == Refused("invalid-credentials")
@@ -76,13 +76,13 @@ def test_verification_with_own_session_keeps_the_account(interface: Interface, w
     interface.verify(own.token, destination=ANN, verify_otp=code(interface, ANN))
     assert isinstance(interface.log_in_by_code(destination=ANN, verify_otp=code(interface, ANN)), Tokens)
     assert isinstance(tokens(interface), Tokens)
-    assert marks(world) == (True, False)
+    assert verified_marks(world) == (True, False)
 
 
 def test_first_code_login_after_verification_without_session_clears_the_account(interface: Interface, world: World) -> None:
     logged_in(interface)
     proof(interface, ANN)
-    assert marks(world) == (True, False)
+    assert verified_marks(world) == (True, False)
     assert isinstance(tokens(interface), Tokens)
     assert isinstance(interface.log_in_by_code(destination=ANN, verify_otp=code(interface, ANN)), Tokens)
     assert interface.log_in(username="ann", password=PASSWORD) == Refused("invalid-credentials")
@@ -104,7 +104,7 @@ def test_unverified_address_of_account_with_verified_one_does_not_log_in(interfa
     sms = world.code_for(MOBILE)
     assert interface.log_in_by_code(destination=MOBILE, verify_otp=sms) == WRONG_CODE
     assert isinstance(interface.verify(destination=MOBILE, verify_otp=sms), str)
-    assert marks(world) == (True, False)
+    assert verified_marks(world) == (True, False)
     assert isinstance(tokens(interface), Tokens)
 
 
@@ -112,13 +112,13 @@ def test_changed_address_is_unverified(interface: Interface, world: World) -> No
     interface.register(**REGISTRATION, proofs=[proof(interface, ANN)])
     own = tokens(interface)
     assert interface.change(own.token, email="ANN@mail.example.com")["email"] == "ANN@mail.example.com"
-    assert marks(world) == (True, False)
+    assert verified_marks(world) == (True, False)
     assert interface.change(own.token, email=EVE)["email"] == EVE
-    assert marks(world, EVE) == (False, False)
+    assert verified_marks(world, EVE) == (False, False)
 
 
 def test_changed_address_with_proof_is_verified(interface: Interface, world: World) -> None:
     logged_in(interface)
-    found = proof(interface, EVE)
-    assert interface.change(tokens(interface).token, email=EVE, proofs=[found])["email"] == EVE
-    assert marks(world, EVE) == (True, False)
+    address_proof = proof(interface, EVE)
+    assert interface.change(tokens(interface).token, email=EVE, proofs=[address_proof])["email"] == EVE
+    assert verified_marks(world, EVE) == (True, False)

@@ -31,8 +31,8 @@ def test_code_verifies_once(interface: Interface) -> None:
 def test_code_logs_in_once(interface: Interface) -> None:
     interface.register(**REGISTRATION)
     sent = code(interface, ANN, is_login=True)
-    found = interface.log_in_by_code(destination=ANN, verify_otp=sent)
-    assert interface.account(found.token)["username"] == "ann"
+    session = interface.log_in_by_code(destination=ANN, verify_otp=sent)
+    assert interface.account(session.token)["username"] == "ann"
     assert interface.log_in_by_code(destination=ANN, verify_otp=sent) == WRONG_CODE
 
 
@@ -131,9 +131,11 @@ def test_send_does_not_reveal_accounts(interface: Interface) -> None:
     interface.register(**REGISTRATION)
     for is_login in (False, True):
         interface.world.clock.advance(60)
-        known, unknown = (interface.send(destination=one, is_login=is_login) for one in (ANN, UNKNOWN))
-        assert {type(known), type(unknown)} == {str}
-        assert [interface.send(destination=one) for one in (ANN, UNKNOWN)] == [Refused("rate-limited", retry_after=60)] * 2
+        sent, unknown = (interface.send(destination=address, is_login=is_login) for address in (ANN, UNKNOWN))
+        assert {type(sent), type(unknown)} == {str}
+        assert [interface.send(destination=address) for address in (ANN, UNKNOWN)] == [
+            Refused("rate-limited", retry_after=60)
+        ] * 2
 
 
 def test_login_code_is_not_sent_to_address_without_account(interface: Interface, world: World) -> None:
@@ -171,16 +173,16 @@ def test_register_or_log_in_creates_new_account(interface: Interface, world: Wor
     assert isinstance(interface.request_registration_code(**CODE_REGISTRATION), str)
     assert interface.request_registration_code(**CODE_REGISTRATION) == Refused("rate-limited", retry_after=60)
     assert interface.register_or_log_in(**CODE_REGISTRATION, verify_otp=wrong(world.code_for(ANN))) == WRONG_CODE
-    found = interface.register_or_log_in(**CODE_REGISTRATION, verify_otp=world.code_for(MOBILE))
-    assert interface.account(found.token)["username"] == MOBILE
+    session = interface.register_or_log_in(**CODE_REGISTRATION, verify_otp=world.code_for(MOBILE))
+    assert interface.account(session.token)["username"] == MOBILE
     assert interface.log_in(username=MOBILE, password=PASSWORD) == Refused("invalid-credentials")
 
 
 def test_register_or_log_in_logs_in_to_existing_account(interface: Interface, world: World) -> None:
     interface.register(**REGISTRATION)
     interface.request_registration_code(**CODE_REGISTRATION)
-    found = interface.register_or_log_in(**CODE_REGISTRATION, verify_otp=world.code_for(ANN))
-    assert interface.account(found.token)["id"] == 1
+    session = interface.register_or_log_in(**CODE_REGISTRATION, verify_otp=world.code_for(ANN))
+    assert interface.account(session.token)["id"] == 1
 
 
 def test_account_mismatch_is_reported_only_after_right_code(interface: Interface, world: World) -> None:

@@ -68,37 +68,37 @@ def own(interface: Interface) -> str:
     return logged_in(interface).token
 
 
-def everything(world: World) -> Any:
+def stored_rows(world: World) -> Any:
     return [world.database.accounts.get(number) for number in (1, 2)], world.messages, world.events()
 
 
 @pytest.mark.parametrize("case", CALLS)
 def test_every_field_that_is_not_text_is_named(case: str, interface: Interface, own: str) -> None:
     call, good = CALLS[case]
-    before = everything(interface.world)
+    before = stored_rows(interface.world)
     for what, value in NEVER.items():
         assert call(interface, own, dict.fromkeys(good, value)) == invalid(*good), what
-    assert everything(interface.world) == before
+    assert stored_rows(interface.world) == before
 
 
-@pytest.mark.parametrize("case", [one for one in CALLS if one not in {"log in", "refresh"}])
+@pytest.mark.parametrize("case", [case for case in CALLS if case not in {"log in", "refresh"}])
 def test_forbidden_character_is_refused(case: str, interface: Interface, own: str) -> None:
     call, good = CALLS[case]
-    before = everything(interface.world)
+    before = stored_rows(interface.world)
     for what, value in NO_TEXT.items():
         free = {"prop"} | (CODES if what != "a NUL" else set())
         fields = {name: kept if name in free else value for name, kept in good.items()}
         assert call(interface, own, fields) == invalid(*(name for name in good if name not in free)), what
-    assert everything(interface.world) == before
+    assert stored_rows(interface.world) == before
 
 
 @pytest.mark.parametrize("case", CALLS)
 def test_lone_surrogate_is_refused(case: str, interface: Interface, own: str) -> None:
     """HTTP refuses the body as malformed; the library names the fields."""
     call, good = CALLS[case]
-    before = everything(interface.world)
+    before = stored_rows(interface.world)
     assert call(interface, own, dict.fromkeys(good, "a\ud800b")) in (Refused("malformed-body"), invalid(*good))
-    assert everything(interface.world) == before
+    assert stored_rows(interface.world) == before
 
 
 @pytest.mark.parametrize("case", ["register", "replace", "change", "send", "send to register"])
@@ -108,7 +108,7 @@ def test_too_long_fields_are_named(case: str, interface: Interface, own: str) ->
     assert call(interface, own, long) == invalid(*(name for name in good if name in TOO_LONG))
 
 
-@pytest.mark.parametrize("case", [one for one in CALLS if one not in {"change", "verify", "enter", "register or log in"}])
+@pytest.mark.parametrize("case", [case for case in CALLS if case not in {"change", "verify", "enter", "register or log in"}])
 def test_blank_field_counts_as_absent(case: str, interface: Interface, own: str) -> None:
     call, good = CALLS[case]
     for what, value in BLANK.items():
@@ -129,6 +129,6 @@ def test_text_is_trimmed_but_not_a_password(interface: Interface) -> None:
 
 @pytest.mark.parametrize("proofs", ["text", 17, {"a": 1}, [1], [None], ["unheard of"], ["\0"]])
 def test_invalid_proofs_are_named(proofs: Any, interface: Interface, world: World) -> None:
-    before = everything(world)
+    before = stored_rows(world)
     assert interface.register(**REGISTRATION, proofs=proofs) == invalid("proofs")
-    assert everything(world) == before
+    assert stored_rows(world) == before

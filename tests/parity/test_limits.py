@@ -9,7 +9,7 @@ from tests.support.world import OTHER_PASSWORD, PASSWORD, World, wrong
 WRONG = Refused("invalid-credentials")
 
 
-def waits(seconds: int) -> Refused:
+def limited(seconds: int) -> Refused:
     return Refused("rate-limited", retry_after=seconds)
 
 
@@ -20,8 +20,8 @@ def test_failed_logins_per_identity_and_network_are_limited(username: str, inter
     for _ in range(5):
         assert interface.log_in(**wrong_login) == WRONG
         world.clock.advance(10)
-    assert interface.log_in(**wrong_login) == waits(250)
-    assert interface.log_in(username=username.upper(), password=PASSWORD) == waits(250)
+    assert interface.log_in(**wrong_login) == limited(250)
+    assert interface.log_in(username=username.upper(), password=PASSWORD) == limited(250)
     interface.address = "203.0.113.9"
     assert interface.log_in(**wrong_login) == WRONG
     interface.address = "198.51.100.7"
@@ -36,13 +36,13 @@ def test_failed_logins_per_identity_from_all_networks_are_limited(interface: Int
         interface.address = f"203.0.113.{number}"
         assert interface.log_in(username="ann", password=OTHER_PASSWORD) == WRONG
     interface.address = "198.51.100.7"
-    assert interface.log_in(username="ann", password=PASSWORD) == waits(900)
+    assert interface.log_in(username="ann", password=PASSWORD) == limited(900)
 
 
 def test_failed_logins_per_network_are_limited(interface: Interface) -> None:
     for number in range(10):
         assert interface.log_in(username=f"person{number}", password=PASSWORD) == WRONG
-    assert interface.log_in(username="another", password=PASSWORD) == waits(60)
+    assert interface.log_in(username="another", password=PASSWORD) == limited(60)
 
 
 def test_successful_login_resets_only_the_limit_per_identity_and_network(interface: Interface) -> None:
@@ -53,13 +53,13 @@ def test_successful_login_resets_only_the_limit_per_identity_and_network(interfa
         assert isinstance(interface.log_in(username="ann", password=PASSWORD), Tokens)
     for number in range(2):
         assert interface.log_in(username=f"person{number}", password=PASSWORD) == WRONG
-    assert interface.log_in(username="another", password=PASSWORD) == waits(60)
+    assert interface.log_in(username="another", password=PASSWORD) == limited(60)
 
 
 def test_registrations_per_network_are_limited(interface: Interface, world: World) -> None:
     for _ in range(20):
         assert isinstance(interface.register(), Refused)
-    assert interface.register(**REGISTRATION) == waits(60)
+    assert interface.register(**REGISTRATION) == limited(60)
     world.clock.advance(60)
     assert isinstance(interface.register(**REGISTRATION), dict)
 
@@ -67,7 +67,7 @@ def test_registrations_per_network_are_limited(interface: Interface, world: Worl
 def test_uniqueness_checks_per_network_are_limited(interface: Interface) -> None:
     for _ in range(30):
         assert interface.is_unique(prop="username", value="ann") is True
-    assert interface.is_unique(prop="username", value="ann") == waits(60)
+    assert interface.is_unique(prop="username", value="ann") == limited(60)
     interface.address = "203.0.113.9"
     assert interface.is_unique(prop="username", value="ann") is True
 
@@ -76,7 +76,7 @@ def test_wrong_codes_per_network_are_limited(interface: Interface) -> None:
     sent = code(interface, ANN)
     for number in range(30):
         assert interface.verify(destination=f"person{number}@mail.example.com", verify_otp="000000") == WRONG_CODE
-    assert interface.verify(destination=ANN, verify_otp=sent) == waits(300)
+    assert interface.verify(destination=ANN, verify_otp=sent) == limited(300)
     interface.address = "203.0.113.9"
     assert isinstance(interface.verify(destination=ANN, verify_otp=sent), str)
 
@@ -104,6 +104,6 @@ def test_limits_per_identity_apply_with_rate_limits_off(open_interface: Open) ->
     interface.register(**REGISTRATION)
     for _ in range(30):
         assert interface.log_in(username="ann", password=OTHER_PASSWORD) == WRONG
-    assert interface.log_in(username="ann", password=PASSWORD) == waits(900)
+    assert interface.log_in(username="ann", password=PASSWORD) == limited(900)
     assert isinstance(interface.send(destination=ANN), str)
-    assert interface.send(destination=ANN) == waits(60)
+    assert interface.send(destination=ANN) == limited(60)

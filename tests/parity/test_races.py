@@ -79,12 +79,12 @@ def test_concurrent_reset_and_change_leave_one_password(_time: int, interface: I
     reset, changed = at_once(
         lambda: interface.reset(email=ANN, otp=sent, password=theirs), lambda: interface.change(own.token, password=mine)
     )
-    right = [one for one in (mine, theirs, PASSWORD) if isinstance(interface.log_in(username="ann", password=one), Tokens)]
+    right = [text for text in (mine, theirs, PASSWORD) if isinstance(interface.log_in(username="ann", password=text), Tokens)]
     assert right == ([theirs] if reset is None else [mine])
     assert isinstance(changed, dict) or changed == Refused("invalid-token")
 
 
-# --- time is read after the wait for a lock ---------------------------------------------------------------------------
+# --- the clock is read after the wait for a lock ----------------------------------------------------------------------
 
 
 def result_after_wait(world: World, ahead: Callable[[Transaction], Iterator[object]], call: Callable[[], Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Refresh tokens, and sessions listed and ended."""
+"""Refresh tokens; sessions, which are listed and revoked."""
 
 from tests.support.account_builders import OTHER_REGISTRATION, REGISTRATION, invalid, logged_in, tokens
 from tests.support.interfaces import Interface, Refused, Shown, Tokens
@@ -8,10 +8,10 @@ DAY = 86_400
 INVALID_REFRESH_TOKEN, INVALID_TOKEN = Refused("invalid-refresh-token"), Refused("invalid-token")
 
 
-def refreshed(interface: Interface, held: Tokens) -> Tokens:
-    found = interface.refresh(refresh=held.refresh_token)
-    assert isinstance(found, Tokens), found
-    return found
+def refreshed(interface: Interface, current: Tokens) -> Tokens:
+    successor = interface.refresh(refresh=current.refresh_token)
+    assert isinstance(successor, Tokens), successor
+    return successor
 
 
 def test_refresh_returns_a_successor(interface: Interface) -> None:
@@ -102,7 +102,7 @@ def test_ending_other_sessions_keeps_the_current_one(interface: Interface) -> No
     others = [logged_in(interface), tokens(interface)]
     own = tokens(interface)
     assert interface.end_others(own.token) == 2
-    assert [interface.account(one.token) for one in others] == [INVALID_TOKEN, INVALID_TOKEN]
+    assert [interface.account(other.token) for other in others] == [INVALID_TOKEN, INVALID_TOKEN]
     assert isinstance(interface.account(own.token), dict)
 
 
