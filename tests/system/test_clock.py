@@ -111,7 +111,7 @@ def test_rate_limited_owner_can_log_in_within_two_windows(world: World, step: fl
 
 
 @STEPS
-def test_clock_step_back_gives_code_guessers_nothing(world: World, step: float) -> None:
+def test_clock_step_back_allows_no_extra_code_attempts(world: World, step: float) -> None:
     code = world.send(ANN)
     for _ in range(5):
         outcome(lambda: world.verify_code(destination=ANN, verify_otp=wrong(code)))

@@ -21,9 +21,9 @@ from vestibule.domain.events import Event, EventType
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    made = f"sqlite:///{tmp_path}/data/vestibule.db"
-    migrate(made)
-    return made
+    new = f"sqlite:///{tmp_path}/data/vestibule.db"
+    migrate(new)
+    return new
 
 
 @pytest.fixture
@@ -32,11 +32,11 @@ def database(url: str) -> Iterator[SqlDatabase]:
         yield opened
 
 
-def unseen(names: frozenset[str]) -> None:
+def ignore_images(names: frozenset[str]) -> None:
     pass
 
 
-def with_image(database: SqlDatabase, account_id: int, image: str) -> None:
+def set_image(database: SqlDatabase, account_id: int, image: str) -> None:
     with database.begin() as tx:
         account = tx.accounts.lock(account_id)
         assert account
@@ -44,24 +44,24 @@ def with_image(database: SqlDatabase, account_id: int, image: str) -> None:
 
 
 def test_copy_of_a_busy_database_is_one_snapshot_with_its_images(url: str, tmp_path: Path) -> None:
-    over, begun = Signal(), Signal()
+    stop, started = Signal(), Signal()
 
     def write() -> int:
         number = 0
         with SqlDatabase(url) as database:
             account = stored(database, "ada")
-            while not over.is_set():
+            while not stop.is_set():
                 number += 1
                 with database.begin() as tx:
                     tx.accounts.add(named(f"person{number}"))
                     tx.audit_log.add(Event(type=EventType.REGISTERED, occurred_at=float(number)))
-                with_image(database, account.id, f"{number}.webp")
-                begun.set()
+                set_image(database, account.id, f"{number}.webp")
+                started.set()
         return number
 
     with ThreadPoolExecutor(1) as thread:
         writing = thread.submit(write)
-        assert begun.wait(20)
+        assert started.wait(20)
         for number in range(6):
             seen: list[frozenset[str]] = []
             file = tmp_path / f"copy{number}.db"
@@ -70,18 +70,18 @@ def test_copy_of_a_busy_database_is_one_snapshot_with_its_images(url: str, tmp_p
             assert contents.images == seen[-1]
             journal = rows(f"sqlite:///{file}", "SELECT count(*) FROM audit_log")
             assert [(contents.accounts - 1,)] == journal
-        over.set()
+        stop.set()
         assert writing.result(20) > 10
 
 
 def test_changes_after_the_snapshot_are_not_in_the_copy(database: SqlDatabase, url: str, tmp_path: Path) -> None:
     account = stored(database, "ada")
-    with_image(database, account.id, "first.webp")
+    set_image(database, account.id, "first.webp")
     path = tmp_path / "data" / "vestibule.db"
     seen: list[frozenset[str]] = []
     with closing(connect(path, READ_PRAGMAS)) as reader, closing(connect(path)) as writer:
         begin_snapshot(writer, reader, seen.append)
-        with_image(database, account.id, "second.webp")
+        set_image(database, account.id, "second.webp")
         stored(database, "grace")
         copy_snapshot(reader, tmp_path / "copy.db")
     contents = inspect_copy(tmp_path / "copy.db")
@@ -91,36 +91,36 @@ def test_changes_after_the_snapshot_are_not_in_the_copy(database: SqlDatabase, u
 
 def test_writers_wait_only_while_the_last_images_are_copied(database: SqlDatabase, url: str, tmp_path: Path) -> None:
     account = stored(database, "ada")
-    with_image(database, account.id, "first.webp")
+    set_image(database, account.id, "first.webp")
     seen: list[frozenset[str]] = []
 
-    def see(names: frozenset[str]) -> None:
+    def copy_images(names: frozenset[str]) -> None:
         seen.append(names)
         if len(seen) == 1:
-            with_image(database, account.id, "second.webp")
+            set_image(database, account.id, "second.webp")
         else:
             with pytest.raises(Unavailable):
-                with_image(database, account.id, "third.webp")
+                set_image(database, account.id, "third.webp")
 
-    back_up(url, tmp_path / "copy.db", see)
+    back_up(url, tmp_path / "copy.db", copy_images)
     assert seen == [{"first.webp"}, {"second.webp"}]
-    with_image(database, account.id, "fourth.webp")
+    set_image(database, account.id, "fourth.webp")
     assert inspect_copy(tmp_path / "copy.db").images == {"second.webp"}
 
 
 def test_fault_while_images_are_copied_releases_the_lock(database: SqlDatabase, url: str, tmp_path: Path) -> None:
-    class Full(Exception):
+    class DiskFull(Exception):
         pass
 
     seen: list[frozenset[str]] = []
 
-    def see(names: frozenset[str]) -> None:
+    def copy_images(names: frozenset[str]) -> None:
         seen.append(names)
         if len(seen) == 2:
-            raise Full
+            raise DiskFull
 
-    with pytest.raises(Full):
-        back_up(url, tmp_path / "copy.db", see)
+    with pytest.raises(DiskFull):
+        back_up(url, tmp_path / "copy.db", copy_images)
     assert stored(database, "ada").id == 1
 
 
@@ -128,7 +128,7 @@ def test_copy_is_one_private_file(database: SqlDatabase, url: str, tmp_path: Pat
     stored(database, "ada")
     file = tmp_path / "copies" / "copy.db"
     file.parent.mkdir()
-    back_up(url, file, unseen)
+    back_up(url, file, ignore_images)
     assert inspect_copy(file).accounts == 1
     assert [path.name for path in file.parent.iterdir()] == ["copy.db"]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -139,7 +139,7 @@ def test_copy_is_one_private_file(database: SqlDatabase, url: str, tmp_path: Pat
 def test_existing_file_is_not_overwritten(url: str, tmp_path: Path) -> None:
     (tmp_path / "copy.db").write_text("mine")
     with pytest.raises(FileExistsError):
-        back_up(url, tmp_path / "copy.db", unseen)
+        back_up(url, tmp_path / "copy.db", ignore_images)
     assert (tmp_path / "copy.db").read_text() == "mine"
 
 
@@ -151,7 +151,7 @@ def test_url_without_an_sqlite_file_is_refused_in_one_line(tmp_path: Path) -> No
         (f"sqlite:///{tmp_path}/other.db", "not a database"),
     ):
         with pytest.raises(ValueError, match=said) as refusal:
-            back_up(url, tmp_path / "copy.db", unseen)
+            back_up(url, tmp_path / "copy.db", ignore_images)
         assert "\n" not in str(refusal.value)
         assert "secret" not in str(refusal.value)
     assert not (tmp_path / "none.db").exists()
@@ -161,18 +161,18 @@ def test_damaged_copy_is_detected(database: SqlDatabase, url: str, tmp_path: Pat
     for number in range(300):
         stored(database, f"person{number}")
     file = tmp_path / "copy.db"
-    back_up(url, file, unseen)
+    back_up(url, file, ignore_images)
     whole = file.read_bytes()
     assert inspect_copy(file).accounts == 300
     page = int.from_bytes(whole[16:18])
-    for damaged in (whole[: len(whole) // 2], b"", b"something else" * 400, _with_a_page_of_zeros(whole, page)):
+    for damaged in (whole[: len(whole) // 2], b"", b"something else" * 400, _with_zeroed_page(whole, page)):
         file.write_bytes(damaged)
         with pytest.raises(ValueError, match="damaged"):
             inspect_copy(file)
 
 
-def _with_a_page_of_zeros(whole: bytes, page: int) -> bytes:
-    """In the middle of the accounts."""
+def _with_zeroed_page(whole: bytes, page: int) -> bytes:
+    """Returns the file with zeros in a page in the middle of the accounts."""
     at = whole.index(b"person150") // page * page
     return whole[:at] + bytes(page) + whole[at + page :]
 
@@ -180,6 +180,6 @@ def _with_a_page_of_zeros(whole: bytes, page: int) -> bytes:
 def test_copy_with_sessions_without_an_account_is_damaged(database: SqlDatabase, url: str, tmp_path: Path) -> None:
     columns = "id, account_id, created_at, refreshed_at, expires_at, generation"
     rows(url, f"INSERT INTO sessions ({columns}) VALUES ('a', 99, 1.0, 1.0, 2.0, 0)")  # noqa: S608 — names of our own
-    back_up(url, tmp_path / "copy.db", unseen)
+    back_up(url, tmp_path / "copy.db", ignore_images)
     with pytest.raises(ValueError, match="sessions of accounts that it does not have"):
         inspect_copy(tmp_path / "copy.db")

@@ -33,8 +33,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database, or of a missing file."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/data/vestibule.db"
-    found: str = request.getfixturevalue("new_postgres")
-    return found
+    new: str = request.getfixturevalue("new_postgres")
+    return new
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def database(url: str) -> Iterator[SqlDatabase]:
         yield opened
 
 
-# --- durable ----------------------------------------------------------------------------------------------------------
+# --- durability -------------------------------------------------------------------------------------------------------
 
 
 def test_committed_rows_are_read_by_the_next_program(database: SqlDatabase, url: str) -> None:
@@ -56,17 +56,17 @@ def test_committed_rows_are_read_by_the_next_program(database: SqlDatabase, url:
 
 def test_killed_program_leaves_nothing_of_its_transaction(database: SqlDatabase, url: str) -> None:
     stored(database, "before")
-    does = """
+    source = """
 database = SqlDatabase(url)
 with database.begin() as tx:
     tx.accounts.add(Account(username=Username("half", "half"), name="half", email=None, created_at=1.0))
     print("in the middle", flush=True)
     sys.stdin.read()
 """
-    with program(url, does) as dying:
-        assert dying.stdout
-        assert dying.stdout.readline() == "in the middle\n"
-        dying.kill()
+    with program(url, source) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "in the middle\n"
+        process.kill()
     assert database.accounts.taken_fields(Username("half", "half"), []) == set()
     assert stored(database, "half").username.canonical == "half"
 
@@ -87,8 +87,8 @@ def test_concurrent_programs_lose_no_increment(url: str) -> None:
         with SqlDatabase(url) as database:
             for _ in range(10):
                 with database.begin() as tx:
-                    [tally] = tx.rate_limits.lock(["key"])
-                    tx.rate_limits.save([SlidingWindow("key", (*tally.timestamps, NOW))], NOW)
+                    [window] = tx.rate_limits.lock(["key"])
+                    tx.rate_limits.save([SlidingWindow("key", (*window.timestamps, NOW))], NOW)
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(count, range(4)))
@@ -135,13 +135,13 @@ def test_failed_migration_leaves_nothing(url: str) -> None:
 
 
 def test_concurrent_migrations_all_succeed(url: str) -> None:
-    does = "sys.stdin.readline(); migrate(url); SqlDatabase(url).check(); print('ready')"
-    starting = [program(url, does) for _ in range(4)]
-    for one in starting:
-        assert one.stdin
-        one.stdin.write("go\n")
-        one.stdin.flush()
-    assert [one.communicate(timeout=60)[0] for one in starting] == ["ready\n"] * 4
+    source = "sys.stdin.readline(); migrate(url); SqlDatabase(url).check(); print('ready')"
+    starting = [program(url, source) for _ in range(4)]
+    for process in starting:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate(timeout=60)[0] for process in starting] == ["ready\n"] * 4
 
 
 def test_migration_waits_for_another(url: str) -> None:
@@ -220,7 +220,7 @@ def test_invalid_url_is_refused_in_one_line_without_its_password(url: str, says:
         assert "\n" not in str(refused.value)
 
 
-# --- the end ----------------------------------------------------------------------------------------------------------
+# --- closing ----------------------------------------------------------------------------------------------------------
 
 
 def test_closed_database_is_unavailable(database: SqlDatabase) -> None:
@@ -240,10 +240,10 @@ def test_closing_waits_for_an_open_transaction(database: SqlDatabase, url: str) 
         closed.set()
 
     with ThreadPoolExecutor(1) as elsewhere, database.begin() as tx:
-        closing_it = elsewhere.submit(close)
+        close_call = elsewhere.submit(close)
         assert not closed.wait(0.05)
         account = tx.accounts.add(named("ada"))
-    assert closing_it.exception() is None
+    assert close_call.exception() is None
     with SqlDatabase(url) as reopened:
         assert reopened.accounts.get(account.id) == account
 
@@ -251,19 +251,19 @@ def test_closing_waits_for_an_open_transaction(database: SqlDatabase, url: str) 
 def test_many_threads_read_at_once(database: SqlDatabase) -> None:
     account = stored(database, "ada")
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(lambda _: database.accounts.get(account.id), range(400)))
-    assert found == [account] * 400
+        accounts = list(threads.map(lambda _: database.accounts.get(account.id), range(400)))
+    assert accounts == [account] * 400
 
 
 # --- retention --------------------------------------------------------------------------------------------------------
 
 
-def left(url: str) -> dict[str, int]:
+def remaining_rows(url: str) -> dict[str, int]:
     names = ("challenges", "proofs", "sessions", "rate_limits", "outbox", "audit_log")
     return {name: rows(url, f"SELECT count(*) FROM {name}")[0][0] for name in names}  # noqa: S608 — listed
 
 
-def fill(database: SqlDatabase, at: float, name: str) -> None:
+def add_expiring_rows(database: SqlDatabase, at: float, name: str) -> None:
     """Adds one row to each table that expires at `at`."""
     to = replace(MAIL, canonical=name)
     with database.begin() as tx:
@@ -281,7 +281,7 @@ def fill(database: SqlDatabase, at: float, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "gone"),
+    ("days", "purged"),
     [
         (0.9, {"rate_limits"}),
         (1.1, {"rate_limits", "challenges", "proofs"}),
@@ -293,19 +293,19 @@ def fill(database: SqlDatabase, at: float, name: str) -> None:
         (400.1, {"rate_limits", "challenges", "proofs", "outbox", "sessions", "audit_log"}),
     ],
 )
-def test_rows_are_purged_after_their_retention(database: SqlDatabase, url: str, days: float, gone: set[str]) -> None:
-    fill(database, NOW, "old")
-    fill(database, NOW + days * DAY, "new")
-    assert database.purge(NOW + days * DAY, limit=500) == len(gone)
-    assert left(url) == {name: 1 if name in gone else 2 for name in left(url)}
+def test_rows_are_purged_after_their_retention(database: SqlDatabase, url: str, days: float, purged: set[str]) -> None:
+    add_expiring_rows(database, NOW, "old")
+    add_expiring_rows(database, NOW + days * DAY, "new")
+    assert database.purge(NOW + days * DAY, limit=500) == len(purged)
+    assert remaining_rows(url) == {name: 1 if name in purged else 2 for name in remaining_rows(url)}
     assert database.accounts.get(1) is not None
 
 
 def test_purge_deletes_in_batches_until_nothing_is_left(database: SqlDatabase, url: str) -> None:
     for number in range(5):
-        fill(database, NOW, f"{number}")
+        add_expiring_rows(database, NOW, f"{number}")
     assert [database.purge(NOW + 500 * DAY, limit=2) for _ in range(4)] == [12, 12, 6, 0]
-    assert set(left(url).values()) == {0}
+    assert set(remaining_rows(url).values()) == {0}
 
 
 def test_pending_message_is_not_purged(database: SqlDatabase) -> None:
@@ -317,8 +317,8 @@ def test_pending_message_is_not_purged(database: SqlDatabase) -> None:
 def test_locked_and_unsaved_windows_are_purged(database: SqlDatabase, url: str) -> None:
     with database.begin() as tx:
         tx.rate_limits.lock(["a", "b"])
-    assert database.purge(NOW, limit=500) == left(url)["rate_limits"] + (0 if url.startswith("sqlite") else 2)
-    assert left(url)["rate_limits"] == 0
+    assert database.purge(NOW, limit=500) == remaining_rows(url)["rate_limits"] + (0 if url.startswith("sqlite") else 2)
+    assert remaining_rows(url)["rate_limits"] == 0
 
 
 # --- metrics ----------------------------------------------------------------------------------------------------------
@@ -328,9 +328,9 @@ def test_backlog_counts_due_and_failed_messages_by_channel(database: SqlDatabase
     nothing = [Backlog(channel, 0, None, 0) for channel in Channel]
     assert list(database.backlog(NOW)) == nothing
     with database.begin() as tx:
-        for name, due in (("late", -30.0), ("now", 0.0), ("dead", -60.0), ("leased", -90.0), ("to come", 1.0)):
+        for name, due in (("late", -30.0), ("now", 0.0), ("failed", -60.0), ("leased", -90.0), ("future", 1.0)):
             tx.outbox.add(_posted(name, NOW + due))
-        tx.outbox.mark_failed("dead", "refused")
+        tx.outbox.mark_failed("failed", "refused")
         tx.outbox.count_failure("leased", NOW + 60)
     assert list(database.backlog(NOW)) == [Backlog(Channel.EMAIL, 2, NOW - 30, 1), *nothing[1:]]
 

@@ -45,16 +45,16 @@ def with_options(url: str, *settings: str) -> str:
 
 @contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    begun = time.monotonic()
+    start = time.monotonic()
     yield
-    assert time.monotonic() - begun < seconds
+    assert time.monotonic() - start < seconds
 
 
 def rename(database: SqlDatabase, account: Account, name: str) -> None:
     with database.begin() as tx:
-        claimed = tx.accounts.lock(account.id)
-        assert claimed
-        tx.accounts.save(replace(claimed, username=Username(name, name)))
+        locked = tx.accounts.lock(account.id)
+        assert locked
+        tx.accounts.save(replace(locked, username=Username(name, name)))
 
 
 def message(number: int) -> Message:
@@ -99,7 +99,7 @@ def test_query_leaves_no_transaction_open(database: SqlDatabase, postgres: str) 
     assert rows(postgres, states) == [("idle",)]
 
 
-# --- at the same time -------------------------------------------------------------------------------------------------
+# --- concurrent transactions ------------------------------------------------------------------------------------------
 
 
 def test_second_of_two_transactions_that_take_a_name_is_refused_and_goes_on(database: SqlDatabase) -> None:
@@ -108,19 +108,19 @@ def test_second_of_two_transactions_that_take_a_name_is_refused_and_goes_on(data
 
     def follow() -> None:
         with database.begin() as tx:
-            claimed = tx.accounts.lock(second.id)
-            assert claimed
+            locked = tx.accounts.lock(second.id)
+            assert locked
             with pytest.raises(AlreadyTaken) as error:
-                tx.accounts.save(replace(claimed, username=Username("wanted", "wanted")))
+                tx.accounts.save(replace(locked, username=Username("wanted", "wanted")))
             assert error.value.fields == ("username",)
             refused.set()
-            tx.accounts.save(replace(claimed, name="went on"))
+            tx.accounts.save(replace(locked, name="went on"))
 
     with ThreadPoolExecutor(1) as elsewhere:
         with database.begin() as tx:
-            claimed = tx.accounts.lock(first.id)
-            assert claimed
-            tx.accounts.save(replace(claimed, username=Username("wanted", "wanted")))
+            locked = tx.accounts.lock(first.id)
+            assert locked
+            tx.accounts.save(replace(locked, username=Username("wanted", "wanted")))
             following = elsewhere.submit(follow)
             assert not refused.wait(0.1)
         following.result(10)
@@ -134,10 +134,10 @@ def test_workers_skip_messages_that_another_worker_is_leasing(database: SqlDatab
 
     def lease() -> list[str]:
         with database.begin() as tx:
-            return [one.id for one in tx.outbox.lease(NOW, seconds=60, limit=2)]
+            return [message.id for message in tx.outbox.lease(NOW, seconds=60, limit=2)]
 
     with ThreadPoolExecutor(1) as elsewhere, database.begin() as tx:
-        mine = [one.id for one in tx.outbox.lease(NOW, seconds=60, limit=2)]
+        mine = [message.id for message in tx.outbox.lease(NOW, seconds=60, limit=2)]
         assert (mine, elsewhere.submit(lease).result(1)) == (["0", "1"], ["2", "3"])
 
 
@@ -145,12 +145,12 @@ def test_windows_locked_in_opposite_orders_never_deadlock(database: SqlDatabase)
     def count(number: int) -> None:
         for _ in range(20):
             with database.begin() as tx:
-                claimed = tx.rate_limits.lock(["a", "b", "c"] if number % 2 else ["c", "b", "a", "b"])
-                tx.rate_limits.save([replace(tally, timestamps=(*tally.timestamps, NOW)) for tally in claimed[:3]], NOW)
+                locked = tx.rate_limits.lock(["a", "b", "c"] if number % 2 else ["c", "b", "a", "b"])
+                tx.rate_limits.save([replace(window, timestamps=(*window.timestamps, NOW)) for window in locked[:3]], NOW)
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(count, range(4)))
-    assert [len(tally.timestamps) for tally in database.rate_limits.get(["a", "b", "c"])] == [80, 80, 80]
+    assert [len(window.timestamps) for window in database.rate_limits.get(["a", "b", "c"])] == [80, 80, 80]
 
 
 def test_purge_skips_locked_rows(database: SqlDatabase) -> None:
@@ -166,23 +166,23 @@ def test_purge_skips_locked_rows(database: SqlDatabase) -> None:
 
 def test_one_of_two_deadlocked_transactions_gets_a_conflict(database: SqlDatabase) -> None:
     both = [stored(database, "one"), stored(database, "two")]
-    met = Barrier(2)
+    both_locked = Barrier(2)
 
-    def cross(order: list[Account]) -> str:
+    def lock_both(order: list[Account]) -> str:
         try:
             with database.begin() as tx:
                 tx.accounts.lock(order[0].id)
-                met.wait(5)
+                both_locked.wait(5)
                 tx.accounts.lock(order[1].id)
         except Unavailable as refused:
             return f"again in {refused.retry_after}"
         return "through"
 
     with ThreadPoolExecutor(2) as threads:
-        assert sorted(threads.map(cross, [both, both[::-1]])) == ["again in 0", "through"]
+        assert sorted(threads.map(lock_both, [both, both[::-1]])) == ["again in 0", "through"]
 
 
-# --- when it cannot ---------------------------------------------------------------------------------------------------
+# --- faults -----------------------------------------------------------------------------------------------------------
 
 
 def test_connections_that_the_server_closed_are_replaced(database: SqlDatabase, postgres: str) -> None:
@@ -196,7 +196,7 @@ def test_connections_that_the_server_closed_are_replaced(database: SqlDatabase, 
 
 
 def test_transaction_that_loses_its_connection_changes_nothing(database: SqlDatabase, postgres: str) -> None:
-    def interrupted(then: Callable[[Transaction], object]) -> None:
+    def lose_connection(then: Callable[[Transaction], object]) -> None:
         with database.begin() as tx:
             tx.accounts.add(named("half"))
             rows(postgres, TERMINATE)
@@ -208,12 +208,12 @@ def test_transaction_that_loses_its_connection_changes_nothing(database: SqlData
         lambda tx: None,
     ):
         with pytest.raises(Unavailable):
-            interrupted(then)
+            lose_connection(then)
     assert database.accounts.taken_fields(Username("half", "half"), []) == set()
     stored(database, "half")
 
 
-class Cutting:
+class CommitCuttingProxy:
     """A proxy in front of PostgreSQL that closes the connection instead of passing the response to COMMIT."""
 
     def __init__(self, url: str) -> None:
@@ -228,10 +228,10 @@ class Cutting:
     def _serve(self) -> None:
         here, _ = self._socket.accept()
         with here, socket.create_connection(self._there) as there:
-            while said := here.recv(65536):
-                there.sendall(said)
+            while request := here.recv(65536):
+                there.sendall(request)
                 answer = there.recv(65536)
-                if b"COMMIT\0" in said:
+                if b"COMMIT\0" in request:
                     self.commits += 1
                     return
                 here.sendall(answer)
@@ -242,13 +242,13 @@ class Cutting:
 
 
 def test_change_with_a_lost_commit_response_is_refused_and_not_repeated(database: SqlDatabase, postgres: str) -> None:
-    """The change may have been made: the caller has to look before trying again."""
-    between = Cutting(f"{postgres}{'&' if '?' in postgres else '?'}sslmode=disable&gssencmode=disable")
-    with SqlDatabase(between.url, max_wait=0.1) as cut, pytest.raises(Unavailable) as refused:
-        stored(cut, "ada")
-    between.close()
-    assert between.commits == 1
-    assert refused.value.retry_after > 0, "so that no caller retries automatically"
+    """The change may have been committed: the caller must check before a retry."""
+    proxy = CommitCuttingProxy(f"{postgres}{'&' if '?' in postgres else '?'}sslmode=disable&gssencmode=disable")
+    with SqlDatabase(proxy.url, max_wait=0.1) as database_behind_proxy, pytest.raises(Unavailable) as refused:
+        stored(database_behind_proxy, "ada")
+    proxy.close()
+    assert proxy.commits == 1
+    assert refused.value.retry_after > 0, "callers must not retry automatically"
     assert refused.value.is_outcome_unknown
     assert refused.value.detail == "The change may have been made. Try again shortly."
     assert database.accounts.taken_fields(Username("ada", "ada"), []) == {"username"}
@@ -265,7 +265,7 @@ def test_transaction_that_waits_too_long_for_a_row_is_refused(postgres: str) -> 
         rename(database, account, "new")
 
 
-def go_on_regardless(database: SqlDatabase, account: Account) -> None:
+def commit_after_failed_statement(database: SqlDatabase, account: Account) -> None:
     with database.begin() as tx:
         tx.accounts.add(named("half"))
         with suppress(Unavailable):
@@ -278,7 +278,7 @@ def test_transaction_with_a_failed_statement_is_not_committed(postgres: str) -> 
         with psycopg.connect(postgres) as other:
             other.execute("SELECT * FROM accounts FOR UPDATE")
             with pytest.raises(Unavailable):
-                go_on_regardless(database, account)
+                commit_after_failed_statement(database, account)
         assert database.accounts.taken_fields(Username("half", "half"), []) == set()
 
 
@@ -290,7 +290,7 @@ def test_slow_statement_is_cancelled(postgres: str) -> None:
     sql.close()
 
 
-def everything(database: SqlDatabase) -> list[Callable[[], Any]]:
+def calls_of_each_kind(database: SqlDatabase) -> list[Callable[[], Any]]:
     return [
         database.check,
         lambda: database.accounts.get(1),
@@ -301,21 +301,21 @@ def everything(database: SqlDatabase) -> list[Callable[[], Any]]:
 
 def test_call_without_a_free_connection_is_refused(postgres: str) -> None:
     with SqlDatabase(postgres, max_wait=0.05) as database, ThreadPoolExecutor(15) as threads:
-        inside, leave = Barrier(16), Signal()
+        started, release = Barrier(16), Signal()
 
-        def stay(_: int) -> None:
+        def hold_connection(_: int) -> None:
             with database.begin():
-                inside.wait(10)
-                leave.wait(10)
+                started.wait(10)
+                release.wait(10)
 
-        staying = [threads.submit(stay, number) for number in range(15)]
-        inside.wait(10)
-        for refuses in everything(database):
+        holding = [threads.submit(hold_connection, number) for number in range(15)]
+        started.wait(10)
+        for call in calls_of_each_kind(database):
             with at_most(1), pytest.raises(Unavailable):
-                refuses()
-        leave.set()
-        for one in staying:
-            one.result(10)
+                call()
+        release.set()
+        for transaction in holding:
+            transaction.result(10)
         assert stored(database, "now").id == 1
 
 
@@ -323,11 +323,11 @@ def test_server_without_free_connections_is_unavailable() -> None:
     with PostgresServer(max_connections=5, superuser_reserved_connections=0) as server:
         migrate(server.url)
         with SqlDatabase(server.url) as database:
-            taken = [psycopg.connect(server.url) for _ in range(5)]
+            connections = [psycopg.connect(server.url) for _ in range(5)]
             with at_most(1), pytest.raises(Unavailable):
                 database.check()
-            for one in taken:
-                one.close()
+            for connection in connections:
+                connection.close()
             database.check()
 
 
@@ -337,9 +337,9 @@ def test_stopped_server_is_unavailable_at_once_until_it_restarts() -> None:
         with SqlDatabase(server.url) as database:
             account = stored(database, "ada")
             server.stop()
-            for refuses in everything(database):
+            for call in calls_of_each_kind(database):
                 with at_most(1), pytest.raises(Unavailable):
-                    refuses()
+                    call()
             for starts in (migrate, prepare):
                 with pytest.raises(Unavailable):
                     starts(server.url)
@@ -375,9 +375,9 @@ def test_server_that_accepts_connections_and_never_responds_is_unavailable() -> 
 )
 def test_missing_server_is_unavailable(where: str) -> None:
     with SqlDatabase(where) as database:
-        for refuses in everything(database):
+        for call in calls_of_each_kind(database):
             with at_most(3), pytest.raises(Unavailable):
-                refuses()
+                call()
 
 
 def test_unknown_database_name_is_unavailable(postgres_server: str) -> None:
@@ -394,9 +394,9 @@ class Missing:
         if name == "psycopg":
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Missing())
-for refuses in (migrate, SqlDatabase):
+for call in (migrate, SqlDatabase):
     try:
-        refuses(url)
+        call(url)
     except ImportError as error:
         print(error)
 """
@@ -430,8 +430,8 @@ def plan(connection: "psycopg.Connection[Any]", statement: ClauseElement) -> lis
         name: compiled.params[name] if compiled.params[name] is not None else example[bind.type.python_type]
         for bind, name in compiled.bind_names.items()  # type: ignore[attr-defined]  # of a compiled statement
     }
-    [(found,)] = connection.execute(f"EXPLAIN (FORMAT JSON) {compiled}", values).fetchall()
-    steps = [found[0]["Plan"]]
+    [(rows_of_plan,)] = connection.execute(f"EXPLAIN (FORMAT JSON) {compiled}", values).fetchall()
+    steps = [rows_of_plan[0]["Plan"]]
     for step in steps:
         steps += step.get("Plans", [])
     return steps
@@ -447,14 +447,14 @@ def test_every_statement_finds_its_rows_by_an_index(postgres: str, name: str) ->
     assert bool(through) == (name in WHOLE), steps
 
 
-# --- the audit log ----------------------------------------------------------------------------------------------------
+# --- audit log --------------------------------------------------------------------------------------------------------
 
 
 def registered(account_id: int, at: float = NOW) -> Event:
     return Event(type=EventType.REGISTERED, occurred_at=at, account_id=account_id)
 
 
-def followed(database: SqlDatabase, after: int, now: float) -> list[tuple[int, int | None]]:
+def stable_events(database: SqlDatabase, after: int, now: float) -> list[tuple[int, int | None]]:
     return [(position, event.account_id) for position, event in database.audit_log.read_stable_after(after, now, limit=9)]
 
 
@@ -476,11 +476,11 @@ def test_event_committed_after_a_later_one_is_not_missed(database: SqlDatabase) 
             tx.audit_log.add(registered(3))
             tx.audit_log.add(registered(4))
         assert [event.account_id for _, event in database.audit_log.find(AuditQuery(), limit=9)] == [1, 3, 4]
-        assert followed(database, 0, NOW) == [(1, 1)]
-        assert followed(database, 1, NOW) == []
+        assert stable_events(database, 0, NOW) == [(1, 1)]
+        assert stable_events(database, 1, NOW) == []
         go_on.set()
         late.result(10)
-    assert followed(database, 1, NOW) == [(2, 2), (3, 3), (4, 4)]
+    assert stable_events(database, 1, NOW) == [(2, 2), (3, 3), (4, 4)]
 
 
 def test_reader_among_many_writers_sees_each_event_once(database: SqlDatabase) -> None:
@@ -494,8 +494,8 @@ def test_reader_among_many_writers_sees_each_event_once(database: SqlDatabase) -
     with ThreadPoolExecutor(6) as threads:
         writing = [threads.submit(write, writer) for writer in range(6)]
         deadline = time.monotonic() + 20
-        while (len(seen) < 240 or not all(one.done() for one in writing)) and time.monotonic() < deadline:
-            seen += followed(database, seen[-1][0] if seen else 0, time.time())
+        while (len(seen) < 240 or not all(writer.done() for writer in writing)) and time.monotonic() < deadline:
+            seen += stable_events(database, seen[-1][0] if seen else 0, time.time())
     positions = [position for position, _ in seen]
     assert positions == sorted(positions)
     assert sorted(account or 0 for _, account in seen) == sorted(w * 100 + n for w in range(6) for n in range(40))
@@ -507,8 +507,8 @@ def test_rolled_back_event_delays_readers_for_a_minute(database: SqlDatabase) ->
         raise KeyError
     with database.begin() as tx:
         tx.audit_log.add(registered(2))
-    assert followed(database, 0, NOW + 59) == []
-    assert followed(database, 0, NOW + 60) == [(2, 2)]
+    assert stable_events(database, 0, NOW + 59) == []
+    assert stable_events(database, 0, NOW + 60) == [(2, 2)]
 
 
 def test_purged_events_do_not_delay_readers(database: SqlDatabase) -> None:
@@ -517,4 +517,4 @@ def test_purged_events_do_not_delay_readers(database: SqlDatabase) -> None:
         with database.begin() as tx:
             tx.audit_log.add(registered(account_id, at))
     assert database.purge(NOW + 401 * days, limit=9) == 2
-    assert followed(database, 0, NOW + 401 * days) == [(3, 3)]
+    assert stable_events(database, 0, NOW + 401 * days) == [(3, 3)]

@@ -39,7 +39,7 @@ def database(url: str) -> Iterator[SqlDatabase]:
         yield opened
 
 
-# --- durable and private ----------------------------------------------------------------------------------------------
+# --- durability and permissions ---------------------------------------------------------------------------------------
 
 
 def test_durability_settings_are_in_force(database: SqlDatabase, path: Path) -> None:
@@ -68,10 +68,10 @@ def test_files_are_private_under_any_umask(path: Path, url: str) -> None:
 
 
 def test_concurrent_openings_of_a_new_file_all_succeed(tmp_path: Path) -> None:
-    together = Barrier(6)
+    start = Barrier(6)
 
-    def opened(path: Path) -> bool:
-        together.wait(10)
+    def open_once(path: Path) -> bool:
+        start.wait(10)
         with closing(connect(path)) as connection:
             return bool(connection.execute("PRAGMA journal_mode").fetchall() == [("wal",)])
 
@@ -79,7 +79,7 @@ def test_concurrent_openings_of_a_new_file_all_succeed(tmp_path: Path) -> None:
         for number in range(30):
             path = tmp_path / f"{number}.db"
             create(path)
-            assert all(threads.map(opened, [path] * 6))
+            assert all(threads.map(open_once, [path] * 6))
 
 
 def test_relative_url_names_a_file_below_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,15 +88,15 @@ def test_relative_url_names_a_file_below_the_working_directory(tmp_path: Path, m
     assert (tmp_path / "a #ü?" / "vestibule.db").exists()
 
 
-# --- when it cannot ---------------------------------------------------------------------------------------------------
+# --- faults -----------------------------------------------------------------------------------------------------------
 
 
 def test_missing_database_is_unavailable_and_not_created(path: Path, url: str) -> None:
     with SqlDatabase(url) as database:
-        asked: list[Callable[[], object]] = [database.check, lambda: database.accounts.get(1), lambda: stored(database, "ada")]
-        for refuses in asked:
+        calls: list[Callable[[], object]] = [database.check, lambda: database.accounts.get(1), lambda: stored(database, "ada")]
+        for call in calls:
             with pytest.raises(Unavailable):
-                refuses()
+                call()
     assert not path.exists()
 
 

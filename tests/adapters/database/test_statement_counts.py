@@ -37,7 +37,7 @@ COSTS: Mapping[str, tuple[int, int]] = {
 
 
 class CountingConnection(sqlite3.Connection):
-    """Notes each statement that SQLite executes."""
+    """A connection that counts each statement that SQLite executes."""
 
     executed: ClassVar[Counter[str]] = Counter()
 
@@ -47,7 +47,7 @@ class CountingConnection(sqlite3.Connection):
 
 
 class Counting:
-    """Counts the statements that the database executes."""
+    """A counter of the statements that the database executes."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._executed = CountingConnection.executed
@@ -65,26 +65,26 @@ class Counting:
     def __call__(self) -> Iterator[list[tuple[int, int]]]:
         """Yields a list that gets the counts of the block at its end."""
         self._executed.clear()
-        found: list[tuple[int, int]] = []
+        counts: list[tuple[int, int]] = []
         try:
-            yield found
+            yield counts
         finally:
-            begun = sum(self._executed[command] for command in BEGINS)
-            found.append((begun, self._executed.total() - begun - sum(self._executed[command] for command in ENDS)))
+            begins = sum(self._executed[command] for command in BEGINS)
+            counts.append((begins, self._executed.total() - begins - sum(self._executed[command] for command in ENDS)))
 
 
 def calls(vestibule: Vestibule, counting: Counting) -> dict[str, tuple[int, int]]:
     """Makes each call twice and returns the counts of the second one: the first may load caches."""
-    seen: dict[str, tuple[int, int]] = {}
+    counts: dict[str, tuple[int, int]] = {}
 
-    def count(what: str, call: Any, /, **question: Any) -> Any:
+    def count(name: str, call: Any, /, **arguments: Any) -> Any:
         answer = None
-        with counting() as found:
+        with counting() as executed:
             try:
-                answer = call(**question)
+                answer = call(**arguments)
             except Refusal as refusal:
                 answer = refusal
-        seen[what] = found[0]
+        counts[name] = executed[0]
         return answer
 
     for name in ("ann", "bob"):
@@ -100,13 +100,13 @@ def calls(vestibule: Vestibule, counting: Counting) -> dict[str, tuple[int, int]
         count("request_code", vestibule.request_code, destination=address, caller=CALLER)
         count("verify_code refused", vestibule.verify_code, destination=address, verify_otp="0", caller=CALLER)
         count("verify_code", vestibule.verify_code, destination=address, verify_otp=code(vestibule), caller=CALLER)
-    return seen
+    return counts
 
 
 def code(vestibule: Vestibule) -> str:
-    """The code that was requested last."""
+    """Returns the code that was requested last."""
     deliver = vestibule.deliver_messages
-    challenges = [one.message.challenge for one in deliver.database.outbox.find(failed=False, after=0, limit=99)]
+    challenges = [entry.message.challenge for entry in deliver.database.outbox.find(failed=False, after=0, limit=99)]
     last = [challenge for challenge in challenges if challenge is not None][-1]
     return deliver.codes.code(*last)
 

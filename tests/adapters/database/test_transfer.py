@@ -13,11 +13,11 @@ from vestibule.adapters.database import CannotCopy, Copied, SqlDatabase, copy, m
 from vestibule.adapters.database.schema import metadata
 
 TABLES = [table.name for table in metadata.sorted_tables]
-WAYS = [("sqlite", "postgres"), ("postgres", "sqlite"), ("sqlite", "sqlite"), ("postgres", "postgres")]
+KINDS = [("sqlite", "postgres"), ("postgres", "sqlite"), ("sqlite", "sqlite"), ("postgres", "postgres")]
 
 
-@pytest.fixture(params=WAYS, ids="-to-".join)
-def ends(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+@pytest.fixture(params=KINDS, ids="-to-".join)
+def urls(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
     """The URLs of a migrated source and of a target that is not migrated."""
 
     def url(kind: str, name: str) -> str:
@@ -51,7 +51,7 @@ def emptied(url: str) -> str:
     return url
 
 
-def in_silence(doing: str, table: str, done: int, total: int) -> None:
+def ignore_progress(doing: str, table: str, done: int, total: int) -> None:
     pass
 
 
@@ -84,16 +84,18 @@ def value(column: Column[object], number: int) -> str:
 def contents(url: str, table: Table) -> list[tuple[object, ...]]:
     """The rows as Python values; SQLite has no booleans."""
     flags = {place for place, column in enumerate(table.columns) if isinstance(column.type, Boolean)}
-    found = rows(url, f"SELECT {', '.join(table.columns.keys())} FROM {table.name}")  # noqa: S608 — names of our own
-    return sorted((tuple(bool(one) if place in flags else one for place, one in enumerate(row)) for row in found), key=repr)
+    stored_rows = rows(url, f"SELECT {', '.join(table.columns.keys())} FROM {table.name}")  # noqa: S608 — names of our own
+    return sorted(
+        (tuple(bool(cell) if place in flags else cell for place, cell in enumerate(row)) for row in stored_rows), key=repr
+    )
 
 
-def test_every_row_of_every_table_is_copied(ends: tuple[str, str]) -> None:
-    source, target = ends
+def test_every_row_of_every_table_is_copied(urls: tuple[str, str]) -> None:
+    source, target = urls
     fill(source, 1203)
-    copied = copy(source, target, in_silence)
-    assert [one.table for one in copied] == TABLES
-    assert {one.rows for one in copied} == {1203}
+    copied = copy(source, target, ignore_progress)
+    assert [report.table for report in copied] == TABLES
+    assert {report.rows for report in copied} == {1203}
     for table in metadata.sorted_tables:
         assert contents(target, table) == contents(source, table), table.name
         assert len(contents(target, table)) == 1203
@@ -102,45 +104,45 @@ def test_every_row_of_every_table_is_copied(ends: tuple[str, str]) -> None:
 def test_migrated_database_has_no_other_tables(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/new.db"
     migrate(url)
-    found = {name for (name,) in rows(url, "SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert found - {"sqlite_sequence", "alembic_version"} == set(TABLES)
+    tables = {name for (name,) in rows(url, "SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert tables - {"sqlite_sequence", "alembic_version"} == set(TABLES)
 
 
 def test_checksums_are_equal_on_both_databases(tmp_path: Path, first_postgres: str) -> None:
     first, last = f"sqlite:///{tmp_path}/first.db", f"sqlite:///{tmp_path}/last.db"
     migrate(first)
     fill(first, 20)
-    there, back = copy(first, first_postgres, in_silence), copy(first_postgres, last, in_silence)
+    there, back = copy(first, first_postgres, ignore_progress), copy(first_postgres, last, ignore_progress)
     assert there == back
-    assert len({one.checksum for one in there}) == len(TABLES)
+    assert len({report.checksum for report in there}) == len(TABLES)
     rows(last, "UPDATE accounts SET name = name || '!' WHERE id = 7")
-    again = copy(last, f"sqlite:///{tmp_path}/changed.db", in_silence)
-    assert [one.table for one, other in zip(again, there, strict=True) if one != other] == ["accounts"]
+    again = copy(last, f"sqlite:///{tmp_path}/changed.db", ignore_progress)
+    assert [report.table for report, earlier in zip(again, there, strict=True) if report != earlier] == ["accounts"]
 
 
-def test_next_account_gets_an_unused_id(ends: tuple[str, str]) -> None:
-    source, target = ends
+def test_next_account_gets_an_unused_id(urls: tuple[str, str]) -> None:
+    source, target = urls
     with closing(SqlDatabase(source)) as database:
         numbers = [stored(database, name).id for name in ("ada", "grace", "gone")]
     rows(source, "DELETE FROM accounts WHERE username = 'gone'")
-    copy(source, target, in_silence)
+    copy(source, target, ignore_progress)
     with closing(SqlDatabase(target)) as database:
         assert stored(database, "new").id == numbers[-1] + 1
 
 
-def test_sequences_survive_copies_of_an_empty_database(ends: tuple[str, str], tmp_path: Path) -> None:
-    source, target = ends
+def test_sequences_survive_copies_of_an_empty_database(urls: tuple[str, str], tmp_path: Path) -> None:
+    source, target = urls
     with closing(SqlDatabase(source)) as database:
         gone = stored(database, "gone")
     rows(source, "DELETE FROM accounts")
-    copy(source, target, in_silence)
-    copy(target, f"sqlite:///{tmp_path}/third.db", in_silence)
+    copy(source, target, ignore_progress)
+    copy(target, f"sqlite:///{tmp_path}/third.db", ignore_progress)
     with closing(SqlDatabase(f"sqlite:///{tmp_path}/third.db")) as database:
         assert stored(database, "new").id == gone.id + 1
 
 
-def test_concurrent_changes_are_not_in_the_copy(ends: tuple[str, str]) -> None:
-    source, target = ends
+def test_concurrent_changes_are_not_in_the_copy(urls: tuple[str, str]) -> None:
+    source, target = urls
     fill(source, 5)
 
     def write_meanwhile(doing: str, table: str, done: int, total: int) -> None:
@@ -150,14 +152,14 @@ def test_concurrent_changes_are_not_in_the_copy(ends: tuple[str, str]) -> None:
             rows(source, "DELETE FROM audit_log")
 
     copied = copy(source, target, write_meanwhile)
-    assert {one.rows for one in copied} == {5}
+    assert {report.rows for report in copied} == {5}
     assert rows(target, "SELECT count(*) FROM rate_limits WHERE key = 'late'") == [(0,)]
     assert rows(target, "SELECT count(*) FROM sessions WHERE generation = 77") == [(0,)]
     assert rows(target, "SELECT count(*) FROM audit_log") == [(5,)]
 
 
-def test_progress_is_reported_for_every_table_up_to_its_last_row(ends: tuple[str, str]) -> None:
-    source, target = ends
+def test_progress_is_reported_for_every_table_up_to_its_last_row(urls: tuple[str, str]) -> None:
+    source, target = urls
     fill(source, 1001)
     told: list[tuple[str, str, int, int]] = []
     copy(source, target, lambda *step: told.append(step))
@@ -171,10 +173,10 @@ def test_progress_is_reported_for_every_table_up_to_its_last_row(ends: tuple[str
         ]
 
 
-# --- refused, and the target as it was --------------------------------------------------------------------------------
+# --- refusals leave the target unchanged ------------------------------------------------------------------------------
 
 
-def refused(source: str, target: str, tell: Callable[[str, str, int, int], None] = in_silence) -> str:
+def refusal_of_copy(source: str, target: str, tell: Callable[[str, str, int, int], None] = ignore_progress) -> str:
     with pytest.raises(CannotCopy) as refusal:
         copy(source, target, tell)
     assert "\n" not in str(refusal.value)
@@ -189,32 +191,32 @@ def test_target_with_a_row_in_any_table_is_refused_and_unchanged(table: str, tmp
     for other in reversed(TABLES):
         if other not in {table, *(["accounts"] if table == "sessions" else [])}:
             rows(postgres, f"DELETE FROM {other}")  # noqa: S608 — a name of our own
-    assert "The target is not empty: its table " in refused(source, postgres)
+    assert "The target is not empty: its table " in refusal_of_copy(source, postgres)
     assert len(contents(postgres, metadata.tables[table])) == 1
 
 
-def test_source_with_another_schema_is_refused(ends: tuple[str, str]) -> None:
-    source, target = ends
-    for damage, said in (
+def test_source_with_another_schema_is_refused(urls: tuple[str, str]) -> None:
+    source, target = urls
+    for damage, reason in (
         ("UPDATE alembic_version SET version_num = '0000'", "newer"),
         ("DELETE FROM alembic_version", "no schema yet"),
     ):
         rows(source, damage)
-        line = refused(source, target)
+        line = refusal_of_copy(source, target)
         assert line.startswith("Cannot copy from the source:")
-        assert said in line
+        assert reason in line
 
 
-def test_target_with_a_newer_schema_is_refused(ends: tuple[str, str]) -> None:
-    source, target = ends
+def test_target_with_a_newer_schema_is_refused(urls: tuple[str, str]) -> None:
+    source, target = urls
     migrate(target)
     rows(target, "UPDATE alembic_version SET version_num = '9999'")
-    assert "newer" in refused(source, target)
+    assert "newer" in refusal_of_copy(source, target)
     assert rows(target, "SELECT version_num FROM alembic_version") == [("9999",)]
 
 
 def test_missing_source_is_refused_and_not_created(tmp_path: Path) -> None:
-    assert "no database to copy from" in refused(f"sqlite:///{tmp_path}/none.db", f"sqlite:///{tmp_path}/new.db")
+    assert "no database to copy from" in refusal_of_copy(f"sqlite:///{tmp_path}/none.db", f"sqlite:///{tmp_path}/new.db")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -223,12 +225,12 @@ def test_one_file_under_two_names_is_refused(tmp_path: Path) -> None:
     migrate(url)
     (tmp_path / "link.db").symlink_to(tmp_path / "first.db")
     for other in (url, f"sqlite:///{tmp_path}/./first.db", f"sqlite:///{tmp_path}/link.db"):
-        assert refused(url, other) == "Both are the same database."
+        assert refusal_of_copy(url, other) == "Both are the same database."
 
 
 def test_one_postgresql_database_under_two_names_is_refused(postgres: str) -> None:
     another_name = postgres.replace("127.0.0.1", "localhost") + "?application_name=other"
-    assert refused(postgres, another_name) == "Both are the same database."
+    assert refusal_of_copy(postgres, another_name) == "Both are the same database."
 
 
 def test_row_that_arrives_changed_is_detected_and_rolled_back(tmp_path: Path) -> None:
@@ -241,7 +243,7 @@ def test_row_that_arrives_changed_is_detected_and_rolled_back(tmp_path: Path) ->
         "CREATE TRIGGER spoil AFTER INSERT ON sessions WHEN NEW.id LIKE '2%' BEGIN "
         "UPDATE sessions SET refreshed_at = refreshed_at + 1e-6 WHERE id = NEW.id; END",
     )
-    assert refused(source, target).startswith("The checksum of the table sessions differs")
+    assert refusal_of_copy(source, target).startswith("The checksum of the table sessions differs")
     assert rows(target, "SELECT count(*) FROM accounts") == [(0,)]
 
 
@@ -251,8 +253,8 @@ class Interrupted(Exception):
 
 @pytest.mark.parametrize("table", ["accounts", TABLES[-1]])
 @pytest.mark.parametrize("doing", ["copied", "compared"])
-def test_fault_at_any_point_leaves_the_target_unchanged(doing: str, table: str, ends: tuple[str, str], tmp_path: Path) -> None:
-    source, target = ends
+def test_fault_at_any_point_leaves_the_target_unchanged(doing: str, table: str, urls: tuple[str, str], tmp_path: Path) -> None:
+    source, target = urls
     fill(source, 3)
 
     def stop(now_doing: str, at: str, done: int, total: int) -> None:
@@ -265,11 +267,11 @@ def test_fault_at_any_point_leaves_the_target_unchanged(doing: str, table: str, 
         assert not list(tmp_path.glob("second*"))
     else:
         assert rows(target, "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'") == [(0,)]
-    assert len(copy(source, target, in_silence)) == len(TABLES)
+    assert len(copy(source, target, ignore_progress)) == len(TABLES)
 
 
-def test_fault_leaves_the_sequences_of_the_target_unchanged(ends: tuple[str, str]) -> None:
-    source, target = ends
+def test_fault_leaves_the_sequences_of_the_target_unchanged(urls: tuple[str, str]) -> None:
+    source, target = urls
     fill(source, 3)
     migrate(target)
 
@@ -287,16 +289,16 @@ def test_writers_to_the_target_wait(tmp_path: Path, postgres: str) -> None:
     source = f"sqlite:///{tmp_path}/first.db"
     migrate(source)
     fill(source, 3)
-    said: list[str] = []
+    errors: list[str] = []
 
     def write_meanwhile(doing: str, table: str, done: int, total: int) -> None:
         if (doing, table, done) == ("copied", TABLES[-1], 3):
             with pytest.raises(Exception, match="lock timeout") as refusal:
                 rows(f"{postgres}?options=-c%20lock_timeout%3D50", "DELETE FROM rate_limits")
-            said.append(str(refusal.value))
+            errors.append(str(refusal.value))
 
     copy(source, postgres, write_meanwhile)
-    assert said
+    assert errors
     with closing(SqlDatabase(postgres)) as database, database.begin() as tx:
         assert tx.accounts.add(named("fresh")).id == 4
 
@@ -306,11 +308,11 @@ def test_text_that_postgresql_refuses_stops_the_copy_in_one_line(tmp_path: Path,
     migrate(source)
     fill(source, 2)
     rows(source, "UPDATE accounts SET name = 'a' || char(0) WHERE id = 2")
-    assert "NUL" in refused(source, postgres)
+    assert "NUL" in refusal_of_copy(source, postgres)
     assert rows(postgres, "SELECT count(*) FROM accounts") == [(0,)]
 
 
 def test_report_lists_every_table(tmp_path: Path) -> None:
     source, target = (f"sqlite:///{tmp_path}/{name}.db" for name in ("first", "second"))
     migrate(source)
-    assert copy(source, target, in_silence) == [Copied(name, 0, "0" * 64) for name in TABLES]
+    assert copy(source, target, ignore_progress) == [Copied(name, 0, "0" * 64) for name in TABLES]

@@ -149,10 +149,10 @@ def test_username_is_trimmed_and_in_nfc() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("ali\u0307ce", "alice"), ("\u0130lker", "ilker"), ("ΝΙΚΟΣ", "νικοσ"), ("ΝΙΚΟΣ", "νικος")]
+    ("first", "second"), [("ali\u0307ce", "alice"), ("\u0130lker", "ilker"), ("ΝΙΚΟΣ", "νικοσ"), ("ΝΙΚΟΣ", "νικος")]
 )
-def test_lookalike_usernames_have_the_same_canonical_form(one: str, other: str) -> None:
-    assert PLAIN.username(one).canonical == PLAIN.username(other).canonical
+def test_lookalike_usernames_have_the_same_canonical_form(first: str, second: str) -> None:
+    assert PLAIN.username(first).canonical == PLAIN.username(second).canonical
 
 
 # --- emails -----------------------------------------------------------------------------------------------------------
@@ -443,7 +443,7 @@ def test_username_of_a_mobile_has_a_suffix_from_the_second_attempt() -> None:
     assert len({username.canonical for username in usernames}) == 3
 
 
-# --- for any text at all ----------------------------------------------------------------------------------------------
+# --- any text ---------------------------------------------------------------------------------------------------------
 
 
 @given(TYPED)

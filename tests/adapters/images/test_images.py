@@ -209,19 +209,19 @@ class TestRejected:
 
 def test_two_workers_do_not_mix_up_images() -> None:
     colours = [(255, 40 * number, 0) for number in range(6)]
-    found: dict[Colour, Colour] = {}
+    decoded: dict[Colour, Colour] = {}
 
     with closing(PillowImages(workers=2)) as two:
 
         def upload(colour: Colour) -> None:
-            found[colour] = colour_at(opened(two.normalise(file_of(plain(colour), "PNG"))), 0.5, 0.5)
+            decoded[colour] = colour_at(opened(two.normalise(file_of(plain(colour), "PNG"))), 0.5, 0.5)
 
         threads = [threading.Thread(target=upload, args=(colour,)) for colour in colours]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    assert all(is_near(found[colour], colour) for colour in colours), found
+    assert all(is_near(decoded[colour], colour) for colour in colours), decoded
 
 
 class TestPassThrough:

@@ -42,24 +42,24 @@ def thousand_scans() -> bytes:
 
 
 def children_of(pid: int) -> list[int]:
-    found = []
+    children = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             continue
         if int(fields[1]) == pid and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
+            children.append(int(stat.parent.name))
+    return children
 
 
 def until(look: Callable[[], Found], seconds: float = 20.0) -> Found:
     """Returns the first result of `look` that is not empty."""
     deadline = time.monotonic() + seconds
-    while not (found := look()):
+    while not (result := look()):
         assert time.monotonic() < deadline, "timed out"
         time.sleep(0.001)
-    return found
+    return result
 
 
 def is_gone(pid: int) -> bool:

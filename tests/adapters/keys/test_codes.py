@@ -107,9 +107,9 @@ def test_any_text_has_the_same_digest_each_time(text: str) -> None:
 
 
 @given(anything, anything)
-def test_digests_are_equal_only_for_equal_texts(one: str, other: str) -> None:
+def test_digests_are_equal_only_for_equal_texts(first: str, second: str) -> None:
     codes = _codes()
-    assert (codes.keyed_digest(one) == codes.keyed_digest(other)) == (one == other)
+    assert (codes.keyed_digest(first) == codes.keyed_digest(second)) == (first == second)
 
 
 def test_digest_depends_on_the_secret() -> None:

@@ -78,9 +78,9 @@ def test_first_start_creates_keys_and_later_starts_read_them(file: Path) -> None
 
 
 def test_two_deployments_share_no_key(tmp_path: Path) -> None:
-    one, other = _opened(tmp_path / "one" / "keys.json"), _opened(tmp_path / "other" / "keys.json")
-    assert one.signing[0].kid != other.signing[0].kid
-    assert len({secret.key for keys in (one, other) for secret in (*keys.codes, *keys.refresh, *keys.digests)}) == 6
+    first, second = _opened(tmp_path / "one" / "keys.json"), _opened(tmp_path / "other" / "keys.json")
+    assert first.signing[0].kid != second.signing[0].kid
+    assert len({secret.key for keys in (first, second) for secret in (*keys.codes, *keys.refresh, *keys.digests)}) == 6
 
 
 def test_only_the_owner_can_read_a_created_file_whatever_the_umask(file: Path) -> None:
@@ -154,7 +154,7 @@ def test_tokens_survive_a_restart(file: Path) -> None:
     assert after.verify_refresh(before.issue_refresh("session", 3)) == ("session", 3)
 
 
-# --- a private file ---------------------------------------------------------------------------------------------------
+# --- permissions of the file ------------------------------------------------------------------------------------------
 
 
 def test_key_file_may_be_read_only(file: Path) -> None:
@@ -198,7 +198,7 @@ def test_document_is_a_private_jwk_set() -> None:
     assert {(entry["number"], entry["nbf"]) for entry in _entries(keys)} == {(1, int(NOW))}
 
 
-def test_key_set_survives_its_document() -> None:
+def test_key_set_round_trips_through_json() -> None:
     keys = replace(
         KeySet.generate(),
         signing=(SigningKey.generate(2), SigningKey.generate(10, NOW)),
@@ -366,14 +366,14 @@ def test_arbitrary_content_is_no_key_set(content: bytes) -> None:
 
 
 @given(_json, _json)
-def test_arbitrary_key_material_is_refused(one: Any, other: Any) -> None:
-    for kind, members in (("signing", {"d": one, "x": other}), ("codes", {"k": one})):
+def test_arbitrary_key_material_is_refused(first: Any, second: Any) -> None:
+    for kind, members in (("signing", {"d": first, "x": second}), ("codes", {"k": first})):
         with pytest.raises(ValueError, match=f"^{kind}-1: "):
             KeySet.from_json(_document({**_OTHER, "kty": "OKP" if kind == "signing" else "oct", "kind": kind, **members}))
 
 
 @given(st.binary(min_size=32, max_size=1024).filter(lambda key: len(set(key)) >= 10))
-def test_secret_survives_its_entry(key: bytes) -> None:
+def test_secret_round_trips_through_jwk(key: bytes) -> None:
     assert SymmetricKey.from_jwk(SymmetricKey(3, key).private_jwk(), 3, 0.0) == SymmetricKey(3, key)
 
 

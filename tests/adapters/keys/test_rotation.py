@@ -71,13 +71,13 @@ class Deployment:
 
 @pytest.fixture
 def deployment(open_store: Callable[[], KeyStore]) -> Deployment:
-    """On each kind of store."""
+    """A deployment on each kind of store."""
     return Deployment(open_store())
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Of keys that are active since `NOW`."""
+    """A file of keys that are active since `NOW`."""
     KeyManager(FileKeyStore(tmp_path / "data" / "keys.json"), Clock()).list_keys()
     return tmp_path / "data" / "keys.json"
 
@@ -91,26 +91,26 @@ def _kid(text: str) -> str:
 
 def test_signing_key_is_published_for_a_day_then_signs_and_verifies_while_its_tokens_live(deployment: Deployment) -> None:
     first = _kid(deployment.sign())
-    made = deployment.manager.rotate(KeyKind.SIGNING)
-    assert made.description == "published, signs from 2027-01-16 08:00:00 UTC"
+    added = deployment.manager.rotate(KeyKind.SIGNING)
+    assert added.description == "published, signs from 2027-01-16 08:00:00 UTC"
     deployment.advance(2)
-    assert deployment.published() == [first, made.kid]
+    assert deployment.published() == [first, added.kid]
 
     deployment.advance(DAY - 2.001)
     last = deployment.sign()
     assert _kid(last) == first
     assert deployment.states() == [(1, KeyState.ACTIVE), (2, KeyState.PENDING)]
     deployment.advance(0.001)
-    assert _kid(deployment.sign()) == made.kid
+    assert _kid(deployment.sign()) == added.kid
     assert deployment.states() == [(1, KeyState.RETIRED), (2, KeyState.ACTIVE)]
 
     deployment.advance(298)
     assert deployment.accepts(last)
     deployment.advance(31.999)
-    assert deployment.published() == [first, made.kid]
+    assert deployment.published() == [first, added.kid]
     assert deployment.manager.prune() == []
     deployment.advance(0.001)
-    assert deployment.published() == [made.kid]
+    assert deployment.published() == [added.kid]
     assert deployment.states() == [(1, KeyState.EXPIRED), (2, KeyState.ACTIVE)]
     assert [key.name for key in deployment.manager.prune()] == ["signing-1"]
     assert deployment.states() == [(2, KeyState.ACTIVE)]
@@ -194,8 +194,8 @@ def test_reload_is_retried_by_the_next_call_if_no_thread_can_be_started(
 def test_revoked_key_is_refused_after_the_next_reload_and_another_signs(deployment: Deployment, by: str) -> None:
     leaked = deployment.sign()
     assert deployment.accepts(leaked)
-    gone, successor = deployment.manager.revoke("signing-1" if by == "name" else _kid(leaked))
-    assert gone.kid == _kid(leaked)
+    revoked, successor = deployment.manager.revoke("signing-1" if by == "name" else _kid(leaked))
+    assert revoked.kid == _kid(leaked)
     assert successor is not None
     deployment.advance(2)
     assert not deployment.accepts(leaked)
@@ -233,8 +233,8 @@ def test_expired_key_does_not_come_back_when_its_successor_is_revoked(deployment
 @pytest.mark.parametrize("kind", ["codes", "refresh", "digests"])
 def test_revoked_secret_is_replaced(deployment: Deployment, kind: str) -> None:
     before = open_keys(deployment.store)
-    gone, successor = deployment.manager.revoke(f"{kind}-1")
-    assert (gone.name, successor and successor.name) == (f"{kind}-1", f"{kind}-2")
+    revoked, successor = deployment.manager.revoke(f"{kind}-1")
+    assert (revoked.name, successor and successor.name) == (f"{kind}-1", f"{kind}-2")
     after = open_keys(deployment.store)
     (old,), (new,) = getattr(before, kind), getattr(after, kind)
     assert old.key != new.key
@@ -343,8 +343,8 @@ def test_reload_finds_a_replaced_secret(file: Path) -> None:
 
 # --- any sequence of changes ------------------------------------------------------------------------------------------
 
-moves = st.sampled_from([1.0, 30.0, 331.0, 3 * 3600.0, DAY, 2 * DAY])
-steps = st.lists(st.one_of(moves, st.sampled_from(["rotate", "rotate now", "revoke", "prune", "sign"])), max_size=14)
+pauses = st.sampled_from([1.0, 30.0, 331.0, 3 * 3600.0, DAY, 2 * DAY])
+steps = st.lists(st.one_of(pauses, st.sampled_from(["rotate", "rotate now", "revoke", "prune", "sign"])), max_size=14)
 
 
 @given(steps)
@@ -358,7 +358,7 @@ def test_any_sequence_of_changes_leaves_one_active_key_at_most_three_published_a
         emergencies = {_kid(deployment.sign())}
         published: dict[str, float] = {}
         for step in steps:
-            _do(deployment, step, tokens, emergencies)
+            _apply(deployment, step, tokens, emergencies)
             deployment.advance(2)
             text = deployment.sign()
             kids = deployment.published()
@@ -371,19 +371,19 @@ def test_any_sequence_of_changes_leaves_one_active_key_at_most_three_published_a
             assert all(deployment.accepts(text) for text, end in tokens if deployment.clock.now < end)
 
 
-def _do(deployment: Deployment, step: str | float, tokens: list[tuple[str, float]], emergencies: set[str]) -> None:
+def _apply(deployment: Deployment, step: str | float, tokens: list[tuple[str, float]], emergencies: set[str]) -> None:
     match step:
         case "rotate" | "rotate now":
             try:
-                made = deployment.manager.rotate(KeyKind.SIGNING, at_once=step == "rotate now")
+                added = deployment.manager.rotate(KeyKind.SIGNING, at_once=step == "rotate now")
             except ValueError:
                 return
             if step == "rotate now":
-                emergencies.add(str(made.kid))
+                emergencies.add(str(added.kid))
         case "revoke":
-            gone, successor = deployment.manager.revoke(_kid(deployment.sign()))
+            revoked, successor = deployment.manager.revoke(_kid(deployment.sign()))
             emergencies.add(str(successor and successor.kid))
-            tokens[:] = [(text, end) for text, end in tokens if _kid(text) != gone.kid]
+            tokens[:] = [(text, end) for text, end in tokens if _kid(text) != revoked.kid]
         case "prune":
             deployment.manager.prune()
         case "sign":

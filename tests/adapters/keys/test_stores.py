@@ -38,7 +38,7 @@ def at_once(calls: Sequence[Callable[[], T]]) -> list[T | KeyChangeRefused]:
     """Runs each call in a thread of its own, all started together; returns the results or refusals."""
     start = Barrier(len(calls))
 
-    def done(call: Callable[[], T]) -> T | KeyChangeRefused:
+    def outcome(call: Callable[[], T]) -> T | KeyChangeRefused:
         start.wait()
         try:
             return call()
@@ -46,10 +46,10 @@ def at_once(calls: Sequence[Callable[[], T]]) -> list[T | KeyChangeRefused]:
             return refusal
 
     with ThreadPoolExecutor(len(calls)) as threads:
-        return list(threads.map(done, calls))
+        return list(threads.map(outcome, calls))
 
 
-def emptied(store: KeyStore) -> None:
+def remove_keys(store: KeyStore) -> None:
     with store.changing() as change:
         change.keys = KeySet()
 
@@ -87,17 +87,17 @@ def test_exception_discards_the_change(open_store: Open) -> None:
 def test_second_change_waits_and_sees_the_result_of_the_first(open_store: Open) -> None:
     store, other = open_store(), open_store()
     keys = KeySet.generate()
-    entered = Event()
+    locked = Event()
 
     def second() -> KeySet:
         with other.changing() as change:
-            entered.set()
+            locked.set()
             return change.keys
 
     with ThreadPoolExecutor(1) as thread:
         with store.changing() as change:
             seen = thread.submit(second)
-            assert not entered.wait(0.2)
+            assert not locked.wait(0.2)
             change.keys = keys
         assert seen.result(10) == keys
 
@@ -108,7 +108,7 @@ def test_concurrent_first_starts_end_up_with_the_same_keys(open_store: Open) -> 
         opened = at_once([lambda store=store: open_keys(store) for store in stores])  # type: ignore[misc]  # one lambda each
         assert all(keys == opened[0] for keys in opened)
         assert stores[0].read() == opened[0]
-        emptied(stores[0])
+        remove_keys(stores[0])
 
 
 def test_one_of_concurrent_rotations_adds_the_next_key(open_store: Open) -> None:
@@ -120,7 +120,7 @@ def test_one_of_concurrent_rotations_adds_the_next_key(open_store: Open) -> None
         assert len(refused) == 2
         assert all(text.startswith("codes-2 is already pending") for text in refused)
         assert [key.number for key in managers[0].list_keys() if key.kind == "codes"] == [1, 2]
-        emptied(open_store())
+        remove_keys(open_store())
 
 
 def test_concurrent_immediate_rotations_add_a_key_each(open_store: Open) -> None:
@@ -137,7 +137,7 @@ def test_key_revoked_during_a_rotation_does_not_come_back(open_store: Open) -> N
         leaked = str(operator.rotate(KeyKind.SIGNING).kid)
         at_once([lambda: operator.revoke(leaked), lambda: other.rotate(KeyKind.SIGNING, at_once=True)])  # noqa: B023 — run at once
         assert leaked not in {key.kid for key in operator.list_keys()}
-        emptied(open_store())
+        remove_keys(open_store())
 
 
 # --- encrypted in a database ------------------------------------------------------------------------------------------
@@ -147,10 +147,10 @@ SECRET, NEWER = token_bytes(32), token_bytes(48)
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of a database without keys."""
-    found = str(request.getfixturevalue("postgres")) if request.param == "postgres" else f"sqlite:///{tmp_path}/vestibule.db"
-    migrate(found)
-    return found
+    """The URL of a database without keys."""
+    new = str(request.getfixturevalue("postgres")) if request.param == "postgres" else f"sqlite:///{tmp_path}/vestibule.db"
+    migrate(new)
+    return new
 
 
 def encrypted(database: SqlDatabase, *secrets: bytes, earlier: Path = Path("/nowhere/keys.json")) -> EncryptedKeyStore:
@@ -210,8 +210,8 @@ def test_arbitrary_text_is_refused(text: str) -> None:
 def test_same_key_set_is_encrypted_differently_each_time() -> None:
     keys = KeySet.generate()
     row, other = MemoryRow(None), MemoryRow(None)
-    for one in (row, other):
-        store = EncryptedKeyStore(one, [SECRET], earlier=FileKeyStore(Path("/nowhere/keys.json")))
+    for empty in (row, other):
+        store = EncryptedKeyStore(empty, [SECRET], earlier=FileKeyStore(Path("/nowhere/keys.json")))
         with store.changing() as change:
             change.keys = keys
         assert store.read() == keys

@@ -27,7 +27,7 @@ def gateway() -> Iterator[Gateway]:
 
 
 @pytest.mark.parametrize(
-    ("url", "found"),
+    ("url", "read_number"),
     [
         ("json://127.0.0.1:{port}/send", lambda _, body: json.loads(body)["to"]),
         ("json://127.0.0.1:{port}/send?:recipient={{to}}", lambda _, body: json.loads(body)["recipient"]),
@@ -37,10 +37,10 @@ def gateway() -> Iterator[Gateway]:
         ("form://127.0.0.1:{port}/send", lambda _, body: parse_qs(body)["to"][0]),
     ],
 )
-def test_number_replaces_the_placeholder(gateway: Gateway, url: str, found: Callable[[str, str], str]) -> None:
+def test_number_replaces_the_placeholder(gateway: Gateway, url: str, read_number: Callable[[str, str], str]) -> None:
     AppriseNotifier(url.format(port=gateway.port), TEMPLATES).send(sms_message())
     [(path, body)] = gateway.received
-    assert found(path, body) == PHONE
+    assert read_number(path, body) == PHONE
     assert CODE in body
 
 

@@ -29,7 +29,7 @@ def written_mail(directory: Path, values: Mapping[str, str] = VALUES, templates:
     return parsed(only_file(directory).read_bytes())
 
 
-class Words(HTMLParser):
+class PageText(HTMLParser):
     """The text of an HTML page, and the names of its elements."""
 
     def __init__(self, page: str) -> None:
@@ -64,7 +64,7 @@ def test_mail_has_two_parts_and_all_headers(tmp_path: Path) -> None:
 )
 def test_both_parts_of_a_mail_have_code_purpose_and_expiry(tmp_path: Path, purpose: str, words: str) -> None:
     message = written_mail(tmp_path / "o", {**VALUES, "purpose": purpose})
-    page = Words(part(message, "html"))
+    page = PageText(part(message, "html"))
     for text in (part(message, "plain"), page.text):
         assert text.count(CODE) == 1
         assert f"Your Vestibule code, {words}:" in " ".join(text.split())

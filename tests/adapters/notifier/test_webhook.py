@@ -52,8 +52,8 @@ def test_url_without_a_path_is_accepted(hook: Receiver) -> None:
 
 def test_every_secret_signs() -> None:
     with receiver(SECRET) as old, receiver(OTHER_SECRET) as new:
-        for one in (old, new):
-            post(one.url, OTHER_SECRET, SECRET)
+        for hook in (old, new):
+            post(hook.url, OTHER_SECRET, SECRET)
         assert len(old.accepted) == len(new.accepted) == 1
         with pytest.raises(TemporaryFailure, match="answers 401"):
             post(new.url, SECRET)
@@ -109,14 +109,14 @@ def test_unreachable_receiver_is_a_temporary_failure(hook: Receiver) -> None:
 
 
 @contextmanager
-def answering(talk: Callable[[socket.socket], object]) -> Iterator[str]:
-    """Yields the URL of a server that calls `talk` with its connection."""
+def answering(respond: Callable[[socket.socket], object]) -> Iterator[str]:
+    """Yields the URL of a server that calls `respond` with its connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
             connection, _ = server.accept()
             with connection, suppress(OSError):
-                talk(connection)
+                respond(connection)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -124,43 +124,43 @@ def answering(talk: Callable[[socket.socket], object]) -> Iterator[str]:
         thread.join(20)
 
 
-def silent(connection: socket.socket) -> None:
+def never_respond(connection: socket.socket) -> None:
     while connection.recv(9999):
         pass
 
 
-def slow(connection: socket.socket) -> None:
+def respond_slowly(connection: socket.socket) -> None:
     while True:
         connection.sendall(b"H")
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("talk", [silent, slow])
-def test_silent_or_slow_receiver_times_out(talk: Callable[[socket.socket], object]) -> None:
-    begun = time.monotonic()
-    with answering(talk) as url, pytest.raises(TemporaryFailure, match="TimeoutError"):
+@pytest.mark.parametrize("respond", [never_respond, respond_slowly])
+def test_silent_or_slow_receiver_times_out(respond: Callable[[socket.socket], object]) -> None:
+    start = time.monotonic()
+    with answering(respond) as url, pytest.raises(TemporaryFailure, match="TimeoutError"):
         post(url, timeout=0.5)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - start < 3
 
 
 @pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 200, b"HTTP/1.1 " * 9999])
 def test_malformed_answer_is_a_failure(answer: bytes) -> None:
-    def talk(connection: socket.socket) -> None:
+    def respond(connection: socket.socket) -> None:
         connection.recv(9999)
         connection.sendall(answer)
 
-    with answering(talk) as url, pytest.raises(TemporaryFailure):
+    with answering(respond) as url, pytest.raises(TemporaryFailure):
         post(url)
 
 
 def test_endless_answer_is_not_read() -> None:
-    def talk(connection: socket.socket) -> None:
+    def respond(connection: socket.socket) -> None:
         connection.recv(9999)
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         while True:
             connection.sendall(b"x" * 65_536)
 
-    with answering(talk) as url:
+    with answering(respond) as url:
         post(url)
 
 

@@ -84,21 +84,21 @@ def wait_until_alone(client: Redis) -> None:
 
 
 def test_two_nodes_share_a_limit(redis: RedisServer) -> None:
-    with open_rate_limiter(redis.url) as one, open_rate_limiter(redis.url) as other:
-        assert [one.hit("a", MINUTE, NOW), other.hit("a", MINUTE, NOW + 1), one.hit("a", MINUTE, NOW + 2)] == [0, 0, 0]
-        assert [one.hit("a", MINUTE, NOW + 20), other.hit("a", MINUTE, NOW + 20)] == [40, 40]
+    with open_rate_limiter(redis.url) as first, open_rate_limiter(redis.url) as second:
+        assert [first.hit("a", MINUTE, NOW), second.hit("a", MINUTE, NOW + 1), first.hit("a", MINUTE, NOW + 2)] == [0, 0, 0]
+        assert [first.hit("a", MINUTE, NOW + 20), second.hit("a", MINUTE, NOW + 20)] == [40, 40]
 
 
 def test_threads_of_two_nodes_never_exceed_the_limit(redis: RedisServer) -> None:
     limits, start = (RateLimit(100, 60),), Barrier(16)
 
-    with open_rate_limiter(redis.url) as one, open_rate_limiter(redis.url) as other, ThreadPoolExecutor(16) as pool:
+    with open_rate_limiter(redis.url) as first, open_rate_limiter(redis.url) as second, ThreadPoolExecutor(16) as pool:
 
-        def storm(node: RedisRateLimiter) -> int:
+        def hit_many(node: RedisRateLimiter) -> int:
             start.wait()
             return sum(node.hit("a", limits, NOW) == 0 for _ in range(20))
 
-        assert sum(pool.map(storm, [one, other] * 8)) == 100
+        assert sum(pool.map(hit_many, [first, second] * 8)) == 100
 
 
 def test_at_most_16_connections_are_open_and_none_after_close(redis: RedisServer) -> None:
@@ -106,12 +106,12 @@ def test_at_most_16_connections_are_open_and_none_after_close(redis: RedisServer
 
     with open_rate_limiter(redis.url) as rate_limiter, ThreadPoolExecutor(64) as pool, Redis.from_url(redis.url) as client:
 
-        def storm(number: int) -> None:
+        def hit_many(number: int) -> None:
             start.wait()
             for _ in range(5):
                 rate_limiter.hit(str(number), MINUTE, NOW)
 
-        list(pool.map(storm, range(64)))
+        list(pool.map(hit_many, range(64)))
         assert 1 <= len(client.client_list()) - 1 <= 16
 
         rate_limiter.close()
@@ -222,11 +222,11 @@ def test_only_one_concurrent_call_retries_redis(fake: FakeServer) -> None:
         rate_limiter.probe()
         clock.now += RETRY_SECONDS
 
-        def storm(_: int) -> int:
+        def hit_many(_: int) -> int:
             start.wait()
             return rate_limiter.hit("a", MINUTE, NOW)
 
-        assert sorted(pool.map(storm, range(16))) == [0, 0, 0] + [60] * 13
+        assert sorted(pool.map(hit_many, range(16))) == [0, 0, 0] + [60] * 13
         assert fake.connections == 2
 
 

@@ -103,13 +103,13 @@ class TestObjects:
         assert s3_server.names(bucket) == [name]
 
     def test_same_bucket_and_prefix_share_images(self, bucket: str) -> None:
-        one, other, elsewhere = (S3Storage(f"s3://{bucket}/{prefix}") for prefix in ("here", "here/", "there"))
-        name = one.put(IMAGE)
-        assert (other.get(name), elsewhere.get(name)) == (IMAGE, None)
+        first, second, elsewhere = (S3Storage(f"s3://{bucket}/{prefix}") for prefix in ("here", "here/", "there"))
+        name = first.put(IMAGE)
+        assert (second.get(name), elsewhere.get(name)) == (IMAGE, None)
         elsewhere.delete(name)
-        assert one.get(name) == IMAGE
-        other.delete(name)
-        assert one.get(name) is None
+        assert first.get(name) == IMAGE
+        second.delete(name)
+        assert first.get(name) is None
 
     def test_names_reads_every_page_and_lists_only_images(
         self, bucket: str, storage: S3Storage, monkeypatch: pytest.MonkeyPatch
@@ -311,11 +311,11 @@ class TestCredentials:
             assert secret not in caplog.text + repr(storage) + repr(vars(storage))
 
     @pytest.mark.parametrize(
-        ("given", "lacking"), [("AWS_ACCESS_KEY_ID", "SecretAccessKey"), ("AWS_SECRET_ACCESS_KEY", "AccessKeyId")]
+        ("variable", "missing"), [("AWS_ACCESS_KEY_ID", "SecretAccessKey"), ("AWS_SECRET_ACCESS_KEY", "AccessKeyId")]
     )
-    def test_incomplete_credentials_are_rejected(self, given: str, lacking: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        set_environment({given: "s3cret"}, monkeypatch)
-        with pytest.raises(ValueError, match=f"variables cannot be used .Missing {lacking}") as refusal:
+    def test_incomplete_credentials_are_rejected(self, variable: str, missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        set_environment({variable: "s3cret"}, monkeypatch)
+        with pytest.raises(ValueError, match=f"variables cannot be used .Missing {missing}") as refusal:
             S3Storage("s3://images")
         assert "s3cret" not in str(refusal.value)
 

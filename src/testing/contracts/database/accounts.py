@@ -44,9 +44,9 @@ class AccountsContract:
 
     @pytest.mark.parametrize("account_id", [0, -1, 999, 2**63 - 1, 2**63, -(2**63) - 1, 10**30])
     def test_unknown_account_ids_find_nothing(self, database: Database, account_id: int) -> None:
-        begun = logged_in(database, stored(database, ada()))
+        session = logged_in(database, stored(database, ada()))
         assert database.accounts.get(account_id) is None
-        assert identified(database, account_id, begun.id) is None
+        assert identified(database, account_id, session.id) is None
         with database.begin() as tx:
             assert tx.accounts.lock(account_id) is None
 

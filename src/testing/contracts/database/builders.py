@@ -44,15 +44,15 @@ def save_account(database: Database, account: Account) -> None:
 
 
 def session(account: Account, number: int, created_at: float = NOW, **changed: Any) -> Session:
-    begun = Session(id=f"session-{number}", account_id=account.id, created_at=created_at, refreshed_at=created_at)
-    return replace(begun, **changed)
+    active_session = Session(id=f"session-{number}", account_id=account.id, created_at=created_at, refreshed_at=created_at)
+    return replace(active_session, **changed)
 
 
 def logged_in(database: Database, account: Account, number: int = 1, created_at: float = NOW, *, keep: int = 100) -> Session:
-    begun = session(account, number, created_at)
+    added = session(account, number, created_at)
     with database.begin() as tx:
-        tx.sessions.add(begun, keep=keep)
-    return begun
+        tx.sessions.add(added, keep=keep)
+    return added
 
 
 def save_session(database: Database, changed: Session) -> None:

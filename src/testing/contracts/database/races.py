@@ -15,10 +15,10 @@ from ..threads import FrequentThreadSwitches
 from .builders import MAIL, NOW, ada, bob, challenge, lease, logged_in, message, post, put, stored
 
 
-def guess(tx: Transaction) -> int:
-    [one] = tx.challenges.lock(CodePurpose.GENERAL, [MAIL])
-    tx.challenges.save(one.with_failed_attempt())
-    return one.failed_attempts
+def add_failed_attempt(tx: Transaction) -> int:
+    [locked] = tx.challenges.lock(CodePurpose.GENERAL, [MAIL])
+    tx.challenges.save(locked.with_failed_attempt())
+    return locked.failed_attempts
 
 
 def rename(tx: Transaction) -> int:
@@ -28,17 +28,17 @@ def rename(tx: Transaction) -> int:
     return account.name.count("+")
 
 
-def count(tx: Transaction) -> int:
+def increment_window(tx: Transaction) -> int:
     [window] = tx.rate_limits.lock(["key"])
     tx.rate_limits.save([window.with_hit((RateLimit(100, 60),), NOW)], NOW + 60)
     return len(window.timestamps)
 
 
-def turn(tx: Transaction) -> int:
-    begun = tx.sessions.lock("session-1")
-    assert begun
-    tx.sessions.save(begun.refresh(begun.generation, NOW)[1])
-    return begun.generation
+def rotate(tx: Transaction) -> int:
+    session = tx.sessions.lock("session-1")
+    assert session
+    tx.sessions.save(session.refresh(session.generation, NOW)[1])
+    return session.generation
 
 
 def advance(tx: Transaction) -> int:
@@ -64,42 +64,42 @@ class RacesContract(FrequentThreadSwitches):
         assert outcomes == ["username"] * 7 + ["won"]
 
     def test_no_increment_is_lost_among_sixteen_threads(self, database: Database) -> None:
-        def increment(_: int) -> int:
+        def hit(_: int) -> int:
             with database.begin() as tx:
-                return count(tx)
+                return increment_window(tx)
 
         with ThreadPoolExecutor(16) as threads:
-            assert sorted(threads.map(increment, range(80))) == list(range(80))
+            assert sorted(threads.map(hit, range(80))) == list(range(80))
 
-    @pytest.mark.parametrize("claim", [guess, rename, count, turn, advance])
+    @pytest.mark.parametrize("increment", [add_failed_attempt, rename, increment_window, rotate, advance])
     def test_second_lock_waits_and_then_sees_the_saved_row(
-        self, database: Database, claim: Callable[[Transaction], int]
+        self, database: Database, increment: Callable[[Transaction], int]
     ) -> None:
         logged_in(database, stored(database, ada()))
         put(database, challenge(1))
 
         def second() -> int:
             with database.begin() as tx:
-                return claim(tx)
+                return increment(tx)
 
         with ThreadPoolExecutor(1) as elsewhere, database.begin() as tx:
-            assert claim(tx) == 0
+            assert increment(tx) == 0
             waiting = elsewhere.submit(second)
             with pytest.raises(TimeoutError):
                 waiting.result(0.05)
-            assert claim(tx) == 1
+            assert increment(tx) == 1
         assert waiting.result() == 2
 
     def test_lock_by_active_session_waits_and_then_sees_that_the_session_was_revoked(self, database: Database) -> None:
         account = stored(database, ada())
-        begun = logged_in(database, account)
+        session = logged_in(database, account)
 
         def second() -> object:
             with database.begin() as tx:
-                return tx.accounts.lock_by_active_session(account.id, begun.id, lambda: NOW)
+                return tx.accounts.lock_by_active_session(account.id, session.id, lambda: NOW)
 
         with ThreadPoolExecutor(1) as elsewhere, database.begin() as tx:
-            assert tx.accounts.lock_by_active_session(account.id, begun.id, lambda: NOW) == account
+            assert tx.accounts.lock_by_active_session(account.id, session.id, lambda: NOW) == account
             waiting = elsewhere.submit(second)
             with pytest.raises(TimeoutError):
                 waiting.result(0.05)
@@ -109,6 +109,6 @@ class RacesContract(FrequentThreadSwitches):
     def test_two_workers_never_lease_the_same_message(self, database: Database) -> None:
         post(database, *(message(number) for number in range(24)))
         with ThreadPoolExecutor(4) as threads:
-            leased = [one.id for batch in threads.map(lambda _: lease(database, NOW, limit=4), range(8)) for one in batch]
-        assert len(leased) == 24
-        assert len(set(leased)) == 24
+            ids = [leased.id for batch in threads.map(lambda _: lease(database, NOW, limit=4), range(8)) for leased in batch]
+        assert len(ids) == 24
+        assert len(set(ids)) == 24

@@ -13,15 +13,15 @@ class SessionsContract:
     """Sessions: which are active, and which were revoked when."""
 
     def test_session_is_read_as_it_was_saved_and_its_revocation_is_final(self, database: Database) -> None:
-        begun = logged_in(database, stored(database, ada()))
-        assert read_session(database, begun.id) == begun
+        stored_session = logged_in(database, stored(database, ada()))
+        assert read_session(database, stored_session.id) == stored_session
         assert read_session(database, "unknown") is None
-        _, turned = begun.refresh(0, NOW + 10)
-        for changed in (turned, turned.revoked(NOW + 20)):
+        _, rotated = stored_session.refresh(0, NOW + 10)
+        for changed in (rotated, rotated.revoked(NOW + 20)):
             save_session(database, changed)
-            assert read_session(database, begun.id) == changed
-        save_session(database, replace(begun, generation=7))
-        assert read_session(database, begun.id) == replace(begun, generation=7, revoked_at=NOW + 20)
+            assert read_session(database, stored_session.id) == changed
+        save_session(database, replace(stored_session, generation=7))
+        assert read_session(database, stored_session.id) == replace(stored_session, generation=7, revoked_at=NOW + 20)
 
     def test_session_needs_an_account(self, database: Database) -> None:
         with pytest.raises(LookupError), database.begin() as tx:
@@ -29,29 +29,29 @@ class SessionsContract:
 
     def test_identity_needs_an_active_account_and_an_active_session_of_its_own(self, database: Database) -> None:
         account, other = stored(database, ada()), stored(database, bob())
-        begun = logged_in(database, account)
-        assert identified(database, account.id, begun.id) == account
-        assert identified(database, other.id, begun.id) is None
+        stored_session = logged_in(database, account)
+        assert identified(database, account.id, stored_session.id) == account
+        assert identified(database, other.id, stored_session.id) is None
         assert identified(database, account.id, "no-session") is None
-        assert identified(database, account.id, begun.id, NOW + IDLE_SECONDS - 1) == account
-        assert identified(database, account.id, begun.id, NOW + IDLE_SECONDS) is None
-        _, refreshed = begun.refresh(0, NOW + IDLE_SECONDS - 1)
+        assert identified(database, account.id, stored_session.id, NOW + IDLE_SECONDS - 1) == account
+        assert identified(database, account.id, stored_session.id, NOW + IDLE_SECONDS) is None
+        _, refreshed = stored_session.refresh(0, NOW + IDLE_SECONDS - 1)
         save_session(database, refreshed)
-        assert identified(database, account.id, begun.id, NOW + IDLE_SECONDS) == account
-        assert identified(database, account.id, begun.id, NOW + MAX_LIFETIME_SECONDS) is None
+        assert identified(database, account.id, stored_session.id, NOW + IDLE_SECONDS) == account
+        assert identified(database, account.id, stored_session.id, NOW + MAX_LIFETIME_SECONDS) is None
         save_account(database, replace(account, is_active=False))
-        assert identified(database, account.id, begun.id) is None
+        assert identified(database, account.id, stored_session.id) is None
         save_account(database, account)
         save_session(database, refreshed.revoked(NOW))
-        assert identified(database, account.id, begun.id) is None
+        assert identified(database, account.id, stored_session.id) is None
 
     def test_several_sessions_are_looked_up_at_once_in_order(self, database: Database) -> None:
         account, other = stored(database, ada()), stored(database, bob())
-        begun = [logged_in(database, account, number, NOW + number) for number in range(1, 41)]
+        sessions = [logged_in(database, account, number, NOW + number) for number in range(1, 41)]
         theirs = logged_in(database, other, 100)
-        save_session(database, begun[1].revoked(NOW))
-        asked = [(account.id, one.id) for one in begun]
-        strange = [(other.id, begun[0].id), (account.id, "no-session"), (account.id, "\ud800"), (account.id, "")]
+        save_session(database, sessions[1].revoked(NOW))
+        asked = [(account.id, listed.id) for listed in sessions]
+        strange = [(other.id, sessions[0].id), (account.id, "no-session"), (account.id, "\ud800"), (account.id, "")]
         found = database.accounts.by_active_sessions([*strange, *asked, (other.id, theirs.id), asked[0]], NOW)
         assert found == [None] * 4 + [account, None, *[account] * 38, other, account]
         assert database.accounts.by_active_sessions(asked[:3], NOW + MAX_LIFETIME_SECONDS) == [None] * 3
@@ -100,24 +100,24 @@ class SessionsContract:
 
     def test_active_sessions_are_listed_newest_first_with_their_user_agents(self, database: Database) -> None:
         ann, other = stored(database, ada()), stored(database, bob())
-        begun = [logged_in(database, ann, number, NOW + number) for number in (1, 2, 3)]
+        sessions = [logged_in(database, ann, number, NOW + number) for number in (1, 2, 3)]
         logged_in(database, other, 4)
         named = session(ann, 5, NOW + 5, ip_address="192.0.2.1", user_agent="a phone")
         with database.begin() as tx:
             tx.sessions.add(named, keep=100)
             tx.sessions.add(session(other, 6, user_agent="nul \0 and half a pair \ud800"), keep=100)
-        save_session(database, begun[1].revoked(NOW + 6))
-        assert list(database.sessions.active(ann.id, NOW + 7)) == [named, begun[2], begun[0]]
+        save_session(database, sessions[1].revoked(NOW + 6))
+        assert list(database.sessions.active(ann.id, NOW + 7)) == [named, sessions[2], sessions[0]]
         assert list(database.sessions.active(ann.id, NOW + 7 + IDLE_SECONDS)) == []
         assert list(database.sessions.active(2**70, NOW)) == []
         assert active(database, other) == [4, 6]
 
     def test_revoked_sessions_are_listed_in_order_after_a_position(self, database: Database) -> None:
         ann, other = stored(database, ada()), stored(database, bob())
-        begun = [logged_in(database, ann, number) for number in (1, 2, 3, 4)]
-        save_session(database, begun[3].revoked(NOW + 1))
+        sessions = [logged_in(database, ann, number) for number in (1, 2, 3, 4)]
+        save_session(database, sessions[3].revoked(NOW + 1))
         with database.begin() as tx:
-            tx.sessions.revoke_all(ann.id, NOW + 2.125, except_id=begun[0].id)
+            tx.sessions.revoke_all(ann.id, NOW + 2.125, except_id=sessions[0].id)
         logged_in(database, other, 5, NOW + 3)
         logged_in(database, other, 6, NOW + 4, keep=1)
         first, second, third, fourth = every = [
@@ -132,7 +132,7 @@ class SessionsContract:
         assert list(revoked(second, limit=1)) == [third]
         assert list(revoked((NOW + 2.125, ""), limit=10)) == [second, third, fourth]
         assert list(revoked(fourth, limit=10)) == []
-        save_session(database, begun[0].revoked(NOW + 0.5))  # committed after later ones
+        save_session(database, sessions[0].revoked(NOW + 0.5))  # committed after later ones
         assert list(revoked((0.0, ""), limit=10)) == [(NOW + 0.5, "session-1"), *every]
 
     def test_user_agent_is_new_if_no_session_of_the_account_had_it(self, database: Database) -> None:
@@ -151,11 +151,11 @@ class SessionsContract:
 
     def test_session_is_locked_together_with_its_account(self, database: Database) -> None:
         ann, _ = stored(database, ada()), stored(database, bob())
-        begun = logged_in(database, ann)
+        stored_session = logged_in(database, ann)
         with database.begin() as tx:
             assert tx.sessions.lock_with_account("session-2") is None
-            assert tx.sessions.lock_with_account(begun.id) == (begun, ann)
-            tx.sessions.save(begun.revoked(NOW + 1))
-            assert tx.sessions.lock_with_account(begun.id) == (begun.revoked(NOW + 1), ann)
+            assert tx.sessions.lock_with_account(stored_session.id) == (stored_session, ann)
+            tx.sessions.save(stored_session.revoked(NOW + 1))
+            assert tx.sessions.lock_with_account(stored_session.id) == (stored_session.revoked(NOW + 1), ann)
             with pytest.raises(LookupError):
                 tx.accounts.save(ann)
