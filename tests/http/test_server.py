@@ -13,6 +13,8 @@ from tests.support.server import Server
 
 from vestibule.entrypoints.server import has_wal_reset_bug
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PROGRAM = """
 import django_view
@@ -23,6 +25,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_django_view_registers_and_logs_in(tmp_path: Path) -> None:
     environment = {"PYTHONPATH": str(EXAMPLES), "DATA_DIR": str(tmp_path / "data")}
     run = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, check=False, capture_output=True, text=True)

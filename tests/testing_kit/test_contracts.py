@@ -11,6 +11,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 BROKEN = Path(__file__).with_name("broken.py")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "library.md"
 

@@ -90,6 +90,7 @@ def test_http_app_accepts_a_world() -> None:
         assert client.post("/login/", json={"username": "ann", "password": PASSWORD}).status_code == 200
 
 
+@pytest.mark.slow
 def test_import_loads_no_test_framework() -> None:
     program = "import sys, vestibule.testing; assert not {'pytest', '_pytest', 'litestar', 'hypothesis'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -215,6 +215,7 @@ class TestOutage:
                 assert error_of(call) is Unavailable
                 assert time.monotonic() - begun < 3.5
 
+    @pytest.mark.slow
     def test_default_timeout_limits_a_call_to_ten_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(4) as pool:
             set_environment(endpoint(silent.getsockname()[1]), monkeypatch)

@@ -76,6 +76,7 @@ def test_password_may_contain_personal_data_among_other_words(password: str) -> 
     assert POLICY.personal_data_violations(password, own) == []
 
 
+@pytest.mark.slow
 @given(st.text(min_size=1, max_size=300))
 def test_password_is_normalised_before_it_is_checked(password: str) -> None:
     if not POLICY.violations(password):
