@@ -57,6 +57,17 @@ def test_every_named_path_of_the_repository_exists(name: str) -> None:
         assert any((root / path).exists() for root in (ROOT, ROOT / "src")), path
 
 
+def test_every_symbol_that_contributing_names_is_in_its_module() -> None:
+    text = prose(ROOT / "CONTRIBUTING.md")
+    lists = re.findall(r"`(\w+/[\w/]+\.py)`(?::|\s+\()\s*((?:`\w+`,? ?)+)", text)
+    pairs = [(path, symbol) for path, symbols in lists for symbol in re.findall(r"\w+", symbols)]
+    pairs += [(path, symbol) for symbol, path in re.findall(r"`@?(\w+)`\s+(?:\(|in\s+)`(\w+/[\w/]+\.py)`", text)]
+    assert pairs
+    for path, symbol in pairs:
+        (module,) = (root / path for root in (ROOT, ROOT / "src") if (root / path).exists())
+        assert re.search(rf"^(?:class |(?:async )?def )?{symbol}\b", module.read_text(), re.MULTILINE), f"{path}: {symbol}"
+
+
 def test_every_decision_that_supersedes_another_exists() -> None:
     page = " ".join((ROOT / "docs" / "decisions.md").read_text().split())
     titles = {f"{date} {title}" for date, title in re.findall(r"\*\*(\d{4}-\d\d-\d\d) — (.+?)\.?\*\*", page)}
