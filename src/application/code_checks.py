@@ -20,7 +20,8 @@ from .validation import Validator
 class CodeCheck:
     """The result of a code check; `matched` is the challenge of the right code, still to be consumed.
 
-    `compared` are stored challenges, decoys of requests among them; `placeholders` stood in where none was stored.
+    `compared` are stored challenges, decoys of requests among them; `placeholders` are new decoys, in place of those that
+    are missing.
     """
 
     matched: Challenge | None
@@ -124,26 +125,33 @@ class CodeVerifier:
 
 
 def claim_if_needed(
-    tx: Transaction, check: CodeCheck, account: Account, address: Address, revoked: Collection[Address], name: str | None = None
+    tx: Transaction,
+    check: CodeCheck,
+    account: Account,
+    address: Address,
+    already_revoked: Collection[Address],
+    name: str | None = None,
 ) -> Account:
     """Claims the locked account if `Account.after_code_login` says so, and returns it as the login by a code leaves it.
 
-    `revoked` are the addresses whose codes this transaction has revoked already.
+    `already_revoked` are the addresses whose codes this transaction has revoked.
     """
     after = account.after_code_login(address)
     if after is not account:
         after = replace(after, name=name or after.name)
-        save_and_revoke_access(tx, account, after, check.now, revoked)
+        save_and_revoke_access(tx, account, after, check.now, already_revoked)
         record(tx, EventType.ACCOUNT_CLAIMED, check.now, check.caller, account_id=account.id)
         record_verified_addresses(tx, account, after, check.now, check.caller)
     return after
 
 
-def save_and_revoke_access(tx: Transaction, before: Account, after: Account, now: float, revoked: Collection[Address]) -> None:
-    """Stores the account and revokes its sessions and open codes; the codes of `revoked` addresses already are."""
+def save_and_revoke_access(
+    tx: Transaction, before: Account, after: Account, now: float, already_revoked: Collection[Address]
+) -> None:
+    """Stores the account and revokes its sessions and open codes, except those to `already_revoked` addresses."""
     tx.accounts.save(after)
     tx.sessions.revoke_all(before.id, now)
-    revoke_codes_of_added_addresses(tx, before.addresses, revoked)
+    revoke_codes_of_added_addresses(tx, before.addresses, already_revoked)
 
 
 def revoke_codes_before_claim(tx: Transaction, known: Account | None, address: Address) -> tuple[Address, ...]:
@@ -157,9 +165,11 @@ def revoke_codes_before_claim(tx: Transaction, known: Account | None, address: A
     return known.addresses
 
 
-def revoke_codes_of_added_addresses(tx: Transaction, addresses: Iterable[Address], revoked: Collection[Address]) -> None:
+def revoke_codes_of_added_addresses(
+    tx: Transaction, addresses: Iterable[Address], already_revoked: Collection[Address]
+) -> None:
     """Revokes codes to those addresses that the account got after it was read, which is rare, under the account's lock."""
-    keys = {address.key for address in revoked}
+    keys = {address.key for address in already_revoked}
     if added := [address for address in addresses if address.key not in keys]:
         tx.challenges.revoke(added)
 

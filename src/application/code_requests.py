@@ -89,9 +89,9 @@ class CodeIssuer:
     ) -> RequestedCode:
         """Issues a code to each recipient, or none at all: raises `RateLimited` for a requested address, or `Overloaded`.
 
-        The window of an email may be full of companion mails, sent on requests that name a mobile alone. Such a recipient gets
-        a decoy without notice, and its last code stays valid, because a decoy replaces none. Reads and writes do not depend on
-        the owners of the addresses.
+        Requests that name a mobile alone may fill the `codes-sent:` window of the mobile owner's email. Then a decoy is
+        stored in place of the email's code, and no caller learns of it. The last code of the email stays valid, because a decoy
+        has an address of its own. Reads and writes do not depend on the owners of the addresses.
         """
         request_keys = {self._key("code-requests", address) for address in requested}
         if self.send_quota is not None:

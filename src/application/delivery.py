@@ -130,8 +130,8 @@ def _retry_delay(message: Message, failure: Exception | None) -> float | None:
     if isinstance(failure, PermanentFailure) or message.failed_attempts >= len(delays):
         return None
     wanted = failure.retry_after if isinstance(failure, TemporaryFailure) else 0.0
-    spread = crc32(message.id.encode()) % 1000 / 10_000 if message.channel is Channel.WEBHOOK else 0.0
-    return max(delays[message.failed_attempts] * (1 + spread), min(wanted, MAX_RETRY_DELAY))
+    jitter = crc32(message.id.encode()) % 1000 / 10_000 if message.channel is Channel.WEBHOOK else 0.0
+    return max(delays[message.failed_attempts] * (1 + jitter), min(wanted, MAX_RETRY_DELAY))
 
 
 def _description(failure: Exception) -> str:

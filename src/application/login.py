@@ -30,15 +30,15 @@ LimitsByKey = Mapping[str, tuple[RateLimit, ...]]
 class LogIn:
     """Logs in with a password; `username` may be a username, an email or a mobile.
 
-    A failure is counted before its response, so concurrent guesses get no more answers than the limits allow. Each further
-    one, right or wrong, raises `RateLimited`. Unknown, inactive and passwordless accounts cost the same time and get the same
-    refusal. Raises `InvalidInput`, `InvalidCredentials`, `RateLimited`, `Overloaded`, `Unavailable`.
+    A failure is counted before its response, so concurrent attempts cannot exceed the limits. Beyond a limit every attempt
+    raises `RateLimited`, even with the right password. Unknown, inactive and passwordless accounts cost the same time and get
+    the same refusal. Raises `InvalidInput`, `InvalidCredentials`, `RateLimited`, `Overloaded`, `Unavailable`.
     """
 
     database: Database
     hasher: Hasher
     identifiers: Identifiers
-    codes: Codes
+    codes: Codes  # for `keyed_digest` alone: the keys of the windows do not reveal identifiers
     session_issuer: SessionIssuer
     clock: Clock
     limits_by_ip_address: bool = True
@@ -53,13 +53,13 @@ class LogIn:
         account = self.database.accounts.by_login(identifier)
         for _ in range(1 + _MAX_RECHECKS):
             is_right = self.hasher.verify(account.password_hash if account and account.is_active else None, password)
-            account, session = self._decide(account, password, limits, caller, is_right=is_right)
+            account, session = self._start_session_or_count_failure(account, password, limits, caller, is_right=is_right)
             if session is not None:
                 return self.session_issuer.token_set(session)
         raise InvalidCredentials
 
     @retry_on_conflict
-    def _decide(
+    def _start_session_or_count_failure(
         self, known: Account | None, password: str, limits: LimitsByKey, caller: Caller, *, is_right: bool
     ) -> tuple[Account | None, Session | None]:
         """Starts the session for a right password, otherwise counts the failure and raises `InvalidCredentials`.
@@ -77,17 +77,17 @@ class LogIn:
                     return current, None
                 if rehashed:
                     tx.accounts.save(replace(current, password_hash=rehashed))
-                for window in windows:  # the others, of all callers or all identifiers, outlast a success
+                for window in windows:  # the other two, of all callers or all identifiers, are not cleared
                     if limits[window.key] is FAILED_LOGINS_BY_IDENTIFIER_AND_IP_ADDRESS and window.timestamps:
-                        tx.rate_limits.save([SlidingWindow(window.key)], now)  # empty and expired: left to the next purge
+                        tx.rate_limits.save([SlidingWindow(window.key)], now)  # empty and expired: the next purge deletes it
                 return current, self.session_issuer.start(tx, current, now, caller, "password")
             if not retry_after:
-                self._fail(tx, limits, windows, now, known, caller)
+                self._count_failure(tx, limits, windows, now, known, caller)
         if retry_after:
             raise RateLimited(retry_after)
         raise InvalidCredentials
 
-    def _fail(
+    def _count_failure(
         self,
         tx: Transaction,
         limits: LimitsByKey,

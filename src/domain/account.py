@@ -96,8 +96,9 @@ class Account:
         """The account after a login by a code sent to `address`, which `accepts_code_sent_to` must accept.
 
         Unless the owner and an address are verified, the login claims the account. The password and the other address are
-        cleared, `owner_verified` becomes true, and the use case revokes the sessions. So an owner who changed the only
-        verified address loses the password, unless the new one was verified with a session first.
+        cleared, `owner_verified` becomes true, and the use case revokes the sessions. This also happens to an owner who
+        replaced the only verified address: a login by a code to the new one clears the password. The password stays if the
+        new address was verified with a session before.
         """
         if self.is_verified and self.owner_verified:
             return self
@@ -107,9 +108,13 @@ class Account:
         return replace(kept, mobile_verified=True, email=None, email_verified=False)
 
     def verified_by_session(self, address: Address) -> "Account":
-        """The account after a caller with a session of this account verified `address`, one of its addresses."""
+        """The account after a caller with a session of this account verified `address`, one of its addresses.
+
+        The owner is then verified, unless the other address was verified without a session: the caller may have created the
+        account with that person's address.
+        """
         other_kind = AddressKind.MOBILE if address.kind is AddressKind.EMAIL else AddressKind.EMAIL
-        owner_verified = (self.owner_verified and self.is_verified) or not self._is_verified(other_kind)
+        owner_verified = self.owner_verified or not self._is_verified(other_kind)
         return replace(self._with_verified(address.kind), owner_verified=owner_verified)
 
     def verified_without_session(self, address: Address) -> "Account":

@@ -60,5 +60,5 @@ class Proof:
 
 
 def decoy_address(kind: AddressKind, instead_of: str) -> Address:
-    """The address of a decoy, where there is no address to send a code to."""
+    """The address of a decoy: no account has it, and no request can name it."""
     return Address(kind, "", f"decoy:{instead_of}")

@@ -35,7 +35,7 @@ class UseCases:
     create_superuser = PlainUseCase(registration.CreateSuperuser, "hashing")
     check_unique = PlainUseCase(registration.CheckUnique, "limited_point_reads")
     log_in = PlainUseCase(login.LogIn, "hashing")
-    authenticate = PlainUseCase(tokens.Authenticate, "point_reads", batch="authenticate_many")  # 98 µs a call, not 122
+    authenticate = PlainUseCase(tokens.Authenticate, "point_reads", batch="authenticate_many")  # 98 µs a call; 122 unbatched
     authenticate_many = PlainUseCase(tokens.AuthenticateMany, "point_reads")
     refresh = PlainUseCase(tokens.Refresh, "writes")
     change_account = PlainUseCase(account.ChangeAccount, "writes", hashed_argument="password")

@@ -67,7 +67,7 @@ class PlainUseCase(UseCaseDescriptor[Class_co]):
         self: "PlainUseCase[Callable[P, T]]", instance: "AsyncVestibule", _: type
     ) -> Callable[P, Coroutine[Any, Any, T]]: ...
     def __get__(self, instance: object, _: type) -> Any:
-        return _undefined(self, instance)
+        return _descriptor_or_raise(self, instance)
 
     def awaited(self, vestibule: "Vestibule", lanes: Lanes) -> object:
         call, executor = getattr(vestibule, self.name), self.executor(lanes)
@@ -88,7 +88,7 @@ class StreamingUseCase(UseCaseDescriptor[Class_co]):
         self: "StreamingUseCase[Callable[P, Iterator[T]]]", instance: "AsyncVestibule", _: type
     ) -> Callable[P, Coroutine[Any, Any, list[T]]]: ...
     def __get__(self, instance: object, _: type) -> Any:
-        return _undefined(self, instance)
+        return _descriptor_or_raise(self, instance)
 
     def awaited(self, vestibule: "Vestibule", lanes: Lanes) -> object:
         call = getattr(vestibule, self.name)
@@ -109,7 +109,7 @@ class ContextManagerUseCase(UseCaseDescriptor[Class_co]):
         self: "ContextManagerUseCase[Callable[P, AbstractContextManager[T]]]", instance: "AsyncVestibule", _: type
     ) -> Callable[P, AbstractAsyncContextManager[T]]: ...
     def __get__(self, instance: object, _: type) -> Any:
-        return _undefined(self, instance)
+        return _descriptor_or_raise(self, instance)
 
     def awaited(self, vestibule: "Vestibule", lanes: Lanes) -> object:
         call, executor = getattr(vestibule, self.name), self.executor(lanes)
@@ -128,8 +128,8 @@ class ContextManagerUseCase(UseCaseDescriptor[Class_co]):
         return entered
 
 
-def _undefined(declared: UseCaseDescriptor[Any], instance: object) -> UseCaseDescriptor[Any]:
-    """Facades hold use cases in their own dictionary, which precedes these descriptors."""
+def _descriptor_or_raise(declared: UseCaseDescriptor[Any], instance: object) -> UseCaseDescriptor[Any]:
+    """Returns the descriptor of the class. A facade's use cases are in its own dictionary, which precedes descriptors."""
     if instance is None:
         return declared
     raise AttributeError(declared.name)

@@ -111,7 +111,7 @@ class World(Vestibule):
         return self.authenticate(tokens.access_token)
 
     def verify_address(self, destination: str, identity: Identity | None = None) -> str:
-        """Verifies an address with a code and returns the proof. Advances the clock by the cool-down of codes first.
+        """Verifies an address with a code and returns the proof. Advances the clock by the cooldown of codes first.
 
         With the `identity` of the account that has the address, its password and its sessions stay.
         """
@@ -121,7 +121,7 @@ class World(Vestibule):
         return self.verify_code(destination=destination, verify_otp=code, identity=identity).proof
 
     def log_in_with_code(self, destination: str) -> TokenSet:
-        """Logs in with a code. Advances the clock by the cool-down of codes first."""
+        """Logs in with a code. Advances the clock by the cooldown of codes first."""
         self.clock.advance(self.settings.otp_cooldown)
         self.request_code(destination=destination, is_login=True)
         return self.log_in_by_code(destination=destination, verify_otp=self.code_for(destination))

@@ -152,10 +152,10 @@ def _first(rows: list[Row]) -> Account | None:
 
 
 def account_of(row: Row) -> Account:
-    (number, username, canonical_username, name, email, canonical_email, mobile, canonical_mobile, email_verified,
+    (account_id, username, canonical_username, name, email, canonical_email, mobile, canonical_mobile, email_verified,
      mobile_verified, owner_verified, password_hash, is_active, is_staff, is_superuser, image, created_at) = row  # fmt: skip
     return Account(
-        id=number,
+        id=account_id,
         username=Username(username, canonical_username),
         name=name,
         email=None if canonical_email is None else Address(AddressKind.EMAIL, email, canonical_email),

@@ -12,7 +12,7 @@ from .schema import outbox
 from .sql import OpenTransaction, Query, Row, binds, values_of
 
 _columns = outbox.columns
-_this = _columns.id == bindparam("message_id")
+_by_id = _columns.id == bindparam("message_id")
 _PLAIN = ("id", "recipient", "template", "not_before", "expires_at", "failed_attempts")
 _message = [*_columns["channel", "challenge", "parameters", *_PLAIN]]
 _entry = select(_columns.position, _columns.due_at, _columns.failure_reason, *_message)
@@ -26,21 +26,21 @@ _DUE = (
     .with_for_update(skip_locked=True)
 )
 _DUE_OF_CHANNEL = _DUE.where(_columns.channel == bindparam("channel"))
-_LEASE = update(outbox).where(_this).values(due_at=bindparam("until"))
-_DELETE = delete(outbox).where(_this)
+_LEASE = update(outbox).where(_by_id).values(due_at=bindparam("until"))
+_DELETE = delete(outbox).where(_by_id)
 _COUNT_FAILURE = (
     update(outbox)
-    .where(_this, _columns.due_at.is_not(None))
+    .where(_by_id, _columns.due_at.is_not(None))
     .values(failed_attempts=_columns.failed_attempts + 1, not_before=bindparam("again"), due_at=bindparam("again"))
 )
-_RELEASE_LEASE = update(outbox).where(_this, _columns.due_at.is_not(None)).values(due_at=_columns.not_before)
-_MARK_FAILED = update(outbox).where(_this).values(due_at=null(), failure_reason=bindparam("reason"))
+_RELEASE_LEASE = update(outbox).where(_by_id, _columns.due_at.is_not(None)).values(due_at=_columns.not_before)
+_MARK_FAILED = update(outbox).where(_by_id).values(due_at=null(), failure_reason=bindparam("reason"))
 _REQUEUE = (
     update(outbox)
-    .where(_this)
+    .where(_by_id)
     .values(failed_attempts=0, not_before=bindparam("again"), due_at=bindparam("again"), failure_reason=null())
 )
-_LOCK = _entry.where(_this).with_for_update()
+_LOCK = _entry.where(_by_id).with_for_update()
 _FIND = _entry.where(_columns.position > bindparam("after")).order_by(_columns.position).limit(bindparam("limit"))
 _FIND_FAILED = _FIND.where(_columns.due_at.is_(None))
 _BACKLOG = union_all(

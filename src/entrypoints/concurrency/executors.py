@@ -62,8 +62,8 @@ class CapacityLimiter:
 class ThreadLane(Executor):
     """A pool of `threads` threads for at most `limit` calls, running or waiting; raises `Overloaded` beyond.
 
-    A call waits at most a second for a thread. If the calls before it wait for a database that is down, the last in a long
-    queue learns so as soon as the first. Event loops in several threads may share a lane.
+    A call waits at most a second for a thread, then raises `Overloaded`. So while a database is down, each queued call fails
+    after a second, however many are before it. Event loops in several threads may share a lane.
     """
 
     def __init__(self, threads: int, limit: int) -> None:

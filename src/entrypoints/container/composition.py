@@ -173,7 +173,7 @@ def check_settings(settings: Settings, *, migrate: bool = False) -> None:
         _build_adapters(container, settings, (), stack, migrate=migrate)
 
 
-_PROVIDERS = {"database": "sql_database", "notifier": "message_notifier"}
+_PROVIDERS = {"database": "sql_database", "notifier": "mail_and_sms_notifier"}
 """The providers that a port overrides, where their names differ."""
 
 _BUILT = (

@@ -77,14 +77,14 @@ class Container(containers.DeclarativeContainer):
     templates = providers.Singleton(Templates, settings.provided.templates_dir)
     email_notifier = providers.Singleton(factories.email_notifier, settings, templates, echo)
     sms_notifier = providers.Singleton(factories.sms_notifier, settings, templates, echo)
-    message_notifier = providers.Singleton(  # the port `notifier`, whose adapter the host application may provide
+    mail_and_sms_notifier = providers.Singleton(  # the port `notifier`, whose adapter the host application may provide
         ChannelNotifier,
         email=providers.Singleton(factories.at_rate, instrumentation, email_notifier, settings.provided.email_rate),
         mobile=providers.Singleton(factories.at_rate, instrumentation, sms_notifier, settings.provided.sms_rate),
     )
     webhook_notifier = providers.Singleton(factories.webhook_notifier, settings, instrumentation)
     notifier = providers.Singleton(  # for the use cases; adds the webhooks
-        ChannelNotifier, email=message_notifier, mobile=message_notifier, webhook=webhook_notifier
+        ChannelNotifier, email=mail_and_sms_notifier, mobile=mail_and_sms_notifier, webhook=webhook_notifier
     )
     pillow = providers.Singleton(PillowImages)
     images = providers.Singleton(Instrumentation.images, instrumentation, pillow)

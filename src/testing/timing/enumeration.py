@@ -64,7 +64,7 @@ def _reglogin(**more: Any) -> Call:
 _GUESS = {"verify_otp": WRONG}
 _LOGIN_GUESS = {"verify_otp": WRONG, "is_login": True}
 _RESET: Call = ("/password/reset/", {"email": "{email}", "otp": WRONG, "password": PASSWORD})
-_ELSEWHERE = _otp("{companion}", **_GUESS)  # does not concern the subject
+_UNRELATED_CHECK = _otp("{companion}", **_GUESS)  # does not concern the subject
 _MAIL, _MAIL_LOGIN = _otp("{email}"), _otp("{email}", is_login=True)
 _TEXT, _TEXT_LOGIN = _otp("{mobile}"), _otp("{mobile}", is_login=True)
 
@@ -91,8 +91,8 @@ PROBES = (
     Probe("otpreglogin-verify", _reglogin(**_GUESS), 403, before=_reglogin()),
     Probe("reset", _RESET, 403, before=_MAIL),
     Probe("reset-without-code", _RESET, 403),
-    Probe("next-call-after-email", _ELSEWHERE, 403, before=_MAIL_LOGIN, while_delivering=True),
-    Probe("next-call-after-mobile", _ELSEWHERE, 403, before=_TEXT, while_delivering=True),
+    Probe("next-call-after-email", _UNRELATED_CHECK, 403, before=_MAIL_LOGIN, while_delivering=True),
+    Probe("next-call-after-mobile", _UNRELATED_CHECK, 403, before=_TEXT, while_delivering=True),
 )
 
 
