@@ -12,7 +12,7 @@ from msgspec import Struct
 
 
 @dataclass
-class Shown:
+class AccountView:
     """A response as long as an account."""
 
     id: int = 1
@@ -25,20 +25,20 @@ class Shown:
     profile_image: str | None = None
 
 
-class Given(Struct):
+class RefreshRequest(Struct):
     """A body as long as a refresh token."""
 
     refresh: str
 
 
 @get("/static", sync_to_thread=False)
-def static() -> Shown:
-    return Shown()
+def static() -> AccountView:
+    return AccountView()
 
 
 @post("/posted", sync_to_thread=False, status_code=200)
-def posted(data: Given) -> Shown:  # noqa: ARG001 — Litestar reads the body only for a parameter
-    return Shown()
+def posted(data: RefreshRequest) -> AccountView:  # noqa: ARG001 — Litestar reads the body only for a parameter
+    return AccountView()
 
 
 def app() -> Litestar:

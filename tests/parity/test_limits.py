@@ -1,4 +1,4 @@
-"""Rate limits: the same for known and unknown identities, with a true `retry_after`."""
+"""Rate limits: the same for known and unknown identifiers, with a true `retry_after`."""
 
 import pytest
 from tests.parity.conftest import Open
@@ -14,7 +14,7 @@ def limited(seconds: int) -> Refused:
 
 
 @pytest.mark.parametrize("username", ["ann", "unknown"])
-def test_failed_logins_per_identity_and_network_are_limited(username: str, interface: Interface, world: World) -> None:
+def test_failed_logins_per_identifier_and_ip_address_are_limited(username: str, interface: Interface, world: World) -> None:
     interface.register(**REGISTRATION)
     wrong_login = {"username": username, "password": OTHER_PASSWORD}
     for _ in range(5):
@@ -30,7 +30,7 @@ def test_failed_logins_per_identity_and_network_are_limited(username: str, inter
         assert isinstance(interface.log_in(username="ann", password=PASSWORD), Tokens)
 
 
-def test_failed_logins_per_identity_from_all_networks_are_limited(interface: Interface) -> None:
+def test_failed_logins_per_identifier_from_all_ip_addresses_are_limited(interface: Interface) -> None:
     interface.register(**REGISTRATION)
     for number in range(30):
         interface.address = f"203.0.113.{number}"
@@ -45,7 +45,7 @@ def test_failed_logins_per_network_are_limited(interface: Interface) -> None:
     assert interface.log_in(username="another", password=PASSWORD) == limited(60)
 
 
-def test_successful_login_resets_only_the_limit_per_identity_and_network(interface: Interface) -> None:
+def test_successful_login_resets_only_the_limit_per_identifier_and_ip_address(interface: Interface) -> None:
     interface.register(**REGISTRATION)
     for _ in range(2):
         for _ in range(4):
@@ -96,7 +96,7 @@ def test_wrong_codes_per_destination_are_limited_for_all_callers(interface: Inte
     assert isinstance(interface.verify(destination=ANN, verify_otp=code(interface, ANN)), str)
 
 
-def test_limits_per_identity_apply_with_rate_limits_off(open_interface: Open) -> None:
+def test_limits_per_identifier_apply_with_rate_limits_off(open_interface: Open) -> None:
     interface = open_interface(rate_limits=False)
     for _ in range(31):
         assert interface.register() == invalid("username", "name", "email", "password")

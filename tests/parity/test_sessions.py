@@ -1,7 +1,7 @@
 """Refresh tokens; sessions, which are listed and revoked."""
 
 from tests.support.account_builders import OTHER_REGISTRATION, REGISTRATION, invalid, logged_in, tokens
-from tests.support.interfaces import Interface, Refused, Shown, Tokens
+from tests.support.interfaces import Interface, Refused, SessionView, Tokens
 from tests.support.world import OTHER_PASSWORD, World
 
 DAY = 86_400
@@ -78,8 +78,8 @@ def test_sessions_list_address_and_user_agent(interface: Interface, world: World
     interface.address, interface.agent = "203.0.113.9", "another test"
     own = tokens(interface)
     assert interface.sessions(own.token) == [
-        Shown(own.session, "203.0.113.9", "another test", current=True),
-        Shown(first.session, "198.51.100.7", "a test", current=False),
+        SessionView(own.session, "203.0.113.9", "another test", current=True),
+        SessionView(first.session, "198.51.100.7", "a test", current=False),
     ]
 
 

@@ -26,7 +26,7 @@ def logged_in(interface: Interface) -> Tokens:
 
 
 def code(interface: Interface, destination: str, *, read_at: str | None = None, **fields: Any) -> str:
-    """Returns a newly sent code, after the cool-down of the previous one."""
+    """Returns a newly sent code, after the cooldown of the previous one."""
     interface.world.clock.advance(60)
     sent = interface.send(destination=destination, **fields)
     assert isinstance(sent, str), sent

@@ -42,7 +42,7 @@ class Tokens:
 
 
 @dataclass(frozen=True)
-class Shown:
+class SessionView:
     """A session as its owner sees it."""
 
     id: str
@@ -143,7 +143,7 @@ class LibraryInterface(AbstractContextManager["LibraryInterface"]):
     def sessions(self, token: str | None) -> Any:
         def use_case(identity: Identity) -> Any:
             found = self.world.list_sessions(identity=identity)
-            return [Shown(one.id, one.ip_address, one.user_agent, one.id == identity.session_id) for one in found]
+            return [SessionView(one.id, one.ip_address, one.user_agent, one.id == identity.session_id) for one in found]
 
         return self._as(token, use_case, {}, list)
 
@@ -333,5 +333,5 @@ def _ended_of(body: Any) -> int:
     return int(body["detail"].removeprefix("Revoked: ").removesuffix("."))
 
 
-def _sessions_of(body: Any) -> list[Shown]:
-    return [Shown(one["id"], one["address"], one["agent"], one["current"]) for one in body["sessions"]]
+def _sessions_of(body: Any) -> list[SessionView]:
+    return [SessionView(one["id"], one["address"], one["agent"], one["current"]) for one in body["sessions"]]

@@ -41,7 +41,7 @@ def test_revoked_session_stays_revoked_after_a_clock_step_back(world: World, ste
 
 
 @STEPS
-def test_spent_refresh_token_stays_spent_after_a_clock_step_back(world: World, step: float) -> None:
+def test_used_refresh_token_stays_refused_after_a_clock_step_back(world: World, step: float) -> None:
     first = world.log_in(username="ann", password=PASSWORD).refresh_token
     world.refresh(refresh=first)
     world.clock.advance(31 - step)
@@ -73,7 +73,7 @@ def test_new_code_can_be_requested_soon_after_a_clock_step_back(world: World, st
 
 
 @STEPS
-def test_clock_step_back_does_not_shorten_the_cool_down(world: World, step: float) -> None:
+def test_clock_step_back_does_not_shorten_the_cooldown(world: World, step: float) -> None:
     sends = 0
     world.request_code(destination=ANN)
     world.clock.advance(-step)

@@ -187,7 +187,7 @@ def test_one_of_concurrent_changes_gets_the_username(server: Server) -> None:
     assert statuses(concurrently(server.port, calls)) == {200: 1, 400: 5}
 
 
-def test_one_of_concurrent_sends_is_within_the_cool_down(server: Server) -> None:
+def test_one_of_concurrent_sends_is_within_the_cooldown(server: Server) -> None:
     responses = repeated(server, lambda client: client.send_code("player13@example.com"))
     assert statuses(responses) == {201: 1, 429: MANY - 1}
     for response in responses:

@@ -71,7 +71,7 @@ def test_wrong_codes_are_counted_across_nodes(two: Nodes, clients: tuple[Client,
     assert rows(database, "SELECT failed_attempts FROM challenges WHERE canonical_address = 'bob@example.com'") == [(5,)]
 
 
-def test_cool_down_holds_across_nodes(two: Nodes, caller: str) -> None:
+def test_cooldown_holds_across_nodes(two: Nodes, caller: str) -> None:
     responses = concurrently(two.ports, [lambda client: client.send_code("carl@example.com")] * MANY, caller=caller)
     assert statuses(responses) == {201: 1, 429: MANY - 1}
 

@@ -187,7 +187,7 @@ HALF_A_RECORD = b"\x16\x03\x03\x01\x00"
         ("smtps", [HALF_A_RECORD]),
     ],
 )
-def test_server_that_drips_bytes_times_out(scheme: str, replies: list[bytes]) -> None:
+def test_server_that_sends_single_bytes_times_out(scheme: str, replies: list[bytes]) -> None:
     with dripping(*replies) as port:
         notifier = SmtpNotifier(f"{scheme}://127.0.0.1:{port}", SENDER, TEMPLATES, 0.3)
         begun = time.monotonic()

@@ -268,7 +268,7 @@ def test_account_verified_without_a_session_is_cleared_at_the_first_code_login()
     assert not world.is_signed_in(impostor)
 
 
-def test_password_changed_after_a_foreign_verification_is_cleared_too() -> None:
+def test_password_changed_after_a_verification_by_another_caller_is_cleared_too() -> None:
     world = World()
     world.create_account("ann")
     impostor = world.log_in(username="ann", password=PASSWORD)

@@ -368,7 +368,7 @@ def test_retry_after_of_the_next_hop_is_respected_up_to_a_day() -> None:
         world.clock.advance(waited)
 
 
-def test_retries_of_webhooks_are_spread() -> None:
+def test_retries_of_webhooks_have_jitter() -> None:
     world = World()
     for number in range(9):
         add_webhook_message(world, f"event {number}")

@@ -105,7 +105,7 @@ def max_within(timestamps: list[float], seconds: float) -> int:
 
 
 @pytest.mark.parametrize("has_account", [True, False])
-def test_ten_thousand_addresses_get_30_code_attempts_a_day_per_destination(has_account: bool) -> None:
+def test_ten_thousand_ip_addresses_get_30_code_attempts_a_day_per_destination(has_account: bool) -> None:
     world = AttackedWorld()
     if has_account:
         world.create_account("ann", mobile=MOBILE)
@@ -144,7 +144,7 @@ def test_right_code_is_accepted_a_day_after_the_last_attempt() -> None:
 
 @pytest.mark.parametrize("has_account", [True, False])
 @pytest.mark.parametrize("name", ["ann", ANN, MOBILE])
-def test_ten_thousand_addresses_get_30_passwords_in_15_minutes(name: str, has_account: bool) -> None:
+def test_ten_thousand_ip_addresses_get_30_passwords_in_15_minutes(name: str, has_account: bool) -> None:
     hasher = CountingHasher()
     world = World(hasher=hasher)
     if has_account:
@@ -162,7 +162,7 @@ def test_ten_thousand_addresses_get_30_passwords_in_15_minutes(name: str, has_ac
     assert hasher.compared == len(wrong_at) <= 30 * DAY / 900
 
 
-def test_one_address_gets_30_code_attempts_in_five_minutes_over_many_accounts() -> None:
+def test_one_ip_address_gets_30_code_attempts_in_five_minutes_over_many_accounts() -> None:
     world = AttackedWorld()
     people = [world.create_account(f"person{number}", mobile=f"99999{number:05}") for number in range(60)]
     attempts = cycle(
@@ -184,7 +184,7 @@ def test_one_address_gets_30_code_attempts_in_five_minutes_over_many_accounts() 
     assert len(wrong_at) == 3600 // 300 * 30
 
 
-def test_one_address_gets_10_passwords_a_minute_and_100_an_hour_over_many_accounts() -> None:
+def test_one_ip_address_gets_10_passwords_a_minute_and_100_an_hour_over_many_accounts() -> None:
     world = World()
     numbers = count()
     wrong_at = []

@@ -114,7 +114,7 @@ def test_password_of_an_inactive_account_is_not_compared() -> None:
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 
-def test_identity_has_5_failures_in_5_minutes_per_address() -> None:
+def test_identifier_has_5_failures_in_5_minutes_per_ip_address() -> None:
     world = World()
     world.create_account("ann")
     assert all(isinstance(answer, InvalidCredentials) for answer in fail(world, 5, caller=CALLER))
@@ -132,7 +132,7 @@ def test_identity_has_5_failures_in_5_minutes_per_address() -> None:
 
 
 @pytest.mark.parametrize("username", ["nobody", "nobody@mail.example.com", "7777777777"])
-def test_unknown_identity_has_the_same_limits(username: str) -> None:
+def test_unknown_identifier_has_the_same_limits(username: str) -> None:
     world = World()
 
     answers = fail(world, 6, username, caller=CALLER)
@@ -141,7 +141,7 @@ def test_unknown_identity_has_the_same_limits(username: str) -> None:
     assert answers[5].retry_after == 300
 
 
-def test_spellings_of_an_identity_share_its_limit() -> None:
+def test_spellings_of_an_identifier_share_its_limit() -> None:
     world = World()
     for spelling in ("ann", "ANN", " Ann", "aNN ", "ａｎｎ"):
         fail(world, 1, spelling, caller=CALLER)
@@ -149,7 +149,7 @@ def test_spellings_of_an_identity_share_its_limit() -> None:
     assert isinstance(fail(world, 1, "ann", caller=CALLER)[0], RateLimited)
 
 
-def test_identity_has_30_failures_in_15_minutes_over_all_addresses() -> None:
+def test_identifier_has_30_failures_in_15_minutes_over_all_ip_addresses() -> None:
     world = World()
     world.create_account("ann")
     for number in range(30):
@@ -164,14 +164,14 @@ def test_identity_has_30_failures_in_15_minutes_over_all_addresses() -> None:
     world.log_in(username="ann", password=PASSWORD, caller=ELSEWHERE)
 
 
-def test_caller_without_an_address_is_limited_by_identity() -> None:
+def test_caller_without_an_ip_address_is_limited_by_identifier() -> None:
     world = World()
     world.create_account("ann")
 
     assert [type(answer) for answer in fail(world, 31)] == [InvalidCredentials] * 30 + [RateLimited]
 
 
-def test_address_has_10_failures_a_minute_over_all_identities() -> None:
+def test_ip_address_has_10_failures_a_minute_over_all_identifiers() -> None:
     world = World()
     for number in range(10):
         assert isinstance(fail(world, 1, f"person{number}", caller=CALLER)[0], InvalidCredentials)
@@ -184,7 +184,7 @@ def test_address_has_10_failures_a_minute_over_all_identities() -> None:
     assert isinstance(fail(world, 1, "another", caller=CALLER)[0], InvalidCredentials)
 
 
-def test_address_has_100_failures_an_hour() -> None:
+def test_ip_address_has_100_failures_an_hour() -> None:
     world = World()
     for number in range(100):
         assert isinstance(fail(world, 1, f"person{number}", caller=CALLER)[0], InvalidCredentials)
@@ -196,7 +196,7 @@ def test_address_has_100_failures_an_hour() -> None:
     assert refusal.retry_after == 2600
 
 
-def test_success_resets_only_the_window_of_identity_and_address() -> None:
+def test_success_resets_only_the_window_of_identifier_and_ip_address() -> None:
     world = World()
     world.create_account("ann")
     fail(world, 4, caller=CALLER)
@@ -212,7 +212,7 @@ def test_success_resets_only_the_window_of_identity_and_address() -> None:
     assert isinstance(fail(world, 1, caller=ELSEWHERE)[0], RateLimited)
 
 
-def test_limits_by_address_can_be_disabled_and_those_by_identity_cannot() -> None:
+def test_limits_by_ip_address_can_be_disabled_and_those_by_identifier_cannot() -> None:
     world = World(rate_limits=False)
     world.create_account("ann")
 

@@ -320,7 +320,7 @@ def test_value_that_cannot_be_registered_is_refused(prop: Any, value: Any, bad: 
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 
-def test_address_can_register_20_times_a_minute() -> None:
+def test_ip_address_can_register_20_times_a_minute() -> None:
     world = World()
     for number in range(20):
         world.create_account(f"person{number}", caller=CALLER)
@@ -346,7 +346,7 @@ def test_failed_registrations_count_and_trusted_callers_are_not_limited() -> Non
     assert world.create_account("ann", password=OTHER_PASSWORD).id
 
 
-def test_address_can_check_uniqueness_30_times_a_minute() -> None:
+def test_ip_address_can_check_uniqueness_30_times_a_minute() -> None:
     world = World()
     ask = partial(world.check_unique, prop="username", value="ann", caller=CALLER)
     assert [ask() for _ in range(30)] == [True] * 30

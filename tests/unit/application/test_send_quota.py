@@ -76,7 +76,7 @@ def test_decoy_counts_for_the_quota() -> None:
     assert isinstance(mails(world, 0, 1)[0], Overloaded)
 
 
-def test_sms_quota_leaves_mail_alone() -> None:
+def test_sms_quota_does_not_limit_mail() -> None:
     world = World(**MOBILE_ONLY)
 
     *taken, refused = mobiles(world, 0, 3)

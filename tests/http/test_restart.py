@@ -1,4 +1,4 @@
-"""The app with default adapters: SQLite, Argon2, keys and images in a directory."""
+"""Data survives a restart of the app with default adapters: SQLite, Argon2, keys and images in a directory."""
 
 import io
 from pathlib import Path
