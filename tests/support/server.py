@@ -18,6 +18,9 @@ from typing import Any, Self
 
 Answer = tuple[int, dict[str, Any]]
 
+WITHOUT_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
+"""For a process whose writes fail: Python would leave truncated bytecode to all that run later (CPython issue 126606)."""
+
 VESTIBULE = os.environ.get("PROGRAM_UNDER_TEST") or str(Path(sys.executable).with_name("vestibule"))
 """The command `vestibule`. `scripts/test` names one with the packages of requirements.lock alone, as users install them."""
 

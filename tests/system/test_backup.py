@@ -16,7 +16,7 @@ import pytest
 from tests.support.command_line import vestibule
 from tests.support.databases import rows
 from tests.support.http_client import Client, random_png
-from tests.support.server import VESTIBULE, Server
+from tests.support.server import VESTIBULE, WITHOUT_BYTECODE, Server
 
 from vestibule.entrypoints.cli.backups import restore as restore_here
 from vestibule.entrypoints.settings import Settings
@@ -183,7 +183,7 @@ def test_backup_onto_a_full_disk_leaves_nothing_behind(data: Path, tmp_path: Pat
     command = f"trap '' XFSZ; ulimit -f 20; exec vestibule backup {tmp_path}/backup.zip"
     environment = os.environ | {"VESTIBULE_DATA_DIR": str(data), "PATH": f"{Path(VESTIBULE).parent}:{os.environ['PATH']}"}
     completed = subprocess.run(
-        ["/bin/sh", "-c", command], env=environment, capture_output=True, text=True, check=False, timeout=60
+        ["/bin/sh", "-c", command], env=environment | WITHOUT_BYTECODE, capture_output=True, text=True, check=False, timeout=60
     )
     assert one_line(completed)
     assert list(tmp_path.iterdir()) == []

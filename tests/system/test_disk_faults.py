@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.support.http_client import Client, Response, random_png
 from tests.support.processes import worker
-from tests.support.server import Server
+from tests.support.server import WITHOUT_BYTECODE, Server
 from tests.system.test_kill import end_leases
 
 pytestmark = pytest.mark.faults
@@ -58,7 +58,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path,
 
 def test_full_disk_refuses_changes_serves_reads_and_loses_nothing(disk: tuple[Path, Full]) -> None:
     data, no_space = disk
-    with Server(data, rate_limits="off") as server:
+    with Server(data, environment=WITHOUT_BYTECODE, rate_limits="off") as server:
         with Client(server.port) as client:
             tokens = client.tokens("user1x")
             image = client.upload(tokens["token"], random_png()).json["profile_image"]
@@ -75,7 +75,7 @@ def test_full_disk_refuses_changes_serves_reads_and_loses_nothing(disk: tuple[Pa
             tokens = client.refresh(tokens["refresh_token"]).json
         assert "Traceback" not in server.output
         server.kill()
-    with Server(data, rate_limits="off") as server, Client(server.port) as client:
+    with Server(data, environment=WITHOUT_BYTECODE, rate_limits="off") as server, Client(server.port) as client:
         check(server, [*registered, "user1x", "user2x"], [])
         assert client.refresh(tokens["refresh_token"]).status == 200
         assert len(list((data / "images").iterdir())) == 1
