@@ -130,7 +130,8 @@ def test_writer_that_waits_too_long_for_another_thread_is_refused(database: SqlD
 def test_full_disk_is_unavailable_and_loses_nothing(database: SqlDatabase, url: str) -> None:
     """A limit on the size of files simulates the full disk."""
     does = """
-import resource, signal
+import resource, signal, sys
+sys.dont_write_bytecode = True  # would be truncated too
 from vestibule.domain.errors import Unavailable
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 database = SqlDatabase(url)
