@@ -1,6 +1,7 @@
 """Many clients that repeat one call as fast as possible: `python -m tests.support.storm <port> <name> <clients> <seconds>`.
 
-A separate process, so that measurements of other clients do not wait for it.
+A separate process, so that measurements of other clients do not wait for it. It writes the line `started`, and at its end the
+number of each outcome as JSON.
 """
 
 import json
@@ -56,6 +57,8 @@ def main(port: int, name: str, clients: int, seconds: float) -> None:
                     time.sleep(PAUSE)
 
     threads = [Thread(target=repeat, args=(number,)) for number in range(clients)]
+    sys.stdout.write("started\n")
+    sys.stdout.flush()
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -57,14 +57,14 @@ def storm(server: Server, name: str, clients: int, seconds: float, *tokens: str)
     root = Path(__file__).parents[2]
     with subprocess.Popen(program, cwd=root, stdout=subprocess.PIPE, text=True) as storming, Client(server.port) as client:
         token = client.tokens("calm0x")["token"]
-        time.sleep(1.0)
+        assert storming.stdout is not None
+        assert storming.stdout.readline() == "started\n"
         seconds_of_reads = []
         while storming.poll() is None:
             begun = time.monotonic()
             assert client.account(token).status == 200
             seconds_of_reads.append(time.monotonic() - begun)
             time.sleep(0.002)
-        assert storming.stdout is not None
         assert storming.returncode == 0
         load = Load(json.loads(storming.stdout.read()), seconds_of_reads)
     sys.stdout.write(f"{name}: {load.seen}; {len(seconds_of_reads)} reads, 99 of 100 within {load.p99 * 1000:.0f} ms\n")
