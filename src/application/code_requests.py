@@ -23,7 +23,7 @@ _log = logging.getLogger("vestibule.send_quota")
 
 @dataclass(frozen=True, slots=True)
 class RequestedCode:
-    """`reference` is a short tag that the messages repeat, so that a person with three of them knows which one counts."""
+    """`reference` is a short tag that the messages repeat, so that a recipient of several messages finds the latest."""
 
     reference: str
 

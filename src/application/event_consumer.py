@@ -73,7 +73,7 @@ class ReadEvents:
     def _lease(self, name: str, limit: int) -> Batch:
         """Writes nothing if there are no events."""
         cursor, now = self.database.cursors.get(name), self.clock()
-        if now < cursor.leased_until <= now + LEASE_SECONDS:  # a later end is from a clock that was ahead, and does not count
+        if now < cursor.leased_until <= now + LEASE_SECONDS:  # a later end was stored by a clock that ran ahead
             return Batch()
         events = self.database.audit_log.read_stable_after(cursor.position, now, limit=limit)
         if not events:

@@ -1,6 +1,6 @@
 """The account and its addresses, and which changes an unauthenticated code verification may make.
 
-An address is *verified* when a code that was sent to it came back. `owner_verified` is true when the person who set the
+An address is *verified* when a code sent to it was entered correctly. `owner_verified` is true when the person who set the
 password also verified one of the addresses, or when the account was claimed by a code. Before that anyone may have created the
 account with another person's address: the first login by a code clears its earlier state.
 """

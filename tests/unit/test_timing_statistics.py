@@ -35,7 +35,7 @@ def test_auc_is_the_share_of_combinations_in_which_the_known_account_took_longer
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_random_differences_are_alike(seed: int) -> None:
+def test_random_differences_get_the_verdict_alike(seed: int) -> None:
     found = compare(durations(2 * MS, 0.0, 400, seed=seed))
 
     assert found.verdict is Verdict.ALIKE
@@ -44,7 +44,7 @@ def test_random_differences_are_alike(seed: int) -> None:
 
 
 @pytest.mark.parametrize("longer", [0.5 * MS, -0.5 * MS])
-def test_row_stored_for_only_one_of_the_two_reveals_accounts(longer: float) -> None:
+def test_time_of_an_extra_row_reveals_accounts(longer: float) -> None:
     found = compare(durations(2 * MS, longer, 100))
 
     assert found.verdict is Verdict.REVEALS

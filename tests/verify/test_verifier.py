@@ -230,7 +230,7 @@ def test_settings_out_of_range_are_refused(given: Any) -> None:
 
 
 @given(st.one_of(st.text(), st.from_regex(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")))
-def test_any_text_is_refused(text: str) -> None:
+def test_arbitrary_text_is_refused_as_a_token(text: str) -> None:
     with pytest.raises(Refusal):
         VERIFIER(text)
 

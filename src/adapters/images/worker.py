@@ -39,7 +39,7 @@ def normalised(data: bytes) -> bytes:
         upright = ImageOps.exif_transpose(_scaled(opened))
     mode = "RGBA" if upright.has_transparency_data else "RGB"
     coloured = _in_srgb(upright, mode)
-    clean = Image.new(mode, coloured.size)  # a new image carries no comment, profile or tag over
+    clean = Image.new(mode, coloured.size)  # so that comments, profiles and tags are not copied
     clean.paste(coloured)
     written = BytesIO()
     clean.save(written, "WEBP", quality=85, method=4)

@@ -76,7 +76,7 @@ class Batcher(Generic[Item, Result]):
         try:
             return await future
         finally:
-            del future, item  # an exception's traceback holds this frame: a cycle, if the frame held the exception
+            del future, item  # avoids a reference cycle through an exception's traceback
 
     def _start_runner(self, pending: Pending[Item, Result], loop: AbstractEventLoop) -> None:
         if len(pending.runners) < self._concurrency:
@@ -104,7 +104,7 @@ class Batcher(Generic[Item, Result]):
             raise
         for future, result in zip(futures, results, strict=True):
             _resolve(future, result)
-        # The frames of a traceback hold these lists: a cycle, if the lists held the exceptions.
+        # Avoids a reference cycle: the frames of a traceback hold these lists.
         items.clear()
         if isinstance(results, list):
             results.clear()

@@ -82,4 +82,4 @@ class ThreadLane(Executor):
                 return await result
             finally:
                 result.cancel()
-                del job, result  # an exception's traceback holds this frame: a cycle, if the frame held the exception
+                del job, result  # avoids a reference cycle through an exception's traceback

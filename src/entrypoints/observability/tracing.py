@@ -137,7 +137,7 @@ def _describe(span: Span, scope: "HTTPScope", status: int | None, _seconds: floa
         PROBLEM: refusal,
     }
     span.set_attributes({name: value for name, value in attributes.items() if value is not None})
-    if status is not None and status >= 500:  # noqa: PLR2004 — a fault of the server; what clients do wrong is none
+    if status is not None and status >= 500:  # noqa: PLR2004 — client errors are not faults of the server
         span.set_attribute(ERROR_TYPE, refusal or str(status))
         span.set_status(Status(StatusCode.ERROR))
 

@@ -257,7 +257,7 @@ def test_connection_that_cannot_roll_back_is_replaced(database: SqlDatabase, url
     assert usernames(url) == ["bob"]
 
 
-def test_failed_commit_is_refused_and_the_next_one_is_not(database: SqlDatabase, url: str, fault: Any) -> None:
+def test_failed_commit_raises_unavailable_and_the_next_succeeds(database: SqlDatabase, url: str, fault: Any) -> None:
     errors = [sqlite3.OperationalError("disk I/O error")]
 
     def fail_once(_: sqlite3.Connection, text: str) -> None:

@@ -145,7 +145,7 @@ def test_redis_agrees_with_sliding_window_to_the_last_digit(
 
 
 @pytest.mark.parametrize("key", ["call:198.51.100.7", "call:" + "x" * 10_000, "call:\0\udc80 é\r\n", ""])
-def test_entry_is_short_anonymous_and_expires(redis: RedisServer, key: str) -> None:
+def test_key_is_hashed_bounded_and_expires(redis: RedisServer, key: str) -> None:
     with open_rate_limiter(redis.url) as rate_limiter, Redis.from_url(redis.url) as client:
         for second in range(10):
             assert rate_limiter.hit(key, (RateLimit(2, 1), RateLimit(5, 8)), NOW + 2 * second) == 0

@@ -441,7 +441,7 @@ def test_earlier_code_of_an_owner_who_got_a_decoy_stays_valid() -> None:
     assert world.identity(log_in(world, ANN, code)).account.id == account.id
 
 
-def test_mails_to_an_owner_count_silently_for_their_email() -> None:
+def test_companion_mails_count_for_the_email_without_429() -> None:
     """A 429 would reveal the email of the mobile's owner."""
     world = World()
     account = world.create_account("ann", mobile=MOBILE)
