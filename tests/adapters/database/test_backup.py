@@ -43,6 +43,7 @@ def set_image(database: SqlDatabase, account_id: int, image: str) -> None:
         tx.accounts.save(replace(account, image=image))
 
 
+@pytest.mark.slow
 def test_copy_of_a_busy_database_is_one_snapshot_with_its_images(url: str, tmp_path: Path) -> None:
     stop, started = Signal(), Signal()
 

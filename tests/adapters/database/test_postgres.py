@@ -349,6 +349,7 @@ def test_stopped_server_is_unavailable_at_once_until_it_restarts() -> None:
             assert stored(database, "bob").id > account.id
 
 
+@pytest.mark.slow
 def test_frozen_server_is_unavailable_until_it_resumes() -> None:
     with PostgresServer() as server:
         migrate(server.url)
@@ -363,6 +364,7 @@ def test_frozen_server_is_unavailable_until_it_resumes() -> None:
             assert stored(database, "bob").id > account.id
 
 
+@pytest.mark.slow
 def test_server_that_accepts_connections_and_never_responds_is_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         database = SqlDatabase(f"postgresql://127.0.0.1:{mute.getsockname()[1]}/name")

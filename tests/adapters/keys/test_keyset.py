@@ -366,6 +366,7 @@ def test_arbitrary_content_is_no_key_set(content: bytes) -> None:
 
 
 @given(_json, _json)
+@pytest.mark.slow
 def test_arbitrary_key_material_is_refused(first: Any, second: Any) -> None:
     for kind, members in (("signing", {"d": first, "x": second}), ("codes", {"k": first})):
         with pytest.raises(ValueError, match=f"^{kind}-1: "):

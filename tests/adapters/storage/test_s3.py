@@ -167,6 +167,7 @@ class TestPresignedUrl:
         assert isinstance(storage.presigned_url(UNKNOWN), PresignedUrl)
 
 
+@pytest.mark.slow
 class TestOutage:
     def test_storage_is_unavailable_while_s3_is_down(
         self, own_server: S3Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
