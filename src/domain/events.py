@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .networks import network_of
+
 
 class EventType(StrEnum):
     """The types of events; their values are stable, and stored."""
@@ -46,14 +48,21 @@ STATE_CHANGES = ACCOUNT_EVENTS - {EventType.LOGIN_FAILED, EventType.RATE_LIMITED
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The IP address (of IPv6 the /64 network) and the user agent of the caller, as far as known.
+    """The network and the user agent of the caller, as far as known.
 
-    Without an IP address the limits per IP address do not apply: a host application that calls on its own behalf is trusted.
+    An IP address becomes the network by which limits count: an IPv4 address, also of an IPv6 socket (`::ffff:192.0.2.1`), or
+    the first 64 bits of an IPv6 address (`2001:db8:1:2::/64`). Any other text, such as the empty one of a local socket,
+    becomes `unknown`: all such callers share their limits. Without an IP address the limits per network do not apply: a host
+    application that calls on its own behalf is trusted.
     """
 
     ip_address: str | None = None
     user_agent: str | None = None
     request_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.ip_address is not None:
+            object.__setattr__(self, "ip_address", network_of(self.ip_address))
 
 
 TRUSTED_CALLER = Caller()

@@ -36,12 +36,12 @@ def audit_log(
     \b
     vestibule audit-log --type login_failed --since 2026-11-23
     """
-    from ...application import AuditQuery
+    from ...application import AuditQuery, Caller
 
     query = AuditQuery(
         account_id=account,
         type=_type(event_type),
-        ip_address=ip_address,
+        ip_address=Caller(ip_address).ip_address,
         since=_time(since, "--since"),
         until=_time(until, "--until"),
         after=after,
