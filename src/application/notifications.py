@@ -17,6 +17,15 @@ class Notice(StrEnum):
     MOBILE_CHANGED = "mobile_changed"
     NEW_LOGIN = "new_login"
     REFRESH_REUSED = "refresh_reused"
+    ACCOUNT_CLAIMED = "account_claimed"
+    ADDRESS_DROPPED = "address_dropped"
+    ADDRESS_RELEASED = "address_released"
+    ACCOUNT_RECOVERED = "account_recovered"
+    DELETION_SCHEDULED = "deletion_scheduled"
+    DELETION_CANCELLED = "deletion_cancelled"
+    ACCOUNT_DELETED = "account_deleted"
+    PASSWORD_LOGINS_PAUSED = "password_logins_paused"  # noqa: S105 — the name of a notice
+    EXPORT_MADE = "export_made"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
