@@ -17,6 +17,7 @@ MAX_MAILS = 50
 """Mails per connection: many servers limit them, and reconnecting spreads the load over the hosts behind one name."""
 
 _READY, _OK = 220, 250
+_NO_STARTTLS = "it offers no STARTTLS; the URL may name smtps://, or end in ?starttls=off to send mail unencrypted"
 _SHORT_TIMEOUT = 0.2
 """The fraction of the timeout for answers that no delivery depends on."""
 
@@ -76,6 +77,8 @@ class _Connection:
             raise smtplib.SMTPConnectError(code, text)
         self.client.ehlo_or_helo_if_needed()
         if self._needs_starttls():
+            if not self.client.has_extn("starttls"):
+                raise smtplib.SMTPNotSupportedError(_NO_STARTTLS)
             self.client.starttls(context=self._context)
             self.client.ehlo()
         if self._server.user is not None:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from .hosts import is_loopback
+
 
 class Tls(StrEnum):
     """The encryption of a connection: from its first byte, by STARTTLS always, by STARTTLS if offered, or none."""
@@ -16,7 +18,10 @@ class Tls(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmtpServer:
-    """An SMTP server. `Tls.AUTO` uses STARTTLS if the server offers it, and sends no password without it."""
+    """An SMTP server. `Tls.AUTO` uses STARTTLS if the server offers it, and sends no password without it.
+
+    An attacker on the network can hide that offer, and then reads the codes. So it is the default on this machine alone.
+    """
 
     host: str
     port: int
@@ -31,7 +36,8 @@ class SmtpServer:
     def read(cls, url: str) -> "SmtpServer":
         """Parses `smtp://[user:password@]host[:port][?starttls=auto|required|off]` (port 587) or `smtps://…` (port 465).
 
-        User and password are percent-decoded. Raises `ValueError` with one line that repeats nothing of the URL.
+        Without `starttls` a server on another machine is `Tls.REQUIRED`, one on this machine `Tls.AUTO`. User and password are
+        percent-decoded. Raises `ValueError` with one line that repeats nothing of the URL.
         """
         parts, port = _split(url)
         if parts.path not in {"", "/"} or parts.fragment:
@@ -43,7 +49,7 @@ class SmtpServer:
         return cls(
             host=parts.hostname or "",
             port=port or (465 if secure else 587),
-            tls=_tls(parts.query, secure),
+            tls=_tls(parts.query, secure, parts.hostname or ""),
             user=user or None,
             password=password,
         )
@@ -75,7 +81,7 @@ def _credential(text: str | None) -> str:
     return decoded
 
 
-def _tls(query: str, secure: bool) -> Tls:
+def _tls(query: str, secure: bool, host: str) -> Tls:
     try:
         options = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError:
@@ -84,7 +90,7 @@ def _tls(query: str, secure: bool) -> Tls:
         return Tls.IMPLICIT
     match options:
         case []:
-            return Tls.AUTO
+            return Tls.AUTO if is_loopback(host) else Tls.REQUIRED
         case [("starttls", "auto" | "required" | "off" as choice)] if not secure:
             return Tls(choice)
     raise ValueError("the query of an SMTP URL is starttls=auto, starttls=required or starttls=off, with smtp:// only")

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from ...application.ports import OutgoingMessage, PermanentFailure, TemporaryFailure
 from ..deadline import connect, deadline
+from .hosts import is_loopback
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 — not a secret
 _MIN_BYTES, _MAX_BYTES = 24, 64
@@ -47,16 +47,9 @@ def _url(text: str) -> SplitResult:
         is_valid = False
     if not is_valid or parts.scheme not in {"http", "https"} or parts.username is not None or parts.fragment:
         raise ValueError("the URL of a webhook is https://host/path, without a user or a fragment")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError("a webhook needs https; http is for this machine alone")
     return parts
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class WebhookNotifier:

@@ -55,7 +55,10 @@ def test_untrusted_certificate_gets_neither_password_nor_message(tls: ssl.SSLCon
 
 @pytest.mark.parametrize("url", ["smtp://127.0.0.1:{}?starttls=required", f"smtp://{LOGIN}127.0.0.1:{{}}"])
 def test_required_encryption_fails_without_starttls(url: str) -> None:
-    with relay(authenticator=True, auth_require_tls=False) as server, pytest.raises(TemporaryFailure, match="STARTTLS"):
+    with (
+        relay(authenticator=True, auth_require_tls=False) as server,
+        pytest.raises(TemporaryFailure, match=r"offers no STARTTLS.*\?starttls=off"),
+    ):
         send_by_smtp(url.format(server.port))
     assert not server.logins
     assert not server.received
@@ -167,7 +170,13 @@ def test_non_ascii_message_passes_a_server_without_8bitmime() -> None:
 @pytest.mark.parametrize(
     ("url", "server"),
     [
-        ("smtp://mail.example", SmtpServer(host="mail.example", port=587, tls=Tls.AUTO)),
+        ("smtp://mail.example", SmtpServer(host="mail.example", port=587, tls=Tls.REQUIRED)),
+        ("smtp://10.0.0.5:25", SmtpServer(host="10.0.0.5", port=25, tls=Tls.REQUIRED)),
+        ("smtp://mail.example?starttls=auto", SmtpServer(host="mail.example", port=587, tls=Tls.AUTO)),
+        ("smtp://mail.example?starttls=off", SmtpServer(host="mail.example", port=587, tls=Tls.OFF)),
+        ("smtp://localhost", SmtpServer(host="localhost", port=587, tls=Tls.AUTO)),
+        ("smtp://127.1.2.3", SmtpServer(host="127.1.2.3", port=587, tls=Tls.AUTO)),
+        ("smtp://[::1]", SmtpServer(host="::1", port=587, tls=Tls.AUTO)),
         ("smtps://mail.example/", SmtpServer(host="mail.example", port=465, tls=Tls.IMPLICIT)),
         ("smtp://[::1]:25?starttls=off", SmtpServer(host="::1", port=25, tls=Tls.OFF)),
         (
