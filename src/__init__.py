@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from . import errors as errors
     from .application import *  # noqa: F403
     from .domain.errors import *  # noqa: F403
+    from .domain.rate_limits import Limits as Limits
+    from .domain.rate_limits import RateLimit as RateLimit
     from .entrypoints.async_facade import AsyncVestibule as AsyncVestibule
     from .entrypoints.container import Adapters as Adapters
     from .entrypoints.container import Build as Build
@@ -27,6 +29,8 @@ else:
         "Adapters": "entrypoints.container",
         "Build": "entrypoints.container",
         "build": "entrypoints.container",
+        "Limits": "domain.rate_limits",
+        "RateLimit": "domain.rate_limits",
         "Vestibule": "entrypoints.facade",
         "Settings": "entrypoints.settings",
         "SettingsError": "entrypoints.settings",

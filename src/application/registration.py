@@ -7,7 +7,7 @@ from typing import Literal
 from ..domain.account import Account
 from ..domain.errors import RateLimited
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
-from ..domain.rate_limits import REGISTRATIONS_BY_IP_ADDRESS, UNIQUENESS_CHECKS_BY_IP_ADDRESS, RateLimit
+from ..domain.rate_limits import Limits, RateLimits, refusing_limit
 from .audit import record, record_verified_addresses
 from .ports import Clock, Database, Hasher, InvalidText, RateLimiter
 from .retry import retry_on_conflict
@@ -24,6 +24,7 @@ class Register:
     database: Database
     hasher: Hasher
     rate_limiter: RateLimiter
+    limits: Limits
     rules: AccountRules
     clock: Clock
 
@@ -38,7 +39,7 @@ class Register:
         proofs: tuple[str, ...] = (),
         caller: Caller = TRUSTED_CALLER,
     ) -> Account:
-        _hit(self.rate_limiter, "register", caller, REGISTRATIONS_BY_IP_ADDRESS, self.clock())
+        _hit(self.rate_limiter, "registrations", caller, self.limits.registrations_per_network, self.clock())
         fields = {"username": username, "name": name, "email": email, "mobile": mobile, "password": password}
         account = _validated(self.rules, self.database, fields, proofs)
         return _store(self.database, replace(account, password_hash=self.hasher.hash(password)), caller)
@@ -112,11 +113,12 @@ class CheckUnique:
 
     database: Database
     rate_limiter: RateLimiter
+    limits: Limits
     rules: AccountRules
     clock: Clock
 
     def __call__(self, *, prop: Property, value: str, caller: Caller = TRUSTED_CALLER) -> bool:
-        _hit(self.rate_limiter, "isunique", caller, UNIQUENESS_CHECKS_BY_IP_ADDRESS, self.clock())
+        _hit(self.rate_limiter, "uniqueness-checks", caller, self.limits.uniqueness_checks_per_network, self.clock())
         validator, identifiers = Validator(), self.rules.identifiers
         wanted = validator.text("prop", prop, _property)
         username = address = None
@@ -138,6 +140,6 @@ def _property(text: str) -> Property:
             raise InvalidText("This must be one of username, email, mobile.")
 
 
-def _hit(rate_limiter: RateLimiter, prefix: str, caller: Caller, limits: tuple[RateLimit, ...], now: float) -> None:
-    if caller.ip_address is not None and (retry_after := rate_limiter.hit(f"{prefix}:{caller.ip_address}", limits, now)):
-        raise RateLimited(retry_after)
+def _hit(rate_limiter: RateLimiter, policy: str, caller: Caller, limits: RateLimits, now: float) -> None:
+    if caller.ip_address is not None and (retry_after := rate_limiter.hit(f"{policy}:{caller.ip_address}", limits, now)):
+        raise RateLimited(retry_after, policy=policy, limit=refusing_limit(limits, retry_after))

@@ -7,6 +7,8 @@ none reveals whether an account exists unless that is the purpose of the call.
 from collections.abc import Mapping
 from typing import ClassVar
 
+from .rate_limits import RateLimit
+
 __all__ = [
     "AccountMismatch",
     "AlreadyTaken",
@@ -149,13 +151,19 @@ class ImageTooLarge(Refusal):
 
 
 class RateLimited(Refusal):
-    """A rate limit is reached; one more attempt is accepted in `retry_after` whole seconds."""
+    """A rate limit is reached; one more attempt is accepted in `retry_after` whole seconds.
+
+    `policy` is the stable name of the limited action, such as `failed-logins`; it never tells whether an account exists or
+    knows the caller's network. `limit` is the limit that refuses for so long, if it is known.
+    """
 
     slug = "rate-limited"
     title = "Too many attempts."
 
-    def __init__(self, retry_after: int) -> None:
+    def __init__(self, retry_after: int, *, policy: str = "", limit: RateLimit | None = None) -> None:
         self.retry_after = retry_after
+        self.policy = policy
+        self.limit = limit
         super().__init__(f"Try again in {retry_after} seconds.")
 
 

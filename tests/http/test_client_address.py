@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.http.conftest import ADA, URN, AppClient, call_asgi, vestibule_of
+from tests.http.conftest import ADA, URN, AppClient, OpenClient, call_asgi, vestibule_of
 from tests.support.world import OTHER_PASSWORD, World
 
+from vestibule import Limits, RateLimit
 from vestibule.application import Caller
 from vestibule.domain.networks import UNKNOWN_NETWORK as UNKNOWN
 from vestibule.entrypoints.http import create_app
@@ -112,8 +113,22 @@ def test_failed_logins_lead_to_429_with_retry_after(client: AppClient) -> None:
 
 @pytest.mark.parametrize(("path", "limit"), [("/register/", 20), ("/isunique/", 30)])
 def test_calls_that_reveal_accounts_have_their_own_limit(path: str, limit: int, client: AppClient) -> None:
-    statuses = [client.post(path, {}).status_code for _ in range(limit + 1)]
-    assert statuses == [400] * limit + [429]
+    *answers, refused = [client.post(path, {}) for _ in range(limit + 1)]
+    assert [answer.status_code for answer in answers] == [400] * limit
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
+    assert refused.headers["ratelimit-policy"].endswith(f'";q={limit};w=60')
+    assert refused.headers["ratelimit"].endswith('";r=0;t=60')
+
+
+def test_operator_sets_the_limit_of_all_calls(open_client: OpenClient) -> None:
+    client = open_client(limits=Limits(calls_per_network=(RateLimit(2, 10), RateLimit(3, 60))))
+    assert [client.call("GET", "/.well-known/jwks.json").status_code for _ in range(3)] == [200, 200, 429]
+    client.world.clock.advance(10)
+    assert client.call("GET", "/.well-known/jwks.json").status_code == 200
+    refused = client.call("GET", "/.well-known/jwks.json")
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "50")
+    assert refused.headers["ratelimit-policy"] == '"calls";q=3;w=60'
+    assert refused.headers["ratelimit"] == '"calls";r=0;t=50'
 
 
 def test_use_case_receives_the_caller(world: World) -> None:

@@ -12,7 +12,7 @@ from vestibule.entrypoints.http.openapi import path_of
 from vestibule.entrypoints.settings import Settings, SettingsError
 
 APP = "https://app.example.org"
-EXPOSED = {"Retry-After", "X-Request-ID", "WWW-Authenticate"}
+EXPOSED = {"Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-ID", "WWW-Authenticate"}
 PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
 
 

@@ -48,6 +48,16 @@ def test_every_refusal_is_described_in_one_line(client: AppClient) -> None:
             assert all(re.fullmatch(r"`[a-z-]+`: [A-Z][^\n]+\.", line) for line in lines), (method, path, status)
 
 
+def test_every_operation_documents_the_headers_of_rate_limits(client: AppClient) -> None:
+    for _, _, operation in operations(client.call("GET", "/openapi.json").json()):
+        headers = operation["responses"]["429"]["headers"]
+        assert {name: header["required"] for name, header in headers.items()} == {
+            "retry-after": True,
+            "ratelimit": False,
+            "ratelimit-policy": False,
+        }
+
+
 def test_operations_that_require_login_declare_it(client: AppClient) -> None:
     for method, path, operation in operations(client.call("GET", "/openapi.json").json()):
         needs = path.startswith(("/account/", "/upload-image/", "/sessions/", "/logout/"))

@@ -9,6 +9,7 @@ from tests.http.conftest import ADA, BOB, URN, AppClient, OpenClient
 from tests.support.world import OTHER_PASSWORD, PASSWORD, PNG, wrong
 
 from vestibule.application import Conflict, RateLimited, Refusal, Unavailable
+from vestibule.domain.rate_limits import RateLimit
 from vestibule.entrypoints.http.app import API
 from vestibule.entrypoints.http.openapi import operation_of, path_of
 from vestibule.entrypoints.http.problems import STATUS, Internal, problem_document, problem_response
@@ -196,7 +197,16 @@ def test_conflict_is_answered_as_unavailable() -> None:
 
 
 def test_rate_limited_has_retry_after() -> None:
-    assert problem_response(RateLimited(17)).headers["retry-after"] == "17"
+    headers = problem_response(RateLimited(17)).headers
+    assert headers["retry-after"] == "17"
+    assert not {"ratelimit", "ratelimit-policy"} & headers.keys()
+
+
+def test_rate_limited_says_which_limit_refused() -> None:
+    headers = problem_response(RateLimited(17, policy="failed-logins", limit=RateLimit(100, 3600.0))).headers
+    assert headers["retry-after"] == "17"
+    assert headers["ratelimit-policy"] == '"failed-logins";q=100;w=3600'
+    assert headers["ratelimit"] == '"failed-logins";r=0;t=17'
 
 
 def test_problem_without_bad_fields_has_no_errors() -> None:

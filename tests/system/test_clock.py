@@ -5,7 +5,7 @@ from tests.support.world import OTHER_PASSWORD, PASSWORD, World, outcome, wrong
 
 from vestibule.adapters.rate_limiter import MemoryRateLimiter
 from vestibule.application import Caller, InvalidCode, InvalidCredentials, InvalidRefreshToken, InvalidToken, RateLimited
-from vestibule.domain.rate_limits import CALLS_BY_IP_ADDRESS
+from vestibule.domain.rate_limits import Limits
 
 MINUTE, HOUR, DAY, YEAR = 60.0, 3600.0, 86_400.0, 365 * 86_400.0
 STEPS = pytest.mark.parametrize("step", [1.0, MINUTE, HOUR, DAY, 4 * YEAR])
@@ -125,12 +125,12 @@ def test_clock_step_back_allows_no_extra_code_attempts(world: World, step: float
 def test_call_limits_do_not_wait_for_the_old_time(step: float) -> None:
     rate_limiter, now = MemoryRateLimiter(), 1_800_000_000.0
     for _ in range(200):
-        assert rate_limiter.hit("a", CALLS_BY_IP_ADDRESS, now) == 0
+        assert rate_limiter.hit("a", Limits().calls_per_network, now) == 0
     now -= step
-    waits = [rate_limiter.hit("a", CALLS_BY_IP_ADDRESS, now) for _ in range(400)]
+    waits = [rate_limiter.hit("a", Limits().calls_per_network, now) for _ in range(400)]
     assert waits.count(0) <= 300
     assert 0 < waits[-1] <= 120
-    assert rate_limiter.hit("a", CALLS_BY_IP_ADDRESS, now + waits[-1]) == 0
+    assert rate_limiter.hit("a", Limits().calls_per_network, now + waits[-1]) == 0
 
 
 @STEPS

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from vestibule import Limits, RateLimit
 from vestibule.application import EventType
 from vestibule.entrypoints.settings import Settings, SettingsError
 from vestibule.entrypoints.settings.parsers import COSTS, secret_bytes
@@ -218,3 +219,80 @@ def test_random_secret_is_never_refused() -> None:
     for _ in range(500):
         for secret in (token_urlsafe(32), token_bytes(32).hex()):
             assert Settings.from_environment({"VESTIBULE_SECRET": secret}).secret == (secret,)
+
+
+def test_each_limit_is_read_from_its_variable(tmp_path: Path) -> None:
+    (tmp_path / "limit").write_text("7/hour\n")
+    settings = Settings.from_environment(
+        {
+            "VESTIBULE_LIMIT_CALLS_PER_NETWORK": "5000/DAY, 60/min,2 / 5 seconds",
+            "VESTIBULE_LIMIT_WRONG_CODES_PER_CODE": "3",
+            "VESTIBULE_LIMIT_EXPORTS_PER_ACCOUNT_FILE": str(tmp_path / "limit"),
+        }
+    )
+    assert settings.limits == Limits(
+        calls_per_network=(RateLimit(2, 5), RateLimit(60, 60), RateLimit(5000, 86_400)),
+        wrong_codes_per_code=3,
+        exports_per_account=(RateLimit(7, 3600),),
+    )
+    assert settings == Settings(limits=settings.limits)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1/s", 1),
+        ("1/1 sec", 1),
+        ("1/90second", 90),
+        ("1/min", 60),
+        ("1/5 minutes", 300),
+        ("1/h", 3600),
+        ("1/2hours", 7200),
+        ("1/d", 86_400),
+        ("1/30 days", 2_592_000),
+        ("1/2592000s", 2_592_000),
+    ],
+)
+def test_period_of_a_limit_has_a_number_and_a_unit(text: str, seconds: float) -> None:
+    environment = {"VESTIBULE_LIMIT_UPLOADS_PER_ACCOUNT": text}
+    assert Settings.from_environment(environment).limits.uploads_per_account == (RateLimit(1, seconds),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "3", "3/", "/hour", "3/week", "-3/hour", "3/hour/day", "3/hour 5/day", "3/1.5h", "three/hour", "\u0663/hour"),
+        *("0/hour", "100001/hour", "1/0s", "1/31d", "1/2592001s", "3/hour, 4/60min", "3/hour,"),
+    ],
+)
+def test_invalid_limit_is_refused_in_one_line(text: str) -> None:
+    for name in ("LIMIT_CALLS_PER_NETWORK", "LIMIT_CODES_PER_UNKNOWN_NETWORK"):
+        with pytest.raises(SettingsError, match=rf"^VESTIBULE_{name}: must [^\n]+\.$"):
+            Settings.from_environment({f"VESTIBULE_{name}": text})
+
+
+@pytest.mark.parametrize("text", ["0", "100001", "5/hour", "many"])
+def test_limit_without_a_period_is_a_whole_number(text: str) -> None:
+    with pytest.raises(SettingsError, match="VESTIBULE_LIMIT_FAILED_LOGINS_IN_A_ROW: must be a whole number"):
+        Settings.from_environment({"VESTIBULE_LIMIT_FAILED_LOGINS_IN_A_ROW": text})
+
+
+@pytest.mark.parametrize(
+    "limit", [(), 5, "three", RateLimit(0, 60), (RateLimit(3, 7.5),), (RateLimit(3, 60), RateLimit(4, 60)), None, True]
+)
+def test_limits_of_a_program_are_validated(limit: Any) -> None:
+    with pytest.raises(SettingsError, match=r"^limits\.calls_per_network: must "):
+        Settings(limits=Limits(calls_per_network=limit))
+    with pytest.raises(SettingsError, match=r"^limits\.wrong_codes_per_code: must "):
+        Settings(limits=Limits(wrong_codes_per_code=limit if limit != 5 else 0))
+
+
+def test_limits_of_another_type_are_refused() -> None:
+    with pytest.raises(SettingsError, match=r"^limits: must be a Limits\.$"):
+        Settings(limits={"calls_per_network": 5})  # type: ignore[arg-type]
+
+
+def test_defaults_of_limits_are_written_as_they_are_read() -> None:
+    defaults = {name: default for name, default, _ in Settings.table() if name.startswith("VESTIBULE_LIMIT_")}
+    assert len(defaults) == 23
+    assert Settings.from_environment(defaults) == Settings()

@@ -92,6 +92,7 @@ class Container(containers.DeclarativeContainer):
     rate_limiter = providers.Singleton(factories.rate_limiter, settings)
 
     cooldown = settings.provided.otp_cooldown
+    limits = settings.provided.limits
     email_verification_required = settings.provided.email_validation
     limits_by_ip_address = settings.provided.rate_limits  # off lifts these; limits by identifier remain
     mobile_required = settings.provided.mobile_required

@@ -17,6 +17,7 @@ from msgspec.structs import fields
 
 from ...domain import errors
 from ...domain.errors import Refusal
+from ...domain.rate_limits import MINUTE, RateLimit
 from ...verify.refusals import MEDIA_TYPE
 from ..settings import Settings
 from .problems import (
@@ -39,9 +40,10 @@ _WITH_AUTH: tuple[type[Refusal], ...] = (errors.NotAuthenticated, errors.Invalid
 _SAMPLES: dict[type[Refusal], Refusal] = {
     errors.InvalidInput: errors.InvalidInput({"email": ["This field is required."]}),
     errors.AlreadyTaken: errors.AlreadyTaken("email"),
-    errors.RateLimited: errors.RateLimited(30),
+    errors.RateLimited: errors.RateLimited(30, policy="calls", limit=RateLimit(300, MINUTE)),
 }
 """Examples of the refusals that need arguments."""
+_OPTIONAL_HEADERS = {"ratelimit", "ratelimit-policy"}
 _REFERENCES = "#/components/schemas/{name}"
 _PARAMETERS = re.compile(r"\{(\w+)\}")
 
@@ -209,7 +211,8 @@ def _problem(refusals: Sequence[type[Refusal]]) -> Json:
     }
     headers = {name for sample in samples for name in problem_headers(sample) if name != "connection"}
     if headers:
-        response["headers"] = {name: {"required": True, "schema": {"type": "string"}} for name in sorted(headers)}
+        text = {"schema": {"type": "string"}}
+        response["headers"] = {name: {"required": name not in _OPTIONAL_HEADERS, **text} for name in sorted(headers)}
     return response
 
 

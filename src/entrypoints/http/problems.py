@@ -1,6 +1,7 @@
 """Refusals as problem documents (RFC 9457), and the table of their HTTP statuses."""
 
 import logging
+from math import ceil
 
 from litestar import Response
 from litestar.exceptions import HTTPException
@@ -169,9 +170,21 @@ def problem_headers(refusal: Refusal) -> dict[str, str]:
             return {"www-authenticate": www_authenticate(realm=REALM, error=verify.InvalidToken.error)}
         case errors.NotAuthenticated() | errors.InvalidCredentials() | errors.InvalidRefreshToken():
             return {"www-authenticate": www_authenticate(realm=REALM)}
-        case errors.RateLimited() | errors.Unavailable():
+        case errors.RateLimited():
+            return {"retry-after": str(refusal.retry_after), **_rate_limit_headers(refusal)}
+        case errors.Unavailable():
             return {"retry-after": str(refusal.retry_after)}
         case BodyTooLarge() | BodyTooSlow() | errors.ImageTooLarge():
             return {"connection": "close"}
         case _:
             return {}
+
+
+def _rate_limit_headers(refusal: errors.RateLimited) -> dict[str, str]:
+    """`RateLimit-Policy` and `RateLimit`, structured fields of draft-ietf-httpapi-ratelimit-headers."""
+    if not refusal.policy or refusal.limit is None:
+        return {}
+    return {
+        "ratelimit-policy": f'"{refusal.policy}";q={refusal.limit.count};w={ceil(refusal.limit.seconds)}',
+        "ratelimit": f'"{refusal.policy}";r=0;t={refusal.retry_after}',
+    }

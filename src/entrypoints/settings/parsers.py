@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from ...domain.events import EventType
+from ...domain.rate_limits import DAY, HOUR, MINUTE, RateLimit, RateLimits
 
 Network = IPv4Network | IPv6Network
 T = TypeVar("T")
@@ -64,6 +65,32 @@ def rate(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text, re.ASCII) or not 0.2 <= float(text) <= 1000:  # noqa: PLR2004
         raise ValueError("must be a number from 0.2 to 1000")
     return float(text)
+
+
+_LIMIT = re.compile(
+    r"([0-9]{1,6}) ?/ ?([0-9]{0,7}) ?(?:(s(?:ec(?:onds?)?)?)|(min(?:utes?)?)|(h(?:ours?)?)|(d(?:ays?)?))", re.ASCII
+)
+_LIMIT_UNITS = (1.0, MINUTE, HOUR, DAY)
+_MAX_COUNT = 100_000
+_MAX_PERIOD = 30 * DAY
+
+
+def rate_limits(text: str) -> RateLimits:
+    """Parses `3/hour, 5/day` or `30/5min`; returns the shortest period first."""
+    parsed = sorted(map(_rate_limit, text.split(",")), key=lambda limit: limit.seconds)
+    if any(first.seconds == second.seconds for first, second in pairwise(parsed)):
+        raise ValueError("must name each period once")
+    return tuple(parsed)
+
+
+def _rate_limit(text: str) -> RateLimit:
+    if not (parts := _LIMIT.fullmatch(text.strip().lower())):
+        raise ValueError("must be counts per period such as 3/hour, 5/day or 30/5min")
+    count, number, *units = parts.groups()
+    seconds = int(number or 1) * next(unit for unit, given in zip(_LIMIT_UNITS, units, strict=True) if given)
+    if not (1 <= int(count) <= _MAX_COUNT and 1 <= seconds <= _MAX_PERIOD):
+        raise ValueError("must have counts from 1 to 100000 and periods from 1s to 30d")
+    return RateLimit(int(count), seconds)
 
 
 def url_of(*schemes: str) -> Callable[[str], str]:

@@ -1,12 +1,13 @@
 """Every setting of the service: its default, its parser and its help text."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from ...domain.events import ACCOUNT_EVENTS, EventType
+from ...domain.rate_limits import Limits
 from . import parsers as parse
 from .parsers import COSTS, HashCost, Network
 
@@ -20,6 +21,10 @@ class SettingsError(ValueError):
 def setting(default: Any, read: Callable[[str], Any], help: str, *, secret: bool = False) -> Any:  # noqa: A002 — click's word
     """Declares a setting. `read` parses its text, and raises `ValueError` with the reason if it is invalid."""
     return field(default=default, repr=not secret, metadata={"read": read, "help": help})
+
+
+def _not_a_text(_: str) -> Limits:
+    raise ValueError("must be a Limits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,19 +140,21 @@ class Settings:
         COSTS["default"], parse.hash_cost, "default, strong (three passes over 64 MiB), or t=3,m=65536,p=1 and the like."
     )
 
+    limits: Limits = setting(Limits(), _not_a_text, "The rate limits, each a setting of its own.")
+
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            if value != item.default:
-                try:
-                    object.__setattr__(self, item.name, item.metadata["read"](_text(value)))
-                except ValueError as error:
-                    raise SettingsError(f"{item.name}: {error}.") from None
+            if value != item.default and not isinstance(value, Limits):
+                object.__setattr__(self, item.name, _read(item.name, item.metadata["read"], value))
+        given = ((item.name, getattr(self.limits, item.name)) for item in fields(Limits))
+        limits = {name: _read(f"limits.{name}", _limit_parser(name), value) for name, value in given}
+        object.__setattr__(self, "limits", Limits(**limits))
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
         """Raises `SettingsError` at the first variable that is unknown, unreadable or set twice."""
-        known = {PREFIX + item.name.upper(): item for item in fields(cls)}
+        known = {variable.name: variable for variable in _variables()}
         values: dict[str, Any] = {}
         for variable in sorted(environ):
             if not variable.startswith(PREFIX):
@@ -155,14 +162,13 @@ class Settings:
             name = variable if variable in known else variable.removesuffix("_FILE")
             if name not in known:
                 raise SettingsError(f"{variable} is not a setting. `vestibule settings` lists them.")
-            if known[name].name in values:
+            if name in values:
                 raise SettingsError(f"{name} and {name}_FILE are both set.")
             text = environ[variable] if name == variable else _file_text(variable, environ[variable])
-            try:
-                values[known[name].name] = known[name].metadata["read"](text.strip())
-            except ValueError as error:
-                raise SettingsError(f"{variable}: {error}.") from None
-        return cls(**values)
+            values[name] = _read(variable, known[name].read, text.strip())
+        limits = {known[name].field: value for name, value in values.items() if known[name].is_limit}
+        settings = {known[name].field: value for name, value in values.items() if not known[name].is_limit}
+        return cls(**settings, limits=Limits(**limits))
 
     @property
     def url(self) -> str:
@@ -186,10 +192,42 @@ class Settings:
     @classmethod
     def table(cls) -> list[tuple[str, str, str]]:
         """Variable, default and help text of each setting, in order."""
-        return [
-            (PREFIX + item.name.upper(), "" if item.default is None else _text(item.default), item.metadata["help"])
-            for item in fields(cls)
-        ]
+        return [(item.name, "" if item.default is None else _text(item.default), item.help) for item in _variables()]
+
+
+class _Variable(NamedTuple):
+    """An environment variable, and the field of `Settings` or `Limits` that it sets."""
+
+    name: str
+    field: str
+    is_limit: bool
+    default: Any
+    read: Callable[[str], Any]
+    help: str
+
+
+def _variables() -> Iterator[_Variable]:
+    for item in fields(Settings):
+        if item.name != "limits":
+            name, read, text = PREFIX + item.name.upper(), item.metadata["read"], item.metadata["help"]
+            yield _Variable(name, item.name, is_limit=False, default=item.default, read=read, help=text)
+    for item in fields(Limits):
+        name, read, text = f"{PREFIX}LIMIT_{item.name.upper()}", _limit_parser(item.name), item.metadata["help"]
+        yield _Variable(name, item.name, is_limit=True, default=item.default, read=read, help=text)
+
+
+def _limit_parser(name: str) -> Callable[[str], Any]:
+    return _count if isinstance(getattr(Limits(), name), int) else parse.rate_limits
+
+
+_count = parse.number(1, 100_000)
+
+
+def _read(name: str, read: Callable[[str], Any], value: object) -> Any:
+    try:
+        return read(_text(value))
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}.") from None
 
 
 def _text(value: object) -> str:

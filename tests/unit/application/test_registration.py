@@ -7,6 +7,7 @@ from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, SlowHasher, Wo
 
 from vestibule.application import TRUSTED_CALLER, AddressKind, AlreadyTaken, InvalidInput, RateLimited
 from vestibule.domain.events import EventType
+from vestibule.domain.rate_limits import DAY, RateLimit
 
 ALL_FIELDS: dict[str, Any] = {"username": "ann", "name": "Ann Somebody", "email": "ann@mail.example.com", "password": PASSWORD}
 EMAIL_FIRST = "This email must be verified by a code first."
@@ -356,4 +357,20 @@ def test_ip_address_can_check_uniqueness_30_times_a_minute() -> None:
     assert isinstance(refusal, RateLimited)
     assert refusal.retry_after == 60
     world.clock.advance(60)
+    assert ask()
+
+
+def test_ip_address_can_check_uniqueness_500_times_a_day() -> None:
+    world = World()
+    ask = partial(world.check_unique, prop="username", value="ann", caller=CALLER)
+    for number in range(500):
+        assert ask(), number
+        world.clock.advance(2)
+
+    refusal = outcome(ask)
+
+    assert isinstance(refusal, RateLimited)
+    assert (refusal.retry_after, refusal.policy) == (DAY - 1000, "uniqueness-checks")
+    assert refusal.limit == RateLimit(500, DAY)
+    world.clock.advance(refusal.retry_after)
     assert ask()

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vestibule.domain.rate_limits import RateLimit, SlidingWindow, code_sends
+from vestibule.domain.rate_limits import RateLimit, SlidingWindow, code_sends, refusing_limit
 
 LIMITS = (RateLimit(2, 60), RateLimit(3, 3600))
 
@@ -33,6 +33,25 @@ def test_retry_after_is_rounded_up() -> None:
 
 def test_longest_wait_of_all_limits_counts() -> None:
     assert window_with_hits(10, 20, 80).retry_after(LIMITS, 81) == 10 + 3600 - 81
+
+
+def test_longest_wait_names_its_limit() -> None:
+    minute, hour = LIMITS
+    assert window_with_hits(10).longest_wait(LIMITS, 10) == (0, None)
+    assert window_with_hits(10, 20).longest_wait(LIMITS, 20) == (50, minute)
+    assert window_with_hits(10, 20, 80).longest_wait(LIMITS, 81) == (10 + 3600 - 81, hour)
+
+
+def test_refusing_limit_is_the_shortest_that_may_refuse_for_so_long() -> None:
+    minute, hour = LIMITS
+    waits = (0, 1, 60, 61, 3600, 7200)  # twice the period after a clock stepped back
+    assert [refusing_limit((hour, minute), wait) for wait in waits] == [None, minute, minute, hour, hour, hour]
+
+
+def test_text_of_a_limit_has_the_largest_unit() -> None:
+    limits = ((3, 3600), (30, 300), (1, 90), (5, 86_400), (2, 172_800), (4, 1), (1, 7.5))
+    texts = ["3/hour", "30/5min", "1/90s", "5/day", "2/2day", "4/s", "1/7.5s"]
+    assert [str(RateLimit(count, seconds)) for count, seconds in limits] == texts
 
 
 def test_window_keeps_only_the_timestamps_that_limits_need() -> None:

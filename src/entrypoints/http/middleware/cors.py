@@ -10,7 +10,7 @@ from litestar.types import HTTPScope
 Headers = tuple[tuple[bytes, bytes], ...]
 
 _VARY = (b"vary", b"Origin")
-_EXPOSED = (b"access-control-expose-headers", b"Retry-After, X-Request-ID, WWW-Authenticate")
+_EXPOSED = (b"access-control-expose-headers", b"Retry-After, RateLimit, RateLimit-Policy, X-Request-ID, WWW-Authenticate")
 _PREFLIGHT = (
     (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE"),
     (b"access-control-allow-headers", b"Authorization, Content-Type"),

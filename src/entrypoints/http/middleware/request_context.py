@@ -8,7 +8,7 @@ from secrets import token_hex
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Send
 
 from ....application import Caller, Overloaded, RateLimited, Refusal
-from ....domain.rate_limits import CALLS_BY_IP_ADDRESS
+from ....domain.rate_limits import refusing_limit
 from ...async_facade import AsyncVestibule
 from ...concurrency.executors import ThreadLane
 from ...observability import Instrumentation
@@ -35,6 +35,7 @@ class RequestMiddleware:
         vestibule = awaited.blocking
         self._awaited = awaited
         self._rate_limiter = vestibule.rate_limiter
+        self._limits = vestibule.settings.limits.calls_per_network
         self._lane = instrumentation.lane("limits", ThreadLane(_THREADS, _MAX_WAITING))
         self._clock = vestibule.clock
         self._revocation_clients = RevocationClients(vestibule.settings)
@@ -65,7 +66,7 @@ class RequestMiddleware:
 
     async def _rate_limited(self, caller: Caller) -> Refusal | None:
         """Calls a rate limiter that may block in threads of its own; any other one here, where the call costs least."""
-        arguments = f"call:{caller.ip_address}", CALLS_BY_IP_ADDRESS, self._clock()
+        arguments = f"call:{caller.ip_address}", self._limits, self._clock()
         try:
             wait = (
                 await self._lane(self._rate_limiter.hit, *arguments)
@@ -74,7 +75,7 @@ class RequestMiddleware:
             )
         except Overloaded as overloaded:
             return overloaded
-        return RateLimited(wait) if wait else None
+        return RateLimited(wait, policy="calls", limit=refusing_limit(self._limits, wait)) if wait else None
 
     def _caller(self, scope: HTTPScope) -> Caller:
         client, headers = scope["client"], scope["headers"]
