@@ -82,14 +82,14 @@ class DeliverMessages:
                 tx.outbox.release_lease(message.id)
 
     def _deliver(self, message: Message) -> None:
-        failure: Exception | None = None
+        failure: BaseException | None = None
         with self.database.begin() as tx:
             deliverable = is_deliverable(tx, message, self.clock())
         if deliverable:
             try:
                 send = self.notifier.send if message.recipient is not None else self.notifier.send_decoy
                 send(self._outgoing(message))
-            except Exception as error:  # noqa: BLE001 — no error may stop the other messages
+            except (Exception, SystemExit) as error:  # noqa: BLE001 — no error may stop the other messages
                 failure = error
         self._record_outcome(message, failure)
 
@@ -102,7 +102,7 @@ class DeliverMessages:
             id=message.id, channel=message.channel, recipient=recipient, template=message.template, values=values
         )
 
-    def _record_outcome(self, message: Message, failure: Exception | None) -> None:
+    def _record_outcome(self, message: Message, failure: BaseException | None) -> None:
         delay = _retry_delay(message, failure)
         retry_at = self.clock() + (delay or 0.0)
         with self.database.begin() as tx:
@@ -121,7 +121,7 @@ def is_deliverable(tx: Transaction, message: Message, now: float) -> bool:
     return now < message.expires_at and (message.challenge is None or tx.challenges.is_current(message.challenge[0], now))
 
 
-def _retry_delay(message: Message, failure: Exception | None) -> float | None:
+def _retry_delay(message: Message, failure: BaseException | None) -> float | None:
     """Seconds until the next attempt, at least those that the next hop wants; None if there is to be none.
 
     The delays of webhooks vary by up to a tenth, so that messages that failed together do not return together.
@@ -134,7 +134,7 @@ def _retry_delay(message: Message, failure: Exception | None) -> float | None:
     return max(delays[message.failed_attempts] * (1 + jitter), min(wanted, MAX_RETRY_DELAY))
 
 
-def _description(failure: Exception) -> str:
+def _description(failure: BaseException) -> str:
     """The text to log: a notifier's own message, but only the class of any other exception."""
     name = type(failure).__name__
     return f"{name}: {failure}" if isinstance(failure, PermanentFailure | TemporaryFailure) else name

@@ -42,7 +42,7 @@ class BackgroundClient:
             _log.info("%s can be fetched again", self._subject)
         self._failures = 0
 
-    def _note_failure(self, error: Exception) -> None:
+    def _note_failure(self, error: BaseException) -> None:
         if not self._failures:
             reason = str(error) if isinstance(error, FetchFailed | ValueError) else type(error).__name__
             _log.warning("cannot fetch %s: %s", self._subject, reason)

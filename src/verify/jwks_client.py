@@ -118,14 +118,14 @@ class JwksClient(BackgroundClient):
             self._note_success()
             self._not_before, now = float("-inf"), self._clock()
             self._fresh_until, self._refresh_at = now + fresh, now + fresh * _REFRESH_AT * jitter.uniform(0.9, 1.0)
-        except Exception as error:  # noqa: BLE001 — after any failure the previous keys go on serving
+        except BaseException as error:  # noqa: BLE001 — after any failure the previous keys go on serving
             self._wait_after(error)
         finally:
             with self._lock:
                 self._pending = None
             pending.set_result(None)
 
-    def _wait_after(self, error: Exception) -> None:
+    def _wait_after(self, error: BaseException) -> None:
         self._not_before = self._clock() + self._pause(_FIRST_PAUSE, _MAX_PAUSE) * jitter.uniform(0.5, 1.0)
         self._note_failure(error)
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from .background import BackgroundClient, jitter
 from .claims import json_object
-from .fetching import Fetch, FetchFailed, fetch
+from .fetching import Fetch, fetch
 from .refusals import Unavailable
 
 _MAX_PAGES = 100
@@ -89,7 +89,7 @@ class Revocations(BackgroundClient):
         with self._polling:
             try:
                 self._update()
-            except (FetchFailed, ValueError) as error:
+            except Exception as error:  # noqa: BLE001 — a `fetch` of the program may raise anything
                 self._after = ""  # the next response is the whole list, whatever the failure was
                 self._note_failure(error)
                 return False
@@ -99,7 +99,10 @@ class Revocations(BackgroundClient):
 
     def _run(self, stopped: Event) -> None:
         while not stopped.is_set():
-            self.poll()
+            try:
+                self.poll()
+            except BaseException as error:  # noqa: BLE001 — `SystemExit`, or the timeout of a library, would end the thread
+                self._note_failure(error)
             stopped.wait(self._pause(self._interval, max(self._interval, _MAX_PAUSE)) * jitter.uniform(0.8, 1.0))
 
     def _update(self) -> None:

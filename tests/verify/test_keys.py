@@ -155,6 +155,28 @@ def test_stale_keys_serve_while_fetches_fail_but_not_forever(caplog: pytest.LogC
     assert [record.levelname for record in caplog.records if record.name == "vestibule.verify"] == ["WARNING", "INFO"]
 
 
+@pytest.mark.parametrize("failure", [KeyError("host"), SystemExit(1)])
+def test_any_failure_of_fetch_is_logged_and_tried_again_after_a_pause(
+    failure: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    issuer, failures = Issuer(ONE), [failure]
+
+    def fetch(url: str, headers: Mapping[str, str]) -> Response:
+        if failures:
+            raise failures.pop()
+        return issuer.fetch(url, headers)
+
+    clock = Clock(1000.0)
+    keys = JwksClient("https://accounts.example.org/jwks", fetch=fetch, clock=clock)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            keys.find("one")
+    assert issuer.requests == 0, "the pause holds"
+    clock.now += 60
+    assert keys.find("one") is not None
+    assert f"cannot fetch the keys that verify tokens: {type(failure).__name__}" in caplog.text
+
+
 def test_pauses_grow_while_fetches_fail() -> None:
     issuer = Issuer(ONE)
     issuer.is_down = True

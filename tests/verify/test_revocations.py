@@ -141,6 +141,26 @@ def test_thread_polls_from_the_first_use_to_the_end_of_the_block() -> None:
     assert len(feed.requested) > 2
 
 
+@pytest.mark.parametrize("failure", [FetchFailed("it is down"), KeyError("host"), RecursionError(), SystemExit(1)])
+def test_thread_goes_on_after_any_failure_of_fetch(failure: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    failures = [failure]
+    feed = Feed(*[page("a")] * 10_000)
+
+    def fetch(url: str, headers: Mapping[str, str]) -> Response:
+        if failures:
+            raise failures.pop()
+        return feed.fetch(url, headers)
+
+    with Revocations(URL, "secret", interval=0.001, fetch=fetch) as revocations:
+        for _ in range(10_000):
+            if revocations.is_revoked("a"):
+                break
+            revocations._stopped.wait(0.001)  # noqa: SLF001 — waits for another thread
+        assert revocations.is_revoked("a")
+    assert not failures
+    assert len([record for record in caplog.records if "cannot fetch revoked sessions" in record.message]) == 1
+
+
 Json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (

@@ -73,6 +73,8 @@ class ReloadingKeys:
             self._log_error("the database is unavailable")
         except (ValueError, OSError) as error:
             self._log_error(str(error))
+        except BaseException as error:  # noqa: BLE001 — the next call tries again; the text of a foreign error may be secret
+            self._log_error(type(error).__name__)
         finally:
             self._next_reload = self._clock() + RELOAD_EVERY
             self._reloading.release()

@@ -68,7 +68,7 @@ class DeliveryWorkers:
             except Unavailable:
                 _log.warning("%s: the database is unavailable, retrying in %.0f s", name, after_failure)
                 due.wait(after_failure)
-            except Exception:  # noqa: BLE001 — the next attempt may succeed
+            except BaseException:  # noqa: BLE001 — the next attempt may succeed, even after a notifier's `SystemExit`
                 _log.exception("%s failed, retrying in %.0f s", name, after_failure)
                 due.wait(after_failure)
 

@@ -48,7 +48,7 @@ class Subscription(Thread):
                 number = self._handle_batch()
             except Unavailable:
                 self._pause_after("the database is unavailable")
-            except Exception:  # noqa: BLE001 — the handlers of other names go on
+            except BaseException:  # noqa: BLE001 — even a handler's `SystemExit` must not end the thread in silence
                 self._pause_after("the handler failed", trace=True)
             else:
                 if number == 0:

@@ -190,6 +190,24 @@ def test_reload_is_retried_by_the_next_call_if_no_thread_can_be_started(
     assert not deployment.accepts(leaked)
 
 
+@pytest.mark.parametrize("failure", [KeyError("document"), SystemExit(1)])
+def test_any_failure_of_a_reload_is_logged_and_the_previous_keys_go_on(
+    deployment: Deployment, failure: BaseException, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: object) -> None:
+        raise failure
+
+    leaked = deployment.sign()
+    deployment.manager.revoke("signing-1")
+    deployment.advance(2)
+    with monkeypatch.context() as patched:
+        patched.setattr("vestibule.adapters.keys.reloading.read_keys", fail)
+        assert deployment.accepts(leaked)
+    assert f"cannot reload the keys, using the previous ones: {type(failure).__name__}" in caplog.text
+    deployment.advance(2)
+    assert not deployment.accepts(leaked)
+
+
 @pytest.mark.parametrize("by", ["name", "kid"])
 def test_revoked_key_is_refused_after_the_next_reload_and_another_signs(deployment: Deployment, by: str) -> None:
     leaked = deployment.sign()
