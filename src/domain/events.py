@@ -16,6 +16,8 @@ class EventType(StrEnum):
     CODE_REFUSED = "code_refused"
     ADDRESS_VERIFIED = "address_verified"
     ACCOUNT_CLAIMED = "account_claimed"
+    ACCOUNT_RECOVERED = "account_recovered"
+    ADDRESS_RELEASED = "address_released"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 — the name of an event
     PASSWORD_RESET = "password_reset"  # noqa: S105 — the name of an event
     EMAIL_CHANGED = "email_changed"
@@ -23,6 +25,11 @@ class EventType(StrEnum):
     USERNAME_CHANGED = "username_changed"
     NAME_CHANGED = "name_changed"
     IMAGE_CHANGED = "image_changed"
+    VALUE_TAKEN = "value_taken"
+    EXPORTED = "exported"
+    DELETION_SCHEDULED = "deletion_scheduled"
+    DELETION_CANCELLED = "deletion_cancelled"
+    ACCOUNT_DELETED = "account_deleted"
     ACTIVATED = "activated"
     DEACTIVATED = "deactivated"
     REFRESHED = "refreshed"
