@@ -1,6 +1,13 @@
-"""Durable writes: a file that is written here is complete or absent, even after a power cut. Shared by the adapter folders."""
+"""Private and durable files, for all adapters.
 
+A file that is written here is complete or absent, even after a power cut, and no other user of the machine reads it.
+"""
+
+import logging
 import os
+import shlex
+import stat
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkstemp
 from typing import IO
@@ -9,6 +16,54 @@ UNFINISHED = ".unfinished"
 """The suffix of a temporary file."""
 STALE_SECONDS = 3600
 """Longer than any write takes: an older temporary file belongs to a process that died."""
+
+_OTHER_USERS = 0o077
+_OWN_NAMES = frozenset({"vestibule.db", "keys.json", "images", "outbox"})
+_log = logging.getLogger("vestibule.files")
+
+
+def make_private(path: Path) -> None:
+    """Takes every permission for `path` from group and others, and logs it, if they have one.
+
+    Kubernetes gives the group access to a whole volume at each start (`fsGroup`). Raises `ValueError`, one line with the
+    command that helps, where this process cannot change the mode, and for a directory for everybody's files, as `/tmp` is.
+    """
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if not mode & _OTHER_USERS:
+        return
+    if not mode & stat.S_ISVTX:
+        with suppress(OSError):
+            path.chmod(mode & ~_OTHER_USERS)
+    if path.stat().st_mode & _OTHER_USERS:  # some file systems ignore the call
+        raise _open_to_others(path, mode)
+    _log.warning("%s was open to other users (mode %04o); only its owner has access now", path, mode)
+
+
+def private_directory(path: Path) -> None:
+    """Creates the directory if it is missing, and makes it private otherwise. Raises `ValueError` and `OSError`."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path)
+
+
+def make_data_directory_private(path: Path) -> None:
+    """Makes a data directory private unless it holds other files alone: other programs may need access to it.
+
+    Raises `ValueError` for such a directory, as `make_private` does, and `FileNotFoundError`.
+    """
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & _OTHER_USERS and (names := _visible_names(path)) and not names & _OWN_NAMES:
+        raise _open_to_others(path, mode)
+    make_private(path)
+
+
+def _visible_names(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir() if not path.name.startswith(".")} - {"lost+found"}
+
+
+def _open_to_others(path: Path, mode: int) -> ValueError:
+    wanted, other = ("0700", ", or name another directory") if path.is_dir() else ("0600", "")
+    command = f"chmod {wanted} {shlex.quote(str(path))}"
+    return ValueError(f"{path} is open to other users (mode {mode:04o}): run {command}{other}")
 
 
 def write_atomically(path: Path, content: bytes, *, overwrite: bool = True) -> None:

@@ -134,8 +134,10 @@ def test_refused_change_is_reported_in_one_line(tmp_path: Path) -> None:
     vestibule("keys", "rotate", VESTIBULE_DATA_DIR=str(tmp_path))
     assert "signing-2 is already pending" in _refused(tmp_path, "rotate")
     assert "not set" in _refused(tmp_path, "reencrypt")
-    (tmp_path / "keys.json").chmod(0o644)
-    assert "keys.json: open to others" in _refused(tmp_path, "list")
+    (tmp_path / "vestibule.db").unlink()
+    (tmp_path / "keys.json").rename(tmp_path / "notes.txt")
+    tmp_path.chmod(0o755)
+    assert "is open to other users (mode 0755): run chmod 0700" in _refused(tmp_path, "list")
 
 
 def test_rotation_of_all_kinds_skips_a_kind_with_a_pending_key(tmp_path: Path) -> None:
@@ -148,6 +150,7 @@ def test_rotation_of_all_kinds_skips_a_kind_with_a_pending_key(tmp_path: Path) -
 
 def test_emergency_revocation_does_not_wait_for_the_database(tmp_path: Path) -> None:
     (tmp_path / "vestibule.db").write_bytes(b"These bytes are longer than the header of a database.")
+    (tmp_path / "vestibule.db").chmod(0o600)
     result = vestibule("keys", "revoke", "signing-1", VESTIBULE_DATA_DIR=str(tmp_path))
     assert result.returncode == 0
     assert result.stdout.startswith("signing-1 is revoked.")

@@ -1,10 +1,12 @@
 """Connections to SQLite files: settings, waits for a busy file, and the translation of errors."""
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 
 from ...domain.errors import Unavailable
+from ..files import make_private
 from .sql import UniqueViolation
 
 MAX_WAIT = 2.0
@@ -13,15 +15,22 @@ MAX_WAIT = 2.0
 WRITE_PRAGMAS = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON")
 READ_PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA wal_autocheckpoint = 0")  # SQLite before 3.51.3 needs a single checkpointer
 
+_COMPANIONS = ("-wal", "-shm")
 _PAUSE = 0.002
 _DUPLICATE = {"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"}
 _PROGRAMMING = (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError, sqlite3.NotSupportedError)
 
 
 def create(path: Path) -> None:
-    """Creates an empty file with mode 0600 if it is missing; SQLite gives its companion files the same mode."""
+    """Creates an empty file with mode 0600 if it is missing; SQLite gives its companion files the same mode.
+
+    Makes existing ones private. Raises `OSError`, and `ValueError` where it cannot.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.touch(mode=0o600, exist_ok=True)
+    for suffix in ("", *_COMPANIONS):
+        with suppress(FileNotFoundError):  # a process that closes the database removes its companions
+            make_private(path.with_name(path.name + suffix))
 
 
 def connect(

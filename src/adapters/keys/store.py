@@ -2,14 +2,13 @@
 
 import fcntl
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ..files import sync_directory, write_atomically
+from ..files import make_data_directory_private, make_private, sync_directory, write_atomically
 from .keyset import KeySet
 
 _MAX_BYTES = 1 << 20
@@ -35,16 +34,19 @@ class KeyStore(Protocol):
 
 
 class FileKeyStore:
-    """A `KeyStore` in one file. It refuses a file that others may read, and a directory where others may write."""
+    """A `KeyStore` in one file, which only its owner may read, in a directory that is private as well.
+
+    It takes the permissions of other users away, and refuses a file or directory where it cannot.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> KeySet:
         try:
-            _require_mode(self._path.parent, self._path.parent.stat().st_mode, forbidden=0o022, wanted="0700")
+            make_data_directory_private(self._path.parent)
+            make_private(self._path)
             with self._path.open("rb") as file:
-                _require_mode(self._path, os.fstat(file.fileno()).st_mode, forbidden=0o077, wanted="0600")
                 document = file.read(_MAX_BYTES)
         except FileNotFoundError:
             return KeySet()
@@ -73,8 +75,3 @@ class FileKeyStore:
             yield
         finally:
             os.close(handle)
-
-
-def _require_mode(path: Path, mode: int, *, forbidden: int, wanted: str) -> None:
-    if mode & forbidden:
-        raise ValueError(f"{path}: open to others than its owner: its mode must be {wanted}, not {stat.S_IMODE(mode):04o}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from ...application.ports import Channel, OutgoingMessage, PermanentFailure
-from ..files import STALE_SECONDS, sync_directory, sync_file, write_atomically
+from ..files import STALE_SECONDS, private_directory, sync_directory, sync_file, write_atomically
 from .mail import read_sender, write_mail
 from .templates import Templates
 from .text import one_line
@@ -43,8 +43,7 @@ class FileNotifier:
         self._sender = read_sender(sender)
         self._echo = echo
         self._clock = clock
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        directory.chmod(0o700)  # it may have existed before
+        private_directory(directory)
 
     def send(self, message: OutgoingMessage) -> None:
         """Returns when the file is durable."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...application.ports import PresignedUrl
 from ...domain.errors import Unavailable
-from ..files import STALE_SECONDS, UNFINISHED, sync_directory, write_atomically
+from ..files import STALE_SECONDS, UNFINISHED, private_directory, sync_directory, write_atomically
 from .names import is_name, new_name
 
 
@@ -17,12 +17,12 @@ class FileStorage:
     """A `Storage`; several processes may share the directory. Raises `Unavailable` if the disk is full, read-only or gone.
 
     Creates the directory with mode 0700, its files with 0600, and removes unfinished files of a crashed process. Raises
-    `OSError` if the directory cannot be created.
+    `OSError` if the directory cannot be created, `ValueError` if it is open to other users and cannot be made private.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_directory(directory)
         for path in directory.glob(f".*{UNFINISHED}"):
             if _is_older(path, STALE_SECONDS):
                 path.unlink(missing_ok=True)  # another process may be starting too

@@ -8,7 +8,7 @@ from shutil import rmtree
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
-from ...adapters.files import sync_directory
+from ...adapters.files import private_directory, sync_directory
 from ..container.factories import images_in, keys_file
 from ..container.maintenance import back_up_database, check_keys, has_encrypted_keys, inspect_accounts, migrate_copy
 from .archive import DATABASE, IMAGES, KEYS, Progress, add_file, create_archive, extract_archive
@@ -100,7 +100,7 @@ def _empty(directory: Path) -> Iterator[Path]:
     existed = directory.exists()
     if existed and {path.name for path in directory.iterdir()} - _IGNORED:
         raise ValueError(f"VESTIBULE_DATA_DIR: {directory} is not empty; a restore overwrites nothing.")
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_directory(directory)
     try:
         yield directory
     except BaseException:

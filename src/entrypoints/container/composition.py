@@ -8,6 +8,7 @@ from typing import TypedDict, Unpack
 
 from ...adapters.database import migrate as migrate_database
 from ...adapters.database import prepare
+from ...adapters.files import make_data_directory_private
 from ...adapters.rate_limiter import RedisRateLimiter
 from ...adapters.storage import S3Storage
 from ...application import Unavailable
@@ -198,6 +199,7 @@ def _build_adapters(
     if not {"database", "tokens", "codes", "notifier", "storage"} <= set(overrides):
         with reported_as("DATA_DIR"):
             settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_data_directory_private(settings.data_dir)
     check_values(settings, overrides)
     for port, provider, setting in _BUILT:
         if port not in overrides:

@@ -164,20 +164,24 @@ def test_key_file_may_be_read_only(file: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644, 0o666])
-def test_key_file_that_others_may_read_or_write_is_refused(file: Path, mode: int) -> None:
-    _opened(file)
+def test_key_file_that_others_may_read_or_write_is_made_private(file: Path, mode: int) -> None:
+    first = _opened(file)
     file.chmod(mode)
-    with pytest.raises(ValueError, match=rf"keys\.json: .*must be 0600, not {mode:04o}"):
-        _opened(file)
+    assert _opened(file) == first
+    assert stat.S_IMODE(file.stat().st_mode) == mode & 0o700
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o702, 0o777])
-def test_directory_where_others_could_replace_the_keys_is_refused(file: Path, mode: int) -> None:
+def test_directory_where_others_could_replace_the_keys_is_made_private_or_refused(file: Path, mode: int) -> None:
     file.parent.mkdir()
+    (file.parent / "index.html").touch()
     file.parent.chmod(mode)
-    with pytest.raises(ValueError, match=f"data: .*must be 0700, not {mode:04o}"):
+    with pytest.raises(ValueError, match=rf"data is open to other users \(mode {mode:04o}\): run chmod 0700"):
         _opened(file)
     assert not file.exists()
+    (file.parent / "index.html").unlink()
+    _opened(file)
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
 
 # --- the document -----------------------------------------------------------------------------------------------------

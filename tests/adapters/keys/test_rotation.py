@@ -301,10 +301,6 @@ def _spoil(file: Path) -> None:
     file.write_text("no key")
 
 
-def _open_to_others(file: Path) -> None:
-    file.chmod(0o644)
-
-
 def _remove(file: Path) -> None:
     file.unlink()
 
@@ -317,7 +313,7 @@ def _leave_out_codes(file: Path) -> None:
     file.write_bytes(replace(FileKeyStore(file).read(), codes=()).to_json())
 
 
-@pytest.mark.parametrize("spoil", [_spoil, _open_to_others, _remove, _move_directory, _leave_out_codes])
+@pytest.mark.parametrize("spoil", [_spoil, _remove, _move_directory, _leave_out_codes])
 def test_failed_reload_keeps_the_keys_creates_none_and_is_logged_once(
     spoil: Callable[[Path], None], file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
