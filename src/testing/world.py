@@ -12,7 +12,7 @@ from ..adapters.keys import HmacCodes, JwtTokens, KeySet, SymmetricKey
 from ..adapters.notifier import MemoryNotifier
 from ..adapters.storage import MemoryStorage
 from ..application import Account, AuditQuery, Event, EventType, Identity, TokenSet
-from ..application.ports import Codes, Database, Hasher, Images, NewId, OutgoingMessage, RateLimiter, Storage
+from ..application.ports import Codes, Database, Devices, Hasher, Images, NewId, OutgoingMessage, RateLimiter, Storage
 from ..entrypoints.container import Container
 from ..entrypoints.facade import Vestibule
 from ..entrypoints.settings import Settings
@@ -49,6 +49,7 @@ class World(Vestibule):
         storage: Storage | None = None,
         rate_limiter: RateLimiter | None = None,
         codes: Codes | None = None,
+        devices: Devices | None = None,
         notifier: MemoryNotifier | None = None,
         new_id: NewId | None = None,
         **settings: Any,
@@ -64,7 +65,8 @@ class World(Vestibule):
             "notifier": notifier or MemoryNotifier(),
             "tokens": JwtTokens(_token_keys(), issuer=configured.url, audience=configured.url, clock=clock),
         }
-        ports |= {name: port for name, port in (("rate_limiter", rate_limiter), ("new_id", new_id)) if port is not None}
+        optional = (("rate_limiter", rate_limiter), ("devices", devices), ("new_id", new_id))
+        ports |= {name: port for name, port in optional if port is not None}
         built = Container(settings=configured, **ports).vestibule()
         super().__init__(**{one.name: getattr(built, one.name) for one in fields(Vestibule)})
         vars(self).update(database=ports["sql_database"], notifier=ports["notifier"])

@@ -239,6 +239,17 @@ class TestImagesThatAreNotDecoded(contracts.ImagesContract):
         return PassThroughImages()
 
 
+class Repeating:
+    def name(self, user_agent: str | None) -> str | None:
+        return user_agent or None
+
+
+class TestDevicesThatRepeatTheUserAgent(contracts.DevicesContract):
+    @pytest.fixture
+    def devices(self) -> Repeating:
+        return Repeating()
+
+
 class CaseSensitive(LibraryIdentifiers):
     def username(self, text: str) -> Username:
         return Username(super().username(text).text, super().username(text).text)

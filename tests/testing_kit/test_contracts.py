@@ -57,6 +57,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
         ("TestTokensThatNeverEnd", "test_access_token_is_accepted_until_its_expiry_however_often_it_was_verified"),
         ("TestCodesThatAnotherProcessDoesNotKnow", "test_code_is_the_same_at_each_call_and_in_each_process"),
         ("TestImagesThatAreNotDecoded", "test_each_format_becomes_webp"),
+        ("TestDevicesThatRepeatTheUserAgent", "test_two_versions_have_one_name"),
+        ("TestDevicesThatRepeatTheUserAgent", "test_name_holds_nothing_that_a_client_chose"),
         ("TestUsernamesThatDifferByCase", "test_canonical_form_ignores_case_and_separators"),
     ],
 )

@@ -12,7 +12,19 @@ from ...adapters.files import make_data_directory_private
 from ...adapters.rate_limiter import RedisRateLimiter
 from ...adapters.storage import S3Storage
 from ...application import Unavailable
-from ...application.ports import Clock, Codes, Database, Hasher, Identifiers, Images, Notifier, RateLimiter, Storage, Tokens
+from ...application.ports import (
+    Clock,
+    Codes,
+    Database,
+    Devices,
+    Hasher,
+    Identifiers,
+    Images,
+    Notifier,
+    RateLimiter,
+    Storage,
+    Tokens,
+)
 from ..async_facade import AsyncVestibule
 from ..facade import UseCases, Vestibule
 from ..observability import Instrumentation
@@ -43,6 +55,8 @@ class Adapters(TypedDict, total=False):
     them."""
     identifiers: Identifiers
     """Rules for usernames, emails, mobiles and names."""
+    devices: Devices
+    """Names the devices of user agents, for notices and to tell a new device from a known one."""
     notifier: Notifier
     """Delivers mail and SMS, but no webhooks. Its messages count towards EMAILS_PER_HOUR and SMS_PER_HOUR."""
     images: Images

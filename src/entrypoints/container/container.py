@@ -9,6 +9,7 @@ from dependency_injector import containers, providers
 
 from ...adapters import ids
 from ...adapters.database import SqlDatabase
+from ...adapters.devices import UaParserDevices
 from ...adapters.identifiers import LibraryIdentifiers
 from ...adapters.images import PillowImages
 from ...adapters.keys import HmacCodes, JwtTokens, ReloadingKeys
@@ -74,6 +75,7 @@ class Container(containers.DeclarativeContainer):
         special_use_domains=settings.provided.test_domains,
         mobile_regions=settings.provided.mobile_regions,
     )
+    devices = providers.Singleton(UaParserDevices)
     templates = providers.Singleton(Templates, settings.provided.templates_dir)
     email_notifier = providers.Singleton(factories.email_notifier, settings, templates, echo)
     sms_notifier = providers.Singleton(factories.sms_notifier, settings, templates, echo)

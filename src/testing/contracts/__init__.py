@@ -5,11 +5,12 @@ This package imports pytest, and needs nothing else beside Vestibule; `vestibule
 
 from pytest import register_assert_rewrite
 
-_MODULES = ("codes", "database", "hasher", "identifiers", "images", "notifier", "rate_limiter", "storage", "tokens")
+_MODULES = ("codes", "database", "devices", "hasher", "identifiers", "images", "notifier", "rate_limiter", "storage", "tokens")
 register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES))  # a broken promise shows what was answered instead
 
 from .codes import CodesContract
 from .database import DatabaseContract
+from .devices import DevicesContract
 from .hasher import HasherContract
 from .identifiers import IdentifiersContract
 from .images import ImagesContract
@@ -21,6 +22,7 @@ from .tokens import TokensContract
 __all__ = [
     "CodesContract",
     "DatabaseContract",
+    "DevicesContract",
     "HasherContract",
     "IdentifiersContract",
     "ImagesContract",
