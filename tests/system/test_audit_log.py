@@ -44,6 +44,18 @@ def test_invalid_criterion_is_refused(arguments: tuple[str, ...], tmp_path: Path
     assert arguments[0] in result.stderr
 
 
+def test_control_characters_of_callers_are_escaped(tmp_path: Path) -> None:
+    agents = ["\x9b2J", "a\tb", "\x85", "\xe9"]
+    with Server(tmp_path / "data") as server:
+        for agent in agents:
+            body = b'{"username": "unknown", "password": "wrong"}'
+            headers = {"Content-Type": "application/json", "User-Agent": agent}
+            assert server.send("POST", "/login/", body, headers)[0] == 401
+    result = vestibule("audit-log", VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+    assert result.stdout.replace("\n", "").isprintable()
+    assert [json.loads(line)["user_agent"] for line in result.stdout.splitlines()] == agents
+
+
 def test_purge_prints_the_number_of_deleted_rows(tmp_path: Path) -> None:
     result = vestibule("purge", VESTIBULE_DATA_DIR=str(tmp_path / "data"))
     assert (result.returncode, result.stdout) == (0, "Deleted: 0 rows.\n")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import DashArgumentCommand, use_cases
+from .common import DashArgumentCommand, echo, use_cases
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -34,9 +34,9 @@ def create_superuser(username: str, email: str, name: str, password_file: "TextI
             account = vestibule.create_superuser(username=username, name=name, email=email, password=password)
         except InvalidInput as refusal:
             for field, messages in refusal.errors.items():
-                click.echo(f"{field}: {' '.join(messages)}", err=True)
+                echo(f"{field}: {' '.join(messages)}", err=True)
             sys.exit(1)
-    click.echo(f"Created the superuser {account.username.text}, account {account.id}.")
+    echo(f"Created the superuser {account.username.text}, account {account.id}.")
 
 
 @click.command(cls=DashArgumentCommand)
@@ -66,4 +66,4 @@ def activate(identifier: str) -> None:
 def _set_active(identifier: str, *, active: bool) -> None:
     with use_cases() as vestibule:
         account = vestibule.set_active(identifier=identifier, active=active)
-    click.echo(f"Account {account.id}, {account.username.text}, is {'active' if active else 'deactivated'}.")
+    echo(f"Account {account.id}, {account.username.text}, is {'active' if active else 'deactivated'}.")

@@ -3,6 +3,7 @@
 The commands import libraries when they run, so that help comes at once.
 """
 
+import json
 import os
 import sys
 from contextlib import contextmanager
@@ -21,9 +22,22 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 
+def printable(text: str) -> str:
+    r"""Writes control characters, marks that turn the direction of text, and other invisible ones as `\u009b` or `\u202e`.
+
+    A terminal obeys them: a caller's user agent or an imported name could overwrite lines, or change the terminal itself.
+    """
+    return "".join(mark if mark.isprintable() else json.dumps(mark)[1:-1] for mark in text)
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Prints lines, each of them `printable`. The commands print through this function, `print_json` and tables alone."""
+    click.echo("\n".join(map(printable, text.split("\n"))), err=err)
+
+
 def stop(line: str) -> NoReturn:
     """Ends the command with exit code 2 and one line."""
-    click.echo(f"vestibule: {line}", err=True)
+    echo(f"vestibule: {line}", err=True)
     sys.exit(2)
 
 
@@ -118,7 +132,7 @@ def print_destinations(settings: "Settings", width: int) -> None:
     channels = {"Mail goes to": settings.email_url, "SMS go to": settings.sms_url, "Events go to": settings.webhook_url}
     for name, url in channels.items():
         if url is not None:
-            click.echo(f"{name:<{width}}{files if url.startswith('outbox:') else without_secrets(url)}")
+            echo(f"{name:<{width}}{files if url.startswith('outbox:') else without_secrets(url)}")
 
 
 def progress_bars() -> "Progress":
@@ -139,10 +153,8 @@ def new_table(*columns: "Column | str", caption: str | None = None) -> "Table":
 
 
 def print_json(members: "Mapping[str, object]") -> None:
-    """Prints one line, without members that are None."""
-    import json
-
-    click.echo(json.dumps({name: value for name, value in members.items() if value is not None}, ensure_ascii=False))
+    """Prints one line, without members that are None. A reader of JSON sees invisible characters as they were."""
+    echo(json.dumps({name: value for name, value in members.items() if value is not None}, ensure_ascii=False))
 
 
 def without_secrets(url: str) -> str:

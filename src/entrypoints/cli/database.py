@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from .common import check_settings_or_stop, errors_in_one_line, load_settings, progress_bars, without_secrets
+from .common import check_settings_or_stop, echo, errors_in_one_line, load_settings, progress_bars, without_secrets
 
 TableProgress = Callable[[str, str, int, int], None]
 """Receives the step ("copied" or "compared"), the table, and the number of finished rows and of all rows."""
@@ -33,7 +33,7 @@ def migrate() -> None:
     """
     settings = load_settings()
     check_settings_or_stop(settings, migrate=True)
-    click.echo(f"The database is at the schema of this version: {without_secrets(settings.resolved_database_url)}")
+    echo(f"The database is at the schema of this version: {without_secrets(settings.resolved_database_url)}")
 
 
 @click.command()
@@ -57,19 +57,19 @@ def copy(source: str | None, target: str | None) -> None:
     settings = load_settings()
     for option, url in (("--from", source), ("--to", target)):
         if url is not None and _has_password(url):
-            click.echo(f"Warning: others can read the password in {option}; use VESTIBULE_DATABASE_URL instead.", err=True)
+            echo(f"Warning: others can read the password in {option}; use VESTIBULE_DATABASE_URL instead.", err=True)
     started = datetime.now(UTC)
     with errors_in_one_line(), _table_progress() as progress:
         copied = copy_database(source or settings.resolved_database_url, target or settings.resolved_database_url, progress)
     for table in copied:
-        click.echo(f"{table.table:<12}{table.rows:>10} rows  {table.checksum[:16]}")
-    click.echo(f"Copied and compared: {without_secrets(target or settings.resolved_database_url)}")
-    click.echo(f"Changes of the source after {started:%Y-%m-%d %H:%M:%S} UTC are not in the copy.")
-    click.echo("Every server that uses the copy also needs:")
+        echo(f"{table.table:<12}{table.rows:>10} rows  {table.checksum[:16]}")
+    echo(f"Copied and compared: {without_secrets(target or settings.resolved_database_url)}")
+    echo(f"Changes of the source after {started:%Y-%m-%d %H:%M:%S} UTC are not in the copy.")
+    echo("Every server that uses the copy also needs:")
     are_encrypted = any(table.table == "keys" and table.rows for table in copied)
-    click.echo("  keys    the same VESTIBULE_SECRET" if are_encrypted else f"  keys    {keys_file(settings).absolute()}")
+    echo("  keys    the same VESTIBULE_SECRET" if are_encrypted else f"  keys    {keys_file(settings).absolute()}")
     images = images_in(settings)
-    click.echo(f"  images  {settings.images_url if images is None else f'{images.absolute()}/'}")
+    echo(f"  images  {settings.images_url if images is None else f'{images.absolute()}/'}")
 
 
 @click.command()
@@ -88,12 +88,12 @@ def backup(file: Path) -> None:
     settings = load_settings()
     with errors_in_one_line(), _file_progress("images packed") as progress:
         summary = back_up(settings, file, progress)
-    click.echo(f"The backup is {file.absolute()}")
+    echo(f"The backup is {file.absolute()}")
     for line in summary.lines():
-        click.echo(line)
+        echo(line)
     if summary.images is None:
-        click.echo(f"The images are not in the backup: they are in {settings.images_url}")
-    click.echo(_WITH_KEYS if summary.has_key_file else _WITHOUT_KEYS)
+        echo(f"The images are not in the backup: they are in {settings.images_url}")
+    echo(_WITH_KEYS if summary.has_key_file else _WITHOUT_KEYS)
 
 
 @click.command()
@@ -111,12 +111,10 @@ def restore(file: Path) -> None:
     settings = load_settings()
     with errors_in_one_line(), _file_progress("files restored") as progress:
         summary = restore_backup(settings, file, progress)
-    click.echo(f"Restored in {settings.data_dir.absolute()}/")
+    echo(f"Restored in {settings.data_dir.absolute()}/")
     for line in summary.lines():
-        click.echo(line)
-    click.echo(
-        "Keys that were revoked after the backup are valid again: check `vestibule keys list` before you start the server."
-    )
+        echo(line)
+    echo("Keys that were revoked after the backup are valid again: check `vestibule keys list` before you start the server.")
 
 
 def _has_password(url: str) -> bool:
@@ -140,7 +138,7 @@ def _table_progress() -> Iterator[TableProgress]:
         def update(step: str, table: str, done: int, total: int) -> None:
             if bars.disable:
                 if done == total or (done and done % 100_000 == 0):
-                    click.echo(f"{table}: {done} of {total} rows {step}", err=True)
+                    echo(f"{table}: {done} of {total} rows {step}", err=True)
                 return
             if (step, table) not in tasks:
                 tasks[step, table] = bars.add_task(f"{table} {step}", total=total)

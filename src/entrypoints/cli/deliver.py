@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import check_settings_or_stop, load_settings, print_destinations, stop, wait_for_port
+from .common import check_settings_or_stop, echo, load_settings, print_destinations, stop, wait_for_port
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -51,7 +51,7 @@ def deliver(once: bool) -> None:
             from ..observability.tracing import tracing_enabled
 
             stack.enter_context(tracing_enabled())
-        vestibule = stack.enter_context(build(settings, run_workers=False, echo=click.echo if is_text else None))
+        vestibule = stack.enter_context(build(settings, run_workers=False, echo=echo if is_text else None))
         if not once:
             if settings.metrics_port is not None:
                 from ..observability.prometheus import metrics_served

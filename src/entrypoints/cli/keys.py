@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import DashArgumentCommand, errors_in_one_line, load_settings, stop
+from .common import DashArgumentCommand, echo, errors_in_one_line, load_settings, stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ def list_keys() -> None:
     """
     with _key_manager() as (_, manager):
         for key in manager.list_keys():
-            click.echo(f"{key.name:<12} {key.description:<54} {key.kid or ''}".rstrip())
+            echo(f"{key.name:<12} {key.description:<54} {key.kid or ''}".rstrip())
 
 
 @keys.command()
@@ -68,13 +68,13 @@ def rotate(context: click.Context, kind: str, now: bool) -> None:
             try:
                 key = manager.rotate(rotated, at_once=now)
             except ValueError as refusal:
-                click.echo(f"vestibule: {refusal}", err=True)
+                echo(f"vestibule: {refusal}", err=True)
                 is_refused = True
                 continue
             _record(settings, f"rotated {key.name}")
-            click.echo(f"{key.name}: {key.description}.")
+            echo(f"{key.name}: {key.description}.")
             if now:
-                click.echo(_AT_ONCE[rotated])
+                echo(_AT_ONCE[rotated])
     if is_refused:
         context.exit(2)
 
@@ -92,9 +92,9 @@ def revoke(key: str) -> None:
     with _key_manager() as (settings, manager):
         revoked, successor = manager.revoke(key)
         _record(settings, f"revoked {revoked.name}")
-        click.echo(f"{revoked.name} is revoked. {_REVOKED[revoked.kind]}")
+        echo(f"{revoked.name} is revoked. {_REVOKED[revoked.kind]}")
         if successor is not None:
-            click.echo(f"{successor.name}: {successor.description}. {_AT_ONCE.get(revoked.kind, '')}".rstrip())
+            echo(f"{successor.name}: {successor.description}. {_AT_ONCE.get(revoked.kind, '')}".rstrip())
 
 
 @keys.command()
@@ -108,9 +108,9 @@ def prune() -> None:
         expired = manager.prune()
         for key in expired:
             _record(settings, f"pruned {key.name}")
-            click.echo(f"{key.name} is removed.")
+            echo(f"{key.name} is removed.")
         if not expired:
-            click.echo("No key has expired.")
+            echo("No key has expired.")
 
 
 @keys.command()
@@ -128,9 +128,9 @@ def reencrypt() -> None:
     with _settings() as settings:
         if reencrypt_keys(settings):
             _record(settings, "reencrypted")
-            click.echo("The keys are now encrypted with the first secret.")
+            echo("The keys are now encrypted with the first secret.")
         else:
-            click.echo("The keys were encrypted with the first secret already.")
+            echo("The keys were encrypted with the first secret already.")
 
 
 @contextmanager
@@ -161,4 +161,4 @@ def _record(settings: "Settings", detail: str) -> None:
     try:
         record_key_change(settings, detail)
     except ValueError as error:
-        click.echo(f"vestibule: not in the audit log: {error}", err=True)
+        echo(f"vestibule: not in the audit log: {error}", err=True)

@@ -2,7 +2,7 @@
 
 import click
 
-from .common import use_cases
+from .common import echo, use_cases
 
 
 @click.command()
@@ -16,7 +16,7 @@ def purge() -> None:
     vestibule purge
     """
     with use_cases() as vestibule:
-        click.echo(f"Deleted: {vestibule.purge()} rows.")
+        echo(f"Deleted: {vestibule.purge()} rows.")
 
 
 @click.command("sweep-images")
@@ -33,10 +33,10 @@ def sweep_images(delete: bool) -> None:
     """
     with use_cases() as vestibule:
         report = vestibule.sweep_images(delete=delete)
-    click.echo(f"Images: {report.images}, {report.unreferenced} of them unreferenced. Deleted: {report.deleted}.")
+    echo(f"Images: {report.images}, {report.unreferenced} of them unreferenced. Deleted: {report.deleted}.")
     if report.unreferenced > report.deleted:
         is_suspicious = report.unreferenced == report.images
-        click.echo(
+        echo(
             "No image belongs to an account: is this the right database?"
             if is_suspicious
             else "Delete them with `vestibule sweep-images --delete`."

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import broken_pipe_ignored, new_table, print_json, use_cases
+from .common import broken_pipe_ignored, echo, new_table, print_json, printable, use_cases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,7 +55,7 @@ def retry(ids: tuple[str, ...], everything: bool) -> None:
     """
     _require_one(ids, everything, "--all")
     with use_cases() as vestibule:
-        click.echo(f"Due now: {_messages(vestibule.retry_messages(ids or None))}.")
+        echo(f"Due now: {_messages(vestibule.retry_messages(ids or None))}.")
 
 
 @outbox.command()
@@ -69,7 +69,7 @@ def drop(ids: tuple[str, ...], everything: bool) -> None:
     """
     _require_one(ids, everything, "--all-failed")
     with use_cases() as vestibule:
-        click.echo(f"Dropped: {_messages(vestibule.drop_messages(ids or None))}.")
+        echo(f"Dropped: {_messages(vestibule.drop_messages(ids or None))}.")
 
 
 def _require_one(ids: tuple[str, ...], everything: bool, option: str) -> None:
@@ -127,11 +127,11 @@ def _print_table(rows: "Iterable[Row]") -> None:
     table.columns[0].no_wrap = True
     for row in rows:
         cells = (row["id"], row["to"] or "(decoy)", row["template"], row["attempts"], _described(row))
-        table.add_row(*(Text(str(cell)) for cell in cells))
+        table.add_row(*(Text(printable(str(cell))) for cell in cells))
     if table.row_count:
         Console().print(table)
     else:
-        click.echo("There are no messages.")
+        echo("There are no messages.")
 
 
 def _described(row: Row) -> str:

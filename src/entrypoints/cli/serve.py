@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import check_settings_or_stop, load_settings, print_destinations, wait_for_port, without_secrets
+from .common import check_settings_or_stop, echo, load_settings, print_destinations, wait_for_port, without_secrets
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -47,19 +47,19 @@ def serve(*, migrate: bool, **options: object) -> None:
 
 
 def _greet(settings: "Settings") -> None:
-    click.echo(f"Vestibule listens on  {settings.url}{settings.api_prefix}/")
+    echo(f"Vestibule listens on  {settings.url}{settings.api_prefix}/")
     if settings.has_docs:
-        click.echo(f"Try it on             {settings.url}{settings.api_prefix}/docs")
-    click.echo(f"Accounts are kept in  {without_secrets(settings.resolved_database_url)}")
-    click.echo(f"Everything else in    {settings.data_dir.absolute()}/")
+        echo(f"Try it on             {settings.url}{settings.api_prefix}/docs")
+    echo(f"Accounts are kept in  {without_secrets(settings.resolved_database_url)}")
+    echo(f"Everything else in    {settings.data_dir.absolute()}/")
     if settings.images_url != "file:":
-        click.echo(f"Images are kept in    {settings.images_url}")
+        echo(f"Images are kept in    {settings.images_url}")
     if settings.delivery:
         print_destinations(settings, width=22)
     else:
-        click.echo("Mail and SMS wait for vestibule deliver")
+        echo("Mail and SMS wait for vestibule deliver")
     if settings.rate_limits and settings.redis_url is not None:
-        click.echo(f"Limits are counted in {without_secrets(settings.redis_url)}")
+        echo(f"Limits are counted in {without_secrets(settings.redis_url)}")
     if settings.metrics_port is not None:
-        click.echo(f"Metrics are at        http://{settings.metrics_host}:{settings.metrics_port}/metrics")
-    click.echo("Stop it with Ctrl-C.")
+        echo(f"Metrics are at        http://{settings.metrics_host}:{settings.metrics_port}/metrics")
+    echo("Stop it with Ctrl-C.")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import new_table, stop
+from .common import echo, new_table, stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,11 +47,11 @@ def hash_calibrate(target_ms: float) -> None:
     """
     best = None
     for cost, milliseconds in _costs_with_times(target_ms):
-        click.echo(f"{milliseconds:7.1f} ms  {cost}")
+        echo(f"{milliseconds:7.1f} ms  {cost}")
         best = cost if milliseconds <= target_ms else best
     if best is None:
         stop("even the cheapest safe parameters take longer than that on this machine; keep the default.")
-    click.echo(f"VESTIBULE_PASSWORD_HASH={best}")
+    echo(f"VESTIBULE_PASSWORD_HASH={best}")
 
 
 def _costs_with_times(target_ms: float) -> "Iterator[tuple[HashCost, float]]":

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import new_table, progress_bars, stop
+from .common import echo, new_table, progress_bars, stop
 
 if TYPE_CHECKING:
     from ...testing.timing.enumeration import Probe, Service
@@ -120,4 +120,4 @@ def _print_json(comparisons: "dict[str, Comparison]") -> None:
     from dataclasses import asdict
 
     report = {name: asdict(each) | {"verdict": each.verdict.name.lower()} for name, each in comparisons.items()}
-    click.echo(json.dumps(report, indent=2))
+    echo(json.dumps(report, indent=2))
