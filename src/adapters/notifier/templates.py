@@ -24,9 +24,21 @@ _EXAMPLES: Mapping[str, tuple[Mapping[str, str], ...]] = {
         {"service": "Vestibule", "code": _CODE, "reference": "K7P2", "minutes": minutes, "purpose": purpose}
         for purpose, minutes in product(("otp", "otpreglogin"), ("1", "5"))
     ),
-    "notice": tuple({"service": "Vestibule", "what": what.value, "at": "2026-11-23 16:05 UTC"} for what in Notice),
+    "notice": tuple(
+        {"service": "Vestibule", "what": what.value, "at": "2026-11-23 16:05 UTC", **optional}
+        for what, optional in product(
+            Notice,
+            (
+                {"until": "2026-11-30 16:05 UTC"},
+                {"device": "Firefox on Linux", "network": "203.0.113.7", "until": "2026-11-30 16:05 UTC", "recovery_days": "7"},
+            ),
+        )
+    ),
 }
 """Every template, with examples of its values."""
+
+_OPTIONAL: Mapping[str, str] = dict.fromkeys(("device", "network", "until", "recovery_days"), "")
+"""Values that a message need not have; a template may ask for them all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +91,7 @@ class Templates:
         return one_line(self._render(f"{message.template}.sms.txt", message.values))
 
     def _render(self, file: str, values: Mapping[str, str]) -> str:
-        return self._environment.get_template(file).render(values)
+        return self._environment.get_template(file).render({**_OPTIONAL, **values})
 
     def _check(self, name: str, values: Mapping[str, str]) -> None:
         for file in (f"{name}.subject.txt", f"{name}.txt", f"{name}.html", f"{name}.sms.txt"):

@@ -15,6 +15,8 @@ from tests.support.messages import SENDER, TEMPLATES, only_file, parsed, part
 from tests.support.next_hops import relay, smtp_harness
 
 from vestibule.adapters.notifier import FileNotifier, Templates, read_sender, templates
+from vestibule.adapters.notifier.templates import MailTexts
+from vestibule.application.notifications import Notice
 from vestibule.application.ports import PermanentFailure
 from vestibule.testing.contracts.notifier import ALICE, CODE, PHONE, VALUES, mail_message, sms_message
 
@@ -172,6 +174,88 @@ def test_sender_name_may_be_non_ascii() -> None:
 
 def test_built_in_templates_pass_the_check() -> None:
     Templates(Path(templates.__file__).parent / "templates")
+
+
+NOTICE = {
+    "service": "Vestibule",
+    "at": "2026-11-23 16:05 UTC",
+    "device": "Samsung Internet on Android",
+    "network": "2001:db8:1234:5678::/64",
+    "until": "2026-11-30 16:05 UTC",
+    "recovery_days": "7",
+}
+PLAIN_NOTICE = {name: NOTICE[name] for name in ("service", "at", "until")}
+
+
+def notice_texts(what: Notice, values: Mapping[str, str] = NOTICE) -> tuple[MailTexts, str]:
+    """The mail and the SMS of a notice."""
+    message = replace(mail_message(values={**values, "what": what.value}), template="notice")
+    return TEMPLATES.mail(message), TEMPLATES.sms(message)
+
+
+def test_each_notice_has_words_of_its_own() -> None:
+    texts = [notice_texts(what) for what in Notice]
+    assert len({mail.subject for mail, _ in texts}) == len({sms for _, sms in texts}) == len(Notice)
+
+
+@pytest.mark.parametrize("what", Notice)
+def test_notice_says_when_where_and_what_to_do(what: Notice) -> None:
+    mail, sms = notice_texts(what)
+    page = PageText(mail.html)
+    happened = mail.subject.removeprefix("Vestibule: ")
+    for text in (mail.text, page.text):
+        assert f"On {NOTICE['at']} {happened}" in text.replace(" .", ".")
+        assert "Device: Samsung Internet on Android" in text
+        assert "Network: 2001:db8:1234:5678::/64" in text
+        assert re.search("action is needed|log in|set a new password", text)
+    assert not page.elements & {"a", "img", "script", "link", "style", "iframe"}
+    assert sms.startswith(f"Vestibule, {NOTICE['at']}: ")
+    assert ", Samsung Internet on Android, 2001:db8:1234:5678::/64. " in sms
+
+
+@pytest.mark.parametrize("what", Notice)
+def test_notice_without_a_device_says_nothing_of_one(what: Notice) -> None:
+    mail, sms = notice_texts(what, PLAIN_NOTICE)
+    for text in (mail.text, mail.html):
+        assert "Device:" not in text
+        assert "Network:" not in text
+    assert ", ." not in sms
+
+
+@pytest.mark.parametrize("what", Notice)
+def test_sms_of_a_notice_is_one_short_line_of_the_gsm_alphabet(what: Notice) -> None:
+    assert len(notice_texts(what, PLAIN_NOTICE)[1]) <= 160
+    for values in (NOTICE, PLAIN_NOTICE):
+        sms = notice_texts(what, values)[1]
+        assert len(sms) <= 200
+        assert sms.isascii()
+        assert not set(sms) & set("[]{}|~^\\`\n")
+
+
+@pytest.mark.parametrize("what", [Notice.EMAIL_CHANGED, Notice.MOBILE_CHANGED])
+def test_notice_of_a_changed_address_says_how_to_undo_it(what: Notice) -> None:
+    undo = "ask for a code to this address within 7 days and reset the password with it, or log in with it"
+    mail, sms = notice_texts(what)
+    assert undo in mail.text
+    assert undo in PageText(mail.html).text
+    assert "with a code to this number in 7 d." in sms
+    assert "within 1 day and" in notice_texts(what, {**NOTICE, "recovery_days": "1"})[0].text
+    mail, sms = notice_texts(what, PLAIN_NOTICE)
+    assert "within" not in mail.text + sms
+
+
+def test_notice_of_a_deletion_says_until_when_it_can_be_cancelled() -> None:
+    mail, sms = notice_texts(Notice.DELETION_SCHEDULED)
+    for text in (mail.text, mail.html, sms):
+        assert NOTICE["until"] in text
+
+
+def test_values_of_a_notice_are_escaped_in_html() -> None:
+    values = dict.fromkeys(NOTICE, "<b>&")
+    for what in Notice:
+        mail, _ = notice_texts(what, values)
+        assert "b" not in PageText(mail.html).elements
+        assert "<b>&" in mail.text
 
 
 def test_template_can_be_overridden(tmp_path: Path) -> None:
