@@ -6,10 +6,11 @@ import logging
 import re
 import weakref
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from tests.http.conftest import ADA, URN, AppClient, OpenClient, RawResponse, call_asgi
-from tests.support.world import OTHER_PASSWORD, PASSWORD, World
+from tests.support.world import OTHER_PASSWORD, PASSWORD, PNG, World
 
 from vestibule.adapters.database import MemoryDatabase
 from vestibule.adapters.hasher import InsecureHasher
@@ -110,14 +111,38 @@ def test_paths_are_served_only_under_the_prefix(open_client: OpenClient) -> None
 def test_wrong_method_is_answered_with_the_allowed_ones(handler: Any, client: AppClient) -> None:
     path = path_of(handler).replace("{name}", "some.webp")
     right = {method for other in (*API, *SERVICE) if path_of(other) == path_of(handler) for method in other.http_methods}
-    for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - right:
+    right |= {"HEAD"} if "GET" in right else set()
+    for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} - right:
         answer = client.call(method, path)
         assert answer.status_code == 405
         assert set(answer.headers["allow"].split(", ")) == {*right, "OPTIONS"}
-        assert answer.json()["type"] == f"{URN}method-not-allowed"
+        assert method == "HEAD" or answer.json()["type"] == f"{URN}method-not-allowed"
     answer = client.call("OPTIONS", path)
     assert (answer.status_code, answer.content) == (204, b"")
     assert set(answer.headers["allow"].split(", ")) == {*right, "OPTIONS"}
+
+
+READS = ("/account/", "/sessions/", "/images/", "/healthz", "/readyz", "/.well-known/jwks.json", "/openapi.json", "/docs/")
+
+
+@pytest.mark.parametrize("path", [*READS, "/sessions", "/nowhere/"])
+def test_head_has_the_status_and_headers_of_get_and_no_body(path: str, client: AppClient) -> None:
+    token = client.token()
+    if path == "/images/":
+        files = {"profile_image": ("me.png", PNG, "image/png")}
+        path = urlsplit(client.post("/upload-image/", token=token, files=files).json()["profile_image"]).path
+    for given in (token, None):
+        read, head = client.call("GET", path, token=given), client.call("HEAD", path, token=given)
+        assert (head.status_code, head.content) == (read.status_code, b"")
+        names = set(read.headers) - {"x-request-id"}
+        assert {name: head.headers[name] for name in names} == {name: read.headers[name] for name in names}
+        assert int(head.headers["content-length"]) == len(read.content) > 0
+
+
+def test_every_get_has_a_head(client: AppClient) -> None:
+    for handler in (*API, *SERVICE):
+        if "GET" in handler.http_methods:
+            assert client.call("HEAD", path_of(handler).replace("{name}", "some.webp")).status_code in {200, 401, 404}
 
 
 @pytest.mark.parametrize("path", ["//login/", "/login//", "/login%2f", "/%6cogin/", "//login//"])

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from inspect import iscoroutinefunction
 from typing import cast
 
 from litestar import Litestar, Response, Router, route
@@ -72,8 +73,7 @@ def create_app(vestibule: Vestibule | AsyncVestibule, *, lifespan: Sequence[Life
     settings = vestibule.settings
     service_handlers = (*SERVICE, *REVOCATIONS) if settings.revocations_secret else SERVICE
     handlers = [*API, *service_handlers, *docs_handlers(settings, (*API, *service_handlers))]
-    under_prefix = [*_options_handlers(handlers), *handlers]
-    at_root = [*_options_handlers(service_handlers), *service_handlers]
+    under_prefix, at_root = (_with_head_and_options(these) for these in (handlers, service_handlers))
     uploads = CapacityLimiter(MAX_UPLOADS)
     app = App(
         [Router(settings.api_prefix, route_handlers=under_prefix), *at_root] if settings.api_prefix else under_prefix,
@@ -90,6 +90,19 @@ def create_app(vestibule: Vestibule | AsyncVestibule, *, lifespan: Sequence[Life
         partial(observe, middleware, log_call) if settings.has_access_log else middleware
     )
     return app
+
+
+def _with_head_and_options(handlers: Sequence[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    reads = [handler for handler in handlers if "GET" in handler.http_methods]
+    served = [*(_head_handler(handler) for handler in reads), *handlers]
+    return [*_options_handlers(served), *served]
+
+
+def _head_handler(handler: HTTPRouteHandler) -> HTTPRouteHandler:
+    """Returns a handler of HEAD that does as the given one of GET does; the request middleware drops the body."""
+    function = handler.fn
+    in_thread = None if iscoroutinefunction(function) else False
+    return route(sorted(handler.paths), http_method=["HEAD"], opt=handler.opt, sync_to_thread=in_thread)(function)
 
 
 def _options_handlers(handlers: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:

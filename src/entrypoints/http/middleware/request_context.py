@@ -1,4 +1,4 @@
-"""Middleware: request id, client address, global rate limit, allowed hosts, response headers.
+"""Middleware: request id, client address, global rate limit, allowed hosts, response headers, no body in response to HEAD.
 
 One plain ASGI callable around the app, for every request passes it.
 """
@@ -48,11 +48,14 @@ class RequestMiddleware:
         caller = self._caller(scope)
         scope["state"] = {"caller": caller, "vestibule": self._awaited}
         headers = self._headers if self._cors is None else self._headers + self._cors.headers(scope)
+        is_head = scope["method"] == "HEAD"
         request_id = (b"x-request-id", (caller.request_id or "").encode())
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 _add_headers(message, request_id, headers)
+            elif is_head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             await send(message)
 
         if scope["path"] not in UNLIMITED:
