@@ -31,7 +31,7 @@ _CHALLENGE = """
 _MESSAGE = """
     INSERT INTO outbox
     VALUES (NULL, :n, 'email', :n || '@example.com', 'code', '["id", "otp", "testuser@example.com"]',
-            '{"reference": "7K3D", "purpose": "otp", "minutes": "5"}', 1.0, 2.0, 0, 1.0, NULL)
+            '{"reference": "7K3D", "purpose": "otp", "minutes": "5"}', 1.0, 2.0, 0, 1.0, NULL, NULL, 0, 1.0)
 """
 _WRITES = {
     "send": (

@@ -23,6 +23,9 @@ from .webhooks import EnqueueWebhooks
 LEASE_SECONDS = 60.0
 MAX_BATCH = 10
 MAX_BATCH_SECONDS = LEASE_SECONDS / 2
+MAX_ROUTINE_SECONDS = 1.0
+"""How long a batch may go on before the next message that is not urgent: an urgent one may have come meanwhile."""
+
 MAX_RETRY_DELAY = DAY
 
 _MINUTE, _HOUR = 60.0, 3600.0
@@ -61,8 +64,8 @@ class DeliverMessages:
     def __call__(self, channel: Channel | None = None, *, should_stop: Callable[[], bool] = lambda: False) -> int:
         """Delivers one channel alone if given, so that a worker per channel never waits for another channel's server.
 
-        `should_stop` is called before each message. Once it is true, or `MAX_BATCH_SECONDS` have passed, the remaining messages
-        are released to other workers.
+        `should_stop` is called before each message. Once it is true, or `MAX_BATCH_SECONDS` have passed (`MAX_ROUTINE_SECONDS`
+        if none of the rest is urgent), the remaining messages are released to the next batch.
         """
         if self.enqueue_webhooks is not None and channel in (None, Channel.WEBHOOK):
             self.enqueue_webhooks(should_stop)
@@ -70,7 +73,7 @@ class DeliverMessages:
         with self.database.begin() as tx:
             messages = tx.outbox.lease(started, seconds=LEASE_SECONDS, limit=MAX_BATCH, channel=channel)
         for position, message in enumerate(messages):
-            if should_stop() or self.clock() - started >= MAX_BATCH_SECONDS:
+            if should_stop() or self.clock() - started >= (MAX_BATCH_SECONDS if message.is_urgent else MAX_ROUTINE_SECONDS):
                 self._release(messages[position:])
                 break
             self._deliver(message)

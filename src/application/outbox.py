@@ -62,6 +62,8 @@ class RetryMessages:
 
 def _obstacle(tx: Transaction, entry: OutboxEntry, now: float) -> str | None:
     """The reason why a message cannot be retried now."""
+    if not entry.is_readable:
+        return "Its row is damaged: drop it."
     if entry.is_leased(now):
         return "A delivery worker is sending it."
     if not is_deliverable(tx, entry.message, now):

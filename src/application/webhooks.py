@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ..domain.events import Event, EventType
+from ..domain.events import ENDS_ACCESS, Event, EventType
 from ..domain.rate_limits import DAY
 from .event_consumer import ReadEvents
 from .ports import Channel, Clock, Database, Message
@@ -23,6 +23,8 @@ KEPT_SECONDS = 30 * DAY
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnqueueWebhooks:
     """Puts a message about each event of `types` into the outbox, from where the cursor was left, in order.
+
+    Those that end access are urgent, and the accounts take turns, so that one with many events delays no other.
 
     A message's id derives from its event, so that an event that is read twice keeps its `webhook-id`. The payload follows
     Standard Webhooks and holds no personal data. Events without an account are sent too. Raises `Unavailable`.
@@ -63,6 +65,8 @@ def _message(position: int, event: Event) -> Message:
         values={"payload": _payload(name, event)},
         not_before=event.occurred_at,
         expires_at=event.occurred_at + KEPT_SECONDS,
+        account_id=event.account_id,
+        is_urgent=event.type in ENDS_ACCESS,
     )
 
 

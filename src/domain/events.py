@@ -53,6 +53,23 @@ STATE_CHANGES = ACCOUNT_EVENTS - {EventType.LOGIN_FAILED, EventType.RATE_LIMITED
 """Events that change an account or its sessions; frequent ones that change neither are left out."""
 
 
+ENDS_ACCESS = frozenset(
+    {
+        EventType.PASSWORD_CHANGED,
+        EventType.PASSWORD_RESET,
+        EventType.ACCOUNT_CLAIMED,
+        EventType.ACCOUNT_RECOVERED,
+        EventType.DELETION_SCHEDULED,
+        EventType.ACCOUNT_DELETED,
+        EventType.DEACTIVATED,
+        EventType.REFRESH_REUSED,
+        EventType.SESSION_REVOKED,
+        EventType.LOGGED_OUT,
+    }
+)
+"""Events after which tokens or passwords that were good are refused: receivers hear of them before others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """The network and the user agent of the caller, as far as known.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.command_line import vestibule
+from tests.support.databases import rows
 from tests.support.next_hops import Relay, relay
 from tests.support.server import Server
 
@@ -72,6 +73,20 @@ def test_list_masks_addresses_without_the_option(variables: dict[str, str], tmp_
     ]
     assert [one.get("to") for one in listed(variables, "--show-addresses")] == [ADA, PHONE, None]
     assert listed(variables, "--failed") == []
+
+
+def test_damaged_message_is_listed_and_can_be_dropped(variables: dict[str, str], tmp_path: Path) -> None:
+    rows(f"sqlite:///{tmp_path}/data/vestibule.db", "UPDATE outbox SET parameters = '{'")
+    [damaged] = listed(variables)
+    assert damaged == {"id": damaged["id"], "state": "damaged"}
+    assert "damaged" in vestibule("outbox", "list", **variables).stdout
+    message_id = str(damaged["id"])
+    refused = vestibule("outbox", "retry", message_id, **variables)
+    assert (refused.returncode, refused.stderr) == (2, f"vestibule: {message_id}: Its row is damaged: drop it.\n")
+    assert vestibule("outbox", "retry", "--all", **variables).stdout == "Due now: 0 messages.\n"
+    assert vestibule("deliver", "--once", **variables).returncode == 0
+    assert [one["state"] for one in listed(variables)] == ["failed"]
+    assert outcome(vestibule("outbox", "drop", message_id, **variables)) == (0, "Dropped: 1 message.\n", "")
 
 
 def test_list_is_a_table_by_default(variables: dict[str, str]) -> None:

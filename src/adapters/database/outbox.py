@@ -1,54 +1,77 @@
 """The outbox in SQL: sent messages are deleted, failed ones stay, out of the delivery workers' sight."""
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, insert, null, select, union_all, update
+from sqlalchemy import Double, bindparam, case, delete, func, insert, null, select, union_all, update
 
-from ...application.ports import Channel, Message, OutboxEntry
+from ...application.ports import TURN_SECONDS, Channel, Message, OutboxEntry
 from ...domain.code import CodePurpose
 from .schema import outbox
 from .sql import OpenTransaction, Query, Row, binds, values_of
 
 _columns = outbox.columns
 _by_id = _columns.id == bindparam("message_id")
-_PLAIN = ("id", "recipient", "template", "not_before", "expires_at", "failed_attempts")
-_message = [*_columns["channel", "challenge", "parameters", *_PLAIN]]
+_PLAIN: dict[str, type | tuple[type, ...]] = {
+    "id": str,
+    "recipient": (str, type(None)),
+    "template": str,
+    "not_before": float,
+    "expires_at": float,
+    "failed_attempts": int,
+    "account_id": (int, type(None)),
+}
+"""The columns that are fields of a message as they are, with their types: SQLite stores any type in any column."""
+
+_URGENT, _ROUTINE = 0, 1
+_message = [*_columns["channel", "challenge", "parameters", "priority", *_PLAIN]]
 _entry = select(_columns.position, _columns.due_at, _columns.failure_reason, *_message)
 
-_ADD = insert(outbox).values(binds([*_message, _columns.due_at]))
+_next_turn = select(func.max(_columns.turn) + TURN_SECONDS).where(
+    _columns.account_id == bindparam("account_id"),
+    _columns.channel == bindparam("channel"),
+    _columns.priority == bindparam("priority"),
+)
+_turns = union_all(select(bindparam("not_before", type_=Double).label("turn")), _next_turn).subquery()
+_turn = select(func.max(_turns.c.turn)).scalar_subquery()
+_ADD = insert(outbox).values({**binds([*_message, _columns.due_at]), "turn": _turn})
 _DUE = (
     select(*_message)
     .where(_columns.due_at <= bindparam("now"))
-    .order_by(_columns.due_at, _columns.position)
+    .order_by(_columns.priority, _columns.turn, _columns.position)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
 )
 _DUE_OF_CHANNEL = _DUE.where(_columns.channel == bindparam("channel"))
-_LEASE = update(outbox).where(_by_id).values(due_at=bindparam("until"))
+_LEASE = update(outbox).where(_by_id).values(due_at=bindparam("until"), turn=_columns.turn + TURN_SECONDS)
+"""Moves the turn too: a message that crashes its worker must not be first again."""
+
 _DELETE = delete(outbox).where(_by_id)
+_later_turn = case((_columns.turn > bindparam("again"), _columns.turn), else_=bindparam("again"))
+_again = {"not_before": bindparam("again"), "due_at": bindparam("again"), "turn": _later_turn}
 _COUNT_FAILURE = (
+    update(outbox).where(_by_id, _columns.due_at.is_not(None)).values(failed_attempts=_columns.failed_attempts + 1, **_again)
+)
+_RELEASE_LEASE = (
     update(outbox)
     .where(_by_id, _columns.due_at.is_not(None))
-    .values(failed_attempts=_columns.failed_attempts + 1, not_before=bindparam("again"), due_at=bindparam("again"))
+    .values(due_at=_columns.not_before, turn=_columns.turn - TURN_SECONDS)
 )
-_RELEASE_LEASE = update(outbox).where(_by_id, _columns.due_at.is_not(None)).values(due_at=_columns.not_before)
 _MARK_FAILED = update(outbox).where(_by_id).values(due_at=null(), failure_reason=bindparam("reason"))
-_REQUEUE = (
-    update(outbox)
-    .where(_by_id)
-    .values(failed_attempts=0, not_before=bindparam("again"), due_at=bindparam("again"), failure_reason=null())
-)
+_REQUEUE = update(outbox).where(_by_id).values(failed_attempts=0, failure_reason=null(), **_again)
 _LOCK = _entry.where(_by_id).with_for_update()
 _FIND = _entry.where(_columns.position > bindparam("after")).order_by(_columns.position).limit(bindparam("limit"))
 _FIND_FAILED = _FIND.where(_columns.due_at.is_(None))
 _BACKLOG = union_all(
     select(_columns.channel, func.count(), func.min(_columns.due_at))
-    .where(_columns.due_at <= bindparam("now"))
+    .where(_columns.due_at.between(0.0, bindparam("now")))  # with a lower bound SQLite takes the index of `due_at`
     .group_by(_columns.channel),
     select(_columns.channel, func.count(), null()).where(_columns.due_at.is_(None)).group_by(_columns.channel),
 )
+
+_log = logging.getLogger("vestibule.delivery")
 
 
 class Backlog(NamedTuple):
@@ -93,6 +116,7 @@ class SqlOutbox:
             channel=message.channel.value,
             challenge=message.challenge and json.dumps(message.challenge),
             parameters=json.dumps(dict(message.values)),
+            priority=_URGENT if message.is_urgent else _ROUTINE,
             due_at=message.not_before,
             **values_of(message, _PLAIN),
         )
@@ -100,10 +124,22 @@ class SqlOutbox:
 
     def lease(self, now: float, *, seconds: float, limit: int, channel: Channel | None = None) -> Sequence[Message]:
         statement, filters = (_DUE, {}) if channel is None else (_DUE_OF_CHANNEL, {"channel": channel.value})
-        leased = [_message_of(row) for row in self._sql.query(statement, now=now, limit=limit, **filters)]
-        for message in leased:
-            self._sql.run(_LEASE, message_id=message.id, until=now + seconds)
+        leased: list[Message] = []
+        while not leased and (rows := self._sql.query(statement, now=now, limit=limit, **filters)):
+            for row in rows:
+                try:
+                    message = _message_of(row)
+                except Exception as error:  # noqa: BLE001 — whatever is wrong with one row, the others must be sent
+                    self._mark_damaged(_id_of(row), error)
+                else:
+                    self._sql.run(_LEASE, message_id=message.id, until=now + seconds)
+                    leased.append(message)
         return leased
+
+    def _mark_damaged(self, message_id: str, error: Exception) -> None:
+        reason = f"its row is damaged ({type(error).__name__})"
+        _log.error("message %s failed permanently: %s", message_id, reason)
+        self.mark_failed(message_id, reason)
 
     def delete(self, message_id: str) -> None:
         self._sql.run(_DELETE, message_id=message_id)
@@ -127,19 +163,39 @@ class SqlOutbox:
 
 
 def _entry_of(row: Row) -> OutboxEntry:
-    position, due_at, failure_reason, *message = row
-    return OutboxEntry(position=position, message=_message_of(message), due_at=due_at, failure_reason=failure_reason)
+    position, due_at, failure_reason, *columns = row
+    try:
+        message, is_readable = _message_of(columns), True
+    except Exception:  # noqa: BLE001 — the operator must see and drop such a row, whatever is wrong with it
+        unknown: dict[str, Any] = {"channel": Channel.EMAIL, "recipient": None, "not_before": 0.0, "expires_at": 0.0}
+        message, is_readable = Message(id=_id_of(columns), template="", **unknown), False
+    return OutboxEntry(
+        position=position, message=message, due_at=due_at, failure_reason=failure_reason, is_readable=is_readable
+    )
+
+
+def _id_of(row: Sequence[Any]) -> str:
+    message_id: str = row[_message.index(_columns.id)]
+    return message_id
 
 
 def _message_of(row: Sequence[Any]) -> Message:
-    channel, challenge, parameters, *plain = row
+    """Raises an exception of some kind for a row that this program has not written."""
+    channel, challenge, parameters, priority, *plain = row
+    fields, values = dict(zip(_PLAIN, plain, strict=True)), json.loads(parameters)
+    wrong = [name for name, kind in _PLAIN.items() if not isinstance(fields[name], kind)]
+    if wrong or not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
+        raise TypeError
     return Message(
         channel=Channel(channel),
         challenge=challenge and _challenge_of(*json.loads(challenge)),
-        values=json.loads(parameters),
-        **dict(zip(_PLAIN, plain, strict=True)),
+        values=values,
+        is_urgent=priority == _URGENT,
+        **fields,
     )
 
 
 def _challenge_of(challenge_id: str, purpose: str, canonical_address: str) -> tuple[str, CodePurpose, str]:
+    if not isinstance(challenge_id, str) or not isinstance(canonical_address, str):
+        raise TypeError
     return challenge_id, CodePurpose(purpose), canonical_address

@@ -13,6 +13,7 @@ metadata = MetaData(
 
 _Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite generates numbers for INTEGER only
 _revoked = text("revoked_at IS NOT NULL")
+_of_account = text("account_id IS NOT NULL")
 
 accounts = Table(
     "accounts",
@@ -105,6 +106,11 @@ outbox = Table(
     Column("failed_attempts", Integer, nullable=False),
     Column("due_at", Double, index=True),  # when a worker may lease it: not_before, or the end of a lease; null if failed
     Column("failure_reason", Text),
+    Column("account_id", _Number),  # no foreign key: the last notice outlives its account
+    Column("priority", Integer, nullable=False),  # 0 goes first
+    Column("turn", Double, nullable=False),  # within a priority the lowest goes first
+    Index(None, "channel", "priority", "turn", "position", "due_at"),
+    Index(None, "account_id", "channel", "priority", "turn", postgresql_where=_of_account, sqlite_where=_of_account),
     sqlite_autoincrement=True,
 )
 

@@ -15,6 +15,7 @@ from .rate_limits import SlidingWindowReads, SlidingWindows
 from .sources import Clock
 
 __all__ = [
+    "TURN_SECONDS",
     "AccountReads",
     "Accounts",
     "AuditLog",
@@ -160,13 +161,25 @@ class OutboxReads(Protocol):
         """Entries beyond the position `after`, in order: all of them, or only those that failed permanently."""
 
 
+TURN_SECONDS = 60.0
+"""The time between the turns of an account in the outbox: other accounts' messages of that time go before its next one."""
+
+
 class Outbox(Protocol):
     """The outbox inside a transaction: messages are sent at least once, under a lease."""
 
-    def add(self, message: Message) -> None: ...
+    def add(self, message: Message) -> None:
+        """Gives it its turn: at its `not_before`, or `TURN_SECONDS` after the last turn of its account, whichever is later.
+
+        Turns count by channel, and urgent messages apart from the others.
+        """
 
     def lease(self, now: float, *, seconds: float, limit: int, channel: Channel | None = None) -> Sequence[Message]:
-        """Due messages (of that channel) that are not leased, the oldest first; they are due again when the lease expires."""
+        """Due messages (of that channel) that are not leased; they are due again when the lease expires.
+
+        Urgent messages come first, then those with the earliest turn. A row that cannot be read is logged and marked as failed
+        instead; the others are leased.
+        """
 
     def delete(self, message_id: str) -> None:
         """Deletes a message that was sent, has expired, or was dropped by the operator."""

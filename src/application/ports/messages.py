@@ -22,7 +22,9 @@ class Channel(StrEnum):
 class Message:
     """A message in the outbox. It holds no code: that is derived from `challenge` (id, purpose, canonical address) when sent.
 
-    `recipient` is None for a decoy, which makes a code request for an unknown address take as long as any other.
+    `recipient` is None for a decoy, which makes a code request for an unknown address take as long as any other. `account_id`
+    is the account that the message is about, if any: its messages take turns with those of other accounts, and go with it.
+    Urgent messages go before the others of their channel; one with a code is always urgent.
     """
 
     id: str
@@ -34,6 +36,12 @@ class Message:
     not_before: float
     expires_at: float
     failed_attempts: int = 0
+    account_id: int | None = None
+    is_urgent: bool = False
+
+    def __post_init__(self) -> None:
+        if self.challenge is not None:
+            object.__setattr__(self, "is_urgent", True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +49,15 @@ class OutboxEntry:
     """A message with its state in the outbox. Positions grow.
 
     `due_at` is the earliest time of the next attempt, or the end of a delivery worker's lease. It is None for a message that
-    failed permanently, for `failure_reason`.
+    failed permanently, for `failure_reason`. If it is not `is_readable`, its row is damaged: `message` has the right `id` and
+    nothing else of it.
     """
 
     position: int
     message: Message
     due_at: float | None
     failure_reason: str | None = None
+    is_readable: bool = True
 
     @property
     def has_failed_permanently(self) -> bool:

@@ -84,6 +84,9 @@ def _messages(number: int) -> str:
 def _row(entry: "OutboxEntry", now: float, *, in_full: bool) -> Row:
     """Returns the public facts about a message."""
     message = entry.message
+    if not entry.is_readable:
+        unknown = dict.fromkeys(("channel", "to", "template", "attempts", "due_at", "expires_at"))
+        return {"id": message.id, **unknown, "state": _state(entry, now), "reason": entry.failure_reason}
     return {
         "id": message.id,
         "channel": message.channel.value,
@@ -110,6 +113,8 @@ def masked(channel: "Channel", recipient: str) -> str:
 def _state(entry: "OutboxEntry", now: float) -> str:
     if entry.due_at is None:
         return "failed"
+    if not entry.is_readable:
+        return "damaged"
     if entry.is_leased(now):
         return "sending"
     return "due" if entry.due_at <= now else "waiting"
@@ -126,8 +131,9 @@ def _print_table(rows: "Iterable[Row]") -> None:
     table = new_table("Message", "To", "Template", "Attempts", "State")
     table.columns[0].no_wrap = True
     for row in rows:
-        cells = (row["id"], row["to"] or "(decoy)", row["template"], row["attempts"], _described(row))
-        table.add_row(*(Text(printable(str(cell))) for cell in cells))
+        to = row["to"] or ("(decoy)" if row["channel"] else None)  # a damaged row has no channel
+        cells = (row["id"], to, row["template"], row["attempts"], _described(row))
+        table.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in cells))
     if table.row_count:
         Console().print(table)
     else:

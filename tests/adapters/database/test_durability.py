@@ -321,6 +321,42 @@ def test_locked_and_unsaved_windows_are_purged(database: SqlDatabase, url: str) 
     assert remaining_rows(url)["rate_limits"] == 0
 
 
+# --- damaged rows -----------------------------------------------------------------------------------------------------
+
+_DAMAGES = (
+    "parameters = '{'",
+    "parameters = '[1]'",
+    "parameters = '{\"minutes\": 5}'",
+    'challenge = \'["id", "unknown", "ada@example.org"]\'',
+    "challenge = '[\"id\"]'",
+    "challenge = '[1, \"general\", 2]'",
+    "channel = 'pigeon'",
+)
+_DAMAGES_OF_SQLITE = ("expires_at = 'soon'", "failed_attempts = 'few'", "template = x'00ff'", "account_id = 'ada'")
+
+
+@pytest.mark.parametrize("damage", [*_DAMAGES, *_DAMAGES_OF_SQLITE])
+def test_damaged_message_fails_and_the_others_are_leased(
+    database: SqlDatabase, url: str, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    if damage in _DAMAGES_OF_SQLITE and not url.startswith("sqlite"):
+        pytest.skip("PostgreSQL refuses such a value")
+    good, names = _posted("good", NOW), [f"bad-{number}" for number in range(12)]
+    with database.begin() as tx:
+        for name in names:
+            tx.outbox.add(_posted(name, NOW - 60))
+        tx.outbox.add(good)
+    rows(url, f"UPDATE outbox SET {damage} WHERE id LIKE 'bad-%'")  # noqa: S608 — listed
+    found = database.outbox.find(failed=False, after=0, limit=99)
+    assert [(entry.message.id, entry.is_readable) for entry in found] == [*((name, False) for name in names), ("good", True)]
+    with database.begin() as tx:
+        assert list(tx.outbox.lease(NOW, seconds=60, limit=10)) == [good]
+    failed = database.outbox.find(failed=True, after=0, limit=99)
+    assert [entry.message.id for entry in failed] == names
+    assert "its row is damaged" in str(failed[0].failure_reason)
+    assert len([record for record in caplog.records if "failed permanently" in record.message]) == len(names)
+
+
 # --- metrics ----------------------------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ def deliver(world: World) -> int:
     return attempts
 
 
-def add_notice(world: World, name: str, lifetime: float = 10_000.0) -> None:
+def add_notice(world: World, name: str, lifetime: float = 10_000.0, *, is_urgent: bool = False) -> None:
     """Puts a message into the outbox that holds no code."""
     with world.database.begin() as tx:
         tx.outbox.add(
@@ -29,6 +29,7 @@ def add_notice(world: World, name: str, lifetime: float = 10_000.0) -> None:
                 template="notice",
                 not_before=world.clock(),
                 expires_at=world.clock() + lifetime,
+                is_urgent=is_urgent,
             )
         )
 
@@ -277,7 +278,7 @@ def test_message_of_a_dead_worker_is_due_when_its_lease_expires() -> None:
 def test_slow_worker_releases_the_rest_to_other_workers() -> None:
     world, notifier = hooked_world()
     for number in range(8):
-        add_notice(world, f"message {number}")
+        add_notice(world, f"message {number}", is_urgent=True)
     notifier.during = lambda: world.clock.advance(10)
 
     assert world.deliver_messages() == 8
@@ -286,6 +287,21 @@ def test_slow_worker_releases_the_rest_to_other_workers() -> None:
     notifier.during = None
     assert deliver(world) == 5
     assert len(notifier.messages) == 8
+
+
+def test_code_waits_for_no_notice_but_the_one_that_is_being_sent() -> None:
+    world, notifier = hooked_world()
+    for number in range(9):
+        add_notice(world, f"message {number}")
+
+    def request_code_meanwhile() -> None:
+        notifier.during = lambda: world.clock.advance(1)
+        world.clock.advance(1)
+        world.request_code(destination="ada@example.org")
+
+    notifier.during = request_code_meanwhile
+    deliver(world)
+    assert [outgoing.template for outgoing in notifier.messages] == ["notice", "code", *["notice"] * 8]
 
 
 def test_more_messages_than_one_batch_are_all_sent() -> None:

@@ -8,6 +8,7 @@ from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, World, outcome
 
 from vestibule.adapters.database import MemoryDatabase
 from vestibule.application import AlreadyTaken, Channel, EventType
+from vestibule.application.audit import record
 from vestibule.application.event_consumer import MAX_EVENTS
 from vestibule.application.ports import Message
 from vestibule.application.webhooks import CURSOR_NAME, KEPT_SECONDS, EnqueueWebhooks
@@ -130,6 +131,28 @@ def test_event_that_is_read_again_keeps_its_message() -> None:
         tx.cursors.save(type(cursor)(name=CURSOR_NAME, moved_at=cursor.moved_at))
     webhooks()
     assert messages(world) == [before]
+
+
+def test_account_with_many_events_delays_no_other() -> None:
+    world = World()
+    webhooks = started_consumer(world)
+    bob = world.create_account("bob")
+    identity = world.log_in_as("bob")
+    world.create_account("ann")
+    with world.database.begin() as tx:
+        for _ in range(293):
+            record(tx, EventType.LOGGED_IN, world.clock(), CALLER, account_id=2)
+    world.clock.advance(1)
+    world.change_account(identity=identity, name="Bob Other")
+    world.change_account(identity=identity, password=OTHER_PASSWORD)
+    webhooks()
+    with world.database.begin() as tx:
+        leased = tx.outbox.lease(world.clock(), seconds=60, limit=10, channel=Channel.WEBHOOK)
+    first = [(one.template.removeprefix("account."), one.account_id) for one in leased]
+    assert first[0] == ("password_changed", bob.id)
+    assert ("name_changed", bob.id) in first[:7]
+    of_ann = [one.id for one in leased if one.account_id == 2]
+    assert of_ann == [one.id for one in messages(world) if one.account_id == 2][: len(of_ann)]
 
 
 def test_event_past_its_retention_is_not_sent() -> None:

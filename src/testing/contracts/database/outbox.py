@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from operator import methodcaller
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,10 @@ def lease_and_change(database: Database, one: Message, changes: Sequence[methodc
             change(tx.outbox)
 
 
+def _routine(number: int, **changed: Any) -> Message:
+    return message(number, **{"challenge": None, "is_urgent": False} | changed)
+
+
 class OutboxContract:
     """The outbox: leases, retries and permanent failures."""
 
@@ -39,6 +44,38 @@ class OutboxContract:
         assert [one.id for one in lease(database, NOW, limit=2)] == ["message-2", "message-3"]
         assert [one.id for one in lease(database, NOW)] == ["message-4"]
         assert [one.id for one in lease(database, NOW + 9)] == ["message-1"]
+
+    def test_codes_and_urgent_messages_are_leased_first_whatever_their_age(self, database: Database) -> None:
+        old, older = (_routine(number, not_before=NOW - 900 * number) for number in (1, 2))
+        urgent, code = _routine(3, is_urgent=True), message(4, not_before=NOW - 1)
+        post(database, old, older, urgent, code)
+        assert lease(database, NOW, limit=3) == [code, urgent, older]
+        assert lease(database, NOW) == [old]
+
+    def test_accounts_take_turns_and_each_keeps_its_order(self, database: Database) -> None:
+        many = [_routine(number, account_id=1, not_before=NOW + number / 10) for number in range(1, 7)]
+        other, later = _routine(7, account_id=2, not_before=NOW + 1), _routine(8, account_id=3, not_before=NOW + 130)
+        post(database, *many, other, later)
+        assert lease(database, NOW + 200, limit=5) == [many[0], other, many[1], many[2], later]
+        assert lease(database, NOW + 200) == many[3:]
+
+    def test_urgent_messages_and_other_channels_take_no_turns_of_an_account(self, database: Database) -> None:
+        many = [_routine(number, account_id=1) for number in range(1, 4)]
+        urgent = _routine(4, account_id=1, is_urgent=True)
+        text = _routine(5, account_id=1, channel=Channel.MOBILE)
+        other = _routine(6, account_id=2, channel=Channel.MOBILE, not_before=NOW + 1)
+        post(database, *many, urgent, text, other)
+        assert lease(database, NOW + 1) == [urgent, many[0], text, other, *many[1:]]
+
+    def test_released_message_keeps_its_turn(self, database: Database) -> None:
+        many = [_routine(number, account_id=1) for number in range(1, 5)]
+        post(database, *many)
+        assert lease(database, NOW) == many
+        with database.begin() as tx:
+            for one in reversed(many):
+                tx.outbox.release_lease(one.id)
+        post(database, _routine(5, account_id=2))
+        assert [one.id for one in lease(database, NOW)] == [f"message-{number}" for number in (1, 5, 2, 3, 4)]
 
     def test_lease_of_one_channel_leaves_the_other_channels_alone(self, database: Database) -> None:
         mail, text, other = message(1), message(2, channel=Channel.MOBILE), message(3)

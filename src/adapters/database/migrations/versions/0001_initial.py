@@ -8,6 +8,7 @@ down_revision = None
 
 _number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _revoked = sa.text("revoked_at IS NOT NULL")
+_of_account = sa.text("account_id IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -92,7 +93,20 @@ def upgrade() -> None:
         sa.Column("failed_attempts", sa.Integer, nullable=False),
         sa.Column("due_at", sa.Double, index=True),
         sa.Column("failure_reason", sa.Text),
+        sa.Column("account_id", _number),
+        sa.Column("priority", sa.Integer, nullable=False),
+        sa.Column("turn", sa.Double, nullable=False),
         sqlite_autoincrement=True,
+    )
+    op.create_index(
+        op.f("ix_outbox_channel_priority_turn_position_due_at"), "outbox", ["channel", "priority", "turn", "position", "due_at"]
+    )
+    op.create_index(
+        op.f("ix_outbox_account_id_channel_priority_turn"),
+        "outbox",
+        ["account_id", "channel", "priority", "turn"],
+        postgresql_where=_of_account,
+        sqlite_where=_of_account,
     )
     op.create_table(
         "audit_log",
