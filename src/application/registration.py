@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..domain.account import Account
-from ..domain.errors import RateLimited
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
-from ..domain.rate_limits import Limits, RateLimits, refusing_limit
+from ..domain.rate_limits import Limits, RateLimits
 from .audit import record, record_verified_addresses
+from .network_limits import network_refusal
 from .ports import Clock, Database, Hasher, InvalidText, RateLimiter
 from .retry import retry_on_conflict
 from .validation import AccountRules, Validator, personal_data
@@ -141,5 +141,5 @@ def _property(text: str) -> Property:
 
 
 def _hit(rate_limiter: RateLimiter, policy: str, caller: Caller, limits: RateLimits, now: float) -> None:
-    if caller.ip_address is not None and (retry_after := rate_limiter.hit(f"{policy}:{caller.ip_address}", limits, now)):
-        raise RateLimited(retry_after, policy=policy, limit=refusing_limit(limits, retry_after))
+    if caller.ip_address is not None and (refusal := network_refusal(rate_limiter, policy, caller.ip_address, limits, now)):
+        raise refusal

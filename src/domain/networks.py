@@ -31,6 +31,7 @@ def network_of(text: str) -> str:
     return str(IPv6Network((int(host), _NETWORK_BITS), strict=False)) if isinstance(host, IPv6Address) else str(host)
 
 
+@lru_cache(4096)
 def site_of(network: str) -> str | None:
     """Returns the first 48 bits of an IPv6 `network`, as `2001:db8:1::/48`: providers give a site as many. None for others."""
     if ":" not in network:

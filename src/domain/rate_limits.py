@@ -1,8 +1,12 @@
 """Rate limits over sliding windows of timestamps, and the table of all limits."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain, groupby, repeat
 from math import ceil
 from typing import Any
+
+from .networks import site_of
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 
@@ -26,9 +30,19 @@ RateLimits = tuple[RateLimit, ...]
 """Limits that hold together, the shortest period first."""
 
 
+_EXACT = 60
+"""The number of latest hits that a window keeps one by one."""
+_CELLS = 60
+"""The cells, of equal length, into which a period is divided. Of one cell only the number of hits and the latest are kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class SlidingWindow:
     """The latest hits under `key`, in seconds since the epoch, the oldest first.
+
+    `counts` has the number of hits that each of the first timestamps represents; the others represent one. Limits of up to 60
+    hits are exact. For larger ones, hits before the latest 60 are merged into their latest one within a sixtieth of the period:
+    never more hits than the limit are accepted in any period, and a wait is at most a sixtieth of the period too long.
 
     A clock that stepped back a little neither reorders the timestamps nor shortens a wait. A timestamp more than a whole
     window ahead was wrong: it delays no caller until then, and becomes the current time at the next hit.
@@ -36,6 +50,12 @@ class SlidingWindow:
 
     key: str
     timestamps: tuple[float, ...] = ()
+    counts: tuple[int, ...] = ()
+
+    @property
+    def hits(self) -> int:
+        """The number of hits that the window keeps."""
+        return len(self.timestamps) + sum(self.counts) - len(self.counts)
 
     def retry_after(self, limits: RateLimits, now: float) -> int:
         """Whole seconds until every limit allows one more hit; 0 if they allow it now."""
@@ -45,9 +65,10 @@ class SlidingWindow:
         """`retry_after`, and the limit that refuses for so long; None if no limit refuses."""
         longest, refusing = 0.0, None
         for limit in limits:
-            if limit.count > len(self.timestamps):
+            timestamp = self._latest(limit.count)
+            if timestamp is None:
                 continue
-            left = limit.seconds - (now - self.timestamps[-limit.count])
+            left = limit.seconds - (now - timestamp)
             if longest < left <= 2 * limit.seconds:
                 longest, refusing = left, limit
         seconds = ceil(round(longest, 3))  # timestamps are no finer than a quarter of a microsecond
@@ -55,12 +76,57 @@ class SlidingWindow:
 
     def with_hit(self, limits: RateLimits, now: float) -> "SlidingWindow":
         """The window with one more hit, reduced to the timestamps that the limits need."""
-        timestamps = self.timestamps
-        if timestamps and timestamps[-1] - now > min(limit.seconds for limit in limits):
-            timestamps = tuple(min(timestamp, now) for timestamp in timestamps)
-        latest = max(now, timestamps[-1]) if timestamps else now
-        keep = max(limit.count for limit in limits)
-        return replace(self, timestamps=(*timestamps, latest)[-keep:])
+        hits = list(zip(self.timestamps, chain(self.counts, repeat(1)), strict=False))
+        if hits and hits[-1][0] - now > min(limit.seconds for limit in limits):
+            hits = [(min(timestamp, now), count) for timestamp, count in hits]
+        latest = max(now, hits[-1][0]) if hits else now
+        hits.append((latest, 1))
+        largest = max(limit.count for limit in limits)
+        if largest > _EXACT:
+            hits = [*_merged(hits[:-_EXACT], limits, latest), *hits[-_EXACT:]]
+        surplus = sum(count for _, count in hits) - largest
+        while hits[0][1] <= surplus:
+            surplus -= hits.pop(0)[1]
+        counts = [count for _, count in hits]
+        while counts and counts[-1] == 1:
+            counts.pop()
+        return SlidingWindow(self.key, tuple(timestamp for timestamp, _ in hits), tuple(counts))
+
+    def _latest(self, number: int) -> float | None:
+        """The timestamp of the hit that is the latest but `number` - 1; None if there are fewer hits."""
+        single = len(self.timestamps) - len(self.counts)
+        if number <= single:
+            return self.timestamps[-number]
+        for timestamp, count in zip(reversed(self.timestamps[: len(self.counts)]), reversed(self.counts), strict=True):
+            single += count
+            if number <= single:
+                return timestamp
+        return None
+
+
+def _merged(hits: list[tuple[float, int]], limits: RateLimits, latest: float) -> Iterator[tuple[float, int]]:
+    """Merges the hits of each cell into the latest one, so that none expires early; omits those that no limit counts."""
+    cell = min(limit.seconds for limit in limits if limit.count > _EXACT) / _CELLS
+    longest = max(limit.seconds for limit in limits)
+    kept = (hit for hit in hits if hit[0] + longest > latest)
+    for _, together in groupby(kept, lambda hit: hit[0] // cell):
+        merged = list(together)
+        yield merged[-1][0], sum(count for _, count in merged)
+
+
+_NETWORKS_OF_A_SITE = 16
+
+
+def network_windows(policy: str, network: str, limits: RateLimits) -> tuple[tuple[str, RateLimits], ...]:
+    """The keys and limits of the windows in which a call of `network` counts.
+
+    The /48 of an IPv6 network, which providers give to one subscriber, has 16 times as much as one network.
+    """
+    site = site_of(network)
+    own = f"{policy}:{network}", limits
+    if site is None:
+        return (own,)
+    return own, (f"{policy}:{site}", tuple(RateLimit(_NETWORKS_OF_A_SITE * limit.count, limit.seconds) for limit in limits))
 
 
 def refusing_limit(limits: RateLimits, retry_after: int) -> RateLimit | None:

@@ -138,3 +138,15 @@ def test_use_case_receives_the_caller(world: World) -> None:
     (event,) = world.events()
     assert event.caller != Caller()
     assert event.caller.ip_address == UNKNOWN
+
+
+def test_networks_of_one_site_share_sixteen_times_the_limit_of_one() -> None:
+    world = World(limits=Limits(calls_per_network=(RateLimit(2, 60),)))
+    app = create_app(world)
+
+    def status(network: int, site: int = 1) -> int:
+        return call_asgi(app, "GET", "/.well-known/jwks.json", [], peer=(f"2001:db8:{site}:{network:x}::1", 4000)).status
+
+    assert [status(1) for _ in range(3)] == [200, 200, 429]
+    assert [status(network) for network in range(2, 40)] == [200] * 30 + [429] * 8
+    assert status(1, site=2) == 200

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import takewhile
 
 from sqlalchemy import ClauseElement, Text, bindparam, select
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite too, not the reverse
@@ -65,8 +66,16 @@ class SqlSlidingWindows(SqlSlidingWindowReads):
     def save(self, windows: Iterable[SlidingWindow], expires_at: float) -> None:
         for window in windows:
             self._locked.require("rate_limits", window.key)
-            self._sql.run(_SAVE, key=window.key, timestamps=json.dumps(window.timestamps), expires_at=expires_at)
+            self._sql.run(_SAVE, key=window.key, timestamps=_json(window), expires_at=expires_at)
 
 
-def _window(key: str, timestamps: str) -> SlidingWindow:
-    return SlidingWindow(key, tuple(json.loads(timestamps)))
+def _json(window: SlidingWindow) -> str:
+    """A list of timestamps; one that represents several hits is a pair with their number."""
+    merged = len(window.counts)
+    return json.dumps([*zip(window.timestamps[:merged], window.counts, strict=True), *window.timestamps[merged:]])
+
+
+def _window(key: str, text: str) -> SlidingWindow:
+    hits = json.loads(text)
+    counts = tuple(count for _, count in takewhile(lambda hit: isinstance(hit, list), hits))
+    return SlidingWindow(key, (*(timestamp for timestamp, _ in hits[: len(counts)]), *hits[len(counts) :]), counts)

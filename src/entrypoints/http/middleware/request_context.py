@@ -7,8 +7,9 @@ from secrets import token_hex
 
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Send
 
-from ....application import Caller, Overloaded, RateLimited, Refusal
-from ....domain.rate_limits import refusing_limit
+from ....application import Caller, Overloaded, Refusal
+from ....application.network_limits import network_refusal
+from ....domain.networks import UNKNOWN_NETWORK
 from ...async_facade import AsyncVestibule
 from ...concurrency.executors import ThreadLane
 from ...observability import Instrumentation
@@ -35,6 +36,7 @@ class RequestMiddleware:
         vestibule = awaited.blocking
         self._awaited = awaited
         self._rate_limiter = vestibule.rate_limiter
+        self._may_block = vestibule.rate_limiter.may_block
         self._limits = vestibule.settings.limits.calls_per_network
         self._lane = instrumentation.lane("limits", ThreadLane(_THREADS, _MAX_WAITING))
         self._clock = vestibule.clock
@@ -69,16 +71,12 @@ class RequestMiddleware:
 
     async def _rate_limited(self, caller: Caller) -> Refusal | None:
         """Calls a rate limiter that may block in threads of its own; any other one here, where the call costs least."""
-        arguments = f"call:{caller.ip_address}", self._limits, self._clock()
+        network = caller.ip_address or UNKNOWN_NETWORK
+        arguments = self._rate_limiter, "calls", network, self._limits, self._clock()
         try:
-            wait = (
-                await self._lane(self._rate_limiter.hit, *arguments)
-                if self._rate_limiter.may_block
-                else self._rate_limiter.hit(*arguments)
-            )
+            return await self._lane(network_refusal, *arguments) if self._may_block else network_refusal(*arguments)
         except Overloaded as overloaded:
             return overloaded
-        return RateLimited(wait, policy="calls", limit=refusing_limit(self._limits, wait)) if wait else None
 
     def _caller(self, scope: HTTPScope) -> Caller:
         client, headers = scope["client"], scope["headers"]

@@ -19,6 +19,16 @@ class KeyedRowsContract:
         assert list(database.rate_limits.get(["a", "b"])) == [SlidingWindow("a"), SlidingWindow("b")]
         assert list(database.rate_limits.get([])) == []
 
+    def test_windows_keep_the_counts_of_merged_hits(self, database: Database) -> None:
+        windows = [
+            SlidingWindow("all", (NOW, NOW + 1 / 3), (7, 2)),
+            SlidingWindow("some", (NOW, NOW + 1, NOW + 2, NOW + 3), (7, 1, 300)),
+        ]
+        with database.begin() as tx:
+            tx.rate_limits.lock(["all", "some"])
+            tx.rate_limits.save(windows, NOW + 60)
+        assert list(database.rate_limits.get(["all", "some"])) == windows
+
     def test_cursor_begins_at_zero_and_advances(self, database: Database) -> None:
         crm = Cursor(name="crm")
         for moved in (

@@ -31,7 +31,7 @@ def rename(tx: Transaction) -> int:
 def increment_window(tx: Transaction) -> int:
     [window] = tx.rate_limits.lock(["key"])
     tx.rate_limits.save([window.with_hit((RateLimit(100, 60),), NOW)], NOW + 60)
-    return len(window.timestamps)
+    return window.hits
 
 
 def rotate(tx: Transaction) -> int:
