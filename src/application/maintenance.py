@@ -1,16 +1,22 @@
 """Use cases of the operator: deactivating accounts, purging old rows, sweeping unreferenced images."""
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from ..domain.account import Account
-from ..domain.errors import NoSuchAccount
+from ..domain.errors import ClockAhead, NoSuchAccount
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
+from ..domain.rate_limits import DAY
 from .audit import record
 from .code_checks import revoke_codes_of_added_addresses
-from .ports import Clock, Database, Identifiers, Storage
+from .ports import AuditQuery, Clock, Database, Identifiers, Storage
 from .retry import retry_on_conflict
 
 BATCH = 500
+CURSOR_NAME = "vestibule-purge"
+"""The name of the cursor whose `moved_at` is the time of the last purge."""
+
+MAX_CLOCK_STEP = 2 * DAY
 _UPLOAD_SECONDS = 3600.0
 """Longer than any upload takes."""
 
@@ -52,17 +58,34 @@ class Purge:
     """Deletes rows whose time of retention is over, in small batches, and returns how many.
 
     Codes and proofs go after a day, sessions 30 days after their latest possible end, permanently failed messages after a
-    week, events after 400 days. Raises `Unavailable`.
+    week, events after 400 days. Raises `ClockAhead`, unless `clock_confirmed`, if the clock is more than two days ahead of
+    `last_seen`: a machine that starts with a wrong clock would delete everything. Raises `Unavailable`.
     """
 
     database: Database
     clock: Clock
 
-    def __call__(self) -> int:
+    def __call__(self, *, clock_confirmed: bool = False) -> int:
+        now, last = self.clock(), self.last_seen()
+        if last is not None and now - last > MAX_CLOCK_STEP and not clock_confirmed:
+            raise ClockAhead(f"The clock says {_day(now)}, and the last purge was on {_day(last)}: nothing was deleted.")
+        with self.database.begin() as tx:
+            tx.cursors.save(replace(tx.cursors.lock(CURSOR_NAME), moved_at=now))
         deleted = 0
-        while batch := self.database.purge(self.clock(), limit=BATCH):
+        while batch := self.database.purge(now, limit=BATCH):
             deleted += batch
         return deleted
+
+    def last_seen(self) -> float | None:
+        """The time of the last purge, or of the newest event if there was none; None if there is no event either."""
+        if moved_at := self.database.cursors.get(CURSOR_NAME).moved_at:
+            return moved_at
+        newest = AuditQuery(after=self.database.audit_log.last_position() - 1)
+        return next((event.occurred_at for _, event in self.database.audit_log.find(newest, limit=1)), None)
+
+
+def _day(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
 
 
 @dataclass(frozen=True, slots=True)

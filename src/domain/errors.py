@@ -12,6 +12,7 @@ from .rate_limits import RateLimit
 __all__ = [
     "AccountMismatch",
     "AlreadyTaken",
+    "ClockAhead",
     "Conflict",
     "ImageTooLarge",
     "InvalidCode",
@@ -134,6 +135,13 @@ class NotRetryable(Refusal):
 
     slug = "not-retryable"
     title = "The message cannot be tried again."
+
+
+class ClockAhead(Refusal):
+    """The clock is days ahead of the last purge, which may be an error of the clock; shown to the operator alone."""
+
+    slug = "clock-ahead"
+    title = "The clock may be wrong."
 
 
 class InvalidCode(Refusal):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.command_line import vestibule
+from tests.support.databases import rows
 from tests.support.server import Server
 
 PASSWORD = "the engine weaves algebra"
@@ -54,6 +55,20 @@ def test_control_characters_of_callers_are_escaped(tmp_path: Path) -> None:
     result = vestibule("audit-log", VESTIBULE_DATA_DIR=str(tmp_path / "data"))
     assert result.stdout.replace("\n", "").isprintable()
     assert [json.loads(line)["user_agent"] for line in result.stdout.splitlines()] == agents
+
+
+def test_purge_after_a_jump_of_the_clock_needs_a_confirmation(tmp_path: Path) -> None:
+    with Server(tmp_path / "data") as server:
+        ada = {"username": "ada", "name": "Ada", "email": "ada@example.com", "password": PASSWORD}
+        assert server.call("POST", "/register/", ada)[0] == 201
+    rows(f"sqlite:///{tmp_path}/data/vestibule.db", "UPDATE audit_log SET occurred_at = occurred_at - 401 * 86400")
+    refused = vestibule("purge", VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.endswith("nothing was deleted. If the clock is right, use --yes.\n")
+    assert len(audit_log(tmp_path / "data")) == 1
+    confirmed = vestibule("purge", "--yes", VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+    assert confirmed.stdout == "Deleted: 1 rows.\n"
+    assert vestibule("purge", VESTIBULE_DATA_DIR=str(tmp_path / "data")).stdout == "Deleted: 0 rows.\n"
 
 
 def test_purge_prints_the_number_of_deleted_rows(tmp_path: Path) -> None:

@@ -2,21 +2,29 @@
 
 import click
 
-from .common import echo, use_cases
+from .common import echo, stop, use_cases
 
 
 @click.command()
-def purge() -> None:
+@click.option("--yes", "clock_confirmed", is_flag=True, help="Purge although the last purge was more than two days ago.")
+def purge(clock_confirmed: bool) -> None:
     """Delete expired data.
 
     The server does so every hour. Codes are kept for a day, sessions for 30 days after their end, failed messages for a week,
-    and events of the audit log for 400 days.
+    and events of the audit log for 400 days. If the last purge was more than two days ago, the clock may be wrong, and the
+    command deletes nothing without --yes.
 
     \b
     vestibule purge
+    vestibule purge --yes
     """
+    from ...application import ClockAhead
+
     with use_cases() as vestibule:
-        echo(f"Deleted: {vestibule.purge()} rows.")
+        try:
+            echo(f"Deleted: {vestibule.purge(clock_confirmed=clock_confirmed)} rows.")
+        except ClockAhead as refusal:
+            stop(f"{refusal.detail} If the clock is right, use --yes.")
 
 
 @click.command("sweep-images")

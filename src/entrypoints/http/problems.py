@@ -98,6 +98,7 @@ STATUS: dict[type[Refusal], int] = {
     errors.NoSuchSession: 404,
     errors.NoSuchMessage: 404,
     errors.NotRetryable: 409,
+    errors.ClockAhead: 409,
     MethodNotAllowed: 405,
     BodyTooSlow: 408,
     errors.ImageTooLarge: 413,

@@ -6,10 +6,12 @@ from functools import partial
 from threading import Event, Thread
 from time import monotonic
 
-from ...application import Channel, DeliverMessages, Purge, Unavailable
+from ...application import Channel, ClockAhead, DeliverMessages, Purge, Unavailable
 
 POLL_SECONDS = 5.0
 PURGE_SECONDS = 3600.0
+_TOLERANCE = 60.0
+"""Seconds by which a clock may be corrected in an hour."""
 
 _log = logging.getLogger("vestibule.delivery")
 
@@ -20,11 +22,33 @@ def deliver_all(deliver: DeliverMessages, channel: Channel, should_stop: Callabl
         pass
 
 
+class HourlyPurge:
+    """Purges, except when the clock was set days ahead: then only if an hour later it is still right by the monotonic clock.
+
+    Nor does it purge if another process, whose clock is not ahead, has purged in that hour.
+    """
+
+    def __init__(self, purge: Purge, monotonic: Callable[[], float] = monotonic) -> None:
+        self._purge = purge
+        self._monotonic = monotonic
+        self._refused: tuple[float, float | None] | None = None
+
+    def __call__(self) -> None:
+        offset, last_seen = self._purge.clock() - self._monotonic(), self._purge.last_seen()
+        refused, self._refused = self._refused, None
+        is_confirmed = refused is not None and abs(offset - refused[0]) < _TOLERANCE and last_seen == refused[1]
+        try:
+            self._purge(clock_confirmed=is_confirmed)
+        except ClockAhead as refusal:
+            _log.warning("%s If the clock stays right, the next purge deletes.", refusal.detail)
+            self._refused = offset, last_seen
+
+
 class DeliveryWorkers:
     """Delivers when `notify` is called, and polls every `pause` seconds for messages of other processes and for retries.
 
     Each channel has a thread of its own, so that a mail server that hangs delays no SMS. One more thread purges expired rows
-    every hour.
+    every hour, the first time an hour after the start.
     """
 
     def __init__(self, pause: float = POLL_SECONDS) -> None:
@@ -44,7 +68,7 @@ class DeliveryWorkers:
                 work = partial(self._deliver, deliver, channel)
                 self._start_thread(f"delivery of {channel}", work, self._pause, self._due[channel])
         if purge is not None:
-            self._start_thread("purge", purge, PURGE_SECONDS, self._stopped)
+            self._start_thread("purge", HourlyPurge(purge), PURGE_SECONDS, self._stopped, first_pause=PURGE_SECONDS)
 
     def stop(self, timeout: float = 8.0) -> None:
         """Stops after the messages in progress, or after `timeout` seconds."""
@@ -54,13 +78,17 @@ class DeliveryWorkers:
         for thread in self._threads:
             thread.join(max(0.0, until - monotonic()))
 
-    def _start_thread(self, name: str, work: Callable[[], object], pause: float, due: Event) -> None:
-        thread = Thread(target=self._loop, args=(name, work, pause, due), name=name, daemon=True)
+    def _start_thread(
+        self, name: str, work: Callable[[], object], pause: float, due: Event, *, first_pause: float = 0.0
+    ) -> None:
+        thread = Thread(target=self._loop, args=(name, work, pause, due, first_pause), name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
-    def _loop(self, name: str, work: Callable[[], object], pause: float, due: Event) -> None:
+    def _loop(self, name: str, work: Callable[[], object], pause: float, due: Event, first_pause: float) -> None:
         after_failure = max(POLL_SECONDS, pause)
+        if first_pause:
+            due.wait(first_pause)
         while not self._stopped.is_set():
             try:
                 work()

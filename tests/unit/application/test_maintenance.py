@@ -1,14 +1,20 @@
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 from tests.support.world import PASSWORD, World
 
 from vestibule.adapters.database import SqlDatabase, migrate
-from vestibule.application import AuditQuery, InvalidCode, NoSuchAccount, Purge, ReadAuditLog
+from vestibule.application import AuditQuery, ClockAhead, InvalidCode, NoSuchAccount, Purge, ReadAuditLog
 from vestibule.application.maintenance import BATCH
-from vestibule.domain.events import Event, EventType
+from vestibule.domain.events import Event as AuditEvent
+from vestibule.domain.events import EventType
+from vestibule.entrypoints.workers.delivery import DeliveryWorkers, HourlyPurge
+from vestibule.testing import ManualClock
 
 ANN = "ann@mail.example.com"
+DAY = 86_400.0
 
 
 @pytest.mark.parametrize("who", ["ann", "ANN@mail.example.com", "9999999999"])
@@ -53,11 +59,85 @@ def test_purge_continues_until_nothing_is_past_its_retention(tmp_path: Path) -> 
     with SqlDatabase(url) as database:
         with database.begin() as tx:
             for _ in range(BATCH + 1):
-                tx.audit_log.add(Event(type=EventType.CODE_SENT, occurred_at=world.clock() - 401 * 86_400))
-            tx.audit_log.add(Event(type=EventType.CODE_SENT, occurred_at=world.clock()))
+                tx.audit_log.add(AuditEvent(type=EventType.CODE_SENT, occurred_at=world.clock() - 401 * 86_400))
+            tx.audit_log.add(AuditEvent(type=EventType.CODE_SENT, occurred_at=world.clock()))
 
         assert Purge(database=database, clock=world.clock)() == BATCH + 1
         assert len(list(ReadAuditLog(database=database)(AuditQuery()))) == 1
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Iterator[World]:
+    """A world whose database is a file: that in memory purges nothing."""
+    url = f"sqlite:///{tmp_path / 'vestibule.db'}"
+    migrate(url)
+    with SqlDatabase(url) as database:
+        world = World(database=database)
+        world.create_account("ann")
+        yield world
+
+
+@pytest.mark.parametrize("purged_before", [False, True])
+def test_purge_is_refused_after_a_jump_of_the_clock_unless_it_is_confirmed(stored: World, purged_before: bool) -> None:
+    if purged_before:
+        assert stored.purge() == 0
+    stored.clock.advance(2 * DAY)
+    assert stored.purge() == 0
+    stored.clock.advance(401 * DAY)
+    for _ in range(2):
+        with pytest.raises(ClockAhead, match=r"The clock says 2028-02-22, and the last purge was on 2027-01-17"):
+            stored.purge()
+    assert len(stored.events(EventType.REGISTERED)) == 1
+    assert stored.purge(clock_confirmed=True) > 0
+    assert stored.events(EventType.REGISTERED) == []
+    stored.clock.advance(-400 * DAY)
+    assert stored.purge() == 0
+
+
+def test_hourly_purge_waits_until_a_clock_that_jumped_has_been_right_for_an_hour(stored: World) -> None:
+    uptime = ManualClock(5.0)
+    purge = HourlyPurge(stored.purge, uptime)
+
+    def after(seconds: float, *, jump: float = 0.0) -> bool:
+        """Purges after time and a jump of the clock. Returns whether the event of the registration is kept."""
+        uptime.advance(seconds)
+        stored.clock.advance(seconds + jump)
+        purge()
+        return stored.events(EventType.REGISTERED) != []
+
+    assert after(3600)
+    assert after(3600, jump=401 * DAY)
+    assert after(3600, jump=90 * DAY), "the clock jumped again"
+    stored.clock.advance(-491 * DAY)
+    stored.purge()  # of another process
+    stored.clock.advance(491 * DAY)
+    assert after(3600), "another process has another time"
+    assert not after(3600)
+
+
+class RecordingSignal(Event):
+    """A stop signal that is set by the second wait for it, and records all of them."""
+
+    def __init__(self, seen: list[object]) -> None:
+        super().__init__()
+        self.seen = seen
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seen.append(timeout)
+        if len(self.seen) > 2:
+            self.set()
+        return self.is_set()
+
+
+def test_nothing_is_purged_in_the_first_hour_of_a_process(stored: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr(HourlyPurge, "__call__", lambda _: seen.append("purge"))
+    workers = DeliveryWorkers()
+    monkeypatch.setattr(workers, "_stopped", RecordingSignal(seen))
+    workers.start(None, stored.purge)
+    for thread in workers._threads:  # noqa: SLF001 — only its thread object can be joined
+        thread.join(10)
+    assert seen == [3600.0, "purge", 3600.0]
 
 
 def test_database_in_memory_purges_nothing() -> None:
