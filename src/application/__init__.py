@@ -23,7 +23,7 @@ from .password import ResetPassword
 from .ports import AuditQuery, Channel, Cursor, OutboxEntry, PresignedUrl
 from .register_or_login import RegisterOrLogIn, RequestRegistrationCode
 from .registration import CheckUnique, CreateSuperuser, Register
-from .sessions import ListRevokedSessions, ListSessions, RevokedSessions, RevokeOtherSessions, RevokeSession
+from .sessions import ListRevokedSessions, ListSessions, LogOut, RevokedSessions, RevokeOtherSessions, RevokeSession
 from .tokens import Authenticate, AuthenticateMany, Identity, Refresh, TokenSet
 from .validation import MISSING
 
@@ -55,6 +55,7 @@ __all__ = [
     "ListSessions",
     "LogIn",
     "LogInByCode",
+    "LogOut",
     "OutboxEntry",
     "PresignedUrl",
     "Purge",

@@ -4,13 +4,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..domain.errors import InvalidInput, NoSuchSession
+from ..domain.errors import InvalidInput, NoSuchSession, NotAuthenticated
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.session import Session
 from .audit import record
 from .ports import Clock, Database, Tokens
 from .retry import retry_on_conflict
 from .tokens import Identity
+from .validation import Validator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,39 @@ class RevokeSession:
                 raise NoSuchSession
             tx.sessions.save(session.revoked(now))
             record(tx, event, now, caller, account_id=session.account_id, session_id=session.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOut:
+    """Revokes the session of the caller, or of a refresh token of it, current or not; with both given, both.
+
+    A session that has ended, and a refresh token that is worth nothing, are logged out already (RFC 7009, section 2.2).
+    Raises `NotAuthenticated` if neither is given, `InvalidInput` for a refresh token that is not text, `Unavailable`.
+    """
+
+    database: Database
+    tokens: Tokens
+    clock: Clock
+
+    def __call__(
+        self, *, identity: Identity | None = None, refresh: str | None = None, caller: Caller = TRUSTED_CALLER
+    ) -> None:
+        validator = Validator()
+        text = validator.text("refresh", refresh, str.strip, required=False)
+        validator.raise_if_invalid()
+        if identity is None and text is None:
+            raise NotAuthenticated
+        presented = self.tokens.verify_refresh(text) if text else None
+        for session_id in {*([identity.session_id] if identity else ()), *([presented[0]] if presented else ())}:
+            self._revoke(session_id, caller)
+
+    @retry_on_conflict
+    def _revoke(self, session_id: str, caller: Caller) -> None:
+        with self.database.begin() as tx:
+            session, now = tx.sessions.lock(session_id), self.clock()
+            if session is not None and session.is_active(now):
+                tx.sessions.save(session.revoked(now))
+                record(tx, EventType.LOGGED_OUT, now, caller, account_id=session.account_id, session_id=session.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,7 @@ class UseCases:
     request_registration_code = PlainUseCase(register_or_login.RequestRegistrationCode, "writes")
     register_or_log_in = PlainUseCase(register_or_login.RegisterOrLogIn, "writes")
     reset_password = PlainUseCase(password.ResetPassword, "hashing")
+    log_out = PlainUseCase(sessions.LogOut, "writes")
     list_sessions = PlainUseCase(sessions.ListSessions, "reads")
     revoke_session = PlainUseCase(sessions.RevokeSession, "writes")
     revoke_other_sessions = PlainUseCase(sessions.RevokeOtherSessions, "writes")

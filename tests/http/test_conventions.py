@@ -192,6 +192,29 @@ def test_every_spelling_of_json_in_utf_8_is_accepted(content_type: str, client: 
     assert (answer.status_code, answer.json()) == (200, {"unique": True})
 
 
+def test_optional_body_may_be_empty_in_any_content_type_and_only_then(client: AppClient) -> None:
+    client.registered()
+    for headers in ({}, {"Content-Type": "application/json"}, {"Content-Type": "text/plain"}):
+        assert client.post("/logout/", token=client.tokens()["token"], headers=headers).status_code == 204
+    token = client.tokens()["token"]
+    for headers, content, status in (
+        ({"Content-Type": "text/plain"}, b"{}", 415),
+        ({}, b"{}", 415),
+        ({"Content-Encoding": "gzip"}, b"", 415),
+        ({"Content-Type": "application/json"}, b"[]", 400),
+        ({"Content-Type": "application/json"}, b'"' + b"x" * 20_000 + b'"', 413),
+        ({"Content-Type": "application/json"}, b'{"_comment1": 1}', 204),
+    ):
+        assert client.post("/logout/", token=token, headers=headers, content=content).status_code == status, content[:20]
+
+
+def test_no_content_has_neither_type_nor_length(client: AppClient) -> None:
+    answer = client.post("/logout/", token=client.token())
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert not {"content-type", "content-length"} & set(answer.headers)
+    assert answer.headers["cache-control"] == "no-store"
+
+
 def test_two_content_types_are_415(world: World) -> None:
     raw = call_asgi(create_app(world), "POST", "/isunique/", [b"{}"], headers=[JSON, JSON])
     assert raw.status == 415

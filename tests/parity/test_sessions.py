@@ -113,6 +113,42 @@ def test_logout_ends_the_session(interface: Interface) -> None:
     assert interface.refresh(refresh=own.refresh_token) == INVALID_REFRESH_TOKEN
 
 
+def test_logout_by_any_refresh_token_ends_its_session(interface: Interface) -> None:
+    unused, current, replaced, other = logged_in(interface), *(tokens(interface) for _ in range(3))
+    successors = [interface.refresh(refresh=one.refresh_token) for one in (current, replaced)]
+    for presented in (unused, successors[0], replaced):
+        assert interface.log_out(refresh=presented.refresh_token) is None
+    for ended in (unused, *successors):
+        assert interface.account(ended.token) == INVALID_TOKEN
+        assert interface.refresh(refresh=ended.refresh_token) == INVALID_REFRESH_TOKEN
+    assert isinstance(interface.account(other.token), dict)
+
+
+def test_logout_by_a_refresh_token_succeeds_whatever_it_is_worth(interface: Interface) -> None:
+    own = logged_in(interface)
+    for worthless in ("junk", own.token, "x" * 5000):
+        assert interface.log_out(refresh=worthless) is None
+    assert isinstance(interface.account(own.token), dict)
+    for _ in range(2):
+        assert interface.log_out(refresh=own.refresh_token) is None
+    assert interface.account(own.token) == INVALID_TOKEN
+    assert interface.log_out("junk", refresh=own.refresh_token) is None, "a call by refresh token needs no access token"
+
+
+def test_logout_by_both_tokens_ends_both_sessions(interface: Interface) -> None:
+    first, second = logged_in(interface), tokens(interface)
+    assert interface.log_out(first.token, refresh=second.refresh_token) is None
+    assert [interface.account(one.token) for one in (first, second)] == [INVALID_TOKEN] * 2
+
+
+def test_logout_needs_a_token_and_a_refresh_token_is_text(interface: Interface) -> None:
+    own = logged_in(interface)
+    assert interface.log_out() == Refused("not-authenticated")
+    assert interface.log_out(refresh=None) == Refused("not-authenticated")
+    assert interface.log_out(refresh=7) == Refused("invalid-input", frozenset({"refresh"}))
+    assert isinstance(interface.account(own.token), dict)
+
+
 def test_deactivation_revokes_sessions(interface: Interface, world: World) -> None:
     own = logged_in(interface)
     world.set_active(identifier=str(REGISTRATION["username"]), active=False)

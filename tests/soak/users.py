@@ -166,7 +166,7 @@ class User:
     def log_out(self) -> None:
         login = self._login()
         self.client.call(
-            "log out", partial(Client.call, method="POST", path="/logout/", token=login.token), {200}, on_retry={401}
+            "log out", partial(Client.call, method="POST", path="/logout/", token=login.token), {204}, on_retry={401}
         )
         self.logins.remove(login)
         self.ended.append(login)

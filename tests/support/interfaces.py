@@ -78,7 +78,7 @@ class Interface(Protocol):
     def sessions(self, token: str | None) -> Any: ...
     def end_session(self, token: str | None, session: str) -> Any: ...
     def end_others(self, token: str | None) -> Any: ...
-    def log_out(self, token: str | None) -> Any: ...
+    def log_out(self, token: str | None = None, **fields: Any) -> Any: ...
 
 
 # --- the library ------------------------------------------------------------------------------------------------------
@@ -153,11 +153,12 @@ class LibraryInterface(AbstractContextManager["LibraryInterface"]):
     def end_others(self, token: str | None) -> Any:
         return self._as(token, self._own(self.world.revoke_other_sessions), {}, int)
 
-    def log_out(self, token: str | None) -> Any:
-        def use_case(identity: Identity) -> None:
-            self.world.revoke_session(identity=identity, session_id=identity.session_id, caller=self._caller)
-
-        return self._as(token, use_case, {}, _nothing)
+    def log_out(self, token: str | None = None, **fields: Any) -> Any:
+        if not fields:
+            return self._as(token, self._own(self.world.log_out), {}, _nothing)
+        identity = _outcome(partial(self.world.authenticate, token))
+        own = identity if isinstance(identity, Identity) else None
+        return self._call(self.world.log_out, {"identity": own, **fields}, _nothing)
 
     @property
     def _caller(self) -> Caller:
@@ -280,8 +281,8 @@ class HttpInterface(AbstractContextManager["HttpInterface"]):
     def end_others(self, token: str | None) -> Any:
         return self._call("DELETE", "/sessions/", 200, _ended_of, token)
 
-    def log_out(self, token: str | None) -> Any:
-        return self._call("POST", "/logout/", 200, _nothing, token)
+    def log_out(self, token: str | None = None, **fields: Any) -> Any:
+        return self._call("POST", "/logout/", 204, _nothing, token, **({"json": fields} if fields else {}))
 
     def _call(
         self, method: str, path: str, success: int, result_of: Callable[[Any], Any], token: str | None = None, **body: Any
@@ -293,7 +294,7 @@ class HttpInterface(AbstractContextManager["HttpInterface"]):
             headers["Content-Type"] = "application/json"
             body = {"content": json.dumps(body["json"])}
         response = self._client.request(method, path, headers=headers, **body)
-        content = response.json()
+        content: Any = response.json() if response.status_code != 204 else None
         if response.status_code == success:
             return result_of(content)
         slug = content["type"].removeprefix(PROBLEM_URN)

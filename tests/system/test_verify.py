@@ -30,7 +30,7 @@ def test_verifying_service_accepts_a_token_until_seconds_after_the_log_out(
         assert call(tokens["token"]).json() == {"account": 1, "session": tokens["session"]}
         assert call(None).headers["www-authenticate"] == "Bearer"
         assert call(tokens["token"][:-4] + "AAAA").status_code == 401
-        assert server.call("POST", "/logout/", token=tokens["token"])[0] == 200
+        assert server.call("POST", "/logout/", token=tokens["token"])[0] == 204
         deadline = time.monotonic() + 10
         while call(tokens["token"]).status_code == 200 and time.monotonic() < deadline:
             time.sleep(0.05)

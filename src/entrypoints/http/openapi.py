@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from enum import Enum
+from http import HTTPStatus
 from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
@@ -70,6 +71,7 @@ class Operation:
     status: int = 200
     detail: str = ""
     body: type[Struct] | None = None
+    is_body_optional: bool = False
     body_type: str = JSON
     media_type: str = JSON
     refusals: tuple[type[Refusal], ...] = ()
@@ -162,7 +164,7 @@ def _request_body(declared: Operation, body: type[Struct]) -> Json:
     content: Json = {"schema": _reference(body)}
     if declared.body_type == JSON:
         content["example"] = dict(_examples(body))
-    return {"required": True, "content": {declared.body_type: content}}
+    return {"required": not declared.is_body_optional, "content": {declared.body_type: content}}
 
 
 def _reference(shape: type[Struct]) -> Json:
@@ -178,6 +180,8 @@ def _examples(body: type[Struct]) -> Iterator[tuple[str, Any]]:
 
 
 def _success(declared: Operation) -> Json:
+    if declared.status == HTTPStatus.NO_CONTENT:
+        return {"description": "Done."}
     references = [_reference(response) for response in declared.responses] or [{"type": "string", "format": "binary"}]
     schema = references[0] if len(references) == 1 else {"anyOf": references}
     text = " ".join((response.__doc__ or "").strip() for response in declared.responses) or "The file."

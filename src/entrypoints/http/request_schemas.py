@@ -146,6 +146,12 @@ class RefreshBody(Struct):
     refresh: Annotated[str, _field("The `refresh_token` of the last token set.", "text")]
 
 
+class LogOutBody(Struct):
+    """The session to end, for a client without a valid access token."""
+
+    refresh: Annotated[str | None, _field("Any refresh token of the session.", "text")] = None
+
+
 def metas(annotation: Any) -> Iterator[Meta]:
     """Yields the metadata of a field's type and of the types in it."""
     for part in get_args(annotation):

@@ -1,6 +1,7 @@
 """Schemas of response bodies, and the ASGI response that carries them."""
 
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
@@ -12,7 +13,7 @@ from ..settings import Settings
 
 JSON = "application/json"
 
-Detail = Annotated[str, Meta(description="The result, for people.", examples=["You are logged out."])]
+Detail = Annotated[str, Meta(description="The result, for people.", examples=["The password is changed."])]
 
 
 class AccountResponse(Struct):
@@ -113,13 +114,18 @@ class AsgiResponse:
         """`content` is bytes, or is encoded as JSON. In the headers' names `_` stands for `-`."""
         self._body = content if isinstance(content, bytes) else encode(content)
         self._status = status
-        self._headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(self._body))]
+        self._headers: list[tuple[bytes, bytes]] = []
+        if status != HTTPStatus.NO_CONTENT:
+            self._headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(self._body))]
         self._headers.extend((name.replace("_", "-").encode(), value.encode()) for name, value in headers.items())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 — ASGI's names
         start: HTTPResponseStartEvent = {"type": "http.response.start", "status": self._status, "headers": self._headers}
         await send(start)
         await send({"type": "http.response.body", "body": self._body, "more_body": False})
+
+
+NO_CONTENT = AsgiResponse(204, b"")
 
 
 def account_response(status: int, account: Account, settings: Settings) -> AsgiResponse:

@@ -4,7 +4,7 @@ from functools import partial
 import pytest
 from tests.support.world import CALLER, PASSWORD, World, concurrently
 
-from vestibule.application import InvalidInput, InvalidToken, NoSuchSession
+from vestibule.application import InvalidInput, InvalidToken, NoSuchSession, NotAuthenticated
 from vestibule.application.sessions import MAX_REVOKED
 from vestibule.domain.events import EventType
 from vestibule.domain.session import Session
@@ -64,6 +64,26 @@ def test_log_out_revokes_the_current_session() -> None:
 
     assert not world.is_signed_in(tokens)
     assert [event.session_id for event in world.events(EventType.LOGGED_OUT)] == [tokens.session]
+
+
+def test_log_out_of_an_ended_session_changes_nothing() -> None:
+    world = World()
+    world.create_account("ann")
+    tokens = world.log_in(username="ann", password=PASSWORD, caller=PHONE)
+    identity = world.identity(tokens)
+
+    world.log_out(identity=identity, refresh=tokens.refresh_token, caller=LAPTOP)
+    world.log_out(identity=identity)
+    world.log_out(refresh=tokens.refresh_token)
+
+    (event,) = world.events(EventType.LOGGED_OUT)
+    assert (event.account_id, event.session_id, event.caller) == (identity.account.id, tokens.session, LAPTOP)
+
+
+def test_log_out_needs_an_identity_or_a_refresh_token() -> None:
+    for nothing in ({}, {"refresh": None}, {"refresh": " "}):
+        with pytest.raises(NotAuthenticated):
+            World().log_out(**nothing)
 
 
 def test_all_other_sessions_are_revoked_and_the_current_one_stays() -> None:

@@ -7,10 +7,12 @@ from litestar.params import FromPath
 
 from ....application import Identity, Session
 from ....domain import errors
-from ..authentication import authenticate
+from ..authentication import authenticate, authenticate_optional
 from ..dependencies import HttpRequest, caller_of, use_cases
 from ..openapi import Auth, Operation
-from ..responses import AsgiResponse, DetailResponse, SessionResponse, SessionsResponse
+from ..request_body import read_optional_body
+from ..request_schemas import LogOutBody
+from ..responses import NO_CONTENT, AsgiResponse, DetailResponse, SessionResponse, SessionsResponse
 
 
 @get("/sessions", operation=Operation("Sessions", "List the caller's own sessions", (SessionsResponse,), auth=Auth.REQUIRED))
@@ -50,12 +52,22 @@ async def revoke_session(request: HttpRequest, session_id: FromPath[str]) -> Asg
 
 @post(
     "/logout",
-    operation=Operation("Sessions", "Log out: revoke the session of this call", (DetailResponse,), auth=Auth.REQUIRED),
+    operation=Operation(
+        "Sessions",
+        "Log out: revoke the session of the access token, or of a refresh token",
+        status=204,
+        body=LogOutBody,
+        is_body_optional=True,
+        refusals=(errors.InvalidInput, errors.NotAuthenticated, errors.InvalidToken),
+        auth=Auth.OPTIONAL,
+        detail="With `refresh` it succeeds whatever that token is worth (RFC 7009), and an invalid access token is ignored.",
+    ),
 )
 async def logout(request: HttpRequest) -> AsgiResponse:
-    identity = await authenticate(request)
-    await use_cases(request).revoke_session(identity=identity, session_id=identity.session_id, caller=caller_of(request))
-    return AsgiResponse(200, DetailResponse("You are logged out."))
+    body = await read_optional_body(request, LogOutBody)
+    identity = await (authenticate(request) if body.refresh is None else authenticate_optional(request))
+    await use_cases(request).log_out(identity=identity, refresh=body.refresh, caller=caller_of(request))
+    return NO_CONTENT
 
 
 def _session_response(session: Session, identity: Identity) -> SessionResponse:

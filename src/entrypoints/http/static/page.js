@@ -112,7 +112,7 @@ async function send(method, path, given, output) {
     const response = await fetch(prefix + path, { method, headers, body: given.body, cache: "no-store" });
     const isJson = (response.headers.get("Content-Type") || "").includes("json");
     const answer = isJson ? await response.json() : `${(await response.blob()).size} bytes`;
-    if (isJson && response.ok) remember(path, answer);
+    if (response.ok) remember(path, answer);
     const wait = response.headers.get("Retry-After");
     const title = `${response.status} ${response.statusText}${wait ? ` · retry after ${wait} s` : ""}`;
     show(output, response.ok, title, isJson ? JSON.stringify(answer, null, 2) : answer);
