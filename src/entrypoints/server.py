@@ -22,6 +22,7 @@ from litestar import Litestar
 
 from .container import build
 from .http.app import create_app
+from .inspection import forbid_inspection
 from .observability.log_format import configure_logs
 from .settings import Settings
 
@@ -47,6 +48,7 @@ _log = logging.getLogger("vestibule.server")
 def app() -> Litestar:
     """Makes the app of one worker process, from the settings in the environment."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which stops the workers
+    forbid_inspection()  # again, where workers are not forked
     settings = Settings.from_environment(os.environ)
     configure_logs(settings)
     stack = ExitStack()
@@ -121,6 +123,7 @@ class Server(MPServer):
 
 def serve(settings: Settings) -> None:
     """Serves until SIGINT or SIGTERM, then finishes requests in progress, for 10 seconds at most."""
+    forbid_inspection()
     if settings.resolved_database_url.startswith("sqlite") and has_wal_reset_bug(sqlite3.sqlite_version_info):
         _log.warning(_WAL_RESET_BUG, sqlite3.sqlite_version)
     if settings.rate_limits and settings.redis_url is None:

@@ -41,14 +41,16 @@ class Server(AbstractContextManager["Server"]):
         self.wait()
         return self
 
+    def command(self) -> list[str]:
+        return [VESTIBULE, "serve", "--port", str(self.port), *self._options]
+
     def start(self) -> None:
         """Starts the process without waiting for it."""
-        command = [VESTIBULE, "serve", "--port", str(self.port), *self._options]
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("VESTIBULE_", "AWS_"))}
         environment |= {"VESTIBULE_DATA_DIR": str(self.data_dir), **self._settings}
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                self.command(), env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -4,6 +4,7 @@ Requests and replies are frames on the socket at its standard input. Each image 
 it, so a hostile file can reach neither the next image nor the next reply.
 """
 
+import ctypes
 import math
 import os
 import resource
@@ -12,6 +13,7 @@ import socket
 import struct
 import sys
 import warnings
+from contextlib import suppress
 from io import BytesIO
 
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -25,6 +27,8 @@ HEADER = struct.Struct("!cI")
 
 IMAGE, REFUSAL, READY = b"+", b"-", b"!"
 _MAX_REPLY = 8 << 20
+_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
+_UNPRIVILEGED = 65_534
 
 
 class Refused(Exception):
@@ -87,8 +91,30 @@ def reply_to(data: bytes) -> tuple[bytes, bytes]:
         return REFUSAL, b"damaged"
 
 
+def protect() -> None:
+    """Hides this process and its forks from each other and from other processes of the user, and makes their rights final.
+
+    A fork that a hostile file has taken over can neither change the worker nor gain rights by a program that it executes. The
+    server protects itself in the same way (`inspection.py`).
+    """
+    if sys.platform == "linux":
+        prctl = ctypes.CDLL(None).prctl
+        prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def leave_root() -> None:
+    """Becomes the user 65534, without rights, if it runs as root, which may inspect protected processes."""
+    if os.geteuid() == 0:
+        with suppress(OSError):  # a container may permit no other user
+            os.setgroups([])
+            os.setgid(_UNPRIVILEGED)
+            os.setuid(_UNPRIVILEGED)
+
+
 def confine(cpu_seconds: int, wall_seconds: float) -> None:
     """Limits this process to its memory, its time and its open pipe: it can open no file and start no process."""
+    leave_root()
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
@@ -130,6 +156,7 @@ def warm_up() -> None:
 
 def main(memory_bytes: int, cpu_seconds: int, wall_seconds: float) -> None:
     """Serves requests until the server closes the socket or exits."""
+    protect()
     os.nice(5)
     warnings.simplefilter("ignore")
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses above twice this, for WebP even before `open` returns

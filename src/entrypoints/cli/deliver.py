@@ -42,7 +42,9 @@ def deliver(once: bool) -> None:
 
     from ...application import Unavailable
     from ..container import build
+    from ..inspection import forbid_inspection
 
+    forbid_inspection()
     is_text = settings.log_format == "text"
     if is_text:
         print_destinations(settings, width=14)

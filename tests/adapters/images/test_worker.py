@@ -15,10 +15,12 @@ from typing import TypeVar
 import pytest
 from PIL import Image
 
+from vestibule.adapters import images as images_package
 from vestibule.adapters.images import PillowImages
 from vestibule.application.ports import UnreadableImage
 from vestibule.domain.errors import Overloaded, Unavailable
 
+WORKER = Path(images_package.__file__).with_name("worker.py")
 Found = TypeVar("Found")
 
 
@@ -155,6 +157,7 @@ class TestCrash:
         with started(PillowImages(cpu_seconds=30, wall_seconds=60)) as (images, worker), ThreadPoolExecutor(1) as pool:
             call = pool.submit(images.normalise, thousand_scans())
             (fork,) = until(lambda: children_of(worker))
+            until(lambda: confined_limits(fork))  # it has closed the files of the worker
             os.kill(fork, signal.SIGSTOP)  # or else it might end by itself first
             os.kill(worker, signal.SIGKILL)
             with pytest.raises(UnreadableImage):
@@ -256,26 +259,55 @@ class TestConfinement:
 
     def test_worker_inherits_no_environment_and_no_files(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("VESTIBULE_SECRET", "hush")
+        spy = tmp_path / "python"
+        spy.write_text(f"#!/bin/sh\ncd {tmp_path}; env > environment; ls -l /proc/$$/fd > files\n")
+        spy.chmod(0o700)
         with (tmp_path / "database").open("wb") as file:
             os.set_inheritable(file.fileno(), True)
-            with started(PillowImages()) as (_, worker):
-                assert b"hush" not in Path(f"/proc/{worker}/environ").read_bytes()
-                held = [str(link.readlink()) for link in Path(f"/proc/{worker}/fd").iterdir()]
-        assert [file for file in held if file != "/dev/null" and not file.startswith("socket:")] == []
+            with closing(PillowImages(executable=str(spy))) as images, pytest.raises(Unavailable):
+                images.normalise(SMALL)
+        assert "hush" not in (tmp_path / "environment").read_text()
+        held = [line.rpartition(" -> ")[2] for line in (tmp_path / "files").read_text().splitlines() if " -> " in line]
+        assert any(file.startswith("socket:") for file in held)
+        assert [file for file in held if not file.startswith(("socket:", "/dev/null", str(spy), str(tmp_path / "files")))] == []
 
     def test_decoding_fork_cannot_open_write_or_start_anything(self) -> None:
         with started(PillowImages(cpu_seconds=30, wall_seconds=60)) as (images, worker), ThreadPoolExecutor(1) as pool:
             call = pool.submit(images.normalise, thousand_scans())
             (fork,) = until(lambda: children_of(worker))
             limits = until(lambda: confined_limits(fork))
-            held = [str(link.readlink()) for link in Path(f"/proc/{fork}/fd").iterdir()]
+            status = Path(f"/proc/{fork}/status").read_text().splitlines()
             os.kill(fork, signal.SIGKILL)
             with pytest.raises(UnreadableImage):
                 call.result(timeout=20)
         assert limits["Max address space"] == str(512 << 20)
         assert (limits["Max cpu time"], limits["Max core file size"], limits["Max file size"]) == ("30", "0", "0")
         assert (limits["Max open files"], limits["Max processes"]) == ("0", "0")
-        assert [file.partition(":")[0] for file in held] == ["pipe"]
+        facts = dict(line.split(":\t", 1) for line in status if ":\t" in line)
+        assert facts["NoNewPrivs"] == "1"
+        assert facts["Uid"].split() == [str(os.getuid() or 65_534)] * 4, "root becomes a user without rights"
+        assert facts["Gid"].split() == [str(65_534 if os.getuid() == 0 else os.getgid())] * 4
+
+    def test_decoding_fork_holds_only_the_pipe_of_its_reply(self) -> None:
+        command = [sys.executable, "-c", HELD, str(WORKER)]
+        found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        assert found.stdout.splitlines() == ["pipe"]
+
+
+HELD = """
+import os, runpy, stat, sys
+worker = runpy.run_path(sys.argv[1])
+def reply_to(data):  # runs in the fork, instead of a decoder
+    held = []
+    for number in range(256):
+        try:
+            held.append("pipe" if stat.S_ISFIFO(os.fstat(number).st_mode) else "file")
+        except OSError:
+            pass
+    return worker["IMAGE"], "\\n".join(held).encode()
+worker["reply_from_fork"].__globals__["reply_to"] = reply_to
+print(worker["reply_from_fork"](b"", 5, 5.0)[1].decode())
+"""
 
 
 def confined_limits(pid: int) -> dict[str, str]:
