@@ -1,6 +1,7 @@
 """Deliverable email addresses: ASCII before the `@`, a public domain after it."""
 
 import re
+import unicodedata
 
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 
@@ -9,6 +10,9 @@ from ...domain.account import Address, AddressKind
 from .texts import trimmed
 
 MAX_LENGTH = 254
+_MAX_LABEL = 63
+_DOTS = re.compile("[.\u3002\uff0e\uff61]")
+_UNDELIVERABLE = "This is not a deliverable email address, such as name@example.com."
 _INNER_UNDERSCORE = re.compile(r"(?<=[a-z0-9])_(?=[a-z0-9][^.]*\.)", re.IGNORECASE)
 _SPECIAL_USE = re.compile(r"(?:(?<=\.)|^)(?:localhost|local|invalid)$", re.IGNORECASE)
 
@@ -31,12 +35,19 @@ def read_email(text: str, *, special_use_domains: bool) -> Address:
 def _sendable(written: str, special_use_domains: bool) -> str:
     """Returns the address in ASCII, as it is sent to a mail server."""
     local, at, domain = written.rpartition("@")
+    _check_labels(domain)
     checked = _as_checked(domain, special_use_domains)
     try:
         read = _validated(local + at + checked, special_use_domains)
     except (EmailNotValidError, ValueError):
-        raise InvalidText("This is not a deliverable email address, such as name@example.com.") from None
+        raise InvalidText(_UNDELIVERABLE) from None
     return f"{read.ascii_local_part}@{read.ascii_domain if checked == domain else domain}"
+
+
+def _check_labels(domain: str) -> None:
+    """Raises `InvalidText` for a label that is too long in any encoding: IDNA's work on one grows with its square."""
+    if any(len(label) > _MAX_LABEL for label in _DOTS.split(unicodedata.normalize("NFKC", domain))):
+        raise InvalidText(_UNDELIVERABLE)
 
 
 def _validated(text: str, special_use_domains: bool) -> ValidatedEmail:

@@ -42,15 +42,18 @@ def read_mobile(text: str, region: str | None) -> Address:
 def check_mobile(mobile: Address, regions: frozenset[str]) -> None:
     """Raises `InvalidText` for a number that costs extra, and for one outside of `regions`, if there are any.
 
-    Attackers request codes to numbers that pay them: premium-rate numbers, and those of countries without users.
+    Attackers request codes to numbers that pay them: premium-rate numbers, and those of countries without users. Digits
+    without a known country are judged with a `+` before them, because SMS gateways read them so.
     """
-    if not mobile.canonical.startswith("+"):
-        if regions:
-            raise InvalidText("Write the number with + and the country code.")
-        return
-    number = phonenumbers.parse(mobile.canonical)
+    is_international = mobile.canonical.startswith("+")
+    try:
+        number = phonenumbers.parse(mobile.canonical if is_international else f"+{mobile.canonical}")
+    except phonenumbers.NumberParseException:  # no country has this code
+        number = phonenumbers.PhoneNumber()
     if phonenumbers.number_type(number) in _EXPENSIVE:
         raise InvalidText("Premium-rate and shared-cost numbers are not accepted.")
+    if regions and not is_international:
+        raise InvalidText("Write the number with + and the country code.")
     if regions and phonenumbers.region_code_for_number(number) not in regions:
         raise InvalidText("Numbers of this country are not accepted.")
 

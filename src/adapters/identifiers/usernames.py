@@ -13,6 +13,7 @@ from .texts import storable, trimmed
 
 MAX_LENGTH = 150
 MAX_CANONICAL_LENGTH = 254
+_MAX_INPUT_LENGTH = 2 * MAX_LENGTH
 _SEPARATORS = "._-+"
 _TOO_MANY_MARKS = re.compile(r"M{5}")
 _PROFILE = get_profile("UsernameCaseMapped")
@@ -32,16 +33,18 @@ _RESERVED = frozenset(
 def read_username(text: str) -> Username:
     """Accepts 1 to 150 letters and digits of one script with `. _ - +`, at least one letter, and no reserved name."""
     written = trimmed(text)
-    if len(written) > 2 * MAX_LENGTH:
+    if len(written) > _MAX_INPUT_LENGTH:
         raise InvalidText(f"A username must have at most {MAX_LENGTH} characters.")
     written = unicodedata.normalize("NFC", written)
+    if len(written) > MAX_LENGTH:
+        raise InvalidText(f"A username must have at most {MAX_LENGTH} characters.")
     if not written:
         raise InvalidText("A username must have at least one character.")
     try:
         canonical = _case_mapped(written)
     except ValueError:
         raise InvalidText("A username must consist of letters, digits and . _ - + only.") from None
-    if max(len(written), len(canonical)) > MAX_LENGTH:
+    if len(canonical) > MAX_LENGTH:
         raise InvalidText(f"A username must have at most {MAX_LENGTH} characters.")
     _check(canonical)
     return Username(written, canonical)
@@ -49,7 +52,7 @@ def read_username(text: str) -> Username:
 
 def canonical_username(text: str) -> str:
     """Returns the unique form of any text, at most 254 characters long; that of `read_username` for a valid username."""
-    cut = storable(text.strip()[:MAX_CANONICAL_LENGTH])
+    cut = storable(text.strip()[:_MAX_INPUT_LENGTH])
     try:
         canonical = _case_mapped(unicodedata.normalize("NFC", cut))
     except ValueError:
@@ -60,8 +63,11 @@ def canonical_username(text: str) -> str:
 def _case_mapped(text: str) -> str:
     """Applies PRECIS, then unifies lower-case forms that look the same: a second dot on an i or j, a final sigma.
 
-    Raises `ValueError` for a text that PRECIS rejects.
+    Raises `ValueError` for a text that PRECIS rejects, and for a long one: on some digits the work of PRECIS grows with the
+    square of the length.
     """
+    if len(text) > MAX_LENGTH:
+        raise ValueError("a username is shorter")
     mapped = _PROFILE.enforce(text)
     dotted = re.sub("[j\u0237]\u0307+", "j", re.sub("[i\u0131]\u0307+", "i", mapped))
     return unicodedata.normalize("NFC", dotted).replace("\u03c2", "\u03c3")

@@ -1,5 +1,10 @@
 """The contract of `Identifiers`, and the rules for each kind of identifier."""
 
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -348,6 +353,19 @@ def test_premium_rate_number_is_rejected(identifiers: Identifiers, text: str) ->
     assert refusal(identifiers.mobile, text) == "Premium-rate and shared-cost numbers are not accepted."
 
 
+@pytest.mark.parametrize("text", ["449098790000", "44 909 879 0000", "(44) 843-123-4567", "19002345678", "979 1 2345 6789"])
+def test_premium_rate_number_without_a_plus_or_a_region_is_rejected(text: str) -> None:
+    for identifiers in (PLAIN, LibraryIdentifiers(mobile_regions=("GB",))):
+        for read in (identifiers.mobile, identifiers.destination):
+            assert refusal(read, text) == "Premium-rate and shared-cost numbers are not accepted."
+    assert PLAIN.login(text).address  # accounts of another configuration still log in
+
+
+@pytest.mark.parametrize("text", ["0170 1234567", "9999999999", "0900 1234567", "4915112345678", "999123456789"])
+def test_number_without_a_region_that_is_not_premium_rate_elsewhere_is_accepted(text: str) -> None:
+    assert PLAIN.mobile(text).text == text
+
+
 @pytest.mark.parametrize("region", ["XX", "India", "91", "001", "ZZ", "\x00"])
 def test_region_without_phone_numbers_is_rejected(region: str) -> None:
     with pytest.raises(ValueError, match="not a region"):
@@ -495,3 +513,70 @@ def test_login_accepts_any_text(text: str) -> None:
 def test_login_matches_registration(text: str) -> None:
     for identifiers in ALL:
         login_matches_registration(identifiers, text)
+
+
+# --- long texts -------------------------------------------------------------------------------------------------------
+
+COSTLY = [
+    "a",
+    "0",
+    ".",
+    "@",
+    "-",
+    "a_",
+    "a.",
+    "\u0663",
+    "\u06f3",
+    "\u0663\u06f3",
+    "\u0663" * 62 + ".",
+    "\u30fb",
+    "\u05d0\u05f3",
+]
+COSTLY += [
+    "\ufdfa",
+    "\u0301\u0323",
+    "\u0915\u094d\u200d",
+    "\u200d",
+    "\u6f22",
+    "\u1100",
+    "\U00010300",
+    "\U0001f600",
+    "\u00ad",
+    "\u00df",
+]
+
+
+def lines_run(read: Callable[[str], object], text: str) -> int:
+    """Returns the number of lines of Python that `read` runs, the libraries' included."""
+    lines, earlier = 0, sys.gettrace()
+
+    def count(_frame: FrameType, event: str, _argument: object) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        return count
+
+    sys.settrace(count)
+    try:
+        refusal(read, text)
+    finally:
+        sys.settrace(earlier)
+    return lines
+
+
+@pytest.mark.parametrize("method", ["username", "email", "mobile", "name", "destination", "login"])
+@pytest.mark.parametrize("unit", COSTLY, ids=ascii)
+def test_work_on_a_long_text_is_bounded_by_the_length_of_a_valid_one(unit: str, method: str) -> None:
+    for form in ("{}", "a@{}", "a@{}.com", "{}@a.com"):
+        for length in (150, 249, 300, 16_384):
+            text = form.format((unit * length)[:length])
+            assert lines_run(getattr(PLAIN, method), text) < 60_000, (form, length)
+
+
+def test_long_label_of_a_domain_is_rejected_and_the_longest_one_is_accepted() -> None:
+    assert accepted(PLAIN.email, f"ada@{'b' * 63}.com")
+    assert refusal(PLAIN.email, f"ada@{'b' * 64}.com") == refusal(PLAIN.email, f"ada@{chr(0x663) * 64}.com")
+
+
+def test_decomposed_username_of_the_greatest_length_logs_in() -> None:
+    username = PLAIN.username("e\u0301" * 150)
+    assert PLAIN.login("e\u0301" * 150).canonical_username == username.canonical
