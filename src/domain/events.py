@@ -39,6 +39,7 @@ class EventType(StrEnum):
     RATE_LIMITED = "rate_limited"
     KEYS_CHANGED = "keys_changed"
     OUTBOX_CHANGED = "outbox_changed"
+    ALL_SESSIONS_ENDED = "all_sessions_ended"
 
 
 ACCOUNT_EVENTS = frozenset(EventType) - {
@@ -46,6 +47,7 @@ ACCOUNT_EVENTS = frozenset(EventType) - {
     EventType.CODE_REFUSED,
     EventType.KEYS_CHANGED,
     EventType.OUTBOX_CHANGED,
+    EventType.ALL_SESSIONS_ENDED,
 }
 """Events that may concern an account."""
 

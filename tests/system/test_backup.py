@@ -21,6 +21,8 @@ from tests.support.server import VESTIBULE, WITHOUT_BYTECODE, Server
 from vestibule.entrypoints.cli.backups import restore as restore_here
 from vestibule.entrypoints.settings import Settings
 
+URL = "https://accounts.example.org"
+
 
 @dataclass(frozen=True)
 class Registered:
@@ -66,7 +68,7 @@ def test_backup_of_a_busy_server_contains_every_account_acknowledged_before_it(t
 
     restored = tmp_path / "elsewhere" / "data"
     restored.parent.mkdir()
-    completed = vestibule("restore", str(backup), VESTIBULE_DATA_DIR=str(restored))
+    completed = vestibule("restore", "--keep-sessions", str(backup), VESTIBULE_DATA_DIR=str(restored))
     assert (completed.returncode, completed.stderr) == (0, "")
     assert "do not exist" not in completed.stdout
     with Server(restored, rate_limits="off") as server, Client(server.port) as client:
@@ -82,6 +84,47 @@ def test_backup_of_a_busy_server_contains_every_account_acknowledged_before_it(t
     assert len(held) >= len(before)
     for (image,) in held:
         assert (restored / "images" / image).is_file()
+
+
+# --- sessions ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_restore_ends_sessions_and_codes_that_the_backup_has_unless_they_are_kept(tmp_path: Path, kept: bool) -> None:
+    address, data, file = "ada@mail.example.org", tmp_path / "data", tmp_path / "backup.zip"
+    with Server(data, public_url=URL) as server, Client(server.port) as client:
+        tokens = client.tokens("ada")
+        code = server.code(address, client.send_code(address).json["reference"])
+        assert back_up(data, file).returncode == 0
+        assert client.call("DELETE", f"/sessions/{tokens['session']}/", token=tokens["token"]).status == 200
+    options = ["--keep-sessions"] if kept else []
+    completed = vestibule("restore", *options, str(file), VESTIBULE_DATA_DIR=str(tmp_path / "restored"))
+    assert (completed.returncode, completed.stderr) == (0, "")
+    said = "active again; end them" if kept else "Ended all sessions (1) and open codes"
+    assert said in completed.stdout
+    with Server(tmp_path / "restored", public_url=URL) as server, Client(server.port) as client:
+        assert client.account(tokens["token"]).status == (200 if kept else 401)
+        assert client.refresh(tokens["refresh_token"]).status == (200 if kept else 401)
+        assert client.verify(address, code).status == (201 if kept else 403)
+        assert client.log_in("ada").status == 200
+    ended = rows(f"sqlite:///{tmp_path}/restored/vestibule.db", "SELECT type, detail FROM audit_log WHERE account_id IS NULL")
+    assert (("all_sessions_ended", "1 by restore") in ended) is not kept
+
+
+def test_sessions_end_by_a_command_after_a_restore_of_any_database(
+    tmp_path: Path, database_url_for: Callable[[Path], str]
+) -> None:
+    url = database_url_for(tmp_path / "data")
+    with Server(tmp_path / "data", database_url=url) as server, Client(server.port) as client:
+        tokens = client.tokens("ada")
+        variables = {"VESTIBULE_DATA_DIR": str(tmp_path / "data"), "VESTIBULE_DATABASE_URL": url}
+        assert vestibule("end-sessions", **variables).returncode == 1, "it asks first"
+        assert client.account(tokens["token"]).status == 200
+        completed = vestibule("end-sessions", "--yes", **variables)
+        assert (completed.returncode, completed.stdout) == (0, "Ended all sessions (1) and open codes.\n")
+        assert client.account(tokens["token"]).status == 401
+        assert client.refresh(tokens["refresh_token"]).status == 401
+        assert client.log_in("ada").status == 200
 
 
 # --- the file and its contents ----------------------------------------------------------------------------------------

@@ -194,7 +194,7 @@ def test_backup_contains_the_encrypted_keys_and_needs_the_secret(start: Callable
     assert "is not set" in refused(restored, {}, "restore", str(tmp_path / "backup.zip"))
     assert "another secret" in refused(restored, {"secret": NEWER}, "restore", str(tmp_path / "backup.zip"))
     assert not restored.exists()
-    command(restored, {"secret": SECRET}, "restore", str(tmp_path / "backup.zip"))
+    command(restored, {"secret": SECRET}, "restore", "--keep-sessions", str(tmp_path / "backup.zip"))
     assert {path.name for path in restored.iterdir()} == {"vestibule.db", "images"}
     assert accepts(start("restored", secret=SECRET, public_url=URL), tokens)
 
@@ -204,7 +204,7 @@ def test_backup_with_a_key_file_is_restored_with_a_secret_and_imported(start: Ca
         assert server.call("POST", "/register/", ADA)[0] == 201
         tokens = log_in(server)
         command(tmp_path / "data", {}, "backup", str(tmp_path / "backup.zip"))
-    output = command(tmp_path / "restored", {"secret": SECRET}, "restore", str(tmp_path / "backup.zip"))
+    output = command(tmp_path / "restored", {"secret": SECRET}, "restore", "--keep-sessions", str(tmp_path / "backup.zip"))
     assert "  keys.json" in output
     assert accepts(start("restored", secret=SECRET, public_url=URL), tokens)
 

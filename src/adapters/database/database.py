@@ -15,6 +15,7 @@ from .locked_rows import LockedRows
 from .migration import HEAD, VERSION
 from .outbox import Backlog, SqlOutbox, SqlOutboxReads, backlog
 from .rate_limits import SqlSlidingWindowReads, SqlSlidingWindows
+from .restoration import end_sessions_and_codes
 from .retention import purge
 from .sessions import SqlSessionReads, SqlSessions
 from .sql import ConnectionPool, OpenTransaction
@@ -119,6 +120,10 @@ class SqlDatabase:
         """Deletes up to `limit` expired rows of each table; returns how many. Call it until it returns 0."""
         with self._sql.begin() as sql:
             return purge(sql, now, limit)
+
+    def end_sessions_and_codes(self, now: float) -> int:
+        """Ends every session, code and proof, and returns the number of sessions; for the operator."""
+        return end_sessions_and_codes(self._sql, now)
 
     def connections(self) -> tuple[int, int] | None:
         """The numbers of connections in use and idle; None on SQLite."""

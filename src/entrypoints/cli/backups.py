@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from ...adapters.files import private_directory, sync_directory
 from ..container.factories import images_in, keys_file
-from ..container.maintenance import back_up_database, check_keys, has_encrypted_keys, inspect_accounts, migrate_copy
+from ..container.maintenance import (
+    back_up_database,
+    check_keys,
+    end_sessions_of_copy,
+    has_encrypted_keys,
+    inspect_accounts,
+    migrate_copy,
+)
 from .archive import DATABASE, IMAGES, KEYS, Progress, add_file, create_archive, extract_archive
 
 if TYPE_CHECKING:
@@ -25,11 +32,13 @@ class Summary:
     """The contents of a backup.
 
     `has_key_file` is false if the keys are encrypted in the database, and `images` is None if they are stored elsewhere.
+    `ended_sessions` is the number of sessions that a restore has ended, and None if it was to keep them.
     """
 
     contents: "DatabaseContents"
     has_key_file: bool
     images: Collection[str] | None
+    ended_sessions: int | None = None
 
     def lines(self) -> Iterator[str]:
         encrypted = "" if self.has_key_file else ", keys: encrypted"
@@ -68,8 +77,11 @@ def back_up(settings: "Settings", path: Path, progress: Progress) -> Summary:
     return Summary(contents, not are_encrypted, None if directory is None else images)
 
 
-def restore(settings: "Settings", path: Path, progress: Progress) -> Summary:
-    """Raises `ValueError` or `OSError`, one line each; the data directory stays empty then."""
+def restore(settings: "Settings", path: Path, progress: Progress, *, keep_sessions: bool = False) -> Summary:
+    """Ends all sessions and open codes, unless `keep_sessions`: those that were ended after the backup would be active again.
+
+    Raises `ValueError` or `OSError`, one line each; the data directory stays empty then.
+    """
     if settings.database_url is not None:
         raise ValueError("VESTIBULE_DATABASE_URL names a database outside of the data directory: unset it, and copy later.")
     if not path.exists():
@@ -77,6 +89,8 @@ def restore(settings: "Settings", path: Path, progress: Progress) -> Summary:
     with _empty(settings.data_dir) as data, _staging(data) as staging:
         names = extract_archive(path, staging, progress)
         summary = _checked(settings, staging, names)
+        if not keep_sessions:
+            summary = replace(summary, ended_sessions=end_sessions_of_copy(staging / DATABASE))
         for part in (KEYS, IMAGES, DATABASE):
             if (staging / part).exists():
                 (staging / part).rename(data / part)

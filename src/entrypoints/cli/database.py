@@ -1,4 +1,4 @@
-"""`vestibule migrate`, `copy`, `backup` and `restore`."""
+"""`vestibule migrate`, `copy`, `backup`, `restore` and `end-sessions`."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -98,10 +98,12 @@ def backup(file: Path) -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-def restore(file: Path) -> None:
+@click.option("--keep-sessions", is_flag=True, help="Keep the sessions and open codes of the backup.")
+def restore(file: Path, keep_sessions: bool) -> None:
     """Restore the backup FILE into the data directory, which must be empty or absent.
 
-    All checksums, the database and the keys are verified first. If one of them is bad, nothing is restored.
+    All checksums, the database and the keys are verified first. If one of them is bad, nothing is restored. All sessions and
+    open codes end, because a session that its owner ended after the backup would be active again.
 
     \b
     VESTIBULE_DATA_DIR=/var/lib/vestibule-new vestibule restore /backups/vestibule-2026-11-23.zip
@@ -110,11 +112,32 @@ def restore(file: Path) -> None:
 
     settings = load_settings()
     with errors_in_one_line(), _file_progress("files restored") as progress:
-        summary = restore_backup(settings, file, progress)
+        summary = restore_backup(settings, file, progress, keep_sessions=keep_sessions)
     echo(f"Restored in {settings.data_dir.absolute()}/")
     for line in summary.lines():
         echo(line)
+    if summary.ended_sessions is None:
+        echo("Warning: sessions that were ended after the backup are active again; end them with `vestibule end-sessions`.")
+    else:
+        echo(f"Ended all sessions ({summary.ended_sessions}) and open codes; everybody logs in again.")
     echo("Keys that were revoked after the backup are valid again: check `vestibule keys list` before you start the server.")
+
+
+@click.command("end-sessions")
+@click.confirmation_option(prompt="End all sessions, so that everybody has to log in again?")
+def end_sessions() -> None:
+    """End the sessions and open codes of all accounts, for example after a restore of PostgreSQL.
+
+    \b
+    vestibule end-sessions --yes
+    """
+    from ..container.maintenance import end_sessions as end_all
+
+    settings = load_settings()
+    check_settings_or_stop(settings)
+    with errors_in_one_line():
+        ended = end_all(settings.resolved_database_url, by="the operator")
+    echo(f"Ended all sessions ({ended}) and open codes.")
 
 
 def _has_password(url: str) -> bool:

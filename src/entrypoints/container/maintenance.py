@@ -82,6 +82,21 @@ def migrate_copy(file: Path) -> None:
         raise ValueError(str(fault) or f"{file.name} cannot be used.") from fault
 
 
+def end_sessions(url: str, *, by: str) -> int:
+    """Ends all sessions, codes and proofs in a database, and returns the number of sessions. Raises `SettingsError`."""
+    with reported_as("DATABASE_URL"), closing(SqlDatabase(url)) as database:
+        now = time()
+        ended = database.end_sessions_and_codes(now)
+        with database.begin() as tx:
+            tx.audit_log.add(Event(type=EventType.ALL_SESSIONS_ENDED, occurred_at=now, detail=f"{ended} by {by}"))
+    return ended
+
+
+def end_sessions_of_copy(file: Path) -> int:
+    """Ends all sessions in the copy of an embedded database."""
+    return end_sessions(url_of_file(file), by="restore")
+
+
 def check_keys(file: Path) -> None:
     """Creates no keys. Raises `ValueError`, one line, if a key is invalid or a kind has none, and `OSError`."""
     if not file.exists():

@@ -255,6 +255,16 @@ def test_many_threads_read_at_once(database: SqlDatabase) -> None:
     assert accounts == [account] * 400
 
 
+def test_all_sessions_end_beyond_one_batch(database: SqlDatabase, url: str) -> None:
+    account = stored(database, "ada")
+    with database.begin() as tx:
+        for number in range(1001):
+            tx.sessions.add(Session(id=f"s{number:04}", account_id=account.id, created_at=NOW, refreshed_at=NOW), keep=5000)
+    assert database.end_sessions_and_codes(NOW + 1) == 1001
+    assert database.end_sessions_and_codes(NOW + 1) == 0
+    assert rows(url, "SELECT count(*) FROM sessions WHERE revoked_at IS NULL") == [(0,)]
+
+
 # --- retention --------------------------------------------------------------------------------------------------------
 
 
