@@ -15,7 +15,7 @@ from .code_checks import IssuedProof, LogInByCode, VerifyCode
 from .code_requests import RequestCode, RequestedCode
 from .delivery import DeliverMessages
 from .event_consumer import Batch, ReadEvents
-from .image import GetImageUrl, ReadImage, UploadImage
+from .image import GetImageUrl, ReadImage, RemoveImage, UploadImage
 from .login import LogIn
 from .maintenance import Purge, SetActive, SweepImages, SweepReport
 from .outbox import DropMessages, ListMessages, RetryMessages
@@ -65,6 +65,7 @@ __all__ = [
     "Refresh",
     "Register",
     "RegisterOrLogIn",
+    "RemoveImage",
     "ReplaceAccount",
     "RequestCode",
     "RequestRegistrationCode",

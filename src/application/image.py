@@ -1,4 +1,4 @@
-"""Use cases of the profile image: upload, read, pre-signed URL."""
+"""Use cases of the profile image: upload, removal, read, pre-signed URL."""
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -42,16 +42,11 @@ class UploadImage:
             account, previous = self._set(identity, name, caller)
         except InvalidToken:
             # After any other error the account may reference it: an unreferenced file is better than a missing one.
-            self._discard(name)
+            _discard(self.storage, name)
             raise
         if previous is not None:
-            self._discard(previous)
+            _discard(self.storage, previous)
         return account
-
-    def _discard(self, name: str) -> None:
-        """A file that cannot be deleted now is left to `SweepImages`; the upload succeeds or fails regardless."""
-        with suppress(Unavailable):
-            self.storage.delete(name)
 
     @retry_on_conflict
     def _set(self, identity: Identity, name: str, caller: Caller) -> tuple[Account, str | None]:
@@ -62,6 +57,39 @@ class UploadImage:
             session_id = identity.session_id
             record(tx, EventType.IMAGE_CHANGED, self.clock(), caller, account_id=account.id, session_id=session_id)
         return after, account.image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveImage:
+    """Removes the image of the caller's account, and deletes the file. An account without an image is left as it is.
+
+    Raises `InvalidToken` if the session was revoked meanwhile, `Unavailable`.
+    """
+
+    database: Database
+    storage: Storage
+    clock: Clock
+
+    def __call__(self, *, identity: Identity, caller: Caller = TRUSTED_CALLER) -> None:
+        removed = self._remove(identity, caller)
+        if removed is not None:
+            _discard(self.storage, removed)
+
+    @retry_on_conflict
+    def _remove(self, identity: Identity, caller: Caller) -> str | None:
+        with self.database.begin() as tx:
+            account = identity.lock_account(tx, self.clock)
+            if account.image is not None:
+                tx.accounts.save(replace(account, image=None))
+                session_id, now = identity.session_id, self.clock()
+                record(tx, EventType.IMAGE_CHANGED, now, caller, account_id=account.id, session_id=session_id, detail="removed")
+        return account.image
+
+
+def _discard(storage: Storage, name: str) -> None:
+    """Deletes a file. One that cannot be deleted now is left to `SweepImages`; the call succeeds or fails regardless."""
+    with suppress(Unavailable):
+        storage.delete(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

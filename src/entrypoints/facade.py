@@ -53,6 +53,7 @@ class UseCases:
     list_revoked_sessions = PlainUseCase(sessions.ListRevokedSessions, "reads")
     set_active = PlainUseCase(maintenance.SetActive, "writes")
     upload_image = PlainUseCase(image.UploadImage, "images")
+    remove_image = PlainUseCase(image.RemoveImage, "images")
     read_image = PlainUseCase(image.ReadImage, "images")
     get_image_url = PlainUseCase(image.GetImageUrl, "images")
     sweep_images = PlainUseCase(maintenance.SweepImages, "background")

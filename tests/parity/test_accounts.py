@@ -141,6 +141,7 @@ def test_calls_without_login_are_refused(interface: Interface) -> None:
         assert interface.change(token, name="Eve") == refusal
         assert interface.replace(token, **OTHER_REGISTRATION) == refusal
         assert interface.upload(token, PNG) == refusal
+        assert interface.remove_image(token) == refusal
         assert interface.sessions(token) == refusal
         assert interface.end_session(token, "unheard-of") == refusal
         assert interface.end_others(token) == refusal
@@ -168,6 +169,14 @@ def test_image_is_validated_by_its_content(interface: Interface) -> None:
     assert interface.account(own)["profile_image"] is False
     assert interface.upload(own, PNG) is True
     assert interface.account(own)["profile_image"] is True
+
+
+def test_image_is_removed(interface: Interface) -> None:
+    own = logged_in(interface).token
+    assert interface.upload(own, PNG) is True
+    for _ in range(2):
+        assert interface.remove_image(own) is None
+        assert interface.account(own)["profile_image"] is False
 
 
 def test_uniqueness_check_agrees_with_registration(interface: Interface) -> None:

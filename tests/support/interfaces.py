@@ -74,6 +74,7 @@ class Interface(Protocol):
     def reset(self, **fields: Any) -> Any: ...
     def is_unique(self, **fields: Any) -> Any: ...
     def upload(self, token: str | None, data: bytes | None) -> Any: ...
+    def remove_image(self, token: str | None) -> Any: ...
     def refresh(self, **fields: Any) -> Any: ...
     def sessions(self, token: str | None) -> Any: ...
     def end_session(self, token: str | None, session: str) -> Any: ...
@@ -136,6 +137,9 @@ class LibraryInterface(AbstractContextManager["LibraryInterface"]):
 
     def upload(self, token: str | None, data: bytes | None) -> Any:
         return self._as(token, self._own(self.world.upload_image), {"profile_image": data}, lambda after: bool(after.image))
+
+    def remove_image(self, token: str | None) -> Any:
+        return self._as(token, self._own(self.world.remove_image), {}, _nothing)
 
     def refresh(self, **fields: Any) -> Any:
         return self._call(self.world.refresh, _with_missing(fields, "refresh"), _tokens)
@@ -268,6 +272,9 @@ class HttpInterface(AbstractContextManager["HttpInterface"]):
     def upload(self, token: str | None, data: bytes | None) -> Any:
         files = {"other": ("a.txt", b"text")} if data is None else {"profile_image": ("me.png", data, "image/png")}
         return self._call("POST", "/upload-image/", 201, lambda response: bool(response["profile_image"]), token, files=files)
+
+    def remove_image(self, token: str | None) -> Any:
+        return self._call("DELETE", "/upload-image/", 204, _nothing, token)
 
     def refresh(self, **fields: Any) -> Any:
         return self._call("POST", "/refresh-token/", 200, _tokens_of, json=fields)

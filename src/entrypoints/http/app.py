@@ -35,6 +35,7 @@ API: tuple[HTTPRouteHandler, ...] = (
     password.reset_password,
     registration.isunique,
     image.upload_image,
+    image.remove_image,
     image.read_image,
     login.refresh_token,
     sessions.list_sessions,

@@ -49,6 +49,7 @@ def race(world: World, number: int) -> list[Any]:
         partial(world.reset_password, email=email, otp=code, password="the owners own choice"),
         partial(world.set_active, identifier=name, active=False),
         partial(world.upload_image, identity=identity, profile_image=PNG),
+        partial(world.remove_image, identity=identity),
     ]
     return concurrently(calls)
 

@@ -89,6 +89,41 @@ def test_previous_image_is_deleted() -> None:
     assert storage.stored == {new.image}
 
 
+def test_removed_image_is_deleted_and_recorded() -> None:
+    world, storage, identity = logged_in()
+    account = upload(world, identity)
+
+    for _ in range(2):
+        world.remove_image(identity=identity, caller=CALLER)
+        assert world.now(account).image is None
+        assert storage.stored == set()
+
+    uploaded, removed = world.events(EventType.IMAGE_CHANGED)
+    assert (uploaded.detail, removed.detail) == ("", "removed")
+    assert (removed.account_id, removed.session_id, removed.caller) == (account.id, identity.session_id, CALLER)
+
+
+def test_removed_image_that_cannot_be_deleted_now_is_left_to_the_sweep() -> None:
+    world, storage, identity = logged_in()
+    account = upload(world, identity)
+    storage.cannot_delete = True
+
+    world.remove_image(identity=identity)
+
+    assert world.now(account).image is None
+    assert storage.stored == {account.image}
+
+
+def test_removal_by_a_session_revoked_meanwhile_is_refused() -> None:
+    world, storage, identity = logged_in()
+    account = upload(world, identity)
+    world.log_out(identity=identity)
+
+    with pytest.raises(InvalidToken):
+        world.remove_image(identity=identity)
+    assert storage.stored == {account.image}
+
+
 def test_concurrent_uploads_leave_one_file() -> None:
     world, storage, identity = logged_in()
 

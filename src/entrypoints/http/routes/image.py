@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from litestar import get, post
+from litestar import delete, get, post
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
@@ -13,7 +13,7 @@ from ..dependencies import HttpRequest, Uploads, caller_of, use_cases
 from ..multipart import read_file
 from ..openapi import Auth, Operation
 from ..problems import NotFound
-from ..responses import AsgiResponse, ImageResponse, image_url
+from ..responses import NO_CONTENT, AsgiResponse, ImageResponse, image_url
 
 _MARGIN_SECONDS = 60
 """Time that a URL must still be valid when a cache returns it for the last time."""
@@ -48,6 +48,17 @@ async def upload_image(request: HttpRequest, uploads: Uploads) -> AsgiResponse:
         file = await read_file(request, "profile_image")
         account = await vestibule.upload_image(identity=identity, profile_image=file, caller=caller_of(request))
     return AsgiResponse(201, ImageResponse("The image is stored.", image_url(account, vestibule.settings) or ""))
+
+
+@delete(
+    "/upload-image",
+    operation=Operation("Account", "Remove the caller's profile image", status=204, auth=Auth.REQUIRED),
+    status_code=200,  # Litestar's own check: the response below is sent as it is
+)
+async def remove_image(request: HttpRequest) -> AsgiResponse:
+    identity = await authenticate(request)
+    await use_cases(request).remove_image(identity=identity, caller=caller_of(request))
+    return NO_CONTENT
 
 
 @get(
