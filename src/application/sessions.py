@@ -69,12 +69,16 @@ class LogOut:
         if identity is None and text is None:
             raise NotAuthenticated
         presented = self.tokens.verify_refresh(text) if text else None
-        for session_id in {*([identity.session_id] if identity else ()), *([presented[0]] if presented else ())}:
-            self._revoke(session_id, caller)
+        if identity is not None:
+            self._revoke(identity.session_id, caller, account_id=identity.account.id)
+        if presented is not None:
+            self._revoke(presented[0], caller)
 
     @retry_on_conflict
-    def _revoke(self, session_id: str, caller: Caller) -> None:
+    def _revoke(self, session_id: str, caller: Caller, *, account_id: int | None = None) -> None:
         with self.database.begin() as tx:
+            if account_id is not None:
+                tx.accounts.lock(account_id)  # before its sessions, like every change of them
             session, now = tx.sessions.lock(session_id), self.clock()
             if session is not None and session.is_active(now):
                 tx.sessions.save(session.revoked(now))

@@ -50,6 +50,7 @@ def race(world: World, number: int) -> list[Any]:
         partial(world.set_active, identifier=name, active=False),
         partial(world.upload_image, identity=identity, profile_image=PNG),
         partial(world.remove_image, identity=identity),
+        partial(world.log_out, identity=world.log_in_as(name)),
     ]
     return concurrently(calls)
 
