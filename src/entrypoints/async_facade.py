@@ -18,6 +18,7 @@ class AsyncVestibule(UseCases):
             group_commit=vestibule.group_commit,
             database_may_block=vestibule.database_may_block,
             limiter_may_block=vestibule.rate_limiter.may_block,
+            hashing_share=vestibule.hashing_share,
         )
         self.blocking = vestibule
         """The same use cases, for threads."""

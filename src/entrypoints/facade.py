@@ -95,6 +95,8 @@ class Vestibule(UseCases):
     """Returns whether a database call may wait for another machine, and so does not belong in an event loop."""
     group_commit: GroupCommit | None = None
     """Commits the transactions of one thread together, if no call within it waits for another machine."""
+    hashing_share: int | None = None
+    """The number of awaited calls with a password hash that one network may have at once; None does not limit them."""
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
 
     def __post_init__(self) -> None:

@@ -9,9 +9,9 @@ from typing import ParamSpec, TypeVar
 
 import pytest
 
-from vestibule.application import Overloaded, Refusal, Unavailable
+from vestibule.application import TRUSTED_CALLER, Caller, Overloaded, Refusal, Unavailable
 from vestibule.entrypoints.concurrency.batching import Batcher, BatchingExecutor
-from vestibule.entrypoints.concurrency.executors import CapacityLimiter, Executor, ThreadLane
+from vestibule.entrypoints.concurrency.executors import CapacityLimiter, Executor, FairLane, ThreadLane
 from vestibule.entrypoints.concurrency.lanes import Lanes
 from vestibule.entrypoints.observability import Instrumentation
 
@@ -100,6 +100,64 @@ def test_capacity_is_full_until_a_holder_leaves() -> None:
         pass
     with room:
         pass
+
+
+# --- FairLane ---------------------------------------------------------------------------------------------------------
+
+ANN, BOB = Caller("192.0.2.1"), Caller("192.0.2.2")
+
+
+def test_network_has_its_share_of_a_lane_and_leaves_the_rest_to_others() -> None:
+    def work(seconds: float, *, caller: Caller) -> Caller:
+        gate.wait(seconds)
+        return caller
+
+    async def run_calls() -> None:
+        lane = FairLane(ThreadLane(threads=9, limit=9), 2)
+        inside = [asyncio.create_task(lane(work, 10, caller=ANN)) for _ in range(2)]
+        await asyncio.sleep(0)
+        for _ in range(3):
+            with pytest.raises(Overloaded) as refused:
+                await lane(work, 10, caller=ANN)
+            assert refused.value.retry_after > 0
+        others = [asyncio.create_task(lane(work, 10, caller=caller)) for caller in (BOB, BOB, *[TRUSTED_CALLER] * 3)]
+        without_caller = asyncio.create_task(lane(gate.wait, 10))
+        gate.set()
+        assert await asyncio.gather(*inside) == [ANN, ANN]
+        assert await asyncio.gather(*others) == [BOB, BOB, *[TRUSTED_CALLER] * 3]
+        assert await without_caller
+        assert await asyncio.gather(*(lane(work, 10, caller=ANN) for _ in range(2))) == [ANN, ANN]
+
+    gate = Event()
+    asyncio.run(run_calls())
+
+
+def test_cancelled_call_counts_for_its_network_until_it_ends() -> None:
+    async def run_calls() -> None:
+        lane = FairLane(ThreadLane(threads=1, limit=9), 2)
+        running, waiting = (asyncio.create_task(lane(work, caller=ANN)) for _ in range(2))
+        while not started.is_set():  # noqa: ASYNC110 — started in another thread
+            await asyncio.sleep(0)
+        for cancelled in (running, waiting):
+            cancelled.cancel()
+            await asyncio.wait([cancelled])
+        after = asyncio.create_task(lane(gate.is_set, caller=ANN))  # type: ignore[call-arg]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await lane(work, caller=ANN)
+        after.cancel()
+        gate.set()
+        await asyncio.wait([after])
+        assert await lane(ended.wait, 10)
+        await asyncio.gather(*(lane(work, caller=ANN) for _ in range(2)))
+
+    def work(*, caller: Caller) -> None:
+        started.set()
+        gate.wait(10)
+        ended.set()
+
+    started, gate, ended = Event(), Event(), Event()
+    asyncio.run(run_calls())
 
 
 # --- Batcher ----------------------------------------------------------------------------------------------------------

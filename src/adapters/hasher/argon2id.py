@@ -43,6 +43,8 @@ class Argon2Hasher:
         self._argon2 = PasswordHasher(time_cost, memory_kib, parallelism, hash_len=_TAG_BYTES, salt_len=_SALT_BYTES)
         self._dummy = _dummy_hash(time_cost, memory_kib, parallelism)
         self._pool = pool or pool_for(time_cost, memory_kib)
+        self.capacity = self._pool.capacity
+        """The number of hashes that may be computed or wait at once."""
 
     def hash(self, password: str) -> str:
         return self._pool.run(self._argon2.hash, _secret(password))

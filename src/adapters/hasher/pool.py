@@ -28,6 +28,9 @@ def cores() -> int:
 class Pool(Protocol):
     """Runs slow jobs, and waits for each."""
 
+    capacity: int
+    """The number of jobs that may run or wait at once."""
+
     def run(self, job: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Raises `Overloaded` if too many jobs wait already, and `Unavailable` after `close`."""
         ...
@@ -44,7 +47,8 @@ class HashingPool:
     def __init__(self, threads: int, queue: int) -> None:
         if threads < 1 or queue < 0:
             raise ValueError("A hashing pool needs at least one thread and a queue of at least 0.")
-        self._slots = threading.BoundedSemaphore(threads + queue)
+        self.capacity = threads + queue
+        self._slots = threading.BoundedSemaphore(self.capacity)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="hashing", initializer=_lower_priority)
 
     def run(self, job: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from contextvars import copy_context
 from functools import partial
-from threading import Semaphore
+from threading import Lock, Semaphore
 from typing import Any, ParamSpec, TypeVar
 
-from ...application import Overloaded
+from ...application import Caller, Overloaded
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -83,3 +83,55 @@ class ThreadLane(Executor):
             finally:
                 result.cancel()
                 del job, result  # avoids a reference cycle through an exception's traceback
+
+
+class FairLane(Executor):
+    """Another lane, of which one network has at most `share` calls at once; raises `Overloaded` beyond.
+
+    The network is that of the argument `caller`. Calls without one, or by a caller without an address, are not counted. A call
+    counts until it has ended, also after the awaiting task was cancelled.
+    """
+
+    def __init__(self, lane: Executor, share: int) -> None:
+        self._lane = lane
+        self._share = share
+        self._calls: dict[str, set[object]] = {}
+        self._lock = Lock()
+
+    async def __call__(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        caller = kwargs.get("caller")
+        network = caller.ip_address if isinstance(caller, Caller) else None
+        if network is None:
+            return await self._lane(call, *args, **kwargs)
+        counted, has_begun = self._count(network), False
+
+        def run() -> T:
+            nonlocal has_begun
+            has_begun = True
+            try:
+                return call(*args, **kwargs)
+            finally:
+                self._release(network, counted)
+
+        try:
+            return await self._lane(run)
+        finally:
+            if not has_begun:
+                self._release(network, counted)
+
+    def _count(self, network: str) -> object:
+        with self._lock:
+            calls = self._calls.setdefault(network, set())
+            if len(calls) >= self._share:
+                raise Overloaded
+            counted = object()
+            calls.add(counted)
+        return counted
+
+    def _release(self, network: str, counted: object) -> None:
+        """Does nothing a second time."""
+        with self._lock:
+            calls = self._calls.get(network, set())
+            calls.discard(counted)
+            if not calls:
+                self._calls.pop(network, None)

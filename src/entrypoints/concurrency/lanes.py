@@ -4,9 +4,9 @@ import os
 
 from ..observability import Instrumentation
 from .batching import BatchingExecutor
-from .executors import Executor, GroupCommit, InlineExecutor, ThreadLane
+from .executors import Executor, FairLane, GroupCommit, InlineExecutor, ThreadLane
 
-_HASHING_THREADS_PER_CORE = 20
+HASHING_THREADS = 20 * (os.cpu_count() or 1)
 _WRITE_THREADS = 8
 _READ_THREADS = 4
 MAX_UPLOADS = 24
@@ -35,12 +35,16 @@ class Lanes:
         group_commit: GroupCommit | None = None,
         database_may_block: bool = False,
         limiter_may_block: bool = False,
+        hashing_share: int | None = None,
     ) -> None:
-        """With a group commit writes are batched: the database is local then, and the only thing that a write waits for."""
+        """With a group commit writes are batched: the database is local then, and the only thing that a write waits for.
+
+        One network has at most `hashing_share` calls in the hashing lane at once; None does not limit them.
+        """
         writes = BatchingExecutor(group_commit) if group_commit else ThreadLane(_WRITE_THREADS, _MAX_CALLS)
-        self.hashing = instrumentation.lane(
-            "hashing", ThreadLane(_HASHING_THREADS_PER_CORE * (os.cpu_count() or 1), _MAX_CALLS)
-        )
+        hashing = ThreadLane(HASHING_THREADS, _MAX_CALLS)
+        fair = hashing if hashing_share is None else FairLane(hashing, hashing_share)
+        self.hashing = instrumentation.lane("hashing", fair)
         self.writes = instrumentation.lane("writes", writes)
         self.reads = instrumentation.lane("reads", ThreadLane(_READ_THREADS, _MAX_CALLS))
         self.images = instrumentation.lane("images", ThreadLane(_IMAGE_THREADS, _MAX_CALLS))

@@ -127,5 +127,6 @@ class Container(containers.DeclarativeContainer):
         check=database.provided.check,
         database_may_block=sql_database.provided.may_block,
         group_commit=providers.Callable(factories.group_commit, sql_database, rate_limiter, overrides),
+        hashing_share=providers.Callable(factories.hashing_share, settings, hasher),
         subscriptions=subscriptions,
     )

@@ -12,12 +12,13 @@ from ...adapters.rate_limiter import MemoryRateLimiter, RedisRateLimiter
 from ...adapters.storage import FileStorage, S3Storage
 from ...application.code_requests import SendQuota
 from ...application.event_consumer import ReadEvents
-from ...application.ports import Channel, Clock, Database, Notifier, RateLimiter, Storage
+from ...application.ports import Channel, Clock, Database, Hasher, Notifier, RateLimiter, Storage
 from ...application.webhooks import EnqueueWebhooks
 from ...domain.account import AddressKind
 from ...domain.events import STATE_CHANGES
 from ...domain.rate_limits import RateLimit
 from ..concurrency.executors import GroupCommit
+from ..concurrency.lanes import HASHING_THREADS
 from ..observability import Instrumentation
 from ..settings import Settings, SettingsError
 from ..settings.parsers import HashCost, secret_bytes
@@ -60,6 +61,12 @@ def argon2(cost: HashCost, instrumentation: Instrumentation | None = None) -> Ar
 
 
 Echo = Callable[[str], None]
+
+
+def hashing_share(settings: Settings, hasher: Hasher) -> int | None:
+    """A quarter of the hashes that may run or wait at once, so that one network never fills the queue."""
+    capacity: int = getattr(hasher, "capacity", HASHING_THREADS)
+    return max(1, capacity // 4) if settings.rate_limits else None
 
 
 def email_notifier(settings: Settings, templates: Templates, echo: Echo | None) -> Notifier:

@@ -21,6 +21,8 @@ NamedObserver = Callable[[str], AbstractContextManager[OnStart]]
 class JobPool(Protocol):
     """The hasher's thread pool."""
 
+    capacity: int
+
     def run(self, job: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R: ...
 
     def close(self) -> None: ...
@@ -44,6 +46,7 @@ class ObservedPool:
     def __init__(self, pool: JobPool, observer: Observer) -> None:
         self._pool = pool
         self._observer = observer
+        self.capacity = pool.capacity
         self.close = pool.close
 
     def run(self, job: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
