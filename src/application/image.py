@@ -4,10 +4,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ..domain.account import Account
-from ..domain.errors import ImageTooLarge, InvalidInput, InvalidToken, Unavailable
+from ..domain.errors import ImageTooLarge, InvalidInput, InvalidToken, RateLimited, Unavailable
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
+from ..domain.rate_limits import Limits, refusing_limit
 from .audit import record
-from .ports import Clock, Database, Images, PresignedUrl, Storage, UnreadableImage
+from .ports import Clock, Database, Images, PresignedUrl, RateLimiter, Storage, UnreadableImage
 from .retry import retry_on_conflict
 from .tokens import Identity
 from .validation import REQUIRED
@@ -19,13 +20,15 @@ MAX_BYTES = 5 * 1024 * 1024
 class UploadImage:
     """Stores a PNG, JPEG, WebP or GIF as the image of the caller's account and deletes the previous one.
 
-    Raises `InvalidInput` for other data, `ImageTooLarge` above 5 MiB, `InvalidToken` if the session was revoked meanwhile,
-    `Overloaded`, `Unavailable`.
+    Raises `InvalidInput` for other data, `ImageTooLarge` above 5 MiB, `RateLimited` if the account has uploaded too many, also
+    refused ones; `InvalidToken` if the session was revoked meanwhile, `Overloaded`, `Unavailable`.
     """
 
     database: Database
     images: Images
     storage: Storage
+    rate_limiter: RateLimiter
+    limits: Limits
     clock: Clock
 
     def __call__(self, *, identity: Identity, profile_image: bytes | None, caller: Caller = TRUSTED_CALLER) -> Account:
@@ -33,6 +36,7 @@ class UploadImage:
             raise InvalidInput({"profile_image": [REQUIRED]})
         if len(profile_image) > MAX_BYTES:
             raise ImageTooLarge
+        self._count(identity.account.id)
         try:
             image = self.images.normalise(profile_image)
         except UnreadableImage as error:
@@ -47,6 +51,12 @@ class UploadImage:
         if previous is not None:
             _discard(self.storage, previous)
         return account
+
+    def _count(self, account_id: int) -> None:
+        """Counts before the image is decoded, which is the cost of an upload."""
+        limits = self.limits.uploads_per_account
+        if retry_after := self.rate_limiter.hit(f"uploads:{account_id}", limits, self.clock()):
+            raise RateLimited(retry_after, policy="uploads", limit=refusing_limit(limits, retry_after))
 
     @retry_on_conflict
     def _set(self, identity: Identity, name: str, caller: Caller) -> tuple[Account, str | None]:

@@ -3,6 +3,8 @@
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -170,6 +172,38 @@ def test_large_form_is_413_with_or_without_length(head: bytes, client: AppClient
     assert raw.chunks_received < 85
     announced = call_asgi(_app(client), "POST", "/upload-image/", chunks, headers=[*headers, (b"content-length", b"10485839")])
     assert (announced.status, announced.chunks_received) == (413, 0)
+
+
+def test_second_upload_of_an_account_is_429_until_the_first_one_ends(client: AppClient) -> None:
+    """A client that sends half an upload, and another one meanwhile."""
+    ada = [(b"authorization", f"Bearer {client.token()}".encode()), FORM]
+    client.world.create_account("bob")
+    bob = [(b"authorization", f"Bearer {client.tokens('bob')['token']}".encode()), FORM]
+    app = _app(client)
+    form = [HEAD + PNG + b"\r\n--x--\r\n"]
+    statuses = []
+
+    def others(chunk: bytes) -> bytes:
+        """Returns the chunk after further uploads."""
+        for headers in (ada, bob):
+            raw = call_in_thread(app, form, headers)
+            statuses.append((raw.status, dict(raw.headers).get(b"retry-after")))
+        return chunk
+
+    class HalfSent(list[bytes]):
+        def __iter__(self) -> Iterator[bytes]:
+            yield form[0][:20]
+            yield others(form[0][20:])
+
+    assert call_asgi(app, "POST", "/upload-image/", HalfSent(), headers=ada).status == 201
+    assert statuses == [(429, b"5"), (201, None)]
+    assert call_asgi(app, "POST", "/upload-image/", form, headers=ada).status == 201
+
+
+def call_in_thread(app: Any, form: list[bytes], headers: list[tuple[bytes, bytes]]) -> Any:
+    """Makes a call in an event loop of its own, while this thread makes another one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(call_asgi, app, "POST", "/upload-image/", form, headers=headers).result()
 
 
 def test_request_without_token_is_refused_before_the_form_is_read(client: AppClient) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ T = TypeVar("T")
 PASSWORD = "the engine weaves algebra"
 CONNECTION_ERRORS = (OSError, HTTPException)
 """Exceptions that a client raises when its server is killed."""
+
+FORM_HEAD = b'--b\r\nContent-Disposition: form-data; name="profile_image"; filename="me"\r\n\r\n'
 
 
 @dataclass(frozen=True)
@@ -107,9 +110,20 @@ class Client:
         return self.call("POST", "/otp/", {"destination": destination, "verify_otp": code})
 
     def upload(self, token: str, file: bytes) -> Response:
-        head = b'--b\r\nContent-Disposition: form-data; name="profile_image"; filename="me"\r\n\r\n'
         headers = {"Content-Type": "multipart/form-data; boundary=b"}
-        return self.send("POST", "/upload-image/", head + file + b"\r\n--b--\r\n", token, headers)
+        return self.send("POST", "/upload-image/", FORM_HEAD + file + b"\r\n--b--\r\n", token, headers)
+
+    def half_an_upload(self, token: str) -> socket.socket:
+        """Sends the beginning of an upload, and nothing more until the client is closed; returns the connection."""
+        self._connection.putrequest("POST", "/upload-image/")
+        for name, value in (
+            ("Authorization", f"Bearer {token}"),
+            ("Content-Type", "multipart/form-data; boundary=b"),
+            ("Content-Length", "100000"),
+        ):
+            self._connection.putheader(name, value)
+        self._connection.endheaders(FORM_HEAD)
+        return self._connection.sock
 
 
 def registration(name: str, password: str = PASSWORD) -> dict[str, str]:
@@ -122,6 +136,16 @@ def random_png(side: int = 64) -> bytes:
     file = io.BytesIO()
     Image.frombytes("RGB", (side, side), os.urandom(3 * side * side)).save(file, "PNG")
     return file.getvalue()
+
+
+def thousand_scans() -> bytes:
+    """Returns a small progressive JPEG that takes many seconds to decode: it repeats one scan a thousand times."""
+    file = io.BytesIO()
+    Image.new("L", (4096, 4096)).save(file, "JPEG", progressive=True)
+    jpeg = file.getvalue()
+    starts = [at for at in range(len(jpeg) - 1) if jpeg[at : at + 2] == b"\xff\xda"]
+    last = jpeg[starts[-1] : -2]
+    return jpeg[:-2] + last * 1000 + jpeg[-2:]
 
 
 def wrong(code: str) -> str:

@@ -1,11 +1,15 @@
-"""An image directory that is missing, is no directory, or is read-only."""
+"""Uploads that starve others: half-sent, or slow to decode; an image directory that is missing or read-only."""
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from select import select
 
 import pytest
-from tests.support.http_client import Client, random_png
+from tests.support.http_client import Client, concurrently, random_png, thousand_scans
+from tests.support.processes import eventually
 from tests.support.server import Server
 
 pytestmark = pytest.mark.faults
@@ -70,3 +74,25 @@ def clear(images: Path) -> None:
         images.rmdir()
     else:
         images.unlink(missing_ok=True)
+
+
+def test_half_sent_uploads_of_an_account_leave_the_places_of_others(tmp_path: Path) -> None:
+    with Server(tmp_path / "data") as server, Client(server.port) as client, ExitStack() as held:
+        mallory, ada = (client.tokens(name)["token"] for name in ("mallory", "ada"))
+        halves = [held.enter_context(Client(server.port)).half_an_upload(mallory) for _ in range(24)]
+        assert eventually(lambda: len(select(halves, [], [], 0)[0]) == 23), "all but one have a response"
+        refused = client.upload(mallory, random_png())
+        assert (refused.status, refused.problem, refused.headers["retry-after"]) == (429, "rate-limited", "5")
+        assert client.upload(ada, random_png()).status == 201
+
+
+def test_image_that_takes_too_long_to_decode_stops_no_other_upload(server: Server) -> None:
+    with Client(server.port) as client:
+        tokens = [client.tokens(f"user{number}x")["token"] for number in range(5)]
+    files = [thousand_scans(), *(random_png() for _ in range(4))]
+    uploads = [partial(Client.upload, token=token, file=file) for token, file in zip(tokens, files, strict=True)]
+    slow, *others = concurrently(server.port, uploads)
+    assert (slow.status, slow.json["errors"]) == (400, {"profile_image": ["The image takes too long to decode."]})
+    assert [other.status for other in others] == [201] * 4
+    with Client(server.port) as client:
+        assert client.upload(tokens[0], random_png()).status == 201

@@ -31,7 +31,7 @@ class PillowImages:
         self,
         workers: int = 1,
         memory_bytes: int = 512 << 20,
-        cpu_seconds: int = 5,
+        cpu_seconds: float = 1.0,
         wall_seconds: float = 10.0,
         queue: int = 8,
         executable: str = sys.executable,

@@ -25,7 +25,7 @@ _BOOT = "import runpy, sys; sys.path.append(sys.argv.pop(1)); runpy.run_path(sys
 class WorkerProcess:
     """A child process, restarted when it has ended. Not thread-safe."""
 
-    def __init__(self, executable: str, memory_bytes: int, cpu_seconds: int, wall_seconds: float) -> None:
+    def __init__(self, executable: str, memory_bytes: int, cpu_seconds: float, wall_seconds: float) -> None:
         """Limits the address space of the process, and its processor time and wall time for one image."""
         self._executable = executable
         self._limits = (memory_bytes, cpu_seconds, wall_seconds)

@@ -29,6 +29,8 @@ IMAGE, REFUSAL, READY = b"+", b"-", b"!"
 _MAX_REPLY = 8 << 20
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
 _UNPRIVILEGED = 65_534
+_TIME_IS_UP = {signal.SIGPROF, signal.SIGXCPU, signal.SIGALRM}
+"""The signals of the timer and the limit of processor time, and of the timer of wall time."""
 
 
 class Refused(Exception):
@@ -112,17 +114,21 @@ def leave_root() -> None:
             os.setuid(_UNPRIVILEGED)
 
 
-def confine(cpu_seconds: int, wall_seconds: float) -> None:
-    """Limits this process to its memory, its time and its open pipe: it can open no file and start no process."""
+def confine(cpu_seconds: float, wall_seconds: float) -> None:
+    """Limits this process to its memory, its time and its open pipe: it can open no file and start no process.
+
+    The timer ends it to the hundredth of a second. The limit, which counts whole ones, is for code that stops the timer.
+    """
     leave_root()
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
+    signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(cpu_seconds), math.ceil(cpu_seconds) + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
     signal.alarm(math.ceil(wall_seconds) + 1)
 
 
-def reply_from_fork(data: bytes, cpu_seconds: int, wall_seconds: float) -> tuple[bytes, bytes]:
+def reply_from_fork(data: bytes, cpu_seconds: float, wall_seconds: float) -> tuple[bytes, bytes]:
     """Calls `reply_to` in a confined fork, which ends before this returns."""
     reader, writer = os.pipe()
     fork = os.fork()
@@ -141,7 +147,7 @@ def reply_from_fork(data: bytes, cpu_seconds: int, wall_seconds: float) -> tuple
     status = os.waitpid(fork, 0)[1]
     if reply[:1] in {IMAGE, REFUSAL}:
         return reply[:1], reply[1:]
-    slow = os.WIFSIGNALED(status) and os.WTERMSIG(status) in {signal.SIGXCPU, signal.SIGALRM}
+    slow = os.WIFSIGNALED(status) and os.WTERMSIG(status) in _TIME_IS_UP
     return REFUSAL, b"slow" if slow else b"damaged"
 
 
@@ -154,7 +160,7 @@ def warm_up() -> None:
         normalised(file.getvalue())
 
 
-def main(memory_bytes: int, cpu_seconds: int, wall_seconds: float) -> None:
+def main(memory_bytes: int, cpu_seconds: float, wall_seconds: float) -> None:
     """Serves requests until the server closes the socket or exits."""
     protect()
     os.nice(5)
@@ -173,4 +179,4 @@ def main(memory_bytes: int, cpu_seconds: int, wall_seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
+    main(int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3]))

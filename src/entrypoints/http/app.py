@@ -14,8 +14,8 @@ from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSe
 
 from .. import observability
 from ..async_facade import AsyncVestibule
-from ..concurrency.executors import CapacityLimiter
 from ..concurrency.lanes import MAX_UPLOADS
+from ..concurrency.upload_places import UploadPlaces
 from ..facade import Vestibule
 from ..observability.http_calls import observe
 from .docs import docs_handlers
@@ -75,7 +75,7 @@ def create_app(vestibule: Vestibule | AsyncVestibule, *, lifespan: Sequence[Life
     service_handlers = (*SERVICE, *REVOCATIONS) if settings.revocations_secret else SERVICE
     handlers = [*API, *service_handlers, *docs_handlers(settings, (*API, *service_handlers))]
     under_prefix, at_root = (_with_head_and_options(these) for these in (handlers, service_handlers))
-    uploads = CapacityLimiter(MAX_UPLOADS)
+    uploads = UploadPlaces(MAX_UPLOADS, are_shared=settings.rate_limits)
     app = App(
         [Router(settings.api_prefix, route_handlers=under_prefix), *at_root] if settings.api_prefix else under_prefix,
         dependencies={"uploads": Provide(lambda: uploads, sync_to_thread=False)},

@@ -8,11 +8,11 @@ from litestar.params import SkipValidation
 
 from ...application import Caller
 from ..async_facade import AsyncVestibule
-from ..concurrency.executors import CapacityLimiter
+from ..concurrency.upload_places import UploadPlaces
 
 HttpRequest = Request[Any, Any, Any]
 
-Uploads = NamedDependency[SkipValidation[CapacityLimiter]]
+Uploads = NamedDependency[SkipValidation[UploadPlaces]]
 """Limits how many files are in memory at once. Handlers ask for no other dependency: Litestar starts a task for each of two."""
 
 

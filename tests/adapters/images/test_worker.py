@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import pytest
 from PIL import Image
+from tests.support.http_client import thousand_scans
 
 from vestibule.adapters import images as images_package
 from vestibule.adapters.images import PillowImages
@@ -33,14 +34,6 @@ def file_of(image: Image.Image, kind: str, **options: object) -> bytes:
 SMALL = file_of(Image.new("RGB", (8, 8), "red"), "PNG")
 MEDIUM = file_of(Image.effect_noise((1024, 1024), 64), "PNG")
 LARGE = file_of(Image.new("RGBA", (4096, 4096), (1, 2, 3, 4)), "WEBP", lossless=True, method=0, quality=0)
-
-
-def thousand_scans() -> bytes:
-    """Returns a small progressive JPEG that takes many seconds to decode: it repeats one scan a thousand times."""
-    jpeg = file_of(Image.new("L", (4096, 4096)), "JPEG", progressive=True)
-    starts = [at for at in range(len(jpeg) - 1) if jpeg[at : at + 2] == b"\xff\xda"]
-    last = jpeg[starts[-1] : -2]
-    return jpeg[:-2] + last * 1000 + jpeg[-2:]
 
 
 def children_of(pid: int) -> list[int]:
@@ -101,6 +94,14 @@ class TestLimits:
                 images.normalise(hostile)
             assert images.normalise(SMALL)
             assert not is_gone(worker)
+
+    def test_processor_time_is_limited_to_a_fraction_of_a_second(self) -> None:
+        with started(PillowImages(cpu_seconds=0.25, wall_seconds=60)) as (images, worker):
+            with pytest.raises(UnreadableImage, match="takes too long"):
+                images.normalise(thousand_scans())
+            fields = Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()
+            spent_by_forks = sum(int(field) for field in fields[13:15]) / os.sysconf("SC_CLK_TCK")
+        assert spent_by_forks < 0.8, "the limit of the kernel counts whole seconds"
 
     def test_processor_time_is_limited_per_image(self) -> None:
         with started(PillowImages(cpu_seconds=1, wall_seconds=60)) as (images, worker):

@@ -6,10 +6,20 @@ import pytest
 from tests.support.world import CALLER, PASSWORD, PNG, World, concurrently, outcome
 
 from vestibule.adapters.storage import MemoryStorage
-from vestibule.application import Account, Identity, ImageTooLarge, InvalidInput, InvalidToken, SweepReport, Unavailable
+from vestibule.application import (
+    Account,
+    Identity,
+    ImageTooLarge,
+    InvalidInput,
+    InvalidToken,
+    RateLimited,
+    SweepReport,
+    Unavailable,
+)
 from vestibule.application.maintenance import BATCH
 from vestibule.application.ports import PresignedUrl
 from vestibule.domain.events import EventType
+from vestibule.domain.rate_limits import Limits, RateLimit
 from vestibule.testing import ManualClock
 
 
@@ -131,6 +141,29 @@ def test_concurrent_uploads_leave_one_file() -> None:
 
     assert all(isinstance(answer, Account) for answer in answers)
     assert storage.stored == {world.now(identity.account).image}
+
+
+def test_eleventh_upload_within_an_hour_is_refused_and_counts_no_other_account() -> None:
+    world, storage, identity = logged_in()
+    world.create_account("bob")
+    assert isinstance(upload(world, identity, b"text"), InvalidInput)
+    images = [upload(world, identity).image for _ in range(9)]
+    refused = upload(world, identity)
+    assert isinstance(refused, RateLimited)
+    assert (refused.retry_after, refused.policy, refused.limit) == (3600, "uploads", RateLimit(10, 3600))
+    assert storage.stored == {images[-1]}
+    assert upload(world, world.log_in_as("bob")).image
+    world.clock.advance(3600)
+    assert upload(world, world.log_in_as("ann")).image
+
+
+def test_limit_of_uploads_is_a_setting_and_can_be_lifted() -> None:
+    limits = Limits(uploads_per_account=(RateLimit(2, 60),))
+    for settings, count in (({"limits": limits}, 2), ({"limits": limits, "rate_limits": False}, 5)):
+        world = World(**settings)
+        world.create_account("ann")
+        answers = [upload(world, world.log_in_as("ann")) for _ in range(5)]
+        assert sum(isinstance(answer, Account) for answer in answers) == count
 
 
 @pytest.mark.parametrize(

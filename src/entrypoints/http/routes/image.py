@@ -44,9 +44,10 @@ class UploadBody(Struct):
 async def upload_image(request: HttpRequest, uploads: Uploads) -> AsgiResponse:
     vestibule = use_cases(request)
     identity = await authenticate(request)
-    with uploads:
+    caller = caller_of(request)
+    with uploads.one(identity.account.id, caller.ip_address):
         file = await read_file(request, "profile_image")
-        account = await vestibule.upload_image(identity=identity, profile_image=file, caller=caller_of(request))
+        account = await vestibule.upload_image(identity=identity, profile_image=file, caller=caller)
     return AsgiResponse(201, ImageResponse("The image is stored.", image_url(account, vestibule.settings) or ""))
 
 
