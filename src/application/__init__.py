@@ -15,6 +15,7 @@ from .code_checks import IssuedProof, LogInByCode, VerifyCode
 from .code_requests import RequestCode, RequestedCode
 from .delivery import DeliverMessages
 from .event_consumer import Batch, ReadEvents
+from .export import ExportAccount
 from .image import GetImageUrl, ReadImage, RemoveImage, UploadImage
 from .login import LogIn
 from .maintenance import Purge, SetActive, SweepImages, SweepReport
@@ -47,6 +48,7 @@ __all__ = [
     "DropMessages",
     "Event",
     "EventType",
+    "ExportAccount",
     "GetImageUrl",
     "Identity",
     "IssuedProof",

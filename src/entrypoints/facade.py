@@ -11,6 +11,7 @@ from ..application import (
     code_requests,
     delivery,
     event_consumer,
+    export,
     image,
     login,
     maintenance,
@@ -24,7 +25,7 @@ from ..application import (
 from ..application.ports import Clock, RateLimiter
 from .concurrency.executors import GroupCommit
 from .settings import Settings
-from .use_case import ContextManagerUseCase, PlainUseCase, StreamingUseCase, UseCaseDescriptor
+from .use_case import ContextManagerUseCase, PiecewiseUseCase, PlainUseCase, StreamingUseCase, UseCaseDescriptor
 from .workers.subscriptions import Handler, Subscriptions
 
 
@@ -52,6 +53,7 @@ class UseCases:
     revoke_other_sessions = PlainUseCase(sessions.RevokeOtherSessions, "writes")
     list_revoked_sessions = PlainUseCase(sessions.ListRevokedSessions, "reads")
     set_active = PlainUseCase(maintenance.SetActive, "writes")
+    export_account = PiecewiseUseCase(export.ExportAccount, "background")
     upload_image = PlainUseCase(image.UploadImage, "images")
     remove_image = PlainUseCase(image.RemoveImage, "images")
     read_image = PlainUseCase(image.ReadImage, "images")

@@ -99,6 +99,32 @@ class StreamingUseCase(UseCaseDescriptor[Class_co]):
         return self.executor(lanes).wrap(collect)
 
 
+class PiecewiseUseCase(UseCaseDescriptor[Class_co]):
+    """A use case that returns an iterator of bytes. Its awaited calls return an asynchronous one, which makes each piece in
+    the lane."""
+
+    @overload
+    def __get__(self, instance: "Vestibule", _: type) -> Class_co: ...
+    @overload
+    def __get__(
+        self: "PiecewiseUseCase[Callable[P, Iterator[bytes]]]", instance: "AsyncVestibule", _: type
+    ) -> Callable[P, Coroutine[Any, Any, AsyncIterator[bytes]]]: ...
+    def __get__(self, instance: object, _: type) -> Any:
+        return _descriptor_or_raise(self, instance)
+
+    def awaited(self, vestibule: "Vestibule", lanes: Lanes) -> object:
+        call, executor = getattr(vestibule, self.name), self.executor(lanes)
+
+        async def pieces(made: Iterator[bytes]) -> AsyncIterator[bytes]:
+            while piece := await executor(next, made, b""):
+                yield piece
+
+        async def awaited(*args: Any, **kwargs: Any) -> AsyncIterator[bytes]:
+            return pieces(await executor(call, *args, **kwargs))
+
+        return awaited
+
+
 class ContextManagerUseCase(UseCaseDescriptor[Class_co]):
     """A use case that returns a context manager, for `with` or for `async with`."""
 

@@ -12,7 +12,7 @@ from ..adapters.keys import HmacCodes, JwtTokens, KeySet, SymmetricKey
 from ..adapters.notifier import MemoryNotifier
 from ..adapters.storage import MemoryStorage
 from ..application import Account, AuditQuery, Event, EventType, Identity, TokenSet
-from ..application.ports import Codes, Database, Devices, Hasher, Images, NewId, OutgoingMessage, RateLimiter, Storage
+from ..application.ports import Codes, Devices, Hasher, Images, NewId, OutgoingMessage, RateLimiter, RecordedDatabase, Storage
 from ..entrypoints.container import Container
 from ..entrypoints.facade import Vestibule
 from ..entrypoints.settings import Settings
@@ -37,13 +37,13 @@ class World(Vestibule):
     """
 
     clock: ManualClock
-    database: Database
+    database: RecordedDatabase
     notifier: MemoryNotifier
 
     def __init__(
         self,
         *,
-        database: Database | None = None,
+        database: RecordedDatabase | None = None,
         hasher: Hasher | None = None,
         images: Images | None = None,
         storage: Storage | None = None,

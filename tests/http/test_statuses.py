@@ -26,6 +26,13 @@ def expired(client: AppClient) -> str:
     return token
 
 
+def exported_five_times(client: AppClient) -> str:
+    token = client.token()
+    for _ in range(5):
+        assert client.call("GET", "/account/export/", token=token).status_code == 200
+    return token
+
+
 def code_by_mail(client: AppClient) -> str:
     client.registered()
     return client.code(EMAIL)
@@ -88,6 +95,13 @@ CASES: list[Case] = [
     ("PATCH", "/account/", 400, "invalid-input", AppClient.token, with_token(json={"email": "nowhere"})),
     ("PATCH", "/account/", 401, "not-authenticated", no_preparation, body({})),
     ("PATCH", "/account/", 401, "invalid-token", expired, with_token(json={})),
+    ("GET", "/account/export/", 200, "", AppClient.token, with_token()),
+    ("GET", "/account/export/", 401, "not-authenticated", no_preparation, lambda _: {}),
+    ("GET", "/account/export/", 429, "rate-limited", exported_five_times, with_token()),
+    ("POST", "/account/export/", 200, "", AppClient.token, with_token(json={"current_password": PASSWORD})),
+    ("POST", "/account/export/", 200, "", AppClient.token, with_token()),
+    ("POST", "/account/export/", 400, "invalid-input", AppClient.token, with_token(json={"current_password": 7})),
+    ("POST", "/account/export/", 401, "invalid-token", expired, with_token()),
     ("POST", "/otp/", 201, "", no_preparation, body({"destination": EMAIL})),
     ("POST", "/otp/", 400, "invalid-input", no_preparation, body({})),
     ("POST", "/otp/", 429, "rate-limited", code_by_mail, body({"destination": EMAIL})),

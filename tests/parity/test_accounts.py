@@ -142,6 +142,7 @@ def test_calls_without_login_are_refused(interface: Interface) -> None:
         assert interface.replace(token, **OTHER_REGISTRATION) == refusal
         assert interface.upload(token, PNG) == refusal
         assert interface.remove_image(token) == refusal
+        assert interface.export(token) == refusal
         assert interface.sessions(token) == refusal
         assert interface.end_session(token, "unheard-of") == refusal
         assert interface.end_others(token) == refusal
@@ -169,6 +170,20 @@ def test_image_is_validated_by_its_content(interface: Interface) -> None:
     assert interface.account(own)["profile_image"] is False
     assert interface.upload(own, PNG) is True
     assert interface.account(own)["profile_image"] is True
+
+
+def test_export_holds_the_account_its_sessions_its_events_and_its_image(interface: Interface) -> None:
+    own = logged_in(interface)
+    interface.upload(own.token, PNG)
+    files = interface.export(own.token)
+    assert (files["account.json"]["username"], files["image.webp"]) == (REGISTRATION["username"], PNG)
+    [session] = files["sessions.json"]
+    assert (session["id"], session["user_agent"]) == (own.session, interface.agent)
+    assert [event["type"] for event in files["audit_log.json"]] == ["registered", "logged_in", "image_changed", "exported"]
+    assert interface.export(own.token, current_password=7) == invalid("current_password")
+    for _ in range(4):
+        assert isinstance(interface.export(own.token, current_password=REGISTRATION["password"]), dict)
+    assert interface.export(own.token).slug == "rate-limited"
 
 
 def test_image_is_removed(interface: Interface) -> None:

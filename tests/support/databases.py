@@ -19,6 +19,7 @@ from vestibule.adapters.database import (
     migration,
     outbox,
     rate_limits,
+    records,
     restoration,
     retention,
     sessions,
@@ -65,7 +66,7 @@ def stored(database: SqlDatabase, name: str) -> Account:
 
 def _statements() -> dict[str, ClauseElement]:
     found: dict[str, ClauseElement] = {}
-    for module in (accounts, audit_log, codes, keys, migration, outbox, rate_limits, restoration, retention, sessions):
+    for module in (accounts, audit_log, codes, keys, migration, outbox, rate_limits, records, restoration, retention, sessions):
         for name, value in vars(module).items():
             parts = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else [value]
             flat = [part[1] if isinstance(part, tuple) and len(part) == 2 else part for part in parts]

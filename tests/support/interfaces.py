@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from types import TracebackType
 from typing import Any, Protocol, Self
+from zipfile import ZipFile
 
 from litestar.enums import ScopeType
 from litestar.testing import TestClient
@@ -73,6 +75,7 @@ class Interface(Protocol):
     def register_or_log_in(self, **fields: Any) -> Any: ...
     def reset(self, **fields: Any) -> Any: ...
     def is_unique(self, **fields: Any) -> Any: ...
+    def export(self, token: str | None, **fields: Any) -> Any: ...
     def upload(self, token: str | None, data: bytes | None) -> Any: ...
     def remove_image(self, token: str | None) -> Any: ...
     def refresh(self, **fields: Any) -> Any: ...
@@ -134,6 +137,9 @@ class LibraryInterface(AbstractContextManager["LibraryInterface"]):
 
     def is_unique(self, **fields: Any) -> Any:
         return self._call(self.world.check_unique, _with_missing(fields, "prop", "value"), bool)
+
+    def export(self, token: str | None, **fields: Any) -> Any:
+        return self._as(token, self._own(self.world.export_account), fields, lambda pieces: _files_of(b"".join(pieces)))
 
     def upload(self, token: str | None, data: bytes | None) -> Any:
         return self._as(token, self._own(self.world.upload_image), {"profile_image": data}, lambda after: bool(after.image))
@@ -211,6 +217,13 @@ def _reference(sent: Any) -> str:
     return str(sent.reference)
 
 
+def _files_of(archive: bytes) -> dict[str, Any]:
+    """The files of a zip by their names; those of JSON as values."""
+    with ZipFile(BytesIO(archive)) as opened:
+        files = {name: opened.read(name) for name in opened.namelist()}
+    return {name: json.loads(data) if name.endswith(".json") else data for name, data in files.items()}
+
+
 def _nothing(_: Any) -> None:
     """Replaces a result that has no content by None."""
 
@@ -269,6 +282,10 @@ class HttpInterface(AbstractContextManager["HttpInterface"]):
     def is_unique(self, **fields: Any) -> Any:
         return self._call("POST", "/isunique/", 200, lambda response: response["unique"], json=fields)
 
+    def export(self, token: str | None, **fields: Any) -> Any:
+        method, body = ("POST", {"json": fields}) if fields else ("GET", {})
+        return self._call(method, "/account/export/", 200, _files_of, token, **body)
+
     def upload(self, token: str | None, data: bytes | None) -> Any:
         files = {"other": ("a.txt", b"text")} if data is None else {"profile_image": ("me.png", data, "image/png")}
         return self._call("POST", "/upload-image/", 201, lambda response: bool(response["profile_image"]), token, files=files)
@@ -301,7 +318,7 @@ class HttpInterface(AbstractContextManager["HttpInterface"]):
             headers["Content-Type"] = "application/json"
             body = {"content": json.dumps(body["json"])}
         response = self._client.request(method, path, headers=headers, **body)
-        content: Any = response.json() if response.status_code != 204 else None
+        content: Any = response.json() if "json" in response.headers.get("Content-Type", "") else response.content
         if response.status_code == success:
             return result_of(content)
         slug = content["type"].removeprefix(PROBLEM_URN)

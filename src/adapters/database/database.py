@@ -15,6 +15,7 @@ from .locked_rows import LockedRows
 from .migration import HEAD, VERSION
 from .outbox import Backlog, SqlOutbox, SqlOutboxReads, backlog
 from .rate_limits import SqlSlidingWindowReads, SqlSlidingWindows
+from .records import SqlAccountRecords
 from .restoration import end_sessions_and_codes
 from .retention import purge
 from .sessions import SqlSessionReads, SqlSessions
@@ -92,6 +93,7 @@ class SqlDatabase:
         self.outbox = SqlOutboxReads(self._sql.query)
         self.audit_log = SqlAuditLogReads(self._sql.query, in_order=not self.may_block)
         self.cursors = SqlCursorReads(self._sql.query)
+        self.records = SqlAccountRecords(self._sql.query)
         self.keys = SqlKeys(self._sql)
 
     @contextmanager

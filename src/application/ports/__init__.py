@@ -5,7 +5,7 @@ Times are seconds since the epoch, UTC. An adapter that cannot keep a promise ra
 connection to the database was lost between a commit and its acknowledgement.
 """
 
-from . import credentials, database, devices, identifiers, images, messages, rate_limits, sources
+from . import credentials, database, devices, identifiers, images, messages, rate_limits, records, sources
 from .credentials import *  # noqa: F403
 from .database import *  # noqa: F403
 from .devices import *  # noqa: F403
@@ -13,7 +13,8 @@ from .identifiers import *  # noqa: F403
 from .images import *  # noqa: F403
 from .messages import *  # noqa: F403
 from .rate_limits import *  # noqa: F403
+from .records import *  # noqa: F403
 from .sources import *  # noqa: F403
 
-_MODULES = (credentials, database, devices, identifiers, images, messages, rate_limits, sources)
+_MODULES = (credentials, database, devices, identifiers, images, messages, rate_limits, records, sources)
 __all__ = [name for module in _MODULES for name in module.__all__]

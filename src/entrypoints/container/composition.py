@@ -15,13 +15,13 @@ from ...application import Unavailable
 from ...application.ports import (
     Clock,
     Codes,
-    Database,
     Devices,
     Hasher,
     Identifiers,
     Images,
     Notifier,
     RateLimiter,
+    RecordedDatabase,
     Storage,
     Tokens,
 )
@@ -43,7 +43,7 @@ class Adapters(TypedDict, total=False):
     The host application closes the adapter, after the build.
     """
 
-    database: Database
+    database: RecordedDatabase
     """Stores accounts. Its attribute `may_block` is False if calls are short enough for an event loop; otherwise they run
     in threads. Vestibule finds new messages in its outbox within five seconds, new events in its audit log within one."""
     tokens: Tokens

@@ -76,6 +76,7 @@ class Container(containers.DeclarativeContainer):
         mobile_regions=settings.provided.mobile_regions,
     )
     devices = providers.Singleton(UaParserDevices)
+    records = sql_database.provided.records
     templates = providers.Singleton(Templates, settings.provided.templates_dir)
     email_notifier = providers.Singleton(factories.email_notifier, settings, templates, echo)
     sms_notifier = providers.Singleton(factories.sms_notifier, settings, templates, echo)

@@ -22,7 +22,7 @@ from .docs import docs_handlers
 from .middleware.access_log import log_call
 from .middleware.request_context import RequestMiddleware
 from .problems import handle_error
-from .routes import account, codes, image, login, password, registration, revocations, service, sessions
+from .routes import account, codes, export, image, login, password, registration, revocations, service, sessions
 
 API: tuple[HTTPRouteHandler, ...] = (
     registration.register,
@@ -30,6 +30,8 @@ API: tuple[HTTPRouteHandler, ...] = (
     account.read_account,
     account.replace_account,
     account.change_account,
+    export.export_account,
+    export.export_account_by_password,
     codes.otp,
     codes.otpreglogin,
     password.reset_password,

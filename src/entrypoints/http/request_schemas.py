@@ -146,6 +146,12 @@ class RefreshBody(Struct):
     refresh: Annotated[str, _field("The `refresh_token` of the last token set.", "text")]
 
 
+class ExportBody(Struct):
+    """The password, where the session did not begin lately."""
+
+    current_password: Annotated[str | None, _field("The password of the account.", "correct horse battery staple")] = None
+
+
 class LogOutBody(Struct):
     """The session to end, for a client without a valid access token."""
 

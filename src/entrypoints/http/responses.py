@@ -1,5 +1,6 @@
 """Schemas of response bodies, and the ASGI response that carries them."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -123,6 +124,25 @@ class AsgiResponse:
         start: HTTPResponseStartEvent = {"type": "http.response.start", "status": self._status, "headers": self._headers}
         await send(start)
         await send({"type": "http.response.body", "body": self._body, "more_body": False})
+
+
+class AsgiPieces:
+    """A response whose body is sent piece by piece, as it is made; its length is not known before."""
+
+    def __init__(self, status: int, first: bytes, others: AsyncIterator[bytes], media_type: str, **headers: str) -> None:
+        self._status = status
+        self._first = first
+        self._others = others
+        self._headers = [(b"content-type", media_type.encode())]
+        self._headers.extend((name.replace("_", "-").encode(), value.encode()) for name, value in headers.items())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 — ASGI's names
+        start: HTTPResponseStartEvent = {"type": "http.response.start", "status": self._status, "headers": self._headers}
+        await send(start)
+        await send({"type": "http.response.body", "body": self._first, "more_body": True})
+        async for piece in self._others:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 NO_CONTENT = AsgiResponse(204, b"")

@@ -6,6 +6,7 @@ from .codes import ChallengesContract
 from .keyed_rows import KeyedRowsContract
 from .outbox import OutboxContract
 from .races import RacesContract
+from .records import RecordsContract
 from .sessions import SessionsContract
 from .transactions import TransactionsContract
 
@@ -18,6 +19,7 @@ class DatabaseContract(
     KeyedRowsContract,
     OutboxContract,
     AuditLogContract,
+    RecordsContract,
     RacesContract,
 ):
     """The promises of every `Database`: about a hundred tests, racing transactions among them.

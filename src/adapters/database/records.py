@@ -1,0 +1,97 @@
+"""Everything that the tables hold about an account, for its owner.
+
+Columns are exported unless they are left out by name, so that a new column is in the export as well.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Boolean, ColumnElement, Double, Select, Table, bindparam, select
+
+from ...application.ports import Channel
+from ...domain.account import Account
+from .schema import accounts, audit_log, challenges, outbox, proofs, sessions
+from .sql import Query
+
+PAGE = 500
+
+LEFT_OUT: Mapping[Table, frozenset[str]] = {
+    accounts: frozenset({"password_hash"}),
+    challenges: frozenset({"id", "on_behalf_of"}),
+    proofs: frozenset({"digest"}),
+    outbox: frozenset({"challenge"}),
+}
+"""Hashes and digests of secrets, that from which codes are derived, and the mobile that somebody gave with an email."""
+
+_JSON = frozenset({"parameters", "recovery"})
+
+
+def _select(table: Table, condition: ColumnElement[bool], key: str = "") -> Select[Any]:
+    """Selects the columns that are not left out; with `key` one page, of the rows beyond the parameter `after`."""
+    kept = [column for column in table.columns if column.name not in LEFT_OUT.get(table, ())]
+    rows = select(*kept).where(condition)
+    if not key:
+        return rows
+    return rows.where(table.columns[key] > bindparam("after")).order_by(table.columns[key]).limit(PAGE)
+
+
+_ACCOUNT = _select(accounts, accounts.c.id == bindparam("account_id"))
+_SESSIONS = _select(sessions, sessions.c.account_id == bindparam("account_id"), "id")
+_CODES, _PROOFS = (
+    _select(table, (table.c.address_kind == bindparam("kind")) & (table.c.canonical_address == bindparam("canonical")))
+    for table in (challenges, proofs)
+)
+_MESSAGES = _select(
+    outbox, (outbox.c.account_id == bindparam("account_id")) & (outbox.c.channel != Channel.WEBHOOK.value), "position"
+)
+_EVENTS = _select(audit_log, audit_log.c.account_id == bindparam("account_id"), "position")
+
+
+class SqlAccountRecords:
+    """Reads them page by page."""
+
+    def __init__(self, query: Query) -> None:
+        self._query = query
+
+    def read(self, account: Account) -> Iterator[tuple[str, Mapping[str, object]]]:
+        own = {"account_id": account.id}
+        verified = [address for address in account.addresses if account.has_verified(address)]
+        for row in self._query(_ACCOUNT, **own):
+            yield "account", _record(_ACCOUNT, row)
+        yield from (("sessions", one) for one in self._paged(_SESSIONS, "id", "", own))
+        for kind, statement in (("codes", _CODES), ("proofs", _PROOFS)):
+            for address in verified:
+                rows = self._query(statement, kind=address.kind.value, canonical=address.canonical)
+                yield from ((kind, _record(statement, row)) for row in rows)
+        yield from (("messages", one) for one in self._paged(_MESSAGES, "position", 0, own))
+        yield from (("audit_log", one) for one in self._paged(_EVENTS, "position", 0, own))
+
+    def _paged(self, statement: Select[Any], key: str, after: Any, values: Mapping[str, Any]) -> Iterator[dict[str, object]]:
+        while rows := self._query(statement, after=after, **values):
+            for row in rows:
+                record = _record(statement, row)
+                after = record[key]
+                yield record
+
+
+def _record(statement: Select[Any], row: tuple[Any, ...]) -> dict[str, object]:
+    return {column.name: _value(column, value) for column, value in zip(statement.selected_columns, row, strict=True)}
+
+
+def _value(column: Any, value: Any) -> object:
+    if value is None:
+        return None
+    if isinstance(column.type, Double):  # every such column is a time
+        return datetime.fromtimestamp(value, UTC)
+    if isinstance(column.type, Boolean):  # SQLite returns numbers
+        return bool(value)
+    return _parsed(value) if column.name in _JSON else value
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:  # a damaged row is exported as it is
+        return text
