@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
+from ..domain.errors import Unavailable
 from ..domain.rate_limits import DAY
 from .ports import (
     Channel,
@@ -68,7 +69,7 @@ class DeliverMessages:
         if none of the rest is urgent), the remaining messages are released to the next batch.
         """
         if self.enqueue_webhooks is not None and channel in (None, Channel.WEBHOOK):
-            self.enqueue_webhooks(should_stop)
+            self._enqueue(self.enqueue_webhooks, should_stop)
         started = self.clock()
         with self.database.begin() as tx:
             messages = tx.outbox.lease(started, seconds=LEASE_SECONDS, limit=MAX_BATCH, channel=channel)
@@ -78,6 +79,14 @@ class DeliverMessages:
                 break
             self._deliver(message)
         return len(messages)
+
+    def _enqueue(self, enqueue_webhooks: EnqueueWebhooks, should_stop: Callable[[], bool]) -> None:
+        try:
+            enqueue_webhooks(should_stop)
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001 — an event that cannot be read must not stop the webhooks that wait
+            _log.exception("new events cannot be read for webhooks")
 
     def _release(self, messages: Sequence[Message]) -> None:
         with self.database.begin() as tx:

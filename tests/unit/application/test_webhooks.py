@@ -1,13 +1,14 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from typing import Any, NoReturn
 
 import pytest
 from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, World, outcome
 
 from vestibule.adapters.database import MemoryDatabase
-from vestibule.application import AlreadyTaken, Channel, EventType
+from vestibule.application import AlreadyTaken, Channel, EventType, Unavailable
 from vestibule.application.audit import record
 from vestibule.application.event_consumer import MAX_EVENTS
 from vestibule.application.ports import Message
@@ -186,6 +187,30 @@ def test_delivery_of_webhooks_enqueues_them_first(channel: Channel | None) -> No
     world.create_account("ann")
     assert deliver(channel) == (channel is not Channel.EMAIL)
     assert [message.template for message in world.notifier.messages] == ["account.registered"] * (channel is not Channel.EMAIL)
+
+
+@pytest.mark.parametrize(("failure", "sent"), [(ValueError("a damaged event"), 1), (Unavailable(), 0)])
+def test_webhooks_that_wait_are_sent_while_new_events_cannot_be_read(
+    failure: Exception, sent: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World()
+    webhooks = started_consumer(world)
+    world.create_account("ann")
+    webhooks()
+
+    def fail() -> NoReturn:
+        raise failure
+
+    deliver = type(world.deliver_messages)(
+        database=world.database,
+        notifier=world.notifier,
+        codes=world.codes,
+        clock=world.clock,
+        enqueue_webhooks=replace(webhooks, read_events=replace(world.read_events, clock=fail)),
+    )
+    outcome(deliver)
+    assert len(world.notifier.messages) == sent
+    assert ("new events cannot be read for webhooks" in caplog.text) is (sent == 1)
 
 
 class RacingDatabase(MemoryDatabase):
