@@ -21,6 +21,7 @@ from granian.server import MPServer
 from litestar import Litestar
 
 from .container import build
+from .container.factories import remove_earlier_limits
 from .http.app import create_app
 from .inspection import forbid_inspection
 from .observability.log_format import configure_logs
@@ -124,16 +125,15 @@ class Server(MPServer):
 def serve(settings: Settings) -> None:
     """Serves until SIGINT or SIGTERM, then finishes requests in progress, for 10 seconds at most."""
     forbid_inspection()
-    if settings.resolved_database_url.startswith("sqlite") and has_wal_reset_bug(sqlite3.sqlite_version_info):
+    is_embedded = settings.resolved_database_url.startswith("sqlite")
+    if is_embedded and has_wal_reset_bug(sqlite3.sqlite_version_info):
         _log.warning(_WAL_RESET_BUG, sqlite3.sqlite_version)
-    if settings.rate_limits and settings.redis_url is None:
-        if settings.workers > 1:
-            _log.warning("each worker counts its limits per address separately; set VESTIBULE_REDIS_URL to share them")
-        elif not settings.resolved_database_url.startswith("sqlite"):  # there may be nodes of which this process does not know
-            _log.warning(
-                "this node counts its limits per address separately; if other nodes share its database, "
-                "set VESTIBULE_REDIS_URL to share them"
-            )
+    remove_earlier_limits(settings)
+    if settings.rate_limits and settings.redis_url is None and not is_embedded:
+        _log.warning(  # there may be nodes of which this process does not know
+            "this node counts its limits per address separately; if other nodes share its database, "
+            "set VESTIBULE_REDIS_URL to share them"
+        )
     _log.debug("listening", extra={"fields": {"url": settings.url, "workers": settings.workers}})
     with ExitStack() as stack:
         if settings.metrics_port is not None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from secrets import token_hex
+from tempfile import TemporaryDirectory
 
 from redis import Redis
 from tests.support.redis_server import any_redis
 
-from vestibule.adapters.rate_limiter import MemoryRateLimiter, RedisRateLimiter
+from vestibule.adapters.rate_limiter import MemoryRateLimiter, NodeRateLimiter, RedisRateLimiter
 from vestibule.application.ports import RateLimiter
 from vestibule.domain.rate_limits import RateLimit
 
@@ -21,12 +23,32 @@ class NoFallback:
     may_block = False
 
     def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
-        raise AssertionError("Redis is unavailable: the fallback was called")
+        raise AssertionError("the store is unavailable: the fallback was called")
 
 
 @contextmanager
 def memory_rate_limiters() -> Iterator[Callable[[], RateLimiter]]:
     yield MemoryRateLimiter
+
+
+@contextmanager
+def node_rate_limiters() -> Iterator[Callable[[], RateLimiter]]:
+    """Yields a function that creates a rate limiter and closes the one before."""
+    current = list[NodeRateLimiter]()
+
+    with TemporaryDirectory() as directory:
+
+        def make() -> NodeRateLimiter:
+            for rate_limiter in current:
+                rate_limiter.close()
+            current[:] = [NodeRateLimiter(Path(directory, token_hex(8)), NoFallback(), timeout=PATIENCE)]
+            return current[0]
+
+        try:
+            yield make
+        finally:
+            for rate_limiter in current:
+                rate_limiter.close()
 
 
 @contextmanager

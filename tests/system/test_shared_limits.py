@@ -1,5 +1,7 @@
-"""Real servers that share rate limits in a real Redis, and count separately without it."""
+"""Real servers that share rate limits: workers of one server in a file, several servers in a real Redis."""
 
+import os
+import signal
 from contextlib import ExitStack
 from itertools import cycle, islice
 from pathlib import Path
@@ -8,12 +10,14 @@ import pytest
 from tests.support.redis_server import RedisServer
 from tests.support.server import Server, free_port
 
+from vestibule.adapters.rate_limiter import node_limits_file
+
 CHECK = {"prop": "username", "value": "ada"}
 
 
 def statuses(servers: list[Server], calls: int) -> list[int]:
     """Returns the statuses of so many uniqueness checks, made on each server in turn."""
-    return [server.call("POST", "/isunique/", CHECK)[0] for server in islice(cycle(servers), calls)]
+    return [server.call("POST", "/isunique/", CHECK, timeout=60)[0] for server in islice(cycle(servers), calls)]
 
 
 def test_nodes_share_limits_in_redis_and_count_alone_without_it(tmp_path: Path) -> None:
@@ -63,25 +67,55 @@ def test_invalid_redis_url_stops_the_start_without_repeating_it(tmp_path: Path) 
     assert "s3cret" not in str(refusal.value)
 
 
-WORKER = "each worker counts its limits per address separately; set VESTIBULE_REDIS_URL to share them"
+def workers_of(server: Server) -> set[int]:
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    return {int(number) for number in children.read_text().split()}
+
+
+def test_workers_share_limits_without_redis(tmp_path: Path) -> None:
+    with Server(tmp_path / "data", workers="2", limit_uniqueness_checks_per_network="30/hour") as server:
+        assert statuses([server], 60) == [200] * 30 + [429] * 30
+        assert server.stop() == 0
+    with Server(tmp_path / "data", workers="2") as server:
+        assert statuses([server], 1) == [200], "a new server counts from zero"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /proc")
+def test_limits_of_workers_survive_a_killed_worker(tmp_path: Path) -> None:
+    with Server(tmp_path / "data", workers="2", limit_uniqueness_checks_per_network="30/hour") as server:
+        assert statuses([server], 30) == [200] * 30
+        for worker in workers_of(server):
+            os.kill(worker, signal.SIGKILL)
+            server.wait()
+            assert set(statuses([server], 6)) == {429}
+        assert "The file of shared rate limits is unavailable" not in server.output
+
+
+def test_workers_count_alone_while_they_cannot_share(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    node_limits_file(data).mkdir()
+    with Server(data, workers="2") as server:
+        answers = statuses([server], 80)
+        assert 30 <= answers.count(200) <= 60
+        assert 1 <= server.output.count("The file of shared rate limits is unavailable (IsADirectoryError)") <= 2
+
+
 NODE = "this node counts its limits per address separately; if other nodes share its database, set VESTIBULE_REDIS_URL to"
 
 
 @pytest.mark.parametrize(
     ("settings", "warnings"),
     [
-        ({"workers": "1"}, (0, 0)),
-        ({"workers": "2"}, (1, 0)),
-        ({"workers": "2", "log_format": "json"}, (1, 0)),
-        ({"workers": "2", "rate_limits": "off"}, (0, 0)),
-        ({"workers": "1", "database_url": "a PostgreSQL"}, (0, 1)),
-        ({"workers": "2", "database_url": "a PostgreSQL"}, (1, 0)),
-        ({"workers": "1", "database_url": "a PostgreSQL", "rate_limits": "off"}, (0, 0)),
-        ({"workers": "2", "database_url": "a PostgreSQL", "redis_url": "a Redis"}, (0, 0)),
+        ({"workers": "2"}, 0),
+        ({"workers": "1", "database_url": "a PostgreSQL"}, 1),
+        ({"workers": "2", "database_url": "a PostgreSQL"}, 1),
+        ({"workers": "1", "database_url": "a PostgreSQL", "rate_limits": "off"}, 0),
+        ({"workers": "2", "database_url": "a PostgreSQL", "redis_url": "a Redis"}, 0),
     ],
 )
 def test_several_nodes_without_redis_log_one_warning_with_the_setting(
-    tmp_path: Path, settings: dict[str, str], warnings: tuple[int, int], request: pytest.FixtureRequest
+    tmp_path: Path, settings: dict[str, str], warnings: int, request: pytest.FixtureRequest
 ) -> None:
     with ExitStack() as stack:
         if "database_url" in settings:
@@ -90,4 +124,4 @@ def test_several_nodes_without_redis_log_one_warning_with_the_setting(
             (tmp_path / "redis").mkdir()
             settings = settings | {"redis_url": stack.enter_context(RedisServer(tmp_path / "redis")).url}
         server = stack.enter_context(Server(tmp_path / "data", environment=None, **settings))
-        assert (server.output.count(WORKER), server.output.count(NODE)) == warnings
+        assert server.output.count(NODE) == warnings

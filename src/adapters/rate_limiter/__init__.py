@@ -1,6 +1,10 @@
-"""Rate limits that need not survive a restart (port `RateLimiter`): in the memory of one process, or in Redis for several."""
+"""Rate limits that need not survive a restart (port `RateLimiter`).
+
+They are in the memory of one process, in a file for the processes of one machine, or in Redis for several machines.
+"""
 
 from .memory import MemoryRateLimiter
+from .node import NodeRateLimiter, node_limits_file, remove_node_limits
 from .redis import RedisRateLimiter
 
-__all__ = ["MemoryRateLimiter", "RedisRateLimiter"]
+__all__ = ["MemoryRateLimiter", "NodeRateLimiter", "RedisRateLimiter", "node_limits_file", "remove_node_limits"]

@@ -5,6 +5,7 @@ only as long as a limit can count them.
 """
 
 from collections import OrderedDict, deque
+from collections.abc import Iterable
 from math import ceil
 from threading import Lock
 
@@ -20,7 +21,7 @@ class MemoryRateLimiter:
         if max_keys < 1:
             raise ValueError("a rate limiter needs room for at least one key")
         self._max_keys = max_keys
-        self._windows: OrderedDict[str, _Window] = OrderedDict()
+        self._windows: OrderedDict[str, Window] = OrderedDict()
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -32,7 +33,7 @@ class MemoryRateLimiter:
             window = self._windows.get(key)
             if window is None:
                 self._evict(now)
-                window = self._windows[key] = _Window()
+                window = self._windows[key] = Window()
             else:
                 self._windows.move_to_end(key)
             return window.hit(limits, now)
@@ -46,13 +47,13 @@ class MemoryRateLimiter:
             del self._windows[key]
 
 
-class _Window:
+class Window:
     """The timestamps of one key, oldest first, and the time from which no limit counts them."""
 
     __slots__ = ("expires_at", "timestamps")
 
-    def __init__(self) -> None:
-        self.timestamps: deque[float] = deque()
+    def __init__(self, timestamps: Iterable[float] = ()) -> None:
+        self.timestamps = deque(timestamps)
         self.expires_at = 0.0
 
     def hit(self, limits: tuple[RateLimit, ...], now: float) -> int:

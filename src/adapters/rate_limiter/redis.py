@@ -8,20 +8,18 @@ import logging
 import re
 from collections.abc import Callable
 from hashlib import blake2b
-from threading import Lock
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
 from ...application.ports import RateLimiter
-from ...domain.rate_limits import RateLimit
+from ...domain.rate_limits import RateLimit, RateLimits
 from ..availability import Availability
 from ..extras import import_extra
+from .shared import SharedRateLimiter
 
 TIMEOUT = 0.25
 """Seconds for one answer."""
-RETRY_SECONDS = 5.0
-"""Seconds between two attempts to reach a Redis that is unavailable."""
 
 _MAX_CONNECTIONS = 16
 _OPTIONS = {"username", "password", "host", "port", "db", "path"}
@@ -62,7 +60,7 @@ return 0
 _log = logging.getLogger("vestibule.rate_limiter")
 
 
-class RedisRateLimiter:
+class RedisRateLimiter(SharedRateLimiter):
     """A `RateLimiter` that is shared by all processes with the same Redis URL.
 
     While Redis is unavailable (down, slow, or refusing), `fallback` applies the limits, and one call in `RETRY_SECONDS` tries
@@ -94,31 +92,12 @@ class RedisRateLimiter:
             driver_info=None,
         )
         self._script = redis.Redis(connection_pool=self._pool).register_script(_HIT)
-        self._fallback = fallback
         self._prefix = prefix
-        self._clock = clock
-        self._availability = Availability(_log, f"Redis at {self._where}", "each process applies the rate limits by itself")
-        self._lock = Lock()
-        self._retry_at = 0.0
+        availability = Availability(_log, f"Redis at {self._where}", "each process applies the rate limits by itself")
+        super().__init__(fallback, availability, clock)
 
     def __repr__(self) -> str:
         return f"RedisRateLimiter({self._where})"
-
-    def hit(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
-        was_down = self._availability.is_down
-        if was_down and not self._may_retry():
-            return self._fallback.hit(key, limits, now)
-        try:
-            wait = self._run_script(key, limits, now)
-        except Exception as error:  # noqa: BLE001 — no error of Redis may lift a limit or fail a call
-            self._retry_at = self._clock() + RETRY_SECONDS
-            # The error's name alone: its text may repeat the command that was sent, passwords included.
-            self._availability.mark_down(type(error).__name__)
-            self._pool.disconnect(inuse_connections=False)  # after a failover they lead to the wrong server
-            return self._fallback.hit(key, limits, now)
-        if was_down:
-            self._availability.mark_up()
-        return wait
 
     def probe(self) -> None:
         """Calls Redis, so that an outage is logged before the first request finds it."""
@@ -127,16 +106,10 @@ class RedisRateLimiter:
     def close(self) -> None:
         self._pool.disconnect()
 
-    def _may_retry(self) -> bool:
-        """True for one caller in `RETRY_SECONDS`."""
-        with self._lock:
-            now = self._clock()
-            if now < self._retry_at:
-                return False
-            self._retry_at = now + RETRY_SECONDS
-            return True
+    def _disconnect(self) -> None:
+        self._pool.disconnect(inuse_connections=False)  # after a failover they lead to the wrong server
 
-    def _run_script(self, key: str, limits: tuple[RateLimit, ...], now: float) -> int:
+    def _hit(self, key: str, limits: RateLimits, now: float) -> int:
         name = self._prefix + blake2b(key.encode(errors="surrogatepass"), digest_size=16).hexdigest()
         numbers = (repr(number) for limit in limits for number in (limit.count, limit.seconds))
         return int(self._script(keys=(name,), args=(repr(now), *numbers)))

@@ -8,7 +8,7 @@ from ...adapters.database import SqlDatabase
 from ...adapters.hasher import Argon2Hasher, pool_for
 from ...adapters.keys import EncryptedKeyStore, FileKeyStore, KeyStore
 from ...adapters.notifier import AppriseNotifier, FileNotifier, RateLimitedNotifier, SmtpNotifier, Templates, WebhookNotifier
-from ...adapters.rate_limiter import MemoryRateLimiter, RedisRateLimiter
+from ...adapters.rate_limiter import MemoryRateLimiter, NodeRateLimiter, RedisRateLimiter, node_limits_file, remove_node_limits
 from ...adapters.storage import FileStorage, S3Storage
 from ...application.code_requests import SendQuota
 from ...application.event_consumer import ReadEvents
@@ -108,9 +108,15 @@ def at_rate(instrumentation: Instrumentation, notifier: Notifier, per_second: fl
 def rate_limiter(settings: Settings) -> RateLimiter:
     if not settings.rate_limits:
         return Unlimited()
-    if settings.redis_url is None:
-        return MemoryRateLimiter()
-    return RedisRateLimiter(settings.redis_url, fallback=MemoryRateLimiter())
+    limiter: RateLimiter = MemoryRateLimiter()
+    if settings.workers > 1:
+        limiter = NodeRateLimiter(node_limits_file(settings.data_dir), fallback=limiter)
+    return limiter if settings.redis_url is None else RedisRateLimiter(settings.redis_url, fallback=limiter)
+
+
+def remove_earlier_limits(settings: Settings) -> None:
+    """Makes the workers that start next count from zero, in a file that no crash of the machine damaged."""
+    remove_node_limits(settings.data_dir)
 
 
 def send_quota(settings: Settings, rate_limiter: RateLimiter, overrides: Collection[str] = ()) -> SendQuota | None:

@@ -69,8 +69,8 @@ def test_copy_of_a_busy_database_is_one_snapshot_with_its_images(url: str, tmp_p
             back_up(url, file, seen.append)
             contents = inspect_copy(file)
             assert contents.images == seen[-1]
-            journal = rows(f"sqlite:///{file}", "SELECT count(*) FROM audit_log")
-            assert [(contents.accounts - 1,)] == journal
+            events = rows(f"sqlite:///{file}", "SELECT count(*) FROM audit_log")
+            assert [(contents.accounts - 1,)] == events
         stop.set()
         assert writing.result(20) > 10
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.rate_limiters import memory_rate_limiters, redis_rate_limiters
+from tests.support.rate_limiters import memory_rate_limiters, node_rate_limiters, redis_rate_limiters
 
 from vestibule.adapters.rate_limiter import MemoryRateLimiter
 from vestibule.application.ports import RateLimiter
@@ -13,7 +13,7 @@ from vestibule.domain.rate_limits import RateLimit
 from vestibule.testing.contracts import RateLimiterContract
 from vestibule.testing.contracts.rate_limiter import NOW, agrees_with_sliding_window
 
-ADAPTERS = {"memory": memory_rate_limiters, "redis": redis_rate_limiters}
+ADAPTERS = {"memory": memory_rate_limiters, "node": node_rate_limiters, "redis": redis_rate_limiters}
 
 
 @pytest.fixture(scope="module", params=ADAPTERS.values(), ids=list(ADAPTERS))
@@ -29,7 +29,7 @@ def rate_limiter(make: Callable[[], RateLimiter]) -> RateLimiter:
 
 
 class TestEveryRateLimiter(RateLimiterContract):
-    """In memory, and in Redis."""
+    """In memory, in a file, and in Redis."""
 
 
 limit = st.builds(RateLimit, st.integers(1, 5), st.sampled_from([1.0, 7.5, 60.0, 3600.0]))

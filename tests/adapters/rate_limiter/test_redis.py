@@ -19,7 +19,7 @@ from tests.support.rate_limiters import PATIENCE, NoFallback
 from tests.support.redis_server import FakeServer, RedisServer
 
 from vestibule.adapters.rate_limiter import MemoryRateLimiter, RedisRateLimiter
-from vestibule.adapters.rate_limiter.redis import RETRY_SECONDS
+from vestibule.adapters.rate_limiter.shared import RETRY_SECONDS
 from vestibule.application.ports import RateLimiter
 from vestibule.domain.rate_limits import RateLimit, SlidingWindow
 
