@@ -139,6 +139,13 @@ def test_head_has_the_status_and_headers_of_get_and_no_body(path: str, client: A
         assert int(head.headers["content-length"]) == len(read.content) > 0
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/openapi.json", "/account/", "/login/", "/nowhere/"])
+def test_app_itself_sends_no_body_to_head(path: str, world: World) -> None:
+    """A client or a server may drop it too; a host application need not."""
+    raw = call_asgi(create_app(world), "HEAD", path)
+    assert (raw.status, raw.body) == (call_asgi(create_app(world), "GET", path).status, b"")
+
+
 def test_every_get_has_a_head(client: AppClient) -> None:
     for handler in (*API, *SERVICE):
         if "GET" in handler.http_methods:
