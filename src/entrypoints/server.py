@@ -5,12 +5,14 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import sqlite3
 import sys
 import threading
 import time
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -122,6 +124,20 @@ class Server(MPServer):
         super().signal_handler_interrupt(number, frame)  # type: ignore[no-untyped-call]
 
 
+def _run_worker(send_timeout: int, number: int, name: str, load_app: Any, sockets: Any, *others: Any) -> None:
+    """Runs a worker process, on Linux with a socket whose connections end when nothing was sent for `send_timeout` seconds.
+
+    Granian lets each process bind a socket of its own there, and has no timeout for sending: a client that reads nothing would
+    hold its connection for ever. The kernel counts also while it probes whether the client reads again (`tcp(7)`).
+    """
+    (address, bound), shared = sockets
+    if address is not None:
+        bound = address.build()
+        with socket.socket(fileno=os.dup(bound.get_fd())) as listener:
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * send_timeout)
+    MPServer._spawn_asgi_lifespan_worker(number, name, load_app, ((None, bound), shared), *others)  # noqa: SLF001 — the default
+
+
 def serve(settings: Settings) -> None:
     """Serves until SIGINT or SIGTERM, then finishes requests in progress, for 10 seconds at most."""
     forbid_inspection()
@@ -140,7 +156,7 @@ def serve(settings: Settings) -> None:
             from .observability.prometheus import worker_metrics_served  # noqa: PLC0415 — an extra, imported only if it is on
 
             stack.enter_context(worker_metrics_served(settings))
-        _server(settings).serve()
+        _server(settings).serve(partial(_run_worker, settings.send_timeout))
 
 
 def _server(settings: Settings) -> Server:

@@ -2,6 +2,7 @@
 
 import resource
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -189,6 +190,20 @@ def test_worker_accepts_at_most_a_thousand_connections(server: Server) -> None:
                 late.recv(1)
         late.settimeout(5)
         assert late.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such timeout")
+@pytest.mark.usefixtures("server")  # it raises the limit of open files
+def test_connections_that_read_nothing_end_and_leave_their_places_to_others(tmp_path: Path) -> None:
+    """Each client asks for more pages than buffers hold. Without a timeout for sending it would keep its place for ever."""
+    with Server(tmp_path / "data", rate_limits="off", send_timeout="2") as server, ExitStack() as stack:
+        for _ in range(MAX_CONNECTIONS):
+            deaf = stack.enter_context(closing(socket.socket()))
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            deaf.connect(("127.0.0.1", server.port))
+            deaf.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+        assert exchange(server.port, NEXT).statuses == [200]
+        assert eventually(lambda: accepted_connections(server.port) == 0, seconds=30)
 
 
 @pytest.mark.parametrize("name", ["nothing", "half a header", "a header, one line at a time", "idle after a response"])

@@ -37,6 +37,9 @@ class Settings:
     host: str = setting("127.0.0.1", parse.words, "The address to listen on.")
     port: int = setting(8000, parse.number(0, 65_535), "The port to listen on.")
     workers: int = setting(1, parse.number(1, 64), "The number of server processes.")
+    send_timeout: int = setting(
+        30, parse.number(1, 600), "Seconds until a connection is closed whose client reads nothing of a response; on Linux."
+    )
     data_dir: Path = setting(Path("data"), Path, "The directory of database, keys, images and outbox.")
     database_url: str | None = setting(
         None,
