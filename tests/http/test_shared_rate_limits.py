@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 from httpx import ASGITransport, AsyncClient, Response
@@ -73,11 +74,16 @@ def test_blocking_rate_limiter_of_uniqueness_check_does_not_block_other_calls(
 def test_too_many_calls_waiting_for_limits_are_refused_with_retry_after(
     silent: FakeServer, rate_limiter: RedisRateLimiter
 ) -> None:
-    app = create_app(World(rate_limiter=rate_limiter))
+    app = create_app(World(rate_limiter=rate_limiter, trusted_proxies=(ip_network("127.0.0.0/8"),)))
 
     async def call_many() -> Response:
         async with client_of(app) as client:
-            waiting = [asyncio.create_task(client.get("/.well-known/jwks.json")) for _ in range(1000)]
+            waiting = [
+                asyncio.create_task(
+                    client.get("/.well-known/jwks.json", headers={"X-Forwarded-For": f"192.0.2.{number // 100}"})
+                )
+                for number in range(1000)
+            ]
             await asyncio.to_thread(silent.connected.wait, 10)
             answer = await client.get("/.well-known/jwks.json")
             silent.hang_up()

@@ -1,10 +1,11 @@
 """The shipped HAProxy configuration in front of two real nodes. Requires `haproxy` on the path."""
 
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import count
 from pathlib import Path
 from threading import Event, Thread
@@ -124,6 +125,25 @@ def test_client_cannot_forge_its_address_for_rate_limits(port: int) -> None:
         with Client(port, caller=f"192.0.2.{number}", source="127.0.4.3") as client:
             responses.append(client.call("POST", "/isunique/", check).status)
     assert responses == [200] * 30 + [429] * 2
+
+
+def test_network_has_a_hundred_connections(port: int) -> None:
+    with ExitStack() as stack:
+        for _ in range(100):
+            idle = socket.create_connection(("127.0.0.1", port), timeout=20, source_address=("127.0.4.4", 0))
+            stack.enter_context(closing(idle))
+        with Client(port, source="127.0.4.4") as client, pytest.raises(CONNECTION_ERRORS):
+            client.call("GET", "/healthz")
+        assert status(port, "/healthz") == 200
+    with Client(port, source="127.0.4.4") as client:
+        assert eventually(lambda: is_served(client))
+
+
+def is_served(client: Client) -> bool:
+    try:
+        return client.call("GET", "/healthz").status == 200
+    except CONNECTION_ERRORS:
+        return False
 
 
 @pytest.mark.parametrize("end", [Server.stop, Server.kill])

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from select import select
 
 import pytest
 from tests.support.http_client import Client
@@ -190,6 +191,21 @@ def test_worker_accepts_at_most_a_thousand_connections(server: Server) -> None:
                 late.recv(1)
         late.settimeout(5)
         assert late.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.usefixtures("server")  # it raises the limit of open files
+def test_half_sent_bodies_of_a_network_leave_the_places_of_others(tmp_path: Path) -> None:
+    head = b"POST /register/ HTTP/1.1\r\n" + JSON + b"Content-Length: 100\r\n\r\n{"
+    with Server(tmp_path / "data") as server, ExitStack() as stack:
+        halves = [stack.enter_context(closing(socket.create_connection(("127.0.0.1", server.port)))) for _ in range(150)]
+        for half in halves:
+            half.sendall(head)
+        assert eventually(lambda: len(select(halves, [], [], 0)[0]) >= 50), "those beyond a hundred have a response"
+        refused = exchange(server.port, NEXT.replace(b"/healthz", b"/account/"))
+        assert refused.statuses == [429]
+        assert b"\r\nretry-after: 1\r\n" in refused.received
+        with Client(server.port, source="127.0.0.2") as client:
+            assert client.tokens("user1x")["token"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such timeout")

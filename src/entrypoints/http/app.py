@@ -15,7 +15,7 @@ from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSe
 from .. import observability
 from ..async_facade import AsyncVestibule
 from ..concurrency.lanes import MAX_UPLOADS
-from ..concurrency.upload_places import UploadPlaces
+from ..concurrency.shares import UploadPlaces
 from ..facade import Vestibule
 from ..observability.http_calls import observe
 from .docs import docs_handlers

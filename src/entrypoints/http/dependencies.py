@@ -8,7 +8,7 @@ from litestar.params import SkipValidation
 
 from ...application import Caller
 from ..async_facade import AsyncVestibule
-from ..concurrency.upload_places import UploadPlaces
+from ..concurrency.shares import UploadPlaces
 
 HttpRequest = Request[Any, Any, Any]
 

@@ -3,15 +3,18 @@
 One plain ASGI callable around the app, for every request passes it.
 """
 
+from contextlib import ExitStack
+from math import inf
 from secrets import token_hex
 
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Send
 
-from ....application import Caller, Overloaded, Refusal
+from ....application import Caller, Refusal
 from ....application.network_limits import network_refusal
 from ....domain.networks import UNKNOWN_NETWORK
 from ...async_facade import AsyncVestibule
 from ...concurrency.executors import ThreadLane
+from ...concurrency.shares import Shares
 from ...observability import Instrumentation
 from ..dependencies import HttpRequest
 from ..problems import UnknownHost, problem_response
@@ -22,6 +25,9 @@ from .revocation_clients import RevocationClients
 
 UNLIMITED = frozenset({"/healthz", "/healthz/", "/readyz", "/readyz/"})
 """The paths of probes. Other spellings of them are limited like any call."""
+
+MAX_CONCURRENT_CALLS_PER_NETWORK = 100
+"""A tenth of the calls that a worker serves at once: half-sent bodies of one network leave the others to others."""
 
 _MAX_USER_AGENT = 256
 _COMMON_HEADERS = frozenset({b"content-type", b"content-length"})  # most responses have no others
@@ -40,6 +46,8 @@ class RequestMiddleware:
         self._limits = vestibule.settings.limits.calls_per_network
         self._lane = instrumentation.lane("limits", ThreadLane(_THREADS, _MAX_WAITING))
         self._clock = vestibule.clock
+        share = MAX_CONCURRENT_CALLS_PER_NETWORK if vestibule.settings.rate_limits else inf
+        self._shares = Shares(share, policy="concurrent-calls", retry_after=1)
         self._revocation_clients = RevocationClients(vestibule.settings)
         self._client_address = ClientAddress(vestibule.settings.trusted_proxies)
         self._headers = _common_headers(https=vestibule.settings.url.startswith("https:"))
@@ -60,23 +68,28 @@ class RequestMiddleware:
                 message = {**message, "body": b""}
             await send(message)
 
-        if scope["path"] not in UNLIMITED:
-            refusal = None if self._revocation_clients.include(scope) else await self._rate_limited(caller)
-            if refusal is None and self._allowed_hosts and not has_allowed_host(scope["headers"], self._allowed_hosts):
-                refusal = UnknownHost()
-            if refusal is not None:
-                await _refuse(refusal, scope, receive, send_with_headers)
-                return
-        await app(scope, receive, send_with_headers)
+        with ExitStack() as place:
+            if scope["path"] not in UNLIMITED:
+                refusal = None if self._revocation_clients.include(scope) else await self._rate_limited(caller, place)
+                if refusal is None and self._allowed_hosts and not has_allowed_host(scope["headers"], self._allowed_hosts):
+                    refusal = UnknownHost()
+                if refusal is not None:
+                    await _refuse(refusal, scope, receive, send_with_headers)
+                    return
+            await app(scope, receive, send_with_headers)
 
-    async def _rate_limited(self, caller: Caller) -> Refusal | None:
-        """Calls a rate limiter that may block in threads of its own; any other one here, where the call costs least."""
+    async def _rate_limited(self, caller: Caller, place: ExitStack) -> Refusal | None:
+        """Takes a place of the network for the call, and counts it.
+
+        A rate limiter that may block is called in threads of its own; any other one here, where the call costs least.
+        """
         network = caller.ip_address or UNKNOWN_NETWORK
         arguments = self._rate_limiter, "calls", network, self._limits, self._clock()
         try:
+            place.enter_context(self._shares.one(network))
             return await self._lane(network_refusal, *arguments) if self._may_block else network_refusal(*arguments)
-        except Overloaded as overloaded:
-            return overloaded
+        except Refusal as refusal:
+            return refusal
 
     def _caller(self, scope: HTTPScope) -> Caller:
         client, headers = scope["client"], scope["headers"]

@@ -1,11 +1,21 @@
-"""Places for uploads: shares of accounts and networks, and their return."""
+"""Shares of places: those of accounts and networks, and their return."""
 
 from contextlib import ExitStack
 
 import pytest
 
 from vestibule.application import Overloaded, RateLimited
-from vestibule.entrypoints.concurrency.upload_places import UploadPlaces
+from vestibule.entrypoints.concurrency.shares import Shares, UploadPlaces
+
+
+def test_holder_has_its_share_and_gets_it_back() -> None:
+    shares = Shares(2, policy="calls", retry_after=1)
+    with shares.one("a"), shares.one("a"), shares.one("b"):
+        with pytest.raises(RateLimited) as refusal, shares.one("a"):
+            pass
+        assert (refusal.value.retry_after, refusal.value.policy) == (1, "calls")
+    with shares.one("a"), shares.one("a"):
+        pass
 
 
 def test_account_has_one_place_and_gets_it_back() -> None:
