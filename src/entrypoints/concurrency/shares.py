@@ -10,7 +10,7 @@ from .executors import CapacityLimiter
 
 
 class Shares:
-    """At most `share` places for each holder, such as a network. Raises `RateLimited` of this `policy` beyond. Thread-safe.
+    """Places, `share` at most for each holder, such as a network; beyond it raises `RateLimited` of this `policy`. Thread-safe.
 
     `retry_after` is in seconds: the end of the calls that hold the places cannot be known.
     """
