@@ -4,7 +4,9 @@ import asyncio
 import sqlite3
 import threading
 import time
+from io import BytesIO
 from pathlib import Path
+from zipfile import is_zipfile
 
 import pytest
 
@@ -43,6 +45,8 @@ def test_awaited_calls_return_and_refuse_like_blocking_ones(tmp_path: Path) -> N
             assert len(await vestibule.list_sessions(identity=identity)) == 1
             assert await vestibule.read_image("nothing") is None
             assert await vestibule.jwks() == vestibule.blocking.jwks()
+            pieces = [piece async for piece in await vestibule.export_account(identity=identity)]
+            assert is_zipfile(BytesIO(b"".join(pieces)))
 
     asyncio.run(main())
 
