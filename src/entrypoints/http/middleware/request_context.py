@@ -3,13 +3,12 @@
 One plain ASGI callable around the app, for every request passes it.
 """
 
-from contextlib import ExitStack
 from math import inf
 from secrets import token_hex
 
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Send
 
-from ....application import Caller, Refusal
+from ....application import Caller, Overloaded, RateLimited, Refusal
 from ....application.network_limits import network_refusal
 from ....domain.networks import UNKNOWN_NETWORK
 from ...async_facade import AsyncVestibule
@@ -68,28 +67,33 @@ class RequestMiddleware:
                 message = {**message, "body": b""}
             await send(message)
 
-        with ExitStack() as place:
-            if scope["path"] not in UNLIMITED:
-                refusal = None if self._revocation_clients.include(scope) else await self._rate_limited(caller, place)
-                if refusal is None and self._allowed_hosts and not has_allowed_host(scope["headers"], self._allowed_hosts):
-                    refusal = UnknownHost()
-                if refusal is not None:
-                    await _refuse(refusal, scope, receive, send_with_headers)
-                    return
+        if scope["path"] in UNLIMITED:
             await app(scope, receive, send_with_headers)
+            return
+        try:
+            self._shares.take(caller.ip_address)
+        except RateLimited as too_many:
+            await _refuse(too_many, scope, receive, send_with_headers)
+            return
+        try:
+            refusal = None if self._revocation_clients.include(scope) else await self._rate_limited(caller)
+            if refusal is None and self._allowed_hosts and not has_allowed_host(scope["headers"], self._allowed_hosts):
+                refusal = UnknownHost()
+            if refusal is not None:
+                await _refuse(refusal, scope, receive, send_with_headers)
+                return
+            await app(scope, receive, send_with_headers)
+        finally:
+            self._shares.give_back(caller.ip_address)
 
-    async def _rate_limited(self, caller: Caller, place: ExitStack) -> Refusal | None:
-        """Takes a place of the network for the call, and counts it.
-
-        A rate limiter that may block is called in threads of its own; any other one here, where the call costs least.
-        """
+    async def _rate_limited(self, caller: Caller) -> Refusal | None:
+        """Calls a rate limiter that may block in threads of its own; any other one here, where the call costs least."""
         network = caller.ip_address or UNKNOWN_NETWORK
         arguments = self._rate_limiter, "calls", network, self._limits, self._clock()
         try:
-            place.enter_context(self._shares.one(network))
             return await self._lane(network_refusal, *arguments) if self._may_block else network_refusal(*arguments)
-        except Refusal as refusal:
-            return refusal
+        except Overloaded as overloaded:
+            return overloaded
 
     def _caller(self, scope: HTTPScope) -> Caller:
         client, headers = scope["client"], scope["headers"]
