@@ -26,7 +26,8 @@ Operation = Callable[[], object]
 
 _CHALLENGE = """
     INSERT INTO challenges
-    VALUES ('email', :n || '@example.com', 'otp', :n, :n || '@example.com', NULL, '7K3D', 0, 1.0, 2.0, 0, NULL)
+    VALUES ('email', :n || '@example.com', 'otp', 0, :n, :n || '@example.com', NULL, '7K3D', 0, 1.0, 2.0, 0, 0,
+            '127.0.0.1', NULL)
 """
 _MESSAGE = """
     INSERT INTO outbox
@@ -43,7 +44,7 @@ _WRITES = {
     ),
     "verify": (
         "UPDATE challenges SET used_at = 1.0 WHERE id = :n",
-        "INSERT INTO proofs VALUES (:n, 'email', :n || '@example.com', :n || '@example.com', 1.0)",
+        "INSERT INTO proofs VALUES (:n, 'email', :n || '@example.com', :n || '@example.com', 1.0, '127.0.0.1')",
     ),
     "refresh": (
         "UPDATE sessions SET generation = generation + 1, refreshed_at = 2.0, expires_at = 3.0 WHERE id = 'one'",
@@ -76,7 +77,9 @@ def sqlite_write(what: str) -> Iterator[Operation]:
         migrate(f"sqlite:///{path}")
         connection = sqlite3.connect(path, isolation_level=None, cached_statements=64)
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("INSERT INTO sessions VALUES ('one', 1, 1.0, 1.0, 1.0, 0, NULL, '127.0.0.1', NULL)")
+        connection.execute(
+            "INSERT INTO sessions VALUES ('one', 1, 1.0, 1.0, 1.0, 0, -1, NULL, '127.0.0.1', NULL, NULL, '127.0.0.1')"
+        )
         numbers = count()
         if what == "verify":
             connection.execute("BEGIN")

@@ -95,13 +95,17 @@ def _account(number: int, now: float, secret: str) -> dict[str, Any]:
         "canonical_mobile": mobile(number),
         "email_verified": True,
         "mobile_verified": False,
-        "owner_verified": True,
+        "ever_verified": True,
+        "recovery_email": None,
+        "recovery_mobile": None,
+        "recovery": None,
         "password_hash": secret,
         "is_active": True,
         "is_staff": False,
         "is_superuser": False,
         "image": None,
         "created_at": now,
+        "deletion_due_at": None,
     }
 
 
@@ -113,9 +117,12 @@ def _session(number: int, now: float) -> dict[str, Any]:
         "refreshed_at": now,
         "expires_at": now + IDLE_SECONDS,
         "generation": 0,
+        "previous_generation": -1,
         "revoked_at": None,
         "ip_address": "127.0.0.1",
         "user_agent": None,
+        "device": None,
+        "network": "127.0.0.1",
     }
 
 

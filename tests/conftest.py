@@ -9,11 +9,15 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
+from hypothesis import settings
 from tests.support.postgres_server import any_postgres, new_database, run
 from tests.support.s3_server import S3Server
 
 from vestibule.adapters.database import MemoryDatabase, SqlDatabase, migrate, url_of_file
 from vestibule.application.ports import Database
+
+settings.register_profile("untimed", deadline=None)  # the time of an example depends on the load of the machine
+settings.load_profile("untimed")
 
 TESTS = Path(__file__).parent
 TABLES = ("sessions", "accounts", "challenges", "proofs", "rate_limits", "outbox", "audit_log", "keys", "cursors")

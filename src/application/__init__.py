@@ -10,9 +10,11 @@ from ..domain.errors import *  # noqa: F403
 from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
 from ..domain.session import Session
 from .account import ChangeAccount, ReplaceAccount
+from .addresses import ReleaseAddress, SetAddress
 from .audit import ReadAuditLog
 from .code_checks import IssuedProof, LogInByCode, VerifyCode
 from .code_requests import RequestCode, RequestedCode
+from .deletion import DeleteAccount, DeleteDueAccounts, ScheduledDeletion
 from .delivery import DeliverMessages
 from .event_consumer import Batch, ReadEvents
 from .export import ExportAccount
@@ -25,7 +27,7 @@ from .ports import AuditQuery, Channel, Cursor, OutboxEntry, PresignedUrl
 from .register_or_login import RegisterOrLogIn, RequestRegistrationCode
 from .registration import CheckUnique, CreateSuperuser, Register
 from .sessions import ListRevokedSessions, ListSessions, LogOut, RevokedSessions, RevokeOtherSessions, RevokeSession
-from .tokens import Authenticate, AuthenticateMany, Identity, Refresh, TokenSet
+from .tokens import Authenticate, AuthenticateMany, CodeEffects, Identity, Refresh, TokenSet
 from .validation import MISSING
 
 __all__ = [
@@ -42,8 +44,11 @@ __all__ = [
     "ChangeAccount",
     "Channel",
     "CheckUnique",
+    "CodeEffects",
     "CreateSuperuser",
     "Cursor",
+    "DeleteAccount",
+    "DeleteDueAccounts",
     "DeliverMessages",
     "DropMessages",
     "Event",
@@ -67,6 +72,7 @@ __all__ = [
     "Refresh",
     "Register",
     "RegisterOrLogIn",
+    "ReleaseAddress",
     "RemoveImage",
     "ReplaceAccount",
     "RequestCode",
@@ -77,8 +83,10 @@ __all__ = [
     "RevokeOtherSessions",
     "RevokeSession",
     "RevokedSessions",
+    "ScheduledDeletion",
     "Session",
     "SetActive",
+    "SetAddress",
     "SweepImages",
     "SweepReport",
     "TokenSet",

@@ -1,59 +1,75 @@
 """Checks of one-time codes, and the use cases that verify an address or log in by a code."""
 
 import hmac
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from ..domain.account import Account, Address, AddressKind
+from ..domain.account import Address, AddressKind
 from ..domain.code import Challenge, CodePurpose, Proof, decoy_address
-from ..domain.errors import InvalidCode, RateLimited
+from ..domain.errors import AddressNotVerified, InvalidCode, Refusal
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
-from ..domain.rate_limits import DAY, WRONG_CODES, WRONG_CODES_BY_IP_ADDRESS, RateLimit, SlidingWindow
-from .audit import record, record_verified_addresses
-from .ports import Clock, Codes, Database, Identifiers, NewId, Transaction
+from ..domain.ownership import verified
+from ..domain.rate_limits import Limits
+from . import rate_limits
+from .audit import record
+from .ownership import AccountOpener
+from .password_attempts import in_a_row, key_in_a_row
+from .ports import Clock, Codes, Database, Holder, Identifiers, NewId, Transaction
+from .rate_limits import Counter, Counters, key_by_knower, per_network
 from .retry import retry_on_conflict
-from .tokens import Identity, SessionIssuer, TokenSet
+from .tokens import Identity, SessionIssuer, StartedSession, TokenSet
 from .validation import Validator
+
+POLICY = "wrong-codes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeCheck:
     """The result of a code check; `matched` is the challenge of the right code, still to be consumed.
 
-    `compared` are stored challenges, decoys of requests among them; `placeholders` are new decoys, in place of those that
-    are missing.
+    `compared` are stored challenges, decoys of requests among them, and placeholders in place of those that are missing.
+    `idle` are the keys of the counters of addresses without a stored one: there was no code to guess.
     """
 
     matched: Challenge | None
     compared: tuple[Challenge, ...]
-    placeholders: tuple[Challenge, ...]
-    windows: tuple[tuple[SlidingWindow, tuple[RateLimit, ...]], ...]
-    retry_after: int
-    now: float
+    counters: Counters
+    idle: frozenset[str]
     caller: Caller
+
+    @property
+    def matched_alone(self) -> bool:
+        """Returns whether the code was sent for its address itself: that of a companion mail proves an email and no more."""
+        return self.matched is not None and self.matched.on_behalf_of is None
+
+    @property
+    def now(self) -> float:
+        return self.counters.now
 
     def consume(self, tx: Transaction) -> Challenge:
         """Marks the matched challenge as used."""
         assert self.matched  # noqa: S101 — the caller has checked it
-        tx.challenges.save(self.matched.as_used(self.now))
+        tx.challenges.save([self.matched.as_used(self.now)])
         return self.matched
 
+    def clear_failed_logins(self, tx: Transaction, account_id: int) -> None:
+        """Clears the wrong passwords in a row of the account that the code opens."""
+        self.counters.clear(tx.rate_limits, [key_in_a_row(account_id)])
+
     def record_failure(self, tx: Transaction) -> None:
-        """Counts a failed attempt: for each compared challenge, for each address, and for the caller's IP address."""
-        if self.retry_after:
+        """Counts a failed attempt: for each compared challenge, for its address, and for the caller's network."""
+        if self.counters.refusal():
             return
-        for challenge in self.compared:
-            tx.challenges.save(challenge.with_failed_attempt())
-        for placeholder in self.placeholders:
-            tx.challenges.put(placeholder.with_failed_attempt())
-        counted = [(window.with_hit(limits, self.now), limits) for window, limits in self.windows]
-        tx.rate_limits.save([window for window, _ in counted], self.now + DAY)
+        tx.challenges.save([challenge.with_failed_attempt(self.caller.ip_address) for challenge in self.compared])
+        full = [counter.key for counter, _ in self.counters.counted if self.counters.is_full(counter.key)]
+        counted = self.counters.hit(leaving_out=self.idle.union(full))
+        counted.save(tx.rate_limits)
         record(tx, EventType.CODE_REFUSED, self.now, self.caller)
-        if any(window.retry_after(limits, self.now) for window, limits in counted):
+        if any(counted.is_full(counter.key) for counter, _ in counted.counted if counter.key not in full):
             record(tx, EventType.RATE_LIMITED, self.now, self.caller, detail="codes")
 
-    def refusal(self) -> RateLimited | InvalidCode:
-        return RateLimited(self.retry_after) if self.retry_after else InvalidCode()
+    def refusal(self) -> Refusal:
+        return self.counters.refusal() or InvalidCode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,47 +80,65 @@ class CodeVerifier:
     codes.
     """
 
+    database: Database
     codes: Codes
     clock: Clock
+    limits: Limits
     limits_by_ip_address: bool = True
 
     def __call__(
         self,
         tx: Transaction,
         purpose: CodePurpose,
-        addresses: Sequence[Address],
+        holders: Mapping[Address, Holder],
         code: str,
         caller: Caller,
         *,
         on_behalf_of: str | None = None,
+        opens: bool = True,
     ) -> CodeCheck:
-        locked = tx.challenges.lock(purpose, addresses, on_behalf_of=on_behalf_of)
-        now = self.clock()
-        challenges = [challenge for challenge in locked if challenge.is_open(now)]
-        missing = len(addresses) + (on_behalf_of is not None) - len(challenges)  # each has at most one
-        placeholders = [self._placeholder(purpose, addresses[0], number, now) for number in range(missing)]
-        keyed = [(self._key(challenge.address), challenge) for challenge in (*challenges, *placeholders)]
-        caller_keys = (
-            [f"wrong-codes@{caller.ip_address}"] if self.limits_by_ip_address and caller.ip_address is not None else []
-        )
-        windows = {window.key: window for window in tx.rate_limits.lock(sorted([*(key for key, _ in keyed), *caller_keys]))}
-        retry_after = max((windows[key].retry_after(WRONG_CODES_BY_IP_ADDRESS, now) for key in caller_keys), default=0)
-        # A challenge whose address has used up its wrong codes is left out: not even the right code matches it.
-        allowed = [] if retry_after else [pair for pair in keyed if not windows[pair[0]].retry_after(WRONG_CODES, now)]
-        counted = [(windows[key], WRONG_CODES) for key, _ in allowed]
-        compared = [challenge for _, challenge in allowed]
-        return CodeCheck(
-            matched=self._match(compared, code),
-            compared=tuple(challenge for challenge in compared if challenge not in placeholders),
-            placeholders=tuple(challenge for challenge in compared if challenge in placeholders),
-            windows=(*counted, *((windows[key], WRONG_CODES_BY_IP_ADDRESS) for key in caller_keys)),
-            retry_after=retry_after,
-            now=now,
-            caller=caller,
-        )
+        """Checks a code for any of the addresses, or of the companion mails for the mobile `on_behalf_of`.
 
-    def _key(self, address: Address) -> str:
-        return f"wrong-codes:{self.codes.keyed_digest(address.key)}"
+        `opens` says that a right code may open an account, whose wrong passwords in a row it then clears.
+        """
+        locked = tx.challenges.lock(purpose, holders, on_behalf_of=on_behalf_of)
+        now, max_failed = self.clock(), self.limits.wrong_codes_per_code
+        stored = [challenge for challenge in locked if challenge.is_open(now, caller.ip_address, max_failed)]
+        first, companions = next(iter(holders)), 2 if on_behalf_of is not None else 0
+        addresses = {one.address.key: one.address for one in stored if one.on_behalf_of is not None}
+        decoys = [decoy_address(AddressKind.EMAIL, f"{number}:{first.canonical}") for number in range(companions)]
+        counted = [*holders, *addresses.values(), *decoys[len(addresses) :]]
+        digests = {address.key: self.codes.keyed_digest(address.key) for address in counted}
+        counters = {one.key: self._counter(one, digests[one.key], holders, now) for one in counted}
+        network = caller.ip_address if self.limits_by_ip_address else None
+        of_network = per_network("wrong-codes", network, self.limits.wrong_codes_per_network, POLICY)
+        of_logins = [in_a_row(holder.account, digests[to.key]) for to, holder in holders.items()] if opens else []
+        windows = rate_limits.lock(tx.rate_limits, [*counters.values(), *of_network, *of_logins], self.clock)
+        # A challenge whose address has used up its wrong codes is left out: not even the right code matches it.
+        full = {key for key, counter in counters.items() if windows.is_full(counter.key)}
+        allowed = [one for one in stored if one.address.key not in full] if windows.refusal() is None else []
+        matched = self._match(allowed, code)
+        if matched is None:  # a wrong code costs the same whether or not the addresses have codes
+            number_of_slots = 2 * (len(holders) + companions)  # for known and for unknown networks
+            placeholders = [self._placeholder(purpose, first, number, now) for number in range(len(stored), number_of_slots)]
+            self._match(placeholders, code)
+            allowed += placeholders if first.key not in full and windows.refusal() is None else []
+        to_guess = {one.address.key for one in stored}
+        idle = frozenset(counter.key for key, counter in counters.items() if key not in to_guess)
+        return CodeCheck(matched=matched, compared=tuple(allowed), counters=windows, idle=idle, caller=caller)
+
+    def holders(self, addresses: Iterable[Address], caller: Caller) -> dict[Address, Holder]:
+        """The holder of each address, read before the transaction."""
+        accounts, now = self.database.accounts, self.clock()
+        return {address: accounts.holder(address, caller.ip_address, now) for address in addresses}
+
+    def _counter(self, address: Address, digest: str, holders: Mapping[Address, Holder], now: float) -> Counter:
+        """The counter of wrong codes for an address; those from networks that its account knows are counted apart."""
+        knower = next((found for holder in holders.values() if (found := holder.knower_of(address, now))), None)
+        limits = self.limits.wrong_codes_per_destination_from_unknown_networks
+        if knower is not None:
+            limits = self.limits.wrong_codes_per_destination_from_known_networks
+        return Counter(key_by_knower(f"wrong-codes:{digest}", knower), limits, POLICY, refuses=False)
 
     def _placeholder(self, purpose: CodePurpose, instead_of: Address, number: int, now: float) -> Challenge:
         """A decoy that has expired already, with an address that no check looks up; stored only if the check fails."""
@@ -124,61 +158,6 @@ class CodeVerifier:
         return matched
 
 
-def claim_if_needed(
-    tx: Transaction,
-    check: CodeCheck,
-    account: Account,
-    address: Address,
-    already_revoked: Collection[Address],
-    name: str | None = None,
-) -> Account:
-    """Claims the locked account if `Account.after_code_login` says so, and returns it as the login by a code leaves it.
-
-    `already_revoked` are the addresses whose codes this transaction has revoked.
-    """
-    after = account.after_code_login(address)
-    if after is not account:
-        after = replace(after, name=name or after.name)
-        save_and_revoke_access(tx, account, after, check.now, already_revoked)
-        record(tx, EventType.ACCOUNT_CLAIMED, check.now, check.caller, account_id=account.id)
-        record_verified_addresses(tx, account, after, check.now, check.caller)
-    return after
-
-
-def save_and_revoke_access(
-    tx: Transaction, before: Account, after: Account, now: float, already_revoked: Collection[Address]
-) -> None:
-    """Stores the account and revokes its sessions and open codes, except those to `already_revoked` addresses."""
-    tx.accounts.save(after)
-    tx.sessions.revoke_all(before.id, now)
-    revoke_codes_of_added_addresses(tx, before.addresses, already_revoked)
-
-
-def revoke_codes_before_claim(tx: Transaction, known: Account | None, address: Address) -> tuple[Address, ...]:
-    """Revokes the codes of an account that a login by a code sent to `address` will clear, and returns their addresses.
-
-    Challenges are locked before accounts, so this precedes the lock on the account; `known` was read without locking.
-    """
-    if known is None or not accepts_code(known, address) or known.after_code_login(address) is known:
-        return ()
-    tx.challenges.revoke(known.addresses)
-    return known.addresses
-
-
-def revoke_codes_of_added_addresses(
-    tx: Transaction, addresses: Iterable[Address], already_revoked: Collection[Address]
-) -> None:
-    """Revokes codes to those addresses that the account got after it was read, which is rare, under the account's lock."""
-    keys = {address.key for address in already_revoked}
-    if added := [address for address in addresses if address.key not in keys]:
-        tx.challenges.revoke(added)
-
-
-def accepts_code(account: Account | None, address: Address) -> bool:
-    """Returns whether a code sent to the address may log in to the account."""
-    return account is not None and account.is_active and account.accepts_code_sent_to(address)
-
-
 @dataclass(frozen=True, slots=True)
 class IssuedProof:
     """The result of a verification: `proof` marks the address as verified in a registration or a change within the hour."""
@@ -187,84 +166,110 @@ class IssuedProof:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyCode:
-    """Verifies the address that the code was sent to: on its account, and for an hour for the bearer of the proof.
+class ProofIssuer:
+    """Issues proofs of addresses."""
 
-    With the `identity` of the address's own account, that account keeps its state. Without one, the first login by a code
-    clears its password and sessions. If the account has another verified address, a verification without a session of the
-    account returns a proof but does not change the account. Raises `InvalidInput`, `InvalidCode`, `RateLimited`, `Unavailable`.
+    codes: Codes
+    new_id: NewId
+
+    def __call__(self, tx: Transaction, address: Address, now: float, caller: Caller) -> str:
+        proof = self.new_id()
+        digest = self.codes.keyed_digest(f"proof:{proof}")
+        tx.proofs.add(Proof(digest=digest, address=address, verified_at=now, network=caller.ip_address))
+        return proof
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyCode:
+    """Verifies the address that the code was sent to, for the bearer of the proof, and on the account of `identity`.
+
+    An account that does not have the address does not get it. Without `identity` no account is concerned. Raises
+    `InvalidInput`, `InvalidCode`, `RateLimited`, `Unavailable`.
     """
 
     database: Database
     identifiers: Identifiers
     code_verifier: CodeVerifier
-    codes: Codes
-    new_id: NewId
+    proof_issuer: ProofIssuer
+    recovery_seconds: float
 
     @retry_on_conflict
     def __call__(
         self, *, destination: str, verify_otp: str, identity: Identity | None = None, caller: Caller = TRUSTED_CALLER
     ) -> IssuedProof:
-        to, code = _read_code(self.identifiers, destination, verify_otp)
+        to, code = read_code(self.identifiers, destination, verify_otp)
+        holders = self.code_verifier.holders([to], caller)
         with self.database.begin() as tx:
-            check = self.code_verifier(tx, CodePurpose.GENERAL, [to], code, caller, on_behalf_of=_on_behalf_of(to))
+            check = self.code_verifier(
+                tx, CodePurpose.GENERAL, holders, code, caller, on_behalf_of=on_behalf_of(to), opens=False
+            )
             if check.matched is not None:
                 address = check.consume(tx).address
-                proof = self.new_id()
-                tx.proofs.add(Proof(digest=self.codes.keyed_digest(f"proof:{proof}"), address=address, verified_at=check.now))
-                self._verify(tx, address, identity, check.now, caller)
+                proof = self.proof_issuer(tx, address, check.now, caller)
+                if identity is not None:
+                    self._verify(tx, address, identity, check.now, caller)
             else:
                 check.record_failure(tx)
         if check.matched is None:
             raise check.refusal()
         return IssuedProof(proof)
 
-    def _verify(self, tx: Transaction, address: Address, identity: Identity | None, now: float, caller: Caller) -> None:
-        owner = tx.accounts.lock_by_address(address)
-        if owner is None:
+    def _verify(self, tx: Transaction, address: Address, identity: Identity, now: float, caller: Caller) -> None:
+        account = tx.accounts.lock_by_active_session(identity.account.id, identity.session_id, lambda: now)
+        if account is None or not account.has(address) or account.has_verified(address):
             return
-        is_own = identity and tx.accounts.by_active_session(owner.id, identity.session_id, now)
-        session_id = identity.session_id if identity and is_own else None
-        verified = owner.verified_without_session(address) if session_id is None else owner.verified_by_session(address)
-        if verified != owner:
-            tx.accounts.save(verified)
-            event = EventType.ADDRESS_VERIFIED
-            record(tx, event, now, caller, account_id=owner.id, session_id=session_id, detail=address.kind)
+        tx.accounts.save(verified(account, address.kind, now, self.recovery_seconds))
+        session_id, event = identity.session_id, EventType.ADDRESS_VERIFIED
+        record(tx, event, now, caller, account_id=account.id, session_id=session_id, detail=address.kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogInByCode:
     """Logs in to the account that has `destination`, with a code that was requested for it.
 
-    Raises `InvalidInput`, `InvalidCode`, `RateLimited`, `Unavailable`.
+    `AccountOpener` says what the code does. With the account's own `identity` nothing is cleared. Raises `InvalidInput`,
+    `InvalidCode`, `AddressNotVerified`, `RateLimited`, `Unavailable`.
     """
 
     database: Database
     identifiers: Identifiers
     code_verifier: CodeVerifier
+    account_opener: AccountOpener
+    proof_issuer: ProofIssuer
     session_issuer: SessionIssuer
 
     @retry_on_conflict
-    def __call__(self, *, destination: str, verify_otp: str, caller: Caller = TRUSTED_CALLER) -> TokenSet:
-        to, code = _read_code(self.identifiers, destination, verify_otp)
-        session = None
+    def __call__(
+        self, *, destination: str, verify_otp: str, identity: Identity | None = None, caller: Caller = TRUSTED_CALLER
+    ) -> TokenSet:
+        to, code = read_code(self.identifiers, destination, verify_otp)
+        holders = self.code_verifier.holders([to], caller)
         with self.database.begin() as tx:
-            check = self.code_verifier(tx, CodePurpose.GENERAL, [to], code, caller, on_behalf_of=_on_behalf_of(to))
-            address = check.matched.address if check.matched else None
-            revoked = revoke_codes_before_claim(tx, tx.accounts.by_address(to), address) if address else ()
-            account = tx.accounts.lock_by_address(to) if address else None
-            if account and address and accepts_code(account, address):
-                check.consume(tx)
-                owner = claim_if_needed(tx, check, account, address, revoked)
-                session = self.session_issuer.start(tx, owner, check.now, caller, f"code:{address.kind}")
-            else:
-                check.record_failure(tx)
-        if session is None:
-            raise check.refusal()
-        return self.session_issuer.token_set(session)
+            check = self.code_verifier(tx, CodePurpose.GENERAL, holders, code, caller, on_behalf_of=on_behalf_of(to))
+            result = self._start_session(tx, check, to, holders[to], identity)
+        if isinstance(result, Refusal):
+            raise result
+        return self.session_issuer.token_set(result)
+
+    def _start_session(
+        self, tx: Transaction, check: CodeCheck, to: Address, holder: Holder, identity: Identity | None
+    ) -> StartedSession | Refusal:
+        now, caller, opening = check.now, check.caller, None
+        if check.matched is not None and (check.matched_alone or to.kind is AddressKind.MOBILE):
+            opening = self.account_opener.find_and_revoke_codes(tx, to, check.matched.address, holder, now)
+        if opening is None:
+            check.record_failure(tx)
+            return check.refusal()
+        address = check.consume(tx).address
+        if not opening.opens:
+            return AddressNotVerified(self.proof_issuer(tx, address, now, caller))
+        check.clear_failed_logins(tx, opening.account.id)
+        account, effects = self.account_opener.open(tx, opening, identity, now, caller)
+        started = self.session_issuer.start(tx, account, now, caller, f"code:{address.kind}")
+        return replace(started, effects=effects)
 
 
-def _read_code(identifiers: Identifiers, destination: str, verify_otp: str) -> tuple[Address, str]:
+def read_code(identifiers: Identifiers, destination: str, verify_otp: str) -> tuple[Address, str]:
     """The address and the code; `verify_otp` is the code under its HTTP field's name, which `InvalidInput` reports."""
     validator = Validator()
     to = validator.text("destination", destination, identifiers.destination)
@@ -272,5 +277,5 @@ def _read_code(identifiers: Identifiers, destination: str, verify_otp: str) -> t
     return validator.valid(to, code)
 
 
-def _on_behalf_of(to: Address) -> str | None:
+def on_behalf_of(to: Address) -> str | None:
     return to.canonical if to.kind is AddressKind.MOBILE else None

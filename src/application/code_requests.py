@@ -4,21 +4,23 @@ Lock order, the same everywhere: windows of requested and sent codes, challenges
 codes or logins, accounts, sessions, windows of notifications.
 """
 
-import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, compress
 
 from ..domain.account import Account, Address, AddressKind
 from ..domain.code import Challenge, CodePurpose, decoy_address
-from ..domain.errors import Overloaded, RateLimited
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
-from ..domain.rate_limits import DAY, HOUR, RateLimit, code_sends
+from ..domain.rate_limits import Limits, RateLimit, RateLimits
+from . import rate_limits
 from .audit import record
-from .ports import Channel, Clock, Codes, Database, Identifiers, Message, NewId, RateLimiter, Transaction
+from .ports import Channel, Clock, Codes, Database, Holder, Identifiers, Message, NewId, Transaction
+from .rate_limits import Counter, key_by_knower, per_network
 from .retry import retry_on_conflict
+from .send_quota import SendQuota
 from .validation import Validator
 
-_log = logging.getLogger("vestibule.send_quota")
+POLICY = "codes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,42 +30,26 @@ class RequestedCode:
     reference: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendQuota:
-    """A limit on codes per hour for the whole service; address kinds without an entry in `per_hour` are not limited.
-
-    A decoy counts as well: otherwise a refusal would reveal who has an account.
-    """
-
-    rate_limiter: RateLimiter
-    per_hour: Mapping[AddressKind, int]
-
-    def count(self, kinds: Collection[AddressKind], now: float) -> None:
-        """Counts one code of each kind. Raises `Overloaded` if there is no room, and logs that once an hour."""
-        for kind in (AddressKind.MOBILE, AddressKind.EMAIL):  # mobile first: a refused SMS uses up no room for mails
-            if kind not in kinds or kind not in self.per_hour:
-                continue
-            limit = self.per_hour[kind]
-            if retry_after := self.rate_limiter.hit(f"codes:{kind}", (RateLimit(limit, HOUR),), now):
-                if not self.rate_limiter.hit(f"alarm:{kind}", (RateLimit(1, HOUR),), now):
-                    _log.warning("the hourly quota of %d codes by %s is used up; further requests are refused", limit, kind)
-                raise Overloaded(retry_after)
-
-
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """The address of a code. A decoy is stored and processed like a code, but no message is sent.
+    """The address of a code, and the id of its account, if that knows the caller's network.
 
-    `on_behalf_of` is set for a companion mail: the canonical form of the mobile that the code was requested for.
+    A decoy is stored and processed like a code, but no message is sent. `on_behalf_of` is set for a companion mail: the
+    canonical form of the mobile that the code was requested for.
     """
 
     address: Address
+    knower: int | None
     is_decoy: bool = False
     on_behalf_of: str | None = None
 
+    @property
+    def from_known_network(self) -> bool:
+        return self.knower is not None
+
     def as_decoy(self) -> "Recipient":
         """A decoy in place of this recipient; it replaces no code that was sent earlier."""
-        address = decoy_address(self.address.kind, self.on_behalf_of or self.address.canonical)
+        address = decoy_address(self.address.kind, f"{self.on_behalf_of or ''}:{self.address.canonical}")
         return replace(self, address=address, is_decoy=True, on_behalf_of=None)
 
 
@@ -71,79 +57,105 @@ class Recipient:
 class CodeIssuer:
     """Stores challenges and puts their messages into the outbox, within the limits of the addresses.
 
-    Each address has two windows with the same limits. `code-requests:` counts requests for it, whose refusal callers may see;
-    `codes-sent:` messages to it, whose refusal would reveal whose email belongs to a mobile. `cooldown` and `lifetime` are in
-    seconds.
+    Each address has two kinds of windows. `code-requests:` counts requests for it, whose refusal callers may see; `codes-sent:`
+    and `companion-mails:` count messages to it, whose refusal would reveal whose email belongs to a mobile. Requests from
+    networks that the account of the address knows have windows of their own. `cooldown` and `lifetime` are in seconds.
     """
 
     database: Database
     codes: Codes
     clock: Clock
     new_id: NewId
+    limits: Limits
     cooldown: float = 60.0
     lifetime: float = 300.0
+    limits_by_ip_address: bool = True
     send_quota: SendQuota | None = None
 
+    @retry_on_conflict
     def issue(
-        self, purpose: CodePurpose, requested: Sequence[Address], recipients: Sequence[Recipient], caller: Caller
+        self, purpose: CodePurpose, requested: Sequence[Recipient], recipients: Sequence[Recipient], caller: Caller
     ) -> RequestedCode:
         """Issues a code to each recipient, or none at all: raises `RateLimited` for a requested address, or `Overloaded`.
 
-        Requests that name a mobile alone may fill the `codes-sent:` window of the mobile owner's email. Then a decoy is
-        stored in place of the email's code, and no caller learns of it. The last code of the email stays valid, because a decoy
-        has an address of its own. Reads and writes do not depend on the owners of the addresses.
+        Requests that name a mobile alone may use up the companion mails to the mobile owner's email. Then a decoy is stored in
+        place of the email's code, and no caller learns of it. The last code of the email stays valid, because a decoy has an
+        address of its own. Reads and writes do not depend on the owners of the addresses.
         """
-        request_keys = {self._key("code-requests", address) for address in requested}
-        if self.send_quota is not None:
-            self._count_in_quota(self.send_quota, request_keys, recipients)
-        return self._store(purpose, request_keys, recipients, caller)
-
-    @retry_on_conflict
-    def _store(
-        self, purpose: CodePurpose, request_keys: Collection[str], recipients: Sequence[Recipient], caller: Caller
-    ) -> RequestedCode:
-        limits = code_sends(self.cooldown)
-        sent_keys = {recipient: self._key("codes-sent", recipient.address) for recipient in recipients}
+        digests = {one.address.key: self.codes.keyed_digest(one.address.key) for one in (*requested, *recipients)}
+        visible = self._visible_counters(requested, digests, caller)
+        hidden = [self._hidden_counters(recipient, digests[recipient.address.key]) for recipient in recipients]
         with self.database.begin() as tx:
-            locked = tx.rate_limits.lock(sorted({*request_keys, *sent_keys.values()}))
-            windows = {window.key: window for window in locked}
-            now = self.clock()  # after locking: the wait must not put this hit before those already stored
-            retry_after = max(windows[key].retry_after(limits, now) for key in request_keys)
-            if not retry_after:
-                full = {key for key in sent_keys.values() if windows[key].retry_after(limits, now)}
-                counted = [window if key in full else window.with_hit(limits, now) for key, window in windows.items()]
-                tx.rate_limits.save(counted, now + DAY)
-                reference = self.new_id()[:4].upper()
-                actual = [recipient.as_decoy() if key in full else recipient for recipient, key in sent_keys.items()]
-                self._enqueue(tx, purpose, actual, reference, now)
-                record(tx, EventType.CODE_SENT, now, caller, detail=purpose)
-        if retry_after:
-            raise RateLimited(retry_after)
+            locked = rate_limits.lock(tx.rate_limits, [*visible, *chain.from_iterable(hidden)], self.clock)
+            if refusal := locked.refusal():
+                raise refusal
+            is_full = [any(locked.is_full(one.key) for one in hiding) for hiding in hidden]
+            left_out = {one.key for one in chain.from_iterable(compress(hidden, is_full))}
+            for recipient in compress(recipients, is_full):
+                if (
+                    recipient.on_behalf_of is not None
+                ):  # no companion mail is sent, so none of the requests of its email is used
+                    left_out.add(_key_of_request(recipient, digests[recipient.address.key]))
+            locked.hit(leaving_out=left_out).save(tx.rate_limits)
+            reference = self.new_id()[:4].upper()
+            actual = [one.as_decoy() if full else one for one, full in zip(recipients, is_full, strict=True)]
+            self._enqueue(tx, purpose, actual, reference, locked.now, caller)
+            record(tx, EventType.CODE_SENT, locked.now, caller, detail=purpose)
+            if self.send_quota is not None:
+                is_known = all(one.from_known_network for one in requested)
+                kinds = [one.address.kind for one in recipients]
+                self.send_quota.count_codes(tx, kinds, caller.ip_address, is_known=is_known)
         return RequestedCode(reference)
 
-    def _count_in_quota(self, send_quota: SendQuota, request_keys: Collection[str], recipients: Sequence[Recipient]) -> None:
-        """Refuses rate-limited requests first: otherwise one caller's repeated requests would use up the quota of all."""
-        now = self.clock()
-        windows = self.database.rate_limits.get(sorted(request_keys))
-        if retry_after := max(window.retry_after(code_sends(self.cooldown), now) for window in windows):
-            raise RateLimited(retry_after)
-        send_quota.count({recipient.address.kind for recipient in recipients}, now)
+    def _visible_counters(self, requested: Sequence[Recipient], digests: Mapping[str, str], caller: Caller) -> list[Counter]:
+        limits, network = self.limits, caller.ip_address if self.limits_by_ip_address else None
+        counters = []
+        for one in requested:
+            digest = digests[one.address.key]
+            per_destination = (RateLimit(1, self.cooldown), *self._per_destination(one))
+            counters.append(Counter(_key_of_request(one, digest), per_destination, POLICY))
+            of_network = f"code-requests:{digest}:from"
+            counters += per_network(of_network, network, limits.codes_per_destination_and_network, POLICY)
+        is_known = all(one.from_known_network for one in requested)
+        mobiles = sum(one.address.kind is AddressKind.MOBILE for one in requested)
+        for_unknown = () if is_known else limits.codes_per_unknown_network
+        for_mobiles = () if is_known or not mobiles else limits.codes_to_mobiles_per_unknown_network
+        counters += per_network("code-requests", network, for_unknown, POLICY, hits=len(requested))
+        counters += per_network("code-requests-to-mobiles", network, for_mobiles, POLICY, hits=mobiles)
+        return counters
+
+    def _hidden_counters(self, recipient: Recipient, digest: str) -> list[Counter]:
+        sent = key_by_knower(f"codes-sent:{digest}", recipient.knower)
+        counters = [Counter(sent, self._per_destination(recipient), POLICY, refuses=False)]
+        if recipient.on_behalf_of is not None:
+            key = key_by_knower(f"companion-mails:{digest}", recipient.knower)
+            limits = (RateLimit(1, self.cooldown), *self.limits.companion_mails_per_destination)
+            counters.append(Counter(key, limits, POLICY, refuses=False))
+        return counters
+
+    def _per_destination(self, recipient: Recipient) -> RateLimits:
+        if recipient.from_known_network:
+            return self.limits.codes_per_destination_from_known_networks
+        return self.limits.codes_per_destination_from_unknown_networks
 
     def _enqueue(
-        self, tx: Transaction, purpose: CodePurpose, recipients: Sequence[Recipient], reference: str, now: float
+        self, tx: Transaction, purpose: CodePurpose, recipients: Sequence[Recipient], reference: str, now: float, caller: Caller
     ) -> None:
-        codes = [self._new(purpose, recipient, reference, now) for recipient in recipients]
-        for challenge, _ in sorted(codes, key=lambda code: code[0].address.kind):  # emails first: the order of locks
-            tx.challenges.put(challenge)
+        codes = [self._new(purpose, recipient, reference, now, caller) for recipient in recipients]
+        tx.challenges.put([challenge for challenge, _ in codes])
         for _, message in codes:
             tx.outbox.add(message)
 
-    def _new(self, purpose: CodePurpose, recipient: Recipient, reference: str, now: float) -> tuple[Challenge, Message]:
+    def _new(
+        self, purpose: CodePurpose, recipient: Recipient, reference: str, now: float, caller: Caller
+    ) -> tuple[Challenge, Message]:
         address = recipient.address
         challenge = Challenge(
             id=self.codes.new_challenge_id(self.new_id()),
             purpose=purpose,
             address=address,
+            from_known_network=recipient.from_known_network,
+            network=caller.ip_address,
             on_behalf_of=recipient.on_behalf_of,
             reference=reference,
             is_decoy=recipient.is_decoy,
@@ -162,47 +174,73 @@ class CodeIssuer:
         )
         return challenge, message
 
-    def _key(self, prefix: str, address: Address) -> str:
-        return f"{prefix}:{self.codes.keyed_digest(address.key)}"
+
+def _key_of_request(one: Recipient, digest: str) -> str:
+    return key_by_knower(f"code-requests:{digest}", one.knower)
 
 
 def in_owners_spelling(address: Address, owner: Account | None) -> Address:
     """The address as its owner's account spells it: a mail server may distinguish `ANN@` from `ann@`."""
-    return (owner and owner.address(address.kind)) or address
+    return owner.address(address.kind) or address if owner and owner.has(address) else address
+
+
+def recipient_for(address: Address, holder: Holder, now: float) -> Recipient:
+    return Recipient(in_owners_spelling(address, holder.account), holder.knower_of(address, now))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestCode:
     """Issues a code to `destination`, an email or a mobile. It is valid once: to verify, to log in or to reset a password.
 
-    For a mobile a second code goes along in a companion mail: to the email of the account with that mobile, else to `email`
-    if given. With `is_login` nothing is sent if no account has the destination. The result is the same in every case.
+    For a mobile, codes go along in companion mails: one to the verified email of the account with that mobile, which logs in
+    there too, and one to `email`, which proves that email alone. With `is_login` nothing is sent to `email`, and nothing at
+    all if no account has the destination. The result is the same in every case.
     Raises `InvalidInput`, `RateLimited`, `Overloaded`, `Unavailable`.
     """
 
     database: Database
     identifiers: Identifiers
     code_issuer: CodeIssuer
+    clock: Clock
 
     def __call__(
         self, *, destination: str, email: str | None = None, is_login: bool = False, caller: Caller = TRUSTED_CALLER
     ) -> RequestedCode:
         validator = Validator()
         read = validator.text("destination", destination, self.identifiers.destination)
-        companion = validator.text("email", email, self.identifiers.email, required=False)
+        requested_email = validator.text("email", email, self.identifiers.email, required=False)
         login_only = validator.flag("is_login", is_login)
-        (to,) = validator.valid(read)
-        owner = self.database.accounts.by_address(to)
-        to = in_owners_spelling(to, owner)
-        is_decoy = owner is None and login_only
-        if to.kind is AddressKind.EMAIL:
-            return self.code_issuer.issue(CodePurpose.GENERAL, [to], [Recipient(to, is_decoy)], caller)
-        requested = [to]
-        if companion:
-            companion = in_owners_spelling(companion, self.database.accounts.by_address(companion))
-            requested.append(companion)
-        if owner:
-            companion = owner.email
-        address = companion or decoy_address(AddressKind.EMAIL, to.canonical)
-        recipients = [Recipient(to, is_decoy), Recipient(address, is_decoy or companion is None, to.canonical)]
+        (address,) = validator.valid(read)
+        holder, now = self._holder(address, caller), self.clock()
+        to = replace(recipient_for(address, holder, now), is_decoy=holder.account is None and login_only)
+        requested, recipients = [to], [to]
+        if address.kind is AddressKind.MOBILE:
+            recipients.append(_owners_companion(to, holder))
+            if requested_email and not login_only:
+                companion = recipient_for(requested_email, self._holder(requested_email, caller), now)
+                requested.append(companion)
+                recipients.append(_requested_companion(to, companion, recipients))
         return self.code_issuer.issue(CodePurpose.GENERAL, requested, recipients, caller)
+
+    def _holder(self, address: Address, caller: Caller) -> Holder:
+        return self.database.accounts.holder(address, caller.ip_address, self.clock())
+
+
+def _owners_companion(to: Recipient, holder: Holder) -> Recipient:
+    """The mail to the verified email of the account with the mobile, or a decoy in its place."""
+    owner, mobile = holder.account, to.address.canonical
+    if owner is None or owner.email is None or not owner.email_verified or not owner.has(to.address):
+        return Recipient(decoy_address(AddressKind.EMAIL, f"owner:{mobile}"), to.knower, is_decoy=True, on_behalf_of=mobile)
+    return Recipient(owner.email, to.knower, is_decoy=to.is_decoy, on_behalf_of=mobile)
+
+
+def _requested_companion(to: Recipient, companion: Recipient, recipients: Sequence[Recipient]) -> Recipient:
+    """The mail to the requested email; a decoy if that is the owner's, who gets one already.
+
+    It replaces a code from a known network only if the network is known for both addresses.
+    """
+    mobile = to.address.canonical
+    if any(one.address.key == companion.address.key for one in recipients):
+        address = decoy_address(AddressKind.EMAIL, f"requested:{mobile}")
+        return Recipient(address, to.knower, is_decoy=True, on_behalf_of=mobile)
+    return Recipient(companion.address, companion.knower if to.from_known_network else None, on_behalf_of=mobile)

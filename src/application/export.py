@@ -9,12 +9,14 @@ from operator import itemgetter
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from ..domain.account import Account
-from ..domain.errors import RateLimited
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
-from ..domain.rate_limits import Limits, refusing_limit
+from ..domain.rate_limits import Limits
+from . import rate_limits
 from .audit import record
+from .login import FreshLogin
 from .notifications import Notice, Notices
-from .ports import AccountRecords, Clock, Database, RateLimiter, Storage
+from .ports import AccountRecords, Clock, Database, Storage
+from .rate_limits import Counter
 from .retry import retry_on_conflict
 from .tokens import Identity
 from .validation import Validator
@@ -31,15 +33,15 @@ class ExportAccount:
     Returns the zip in pieces, which are made as they are taken: `b"".join(…)` is the whole file. The export is recorded, and
     the owner notified, before the first piece. Hashes, keys and codes are left out, and so are codes and messages to addresses
     that are not verified: they may be another person's. An account has five exports a day.
-    Raises `InvalidInput` for a password that is not text, `RateLimited`, `InvalidToken` if the session was revoked meanwhile,
-    `Unavailable`, also while pieces are taken.
+    Raises `InvalidInput` for a password that is not text, `LoginNotFresh`, `InvalidCredentials`, `RateLimited`, `InvalidToken`
+    if the session was revoked meanwhile, `Unavailable`, also while pieces are taken.
     """
 
     database: Database
     records: AccountRecords
     storage: Storage
     notices: Notices
-    rate_limiter: RateLimiter
+    fresh_login: FreshLogin
     limits: Limits
     clock: Clock
 
@@ -47,20 +49,22 @@ class ExportAccount:
         self, *, identity: Identity, current_password: str | None = None, caller: Caller = TRUSTED_CALLER
     ) -> Iterator[bytes]:
         validator = Validator()
-        validator.password("current_password", current_password, required=False)
+        given = validator.password("current_password", current_password, required=False)
         validator.raise_if_invalid()
-        # Here a fresh login is required: self.fresh_login.require(identity, current_password, caller).
-        limits = self.limits.exports_per_account
-        if wait := self.rate_limiter.hit(f"exports:{identity.account.id}", limits, self.clock()):
-            raise RateLimited(wait, policy="exports", limit=refusing_limit(limits, wait))
+        self.fresh_login.require(identity, given, caller)
         return self._pieces(self._record(identity, caller))
 
     @retry_on_conflict
     def _record(self, identity: Identity, caller: Caller) -> Account:
+        counter = Counter(f"exports:{identity.account.id}", self.limits.exports_per_account, "exports")
         with self.database.begin() as tx:
-            account, now = identity.lock_account(tx, self.clock), self.clock()
+            counters = rate_limits.lock(tx.rate_limits, [counter], self.clock)
+            if refusal := counters.refusal():
+                raise refusal
+            counters.hit().save(tx.rate_limits)
+            account, now = identity.lock_account(tx, self.clock), counters.now
             record(tx, EventType.EXPORTED, now, caller, account_id=account.id, session_id=identity.session_id)
-            self.notices(tx, Notice.EXPORT_MADE, account, now)
+            self.notices(tx, Notice.EXPORT_MADE, account, now, caller)
         return account
 
     def _pieces(self, account: Account) -> Iterator[bytes]:

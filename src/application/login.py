@@ -1,29 +1,18 @@
-"""Logging in with a password."""
+"""Logging in with a password, and the fresh login that sensitive calls want."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..domain.account import Account
-from ..domain.errors import InvalidCredentials, RateLimited
-from ..domain.events import TRUSTED_CALLER, Caller, EventType
-from ..domain.rate_limits import (
-    FAILED_LOGINS_BY_IDENTIFIER,
-    FAILED_LOGINS_BY_IDENTIFIER_AND_IP_ADDRESS,
-    FAILED_LOGINS_BY_IP_ADDRESS,
-    HOUR,
-    RateLimit,
-    SlidingWindow,
-)
-from ..domain.session import Session
-from .audit import record
-from .ports import Clock, Codes, Database, Hasher, Identifiers, LoginIdentifier, Transaction
+from ..domain.errors import InvalidCredentials, LoginNotFresh, RateLimited
+from ..domain.events import TRUSTED_CALLER, Caller
+from ..domain.rate_limits import Limits, refusing_limit
+from .password_attempts import PasswordAttempt, PasswordAttempts
+from .ports import Clock, Database, Hasher, Identifiers, LoginIdentifier, RateLimiter
 from .retry import retry_on_conflict
-from .tokens import SessionIssuer, TokenSet
+from .tokens import Identity, SessionIssuer, StartedSession, TokenSet
 from .validation import Validator
 
 _MAX_RECHECKS = 2  # of one login, each after another transaction changed the password during the hashing
-
-LimitsByKey = Mapping[str, tuple[RateLimit, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,70 +27,56 @@ class LogIn:
     database: Database
     hasher: Hasher
     identifiers: Identifiers
-    codes: Codes  # for `keyed_digest` alone: the keys of the windows do not reveal identifiers
+    password_attempts: PasswordAttempts
     session_issuer: SessionIssuer
+    rate_limiter: RateLimiter
+    limits: Limits
     clock: Clock
-    limits_by_ip_address: bool = True
 
     def __call__(self, *, username: str, password: str, caller: Caller = TRUSTED_CALLER) -> TokenSet:
         validator = Validator()
         read = validator.text("username", username, self.identifiers.login)
         identifier, password = validator.valid(read, validator.password("password", password))
-        limits = self._limits(identifier, caller)
-        if retry_after := _retry_after(limits, self.database.rate_limits.get([*limits]), self.clock()):
-            raise RateLimited(retry_after)
-        account = self.database.accounts.by_login(identifier)
+        attempt, is_paused = self.password_attempts.begin(identifier, caller)
+        account = attempt.holder.account
         for _ in range(1 + _MAX_RECHECKS):
             is_right = self.hasher.verify(account.password_hash if account and account.is_active else None, password)
-            account, session = self._start_session_or_count_failure(account, password, limits, caller, is_right=is_right)
-            if session is not None:
-                return self.session_issuer.token_set(session)
+            if account and is_right and not is_paused:
+                self._count_login(account)
+            account, started = self._start_session_or_count_failure(account, password, attempt, is_right=is_right)
+            if started is not None:
+                return self.session_issuer.token_set(started)
         raise InvalidCredentials
+
+    def _count_login(self, account: Account) -> None:
+        limits = self.limits.logins_per_account
+        if retry_after := self.rate_limiter.hit(f"logins:{account.id}", limits, self.clock()):
+            raise RateLimited(retry_after, policy="logins", limit=refusing_limit(limits, retry_after))
 
     @retry_on_conflict
     def _start_session_or_count_failure(
-        self, known: Account | None, password: str, limits: LimitsByKey, caller: Caller, *, is_right: bool
-    ) -> tuple[Account | None, Session | None]:
+        self, known: Account | None, password: str, attempt: PasswordAttempt, *, is_right: bool
+    ) -> tuple[Account | None, StartedSession | None]:
         """Starts the session for a right password, otherwise counts the failure and raises `InvalidCredentials`.
 
         Returns no session, but the account as it is now, if its password was changed during the hashing. Raises `RateLimited`.
         """
         rehashed = self._rehashed(known if is_right else None, password)
         with self.database.begin() as tx:
-            windows = tx.rate_limits.lock([*limits])
-            now = self.clock()
-            retry_after = _retry_after(limits, windows, now)
-            current = tx.accounts.lock(known.id) if known and is_right and not retry_after else None
+            locked = self.password_attempts.lock(tx, attempt)
+            refusal, is_right = locked.refusal(), is_right and not attempt.is_paused(locked)
+            current = tx.accounts.lock(known.id) if known and is_right and not refusal else None
             if known and current and current.is_active:
                 if current.password_hash != known.password_hash:
                     return current, None
                 if rehashed:
-                    tx.accounts.save(replace(current, password_hash=rehashed))
-                for window in windows:  # the other two, of all callers or all identifiers, are not cleared
-                    if limits[window.key] is FAILED_LOGINS_BY_IDENTIFIER_AND_IP_ADDRESS and window.timestamps:
-                        tx.rate_limits.save([SlidingWindow(window.key)], now)  # empty and expired: the next purge deletes it
-                return current, self.session_issuer.start(tx, current, now, caller, "password")
-            if not retry_after:
-                self._count_failure(tx, limits, windows, now, known, caller)
-        if retry_after:
-            raise RateLimited(retry_after)
-        raise InvalidCredentials
-
-    def _count_failure(
-        self,
-        tx: Transaction,
-        limits: LimitsByKey,
-        windows: Sequence[SlidingWindow],
-        now: float,
-        known: Account | None,
-        caller: Caller,
-    ) -> None:
-        counted = [window.with_hit(limits[window.key], now) for window in windows]
-        tx.rate_limits.save(counted, now + HOUR)
-        account_id = known.id if known else None
-        record(tx, EventType.LOGIN_FAILED, now, caller, account_id=account_id, detail=_reason(known))
-        if _retry_after(limits, counted, now):
-            record(tx, EventType.RATE_LIMITED, now, caller, account_id=account_id, detail="login")
+                    current = replace(current, password_hash=rehashed)
+                    tx.accounts.save(current)
+                attempt.clear(tx, locked)
+                return current, self.session_issuer.start(tx, current, locked.now, attempt.caller, "password")
+            if refusal is None:
+                self.password_attempts.count_failure(tx, attempt, locked)
+        raise refusal or InvalidCredentials()
 
     def _rehashed(self, account: Account | None, password: str) -> str | None:
         """A hash with the current parameters, if the stored one has others."""
@@ -109,26 +84,39 @@ class LogIn:
             return self.hasher.hash(password)
         return None
 
-    def _limits(self, identifier: LoginIdentifier, caller: Caller) -> LimitsByKey:
-        name = identifier.address.key if identifier.address else f"username:{identifier.canonical_username}"
-        by_identifier = f"login:{self.codes.keyed_digest(name)}"
-        if not self.limits_by_ip_address or caller.ip_address is None:
-            return {by_identifier: FAILED_LOGINS_BY_IDENTIFIER}
-        return {
-            f"{by_identifier}@{caller.ip_address}": FAILED_LOGINS_BY_IDENTIFIER_AND_IP_ADDRESS,
-            by_identifier: FAILED_LOGINS_BY_IDENTIFIER,
-            f"login@{caller.ip_address}": FAILED_LOGINS_BY_IP_ADDRESS,
-        }
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshLogin:
+    """Requires a fresh login for a sensitive call: a session that began lately, or the current password.
 
-def _retry_after(limits: LimitsByKey, windows: Sequence[SlidingWindow], now: float) -> int:
-    return max(window.retry_after(limits[window.key], now) for window in windows)
+    `fresh_login_seconds` is the age up to which a session is fresh; None lifts the rule.
+    """
 
+    database: Database
+    hasher: Hasher
+    password_attempts: PasswordAttempts
+    clock: Clock
+    fresh_login_seconds: float | None
 
-def _reason(known: Account | None) -> str:
-    """The reason of a failure, for the audit log alone."""
-    if known is None:
-        return "unknown"
-    if not known.is_active:
-        return "inactive"
-    return "wrong" if known.password_hash else "passwordless"
+    def require(self, identity: Identity, current_password: str | None, caller: Caller) -> None:
+        """Raises `LoginNotFresh`; for a wrong password, also where the session is fresh, `InvalidCredentials` or `RateLimited`.
+
+        A wrong password is counted like that of a login.
+        """
+        if current_password is not None:
+            self._check(identity, current_password, caller)
+        elif self.fresh_login_seconds is not None and self.clock() - identity.logged_in_at > self.fresh_login_seconds:
+            raise LoginNotFresh(int(self.fresh_login_seconds))
+
+    def _check(self, identity: Identity, password: str, caller: Caller) -> None:
+        identifier = LoginIdentifier(None, identity.account.username.canonical)  # the username as such, whatever it looks like
+        attempt, _ = self.password_attempts.begin(identifier, caller)
+        is_right = self.hasher.verify(identity.account.password_hash, password)
+        with self.database.begin() as tx:
+            locked = self.password_attempts.lock(tx, attempt)
+            if (refusal := locked.refusal()) is None:
+                if is_right and not attempt.is_paused(locked):
+                    attempt.clear(tx, locked)
+                    return
+                self.password_attempts.count_failure(tx, attempt, locked)
+        raise refusal or InvalidCredentials()

@@ -3,12 +3,13 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ..domain.account import Account
+from ..domain.account import Account, Address
 from ..domain.errors import ClockAhead, NoSuchAccount
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.rate_limits import DAY
 from .audit import record
-from .code_checks import revoke_codes_of_added_addresses
+from .deletion import DeleteDueAccounts
+from .ownership import revoke_codes_of_added_addresses
 from .ports import AuditQuery, Clock, Database, Identifiers, Storage
 from .retry import retry_on_conflict
 
@@ -39,7 +40,7 @@ class SetActive:
             raise NoSuchAccount
         with self.database.begin() as tx:
             if changes := unlocked.is_active is not active:
-                tx.challenges.revoke(unlocked.addresses)  # before the account is locked: the order of locks
+                tx.challenges.revoke(_addresses(unlocked))  # before the account is locked: the order of locks
             account = tx.accounts.lock(unlocked.id)
             now = self.clock()
             if account is None or account.is_active is active:
@@ -47,15 +48,19 @@ class SetActive:
             after = replace(account, is_active=active)
             tx.accounts.save(after)
             tx.sessions.revoke_all(account.id, now)
-            revoke_codes_of_added_addresses(tx, account.addresses, unlocked.addresses if changes else ())
+            revoke_codes_of_added_addresses(tx, _addresses(account), _addresses(unlocked) if changes else ())
             event = EventType.ACTIVATED if active else EventType.DEACTIVATED
             record(tx, event, now, caller, account_id=account.id)
         return after
 
 
+def _addresses(account: Account) -> tuple[Address, ...]:
+    return (*account.addresses, *(kept.address for kept in account.recovery_addresses))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purge:
-    """Deletes rows whose time of retention is over, in small batches, and returns how many.
+    """Deletes accounts whose deletion is due, and rows whose time of retention is over; returns the number of both.
 
     Codes and proofs go after a day, sessions 30 days after their latest possible end, permanently failed messages after a
     week, events after 400 days. Raises `ClockAhead`, unless `clock_confirmed`, if the clock is more than two days ahead of
@@ -64,6 +69,7 @@ class Purge:
 
     database: Database
     clock: Clock
+    delete_due_accounts: DeleteDueAccounts
 
     def __call__(self, *, clock_confirmed: bool = False) -> int:
         now, last = self.clock(), self.last_seen()
@@ -71,7 +77,7 @@ class Purge:
             raise ClockAhead(f"The clock says {_day(now)}, and the last purge was on {_day(last)}: nothing was deleted.")
         with self.database.begin() as tx:
             tx.cursors.save(replace(tx.cursors.lock(CURSOR_NAME), moved_at=now))
-        deleted = 0
+        deleted = self.delete_due_accounts()
         while batch := self.database.purge(now, limit=BATCH):
             deleted += batch
         return deleted

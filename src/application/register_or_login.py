@@ -1,19 +1,21 @@
 """Registering or logging in by a code, whichever applies."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from itertools import count
 
 from ..domain.account import Account, Address, AddressKind, Username
 from ..domain.code import CodePurpose
 from ..domain.errors import AccountMismatch, Refusal
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
-from ..domain.session import Session
-from .audit import record, record_verified_addresses
-from .code_checks import CodeCheck, CodeVerifier, accepts_code, claim_if_needed, revoke_codes_before_claim
-from .code_requests import CodeIssuer, Recipient, RequestedCode, in_owners_spelling
-from .ports import Database, Identifiers, Transaction
+from ..domain.ownership import AddressState, state_of, username_without_mobile
+from .audit import record
+from .code_checks import CodeCheck, CodeVerifier
+from .code_requests import CodeIssuer, RequestedCode, recipient_for
+from .ownership import AccountOpener, AddressReleaser, Opening
+from .ports import Database, Holder, Identifiers, NewId, Transaction
 from .retry import retry_on_conflict
-from .tokens import SessionIssuer, TokenSet
+from .tokens import Identity, SessionIssuer, StartedSession, TokenSet
 from .validation import Validator
 
 
@@ -22,105 +24,181 @@ class RequestRegistrationCode:
     """Issues a code to the email and another to the mobile; either is accepted.
 
     An existing account affects only the spelling of the recipients' addresses, never whether a code is sent.
-
     Raises `InvalidInput`, `RateLimited`, `Overloaded`, `Unavailable`.
     """
 
     identifiers: Identifiers
     code_issuer: CodeIssuer
+    code_verifier: CodeVerifier
 
     def __call__(self, *, name: str, email: str, mobile: str, caller: Caller = TRUSTED_CALLER) -> RequestedCode:
         validator = Validator()
         _, *addresses = validator.valid(*_read(validator, self.identifiers, name, email, mobile))
-        accounts = self.code_issuer.database.accounts
-        requested = [in_owners_spelling(address, accounts.by_address(address)) for address in addresses]
-        recipients = [Recipient(address) for address in requested]
-        return self.code_issuer.issue(CodePurpose.REGISTER_OR_LOGIN, requested, recipients, caller)
+        holders = self.code_verifier.holders(addresses, caller)
+        now = self.code_issuer.clock()
+        recipients = [recipient_for(address, holder, now) for address, holder in holders.items()]
+        return self.code_issuer.issue(CodePurpose.REGISTER_OR_LOGIN, recipients, recipients, caller)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """The address whose code came back, the other one, and the accounts that have them, locked.
+
+    `taken` are the kinds of those that another account has, in spite of the code, or has as its username.
+    """
+
+    verified: Address
+    other: Address
+    account: Account | None
+    state: AddressState | None
+    other_account: Account | None
+    other_state: AddressState | None
+    taken: Collection[str]
+
+    @property
+    def opens(self) -> bool:
+        """Returns whether the verified address belongs to its account; an unverified one counts as free."""
+        return self.account is not None and _opens(self.account, self.state)
+
+    @property
+    def is_mismatch(self) -> bool:
+        """Returns whether the addresses belong to different accounts, or one of them to an account and the other to none."""
+        is_held = self.other_state in (AddressState.VERIFIED, AddressState.RECOVERY)
+        if self.account is None or not self.opens:
+            return is_held or self.verified.kind in self.taken
+        if self.state is AddressState.RECOVERY:  # a login that undoes a change is a call of its own
+            return True
+        if self.other_account is not None and self.other_account.id == self.account.id:
+            return False
+        has_another = self.account.address(self.other.kind) is not None
+        return is_held or (self.state is AddressState.VERIFIED and has_another)
+
+
+def _opens(account: Account, state: AddressState | None) -> bool:
+    return state is not AddressState.UNVERIFIED and (account.is_active or state is not AddressState.CLAIMABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterOrLogIn:
     """Logs in by a code to the account that has the email and the mobile, or creates one.
 
-    A new account has the mobile as its username, no password, and only the address verified whose code came back. An account
-    that has one of the two addresses, and none of the other kind, is logged in to by the code of the one it has.
-    Raises `InvalidInput`, `InvalidCode`, `AccountMismatch` (after a right code only), `RateLimited`, `Unavailable`.
+    An address that is unverified on another account counts as free: the code takes it. A new account has the mobile as its
+    username, no password, and only the address verified whose code came back; the other one is left out where another account
+    has it, or where such addresses must be verified. Raises `InvalidInput`, `InvalidCode`, `AccountMismatch` (after a right
+    code only), `RateLimited`, `Unavailable`.
     """
 
     database: Database
     identifiers: Identifiers
     code_verifier: CodeVerifier
+    account_opener: AccountOpener
+    address_releaser: AddressReleaser
     session_issuer: SessionIssuer
+    new_id: NewId
+    email_verification_required: bool
+    mobile_verification_required: bool
 
     @retry_on_conflict
-    def __call__(self, *, name: str, email: str, mobile: str, verify_otp: str, caller: Caller = TRUSTED_CALLER) -> TokenSet:
+    def __call__(
+        self,
+        *,
+        name: str,
+        email: str,
+        mobile: str,
+        verify_otp: str,
+        identity: Identity | None = None,
+        caller: Caller = TRUSTED_CALLER,
+    ) -> TokenSet:
         validator = Validator()
         fields = _read(validator, self.identifiers, name, email, mobile)
         valid_name, valid_email, valid_mobile, code = validator.valid(
             *fields, validator.text("verify_otp", verify_otp, str.strip)
         )
+        holders = self.code_verifier.holders([valid_email, valid_mobile], caller)
         with self.database.begin() as tx:
-            check = self.code_verifier(tx, CodePurpose.REGISTER_OR_LOGIN, [valid_email, valid_mobile], code, caller)
-            result = self._start_session(tx, check, valid_name, valid_email, valid_mobile)
-        if isinstance(result, Session):
-            return self.session_issuer.token_set(result)
-        raise result
+            check = self.code_verifier(tx, CodePurpose.REGISTER_OR_LOGIN, holders, code, caller)
+            result = self._start_session(tx, check, valid_name, holders, identity)
+        if isinstance(result, Refusal):
+            raise result
+        return self.session_issuer.token_set(result)
 
     def _start_session(
-        self, tx: Transaction, check: CodeCheck, name: str, email: Address, mobile: Address
-    ) -> Session | Refusal:
+        self, tx: Transaction, check: CodeCheck, name: str, holders: Mapping[Address, Holder], identity: Identity | None
+    ) -> StartedSession | Refusal:
         if check.matched is None:
             check.record_failure(tx)
             return check.refusal()
-        verified, now, caller = check.matched.address, check.now, check.caller
-        revoked = _revoke_codes_before_claim(tx, verified, email, mobile)
-        owners = {owner.id: owner for address in (email, mobile) if (owner := tx.accounts.lock_by_address(address))}
-        if not owners:
-            check.consume(tx)
-            account = tx.accounts.add(self._new(tx, verified, name, email, mobile, now))
-            record(tx, EventType.REGISTERED, now, caller, account_id=account.id)
-            record_verified_addresses(tx, None, account, now, caller)
-            return self.session_issuer.start(tx, account, now, caller, f"code:{verified.kind}")
-        account, *others = owners.values()
-        if others or not _matches(account, verified, email, mobile):
+        kind = check.matched.address.kind
+        verified, other = sorted(holders, key=lambda address: address.kind is not kind)
+        opening = self.account_opener.find_and_revoke_codes(tx, verified, verified, holders[verified], check.now)
+        pair = self._pair(tx, verified, other, opening, check.now)
+        if pair.is_mismatch:
             check.consume(tx)
             return AccountMismatch()
-        if not accepts_code(account, verified):
+        if not pair.opens:
+            check.consume(tx)
+            return self._register(tx, check, name, pair)
+        if opening is None:  # the account is inactive
             check.record_failure(tx)
             return check.refusal()
         check.consume(tx)
-        account = claim_if_needed(tx, check, account, verified, revoked, name)
-        return self.session_issuer.start(tx, account, now, caller, f"code:{verified.kind}")
+        check.clear_failed_logins(tx, opening.account.id)
+        return self._log_in(tx, check, name, pair, opening, identity)
 
-    def _new(self, tx: Transaction, verified: Address, name: str, email: Address, mobile: Address, now: float) -> Account:
-        return Account(
-            username=self._username(tx, mobile),
-            name=name,
-            email=email,
-            mobile=mobile,
-            email_verified=verified.kind is AddressKind.EMAIL,
-            mobile_verified=verified.kind is AddressKind.MOBILE,
-            owner_verified=True,
-            created_at=now,
+    def _pair(self, tx: Transaction, verified: Address, other: Address, opening: Opening | None, now: float) -> _Pair:
+        account = opening.account if opening else tx.accounts.lock_by_address(verified, now)
+        other_account = account if account and account.has(other) else tx.accounts.lock_by_address(other, now)
+        state = state_of(account, verified, now) if account else None
+        other_state = state_of(other_account, other, now) if other_account else None
+        opened = account.id if account and _opens(account, state) else 0
+        taken = tx.accounts.taken_fields(None, [verified, other], now, proved=[verified], excluding=opened)
+        return _Pair(verified, other, account, state, other_account, other_state, taken)
+
+    def _log_in(
+        self, tx: Transaction, check: CodeCheck, name: str, pair: _Pair, opening: Opening, identity: Identity | None
+    ) -> StartedSession:
+        now, caller, other = check.now, check.caller, self._storable(pair)
+        account, effects = self.account_opener.open(tx, opening, identity, now, caller, name=name, other=other)
+        started = self.session_issuer.start(tx, account, now, caller, f"code:{pair.verified.kind}")
+        return replace(started, effects=effects)
+
+    def _register(self, tx: Transaction, check: CodeCheck, name: str, pair: _Pair) -> StartedSession:
+        now, caller, verified = check.now, check.caller, pair.verified
+        self.address_releaser(tx, [verified], now)
+        addresses = {verified.kind: verified, verified.kind.other: self._storable(pair)}
+        mobile = addresses[AddressKind.MOBILE]
+        account = tx.accounts.add(
+            Account(
+                username=self._username(tx, mobile),
+                name=name,
+                email=addresses[AddressKind.EMAIL],
+                mobile=mobile,
+                email_verified=verified.kind is AddressKind.EMAIL,
+                mobile_verified=verified.kind is AddressKind.MOBILE,
+                ever_verified=True,
+                created_at=now,
+            )
         )
+        if mobile is None:
+            account = replace(account, username=username_without_mobile(account.id))
+            tx.accounts.save(account)
+        record(tx, EventType.REGISTERED, now, caller, account_id=account.id)
+        record(tx, EventType.ADDRESS_VERIFIED, now, caller, account_id=account.id, detail=verified.kind)
+        started = self.session_issuer.start(tx, account, now, caller, f"code:{verified.kind}")
+        return replace(started, created=True)
 
-    def _username(self, tx: Transaction, mobile: Address) -> Username:
+    def _storable(self, pair: _Pair) -> Address | None:
+        """The address whose code did not come back, if it may be stored unverified."""
+        required = {AddressKind.EMAIL: self.email_verification_required, AddressKind.MOBILE: self.mobile_verification_required}
+        return None if pair.other.kind in pair.taken or required[pair.other.kind] else pair.other
+
+    def _username(self, tx: Transaction, mobile: Address | None) -> Username:
+        """The mobile; without one a unique placeholder until the account has its id."""
+        if mobile is None:
+            placeholder = self.new_id()
+            return Username(placeholder, placeholder)
         usernames = (self.identifiers.username_of_mobile(mobile, variant) for variant in count(1))
-        return next(username for username in usernames if not tx.accounts.taken_fields(username, []))
-
-
-def _revoke_codes_before_claim(tx: Transaction, verified: Address, email: Address, mobile: Address) -> tuple[Address, ...]:
-    """`revoke_codes_before_claim`, if both addresses lead to one account that will be logged in to."""
-    owners = {owner.id: owner for address in (email, mobile) if (owner := tx.accounts.by_address(address))}
-    owner = next(iter(owners.values())) if len(owners) == 1 else None
-    return revoke_codes_before_claim(tx, owner, verified) if owner and _matches(owner, verified, email, mobile) else ()
-
-
-def _matches(account: Account, verified: Address, email: Address, mobile: Address) -> bool:
-    """Returns whether the account has both addresses, or the verified one and none of the other kind."""
-    return account.has(verified) and all(
-        account.has(address) or account.address(address.kind) is None for address in (email, mobile)
-    )
+        return next(username for username in usernames if not tx.accounts.taken_fields(username, [], 0.0))
 
 
 def _read(

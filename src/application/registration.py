@@ -5,18 +5,22 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..domain.account import Account
+from ..domain.errors import AlreadyTaken
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.rate_limits import Limits, RateLimits
 from .audit import record, record_verified_addresses
 from .network_limits import network_refusal
-from .ports import Clock, Database, Hasher, InvalidText, RateLimiter
+from .ownership import AddressReleaser
+from .ports import Clock, Database, Hasher, InvalidText, RateLimiter, Transaction
 from .retry import retry_on_conflict
-from .validation import AccountRules, Validator, personal_data
+from .validation import AccountRules, ProvedAddresses, Validator, personal_data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
     """Creates an account. Its addresses are unverified, except those with one of `proofs` (from `VerifyCode`).
+
+    A proved address leaves the account on which it is unverified.
 
     Raises `InvalidInput`, `AlreadyTaken`, `RateLimited`, `Overloaded`, `Unavailable`.
     """
@@ -26,6 +30,7 @@ class Register:
     rate_limiter: RateLimiter
     limits: Limits
     rules: AccountRules
+    address_releaser: AddressReleaser
     clock: Clock
 
     def __call__(
@@ -41,8 +46,17 @@ class Register:
     ) -> Account:
         _hit(self.rate_limiter, "registrations", caller, self.limits.registrations_per_network, self.clock())
         fields = {"username": username, "name": name, "email": email, "mobile": mobile, "password": password}
-        account = _validated(self.rules, self.database, fields, proofs)
-        return _store(self.database, replace(account, password_hash=self.hasher.hash(password)), caller)
+        account, proved = _validated(self.rules, self.database, fields, proofs, caller)
+        return self._store(replace(account, password_hash=self.hasher.hash(password)), proved, caller)
+
+    @retry_on_conflict
+    def _store(self, new: Account, proved: ProvedAddresses, caller: Caller) -> Account:
+        with self.database.begin() as tx:
+            proved.spend(tx)
+            if taken := tx.accounts.taken_fields(None, new.addresses, new.created_at, proved=proved.addresses):
+                raise AlreadyTaken(*sorted(taken))  # since the check before the hashing
+            self.address_releaser(tx, proved.addresses, new.created_at)
+            return _add(tx, new, caller)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,19 +69,37 @@ class CreateSuperuser:
     database: Database
     hasher: Hasher
     rules: AccountRules
+    address_releaser: AddressReleaser
 
     def __call__(self, *, username: str, name: str, email: str, password: str) -> Account:
         rules = replace(
             self.rules, mobile_required=False, email_verification_required=False, mobile_verification_required=False
         )
         fields = {"username": username, "name": name, "email": email, "mobile": None, "password": password}
-        account = _validated(rules, self.database, fields, ())
-        superuser = replace(account, is_superuser=True, email_verified=True, owner_verified=True)
-        return _store(self.database, replace(superuser, password_hash=self.hasher.hash(password)), TRUSTED_CALLER)
+        account, _ = _validated(rules, self.database, fields, (), TRUSTED_CALLER, vouches=True)
+        superuser = replace(account, is_superuser=True, email_verified=True, ever_verified=True)
+        return self._store(replace(superuser, password_hash=self.hasher.hash(password)))
+
+    @retry_on_conflict
+    def _store(self, new: Account) -> Account:
+        with self.database.begin() as tx:
+            self.address_releaser(tx, new.addresses, new.created_at)
+            return _add(tx, new, TRUSTED_CALLER)
 
 
-def _validated(rules: AccountRules, database: Database, fields: Mapping[str, object], proofs: tuple[str, ...]) -> Account:
-    """Returns the new account, still without a hash."""
+def _validated(
+    rules: AccountRules,
+    database: Database,
+    fields: Mapping[str, object],
+    proofs: tuple[str, ...],
+    caller: Caller,
+    *,
+    vouches: bool = False,
+) -> tuple[Account, ProvedAddresses]:
+    """Returns the new account, still without a hash, and the addresses that its proofs verify.
+
+    The caller that `vouches` for the addresses needs no proof to take those that are unverified on another account.
+    """
     validator, identifiers = Validator(), rules.identifiers
     username = validator.text("username", fields["username"], identifiers.username)
     name = validator.text("name", fields["name"], identifiers.name)
@@ -76,28 +108,27 @@ def _validated(rules: AccountRules, database: Database, fields: Mapping[str, obj
     password = validator.password("password", fields["password"])
     rules.check_password(validator, password, personal_data(username.text if username else None, name, email, mobile))
     addresses = [address for address in (email, mobile) if address]
-    validator.add_taken(database.accounts.taken_fields(username, addresses))
-    texts = validator.texts("proofs", proofs)
-    verified = rules.verified_addresses(validator, database, addresses, addresses, texts)
+    proved, now = rules.proved_addresses(validator, database, addresses, addresses, proofs, caller), rules.clock()
+    free = addresses if vouches else proved.addresses
+    validator.add_taken(database.accounts.taken_fields(username, addresses, now, proved=free))
     valid_username, valid_name, valid_email = validator.valid(username, name, email)
-    return Account(
+    account = Account(
         username=valid_username,
         name=valid_name,
         email=valid_email,
         mobile=mobile,
-        email_verified=email in verified,
-        mobile_verified=mobile in verified,
-        owner_verified=bool(verified),
-        created_at=rules.clock(),
+        email_verified=email in proved.addresses,
+        mobile_verified=mobile in proved.addresses,
+        ever_verified=bool(proved.addresses),
+        created_at=now,
     )
+    return account, proved
 
 
-@retry_on_conflict
-def _store(database: Database, new: Account, caller: Caller) -> Account:
-    with database.begin() as tx:
-        account = tx.accounts.add(new)
-        record(tx, EventType.REGISTERED, account.created_at, caller, account_id=account.id)
-        record_verified_addresses(tx, None, account, account.created_at, caller)
+def _add(tx: Transaction, new: Account, caller: Caller) -> Account:
+    account = tx.accounts.add(new)
+    record(tx, EventType.REGISTERED, account.created_at, caller, account_id=account.id)
+    record_verified_addresses(tx, None, account, account.created_at, caller)
     return account
 
 
@@ -129,7 +160,7 @@ class CheckUnique:
         else:
             validator.text("value", value, str)
         validator.raise_if_invalid()
-        return not self.database.accounts.taken_fields(username, [address] if address else [])
+        return not self.database.accounts.taken_fields(username, [address] if address else [], self.clock())
 
 
 def _property(text: str) -> Property:

@@ -1,36 +1,46 @@
 """Access tokens, refresh tokens and the sessions behind them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..domain.account import Account
 from ..domain.errors import InvalidRefreshToken, InvalidToken, NotAuthenticated
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
+from ..domain.networks import UNKNOWN_NETWORK
 from ..domain.session import MAX_SESSIONS, RefreshOutcome, Session
 from .audit import record
 from .notifications import Notice, Notices
-from .ports import AccessClaims, Clock, Database, NewId, Tokens, Transaction
+from .ports import AccessClaims, Clock, Database, Devices, NewId, Tokens, Transaction
 from .retry import retry_on_conflict
 from .validation import Validator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenSet:
-    """The result of a login: access token, refresh token, session id, and the access token's lifetime in seconds."""
+    """The result of a login: access token, refresh token, session id, and the access token's lifetime in seconds.
+
+    `created` is true if the login made the account, `deletion_cancelled` if it was to be deleted. `cleared` and `recovered` are
+    those of `CodeEffects`.
+    """
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
     session: str
     expires_in: int
     token_type: str = "Bearer"  # noqa: S105 — the name of the scheme
+    created: bool = False
+    cleared: tuple[str, ...] = ()
+    recovered: bool = False
+    deletion_cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An authenticated caller: the account as it was at authentication, and the session."""
+    """An authenticated caller: the account as it was at authentication, and the session with the time at which it began."""
 
     account: Account
     session_id: str
+    logged_in_at: float = 0.0
 
     def lock_account(self, tx: Transaction, clock: Clock) -> Account:
         """Locks the account and returns it as it is now. Raises `InvalidToken` if it or the session is no longer active."""
@@ -41,6 +51,32 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CodeEffects:
+    """The effects of a code on the account that it opened.
+
+    `cleared` lists those of `password`, `sessions`, `email`, `mobile`, `image` that a claim removed. `recovered` is true if a
+    code from the recovery address undid a change.
+    """
+
+    cleared: tuple[str, ...] = ()
+    recovered: bool = False
+
+
+NO_EFFECTS = CodeEffects()
+UNKNOWN_DEVICE = "an unknown device"
+
+
+@dataclass(frozen=True, slots=True)
+class StartedSession:
+    """A session that a login has started, and what else the login did."""
+
+    session: Session
+    effects: CodeEffects = NO_EFFECTS
+    created: bool = False
+    deletion_cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionIssuer:
     """Starts sessions and issues their tokens, for the use cases that log in."""
 
@@ -48,12 +84,14 @@ class SessionIssuer:
     clock: Clock
     new_id: NewId
     notices: Notices
+    devices: Devices
 
-    def start(self, tx: Transaction, account: Account, now: float, caller: Caller, method: str) -> Session:
-        """Stores a new session, and revokes the account's oldest ones beyond `MAX_SESSIONS`.
+    def start(self, tx: Transaction, account: Account, now: float, caller: Caller, method: str) -> StartedSession:
+        """Stores a new session of a locked account, and revokes the account's oldest ones beyond `MAX_SESSIONS`.
 
-        Notifies the owner if the account has had sessions, and none by this user agent.
+        Notifies the owner if the account has had sessions, and none on this device. Cancels the deletion of the account.
         """
+        device = self.devices.name(caller.user_agent) or (UNKNOWN_DEVICE if caller.ip_address is not None else None)
         session = Session(
             id=self.new_id(),
             account_id=account.id,
@@ -61,17 +99,32 @@ class SessionIssuer:
             refreshed_at=now,
             ip_address=caller.ip_address,
             user_agent=caller.user_agent,
+            device=device,
+            network=None if caller.ip_address == UNKNOWN_NETWORK else caller.ip_address,
         )
-        is_new_user_agent = caller.user_agent is not None and tx.sessions.is_new_user_agent(account.id, caller.user_agent)
+        is_new_device = device is not None and tx.sessions.is_new_device(account.id, device, now)
         for revoked in tx.sessions.add(session, keep=MAX_SESSIONS):
             record(tx, EventType.SESSION_REVOKED, now, caller, account_id=account.id, session_id=revoked, detail="oldest")
         record(tx, EventType.LOGGED_IN, now, caller, account_id=account.id, session_id=session.id, detail=method)
-        if is_new_user_agent:
-            self.notices(tx, Notice.NEW_LOGIN, account, now)
-        return session
+        if is_new_device:
+            self.notices(tx, Notice.NEW_LOGIN, account, now, caller)
+        if is_cancelled := account.deletion_due_at is not None:
+            tx.accounts.save(replace(account, deletion_due_at=None))
+            record(tx, EventType.DELETION_CANCELLED, now, caller, account_id=account.id, session_id=session.id)
+            self.notices(tx, Notice.DELETION_CANCELLED, account, now, caller)
+        return StartedSession(session, deletion_cancelled=is_cancelled)
 
-    def token_set(self, session: Session) -> TokenSet:
+    def token_set(self, started: StartedSession) -> TokenSet:
         """Signs the tokens of a session, after its transaction; within a group commit, callers get them once that is stored."""
+        return replace(
+            self.tokens_of(started.session),
+            created=started.created,
+            cleared=started.effects.cleared,
+            recovered=started.effects.recovered,
+            deletion_cancelled=started.deletion_cancelled,
+        )
+
+    def tokens_of(self, session: Session) -> TokenSet:
         return TokenSet(
             access_token=self.tokens.issue_access(session.account_id, session.id, self.clock()),
             refresh_token=self.tokens.issue_refresh(session.id, session.generation),
@@ -98,10 +151,10 @@ class Authenticate:
         claims = self.tokens.verify_access(token, now)
         if claims is None:
             raise InvalidToken
-        account = self.database.accounts.by_active_session(claims.account_id, claims.session_id, now)
-        if account is None:
+        found = self.database.accounts.by_active_session(claims.account_id, claims.session_id, now)
+        if found is None:
             raise InvalidToken
-        return Identity(account, claims.session_id)
+        return Identity(found[0], claims.session_id, found[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,24 +172,25 @@ class AuthenticateMany:
         now = self.clock()
         claims = [self.tokens.verify_access(token, now) if token else None for token in tokens]
         pairs = [(claim.account_id, claim.session_id) for claim in claims if claim is not None]
-        accounts = iter(self.database.accounts.by_active_sessions(pairs, now) if pairs else ())
-        return [_identity(token, claim, next(accounts) if claim else None) for token, claim in zip(tokens, claims, strict=True)]
+        found = iter(self.database.accounts.by_active_sessions(pairs, now) if pairs else ())
+        return [_identity(token, claim, next(found) if claim else None) for token, claim in zip(tokens, claims, strict=True)]
 
 
 def _identity(
-    token: str | None, claims: AccessClaims | None, account: Account | None
+    token: str | None, claims: AccessClaims | None, found: tuple[Account, float] | None
 ) -> Identity | NotAuthenticated | InvalidToken:
     if not token:
         return NotAuthenticated()
-    return Identity(account, claims.session_id) if claims and account else InvalidToken()
+    return Identity(found[0], claims.session_id, found[1]) if claims and found else InvalidToken()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresh:
     """Exchanges a refresh token for a new token set, which holds the next refresh token.
 
-    The previous token is accepted for 30 s, in case its response was lost; any other reuse revokes the session (RFC 9700
-    § 4.14.2). Raises `InvalidInput` without a token, `InvalidRefreshToken`, `Unavailable`.
+    The previous token is accepted for 30 s, in case its response was lost, as long as no successor of it was used: each time
+    with a new successor, which retires the one before. Any other reuse revokes the session (RFC 9700 § 4.14.2). Raises
+    `InvalidInput` without a token, `InvalidRefreshToken`, `Unavailable`.
     """
 
     database: Database
@@ -153,7 +207,7 @@ class Refresh:
         session = self._rotate(*presented, caller)
         if session is None:
             raise InvalidRefreshToken
-        return self.session_issuer.token_set(session)
+        return self.session_issuer.tokens_of(session)
 
     @retry_on_conflict
     def _rotate(self, session_id: str, generation: int, caller: Caller) -> Session | None:
@@ -164,13 +218,12 @@ class Refresh:
                 return None
             session, account = locked
             outcome, after = session.refresh(generation, now)
-            if outcome is RefreshOutcome.SESSION_INACTIVE:
+            if outcome in (RefreshOutcome.SESSION_INACTIVE, RefreshOutcome.RETIRED):
                 return None
-            if after != session:
-                tx.sessions.save(after)
+            tx.sessions.save(after)
             is_reuse = outcome is RefreshOutcome.REUSE_DETECTED
             event = EventType.REFRESH_REUSED if is_reuse else EventType.REFRESHED  # ROTATED and REISSUED alike
             record(tx, event, now, caller, account_id=account.id, session_id=session.id)
             if is_reuse:
-                self.session_issuer.notices(tx, Notice.REFRESH_REUSED, account, now)
+                self.session_issuer.notices(tx, Notice.REFRESH_REUSED, account, now, caller)
         return None if is_reuse else after

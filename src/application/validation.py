@@ -7,8 +7,10 @@ from enum import Enum
 from typing import Any, TypeVar, overload
 
 from ..domain.account import Account, Address, AddressKind
-from ..domain.code import PROOF_LIFETIME
+from ..domain.code import MAX_PROOFS, PROOF_LIFETIME, Proof
 from ..domain.errors import AlreadyTaken, InvalidInput, taken
+from ..domain.events import Caller
+from ..domain.networks import UNKNOWN_NETWORK
 from ..domain.password import PasswordPolicy
 from .ports import Clock, Codes, Database, Identifiers, InvalidText, Transaction
 
@@ -26,6 +28,7 @@ class Missing(Enum):
 
 MISSING = Missing.MISSING
 REQUIRED = "This field is required."
+WRONG_PROOF = "This proof is not valid, is older than an hour, was used, or belongs to another address."
 
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
@@ -134,41 +137,64 @@ class AccountRules:
             violations = self.policy.violations(password) or self.policy.personal_data_violations(password, personal)
             validator.add_error("password", *violations)
 
-    def verified_addresses(
+    def proved_addresses(
         self,
         validator: Validator,
         database: Database,
         addresses: Sequence[Address],
         new: Sequence[Address],
-        proofs: Sequence[str],
-    ) -> tuple[Address, ...]:
+        proofs: object,
+        caller: Caller,
+    ) -> "ProvedAddresses":
         """Returns those of `addresses` that the proofs verify.
 
-        Adds an error for a wrong proof, and for a new address without a required verification.
-
-        A new address that was verified within the hour needs no proof here, but only its own proof marks it as verified.
+        Adds an error for a wrong proof, for too many, and for a new address without a required verification. A new address that
+        was verified within the hour from the caller's network needs no proof here, but only its own proof marks it as verified.
         """
+        texts = validator.texts("proofs", proofs)
+        if len(texts) > MAX_PROOFS:
+            validator.add_error("proofs", f"A call takes at most {MAX_PROOFS} proofs.")
+            return NO_PROOFS
         validated = {AddressKind.EMAIL: self.email_verification_required, AddressKind.MOBILE: self.mobile_verification_required}
         required = [address for address in new if validated[address.kind]]
-        if not proofs and not required:
-            return ()
+        if not texts and not required:
+            return NO_PROOFS
         since = self.clock() - PROOF_LIFETIME
+        proved: dict[str, Address] = {}
         with database.begin() as tx:
-            verified = {self._verified(validator, tx, text, addresses, since) for text in proofs}
+            for digest in dict.fromkeys(self.codes.keyed_digest(f"proof:{text}") for text in texts):
+                if (address := _proved_by(tx.proofs.find(digest, since), addresses)) is None:
+                    validator.add_error("proofs", WRONG_PROOF)
+                else:
+                    proved[digest] = address
+            has_network = caller.ip_address != UNKNOWN_NETWORK
             for address in required:
-                if address not in verified and not tx.proofs.is_verified(address, since):
+                is_verified = has_network and tx.proofs.is_verified(address, since, caller.ip_address)
+                if address not in proved.values() and not is_verified:
                     validator.add_error(address.kind, f"This {address.kind} must be verified by a code first.")
-        return tuple(address for address in addresses if address in verified)
+        return ProvedAddresses(tuple(dict.fromkeys(proved.values())), tuple(proved), since)
 
-    def _verified(
-        self, validator: Validator, tx: Transaction, text: str, addresses: Sequence[Address], since: float
-    ) -> Address | None:
-        proof = tx.proofs.find(self.codes.keyed_digest(f"proof:{text}"), since)
-        for address in addresses:
-            if proof and address.key == proof.address.key:
-                return address
-        validator.add_error("proofs", "This proof is not valid, is older than an hour, or belongs to another address.")
-        return None
+
+@dataclass(frozen=True, slots=True)
+class ProvedAddresses:
+    """Addresses that a call has proved, and the digests of its proofs, which it is to spend."""
+
+    addresses: tuple[Address, ...] = ()
+    digests: tuple[str, ...] = ()
+    since: float = 0.0
+
+    def spend(self, tx: Transaction) -> None:
+        """Raises `InvalidInput` if another call has spent one of the proofs meanwhile."""
+        for digest in self.digests:
+            if not tx.proofs.spend(digest, self.since):
+                raise InvalidInput({"proofs": [WRONG_PROOF]})
+
+
+NO_PROOFS = ProvedAddresses()
+
+
+def _proved_by(proof: Proof | None, addresses: Sequence[Address]) -> Address | None:
+    return next((address for address in addresses if proof and address.key == proof.address.key), None)
 
 
 def personal_data(

@@ -1,11 +1,6 @@
-"""The account and its addresses, and which changes an unauthenticated code verification may make.
+"""The account and its addresses. The rules for whose an address is are in `ownership`."""
 
-An address is *verified* when a code sent to it was entered correctly. `owner_verified` is true when the person who set the
-password also verified one of the addresses, or when the account was claimed by a code. Before that anyone may have created the
-account with another person's address: the first login by a code clears its earlier state.
-"""
-
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -14,6 +9,10 @@ class AddressKind(StrEnum):
 
     EMAIL = "email"
     MOBILE = "mobile"
+
+    @property
+    def other(self) -> "AddressKind":
+        return AddressKind.MOBILE if self is AddressKind.EMAIL else AddressKind.EMAIL
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +43,27 @@ class Username:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryAddress:
+    """A verified address that its account replaced or removed at `replaced_at`; a code from it undoes that change.
+
+    `other` is the address of the other kind as it was before the change. `expires_at` is None as long as the address that
+    replaced it is unverified. Times are seconds since the epoch.
+    """
+
+    address: Address
+    replaced_at: float
+    expires_at: float | None
+    other: Address | None = None
+    other_verified: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """An account; a superuser is staff too. `id` is 0 until it is stored; times are seconds since the epoch."""
+    """An account; a superuser is staff too. `id` is 0 until it is stored; times are seconds since the epoch.
+
+    `ever_verified` is true once an address of it was verified. `recovery_addresses` holds at most one of each kind. An account
+    with `deletion_due_at` is deleted then, unless its owner logs in before.
+    """
 
     id: int = 0
     username: Username
@@ -54,13 +72,15 @@ class Account:
     mobile: Address | None = None
     email_verified: bool = False
     mobile_verified: bool = False
-    owner_verified: bool = False
+    ever_verified: bool = False
+    recovery_addresses: tuple[RecoveryAddress, ...] = ()
     password_hash: str | None = field(default=None, repr=False)
     is_active: bool = True
     is_staff: bool = False
     is_superuser: bool = False
     image: str | None = None
     created_at: float
+    deletion_due_at: float | None = None
 
     def __post_init__(self) -> None:
         if self.is_superuser and not self.is_staff:
@@ -73,68 +93,15 @@ class Account:
     def address(self, kind: AddressKind) -> Address | None:
         return self.email if kind is AddressKind.EMAIL else self.mobile
 
+    def is_verified(self, kind: AddressKind) -> bool:
+        return self.email_verified if kind is AddressKind.EMAIL else self.mobile_verified
+
     def has(self, address: Address) -> bool:
         own = self.address(address.kind)
         return own is not None and own.canonical == address.canonical
 
     def has_verified(self, address: Address) -> bool:
-        return self.has(address) and self._is_verified(address.kind)
+        return self.has(address) and self.is_verified(address.kind)
 
-    @property
-    def is_verified(self) -> bool:
-        """Returns whether any of its addresses is verified."""
-        return self.email_verified or self.mobile_verified
-
-    def accepts_code_sent_to(self, address: Address) -> bool:
-        """Returns whether a code sent to `address` may log in or reset: if it is verified, or if no address is.
-
-        An unverified address next to a verified one may be a typing error, and its codes are refused.
-        """
-        return self.has_verified(address) or (self.has(address) and not self.is_verified)
-
-    def after_code_login(self, address: Address) -> "Account":
-        """The account after a login by a code sent to `address`, which `accepts_code_sent_to` must accept.
-
-        Unless the owner and an address are verified, the login claims the account. The password and the other address are
-        cleared, `owner_verified` becomes true, and the use case revokes the sessions. This also happens to an owner who
-        replaced the only verified address: a login by a code to the new one clears the password. The password stays if the
-        new address was verified with a session before.
-        """
-        if self.is_verified and self.owner_verified:
-            return self
-        kept = replace(self, password_hash=None, owner_verified=True)
-        if address.kind is AddressKind.EMAIL:
-            return replace(kept, email_verified=True, mobile=None, mobile_verified=False)
-        return replace(kept, mobile_verified=True, email=None, email_verified=False)
-
-    def verified_by_session(self, address: Address) -> "Account":
-        """The account after a caller with a session of this account verified `address`, one of its addresses.
-
-        The owner is then verified, unless the other address was verified without a session: the caller may have created the
-        account with that person's address.
-        """
-        other_kind = AddressKind.MOBILE if address.kind is AddressKind.EMAIL else AddressKind.EMAIL
-        owner_verified = self.owner_verified or not self._is_verified(other_kind)
-        return replace(self._with_verified(address.kind), owner_verified=owner_verified)
-
-    def verified_without_session(self, address: Address) -> "Account":
-        """The account after a caller without a session of this account verified `address`, one of its addresses.
-
-        If an address is verified already, nothing changes: the reader of a mistyped address gains no access.
-        """
-        if self.is_verified:
-            return self
-        return replace(self._with_verified(address.kind), owner_verified=False)
-
-    def with_address(self, kind: AddressKind, address: Address | None) -> "Account":
-        """The account with another address of that kind, or none; a new canonical form starts unverified."""
-        verified = address is not None and self.has_verified(address)
-        if kind is AddressKind.EMAIL:
-            return replace(self, email=address, email_verified=verified)
-        return replace(self, mobile=address, mobile_verified=verified)
-
-    def _is_verified(self, kind: AddressKind) -> bool:
-        return self.email_verified if kind is AddressKind.EMAIL else self.mobile_verified
-
-    def _with_verified(self, kind: AddressKind) -> "Account":
-        return replace(self, email_verified=True) if kind is AddressKind.EMAIL else replace(self, mobile_verified=True)
+    def recovery_address(self, kind: AddressKind) -> RecoveryAddress | None:
+        return next((kept for kept in self.recovery_addresses if kept.address.kind is kind), None)

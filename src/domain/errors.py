@@ -11,6 +11,7 @@ from .rate_limits import RateLimit
 
 __all__ = [
     "AccountMismatch",
+    "AddressNotVerified",
     "AlreadyTaken",
     "ClockAhead",
     "Conflict",
@@ -20,6 +21,7 @@ __all__ = [
     "InvalidInput",
     "InvalidRefreshToken",
     "InvalidToken",
+    "LoginNotFresh",
     "NoSuchAccount",
     "NoSuchMessage",
     "NoSuchSession",
@@ -86,6 +88,31 @@ class InvalidCredentials(Refusal):
 
     slug = "invalid-credentials"
     title = "The username or the password is not right."
+
+
+class LoginNotFresh(Refusal):
+    """A sensitive call whose session began more than `max_age` seconds ago, without the current password (RFC 9470)."""
+
+    slug = "login-not-fresh"
+    title = "This call needs a fresh login."
+
+    def __init__(self, max_age: int) -> None:
+        self.max_age = max_age
+        super().__init__("Log in again, or send the current password as current_password.")
+
+
+class AddressNotVerified(Refusal):
+    """A right code from an unverified address of an account that has, or had, a verified one: it opens nothing.
+
+    `proof` proves the address in a registration or a change within the hour.
+    """
+
+    slug = "address-not-verified"
+    title = "This address is not verified on its account."
+
+    def __init__(self, proof: str) -> None:
+        self.proof = proof
+        super().__init__("Log in another way and verify it there, or register with its proof.")
 
 
 class NotAuthenticated(Refusal):

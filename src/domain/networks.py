@@ -37,3 +37,8 @@ def site_of(network: str) -> str | None:
     if ":" not in network:
         return None
     return str(IPv6Network(ip_network(network)).supernet(new_prefix=_SITE_BITS))
+
+
+def subscriber_of(network: str) -> str:
+    """Returns the IPv6 site of the network, which one subscriber has, or the IPv4 network: for shares of scarce places."""
+    return site_of(network) or network

@@ -61,11 +61,14 @@ class SlidingWindow:
         """Whole seconds until every limit allows one more hit; 0 if they allow it now."""
         return self.longest_wait(limits, now)[0]
 
-    def longest_wait(self, limits: RateLimits, now: float) -> tuple[int, RateLimit | None]:
-        """`retry_after`, and the limit that refuses for so long; None if no limit refuses."""
+    def longest_wait(self, limits: RateLimits, now: float, *, hits: int = 1) -> tuple[int, RateLimit | None]:
+        """Whole seconds until every limit allows so many more hits, and the limit that refuses for so long, if one does.
+
+        A limit below `hits` allows them where it has no hit.
+        """
         longest, refusing = 0.0, None
         for limit in limits:
-            timestamp = self._latest(limit.count)
+            timestamp = self._latest(max(1, limit.count - hits + 1))
             if timestamp is None:
                 continue
             left = limit.seconds - (now - timestamp)
@@ -202,18 +205,3 @@ class Limits:
     )
     uploads_per_account: RateLimits = _limit("Images uploaded by one account.", RateLimit(10, HOUR))
     exports_per_account: RateLimits = _limit("Exports of one account.", RateLimit(5, DAY))
-
-
-CODE_SENDS_PER_HOUR = RateLimit(5, HOUR)
-CODE_SENDS_PER_DAY = RateLimit(10, DAY)
-WRONG_CODES = (RateLimit(30, DAY),)
-WRONG_CODES_BY_IP_ADDRESS = (RateLimit(30, 300),)
-FAILED_LOGINS_BY_IDENTIFIER_AND_IP_ADDRESS = (RateLimit(5, 300),)
-FAILED_LOGINS_BY_IDENTIFIER = (RateLimit(30, 900),)
-FAILED_LOGINS_BY_IP_ADDRESS = (RateLimit(10, 60), RateLimit(100, HOUR))
-NOTICES = (RateLimit(10, DAY),)
-
-
-def code_sends(cooldown: float) -> tuple[RateLimit, ...]:
-    """The limits on codes to one address: one in `cooldown` seconds, 5 an hour, 10 a day."""
-    return (RateLimit(1, cooldown), CODE_SENDS_PER_HOUR, CODE_SENDS_PER_DAY)

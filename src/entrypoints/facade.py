@@ -6,9 +6,11 @@ from typing import Any, NoReturn
 
 from ..application import (
     account,
+    addresses,
     audit,
     code_checks,
     code_requests,
+    deletion,
     delivery,
     event_consumer,
     export,
@@ -39,8 +41,10 @@ class UseCases:
     authenticate = PlainUseCase(tokens.Authenticate, "point_reads", batch="authenticate_many")  # 98 µs a call; 122 unbatched
     authenticate_many = PlainUseCase(tokens.AuthenticateMany, "point_reads")
     refresh = PlainUseCase(tokens.Refresh, "writes")
-    change_account = PlainUseCase(account.ChangeAccount, "writes", hashed_argument="password")
+    change_account = PlainUseCase(account.ChangeAccount, "writes", hashed_arguments=("password", "current_password"))
     replace_account = PlainUseCase(account.ReplaceAccount, "hashing")
+    delete_account = PlainUseCase(deletion.DeleteAccount, "images", hashed_arguments=("current_password",))  # may delete one
+    delete_due_accounts = PlainUseCase(deletion.DeleteDueAccounts, "background")
     request_code = PlainUseCase(code_requests.RequestCode, "writes")
     verify_code = PlainUseCase(code_checks.VerifyCode, "writes")
     log_in_by_code = PlainUseCase(code_checks.LogInByCode, "writes")
@@ -53,6 +57,8 @@ class UseCases:
     revoke_other_sessions = PlainUseCase(sessions.RevokeOtherSessions, "writes")
     list_revoked_sessions = PlainUseCase(sessions.ListRevokedSessions, "reads")
     set_active = PlainUseCase(maintenance.SetActive, "writes")
+    release_address = PlainUseCase(addresses.ReleaseAddress, "writes")
+    set_address = PlainUseCase(addresses.SetAddress, "writes")
     export_account = PiecewiseUseCase(export.ExportAccount, "background")
     upload_image = PlainUseCase(image.UploadImage, "images")
     remove_image = PlainUseCase(image.RemoveImage, "images")

@@ -49,15 +49,15 @@ class UseCaseDescriptor(ABC, Generic[Class_co]):
 class PlainUseCase(UseCaseDescriptor[Class_co]):
     """A use case that returns a value.
 
-    Calls that pass the keyword argument `hashed_argument`, a password, run in the hashing lane. With `batch`, the use case of
-    that name, concurrent calls are passed to that one as a list.
+    Calls that pass one of the keyword arguments `hashed_arguments`, passwords, run in the hashing lane. With `batch`, the use
+    case of that name, concurrent calls are passed to that one as a list.
     """
 
     def __init__(
-        self, use_case: Callable[..., Class_co], lane: Lane, *, hashed_argument: str | None = None, batch: str | None = None
+        self, use_case: Callable[..., Class_co], lane: Lane, *, hashed_arguments: tuple[str, ...] = (), batch: str | None = None
     ) -> None:
         super().__init__(use_case, lane)
-        self._hashed_argument = hashed_argument
+        self._hashed_arguments = hashed_arguments
         self._batch = batch
 
     @overload
@@ -73,8 +73,8 @@ class PlainUseCase(UseCaseDescriptor[Class_co]):
         call, executor = getattr(vestibule, self.name), self.executor(lanes)
         if self._batch is not None:
             return _batched(executor, getattr(vestibule, self._batch))
-        if self._hashed_argument is not None:
-            return _hashing_if(self._hashed_argument, call, executor, lanes.hashing)
+        if self._hashed_arguments:
+            return _hashing_if(self._hashed_arguments, call, executor, lanes.hashing)
         return executor.wrap(call)
 
 
@@ -167,10 +167,11 @@ def _batched(executor: Executor, many: Callable[..., Any]) -> object:
     return Batcher(executor, many, concurrency=2)
 
 
-def _hashing_if(argument: str, call: Callable[P, T], executor: Executor, hashing: Executor) -> Callable[P, object]:
+def _hashing_if(arguments: tuple[str, ...], call: Callable[P, T], executor: Executor, hashing: Executor) -> Callable[P, object]:
     without_hash, with_hash = executor.wrap(call), hashing.wrap(call)
 
     def awaited(*args: P.args, **kwargs: P.kwargs) -> object:
-        return (without_hash if kwargs.get(argument) is None else with_hash)(*args, **kwargs)
+        is_hashed = any(kwargs.get(argument) is not None for argument in arguments)
+        return (with_hash if is_hashed else without_hash)(*args, **kwargs)
 
     return awaited

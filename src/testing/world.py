@@ -11,7 +11,7 @@ from ..adapters.images import PassThroughImages
 from ..adapters.keys import HmacCodes, JwtTokens, KeySet, SymmetricKey
 from ..adapters.notifier import MemoryNotifier
 from ..adapters.storage import MemoryStorage
-from ..application import Account, AuditQuery, Event, EventType, Identity, TokenSet
+from ..application import TRUSTED_CALLER, Account, AuditQuery, Caller, Event, EventType, Identity, TokenSet
 from ..application.ports import Codes, Devices, Hasher, Images, NewId, OutgoingMessage, RateLimiter, RecordedDatabase, Storage
 from ..entrypoints.container import Container
 from ..entrypoints.facade import Vestibule
@@ -104,9 +104,12 @@ class World(Vestibule):
         given = {"name": f"{username.title()} Somebody", "email": f"{username}@mail.example.com", "password": PASSWORD}
         return self.register(**({"username": username} | given | fields))
 
-    def log_in_as(self, username: str = "ann", password: str = PASSWORD) -> Identity:
-        """Logs in and returns the identity that use cases take. Raises the refusals of `log_in`."""
-        return self.identity(self.log_in(username=username, password=password))
+    def log_in_as(self, username: str = "ann", password: str = PASSWORD, *, caller: Caller = TRUSTED_CALLER) -> Identity:
+        """Logs in and returns the identity that use cases take. The account then knows the caller's network.
+
+        Raises the refusals of `log_in`.
+        """
+        return self.identity(self.log_in(username=username, password=password, caller=caller))
 
     def identity(self, tokens: TokenSet) -> Identity:
         """Returns the identity of these tokens. Raises the refusals of `authenticate`."""

@@ -34,8 +34,8 @@ Step = Callable[["WatchedClient"], Observed]
 
 ACCOUNTS: dict[str, dict[str, Any]] = {
     "just registered": {},
-    "owner verified": {"email_verified": True, "mobile_verified": True, "owner_verified": True},
-    "with one verified address": {"mobile_verified": True, "owner_verified": True},
+    "owner verified": {"email_verified": True, "mobile_verified": True, "ever_verified": True},
+    "with one verified address": {"mobile_verified": True, "ever_verified": True},
     "inactive": {"is_active": False},
     "without a password": {"password_hash": None},
     "without an email": {"email": None},

@@ -58,15 +58,25 @@ def test_logins_of_one_network_leave_the_queue_to_others() -> None:
     asyncio.run(log_in_often())
 
 
+A_SITE = Caller("2001:db8:1::1")
+
+
 @pytest.mark.parametrize(
     ("caller", "rate_limits", "served"),
-    [(Caller("192.0.2.1"), True, 2), (Caller("2001:db8::1"), True, 2), (Caller(), True, 12), (Caller("192.0.2.1"), False, 12)],
-    ids=["IPv4", "IPv6", "without an address", "without rate limits"],
+    [
+        (Caller("192.0.2.1"), True, 2),
+        (Caller("2001:db8::1"), True, 2),
+        (A_SITE, True, 2),
+        (Caller(), True, 12),
+        (Caller("192.0.2.1"), False, 12),
+    ],
+    ids=["IPv4", "IPv6", "many networks of a site", "without an address", "without rate limits"],
 )
 def test_awaited_logins_are_bounded_by_network(caller: Caller, rate_limits: bool, served: int) -> None:
     async def log_in_often() -> list[object]:
         accounts = AsyncVestibule(world)
-        calls = [accounts.log_in(username="ann", password=PASSWORD, caller=caller) for _ in range(12)]
+        callers = [Caller(f"2001:db8:1:{number}::1") if caller is A_SITE else caller for number in range(12)]
+        calls = [accounts.log_in(username="ann", password=PASSWORD, caller=each) for each in callers]
         inside = [asyncio.create_task(call) for call in calls]
         for _ in range(3):
             await asyncio.sleep(0)

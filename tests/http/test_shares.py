@@ -32,6 +32,17 @@ def test_account_has_one_place_and_gets_it_back() -> None:
         pass
 
 
+def test_site_of_ipv6_has_the_places_of_one_network() -> None:
+    places = UploadPlaces(24)
+    with ExitStack() as held:
+        for account in range(6):
+            held.enter_context(places.one(account, f"2001:db8:1:{account}::/64"))
+        with pytest.raises(RateLimited), places.one(6, "2001:db8:1:6::/64"):
+            pass
+        with places.one(6, "2001:db8:2::/64"):
+            pass
+
+
 def test_network_has_a_quarter_of_the_places() -> None:
     places = UploadPlaces(24)
     with ExitStack() as held:

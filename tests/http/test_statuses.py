@@ -26,10 +26,34 @@ def expired(client: AppClient) -> str:
     return token
 
 
+def stale(client: AppClient) -> str:
+    """Logs in, and returns a token of the session when the login is not fresh any more."""
+    client.registered()
+    refresh = client.tokens()["refresh_token"]
+    client.world.clock.advance(3601)
+    return str(client.post("/refresh-token/", {"refresh": refresh}).json()["token"])
+
+
+def unverified(client: AppClient) -> str:
+    """Returns a code to the unverified email of an account whose mobile is verified."""
+    proof = client.world.verify_address(ADA["mobile"])
+    client.registered(proofs=[proof])
+    return client.code(EMAIL)
+
+
 def exported_five_times(client: AppClient) -> str:
     token = client.token()
     for _ in range(5):
         assert client.call("GET", "/account/export/", token=token).status_code == 200
+    return token
+
+
+def with_old_login(client: AppClient) -> str:
+    """Returns the token of a session that is not fresh."""
+    client.registered()
+    refresh = client.tokens()["refresh_token"]
+    client.world.clock.advance(3601)
+    token: str = client.post("/refresh-token/", {"refresh": refresh}).json()["token"]
     return token
 
 
@@ -95,6 +119,30 @@ CASES: list[Case] = [
     ("PATCH", "/account/", 400, "invalid-input", AppClient.token, with_token(json={"email": "nowhere"})),
     ("PATCH", "/account/", 401, "not-authenticated", no_preparation, body({})),
     ("PATCH", "/account/", 401, "invalid-token", expired, with_token(json={})),
+    ("PATCH", "/account/", 200, "", AppClient.token, with_token(json={"mobile": None})),
+    ("PATCH", "/account/", 200, "", stale, with_token(json={"password": OTHER_PASSWORD, "current_password": PASSWORD})),
+    ("PATCH", "/account/", 401, "login-not-fresh", stale, with_token(json={"password": OTHER_PASSWORD})),
+    ("PATCH", "/account/", 401, "invalid-credentials", stale, with_token(json={"current_password": OTHER_PASSWORD})),
+    ("PUT", "/account/", 401, "login-not-fresh", stale, with_token(json=ALL_FIELDS)),
+    (
+        "PUT",
+        "/account/",
+        401,
+        "invalid-credentials",
+        AppClient.token,
+        with_token(json={**ALL_FIELDS, "current_password": OTHER_PASSWORD}),
+    ),
+    ("GET", "/account/export/", 401, "login-not-fresh", stale, with_token()),
+    ("POST", "/account/export/", 401, "login-not-fresh", stale, with_token()),
+    ("POST", "/account/export/", 200, "", stale, with_token(json={"current_password": PASSWORD})),
+    (
+        "POST",
+        "/account/export/",
+        401,
+        "invalid-credentials",
+        AppClient.token,
+        with_token(json={"current_password": OTHER_PASSWORD}),
+    ),
     ("GET", "/account/export/", 200, "", AppClient.token, with_token()),
     ("GET", "/account/export/", 401, "not-authenticated", no_preparation, lambda _: {}),
     ("GET", "/account/export/", 429, "rate-limited", exported_five_times, with_token()),
@@ -102,11 +150,19 @@ CASES: list[Case] = [
     ("POST", "/account/export/", 200, "", AppClient.token, with_token()),
     ("POST", "/account/export/", 400, "invalid-input", AppClient.token, with_token(json={"current_password": 7})),
     ("POST", "/account/export/", 401, "invalid-token", expired, with_token()),
+    ("DELETE", "/account/", 202, "", AppClient.token, with_token()),
+    ("DELETE", "/account/", 202, "", AppClient.token, with_token(json={"current_password": PASSWORD})),
+    ("DELETE", "/account/", 400, "invalid-input", AppClient.token, with_token(json={"current_password": "\0"})),
+    ("DELETE", "/account/", 401, "invalid-credentials", AppClient.token, with_token(json={"current_password": OTHER_PASSWORD})),
+    ("DELETE", "/account/", 401, "login-not-fresh", with_old_login, with_token()),
+    ("DELETE", "/account/", 401, "not-authenticated", no_preparation, lambda _: {}),
+    ("DELETE", "/account/", 401, "invalid-token", expired, with_token()),
     ("POST", "/otp/", 201, "", no_preparation, body({"destination": EMAIL})),
     ("POST", "/otp/", 400, "invalid-input", no_preparation, body({})),
     ("POST", "/otp/", 429, "rate-limited", code_by_mail, body({"destination": EMAIL})),
     ("POST", "/otp/", 201, "", code_by_mail, otp()),
     ("POST", "/otp/", 201, "", code_by_mail, otp(is_login="True")),
+    ("POST", "/otp/", 400, "address-not-verified", unverified, otp(is_login=True)),
     ("POST", "/otp/", 403, "invalid-code", code_by_mail, lambda code: otp()(wrong(code))),
     ("POST", "/otp/", 403, "invalid-code", no_preparation, body({"destination": EMAIL, "verify_otp": "123456"})),
     ("POST", "/otpreglogin/", 201, "", no_preparation, body(CODE_REGISTRATION)),
@@ -130,6 +186,7 @@ CASES: list[Case] = [
         lambda c: {"json": {"email": EMAIL, "otp": c, "password": OTHER_PASSWORD}},
     ),
     ("POST", "/password/reset/", 400, "invalid-input", no_preparation, body({})),
+    ("POST", "/password/reset/", 400, "address-not-verified", unverified, reset),
     ("POST", "/password/reset/", 403, "invalid-code", code_by_mail, lambda code: reset(wrong(code))),
     ("POST", "/isunique/", 200, "", no_preparation, body({"prop": "email", "value": EMAIL})),
     ("POST", "/isunique/", 400, "invalid-input", no_preparation, body({"prop": "shoe size", "value": "43"})),
@@ -162,7 +219,7 @@ CASES: list[Case] = [
     ("GET", "/openapi.json", 200, "", no_preparation, lambda _: {}),
     ("GET", "/docs/", 200, "", no_preparation, lambda _: {}),
     ("GET", "/nowhere/", 404, "not-found", no_preparation, lambda _: {}),
-    ("DELETE", "/account/", 405, "method-not-allowed", no_preparation, lambda _: {}),
+    ("POST", "/account/", 405, "method-not-allowed", no_preparation, lambda _: {}),
 ]
 
 
@@ -194,6 +251,49 @@ def test_every_declared_refusal_has_a_case(handler: HTTPRouteHandler) -> None:
     listed = {slug for called, where, _, slug, *_ in CASES if (called, where) == (method, path)}
     elsewhere = {"account-mismatch", "image-too-large"} | ({"already-taken"} if path == "/account/" else set())
     assert {refusal.slug for refusal in operation_of(handler).refusals} <= listed | elsewhere
+
+
+def test_login_that_is_not_fresh_has_the_challenge_of_rfc_9470(client: AppClient) -> None:
+    answer = client.call("PATCH", "/account/", {"password": OTHER_PASSWORD}, token=stale(client))
+    challenge = answer.headers["www-authenticate"]
+    assert challenge.startswith("Bearer ")
+    assert 'error="insufficient_user_authentication"' in challenge
+    assert 'max_age="3600"' in challenge
+
+
+def test_refusal_of_an_unverified_address_has_a_proof_of_it(client: AppClient) -> None:
+    code = unverified(client)
+    answer = client.post("/otp/", {"destination": EMAIL, "verify_otp": code, "is_login": True})
+    assert answer.headers["cache-control"] == "no-store"
+    changed = client.call(
+        "PATCH", "/account/", {"email": EMAIL, "proofs": [answer.json()["proof"]]}, token=client.tokens()["token"]
+    )
+    assert changed.json()["email_verified"] is True
+
+
+def test_effects_are_in_the_token_set_only_where_there_are_some(client: AppClient) -> None:
+    client.registered()
+    plain = {"token", "refresh_token", "session", "token_type", "expires_in"}
+    assert set(client.tokens()) == plain
+    body = {"destination": EMAIL, "verify_otp": client.code(EMAIL), "is_login": True}
+    claimed = client.post("/otp/", body).json()
+    assert set(claimed) == plain | {"cleared"}
+    assert claimed["cleared"] == ["password", "sessions", "mobile"]
+    client.world.clock.advance(60)
+    assert set(client.post("/otp/", body | {"verify_otp": client.code(EMAIL)}).json()) == plain
+    new = {"name": "Bob", "email": BOB["email"], "mobile": BOB["mobile"]}
+    client.post("/otpreglogin/", new)
+    created = client.post("/otpreglogin/", new | {"verify_otp": client.world.code_for(BOB["email"])}).json()
+    assert (set(created), created["created"]) == (plain | {"created"}, True)
+
+
+def test_reset_says_what_it_cleared(client: AppClient) -> None:
+    client.registered()
+    body = {"email": EMAIL, "otp": client.code(EMAIL), "password": OTHER_PASSWORD}
+    assert client.post("/password/reset/", body).json()["cleared"] == ["password", "mobile"]
+    client.world.clock.advance(60)
+    again = client.post("/password/reset/", body | {"otp": client.code(EMAIL), "password": PASSWORD})
+    assert set(again.json()) == {"detail"}
 
 
 def refusals() -> list[type[Refusal]]:
@@ -235,8 +335,9 @@ def test_problem_without_bad_fields_has_no_errors() -> None:
 
 
 def test_account_mismatch_is_reported_only_after_right_code(client: AppClient) -> None:
-    client.registered()
-    client.registered(**BOB)
+    client.registered(proofs=[client.world.verify_address(ADA["email"])])
+    client.registered(**BOB, proofs=[client.world.verify_address(BOB["mobile"])])
+    client.world.clock.advance(60)
     mixed = {"name": "Ada", "email": ADA["email"], "mobile": BOB["mobile"]}
     assert client.post("/otpreglogin/", mixed).status_code == 201
     code = client.world.code_for(ADA["email"])

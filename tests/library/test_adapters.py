@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vestibule import Adapters
 
 PASSWORD = "the engine weaves algebra"
+LINUX = "Mozilla/5.0 (X11; Linux x86_64)"
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "own_adapters.py"
 
 
@@ -170,10 +171,15 @@ def test_the_example_prints_the_code(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_limits_and_notices_apply_to_a_named_caller_only(tmp_path: Path) -> None:
     notifier = MemoryNotifier()
     with build(Settings(data_dir=tmp_path), run_workers=False, hasher=InsecureHasher(), notifier=notifier) as vestibule:
-        caller = Caller("192.0.2.1", "first agent")
+        caller = Caller("192.0.2.1", f"{LINUX} Gecko/20100101 Firefox/140.0")
         for number in range(20):
             name = f"ada{number}"
             vestibule.register(username=name, name="Ada", email=f"{name}@example.com", password=PASSWORD, caller=caller)
+        vestibule.request_code(destination="ada2@example.com")
+        vestibule.deliver_messages()
+        code = notifier.messages[-1].values["code"]
+        ada = vestibule.authenticate(vestibule.log_in(username="ada2", password=PASSWORD, caller=caller).access_token)
+        vestibule.verify_code(destination="ada2@example.com", verify_otp=code, identity=ada)
         with pytest.raises(RateLimited):
             vestibule.register(username="grace", name="G", email="grace@example.com", password=PASSWORD, caller=caller)
         vestibule.register(username="grace", name="G", email="grace@example.com", password=PASSWORD)  # trusted
@@ -188,9 +194,12 @@ def test_limits_and_notices_apply_to_a_named_caller_only(tmp_path: Path) -> None
         with pytest.raises(RateLimited):
             vestibule.log_in(username="ada1", password=PASSWORD, caller=caller)
         vestibule.log_in(username="ada1", password=PASSWORD)
-        vestibule.log_in(username="ada2", password=PASSWORD, caller=caller)
-        vestibule.log_in(username="ada2", password=PASSWORD, caller=Caller("192.0.2.1", "another agent"))
+        vestibule.log_in(
+            username="ada2",
+            password=PASSWORD,
+            caller=Caller("192.0.2.1", f"{LINUX} AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"),
+        )
         (event, *_) = (event for _, event in vestibule.read_audit_log(AuditQuery(type=EventType.LOGIN_FAILED)))
         assert event.caller == caller
         vestibule.deliver_messages()
-        assert [message.recipient for message in notifier.messages] == ["ada2@example.com"]
+        assert [message.recipient for message in notifier.messages if "what" in message.values] == ["ada2@example.com"]

@@ -29,6 +29,9 @@ SHOWN = {
     "is_superuser": False,
     "is_staff": False,
     "profile_image": False,
+    "email_verified": False,
+    "mobile_verified": False,
+    "has_password": True,
 }
 
 
@@ -112,6 +115,12 @@ def test_patch_changes_only_given_fields(interface: Interface) -> None:
     assert interface.account(own) == SHOWN | {"name": "Ann King"}
 
 
+def test_patch_with_null_removes_the_mobile(interface: Interface) -> None:
+    own = logged_in(interface).token
+    assert interface.change(own, mobile=None) == SHOWN | {"mobile": None}
+    assert interface.account(own) == SHOWN | {"mobile": None}
+
+
 def test_put_requires_every_field(interface: Interface) -> None:
     own = logged_in(interface).token
     after = {**OTHER_REGISTRATION, "mobile": None}
@@ -170,20 +179,6 @@ def test_image_is_validated_by_its_content(interface: Interface) -> None:
     assert interface.account(own)["profile_image"] is False
     assert interface.upload(own, PNG) is True
     assert interface.account(own)["profile_image"] is True
-
-
-def test_export_holds_the_account_its_sessions_its_events_and_its_image(interface: Interface) -> None:
-    own = logged_in(interface)
-    interface.upload(own.token, PNG)
-    files = interface.export(own.token)
-    assert (files["account.json"]["username"], files["image.webp"]) == (REGISTRATION["username"], PNG)
-    [session] = files["sessions.json"]
-    assert (session["id"], session["user_agent"]) == (own.session, interface.agent)
-    assert [event["type"] for event in files["audit_log.json"]] == ["registered", "logged_in", "image_changed", "exported"]
-    assert interface.export(own.token, current_password=7) == invalid("current_password")
-    for _ in range(4):
-        assert isinstance(interface.export(own.token, current_password=REGISTRATION["password"]), dict)
-    assert interface.export(own.token).slug == "rate-limited"
 
 
 def test_image_is_removed(interface: Interface) -> None:

@@ -1,6 +1,7 @@
 """Refresh tokens; sessions, which are listed and revoked."""
 
-from tests.support.account_builders import OTHER_REGISTRATION, REGISTRATION, invalid, logged_in, tokens
+import pytest
+from tests.support.account_builders import ANN, OTHER_REGISTRATION, REGISTRATION, invalid, logged_in, notices, proof, tokens
 from tests.support.interfaces import Interface, Refused, SessionView, Tokens
 from tests.support.world import OTHER_PASSWORD, World
 
@@ -21,12 +22,60 @@ def test_refresh_returns_a_successor(interface: Interface) -> None:
     assert isinstance(interface.account(second.token), dict)
 
 
+def test_refresh_token_is_not_stored(interface: Interface, world: World) -> None:
+    own = refreshed(interface, logged_in(interface))
+    with world.database.begin() as tx:
+        stored = tx.sessions.lock(own.session)
+    assert stored is not None
+    secret = own.refresh_token.rpartition(".")[2]
+    assert secret not in str(stored)
+
+
 def test_lost_refresh_can_be_retried_for_30_seconds(interface: Interface, world: World) -> None:
     first = logged_in(interface)
     second = refreshed(interface, first)
     world.clock.advance(30)
-    assert refreshed(interface, first).refresh_token == second.refresh_token
-    refreshed(interface, second)
+    third = refreshed(interface, first)
+    assert interface.refresh(refresh=second.refresh_token) == INVALID_REFRESH_TOKEN
+    refreshed(interface, third)
+
+
+def test_each_retry_has_a_new_successor_which_retires_the_one_before_and_ends_nothing(interface: Interface) -> None:
+    first = logged_in(interface)
+    successors = [refreshed(interface, first) for _ in range(3)]
+    assert len({successor.refresh_token for successor in successors}) == 3
+    for retired in successors[:-1]:
+        assert interface.refresh(refresh=retired.refresh_token) == INVALID_REFRESH_TOKEN
+    assert isinstance(interface.account(successors[-1].token), dict)
+    refreshed(interface, successors[-1])
+
+
+def test_retired_refresh_token_ends_the_session_once_another_was_used(interface: Interface) -> None:
+    first = logged_in(interface)
+    retired, used = refreshed(interface, first), refreshed(interface, first)
+    last = refreshed(interface, used)
+    assert interface.refresh(refresh=retired.refresh_token) == INVALID_REFRESH_TOKEN
+    assert interface.refresh(refresh=last.refresh_token) == INVALID_REFRESH_TOKEN
+    assert interface.account(last.token) == INVALID_TOKEN
+
+
+@pytest.mark.parametrize("reuse", ["previous after 30 seconds", "previous after its successor", "retired"])
+def test_refresh_token_reuse_notifies_the_owner_once_and_ends_no_other_session(
+    reuse: str, interface: Interface, world: World
+) -> None:
+    interface.register(**REGISTRATION, proofs=[proof(interface, ANN)])
+    other, first = tokens(interface), tokens(interface)
+    reused, successor = refreshed(interface, first), refreshed(interface, first)
+    if reuse == "previous after 30 seconds":
+        reused = first
+        world.clock.advance(31)
+    else:
+        refreshed(interface, successor)
+        reused = reused if reuse == "retired" else first
+    for _ in range(2):
+        assert interface.refresh(refresh=reused.refresh_token) == INVALID_REFRESH_TOKEN
+    assert notices(world, ANN) == ["refresh_reused"]
+    assert isinstance(interface.account(other.token), dict)
 
 
 def test_refresh_token_reuse_revokes_the_session(interface: Interface, world: World) -> None:

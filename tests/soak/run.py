@@ -38,6 +38,10 @@ class Result:
     seconds: float = 0.0
 
 
+LIMITS = {"otp_cooldown": "1", "limit_codes_per_destination_and_network": "100/hour"}
+"""A client that repeats lost calls asks for more codes of one address than a person does."""
+
+
 class SoakTest:
     """Runs the journeys and the final checks. `report` receives progress lines; `stopping` ends the run early, unchecked."""
 
@@ -57,7 +61,7 @@ class SoakTest:
         self._report(f"starting PostgreSQL, Redis, S3, a mail server, an SMS gateway and {len(self._workers)} nodes")
         with PostgresServer(**DURABLE) as postgres:
             migrate(postgres.url)
-            with nodes(directory, postgres.url, workers=self._workers, otp_cooldown="1") as cluster:
+            with nodes(directory, postgres.url, workers=self._workers, **LIMITS) as cluster:
                 self._report(f"all are ready; {self._clients} clients begin {self._journeys} journeys")
                 journeys = [partial(self._journey, cluster, number) for number in range(self._journeys)]
                 self._run("journeys", journeys, self._faults(cluster, postgres))

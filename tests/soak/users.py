@@ -14,7 +14,7 @@ MAIL_SECONDS = 8.0
 """Seconds after which a user requests another code: the delivery worker that held the message may have been killed."""
 
 MAX_CODES = 3
-"""Planned code requests of a user. The limit is five an hour, and some requests are repeated."""
+"""Planned code requests of a user. The limit is five a day from a known network, and some requests are repeated."""
 
 
 @dataclass
@@ -55,7 +55,9 @@ class User:
         reply = self.client.call(
             "register", partial(Client.call, method="POST", path="/register/", body=body), {201}, on_retry={400}
         )
-        if reply.status == 400 and reply.response.problem != "already-taken":
+        if reply.status == 400 and reply.response.problem != (
+            "invalid-input" if proof else "already-taken"
+        ):  # the proof is spent
             raise BrokenPromise(f"register: {description(reply.response)}")
         self.is_owner_verified = proof is not None
         self._counts.add("registered")
@@ -99,19 +101,17 @@ class User:
                 a for a in self.client.call_all("refresh", partial(Client.refresh, token=login.refresh)) if a is not None
             ]
             successors = {response.json["refresh_token"] for response in responses if response.status == 200}
-            if len(successors) > 1 or {response.status for response in responses} - {200, 503}:
+            if {response.status for response in responses} - {200, 503}:
                 raise BrokenPromise(f"refresh at all nodes at once: {[description(response) for response in responses]}")
             self._counts.add("tokens sent to all nodes at once")
-            self._record_refresh(
-                login, self.client.call("refresh", partial(Client.refresh, token=login.refresh), {200}).response, successors
-            )
+            response = self.client.call("refresh", partial(Client.refresh, token=login.refresh), {200}).response
+            if response.json["refresh_token"] in successors:
+                raise BrokenPromise("refresh: a repeated token got a successor that was given before")
+            self._record_refresh(login, response)
 
-    def _record_refresh(self, login: Login, response: Response, successors: set[str] | None = None) -> None:
-        successor = str(response.json["refresh_token"])
-        if successors and successors != {successor}:
-            raise BrokenPromise("refresh: one token has two successors")
+    def _record_refresh(self, login: Login, response: Response) -> None:
         login.spent.append(login.refresh)
-        login.token, login.refresh = str(response.json["token"]), successor
+        login.token, login.refresh = str(response.json["token"]), str(response.json["refresh_token"])
         self._counts.add("refreshed")
 
     def change_password(self) -> None:
@@ -130,20 +130,20 @@ class User:
         code = self._code(partial(Client.send_code, destination=self.email))
         body = {"email": self.email, "otp": code, "password": password}
         self._submit("reset", code, partial(Client.call, method="POST", path="/password/reset/", body=body), 202)
+        self._claim()
         self._set_password(password)
         self._end_logins()
-        self.is_owner_verified = True
         self._counts.add("passwords reset")
 
     def log_in_by_code(self) -> None:
-        """Logs in by a code. On an account whose owner is not verified this clears the password and all sessions."""
+        """Logs in by a code. On an account whose owner is not verified this clears the password, all sessions and the image."""
         code = self._code(partial(Client.send_code, destination=self.email))
         body = {"destination": self.email, "verify_otp": code, "is_login": True}
         reply = self._submit("log in by code", code, partial(Client.call, method="POST", path="/otp/", body=body), 201)
         if not self.is_owner_verified:
             self._end_logins()
             self._set_password(None)
-            self.is_owner_verified = True
+        self._claim()
         if reply is not None:
             self._logged_in(reply)
         if self.password is None and self.logins:
@@ -231,6 +231,12 @@ class User:
     def _end_logins(self, *, except_for: Login | None = None) -> None:
         self.ended += [login for login in self.logins if login is not except_for]
         self.logins = [login for login in self.logins if login is except_for]
+
+    def _claim(self) -> None:
+        """Notes that a code came back: the first one clears the image of an account that had no verified address."""
+        if not self.is_owner_verified:
+            self.image = None
+        self.is_owner_verified = True
 
     def _set_password(self, password: str | None) -> None:
         if self.password is not None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.support.interfaces import Interface, Refused, Tokens
-from tests.support.world import OTHER_PASSWORD, PASSWORD
+from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 ANN, MOBILE = "ann@mail.example.com", "7012345678"
 EVE, EVES_MOBILE = "eve@mail.example.com", "7087654321"
@@ -37,6 +37,11 @@ def proof(interface: Interface, destination: str, token: str | None = None) -> s
     found = interface.verify(token, destination=destination, verify_otp=code(interface, destination))
     assert isinstance(found, str), found
     return found
+
+
+def notices(world: World, address: str) -> list[str]:
+    """The kinds of the notices to an address, the oldest first."""
+    return [message.values["what"] for message in world.messages_to(address) if message.template == "notice"]
 
 
 def invalid(*fields: str) -> Refused:

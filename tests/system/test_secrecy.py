@@ -93,6 +93,7 @@ def visit(visitor: Visitor) -> None:
         call("GET", "/account/export/", token=sent)
         call("POST", "/account/export/", {"current_password": third}, token=sent)
         call("DELETE", "/upload-image/", token=sent)
+    call("DELETE", "/account/", {"current_password": MARKED}, token=tokens["token"])
     call("POST", "/logout/", {"refresh": MARKED})
     call("POST", "/logout/", token=tokens["token"])
     for path in ("/healthz", "/readyz", "/.well-known/jwks.json", f"/{MARKED}", f"/images/{MARKED}", f"/%{MARKED}?{MARKED}"):

@@ -40,8 +40,21 @@ def test_table_shows_the_selected_endpoints() -> None:
         "otp-send-too-soon",
         "reset",
         "reset-without-code",
+        "reset-known-network",
+        "reset-recovery",
     ]
     assert "verdict" in result.stdout
+
+
+def test_endpoints_are_measured_in_memory() -> None:
+    result = vestibule("timing", "--samples", "10", "--memory", "--endpoint", "otp-send-recovery", "--endpoint", "login-known")
+    assert result.returncode in {0, 1}
+    assert " login-known-network " in result.stdout
+
+
+def test_endpoints_are_measured_on_postgres(postgres: str) -> None:
+    result = vestibule("timing", "--samples", "10", "--database", postgres, "--endpoint", "reset-recovery", "--json")
+    assert list(json.loads(result.stdout)) == ["reset-recovery"]
 
 
 def test_unknown_endpoint_is_refused_with_the_list_of_known_ones() -> None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
-from itertools import count, cycle, islice
+from itertools import chain, count, cycle, islice
 
 import pytest
 from tests.support.databases import rows
@@ -76,12 +76,14 @@ def test_cooldown_holds_across_nodes(two: Nodes, caller: str) -> None:
     assert statuses(responses) == {201: 1, 429: MANY - 1}
 
 
-def test_refresh_token_has_one_successor_across_nodes(two: Nodes, clients: tuple[Client, Client], caller: str) -> None:
+def test_refresh_token_has_one_current_successor_across_nodes(two: Nodes, clients: tuple[Client, Client], caller: str) -> None:
     spent = clients[0].tokens("dora1")["refresh_token"]
     responses = concurrently(two.ports, [lambda client: client.refresh(spent)] * MANY, caller=caller)
     assert statuses(responses) == {200: MANY}
-    [second] = {response.json["refresh_token"] for response in responses}
-    third = clients[1].refresh(second).json
+    successors = {response.json["refresh_token"] for response in responses}
+    assert len(successors) == MANY
+    found = (clients[1].refresh(successor) for successor in successors)
+    third = next(response for response in found if response.status == 200).json  # retired ones before it end nothing
     assert [client.account(third["token"]).status for client in clients] == [200, 200]
     assert clients[0].refresh(spent).status == 401
     assert [client.account(third["token"]).status for client in clients] == [401, 401], "reuse revokes the session"
@@ -104,7 +106,9 @@ def test_failed_logins_are_counted_across_nodes(two: Nodes, clients: tuple[Clien
 def test_each_message_is_delivered_once_by_two_delivery_workers(two: Nodes) -> None:
     destinations = [f"reader{number}@example.com" for number in range(40)]
     sends = [partial(Client.send_code, destination=destination) for destination in destinations]
-    references = [response.json["reference"] for response in concurrently(two.ports, sends, caller="10.1.0.1")]
+    halves = ((sends[:20], "10.1.0.1"), (sends[20:], "10.1.0.2"))  # a network gets 30 codes an hour
+    responses = chain.from_iterable(concurrently(two.ports, half, caller=caller) for half, caller in halves)
+    references = [response.json["reference"] for response in responses]
     for destination, reference in zip(destinations, references, strict=True):
         two.mail.code(destination, reference)
     assert [len(two.mail.to(destination)) for destination in destinations] == [1] * 40

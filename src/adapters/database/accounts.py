@@ -1,15 +1,18 @@
 """Accounts in SQL."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import astuple, replace
 from typing import Any
 
-from sqlalchemy import BindParameter, Text, bindparam, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, Select, Text, bindparam, delete, exists, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite too, not the reverse
 
-from ...application.ports import Clock, LoginIdentifier
-from ...domain.account import Account, Address, AddressKind, Username
+from ...application.ports import Clock, Holder, LoginIdentifier
+from ...domain.account import Account, Address, AddressKind, RecoveryAddress, Username
 from ...domain.errors import AlreadyTaken, Conflict
+from ...domain.ownership import is_taken, state_of
+from ...domain.session import KNOWN_NETWORK_SECONDS
 from .locked_rows import LockedRows
 from .schema import accounts, sessions
 from .sql import OpenTransaction, Query, Row, UniqueViolation, binds
@@ -18,26 +21,55 @@ _SIZES = (2, 4, 8, 16, 32)  # of a query for several sessions: a statement for e
 
 _columns = accounts.columns
 _canonical = {"username": _columns.canonical_username, "email": _columns.canonical_email, "mobile": _columns.canonical_mobile}
-_account = select(accounts)
+_recovery = {AddressKind.EMAIL: _columns.recovery_email, AddressKind.MOBILE: _columns.recovery_mobile}
+COLUMNS = tuple(column for column in _columns if column not in set(_recovery.values()))
+"""The columns of an `Account`, in the order of `account_of`."""
+
+_account = select(*COLUMNS)
 _values_of = binds([column for column in _columns if not column.primary_key])
 _is_active = (sessions.c.revoked_at.is_(None), sessions.c.expires_at > bindparam("now"), _columns.is_active)
+_knows_network = exists().where(
+    sessions.c.account_id == func.coalesce(_columns.id, 0),  # unknown accounts cost the same look-up
+    sessions.c.network == bindparam("network"),
+    sessions.c.created_at > bindparam("since"),
+)
+_one_row = select(literal(1).label("one")).subquery()
+
+
+def _holder(condition: ColumnElement[bool]) -> Select[Any]:
+    """Reads the account that meets the condition and whether it knows a network; a row of nulls if there is none."""
+    return select(*COLUMNS, _knows_network).select_from(_one_row.outerjoin(accounts, condition))
+
+
+_NO_ACCOUNT: Row = (0, *("",) * 7, False, False, False, None, None, False, False, False, None, 0.0, None)
 
 
 def _session_ids(size: int) -> list[BindParameter[Any]]:
     return [bindparam(f"session{number}", type_=Text) for number in range(size)]
 
 
+def _has_address(kind: AddressKind) -> ColumnElement[bool]:
+    return or_(_canonical[kind] == bindparam("canonical"), _recovery[kind] == bindparam("canonical"))
+
+
 _GET = _account.where(_columns.id == bindparam("account_id"))
 _LOCK = _GET.with_for_update()
-_BY_ADDRESS = {kind: _account.where(_canonical[kind] == bindparam("canonical")) for kind in AddressKind}
+_BY_ADDRESS = {kind: _account.where(_has_address(kind)) for kind in AddressKind}
 _LOCK_BY_ADDRESS = {kind: statement.with_for_update() for kind, statement in _BY_ADDRESS.items()}
-_BY_LOGIN = _account.where(or_(*(column == bindparam(field) for field, column in _canonical.items())))
+_HOLDER = {kind: _holder(_has_address(kind)) for kind in AddressKind}
+_HOLDER_BY_LOGIN = _holder(or_(*(column == bindparam(field) for field, column in _canonical.items())))
 _OWNER = {field: select(_columns.id).where(column == bindparam("canonical")) for field, column in _canonical.items()}
-_BY_ACTIVE_SESSION = _account.join(sessions, sessions.c.account_id == _columns.id).where(
-    sessions.c.id == bindparam("session_id"), sessions.c.account_id == bindparam("account_id"), *_is_active
+_names = [bindparam(name, type_=Text) for name in ("canonical", "text")]
+_WITH_NAME = {kind: _account.where(or_(_has_address(kind), _columns.canonical_username.in_(_names))) for kind in AddressKind}
+"""Accounts that have the address, now or for their recovery, or as their username."""
+
+_BY_ACTIVE_SESSION = (
+    _account.add_columns(sessions.c.created_at)
+    .join(sessions, sessions.c.account_id == _columns.id)
+    .where(sessions.c.id == bindparam("session_id"), sessions.c.account_id == bindparam("account_id"), *_is_active)
 )
 _BY_ACTIVE_SESSIONS = {
-    size: _account.add_columns(sessions.c.id)
+    size: _account.add_columns(sessions.c.created_at, sessions.c.id)
     .join(sessions, sessions.c.account_id == _columns.id)
     .where(sessions.c.id.in_(_session_ids(size)), *_is_active)
     for size in _SIZES
@@ -48,6 +80,12 @@ _WITH_IMAGES = (
     .order_by(_columns.id)
     .limit(bindparam("limit"))
 )
+_DUE_FOR_DELETION = (
+    _account.where(_columns.deletion_due_at <= bindparam("now"), _columns.id > bindparam("after"))
+    .order_by(_columns.id)
+    .limit(bindparam("limit"))
+)
+_DELETE = delete(accounts).where(_columns.id == bindparam("account_id"))
 _ADD = insert(accounts).values(_values_of).on_conflict_do_nothing().returning(_columns.id)
 _SAVE = update(accounts).where(_columns.id == bindparam("account_id")).values(_values_of)
 
@@ -61,42 +99,69 @@ class SqlAccountReads:
     def get(self, account_id: int) -> Account | None:
         return _first(self._query(_GET, account_id=account_id))
 
-    def by_address(self, address: Address) -> Account | None:
-        return _first(self._query(_BY_ADDRESS[address.kind], canonical=address.canonical))
+    def by_address(self, address: Address, now: float) -> Account | None:
+        return _having(address, now, self._query(_BY_ADDRESS[address.kind], canonical=address.canonical))
 
     def by_login(self, login: LoginIdentifier) -> Account | None:
-        address = login.address
-        canonical = {kind.value: address.canonical if address and address.kind is kind else None for kind in AddressKind}
-        matches = map(account_of, self._query(_BY_LOGIN, username=login.canonical_username, **canonical))
-        return min(matches, key=lambda account: address is None or not account.has(address), default=None)
+        return self.holder_by_login(login, None, 0.0).account
 
-    def by_active_session(self, account_id: int, session_id: str, now: float) -> Account | None:
-        return _first(self._query(_BY_ACTIVE_SESSION, account_id=account_id, session_id=session_id, now=now))
+    def holder(self, address: Address, network: str | None, now: float) -> Holder:
+        values = {"canonical": address.canonical, "network": network, "since": now - KNOWN_NETWORK_SECONDS}
+        rows = self._query(_HOLDER[address.kind], **values)
+        return _holder_of(_having(address, now, [row[:-1] for row in rows]), rows)
 
-    def by_active_sessions(self, identities: Sequence[tuple[int, str]], now: float) -> Sequence[Account | None]:
+    def holder_by_login(self, login: LoginIdentifier, network: str | None, now: float) -> Holder:
+        rows = self._query(_HOLDER_BY_LOGIN, **_login_values(login), network=network, since=now - KNOWN_NETWORK_SECONDS)
+        return _holder_of(_best(login, [row[:-1] for row in rows]), rows)
+
+    def by_active_session(self, account_id: int, session_id: str, now: float) -> tuple[Account, float] | None:
+        for row in self._query(_BY_ACTIVE_SESSION, account_id=account_id, session_id=session_id, now=now):
+            return account_of(row[:-1]), row[-1]
+        return None
+
+    def by_active_sessions(self, identities: Sequence[tuple[int, str]], now: float) -> Sequence[tuple[Account, float] | None]:
         if len(identities) == 1:
             return [self.by_active_session(*identities[0], now)]
         ids = [session_id for _, session_id in identities if session_id.isascii() and session_id.isprintable()]
-        by_identity: dict[tuple[int, str], Account] = {}
+        by_identity: dict[tuple[int, str], tuple[Account, float]] = {}
         for start in range(0, len(ids), _SIZES[-1]):
             by_identity |= self._by_session(ids[start : start + _SIZES[-1]], now)
         return [by_identity.get(identity) for identity in identities]
 
-    def _by_session(self, ids: list[str], now: float) -> dict[tuple[int, str], Account]:
+    def _by_session(self, ids: list[str], now: float) -> dict[tuple[int, str], tuple[Account, float]]:
         size = next(size for size in _SIZES if size >= len(ids))
         padded = {f"session{number}": ids[min(number, len(ids) - 1)] for number in range(size)}
         rows = self._query(_BY_ACTIVE_SESSIONS[size], now=now, **padded)
-        return {(row[0], row[-1]): account_of(row[:-1]) for row in rows}
+        return {(row[0], row[-1]): (account_of(row[:-2]), row[-2]) for row in rows}
 
-    def taken_fields(self, username: Username | None, addresses: Iterable[Address], *, excluding: int = 0) -> frozenset[str]:
-        wanted = [(address.kind.value, address.canonical) for address in addresses]
-        if username:
-            wanted.append(("username", username.canonical))
-        owned = ((field, self._query(_OWNER[field], canonical=canonical)) for field, canonical in wanted)
-        return frozenset(field for field, rows in owned if rows and rows[0][0] != excluding)
+    def taken_fields(
+        self,
+        username: Username | None,
+        addresses: Iterable[Address],
+        now: float,
+        *,
+        proved: Collection[Address] = (),
+        excluding: int = 0,
+    ) -> frozenset[str]:
+        taken = set()
+        if username and self._is_owned("username", username.canonical, excluding):
+            taken.add("username")
+        for address in addresses:
+            texts = {"canonical": address.canonical, "text": address.text}
+            holders = map(account_of, self._query(_WITH_NAME[address.kind], **texts))
+            others = [holder for holder in holders if holder.id != excluding]
+            if any(is_taken(address, holder, now, is_proved=address in proved) for holder in others):
+                taken.add(address.kind.value)
+        return frozenset(taken)
+
+    def _is_owned(self, field: str, canonical: str, excluding: int) -> bool:
+        return any(row[0] != excluding for row in self._query(_OWNER[field], canonical=canonical))
 
     def with_images(self, after: int, *, limit: int) -> Sequence[tuple[int, str]]:
         return [(row[0], row[1]) for row in self._query(_WITH_IMAGES, after=after, limit=limit)]
+
+    def due_for_deletion(self, now: float, *, after: int, limit: int) -> Sequence[Account]:
+        return [account_of(row) for row in self._query(_DUE_FOR_DELETION, now=now, after=after, limit=limit)]
 
 
 class SqlAccounts(SqlAccountReads):
@@ -110,14 +175,16 @@ class SqlAccounts(SqlAccountReads):
     def lock(self, account_id: int) -> Account | None:
         return self._mark_locked(_first(self._query(_LOCK, account_id=account_id)))
 
-    def lock_by_address(self, address: Address) -> Account | None:
-        return self._mark_locked(_first(self._query(_LOCK_BY_ADDRESS[address.kind], canonical=address.canonical)))
+    def lock_by_address(self, address: Address, now: float) -> Account | None:
+        rows = self._query(_LOCK_BY_ADDRESS[address.kind], canonical=address.canonical)
+        return self._mark_locked(_having(address, now, rows))
 
     def lock_by_active_session(self, account_id: int, session_id: str, clock: Clock) -> Account | None:
         """Checks the session by a second statement: the first one still sees the rows as they were before it waited."""
         if not self._sql.is_only_writer and self.lock(account_id) is None:
             return None
-        return self._mark_locked(self.by_active_session(account_id, session_id, clock()))
+        found = self.by_active_session(account_id, session_id, clock())
+        return self._mark_locked(found and found[0])
 
     def add(self, account: Account) -> Account:
         added = self._sql.run(_ADD, **_values(account))
@@ -134,6 +201,10 @@ class SqlAccounts(SqlAccountReads):
         except UniqueViolation:
             raise self._already_taken(account) from None
 
+    def delete(self, account_id: int) -> None:
+        self._locked.require("accounts", account_id)
+        self._sql.run(_DELETE, account_id=account_id)
+
     def _mark_locked(self, account: Account | None) -> Account | None:
         if account is not None:
             self._locked.add("accounts", account.id)
@@ -141,19 +212,49 @@ class SqlAccounts(SqlAccountReads):
 
     def _already_taken(self, account: Account) -> AlreadyTaken:
         """Names every taken field; the violated constraint would name only one."""
-        fields = self.taken_fields(account.username, account.addresses, excluding=account.id)
+        canonical = {"username": account.username.canonical, **{one.kind.value: one.canonical for one in account.addresses}}
+        fields = [field for field, value in canonical.items() if self._is_owned(field, value, account.id)]
         if not fields:  # the other account has just released the value
             raise Conflict
-        return AlreadyTaken(*(field for field in _canonical if field in fields))
+        return AlreadyTaken(*fields)
 
 
 def _first(rows: list[Row]) -> Account | None:
     return account_of(rows[0]) if rows else None
 
 
+def _having(address: Address, now: float, rows: list[Row]) -> Account | None:
+    """The account that has the address, else the one whose recovery address it still is."""
+    states = [(state_of(account, address, now), account) for account in _accounts_of(rows)]
+    matches = [account for state, account in states if state is not None]
+    return min(matches, key=lambda account: not account.has(address), default=None)
+
+
+def _best(login: LoginIdentifier, rows: list[Row]) -> Account | None:
+    address, matches = login.address, [account for account in _accounts_of(rows) if account.id]
+    return min(matches, key=lambda account: address is None or not account.has(address), default=None)
+
+
+def _accounts_of(rows: list[Row]) -> list[Account]:
+    """The accounts of the rows. A row of nulls becomes an account that has nothing, with id 0, for it must take as long."""
+    return [account_of(_NO_ACCOUNT if row[0] is None else row) for row in rows]
+
+
+def _login_values(login: LoginIdentifier) -> dict[str, str | None]:
+    address = login.address
+    canonical = {kind.value: address.canonical if address and address.kind is kind else None for kind in AddressKind}
+    return {"username": login.canonical_username, **canonical}
+
+
+def _holder_of(account: Account | None, rows: list[Row]) -> Holder:
+    knows_network = account is not None and any(row[-1] for row in rows if row[0] == account.id)
+    return Holder(account, knows_network)
+
+
 def account_of(row: Row) -> Account:
     (account_id, username, canonical_username, name, email, canonical_email, mobile, canonical_mobile, email_verified,
-     mobile_verified, owner_verified, password_hash, is_active, is_staff, is_superuser, image, created_at) = row  # fmt: skip
+     mobile_verified, ever_verified, recovery, password_hash, is_active, is_staff, is_superuser, image, created_at,
+     deletion_due_at) = row  # fmt: skip
     return Account(
         id=account_id,
         username=Username(username, canonical_username),
@@ -162,14 +263,34 @@ def account_of(row: Row) -> Account:
         mobile=None if canonical_mobile is None else Address(AddressKind.MOBILE, mobile, canonical_mobile),
         email_verified=bool(email_verified),
         mobile_verified=bool(mobile_verified),
-        owner_verified=bool(owner_verified),
+        ever_verified=bool(ever_verified),
+        recovery_addresses=() if recovery is None else _recovery_addresses(recovery),
         password_hash=password_hash,
         is_active=bool(is_active),
         is_staff=bool(is_staff),
         is_superuser=bool(is_superuser),
         image=image,
         created_at=created_at,
+        deletion_due_at=deletion_due_at,
     )
+
+
+def _recovery_addresses(text: str) -> tuple[RecoveryAddress, ...]:
+    return tuple(
+        RecoveryAddress(
+            address=_address(address),
+            replaced_at=replaced_at,
+            expires_at=expires_at,
+            other=other and _address(other),
+            other_verified=other_verified,
+        )
+        for address, replaced_at, expires_at, other, other_verified in json.loads(text)
+    )
+
+
+def _address(fields: list[str]) -> Address:
+    kind, text, canonical = fields
+    return Address(AddressKind(kind), text, canonical)
 
 
 def _values(account: Account) -> dict[str, object]:
@@ -184,11 +305,14 @@ def _values(account: Account) -> dict[str, object]:
         "canonical_mobile": mobile and mobile.canonical,
         "email_verified": account.email_verified,
         "mobile_verified": account.mobile_verified,
-        "owner_verified": account.owner_verified,
+        "ever_verified": account.ever_verified,
+        **{f"recovery_{kind}": (kept := account.recovery_address(kind)) and kept.address.canonical for kind in AddressKind},
+        "recovery": json.dumps([astuple(kept) for kept in account.recovery_addresses]) if account.recovery_addresses else None,
         "password_hash": account.password_hash,
         "is_active": account.is_active,
         "is_staff": account.is_staff,
         "is_superuser": account.is_superuser,
         "image": account.image,
         "created_at": account.created_at,
+        "deletion_due_at": account.deletion_due_at,
     }

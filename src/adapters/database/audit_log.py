@@ -1,10 +1,10 @@
-"""The audit log in SQL, whose rows are only added until they are purged, and the cursors of its readers."""
+"""The audit log in SQL, and the cursors of its readers. Rows are only added, until they are purged or their account goes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import Select, bindparam, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite too, not the reverse
 
 from ...application.ports import AuditQuery, Cursor
@@ -24,6 +24,19 @@ _FIND = (
     .where(_columns.position > bindparam("after"))
     .order_by(_columns.position)
     .limit(bindparam("limit"))
+)
+_of_account = (
+    select(_columns.position)
+    .where(_columns.account_id == bindparam("of_account"), _columns.position > bindparam("after"))
+    .order_by(_columns.position)
+    .limit(bindparam("limit"))
+)
+_PERSONAL = ("session_id", "caller_ip_address", "caller_user_agent", "request_id")
+_ANONYMISE = (
+    update(audit_log)
+    .where(_columns.position.in_(_of_account))
+    .values({**dict.fromkeys(_PERSONAL, null()), "detail": ""})
+    .returning(_columns.position)
 )
 _LAST = select(func.max(_columns.position))
 _FILTERS = {
@@ -108,6 +121,10 @@ class SqlAuditLog:
             detail=storable(event.detail),
         )
         self._on_add()
+
+    def anonymise(self, account_id: int, *, after: int, limit: int) -> int:
+        rows = self._sql.run(_ANONYMISE, of_account=account_id, after=after, limit=limit)
+        return max((row[0] for row in rows), default=0)
 
 
 class SqlCursorReads:

@@ -2,12 +2,13 @@
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Double, bindparam, case, delete, func, insert, null, select, union_all, update
 
 from ...application.ports import TURN_SECONDS, Channel, Message, OutboxEntry
+from ...domain.account import Address
 from ...domain.code import CodePurpose
 from .schema import outbox
 from .sql import OpenTransaction, Query, Row, binds, values_of
@@ -49,6 +50,10 @@ _LEASE = update(outbox).where(_by_id).values(due_at=bindparam("until"), turn=_co
 """Moves the turn too: a message that crashes its worker must not be first again."""
 
 _DELETE = delete(outbox).where(_by_id)
+_DELETE_OF = delete(outbox).where(_columns.account_id == bindparam("account_id"))
+_DELETE_TO = delete(outbox).where(_columns.channel == bindparam("channel"), _columns.recipient == bindparam("recipient"))
+"""Reads all waiting messages of a channel, once for each address of a deleted account."""
+
 _later_turn = case((_columns.turn > bindparam("again"), _columns.turn), else_=bindparam("again"))
 _again = {"not_before": bindparam("again"), "due_at": bindparam("again"), "turn": _later_turn}
 _COUNT_FAILURE = (
@@ -143,6 +148,11 @@ class SqlOutbox:
 
     def delete(self, message_id: str) -> None:
         self._sql.run(_DELETE, message_id=message_id)
+
+    def delete_of(self, account_id: int, addresses: Iterable[Address]) -> None:
+        self._sql.run(_DELETE_OF, account_id=account_id)
+        for address in addresses:
+            self._sql.run(_DELETE_TO, channel=Channel(address.kind).value, recipient=address.recipient)
 
     def count_failure(self, message_id: str, retry_at: float) -> None:
         self._sql.run(_COUNT_FAILURE, message_id=message_id, again=retry_at)

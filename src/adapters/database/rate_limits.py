@@ -11,9 +11,7 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles fo
 from ...domain.rate_limits import SlidingWindow
 from .locked_rows import LockedRows
 from .schema import rate_limits
-from .sql import OpenTransaction, Query, upsert
-
-_SAVE = upsert(rate_limits)
+from .sql import OpenTransaction, Query, numbered, upsert_rows
 
 
 @cache
@@ -64,9 +62,12 @@ class SqlSlidingWindows(SqlSlidingWindowReads):
         return [_window(key, timestamps[key]) for key in keys]
 
     def save(self, windows: Iterable[SlidingWindow], expires_at: float) -> None:
+        rows = []
         for window in windows:
             self._locked.require("rate_limits", window.key)
-            self._sql.run(_SAVE, key=window.key, timestamps=_json(window), expires_at=expires_at)
+            rows.append({"key": window.key, "timestamps": _json(window), "expires_at": expires_at})
+        if rows:
+            self._sql.run(upsert_rows(rate_limits, len(rows)), **numbered(rows))
 
 
 def _json(window: SlidingWindow) -> str:

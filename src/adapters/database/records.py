@@ -19,11 +19,11 @@ PAGE = 500
 
 LEFT_OUT: Mapping[Table, frozenset[str]] = {
     accounts: frozenset({"password_hash"}),
-    challenges: frozenset({"id", "on_behalf_of"}),
+    challenges: frozenset({"id", "on_behalf_of", "network"}),
     proofs: frozenset({"digest"}),
     outbox: frozenset({"challenge"}),
 }
-"""Hashes and digests of secrets, that from which codes are derived, and the mobile that somebody gave with an email."""
+"""Hashes and digests of secrets, that from which codes are derived, and the network and the mobile of a code's requester."""
 
 _JSON = frozenset({"parameters", "recovery"})
 

@@ -1,5 +1,7 @@
 """The tables, as the migrations make them (a test compares the two). Times are seconds since the epoch."""
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
 
 metadata = MetaData(
@@ -12,8 +14,12 @@ metadata = MetaData(
 )
 
 _Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite generates numbers for INTEGER only
-_revoked = text("revoked_at IS NOT NULL")
-_of_account = text("account_id IS NOT NULL")
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """The condition of an index on some rows alone, in both dialects."""
+    return {"postgresql_where": text(condition), "sqlite_where": text(condition)}
+
 
 accounts = Table(
     "accounts",
@@ -28,13 +34,20 @@ accounts = Table(
     Column("canonical_mobile", Text, unique=True),
     Column("email_verified", Boolean, nullable=False),
     Column("mobile_verified", Boolean, nullable=False),
-    Column("owner_verified", Boolean, nullable=False),
+    Column("ever_verified", Boolean, nullable=False),
+    Column("recovery_email", Text),  # the canonical forms of those in `recovery`, for look-ups
+    Column("recovery_mobile", Text),
+    Column("recovery", Text),  # JSON; null without a recovery address
     Column("password_hash", Text),
     Column("is_active", Boolean, nullable=False),
     Column("is_staff", Boolean, nullable=False),
     Column("is_superuser", Boolean, nullable=False),
     Column("image", Text),
     Column("created_at", Double, nullable=False),
+    Column("deletion_due_at", Double),
+    Index(None, "recovery_email", **_where("recovery_email IS NOT NULL")),
+    Index(None, "recovery_mobile", **_where("recovery_mobile IS NOT NULL")),
+    Index(None, "deletion_due_at", **_where("deletion_due_at IS NOT NULL")),
     sqlite_autoincrement=True,
 )
 
@@ -44,6 +57,7 @@ challenges = Table(
     Column("address_kind", String(8), primary_key=True),
     Column("canonical_address", Text, primary_key=True),
     Column("purpose", String(16), primary_key=True),
+    Column("from_known_network", Boolean, primary_key=True),
     Column("id", Text, nullable=False, unique=True),
     Column("address", Text, nullable=False),
     Column("on_behalf_of", Text),
@@ -52,6 +66,8 @@ challenges = Table(
     Column("sent_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False, index=True),
     Column("failed_attempts", Integer, nullable=False),
+    Column("failed_attempts_elsewhere", Integer, nullable=False),
+    Column("network", Text),
     Column("used_at", Double),
     Index(None, "on_behalf_of"),
 )
@@ -64,6 +80,7 @@ proofs = Table(
     Column("address", Text, nullable=False),
     Column("canonical_address", Text, nullable=False),
     Column("verified_at", Double, nullable=False, index=True),
+    Column("network", Text),
     Index(None, "canonical_address", "verified_at"),
 )
 
@@ -76,11 +93,15 @@ sessions = Table(
     Column("refreshed_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
     Column("generation", Integer, nullable=False),
+    Column("previous_generation", Integer, nullable=False),
     Column("revoked_at", Double),
     Column("ip_address", Text),
     Column("user_agent", Text),
-    Index(None, "account_id", "revoked_at"),
-    Index(None, "revoked_at", "id", postgresql_where=_revoked, sqlite_where=_revoked),
+    Column("device", Text),
+    Column("network", Text),  # null once it is forgotten
+    Index(None, "account_id", "created_at"),
+    Index(None, "account_id", "network"),
+    Index(None, "revoked_at", "id", **_where("revoked_at IS NOT NULL")),
 )
 
 rate_limits = Table(
@@ -110,7 +131,7 @@ outbox = Table(
     Column("priority", Integer, nullable=False),  # 0 goes first
     Column("turn", Double, nullable=False),  # within a priority the lowest goes first
     Index(None, "channel", "priority", "turn", "position", "due_at"),
-    Index(None, "account_id", "channel", "priority", "turn", postgresql_where=_of_account, sqlite_where=_of_account),
+    Index(None, "account_id", "channel", "priority", "turn", **_where("account_id IS NOT NULL")),
     sqlite_autoincrement=True,
 )
 

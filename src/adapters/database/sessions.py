@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import fields
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import bindparam, delete, insert, null, or_, select, update
 
 from ...domain.account import Account
-from ...domain.session import Session
-from .accounts import account_of
+from ...domain.session import MAX_ENDED_SESSIONS, MAX_SESSIONS, Session
+from .accounts import COLUMNS, account_of
 from .locked_rows import LockedRows
 from .schema import accounts, sessions
 from .sql import OpenTransaction, Query, Row, storable, values_of
@@ -26,7 +26,7 @@ _of_account = select(_columns.id).where(_columns.account_id == bindparam("accoun
 
 _LOCK = select(*_session).where(_columns.id == bindparam("session_id")).with_for_update()
 _LOCK_WITH_ACCOUNT = (
-    select(*_session, *accounts.columns)
+    select(*_session, *COLUMNS)
     .join_from(sessions, accounts, _columns.account_id == accounts.c.id)
     .where(_columns.id == bindparam("session_id"))
     .with_for_update(of=sessions)
@@ -41,14 +41,43 @@ _REVOKED = (
     .order_by(_columns.revoked_at, _columns.id)
     .limit(bindparam("limit"))
 )
-_IS_NEW_USER_AGENT = select(_of_account.exists() & ~_of_account.where(_columns.user_agent == bindparam("user_agent")).exists())
+_latest = _of_account.add_columns(_columns.device).order_by(*_newest_first).limit(MAX_SESSIONS).subquery()
+_HISTORY = select(
+    select(_latest.c.id).exists(),
+    select(_latest.c.id).where(_latest.c.device == bindparam("device")).exists(),
+    _of_account.order_by(*_newest_first).offset(MAX_SESSIONS + MAX_ENDED_SESSIONS).limit(1).exists(),
+)
+"""Whether the account has sessions, whether one of the latest is of that device, and whether it has too many."""
+
+_oldest_kept = (
+    select(_columns.created_at)
+    .where(_columns.account_id == bindparam("account_id"))
+    .order_by(_columns.created_at.desc())
+    .offset(MAX_SESSIONS + MAX_ENDED_SESSIONS)
+    .limit(1)
+)
+_DELETE_OLDEST = delete(sessions).where(
+    _columns.account_id == bindparam("account_id"),
+    _columns.created_at <= _oldest_kept.scalar_subquery(),
+    or_(_columns.revoked_at.is_not(None), _columns.expires_at <= bindparam("now")),
+)
+_FORGET_NETWORKS = (
+    update(sessions)
+    .where(
+        _columns.account_id == bindparam("account_id"),
+        _columns.network.is_not(None),
+        _columns.network != bindparam("except_network"),
+    )
+    .values(network=null())
+)
 _ACCOUNT_EXISTS = select(accounts.c.id).where(accounts.c.id == bindparam("account_id"))
+_DELETE_OF = delete(sessions).where(_columns.account_id == bindparam("account_id"))
 _REVOKE_SURPLUS = update(sessions).where(_columns.id.in_(_surplus)).values(revoked_at=bindparam("now")).returning(_columns.id)
 _ADD = insert(sessions)
 _SAVE = (
     update(sessions)
     .where(_columns.id == bindparam("session_id"))
-    .values(refreshed_at=bindparam("refreshed_at"), expires_at=bindparam("expires_at"), generation=bindparam("generation"))
+    .values({name: bindparam(name) for name in ("refreshed_at", "expires_at", "generation", "previous_generation")})
 )
 """Leaves out `revoked_at`, which is indexed: SQLite rewrites the index entry of every column that is set, even to its value."""
 
@@ -97,24 +126,33 @@ class SqlSessions:
         if not self._locked.contains("accounts", session.account_id) and not self._account_exists(session.account_id):
             raise LookupError("The account of this session does not exist.")
         revoked = self._sql.run(_REVOKE_SURPLUS, account_id=session.account_id, now=session.created_at, keep=keep - 1)
-        texts = {"ip_address": storable(session.ip_address), "user_agent": storable(session.user_agent)}
+        texts = {name: storable(getattr(session, name)) for name in ("ip_address", "user_agent", "device", "network")}
         self._sql.run(_ADD, **values_of(session, _columns.keys()) | texts)
         self._locked.add("sessions", session.id)
         return [row[0] for row in revoked]
 
     def save(self, session: Session) -> None:
         self._locked.require("sessions", session.id)
-        values = values_of(session, ("refreshed_at", "expires_at", "generation"))
-        self._sql.run(_SAVE, session_id=session.id, **values)
-        if session.revoked_at is not None:
+        if session.revoked_at is not None:  # by one UPDATE: on PostgreSQL a second one of a row also locks its account
             self._sql.run(_REVOKE, session_id=session.id, now=session.revoked_at)
+            return
+        values = values_of(session, ("refreshed_at", "expires_at", "generation", "previous_generation"))
+        self._sql.run(_SAVE, session_id=session.id, **values)
 
     def revoke_all(self, account_id: int, now: float, *, except_id: str | None = None) -> int:
         return len(self._sql.run(_REVOKE_ALL, account_id=account_id, now=now, except_id=except_id or ""))
 
-    def is_new_user_agent(self, account_id: int, user_agent: str) -> bool:
-        [(is_new,)] = self._sql.query(_IS_NEW_USER_AGENT, account_id=account_id, user_agent=storable(user_agent))
-        return bool(is_new)
+    def delete_of(self, account_id: int) -> None:
+        self._sql.run(_DELETE_OF, account_id=account_id)
+
+    def is_new_device(self, account_id: int, device: str, now: float) -> bool:
+        [(has_sessions, is_known, has_too_many)] = self._sql.query(_HISTORY, account_id=account_id, device=storable(device))
+        if has_too_many:
+            self._sql.run(_DELETE_OLDEST, account_id=account_id, now=now)
+        return bool(has_sessions) and not is_known
+
+    def forget_networks(self, account_id: int, *, except_network: str | None) -> None:
+        self._sql.run(_FORGET_NETWORKS, account_id=account_id, except_network=except_network or "")
 
     def _account_exists(self, account_id: int) -> bool:
         return bool(self._sql.query(_ACCOUNT_EXISTS, account_id=account_id))

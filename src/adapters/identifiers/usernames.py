@@ -22,6 +22,7 @@ _ALIASES = {"CJK": "HAN", "IDEOGRAPHIC": "HAN", "HENTAIGANA": "HIRAGANA", "EXTEN
 _TWO_WORD_NAMES = frozenset({"OLD", "TAI", "LINEAR", "MEROITIC", "INSCRIPTIONAL"})
 _COMMON = frozenset({"COMBINING", "DIGIT"})
 _NO_SCRIPT = frozenset({"", "MODIFIER", "CARON", "VEDIC"})
+_GIVEN = re.compile(r"user-[0-9]+")  # the names that accounts get when they lose a mobile that was their username
 _RESERVED = frozenset(
     {
         *("abuse", "admin", "administrator", "api", "help", "hostmaster", "info", "mail", "me", "noreply", "no-reply"),
@@ -82,7 +83,7 @@ def _check(canonical: str) -> None:
         raise InvalidText("The letters and digits of a username must be of one script.")
     if "L" not in categories:
         raise InvalidText("A username must have at least one letter.")
-    if _without_accents(canonical) in _RESERVED or canonical in _RESERVED:
+    if _without_accents(canonical) in _RESERVED or canonical in _RESERVED or _GIVEN.fullmatch(canonical):
         raise InvalidText("This username is reserved.")
 
 

@@ -1,6 +1,6 @@
 """The database: committed rows outside of transactions, and locked rows inside them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,6 +8,7 @@ from typing import Protocol
 from ...domain.account import Account, Address, Username
 from ...domain.code import Challenge, CodePurpose, Proof
 from ...domain.events import Event, EventType
+from ...domain.ownership import AddressState, state_of
 from ...domain.session import Session
 from .identifiers import LoginIdentifier
 from .messages import Channel, Message, OutboxEntry
@@ -26,6 +27,7 @@ __all__ = [
     "CursorReads",
     "Cursors",
     "Database",
+    "Holder",
     "Outbox",
     "OutboxReads",
     "Proofs",
@@ -35,28 +37,73 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The account that has an address or identifier, if there is one.
+
+    `knows_network` is true if a session of it began in the caller's network within `KNOWN_NETWORK_SECONDS` and that was not
+    forgotten since.
+    """
+
+    account: Account | None
+    knows_network: bool = False
+
+    def knower_of(self, address: Address, now: float) -> int | None:
+        """The id of the account, if it knows the caller's network and has the address verified, or for its recovery.
+
+        An address that is unverified may be another person's, and grants its maker nothing.
+        """
+        if self.account is None or not self.knows_network:
+            return None
+        is_own = state_of(self.account, address, now) in (AddressState.VERIFIED, AddressState.RECOVERY)
+        return self.account.id if is_own else None
+
+
 class AccountReads(Protocol):
     """Committed accounts; queries wait for no writer."""
 
     def get(self, account_id: int) -> Account | None: ...
 
-    def by_address(self, address: Address) -> Account | None:
-        """The account whose email or mobile has that canonical form."""
+    def by_address(self, address: Address, now: float) -> Account | None:
+        """The account whose email or mobile has that canonical form, else the one whose recovery address it is."""
 
     def by_login(self, login: LoginIdentifier) -> Account | None:
-        """The account with the address, else the one with the username; the same work for known and unknown identifiers."""
+        """The account with the address, else the one with the username."""
 
-    def by_active_session(self, account_id: int, session_id: str, now: float) -> Account | None:
-        """The account, if it is active and that session of it is active."""
+    def holder(self, address: Address, network: str | None, now: float) -> Holder:
+        """The holder of the address, as `by_address` finds it; the same work for known and unknown addresses."""
 
-    def by_active_sessions(self, identities: Sequence[tuple[int, str]], /, now: float) -> Sequence[Account | None]:
+    def holder_by_login(self, login: LoginIdentifier, network: str | None, now: float) -> Holder:
+        """The holder of the identifier, as `by_login` finds it; the same work for known and unknown identifiers."""
+
+    def by_active_session(self, account_id: int, session_id: str, now: float) -> tuple[Account, float] | None:
+        """The account and the time at which that session of it began, if both are active."""
+
+    def by_active_sessions(
+        self, identities: Sequence[tuple[int, str]], /, now: float
+    ) -> Sequence[tuple[Account, float] | None]:
         """Returns `by_active_session` for many pairs of account id and session id, in their order, by one query."""
 
-    def taken_fields(self, username: Username | None, addresses: Iterable[Address], *, excluding: int = 0) -> frozenset[str]:
-        """Returns those of `username`, `email`, `mobile` that an account other than `excluding` has."""
+    def taken_fields(
+        self,
+        username: Username | None,
+        addresses: Iterable[Address],
+        now: float,
+        *,
+        proved: Collection[Address] = (),
+        excluding: int = 0,
+    ) -> frozenset[str]:
+        """Returns those of `username`, `email`, `mobile` that an account other than `excluding` has.
+
+        A recovery address counts, and a username that an address equals. An address of `proved` does not count where it is
+        unverified.
+        """
 
     def with_images(self, after: int, *, limit: int) -> Sequence[tuple[int, str]]:
         """Ids of accounts with a profile image and the image's name, in the order of ids, from the first id above `after`."""
+
+    def due_for_deletion(self, now: float, *, after: int, limit: int) -> Sequence[Account]:
+        """Accounts whose `deletion_due_at` has come, in the order of ids, from the first id above `after`."""
 
 
 class Accounts(AccountReads, Protocol):
@@ -67,7 +114,8 @@ class Accounts(AccountReads, Protocol):
 
     def lock(self, account_id: int) -> Account | None: ...
 
-    def lock_by_address(self, address: Address) -> Account | None: ...
+    def lock_by_address(self, address: Address, now: float) -> Account | None:
+        """The locked account that `by_address` finds."""
 
     def lock_by_active_session(self, account_id: int, session_id: str, clock: Clock) -> Account | None:
         """The locked account, if it and this session of it are active.
@@ -82,9 +130,15 @@ class Accounts(AccountReads, Protocol):
     def save(self, account: Account) -> None:
         """Stores a locked account. Raises `AlreadyTaken`, and `LookupError` if this transaction has not locked it."""
 
+    def delete(self, account_id: int) -> None:
+        """Deletes a locked account without sessions; its id is never used again.
+
+        Raises `LookupError` if this transaction has not locked it.
+        """
+
 
 class Challenges(Protocol):
-    """The open and past codes; one per purpose and address.
+    """The open and past codes; for each purpose and address one from networks that its account knows, and one from others.
 
     Locks are taken in one order, whatever the order of the addresses.
     """
@@ -94,14 +148,20 @@ class Challenges(Protocol):
     ) -> Sequence[Challenge]:
         """Challenges sent to any of the addresses, and that of the companion mail for the mobile `on_behalf_of`."""
 
-    def put(self, challenge: Challenge) -> None:
-        """Stores a challenge in place of an older one of its purpose with the same address or the same `on_behalf_of`."""
+    def put(self, challenges: Sequence[Challenge]) -> None:
+        """Stores challenges in place of older ones of the same purpose and kind of network to the same address.
 
-    def save(self, challenge: Challenge) -> None:
-        """Stores a locked challenge. Raises `LookupError` if this transaction has not locked it."""
+        Those with `on_behalf_of`, at most two, replace all older ones of their kind of network on behalf of that mobile.
+        """
+
+    def save(self, challenges: Sequence[Challenge]) -> None:
+        """Stores locked challenges, and decoys. Raises `LookupError` if this transaction has not locked one of the others."""
 
     def revoke(self, addresses: Iterable[Address]) -> None:
         """Revokes every open code to these addresses, or on behalf of them, for every purpose."""
+
+    def revoke_asked_from(self, network: str | None, addresses: Iterable[Address]) -> None:
+        """Revokes every open code to these addresses that was asked for from that network."""
 
     def is_current(self, challenge_id: str, now: float) -> bool:
         """Returns whether the code with this id is still worth sending: not replaced, used or expired."""
@@ -114,7 +174,14 @@ class Proofs(Protocol):
 
     def find(self, digest: str, since: float) -> Proof | None: ...
 
-    def is_verified(self, address: Address, since: float) -> bool: ...
+    def spend(self, digest: str, since: float) -> bool:
+        """Deletes the proof; returns whether it was there."""
+
+    def is_verified(self, address: Address, since: float, network: str | None) -> bool:
+        """Returns whether the address was verified from that network."""
+
+    def delete_of(self, addresses: Iterable[Address]) -> None:
+        """Deletes every proof of these addresses."""
 
 
 class SessionReads(Protocol):
@@ -145,13 +212,25 @@ class Sessions(Protocol):
         """
 
     def save(self, session: Session) -> None:
-        """Stores a locked session; a revoked one stays revoked. Raises `LookupError` if this transaction has not locked it."""
+        """Stores a locked session; a revoked one stays revoked, with the values that it had before.
+
+        Raises `LookupError` if this transaction has not locked it.
+        """
 
     def revoke_all(self, account_id: int, now: float, *, except_id: str | None = None) -> int:
         """Revokes the account's active sessions except one, and returns how many."""
 
-    def is_new_user_agent(self, account_id: int, user_agent: str) -> bool:
-        """Returns whether the account has sessions on record, revoked ones included, and none of them by this user agent."""
+    def delete_of(self, account_id: int) -> None:
+        """Deletes every session of the account, ended ones included."""
+
+    def is_new_device(self, account_id: int, device: str, now: float) -> bool:
+        """Returns whether the account has sessions on record, ended ones included, and none of the latest is of this device.
+
+        Deletes the oldest ended sessions beyond `MAX_ENDED_SESSIONS`.
+        """
+
+    def forget_networks(self, account_id: int, *, except_network: str | None) -> None:
+        """Makes every network but that one unknown to the account."""
 
 
 class OutboxReads(Protocol):
@@ -187,6 +266,9 @@ class Outbox(Protocol):
     def count_failure(self, message_id: str, retry_at: float) -> None:
         """Counts a failed attempt; the next is due at `retry_at`."""
 
+    def delete_of(self, account_id: int, addresses: Iterable[Address]) -> None:
+        """Deletes the messages about the account, and those to its addresses, whatever their state."""
+
     def release_lease(self, message_id: str) -> None:
         """Ends a lease without an attempt; the message is due again at its `not_before`."""
 
@@ -203,6 +285,12 @@ class AuditLog(Protocol):
     """The audit log; events are committed with the change that they record."""
 
     def add(self, event: Event) -> None: ...
+
+    def anonymise(self, account_id: int, *, after: int, limit: int) -> int:
+        """Removes session, caller and detail from the first events of the account beyond the position `after`.
+
+        Returns the position of the last of them; 0 if there was none.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

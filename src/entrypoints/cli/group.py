@@ -2,7 +2,7 @@
 
 import click
 
-from .accounts import activate, create_superuser, deactivate
+from .accounts import accounts, activate, create_superuser, deactivate
 from .audit_log import audit_log
 from .database import backup, copy, end_sessions, migrate, restore
 from .deliver import deliver
@@ -27,7 +27,7 @@ def vestibule() -> None:
 
 
 for _command in (
-    *(serve, deliver, migrate, copy, backup, restore, end_sessions, create_superuser, activate, deactivate),
+    *(serve, deliver, migrate, copy, backup, restore, end_sessions, create_superuser, accounts, activate, deactivate),
     *(audit_log, outbox, keys, purge, sweep_images, list_settings, hash_calibrate, timing),
 ):
     vestibule.add_command(_command)

@@ -11,6 +11,7 @@ from threading import Lock, Semaphore
 from typing import Any, ParamSpec, TypeVar
 
 from ...application import Caller, Overloaded
+from ...domain.networks import subscriber_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -100,9 +101,9 @@ class FairLane(Executor):
 
     async def __call__(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         caller = kwargs.get("caller")
-        network = caller.ip_address if isinstance(caller, Caller) else None
-        if network is None:
+        if not isinstance(caller, Caller) or caller.ip_address is None:
             return await self._lane(call, *args, **kwargs)
+        network = subscriber_of(caller.ip_address)
         counted, has_begun = self._count(network), False
 
         def run() -> T:

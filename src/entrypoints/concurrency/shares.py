@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from threading import Lock
 
 from ...application import RateLimited
+from ...domain.networks import subscriber_of
 from .executors import CapacityLimiter
 
 
@@ -63,5 +64,5 @@ class UploadPlaces:
     @contextmanager
     def one(self, account_id: int, network: str | None) -> Iterator[None]:
         """Holds a place for the block. Raises `Overloaded` if none is free, `RateLimited` beyond the shares."""
-        with self._places, self._accounts.one(account_id), self._networks.one(network):
+        with self._places, self._accounts.one(account_id), self._networks.one(network and subscriber_of(network)):
             yield

@@ -3,6 +3,7 @@
 from asyncio import CancelledError, create_task, shield, to_thread
 from collections.abc import Collection
 from contextlib import ExitStack, suppress
+from functools import partial
 from threading import Thread
 from typing import TypedDict, Unpack
 
@@ -157,6 +158,9 @@ class Build:
         stack.callback(subscriptions.stop)
         if self._run_workers:
             workers.start(vestibule.deliver_messages if self.settings.delivery else None, vestibule.purge)
+            Thread(
+                target=partial(container.devices().name, "-"), name="devices"
+            ).start()  # so that no login waits for the rules
             if "storage" not in self._overrides and isinstance(storage := container.storage(), S3Storage):
                 Thread(target=storage.probe, name="images").start()  # a bucket that is slow or down does not delay the start
         return vestibule

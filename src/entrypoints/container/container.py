@@ -14,10 +14,14 @@ from ...adapters.identifiers import LibraryIdentifiers
 from ...adapters.images import PillowImages
 from ...adapters.keys import HmacCodes, JwtTokens, ReloadingKeys
 from ...adapters.notifier import ChannelNotifier, Templates
-from ...application.code_checks import CodeVerifier
+from ...application.code_checks import CodeVerifier, ProofIssuer
 from ...application.code_requests import CodeIssuer
+from ...application.deletion import DeleteDueAccounts
 from ...application.event_consumer import ReadEvents
+from ...application.login import FreshLogin
 from ...application.notifications import Notices
+from ...application.ownership import AccountOpener, AddressReleaser
+from ...application.password_attempts import PasswordAttempts
 from ...application.tokens import SessionIssuer
 from ...application.validation import AccountRules
 from ...domain.password import PasswordPolicy
@@ -96,13 +100,16 @@ class Container(containers.DeclarativeContainer):
 
     cooldown = settings.provided.otp_cooldown
     limits = settings.provided.limits
+    fresh_login_seconds = settings.provided.fresh_login
+    deletion_seconds = settings.provided.deletion_seconds
+    recovery_seconds = settings.provided.recovery_seconds
     email_verification_required = settings.provided.email_validation
     limits_by_ip_address = settings.provided.rate_limits  # off lifts these; limits by identifier remain
     mobile_required = settings.provided.mobile_required
     mobile_verification_required = settings.provided.mobile_validation
     service = settings.provided.service_name
     channels = providers.Singleton(factories.channels, settings)
-    send_quota = providers.Singleton(factories.send_quota, settings, rate_limiter, overrides)
+    send_quota = providers.Singleton(factories.send_quota, settings, rate_limiter, clock, overrides)
     policy = providers.Singleton(
         PasswordPolicy,
         common=providers.Callable(common_passwords),
@@ -111,7 +118,13 @@ class Container(containers.DeclarativeContainer):
     )
     rules = providers.Singleton(build_from_providers, AccountRules, container)
     notices = providers.Singleton(build_from_providers, Notices, container)
+    password_attempts = providers.Singleton(build_from_providers, PasswordAttempts, container)
+    fresh_login = providers.Singleton(build_from_providers, FreshLogin, container)
+    delete_due_accounts = providers.Singleton(build_from_providers, DeleteDueAccounts, container)
     session_issuer = providers.Singleton(build_from_providers, SessionIssuer, container)
+    account_opener = providers.Singleton(build_from_providers, AccountOpener, container)
+    address_releaser = providers.Singleton(build_from_providers, AddressReleaser, container)
+    proof_issuer = providers.Singleton(build_from_providers, ProofIssuer, container)
     code_issuer = providers.Singleton(build_from_providers, CodeIssuer, container, keep_defaults={"lifetime"})
     code_verifier = providers.Singleton(build_from_providers, CodeVerifier, container)
 

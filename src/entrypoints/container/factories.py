@@ -10,12 +10,13 @@ from ...adapters.keys import EncryptedKeyStore, FileKeyStore, KeyStore
 from ...adapters.notifier import AppriseNotifier, FileNotifier, RateLimitedNotifier, SmtpNotifier, Templates, WebhookNotifier
 from ...adapters.rate_limiter import MemoryRateLimiter, NodeRateLimiter, RedisRateLimiter, node_limits_file, remove_node_limits
 from ...adapters.storage import FileStorage, S3Storage
-from ...application.code_requests import SendQuota
 from ...application.event_consumer import ReadEvents
 from ...application.ports import Channel, Clock, Database, Hasher, Notifier, RateLimiter, Storage
+from ...application.send_quota import SendQuota
 from ...application.webhooks import EnqueueWebhooks
 from ...domain.account import AddressKind
 from ...domain.events import STATE_CHANGES
+from ...domain.quota import HourlyQuota
 from ...domain.rate_limits import RateLimit
 from ..concurrency.executors import GroupCommit
 from ..concurrency.lanes import HASHING_THREADS
@@ -119,18 +120,20 @@ def remove_earlier_limits(settings: Settings) -> None:
     remove_node_limits(settings.data_dir)
 
 
-def send_quota(settings: Settings, rate_limiter: RateLimiter, overrides: Collection[str] = ()) -> SendQuota | None:
-    """Messages that become files cost nothing, and have no quota. Without Redis each worker has its share of the quota."""
-    if not settings.rate_limits:
-        return None
-    workers = settings.workers if settings.redis_url is None else 1
+def send_quota(
+    settings: Settings, rate_limiter: RateLimiter, clock: Clock, overrides: Collection[str] = ()
+) -> SendQuota | None:
+    """Messages that become files cost nothing, and have no quota."""
     channels = (
         (AddressKind.EMAIL, settings.email_url, settings.emails_per_hour),
         (AddressKind.MOBILE, settings.sms_url, settings.sms_per_hour),
     )
     charged = [channel for channel in channels if "notifier" in overrides or not channel[1].startswith("outbox:")]
-    per_hour = {kind: max(1, limit // workers) for kind, _, limit in charged}
-    return SendQuota(rate_limiter=rate_limiter, per_hour=per_hour) if per_hour else None
+    per_hour = {kind: limit for kind, _, limit in charged}
+    if not per_hour:
+        return None
+    by_network = settings.rate_limits
+    return SendQuota(quota=HourlyQuota(per_hour), rate_limiter=rate_limiter, clock=clock, limits_by_ip_address=by_network)
 
 
 def storage(settings: Settings) -> Storage:

@@ -32,6 +32,7 @@ API: tuple[HTTPRouteHandler, ...] = (
     account.change_account,
     export.export_account,
     export.export_account_by_password,
+    account.delete_account,
     codes.otp,
     codes.otpreglogin,
     password.reset_password,

@@ -41,6 +41,8 @@ _WITH_AUTH: tuple[type[Refusal], ...] = (errors.NotAuthenticated, errors.Invalid
 _SAMPLES: dict[type[Refusal], Refusal] = {
     errors.InvalidInput: errors.InvalidInput({"email": ["This field is required."]}),
     errors.AlreadyTaken: errors.AlreadyTaken("email"),
+    errors.AddressNotVerified: errors.AddressNotVerified("01jc4h6z8k2m4p6r8t0v2x4z6b"),
+    errors.LoginNotFresh: errors.LoginNotFresh(3600),
     errors.RateLimited: errors.RateLimited(30, policy="calls", limit=RateLimit(300, MINUTE)),
 }
 """Examples of the refusals that need arguments."""

@@ -14,6 +14,7 @@ from ...verify.refusals import MEDIA_TYPE, PROBLEM_URN, www_authenticate
 from .dependencies import HttpRequest
 
 REALM = "vestibule"
+UNAUTHORIZED = 401
 
 _log = logging.getLogger("vestibule.http")
 
@@ -85,10 +86,12 @@ STATUS: dict[type[Refusal], int] = {
     errors.InvalidInput: 400,
     errors.AlreadyTaken: 400,
     errors.AccountMismatch: 400,
+    errors.AddressNotVerified: 400,
     MalformedBody: 400,
     MalformedRequest: 400,
     UnknownHost: 400,
     errors.InvalidCredentials: 401,
+    errors.LoginNotFresh: 401,
     errors.NotAuthenticated: 401,
     errors.InvalidToken: 401,
     errors.InvalidRefreshToken: 401,
@@ -114,13 +117,17 @@ _LITESTAR_ERRORS: dict[int, type[Refusal]] = {400: MalformedRequest, 404: NotFou
 
 
 class Problem(Struct, omit_defaults=True):
-    """A refusal. `type` is for machines, `title` and `detail` are for people; `errors` names every bad field."""
+    """A refusal. `type` is for machines, `title` and `detail` are for people; `errors` names every bad field.
+
+    `proof` proves an address that its account has not verified.
+    """
 
     type: str
     title: str
     status: int
     detail: str
     errors: dict[str, list[str]] = {}
+    proof: str | None = None
 
 
 def problem_document(refusal: Refusal) -> Problem:
@@ -130,6 +137,7 @@ def problem_document(refusal: Refusal) -> Problem:
         status=next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS),
         detail=refusal.detail,
         errors=refusal.errors if isinstance(refusal, errors.InvalidInput) else {},
+        proof=refusal.proof if isinstance(refusal, errors.AddressNotVerified) else None,
     )
 
 
@@ -166,17 +174,27 @@ def _log_internal_error(request: HttpRequest, error: Exception) -> Internal:
 
 
 def problem_headers(refusal: Refusal) -> dict[str, str]:
+    status = next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
+    if status == UNAUTHORIZED:
+        return {"www-authenticate": www_authenticate(realm=REALM, **_challenge(refusal))}
     match refusal:
-        case errors.InvalidToken():
-            return {"www-authenticate": www_authenticate(realm=REALM, error=verify.InvalidToken.error)}
-        case errors.NotAuthenticated() | errors.InvalidCredentials() | errors.InvalidRefreshToken():
-            return {"www-authenticate": www_authenticate(realm=REALM)}
         case errors.RateLimited():
             return {"retry-after": str(refusal.retry_after), **_rate_limit_headers(refusal)}
         case errors.Unavailable():
             return {"retry-after": str(refusal.retry_after)}
         case BodyTooLarge() | BodyTooSlow() | errors.ImageTooLarge():
             return {"connection": "close"}
+        case _:
+            return {}
+
+
+def _challenge(refusal: Refusal) -> dict[str, str]:
+    """The parameters of the challenge by RFC 6750 § 3 and RFC 9470 § 3."""
+    match refusal:
+        case errors.InvalidToken():
+            return {"error": verify.InvalidToken.error}
+        case errors.LoginNotFresh():
+            return {"error": "insufficient_user_authentication", "max_age": str(refusal.max_age)}
         case _:
             return {}
 

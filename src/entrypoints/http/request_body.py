@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from functools import cache, lru_cache
 from typing import Any, TypeVar
 
-from msgspec import DecodeError, Struct
+from msgspec import UNSET, DecodeError, Struct
 from msgspec.json import decode
-from msgspec.structs import fields
+from msgspec.structs import FieldInfo, fields
 
 from ...application import MISSING
 from .dependencies import HttpRequest
@@ -30,7 +30,9 @@ async def read_body(request: HttpRequest, body: type[Body], *, code_length: int 
     """Returns the fields that `body` declares; unknown fields are ignored.
 
     Values are not validated: the use cases do that. A required field that is absent is MISSING, and None if it is null or
-    empty; an optional one has its default in both cases. A code that came as a number is padded to `code_length`.
+    empty; an optional one has its default in both cases. A field with the default UNSET, of which null means more than an
+    absent one, is MISSING if it is absent or empty, and None if it is null. A code that came as a number is padded to
+    `code_length`.
     Raises `UnsupportedMediaType`, `BodyTooLarge`, `BodyTooSlow`, `MalformedBody`.
     """
     _require_json(content_type(request))
@@ -90,8 +92,8 @@ def _converted(data: bytes, body: type[Body], code_length: int = 0) -> Body:
     members = _object(data)
     return body(
         *[
-            absent if name not in members else _value(members[name], null, converter, code_length)
-            for name, absent, null, converter in _fields_of(body)
+            absent if name not in members else _value(members[name], null, empty, converter, code_length)
+            for name, absent, null, empty, converter in _fields_of(body)
         ]
     )
 
@@ -132,24 +134,31 @@ def _depth(data: bytes) -> int:
     return deepest
 
 
-def _value(value: Any, null: Any, converter: Converter | None, code_length: int) -> Any:
-    if value is None or value == "":
+def _value(value: Any, null: Any, empty: Any, converter: Converter | None, code_length: int) -> Any:
+    if value is None:
         return null
+    if value == "":
+        return empty
     if converter is None:
         return value
     read = converter(value, code_length)
-    return null if read is None else read
+    return empty if read is None else read
 
 
 @cache
-def _fields_of(body: type[Struct]) -> tuple[tuple[str, Any, Any, Converter | None], ...]:
-    """Returns, for each field: its name, its value if absent, its value if null, and its converter or None."""
+def _fields_of(body: type[Struct]) -> tuple[tuple[str, Any, Any, Any, Converter | None], ...]:
+    """Returns, for each field: its name, its values if absent, null and empty, and its converter or None."""
     return tuple(
         (
             field.encode_name,
-            MISSING if field.required else field.default,
-            None if field.required else field.default,
+            *_defaults(field),
             next((meta.extra["converter"] for meta in metas(field.type) if meta.extra), None),
         )
         for field in fields(body)
     )
+
+
+def _defaults(field: FieldInfo) -> tuple[Any, Any, Any]:
+    if field.required:
+        return MISSING, None, None
+    return (MISSING, None, MISSING) if field.default is UNSET else (field.default,) * 3

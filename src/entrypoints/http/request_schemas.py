@@ -6,7 +6,7 @@ A field has the type that the use case takes. `read_body` does not enforce it: u
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, get_args
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 Converter = Callable[[Any, int], Any]
 """Converts a value that is not absent; the second argument is the length of a code. Returns None for an absent value."""
@@ -62,7 +62,12 @@ Flag = Annotated[
     bool, _field("A boolean, or text such as `true` or `0`.", False, _read_flag, ("boolean", "string", "integer", "null"))
 ]
 Destination = Annotated[str, _field("An email or a mobile.", "ada@example.org", _read_mobile, _TEXT_OR_NUMBER)]
-Proofs = Annotated[tuple[str, ...], _field("Proofs that `/otp/` returned within the last hour.", [], types=("array", "null"))]
+Proofs = Annotated[
+    tuple[str, ...], _field("At most four proofs that `/otp/` returned within the last hour.", [], types=("array", "null"))
+]
+CurrentPassword = Annotated[
+    str, _field("For a session that is not fresh; wrong ones are refused.", "correct horse battery staple")
+]
 
 
 class RegisterBody(Struct):
@@ -91,18 +96,26 @@ class ReplaceAccountBody(Struct):
     email: EmailText
     mobile: MobileText | None
     password: PasswordText
+    current_password: CurrentPassword | None = None
     proofs: Proofs = ()
 
 
 class ChangeAccountBody(Struct):
-    """Some fields of the account; a field that is absent, null or empty does not change."""
+    """Some fields of the account; a field that is absent, null or empty does not change, but a null mobile is removed."""
 
     username: UsernameText | None = None
     name: NameText | None = None
     email: EmailText | None = None
-    mobile: MobileText | None = None
+    mobile: MobileText | UnsetType | None = UNSET
     password: PasswordText | None = None
+    current_password: CurrentPassword | None = None
     proofs: Proofs = ()
+
+
+class CurrentPasswordBody(Struct):
+    """The current password, unless the login is fresh."""
+
+    current_password: CurrentPassword | None = None
 
 
 class CodeBody(Struct):
@@ -144,12 +157,6 @@ class RefreshBody(Struct):
     """A refresh token."""
 
     refresh: Annotated[str, _field("The `refresh_token` of the last token set.", "text")]
-
-
-class ExportBody(Struct):
-    """The password, where the session did not begin lately."""
-
-    current_password: Annotated[str | None, _field("The password of the account.", "correct horse battery staple")] = None
 
 
 class LogOutBody(Struct):

@@ -17,6 +17,12 @@ JSON = "application/json"
 Detail = Annotated[str, Meta(description="The result, for people.", examples=["The password is changed."])]
 
 
+_CLEARED = (
+    "Those of password, sessions, email, mobile and image that the maker of an account without a verified address had left."
+)
+_RECOVERED = "Whether the code came from a recovery address and undid the change that had replaced or removed it."
+
+
 class AccountResponse(Struct):
     """An account, as its owner sees it."""
 
@@ -28,9 +34,12 @@ class AccountResponse(Struct):
     is_superuser: Annotated[bool, Meta(description="Implies `is_staff`.")]
     is_staff: bool
     profile_image: Annotated[str | None, Meta(description="The URL of the image; null if the account has none.")]
+    email_verified: bool
+    mobile_verified: bool
+    has_password: bool
 
 
-class TokenResponse(Struct):
+class TokenResponse(Struct, omit_defaults=True):
     """A token set."""
 
     access_token: Annotated[str, Meta(description="A JWT, for `Authorization: Bearer <token>`.")] = field(name="token")
@@ -38,6 +47,10 @@ class TokenResponse(Struct):
     session: Annotated[str, Meta(description="The id of the session of both tokens.")]
     token_type: Annotated[str, Meta(examples=["Bearer"])]
     expires_in: Annotated[int, Meta(description="Seconds until the access token expires.", examples=[300])]
+    created: Annotated[bool, Meta(description="Whether the login made the account.")] = False
+    cleared: Annotated[tuple[str, ...], Meta(description=_CLEARED)] = ()
+    recovered: Annotated[bool, Meta(description=_RECOVERED)] = False
+    deletion_cancelled: Annotated[bool, Meta(description="Whether the account was to be deleted.")] = False
 
 
 class CodeSentResponse(Struct):
@@ -60,6 +73,14 @@ class DetailResponse(Struct):
     detail: Detail
 
 
+class PasswordResetResponse(Struct, omit_defaults=True):
+    """The password is changed."""
+
+    detail: Detail
+    cleared: Annotated[tuple[str, ...], Meta(description=_CLEARED)] = ()
+    recovered: Annotated[bool, Meta(description=_RECOVERED)] = False
+
+
 class UniqueResponse(Struct):
     """The result of the check: whether a registration may use the value."""
 
@@ -71,6 +92,13 @@ class ImageResponse(Struct):
 
     detail: Detail
     profile_image: Annotated[str, Meta(description="The URL of the image.")]
+
+
+class DeletionResponse(Struct):
+    """The account is deleted, or will be."""
+
+    detail: Detail
+    deleted_at: Annotated[datetime, Meta(description="The time of the deletion.")]
 
 
 class SessionResponse(Struct):
@@ -158,6 +186,9 @@ def account_response(status: int, account: Account, settings: Settings) -> AsgiR
         is_superuser=account.is_superuser,
         is_staff=account.is_staff,
         profile_image=image_url(account, settings),
+        email_verified=account.email_verified,
+        mobile_verified=account.mobile_verified,
+        has_password=account.password_hash is not None,
     )
     return AsgiResponse(status, body)
 

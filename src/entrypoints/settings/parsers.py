@@ -60,6 +60,18 @@ def number(low: int, high: int) -> Callable[[str], int]:
     return read
 
 
+def number_or_off(low: int, high: int) -> Callable[[str], int | None]:
+    read_number = number(low, high)
+
+    def read(text: str) -> int | None:
+        try:
+            return None if text == "off" else read_number(text)
+        except ValueError as error:
+            raise ValueError(f"{error}, or off") from None
+
+    return read
+
+
 def rate(text: str) -> float:
     """Parses a rate of at least 0.2 a second: a stopping process waits for the next delivery."""
     if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text, re.ASCII) or not 0.2 <= float(text) <= 1000:  # noqa: PLR2004

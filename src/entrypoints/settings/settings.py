@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from ...domain.events import ACCOUNT_EVENTS, EventType
-from ...domain.rate_limits import Limits
+from ...domain.rate_limits import DAY, Limits
 from . import parsers as parse
 from .parsers import COSTS, HashCost, Network
 
@@ -113,7 +113,7 @@ class Settings:
         secret=True,
     )
     rate_limits: bool = setting(
-        True, parse.flag, "off lifts the limits per IP address and the hourly limits of codes, for a load test."
+        True, parse.flag, "off lifts the limits per network, of uploads and of logins, for a load test."
     )
     docs: bool | None = setting(None, parse.flag, "The OpenAPI page; on by default, unless PUBLIC_URL is https.")
     log_format: str = setting("text", parse.one_of("text", "json"), "text for people, or json for machines: one object a line.")
@@ -137,6 +137,20 @@ class Settings:
     )
     otp_length: int = setting(6, parse.number(4, 10), "Digits of a one-time code.")
     otp_cooldown: int = setting(60, parse.number(1, 86_400), "Seconds between two codes to the same address.")
+    fresh_login: int | None = setting(
+        3600,
+        parse.number_or_off(1, 30 * 86_400),
+        "Seconds for which a login is fresh: later, changes of password, email or mobile, deletion and export want the current "
+        "password; off lifts that.",
+    )
+    recovery_days: int = setting(
+        7,
+        parse.number(0, 365),
+        "Days for which a verified address that was replaced or removed can recover the account; 0 for none.",
+    )
+    deletion_days: int = setting(
+        7, parse.number(0, 365), "Days after which an account is deleted that its owner has deleted; 0 for at once."
+    )
     password_min_length: int = setting(8, parse.number(8, 64), "The minimum length of a new password; 15 is recommended.")
 
     password_hash: HashCost = setting(
@@ -178,6 +192,14 @@ class Settings:
         """The URL that clients use, without a trailing slash and without the prefix."""
         host = "localhost" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 — compared, not bound  # nosec B104
         return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def recovery_seconds(self) -> float:
+        return self.recovery_days * DAY
+
+    @property
+    def deletion_seconds(self) -> float:
+        return self.deletion_days * DAY
 
     @property
     def has_docs(self) -> bool:
@@ -234,7 +256,7 @@ def _read(name: str, read: Callable[[str], Any], value: object) -> Any:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return "on" if value else "off"
     if type(value) is tuple:
         return ", ".join(map(str, value))

@@ -179,8 +179,8 @@ def _with_zeroed_page(whole: bytes, page: int) -> bytes:
 
 
 def test_copy_with_sessions_without_an_account_is_damaged(database: SqlDatabase, url: str, tmp_path: Path) -> None:
-    columns = "id, account_id, created_at, refreshed_at, expires_at, generation"
-    rows(url, f"INSERT INTO sessions ({columns}) VALUES ('a', 99, 1.0, 1.0, 2.0, 0)")  # noqa: S608 — names of our own
+    columns = "id, account_id, created_at, refreshed_at, expires_at, generation, previous_generation"
+    rows(url, f"INSERT INTO sessions ({columns}) VALUES ('a', 99, 1.0, 1.0, 2.0, 0, -1)")  # noqa: S608 — names of our own
     back_up(url, tmp_path / "copy.db", ignore_images)
     with pytest.raises(ValueError, match="sessions of accounts that it does not have"):
         inspect_copy(tmp_path / "copy.db")

@@ -67,7 +67,7 @@ with database.begin() as tx:
         assert process.stdout
         assert process.stdout.readline() == "in the middle\n"
         process.kill()
-    assert database.accounts.taken_fields(Username("half", "half"), []) == set()
+    assert database.accounts.taken_fields(Username("half", "half"), [], NOW) == set()
     assert stored(database, "half").username.canonical == "half"
 
 
@@ -75,7 +75,7 @@ def test_another_process_can_write_at_the_same_time(database: SqlDatabase, url: 
     first = stored(database, "first")
     with program(url, "stored(SqlDatabase(url), 'second')") as other:
         assert other.wait(20) == 0
-    assert database.accounts.taken_fields(Username("second", "second"), []) == {"username"}
+    assert database.accounts.taken_fields(Username("second", "second"), [], NOW) == {"username"}
     assert stored(database, "third").id == first.id + 2
 
 
@@ -279,7 +279,7 @@ def add_expiring_rows(database: SqlDatabase, at: float, name: str) -> None:
     with database.begin() as tx:
         owner = tx.accounts.add(named(name))
         tx.challenges.put(
-            Challenge(id=name, purpose=CodePurpose.GENERAL, address=to, reference="", sent_at=at - 300, expires_at=at)
+            [Challenge(id=name, purpose=CodePurpose.GENERAL, address=to, reference="", sent_at=at - 300, expires_at=at)]
         )
         tx.proofs.add(Proof(digest=name, address=to, verified_at=at))
         tx.sessions.add(Session(id=name, account_id=owner.id, created_at=at - 30 * DAY, refreshed_at=at - 30 * DAY), keep=9)

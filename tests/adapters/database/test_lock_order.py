@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.support.postgres_server import run
-from tests.support.world import OTHER_PASSWORD, PNG, World, concurrently
+from tests.support.world import OTHER_PASSWORD, PASSWORD, PNG, World, concurrently
 
 from vestibule.adapters.database import SqlDatabase, migrate
 from vestibule.application import Refusal, Unavailable
@@ -51,6 +51,7 @@ def race(world: World, number: int) -> list[Any]:
         partial(world.upload_image, identity=identity, profile_image=PNG),
         partial(world.remove_image, identity=identity),
         partial(world.log_out, identity=world.log_in_as(name)),
+        partial(world.log_out, refresh=world.log_in(username=name, password=PASSWORD).refresh_token),
     ]
     return concurrently(calls)
 

@@ -209,7 +209,7 @@ def test_transaction_that_loses_its_connection_changes_nothing(database: SqlData
     ):
         with pytest.raises(Unavailable):
             lose_connection(then)
-    assert database.accounts.taken_fields(Username("half", "half"), []) == set()
+    assert database.accounts.taken_fields(Username("half", "half"), [], NOW) == set()
     stored(database, "half")
 
 
@@ -251,7 +251,7 @@ def test_change_with_a_lost_commit_response_is_refused_and_not_repeated(database
     assert refused.value.retry_after > 0, "callers must not retry automatically"
     assert refused.value.is_outcome_unknown
     assert refused.value.detail == "The change may have been made. Try again shortly."
-    assert database.accounts.taken_fields(Username("ada", "ada"), []) == {"username"}
+    assert database.accounts.taken_fields(Username("ada", "ada"), [], NOW) == {"username"}
 
 
 def test_transaction_that_waits_too_long_for_a_row_is_refused(postgres: str) -> None:
@@ -279,7 +279,7 @@ def test_transaction_with_a_failed_statement_is_not_committed(postgres: str) -> 
             other.execute("SELECT * FROM accounts FOR UPDATE")
             with pytest.raises(Unavailable):
                 commit_after_failed_statement(database, account)
-        assert database.accounts.taken_fields(Username("half", "half"), []) == set()
+        assert database.accounts.taken_fields(Username("half", "half"), [], NOW) == set()
 
 
 def test_slow_statement_is_cancelled(postgres: str) -> None:

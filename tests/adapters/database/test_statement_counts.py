@@ -16,8 +16,8 @@ from vestibule.adapters.database import migrate
 from vestibule.application import Caller, Identity, Refusal
 from vestibule.entrypoints.facade import Vestibule
 
-PASSWORD = "nine quiet orange boats"
-CALLER = Caller("198.51.100.7", "an agent")
+PASSWORD, OTHER_PASSWORD = "nine quiet orange boats", "seven loud purple trains"
+CALLER = Caller("198.51.100.7", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
 BEGINS = ("BEGIN IMMEDIATE", "BEGIN ISOLATION LEVEL READ COMMITTED")
 ENDS = ("COMMIT", "ROLLBACK", "SAVEPOINT attempt", "RELEASE part", "SAVEPOINT part")
 
@@ -27,9 +27,15 @@ COSTS: Mapping[str, tuple[int, int]] = {
     "check_unique": (0, 1),
     "refresh": (1, 3),
     "log_in": (1, 8),
-    "log_in refused": (1, 7),
-    "register": (1, 4),
-    "request_code": (1, 7),
+    "log_in refused": (1, 5),
+    "log_in_by_code": (1, 9),
+    "log_in_by_code that claims": (1, 20),
+    "register": (1, 5),
+    "register_or_log_in": (1, 20),
+    "request_code": (1, 6),
+    "request_code by mobile": (1, 10),
+    "request_registration_code": (1, 8),
+    "reset_password": (2, 17),
     "verify_code": (1, 5),
     "verify_code refused": (1, 6),
 }
@@ -100,14 +106,32 @@ def calls(vestibule: Vestibule, counting: Counting) -> dict[str, tuple[int, int]
         count("request_code", vestibule.request_code, destination=address, caller=CALLER)
         count("verify_code refused", vestibule.verify_code, destination=address, verify_otp="0", caller=CALLER)
         count("verify_code", vestibule.verify_code, destination=address, verify_otp=code(vestibule), caller=CALLER)
+        count_codes(count, vestibule, name)
     return counts
 
 
-def code(vestibule: Vestibule) -> str:
-    """Returns the code that was requested last."""
+def count_codes(count: Any, vestibule: Vestibule, name: str) -> None:
+    """Counts the calls by which a code opens an account; the first claims it. Its network is known then, and has codes
+    of its own."""
+    own, elsewhere = f"{name}@example.com", Caller(f"203.0.113.{ord(name[0])}", CALLER.user_agent)
+    for described in ("log_in_by_code that claims", "log_in_by_code"):
+        vestibule.request_code(destination=own, is_login=True, caller=CALLER)
+        count(described, vestibule.log_in_by_code, destination=own, verify_otp=code(vestibule), caller=CALLER)
+    ask = partial(vestibule.request_code, destination=f"+49151123456{ord(name[0])}")
+    count("request_code by mobile", ask, email=f"friend.{name}@example.com", caller=elsewhere)
+    fields = {"name": name, "email": f"new.{name}@example.com", "mobile": f"+49170123456{ord(name[0])}", "caller": elsewhere}
+    count("request_registration_code", vestibule.request_registration_code, **fields)
+    count("register_or_log_in", vestibule.register_or_log_in, **fields, verify_otp=code(vestibule, -2))  # that of the mail
+    vestibule.request_code(destination=f"new.{name}@example.com", caller=elsewhere)
+    reset = partial(vestibule.reset_password, email=f"new.{name}@example.com", password=OTHER_PASSWORD, caller=elsewhere)
+    count("reset_password", reset, otp=code(vestibule))
+
+
+def code(vestibule: Vestibule, number: int = -1) -> str:
+    """Returns the code that was requested last, or another of the latest."""
     deliver = vestibule.deliver_messages
     challenges = [entry.message.challenge for entry in deliver.database.outbox.find(failed=False, after=0, limit=99)]
-    last = [challenge for challenge in challenges if challenge is not None][-1]
+    last = [challenge for challenge in challenges if challenge is not None][number]
     return deliver.codes.code(*last)
 
 

@@ -149,6 +149,13 @@ def test_reserved_username_is_rejected_in_every_spelling(text: str) -> None:
         PLAIN.username(text)
 
 
+@pytest.mark.parametrize("text", ["user-1", "USER-1234567890"])
+def test_username_that_accounts_get_without_their_mobile_is_reserved(text: str) -> None:
+    with pytest.raises(InvalidText):
+        PLAIN.username(text)
+    assert PLAIN.username("user-one").text == "user-one"
+
+
 def test_username_is_trimmed_and_in_nfc() -> None:
     assert PLAIN.username("  Zoe\u0308.ADA\r\n").text == "Zoë.ADA"
 

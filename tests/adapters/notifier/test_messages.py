@@ -238,7 +238,7 @@ def test_notice_of_a_changed_address_says_how_to_undo_it(what: Notice) -> None:
     mail, sms = notice_texts(what)
     assert undo in mail.text
     assert undo in PageText(mail.html).text
-    assert "with a code to this number in 7 d." in sms
+    assert "log in with a code to this number within 7 d." in sms
     assert "within 1 day and" in notice_texts(what, {**NOTICE, "recovery_days": "1"})[0].text
     mail, sms = notice_texts(what, PLAIN_NOTICE)
     assert "within" not in mail.text + sms

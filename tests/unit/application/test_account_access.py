@@ -1,11 +1,12 @@
-"""Random calls in random order never let a person into another person's account.
+"""Random calls in random order never let a person into another person's account, or take from it what its owner proved.
 
-Three people share five addresses: each reads some of them, and each may type any of them. The model follows the contract
-is_only: it holds the person who set an account's password, and the person who verified each address. A session gained by other
-means is a break-in.
+Three people share seven addresses: each reads some of them, and each may type any of them, as squatters do and by mistake.
+Before and after each call by one person every account is compared. *Access* to an account is an active session, its password, a
+verified or recovery address that the person reads, or any address of an account that never had a verified one.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,22 +14,25 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.support.world import World, outcome, wrong
+from tests.support.world import PNG, World, outcome, wrong
 
-from vestibule.application import Account, AddressKind, Identity, IssuedProof, Refusal, TokenSet
-from vestibule.domain.session import IDLE_SECONDS, MAX_LIFETIME_SECONDS, REUSE_GRACE_SECONDS
+from vestibule.application import Account, AlreadyTaken, CodeEffects, Identity, InvalidInput, IssuedProof, Refusal, TokenSet
+from vestibule.domain.ownership import AddressState, state_of
+from vestibule.domain.session import IDLE_SECONDS
 
 PEOPLE = ("ann", "bob", "eve")
 READS = {
-    "ann": ("ann@mail.example.com", "9999999991"),
+    "ann": ("ann@mail.example.com", "ann@work.example.com", "9999999991"),
     "bob": ("bob@mail.example.com", "9999999992"),
-    "eve": ("eve@mail.example.com",),
+    "eve": ("eve@mail.example.com", "amn@mail.example.com"),
 }
 ADDRESSES = tuple(address for person in PEOPLE for address in READS[person])
 EMAILS = tuple(address for address in ADDRESSES if "@" in address)
 MOBILES = tuple(address for address in ADDRESSES if "@" not in address)
 PASSWORDS = {person: f"{person} keeps this secret" for person in PEOPLE}
+DAY = 86_400.0
 
+mostly = st.sampled_from((True, True, True, False))
 people = st.sampled_from(PEOPLE)
 emails = st.sampled_from(EMAILS)
 mobiles = st.sampled_from(MOBILES)
@@ -38,35 +42,20 @@ destinations = readers | readers | readers | st.tuples(people, addresses)
 """A person and an address whose code they enter: mostly an address that they read."""
 
 
-def reader_of(address: str) -> str:
-    return next(person for person in PEOPLE if address in READS[person])
+@dataclass(frozen=True)
+class State:
+    """An account before or after a call, with the states of its addresses and the ids of its active sessions."""
 
+    account: Account
+    states: dict[str, AddressState]
+    sessions: frozenset[str]
 
-@dataclass
-class ModelSession:
-    """The model of a session: its person, tokens and times."""
-
-    person: str
-    account_id: int
-    tokens: TokenSet
-    created_at: float
-    refreshed_at: float
-    is_revoked: bool = False
-    previous: TokenSet | None = None
-    """The token set before the last refresh."""
-
-    def rotate(self, tokens: TokenSet, now: float) -> None:
-        self.previous, self.tokens, self.refreshed_at = self.tokens, tokens, now
-
-
-@dataclass
-class ModelAccount:
-    """The model of an account, as the contract describes it."""
-
-    password_of: str | None
-    verified: dict[str, str] = field(default_factory=dict)
-    """The person who verified each address."""
-    owner_verified: bool = False
+    @property
+    def kept(self) -> tuple[Any, ...]:
+        """Everything that a person without access must not change."""
+        account, unverified = self.account, (AddressState.UNVERIFIED, AddressState.CLAIMABLE)
+        owned = {address: state for address, state in self.states.items() if state not in unverified}
+        return account.password_hash, account.name, account.image, account.is_active, owned, self.sessions
 
 
 class AccountModel(RuleBasedStateMachine):
@@ -74,15 +63,26 @@ class AccountModel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(rate_limits=False, otp_cooldown=1)
-        self.accounts: dict[int, ModelAccount] = {}
-        self.sessions: list[ModelSession] = []
+        self.world = World(rate_limits=False, otp_cooldown=1, fresh_login=None)
+        self.ids: list[int] = []
+        self.tokens: list[tuple[str, TokenSet]] = []
         self.proofs: dict[str, list[tuple[str, str]]] = {person: [] for person in PEOPLE}
+        self.proved: set[tuple[int, str]] = set()
+        """Accounts with the addresses that were verified there."""
         self.registrations = 0
 
-    @initialize()
-    def register_first_account(self) -> None:
-        self.register("eve", "ann@mail.example.com", "9999999991", with_proofs=False)
+    @initialize(is_squatted=st.booleans(), moves=st.booleans())
+    def register_first_account(self, is_squatted: bool, moves: bool) -> None:
+        """Begins with an account of Ann's addresses that Eve made, or with Ann's own, which may have moved to another email."""
+        if is_squatted:
+            self.register("eve", "ann@mail.example.com", "9999999991", with_proofs=False)
+            return
+        self.register_or_log_in("ann", "ann@mail.example.com", "9999999991", with_request=True)
+        self.log_in_by_code(("ann", "ann@mail.example.com"), with_login=False, with_request=True)
+        if moves:
+            identity = self.identity("ann")
+            assert identity is not None
+            self.act("ann", partial(self.world.change_account, identity=identity, email="amn@mail.example.com"))
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
@@ -90,19 +90,22 @@ class AccountModel(RuleBasedStateMachine):
     def register(self, person: str, email: str, mobile: str | None, with_proofs: bool) -> None:
         """Registers with any addresses, own or others'; with the person's proofs if `with_proofs`."""
         self.registrations += 1
-        proofs = {address: proof for address, proof in self.proofs[person] if address in (email, mobile)} if with_proofs else {}
-        answer = outcome(
-            lambda: self.world.register(
+        proofs = self.proofs_of(person, email, mobile) if with_proofs else {}
+        free = all(self.is_free(address, is_proved=address in proofs) for address in (email, mobile) if address)
+        answer = self.act(
+            person,
+            partial(
+                self.world.register,
                 username=f"{person}.{self.registrations}",
                 name="Somebody",
                 email=email,
                 mobile=mobile,
                 password=PASSWORDS[person],
                 proofs=tuple(proofs.values()),
-            )
+            ),
         )
-        if isinstance(answer, Account):
-            self.accounts[answer.id] = ModelAccount(person, dict.fromkeys(proofs, person), owner_verified=bool(proofs))
+        if not isinstance(answer, InvalidInput) or isinstance(answer, AlreadyTaken):  # a proof may be too old
+            assert isinstance(answer, Account) is free, (answer, free)
 
     @rule(destination=addresses, email=st.none() | emails, is_login=st.booleans())
     def request_code(self, destination: str, email: str | None, is_login: bool) -> None:
@@ -112,209 +115,196 @@ class AccountModel(RuleBasedStateMachine):
     def request_registration_code(self, email: str, mobile: str) -> None:
         outcome(lambda: self.world.request_registration_code(name="Somebody", email=email, mobile=mobile))
 
-    @rule(seconds=st.sampled_from((1.0, 29.0, 31.0, 301.0, 3601.0, 3601.0, 86_400.0, 86_400.0, IDLE_SECONDS)))
+    @rule(seconds=st.sampled_from((1.0, 29.0, 31.0, 301.0, 3601.0, 3601.0, DAY, 7 * DAY, IDLE_SECONDS)))
     def wait(self, seconds: float) -> None:
         self.world.clock.advance(seconds)
 
-    @rule(attempt=destinations, with_login=st.booleans(), with_request=st.booleans())
+    @rule(attempt=destinations, with_login=st.booleans(), with_request=mostly)
     def verify(self, attempt: tuple[str, str], with_login: bool, with_request: bool) -> None:
         person, destination = attempt
         self.request_first(destination, with_request)
         identity = self.identity(person) if with_login else None
         for address, code in self.codes(person):
-            answer = outcome(partial(self.world.verify_code, destination=destination, verify_otp=code, identity=identity))
+            call = partial(self.world.verify_code, destination=destination, verify_otp=code, identity=identity)
+            answer = self.act(person, call)
             if isinstance(answer, IssuedProof):
                 self.proofs[person].append((address, answer.proof))
-                self.verified_by_code(address, person, identity)
                 return
 
-    @rule(attempt=destinations, with_request=st.booleans())
-    def log_in_by_code(self, attempt: tuple[str, str], with_request: bool) -> None:
+    @rule(attempt=destinations, with_login=st.booleans(), with_request=mostly)
+    def log_in_by_code(self, attempt: tuple[str, str], with_login: bool, with_request: bool) -> None:
         person, destination = attempt
         self.request_first(destination, with_request)
-        owner = self.world.owner(destination)
+        identity = self.identity(person) if with_login else None
         for address, code in self.codes(person):
-            answer = outcome(partial(self.world.log_in_by_code, destination=destination, verify_otp=code))
-            if isinstance(answer, TokenSet):
-                assert owner is not None
-                self.logged_in(person, address, owner, answer)
+            call = partial(self.world.log_in_by_code, destination=destination, verify_otp=code, identity=identity)
+            if not isinstance(self.enter(person, address, call, identity), Refusal):
                 return
 
-    @rule(person=people, email=emails, mobile=mobiles, with_request=st.booleans())
+    @rule(person=people, email=emails, mobile=mobiles, with_request=mostly)
     def register_or_log_in(self, person: str, email: str, mobile: str, with_request: bool) -> None:
         if with_request:
             self.world.clock.advance(1)
             self.request_registration_code(email, mobile)
-        owner = self.world.owner(email) or self.world.owner(mobile)
         for address, code in self.codes(person):
-            answer = outcome(
-                partial(self.world.register_or_log_in, name="Somebody", email=email, mobile=mobile, verify_otp=code)
-            )
-            if isinstance(answer, TokenSet) and owner is None:
-                account = self.world.identity(answer).account
-                self.accounts[account.id] = ModelAccount(None, {address: person}, owner_verified=True)
-                self.add_session(person, account.id, answer)
-            elif isinstance(answer, TokenSet):
-                assert owner is not None
-                self.logged_in(person, address, owner, answer)
-            if not isinstance(answer, Refusal):
+            call = partial(self.world.register_or_log_in, name="Somebody", email=email, mobile=mobile, verify_otp=code)
+            if not isinstance(self.enter(person, address, call, None), Refusal):
                 return
 
-    @rule(attempt=destinations.filter(lambda attempt: "@" in attempt[1]), with_request=st.booleans())
+    @rule(attempt=destinations.filter(lambda attempt: "@" in attempt[1]), with_request=mostly)
     def reset(self, attempt: tuple[str, str], with_request: bool) -> None:
         person, email = attempt
         self.request_first(email, with_request)
-        owner = self.world.owner(email)
         for address, code in self.codes(person):
-            answer = outcome(partial(self.world.reset_password, email=email, otp=code, password=PASSWORDS[person]))
-            if answer is None:
-                assert owner is not None
-                assert address == email
-                self.check_login(person, address, owner)
-                self.revoke_sessions(owner.id)
-                self.accounts[owner.id].password_of = person
+            call = partial(self.world.reset_password, email=email, otp=code, password=PASSWORDS[person])
+            if not isinstance(self.enter(person, address, call, None), Refusal):
                 return
 
     @rule(person=people, username=addresses)
     def log_in(self, person: str, username: str) -> None:
         """Logs in with the person's own password: people guess no others."""
-        owner = self.world.owner(username)
-        answer = outcome(lambda: self.world.log_in(username=username, password=PASSWORDS[person]))
-        if isinstance(answer, TokenSet):
-            assert owner is not None
-            assert self.accounts[owner.id].password_of == person
-            self.add_session(person, owner.id, answer)
-        else:
-            assert owner is None or self.accounts[owner.id].password_of != person or "Try again" in str(answer)
+        self.act(person, partial(self.world.log_in, username=username, password=PASSWORDS[person]))
 
-    @precondition(lambda self: self.sessions)
-    @rule(data=st.data())
-    def guess(self, data: Any) -> None:
-        destination = data.draw(addresses)
+    @rule(destination=addresses)
+    def guess(self, destination: str) -> None:
         codes = [code for person in PEOPLE for _, code in self.codes(person)]
         guess = next(text for text in (wrong(code) for code in [*codes, "123455"]) if text not in codes)
 
         assert isinstance(outcome(lambda: self.world.log_in_by_code(destination=destination, verify_otp=guess)), Refusal)
         assert isinstance(outcome(lambda: self.world.verify_code(destination=destination, verify_otp=guess)), Refusal)
 
-    @precondition(lambda self: self.sessions)
-    @rule(data=st.data())
-    def refresh(self, data: Any) -> None:
-        session = data.draw(st.sampled_from(self.sessions))
-        answer = outcome(lambda: self.world.refresh(refresh=session.tokens.refresh_token))
-
-        assert isinstance(answer, TokenSet) is self.is_active(session)
-        if isinstance(answer, TokenSet):
-            session.rotate(answer, self.world.clock())
-
-    @precondition(lambda self: any(session.previous for session in self.sessions))
-    @rule(data=st.data())
-    def replay(self, data: Any) -> None:
-        """Presents a refresh token that was used before."""
-        session = data.draw(st.sampled_from([session for session in self.sessions if session.previous]))
-        assert session.previous is not None
-        self.world.clock.advance(data.draw(st.sampled_from((0.0, 31.0))))
-        is_active, is_grace = self.is_active(session), self.world.clock() - session.refreshed_at <= REUSE_GRACE_SECONDS
-
-        answer = outcome(lambda: self.world.refresh(refresh=session.previous.refresh_token))
-
-        assert isinstance(answer, TokenSet) is (is_active and is_grace)
-        if isinstance(answer, TokenSet):
-            assert answer.refresh_token == session.tokens.refresh_token
-        else:
-            session.is_revoked = True
-
-    @precondition(lambda self: self.sessions)
+    @precondition(lambda self: self.tokens)
     @rule(
-        data=st.data(), email=st.none() | emails, mobile=st.none() | mobiles, password=st.booleans(), with_proofs=st.booleans()
+        data=st.data(),
+        email=st.none() | emails | emails,
+        mobile=st.none() | mobiles,
+        removes_mobile=st.sampled_from((False, False, False, True)),
+        password=st.booleans(),
+        with_proofs=st.booleans(),
     )
-    def change(self, data: Any, email: str | None, mobile: str | None, password: bool, with_proofs: bool) -> None:
-        session = data.draw(st.sampled_from(self.sessions))
-        identity = self.refreshed_identity(session)
+    def change(
+        self, data: Any, email: str | None, mobile: str | None, removes_mobile: bool, password: bool, with_proofs: bool
+    ) -> None:
+        person, tokens = data.draw(st.sampled_from(self.tokens))
+        identity = self.identity_of(tokens)
         if identity is None:
             return
-        account = identity.account
-        after = {address.kind: address.text for address in account.addresses}
-        after |= {AddressKind.EMAIL: email} if email else {}
-        after |= {AddressKind.MOBILE: mobile} if mobile else {}
-        proofs = (
-            {address: proof for address, proof in self.proofs[session.person] if address in after.values()}
-            if with_proofs
-            else {}
-        )
-        answer = outcome(
-            lambda: self.world.change_account(
+        before = identity.account
+        proofs = self.proofs_of(person, email, mobile) if with_proofs else {}
+        answer = self.act(
+            person,
+            partial(
+                self.world.change_account,
                 identity=identity,
                 email=email,
-                mobile=mobile,
-                password=PASSWORDS[session.person] if password else None,
-                proofs=tuple(proofs.values()),
-            )
+                mobile=None if removes_mobile else mobile or "",
+                password=PASSWORDS[person] if password else None,
+                proofs=() if removes_mobile else tuple(proofs.values()),
+            ),
         )
         if isinstance(answer, Account):
-            self.changed(session, account, after, proofs, password=password)
+            had, has = ([one.kind for one in account.addresses if account.has_verified(one)] for account in (before, answer))
+            assert has or not had or any(kept.expires_at is None for kept in answer.recovery_addresses)
 
-    # --- effects by the contract --------------------------------------------------------------------------------------
+    @precondition(lambda self: self.tokens)
+    @rule(data=st.data())
+    def upload_image(self, data: Any) -> None:
+        person, tokens = data.draw(st.sampled_from(self.tokens))
+        if identity := self.identity_of(tokens):
+            self.act(person, partial(self.world.upload_image, identity=identity, profile_image=PNG))
 
-    def changed(
-        self, session: ModelSession, before: Account, after: dict[AddressKind, str], proofs: dict[str, str], *, password: bool
-    ) -> None:
-        model = self.accounts[before.id]
-        model.verified = {address: verifier for address, verifier in model.verified.items() if address in after.values()}
-        for address in sorted(proofs, key=lambda address: "@" not in address):
-            self.verified_by_session(model, address, session.person)
-        if password:
-            model.password_of = session.person
-            self.revoke_sessions(before.id, but=session)
+    # --- checks of every call -----------------------------------------------------------------------------------------
 
-    def verified_by_session(self, model: ModelAccount, address: str, person: str) -> None:
-        """Records an address verified by a session of the account; verifies the owner if no other address is verified."""
-        is_only = not any(("@" in other) != ("@" in address) for other in model.verified)
-        model.owner_verified = is_only or (model.owner_verified and bool(model.verified))
-        model.verified[address] = person
+    def enter(self, person: str, address: str, call: Callable[[], Any], identity: Identity | None) -> Any:
+        """Makes a call that a code from the address may open an account by, and checks the effect that its state has."""
+        before = self.states()
+        answer = self.act(person, call)
+        if isinstance(answer, TokenSet | CodeEffects):
+            opened = [one for one, state in before.items() if address in state.states and self.was_opened(one, answer, state)]
+            for account_id in opened:
+                state, after = before[account_id].states[address], self.states()[account_id]
+                assert state is not AddressState.UNVERIFIED
+                is_own = identity is not None and identity.account.id == account_id
+                if state is AddressState.RECOVERY or (state is AddressState.CLAIMABLE and not is_own):
+                    assert not after.sessions & before[account_id].sessions
+                    assert after.account.password_hash is None or isinstance(answer, CodeEffects)
+                assert after.states[address] is AddressState.VERIFIED
+        return answer
 
-    def verified_by_code(self, address: str, person: str, identity: Identity | None) -> None:
-        owner = self.world.owner(address)
-        if owner is None:
-            return
-        model = self.accounts[owner.id]
-        if identity is not None and identity.account.id == owner.id:
-            self.verified_by_session(model, address, person)
-        elif not model.verified:
-            model.verified[address], model.owner_verified = person, False
+    def was_opened(self, account_id: int, answer: TokenSet | CodeEffects, before: State) -> bool:
+        if isinstance(answer, TokenSet):
+            return self.world.identity(answer).account.id == account_id
+        return self.world.now(before.account).password_hash != before.account.password_hash
 
-    def check_login(self, person: str, address: str, account: Account) -> None:
-        """Checks a login by code: the person reads the address, and it is verified or no address of the account is."""
-        assert address in READS[person]
-        model = self.accounts[account.id]
-        assert address in {stored.text for stored in account.addresses}
-        assert not model.verified or address in model.verified
-        if not (model.owner_verified and model.verified):
-            self.revoke_sessions(account.id)
-            model.password_of, model.verified, model.owner_verified = None, {address: person}, True
-            assert [stored.text for stored in self.world.now(account).addresses] == [address]
+    def act(self, person: str, call: Callable[[], Any]) -> Any:
+        """Makes a call by the person, and checks that it changed only accounts that the person has access to."""
+        before = self.states()
+        answer = outcome(call)
+        if isinstance(answer, Account) and answer.id not in self.ids:
+            self.ids.append(answer.id)
+        if isinstance(answer, TokenSet):
+            account_id = self.world.identity(answer).account.id
+            if account_id not in self.ids:
+                self.ids.append(account_id)
+            else:
+                assert self.has_access(person, before[account_id])
+            self.tokens.append((person, answer))
+        after = self.states()
+        for account_id, state in before.items():
+            if not self.has_access(person, state):
+                assert after[account_id].kept == state.kept
+        self.check_verified(person, after)
+        return answer
 
-    def logged_in(self, person: str, address: str, account: Account, tokens: TokenSet) -> None:
-        self.check_login(person, address, account)
-        self.add_session(person, account.id, tokens)
+    def check_verified(self, person: str, after: dict[int, State]) -> None:
+        """Checks that an address is verified by its reader alone, or because the account had it verified before."""
+        for account_id, state in after.items():
+            for address, address_state in state.states.items():
+                if address_state is AddressState.VERIFIED and (account_id, address) not in self.proved:
+                    assert address in READS[person]
+                    self.proved.add((account_id, address))
 
-    def add_session(self, person: str, account_id: int, tokens: TokenSet) -> None:
-        now = self.world.clock()
-        assert self.world.identity(tokens).account.id == account_id
-        self.sessions.append(ModelSession(person, account_id, tokens, now, now))
+    def has_access(self, person: str, state: State) -> bool:
+        opening = (AddressState.VERIFIED, AddressState.RECOVERY, AddressState.CLAIMABLE)
+        if any(state.states.get(address) in opening for address in READS[person]):
+            return True
+        if self.world.hasher.verify(state.account.password_hash, PASSWORDS[person]):
+            return True
+        return any(of == person and tokens.session in state.sessions for of, tokens in self.tokens)
 
-    def revoke_sessions(self, account_id: int, but: ModelSession | None = None) -> None:
-        for session in self.sessions:
-            if session.account_id == account_id and session is not but:
-                session.is_revoked = True
+    def states(self) -> dict[int, State]:
+        return {account_id: self.state(account_id) for account_id in self.ids}
 
-    def is_active(self, session: ModelSession) -> bool:
-        now = self.world.clock()
-        return (
-            not session.is_revoked
-            and now < session.refreshed_at + IDLE_SECONDS
-            and now < session.created_at + MAX_LIFETIME_SECONDS
+    def state(self, account_id: int) -> State:
+        account = self.world.database.accounts.get(account_id)
+        assert account is not None
+        states = {address: self.address_state(account, address) for address in ADDRESSES}
+        active = self.world.database.sessions.active(account_id, self.world.clock())
+        return State(
+            account,
+            {address: state for address, state in states.items() if state is not None},
+            frozenset(session.id for session in active),
         )
+
+    def address_state(self, account: Account, text: str) -> AddressState | None:
+        """The state by the history that this test has seen, and not by a mark that the account carries."""
+        address = self.world.address(text)
+        if account.has(address):
+            if account.has_verified(address):
+                return AddressState.VERIFIED
+            has_proved = any(account_id == account.id for account_id, _ in self.proved)
+            return AddressState.UNVERIFIED if has_proved else AddressState.CLAIMABLE
+        if state_of(account, address, self.world.clock()) is None:
+            return None
+        assert (account.id, text) in self.proved
+        return AddressState.RECOVERY
+
+    def is_free(self, address: str, *, is_proved: bool) -> bool:
+        """Returns whether a registration must get the address: each person gets an address that they can prove."""
+        held = [states[address] for one in self.ids if address in (states := self.state(one).states)]
+        return all(is_proved and state in (AddressState.UNVERIFIED, AddressState.CLAIMABLE) for state in held)
+
+    # --- people -------------------------------------------------------------------------------------------------------
 
     def request_first(self, destination: str, with_request: bool) -> None:
         if with_request:
@@ -325,38 +315,32 @@ class AccountModel(RuleBasedStateMachine):
         """Returns the newest code at each address that the person reads."""
         return [(address, codes[-1]) for address in READS[person] if (codes := self.world.codes_at(address))]
 
+    def proofs_of(self, person: str, *wanted: str | None) -> dict[str, str]:
+        """Takes the latest proof of each wanted address: each is spent once."""
+        latest = {address: proof for address, proof in self.proofs[person] if address in wanted}
+        self.proofs[person] = [one for one in self.proofs[person] if one[0] not in latest]
+        return latest
+
     def identity(self, person: str) -> Identity | None:
-        identities = (self.refreshed_identity(session) for session in self.sessions if session.person == person)
+        identities = (self.identity_of(tokens) for of, tokens in self.tokens if of == person)
         return next((identity for identity in identities if identity), None)
 
-    def refreshed_identity(self, session: ModelSession) -> Identity | None:
-        """Refreshes the session; returns its identity, or None if it is not active."""
-        if not self.is_active(session):
+    def identity_of(self, tokens: TokenSet) -> Identity | None:
+        """The identity of a session, while it is active, with a new access token."""
+        claims = next((one for one in self.ids if tokens.session in self.state(one).sessions), None)
+        if claims is None:
             return None
-        session.rotate(self.world.refresh(refresh=session.tokens.refresh_token), self.world.clock())
-        return self.world.identity(session.tokens)
-
-    # --- invariants ---------------------------------------------------------------------------------------------------
+        return self.world.authenticate(self.world.tokens.issue_access(claims, tokens.session, self.world.clock()))
 
     @invariant()
-    def active_sessions_match_the_model(self) -> None:
-        for session in self.sessions:
-            fresh = self.world.tokens.issue_access(session.account_id, session.tokens.session, self.world.clock())
-            assert (outcome(partial(self.world.authenticate, fresh)).__class__ is Identity) is self.is_active(session)
-
-    @invariant()
-    def stored_accounts_match_the_model(self) -> None:
-        for account_id, model in self.accounts.items():
-            account = self.world.database.accounts.get(account_id)
-            assert account is not None
-            verified = {address.text for address in account.addresses if account.has_verified(address)}
-            assert verified == set(model.verified)
-            assert (account.password_hash is not None) is (model.password_of is not None)
-            assert all(model.verified[address] == reader_of(address) for address in verified)
+    def each_address_has_one_holder(self) -> None:
+        for address in ADDRESSES:
+            held = [states[address] for one in self.ids if address in (states := self.state(one).states)]
+            assert len(held) <= 1
 
 
 AccountModel.TestCase.settings = settings(
-    max_examples=150,
+    max_examples=60,
     stateful_step_count=50,
     deadline=None,
     derandomize=True,

@@ -2,14 +2,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.support.world import CALLER, World, outcome, wrong
+from tests.support.world import CALLER, PASSWORD, World, outcome, wrong
 
-from vestibule.application import InvalidCode, InvalidInput, IssuedProof, RateLimited, RequestedCode, TokenSet
+from vestibule.application import Caller, InvalidCode, InvalidInput, IssuedProof, RateLimited, RequestedCode, TokenSet
+from vestibule.domain.events import EventType
+from vestibule.domain.rate_limits import Limits, RateLimit
 
 ANN = "ann@mail.example.com"
 EVE = "eve@mail.example.com"
 MOBILE = "9999999999"
-ELSEWHERE = replace(CALLER, ip_address="203.0.113.9")
+AT_HOME, ELSEWHERE = Caller("192.0.2.1"), Caller("203.0.113.9")
 
 
 def verify(world: World, destination: str, code: str, **more: Any) -> Any:
@@ -29,9 +31,13 @@ def retry_after(answer: Any) -> int:
     return answer.retry_after
 
 
-def wrong_code_keys(world: World, *destinations: str) -> list[str]:
-    addresses = [world.address(destination) for destination in destinations]
-    return [f"wrong-codes:{world.codes.keyed_digest(f'{address.kind}:{address.canonical}')}" for address in addresses]
+def world_with_ann(**settings: Any) -> World:
+    """A world with Ann's account, whose email is verified and who logged in at home yesterday."""
+    world = World(**settings)
+    world.create_account("ann", mobile=MOBILE, proofs=(world.verify_address(ANN),))
+    world.log_in(username="ann", password=PASSWORD, caller=AT_HOME)
+    world.clock.advance(days=1)
+    return world
 
 
 # --- limits -----------------------------------------------------------------------------------------------------------
@@ -57,28 +63,141 @@ def test_cooldown_is_configurable() -> None:
     assert retry_after(request(world, ANN)) == 7
 
 
-def test_five_codes_are_sent_an_hour() -> None:
+def test_network_gets_three_codes_an_hour_for_one_destination() -> None:
     world = World()
-    for _ in range(5):
-        world.send(ANN)
+    for _ in range(3):
+        assert isinstance(request(world, ANN, caller=CALLER), RequestedCode)
         world.clock.advance(60)
 
-    assert retry_after(request(world, ANN)) == 3300
-    world.clock.advance(3299)
-    assert retry_after(request(world, ANN)) == 1
+    assert retry_after(request(world, ANN, caller=CALLER)) == 3420
+    assert isinstance(request(world, ANN, caller=ELSEWHERE), RequestedCode)
+    world.clock.advance(3419)
+    assert retry_after(request(world, ANN, caller=CALLER)) == 1
     world.clock.advance(1)
-    assert isinstance(request(world, ANN), RequestedCode)
+    assert isinstance(request(world, ANN, caller=CALLER), RequestedCode)
 
 
-def test_ten_codes_are_sent_a_day() -> None:
+def test_network_gets_five_codes_a_day_for_one_destination() -> None:
     world = World()
-    for _ in range(10):
-        world.send(ANN)
+    for _ in range(5):
+        assert isinstance(request(world, ANN, caller=CALLER), RequestedCode)
         world.clock.advance(3600)
 
-    assert retry_after(request(world, ANN)) == 86_400 - 36_000
+    assert retry_after(request(world, ANN, caller=CALLER)) == 86_400 - 5 * 3600
+
+
+def test_ten_codes_a_day_are_sent_to_one_destination_for_unknown_networks() -> None:
+    world = World()
+    for number in range(10):
+        assert isinstance(request(world, ANN, caller=Caller(f"198.51.100.{number}")), RequestedCode)
+        world.clock.advance(3600)
+
+    assert retry_after(request(world, ANN, caller=ELSEWHERE)) == 86_400 - 36_000
     world.clock.advance(86_400 - 36_000)
-    assert isinstance(request(world, ANN), RequestedCode)
+    assert isinstance(request(world, ANN, caller=ELSEWHERE), RequestedCode)
+
+
+def test_codes_asked_for_by_strangers_do_not_shut_known_networks_out() -> None:
+    world = world_with_ann()
+    for number in range(10):
+        assert isinstance(request(world, ANN, caller=Caller(f"198.51.100.{number}")), RequestedCode)
+        world.clock.advance(3600)
+    assert isinstance(request(world, ANN, caller=ELSEWHERE), RateLimited)
+
+    code = world.send(ANN, caller=AT_HOME)
+
+    assert isinstance(log_in(world, ANN, code, caller=AT_HOME), TokenSet)
+
+
+def test_known_networks_have_a_cooldown_of_their_own() -> None:
+    world = world_with_ann()
+    request(world, ANN, caller=ELSEWHERE)
+
+    assert isinstance(request(world, ANN, caller=AT_HOME), RequestedCode)
+
+    assert retry_after(request(world, ANN, caller=AT_HOME)) == 60
+
+
+def test_all_known_networks_together_get_five_codes_a_day_for_one_destination() -> None:
+    world = world_with_ann()
+    homes = [AT_HOME, Caller("192.0.2.2")]
+    world.log_in(username="ann", password=PASSWORD, caller=homes[1])
+    for number in range(5):
+        assert isinstance(request(world, ANN, caller=homes[number % 2]), RequestedCode)
+        world.clock.advance(3600)
+
+    assert [retry_after(request(world, ANN, caller=home)) for home in homes] == [86_400 - 5 * 3600] * 2
+    assert isinstance(request(world, ANN, caller=ELSEWHERE), RequestedCode)
+
+
+def test_unknown_network_gets_30_codes_an_hour_in_all_and_20_to_mobiles() -> None:
+    world = World()
+    mobiles = [request(world, f"88888888{number:02}", caller=CALLER) for number in range(21)]
+    assert [type(answer) for answer in mobiles] == [RequestedCode] * 20 + [RateLimited]
+    mails = [request(world, f"person{number}@mail.example.com", caller=CALLER) for number in range(11)]
+    assert [type(answer) for answer in mails] == [RequestedCode] * 10 + [RateLimited]
+
+    assert retry_after(mobiles[-1]) == retry_after(mails[-1]) == 3600
+    assert isinstance(request(world, "8888888899", caller=ELSEWHERE), RequestedCode)
+
+
+def test_known_network_gets_a_code_when_its_codes_for_strangers_are_used_up() -> None:
+    world = world_with_ann()
+    for number in range(31):
+        request(world, f"person{number}@mail.example.com", caller=AT_HOME)
+    assert isinstance(request(world, EVE, caller=AT_HOME), RateLimited)
+
+    assert isinstance(request(world, ANN, caller=AT_HOME), RequestedCode)
+
+
+def test_companion_of_a_mobile_counts_for_the_network_as_well() -> None:
+    world = World()
+    for number in range(15):
+        request(world, f"88888888{number:02}", email=f"person{number}@mail.example.com", caller=CALLER)
+
+    assert retry_after(request(world, EVE, caller=CALLER)) == 3600
+
+
+def test_limits_per_network_can_be_disabled_and_those_per_destination_cannot() -> None:
+    world = World(rate_limits=False)
+    for number in range(40):
+        assert isinstance(request(world, f"person{number}@mail.example.com", caller=CALLER), RequestedCode)
+
+    answers = []
+    for _ in range(11):
+        answers.append(request(world, ANN, caller=CALLER))
+        world.clock.advance(60)
+
+    assert [type(answer) for answer in answers] == [RequestedCode] * 10 + [RateLimited]
+
+
+def test_limits_are_settings() -> None:
+    world = World(limits=Limits(codes_per_destination_from_unknown_networks=(RateLimit(1, 7200.0),)))
+    world.send(ANN)
+    world.clock.advance(60)
+
+    assert retry_after(request(world, ANN)) == 7140
+
+
+def test_longest_wait_of_all_limits_is_reported() -> None:
+    world = World()
+    for number in range(10):
+        request(world, ANN, caller=Caller(f"198.51.100.{number}"))
+        world.clock.advance(60)
+    for number in range(30):
+        request(world, f"person{number}@mail.example.com", caller=ELSEWHERE)
+
+    assert retry_after(request(world, EVE, caller=ELSEWHERE)) == 3600
+    assert retry_after(request(world, ANN, caller=ELSEWHERE)) == 86_400 - 600
+
+
+def test_refusal_names_its_policy_and_limit() -> None:
+    world = World()
+    world.send(ANN)
+
+    refusal = request(world, ANN)
+
+    assert (refusal.policy, refusal.limit) == ("codes", RateLimit(1, 60))
 
 
 def test_refused_request_changes_nothing_and_keeps_the_code_valid() -> None:
@@ -213,8 +332,8 @@ def test_decoy_counts_failed_attempts_like_a_code() -> None:
     for _ in range(7):
         verify(world, EVE, "123456")
 
-    [key] = wrong_code_keys(world, EVE)
-    assert len(world.database.rate_limits.get([key])[0].timestamps) == 5
+    [window] = world.database.rate_limits.get([f"wrong-codes:{world.codes.keyed_digest(world.address(EVE).key)}:others"])
+    assert window.hits == 5
 
 
 def test_message_goes_to_the_spelling_of_the_account() -> None:
@@ -261,15 +380,48 @@ def test_no_outbox_message_holds_a_name_or_a_code() -> None:
 # --- mobiles and the email of their owner -----------------------------------------------------------------------------
 
 
-def test_mail_for_a_mobile_goes_to_its_owners_email_whatever_was_given() -> None:
-    world = World()
-    world.create_account("ann", mobile=MOBILE)
+def test_owners_verified_email_gets_a_mail_and_the_given_email_another() -> None:
+    world = world_with_ann()
+    seen = len(world.messages_to(ANN))
 
     sent = world.request_code(destination=MOBILE, email=EVE)
 
+    [owners] = world.messages_to(ANN)[seen:]
+    assert owners.values["reference"] == sent.reference
+    assert len({world.code_for(address) for address in (ANN, EVE, MOBILE)}) == 3
+
+
+def test_code_in_the_given_email_proves_that_email_and_does_not_log_in() -> None:
+    world = world_with_ann()
+    account = world.owner(ANN)
+    assert account
+    world.request_code(destination=MOBILE, email=EVE)
+    code = world.code_for(EVE)
+
+    assert isinstance(log_in(world, MOBILE, code), InvalidCode)
+
+    proof = verify(world, MOBILE, code).proof
+    assert world.create_account("eve", proofs=(proof,)).email_verified
+    assert world.now(account) == account
+
+
+def test_given_email_that_is_the_owners_gets_one_mail() -> None:
+    world = world_with_ann()
+    seen = len(world.messages_to(ANN))
+
+    world.request_code(destination=MOBILE, email="ANN@mail.example.com")
+
+    assert len(world.messages_to(ANN)) == seen + 1
+    assert isinstance(log_in(world, MOBILE, world.code_for(ANN)), TokenSet)
+
+
+def test_given_email_never_gets_a_mail_for_a_login() -> None:
+    world = world_with_ann()
+
+    world.request_code(destination=MOBILE, email=EVE, is_login=True)
+
     assert world.messages_to(EVE) == []
-    assert [outgoing.values["reference"] for outgoing in world.messages_to(ANN)] == [sent.reference]
-    assert world.code_for(ANN) != world.code_for(MOBILE)
+    assert isinstance(log_in(world, MOBILE, world.code_for(ANN)), TokenSet)
 
 
 def test_mail_for_an_unknown_mobile_goes_to_the_given_email() -> None:
@@ -280,29 +432,30 @@ def test_mail_for_an_unknown_mobile_goes_to_the_given_email() -> None:
     assert world.code_for(EVE) != world.code_for(MOBILE)
 
 
-def test_unknown_mobile_without_an_email_gets_the_sms_alone() -> None:
+def test_unknown_mobile_and_one_whose_owners_email_is_unverified_get_the_sms_alone() -> None:
     world = World()
     world.create_account("ann", mobile=MOBILE)
 
     assert isinstance(request(world, "8888888888"), RequestedCode)
     assert isinstance(request(world, MOBILE), RequestedCode)
 
-    assert len(world.messages) == 4
-    assert len(world.messages_to("8888888888")) == 1
-    assert len(world.notifier.messages) == 3
+    assert len(world.messages) == 4, "the mails are decoys"
+    assert len(world.messages_to("8888888888")) == len(world.messages_to(MOBILE)) == 1
+    assert len(world.notifier.messages) == 2
 
 
-def test_owner_without_an_email_gets_no_mail() -> None:
+def test_owner_without_an_email_gets_the_sms_alone() -> None:
     world = World()
     world.create_account("ann", mobile=MOBILE)
     world.log_in_with_code(MOBILE)
     world.clock.advance(60)
-    seen = len(world.notifier.messages)
+    seen = len(world.messages_to(MOBILE))
 
-    world.request_code(destination=MOBILE, email=EVE)
+    world.request_code(destination=MOBILE)
 
-    assert world.messages_to(EVE) == []
-    assert len(world.notifier.messages) == seen + 1
+    assert len(world.messages_to(MOBILE)) == seen + 1
+    assert {message.recipient for message in world.notifier.messages} == {MOBILE, ANN}, "the notice of the dropped email"
+    assert world.codes_at(ANN) == []
 
 
 def test_login_code_for_an_unknown_mobile_sends_neither_sms_nor_mail() -> None:
@@ -316,15 +469,15 @@ def test_login_code_for_an_unknown_mobile_sends_neither_sms_nor_mail() -> None:
 def test_either_code_logs_in_the_owner_of_a_mobile() -> None:
     for address in (MOBILE, ANN):
         world = World()
-        account = world.create_account("ann", mobile=MOBILE)
+        proofs = (world.verify_address(ANN), world.verify_address(MOBILE))
+        account = world.create_account("ann", mobile=MOBILE, proofs=proofs)
+        world.clock.advance(60)
         world.request_code(destination=MOBILE)
 
-        tokens = world.log_in_by_code(destination=MOBILE, verify_otp=world.code_for(address))
+        tokens = log_in(world, MOBILE, world.code_for(address))
 
-        claimed = world.identity(tokens).account
-        assert claimed.id == account.id
-        assert [verified.text for verified in claimed.addresses] == [address]
-        assert (claimed.email_verified, claimed.mobile_verified) == (address == ANN, address == MOBILE)
+        assert world.identity(tokens).account == account
+        assert world.events(EventType.LOGGED_IN)[-1].detail == f"code:{world.address(address).kind}"
 
 
 def test_mailed_code_verifies_the_email_and_not_the_mobile() -> None:
@@ -341,15 +494,16 @@ def test_mailed_code_verifies_the_email_and_not_the_mobile() -> None:
 def test_mailed_code_marks_the_owners_email_as_verified_and_not_the_mobile() -> None:
     world = World()
     account = world.create_account("ann", mobile=MOBILE)
-    world.request_code(destination=MOBILE)
+    identity = world.log_in_as("ann")
+    world.request_code(destination=MOBILE, email=ANN)
 
-    verify(world, MOBILE, world.code_for(ANN))
+    verify(world, MOBILE, world.code_for(ANN), identity=identity)
 
     assert (world.now(account).email_verified, world.now(account).mobile_verified) == (True, False)
 
 
 def test_mailed_code_of_a_mobile_request_logs_no_other_account_in() -> None:
-    """Eve requested the code before any account had the mobile."""
+    """The code was requested before any account had the mobile."""
     world = World()
     world.request_code(destination=MOBILE, email=EVE)
     code = world.code_for(EVE)
@@ -359,11 +513,11 @@ def test_mailed_code_of_a_mobile_request_logs_no_other_account_in() -> None:
     assert world.now(account) == account
 
 
-def test_code_to_an_unverified_email_next_to_a_verified_mobile_is_refused() -> None:
+def test_mailed_code_to_an_unverified_email_of_the_owner_is_refused() -> None:
     world = World()
     account = world.create_account("ann", mobile=MOBILE, proofs=(world.verify_address(MOBILE),))
     world.clock.advance(60)
-    world.request_code(destination=MOBILE)
+    world.request_code(destination=MOBILE, email=ANN)
 
     assert isinstance(log_in(world, MOBILE, world.code_for(ANN)), InvalidCode)
     assert world.now(account) == account
@@ -415,55 +569,73 @@ def test_given_email_has_a_cooldown_whether_or_not_the_mobile_has_an_owner() -> 
 
 
 def test_owner_whose_email_is_over_its_limit_silently_gets_a_decoy() -> None:
-    world = World()
-    world.create_account("ann", mobile=MOBILE)
-    world.send(ANN)
-    world.clock.advance(1)
+    world = world_with_ann()
+    seen = len(world.messages_to(ANN))
+    for number in range(1, 6):
+        world.request_code(destination=MOBILE, caller=Caller(f"198.51.100.{number}"))
+        assert len(world.messages_to(ANN)) == seen + number, "five companion mails a day"
+        world.clock.advance(60)
 
-    assert isinstance(request(world, MOBILE), RequestedCode)
+    assert isinstance(request(world, MOBILE, caller=ELSEWHERE), RequestedCode)
 
-    assert len(world.messages_to(MOBILE)) == 1
-    assert len(world.messages_to(ANN)) == 1
-    world.clock.advance(59)
-    assert isinstance(request(world, ANN), RequestedCode)
+    assert len(world.messages_to(MOBILE)) == 6
+    assert len(world.messages_to(ANN)) == seen + 5
+    assert isinstance(request(world, ANN, caller=ELSEWHERE), RequestedCode)
+    assert len(world.messages_to(ANN)) == seen + 6
 
 
 def test_earlier_code_of_an_owner_who_got_a_decoy_stays_valid() -> None:
     """The decoy does not replace it, because no newer code reached the owner."""
-    world = World()
-    account = world.create_account("ann", mobile=MOBILE)
-    code = world.send(ANN)
-    world.clock.advance(1)
+    world = world_with_ann()
+    for _ in range(5):
+        world.clock.advance(60)
+        world.request_code(destination=MOBILE)
+    code = world.code_for(ANN)
+    world.clock.advance(60)
 
     world.request_code(destination=MOBILE)
 
-    assert isinstance(log_in(world, MOBILE, code), InvalidCode)
-    assert world.identity(log_in(world, ANN, code)).account.id == account.id
+    assert world.code_for(ANN) == code
+    assert isinstance(log_in(world, MOBILE, code), TokenSet)
 
 
 def test_companion_mails_count_for_the_email_without_429() -> None:
     """A 429 would reveal the email of the mobile's owner."""
-    world = World()
-    account = world.create_account("ann", mobile=MOBILE)
+    world = world_with_ann(otp_cooldown=600)
+    world.clock.advance(600)
     world.request_code(destination=MOBILE)
     code = world.code_for(ANN)
+    seen = len(world.messages_to(ANN))
 
-    assert isinstance(request(world, ANN), RequestedCode)
+    assert isinstance(request(world, ANN, is_login=True), RequestedCode)
 
-    assert len(world.messages_to(ANN)) == 1
-    assert world.identity(log_in(world, ANN, code)).account.id == account.id
-    world.clock.advance(60)
-    assert isinstance(request(world, ANN), RequestedCode)
-    assert len(world.messages_to(ANN)) == 2
+    assert len(world.messages_to(ANN)) == seen + 1
+    assert isinstance(log_in(world, ANN, world.code_for(ANN)), TokenSet)
+    assert isinstance(log_in(world, MOBILE, code), InvalidCode), "a newer code replaced it"
 
 
-def test_requests_by_mobile_and_email_share_the_owners_mail_limit() -> None:
-    world = World()
-    world.create_account("ann", mobile=MOBILE)
-    for _ in range(60):
-        for destination in (MOBILE, ANN):
+def test_requests_by_mobile_leave_half_of_the_owners_mails_to_requests_by_email() -> None:
+    world = world_with_ann()
+    seen = len(world.messages_to(ANN))
+    for destination, mails in ((MOBILE, 5), (ANN, 10)):
+        for _ in range(30):
             request(world, destination)
             world.messages_to(destination)
-        world.clock.advance(60)
+            world.clock.advance(60)
+        assert len(world.messages_to(ANN)) == seen + mails
 
-    assert len(world.messages_to(ANN)) == 5
+
+def test_strangers_who_ask_for_the_mobile_do_not_stop_the_owners_mails() -> None:
+    world = world_with_ann()
+    world.verify_address(MOBILE, world.log_in_as("ann"))
+    world.clock.advance(days=1)
+    for number in range(10):
+        request(world, MOBILE, caller=Caller(f"198.51.100.{number}"))
+        world.clock.advance(60)
+    assert isinstance(request(world, MOBILE, caller=ELSEWHERE), RateLimited)
+    seen = len(world.messages_to(ANN))
+
+    assert isinstance(request(world, MOBILE, caller=AT_HOME), RequestedCode)
+
+    assert len(world.messages_to(ANN)) == seen + 1
+    assert isinstance(log_in(world, MOBILE, world.code_for(ANN), caller=AT_HOME), TokenSet)

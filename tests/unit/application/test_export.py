@@ -7,10 +7,10 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
-from tests.support.world import CALLER, PNG, World
+from tests.support.world import CALLER, PASSWORD, PNG, World
 
 from vestibule.adapters.storage import MemoryStorage
-from vestibule.application import Identity, InvalidInput, InvalidToken, RateLimited
+from vestibule.application import Identity, InvalidCredentials, InvalidInput, InvalidToken, LoginNotFresh, RateLimited
 from vestibule.application.export import PIECE_BYTES
 from vestibule.domain.account import Account
 from vestibule.domain.events import Event, EventType
@@ -92,7 +92,7 @@ def test_export_is_recorded_and_the_owner_is_notified() -> None:
 
 
 def test_account_has_five_exports_a_day() -> None:
-    world = World()
+    world = World(fresh_login=None)
     world.create_account("ann")
     world.create_account("bob")
     identity = world.log_in_as("ann")
@@ -164,3 +164,17 @@ def test_pieces_are_small_and_made_as_they_are_taken() -> None:
     assert all(len(piece) <= 2 * PIECE_BYTES for piece in (first, *others))
     archive = ZipFile(BytesIO(b"".join([first, *others])))
     assert len(json.loads(archive.read("audit_log.json"))) == records.rows
+
+
+def test_export_wants_a_fresh_login_or_the_current_password() -> None:
+    world = World()
+    world.create_account("ann")
+    identity = world.log_in_as("ann")
+    world.clock.advance(3601)
+
+    with pytest.raises(LoginNotFresh):
+        world.export_account(identity=identity)
+    with pytest.raises(InvalidCredentials):
+        world.export_account(identity=identity, current_password="not the password")
+    assert exported(world, identity, current_password=PASSWORD).namelist()
+    assert len(world.events(EventType.EXPORTED)) == 1

@@ -230,3 +230,35 @@ def test_owner_logs_in_by_a_right_code_while_attempts_are_left() -> None:
         outcome(lambda: world.log_in_by_code(destination=MOBILE, verify_otp=f"{number:06}", caller=caller_number(number)))  # noqa: B023
 
     assert isinstance(world.log_in_by_code(destination=MOBILE, verify_otp=world.send(MOBILE)), TokenSet)
+
+
+def test_day_of_attacks_from_strange_networks_leaves_the_owner_all_that_she_needs_at_home() -> None:
+    """Strangers ask for every code that is to be had, guess at each, and try passwords from ever new networks."""
+    world, home = AttackedWorld(), Caller("192.0.2.1")
+    world.create_account("ann", mobile=MOBILE, proofs=(world.verify_address(ANN), world.verify_address(MOBILE)))
+    world.log_in(username="ann", password=PASSWORD, caller=home)
+    numbers = count()
+    for _ in range(24 * 6):
+        for _ in range(12):
+            attacker = caller_number(next(numbers))
+            for destination in (ANN, MOBILE):
+                outcome(partial(world.request_code, destination=destination, caller=attacker))
+                outcome(partial(world.verify_code, destination=destination, verify_otp="000000", caller=attacker))
+            outcome(partial(world.log_in, username="ann", password="not the password", caller=attacker))
+        world.clock.advance(600)
+    for name in ("ann", ANN, MOBILE):
+        refusal = outcome(partial(world.log_in, username=name, password=PASSWORD, caller=ATTACKER))
+        assert isinstance(refusal, InvalidCredentials | RateLimited)
+
+    assert isinstance(world.log_in(username="ann", password=PASSWORD, caller=home), TokenSet)
+    for destination in (ANN, MOBILE):
+        world.request_code(destination=destination, caller=home)
+        code = world.code_for(destination)
+        assert isinstance(world.log_in_by_code(destination=destination, verify_otp=code, caller=home), TokenSet)
+    world.clock.advance(60)
+    world.request_code(destination=MOBILE, caller=home)
+    assert isinstance(world.log_in_by_code(destination=MOBILE, verify_otp=world.code_for(ANN), caller=home), TokenSet)
+    world.clock.advance(60)
+    world.request_code(destination=ANN, caller=home)
+    world.reset_password(email=ANN, otp=world.code_for(ANN), password=OTHER_PASSWORD, caller=home)
+    world.log_in(username="ann", password=OTHER_PASSWORD, caller=ATTACKER)

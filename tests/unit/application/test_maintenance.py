@@ -6,7 +6,7 @@ import pytest
 from tests.support.world import PASSWORD, World
 
 from vestibule.adapters.database import SqlDatabase, migrate
-from vestibule.application import AuditQuery, ClockAhead, InvalidCode, NoSuchAccount, Purge, ReadAuditLog
+from vestibule.application import ClockAhead, InvalidCode, NoSuchAccount
 from vestibule.application.maintenance import BATCH
 from vestibule.domain.events import Event as AuditEvent
 from vestibule.domain.events import EventType
@@ -54,16 +54,17 @@ def test_unknown_account_is_refused() -> None:
 
 
 def test_purge_continues_until_nothing_is_past_its_retention(tmp_path: Path) -> None:
-    world, url = World(), f"sqlite:///{tmp_path / 'vestibule.db'}"
+    url = f"sqlite:///{tmp_path / 'vestibule.db'}"
     migrate(url)
     with SqlDatabase(url) as database:
+        world = World(database=database)
         with database.begin() as tx:
             for _ in range(BATCH + 1):
                 tx.audit_log.add(AuditEvent(type=EventType.CODE_SENT, occurred_at=world.clock() - 401 * 86_400))
             tx.audit_log.add(AuditEvent(type=EventType.CODE_SENT, occurred_at=world.clock()))
 
-        assert Purge(database=database, clock=world.clock)() == BATCH + 1
-        assert len(list(ReadAuditLog(database=database)(AuditQuery()))) == 1
+        assert world.purge() == BATCH + 1
+        assert len(world.events()) == 1
 
 
 @pytest.fixture

@@ -136,6 +136,28 @@ def test_leased_message_is_not_retryable() -> None:
     assert world.retry_messages(["a"]) == 1
 
 
+def test_message_that_this_program_cannot_read_is_not_retryable_and_can_be_dropped() -> None:
+    world = World()
+    now, purpose = world.clock(), "a purpose of a later version"
+    later = Message(
+        id="later",
+        channel=Channel.EMAIL,
+        recipient=ANN,
+        template="code",
+        challenge=("id", purpose, ANN),  # type: ignore[arg-type]  # only the database could hold it
+        not_before=now,
+        expires_at=now + 300,
+    )
+    with world.database.begin() as tx:
+        tx.outbox.add(later)
+    world.deliver_messages()
+
+    with pytest.raises(NotRetryable, match="later: Its row is damaged"):
+        world.retry_messages(["later"])
+
+    assert world.drop_messages(["later"]) == 1
+
+
 def test_several_messages_are_all_retried_or_none() -> None:
     world = World()
     mark_failed(world, "a")

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, SlowHasher, World, concurrently, outcome
 
-from vestibule.application import TRUSTED_CALLER, AddressKind, AlreadyTaken, InvalidInput, RateLimited
+from vestibule.application import TRUSTED_CALLER, AddressKind, AlreadyTaken, InvalidInput, RateLimited, Username
 from vestibule.domain.events import EventType
 from vestibule.domain.rate_limits import DAY, RateLimit
 
 ALL_FIELDS: dict[str, Any] = {"username": "ann", "name": "Ann Somebody", "email": "ann@mail.example.com", "password": PASSWORD}
 EMAIL_FIRST = "This email must be verified by a code first."
 MOBILE_FIRST = "This mobile must be verified by a code first."
-BAD_PROOF = "This proof is not valid, is older than an hour, or belongs to another address."
+BAD_PROOF = "This proof is not valid, is older than an hour, was used, or belongs to another address."
 
 
 def refused(call: Any, **fields: Any) -> dict[str, list[str]]:
@@ -32,7 +32,7 @@ def test_new_account_keeps_spellings_and_is_unverified() -> None:
     assert account.mobile
     assert account.mobile.text == "9999 99 99 99"
     assert not any(
-        (account.email_verified, account.mobile_verified, account.owner_verified, account.is_staff, account.is_superuser)
+        (account.email_verified, account.mobile_verified, account.ever_verified, account.is_staff, account.is_superuser)
     )
     assert account.is_active
     assert account.image is None
@@ -172,7 +172,7 @@ def test_registration_with_a_proof_starts_verified() -> None:
 
     account = world.create_account("ann", mobile="9999999999", proofs=(proof,))
 
-    assert (account.email_verified, account.mobile_verified, account.owner_verified) == (True, False, True)
+    assert (account.email_verified, account.mobile_verified, account.ever_verified) == (True, False, True)
 
 
 def test_each_proof_verifies_its_own_address() -> None:
@@ -181,7 +181,7 @@ def test_each_proof_verifies_its_own_address() -> None:
 
     account = world.create_account("ann", mobile="9999999999", proofs=proofs)
 
-    assert (account.email_verified, account.mobile_verified, account.owner_verified) == (True, True, True)
+    assert (account.email_verified, account.mobile_verified, account.ever_verified) == (True, True, True)
 
 
 def test_password_set_with_a_proof_is_kept_by_a_code_login() -> None:
@@ -209,6 +209,120 @@ def test_proof_expires_after_an_hour() -> None:
 
     world.clock.advance(-1)
     assert world.register(**ALL_FIELDS, proofs=(proof,)).email_verified
+
+
+def test_proof_is_spent_by_the_call_that_uses_it() -> None:
+    world = World()
+    proof = world.verify_address("ann@mail.example.com")
+    refused(world.register, **ALL_FIELDS | {"name": ""}, proofs=(proof,))
+
+    account = world.register(**ALL_FIELDS, proofs=(proof,))
+
+    world.change_account(identity=world.log_in_as("ann"), email="ann@new.example.com")
+    refusal = outcome(lambda: world.change_account(identity=world.log_in_as("ann"), email=account.email.text, proofs=(proof,)))  # type: ignore[union-attr]
+    assert isinstance(refusal, InvalidInput)
+    assert refusal.errors == {"proofs": [BAD_PROOF]}
+
+
+def test_one_of_two_concurrent_registrations_by_one_proof_succeeds() -> None:
+    world = World()
+    proof = world.verify_address("ann@mail.example.com")
+
+    answers = concurrently(
+        [partial(world.register, **ALL_FIELDS | {"username": f"ann{number}"}, proofs=(proof,)) for number in range(6)]
+    )
+
+    assert [isinstance(answer, InvalidInput) for answer in answers].count(True) == 5
+    assert len(world.events(EventType.REGISTERED)) == 1
+
+
+def test_proof_spent_during_hashing_creates_no_account() -> None:
+    hasher = SlowHasher()
+    world = World(hasher=hasher)
+    proof = world.verify_address("ann@mail.example.com")
+    other = world.create_account("bob")
+
+    def spend() -> None:
+        with world.database.begin() as tx:
+            assert tx.proofs.spend(world.codes.keyed_digest(f"proof:{proof}"), 0.0)
+
+    hasher.meanwhile = [spend]
+
+    assert refused(world.register, **ALL_FIELDS, proofs=(proof,)) == {"proofs": [BAD_PROOF]}
+    assert [event.account_id for event in world.events(EventType.REGISTERED)] == [other.id]
+
+
+def test_five_proofs_are_refused_before_anything_is_asked() -> None:
+    world = World()
+    proof = world.verify_address("ann@mail.example.com")
+
+    assert refused(world.register, **ALL_FIELDS, proofs=(proof, "a", "b", "c", "d")) == {
+        "proofs": ["A call takes at most 4 proofs."]
+    }
+
+    assert world.register(**ALL_FIELDS, proofs=(proof,) * 4).email_verified
+
+
+# --- unverified addresses of other accounts ---------------------------------------------------------------------------
+
+
+def test_proof_takes_an_address_from_the_account_on_which_it_is_unverified() -> None:
+    world = World()
+    mallory = world.create_account(
+        "mallory", email="m@mail.example.com", mobile="9999999999", proofs=(world.verify_address("m@mail.example.com"),)
+    )
+    proof = world.verify_address("9999999999")
+    assert world.check_unique(prop="mobile", value="9999999999") is False
+    with pytest.raises(AlreadyTaken):
+        world.register(**ALL_FIELDS, mobile="9999999999")
+
+    account = world.register(**ALL_FIELDS, mobile="9999999999", proofs=(proof,))
+
+    assert account.mobile_verified
+    assert world.now(mallory) == replace(mallory, mobile=None)
+    [event] = world.events(EventType.ADDRESS_RELEASED)
+    assert (event.account_id, event.detail) == (mallory.id, "mobile")
+    assert [message.values["what"] for message in world.messages_to("m@mail.example.com") if "what" in message.values] == [
+        "address_released"
+    ]
+
+
+def test_verified_address_stays_its_accounts_whatever_proof_is_brought() -> None:
+    world = World()
+    world.create_account("ann", proofs=(world.verify_address("ann@mail.example.com"),))
+    proof = world.verify_address("ann@mail.example.com")
+
+    with pytest.raises(AlreadyTaken) as caught:
+        world.create_account("eve", email="ann@mail.example.com", proofs=(proof,))
+
+    assert caught.value.fields == ("email",)
+    assert world.check_unique(prop="email", value="ann@mail.example.com") is False
+
+
+def test_recovery_address_is_taken_for_everybody_else() -> None:
+    world = World()
+    world.create_account("ann", proofs=(world.verify_address("ann@mail.example.com"),))
+    world.change_account(identity=world.log_in_as("ann"), email="new@mail.example.com")
+
+    assert world.check_unique(prop="email", value="ann@mail.example.com") is False
+    proof = world.verify_address("ann@mail.example.com")
+    with pytest.raises(AlreadyTaken):
+        world.create_account("eve", email="ann@mail.example.com", proofs=(proof,))
+
+
+@pytest.mark.parametrize(("field", "value"), [("email", "ada@mail.example.com"), ("mobile", "9999999999")])
+@pytest.mark.parametrize("is_proved", [True, False])
+def test_address_that_is_another_accounts_username_is_taken(field: Any, value: str, is_proved: bool) -> None:
+    """One space of names, however the username came to be."""
+    world = World()
+    world.alter(world.create_account("ada", email="other@mail.example.com"), username=Username(value, value))
+    proofs = (world.verify_address(value),) if is_proved else ()
+
+    with pytest.raises(AlreadyTaken) as caught:
+        world.create_account("bob", **{field: value}, proofs=proofs)
+
+    assert caught.value.fields == (field,)
+    assert world.check_unique(prop=field, value=value) is False
 
 
 # --- EMAIL_VALIDATION, MOBILE_VALIDATION ------------------------------------------------------------------------------
@@ -240,7 +354,19 @@ def test_verification_within_the_hour_satisfies_validation_but_marks_nothing() -
     account = world.register(**ALL_FIELDS)
 
     assert not account.email_verified
-    assert not account.owner_verified
+    assert not account.ever_verified
+
+
+def test_verification_satisfies_validation_only_from_the_same_network() -> None:
+    world = World(email_validation=True)
+    world.request_code(destination="ann@mail.example.com")
+    code = world.code_for("ann@mail.example.com")
+    world.verify_code(destination="ann@mail.example.com", verify_otp=code, caller=CALLER)
+
+    for other in (TRUSTED_CALLER, replace(CALLER, ip_address="203.0.113.9")):
+        assert refused(world.register, **ALL_FIELDS, caller=other) == {"email": [EMAIL_FIRST]}
+
+    assert not world.register(**ALL_FIELDS, caller=CALLER).email_verified
 
 
 def test_verification_expires_for_validation_after_an_hour() -> None:
@@ -268,7 +394,7 @@ def test_superuser_is_staff_with_a_verified_email_and_needs_no_proof() -> None:
     assert account.is_superuser
     assert account.is_staff
     assert account.email_verified
-    assert account.owner_verified
+    assert account.ever_verified
     assert world.can_log_in("ann")
     assert world.events(EventType.REGISTERED)[0].caller == TRUSTED_CALLER
 

@@ -38,6 +38,11 @@ def network(number: int) -> dict[str, Any]:
     return {"network": f"198.51.100.{number}"}
 
 
+def accepted_of_many(messages: Messages, number: int, **message: Any) -> int:
+    """The number of accepted messages, each caused by another network."""
+    return sum(messages.accepts(**network(each), **message) for each in range(number))
+
+
 @pytest.mark.parametrize(
     ("total", "from_unknown", "of_one_network", "notices"),
     [
@@ -52,9 +57,10 @@ def network(number: int) -> dict[str, Any]:
     ],
 )
 def test_shares_of_the_total(total: int, from_unknown: int, of_one_network: int, notices: int) -> None:
-    assert Messages(email=total).accepted(total + 1, **KNOWN) == total
-    assert Messages(email=total).accepted(total + 1, **UNKNOWN) == of_one_network
-    assert Messages(email=total).accepted(total + 1, **NOTICE) == notices
+    for message in (KNOWN, UNKNOWN, NOTICE):
+        assert Messages(email=total).accepted(total + 1, **message) == of_one_network
+    assert Messages(email=total).accepted(total + 1, is_known=True, network=None) == total
+    assert Messages(email=total).accepted(total + 1, is_notice=True, network=None) == notices
     assert Messages(email=total).accepted(total + 1, network=None) == from_unknown
     messages = Messages(email=total)
     assert sum(messages.accepts(**network(number % 250)) for number in range(2 * total)) == from_unknown
@@ -62,9 +68,9 @@ def test_shares_of_the_total(total: int, from_unknown: int, of_one_network: int,
 
 def test_a_third_is_kept_for_known_networks() -> None:
     messages = Messages(email=90)
-    assert messages.accepted(90, **NOTICE) == 30
-    assert sum(messages.accepts(**network(number)) for number in range(90)) == 30
-    assert messages.accepted(90, **KNOWN) == 30
+    assert accepted_of_many(messages, 90, is_notice=True) == 30
+    assert accepted_of_many(messages, 90) == 30
+    assert accepted_of_many(messages, 90, is_known=True) == 30
     messages.now += HOUR
     assert messages.accepts(**NOTICE)
 
@@ -72,13 +78,19 @@ def test_a_third_is_kept_for_known_networks() -> None:
 def test_refused_message_uses_up_nothing() -> None:
     messages = Messages(email=10)
     assert messages.accepted(500, **UNKNOWN) == 2
-    assert messages.accepted(10, **KNOWN) == 8
+    assert accepted_of_many(messages, 10, is_known=True) == 8
+
+
+def test_shares_of_one_network_are_apart() -> None:
+    """One that is full for codes as an unknown network has room as a known one, and for notices."""
+    messages = Messages(email=100)
+    assert [messages.accepted(500, **message) for message in (UNKNOWN, NOTICE, KNOWN)] == [20, 20, 20]
 
 
 def test_mails_and_sms_are_counted_apart() -> None:
     messages = Messages(email=1, mobile=2)
     assert [messages.accepts(EMAIL, **KNOWN) for _ in range(2)] == [True, False]
-    assert [messages.accepts(MOBILE, **KNOWN) for _ in range(3)] == [True, True, False]
+    assert [messages.accepts(MOBILE, is_known=True) for _ in range(3)] == [True, True, False]
 
 
 def test_kind_without_a_total_is_not_limited() -> None:
@@ -97,6 +109,9 @@ def test_windows_are_named_for_one_statement_that_locks_them() -> None:
     assert HourlyQuota({MOBILE: 100}).windows(MOBILE, **UNKNOWN) == (
         ("quota:mobile", hourly),
         ("quota:mobile:others", (RateLimit(67, HOUR),)),
-        ("quota:mobile@192.0.2.1", (RateLimit(20, HOUR),)),
+        ("quota:mobile:codes@192.0.2.1", (RateLimit(20, HOUR),)),
     )
-    assert HourlyQuota({MOBILE: 100}).windows(MOBILE, **KNOWN) == (("quota:mobile", hourly),)
+    assert HourlyQuota({MOBILE: 100}).windows(MOBILE, **KNOWN) == (
+        ("quota:mobile", hourly),
+        ("quota:mobile:known@192.0.2.1", (RateLimit(20, HOUR),)),
+    )

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vestibule.domain.rate_limits import RateLimit, SlidingWindow, code_sends, network_windows, refusing_limit
+from vestibule.domain.rate_limits import RateLimit, SlidingWindow, network_windows, refusing_limit
 
 LIMITS = (RateLimit(2, 60), RateLimit(3, 3600))
 
@@ -42,6 +42,21 @@ def test_longest_wait_names_its_limit() -> None:
     assert window_with_hits(10, 20, 80).longest_wait(LIMITS, 81) == (10 + 3600 - 81, hour)
 
 
+def test_several_hits_wait_until_all_of_them_fit() -> None:
+    window = SlidingWindow("key", (1.0, 2.0))
+    limits = (RateLimit(3, 60.0),)
+    assert window.longest_wait(limits, 10.0) == (0, None)
+    assert window.longest_wait(limits, 10.0, hits=2) == (51, limits[0])
+    assert window.longest_wait(limits, 61.0, hits=2) == (0, None)
+
+
+def test_more_hits_than_a_limit_has_fit_into_an_empty_window() -> None:
+    """Otherwise a call that needs two could never be made."""
+    limits = (RateLimit(1, 60.0),)
+    assert SlidingWindow("key").longest_wait(limits, 10.0, hits=2) == (0, None)
+    assert SlidingWindow("key", (1.0,)).longest_wait(limits, 10.0, hits=2) == (51, limits[0])
+
+
 def test_refusing_limit_is_the_shortest_that_may_refuse_for_so_long() -> None:
     minute, hour = LIMITS
     waits = (0, 1, 60, 61, 3600, 7200)  # twice the period after a clock stepped back
@@ -68,10 +83,6 @@ def test_timestamp_far_in_the_future_delays_no_caller() -> None:
     assert ahead.retry_after(LIMITS, 10_000 - 60) == 120
     assert ahead.retry_after(LIMITS, 10_000 - 61) == 0
     assert ahead.with_hit(LIMITS, 9000).timestamps == (9000, 9000, 9000)
-
-
-def test_code_sends_are_limited_by_cooldown_hour_and_day() -> None:
-    assert code_sends(90) == (RateLimit(1, 90), RateLimit(5, 3600), RateLimit(10, 86_400))
 
 
 @given(st.lists(st.floats(0, 5000), max_size=12).map(sorted), st.floats(0, 5000))

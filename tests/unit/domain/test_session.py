@@ -8,11 +8,19 @@ DAY = 86_400.0
 SESSION = Session(id="1", account_id=1, created_at=1000.0, refreshed_at=1000.0)
 
 
+def rotated(session: Session, *generations: int, now: float = 2000.0) -> Session:
+    """The session after these refresh tokens, none of which revoked it."""
+    for generation in generations:
+        _, session = session.refresh(generation, now)
+    assert session.revoked_at is None
+    return session
+
+
 def test_current_refresh_token_is_rotated() -> None:
     turn, after = SESSION.refresh(0, 2000.0)
 
     assert turn is RefreshOutcome.ROTATED
-    assert after == replace(SESSION, generation=1, refreshed_at=2000.0)
+    assert after == replace(SESSION, generation=1, previous_generation=0, refreshed_at=2000.0)
 
 
 def test_clock_that_stepped_back_does_not_shorten_a_session() -> None:
@@ -21,10 +29,36 @@ def test_clock_that_stepped_back_does_not_shorten_a_session() -> None:
     assert after.refreshed_at == 1000.0
 
 
-def test_previous_token_gets_the_same_successor_for_30_seconds() -> None:
-    _, turned = SESSION.refresh(0, 2000.0)
+def test_previous_token_gets_a_new_successor_for_30_seconds() -> None:
+    turned = rotated(SESSION, 0)
 
-    assert turned.refresh(0, 2030.0) == (RefreshOutcome.REISSUED, turned)
+    assert turned.refresh(0, 2030.0) == (RefreshOutcome.REISSUED, replace(turned, generation=2))
+
+
+def test_repeated_previous_token_gets_its_30_seconds_once() -> None:
+    reissued = rotated(SESSION, 0, 0)
+
+    assert reissued.refresh(0, 2031.0)[0] is RefreshOutcome.REUSE_DETECTED
+
+
+def test_new_successor_retires_the_one_before() -> None:
+    reissued = rotated(SESSION, 0, 0)
+
+    assert reissued.refresh(1, 2001.0) == (RefreshOutcome.RETIRED, reissued)
+    assert reissued.refresh(1, 9000.0) == (RefreshOutcome.RETIRED, reissued)
+    assert reissued.refresh(2, 2001.0)[0] is RefreshOutcome.ROTATED
+
+
+def test_retired_token_revokes_the_session_once_another_successor_was_used() -> None:
+    used = rotated(SESSION, 0, 0, 2)
+
+    assert used.refresh(1, 2001.0) == (RefreshOutcome.REUSE_DETECTED, used.revoked(2001.0))
+
+
+def test_previous_token_is_not_honoured_once_a_successor_was_used() -> None:
+    used = rotated(SESSION, 0, 0, 2)
+
+    assert used.refresh(0, 2001.0)[0] is RefreshOutcome.REUSE_DETECTED
 
 
 def test_clock_that_stepped_back_does_not_extend_the_grace_period() -> None:
@@ -42,9 +76,9 @@ def test_previous_token_after_30_seconds_revokes_the_session() -> None:
 
 @pytest.mark.parametrize("generation", [0, 3])
 def test_any_other_token_revokes_the_session(generation: int) -> None:
-    turned = replace(SESSION, generation=2, refreshed_at=2000.0)
+    turned = replace(SESSION, generation=2, previous_generation=1, refreshed_at=2000.0)
 
-    assert turned.refresh(generation, 2001.0) == (RefreshOutcome.REUSE_DETECTED, replace(turned, revoked_at=2001.0))
+    assert turned.refresh(generation, 2001.0) == (RefreshOutcome.REUSE_DETECTED, turned.revoked(2001.0))
 
 
 def test_revoked_session_keeps_its_end() -> None:

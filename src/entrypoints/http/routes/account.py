@@ -1,9 +1,10 @@
-"""Reads, replaces and changes the caller's own account."""
+"""Reads, replaces, changes and deletes the caller's own account."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from functools import partial
 
-from litestar import get, patch, put
+from litestar import delete, get, patch, put
 from msgspec.structs import asdict
 
 from ....application import Account
@@ -11,9 +12,9 @@ from ....domain import errors
 from ..authentication import authenticate
 from ..dependencies import HttpRequest, caller_of, use_cases
 from ..openapi import Auth, Operation
-from ..request_body import read_body
-from ..request_schemas import ChangeAccountBody, ReplaceAccountBody
-from ..responses import AccountResponse, AsgiResponse, account_response
+from ..request_body import read_body, read_optional_body
+from ..request_schemas import ChangeAccountBody, CurrentPasswordBody, ReplaceAccountBody
+from ..responses import AccountResponse, AsgiResponse, DeletionResponse, account_response
 
 
 @get("/account", operation=Operation("Account", "Read the caller's own account", (AccountResponse,), auth=Auth.REQUIRED))
@@ -26,9 +27,10 @@ _change_operation = partial(
     Operation,
     "Account",
     responses=(AccountResponse,),
-    refusals=(errors.InvalidInput, errors.AlreadyTaken),
+    refusals=(errors.InvalidInput, errors.AlreadyTaken, errors.InvalidCredentials, errors.LoginNotFresh),
     auth=Auth.REQUIRED,
-    detail="A new password revokes all other sessions.",
+    detail="A password, and an email or mobile other than the present one, want a fresh login or `current_password`. A new "
+    "password revokes all other sessions. A verified address that is replaced or removed can recover the account for days.",
 )
 
 
@@ -49,3 +51,28 @@ async def _change(
     body = await read_body(request, schema)
     account = await change(identity=identity, caller=caller_of(request), **asdict(body))
     return account_response(200, account, use_cases(request).settings)
+
+
+@delete(
+    "/account",
+    operation=Operation(
+        "Account",
+        "Delete the caller's own account",
+        (DeletionResponse,),
+        status=202,
+        body=CurrentPasswordBody,
+        is_body_optional=True,
+        refusals=(errors.InvalidInput, errors.InvalidCredentials, errors.LoginNotFresh),
+        auth=Auth.REQUIRED,
+        detail="Wants a fresh login or `current_password`. All sessions end at once. Until `deleted_at` a login cancels the "
+        "deletion; then everything that is kept about the account goes.",
+    ),
+    status_code=202,
+)
+async def delete_account(request: HttpRequest) -> AsgiResponse:
+    identity = await authenticate(request)
+    body = await read_optional_body(request, CurrentPasswordBody)
+    deletion = await use_cases(request).delete_account(identity=identity, caller=caller_of(request), **asdict(body))
+    waits = use_cases(request).settings.deletion_days
+    detail = "The account will be deleted, unless you log in before." if waits else "The account is deleted."
+    return AsgiResponse(202, DeletionResponse(detail, datetime.fromtimestamp(int(deletion.deleted_at), UTC)))

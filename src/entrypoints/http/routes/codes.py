@@ -19,10 +19,11 @@ from ..responses import AsgiResponse, CodeSentResponse, CodeVerifiedResponse, To
         (CodeSentResponse, CodeVerifiedResponse, TokenResponse),
         status=201,
         body=CodeBody,
-        refusals=(errors.InvalidInput, errors.InvalidCode),
+        refusals=(errors.InvalidInput, errors.InvalidCode, errors.AddressNotVerified),
         auth=Auth.OPTIONAL,
         detail="Without `verify_otp` the call sends a code. With it, it verifies the address; with `is_login` too, it logs in "
-        "to the account of the address. A verification with the account's own access token keeps the account's data.",
+        "to the account of the address. With an access token a verification marks the address of its account as verified, and "
+        "a login clears nothing.",
     ),
 )
 async def otp(request: HttpRequest) -> AsgiResponse:
@@ -32,10 +33,10 @@ async def otp(request: HttpRequest) -> AsgiResponse:
     if code is None or not isinstance(is_login, bool):  # a bad `is_login` is refused there, with all other bad fields
         sent = await vestibule.request_code(destination=destination, email=body.email, is_login=is_login, caller=caller)
         return code_sent_response(sent)
-    if is_login:
-        tokens = await vestibule.log_in_by_code(destination=destination, verify_otp=code, caller=caller)
-        return token_response(201, tokens)
     identity = await authenticate_optional(request)
+    if is_login:
+        tokens = await vestibule.log_in_by_code(destination=destination, verify_otp=code, identity=identity, caller=caller)
+        return token_response(201, tokens)
     verified = await vestibule.verify_code(destination=destination, verify_otp=code, identity=identity, caller=caller)
     return AsgiResponse(201, CodeVerifiedResponse("This address is verified.", verified.proof))
 
@@ -49,6 +50,7 @@ async def otp(request: HttpRequest) -> AsgiResponse:
         status=201,
         body=RegisterOrLogInBody,
         refusals=(errors.InvalidInput, errors.InvalidCode, errors.AccountMismatch),
+        auth=Auth.OPTIONAL,
         detail="Without `verify_otp` the call sends one code to the email and one to the mobile; either registers or logs in.",
     ),
 )
@@ -59,6 +61,11 @@ async def otpreglogin(request: HttpRequest) -> AsgiResponse:
         sent = await vestibule.request_registration_code(name=body.name, email=body.email, mobile=body.mobile, caller=caller)
         return code_sent_response(sent)
     tokens = await vestibule.register_or_log_in(
-        name=body.name, email=body.email, mobile=body.mobile, verify_otp=body.verify_otp, caller=caller
+        name=body.name,
+        email=body.email,
+        mobile=body.mobile,
+        verify_otp=body.verify_otp,
+        identity=await authenticate_optional(request),
+        caller=caller,
     )
     return token_response(201, tokens)

@@ -9,7 +9,7 @@ from ..authentication import authenticate
 from ..dependencies import HttpRequest, caller_of, use_cases
 from ..openapi import Auth, Operation
 from ..request_body import read_optional_body
-from ..request_schemas import ExportBody
+from ..request_schemas import CurrentPasswordBody
 from ..responses import AsgiPieces
 
 _ZIP = "application/zip"
@@ -19,7 +19,10 @@ _operation = partial(
 )
 
 
-@get("/account/export", operation=_operation("Export everything that is kept about the caller's own account"))
+@get(
+    "/account/export",
+    operation=_operation("Export everything that is kept about the caller's own account", refusals=(errors.LoginNotFresh,)),
+)
 async def export_account(request: HttpRequest) -> AsgiPieces:
     return await _export(request, None)
 
@@ -27,11 +30,14 @@ async def export_account(request: HttpRequest) -> AsgiPieces:
 @post(
     "/account/export",
     operation=_operation(
-        "Export the same, with the current password", body=ExportBody, is_body_optional=True, refusals=(errors.InvalidInput,)
+        "Export the same, with the current password",
+        body=CurrentPasswordBody,
+        is_body_optional=True,
+        refusals=(errors.InvalidInput, errors.InvalidCredentials, errors.LoginNotFresh),
     ),
 )
 async def export_account_by_password(request: HttpRequest) -> AsgiPieces:
-    body = await read_optional_body(request, ExportBody)
+    body = await read_optional_body(request, CurrentPasswordBody)
     return await _export(request, body.current_password)
 
 

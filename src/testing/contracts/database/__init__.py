@@ -3,6 +3,7 @@
 from .accounts import AccountsContract
 from .audit_log import AuditLogContract
 from .codes import ChallengesContract
+from .deletion import DeletionContract
 from .keyed_rows import KeyedRowsContract
 from .outbox import OutboxContract
 from .races import RacesContract
@@ -20,6 +21,7 @@ class DatabaseContract(
     OutboxContract,
     AuditLogContract,
     RecordsContract,
+    DeletionContract,
     RacesContract,
 ):
     """The promises of every `Database`: about a hundred tests, racing transactions among them.

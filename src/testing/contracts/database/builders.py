@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....application.ports import AuditQuery, Channel, Database, Message
-from ....domain.account import Account, Address, AddressKind, Username
+from ....domain.account import Account, Address, AddressKind, RecoveryAddress, Username
 from ....domain.code import Challenge, CodePurpose
 from ....domain.events import Event, EventType
 from ....domain.session import Session
@@ -30,6 +30,10 @@ def ada(**changed: Any) -> Account:
 def bob(**changed: Any) -> Account:
     other = Address(AddressKind.EMAIL, "bob@example.org", "bob@example.org")
     return replace(ada(username=Username("bob", "bob"), email=other, mobile=None, mobile_verified=False), **changed)
+
+
+def recovery(address: Address, expires_at: float | None = None, **changed: Any) -> RecoveryAddress:
+    return RecoveryAddress(address=address, replaced_at=NOW - 1 / 3, expires_at=expires_at, **changed)
 
 
 def stored(database: Database, account: Account) -> Account:
@@ -61,6 +65,11 @@ def save_session(database: Database, changed: Session) -> None:
         tx.sessions.save(changed)
 
 
+def forget_networks(database: Database, account: Account, except_network: str | None) -> None:
+    with database.begin() as tx:
+        tx.sessions.forget_networks(account.id, except_network=except_network)
+
+
 def read_session(database: Database, session_id: str) -> Session | None:
     with database.begin() as tx:
         return tx.sessions.lock(session_id)
@@ -70,9 +79,10 @@ def identified(database: Database, account_id: int, session_id: str, now: float 
     """Returns the account of an active session; all look-ups must find the same."""
     found = database.accounts.by_active_session(account_id, session_id, now)
     assert database.accounts.by_active_sessions([(account_id, session_id)], now) == [found]
+    account = found and found[0]
     with database.begin() as tx:
-        assert tx.accounts.lock_by_active_session(account_id, session_id, lambda: now) == found
-    return found
+        assert tx.accounts.lock_by_active_session(account_id, session_id, lambda: now) == account
+    return account
 
 
 def active(database: Database, account: Account, now: float = NOW) -> list[int]:
@@ -94,8 +104,7 @@ def challenge(number: int, **changed: Any) -> Challenge:
 
 def put(database: Database, *challenges: Challenge) -> None:
     with database.begin() as tx:
-        for one in challenges:
-            tx.challenges.put(one)
+        tx.challenges.put(challenges)
 
 
 def locked(database: Database, purpose: CodePurpose, *addresses: Address, on_behalf_of: str | None = None) -> list[Challenge]:

@@ -17,12 +17,12 @@ from .builders import MAIL, NOW, ada, bob, challenge, lease, logged_in, message,
 
 def add_failed_attempt(tx: Transaction) -> int:
     [locked] = tx.challenges.lock(CodePurpose.GENERAL, [MAIL])
-    tx.challenges.save(locked.with_failed_attempt())
+    tx.challenges.save([locked.with_failed_attempt(None)])
     return locked.failed_attempts
 
 
 def rename(tx: Transaction) -> int:
-    account = tx.accounts.lock_by_address(MAIL)
+    account = tx.accounts.lock_by_address(MAIL, NOW)
     assert account
     tx.accounts.save(replace(account, name=f"{account.name}+"))
     return account.name.count("+")

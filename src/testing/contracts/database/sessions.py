@@ -5,8 +5,23 @@ from dataclasses import replace
 import pytest
 
 from ....application.ports import Database
-from ....domain.session import IDLE_SECONDS, MAX_LIFETIME_SECONDS
-from .builders import NOW, active, ada, bob, identified, logged_in, read_session, save_account, save_session, session, stored
+from ....domain.session import IDLE_SECONDS, MAX_ENDED_SESSIONS, MAX_LIFETIME_SECONDS, MAX_SESSIONS
+from .builders import (
+    NOW,
+    active,
+    ada,
+    bob,
+    forget_networks,
+    identified,
+    logged_in,
+    read_session,
+    save_account,
+    save_session,
+    session,
+    stored,
+)
+
+PHONE, LAPTOP = "Safari on iOS", "Firefox on Linux"
 
 
 class SessionsContract:
@@ -17,11 +32,25 @@ class SessionsContract:
         assert read_session(database, stored_session.id) == stored_session
         assert read_session(database, "unknown") is None
         _, rotated = stored_session.refresh(0, NOW + 10)
-        for changed in (rotated, rotated.revoked(NOW + 20)):
+        _, reissued = rotated.refresh(0, NOW + 11)
+        assert (reissued.generation, reissued.previous_generation) == (2, 0)
+        for changed in (rotated, reissued, reissued.revoked(NOW + 20)):
             save_session(database, changed)
             assert read_session(database, stored_session.id) == changed
-        save_session(database, replace(stored_session, generation=7))
-        assert read_session(database, stored_session.id) == replace(stored_session, generation=7, revoked_at=NOW + 20)
+        save_session(database, replace(stored_session, generation=7, previous_generation=4))
+        final = replace(stored_session, generation=7, previous_generation=4, revoked_at=NOW + 20)
+        assert read_session(database, stored_session.id) == final
+
+    def test_session_is_read_with_all_that_describes_its_caller(self, database: Database) -> None:
+        account = stored(database, ada())
+        full = session(
+            account, 1, ip_address="2001:db8::/64", user_agent="a phone", device=PHONE, network="2001:db8::/64", generation=3
+        )
+        with database.begin() as tx:
+            tx.sessions.add(full, keep=100)
+        assert read_session(database, full.id) == full
+        forget_networks(database, account, None)
+        assert read_session(database, full.id) == replace(full, network=None)
 
     def test_session_needs_an_account(self, database: Database) -> None:
         with pytest.raises(LookupError), database.begin() as tx:
@@ -53,7 +82,8 @@ class SessionsContract:
         asked = [(account.id, listed.id) for listed in sessions]
         strange = [(other.id, sessions[0].id), (account.id, "no-session"), (account.id, "\ud800"), (account.id, "")]
         found = database.accounts.by_active_sessions([*strange, *asked, (other.id, theirs.id), asked[0]], NOW)
-        assert found == [None] * 4 + [account, None, *[account] * 38, other, account]
+        ours = [(account, NOW + number) for number in range(1, 41)]
+        assert found == [*[None] * 4, ours[0], None, *ours[2:], (other, NOW), ours[0]]
         assert database.accounts.by_active_sessions(asked[:3], NOW + MAX_LIFETIME_SECONDS) == [None] * 3
         assert database.accounts.by_active_sessions([], NOW) == []
 
@@ -135,19 +165,44 @@ class SessionsContract:
         save_session(database, sessions[0].revoked(NOW + 0.5))  # committed after later ones
         assert list(revoked((0.0, ""), limit=10)) == [(NOW + 0.5, "session-1"), *every]
 
-    def test_user_agent_is_new_if_no_session_of_the_account_had_it(self, database: Database) -> None:
+    def test_device_is_new_if_none_of_the_sessions_of_the_account_is_of_it(self, database: Database) -> None:
         ann, other = stored(database, ada()), stored(database, bob())
         with database.begin() as tx:
-            assert not tx.sessions.is_new_user_agent(ann.id, "a phone")
+            assert not tx.sessions.is_new_device(ann.id, PHONE, NOW), "the first login is no news"
             tx.sessions.add(session(ann, 1), keep=100)
-            assert tx.sessions.is_new_user_agent(ann.id, "a phone")
-            tx.sessions.add(session(ann, 2, user_agent="a phone"), keep=100)
-            tx.sessions.add(session(other, 3, user_agent="a tower"), keep=100)
+            assert tx.sessions.is_new_device(ann.id, PHONE, NOW)
+            tx.sessions.add(session(ann, 2, device=PHONE), keep=100)
+            tx.sessions.add(session(other, 3, device=LAPTOP), keep=100)
             tx.sessions.revoke_all(ann.id, NOW)
         with database.begin() as tx:
-            assert not tx.sessions.is_new_user_agent(ann.id, "a phone")
-            assert tx.sessions.is_new_user_agent(ann.id, "a tower")
-            assert tx.sessions.is_new_user_agent(ann.id, "A phone")
+            assert not tx.sessions.is_new_device(ann.id, PHONE, NOW), "ended sessions count"
+            assert tx.sessions.is_new_device(ann.id, LAPTOP, NOW)
+            assert tx.sessions.is_new_device(ann.id, PHONE.upper(), NOW)
+            assert tx.sessions.is_new_device(ann.id, "nul \0 and half a pair \ud800", NOW)
+
+    def test_device_is_looked_for_among_the_latest_sessions(self, database: Database) -> None:
+        account = stored(database, ada())
+        with database.begin() as tx:
+            tx.sessions.add(session(account, 0, NOW - 1, device=PHONE), keep=1000)
+            for number in range(1, MAX_SESSIONS):
+                tx.sessions.add(session(account, number, NOW + number, device=LAPTOP), keep=1000)
+            assert not tx.sessions.is_new_device(account.id, PHONE, NOW)
+            tx.sessions.add(session(account, MAX_SESSIONS, NOW + MAX_SESSIONS, device=LAPTOP), keep=1000)
+            assert tx.sessions.is_new_device(account.id, PHONE, NOW)
+
+    def test_oldest_ended_sessions_are_deleted_beyond_their_number(self, database: Database) -> None:
+        account, other = stored(database, ada()), stored(database, bob())
+        kept = MAX_SESSIONS + MAX_ENDED_SESSIONS
+        with database.begin() as tx:
+            tx.sessions.add(session(other, -2, NOW - 9), keep=1)
+            tx.sessions.add(session(account, -1, NOW - 9), keep=10_000)
+            for number in range(kept + 2):
+                tx.sessions.add(session(account, number, NOW + number / 8, revoked_at=NOW), keep=10_000)
+            tx.sessions.is_new_device(account.id, PHONE, NOW)
+        with database.begin() as tx:
+            present = [number for number in range(-2, kept + 2) if tx.sessions.lock(f"session-{number}")]
+        assert present[:2] == [-2, -1], "the active session stays, however old, and so do those of others"
+        assert present[2:] == list(range(2, kept + 2))
 
     def test_session_is_locked_together_with_its_account(self, database: Database) -> None:
         ann, _ = stored(database, ada()), stored(database, bob())

@@ -33,7 +33,7 @@ from .builders import (
 UNLOCKED: list[Callable[[Transaction, Account], None]] = [
     lambda tx, account: tx.accounts.save(replace(account, name="Changed")),
     lambda tx, account: tx.sessions.save(session(account, 1).revoked(NOW)),
-    lambda tx, _: tx.challenges.save(challenge(1).with_failed_attempt()),
+    lambda tx, _: tx.challenges.save([challenge(1).with_failed_attempt(None)]),
     lambda tx, _: tx.rate_limits.save([SlidingWindow("key", (NOW,))], NOW + 60),
     lambda tx, _: tx.cursors.save(Cursor(name="crm", position=1)),
 ]
@@ -47,7 +47,7 @@ def change_everything(tx: Transaction, account: Account) -> None:
     tx.accounts.add(bob(email=None, mobile=MOBILE))
     tx.accounts.lock(account.id)
     tx.accounts.save(replace(account, name="Somebody Else", email=None))
-    tx.challenges.put(challenge(2))
+    tx.challenges.put([challenge(2)])
     tx.proofs.add(Proof(digest="digest", address=MAIL, verified_at=NOW))
     tx.sessions.add(session(account, 2), keep=1)
     tx.rate_limits.lock(["key"])
@@ -75,9 +75,9 @@ def in_use(database: Database) -> Account:
 def rows(database: Database, account: Account) -> list[object]:
     """Returns the committed rows that `in_use` and `change_everything` add and change."""
     with database.begin() as tx:
-        verified = [tx.proofs.is_verified(address, NOW) for address in (MAIL, MOBILE)]
+        verified = [tx.proofs.is_verified(address, NOW, None) for address in (MAIL, MOBILE)]
     return [
-        [database.accounts.by_address(address) for address in (MAIL, MOBILE)],
+        [database.accounts.by_address(address, NOW) for address in (MAIL, MOBILE)],
         active(database, account),
         locked(database, CodePurpose.GENERAL, MAIL),
         verified,
@@ -116,7 +116,7 @@ class TransactionsContract:
                 tx.rate_limits.lock([key])
                 tx.cursors.lock(key)
                 tx.accounts.get(account.id)
-                tx.accounts.by_address(MAIL)
+                tx.accounts.by_address(MAIL, NOW)
                 tx.rate_limits.get(["key"])
                 if address is MOBILE:
                     with pytest.raises(LookupError):
@@ -133,7 +133,7 @@ class TransactionsContract:
             assert tx.accounts.get(account.id) == replace(account, name="Changed")
             assert tx.rate_limits.get(["key"]) == [SlidingWindow("key", (NOW,))]
             assert database.accounts.get(account.id) == account
-            assert elsewhere.submit(database.accounts.by_address, MAIL).result(timeout=2) == account
+            assert elsewhere.submit(database.accounts.by_address, MAIL, NOW).result(timeout=2) == account
             assert elsewhere.submit(database.rate_limits.get, ["key"]).result(timeout=2) == [SlidingWindow("key")]
         assert database.accounts.get(account.id) == replace(account, name="Changed")
         assert database.rate_limits.get(["key"]) == [SlidingWindow("key", (NOW,))]
@@ -145,7 +145,7 @@ class TransactionsContract:
             tx.accounts.add(ada())
         with pytest.raises(RuntimeError):
             tx.accounts.get(1)
-        assert database.accounts.by_address(MAIL) is None
+        assert database.accounts.by_address(MAIL, NOW) is None
 
     def test_nested_transaction_is_refused(self, database: Database) -> None:
         with database.begin() as tx:

@@ -1,5 +1,7 @@
 """The initial schema."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -7,8 +9,10 @@ revision = "0001"
 down_revision = None
 
 _number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-_revoked = sa.text("revoked_at IS NOT NULL")
-_of_account = sa.text("account_id IS NOT NULL")
+
+
+def _where(condition: str) -> dict[str, Any]:
+    return {"postgresql_where": sa.text(condition), "sqlite_where": sa.text(condition)}
 
 
 def upgrade() -> None:
@@ -24,20 +28,27 @@ def upgrade() -> None:
         sa.Column("canonical_mobile", sa.Text, unique=True),
         sa.Column("email_verified", sa.Boolean, nullable=False),
         sa.Column("mobile_verified", sa.Boolean, nullable=False),
-        sa.Column("owner_verified", sa.Boolean, nullable=False),
+        sa.Column("ever_verified", sa.Boolean, nullable=False),
+        sa.Column("recovery_email", sa.Text),
+        sa.Column("recovery_mobile", sa.Text),
+        sa.Column("recovery", sa.Text),
         sa.Column("password_hash", sa.Text),
         sa.Column("is_active", sa.Boolean, nullable=False),
         sa.Column("is_staff", sa.Boolean, nullable=False),
         sa.Column("is_superuser", sa.Boolean, nullable=False),
         sa.Column("image", sa.Text),
         sa.Column("created_at", sa.Double, nullable=False),
+        sa.Column("deletion_due_at", sa.Double),
         sqlite_autoincrement=True,
     )
+    for column in ("recovery_email", "recovery_mobile", "deletion_due_at"):
+        op.create_index(op.f(f"ix_accounts_{column}"), "accounts", [column], **_where(f"{column} IS NOT NULL"))
     op.create_table(
         "challenges",
         sa.Column("address_kind", sa.String(8), primary_key=True),
         sa.Column("canonical_address", sa.Text, primary_key=True),
         sa.Column("purpose", sa.String(16), primary_key=True),
+        sa.Column("from_known_network", sa.Boolean, primary_key=True),
         sa.Column("id", sa.Text, nullable=False, unique=True),
         sa.Column("address", sa.Text, nullable=False),
         sa.Column("on_behalf_of", sa.Text, index=True),
@@ -46,6 +57,8 @@ def upgrade() -> None:
         sa.Column("sent_at", sa.Double, nullable=False),
         sa.Column("expires_at", sa.Double, nullable=False, index=True),
         sa.Column("failed_attempts", sa.Integer, nullable=False),
+        sa.Column("failed_attempts_elsewhere", sa.Integer, nullable=False),
+        sa.Column("network", sa.Text),
         sa.Column("used_at", sa.Double),
     )
     op.create_table(
@@ -55,6 +68,7 @@ def upgrade() -> None:
         sa.Column("address", sa.Text, nullable=False),
         sa.Column("canonical_address", sa.Text, nullable=False),
         sa.Column("verified_at", sa.Double, nullable=False, index=True),
+        sa.Column("network", sa.Text),
     )
     op.create_index(op.f("ix_proofs_canonical_address_verified_at"), "proofs", ["canonical_address", "verified_at"])
     op.create_table(
@@ -65,14 +79,16 @@ def upgrade() -> None:
         sa.Column("refreshed_at", sa.Double, nullable=False),
         sa.Column("expires_at", sa.Double, nullable=False),
         sa.Column("generation", sa.Integer, nullable=False),
+        sa.Column("previous_generation", sa.Integer, nullable=False),
         sa.Column("revoked_at", sa.Double),
         sa.Column("ip_address", sa.Text),
         sa.Column("user_agent", sa.Text),
+        sa.Column("device", sa.Text),
+        sa.Column("network", sa.Text),
     )
-    op.create_index(op.f("ix_sessions_account_id_revoked_at"), "sessions", ["account_id", "revoked_at"])
-    op.create_index(
-        op.f("ix_sessions_revoked_at_id"), "sessions", ["revoked_at", "id"], postgresql_where=_revoked, sqlite_where=_revoked
-    )
+    op.create_index(op.f("ix_sessions_account_id_created_at"), "sessions", ["account_id", "created_at"])
+    op.create_index(op.f("ix_sessions_account_id_network"), "sessions", ["account_id", "network"])
+    op.create_index(op.f("ix_sessions_revoked_at_id"), "sessions", ["revoked_at", "id"], **_where("revoked_at IS NOT NULL"))
     op.create_table(
         "rate_limits",
         sa.Column("key", sa.Text, primary_key=True),
@@ -105,8 +121,7 @@ def upgrade() -> None:
         op.f("ix_outbox_account_id_channel_priority_turn"),
         "outbox",
         ["account_id", "channel", "priority", "turn"],
-        postgresql_where=_of_account,
-        sqlite_where=_of_account,
+        **_where("account_id IS NOT NULL"),
     )
     op.create_table(
         "audit_log",
