@@ -109,7 +109,7 @@ def _moved(
     """Replaces the address of that kind; `before` is the account before all changes of the call."""
     old, kept = before.address(kind), before.recovery_address(kind)
     ends = now + recovery_seconds
-    if kept is not None and address is not None and kept.address.canonical == address.canonical:
+    if address is not None and _is_recovery_address(before, address, now):
         kept = None  # a change back is an undoing, after which the address in between recovers nothing
     elif old is not None and before.is_verified(kind):
         kept = RecoveryAddress(

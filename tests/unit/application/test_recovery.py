@@ -179,3 +179,19 @@ def test_code_sent_to_the_new_address_before_the_recovery_is_refused() -> None:
 
     with pytest.raises(InvalidCode):
         world.verify_code(destination=NEW, verify_otp=code)
+
+
+def test_verified_address_is_kept_when_a_former_one_returns_after_its_days_of_recovery() -> None:
+    former, present = "ann@mail.example.com", "ann@work.example.com"
+    world = World(fresh_login=None)
+    account = world.create_account("ann", email=former)
+    world.verify_address(former, world.log_in_as("ann"))
+    world.change_account(identity=world.log_in_as("ann"), email=present)
+    world.verify_address(present, world.log_in_as("ann"))
+    world.clock.advance(8 * 86_400)
+
+    world.change_account(identity=world.log_in_as("ann"), email=former)
+
+    assert not world.now(account).email_verified
+    assert world.log_in_with_code(present).recovered
+    assert world.now(account).has_verified(world.address(present))
