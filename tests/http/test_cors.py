@@ -12,7 +12,15 @@ from vestibule.entrypoints.http.openapi import path_of
 from vestibule.entrypoints.settings import Settings, SettingsError
 
 APP = "https://app.example.org"
-EXPOSED = {"Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-ID", "WWW-Authenticate"}
+EXPOSED = {
+    *{"Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-ID", "WWW-Authenticate"},
+    *{"Content-Disposition", "Allow"},
+}
+ASKED = {
+    *{"authorization", "content-type", "accept", "cache-control", "pragma", "x-requested-with"},
+    *{"traceparent", "tracestate", "baggage", "sentry-trace", "x-request-id", "x-correlation-id"},
+}
+"""The headers that libraries of browsers ask for, in the spelling of browsers."""
 PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
 
 
@@ -32,8 +40,24 @@ def test_named_origin_may_make_any_call(handler: Any, cors_client: AppClient) ->
     assert answer.status_code == 204
     assert answer.headers["access-control-allow-origin"] == APP
     assert set(answer.headers["access-control-allow-methods"].split(", ")) >= handler.http_methods - {"HEAD"}
-    assert answer.headers["access-control-allow-headers"] == "Authorization, Content-Type"
+    assert {name.lower() for name in answer.headers["access-control-allow-headers"].split(", ")} >= ASKED
     assert int(answer.headers["access-control-max-age"]) > 0
+
+
+def test_operator_names_further_headers(open_client: OpenClient) -> None:
+    client = open_client(cors_origins=(APP,), cors_headers=("X-My-Header", "b3"))
+    asked = PREFLIGHT | {"Access-Control-Request-Headers": "authorization,b3,x-my-header"}
+    answer = client.call("OPTIONS", "/login/", headers={"Origin": APP, **asked})
+    allowed = {name.lower() for name in answer.headers["access-control-allow-headers"].split(", ")}
+    assert allowed == ASKED | {"accept-language", "x-my-header", "b3"}
+
+
+@pytest.mark.parametrize("names", ["*", "X-A, *", "X A", "X-A:", "X-Ä", "X-A; X-B"])
+def test_setting_refuses_malformed_names_of_headers(names: str) -> None:
+    with pytest.raises(SettingsError, match="VESTIBULE_CORS_HEADERS"):
+        Settings.from_environment({"VESTIBULE_CORS_HEADERS": names})
+    read = Settings.from_environment({"VESTIBULE_CORS_HEADERS": "X-My-Header, b3,"}).cors_headers
+    assert read == ("X-My-Header", "b3")
 
 
 @pytest.mark.parametrize("origin", [APP, "http://localhost:3000"])

@@ -203,6 +203,10 @@ origins = several(
 """Origins in the spelling of browsers, which omit a default port, because they are compared literally."""
 
 
+header_name = matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", "be the name of a header, such as X-Forwarded-For")
+header_names = several(matching(r"[A-Za-z0-9!#$%&'+.^_`|~-]+", "be names of headers, separated by commas"))
+"""Without `*`, which CORS would take for every header."""
+
 _MIN_LENGTH = 32
 _MIN_CHARACTERS = 10
 

@@ -98,13 +98,19 @@ class Settings:
     public_url: str | None = setting(None, parse.public_url, "The URL that clients use; http://host:port by default.")
     api_prefix: str = setting("", parse.path_prefix, "A path that all endpoints are mounted under, such as /api/user.")
     trusted_proxies: tuple[Network, ...] = setting(
-        (), parse.networks, "Networks whose X-Forwarded-For is trusted: 10.0.0.0/8, …"
+        (), parse.networks, "Networks of proxies that are trusted to forward the caller's address: 10.0.0.0/8, …"
+    )
+    client_address_header: str | None = setting(
+        None, parse.header_name, "The header in which they do; by default X-Forwarded-For or Forwarded, whichever comes."
     )
     allowed_hosts: tuple[str, ...] = setting(
         (), parse.hosts, "Host names that the service accepts: accounts.example.org, …; any by default."
     )
     cors_origins: tuple[str, ...] = setting(
-        (), parse.origins, "Origins whose pages may call the service from a browser: https://app.example.org, …"
+        (), parse.origins, "CORS: origins whose pages may call the service from a browser: https://app.example.org, …"
+    )
+    cors_headers: tuple[str, ...] = setting(
+        (), parse.header_names, "CORS: headers that these pages may send, besides the usual ones: X-My-Header, …"
     )
     revocations_secret: str | None = setting(
         None,

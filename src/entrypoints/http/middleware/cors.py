@@ -10,19 +10,28 @@ from litestar.types import HTTPScope
 Headers = tuple[tuple[bytes, bytes], ...]
 
 _VARY = (b"vary", b"Origin")
-_EXPOSED = (b"access-control-expose-headers", b"Retry-After, RateLimit, RateLimit-Policy, X-Request-ID, WWW-Authenticate")
-_PREFLIGHT = (
-    (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE"),
-    (b"access-control-allow-headers", b"Authorization, Content-Type"),
-    (b"access-control-max-age", b"7200"),  # the maximum of Chromium
+_EXPOSED = (
+    b"access-control-expose-headers",
+    b"Retry-After, RateLimit, RateLimit-Policy, X-Request-ID, WWW-Authenticate, Content-Disposition, Allow",
 )
+ALLOWED = (
+    *("Authorization", "Content-Type"),
+    *("Accept", "Accept-Language", "Cache-Control", "Pragma", "X-Requested-With"),  # libraries add them; here they mean nothing
+    *("traceparent", "tracestate", "baggage", "sentry-trace", "X-Request-ID", "X-Correlation-ID"),  # tracing in browsers
+)
+"""The request headers that a page may send without a setting."""
 
 
 class Cors:
     """The headers by which a browser lets pages of the named origins read a response; other origins get none."""
 
-    def __init__(self, origins: Iterable[str]) -> None:
+    def __init__(self, origins: Iterable[str], more_headers: Iterable[str] = ()) -> None:
         self._allowed = {origin.encode(): _headers(origin.encode()) for origin in origins}
+        self._preflight = (
+            (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
+            (b"access-control-allow-headers", ", ".join((*ALLOWED, *more_headers)).encode()),
+            (b"access-control-max-age", b"7200"),  # the maximum of Chromium
+        )
 
     def headers(self, scope: HTTPScope) -> Headers:
         """Every path has a handler of OPTIONS; with these headers its response to a preflight allows the request."""
@@ -30,7 +39,7 @@ class Cors:
         allowed = self._allowed.get(origin)
         if allowed is None:
             return (_VARY,)
-        return allowed + _PREFLIGHT if scope["method"] == "OPTIONS" else allowed
+        return allowed + self._preflight if scope["method"] == "OPTIONS" else allowed
 
 
 def _headers(origin: bytes) -> Headers:

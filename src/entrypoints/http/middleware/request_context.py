@@ -48,10 +48,11 @@ class RequestMiddleware:
         share = MAX_CONCURRENT_CALLS_PER_NETWORK if vestibule.settings.rate_limits else inf
         self._shares = Shares(share, policy="concurrent-calls", retry_after=1)
         self._revocation_clients = RevocationClients(vestibule.settings)
-        self._client_address = ClientAddress(vestibule.settings.trusted_proxies)
+        self._client_address = ClientAddress(vestibule.settings.trusted_proxies, vestibule.settings.client_address_header)
         self._headers = _common_headers(https=vestibule.settings.url.startswith("https:"))
         self._allowed_hosts = frozenset(host.encode() for host in vestibule.settings.allowed_hosts)
-        self._cors = Cors(vestibule.settings.cors_origins) if vestibule.settings.cors_origins else None
+        origins, cors_headers = vestibule.settings.cors_origins, vestibule.settings.cors_headers
+        self._cors = Cors(origins, cors_headers) if origins else None
 
     async def __call__(self, app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> None:
         caller = self._caller(scope)
@@ -99,7 +100,7 @@ class RequestMiddleware:
         client, headers = scope["client"], scope["headers"]
         agent = next((value for name, value in headers if name == b"user-agent"), None)
         return Caller(
-            ip_address=self._client_address.find(client[0] if client else None, headers),
+            ip_address=self._client_address.find(client[0] if client else None, headers, is_probe=scope["path"] in UNLIMITED),
             user_agent=agent[:_MAX_USER_AGENT].decode("latin-1") if agent else None,
             request_id=token_hex(16),
         )
