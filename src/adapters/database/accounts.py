@@ -1,10 +1,10 @@
 """Accounts in SQL."""
 
-import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple, replace
 from typing import Any
 
+from msgspec import json
 from sqlalchemy import BindParameter, ColumnElement, Select, Text, bindparam, delete, exists, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite too, not the reverse
 
@@ -284,8 +284,12 @@ def _recovery_addresses(text: str) -> tuple[RecoveryAddress, ...]:
             other=other and _address(other),
             other_verified=other_verified,
         )
-        for address, replaced_at, expires_at, other, other_verified in json.loads(text)
+        for address, replaced_at, expires_at, other, other_verified in json.decode(text)
     )
+
+
+def _json(recovery_addresses: Iterable[RecoveryAddress]) -> str:
+    return json.encode([astuple(kept) for kept in recovery_addresses]).decode()
 
 
 def _address(fields: list[str]) -> Address:
@@ -307,7 +311,7 @@ def _values(account: Account) -> dict[str, object]:
         "mobile_verified": account.mobile_verified,
         "ever_verified": account.ever_verified,
         **{f"recovery_{kind}": (kept := account.recovery_address(kind)) and kept.address.canonical for kind in AddressKind},
-        "recovery": json.dumps([astuple(kept) for kept in account.recovery_addresses]) if account.recovery_addresses else None,
+        "recovery": _json(account.recovery_addresses) if account.recovery_addresses else None,
         "password_hash": account.password_hash,
         "is_active": account.is_active,
         "is_staff": account.is_staff,

@@ -1,10 +1,10 @@
 """The outbox in SQL: sent messages are deleted, failed ones stay, out of the delivery workers' sight."""
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from msgspec import json
 from sqlalchemy import Double, bindparam, case, delete, func, insert, null, select, union_all, update
 
 from ...application.ports import TURN_SECONDS, Channel, Message, OutboxEntry
@@ -119,8 +119,8 @@ class SqlOutbox:
         self._sql.run(
             _ADD,
             channel=message.channel.value,
-            challenge=message.challenge and json.dumps(message.challenge),
-            parameters=json.dumps(dict(message.values)),
+            challenge=message.challenge and json.encode(message.challenge).decode(),
+            parameters=json.encode(dict(message.values)).decode(),
             priority=_URGENT if message.is_urgent else _ROUTINE,
             due_at=message.not_before,
             **values_of(message, _PLAIN),
@@ -192,13 +192,13 @@ def _id_of(row: Sequence[Any]) -> str:
 def _message_of(row: Sequence[Any]) -> Message:
     """Raises an exception of some kind for a row that this program has not written."""
     channel, challenge, parameters, priority, *plain = row
-    fields, values = dict(zip(_PLAIN, plain, strict=True)), json.loads(parameters)
+    fields, values = dict(zip(_PLAIN, plain, strict=True)), json.decode(parameters)
     wrong = [name for name, kind in _PLAIN.items() if not isinstance(fields[name], kind)]
     if wrong or not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
         raise TypeError
     return Message(
         channel=Channel(channel),
-        challenge=challenge and _challenge_of(*json.loads(challenge)),
+        challenge=challenge and _challenge_of(*json.decode(challenge)),
         values=values,
         is_urgent=priority == _URGENT,
         **fields,

@@ -1,10 +1,10 @@
 """Rate-limit windows in SQL."""
 
-import json
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import takewhile
 
+from msgspec import json
 from sqlalchemy import ClauseElement, Text, bindparam, select
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite too, not the reverse
 
@@ -73,10 +73,10 @@ class SqlSlidingWindows(SqlSlidingWindowReads):
 def _json(window: SlidingWindow) -> str:
     """A list of timestamps; one that represents several hits is a pair with their number."""
     merged = len(window.counts)
-    return json.dumps([*zip(window.timestamps[:merged], window.counts, strict=True), *window.timestamps[merged:]])
+    return json.encode([*zip(window.timestamps[:merged], window.counts, strict=True), *window.timestamps[merged:]]).decode()
 
 
 def _window(key: str, text: str) -> SlidingWindow:
-    hits = json.loads(text)
+    hits = json.decode(text)
     counts = tuple(count for _, count in takewhile(lambda hit: isinstance(hit, list), hits))
     return SlidingWindow(key, (*(timestamp for timestamp, _ in hits[: len(counts)]), *hits[len(counts) :]), counts)
