@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from ..domain.account import Account, Address, AddressKind, Username
-from ..domain.errors import AlreadyTaken, InvalidInput
+from ..domain.errors import AlreadyTaken, ErrorCode, FieldError, InvalidInput
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.ownership import AddressState, state_of, verified, with_addresses
 from ..domain.rate_limits import DAY, Limits
+from ..domain.texts import trimmed
 from . import rate_limits
 from .audit import record
 from .login import FreshLogin
@@ -18,11 +19,11 @@ from .ports import Clock, Database, Hasher, Transaction
 from .rate_limits import Counter
 from .retry import retry_on_conflict
 from .tokens import Identity
-from .validation import MISSING, NO_PROOFS, AccountRules, Missing, ProvedAddresses, Validator, personal_data_of
+from .validation import MISSING, NO_PROOFS, AccountRules, Missing, ProvedAddresses, Validator, is_blank, personal_data_of
 
 T = TypeVar("T", Username, Address)
 
-LAST_VERIFIED = "The last verified address can be replaced, and not removed."
+LAST_VERIFIED = FieldError(ErrorCode.LAST_VERIFIED, "The last verified address can be replaced, and not removed.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,7 +293,7 @@ def _is_sensitive(account: Account, changes: Changes, fields: Mapping[str, objec
 
 
 def _is_given(value: object) -> bool:
-    return value not in (None, MISSING) and (not isinstance(value, str) or bool(value.strip()))
+    return value is not MISSING and not is_blank(value)
 
 
 def _loses_last_verified(before: Account, after: Account) -> bool:
@@ -300,7 +301,7 @@ def _loses_last_verified(before: Account, after: Account) -> bool:
 
 
 def _or_same(current: T | None, parse: Callable[[str], T]) -> Callable[[str], T]:
-    return lambda text: current if current is not None and text.strip() == current.text else parse(text)
+    return lambda text: current if current is not None and trimmed(text) == current.text else parse(text)
 
 
 _REVOKES_CODES = frozenset({EventType.PASSWORD_CHANGED, EventType.EMAIL_CHANGED, EventType.MOBILE_CHANGED})

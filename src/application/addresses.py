@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..domain.account import Account
-from ..domain.errors import AlreadyTaken, InvalidInput, NoSuchAccount
+from ..domain.errors import AlreadyTaken, ErrorCode, FieldError, InvalidInput, NoSuchAccount
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.ownership import HOLDS_NOTHING, state_of, verified, with_addresses
 from .audit import record
@@ -12,6 +12,10 @@ from .ownership import AddressReleaser, opening_addresses, revoke_codes_of_added
 from .ports import Clock, Database, Identifiers
 from .retry import retry_on_conflict
 from .validation import Validator
+
+_STILL_VERIFIED = FieldError(
+    ErrorCode.STILL_VERIFIED, "It is verified, or recovers the account: only unverified ones can be released."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +40,7 @@ class ReleaseAddress:
             if account is None:
                 raise NoSuchAccount
             if state_of(account, wanted, now) not in HOLDS_NOTHING:
-                raise InvalidInput(
-                    {"address": ["It is verified, or recovers the account: only unverified ones can be released."]}
-                )
+                raise InvalidInput({"address": [_STILL_VERIFIED]})
             self.address_releaser(tx, [wanted], now)
         return account
 

@@ -10,6 +10,7 @@ from ..domain.errors import AddressNotVerified, InvalidCode, Refusal
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.ownership import verified
 from ..domain.rate_limits import Limits
+from ..domain.texts import code_digits
 from . import rate_limits
 from .audit import record
 from .ownership import AccountOpener
@@ -273,7 +274,7 @@ def read_code(identifiers: Identifiers, destination: str, verify_otp: str) -> tu
     """The address and the code; `verify_otp` is the code under its HTTP field's name, which `InvalidInput` reports."""
     validator = Validator()
     to = validator.text("destination", destination, identifiers.destination)
-    code = validator.text("verify_otp", verify_otp, str.strip)
+    code = validator.text("verify_otp", verify_otp, code_digits)
     return validator.valid(to, code)
 
 

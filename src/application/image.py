@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ..domain.account import Account
-from ..domain.errors import ImageTooLarge, InvalidInput, InvalidToken, RateLimited, Unavailable
+from ..domain.errors import ErrorCode, FieldError, ImageTooLarge, InvalidInput, InvalidToken, RateLimited, Unavailable
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.rate_limits import Limits, refusing_limit
 from .audit import record
@@ -40,7 +40,7 @@ class UploadImage:
         try:
             image = self.images.normalise(profile_image)
         except UnreadableImage as error:
-            raise InvalidInput({"profile_image": [str(error)]}) from None
+            raise InvalidInput({"profile_image": [FieldError(ErrorCode.UNREADABLE_IMAGE, str(error))]}) from None
         name = self.storage.put(image)
         try:
             account, previous = self._set(identity, name, caller)

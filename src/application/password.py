@@ -6,6 +6,7 @@ from ..domain.account import Address
 from ..domain.code import CodePurpose
 from ..domain.errors import AddressNotVerified, Refusal
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
+from ..domain.texts import code_digits
 from .audit import record
 from .code_checks import CodeCheck, CodeVerifier, ProofIssuer
 from .notifications import Notice, Notices
@@ -38,7 +39,7 @@ class ResetPassword:
         self, *, email: str, otp: str, password: str, identity: Identity | None = None, caller: Caller = TRUSTED_CALLER
     ) -> CodeEffects:
         validator = Validator()
-        read = validator.text("email", email, self.rules.identifiers.email), validator.text("otp", otp, str.strip)
+        read = validator.text("email", email, self.rules.identifiers.email), validator.text("otp", otp, code_digits)
         self.rules.check_password(validator, validator.password("password", password), ())
         address, code = validator.valid(*read)
         holders = self.code_verifier.holders([address], caller)

@@ -9,6 +9,7 @@ from ..domain.code import CodePurpose
 from ..domain.errors import AccountMismatch, Refusal
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.ownership import AddressState, state_of, username_without_mobile
+from ..domain.texts import code_digits
 from .audit import record
 from .code_checks import CodeCheck, CodeVerifier
 from .code_requests import CodeIssuer, RequestedCode, recipient_for
@@ -112,7 +113,7 @@ class RegisterOrLogIn:
         validator = Validator()
         fields = _read(validator, self.identifiers, name, email, mobile)
         valid_name, valid_email, valid_mobile, code = validator.valid(
-            *fields, validator.text("verify_otp", verify_otp, str.strip)
+            *fields, validator.text("verify_otp", verify_otp, code_digits)
         )
         holders = self.code_verifier.holders([valid_email, valid_mobile], caller)
         with self.database.begin() as tx:

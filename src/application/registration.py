@@ -8,6 +8,7 @@ from ..domain.account import Account
 from ..domain.errors import AlreadyTaken
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.rate_limits import Limits, RateLimits
+from ..domain.texts import trimmed
 from .audit import record, record_verified_addresses
 from .network_limits import network_refusal
 from .ownership import AddressReleaser
@@ -164,7 +165,7 @@ class CheckUnique:
 
 
 def _property(text: str) -> Property:
-    match text.strip():
+    match trimmed(text):
         case "username" | "email" | "mobile" as prop:
             return prop
         case _:

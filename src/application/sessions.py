@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..domain.errors import InvalidInput, NoSuchSession, NotAuthenticated
+from ..domain.errors import ErrorCode, FieldError, InvalidInput, NoSuchSession, NotAuthenticated
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.session import Session
 from .audit import record
@@ -166,6 +166,6 @@ def _position(after: str | None, now: float) -> tuple[float, str]:
         return 0.0, ""
     match = _CURSOR.fullmatch(after)
     if match is None:
-        raise InvalidInput({"after": ["This must be the `after` of an earlier response."]})
+        raise InvalidInput({"after": [FieldError(ErrorCode.MALFORMED, "This must be the `after` of an earlier response.")]})
     revoked_at = float(match[1])
     return (revoked_at, match[2]) if revoked_at <= now + CLOCK_DIFFERENCE else (0.0, "")

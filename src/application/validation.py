@@ -1,6 +1,5 @@
 """Validation of use-case arguments: errors are collected by field, so that one refusal names all of them."""
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -8,10 +7,11 @@ from typing import Any, TypeVar, overload
 
 from ..domain.account import Account, Address, AddressKind
 from ..domain.code import MAX_PROOFS, PROOF_LIFETIME, Proof
-from ..domain.errors import AlreadyTaken, InvalidInput, taken
+from ..domain.errors import AlreadyTaken, ErrorCode, FieldError, InvalidInput, taken
 from ..domain.events import Caller
 from ..domain.networks import UNKNOWN_NETWORK
 from ..domain.password import PasswordPolicy
+from ..domain.texts import is_storable, trimmed
 from .ports import Clock, Codes, Database, Identifiers, InvalidText, Transaction
 
 T1 = TypeVar("T1")
@@ -27,28 +27,28 @@ class Missing(Enum):
 
 
 MISSING = Missing.MISSING
-REQUIRED = "This field is required."
-WRONG_PROOF = "This proof is not valid, is older than an hour, was used, or belongs to another address."
-
-_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+REQUIRED = FieldError(ErrorCode.REQUIRED, "This field is required.")
+WRONG_PROOF = FieldError(
+    ErrorCode.INVALID_PROOF, "This proof is not valid, is older than an hour, was used, or belongs to another address."
+)
 
 
 class Validator:
     """Collects the errors of one call's fields. Values may have any type, for Python callers are not checked at run time."""
 
     def __init__(self) -> None:
-        self._errors: dict[str, list[str]] = {}
+        self._errors: dict[str, list[FieldError]] = {}
         self._taken: list[str] = []
 
     def text(self, field: str, value: object, parse: Callable[[str], T1], *, required: bool = True) -> T1 | None:
         """The parsed text; None if it is absent (None or blank) or invalid."""
-        if value is MISSING or (required and _is_blank(value)):
+        if value is MISSING or (required and is_blank(value)):
             self.add_error(field, REQUIRED)
-        elif not _is_blank(value):
+        elif not is_blank(value):
             try:
                 return parse(_text(value))
             except InvalidText as error:
-                self.add_error(field, str(error))
+                self.add_error(field, FieldError(error.code, str(error)))
         return None
 
     def password(self, field: str, value: object, *, required: bool = True) -> str | None:
@@ -57,12 +57,12 @@ class Validator:
             if required:
                 self.add_error(field, REQUIRED)
             return None
-        return self.text(field, value, lambda text: text) if not _is_blank(value) else str(value)
+        return self.text(field, value, lambda text: text) if not is_blank(value) else str(value)
 
     def flag(self, field: str, value: object) -> bool:
         if value is None or isinstance(value, bool):
             return bool(value)
-        self.add_error(field, "This must be true or false.")
+        self.add_error(field, FieldError(ErrorCode.WRONG_TYPE, "This must be true or false."))
         return False
 
     def texts(self, field: str, value: object) -> tuple[str, ...]:
@@ -70,15 +70,15 @@ class Validator:
         if value is None:
             return ()
         if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-            self.add_error(field, "This must be a list of texts.")
+            self.add_error(field, FieldError(ErrorCode.WRONG_TYPE, "This must be a list of texts."))
             return ()
         return tuple(text for item in value if (text := self.text(field, item, str)) is not None)
 
-    def add_error(self, field: str, *messages: str) -> None:
-        for message in messages:
+    def add_error(self, field: str, *errors: FieldError) -> None:
+        for error in errors:
             known = self._errors.setdefault(field, [])
-            if message not in known:
-                known.append(message)
+            if error not in known:
+                known.append(error)
 
     def add_taken(self, fields: Iterable[str]) -> None:
         for field in sorted(fields):
@@ -108,15 +108,16 @@ class Validator:
         return values
 
 
-def _is_blank(value: object) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+def is_blank(value: object) -> bool:
+    """Returns whether it is None, or text without any visible character."""
+    return value is None or (isinstance(value, str) and not trimmed(value))
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise InvalidText("This must be text.")
-    if _UNSTORABLE.search(value):
-        raise InvalidText("This has a character that is not allowed in text.")
+        raise InvalidText("This must be text.", ErrorCode.WRONG_TYPE)
+    if not is_storable(value):
+        raise InvalidText("This has a character that is not allowed in text.", ErrorCode.FORBIDDEN_CHARACTER)
     return value
 
 
@@ -153,7 +154,7 @@ class AccountRules:
         """
         texts = validator.texts("proofs", proofs)
         if len(texts) > MAX_PROOFS:
-            validator.add_error("proofs", f"A call takes at most {MAX_PROOFS} proofs.")
+            validator.add_error("proofs", FieldError(ErrorCode.TOO_MANY, f"A call takes at most {MAX_PROOFS} proofs."))
             return NO_PROOFS
         validated = {AddressKind.EMAIL: self.email_verification_required, AddressKind.MOBILE: self.mobile_verification_required}
         required = [address for address in new if validated[address.kind]]
@@ -171,7 +172,8 @@ class AccountRules:
             for address in required:
                 is_verified = has_network and tx.proofs.is_verified(address, since, caller.ip_address)
                 if address not in proved.values() and not is_verified:
-                    validator.add_error(address.kind, f"This {address.kind} must be verified by a code first.")
+                    message = f"This {address.kind} must be verified by a code first."
+                    validator.add_error(address.kind, FieldError(ErrorCode.NOT_VERIFIED, message))
         return ProvedAddresses(tuple(dict.fromkeys(proved.values())), tuple(proved), since)
 
 

@@ -4,7 +4,9 @@ A refusal is a result, not a bug: `slug` is for machines, `title` and `detail` a
 none reveals whether an account exists unless that is the purpose of the call.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar
 
 from .rate_limits import RateLimit
@@ -15,6 +17,8 @@ __all__ = [
     "AlreadyTaken",
     "ClockAhead",
     "Conflict",
+    "ErrorCode",
+    "FieldError",
     "ImageTooLarge",
     "InvalidCode",
     "InvalidCredentials",
@@ -46,15 +50,54 @@ class Refusal(Exception):
         super().__init__(self.detail)
 
 
+class ErrorCode(StrEnum):
+    """The stable codes of errors of fields, for programs that choose words of their own."""
+
+    REQUIRED = "required"
+    WRONG_TYPE = "wrong-type"
+    MALFORMED = "malformed"
+    FORBIDDEN_CHARACTER = "forbidden-character"
+    TOO_SHORT = "too-short"
+    TOO_LONG = "too-long"
+    TOO_MANY = "too-many"
+    MIXED_SCRIPTS = "mixed-scripts"
+    RESERVED = "reserved"
+    TAKEN = "taken"
+    TOO_COMMON = "too-common"
+    PERSONAL_DATA = "personal-data"
+    TEST_DOMAIN = "test-domain"
+    UNKNOWN_COUNTRY = "unknown-country"
+    COUNTRY_NOT_ACCEPTED = "country-not-accepted"
+    PREMIUM_RATE = "premium-rate"
+    NOT_VERIFIED = "not-verified"
+    INVALID_PROOF = "invalid-proof"
+    LAST_VERIFIED = "last-verified"
+    STILL_VERIFIED = "still-verified"
+    UNREADABLE_IMAGE = "unreadable-image"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """An error of a field: a code for programs, and a message for people."""
+
+    code: ErrorCode
+    message: str
+
+
 class InvalidInput(Refusal):
-    """Invalid fields with their errors; every invalid field is named at once."""
+    """Invalid fields with their errors; every invalid field is named at once.
+
+    `errors` maps each field to its messages, and `codes` to the codes of the same errors in the same order.
+    """
 
     slug = "invalid-input"
     title = "Some of the fields are not valid."
 
-    def __init__(self, errors: Mapping[str, list[str]], detail: str | None = None) -> None:
-        self.errors = {field: list(messages) for field, messages in errors.items()}
-        super().__init__(detail)
+    def __init__(self, errors: Mapping[str, Iterable[FieldError]]) -> None:
+        found = {field: list(of_field) for field, of_field in errors.items()}
+        self.errors = {field: [error.message for error in of_field] for field, of_field in found.items()}
+        self.codes = {field: [error.code for error in of_field] for field, of_field in found.items()}
+        super().__init__()
 
 
 class AlreadyTaken(InvalidInput):
@@ -68,9 +111,9 @@ class AlreadyTaken(InvalidInput):
         super().__init__({field: [taken(field)] for field in fields})
 
 
-def taken(field: str) -> str:
-    """The error message of a field whose value another account has."""
-    return f"An account with this {field} exists already."
+def taken(field: str) -> FieldError:
+    """The error of a field whose value another account has."""
+    return FieldError(ErrorCode.TAKEN, f"An account with this {field} exists already.")
 
 
 class AccountMismatch(Refusal):

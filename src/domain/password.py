@@ -4,9 +4,14 @@ import unicodedata
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
+from .errors import ErrorCode, FieldError
+from .texts import has_control, is_storable
+
 MAX_LENGTH = 256
 _MIN_WORD = 4
-_REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Cn"})
+_MADE_OF_PERSONAL_DATA = FieldError(
+    ErrorCode.PERSONAL_DATA, "This password is made of the account's own username, name, email or mobile."
+)
 
 
 def normalised(password: str) -> str:
@@ -22,26 +27,26 @@ class PasswordPolicy:
     service: str = "vestibule"
     min_length: int = 8
 
-    def violations(self, password: str) -> list[str]:
+    def violations(self, password: str) -> list[FieldError]:
         """The violations of a password, whatever the account; empty if there are none."""
         text = normalised(password)
         if len(password) > 4 * MAX_LENGTH or len(text) > MAX_LENGTH:
-            return [f"A password must have at most {MAX_LENGTH} characters."]
-        if any(unicodedata.category(character) in _REFUSED_CATEGORIES for character in text):
-            return ["A password must not contain control characters or unassigned ones."]
+            return [FieldError(ErrorCode.TOO_LONG, f"A password must have at most {MAX_LENGTH} characters.")]
+        if not is_storable(text) or has_control(text):
+            return [FieldError(ErrorCode.FORBIDDEN_CHARACTER, "A password must not contain control characters.")]
         if len(text) < self.min_length:
-            return [f"A password must have at least {self.min_length} characters."]
+            return [FieldError(ErrorCode.TOO_SHORT, f"A password must have at least {self.min_length} characters.")]
         if text.casefold() in self.common:
-            return ["This password is among the most common ones."]
+            return [FieldError(ErrorCode.TOO_COMMON, "This password is among the most common ones.")]
         if _is_made_of(text, (self.service,)):
-            return ["This password is made of the name of the service."]
+            return [FieldError(ErrorCode.TOO_COMMON, "This password is made of the name of the service.")]
         return []
 
-    def personal_data_violations(self, password: str, personal: Iterable[str | None]) -> list[str]:
+    def personal_data_violations(self, password: str, personal: Iterable[str | None]) -> list[FieldError]:
         """The violations by the account's own data: username, name, email, mobile."""
         words = [word for text in personal if text for word in (text, *_words(text))]
         if _is_made_of(normalised(password)[:MAX_LENGTH], words):
-            return ["This password is made of the account's own username, name, email or mobile."]
+            return [_MADE_OF_PERSONAL_DATA]
         return []
 
 

@@ -2,6 +2,7 @@
 
 import re
 from itertools import count
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,9 +13,11 @@ from schemathesis.checks import CHECKS
 from tests.http.conftest import AppClient, OpenClient
 from tests.support.world import PASSWORD, World
 
+from vestibule.domain.errors import ErrorCode
 from vestibule.entrypoints.http import create_app
 from vestibule.entrypoints.http.app import API, SERVICE
 
+DOCS = Path(__file__).parents[2] / "docs"
 DOCUMENTED = {
     ("post", "/register/", "201"),
     ("post", "/login/", "200"),
@@ -46,6 +49,16 @@ def test_every_refusal_is_described_in_one_line(client: AppClient) -> None:
         for status, answer in operation["responses"].items():
             lines = answer["description"].split(" · ") if int(status) >= 400 else []
             assert all(re.fullmatch(r"`[a-z-]+`: [A-Z][^\n]+\.", line) for line in lines), (method, path, status)
+
+
+def test_codes_of_fields_are_an_enumeration_and_listed_in_the_documentation(client: AppClient) -> None:
+    schemas = client.call("GET", "/openapi.json").json()["components"]["schemas"]
+    table = (DOCS / "api.md").read_text().partition("### Codes of fields")[2].partition("## ")[0]
+    listed = re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE)
+    assert schemas["Problem"]["properties"]["codes"]["additionalProperties"]["items"] == {
+        "$ref": "#/components/schemas/ErrorCode"
+    }
+    assert sorted(schemas["ErrorCode"]["enum"]) == sorted(listed) == sorted(ErrorCode)
 
 
 def test_every_operation_documents_the_headers_of_rate_limits(client: AppClient) -> None:

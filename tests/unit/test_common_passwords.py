@@ -2,6 +2,7 @@
 
 import pytest
 
+from vestibule.domain.errors import ErrorCode, FieldError
 from vestibule.domain.password import PasswordPolicy, normalised
 from vestibule.entrypoints.common_passwords import common_passwords
 
@@ -34,7 +35,8 @@ def test_bundled_passwords_are_long_enough_and_normalised() -> None:
     ],
 )
 def test_common_password_is_refused_in_any_case_and_width(password: str) -> None:
-    assert PasswordPolicy(common=common_passwords()).violations(password) == ["This password is among the most common ones."]
+    [violation] = PasswordPolicy(common=common_passwords()).violations(password)
+    assert violation == FieldError(ErrorCode.TOO_COMMON, "This password is among the most common ones.")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from email_validator.syntax import validate_email_local_part
 
 from ...application.ports import InvalidText
 from ...domain.account import Address, AddressKind
-from .texts import trimmed
+from .texts import too_long, trimmed
 
 MAX_LENGTH = 254
 _MAX_LABEL = 63
@@ -27,7 +27,7 @@ def read_email(text: str, *, special_use_domains: bool) -> Address:
     """
     written = trimmed(text)
     if len(written) > MAX_LENGTH:
-        raise InvalidText(f"An email address must have at most {MAX_LENGTH} characters.")
+        raise too_long("An email address", MAX_LENGTH)
     sendable = _sendable(written, special_use_domains)
     canonical = sendable.lower()
     is_as_written = written.isascii() and written.lower() == canonical

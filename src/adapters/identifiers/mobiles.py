@@ -6,6 +6,7 @@ import phonenumbers
 
 from ...application.ports import InvalidText
 from ...domain.account import Address, AddressKind
+from ...domain.errors import ErrorCode
 from .texts import trimmed
 
 MAX_INPUT_LENGTH = 40
@@ -51,11 +52,11 @@ def check_mobile(mobile: Address, regions: frozenset[str]) -> None:
     except phonenumbers.NumberParseException:  # no country has this code
         number = phonenumbers.PhoneNumber()
     if phonenumbers.number_type(number) in _EXPENSIVE:
-        raise InvalidText("Premium-rate and shared-cost numbers are not accepted.")
+        raise InvalidText("Premium-rate and shared-cost numbers are not accepted.", ErrorCode.PREMIUM_RATE)
     if regions and not is_international:
-        raise InvalidText("Write the number with + and the country code.")
+        raise InvalidText("Write the number with + and the country code.", ErrorCode.UNKNOWN_COUNTRY)
     if regions and phonenumbers.region_code_for_number(number) not in regions:
-        raise InvalidText("Numbers of this country are not accepted.")
+        raise InvalidText("Numbers of this country are not accepted.", ErrorCode.COUNTRY_NOT_ACCEPTED)
 
 
 def _canonical(digits: str, region: str | None, *, is_international: bool) -> str:
@@ -68,7 +69,7 @@ def _e164(number: str, region: str | None) -> str:
     try:
         parsed = phonenumbers.parse(number, region)
     except phonenumbers.NumberParseException:
-        raise InvalidText(_UNKNOWN) from None
+        raise InvalidText(_UNKNOWN, ErrorCode.UNKNOWN_COUNTRY) from None
     if not phonenumbers.is_possible_number(parsed):
-        raise InvalidText(_UNKNOWN)
+        raise InvalidText(_UNKNOWN, ErrorCode.UNKNOWN_COUNTRY)
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

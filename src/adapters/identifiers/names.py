@@ -1,30 +1,33 @@
 """People's names: any text without line breaks, control characters and marks that change the direction of writing."""
 
+import re
 import unicodedata
 
 from ...application.ports import InvalidText
-from .texts import trimmed
+from ...domain.errors import ErrorCode
+from ...domain.texts import has_control, is_visible
+from .texts import check_storable, too_long
 
 MAX_LENGTH = 500
 _MAX_INPUT_LENGTH = 4 * MAX_LENGTH
-_REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Cn", "Zl", "Zp"})
-_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_FORBIDDEN = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
+"""Bidi controls, line and paragraph separators."""
+
+_AT_ENDS = "".join(mark for mark in map(chr, range(0x3001)) if mark.isspace()) + "\u00ad\u200b\u2060\ufeff"
+"""White space, and invisible characters without effect. Joiners and variation selectors at an end change the last letter."""
 
 
 def read_name(text: str) -> str:
-    """Returns 1 to 500 code points, trimmed and in NFC."""
-    written = trimmed(text)
+    """Returns 1 to 500 code points in NFC, without white space at the ends, at least one of them visible."""
+    check_storable(text)
+    written = text.strip(_AT_ENDS)
     if len(written) > _MAX_INPUT_LENGTH:
-        raise InvalidText(f"A name must have at most {MAX_LENGTH} characters.")
+        raise too_long("A name", MAX_LENGTH)
     name = unicodedata.normalize("NFC", written)
-    if not name:
-        raise InvalidText("A name must have at least one character.")
+    if not is_visible(name):
+        raise InvalidText("A name must have at least one visible character.", ErrorCode.TOO_SHORT)
     if len(name) > MAX_LENGTH:
-        raise InvalidText(f"A name must have at most {MAX_LENGTH} characters.")
-    if any(map(_is_refused, name)):
-        raise InvalidText("A name must not contain line breaks or control characters.")
+        raise too_long("A name", MAX_LENGTH)
+    if has_control(name) or _FORBIDDEN.search(name):
+        raise InvalidText("A name must not contain line breaks or control characters.", ErrorCode.FORBIDDEN_CHARACTER)
     return name
-
-
-def _is_refused(character: str) -> bool:
-    return character in _BIDI_CONTROLS or unicodedata.category(character) in _REFUSED_CATEGORIES

@@ -8,8 +8,10 @@ from itertools import pairwise
 from precis_i18n import get_profile
 
 from ...application.ports import InvalidText
+from ...domain import texts
 from ...domain.account import Username
-from .texts import storable, trimmed
+from ...domain.errors import ErrorCode
+from .texts import too_long, trimmed
 
 MAX_LENGTH = 150
 MAX_CANONICAL_LENGTH = 254
@@ -35,10 +37,10 @@ def read_username(text: str) -> Username:
     """Accepts 1 to 150 letters and digits of one script with `. _ - +`, at least one letter, and no reserved name."""
     written = trimmed(text)
     if len(written) > _MAX_INPUT_LENGTH:
-        raise InvalidText(f"A username must have at most {MAX_LENGTH} characters.")
+        raise too_long("A username", MAX_LENGTH)
     written = unicodedata.normalize("NFC", written)
     if len(written) > MAX_LENGTH:
-        raise InvalidText(f"A username must have at most {MAX_LENGTH} characters.")
+        raise too_long("A username", MAX_LENGTH)
     if not written:
         raise InvalidText("A username must have at least one character.")
     try:
@@ -46,14 +48,14 @@ def read_username(text: str) -> Username:
     except ValueError:
         raise InvalidText("A username must consist of letters, digits and . _ - + only.") from None
     if len(canonical) > MAX_LENGTH:
-        raise InvalidText(f"A username must have at most {MAX_LENGTH} characters.")
+        raise too_long("A username", MAX_LENGTH)
     _check(canonical)
     return Username(written, canonical)
 
 
 def canonical_username(text: str) -> str:
     """Returns the unique form of any text, at most 254 characters long; that of `read_username` for a valid username."""
-    cut = storable(text.strip()[:_MAX_INPUT_LENGTH])
+    cut = texts.storable(texts.trimmed(text)[:_MAX_INPUT_LENGTH])
     try:
         canonical = _case_mapped(unicodedata.normalize("NFC", cut))
     except ValueError:
@@ -80,11 +82,11 @@ def _check(canonical: str) -> None:
     if any(not _is_letter_mark_or_digit(character) for character in letters) or not _marks_follow_letters(categories):
         raise InvalidText("A username must consist of letters, digits and . _ - + only.")
     if not _is_of_one_script(letters):
-        raise InvalidText("The letters and digits of a username must be of one script.")
+        raise InvalidText("The letters and digits of a username must be of one script.", ErrorCode.MIXED_SCRIPTS)
     if "L" not in categories:
         raise InvalidText("A username must have at least one letter.")
     if _without_accents(canonical) in _RESERVED or canonical in _RESERVED or _GIVEN.fullmatch(canonical):
-        raise InvalidText("This username is reserved.")
+        raise InvalidText("This username is reserved.", ErrorCode.RESERVED)
 
 
 def _is_letter_mark_or_digit(character: str) -> bool:

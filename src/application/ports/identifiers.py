@@ -4,12 +4,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...domain.account import Address, Username
+from ...domain.errors import ErrorCode
 
 __all__ = ["Identifiers", "InvalidText", "LoginIdentifier"]
 
 
 class InvalidText(ValueError):
-    """A text that breaks the rules of its field; the message is for the person who typed it."""
+    """A text that breaks the rules of its field; the message is for the person who typed it, the code for programs."""
+
+    def __init__(self, message: str, code: ErrorCode = ErrorCode.MALFORMED) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Identifiers(Protocol):

@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.json import schema_components
 from msgspec.structs import fields
 
+from ...application.validation import REQUIRED
 from ...domain import errors
 from ...domain.errors import Refusal
 from ...domain.rate_limits import MINUTE, RateLimit
@@ -39,7 +40,7 @@ _ALWAYS: tuple[type[Refusal], ...] = (errors.RateLimited, Internal, errors.Overl
 _WITH_BODY: tuple[type[Refusal], ...] = (MalformedBody, BodyTooSlow, BodyTooLarge, UnsupportedMediaType)
 _WITH_AUTH: tuple[type[Refusal], ...] = (errors.NotAuthenticated, errors.InvalidToken)
 _SAMPLES: dict[type[Refusal], Refusal] = {
-    errors.InvalidInput: errors.InvalidInput({"email": ["This field is required."]}),
+    errors.InvalidInput: errors.InvalidInput({"email": [REQUIRED]}),
     errors.AlreadyTaken: errors.AlreadyTaken("email"),
     errors.AddressNotVerified: errors.AddressNotVerified("01jc4h6z8k2m4p6r8t0v2x4z6b"),
     errors.LoginNotFresh: errors.LoginNotFresh(3600),
@@ -111,7 +112,7 @@ def openapi_document(settings: Settings, handlers: Sequence[HTTPRouteHandler], v
 
 def _show_accepted_types(schema: Json) -> None:
     """Lists the JSON types that the lenient reader of a field accepts, instead of the one type that the use case takes."""
-    for field in schema["properties"].values():
+    for field in schema.get("properties", {}).values():
         for part in field.get("anyOf", [field]):
             if ACCEPTED_TYPES in part:
                 part["type"] = part.pop(ACCEPTED_TYPES)

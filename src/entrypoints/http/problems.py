@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from ... import verify
 from ...domain import errors
-from ...domain.errors import Refusal
+from ...domain.errors import ErrorCode, InvalidInput, Refusal
 from ...verify.refusals import MEDIA_TYPE, PROBLEM_URN, www_authenticate
 from .dependencies import HttpRequest
 
@@ -119,7 +119,8 @@ _LITESTAR_ERRORS: dict[int, type[Refusal]] = {400: MalformedRequest, 404: NotFou
 class Problem(Struct, omit_defaults=True):
     """A refusal. `type` is for machines, `title` and `detail` are for people; `errors` names every bad field.
 
-    `proof` proves an address that its account has not verified.
+    `codes` has a code for each error of the same field, in the same order. `proof` proves an address that its account has not
+    verified.
     """
 
     type: str
@@ -127,6 +128,7 @@ class Problem(Struct, omit_defaults=True):
     status: int
     detail: str
     errors: dict[str, list[str]] = {}
+    codes: dict[str, list[ErrorCode]] = {}
     proof: str | None = None
 
 
@@ -136,7 +138,8 @@ def problem_document(refusal: Refusal) -> Problem:
         title=refusal.title,
         status=next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS),
         detail=refusal.detail,
-        errors=refusal.errors if isinstance(refusal, errors.InvalidInput) else {},
+        errors=refusal.errors if isinstance(refusal, InvalidInput) else {},
+        codes=refusal.codes if isinstance(refusal, InvalidInput) else {},
         proof=refusal.proof if isinstance(refusal, errors.AddressNotVerified) else None,
     )
 

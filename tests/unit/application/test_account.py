@@ -94,7 +94,7 @@ def test_last_verified_address_can_be_replaced_and_not_removed() -> None:
     refusal = change(world, identity, mobile=None)
 
     assert isinstance(refusal, InvalidInput)
-    assert refusal.errors == {"mobile": [LAST_VERIFIED]}
+    assert refusal.errors == {"mobile": [LAST_VERIFIED.message]}
     assert world.now(account) == account
     assert change(world, identity, mobile="8888888888").mobile.text == "8888888888"
 
@@ -126,7 +126,7 @@ def test_mobile_that_has_become_the_last_verified_address_meanwhile_is_not_remov
     refusal = change(world, earlier, mobile=None)
 
     assert isinstance(refusal, InvalidInput)
-    assert refusal.errors == {"mobile": [LAST_VERIFIED]}
+    assert refusal.errors == {"mobile": [LAST_VERIFIED.message]}
     assert world.now(account) == before
 
 
@@ -259,7 +259,7 @@ def test_proof_is_spent_by_the_change_that_uses_it() -> None:
     refusal = change(world, world.log_in_as("ann"), proofs=(proof,))
 
     assert isinstance(refusal, InvalidInput)
-    assert refusal.errors == {"proofs": [WRONG_PROOF]}
+    assert refusal.errors == {"proofs": [WRONG_PROOF.message]}
 
 
 def test_username_that_is_the_mobile_goes_with_it() -> None:

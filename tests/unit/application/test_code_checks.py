@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -145,12 +146,26 @@ def test_code_is_refused_for_another_purpose() -> None:
     assert isinstance(outcome(lambda: world.register_or_log_in(**pair, verify_otp=code)), TokenSet)
 
 
-def test_code_is_trimmed_and_must_be_ascii_digits() -> None:
+ARABIC = {48 + number: 0x0660 + number for number in range(10)}
+
+
+@pytest.mark.parametrize(
+    "paste",
+    [
+        lambda code: f" {code}\n",
+        lambda code: f"{code[:3]} {code[3:]}",
+        lambda code: f"{code[:3]}\u2011{code[3:]}",
+        lambda code: f"\u202a{code[:2]}\u200b{code[2:]}\u202c",
+        lambda code: code.translate(ARABIC),
+    ],
+    ids=["trimmed", "space", "dash", "invisible", "Arabic digits"],
+)
+def test_pasted_code_is_read(paste: Callable[[str], str]) -> None:
     world = World()
     code = world.send(ANN)
 
-    assert isinstance(verify(world, ANN, code.translate({48 + n: 0x0660 + n for n in range(10)})), InvalidCode)
-    assert isinstance(verify(world, ANN, f" {code}\n"), IssuedProof)
+    assert isinstance(verify(world, ANN, f"x{paste(code)}"), InvalidCode)
+    assert isinstance(verify(world, ANN, paste(code)), IssuedProof)
 
 
 def test_every_failed_verification_is_the_same_refusal() -> None:

@@ -1,6 +1,8 @@
 from vestibule.application import (
     AlreadyTaken,
     Conflict,
+    ErrorCode,
+    FieldError,
     InvalidCode,
     InvalidInput,
     Overloaded,
@@ -27,9 +29,11 @@ def test_refusal_detail_defaults_to_its_title() -> None:
 
 
 def test_invalid_input_names_every_field() -> None:
-    refusal = InvalidInput({"name": ["too long"], "email": ["no email", "too long"]})
+    too_long, malformed = FieldError(ErrorCode.TOO_LONG, "too long"), FieldError(ErrorCode.MALFORMED, "no email")
+    refusal = InvalidInput({"name": [too_long], "email": [malformed, too_long]})
 
     assert refusal.errors == {"name": ["too long"], "email": ["no email", "too long"]}
+    assert refusal.codes == {"name": ["too-long"], "email": ["malformed", "too-long"]}
 
 
 def test_already_taken_names_every_field() -> None:
@@ -40,6 +44,7 @@ def test_already_taken_names_every_field() -> None:
         "email": ["An account with this email exists already."],
         "mobile": ["An account with this mobile exists already."],
     }
+    assert refusal.codes == {"email": ["taken"], "mobile": ["taken"]}
 
 
 def test_conflict_is_an_outage_that_may_be_retried_at_once() -> None:

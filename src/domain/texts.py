@@ -1,0 +1,76 @@
+"""Text that people type or paste: characters that no text may hold, invisible ones, and digits of any script."""
+
+import re
+import unicodedata
+
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+
+INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+"""The inside of a character class: Unicode's Default_Ignorable_Code_Point, and the empty braille pattern."""
+
+_NONCHARACTERS = "\ufdd0-\ufdef" + "".join(chr(plane + 0xFFFE) + chr(plane + 0xFFFF) for plane in range(0, 0x110000, 0x10000))
+_CONTROL = re.compile(f"[\x00-\x1f\x7f-\x9f{_NONCHARACTERS}]")
+_INVISIBLE = re.compile(f"[{INVISIBLE}]")
+_VISIBLE = re.compile(rf"[^\s{INVISIBLE}]")
+_BLANKS_AND_DASHES = re.compile(r"[\s._/\u2212\u30fc\uff70-]")
+
+
+def is_storable(text: str) -> bool:
+    """Returns whether no NUL and no lone surrogate, which databases reject, is in the text."""
+    return not _UNSTORABLE.search(text)
+
+
+def storable(text: str) -> str:
+    """Replaces characters that databases reject by U+FFFD."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def is_visible(text: str) -> bool:
+    """Returns whether any character of the text is neither white space nor invisible."""
+    return bool(_VISIBLE.search(text))
+
+
+def has_control(text: str) -> bool:
+    """Returns whether a control character or a noncharacter is in the text.
+
+    Letters and signs that are younger than Python's Unicode tables are neither, though the tables have no category for them.
+    """
+    return bool(_CONTROL.search(text))
+
+
+def without_invisible(text: str) -> str:
+    return text if text.isascii() else _INVISIBLE.sub("", text)
+
+
+def trimmed(text: str) -> str:
+    """Removes white space and invisible characters at both ends. Takes linear time for any text."""
+    if text.isascii():
+        return text.strip()
+    first, last = _VISIBLE.search(text), _VISIBLE.search(text[::-1])
+    return text[first.start() : len(text) - last.start()] if first and last else ""
+
+
+def with_ascii_digits(text: str) -> str:
+    """Replaces decimal digits of other scripts by those of ASCII."""
+    if text.isascii():
+        return text
+    return "".join(str(unicodedata.decimal(mark)) if mark.isdecimal() else mark for mark in text)
+
+
+def code_digits(text: str) -> str:
+    """Returns the digits of a code as people paste it: `123 456`, `123-456`, with invisible characters, in any script.
+
+    Text that holds anything else is returned trimmed: it is a wrong code, not a malformed one.
+    """
+    written = trimmed(text)
+    if written.isascii() and written.isdigit():
+        return written
+    digits = _BLANKS_AND_DASHES.sub("", "".join(map(_without_dash, with_ascii_digits(without_invisible(written)))))
+    return digits if digits.isascii() and digits.isdigit() else written
+
+
+def _without_dash(character: str) -> str:
+    return "" if unicodedata.category(character) == "Pd" else character
