@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from litestar.routes import HTTPRoute
 from tests.http.conftest import ADA, URN, AppClient, OpenClient, RawResponse, call_asgi
 from tests.support.world import OTHER_PASSWORD, PASSWORD, PNG, World
 
@@ -146,10 +147,25 @@ def test_app_itself_sends_no_body_to_head(path: str, world: World) -> None:
     assert (raw.status, raw.body) == (call_asgi(create_app(world), "GET", path).status, b"")
 
 
-def test_every_get_has_a_head(client: AppClient) -> None:
-    for handler in (*API, *SERVICE):
-        if "GET" in handler.http_methods:
-            assert client.call("HEAD", path_of(handler).replace("{name}", "some.webp")).status_code in {200, 401, 404}
+@pytest.mark.parametrize("prefix", ["", "/api/user"])
+def test_every_route_with_get_has_head(prefix: str, open_client: OpenClient) -> None:
+    client = open_client(api_prefix=prefix, revocations_secret="0123456789abcdef" * 4)
+    client.world.create_account("ada")
+    token = client.world.log_in(username="ada", password=PASSWORD).access_token
+    files = {"profile_image": ("me.png", PNG, "image/png")}
+    image = client.post(f"{prefix}/upload-image/", token=token, files=files).json()["profile_image"].rpartition("/")[2]
+    routes = [route for route in client.http.app.routes if isinstance(route, HTTPRoute) and "GET" in route.methods]
+    served = 0
+    for route in routes:
+        path = route.path.replace("{name:str}", image)
+        secret = "0123456789abcdef" * 4 if path.endswith("/revocations") else token
+        read, head = (client.call(method, path, token=secret) for method in ("GET", "HEAD"))
+        assert (head.status_code, head.content) == (read.status_code, b""), path
+        assert dict(head.headers) | {"x-request-id": ""} == dict(read.headers) | {"x-request-id": ""}, path
+        served += read.status_code == 200
+        refused = client.call("TRACE", path)
+        assert (refused.status_code, "HEAD" in refused.headers["allow"].split(", ")) == (405, True), path
+    assert served == len(routes) > 10
 
 
 @pytest.mark.parametrize("path", ["//login/", "/login//", "/login%2f", "/%6cogin/", "//login//"])

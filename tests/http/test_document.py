@@ -1,10 +1,14 @@
 """The OpenAPI document matches the app, and its page loads nothing from other hosts."""
 
+import json
 import re
+import shlex
+from html import unescape
+from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 import schemathesis
@@ -105,21 +109,56 @@ def test_document_is_served_under_the_prefix_and_names_its_url(open_client: Open
     assert "&lt;Ada &amp; Co&gt;" in client.call("GET", "/api/user/docs").text
 
 
-def test_page_loads_nothing_from_other_hosts(open_client: OpenClient) -> None:
-    client = open_client(api_prefix="/api/user")
-    page = client.call("GET", "/api/user/docs/")
-    assert page.headers["content-type"] == "text/html; charset=utf-8"
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+PAGES = {"/docs": 3, "/docs/": 3, "/": 4, "": 4}
+"""The pages, and how many links and files each has."""
+
+
+@pytest.mark.parametrize(("path", "count_of_links"), PAGES.items(), ids=PAGES)
+@pytest.mark.parametrize("prefix", ["", "/accounts", "/api/user"])
+def test_page_loads_nothing_from_other_hosts(prefix: str, path: str, count_of_links: int, open_client: OpenClient) -> None:
+    client = open_client(api_prefix=prefix)
+    page = client.call("GET", prefix + path, headers=BROWSER)
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     policy = dict(part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";"))
     assert set(policy.values()) == {"'none'", "'self'"}
     assert policy["default-src"] == "'none'"
     links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-    assert len(links) == 3
+    assert len(links) == count_of_links
     for link in links:
-        assert not urlsplit(link).netloc
-        assert client.call("GET", link).status_code == 200
+        assert link.startswith("."), "a link that is not relative does not work below a path that a proxy strips"
+        assert client.call("GET", urljoin(prefix + (path or "/" * (not prefix)), link)).status_code == 200
     assert not re.search(r"<script>|<style|style=|\son\w+=", page.text)
-    for asset in links[:2]:
-        assert "://" not in client.call("GET", asset).text
+    for asset in ("/docs/page.css", "/docs/page.js"):
+        assert "://" not in client.call("GET", prefix + asset).text
+
+
+def test_start_page_is_html_for_browsers_and_json_for_others(open_client: OpenClient) -> None:
+    client = open_client(api_prefix="/api/user", public_url="http://a.example", service_name="<Ada & Co>", docs=True)
+    for path in ("/api/user", "/api/user/"):
+        for accept in ("*/*", "application/json", ""):
+            answer = client.call("GET", path, headers={"Accept": accept})
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+            assert answer.json() == {
+                "service": "<Ada & Co>",
+                "docs": "http://a.example/api/user/docs",
+                "openapi": "http://a.example/api/user/openapi.json",
+            }
+        page = client.call("GET", path, headers=BROWSER)
+        assert "&lt;Ada &amp; Co&gt;" in page.text
+        assert "curl http://a.example/api/user/register/" in page.text
+        assert version("vestibule-accounts") not in page.text
+    assert client.call("GET", "/", headers=BROWSER).status_code == 404
+
+
+def test_commands_of_the_start_page_are_calls_that_work(client: AppClient) -> None:
+    page = client.call("GET", "/", headers=BROWSER).text
+    commands = [unescape(command) for command in re.findall(r"<pre[^>]*>(.*?)</pre>", page, re.DOTALL)]
+    assert len(commands) == 3
+    for command in commands:
+        program, url, header, value, data, body = shlex.split(command)
+        assert (program, header, value, data) == ("curl", "-H", "Content-Type: application/json", "-d")
+        assert client.post(urlsplit(url).path, json.loads(body)).status_code in {200, 201}
 
 
 @pytest.mark.parametrize(
@@ -133,7 +172,7 @@ def test_page_loads_nothing_from_other_hosts(open_client: OpenClient) -> None:
 )
 def test_documentation_is_off_by_default_with_a_public_url(settings: Any, status: int, open_client: OpenClient) -> None:
     client = open_client(**settings)
-    assert {client.call("GET", path).status_code for path in ("/openapi.json", "/docs/", "/docs/page.js")} == {status}
+    assert {client.call("GET", path).status_code for path in ("/", "/openapi.json", "/docs/", "/docs/page.js")} == {status}
 
 
 # --- schemathesis -----------------------------------------------------------------------------------------------------

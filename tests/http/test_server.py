@@ -67,6 +67,22 @@ def test_head_has_no_body_and_reveals_no_version(server: Server) -> None:
     assert b"x-request-id: " in head.lower()
 
 
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/", "/docs", "/docs/page.js", "/openapi.json", "/.well-known/jwks.json"]
+)
+def test_head_is_answered_like_get_without_a_body(path: str, server: Server) -> None:
+    answers = {}
+    for method in ("GET", "HEAD"):
+        call = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
+        head, _, body = exchange(server, call.encode()).partition(b"\r\n\r\n")
+        status, *headers = re.sub(rb"(?m)^(date|x-request-id): .*", b"", head).splitlines()
+        answers[method] = status, sorted(headers), body
+    assert answers["GET"][:2] == answers["HEAD"][:2]
+    assert answers["GET"][0] == b"HTTP/1.1 200 OK"
+    assert b"content-length: %d" % len(answers["GET"][2]) in answers["HEAD"][1]
+    assert answers["HEAD"][2] == b""
+
+
 @pytest.mark.parametrize("path", [b"//healthz", b"/healthz/", b"/%68ealthz", b"/nowhere", b"/../etc/passwd", b"/%00", b"/\xff"])
 def test_unusual_paths_get_a_response(path: bytes, server: Server) -> None:
     received = exchange(server, b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

@@ -1,12 +1,14 @@
 """The HTTP API mounted in another application: it serves the paths under its prefix, the host all others."""
 
 import importlib.util
+import re
 import sys
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
+from urllib.parse import urljoin
 
 import pytest
 from fastapi import FastAPI
@@ -91,6 +93,18 @@ def test_no_spelling_of_a_path_evades_a_limit(path: str, host: Any) -> None:
     for _ in range(5):
         assert host.post("/accounts/login/", json=wrong).status_code == 401
     assert host.post(path, json=wrong).status_code == 429
+
+
+@pytest.mark.parametrize("path", ["/accounts", "/accounts/", "/accounts/docs", "/accounts/docs/"])
+def test_pages_work_below_the_path_of_the_mount(path: str, host: Any) -> None:
+    page = host.get(path, headers={"Accept": "text/html"}, follow_redirects=True)
+    assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    for link in links:
+        assert host.get(urljoin(str(page.url), link)).status_code == 200, link
+    assert len(links) >= 3
+    head = host.head(path, headers={"Accept": "text/html"}, follow_redirects=True)
+    assert (head.status_code, head.content, head.headers["Content-Length"]) == (200, b"", str(len(page.content)))
 
 
 def test_openapi_documents_are_separate(host: Any) -> None:

@@ -26,3 +26,9 @@ def caller_of(request: HttpRequest) -> Caller:
     """Returns the IP address, user agent and request id of the caller."""
     caller: Caller = request.scope["state"]["caller"]
     return caller
+
+
+def requested_path(request: HttpRequest) -> str:
+    """Returns the path as it came: Litestar's router, of this app or of a host, changes the slash at the end of `path`."""
+    raw: bytes | None = request.scope.get("raw_path")
+    return raw.decode("latin-1").partition("?")[0] if raw else request.scope["path"]

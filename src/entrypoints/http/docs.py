@@ -1,4 +1,7 @@
-"""Serves the OpenAPI document, and a page to try it that loads nothing from other hosts."""
+"""Serves the OpenAPI document, a page to try it, and the start page. Both pages load nothing from other hosts.
+
+The links of the pages are relative, so that they work below a path that a proxy strips.
+"""
 
 from collections.abc import Sequence
 from html import escape
@@ -9,9 +12,11 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from ..settings import Settings
+from .dependencies import HttpRequest, requested_path
 from .openapi import openapi_document
 from .responses import JSON, AsgiResponse
 
+_HTML = "text/html; charset=utf-8"
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -23,13 +28,43 @@ def docs_handlers(settings: Settings, handlers: Sequence[HTTPRouteHandler]) -> l
     if not settings.has_docs:
         return []
     document = openapi_document(settings, handlers, version("vestibule-accounts"))
-    page = _static("page.html").replace("{prefix}", settings.api_prefix).replace("{title}", escape(settings.service_name))
     return [
+        _start(settings),
+        _page(settings),
         _serve("/openapi.json", AsgiResponse(200, document, JSON)),
-        _serve("/docs", AsgiResponse(200, page.encode(), "text/html; charset=utf-8", content_security_policy=_CSP)),
         _serve("/docs/page.js", AsgiResponse(200, _static("page.js").encode(), "text/javascript; charset=utf-8")),
         _serve("/docs/page.css", AsgiResponse(200, _static("page.css").encode(), "text/css; charset=utf-8")),
     ]
+
+
+def _start(settings: Settings) -> HTTPRouteHandler:
+    """Returns the handler of the URL that the program prints: a page for browsers, JSON for others."""
+    url = settings.url + settings.api_prefix
+    template = _template(settings, "start.html").replace("{url}", escape(url))
+    links = {"service": settings.service_name, "docs": f"{url}/docs", "openapi": f"{url}/openapi.json"}
+    as_json = AsgiResponse(200, links, JSON)
+
+    def start(request: HttpRequest) -> AsgiResponse:
+        if "text/html" not in request.headers.get("accept", "").lower():
+            return as_json
+        path = requested_path(request)
+        return _html(template, root="." if path.endswith("/") else f"./{path.rpartition('/')[2]}")
+
+    return get("/", sync_to_thread=False)(start)
+
+
+def _page(settings: Settings) -> HTTPRouteHandler:
+    template = _template(settings, "page.html")
+
+    def page(request: HttpRequest) -> AsgiResponse:
+        return _html(template, root=".." if requested_path(request).endswith("/") else ".")
+
+    return get("/docs", sync_to_thread=False)(page)
+
+
+def _html(template: str, *, root: str) -> AsgiResponse:
+    """`root` leads from the page's URL, which ends in a slash or not, to the root of the API."""
+    return AsgiResponse(200, template.replace("{root}", escape(root)).encode(), _HTML, content_security_policy=_CSP)
 
 
 def _serve(path: str, response: AsgiResponse) -> HTTPRouteHandler:
@@ -37,6 +72,10 @@ def _serve(path: str, response: AsgiResponse) -> HTTPRouteHandler:
         return response
 
     return get(path, sync_to_thread=False)(serve)
+
+
+def _template(settings: Settings, name: str) -> str:
+    return _static(name).replace("{title}", escape(settings.service_name))
 
 
 def _static(name: str) -> str:

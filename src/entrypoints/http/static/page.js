@@ -1,6 +1,6 @@
 "use strict";
 
-const prefix = document.body.dataset.prefix;
+const root = document.body.dataset.root; // of the API, seen from this page
 const token = document.getElementById("token");
 
 function element(name, properties = {}, ...children) {
@@ -109,7 +109,7 @@ async function send(method, path, given, output) {
   if (token.value.trim()) headers.Authorization = `Bearer ${token.value.trim()}`;
   output.replaceChildren("…");
   try {
-    const response = await fetch(prefix + path, { method, headers, body: given.body, cache: "no-store" });
+    const response = await fetch(root + path, { method, headers, body: given.body, cache: "no-store" });
     const isJson = (response.headers.get("Content-Type") || "").includes("json");
     const answer = isJson ? await response.json() : `${(await response.blob()).size} bytes`;
     if (response.ok) remember(path, answer);
@@ -160,7 +160,7 @@ function openNamed() {
 
 async function main() {
   const about = document.getElementById("about");
-  const response = await fetch(`${prefix}/openapi.json`);
+  const response = await fetch(`${root}/openapi.json`);
   if (!response.ok) {
     about.append(element("p", {}, `openapi.json cannot be read: ${response.status} ${response.statusText}`));
     return;
