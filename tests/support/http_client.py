@@ -4,12 +4,13 @@ import io
 import json
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from itertools import cycle
 from threading import Barrier
+from time import sleep
 from typing import Any, Self, TypeVar
 
 from PIL import Image
@@ -62,7 +63,12 @@ class Client:
         return self.send(method, path, None if body is None else json.dumps(body).encode(), token, headers)
 
     def send(
-        self, method: str, path: str, body: bytes | None, token: str | None = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes | Iterable[bytes] | None,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Response:
         all_headers = {**self._headers, **(headers or {})}
         if token is not None:
@@ -112,6 +118,18 @@ class Client:
     def upload(self, token: str, file: bytes) -> Response:
         headers = {"Content-Type": "multipart/form-data; boundary=b"}
         return self.send("POST", "/upload-image/", FORM_HEAD + file + b"\r\n--b--\r\n", token, headers)
+
+    def slow_upload(self, token: str, file: bytes, *, bytes_per_second: int) -> Response:
+        """Uploads a file in pieces of a quarter of a second."""
+        form, piece = FORM_HEAD + file + b"\r\n--b--\r\n", bytes_per_second // 4
+
+        def pieces() -> Iterator[bytes]:
+            for at in range(0, len(form), piece):
+                sleep(0.25)
+                yield form[at : at + piece]
+
+        headers = {"Content-Type": "multipart/form-data; boundary=b", "Content-Length": str(len(form))}
+        return self.send("POST", "/upload-image/", pieces(), token, headers)
 
     def half_an_upload(self, token: str) -> socket.socket:
         """Sends the beginning of an upload, and nothing more until the client is closed; returns the connection."""

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from select import select
+from time import monotonic
 
 import pytest
 from tests.support.http_client import Client, concurrently, random_png, thousand_scans
@@ -83,7 +84,22 @@ def test_half_sent_uploads_of_an_account_leave_the_places_of_others(tmp_path: Pa
         assert eventually(lambda: len(select(halves, [], [], 0)[0]) == 23), "all but one have a response"
         refused = client.upload(mallory, random_png())
         assert (refused.status, refused.problem, refused.headers["retry-after"]) == (429, "rate-limited", "5")
-        assert client.upload(ada, random_png()).status == 201
+        with Client(server.port) as another:  # the server closes the connection of a body that it has refused unread
+            assert another.upload(ada, random_png()).status == 201
+
+
+@pytest.mark.slow
+def test_slow_upload_is_accepted_and_a_stalled_one_leaves_its_place(tmp_path: Path) -> None:
+    """Ada uploads at 40 KB a second for longer than a body may stand still, while Mallory sends a beginning only."""
+    with Server(tmp_path / "data") as server, Client(server.port) as client, Client(server.port) as other:
+        mallory, ada = (client.tokens(name)["token"] for name in ("mallory", "ada"))
+        stalled = other.half_an_upload(mallory)
+        file = random_png().ljust(800_000, b"\0")
+        begun = monotonic()
+        assert client.slow_upload(ada, file, bytes_per_second=40_000).status == 201
+        assert 18 < monotonic() - begun < 30
+        assert stalled.recv(65_536).startswith(b"HTTP/1.1 408 ")
+        assert client.upload(mallory, random_png()).status == 201
 
 
 def test_image_that_takes_too_long_to_decode_stops_no_other_upload(server: Server) -> None:

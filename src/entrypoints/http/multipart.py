@@ -1,6 +1,8 @@
-"""Reads a file from a `multipart/form-data` body (RFC 7578) into memory, within a limit of size."""
+"""Reads a file from a `multipart/form-data` body (RFC 7578) into memory, within limits of size and rate."""
 
-from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header  # type: ignore[import-untyped]  # the library has no types
+from email.message import Message
+
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser  # type: ignore[import-untyped]  # the library has no types
 
 from ...application import ImageTooLarge
 from ...application.image import MAX_BYTES
@@ -10,51 +12,59 @@ from .request_body import chunks, content_type
 
 _MAX_FORM_BYTES = MAX_BYTES + 64 * 1024
 _MAX_PARTS = 8
+_MAX_HEADERS = 16
+_BYTES_PER_SECOND = 16 * 1024
+"""The slowest upload that is accepted, whatever time it takes."""
 
 
 async def read_file(request: HttpRequest, field: str) -> bytes | None:
-    """Returns the content of the file part of that name; None if the part is absent or empty.
+    """Returns the content of the part of that name, with or without a file name; None if the part is absent or empty.
 
     Raises `UnsupportedMediaType`, `ImageTooLarge`, `BodyTooLarge`, `BodyTooSlow`, `MalformedBody`.
     """
-    parts = _Parts(field)
+    file, boundary = _File(field), _boundary(request)
+    charset = "latin-1"  # it decodes any bytes: file names come in any charset, and are not used
     try:
-        with PushMultipartParser(_boundary(request), max_segment_count=_MAX_PARTS) as parser:
-            async for chunk in chunks(request, _MAX_FORM_BYTES):
-                for event in parser.parse(chunk):
-                    parts.handle(event)
+        with PushMultipartParser(
+            boundary, max_header_count=_MAX_HEADERS, max_segment_count=_MAX_PARTS, header_charset=charset
+        ) as parser:
+            async for chunk in chunks(request, _MAX_FORM_BYTES, bytes_per_second=_BYTES_PER_SECOND):
+                for event in parser.parse(chunk) if chunk else ():  # an empty chunk would end the form
+                    file.handle(event)
     except ParserLimitReached:
         raise BodyTooLarge from None
     except MultipartError:
         raise MalformedBody("The multipart body is malformed or incomplete.") from None
-    return bytes(parts.file) or None
+    return bytes(file.content) or None
 
 
-class _Parts:
-    """Keeps the content of the file. A part without a file name is a text field, even if its name is right."""
+class _File:
+    """The content of the part of a name; of several such parts, that of the last."""
 
     def __init__(self, field: str) -> None:
-        self.file = bytearray()
+        self.content = bytearray()
         self._field = field
         self._is_wanted = False
 
-    def handle(self, event: MultipartSegment | bytearray | None) -> None:
+    def handle(self, event: MultipartSegment | bytes | None) -> None:
         """Handles the begin of a part, a chunk of its content, or its end."""
         if isinstance(event, MultipartSegment):
-            self._is_wanted = event.name == self._field and event.filename is not None
+            self._is_wanted = event.name == self._field
             if self._is_wanted:
-                self.file.clear()
+                self.content.clear()
         elif event and self._is_wanted:
-            self.file += event
-            if len(self.file) > MAX_BYTES:
+            self.content += event
+            if len(self.content) > MAX_BYTES:
                 raise ImageTooLarge
 
 
-def _boundary(request: HttpRequest) -> str:
-    media_type, options = parse_options_header(content_type(request).decode("latin-1"))
-    if media_type.lower() != "multipart/form-data":
+def _boundary(request: HttpRequest) -> bytes:
+    """Returns the boundary. Unquoted ones may hold characters that RFC 9110 allows in quotes only, as `=` and `/`."""
+    header = Message()
+    header["content-type"] = content_type(request).decode("latin-1")
+    if header.get_content_type() != "multipart/form-data":
         raise UnsupportedMediaType("This call takes multipart/form-data.")
-    boundary = str(options.get("boundary", ""))
+    boundary = str(header.get_param("boundary", ""))
     if not boundary:
         raise MalformedBody("The content type names no boundary.")
-    return boundary
+    return boundary.encode("latin-1")

@@ -1,9 +1,10 @@
 """Reads JSON bodies within limits of size and time, and converts them to typed structs."""
 
 import re
-from asyncio import timeout
+from asyncio import get_running_loop, timeout
 from collections.abc import AsyncIterator
 from functools import cache, lru_cache
+from math import inf
 from typing import Any, TypeVar
 
 from msgspec import UNSET, DecodeError, Struct
@@ -17,7 +18,7 @@ from .request_schemas import Converter, metas
 
 MAX_JSON_BYTES = 16 * 1024
 MAX_SECONDS = 15.0
-"""Time that a body may take to arrive."""
+"""Time that a body may take to arrive, and that one which may take longer may stand still."""
 
 _MAX_DEPTH = 64
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[][{}]', re.DOTALL)
@@ -62,15 +63,20 @@ def content_type(request: HttpRequest) -> bytes:
     return header
 
 
-async def chunks(request: HttpRequest, limit: int) -> AsyncIterator[bytes]:
-    """Yields the body as it arrives: at most `limit` bytes, whatever its Content-Length is, within 15 seconds."""
+async def chunks(request: HttpRequest, limit: int, *, bytes_per_second: float = inf) -> AsyncIterator[bytes]:
+    """Yields the body as it arrives: at most `limit` bytes, whatever its Content-Length is, within 15 seconds.
+
+    Each `bytes_per_second` that arrive extend this by a second, to 15 seconds from then at most. So a body at that rate may
+    take as long as it needs, and one that stops ends, however much came before.
+    """
     announced = next((value for name, value in request.scope["headers"] if name == b"content-length"), b"")
     if announced.isdigit() and int(announced) > limit:
         raise BodyTooLarge
     size, more = 0, True
-    deadline = timeout(MAX_SECONDS)
+    now = get_running_loop().time
+    end = now() + MAX_SECONDS
     try:
-        async with deadline:
+        async with timeout(MAX_SECONDS) as deadline:
             while more:
                 message = await request.receive()
                 if message["type"] != "http.request":
@@ -79,6 +85,8 @@ async def chunks(request: HttpRequest, limit: int) -> AsyncIterator[bytes]:
                 size += len(chunk)
                 if size > limit:
                     raise BodyTooLarge
+                end = min(end + len(chunk) / bytes_per_second, now() + MAX_SECONDS)
+                deadline.reschedule(end)
                 yield chunk
     except TimeoutError:
         raise BodyTooSlow from None
