@@ -1,9 +1,12 @@
+import os
 from base64 import b64encode, urlsafe_b64encode
 from pathlib import Path
 from secrets import token_bytes, token_urlsafe
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vestibule import Limits, RateLimit
 from vestibule.application import EventType
@@ -15,6 +18,235 @@ OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
 
 def test_every_setting_has_a_default() -> None:
     assert Settings.from_environment({"PATH": "/bin"}) == Settings()
+
+
+SAMPLES = {name: default for name, default, _ in Settings.table() if default} | {
+    "VESTIBULE_DATABASE_URL": "postgresql://user:pass@host/name",
+    "VESTIBULE_SECRET": "nVxTa7vsXaXQdh33rSZCRDiL0BJD8zLp15tP04e/wuo=",
+    "VESTIBULE_EMAIL_RATE": "0.5",
+    "VESTIBULE_SMS_RATE": "12.125",
+    "VESTIBULE_WEBHOOK_URL": "https://hooks.example.org",
+    "VESTIBULE_WEBHOOK_SECRET": "whsec_new whsec_old",
+    "VESTIBULE_WEBHOOK_EVENTS": "registered, logged_in",
+    "VESTIBULE_REDIS_URL": "redis://host",
+    "VESTIBULE_TEMPLATES_DIR": "/templates",
+    "VESTIBULE_PUBLIC_URL": "https://accounts.example.org",
+    "VESTIBULE_API_PREFIX": "/api/user",
+    "VESTIBULE_TRUSTED_PROXIES": "10.0.0.0/8, fd00::/8",
+    "VESTIBULE_ALLOWED_HOSTS": "accounts.example.org",
+    "VESTIBULE_CORS_ORIGINS": "https://app.example.org",
+    "VESTIBULE_REVOCATIONS_SECRET": "0123456789abcdef0123456789abcdef",
+    "VESTIBULE_DOCS": "off",
+    "VESTIBULE_ACCESS_LOG": "on",
+    "VESTIBULE_METRICS_PORT": "9100",
+    "VESTIBULE_DEFAULT_REGION": "DE",
+    "VESTIBULE_MOBILE_REGIONS": "DE, AT",
+}
+"""A valid text of every setting, in the spelling that `table` prints."""
+
+
+def refusal_of(environment: dict[str, str]) -> str | None:
+    """Returns the one line of the refusal, None where the settings are accepted. Another exception fails the test."""
+    try:
+        Settings.from_environment(environment)
+    except SettingsError as refusal:
+        (line,) = str(refusal).splitlines()
+        assert line.isprintable()
+        return line
+    return None
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\n", '""', "' '"])
+def test_empty_variable_is_not_set(text: str, tmp_path: Path) -> None:
+    for name in SAMPLES:
+        (tmp_path / "file").write_text(SAMPLES[name])
+        assert Settings.from_environment({name: text}) == Settings()
+        assert Settings.from_environment({f"{name}_FILE": text}) == Settings()
+        both = {name: text, f"{name}_FILE": str(tmp_path / "file")}
+        assert Settings.from_environment(both) == Settings.from_environment({name: SAMPLES[name]})
+
+
+@pytest.mark.parametrize("form", ['"{}"', "'{}'", " {}\t", '" {} "', "{}\r\n", "\n\n{}\n"])
+def test_blanks_and_quotes_around_a_text_are_no_part_of_it(form: str, tmp_path: Path) -> None:
+    for name in SAMPLES:
+        given = Settings.from_environment({name: SAMPLES[name]})
+        text = form.format(SAMPLES[name])
+        assert Settings.from_environment({name: text}) == given
+        for begin in (b"", b"\xef\xbb\xbf"):
+            (tmp_path / "file").write_bytes(begin + text.encode())
+            assert Settings.from_environment({f"{name}_FILE": str(tmp_path / "file")}) == given
+            assert Settings.from_environment({f"{name}_FILE": f'"{tmp_path / "file"}"\n'}) == given
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "8000.0",
+            "yes",
+            "-1",
+            "1e3",
+            "1_000",
+            "+5",
+            "0x10",
+            "\u0668\u0660\u0660\u0660",
+            "\uff11",
+            "\u00b2",
+            "nan",
+            "null",
+            "None",
+        ),
+        *(
+            "[]",
+            "{}",
+            "sEcReT-value",
+            "sEcReT:value",
+            "http://[sEcReT",
+            "//sEcReT",
+            ",",
+            ";",
+            "9" * 5000,
+            "x" * 70_000,
+            "a" * 64,
+        ),
+        *(
+            "sEcReT\x00",
+            "sEcReT\x1b[2J",
+            "sEcReT\udcff",
+            "sEcReT\x9b",
+            "two\nlines",
+            "bi\u202edi",
+            "\ufeff8000",
+            '"8000',
+            "8000'",
+        ),
+    ],
+    ids=lambda text: ascii(text[:20]),
+)
+def test_text_of_another_type_is_accepted_or_refused_in_one_line(text: str) -> None:
+    for name in SAMPLES:
+        line = refusal_of({name: text})
+        assert line is None or (line.startswith(f"{name}: must ") and "sEcReT" not in line and len(line) < 1000), name
+
+
+@pytest.mark.parametrize(
+    "text", ["8000.0", "-1", "1e3", "1_000", "+5", "\u0668\u0660\u0660\u0660", "\uff11", "9" * 5000, '"8000']
+)
+def test_number_has_ascii_digits_alone(text: str) -> None:
+    numbers = [name for name, default, _ in Settings.table() if default.isdigit()]
+    assert len(numbers) > 10
+    for name in numbers:
+        assert refusal_of({name: text}), name
+
+
+def test_every_setting_has_a_sample() -> None:
+    assert sorted(SAMPLES) == sorted(name for name, _, _ in Settings.table())
+
+
+@given(st.sampled_from(sorted(SAMPLES)), st.text(max_size=40))
+def test_any_text_is_accepted_or_refused_in_one_line(name: str, text: str) -> None:
+    line = refusal_of({name: text})
+    assert line is None or line.startswith(f"{name}: must ")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot be read (No such file or directory)"),
+        (b"", "is empty"),
+        (b"\xef\xbb\xbf \n", "is empty"),
+        (b"8" * 70_000, "is larger than 64 KiB"),
+        ("sEcReT".encode("utf-16"), "must be text in UTF-8"),
+        (b"sEcReT\xff", "must be text in UTF-8"),
+        (b"sEcReT\x00", "must be text in UTF-8, without control characters"),
+    ],
+)
+def test_unusable_file_is_refused_in_one_line(content: bytes | None, reason: str, tmp_path: Path) -> None:
+    for name in SAMPLES:
+        if content is not None:
+            (tmp_path / "file").write_bytes(content)
+        line = refusal_of({f"{name}_FILE": str(tmp_path / "file")})
+        assert line is not None
+        assert line.startswith(f"{name}_FILE: ")
+        assert line.endswith(f"{reason}.")
+        assert "sEcReT" not in line
+
+
+def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for path in (tmp_path, tmp_path / "pipe", Path("/dev/zero")):
+        assert refusal_of({"VESTIBULE_SECRET_FILE": str(path)}) == "VESTIBULE_SECRET_FILE: must name a regular file."
+    for path in (tmp_path / "loop", tmp_path / ("x" * 300), Path("/dev/null/x")):
+        line = refusal_of({"VESTIBULE_SECRET_FILE": str(path)}) or ""
+        assert line.startswith("VESTIBULE_SECRET_FILE: the file cannot be read (")
+
+
+def injected(service: str) -> dict[str, str]:
+    """What Kubernetes puts into every container for a Service of that name with the ports `http` and `scrape-me`."""
+    link = "tcp://10.96.0.12:8000"
+    return {
+        f"{service}_SERVICE_HOST": "10.96.0.12",
+        f"{service}_SERVICE_PORT": "8000",
+        f"{service}_SERVICE_PORT_HTTP": "8000",
+        f"{service}_SERVICE_PORT_SCRAPE_ME": "9100",
+        f"{service}_PORT": link,
+        f"{service}_PORT_8000_TCP": link,
+        f"{service}_PORT_8000_TCP_PROTO": "tcp",
+        f"{service}_PORT_8000_TCP_PORT": "8000",
+        f"{service}_PORT_8000_TCP_ADDR": "10.96.0.12",
+        f"{service}_PORT_5353_UDP": "udp://[fd00::12]:5353",
+        f"{service}_PORT_5353_UDP_ADDR": "fd00::12",
+    }
+
+
+def test_variables_of_kubernetes_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "port").write_text("9000")
+    services = ("", "_REDIS", "_IMAGES", "_METRICS", "_2", "_SERVICE", "_PORT", "_HTTP_SERVICE_PORT")
+    environment = {name: text for service in services for name, text in injected(f"VESTIBULE{service}").items()}
+    assert len(environment) == len(services) * 11 - 1
+    assert Settings.from_environment(environment) == Settings()
+    assert Settings.from_environment(environment | {"VESTIBULE_PORT_FILE": str(tmp_path / "port")}) == Settings(port=9000)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("VESTIBULE_REDIS_PORT", "8000"),
+        ("VESTIBULE_HTTP_PORT", "8000"),
+        ("VESTIBULE_REDIS_HOST", "10.96.0.12"),
+        ("VESTIBULE_PORT_8000", "tcp://10.96.0.12:8000"),
+        ("VESTIBULE_HOST_PORTS", "tcp://10.96.0.12:8000"),
+        ("VESTIBULESERVICE_HOST", "10.96.0.12"),
+    ],
+)
+def test_variable_that_only_resembles_those_of_kubernetes_is_refused(variable: str, text: str) -> None:
+    line = refusal_of({variable: text})
+    assert (line is None) is not variable.startswith("VESTIBULE_"), "other programs have variables of their own"
+
+
+@pytest.mark.parametrize(
+    ("variable", "nearest"),
+    [
+        ("VESTIBULE_PROT", "VESTIBULE_PORT"),
+        ("VESTIBULE_DATABSE_URL", "VESTIBULE_DATABASE_URL"),
+        ("VESTIBULE_EMAIL_URI_FILE", "VESTIBULE_EMAIL_URL"),
+        ("VESTIBULE_Port", "VESTIBULE_PORT"),
+        ("VESTIBULE_LIMIT_CALLS_PER_NETWORKS", "VESTIBULE_LIMIT_CALLS_PER_NETWORK"),
+        ("VESTIBULE_PUBLICURL", "VESTIBULE_PUBLIC_URL"),
+    ],
+)
+def test_unknown_variable_is_refused_with_the_nearest_name(variable: str, nearest: str) -> None:
+    line = f"{variable} is not a setting; did you mean {nearest}? `vestibule settings` lists them."
+    assert refusal_of({variable: "sEcReT"}) == line
+
+
+@pytest.mark.parametrize(
+    "variable", ["VESTIBULE_", "VESTIBULE_COLOUR", "VESTIBULE_\x1b[2J", "VESTIBULE_A\nB", "VESTIBULE_\udcff"]
+)
+def test_unknown_variable_without_a_near_name_is_refused(variable: str) -> None:
+    line = refusal_of({variable: "sEcReT"}) or ""
+    assert line.endswith(" is not a setting; `vestibule settings` lists them.")
 
 
 def test_each_setting_is_read_from_its_variable() -> None:
@@ -84,6 +316,9 @@ def test_database_url_is_hidden(url: str) -> None:
         ("VESTIBULE_OTP_LENGTH", "3"),
         ("VESTIBULE_PASSWORD_MIN_LENGTH", "7"),
         ("VESTIBULE_PUBLIC_URL", "accounts.example.org"),
+        ("VESTIBULE_PUBLIC_URL", "https://user:secret@accounts.example.org"),
+        ("VESTIBULE_PUBLIC_URL", "https://accounts.example.org:99999"),
+        ("VESTIBULE_PUBLIC_URL", "https://[secret"),
         ("VESTIBULE_API_PREFIX", "/a b"),
         ("VESTIBULE_TRUSTED_PROXIES", "everybody"),
         ("VESTIBULE_DEFAULT_REGION", "Germany"),
@@ -188,7 +423,6 @@ def test_several_secrets_are_read_from_a_file_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "secret",
     [
-        "",
         "changeme",
         _base64(31),
         token_bytes(31).hex(),
@@ -261,7 +495,7 @@ def test_period_of_a_limit_has_a_number_and_a_unit(text: str, seconds: float) ->
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "3", "3/", "/hour", "3/week", "-3/hour", "3/hour/day", "3/hour 5/day", "3/1.5h", "three/hour", "\u0663/hour"),
+        *("3", "3/", "/hour", "3/week", "-3/hour", "3/hour/day", "3/hour 5/day", "3/1.5h", "three/hour", "\u0663/hour"),
         *("0/hour", "100001/hour", "1/0s", "1/31d", "1/2592001s", "3/hour, 4/60min", "3/hour,"),
     ],
 )

@@ -1,5 +1,6 @@
 """The settings of the service, read from environment variables."""
 
-from .settings import Settings, SettingsError
+from .environment import SettingsError
+from .settings import Settings
 
 __all__ = ["Settings", "SettingsError"]

@@ -3,6 +3,7 @@
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from email.utils import parseaddr
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import pairwise
@@ -51,9 +52,12 @@ def one_of(*known: str) -> Callable[[str], str]:
     return read
 
 
+_MAX_DIGITS = 10
+
+
 def number(low: int, high: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+        if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS and low <= int(text) <= high):
             raise ValueError(f"must be a whole number from {low} to {high}")
         return int(text)
 
@@ -160,11 +164,17 @@ images_url = matching(r"file:|s3://(?s:.*)", "be file: or s3://bucket/prefix")
 any_url = matching(r"(?s:.*):(?s:.*)", "be a URL")
 
 
+_WEB = frozenset({"http", "https"})
+
+
 def public_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be http:// or https:// and a host, without a query")
-    return text.rstrip("/")
+    """Lowers the case of the scheme, on which defaults of other settings depend."""
+    with suppress(ValueError):
+        parts = urlsplit(text)
+        is_bare = parts.username is None and not parts.query and not parts.fragment
+        if parts.scheme in _WEB and parts.hostname and parts.port != 0 and is_bare and not re.search(r"\s", text):
+            return parts.scheme + text[len(parts.scheme) :].rstrip("/")
+    raise ValueError("must be http:// or https:// and a host, without a user, blanks or a query")
 
 
 def path_prefix(text: str) -> str:
@@ -190,7 +200,14 @@ def events(known: Collection[EventType]) -> Callable[[str], tuple[EventType, ...
     return several(read)
 
 
-networks = several(ip_network)
+def _network(text: str) -> Network:
+    try:
+        return ip_network(text)
+    except ValueError:
+        raise ValueError("must be networks such as 10.0.0.0/8, without host bits, separated by commas") from None
+
+
+networks = several(_network)
 _HOST = r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])"
 _host = matching(_HOST, "be names without a port, such as accounts.example.org, separated by commas")
 hosts = several(lambda name: _host(name.lower()))

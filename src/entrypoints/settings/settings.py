@@ -9,13 +9,8 @@ from urllib.parse import quote
 from ...domain.events import ACCOUNT_EVENTS, EventType
 from ...domain.rate_limits import DAY, Limits
 from . import parsers as parse
+from .environment import PREFIX, SettingsError, given_texts
 from .parsers import COSTS, HashCost, Network
-
-PREFIX = "VESTIBULE_"
-
-
-class SettingsError(ValueError):
-    """A setting is unknown or invalid. The text is one line that names it, without its value."""
 
 
 def setting(default: Any, read: Callable[[str], Any], help: str, *, secret: bool = False) -> Any:  # noqa: A002 — click's word
@@ -29,7 +24,7 @@ def _not_a_text(_: str) -> Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings. `from_environment` reads `VESTIBULE_<NAME>` and `VESTIBULE_<NAME>_FILE`.
+    """All settings. `from_environment` reads `VESTIBULE_<NAME>` and `VESTIBULE_<NAME>_FILE`; an empty one is not set.
 
     Values that a program passes are validated by the same rules. Raises `SettingsError`.
     """
@@ -176,19 +171,9 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
-        """Raises `SettingsError` at the first variable that is unknown, unreadable or set twice."""
+        """Raises `SettingsError` at the first variable that is unknown, unreadable, invalid or set twice."""
         known = {variable.name: variable for variable in _variables()}
-        values: dict[str, Any] = {}
-        for variable in sorted(environ):
-            if not variable.startswith(PREFIX):
-                continue
-            name = variable if variable in known else variable.removesuffix("_FILE")
-            if name not in known:
-                raise SettingsError(f"{variable} is not a setting. `vestibule settings` lists them.")
-            if name in values:
-                raise SettingsError(f"{name} and {name}_FILE are both set.")
-            text = environ[variable] if name == variable else _file_text(variable, environ[variable])
-            values[name] = _read(variable, known[name].read, text.strip())
+        values = {name: _read(variable, known[name].read, text) for name, variable, text in given_texts(environ, known)}
         limits = {known[name].field: value for name, value in values.items() if known[name].is_limit}
         settings = {known[name].field: value for name, value in values.items() if not known[name].is_limit}
         return cls(**settings, limits=Limits(**limits))
@@ -267,10 +252,3 @@ def _text(value: object) -> str:
     if type(value) is tuple:
         return ", ".join(map(str, value))
     return str(value)
-
-
-def _file_text(variable: str, path: str) -> str:
-    try:
-        return Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise SettingsError(f"{variable}: the file cannot be read.") from None
