@@ -26,9 +26,13 @@ def make_private(path: Path) -> None:
     """Takes every permission for `path` from group and others, and logs it, if they have one.
 
     Kubernetes gives the group access to a whole volume at each start (`fsGroup`). Raises `ValueError`, one line with the
-    command that helps, where this process cannot change the mode, and for a directory for everybody's files, as `/tmp` is.
+    command that helps, where this process cannot change the mode, for a directory for everybody's files, as `/tmp` is, and for
+    a device or the like, which other programs need as it is.
     """
-    mode = stat.S_IMODE(path.stat().st_mode)
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        raise ValueError(f"{path} is neither a file nor a directory")
+    mode = stat.S_IMODE(status.st_mode)
     if not mode & _OTHER_USERS:
         return
     if not mode & stat.S_ISVTX:
@@ -61,8 +65,14 @@ def _visible_names(directory: Path) -> set[str]:
 
 
 def _open_to_others(path: Path, mode: int) -> ValueError:
-    wanted, other = ("0700", ", or name another directory") if path.is_dir() else ("0600", "")
-    command = f"chmod {wanted} {shlex.quote(str(path))}"
+    shown = shlex.quote(str(path))
+    if path.stat().st_uid != os.geteuid() != 0:
+        way = f", or name a directory in it, such as {shlex.quote(str(path / 'vestibule'))}" if path.is_dir() else ""
+        return ValueError(
+            f"{path} belongs to another user and is open to others (mode {mode:04o}): "
+            f"run chown {os.geteuid()} {shown} as root{way}"
+        )
+    command, other = (f"chmod 0700 {shown}", ", or name another directory") if path.is_dir() else (f"chmod 0600 {shown}", "")
     return ValueError(f"{path} is open to other users (mode {mode:04o}): run {command}{other}")
 
 

@@ -11,8 +11,9 @@ import sys
 import threading
 import time
 from collections.abc import AsyncGenerator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
+from multiprocessing.connection import wait as wait_for_any
 from types import FrameType
 from typing import Any
 
@@ -26,6 +27,7 @@ from .container import build
 from .container.factories import remove_earlier_limits
 from .http.app import create_app
 from .inspection import forbid_inspection
+from .listening import numeric_address
 from .observability.log_format import configure_logs
 from .settings import Settings
 
@@ -40,10 +42,7 @@ _KILL_SECONDS = 14
 _MAX_HEADER_BYTES = 64 * 1024
 _POLL_SECONDS = 0.5
 _FIXED_IN = ((3, 44, 6), (3, 50, 7))
-_WAL_RESET_BUG = (
-    "SQLite %s may, very rarely, corrupt the database (WAL-reset bug): use Python with SQLite 3.51.3 or newer, or PostgreSQL; "
-    "until then keep backups"
-)
+_WAL_RESET_BUG = "SQLite %s has a rare bug that damages databases (WAL-reset): keep backups, and use 3.51.3 or newer"
 
 _log = logging.getLogger("vestibule.server")
 
@@ -101,8 +100,10 @@ def _task_failed(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(f"{text.rstrip()}\n")
-    sys.stdout.flush()
+    if sys.stdout is not None:  # it was closed
+        with suppress(OSError):  # the reader of the pipe is gone, or the disk is full
+            sys.stdout.write(f"{text.rstrip()}\n")
+            sys.stdout.flush()
 
 
 class Server(MPServer):
@@ -122,6 +123,26 @@ class Server(MPServer):
                 worker.kill()  # type: ignore[no-untyped-call]  # granian's, as below
             sys.exit(128 + number)
         super().signal_handler_interrupt(number, frame)  # type: ignore[no-untyped-call]
+
+    def _stop_workers(self) -> None:
+        """Waits for the sentinels of the workers, which only their ends close.
+
+        Granian asks `is_alive`, which is wrong for a moment: a thread for each worker waits for the same process, and only one
+        of two waits gets its exit code. On a busy machine it then said that it killed workers that had stopped.
+        """
+        for worker in self.wrks:
+            worker.terminate()  # type: ignore[no-untyped-call]
+        running = {worker.inner.sentinel: worker for worker in self.wrks}
+        deadline = time.monotonic() + _KILL_SECONDS
+        while running and (ended := wait_for_any(list(running), max(0.0, deadline - time.monotonic()))):
+            for sentinel in ended:
+                del running[sentinel]
+        for worker in running.values():
+            _log.warning("killing worker %d, which has not stopped within %d seconds", worker.idx + 1, _KILL_SECONDS)
+            worker.kill()  # type: ignore[no-untyped-call]
+        for worker in self.wrks:
+            worker.join()  # type: ignore[no-untyped-call]
+        self.wrks.clear()
 
 
 def _run_worker(send_timeout: int, number: int, name: str, load_app: Any, sockets: Any, *others: Any) -> None:
@@ -147,10 +168,10 @@ def serve(settings: Settings) -> None:
     remove_earlier_limits(settings)
     if settings.rate_limits and settings.redis_url is None and not is_embedded:
         _log.warning(  # there may be nodes of which this process does not know
-            "this node counts its limits per address separately; if other nodes share its database, "
-            "set VESTIBULE_REDIS_URL to share them"
+            "limits per network are counted for this node alone: several nodes share them by VESTIBULE_REDIS_URL"
         )
-    _log.debug("listening", extra={"fields": {"url": settings.url, "workers": settings.workers}})
+    if settings.url.startswith("https:") and settings.email_url == "outbox:":
+        _log.warning("mail is written to files, and not sent: set VESTIBULE_EMAIL_URL")
     with ExitStack() as stack:
         if settings.metrics_port is not None:
             from .observability.prometheus import worker_metrics_served  # noqa: PLC0415 — an extra, imported only if it is on
@@ -163,14 +184,16 @@ def _server(settings: Settings) -> Server:
     return Server(
         "vestibule.entrypoints.server:app",
         factory=True,
-        address=settings.host,
+        address=numeric_address(settings.host),
         port=settings.port,
         workers=settings.workers,
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,
         runtime_mode=RuntimeModes.st,
         websockets=False,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000, keep_alive=True, max_buffer_size=_MAX_HEADER_BYTES),
+        http1_settings=HTTP1Settings(
+            header_read_timeout=1000 * settings.keep_alive_timeout, keep_alive=True, max_buffer_size=_MAX_HEADER_BYTES
+        ),
         backlog=_MAX_BACKLOG,
         backpressure=MAX_CONNECTIONS,
         workers_kill_timeout=_KILL_SECONDS,

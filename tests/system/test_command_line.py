@@ -1,9 +1,11 @@
 """The commands of the command line, run as processes."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -80,6 +82,65 @@ def test_invalid_setting_is_named_in_one_line(command: str, settings: dict[str, 
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()
     assert next(iter(settings)) in line
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"VESTIBULE_PORT": '"80OO"'}, "VESTIBULE_PORT: must be a whole number from 0 to 65535."),
+        ({"VESTIBULE_PORT_FILE": "/"}, "VESTIBULE_PORT_FILE: must name a regular file."),
+        ({"VESTIBULE_EMAIL_UR": "smtp://h"}, "VESTIBULE_EMAIL_UR is not a setting; did you mean VESTIBULE_EMAIL_URL?"),
+        ({"VESTIBULE_HOST": "name.invalid"}, "VESTIBULE_HOST: cannot resolve name.invalid: "),
+        ({"VESTIBULE_HOST": "203.0.113.1"}, "VESTIBULE_HOST: cannot listen on 203.0.113.1, port 8000: Cannot assign"),
+        (
+            {"VESTIBULE_METRICS_PORT": "9100", "VESTIBULE_METRICS_HOST": "203.0.113.1"},
+            "VESTIBULE_METRICS_HOST: cannot listen on",
+        ),
+        (
+            {"VESTIBULE_DATABASE_URL": "sqlite:////dev/null"},
+            "VESTIBULE_DATABASE_URL: /dev/null is neither a file nor a directory",
+        ),
+        ({"VESTIBULE_TEMPLATES_DIR": "/does/not/exist"}, "VESTIBULE_TEMPLATES_DIR: "),
+    ],
+)
+def test_start_is_refused_in_one_line_that_names_the_variable(settings: dict[str, str], line: str, tmp_path: Path) -> None:
+    result = vestibule("serve", **settings, VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert [shown.startswith(f"vestibule: {line}") for shown in result.stderr.splitlines()] == [True], result.stderr
+    assert Path("/dev/null").stat().st_mode & 0o777 == 0o666
+
+
+def test_options_override_variables_and_files_in_any_form(tmp_path: Path) -> None:
+    """As in a container of Kubernetes that is started with quoted and empty variables."""
+    (tmp_path / "port").write_text("1")
+    given = {
+        "VESTIBULE_PORT_FILE": str(tmp_path / "port"),
+        "VESTIBULE_HOST": '"localhost"',
+        "VESTIBULE_EMAIL_URL": "",
+        "VESTIBULE_SERVICE_HOST": "10.96.0.12",
+        "VESTIBULE_REDIS_PORT": "tcp://10.96.0.13:6379",
+    }
+    with Server(tmp_path / "data", environment=given, sms_url="msgbird://secretkeysecretkeysecret1/15551234567") as server:
+        first, *others = server.output.splitlines()
+        assert first == f"Vestibule listens on  http://localhost:{server.port}/"
+        (record,) = [line for line in others if " vestibule.server: listening " in line]
+        assert f" address=localhost:{server.port} workers=1 database=sqlite accounts={tmp_path}/data/vestibule.db " in record
+        assert record.endswith(" mail=outbox: sms=msgbird: delivery=here images=file:")
+        assert "secretkey" not in server.output
+
+
+def test_first_record_of_a_json_log_describes_the_server_and_warnings_follow(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(0o770)
+    with Server(tmp_path / "data", log_format="json", public_url="https://accounts.example.org") as server:
+        first, *others = map(json.loads, server.output.splitlines())
+    assert (first["level"], first["message"], first["version"]) == ("info", "listening", version("vestibule-accounts"))
+    assert (first["url"], first["database"]) == ("https://accounts.example.org/", "sqlite")
+    assert (first["mail"], first["sms"], first["images"], first["workers"]) == ("outbox:", "outbox:", "file:", 1)
+    warnings = [record["message"] for record in others if record["level"] == "warning"]
+    assert any("was open to other users" in warning for warning in warnings)
+    assert "mail is written to files, and not sent: set VESTIBULE_EMAIL_URL" in warnings
+    assert all(len(warning) < 120 or "open to" in warning for warning in warnings)
 
 
 def test_impossible_data_directory_is_reported_in_one_line(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_workers_count_alone_while_they_cannot_share(tmp_path: Path) -> None:
         assert 1 <= server.output.count("The file of shared rate limits is unavailable (IsADirectoryError)") <= 2
 
 
-NODE = "this node counts its limits per address separately; if other nodes share its database, set VESTIBULE_REDIS_URL to"
+NODE = "limits per network are counted for this node alone: several nodes share them by VESTIBULE_REDIS_URL"
 
 
 @pytest.mark.parametrize(

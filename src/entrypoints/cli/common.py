@@ -96,43 +96,44 @@ class DashArgumentCommand(click.Command):
 
 
 @contextmanager
-def broken_pipe_ignored() -> "Iterator[None]":
-    """Lets `vestibule … | head` end without an error."""
+def broken_pipe_ignored(error: type[OSError] = BrokenPipeError) -> "Iterator[None]":
+    """Lets `vestibule … | head` end without an error, and with `OSError` goes on without any output that can be written."""
     try:
         yield
-    except BrokenPipeError:
+    except error:
+        discard_output()
+
+
+def discard_output() -> None:
+    """Sends further output, and what Python writes at its exit, nowhere."""
+    if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def wait_for_port(setting: str, host: str, port: int) -> None:
-    """Ends the command if another process listens there: two servers on one port would share its requests.
+def check_ports_or_stop(settings: "Settings", *, metrics_only: bool = False) -> None:
+    """Ends the command if the process cannot listen where the settings say."""
+    from ..listening import check_port
 
-    It tries for three seconds, because a server that was just killed takes a moment to release the port.
-    """
-    import socket
-    import time
-
-    deadline = time.monotonic() + 3
-    while True:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError as error:
-                if time.monotonic() >= deadline:
-                    stop(f"VESTIBULE_{setting}: cannot listen on {host}:{port}: {error.strerror}.")
-            else:
-                return
-        time.sleep(0.1)
+    with errors_in_one_line():
+        if not metrics_only:
+            check_port("", settings.host, settings.port)
+        if settings.metrics_port is not None:
+            check_port("METRICS_", settings.metrics_host, settings.metrics_port)
 
 
 def print_destinations(settings: "Settings", width: int) -> None:
     """Prints where the messages of each channel go, in a column that begins at `width`."""
     files = f"{settings.data_dir.absolute() / 'outbox'}/ (files, shown here too)"
-    channels = {"Mail goes to": settings.email_url, "SMS go to": settings.sms_url, "Events go to": settings.webhook_url}
-    for name, url in channels.items():
-        if url is not None:
-            echo(f"{name:<{width}}{files if url.startswith('outbox:') else without_secrets(url)}")
+    names = {"mail": "Mail goes to", "sms": "SMS go to", "events": "Events go to"}
+    for channel, destination in destinations(settings).items():
+        echo(f"{names[channel]:<{width}}{files if destination == 'outbox:' else destination}")
+
+
+def destinations(settings: "Settings") -> dict[str, str]:
+    """Returns where messages go, without secrets. In the URL of an SMS gateway any part but the scheme may be one."""
+    sms = settings.sms_url.partition(":")[0] + ":"
+    channels = {"mail": without_secrets(settings.email_url), "sms": sms}
+    return channels if settings.webhook_url is None else channels | {"events": without_secrets(settings.webhook_url)}
 
 
 def progress_bars() -> "Progress":
@@ -164,5 +165,7 @@ def without_secrets(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
         return str(Path(unquote(url.removeprefix("sqlite:///"))))
+    if not parts.netloc:
+        return f"{parts.scheme}:"
     name = parts.path if parts.scheme.startswith("postgres") else ""
     return f"{parts.scheme}://{parts.hostname or '…'}{name}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import check_settings_or_stop, echo, load_settings, print_destinations, stop, wait_for_port
+from .common import check_ports_or_stop, check_settings_or_stop, echo, load_settings, print_destinations, stop
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -37,8 +37,8 @@ def deliver(once: bool) -> None:
     stopping = _on_stop_signal()
     settings = load_settings()
     check_settings_or_stop(settings)
-    if settings.metrics_port is not None and not once:
-        wait_for_port("METRICS_PORT", settings.metrics_host, settings.metrics_port)
+    if not once:
+        check_ports_or_stop(settings, metrics_only=True)
 
     from ...application import Unavailable
     from ..container import build

@@ -1,15 +1,28 @@
 """`vestibule serve`: the server."""
 
+import logging
 import os
 import signal
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from .common import check_settings_or_stop, echo, load_settings, print_destinations, wait_for_port, without_secrets
+from .common import (
+    broken_pipe_ignored,
+    check_ports_or_stop,
+    check_settings_or_stop,
+    destinations,
+    echo,
+    load_settings,
+    print_destinations,
+    without_secrets,
+)
 
 if TYPE_CHECKING:
     from ..settings import Settings
+
+_log = logging.getLogger("vestibule.server")
 
 
 @click.command()
@@ -31,19 +44,38 @@ def serve(*, migrate: bool, **options: object) -> None:
     for name, value in options.items():
         if value is not None:
             os.environ[f"VESTIBULE_{name.upper()}"] = str(value)
+            os.environ.pop(f"VESTIBULE_{name.upper()}_FILE", None)
     settings = load_settings()
-    if migrate:
-        check_settings_or_stop(settings, migrate=True)
-    check_settings_or_stop(settings)
+    from ..observability.log_format import records_after
 
-    wait_for_port("PORT", settings.host, settings.port)
-    if settings.metrics_port is not None:
-        wait_for_port("METRICS_PORT", settings.metrics_host, settings.metrics_port)
-    from ..server import serve as run_server
+    with records_after(partial(_announce, settings)):
+        if migrate:
+            check_settings_or_stop(settings, migrate=True)
+        check_settings_or_stop(settings)
+        check_ports_or_stop(settings)
+        from ..server import serve as run_server
+    run_server(settings)
+
+
+def _announce(settings: "Settings") -> None:
+    """Says where the server listens and what it uses, before any warning: to people, and in one record of the log."""
+    from importlib.metadata import version
 
     if settings.log_format == "text":
-        _greet(settings)
-    run_server(settings)
+        with broken_pipe_ignored(OSError):
+            _greet(settings)
+    fields = {
+        "version": version("vestibule-accounts"),
+        "url": f"{settings.url}{settings.api_prefix}/",
+        "address": f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}",
+        "workers": settings.workers,
+        "database": settings.resolved_database_url.partition(":")[0],
+        "accounts": without_secrets(settings.resolved_database_url),
+        **destinations(settings),
+        "delivery": "here" if settings.delivery else "elsewhere",
+        "images": settings.images_url,
+    }
+    _log.info("listening", extra={"fields": fields})
 
 
 def _greet(settings: "Settings") -> None:

@@ -8,8 +8,10 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from logging.handlers import MemoryHandler
 from traceback import format_tb
 
 from ..settings import Settings
@@ -18,6 +20,7 @@ OURS = "vestibule"
 ACCESS = "vestibule.access"
 
 _log = logging.getLogger("vestibule.server")
+_MAX_HELD = 1000
 _CODES = ("strerror", "sqlite_errorname", "sqlstate")
 """Attributes that identify an error without text of a caller."""
 
@@ -34,6 +37,22 @@ def configure_logs(settings: Settings) -> None:
     logging.getLogger(ACCESS).setLevel(logging.INFO)
     logging.captureWarnings(True)
     threading.excepthook = _log_thread_error
+
+
+@contextmanager
+def records_after(announce: Callable[[], None]) -> Iterator[None]:
+    """Holds records of the block back, and then calls `announce` first, unless the block raises."""
+    root = logging.getLogger()
+    (handler,) = root.handlers
+    held = MemoryHandler(_MAX_HELD, flushLevel=logging.CRITICAL + 1, target=handler)
+    root.handlers[:] = [held]
+    try:
+        yield
+        root.handlers[:] = [handler]
+        announce()
+    finally:
+        root.handlers[:] = [handler]
+        held.close()
 
 
 class Lines(logging.Formatter):

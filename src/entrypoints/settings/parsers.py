@@ -5,8 +5,9 @@ from base64 import urlsafe_b64decode
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from email.utils import parseaddr
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
@@ -161,7 +162,14 @@ def _may_be_random(plain: str, key: bytes) -> bool:
 
 
 images_url = matching(r"file:|s3://(?s:.*)", "be file: or s3://bucket/prefix")
-any_url = matching(r"(?s:.*):(?s:.*)", "be a URL")
+outbox_or_any_url = matching(r"outbox:|(?!outbox:)(?s:.*):(?s:.*)", "be outbox: or a URL")
+
+
+def outbox_or_url_of(*schemes: str) -> Callable[[str], str]:
+    return matching(
+        rf"outbox:|(?:{'|'.join(schemes)}):(?s:.*)",
+        "be outbox: or begin with " + " or ".join(f"{scheme}:" for scheme in schemes),
+    )
 
 
 _WEB = frozenset({"http", "https"})
@@ -256,6 +264,25 @@ def words(text: str) -> str:
     if not text.strip() or not text.isprintable():
         raise ValueError("must be printable text")
     return text.strip()
+
+
+def host(text: str) -> str:
+    """Parses a name or an address to listen on. Square brackets around an IPv6 address are left out."""
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    with suppress(ValueError):
+        return str(ip_address(bare))
+    if (
+        not re.fullmatch(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?", bare, re.ASCII)
+        or bare.rpartition(".")[2].isdigit()
+    ):
+        raise ValueError("must be an address or a host name, such as 0.0.0.0")
+    return bare
+
+
+def path(text: str) -> Path:
+    if not text.isprintable():
+        raise ValueError("must be a path of printable characters")
+    return Path(text)
 
 
 class HashCost(NamedTuple):

@@ -29,13 +29,16 @@ class Settings:
     Values that a program passes are validated by the same rules. Raises `SettingsError`.
     """
 
-    host: str = setting("127.0.0.1", parse.words, "The address to listen on.")
+    host: str = setting("127.0.0.1", parse.host, "The address to listen on.")
     port: int = setting(8000, parse.number(0, 65_535), "The port to listen on.")
     workers: int = setting(1, parse.number(1, 64), "The number of server processes.")
     send_timeout: int = setting(
         30, parse.number(1, 600), "Seconds until a connection is closed whose client reads nothing of a response; on Linux."
     )
-    data_dir: Path = setting(Path("data"), Path, "The directory of database, keys, images and outbox.")
+    keep_alive_timeout: int = setting(
+        75, parse.number(1, 3600), "Seconds until an idle connection is closed: one that has not sent the header of a request."
+    )
+    data_dir: Path = setting(Path("data"), parse.path, "The directory of database, keys, images and outbox.")
     database_url: str | None = setting(
         None,
         parse.url_of("sqlite", "postgresql", "postgres"),
@@ -50,12 +53,12 @@ class Settings:
     )
     email_url: str = setting(
         "outbox:",
-        parse.url_of("outbox", "smtp", "smtps"),
+        parse.outbox_or_url_of("smtp", "smtps"),
         "outbox: (files in the data directory), smtp://… or smtps://…",
         secret=True,
     )
     email_from: str = setting("Vestibule <no-reply@localhost.localdomain>", parse.sender, "The sender of mail.")
-    sms_url: str = setting("outbox:", parse.any_url, "outbox: or any Apprise URL.", secret=True)
+    sms_url: str = setting("outbox:", parse.outbox_or_any_url, "outbox: or any Apprise URL.", secret=True)
     delivery: bool = setting(
         True, parse.flag, "off leaves mail, SMS and webhooks to separate processes of `vestibule deliver`."
     )
@@ -89,7 +92,7 @@ class Settings:
         "redis://… or rediss://…: all workers and nodes that name it share their limits per IP address.",
         secret=True,
     )
-    templates_dir: Path | None = setting(None, Path, "A directory of templates that replace those of the messages.")
+    templates_dir: Path | None = setting(None, parse.path, "A directory of templates that replace those of the messages.")
     public_url: str | None = setting(None, parse.public_url, "The URL that clients use; http://host:port by default.")
     api_prefix: str = setting("", parse.path_prefix, "A path that all endpoints are mounted under, such as /api/user.")
     trusted_proxies: tuple[Network, ...] = setting(
@@ -123,7 +126,7 @@ class Settings:
     metrics_port: int | None = setting(
         None, parse.number(1, 65_535), "The port that Prometheus scrapes; no metrics by default."
     )
-    metrics_host: str = setting("127.0.0.1", parse.words, "The address to listen on for scrapes.")
+    metrics_host: str = setting("127.0.0.1", parse.host, "The address to listen on for scrapes.")
     traces: bool = setting(False, parse.flag, "on exports traces by OTLP over HTTP, as the variables OTEL_… say.")
     service_name: str = setting("Vestibule", parse.words, "The name of the service in messages.")
     default_region: str | None = setting(None, parse.region, "The country of mobiles without +, such as DE.")
