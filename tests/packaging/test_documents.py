@@ -5,8 +5,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from benchmarks import page
+
+from vestibule.entrypoints.cli.group import vestibule
+from vestibule.entrypoints.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 LISTING = ["git", "ls-files", "*.md"]
@@ -34,6 +38,60 @@ def test_every_link_has_a_target(name: str) -> None:
         assert not anchor or anchor in anchors(target), f"{path}#{anchor}"
 
 
+RUN = {
+    ("README.md", "sh"),  # tests/system/test_readme.py
+    ("README.md", "python"),
+    ("docs/library.md", "python"),
+    ("docs/operating.md", "python"),  # tests/system/test_webhooks.py
+    ("CONTRIBUTING.md", "sh"),  # .ci/run
+}
+OUTPUT = {"json", "text", "mermaid"}
+
+
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if "src" not in Path(name).parts])
+def test_every_fenced_block_is_run_by_a_test_or_marked_as_output(name: str) -> None:
+    for language in re.findall(r"^(?:```|~~~)(\w*)\n(?:.*\n)*?(?:```|~~~)$", (ROOT / name).read_text("utf-8"), re.MULTILINE):
+        assert (name, language) in RUN or language in OUTPUT, f"a block of {language or 'no language'}"
+
+
+def commands(name: str) -> Iterator[list[str]]:
+    """Yields the words of each `vestibule …` in the page."""
+    text = (ROOT / name).read_text("utf-8")
+    for line in [*re.findall(r"^ {4,}(.+)$", text, re.MULTILINE), *re.findall(r"`([^`\n]+)`", text)]:
+        for part in re.split(r"&&|\||;", line):
+            words = re.findall(r"'[^']*'|\S+", part.partition(" #")[0].removeprefix("$ "))
+            while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+                words.pop(0)
+            if len(words) > 1 and words[0] == "vestibule" and re.fullmatch(r"[a-z-]+", words[1]):
+                yield words[1:]
+
+
+def test_every_command_of_the_documents_exists_with_its_options() -> None:
+    found = [words for name in DOCUMENTS for words in commands(name)]
+    assert len(found) > 50
+    for words in found:
+        command: click.Command = vestibule
+        rest = iter(words)
+        while isinstance(command, click.Group) and (word := next(rest, None)) is not None:
+            assert word in command.commands, words
+            command = command.commands[word]
+        options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        assert {word.partition("=")[0] for word in rest if word.startswith("--")} <= options, words
+
+
+def test_every_setting_of_the_documents_exists() -> None:
+    known = {variable for variable, _, _ in Settings.table()}
+    texts = "\n".join((ROOT / name).read_text("utf-8") for name in DOCUMENTS)
+    named = {variable.removesuffix("_FILE") for variable in re.findall(r"\bVESTIBULE_[A-Z_]*[A-Z](?!\w*…)", texts)}
+    others = re.compile(r"VESTIBULE_(TEST_[A-Z]+_URL|SERVICE_(HOST|PORT)\w*|PORT_\w+)")  # of tests, and of Kubernetes
+    assert {variable for variable in named if not others.fullmatch(variable)} == known
+
+
+def test_no_command_needs_a_new_curl() -> None:
+    for name in DOCUMENTS:
+        assert "curl" not in (text := (ROOT / name).read_text("utf-8")) or not re.search(r"curl[^`]* --json", text), name
+
+
 def test_performance_page_equals_its_results() -> None:
     assert page.rendered(page.PAGE.read_text()) == page.PAGE.read_text()
 
@@ -43,7 +101,7 @@ def test_every_unmet_target_has_a_reason() -> None:
 
 
 def test_every_file_of_the_architecture_tree_exists() -> None:
-    tree = (ROOT / "docs" / "architecture.md").read_text().partition("```\nsrc/")[2].partition("```")[0]
+    tree = (ROOT / "docs" / "architecture.md").read_text().partition("```text\nsrc/")[2].partition("```")[0]
     path: list[str] = []
     for indent, name in re.findall(r"^([│ ]*)[├└]─ (\S+)", tree, re.MULTILINE):
         path = [*path[: len(indent) // 3], name.rstrip("/")]

@@ -1,7 +1,5 @@
 """The shipped HAProxy configuration in front of two real nodes. Requires `haproxy` on the path."""
 
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,50 +12,12 @@ from tests.support.http_client import CONNECTION_ERRORS, Client, Response, rando
 from tests.support.nodes import Nodes, nodes
 from tests.support.postgres_server import PostgresServer
 from tests.support.processes import eventually
-from tests.support.server import Server, free_port
+from tests.support.reverse_proxies import reverse_proxy, status
+from tests.support.server import Server
 
 from vestibule.adapters.database import migrate
 
 _callers = count(1)
-SHIPPED = Path(__file__).parents[2] / "examples" / "nodes" / "haproxy.cfg"
-
-
-def configured(port: int, nodes: list[int], text: str) -> str:
-    """Returns the shipped configuration without TLS, and with two nodes on this machine."""
-    for number, node in enumerate([*nodes, nodes[0]], start=1):
-        text = text.replace(f"10.0.0.1{number}:8000", f"127.0.0.1:{node}")
-    lines = [line for line in text.splitlines() if not line.strip().startswith("server node3")]
-    return (
-        "\n".join(lines).replace(":443 ssl crt /etc/haproxy/accounts.example.org.pem alpn h2,http/1.1", f"127.0.0.1:{port}")
-        + "\n"
-    )
-
-
-@contextmanager
-def balancer(directory: Path, nodes: list[int]) -> Iterator[int]:
-    """Starts HAProxy in front of the nodes; yields its port."""
-    haproxy = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin") or shutil.which("haproxy")
-    if haproxy is None:
-        pytest.skip("no haproxy is installed: its configuration is not tested")
-    port = free_port()
-    file = directory / "haproxy.cfg"
-    file.write_text(configured(port, nodes, SHIPPED.read_text()))
-    with (directory / "haproxy.log").open("wb") as log:
-        process = subprocess.Popen([haproxy, "-db", "-f", str(file)], stdout=log, stderr=subprocess.STDOUT)
-    try:
-        assert eventually(lambda: status(port, "/readyz") == 200), (directory / "haproxy.log").read_text()
-        yield port
-    finally:
-        process.kill()
-        process.wait(10)
-
-
-def status(port: int, path: str) -> int:
-    with Client(port, source="127.0.2.1") as client:
-        try:
-            return client.call("GET", path).status
-        except CONNECTION_ERRORS:
-            return 0
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +35,7 @@ def two(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> I
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory, two: Nodes) -> Iterator[int]:
-    with balancer(tmp_path_factory.mktemp("haproxy"), two.ports) as port:
+    with reverse_proxy("haproxy", tmp_path_factory.mktemp("haproxy"), two.ports) as port:
         yield port
 
 
@@ -127,7 +87,7 @@ def test_client_cannot_forge_its_address_for_rate_limits(port: int) -> None:
 
 
 def test_network_has_a_hundred_connections(tmp_path: Path, two: Nodes) -> None:
-    with balancer(tmp_path, two.ports) as port:  # of its own, without connections of other tests
+    with reverse_proxy("haproxy", tmp_path, two.ports) as port:  # of its own, without connections of other tests
         with ExitStack() as stack:
             for _ in range(100):  # each is known to be counted before the next: the balancer's threads accept in any order
                 client = stack.enter_context(Client(port, source="127.0.4.4"))

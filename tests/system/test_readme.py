@@ -25,12 +25,18 @@ def run(command: list[str], directory: Path) -> str:
 
 def test_commands_of_the_readme_print_the_shown_responses(tmp_path: Path) -> None:
     commands = "\n".join(blocks("README.md", "sh"))
+    (program,) = blocks("README.md", "python")
+    (tmp_path / "first.py").write_text(program)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -W error "$@"\n')
+    python.chmod(0o755)
     with Server(tmp_path / "data") as server:
         script = commands.replace("http://127.0.0.1:8000", f"http://127.0.0.1:{server.port}").replace(
             "curl -s", "curl -sS -w '\\n'"
         )
         output = run(["bash", "-euo", "pipefail", "-c", script], tmp_path)
-    registered, account, sent, verified, renamed, mistake, refreshed = output.splitlines()
+    registered, account, sent, verified, renamed, mistake, refreshed, printed = output.splitlines()
     assert registered == blocks("README.md", "json")[0].strip()
     assert account == registered
     assert '"reference"' in sent
@@ -39,6 +45,7 @@ def test_commands_of_the_readme_print_the_shown_responses(tmp_path: Path) -> Non
     assert '"status":400' in mistake
     assert "This password is among the most common ones." in mistake
     assert '"refresh_token"' in refreshed
+    assert printed == blocks("README.md", "text")[0].strip() == "Ada King"
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/library.md"])
