@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from ..domain.account import Account
@@ -62,7 +63,7 @@ class Register:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateSuperuser:
-    """Creates an account with every permission, for the operator, who vouches for its email.
+    """Creates an account with every permission, for the operator, who vouches for its email and may use a reserved username.
 
     Raises `InvalidInput`, `AlreadyTaken`, `Overloaded`, `Unavailable`.
     """
@@ -99,10 +100,12 @@ def _validated(
 ) -> tuple[Account, ProvedAddresses]:
     """Returns the new account, still without a hash, and the addresses that its proofs verify.
 
-    The caller that `vouches` for the addresses needs no proof to take those that are unverified on another account.
+    The caller that `vouches` for the addresses needs no proof to take those that are unverified on another account, and may use
+    a reserved username.
     """
     validator, identifiers = Validator(), rules.identifiers
-    username = validator.text("username", fields["username"], identifiers.username)
+    read_username = partial(identifiers.username, reserved=True) if vouches else identifiers.username
+    username = validator.text("username", fields["username"], read_username)
     name = validator.text("name", fields["name"], identifiers.name)
     email = validator.text("email", fields["email"], identifiers.email)
     mobile = validator.text("mobile", fields["mobile"], identifiers.mobile, required=rules.mobile_required)

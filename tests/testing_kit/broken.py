@@ -251,8 +251,9 @@ class TestDevicesThatRepeatTheUserAgent(contracts.DevicesContract):
 
 
 class CaseSensitive(LibraryIdentifiers):
-    def username(self, text: str) -> Username:
-        return Username(super().username(text).text, super().username(text).text)
+    def username(self, text: str, *, reserved: bool = False) -> Username:
+        read = super().username(text, reserved=reserved)
+        return Username(read.text, read.text)
 
 
 class TestUsernamesThatDifferByCase(contracts.IdentifiersContract):

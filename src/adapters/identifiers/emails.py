@@ -3,18 +3,31 @@
 import re
 import unicodedata
 from functools import lru_cache
+from urllib.parse import unquote
 
 from email_validator import EmailNotValidError, validate_email
 from email_validator.syntax import validate_email_local_part
 
 from ...application.ports import InvalidText
 from ...domain.account import Address, AddressKind
+from ...domain.errors import ErrorCode
+from ...domain.texts import INVISIBLE
 from .texts import too_long, trimmed
 
 MAX_LENGTH = 254
+_MAX_INPUT_LENGTH = 2 * MAX_LENGTH
 _MAX_LABEL = 63
+_SCHEME = "mailto:"
+_WIDTHS = str.maketrans({0xFEE0 + number: number for number in range(0x21, 0x7F)} | {0xFE6B: 0x40})
+"""Full-width forms of ASCII, which input methods of East Asia produce, and the small `@`."""
+
+_NO_PART = re.compile(f"(?![\u200c\u200d])[{INVISIBLE}]")
+"""Invisible characters that no address contains. Joiners tell some international domains apart, so none is dropped."""
+
+_TEST_DOMAIN = re.compile(r"(?:^|\.)(?:test|localhost|local|invalid)$", re.IGNORECASE)
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")
 _UNDELIVERABLE = "This is not a deliverable email address, such as name@example.com."
+_FOR_TESTS = "No mail reaches this domain, which is reserved for tests."
 _INNER_UNDERSCORE = re.compile(r"(?<=[a-z0-9])_(?=[a-z0-9][^.]*\.)", re.IGNORECASE)
 _SPECIAL_USE = re.compile(r"(?:(?<=\.)|^)(?:localhost|local|invalid)$", re.IGNORECASE)
 
@@ -23,9 +36,9 @@ def read_email(text: str, *, special_use_domains: bool) -> Address:
     """Returns an address whose canonical form is the lower-cased local part and the domain's IDNA A-labels.
 
     Its text is the input if that differs from the canonical form only by case, else the ASCII form, which every mail server
-    accepts.
+    accepts. Full-width forms, invisible characters and `mailto:` (RFC 6068) are read as the address that they stand for.
     """
-    written = trimmed(text)
+    written = _as_pasted(trimmed(text))
     if len(written) > MAX_LENGTH:
         raise too_long("An email address", MAX_LENGTH)
     sendable = _sendable(written, special_use_domains)
@@ -34,14 +47,31 @@ def read_email(text: str, *, special_use_domains: bool) -> Address:
     return Address(AddressKind.EMAIL, written if is_as_written else sendable, canonical)
 
 
+def looks_like_email(text: str) -> bool:
+    return "@" in text or (not text.isascii() and "@" in text.translate(_WIDTHS))
+
+
+def _as_pasted(text: str) -> str:
+    """Returns the address in a text that people paste. The length is judged first, as IDNA's work grows with its square."""
+    if len(text) > _MAX_INPUT_LENGTH:
+        raise too_long("An email address", MAX_LENGTH)
+    if not text.isascii():
+        text = _NO_PART.sub("", text).translate(_WIDTHS)
+    if text[: len(_SCHEME)].lower() == _SCHEME:
+        text = unquote(text[len(_SCHEME) :].partition("?")[0])
+    return text
+
+
 def _sendable(written: str, special_use_domains: bool) -> str:
     """Returns the address in ASCII, as it is sent to a mail server."""
     local, _, domain = written.rpartition("@")
     try:
-        ascii_domain = _sendable_domain(domain, special_use_domains)
         # With `validate_email` each address would pay for its domain again: 40 µs instead of one.
         validate_email_local_part(local, allow_smtputf8=False, strict=True)
+        ascii_domain = _sendable_domain(domain, special_use_domains)
     except (EmailNotValidError, ValueError):
+        if not special_use_domains and _TEST_DOMAIN.search(domain):
+            raise InvalidText(_FOR_TESTS, ErrorCode.TEST_DOMAIN) from None
         raise InvalidText(_UNDELIVERABLE) from None
     sendable = f"{local}@{ascii_domain}"
     if len(sendable) > MAX_LENGTH:  # as A-labels a domain is longer

@@ -4,10 +4,15 @@ from collections.abc import Iterable
 
 from ...application.ports import InvalidText, LoginIdentifier
 from ...domain.account import Address, Username
-from .emails import read_email
+from ...domain.errors import ErrorCode
+from .emails import looks_like_email, read_email
 from .mobiles import check_mobile, known_region, read_mobile
 from .names import read_name
 from .usernames import canonical_username, read_username
+
+_NEITHER = (
+    "This is neither an email address, such as name@example.com, nor a mobile number, such as +49 170 1234567 (7 to 15 digits)."
+)
 
 
 class LibraryIdentifiers:
@@ -26,8 +31,8 @@ class LibraryIdentifiers:
         self._regions = frozenset(map(known_region, mobile_regions))
         self._special_use_domains = special_use_domains
 
-    def username(self, text: str) -> Username:
-        return read_username(text)
+    def username(self, text: str, *, reserved: bool = False) -> Username:
+        return read_username(text, reserved=reserved)
 
     def email(self, text: str) -> Address:
         return read_email(text, special_use_domains=self._special_use_domains)
@@ -41,11 +46,16 @@ class LibraryIdentifiers:
         return read_name(text)
 
     def destination(self, text: str) -> Address:
-        return self.email(text) if "@" in text else self.mobile(text)
+        if looks_like_email(text):
+            return self.email(text)
+        try:
+            return self.mobile(text)
+        except InvalidText as error:
+            raise (InvalidText(_NEITHER) if error.code is ErrorCode.MALFORMED else error) from None
 
     def login(self, text: str) -> LoginIdentifier:
         try:
-            address = self.email(text) if "@" in text else read_mobile(text, self._region)
+            address = self.email(text) if looks_like_email(text) else read_mobile(text, self._region)
         except InvalidText:
             address = None
         return LoginIdentifier(address, canonical_username(text))

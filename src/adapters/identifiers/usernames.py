@@ -17,6 +17,9 @@ MAX_LENGTH = 150
 MAX_CANONICAL_LENGTH = 254
 _MAX_INPUT_LENGTH = 2 * MAX_LENGTH
 _SEPARATORS = "._-+"
+_DASH_OF_KANA = "\u30fc"
+"""A letter by its category, which in numbers of phones is a dash."""
+
 _TOO_MANY_MARKS = re.compile(r"M{5}")
 _PROFILE = get_profile("UsernameCaseMapped")
 _COMBINED = (frozenset({"HAN", "HIRAGANA", "KATAKANA"}), frozenset({"HAN", "HANGUL"}), frozenset({"HAN", "BOPOMOFO"}))
@@ -33,8 +36,11 @@ _RESERVED = frozenset(
 )
 
 
-def read_username(text: str) -> Username:
-    """Accepts 1 to 150 letters and digits of one script with `. _ - +`, at least one letter, and no reserved name."""
+def read_username(text: str, *, reserved: bool = False) -> Username:
+    """Accepts 1 to 150 letters and digits of one script with `. _ - +`, at least one letter.
+
+    With `reserved` it accepts reserved names too, but for those that accounts get without their mobile.
+    """
     written = trimmed(text)
     if len(written) > _MAX_INPUT_LENGTH:
         raise too_long("A username", MAX_LENGTH)
@@ -50,6 +56,9 @@ def read_username(text: str) -> Username:
     if len(canonical) > MAX_LENGTH:
         raise too_long("A username", MAX_LENGTH)
     _check(canonical)
+    is_reserved = _without_accents(canonical) in _RESERVED or canonical in _RESERVED
+    if (is_reserved and not reserved) or _GIVEN.fullmatch(canonical):
+        raise InvalidText("This username is reserved.", ErrorCode.RESERVED)
     return Username(written, canonical)
 
 
@@ -83,10 +92,8 @@ def _check(canonical: str) -> None:
         raise InvalidText("A username must consist of letters, digits and . _ - + only.")
     if not _is_of_one_script(letters):
         raise InvalidText("The letters and digits of a username must be of one script.", ErrorCode.MIXED_SCRIPTS)
-    if "L" not in categories:
+    if not any(category == "L" and mark != _DASH_OF_KANA for mark, category in zip(canonical, categories, strict=True)):
         raise InvalidText("A username must have at least one letter.")
-    if _without_accents(canonical) in _RESERVED or canonical in _RESERVED or _GIVEN.fullmatch(canonical):
-        raise InvalidText("This username is reserved.", ErrorCode.RESERVED)
 
 
 def _is_letter_mark_or_digit(character: str) -> bool:

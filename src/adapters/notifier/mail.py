@@ -49,10 +49,19 @@ def write_mail(message: OutgoingMessage, templates: Templates, sender: Address, 
 
 
 def _ascii(address: str) -> str:
-    """Returns the address with its domain in ASCII (IDNA), for servers without SMTPUTF8. Raises `ValueError`."""
+    """Returns the address with its domain in ASCII (IDNA), for servers without SMTPUTF8. Raises `ValueError`.
+
+    The library rejects every underscore in a domain, although some hosts have one, and accounts may have their addresses.
+    """
+    local, at, domain = address.rpartition("@")
+    checked = domain.replace("_", "x") if domain.isascii() else domain
     try:
-        read = validate_email(address, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False)
+        read = validate_email(
+            local + at + checked, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False
+        )
     except EmailNotValidError:
         raise ValueError("not an email address") from None
+    if checked != domain:
+        return address
     assert read.ascii_email is not None  # noqa: S101 — only None if SMTPUTF8 is allowed
     return read.ascii_email

@@ -20,15 +20,15 @@ class InvalidText(ValueError):
 class Identifiers(Protocol):
     """Parses identifiers. Each method raises `InvalidText`; the text may hold anything, NUL and lone surrogates too."""
 
-    def username(self, text: str) -> Username:
-        """A username by the rules for new ones (PRECIS UsernameCaseMapped, one script, not reserved)."""
+    def username(self, text: str, *, reserved: bool = False) -> Username:
+        """A username by the rules for new ones (PRECIS UsernameCaseMapped, one script); `reserved` takes reserved names too."""
 
     def email(self, text: str) -> Address: ...
 
     def mobile(self, text: str) -> Address: ...
 
     def name(self, text: str) -> str:
-        """1–500 characters after NFC and trimming, without control, separator or bidi characters."""
+        """1–500 characters after NFC and trimming, one of them visible, without control, separator or bidi characters."""
 
     def destination(self, text: str) -> Address:
         """An email or a mobile, told apart by shape."""
