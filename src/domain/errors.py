@@ -183,7 +183,7 @@ class NoSuchAccount(Refusal):
     """The username, email or mobile of no account; shown to the operator alone."""
 
     slug = "no-such-account"
-    title = "There is no such account."
+    title = "No account has this username, email or mobile."
 
 
 class NoSuchSession(Refusal):

@@ -1,11 +1,14 @@
 """Bad values for every field of every body: 400, the field is named, nothing changes."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from tests.http.conftest import ADA, BOB, AppClient
 from tests.support.world import OTHER_PASSWORD, PASSWORD
+
+from vestibule.entrypoints.http.problems import name_setting_of_test_domains
 
 NOT_TEXT: dict[str, Any] = {"a list": ["ada"], "an object": {"a": 1}, "a boolean": True, "a fraction": 1.5, "below zero": -1}
 NOT_IN_TEXT = {"a NUL": "ada\0lovelace", "a control character": "ada\x1blovelace"}
@@ -126,6 +129,27 @@ def test_invalid_proofs_are_named(proofs: Any, client: AppClient) -> None:
     answer = client.post("/register/", ADA | {"proofs": proofs})
     assert (answer.status_code, set(answer.json()["errors"])) == (400, {"proofs"})
     assert client.world.database.accounts.get(1) is None
+
+
+def test_log_names_the_setting_of_test_domains_once(client: AppClient, caplog: pytest.LogCaptureFixture) -> None:
+    name_setting_of_test_domains.cache_clear()
+    with caplog.at_level(logging.INFO, "vestibule.http"):
+        answers = [client.post("/otp/", {"destination": "me@company.test"}) for _ in range(2)]
+    assert [answer.json()["codes"] for answer in answers] == [{"destination": ["test-domain"]}] * 2
+    assert "VESTIBULE_" not in answers[0].text
+    assert [record.message for record in caplog.records if "VESTIBULE_TEST_DOMAINS=on" in record.message] == [
+        "refused an email at a domain for tests; VESTIBULE_TEST_DOMAINS=on accepts such domains, for development"
+    ]
+
+
+@pytest.mark.parametrize("text", ["TRUE", " true\u00a0", "\u200btrue", "\uff54\uff52\uff55\uff45", "\uff11", "\u0661"])
+def test_boolean_text_is_read_as_people_paste_it(text: str, client: AppClient) -> None:
+    client.registered()
+    destination = ADA["email"]
+    assert client.post("/otp/", {"destination": destination}).status_code == 201
+    code = client.world.code_for(destination)
+    answer = client.post("/otp/", {"destination": destination, "verify_otp": code, "is_login": text})
+    assert (answer.status_code, "token" in answer.json()) == (201, True), answer.text
 
 
 def stored_rows(client: AppClient) -> Any:

@@ -28,13 +28,14 @@ Fields = Mapping[str, Any]
 class Refused:
     """A refusal as a program sees it: the slug, the names of invalid fields, and the seconds of Retry-After.
 
-    `proof` is that of an address that is not verified.
+    `proof` is that of an address that is not verified; `codes` are those of the errors of each invalid field.
     """
 
     slug: str
     fields: frozenset[str] = frozenset()
     retry_after: int | None = None
     proof: str | None = field(default=None, compare=False)
+    codes: Mapping[str, list[str]] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -216,8 +217,11 @@ def _outcome(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except Refusal as refusal:
-        fields = frozenset(refusal.errors) if isinstance(refusal, InvalidInput) else frozenset[str]()
-        return Refused(refusal.slug, fields, getattr(refusal, "retry_after", None), getattr(refusal, "proof", None))
+        codes = (
+            {name: list(map(str, found)) for name, found in refusal.codes.items()} if isinstance(refusal, InvalidInput) else {}
+        )
+        wait, proof = getattr(refusal, "retry_after", None), getattr(refusal, "proof", None)
+        return Refused(refusal.slug, frozenset(codes), wait, proof, codes)
 
 
 def _account(account: Account) -> dict[str, Any]:
@@ -364,7 +368,9 @@ class HttpInterface(AbstractContextManager["HttpInterface"]):
         slug = content["type"].removeprefix(PROBLEM_URN)
         assert (response.status_code, content["status"]) == (_STATUSES[slug], _STATUSES[slug])
         wait = response.headers.get("Retry-After")
-        return Refused(slug, frozenset(content.get("errors", ())), wait and int(wait), content.get("proof"))
+        codes = content.get("codes", {})
+        assert {name: len(found) for name, found in content.get("errors", {}).items()} == {n: len(c) for n, c in codes.items()}
+        return Refused(slug, frozenset(codes), wait and int(wait), content.get("proof"), codes)
 
 
 _STATUSES = {refusal.slug: status for refusal, status in STATUS.items()}

@@ -173,6 +173,31 @@ def test_superuser_is_created_once_and_errors_name_the_field(tmp_path: Path) -> 
     assert PASSWORD not in again.stderr + again.stdout
 
 
+def test_superuser_may_have_a_reserved_name(tmp_path: Path) -> None:
+    arguments = ["--username", "admin", "--email", "grace@example.com", "--name", "Grace Hopper", "--password-file", "-"]
+    made = vestibule("create-superuser", *arguments, stdin=f"{PASSWORD}\n", VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+    assert (made.returncode, made.stderr, made.stdout) == (0, "", "Created the superuser admin, account 1.\n")
+
+
+def test_refusal_of_a_test_domain_names_the_setting(tmp_path: Path) -> None:
+    arguments = ["--username", "grace", "--email", "me@company.test", "--name", "Grace Hopper", "--password-file", "-"]
+    data = {"VESTIBULE_DATA_DIR": str(tmp_path / "data")}
+    refused = vestibule("create-superuser", *arguments, stdin=f"{PASSWORD}\n", **data)
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines() == [
+        "email: No mail reaches this domain, which is reserved for tests.",
+        "VESTIBULE_TEST_DOMAINS=on accepts such domains, for development.",
+    ]
+    setting = {"VESTIBULE_TEST_DOMAINS": "on"}
+    assert vestibule("create-superuser", *arguments, stdin=f"{PASSWORD}\n", **data, **setting).returncode == 0
+
+
+def test_address_that_is_neither_an_email_nor_a_mobile_is_refused_as_neither(tmp_path: Path) -> None:
+    refused = vestibule("accounts", "release", "hello", VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("address: This is neither an email address, such as name@example.com, nor a mobile number")
+
+
 def test_calibration_prints_a_valid_setting(tmp_path: Path) -> None:
     result = vestibule("hash-calibrate", "--target-ms", "250")
     assert result.returncode == 0, result.stderr
@@ -196,7 +221,7 @@ def test_account_is_deactivated_and_activated_by_any_identifier(tmp_path: Path) 
     assert vestibule("activate", "grace", **data).stdout == "Account 1, grace, is active.\n"
     for name in ("unknown", "-unknown-h", "--unknown"):
         unknown = vestibule("deactivate", name, **data)
-        assert (unknown.returncode, unknown.stderr) == (2, "vestibule: There is no such account.\n")
+        assert (unknown.returncode, unknown.stderr) == (2, "vestibule: No account has this username, email or mobile.\n")
 
 
 def test_postgresql_without_a_schema_is_refused_with_the_command_to_run(new_postgres: str, tmp_path: Path) -> None:

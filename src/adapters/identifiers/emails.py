@@ -36,7 +36,7 @@ def read_email(text: str, *, special_use_domains: bool) -> Address:
     """Returns an address whose canonical form is the lower-cased local part and the domain's IDNA A-labels.
 
     Its text is the input if that differs from the canonical form only by case, else the ASCII form, which every mail server
-    accepts. Full-width forms, invisible characters and `mailto:` (RFC 6068) are read as the address that they stand for.
+    accepts. Full-width forms, invisible characters and `mailto:` (RFC 6068) are read as that address.
     """
     written = _as_pasted(trimmed(text))
     if len(written) > MAX_LENGTH:

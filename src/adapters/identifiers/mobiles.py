@@ -31,7 +31,7 @@ _MARKS = {
     "\ufe5a": ")",
     "\uff09": ")",
 }
-"""Marks between digits that no Unicode category tells, and the one of ASCII that each stands for."""
+"""Marks between digits that have no Unicode category of their own, each with its equal in ASCII."""
 
 _DIGITS = re.compile(r"[0-9]{7,15}")
 _SEPARATORS = str.maketrans("", "", "+ ()./-")

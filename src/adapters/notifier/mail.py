@@ -13,6 +13,9 @@ from ...application.ports import OutgoingMessage, PermanentFailure
 from .templates import Templates
 
 _POLICY = SMTP.clone(cte_type="7bit")  # every server accepts it, with or without 8BITMIME
+_UNWRITABLE = (ValueError, MessageError, IndexError)
+"""Errors of the parser of headers; it raises `IndexError` for an address without a part."""
+
 _BOUNDARY = "=_alternative_part_of_the_message_="
 """Without digits, so that the code is the first number in the body of the raw file."""
 
@@ -22,7 +25,7 @@ def read_sender(text: str) -> Address:
     try:
         [(name, address)] = getaddresses([text]) if text.isprintable() else []
         return Address(name, addr_spec=_ascii(address))
-    except (ValueError, MessageError):
+    except _UNWRITABLE:
         raise ValueError("the sender is neither an email address nor 'Name <address>'") from None
 
 
@@ -39,7 +42,7 @@ def write_mail(message: OutgoingMessage, templates: Templates, sender: Address, 
         mail["Subject"] = texts.subject
         mail["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
         mail["Message-ID"] = f"<{message.id}@{sender.domain}>"
-    except (ValueError, MessageError) as error:
+    except _UNWRITABLE as error:
         raise PermanentFailure(f"invalid header: {type(error).__name__}") from None
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(texts.text, charset="utf-8")
@@ -51,17 +54,14 @@ def write_mail(message: OutgoingMessage, templates: Templates, sender: Address, 
 def _ascii(address: str) -> str:
     """Returns the address with its domain in ASCII (IDNA), for servers without SMTPUTF8. Raises `ValueError`.
 
-    The library rejects every underscore in a domain, although some hosts have one, and accounts may have their addresses.
+    An address in ASCII, as accounts have them, is left to the parser of headers: a rule of a library that accounts are not held
+    to, such as one for underscores, would stop their mail.
     """
-    local, at, domain = address.rpartition("@")
-    checked = domain.replace("_", "x") if domain.isascii() else domain
+    if address.isascii():
+        return address
     try:
-        read = validate_email(
-            local + at + checked, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False
-        )
+        read = validate_email(address, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False)
     except EmailNotValidError:
         raise ValueError("not an email address") from None
-    if checked != domain:
-        return address
     assert read.ascii_email is not None  # noqa: S101 — only None if SMTPUTF8 is allowed
     return read.ascii_email

@@ -105,11 +105,13 @@ def set_address(identifier: str, address: str) -> None:
 @contextmanager
 def _invalid_fields_shown() -> Iterator[None]:
     """Prints a line for each invalid field and exits with 1."""
-    from ...application import InvalidInput
+    from ...application import ErrorCode, InvalidInput
 
     try:
         yield
     except InvalidInput as refusal:
         for field, messages in refusal.errors.items():
             echo(f"{field}: {' '.join(messages)}", err=True)
+        if any(ErrorCode.TEST_DOMAIN in codes for codes in refusal.codes.values()):
+            echo("VESTIBULE_TEST_DOMAINS=on accepts such domains, for development.", err=True)
         sys.exit(1)

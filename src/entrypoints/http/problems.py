@@ -1,6 +1,7 @@
 """Refusals as problem documents (RFC 9457), and the table of their HTTP statuses."""
 
 import logging
+from functools import cache
 from math import ceil
 
 from litestar import Response
@@ -166,7 +167,15 @@ def handle_error(request: HttpRequest, error: Exception) -> Response[Problem]:
     # The slug, not the exception: its traceback would keep the request's body alive in a reference cycle until the garbage
     # collector runs. Until then the server does not send the response to a body that has not ended.
     request.scope["state"]["refusal"] = refusal.slug
+    if isinstance(refusal, InvalidInput) and any(ErrorCode.TEST_DOMAIN in codes for codes in refusal.codes.values()):
+        name_setting_of_test_domains()
     return problem_response(refusal, **(headers or {}))
+
+
+@cache
+def name_setting_of_test_domains() -> None:
+    """Names the setting in the log of a developer, once a process. The response is for people who cannot change settings."""
+    _log.info("refused an email at a domain for tests; VESTIBULE_TEST_DOMAINS=on accepts such domains, for development")
 
 
 def _log_internal_error(request: HttpRequest, error: Exception) -> Internal:

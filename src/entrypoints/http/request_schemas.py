@@ -5,8 +5,12 @@ A field has the type that the use case takes. `read_body` does not enforce it: u
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, get_args
+from unicodedata import normalize
 
 from msgspec import UNSET, Meta, Struct, UnsetType
+
+from ...application.validation import is_blank
+from ...domain.texts import trimmed, with_ascii_digits
 
 Converter = Callable[[Any, int], Any]
 """Converts a value that is not absent; the second argument is the length of a code. Returns None for an absent value."""
@@ -27,13 +31,13 @@ def _read_code(value: Any, code_length: int) -> Any:
     """Converts a number to the code, with the leading zeros that it has lost. A blank text is absent."""
     if _is_number(value):
         return str(value).zfill(code_length)
-    return None if isinstance(value, str) and not value.strip() else value
+    return None if is_blank(value) else value
 
 
 def _read_flag(value: Any, code_length: int) -> Any:  # noqa: ARG001 — a `Converter`
     """Converts text such as `true`, and the numbers 0 and 1. Returns anything else as it is, for the use case to refuse."""
     if isinstance(value, str | int) and not isinstance(value, bool):
-        return _FLAGS.get(str(value).strip().lower(), value)
+        return _FLAGS.get(with_ascii_digits(normalize("NFKC", trimmed(str(value)))).lower(), value)
     return value
 
 

@@ -499,7 +499,7 @@ def test_destination_with_an_at_sign_is_an_email() -> None:
 
 
 @pytest.mark.parametrize("text", ["hello", "12", "hello1234567", "+49 170 123456x", "tel:+491701234567;ext=1"])
-def test_destination_that_is_neither_email_nor_mobile_is_told_so(text: str) -> None:
+def test_destination_that_is_neither_email_nor_mobile_is_refused_as_neither(text: str) -> None:
     message = refusal(PLAIN.destination, text)
     assert message
     assert "neither an email address, such as name@example.com, nor a mobile number" in message

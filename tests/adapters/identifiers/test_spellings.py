@@ -1,4 +1,4 @@
-"""Spellings of one value: whatever people paste is read as the value that it stands for."""
+"""Spellings of one value: whatever people paste is read as that value."""
 
 import pytest
 from hypothesis import example, given

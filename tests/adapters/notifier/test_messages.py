@@ -7,17 +7,20 @@ from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from html.parser import HTMLParser
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from tests.support.messages import SENDER, TEMPLATES, only_file, parsed, part
 from tests.support.next_hops import relay, smtp_harness
 
+from vestibule.adapters.identifiers import LibraryIdentifiers
 from vestibule.adapters.notifier import FileNotifier, Templates, read_sender, templates
 from vestibule.adapters.notifier.templates import MailTexts
 from vestibule.application.notifications import Notice
 from vestibule.application.ports import PermanentFailure
+from vestibule.testing.contracts.identifiers import accepted
 from vestibule.testing.contracts.notifier import ALICE, CODE, PHONE, VALUES, mail_message, sms_message
 
 
@@ -144,10 +147,11 @@ def test_id_with_a_line_break_is_undeliverable() -> None:
 @pytest.mark.parametrize(
     ("recipient", "envelope"),
     [
-        ("Alice.O'Neil+tag@Example.COM", "Alice.O'Neil+tag@example.com"),
+        ("Alice.O'Neil+tag@Example.COM", "Alice.O'Neil+tag@Example.COM"),
         ("alice@bücher.example", "alice@xn--bcher-kva.example"),
         ("a" * 64 + "@" + ".".join(["b" * 58] * 3) + ".example", "a" * 64 + "@" + ".".join(["b" * 58] * 3) + ".example"),
         ("alice@intranet", "alice@intranet"),
+        ("foo@under_score.com", "foo@under_score.com"),
     ],
 )
 def test_envelope_has_the_domain_in_ascii(recipient: str, envelope: str) -> None:
@@ -157,6 +161,37 @@ def test_envelope_has_the_domain_in_ascii(recipient: str, envelope: str) -> None
     assert sender == "no-reply@example.com"
     assert recipients == [envelope]
     assert parsed(raw)["To"].addresses[0].addr_spec == envelope
+
+
+ATOM = st.text("abcXYZ019!#$%&'*+-/=?^_`{|}~", min_size=1, max_size=12)
+LOCAL = st.lists(ATOM, min_size=1, max_size=4).map(".".join)
+LABEL = st.text("abcXYZ019-_\u00e4\u00df\u05d0\u0645\u6f22\u0915", min_size=1, max_size=12) | st.just("b" * 58)
+DOMAIN = st.lists(LABEL, min_size=1, max_size=3).map(lambda labels: ".".join([*labels, "example"])) | st.sampled_from(
+    ["under_score.com", "a_b.c_d.example", "localhost", "mail.localhost", "company.test", "printer.local", "x.invalid"]
+)
+EMAIL = st.tuples(LOCAL, DOMAIN).map("@".join)
+
+
+@given(emails=st.lists(EMAIL, min_size=20, max_size=20))
+@settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # without shrinking, which takes minutes here
+)
+@example(emails=["foo@under_score.com", "o'hara/x=y@example.com", "a" * 64 + "@" + ".".join(["b" * 58] * 3) + ".example"])
+def test_every_email_that_an_account_may_have_can_be_sent_to(emails: list[str], tmp_path: Path) -> None:
+    identifiers = LibraryIdentifiers(special_use_domains=True)
+    taken = [email for text in emails if (email := accepted(identifiers.email, text))]
+    with relay() as server, TemporaryDirectory(dir=tmp_path) as directory:
+        smtp, files = smtp_harness(server).notifier, FileNotifier(Path(directory), TEMPLATES, SENDER)
+        for number, email in enumerate(taken):
+            for notifier in (smtp, files):
+                notifier.send(replace(mail_message(recipient=email.recipient), id=f"mail-{number}"))
+        written = [parsed(file.read_bytes())["To"] for file in sorted(Path(directory).iterdir())]
+    for envelopes in ([to for _, [to], _ in server.received], [to.addresses[0].addr_spec for to in written]):
+        assert [identifiers.email(to).canonical for to in envelopes] == [email.canonical for email in taken]
+        assert all(to.isascii() for to in envelopes)
 
 
 @pytest.mark.parametrize(
