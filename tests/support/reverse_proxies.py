@@ -6,7 +6,7 @@ A configuration is changed where a reader changes it too: name, certificate, add
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,11 +66,18 @@ PROGRAMS = tuple(_COMMANDS)
 
 @contextmanager
 def reverse_proxy(
-    program: str, directory: Path, nodes: Sequence[int], *, port: int | None = None, path: str = "", strips: bool = False
+    program: str,
+    directory: Path,
+    nodes: Sequence[int],
+    *,
+    port: int | None = None,
+    path: str = "",
+    strips: bool = False,
+    changes: Mapping[str, str] | None = None,
 ) -> Iterator[int]:
     """Starts the program before nodes on these ports; yields its port when a node is ready. Skips the test without the program.
 
-    It serves `path`, and passes it on unless it strips it.
+    It serves `path`, and passes it on unless it strips it. `changes` are further ones of the configuration, text for text.
     """
     configuration, name, command = _COMMANDS[program]
     executable = shutil.which(program, path=_PATH)
@@ -78,7 +85,8 @@ def reverse_proxy(
         pytest.skip(f"no {program} is installed: its configuration is not tested")
     port = port or free_port()
     directory.mkdir(exist_ok=True)
-    (directory / name).write_text(configuration(port, nodes, path=path, strips=strips) + "\n")
+    text = _replaced(configuration(port, nodes, path=path, strips=strips), changes or {})
+    (directory / name).write_text(f"{text}\n")
     log = directory / f"{program}.log"
     with log.open("wb") as file:
         environment = {**os.environ, "HOME": str(directory), "XDG_DATA_HOME": str(directory), "XDG_CONFIG_HOME": str(directory)}
@@ -106,7 +114,7 @@ def status(port: int, path: str) -> int:
             return 0
 
 
-def _replaced(text: str, changes: dict[str, str]) -> str:
+def _replaced(text: str, changes: Mapping[str, str]) -> str:
     for old, new in changes.items():
         assert old in text, f"the shipped configuration has no {old!r}"
         text = text.replace(old, new)

@@ -43,6 +43,7 @@ def test_address_host_and_links_are_those_of_the_client(program: str, layout: La
         "VESTIBULE_TRUSTED_PROXIES": "127.0.0.1/32",
         "VESTIBULE_PUBLIC_URL": public_url,
         "VESTIBULE_API_PREFIX": prefix,
+        "VESTIBULE_ALLOWED_HOSTS": "127.0.0.1",  # so the proxy has to pass on the client's
         "VESTIBULE_DOCS": "on",
     }
     with (
@@ -84,6 +85,23 @@ def test_address_host_and_links_are_those_of_the_client(program: str, layout: La
         with Client(port, source="127.0.4.8") as client:
             response = client.call("GET", f"{path}/account/")
             assert (response.status, response.problem, response.headers["retry-after"]) == (503, "unavailable", "2")
+
+
+def test_address_is_found_behind_two_proxies_that_append_to_what_a_caller_sent(tmp_path: Path) -> None:
+    """HAProxy appends in a line of its own, nginx in the same line."""
+    lines = {"http-request set-header X-Forwarded-For %[src]": "option forwardfor"}
+    joined = {"X-Forwarded-For $remote_addr": "X-Forwarded-For $proxy_add_x_forwarded_for"}
+    with (
+        Server(tmp_path / "data", trusted_proxies="127.0.0.1/32") as server,
+        reverse_proxy("nginx", tmp_path / "nginx", [server.port], changes=joined) as inner,
+        reverse_proxy("haproxy", tmp_path / "haproxy", [inner], changes=lines) as outer,
+    ):
+        for port in (inner, outer):
+            with Client(port, caller="198.51.100.9", source=f"127.0.5.{port % 200}") as client:
+                token = client.tokens(f"ada{port}")["token"]
+                (session,) = client.call("GET", "/sessions/", token=token).json["sessions"]
+                assert session["address"] == f"127.0.5.{port % 200}"
+        assert "share one limit" not in server.output
 
 
 def test_nginx_bounds_the_calls_of_a_network_and_the_size_of_bodies(tmp_path: Path) -> None:
