@@ -1,12 +1,12 @@
 """Delivery of messages from the outbox."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
 from ..domain.errors import Unavailable
-from ..domain.rate_limits import DAY
+from ..domain.rate_limits import DAY, HOUR, MINUTE
 from .ports import (
     Channel,
     Clock,
@@ -27,16 +27,19 @@ MAX_BATCH_SECONDS = LEASE_SECONDS / 2
 MAX_ROUTINE_SECONDS = 1.0
 """How long a batch may go on before the next message that is not urgent: an urgent one may have come meanwhile."""
 
-MAX_RETRY_DELAY = DAY
+FIRST_RETRY_DELAY = 5.0
+MAX_CODE_RETRY_DELAY = MINUTE
+MAX_NOTICE_RETRY_DELAY = 30 * MINUTE
+"""The delay doubles with each failed attempt, up to these maxima. The attempts go on until the message expires."""
 
-_MINUTE, _HOUR = 60.0, 3600.0
-_MESSAGE_RETRY_DELAYS = (5.0, 10.0, 20.0, 40.0, 80.0)
-RETRY_DELAYS: Mapping[Channel, Sequence[float]] = {
-    Channel.EMAIL: _MESSAGE_RETRY_DELAYS,
-    Channel.MOBILE: _MESSAGE_RETRY_DELAYS,
-    Channel.WEBHOOK: (5.0, 5 * _MINUTE, 30 * _MINUTE, *(hours * _HOUR for hours in (2, 5, 10, 14, 20, 24))),
-}
-"""Seconds after each failed attempt; one more failure is the last. Those of webhooks follow Standard Webhooks."""
+UNCERTAIN_RETRY_DELAYS = (5.0, MINUTE, 10 * MINUTE, HOUR, 4 * HOUR, 12 * HOUR)
+"""Delays after attempts of which the next hop may have accepted one: each may be one more copy for the recipient."""
+
+WEBHOOK_RETRY_DELAYS = (5.0, 5 * MINUTE, 30 * MINUTE, *(hours * HOUR for hours in (2, 5, 10, 14, 20, 24)))
+"""Delays after each failed attempt; one more failure is the last. They follow Standard Webhooks."""
+
+MAX_WANTED_DELAY = DAY
+"""The longest delay that a next hop is granted."""
 
 DECOY_RECIPIENTS = {Channel.EMAIL: "nobody@localhost.localdomain", Channel.MOBILE: "0000000000"}
 """The recipients of decoys, which are rendered and not sent."""
@@ -46,12 +49,12 @@ _log = logging.getLogger("vestibule.delivery")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverMessages:
-    """Sends the messages that are due. Returns how many it leased, of which it may release or drop some: 0 if none was due.
+    """Sends the messages that are due. Returns how many it leased: 0 if none was due, or their next hop is down.
 
-    Each is sent at least once: when a delivery worker dies, its lease expires and another worker takes its messages. A failed
-    message is retried after `RETRY_DELAYS`, with at most six attempts (ten for a webhook) and never after its code expires.
-    One bad message delays no other. A decoy takes the same steps, but its notifier sends nothing. `channels` have a delivery
-    worker each.
+    Each is sent at least once: when a delivery worker dies, its lease expires and another worker takes its messages. A mail or
+    SMS is tried until it expires, a code until its end; a webhook ten times. One bad message delays no other. A failure that
+    concerns all messages of a channel counts for the one that met it, and the rest wait, with no attempt of theirs used up. A
+    decoy takes the same steps, but its notifier sends nothing. `channels` have a delivery worker each.
     """
 
     database: Database
@@ -73,12 +76,19 @@ class DeliverMessages:
         started = self.clock()
         with self.database.begin() as tx:
             messages = tx.outbox.lease(started, seconds=LEASE_SECONDS, limit=MAX_BATCH, channel=channel)
+        waiting: list[Message] = []
+        down: set[Channel] = set()
         for position, message in enumerate(messages):
             if should_stop() or self.clock() - started >= (MAX_BATCH_SECONDS if message.is_urgent else MAX_ROUTINE_SECONDS):
-                self._release(messages[position:])
+                waiting += messages[position:]
                 break
-            self._deliver(message)
-        return len(messages)
+            if message.channel in down:
+                waiting.append(message)
+            elif self._deliver(message):
+                down.add(message.channel)
+        if waiting:
+            self._release(waiting)
+        return sum(message.channel not in down for message in messages)
 
     def _enqueue(self, enqueue_webhooks: EnqueueWebhooks, should_stop: Callable[[], bool]) -> None:
         try:
@@ -93,7 +103,8 @@ class DeliverMessages:
             for message in messages:
                 tx.outbox.release_lease(message.id)
 
-    def _deliver(self, message: Message) -> None:
+    def _deliver(self, message: Message) -> bool:
+        """Returns whether the next hop is down for all messages."""
         failure: BaseException | None = None
         with self.database.begin() as tx:
             deliverable = is_deliverable(tx, message, self.clock())
@@ -104,6 +115,7 @@ class DeliverMessages:
             except (Exception, SystemExit) as error:  # noqa: BLE001 — no error may stop the other messages
                 failure = error
         self._record_outcome(message, failure)
+        return isinstance(failure, TemporaryFailure) and failure.concerns_all
 
     def _outgoing(self, message: Message) -> OutgoingMessage:
         values = {**message.values, "service": self.service}
@@ -117,14 +129,15 @@ class DeliverMessages:
     def _record_outcome(self, message: Message, failure: BaseException | None) -> None:
         delay = _retry_delay(message, failure)
         retry_at = self.clock() + (delay or 0.0)
+        level = logging.ERROR if isinstance(failure, TemporaryFailure) and failure.is_misconfiguration else logging.WARNING
         with self.database.begin() as tx:
             if failure is None:
                 tx.outbox.delete(message.id)
             elif delay is None or retry_at >= message.expires_at:
-                _log.warning("message %s failed permanently: %s", message.id, _description(failure))
+                _log.log(level, "message %s failed permanently: %s", message.id, _description(failure))
                 tx.outbox.mark_failed(message.id, _description(failure))
             else:
-                _log.warning("message %s failed, retrying in %.0f s: %s", message.id, delay, _description(failure))
+                _log.log(level, "message %s failed, retrying in %.0f s: %s", message.id, delay, _description(failure))
                 tx.outbox.count_failure(message.id, retry_at)
 
 
@@ -136,14 +149,24 @@ def is_deliverable(tx: Transaction, message: Message, now: float) -> bool:
 def _retry_delay(message: Message, failure: BaseException | None) -> float | None:
     """Seconds until the next attempt, at least those that the next hop wants; None if there is to be none.
 
-    The delays of webhooks vary by up to a tenth, so that messages that failed together do not return together.
+    They vary by up to a tenth, so that messages that failed together do not return together.
     """
-    delays = RETRY_DELAYS[message.channel]
-    if isinstance(failure, PermanentFailure) or message.failed_attempts >= len(delays):
+    delay = None if isinstance(failure, PermanentFailure) else _scheduled_delay(message, failure)
+    if delay is None:
         return None
     wanted = failure.retry_after if isinstance(failure, TemporaryFailure) else 0.0
-    jitter = crc32(message.id.encode()) % 1000 / 10_000 if message.channel is Channel.WEBHOOK else 0.0
-    return max(delays[message.failed_attempts] * (1 + jitter), min(wanted, MAX_RETRY_DELAY))
+    jitter = crc32(message.id.encode()) % 1000 / 10_000
+    return max(delay * (1 + jitter), min(wanted, MAX_WANTED_DELAY))
+
+
+def _scheduled_delay(message: Message, failure: BaseException | None) -> float | None:
+    attempts = message.failed_attempts
+    if message.channel is Channel.WEBHOOK:
+        return WEBHOOK_RETRY_DELAYS[attempts] if attempts < len(WEBHOOK_RETRY_DELAYS) else None
+    if not isinstance(failure, TemporaryFailure) or failure.may_have_arrived:
+        return UNCERTAIN_RETRY_DELAYS[min(attempts, len(UNCERTAIN_RETRY_DELAYS) - 1)]
+    longest = MAX_NOTICE_RETRY_DELAY if message.challenge is None else MAX_CODE_RETRY_DELAY
+    return min(FIRST_RETRY_DELAY * 2.0 ** min(attempts, 10), longest)
 
 
 def _description(failure: BaseException) -> str:

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from tests.support.messages import SENDER, TEMPLATES, parsed, part
@@ -122,7 +123,7 @@ def relay(implicit_tls: ssl.SSLContext | None = None, **options: Any) -> Iterato
 
 
 class Gateway:
-    """An HTTP server for the requests of Apprise's `json://` and `form://`."""
+    """An HTTP server for the requests of Apprise's `json://` and `form://`; with the status 0 it hangs up without an answer."""
 
     def __init__(self) -> None:
         self.status = 200
@@ -135,6 +136,9 @@ class Gateway:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                if gateway.status == 0:
+                    self.close_connection = True
+                    return
                 if gateway.status < 300:
                     gateway.received.append((self.path, body))
                 self.send_response(gateway.status)
@@ -204,3 +208,112 @@ def memory_harness() -> NotifierHarness:
         return [(message.recipient, "{code} {reference}".format(**message.values)) for message in memory.messages]
 
     return NotifierHarness(memory, mail_message, arrived, lambda: memory.fail_next(TemporaryFailure("down")))
+
+
+class ScriptedMailServer:
+    """An SMTP server with STARTTLS and AUTH that, in the first conversation that comes to the step `at`, answers with `does`.
+
+    That is an answer such as `450 4.2.0`, or `drops`, `is silent`, `offers no STARTTLS`, `speaks no TLS`. At other times it
+    accepts everything. `accepted` has the recipients of the mails that it took, `names` what clients called themselves.
+    """
+
+    _ANSWERS: Mapping[str, str] = {
+        "connection": "220 scripted",
+        "EHLO": "250-scripted\r\n250-STARTTLS\r\n250 AUTH PLAIN",
+        "STARTTLS": "220 go on",
+        "AUTH": "235 welcome",
+        "DATA": "354 go on",
+    }
+
+    def __init__(self, at: str = "", does: str = "", tls: ssl.SSLContext | None = None) -> None:
+        self._at, self._does, self._tls = at, does, tls
+        self._told: threading.Thread | None = None
+        self._stopped = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.accepted: list[str] = []
+        self.names: list[str] = []
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listening.getsockname()[1]
+
+    def __enter__(self) -> Self:
+        self._start(self._accept)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        socket.create_connection(("127.0.0.1", self.port), 1).close()  # wakes the thread that accepts
+        for thread in self._threads:
+            thread.join(5)
+        self._listening.close()
+
+    def _start(self, work: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=work, args=arguments)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            connection, _ = self._listening.accept()
+            connection.settimeout(5)
+            if self._stopped.is_set():
+                connection.close()
+                return
+            self._start(self._serve, connection)
+
+    def _serve(self, connection: socket.socket) -> None:
+        recipient = ""
+        with suppress(OSError, EOFError), closing(connection):
+            accepts = self._answer(connection, "connection")
+            while accepts or not self._stopped.is_set():
+                line = _line_from(connection)
+                step = {"HELO": "EHLO", "STAR": "STARTTLS"}.get(line[:4].upper(), line[:4].upper())
+                accepts = self._answer(connection, step)
+                if step == "EHLO":
+                    self.names.append(line[5:])
+                elif step == "RCPT":
+                    recipient = line.partition("<")[2].partition(">")[0]
+                elif step == "STARTTLS" and accepts:
+                    assert self._tls is not None
+                    connection = self._tls.wrap_socket(connection, server_side=True)
+                elif step == "DATA" and accepts:
+                    while _line_from(connection) != ".":
+                        pass
+                    if self._answer(connection, "content"):
+                        self.accepted.append(recipient)
+        connection.close()
+
+    def _answer(self, connection: socket.socket, step: str) -> bool:
+        """Returns whether it accepts the command; raises `EOFError` if the conversation is over."""
+        answer = self._ANSWERS.get(step, "250 OK")
+        if step != self._at or self._told not in (None, threading.current_thread()):
+            connection.sendall(f"{answer}\r\n".encode())
+            return True
+        self._told = threading.current_thread()
+        match self._does:
+            case "drops":
+                raise EOFError
+            case "is silent":
+                self._stopped.wait(2)
+                raise EOFError
+            case "offers no STARTTLS":
+                connection.sendall(answer.replace("250-STARTTLS\r\n", "").encode() + b"\r\n")
+                return True
+            case "speaks no TLS":
+                connection.sendall(f"{answer}\r\n".encode())
+                connection.recv(1)
+                connection.sendall(b"502 what?\r\n")
+                while connection.recv(1024):
+                    pass
+                raise EOFError
+            case answer_as_told:
+                connection.sendall(f"{answer_as_told}\r\n".encode("latin-1"))
+        return self._does[:3] == answer[:3] and self._does[3:4] != "-"
+
+
+def _line_from(connection: socket.socket) -> str:
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        if not (byte := connection.recv(1)):
+            raise EOFError
+        line += byte
+    return line.decode("latin-1").rstrip("\r\n")

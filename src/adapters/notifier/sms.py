@@ -2,6 +2,7 @@
 
 import logging
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,7 +19,10 @@ _EXAMPLE = "+12025550123"
 _SEPARATORS = str.maketrans("", "", " -().")
 _NUMBER = re.compile(r"\+?[0-9]{4,15}")
 
-_statuses: ContextVar[list[str] | None] = ContextVar("statuses", default=None)
+Answer = int | BaseException
+"""How a gateway answered: an HTTP status, or the exception of a call without an answer."""
+
+_answers: ContextVar[list[Answer] | None] = ContextVar("answers", default=None)
 
 
 class AppriseNotifier:
@@ -44,12 +48,12 @@ class AppriseNotifier:
         number = message.recipient.translate(_SEPARATORS)
         if not _NUMBER.fullmatch(number):
             raise PermanentFailure("not a phone number")
-        with self._timing.measured(), _muted_logs() as statuses:
+        with self._timing.measured(), _muted_logs() as answers:
             # A new gateway for each message: Apprise throttles a used one for seconds.
             gateway = self._gateway(self._url, number)
             is_accepted = gateway is not None and gateway.notify(body=self._templates.sms(message), title="")
             if not is_accepted:
-                raise TemporaryFailure(f"the SMS gateway did not accept the message ({', '.join(statuses) or 'no answer'})")
+                raise _failure(answers[-1] if answers else None)
 
     def send_decoy(self, message: OutgoingMessage) -> None:
         """Renders the text, and takes as long as the last delivery."""
@@ -79,22 +83,63 @@ def _sends_sms(gateway: Any) -> bool:
     return any("phone" in token for token in gateway.template_tokens) or hasattr(gateway, "payload_extras")
 
 
+_MISCONFIGURED = frozenset({401, 402, 403, 404, 405, 407})
+_CONCERNS_ALL = frozenset({401, 402, 407, 503})
+"""The credentials, the credit, an outage. A stranger, who chooses the number, may cause the others."""
+
+_BUSY = frozenset({429, 503})
+_ADVICE = "; this is about the service, not the recipient: check VESTIBULE_SMS_URL"
+
+
+def _failure(answer: int | BaseException | None) -> TemporaryFailure:
+    """The failure by a gateway's HTTP status, or by the exception if it has not answered. Every one is tried again.
+
+    Gateways answer 400 for wrong numbers and for wrong senders, so no status is surely about the recipient. After an answer of
+    5xx, or none to a request that was sent, the gateway may have sent the SMS, and the next attempt may cost again.
+    """
+    if isinstance(answer, int):
+        is_misconfiguration = answer in _MISCONFIGURED
+        return TemporaryFailure(
+            f"the SMS gateway answers HTTP {answer}" + (_ADVICE if is_misconfiguration else ""),
+            concerns_all=answer in _CONCERNS_ALL,
+            is_misconfiguration=is_misconfiguration,
+            may_have_arrived=answer not in _BUSY and not 400 <= answer < 500,  # noqa: PLR2004 — client errors, RFC 9110
+        )
+    from requests.exceptions import SSLError  # noqa: PLC0415 — comes with Apprise, an extra
+    from urllib3.exceptions import MaxRetryError  # noqa: PLC0415
+
+    is_unsent = answer is not None and any(isinstance(cause, MaxRetryError) for cause in answer.args)
+    is_misconfiguration = isinstance(answer, SSLError)
+    return TemporaryFailure(
+        ("the SMS gateway cannot be reached" if is_unsent else "the SMS gateway has not accepted the message")
+        + (f" ({type(answer).__name__})" if answer else "")
+        + (_ADVICE if is_misconfiguration else ""),
+        concerns_all=is_unsent,
+        is_misconfiguration=is_misconfiguration,
+        may_have_arrived=not is_unsent,
+    )
+
+
 @contextmanager
-def _muted_logs() -> Iterator[list[str]]:
-    """Suppresses Apprise's log records, which contain URLs with secrets, numbers and messages; collects the HTTP statuses."""
+def _muted_logs() -> Iterator[list[Answer]]:
+    """Suppresses Apprise's log records, which contain URLs with secrets, numbers and messages; collects the failures."""
     for name in ("apprise", "urllib3.connectionpool"):
-        logging.getLogger(name).addFilter(_collect_status)  # adding it again has no effect
-    statuses: list[str] = []
-    token = _statuses.set(statuses)
+        logging.getLogger(name).addFilter(_collect_answer)  # adding it again has no effect
+    answers: list[Answer] = []
+    token = _answers.set(answers)
     try:
-        yield statuses
+        yield answers
     finally:
-        _statuses.reset(token)
+        _answers.reset(token)
 
 
-def _collect_status(record: logging.LogRecord) -> bool:
-    statuses = _statuses.get()
-    if statuses is None:
+def _collect_answer(record: logging.LogRecord) -> bool:
+    """Collects the status that Apprise logs, or the exception that it is handling while it logs."""
+    answers = _answers.get()
+    if answers is None:
         return True
-    statuses.extend(f"HTTP {status}" for status in re.findall(r"error=(\d{3})\b", record.getMessage()))
+    answers.extend(int(status) for status in re.findall(r"error=(\d{3})\b", record.getMessage()))
+    error = sys.exception()
+    if error is not None and record.levelno >= logging.WARNING:
+        answers.append(error)
     return False

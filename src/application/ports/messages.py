@@ -87,14 +87,28 @@ class PermanentFailure(Exception):
 
 
 class TemporaryFailure(Exception):
-    """A failed attempt that is repeated; the next hop wants none for `retry_after` seconds.
+    """A failed attempt that is repeated while the message is of use; the next hop wants none for `retry_after` seconds.
 
-    The text may be logged, as above; that of any other exception, which counts as temporary too, may not.
+    `concerns_all`: every other message would have failed too, so the others wait for this one's success. `is_misconfiguration`:
+    the next hop refuses this service and not the message, so the operator has to act. `may_have_arrived`: the next hop may have
+    accepted the message, so there are fewer attempts. The text may be logged, as above; that of any other exception, which
+    counts as a temporary failure after which the message may have arrived, may not.
     """
 
-    def __init__(self, text: str = "", *, retry_after: float = 0.0) -> None:
+    def __init__(
+        self,
+        text: str = "",
+        *,
+        retry_after: float = 0.0,
+        concerns_all: bool = False,
+        is_misconfiguration: bool = False,
+        may_have_arrived: bool = False,
+    ) -> None:
         super().__init__(text)
         self.retry_after = retry_after
+        self.concerns_all = concerns_all
+        self.is_misconfiguration = is_misconfiguration
+        self.may_have_arrived = may_have_arrived
 
 
 class Notifier(Protocol):

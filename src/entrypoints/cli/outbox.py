@@ -46,7 +46,7 @@ def list_messages(failed: bool, as_json: bool, show_addresses: bool) -> None:
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Instead of ids: all messages with a failed attempt.")
 def retry(ids: tuple[str, ...], everything: bool) -> None:
-    """Make messages due now, with all attempts left, for example after an outage.
+    """Make messages due now, as if none had been tried, for example after an outage.
 
     Messages that a delivery worker is sending are left to it, and messages with an expired code are not sent.
 

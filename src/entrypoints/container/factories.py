@@ -73,7 +73,7 @@ def hashing_share(settings: Settings, hasher: Hasher) -> int | None:
 def email_notifier(settings: Settings, templates: Templates, echo: Echo | None) -> Notifier:
     if settings.email_url.startswith("outbox:"):
         return FileNotifier(settings.data_dir / "outbox", templates, settings.email_from, echo=echo)
-    return SmtpNotifier(settings.email_url, settings.email_from, templates)
+    return SmtpNotifier(settings.email_url, settings.email_from, templates, helo=settings.email_helo)
 
 
 def sms_notifier(settings: Settings, templates: Templates, echo: Echo | None) -> Notifier:

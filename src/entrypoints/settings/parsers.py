@@ -5,7 +5,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from email.utils import parseaddr
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -258,6 +258,22 @@ def sender(text: str) -> str:
     if "@" not in address or any(character in text for character in "\r\n"):
         raise ValueError("must be an address, such as Vestibule <accounts@example.org>")
     return text if name else address
+
+
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_HELO = re.compile(rf"(?=.{{1,255}}\Z){_LABEL}(?:\.{_LABEL})*")
+
+
+def helo(text: str) -> str:
+    """Parses a host name or an address literal (RFC 5321, section 4.1.3)."""
+    literal = re.fullmatch(r"\[(?:IPv6:([0-9a-f:.]+)|([0-9.]+))\]", text, re.ASCII | re.IGNORECASE)
+    try:
+        is_valid = (IPv6Address(literal[1]) if literal[1] else IPv4Address(literal[2])) if literal else _HELO.fullmatch(text)
+    except ValueError:
+        is_valid = None
+    if not is_valid:
+        raise ValueError("must be a host name such as accounts.example.org, or an address such as [192.0.2.1]")
+    return text
 
 
 def words(text: str) -> str:

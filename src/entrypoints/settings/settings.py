@@ -58,6 +58,9 @@ class Settings:
         secret=True,
     )
     email_from: str = setting("Vestibule <no-reply@localhost.localdomain>", parse.sender, "The sender of mail.")
+    email_helo: str | None = setting(
+        None, parse.helo, "The name of this host for the mail server (EHLO); by default its full name, or else its address."
+    )
     sms_url: str = setting("outbox:", parse.outbox_or_any_url, "outbox: or any Apprise URL.", secret=True)
     delivery: bool = setting(
         True, parse.flag, "off leaves mail, SMS and webhooks to separate processes of `vestibule deliver`."

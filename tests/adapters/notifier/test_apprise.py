@@ -9,12 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from tests.support.documents import table
 from tests.support.messages import TEMPLATES
 from tests.support.next_hops import Gateway, apprise_harness, gateway_server
+from tests.support.server import free_port
 
 from vestibule.adapters.notifier import AppriseNotifier
 from vestibule.application.ports import PermanentFailure, TemporaryFailure
 from vestibule.testing.contracts.notifier import ALICE, CODE, PHONE, sms_message
+
+ROWS = [row[:4] for row in table("operating.md", "sms answers")]
 
 # Apprise loads all its plugins at the first URL; one of them imports `imghdr`, which Python 3.11 calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -70,6 +74,29 @@ def test_gateway_refusal_is_temporary(gateway: Gateway) -> None:
     gateway.status = 200
     harness.notifier.send(sms_message())
     assert len(harness.arrived()) == 1
+
+
+@pytest.mark.parametrize(("does", "attempts", "log", "others"), ROWS, ids=[row[0] for row in ROWS])
+def test_answer_of_a_gateway_leads_to_what_the_table_says(
+    gateway: Gateway, does: str, attempts: str, log: str, others: str
+) -> None:
+    scheme, port = "json", gateway.port
+    match does:
+        case "refuses":
+            port = free_port()
+        case "speaks no TLS":
+            scheme = "jsons"
+        case "drops":
+            gateway.status = 0
+        case _:
+            gateway.status = int(does)
+    with pytest.raises(TemporaryFailure) as failure:
+        AppriseNotifier(f"{scheme}://127.0.0.1:{port}/send", TEMPLATES).send(sms_message())
+    told = failure.value
+    assert told.may_have_arrived is (attempts == "fewer")
+    assert told.is_misconfiguration is (log == "error")
+    assert ("VESTIBULE_SMS_URL" in str(told)) is (log == "error")
+    assert told.concerns_all is (others == "wait")
 
 
 @pytest.mark.parametrize("status", [200, 500])

@@ -14,8 +14,8 @@ from tests.support.next_hops import relay, smtp_harness
 
 from vestibule.adapters.notifier import SmtpNotifier, SmtpServer
 from vestibule.adapters.notifier.smtp_url import Tls
-from vestibule.application.ports import OutgoingMessage, PermanentFailure, TemporaryFailure
-from vestibule.testing.contracts.notifier import ALICE, CODE, VALUES, mail_message
+from vestibule.application.ports import OutgoingMessage, TemporaryFailure
+from vestibule.testing.contracts.notifier import VALUES, mail_message
 
 # aiosmtpd warns about AUTH without TLS, which some tests need.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
@@ -80,40 +80,10 @@ def test_starttls_off_ignores_the_offer(tls: ssl.SSLContext) -> None:
 def test_wrong_password_is_a_temporary_failure_and_not_repeated() -> None:
     with relay(authenticator=True, auth_require_tls=False) as server:
         notifier = SmtpNotifier(f"smtp://vestibule:hunter2@127.0.0.1:{server.port}?starttls=off", SENDER, TEMPLATES)
-        with pytest.raises(TemporaryFailure, match="refuses the sender or the login: 535") as failure:
+        with pytest.raises(TemporaryFailure, match="answers AUTH with 535") as failure:
             notifier.send(mail_message())
     assert "hunter2" not in str(failure.value) + repr(notifier)
     assert failure.value.__suppress_context__
-
-
-@pytest.mark.parametrize("verb", ["RCPT", "DATA"])
-@pytest.mark.parametrize("code", ["550", "552", "554"])
-def test_permanent_refusal_is_undeliverable(verb: str, code: str) -> None:
-    with relay() as server:
-        server.answers[verb] = f"{code} 5.7.1 <{ALICE}> code {CODE} refused"
-        with pytest.raises(PermanentFailure, match=rf"refuses the \w+: {code} 5\.7\.1$"):
-            smtp_harness(server).notifier.send(mail_message())
-
-
-@pytest.mark.parametrize(
-    ("verb", "answer"),
-    [
-        ("RCPT", "450 4.2.1 busy"),
-        ("RCPT", "421 later"),
-        ("DATA", "451 try again"),
-        ("MAIL", "550 5.7.1 not you"),
-        ("MAIL", "452 full"),
-    ],
-)
-def test_temporary_refusal_or_refused_sender_can_be_retried(verb: str, answer: str) -> None:
-    with relay() as server:
-        notifier = smtp_harness(server).notifier
-        server.answers[verb] = answer
-        with pytest.raises(TemporaryFailure, match=answer[:3]):
-            notifier.send(mail_message())
-        server.answers.clear()
-        notifier.send(mail_message())
-    assert len(server.received) == 1
 
 
 def test_decoy_takes_as_long_as_the_last_message() -> None:
@@ -153,7 +123,7 @@ def test_resent_message_has_the_same_message_id() -> None:
 def test_silent_server_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        with pytest.raises(TemporaryFailure, match=f"127.0.0.1:{port}: .* timed out$"):
+        with pytest.raises(TemporaryFailure, match=f"127.0.0.1:{port} at the connection: .* timed out$"):
             send_by_smtp(f"smtp://127.0.0.1:{port}", timeout=0.2)
 
 

@@ -114,11 +114,11 @@ def test_close_quits_and_notifier_can_be_used_again(server: Relay, notifier: Smt
 
 def test_idle_connection_is_closed(server: Relay) -> None:
     connections = SmtpConnections(SmtpServer.read(f"smtp://127.0.0.1:{server.port}"), 5, idle_seconds=0.1)
-    with connections.connection() as client:
-        client.noop()
+    with connections.connection() as connection:
+        connection.client.noop()
     assert becomes_true(lambda: server.quits == 1)
-    with connections.connection() as client:
-        assert client.noop()[0] == 250
+    with connections.connection() as connection:
+        assert connection.client.noop()[0] == 250
     assert server.connections == 2
     connections.close()
 

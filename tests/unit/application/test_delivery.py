@@ -1,3 +1,5 @@
+import logging
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -139,7 +141,7 @@ def test_used_code_is_not_delivered() -> None:
     [message] = world.messages
     assert message.challenge is not None
     world.verify_code(destination=ANN, verify_otp=world.codes.code(*message.challenge))
-    world.clock.advance(5)
+    world.clock.advance(6)
 
     assert deliver(world) == 1
 
@@ -170,7 +172,7 @@ def test_decoy_takes_every_step_except_sending() -> None:
     assert deliver(world) == 1
     [waiting] = world.messages
     assert waiting.failed_attempts == 1
-    world.clock.advance(5)
+    world.clock.advance(6)
     assert deliver(world) == 1
 
     assert notifier.messages == ()
@@ -179,33 +181,110 @@ def test_decoy_takes_every_step_except_sending() -> None:
     assert {outgoing.recipient for outgoing in notifier.decoys} == {DECOY_RECIPIENTS[Channel.EMAIL]}
 
 
-def test_failed_message_is_retried_after_5_10_20_40_seconds() -> None:
+def attempts(world: World) -> list[float]:
+    """Delivers until nothing waits; returns the seconds from the beginning to each attempt, of which all must fail."""
+    begun, at = world.clock(), []
+    while world.messages:
+        world.clock.advance(max(0.0, world.messages[0].not_before - world.clock()))
+        at.append(world.clock() - begun)
+        world.deliver_messages()
+    return at
+
+
+def test_refused_notice_is_tried_for_a_day_at_most_every_half_hour() -> None:
     world = World()
-    add_notice(world, "welcome")
-    world.notifier.fail_next(ConnectionError("mailbox ann@mail.example.com is busy"), times=5)
+    add_notice(world, "changed", lifetime=86_400)
+    world.notifier.fail_next(TemporaryFailure("greylisted"), times=999)
 
-    for pause in (5, 10, 20, 40, 80):
-        assert deliver(world) == 1
-        world.clock.advance(pause - 1)
-        assert deliver(world) == 0
-        world.clock.advance(1)
+    tried = attempts(world)
 
-    assert deliver(world) == 1
-    assert len(world.notifier.messages) == 1
-
-
-def test_message_fails_permanently_after_six_attempts_and_is_kept() -> None:
-    world = World()
-    add_notice(world, "welcome")
-    world.notifier.fail_next(ConnectionError("mailbox ann@mail.example.com is busy"), times=99)
-    for _ in range(6):
-        assert deliver(world) == 1
-        world.clock.advance(600)
-
-    assert deliver(world) == 0
+    waits = [after - before for before, after in pairwise(tried)]
+    for waited, wanted in zip(waits, [5, 10, 20, 40, 80, 160, 320, 640, 1280, 1800, 1800], strict=False):
+        assert wanted <= waited <= wanted * 1.1
+    assert max(waits) <= 1800 * 1.1
+    assert 86_400 - 1800 * 1.1 <= tried[-1] < 86_400
     [(message, reason)] = world.failed_messages
-    assert (message.id, message.failed_attempts) == ("welcome", 5)
-    assert ANN not in reason
+    assert (message.id, reason) == ("changed", "TemporaryFailure: greylisted")
+
+
+def test_refused_code_is_tried_to_its_end_at_most_every_minute() -> None:
+    world = World()
+    world.request_code(destination=ANN)
+    world.notifier.fail_next(TemporaryFailure("greylisted"), times=999)
+
+    tried = attempts(world)
+
+    assert max(after - before for before, after in pairwise(tried)) <= 66
+    assert 300 - 66 <= tried[-1] < 300
+
+
+@pytest.mark.parametrize("failure", [ConnectionError(ANN), TemporaryFailure("no answer", may_have_arrived=True)])
+def test_message_that_may_have_arrived_is_tried_less_often(failure: Exception) -> None:
+    world = World()
+    add_notice(world, "welcome", lifetime=86_400)
+    world.request_code(destination="ada@example.org")
+    world.notifier.fail_next(failure, times=999)
+
+    while world.messages:
+        world.deliver_messages()
+        world.clock.advance(60)
+
+    attempts = {message.template: message.failed_attempts + 1 for message, _ in world.failed_messages}
+    assert attempts == {"notice": 7, "code": 3}
+    assert all(ANN not in reason for _, reason in world.failed_messages)
+
+
+def test_outage_uses_up_one_attempt_and_not_those_of_all_messages() -> None:
+    world = World()
+    for number in range(25):
+        add_notice(world, f"message {number:02}")
+    world.notifier.fail_next(TemporaryFailure("down", concerns_all=True), times=3)
+
+    for _ in range(3):
+        assert world.deliver_messages() == 0
+
+    assert sorted(message.failed_attempts for message in world.messages) == [0] * 22 + [1] * 3
+    assert deliver(world) == 22
+    world.clock.advance(6)
+    assert deliver(world) == 3
+
+
+def test_outage_of_one_channel_stops_no_other() -> None:
+    world = World()
+    add_notice(world, "mail 1")
+    add_notice(world, "mail 2")
+    world.request_code(destination="+4915112345678")
+    world.notifier.fail_next(TemporaryFailure("down", concerns_all=True))
+    world.notifier.fail_next(TemporaryFailure("busy"))
+
+    assert world.deliver_messages() == 3, "the decoy of a companion mail, and two mails"
+    assert [outgoing.id for outgoing in world.notifier.messages] == ["mail 2"]
+
+
+def test_code_goes_first_after_an_outage() -> None:
+    world = World()
+    for number in range(3):
+        add_notice(world, f"message {number}")
+    world.notifier.fail_next(TemporaryFailure("down", concerns_all=True))
+    deliver(world)
+    world.request_code(destination="ada@example.org")
+
+    deliver(world)
+
+    assert [outgoing.template for outgoing in world.notifier.messages] == ["code", "notice", "notice"]
+
+
+@pytest.mark.parametrize(("is_misconfiguration", "level"), [(True, logging.ERROR), (False, logging.WARNING)])
+def test_refusal_of_the_service_is_logged_as_an_error(
+    is_misconfiguration: bool, level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World()
+    add_notice(world, "welcome")
+    world.notifier.fail_next(TemporaryFailure("535 wrong password", is_misconfiguration=is_misconfiguration))
+    with caplog.at_level(logging.INFO, "vestibule.delivery"):
+        deliver(world)
+    [record] = caplog.records
+    assert (record.levelno, "535 wrong password" in record.getMessage()) == (level, True)
 
 
 def test_undeliverable_message_fails_permanently_at_once() -> None:
