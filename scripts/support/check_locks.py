@@ -1,9 +1,10 @@
-"""Compares the lock files with pyproject.toml, offline.
+"""Compares the lock files with pyproject.toml and package.json, offline.
 
 Each dependency is locked with hashes in a permitted version, no other package is locked as a dependency of the project,
-and both files lock the same versions.
+and both files of Python packages lock the same versions. The one of Node packages names no registry.
 """
 
+import json
 import re
 import sys
 import tomllib
@@ -61,6 +62,19 @@ def problems(lock: str, dependencies: Iterable[str]) -> Iterator[str]:
     yield from (f"neither a pin nor a comment: {line}" for line in other_lines(lock))
 
 
+def node_problems(directory: Path) -> Iterator[str]:
+    wanted = json.loads((directory / "package.json").read_text())["dependencies"]
+    packages = json.loads((directory / "package-lock.json").read_text())["packages"]
+    if packages.pop("")["dependencies"] != wanted:
+        yield "does not match package.json; run npm install there"
+    for path, package in packages.items():
+        if "integrity" not in package:
+            yield f"{path} has no hash"
+        if "resolved" in package:
+            yield f"{path} names a registry"
+    yield from (f"{name} is not pinned to one version" for name, version in wanted.items() if not version[0].isdigit())
+
+
 def main() -> int:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = project["project"].get("optional-dependencies", {})
@@ -82,7 +96,10 @@ def main() -> int:
         print(line)
     if found:
         print("Run scripts/lock.")
-    return 1 if found else 0
+    of_node = list(node_problems(ROOT / "tests" / "clients"))
+    for line in of_node:
+        print(f"tests/clients/package-lock.json: {line}")
+    return 1 if found or of_node else 0
 
 
 if __name__ == "__main__":

@@ -134,7 +134,10 @@ class InvalidCredentials(Refusal):
 
 
 class LoginNotFresh(Refusal):
-    """A sensitive call whose session began more than `max_age` seconds ago, without the current password (RFC 9470)."""
+    """A sensitive call whose session began too long ago, without the current password (RFC 9470).
+
+    `max_age` is in seconds.
+    """
 
     slug = "login-not-fresh"
     title = "This call needs a fresh login."
@@ -229,10 +232,11 @@ class ImageTooLarge(Refusal):
 
 
 class RateLimited(Refusal):
-    """A rate limit is reached; one more attempt is accepted in `retry_after` whole seconds.
+    """A rate limit is reached, for a number of seconds that the response tells.
 
-    `policy` is the stable name of the limited action, such as `failed-logins`; it never tells whether an account exists or
-    knows the caller's network. `limit` is the limit that refuses for so long, if it is known.
+    One more attempt is accepted in `retry_after` whole seconds. `policy` is the stable name of the limited action, such as
+    `failed-logins`; it never tells whether an account exists or knows the caller's network. `limit` is the limit that refuses
+    for so long, if it is known.
     """
 
     slug = "rate-limited"
@@ -246,9 +250,9 @@ class RateLimited(Refusal):
 
 
 class Unavailable(Refusal):
-    """A dependency is down. Nothing was changed, unless `is_outcome_unknown`: then the change may have been made.
+    """A dependency is down. Nothing was changed, unless it failed at the very end of the change.
 
-    `retry_after` is in seconds.
+    With `is_outcome_unknown` the change may have been made. `retry_after` is in seconds.
     """
 
     slug = "unavailable"

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from html import unescape
 from importlib.metadata import version
 from itertools import count
@@ -13,6 +14,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
+from openapi_spec_validator import validate
 from schemathesis.checks import CHECKS
 from tests.http.conftest import AppClient, OpenClient
 from tests.support.world import PASSWORD, World
@@ -45,6 +47,132 @@ def test_every_operation_is_documented_with_a_unique_id(client: AppClient) -> No
     documented = operations(client.call("GET", "/openapi.json").json())
     assert {(method, path, status) for method, path, operation in documented for status in operation["responses"]} >= DOCUMENTED
     assert len({operation["operationId"] for _, _, operation in documented}) == len(documented) == len((*API, *SERVICE))
+
+
+IDS = {
+    "register": ("post", "/register/"),
+    "login": ("post", "/login/"),
+    "readAccount": ("get", "/account/"),
+    "replaceAccount": ("put", "/account/"),
+    "changeAccount": ("patch", "/account/"),
+    "deleteAccount": ("delete", "/account/"),
+    "exportAccount": ("get", "/account/export/"),
+    "exportAccountByPassword": ("post", "/account/export/"),
+    "otp": ("post", "/otp/"),
+    "registerOrLogIn": ("post", "/otpreglogin/"),
+    "resetPassword": ("post", "/password/reset/"),
+    "checkUnique": ("post", "/isunique/"),
+    "uploadImage": ("post", "/upload-image/"),
+    "removeImage": ("delete", "/upload-image/"),
+    "refreshToken": ("post", "/refresh-token/"),
+    "listSessions": ("get", "/sessions/"),
+    "revokeOtherSessions": ("delete", "/sessions/"),
+    "revokeSession": ("delete", "/sessions/{session_id}/"),
+    "logout": ("post", "/logout/"),
+}
+SCHEMAS = {
+    *("Account", "CodeSent", "CodeVerified", "Deletion", "Detail", "PasswordReset", "Problem", "Session", "SessionList"),
+    *("TokenSet", "Uniqueness", "UploadedImage", "RegisterRequest", "LoginRequest", "ReplaceAccountRequest", "CodeRequest"),
+    *("ChangeAccountRequest", "CheckUniqueRequest", "CurrentPasswordRequest", "LogOutRequest", "RefreshRequest"),
+    *("RegisterOrLogInRequest", "ResetPasswordRequest", "UploadRequest"),
+}
+
+
+def schemas_in(node: Any) -> Iterator[Any]:
+    """Yields every schema, at any depth."""
+    if isinstance(node, dict):
+        if {"type", "anyOf", "$ref"} & node.keys() and not isinstance(node.get("type"), dict):
+            yield node
+        for key, value in node.items():
+            if key not in {"example", "examples"}:
+                yield from schemas_in(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from schemas_in(value)
+
+
+def texts_in(node: Any) -> Iterator[str]:
+    """Yields every text for people, at any depth."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in {"description", "summary", "title"} and isinstance(value, str):
+                yield value
+            elif key not in {"example", "examples"}:
+                yield from texts_in(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from texts_in(value)
+
+
+def test_document_is_valid(open_client: OpenClient) -> None:
+    validate(open_client().call("GET", "/openapi.json").json())
+    client = open_client(api_prefix="/api/user", revocations_secret="3f9d1c07a8e24b65" * 2)
+    validate(client.call("GET", "/api/user/openapi.json").json())
+
+
+def test_names_of_operations_and_schemas_are_stable(client: AppClient) -> None:
+    """Generated clients call their functions and types so."""
+    document = client.call("GET", "/openapi.json").json()
+    names = {operation["operationId"]: (method, path) for method, path, operation in operations(document)}
+    assert names.items() >= IDS.items()
+    assert document["components"]["schemas"].keys() >= SCHEMAS
+    assert not [name for name in document["components"]["schemas"] if name.endswith(("Body", "Response"))]
+
+
+def test_optional_fields_have_no_default_and_types_no_title(client: AppClient) -> None:
+    """openapi-typescript makes a field with a default required, and others take a title for the name of a type."""
+    document = client.call("GET", "/openapi.json").json()
+    for schema in schemas_in([document["components"], document["paths"]]):
+        assert not {"default", "title"} & schema.keys(), schema
+        assert schema.get("required") != [], schema
+    required = {name: schema.get("required", []) for name, schema in document["components"]["schemas"].items()}
+    assert required["CodeRequest"] == ["destination"]
+    assert required["RegisterOrLogInRequest"] == ["name", "email", "mobile"]
+    assert required["ChangeAccountRequest"] == []
+    assert required["TokenSet"] == ["token", "refresh_token", "session", "token_type", "expires_in"]
+    assert required["Problem"] == ["type", "title", "status", "detail"]
+
+
+def test_fields_declare_their_formats_and_lengths(open_client: OpenClient) -> None:
+    schemas = open_client(password_min_length=15).call("GET", "/openapi.json").json()["components"]["schemas"]
+    declared = {
+        f"{name}.{field}": {key: value for key, value in schema.items() if key not in {"description", "examples"}}
+        for name, of_name in schemas.items()
+        for field, schema in of_name.get("properties", {}).items()
+    }
+    text, nullable = "string", ["string", "null"]
+    expected: dict[str, object] = {
+        "RegisterRequest.email": {"type": text, "format": "email", "maxLength": 254},
+        "RegisterRequest.name": {"type": text, "minLength": 1, "maxLength": 500},
+        "RegisterRequest.username": {"type": text, "minLength": 1, "maxLength": 150, "pattern": "^[^@]+$"},
+        "RegisterRequest.password": {"type": text, "format": "password", "minLength": 15, "maxLength": 256},
+        "RegisterRequest.proofs": {"type": ["array", "null"], "items": {"type": text}, "maxItems": 4},
+        "ChangeAccountRequest.mobile": {"type": ["string", "integer", "null"]},
+        "LoginRequest.password": {"type": text, "format": "password", "minLength": 1},
+        "CheckUniqueRequest.prop": {"type": text, "enum": ["email", "mobile", "username"]},
+        "Account.id": {"type": "integer", "format": "int64", "minimum": 1},
+        "Account.email": {"type": nullable, "format": "email"},
+        "Account.profile_image": {"type": nullable, "format": "uri"},
+        "UploadedImage.profile_image": {"type": text, "format": "uri"},
+        "Session.created_at": {"type": text, "format": "date-time"},
+        "Deletion.deleted_at": {"type": text, "format": "date-time"},
+        "Problem.type": {"type": text, "format": "uri"},
+        "UploadRequest.profile_image": {"type": text, "format": "binary"},
+    }
+    assert {name: declared[name] for name in expected} == expected
+    assert [name for name, schema in declared.items() if name.endswith("_at") and schema.get("format") != "date-time"] == []
+
+
+def test_texts_have_no_words_of_python(client: AppClient) -> None:
+    """A word in backticks is a field, a problem, a header, a path or the like, and never an attribute of ours."""
+    document = client.call("GET", "/openapi.json").json()
+    fields = {field for schema in document["components"]["schemas"].values() for field in schema.get("properties", {})}
+    slugs = set(re.findall(r"urn:vestibule:problem:([a-z-]+)", json.dumps(document)))
+    known = fields | slugs | set(document["paths"]) | {"Location", "Authorization: Bearer <token>", "kid", "sid", "after"}
+    known |= {"true", "0", "+", ". _ - +", "application/problem+json", "error", "invalid_token"}
+    for text in texts_in(document):
+        assert not re.search(r"\b(None|True|False|dict|tuple|str|int|bool|self)\b|[a-z](Body|Response)\b", text), text
+        assert set(re.findall(r"`([^`]+)`", text)) <= known, text
 
 
 def test_every_refusal_is_described_in_one_line(client: AppClient) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 from http import HTTPStatus
+from inspect import cleandoc
 from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
@@ -33,7 +34,7 @@ from .problems import (
     problem_document,
     problem_headers,
 )
-from .request_schemas import ACCEPTED_TYPES, metas
+from .request_schemas import ACCEPTED_TYPES, NEW_PASSWORD, metas
 from .responses import JSON
 
 _ALWAYS: tuple[type[Refusal], ...] = (errors.RateLimited, Internal, errors.Overloaded, errors.Unavailable)
@@ -48,7 +49,7 @@ _SAMPLES: dict[type[Refusal], Refusal] = {
 }
 """Examples of the refusals that need arguments."""
 _OPTIONAL_HEADERS = {"ratelimit", "ratelimit-policy"}
-_REFERENCES = "#/components/schemas/{name}"
+_REFERENCES = "#/components/schemas/"
 _PARAMETERS = re.compile(r"\{(\w+)\}")
 
 Json = dict[str, Any]
@@ -92,16 +93,15 @@ def openapi_document(settings: Settings, handlers: Sequence[HTTPRouteHandler], v
         shapes.update(declared.responses, [declared.body] if declared.body else [])
         for method in handler.http_methods:
             paths.setdefault(path_of(handler), {})[method.lower()] = _operation_object(handler, declared)
-    _, schemas = schema_components(sorted(shapes, key=lambda shape: shape.__name__), ref_template=_REFERENCES)
-    for schema in schemas.values():
-        _show_accepted_types(schema)
+    _, schemas = schema_components(sorted(shapes, key=lambda shape: shape.__name__), ref_template=_REFERENCES + "{name}")
     return {
         "openapi": "3.1.0",
         "info": {"title": settings.service_name, "version": version, "description": _DESCRIPTION},
         "servers": [{"url": settings.url + settings.api_prefix}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(operation_of(handler).tag for handler in handlers)],
         "paths": paths,
         "components": {
-            "schemas": schemas,
+            "schemas": {schema_name(name): _schema(schema, settings) for name, schema in schemas.items()},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
                 **({"revocations": {"type": "http", "scheme": "bearer"}} if settings.revocations_secret else {}),
@@ -110,12 +110,41 @@ def openapi_document(settings: Settings, handlers: Sequence[HTTPRouteHandler], v
     }
 
 
-def _show_accepted_types(schema: Json) -> None:
-    """Lists the JSON types that the lenient reader of a field accepts, instead of the one type that the use case takes."""
-    for field in schema.get("properties", {}).values():
-        for part in field.get("anyOf", [field]):
-            if ACCEPTED_TYPES in part:
-                part["type"] = part.pop(ACCEPTED_TYPES)
+def schema_name(shape: str) -> str:
+    """Returns the name of a schema: `Account` for the class `AccountResponse`, `LoginRequest` for `LoginBody`."""
+    return f"{shape.removesuffix('Body')}Request" if shape.endswith("Body") else shape.removesuffix("Response")
+
+
+def _schema(made: Json, settings: Settings) -> Json:
+    """Returns a schema of msgspec in the words of clients and their generators.
+
+    These take the title for the name of a type, and a field with a default value for one that is always there.
+    """
+    schema = {key: value for key, value in made.items() if key not in {"title", "default"} and value != []}
+    if "description" in schema:
+        schema["description"] = cleandoc(schema["description"])
+    if "$ref" in schema:
+        schema["$ref"] = _REFERENCES + schema_name(schema["$ref"].removeprefix(_REFERENCES))
+    if "properties" in schema:
+        schema["properties"] = {name: _schema(field, settings) for name, field in schema["properties"].items()}
+    if "items" in schema:
+        schema["items"] = _schema(schema["items"], settings)
+    if "enum" in schema:
+        schema["type"] = "string"
+    if schema.pop(NEW_PASSWORD, False):
+        schema["minLength"] = settings.password_min_length
+    return _with_types(schema, [_schema(part, settings) for part in schema.pop("anyOf", [])])
+
+
+def _with_types(schema: Json, parts: Sequence[Json]) -> Json:
+    """Returns the schema with the JSON types of its parts, and those that the lenient reader of the field accepts."""
+    types = [*schema.pop(ACCEPTED_TYPES, [])]
+    for part in parts:
+        types += [part.pop("type")] if isinstance(part["type"], str) else part.pop("type")
+        schema |= part
+    if types:
+        schema["type"] = list(dict.fromkeys(types))
+    return schema
 
 
 def operation_of(handler: HTTPRouteHandler) -> Operation:
@@ -139,7 +168,7 @@ def refusals_of(declared: Operation) -> list[type[Refusal]]:
 
 def _operation_object(handler: HTTPRouteHandler, declared: Operation) -> Json:
     described: Json = {
-        "operationId": handler.handler_name.replace("_", "-"),
+        "operationId": re.sub("_(.)", lambda match: match[1].upper(), handler.handler_name),
         "tags": [declared.tag],
         "summary": declared.summary,
         "responses": {str(declared.status): _success(declared), **_redirect(declared), **_problems(refusals_of(declared))},
@@ -171,7 +200,7 @@ def _request_body(declared: Operation, body: type[Struct]) -> Json:
 
 
 def _reference(shape: type[Struct]) -> Json:
-    return {"$ref": _REFERENCES.format(name=shape.__name__)}
+    return {"$ref": _REFERENCES + schema_name(shape.__name__)}
 
 
 def _examples(body: type[Struct]) -> Iterator[tuple[str, Any]]:
@@ -218,8 +247,13 @@ def _problem(refusals: Sequence[type[Refusal]]) -> Json:
     }
     headers = {name for sample in samples for name in problem_headers(sample) if name != "connection"}
     if headers:
-        text = {"schema": {"type": "string"}}
-        response["headers"] = {name: {"required": name not in _OPTIONAL_HEADERS, **text} for name in sorted(headers)}
+        response["headers"] = {
+            name: {
+                "required": name not in _OPTIONAL_HEADERS,
+                "schema": {"type": "integer" if name == "retry-after" else "string"},
+            }
+            for name in sorted(headers)
+        }
     return response
 
 

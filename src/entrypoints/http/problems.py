@@ -3,10 +3,11 @@
 import logging
 from functools import cache
 from math import ceil
+from typing import Annotated
 
 from litestar import Response
 from litestar.exceptions import HTTPException
-from msgspec import Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ... import verify
 from ...domain import errors
@@ -118,19 +119,26 @@ _LITESTAR_ERRORS: dict[int, type[Refusal]] = {400: MalformedRequest, 404: NotFou
 
 
 class Problem(Struct, omit_defaults=True):
-    """A refusal. `type` is for machines, `title` and `detail` are for people; `errors` names every bad field.
+    """A refusal (RFC 9457)."""
 
-    `codes` has a code for each error of the same field, in the same order. `proof` proves an address that its account has not
-    verified.
-    """
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    errors: dict[str, list[str]] = {}
-    codes: dict[str, list[ErrorCode]] = {}
-    proof: str | None = None
+    type: Annotated[
+        str,
+        Meta(
+            description="The stable name of the problem, for machines.",
+            examples=[f"{PROBLEM_URN}invalid-input"],
+            extra_json_schema={"format": "uri"},
+        ),
+    ]
+    title: Annotated[str, Meta(description="The problem, for people.")]
+    status: Annotated[int, Meta(description="The HTTP status.", examples=[400])]
+    detail: Annotated[str, Meta(description="More about this one, for people.")]
+    errors: Annotated[dict[str, list[str]], Meta(description="Every bad field, with the reasons.")] = {}
+    codes: Annotated[
+        dict[str, list[ErrorCode]], Meta(description="A code for each error of the same field, in the same order.")
+    ] = {}
+    proof: Annotated[str | UnsetType, Meta(description="Proves an address that its account has not verified, for an hour.")] = (
+        UNSET
+    )
 
 
 def problem_document(refusal: Refusal) -> Problem:
@@ -141,7 +149,7 @@ def problem_document(refusal: Refusal) -> Problem:
         detail=refusal.detail,
         errors=refusal.errors if isinstance(refusal, InvalidInput) else {},
         codes=refusal.codes if isinstance(refusal, InvalidInput) else {},
-        proof=refusal.proof if isinstance(refusal, errors.AddressNotVerified) else None,
+        proof=refusal.proof if isinstance(refusal, errors.AddressNotVerified) else UNSET,
     )
 
 

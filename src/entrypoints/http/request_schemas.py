@@ -18,6 +18,9 @@ Converter = Callable[[Any, int], Any]
 ACCEPTED_TYPES = "x-accepted-types"
 """Key in a field's JSON schema: the JSON types that its converter accepts. The OpenAPI document shows them as `type`."""
 
+NEW_PASSWORD = "x-new-password"  # noqa: S105 — no secret
+"""Key in a field's JSON schema. The OpenAPI document shows the minimum length of new passwords instead, which is a setting."""
+
 _FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 _MAX_NUMBER = 10**15
 
@@ -45,32 +48,56 @@ def _is_number(value: Any) -> bool:
     return type(value) is int and 0 <= value < _MAX_NUMBER
 
 
-def _field(description: str, example: object, converter: Converter | None = None, types: tuple[str, ...] = ()) -> Meta:
+def _field(
+    description: str, example: object, converter: Converter | None = None, types: tuple[str, ...] = (), **keywords: object
+) -> Meta:
+    """`keywords` are further keywords of the JSON schema."""
     return Meta(
         description=description,
         examples=[example],
         extra={"converter": converter} if converter else None,
-        extra_json_schema={ACCEPTED_TYPES: list(types)} if types else None,
+        extra_json_schema=keywords | ({ACCEPTED_TYPES: list(types)} if types else {}),
     )
 
 
 _TEXT_OR_NUMBER = ("string", "integer")
+_SAMPLE_PASSWORD = "correct horse battery staple"  # noqa: S105 — an example
 
-UsernameText = Annotated[str, _field("Unique; letters and digits of one script with `. _ - +`.", "ada")]
-NameText = Annotated[str, _field("1–500 characters.", "Ada Lovelace")]
-EmailText = Annotated[str, _field("Unique.", "ada@example.org")]
-MobileText = Annotated[str, _field("Unique; 7–15 digits.", "+442079460958", _read_mobile, _TEXT_OR_NUMBER)]
-PasswordText = Annotated[str, _field("8–256 characters, none of the common ones.", "correct horse battery staple")]
+UsernameText = Annotated[
+    str,
+    _field(
+        "Unique without regard to case; letters and digits of one script with `. _ - +`.",
+        "ada",
+        minLength=1,
+        maxLength=150,
+        pattern="^[^@]+$",
+    ),
+]
+NameText = Annotated[str, _field("At least one character that is visible.", "Ada Lovelace", minLength=1, maxLength=500)]
+EmailText = Annotated[str, _field("Unique.", "ada@example.org", format="email", maxLength=254)]
+MobileText = Annotated[
+    str, _field("Unique; 7–15 digits, with an optional `+` and separators.", "+442079460958", _read_mobile, _TEXT_OR_NUMBER)
+]
+PasswordText = Annotated[
+    str,
+    _field(
+        "Not a common one, and not made of the account's own data.",
+        _SAMPLE_PASSWORD,
+        format="password",
+        maxLength=256,
+        **{NEW_PASSWORD: True},
+    ),
+]
 CodeText = Annotated[str, _field("The code that came by mail or SMS.", "123456", _read_code, _TEXT_OR_NUMBER)]
 Flag = Annotated[
     bool, _field("A boolean, or text such as `true` or `0`.", False, _read_flag, ("boolean", "string", "integer", "null"))
 ]
-Destination = Annotated[str, _field("An email or a mobile.", "ada@example.org", _read_mobile, _TEXT_OR_NUMBER)]
+Destination = Annotated[str, _field("An email or a mobile.", "ada@example.org", _read_mobile, _TEXT_OR_NUMBER, minLength=1)]
 Proofs = Annotated[
-    tuple[str, ...], _field("At most four proofs that `/otp/` returned within the last hour.", [], types=("array", "null"))
+    tuple[str, ...], _field("Proofs that `/otp/` returned within the last hour.", [], types=("array", "null"), maxItems=4)
 ]
 CurrentPassword = Annotated[
-    str, _field("For a session that is not fresh; wrong ones are refused.", "correct horse battery staple")
+    str, _field("For a session that is not fresh; a wrong one is refused.", _SAMPLE_PASSWORD, format="password")
 ]
 
 
@@ -88,8 +115,8 @@ class RegisterBody(Struct):
 class LoginBody(Struct):
     """A login with a password."""
 
-    username: Annotated[str, _field("A username, an email or a mobile.", "ada", _read_mobile, _TEXT_OR_NUMBER)]
-    password: PasswordText
+    username: Annotated[str, _field("A username, an email or a mobile.", "ada", _read_mobile, _TEXT_OR_NUMBER, minLength=1)]
+    password: Annotated[str, _field("The password of the account.", _SAMPLE_PASSWORD, format="password", minLength=1)]
 
 
 class ReplaceAccountBody(Struct):
@@ -126,9 +153,12 @@ class CodeBody(Struct):
     """Requests a code; with `verify_otp` verifies the address, with `is_login` too logs in."""
 
     destination: Destination
-    email: Annotated[str | None, _field("A second recipient of a code, if the destination is a mobile.", "ada@example.org")] = (
-        None
-    )
+    email: Annotated[
+        str | None,
+        _field(
+            "A second recipient of a code, if the destination is a mobile.", "ada@example.org", format="email", maxLength=254
+        ),
+    ] = None
     verify_otp: CodeText | None = None
     is_login: Flag = False
 
@@ -145,7 +175,7 @@ class RegisterOrLogInBody(Struct):
 class ResetPasswordBody(Struct):
     """A new password, and the code that `/otp/` sent to the email."""
 
-    email: EmailText
+    email: Annotated[str, _field("The address of the code.", "ada@example.org", format="email", maxLength=254)]
     otp: CodeText
     password: PasswordText
 
@@ -160,7 +190,7 @@ class CheckUniqueBody(Struct):
 class RefreshBody(Struct):
     """A refresh token."""
 
-    refresh: Annotated[str, _field("The `refresh_token` of the last token set.", "text")]
+    refresh: Annotated[str, _field("The `refresh_token` of the last token set.", "text", minLength=1)]
 
 
 class LogOutBody(Struct):

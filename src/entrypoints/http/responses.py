@@ -14,6 +14,8 @@ from ..settings import Settings
 
 JSON = "application/json"
 
+_URI = {"format": "uri"}
+
 Detail = Annotated[str, Meta(description="The result, for people.", examples=["The password is changed."])]
 
 
@@ -26,27 +28,38 @@ _RECOVERED = "Whether the code came from a recovery address and undid the change
 class AccountResponse(Struct):
     """An account, as its owner sees it."""
 
-    id: int
-    username: Annotated[str, Meta(description="In the owner's spelling.")]
-    name: str
-    email: str | None
-    mobile: Annotated[str | None, Meta(description="In the owner's spelling; null if the account has none.")]
+    id: Annotated[int, Meta(ge=1, extra_json_schema={"format": "int64"}, examples=[1])]
+    username: Annotated[str, Meta(description="In the owner's spelling.", examples=["ada"])]
+    name: Annotated[str, Meta(examples=["Ada Lovelace"])]
+    email: Annotated[
+        str | None,
+        Meta(
+            description="In the owner's spelling; null if the account has none.",
+            examples=["ada@example.org"],
+            extra_json_schema={"format": "email"},
+        ),
+    ]
+    mobile: Annotated[
+        str | None, Meta(description="In the owner's spelling; null if the account has none.", examples=["+442079460958"])
+    ]
     is_superuser: Annotated[bool, Meta(description="Implies `is_staff`.")]
     is_staff: bool
-    profile_image: Annotated[str | None, Meta(description="The URL of the image; null if the account has none.")]
+    profile_image: Annotated[
+        str | None, Meta(description="The URL of the image; null if the account has none.", extra_json_schema=_URI)
+    ]
     email_verified: bool
     mobile_verified: bool
     has_password: bool
 
 
-class TokenResponse(Struct, omit_defaults=True):
+class TokenSetResponse(Struct, omit_defaults=True):
     """A token set."""
 
     access_token: Annotated[str, Meta(description="A JWT, for `Authorization: Bearer <token>`.")] = field(name="token")
     refresh_token: Annotated[str, Meta(description="Valid for one call of `/refresh-token/`.")]
     session: Annotated[str, Meta(description="The id of the session of both tokens.")]
     token_type: Annotated[str, Meta(examples=["Bearer"])]
-    expires_in: Annotated[int, Meta(description="Seconds until the access token expires.", examples=[300])]
+    expires_in: Annotated[int, Meta(ge=1, description="Seconds until the access token expires.", examples=[300])]
     created: Annotated[bool, Meta(description="Whether the login made the account.")] = False
     cleared: Annotated[tuple[str, ...], Meta(description=_CLEARED)] = ()
     recovered: Annotated[bool, Meta(description=_RECOVERED)] = False
@@ -81,39 +94,39 @@ class PasswordResetResponse(Struct, omit_defaults=True):
     recovered: Annotated[bool, Meta(description=_RECOVERED)] = False
 
 
-class UniqueResponse(Struct):
+class UniquenessResponse(Struct):
     """The result of the check: whether a registration may use the value."""
 
     unique: bool
 
 
-class ImageResponse(Struct):
+class UploadedImageResponse(Struct):
     """The image is stored."""
 
     detail: Detail
-    profile_image: Annotated[str, Meta(description="The URL of the image.")]
+    profile_image: Annotated[str, Meta(description="The URL of the image.", extra_json_schema=_URI)]
 
 
 class DeletionResponse(Struct):
     """The account is deleted, or will be."""
 
     detail: Detail
-    deleted_at: Annotated[datetime, Meta(description="The time of the deletion.")]
+    deleted_at: Annotated[datetime, Meta(tz=True, description="The time of the deletion.")]
 
 
 class SessionResponse(Struct):
     """An active session."""
 
     id: str
-    created_at: datetime
-    refreshed_at: Annotated[datetime, Meta(description="The time of its last token set.")]
-    expires_at: Annotated[datetime, Meta(description="The time when it expires unless a refresh comes before.")]
+    created_at: Annotated[datetime, Meta(tz=True, description="The time of the login.")]
+    refreshed_at: Annotated[datetime, Meta(tz=True, description="The time of its last token set.")]
+    expires_at: Annotated[datetime, Meta(tz=True, description="The time when it expires unless a refresh comes before.")]
     address: Annotated[str | None, Meta(description="The IP address of the login; of IPv6 its /64 network.")]
     agent: Annotated[str | None, Meta(description="The user agent of the login.")]
     current: Annotated[bool, Meta(description="Whether it is the session of this call.")]
 
 
-class SessionsResponse(Struct):
+class SessionListResponse(Struct):
     """The newest first."""
 
     sessions: list[SessionResponse]
@@ -198,7 +211,7 @@ def image_url(account: Account, settings: Settings) -> str | None:
 
 
 def token_response(status: int, tokens: TokenSet) -> AsgiResponse:
-    return AsgiResponse(status, convert(tokens, TokenResponse, from_attributes=True))
+    return AsgiResponse(status, convert(tokens, TokenSetResponse, from_attributes=True))
 
 
 def code_sent_response(sent: RequestedCode) -> AsgiResponse:

@@ -8,7 +8,14 @@ from ..dependencies import HttpRequest, caller_of, use_cases
 from ..openapi import Auth, Operation
 from ..request_body import read_body
 from ..request_schemas import CodeBody, RegisterOrLogInBody
-from ..responses import AsgiResponse, CodeSentResponse, CodeVerifiedResponse, TokenResponse, code_sent_response, token_response
+from ..responses import (
+    AsgiResponse,
+    CodeSentResponse,
+    CodeVerifiedResponse,
+    TokenSetResponse,
+    code_sent_response,
+    token_response,
+)
 
 
 @post(
@@ -16,7 +23,7 @@ from ..responses import AsgiResponse, CodeSentResponse, CodeVerifiedResponse, To
     operation=Operation(
         "Codes",
         "Request a code, verify an address by it, or log in by it",
-        (CodeSentResponse, CodeVerifiedResponse, TokenResponse),
+        (CodeSentResponse, CodeVerifiedResponse, TokenSetResponse),
         status=201,
         body=CodeBody,
         refusals=(errors.InvalidInput, errors.InvalidCode, errors.AddressNotVerified),
@@ -46,7 +53,7 @@ async def otp(request: HttpRequest) -> AsgiResponse:
     operation=Operation(
         "Codes",
         "Register or log in by a code",
-        (CodeSentResponse, TokenResponse),
+        (CodeSentResponse, TokenSetResponse),
         status=201,
         body=RegisterOrLogInBody,
         refusals=(errors.InvalidInput, errors.InvalidCode, errors.AccountMismatch),
@@ -54,7 +61,7 @@ async def otp(request: HttpRequest) -> AsgiResponse:
         detail="Without `verify_otp` the call sends one code to the email and one to the mobile; either registers or logs in.",
     ),
 )
-async def otpreglogin(request: HttpRequest) -> AsgiResponse:
+async def register_or_log_in(request: HttpRequest) -> AsgiResponse:
     vestibule, caller = use_cases(request), caller_of(request)
     body = await read_body(request, RegisterOrLogInBody, code_length=vestibule.settings.otp_length)
     if body.verify_otp is None:

@@ -13,7 +13,7 @@ from ..dependencies import HttpRequest, Uploads, caller_of, use_cases
 from ..multipart import read_file
 from ..openapi import Auth, Operation
 from ..problems import NotFound
-from ..responses import NO_CONTENT, AsgiResponse, ImageResponse, image_url
+from ..responses import NO_CONTENT, AsgiResponse, UploadedImageResponse, image_url
 
 _MARGIN_SECONDS = 60
 """Time that a URL must still be valid when a cache returns it for the last time."""
@@ -33,7 +33,7 @@ class UploadBody(Struct):
     operation=Operation(
         "Account",
         "Set the caller's profile image",
-        (ImageResponse,),
+        (UploadedImageResponse,),
         status=201,
         body=UploadBody,
         body_type="multipart/form-data",
@@ -48,7 +48,7 @@ async def upload_image(request: HttpRequest, uploads: Uploads) -> AsgiResponse:
     with uploads.one(identity.account.id, caller.ip_address):
         file = await read_file(request, "profile_image")
         account = await vestibule.upload_image(identity=identity, profile_image=file, caller=caller)
-    return AsgiResponse(201, ImageResponse("The image is stored.", image_url(account, vestibule.settings) or ""))
+    return AsgiResponse(201, UploadedImageResponse("The image is stored.", image_url(account, vestibule.settings) or ""))
 
 
 @delete(

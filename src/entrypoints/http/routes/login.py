@@ -7,7 +7,7 @@ from ..dependencies import HttpRequest, caller_of, use_cases
 from ..openapi import Operation
 from ..request_body import read_body
 from ..request_schemas import LoginBody, RefreshBody
-from ..responses import AsgiResponse, TokenResponse, token_response
+from ..responses import AsgiResponse, TokenSetResponse, token_response
 
 
 @post(
@@ -15,7 +15,7 @@ from ..responses import AsgiResponse, TokenResponse, token_response
     operation=Operation(
         "Login",
         "Log in with a password",
-        (TokenResponse,),
+        (TokenSetResponse,),
         body=LoginBody,
         refusals=(errors.InvalidInput, errors.InvalidCredentials),
         detail="`username` holds a username, an email or a mobile.",
@@ -32,7 +32,7 @@ async def login(request: HttpRequest) -> AsgiResponse:
     operation=Operation(
         "Login",
         "Get a new token set for a refresh token",
-        (TokenResponse,),
+        (TokenSetResponse,),
         body=RefreshBody,
         refusals=(errors.InvalidInput, errors.InvalidRefreshToken),
         detail="Each refresh token is valid once; the response holds its successor. Reuse of one revokes the session.",

@@ -8,7 +8,7 @@ from ..dependencies import HttpRequest, caller_of, use_cases
 from ..openapi import Operation
 from ..request_body import read_body
 from ..request_schemas import CheckUniqueBody, RegisterBody
-from ..responses import AccountResponse, AsgiResponse, UniqueResponse, account_response
+from ..responses import AccountResponse, AsgiResponse, UniquenessResponse, account_response
 
 
 @post(
@@ -34,12 +34,12 @@ async def register(request: HttpRequest) -> AsgiResponse:
     operation=Operation(
         "Registration",
         "Check whether a username, email or mobile is free",
-        (UniqueResponse,),
+        (UniquenessResponse,),
         body=CheckUniqueBody,
         refusals=(errors.InvalidInput,),
     ),
 )
-async def isunique(request: HttpRequest) -> AsgiResponse:
+async def check_unique(request: HttpRequest) -> AsgiResponse:
     body = await read_body(request, CheckUniqueBody)
     is_unique = await use_cases(request).check_unique(prop=body.prop, value=body.value, caller=caller_of(request))
-    return AsgiResponse(200, UniqueResponse(is_unique))
+    return AsgiResponse(200, UniquenessResponse(is_unique))

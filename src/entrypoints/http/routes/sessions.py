@@ -12,14 +12,14 @@ from ..dependencies import HttpRequest, caller_of, use_cases
 from ..openapi import Auth, Operation
 from ..request_body import read_optional_body
 from ..request_schemas import LogOutBody
-from ..responses import NO_CONTENT, AsgiResponse, DetailResponse, SessionResponse, SessionsResponse
+from ..responses import NO_CONTENT, AsgiResponse, DetailResponse, SessionListResponse, SessionResponse
 
 
-@get("/sessions", operation=Operation("Sessions", "List the caller's own sessions", (SessionsResponse,), auth=Auth.REQUIRED))
+@get("/sessions", operation=Operation("Sessions", "List the caller's own sessions", (SessionListResponse,), auth=Auth.REQUIRED))
 async def list_sessions(request: HttpRequest) -> AsgiResponse:
     identity = await authenticate(request)
     sessions = await use_cases(request).list_sessions(identity=identity)
-    return AsgiResponse(200, SessionsResponse([_session_response(session, identity) for session in sessions]))
+    return AsgiResponse(200, SessionListResponse([_session_response(session, identity) for session in sessions]))
 
 
 @delete(
