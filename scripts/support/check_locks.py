@@ -1,7 +1,7 @@
 """Compares the lock files with pyproject.toml and package.json, offline.
 
 Each dependency is locked with hashes in a permitted version, no other package is locked as a dependency of the project,
-and both files of Python packages lock the same versions. The one of Node packages names no registry.
+and the first two lock the same versions. The one of Node packages names no registry.
 """
 
 import json
@@ -82,7 +82,11 @@ def main() -> int:
     project_name = project["project"]["name"]  # an extra may include another extra of the project
     optional = [text for texts in extras.values() for text in texts if Requirement(text).name != project_name]
     serving = [*project["project"]["dependencies"], *groups["install"], *optional]
-    files = {"requirements.lock": serving, "requirements-dev.lock": [*serving, *groups["dev"]]}
+    files = {
+        "requirements.lock": serving,
+        "requirements-dev.lock": [*serving, *groups["dev"]],
+        "requirements-argon2.lock": groups["argon2"],
+    }
     texts = {name: (ROOT / name).read_text() for name in files}
     found = [f"{name}: {problem}" for name, wanted in files.items() for problem in problems(texts[name], wanted)]
     tested = pins(texts["requirements-dev.lock"])

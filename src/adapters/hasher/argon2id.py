@@ -9,6 +9,7 @@ from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatc
 from argon2.low_level import ARGON2_VERSION
 
 from ...domain.password import normalised
+from .build import check_known_answers
 from .pool import HashingPool, Pool, cores
 
 _SALT_BYTES = 16
@@ -28,7 +29,8 @@ class Argon2Hasher:
     """Hashes the NFKC form of a password; returns PHC strings with salts of 16 bytes and tags of 32.
 
     Raises `ValueError` for a cost below OWASP's minimum (1 pass over 46 MiB, 2 over 19 MiB, 3 over 12 MiB), or above the limits
-    for stored hashes (10 passes, 1 GiB, 16 lanes). Creates a pool if none is given.
+    for stored hashes (10 passes, 1 GiB, 16 lanes), and `RuntimeError` if the compiled library computes wrong hashes. Creates a
+    pool if none is given.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Argon2Hasher:
         pool: Pool | None = None,
     ) -> None:
         _check(time_cost, memory_kib, parallelism)
+        check_known_answers()
         self._argon2 = PasswordHasher(time_cost, memory_kib, parallelism, hash_len=_TAG_BYTES, salt_len=_SALT_BYTES)
         self._dummy = _dummy_hash(time_cost, memory_kib, parallelism)
         self._pool = pool or pool_for(time_cost, memory_kib)

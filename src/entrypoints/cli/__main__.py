@@ -21,6 +21,10 @@ def main() -> None:
     except OSError as error:
         discard_output()
         stop(str(error))
+    except ImportError as error:
+        if "CPU ISA level" not in str(error):  # glibc refuses a library that is marked for a newer processor
+            raise
+        stop(f"{error}. The library was compiled for a newer processor. Install it again on this machine.")
 
 
 if __name__ == "__main__":

@@ -45,6 +45,9 @@ def hash_calibrate(target_ms: float) -> None:
     \b
     vestibule hash-calibrate --target-ms 100
     """
+    from ..container.factories import argon2_build
+
+    echo(f"Argon2 is {argon2_build()}.")
     best = None
     for cost, milliseconds in _costs_with_times(target_ms):
         echo(f"{milliseconds:7.1f} ms  {cost}")

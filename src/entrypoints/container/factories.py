@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ...adapters.database import SqlDatabase
-from ...adapters.hasher import Argon2Hasher, pool_for
+from ...adapters.hasher import Argon2Hasher, build_of_argon2, pool_for
 from ...adapters.keys import EncryptedKeyStore, FileKeyStore, KeyStore
 from ...adapters.notifier import AppriseNotifier, FileNotifier, RateLimitedNotifier, SmtpNotifier, Templates, WebhookNotifier
 from ...adapters.rate_limiter import MemoryRateLimiter, NodeRateLimiter, RedisRateLimiter, node_limits_file, remove_node_limits
@@ -62,6 +62,11 @@ def argon2(cost: HashCost, instrumentation: Instrumentation | None = None) -> Ar
 
 
 Echo = Callable[[str], None]
+
+
+def argon2_build() -> str:
+    """Names the compiled library of Argon2 that is installed, for the operator."""
+    return build_of_argon2()
 
 
 def hashing_share(settings: Settings, hasher: Hasher) -> int | None:
