@@ -3,6 +3,8 @@
 from logging import Logger
 from threading import Lock
 
+from .. import forks
+
 
 class Availability:
     """Available until `mark_down`. `name` is the service in the log, `meanwhile` the consequence of its absence."""
@@ -11,8 +13,12 @@ class Availability:
         self._log = log
         self._name = name
         self._meanwhile = meanwhile
-        self._lock = Lock()
         self.is_down = False
+        self.renew()
+        forks.watch(self)
+
+    def renew(self) -> None:
+        self._lock = Lock()
 
     def mark_down(self, reason: str) -> None:
         with self._lock:

@@ -1,12 +1,11 @@
 """The common part of the two clients that fetch in a thread of their own."""
 
 import logging
-import os
 import random
 from collections.abc import Callable, Mapping
 from threading import Lock
-from weakref import WeakMethod
 
+from .. import forks
 from .fetching import Fetch, FetchFailed, check_url
 
 _log = logging.getLogger("vestibule.verify")
@@ -29,12 +28,13 @@ class BackgroundClient:
         self._clock = clock
         self._failures = 0
         self._reset()
-        if hasattr(os, "register_at_fork"):
-            reset = WeakMethod(self._reset)
-            os.register_at_fork(after_in_child=lambda: (found := reset()) and found())
+        forks.watch(self)
+
+    def renew(self) -> None:
+        self._reset()
+        jitter.seed()
 
     def _reset(self) -> None:
-        """Runs in a child process after a fork as well, where the threads do not exist."""
         self._lock = Lock()
 
     def _note_success(self) -> None:

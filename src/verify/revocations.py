@@ -84,6 +84,12 @@ class Revocations(BackgroundClient):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def renew(self) -> None:
+        is_closed = self._stopped.is_set()
+        super().renew()
+        if is_closed:
+            self.close()
+
     def poll(self) -> bool:
         """Updates the list once, as the thread does. Returns whether it succeeded."""
         with self._polling:

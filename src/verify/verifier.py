@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from jwt import PyJWK
 
+from .. import forks
 from .claims import MAX_LEEWAY, MAX_TOKEN_LENGTH, claims_decoder, json_object, read_claims
 from .keys import KeySource
 from .refusals import InvalidToken, NotAuthenticated
@@ -81,6 +82,10 @@ class Verifier:
         self._decoder = claims_decoder()
         self._cache_size = cache_size
         self._cache: OrderedDict[str, _Verified] = OrderedDict()
+        self.renew()
+        forks.watch(self)
+
+    def renew(self) -> None:
         self._lock = Lock()
 
     def __call__(self, token: str | None) -> Identity:

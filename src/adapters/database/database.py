@@ -6,6 +6,7 @@ from functools import cached_property, partial
 from types import TracebackType
 from typing import Self
 
+from ... import forks
 from ...domain.errors import Unavailable
 from .accounts import SqlAccountReads, SqlAccounts
 from .audit_log import SqlAuditLog, SqlAuditLogReads, SqlCursorReads, SqlCursors
@@ -24,6 +25,7 @@ from .sqlite import Sqlite
 from .urls import is_postgres, path_of, require_driver
 
 
+@forks.watch_cached_properties
 class SqlTransaction:
     """One unit of work. Its parts are built on first use: a use case needs three to five of them."""
 

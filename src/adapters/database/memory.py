@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
-from threading import Lock
+from threading import Lock, RLock, get_ident
 
 from sqlalchemy import ClauseElement, StaticPool, create_engine, insert
 
+from ... import forks
 from ...domain.errors import Unavailable
 from .database import SqlDatabase
 from .migration import HEAD
@@ -52,6 +53,19 @@ class InMemorySqlite(Sqlite):
         with self._reading:
             for statement, values in changes:
                 run(self._replica, self._statements, statement, values)
+
+    def before_fork(self) -> None:
+        """Waits for other threads: a child goes on with a copy of the memory, which must hold no half of a change."""
+        self._held = [lock for lock in (self._lock, self._reading) if lock.acquire(timeout=forks.WAIT_SECONDS)]
+
+    def after_fork(self) -> None:
+        for lock in self._held:
+            lock.release()
+
+    def renew(self) -> None:
+        self._lock = RLock()
+        self._reading = Lock()
+        self._groups = {thread: group for thread, group in self._groups.items() if thread == get_ident()}
 
     def _check_file_identity(self) -> None:
         if self._is_closed:

@@ -4,11 +4,14 @@ A query outside of a transaction is one statement in autocommit mode. A pooled c
 the network, so the first statement on it is retried on another connection.
 """
 
+import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from threading import Condition, get_ident
 from time import monotonic
-from typing import Any, cast
+from typing import Any, NoReturn, cast
+from weakref import WeakSet
 
 import psycopg
 from psycopg import Connection, Cursor, conninfo, errors
@@ -20,6 +23,7 @@ from sqlalchemy import ClauseElement, make_url
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
+from ... import forks
 from ...domain.errors import Conflict, Unavailable
 from .sql import Row, StatementCache, UniqueViolation, do_nothing
 
@@ -137,8 +141,15 @@ class Postgres:
         text = connection_string(url, _SESSION)
         self._statements = StatementCache(make_url("postgresql+psycopg://").get_dialect()())
         self._max_wait = max_wait
+        self._opened: WeakSet[TimeoutConnection] = WeakSet()
+
+        def connect_and_note() -> TimeoutConnection:
+            connection = connect(text)
+            self._opened.add(connection)
+            return connection
+
         self._pool = QueuePool(
-            lambda: connect(text),  # type: ignore[arg-type]  # a DBAPI connection, whose stub says less than PEP 249
+            connect_and_note,  # type: ignore[arg-type]  # a DBAPI connection, whose stub says less than PEP 249
             pool_size=_POOL_SIZE,
             max_overflow=_MAX_OVERFLOW,
             timeout=max_wait,
@@ -146,9 +157,13 @@ class Postgres:
             use_lifo=True,
             reset_on_return=None,
         )
+        self._is_closed = False
+        self._start()
+        forks.watch(self)
+
+    def _start(self) -> None:
         self._threads_in_transaction: set[int] = set()
         self._changed = Condition()
-        self._is_closed = False
 
     def query(self, statement: ClauseElement, /, **values: object) -> list[Row]:
         """Reads committed rows without waiting for a writer."""
@@ -250,6 +265,25 @@ class Postgres:
             self._changed.wait_for(lambda: not self._threads_in_transaction)
         self._pool.dispose()
 
+    def renew(self) -> None:
+        """Starts without connections, those of the parent being cut off in this process alone."""
+        for connection in self._opened:
+            _cut_off(connection)
+        forks.leave_open(self._pool, *self._opened)  # closing takes locks, which another thread may have held
+        self._pool = self._pool.recreate()
+        self._opened.clear()
+        self._start()
+
+
+def _cut_off(connection: TimeoutConnection) -> None:
+    """Puts an unconnected socket in place of this process's copy of the connection's socket, which stays open in the parent.
+
+    So nothing in the child can send on it, such as a transaction around the fork, and the server sees the end of the parent.
+    """
+    if not connection.closed:
+        with socket.socket(socket.AF_UNIX) as unconnected:
+            os.dup2(unconnected.fileno(), connection.fileno(), inheritable=False)
+
 
 def _connection(pooled: PoolProxiedConnection) -> TimeoutConnection:
     return cast("TimeoutConnection", pooled.dbapi_connection)
@@ -261,7 +295,7 @@ def _execute(connection: TimeoutConnection, text: str, values: Mapping[str, Any]
         result = cursor.pgresult  # `description` would make an object for each column
         return cursor.fetchall() if result is not None and result.nfields else []
     except psycopg.Error as error:
-        raise _to_domain_error(error) from error
+        _raise_in_terms_of_the_domain(error)
 
 
 def _command(connection: TimeoutConnection, command: str) -> str | None:
@@ -269,7 +303,7 @@ def _command(connection: TimeoutConnection, command: str) -> str | None:
     try:
         return connection.statement_cursor.execute(command, prepare=False).statusmessage
     except psycopg.Error as error:
-        raise _to_domain_error(error) from error
+        _raise_in_terms_of_the_domain(error)
 
 
 def _commit(connection: TimeoutConnection) -> None:
@@ -281,12 +315,12 @@ def _commit(connection: TimeoutConnection) -> None:
         raise Unavailable
 
 
-def _to_domain_error(error: psycopg.Error) -> Exception:
-    """`Unavailable` for a server that is down, full, busy or not migrated; programming errors stay as they are."""
+def _raise_in_terms_of_the_domain(error: psycopg.Error) -> NoReturn:
+    """Raises `Unavailable` for a server that is down, full, busy or not migrated, and programming errors as they are."""
     if isinstance(error, errors.UniqueViolation):
-        return UniqueViolation()
+        raise UniqueViolation from error
     if isinstance(error, _RETRYABLE):
-        return Conflict()
+        raise Conflict from error
     if isinstance(error, (*_DOWN, *_NOT_READY)):
-        return Unavailable()
-    return error
+        raise Unavailable from error
+    raise error

@@ -10,15 +10,22 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from threading import RLock, get_ident
-from time import monotonic
+from threading import Lock, RLock, get_ident
+from time import monotonic, sleep
 
 from sqlalchemy import ClauseElement
 from sqlalchemy.dialects import sqlite
 
+from ... import forks
 from ...domain.errors import Unavailable
 from .sql import Row, StatementCache, do_nothing
-from .sqlite_connection import MAX_WAIT, READ_PRAGMAS, WRITE_PRAGMAS, begin_immediate, connect, to_domain_error
+from .sqlite_connection import MAX_WAIT, READ_PRAGMAS, WRITE_PRAGMAS, begin_immediate, connect, raise_in_terms_of_the_domain
+
+_FORKED_INSIDE = (
+    "This process was forked while the database was in use by its parent, and SQLite forbids both the same connections. Fork "
+    "outside of transactions, or start a new process."
+)
+_PAUSE = 0.001
 
 
 class SqliteTransaction:
@@ -74,12 +81,21 @@ class Sqlite:
         self._path = path
         self._max_wait = max_wait
         self._statements = StatementCache(sqlite.dialect(paramstyle="named"))
+        self._file: tuple[int, int] | None = None
+        self._is_closed = False
+        self._is_unusable = False
+        self._start()
+        forks.watch(self)
+
+    def _start(self) -> None:
         self._readers: deque[sqlite3.Connection] = deque()
         self._writer: sqlite3.Connection | None = None
         self._lock = RLock()
         self._groups: dict[int, CommitGroup] = {}
-        self._file: tuple[int, int] | None = None
-        self._is_closed = False
+        self._transaction_at_hand: SqliteTransaction | None = None
+        self._opening = Lock()
+        self._open: set[object] = set()
+        self._is_paused = False
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -90,7 +106,7 @@ class Sqlite:
         try:
             rows = query(connection, self._statements, statement, values)
         except BaseException:
-            connection.close()
+            self._close(connection)
             raise
         self._readers.append(connection)
         if self._is_closed:
@@ -139,7 +155,7 @@ class Sqlite:
         try:
             yield group
         finally:
-            del self._groups[thread]
+            self._groups.pop(thread, None)  # absent in a process that was forked within the block
             if group.has_lock:
                 try:
                     self._commit(group)
@@ -151,7 +167,7 @@ class Sqlite:
     @contextmanager
     def _transaction(self, group: CommitGroup, on_commit: Callable[[], None]) -> Iterator[SqliteTransaction]:
         writer = self._begin(group)
-        transaction = SqliteTransaction(writer, self._statements)
+        transaction = self._transaction_at_hand = SqliteTransaction(writer, self._statements)
         try:
             yield transaction
             if group.on_commit:
@@ -162,6 +178,7 @@ class Sqlite:
             raise
         finally:
             transaction.end()
+            self._transaction_at_hand = None
 
     def _begin(self, group: CommitGroup) -> sqlite3.Connection:
         """Takes the lock and begins; each further transaction of a group is a savepoint."""
@@ -186,6 +203,8 @@ class Sqlite:
 
     def _undo(self, group: CommitGroup, writer: sqlite3.Connection) -> None:
         """Rolls back one transaction. If that fails, half of it may remain, so nothing of the group is committed."""
+        if self._is_unusable:
+            return
         try:
             for command in ("ROLLBACK TO part", "RELEASE part") if group.on_commit else ("ROLLBACK",):
                 _command(writer, command)
@@ -197,6 +216,7 @@ class Sqlite:
     def _commit(self, group: CommitGroup) -> None:
         try:
             if group.on_commit:
+                self._check_usable()
                 if group.fault is not None:
                     raise Unavailable from group.fault
                 self._check_file_identity()
@@ -219,7 +239,7 @@ class Sqlite:
         except sqlite3.Error:
             self._writer = None
             with suppress(sqlite3.Error):
-                writer.close()
+                self._close(writer)
 
     def _release(self) -> None:
         """Releases every level of the lock: `KeyboardInterrupt` may have struck between acquiring and recording it."""
@@ -237,14 +257,23 @@ class Sqlite:
         self._is_closed = True
         self._close_readers()
         with self._lock:
-            writer, self._writer = self._writer, None
-            if writer is not None:
-                writer.close()
+            self._close_writer()
+
+    def _close_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            self._close(writer)
 
     def _close_readers(self) -> None:
         with suppress(IndexError):
             while True:
-                self._readers.pop().close()
+                self._close(self._readers.pop())
+
+    def _close(self, connection: sqlite3.Connection) -> None:
+        try:
+            connection.close()
+        finally:
+            self._open.discard(connection)
 
     def _check_file_identity(self) -> None:
         """Raises `Unavailable` unless the path still names the file that was opened first."""
@@ -261,10 +290,56 @@ class Sqlite:
     def _connect(self, settings: tuple[str, ...], wait: float, deadline: float) -> sqlite3.Connection:
         if self._is_closed:
             raise Unavailable
+        self._check_usable()
+        attempt = object()
+        with self._opening:  # not during a fork
+            self._open.add(attempt)
         try:
-            return connect(self._path, settings, wait=wait, deadline=deadline)
+            connection = connect(self._path, settings, wait=wait, deadline=deadline)
+            self._open.add(connection)
         except sqlite3.Error as error:
-            raise to_domain_error(error) from error
+            raise_in_terms_of_the_domain(error)
+        finally:
+            self._open.discard(attempt)
+        return connection
+
+    # --- forks --------------------------------------------------------------------------------------------------------
+
+    def before_fork(self) -> None:
+        """Closes all connections, after the statements and transactions of other threads.
+
+        A child must neither use nor close a connection of its parent. Nor may both have one to the same file: SQLite keeps
+        account of the locks of a process, which a child inherits although it does not have the locks.
+        """
+        deadline = monotonic() + forks.WAIT_SECONDS
+        if get_ident() in self._groups or not self._lock.acquire(timeout=forks.WAIT_SECONDS):
+            return
+        self._opening.acquire()
+        self._is_paused = True
+        self._close_writer()
+        self._close_readers()
+        while self._open and monotonic() < deadline:
+            sleep(_PAUSE)
+            self._close_readers()
+
+    def after_fork(self) -> None:
+        if self._is_paused:
+            self._is_paused = False
+            self._opening.release()
+            self._lock.release()
+
+    def renew(self) -> None:
+        """Starts without connections; refuses all calls if some of the parent could not be closed before the fork."""
+        if self._open:
+            forks.leave_open(*self._open)
+            self._is_unusable = True
+            if self._transaction_at_hand is not None:
+                self._transaction_at_hand.end()
+        self._start()
+
+    def _check_usable(self) -> None:
+        if self._is_unusable:
+            raise RuntimeError(_FORKED_INSIDE)
 
 
 def query(
@@ -283,11 +358,11 @@ def run(
     try:
         return connection.execute(text, {**constants, **values} if constants else values).fetchall()
     except sqlite3.DatabaseError as error:
-        raise to_domain_error(error) from error
+        raise_in_terms_of_the_domain(error)
 
 
 def _command(connection: sqlite3.Connection, text: str) -> None:
     try:
         connection.execute(text)
     except sqlite3.DatabaseError as error:
-        raise to_domain_error(error) from error
+        raise_in_terms_of_the_domain(error)

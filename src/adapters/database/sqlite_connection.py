@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
+from typing import NoReturn
 
 from ...domain.errors import Unavailable
 from ..files import make_private
@@ -59,7 +60,7 @@ def begin_immediate(connection: sqlite3.Connection, deadline: float) -> None:
     try:
         execute_with_retry(connection, "BEGIN IMMEDIATE", deadline)
     except sqlite3.DatabaseError as error:
-        raise to_domain_error(error) from error
+        raise_in_terms_of_the_domain(error)
 
 
 def execute_with_retry(connection: sqlite3.Connection, text: str, deadline: float) -> None:
@@ -79,8 +80,10 @@ def execute_with_retry(connection: sqlite3.Connection, text: str, deadline: floa
             return
 
 
-def to_domain_error(error: sqlite3.Error) -> Exception:
-    """`Unavailable` for a file that is locked, missing, full, damaged or unreadable; programming errors stay as they are."""
-    if isinstance(error, sqlite3.IntegrityError):
-        return UniqueViolation() if error.sqlite_errorname in _DUPLICATE else error
-    return error if isinstance(error, _PROGRAMMING) else Unavailable()
+def raise_in_terms_of_the_domain(error: sqlite3.Error) -> NoReturn:
+    """Raises `Unavailable` for a file that is locked, missing, full, damaged or unreadable; programming errors as they are."""
+    if isinstance(error, sqlite3.IntegrityError) and error.sqlite_errorname in _DUPLICATE:
+        raise UniqueViolation from error
+    if isinstance(error, (sqlite3.IntegrityError, *_PROGRAMMING)):
+        raise error
+    raise Unavailable from error

@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Iterable
-from functools import cached_property, lru_cache
+from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from ... import forks
 
 if TYPE_CHECKING:
     from ua_parser import Parser
@@ -48,12 +51,31 @@ class UaParserDevices:
 
     def __init__(self) -> None:
         self._cached_name = lru_cache(_MAX_CACHED)(self._name)
+        self._parser: Parser | None = None
+        self.renew()
+        forks.watch(self)
 
     def name(self, user_agent: str | None) -> str | None:
         return self._cached_name(user_agent[:_MAX_LENGTH]) if user_agent else None
 
-    @cached_property
-    def _parser(self) -> "Parser":
+    def before_fork(self) -> None:
+        """Waits for another thread that loads the rules: a child could never import the modules that are half imported."""
+        self._is_held = self._loading.acquire(timeout=forks.WAIT_SECONDS)
+
+    def after_fork(self) -> None:
+        if self._is_held:
+            self._loading.release()
+
+    def renew(self) -> None:
+        self._loading = Lock()
+
+    def _loaded(self) -> "Parser":
+        with self._loading:
+            if self._parser is None:
+                self._parser = self._load()
+            return self._parser
+
+    def _load(self) -> "Parser":
         from ua_parser import Parser, load_lazy_builtins  # noqa: PLC0415 — for the first user agent
         from ua_parser.regex import Resolver  # noqa: PLC0415
 
@@ -63,7 +85,7 @@ class UaParserDevices:
     def _name(self, user_agent: str) -> str | None:
         from ua_parser import Domain  # noqa: PLC0415
 
-        found = self._parser(user_agent.encode(errors="replace").decode(), Domain.USER_AGENT | Domain.OS)
+        found = (self._parser or self._loaded())(user_agent.encode(errors="replace").decode(), Domain.USER_AGENT | Domain.OS)
         family = found.user_agent and found.user_agent.family
         system = found.os and _SYSTEMS.get(found.os.family, found.os.family)
         browser = _BROWSERS.get(family, family) if family else None

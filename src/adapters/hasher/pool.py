@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, Protocol, TypeVar
 
+from ... import forks
 from ...domain.errors import Overloaded, Unavailable
 
 P = ParamSpec("P")
@@ -48,8 +49,16 @@ class HashingPool:
         if threads < 1 or queue < 0:
             raise ValueError("A hashing pool needs at least one thread and a queue of at least 0.")
         self.capacity = threads + queue
+        self._threads = threads
+        self._is_closed = False
+        self.renew()
+        forks.watch(self)
+
+    def renew(self) -> None:
         self._slots = threading.BoundedSemaphore(self.capacity)
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="hashing", initializer=_lower_priority)
+        self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="hashing", initializer=_lower_priority)
+        if self._is_closed:
+            self._executor.shutdown()
 
     def run(self, job: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Waits for the job and returns its result."""
@@ -57,18 +66,20 @@ class HashingPool:
 
     def submit(self, job: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Returns without waiting."""
-        if not self._slots.acquire(blocking=False):
+        slots = self._slots
+        if not slots.acquire(blocking=False):
             raise Overloaded
         try:
             future = self._executor.submit(job, *args, **kwargs)
         except RuntimeError:
-            self._slots.release()
+            slots.release()
             raise Unavailable from None
-        future.add_done_callback(lambda _: self._slots.release())
+        future.add_done_callback(lambda _: slots.release())
         return future
 
     def close(self) -> None:
         """Finishes the accepted jobs; accepts no more."""
+        self._is_closed = True
         self._executor.shutdown()
 
 

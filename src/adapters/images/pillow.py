@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Empty, LifoQueue
 
+from ... import forks
 from ...application.ports import UnreadableImage
 from ...domain.errors import Overloaded, Unavailable
 from .process import IMAGE, WorkerProcess
@@ -37,13 +38,23 @@ class PillowImages:
         executable: str = sys.executable,
     ) -> None:
         self._wait_seconds = wall_seconds
-        self._capacity = threading.BoundedSemaphore(workers + queue)
+        self._places = workers + queue
+        self._processes = [WorkerProcess(executable, memory_bytes, cpu_seconds, wall_seconds) for _ in range(workers)]
+        self._closed = False
+        self._start()
+        forks.watch(self)
+
+    def _start(self) -> None:
+        self._capacity = threading.BoundedSemaphore(self._places)
         # Last in, first out: a second worker starts only when two images are decoded at once.
         self._idle: LifoQueue[WorkerProcess] = LifoQueue()
-        for _ in range(workers):
-            self._idle.put(WorkerProcess(executable, memory_bytes, cpu_seconds, wall_seconds))
-        self._workers = workers
-        self._closed = False
+        for process in self._processes:
+            self._idle.put(process)
+
+    def renew(self) -> None:
+        for process in self._processes:
+            process.forget()
+        self._start()
 
     def normalise(self, data: bytes) -> bytes:
         """Raises `UnreadableImage`, `Overloaded` and `Unavailable`."""
@@ -60,7 +71,7 @@ class PillowImages:
         if self._closed:
             return
         self._closed = True
-        for _ in range(self._workers):
+        for _ in self._processes:
             self._idle.get().kill()
 
     @contextmanager

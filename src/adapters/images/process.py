@@ -61,8 +61,17 @@ class WorkerProcess:
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
 
+    def forget(self) -> None:
+        """Leaves the process to the parent of this one, which was forked; the next request starts another."""
+        channel, child = self._channel, self._child
+        self._channel = self._child = None
+        if channel is not None:
+            channel.close()
+        if child is not None:
+            child.returncode = 0  # or else `Popen` would wait for a process that is no child of this one
+
     def _running(self) -> socket.socket:
-        """Returns the channel to a running process. In a fork of the server `poll` finds no child, so a new one starts."""
+        """Returns the channel to a running process."""
         if self._child is not None and self._child.poll() is not None:
             self.kill()
         if self._channel is None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from threading import Lock, Thread
 from time import monotonic, time
 
+from ... import forks
 from ...domain.errors import Unavailable
 from .keyset import KeyKind, KeySet
 from .store import KeyStore
@@ -46,10 +47,14 @@ class ReloadingKeys:
     def __init__(self, store: KeyStore, clock: Callable[[], float] = monotonic) -> None:
         self._store = store
         self._clock = clock
-        self._reloading = Lock()
+        self.renew()
         self._keys = open_keys(store)
         self._error: str | None = None
         self._next_reload = clock() + RELOAD_EVERY
+        forks.watch(self)
+
+    def renew(self) -> None:
+        self._reloading = Lock()
 
     def current(self) -> KeySet:
         if self._clock() >= self._next_reload and self._reloading.acquire(blocking=False):

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from threading import Lock
 
+from ... import forks
 from ...application.ports import Notifier, OutgoingMessage
 
 
@@ -22,8 +23,12 @@ class RateLimitedNotifier:
         self._gap = 1 / per_second
         self._clock = clock
         self._sleep = sleep
-        self._lock = Lock()
         self._next = clock()
+        self.renew()
+        forks.watch(self)
+
+    def renew(self) -> None:
+        self._lock = Lock()
 
     def send(self, message: OutgoingMessage) -> None:
         self._wait()

@@ -11,6 +11,7 @@ from ipaddress import IPv6Address, ip_address
 from threading import Lock, Timer
 from time import monotonic
 
+from ... import forks
 from ..deadline import connect, deadline
 from .smtp_url import SmtpServer, Tls
 
@@ -178,9 +179,17 @@ class SmtpConnections:
         self._helo = helo
         self._idle_seconds = idle_seconds
         self._context = ssl.create_default_context()
-        self._lock = Lock()
         self._idle: SmtpConnection | None = None
+        self.renew()
+        forks.watch(self)
+
+    def renew(self) -> None:
+        """Leaves an idle connection to the parent process: closes its file without QUIT."""
+        self._lock = Lock()
         self._idle_timer: Timer | None = None
+        idle, self._idle = self._idle, None
+        if idle is not None:
+            idle.client.close()
 
     @contextmanager
     def connection(self) -> Iterator[SmtpConnection]:

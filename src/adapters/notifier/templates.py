@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ... import forks
 from ...application.notifications import Notice
 from ...application.ports import OutgoingMessage
 from .text import one_line
@@ -50,6 +51,7 @@ class MailTexts:
     html: str = field(repr=False)
 
 
+@forks.watch_cached_properties
 class Templates:
     """Renders messages. A file in the directory `override` replaces the built-in file of that name.
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from math import ceil
 from threading import Lock
 
+from ... import forks
 from ...domain.rate_limits import RateLimit
 
 
@@ -22,6 +23,10 @@ class MemoryRateLimiter:
             raise ValueError("a rate limiter needs room for at least one key")
         self._max_keys = max_keys
         self._windows: OrderedDict[str, Window] = OrderedDict()
+        self.renew()
+        forks.watch(self)
+
+    def renew(self) -> None:
         self._lock = Lock()
 
     def __len__(self) -> int:

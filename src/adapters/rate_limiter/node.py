@@ -15,6 +15,7 @@ from socket import gethostname
 from threading import Lock
 from time import monotonic
 
+from ... import forks
 from ...application.ports import RateLimiter
 from ...domain.rate_limits import RateLimits
 from ..availability import Availability
@@ -78,14 +79,30 @@ class NodeRateLimiter(SharedRateLimiter):
         clock: Callable[[], float] = monotonic,
     ) -> None:
         availability = Availability(_log, "The file of shared rate limits", "each process applies the rate limits by itself")
+        self._connection: sqlite3.Connection | None = None
+        self._is_unusable = False
         super().__init__(fallback, availability, clock)
         self._file = file
         self._timeout = timeout
         self._max_bytes = max_bytes
-        self._connection: sqlite3.Connection | None = None
-        self._inherited: list[sqlite3.Connection | None] = []
-        self._process = os.getpid()
+
+    def before_fork(self) -> None:
+        """Closes the connection, which a child must neither use nor close."""
+        self._is_paused = self._lock.acquire(timeout=forks.WAIT_SECONDS)
+        if self._is_paused and self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def after_fork(self) -> None:
+        if self._is_paused:
+            self._lock.release()
+
+    def renew(self) -> None:
+        super().renew()
         self._lock = Lock()
+        if self._connection is not None:  # another thread has not left it in time
+            forks.leave_open(self._connection)
+            self._connection, self._is_unusable = None, True
 
     def __repr__(self) -> str:
         return f"NodeRateLimiter({self._file})"
@@ -128,10 +145,8 @@ class NodeRateLimiter(SharedRateLimiter):
         connection.execute(_EVICT, (float("inf") if is_full else now,))
 
     def _connected(self) -> sqlite3.Connection:
-        """Returns the connection of this process. A forked process must neither use nor close those of its parent."""
-        if self._process != os.getpid():
-            self._inherited.append(self._connection)
-            self._connection, self._process = None, os.getpid()
+        if self._is_unusable:
+            raise RuntimeError
         if self._connection is None:
             os.close(os.open(self._file, os.O_CREAT | os.O_RDWR, 0o600))
             connection = sqlite3.connect(self._file, timeout=self._timeout, isolation_level=None, check_same_thread=False)

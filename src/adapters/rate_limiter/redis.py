@@ -81,23 +81,28 @@ class RedisRateLimiter(SharedRateLimiter):
         clock: Callable[[], float] = monotonic,
     ) -> None:
         redis = import_extra("redis", "redis", "rate limits in Redis need")
-        self._where, options = _read(redis, url)
-        self._pool = redis.BlockingConnectionPool(
-            **options,
-            max_connections=_MAX_CONNECTIONS,
-            timeout=timeout,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            protocol=2,  # every server and proxy supports it, without a round trip to negotiate
-            driver_info=None,
-        )
-        self._script = redis.Redis(connection_pool=self._pool).register_script(_HIT)
+        self._redis = redis
+        self._where, self._options = _read(redis, url)
+        self._timeout = timeout
         self._prefix = prefix
         availability = Availability(_log, f"Redis at {self._where}", "each process applies the rate limits by itself")
         super().__init__(fallback, availability, clock)
 
     def __repr__(self) -> str:
         return f"RedisRateLimiter({self._where})"
+
+    def renew(self) -> None:
+        super().renew()
+        self._pool = self._redis.BlockingConnectionPool(
+            **self._options,
+            max_connections=_MAX_CONNECTIONS,
+            timeout=self._timeout,
+            socket_timeout=self._timeout,
+            socket_connect_timeout=self._timeout,
+            protocol=2,  # every server and proxy supports it, without a round trip to negotiate
+            driver_info=None,
+        )
+        self._script = self._redis.Redis(connection_pool=self._pool).register_script(_HIT)
 
     def probe(self) -> None:
         """Calls Redis, so that an outage is logged before the first request finds it."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from threading import Lock
 from time import monotonic
 
+from ... import forks
 from ...application.ports import RateLimiter
 from ...domain.rate_limits import RateLimits
 from ..availability import Availability
@@ -24,8 +25,13 @@ class SharedRateLimiter(ABC):
         self._fallback = fallback
         self._availability = availability
         self._clock = clock
-        self._retry_lock = Lock()
         self._retry_at = 0.0
+        self.renew()
+        forks.watch(self)
+
+    def renew(self) -> None:
+        """Forgets the connections of a parent process."""
+        self._retry_lock = Lock()
 
     def hit(self, key: str, limits: RateLimits, now: float) -> int:
         was_down = self._availability.is_down

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from ... import forks
 from ...application.ports import PresignedUrl
 from ...domain.errors import Unavailable
 from ..availability import Availability
@@ -56,10 +57,16 @@ class S3Storage:
         bucket, prefix = match[1], match[2].strip("/")
         self._where = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
         self._store = _store(self._obstore, bucket, prefix or None, timeout)
+        self._is_usable = True
+        forks.watch(self)
         self._availability = Availability(_log, self._where, "images cannot be read or stored")
 
     def __repr__(self) -> str:
         return f"S3Storage({self._where})"
+
+    def renew(self) -> None:
+        """A process that has used obstore has its threads, without which it would wait for ever in a child."""
+        self._is_usable = not _runtime.has_started
 
     def put(self, data: bytes) -> str:
         name = new_name()
@@ -99,6 +106,9 @@ class S3Storage:
 
     def _call(self, call: Callable[[], T], *, contacts_s3: bool = True) -> T | None:
         """Returns None if S3 has no object of that name. Success shows that S3 is up only if the call `contacts_s3`."""
+        if not self._is_usable:
+            raise RuntimeError(_FORKED)
+        _runtime.has_started = True
         result: T | None = None
         reason = ""
         try:
@@ -111,6 +121,19 @@ class S3Storage:
         if contacts_s3:
             self._availability.mark_up()
         return result
+
+
+class _Runtime:
+    """The threads of obstore, which all stores of a process share."""
+
+    has_started = False
+
+
+_runtime = _Runtime()
+_FORKED = (
+    "This process was forked from one that had used images on S3, and cannot use them itself. Call build(…) in each process "
+    "instead of before the fork."
+)
 
 
 def _store(obstore: Any, bucket: str, prefix: str | None, timeout: float) -> Any:

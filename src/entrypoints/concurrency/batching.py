@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
+from ... import forks
 from ...application import Overloaded, Refusal
-from .executors import MAX_WAIT, Executor, GroupCommit, ThreadLane
+from .executors import MAX_WAIT, Executor, GroupCommit, ThreadLane, awaitable_error
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,6 +60,10 @@ class Batcher(Generic[Item, Result]):
         self._run = run
         self._concurrency = concurrency
         self._limit = limit
+        self.renew()
+        forks.watch(self)
+
+    def renew(self) -> None:
         self._by_loop: WeakKeyDictionary[AbstractEventLoop, Pending[Item, Result]] = WeakKeyDictionary()
 
     async def __call__(self, item: Item) -> Result:
@@ -113,10 +118,8 @@ class Batcher(Generic[Item, Result]):
 def _resolve(future: Future[Result], result: Any) -> None:
     if future.done():  # its caller was cancelled
         return
-    if isinstance(result, StopIteration):  # a future refuses it
-        result = RuntimeError("The call raised StopIteration.")
     if isinstance(result, BaseException):
-        future.set_exception(result)
+        future.set_exception(awaitable_error(result))
     else:
         future.set_result(result)
 

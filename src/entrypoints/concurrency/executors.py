@@ -10,6 +10,7 @@ from functools import partial
 from threading import Lock, Semaphore
 from typing import Any, ParamSpec, TypeVar
 
+from ... import forks
 from ...application import Caller, Overloaded
 from ...domain.networks import subscriber_of
 
@@ -50,7 +51,12 @@ class CapacityLimiter:
     """A `with` block that at most `limit` callers hold at once; raises `Overloaded` beyond."""
 
     def __init__(self, limit: int) -> None:
-        self._free = Semaphore(limit)
+        self._limit = limit
+        self.renew()
+        forks.watch(self)
+
+    def renew(self) -> None:
+        self._free = Semaphore(self._limit)
 
     def __enter__(self) -> None:
         if not self._free.acquire(blocking=False):
@@ -58,6 +64,28 @@ class CapacityLimiter:
 
     def __exit__(self, *_: object) -> None:
         self._free.release()
+
+
+def awaitable_error(error: BaseException) -> BaseException:
+    """Returns the error of a call in a thread, as a future can raise it into a task.
+
+    There `SystemExit` would end the event loop and `CancelledError` the task, and a future refuses `StopIteration`.
+    """
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    fault = RuntimeError(f"The call raised {type(error).__name__}.")
+    fault.__cause__ = error
+    return fault
+
+
+def _run(call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except BaseException as error:  # for the caller
+        fault = awaitable_error(error)
+        if fault is error:
+            raise
+        raise fault from error
 
 
 class ThreadLane(Executor):
@@ -68,13 +96,18 @@ class ThreadLane(Executor):
     """
 
     def __init__(self, threads: int, limit: int) -> None:
-        self._threads = ThreadPoolExecutor(threads)
+        self._number = threads
         self._capacity = CapacityLimiter(limit)
+        self.renew()
+        forks.watch(self)
+
+    def renew(self) -> None:
+        self._threads = ThreadPoolExecutor(self._number)
 
     async def __call__(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs the call in a thread, in the caller's context. A call that is cancelled before it began does not run."""
         with self._capacity:
-            job = self._threads.submit(copy_context().run, partial(call, *args, **kwargs))
+            job = self._threads.submit(copy_context().run, _run, partial(call, *args, **kwargs))
             result = wrap_future(job)
             try:
                 await wait([result], timeout=MAX_WAIT)
@@ -96,6 +129,10 @@ class FairLane(Executor):
     def __init__(self, lane: Executor, share: int) -> None:
         self._lane = lane
         self._share = share
+        self.renew()
+        forks.watch(self)
+
+    def renew(self) -> None:
         self._calls: dict[str, set[object]] = {}
         self._lock = Lock()
 

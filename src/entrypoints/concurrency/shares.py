@@ -4,6 +4,7 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+from ... import forks
 from ...application import RateLimited
 from ...domain.networks import subscriber_of
 from .executors import CapacityLimiter
@@ -19,6 +20,10 @@ class Shares:
         self._share = share
         self._policy = policy
         self._retry_after = retry_after
+        self.renew()
+        forks.watch(self)
+
+    def renew(self) -> None:
         self._lock = Lock()
         self._held: dict[Hashable, int] = {}
 
@@ -42,11 +47,9 @@ class Shares:
     def give_back(self, holder: Hashable) -> None:
         """Gives a place back that was taken."""
         with self._lock:
-            held = self._held[holder] - 1
-            if held:
+            held = self._held.pop(holder, 0) - 1
+            if held > 0:
                 self._held[holder] = held
-            else:
-                del self._held[holder]
 
 
 class UploadPlaces:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from ... import forks
 from ...application import AddressKind, Overloaded
 from ...application.ports import Database, PermanentFailure
 from . import Middleware
@@ -163,9 +164,13 @@ class DatabaseTimer:
 
     def __init__(self, connections: Callable[[], tuple[int, int] | None]) -> None:
         self._connections = connections
-        self._counting = Lock()
+        self.renew()
+        forks.watch(self)
         self._are_counted = connections() is not None
         self._count()
+
+    def renew(self) -> None:
+        self._counting = Lock()
 
     @contextmanager
     def observer(self, operation: str) -> Iterator[OnStart]:

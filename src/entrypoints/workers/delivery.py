@@ -6,6 +6,7 @@ from functools import partial
 from threading import Event, Thread
 from time import monotonic
 
+from ... import forks
 from ...application import Channel, ClockAhead, DeliverMessages, Purge, Unavailable
 
 POLL_SECONDS = 5.0
@@ -49,13 +50,23 @@ class DeliveryWorkers:
 
     Each channel has a thread of its own, so that a mail server that hangs delays no SMS. One more thread purges expired rows
     every hour, the first time an hour after the start.
+
+    The threads stay in the process that started them: its forks have none, and leave the work to it.
     """
 
     def __init__(self, pause: float = POLL_SECONDS) -> None:
         self._pause = pause
+        self._reset()
+        forks.watch(self)
+
+    def _reset(self) -> None:
         self._stopped = Event()
         self._due = {channel: Event() for channel in Channel}
         self._threads: list[Thread] = []
+
+    def renew(self) -> None:
+        self._reset()
+        self._stopped.set()  # one of the threads may have forked
 
     def notify(self) -> None:
         for due in self._due.values():

@@ -6,6 +6,7 @@ from threading import Event as Signal
 from threading import Thread
 from time import monotonic
 
+from ... import forks
 from ...application import Event, ReadEvents, Unavailable
 
 POLL_SECONDS = 1.0
@@ -32,7 +33,14 @@ class Subscription(Thread):
         self._failures = 0
         self._stopped = Signal()
         self._due = Signal()
+        forks.watch(self)
         self.start()
+
+    def renew(self) -> None:
+        """Ends the thread in a child that its handler forked; the parent goes on."""
+        self._stopped = Signal()
+        self._due = Signal()
+        self._stopped.set()
 
     def notify(self) -> None:
         self._due.set()
@@ -73,12 +81,16 @@ class Subscription(Thread):
 
 
 class Subscriptions:
-    """The subscriptions of this process."""
+    """The subscriptions of this process; its forks have none."""
 
     def __init__(self, on_event: Callable[[], None] | None = None) -> None:
         self._on_event = on_event
-        self._subscriptions: list[Subscription] = []
         self._stopped = False
+        self.renew()
+        forks.watch(self)
+
+    def renew(self) -> None:
+        self._subscriptions: list[Subscription] = []
 
     def add(self, read: ReadEvents, name: str, handler: Handler) -> None:
         if self._stopped:
