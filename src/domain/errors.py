@@ -5,6 +5,7 @@ none reveals whether an account exists unless that is the purpose of the call.
 """
 
 from collections.abc import Iterable, Mapping
+from copyreg import __newobj__  # type: ignore[attr-defined]  # documented for `__reduce__`
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
@@ -48,6 +49,10 @@ class Refusal(Exception):
     def __init__(self, detail: str | None = None) -> None:
         self.detail = detail or self.title
         super().__init__(self.detail)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickles and copies all attributes, without calling an `__init__` that takes other arguments."""
+        return __newobj__, (type(self), *self.args), vars(self)
 
 
 class ErrorCode(StrEnum):

@@ -1,6 +1,7 @@
 """The refusals of a request, each with its HTTP response in the terms of RFC 6750 and RFC 9457."""
 
 import json
+from copyreg import __newobj__  # type: ignore[attr-defined]  # documented for `__reduce__`
 from typing import ClassVar
 
 MEDIA_TYPE = "application/problem+json"
@@ -23,6 +24,10 @@ class Refusal(Exception):
     def __init__(self, detail: str = "") -> None:
         self.detail = detail or self.title
         super().__init__(self.detail)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickles and copies all attributes, without calling an `__init__` that takes other arguments."""
+        return __newobj__, (type(self), *self.args), vars(self)
 
     @property
     def headers(self) -> dict[str, str]:

@@ -1,3 +1,14 @@
+import copy
+import importlib
+import inspect
+import pickle
+import pkgutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import vestibule.verify
 from vestibule.application import (
     AlreadyTaken,
     Conflict,
@@ -10,6 +21,7 @@ from vestibule.application import (
     Refusal,
     Unavailable,
 )
+from vestibule.domain.rate_limits import RateLimit
 
 
 def every_refusal(parent: type[Refusal] = Refusal) -> list[type[Refusal]]:
@@ -53,3 +65,73 @@ def test_conflict_is_an_outage_that_may_be_retried_at_once() -> None:
 
 def test_outage_and_overload_have_a_retry_after() -> None:
     assert (Unavailable().retry_after, Overloaded().retry_after, Overloaded(9).retry_after) == (2, 1, 9)
+
+
+# --- pickle and copy --------------------------------------------------------------------------------------------------
+
+ARGUMENTS = {
+    "errors": {"email": ["no email"], "name": ["too long"]},
+    "fields": "mobile",
+    "retry_after": 17,
+    "max_age": 3600,
+    "proof": "a proof",
+    "limit": RateLimit(3, 60.0),
+    "policy": "failed-logins",
+    "is_outcome_unknown": True,
+    "detail": "In other words.",
+    "text": "a text",
+}
+"""A value for each parameter of an exception that takes other arguments than a text."""
+
+
+def own_exceptions() -> Iterator[type[Exception]]:
+    """Every exception class of every module of the package."""
+    for module in pkgutil.walk_packages(vestibule.__path__, "vestibule."):
+        if ".migrations" in module.name or module.name.endswith((".__main__", ".worker")):  # they run when they are imported
+            continue
+        for value in vars(importlib.import_module(module.name)).values():
+            if inspect.isclass(value) and issubclass(value, Exception) and value.__module__ == module.name:
+                yield value
+
+
+def example(kind: type[Exception]) -> Exception:
+    parents = [parent for parent in kind.__mro__ if parent.__module__.startswith("vestibule.")]
+    if not any("__init__" in vars(parent) for parent in parents):
+        return kind("one", "two")
+    parameters = inspect.signature(kind).parameters.values()
+    positional = [ARGUMENTS[one.name] for one in parameters if one.kind is not one.KEYWORD_ONLY]
+    return kind(*positional, **{one.name: ARGUMENTS[one.name] for one in parameters if one.kind is one.KEYWORD_ONLY})
+
+
+OWN = sorted(set(own_exceptions()), key=lambda kind: (kind.__module__, kind.__qualname__))
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "the oldest pickle": lambda error: pickle.loads(pickle.dumps(error, 0)),  # noqa: S301 — its own data
+    "pickle": lambda error: pickle.loads(pickle.dumps(error)),  # noqa: S301
+}
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+@pytest.mark.parametrize("kind", OWN, ids=lambda kind: f"{kind.__module__.removeprefix('vestibule.')}.{kind.__qualname__}")
+def test_exception_survives_pickle_and_copy_with_everything_that_it_says(
+    kind: type[Exception], copied: Callable[[Any], Any]
+) -> None:
+    error = example(kind)
+    error.add_note("a note")
+    again = copied(error)
+    assert type(again) is kind
+    assert (str(again), again.args, vars(again)) == (str(error), error.args, vars(error))
+    for name in ("headers", "body"):
+        assert getattr(again, name, None) == getattr(error, name, None)
+
+
+def test_own_exceptions_are_found() -> None:
+    assert len(OWN) > 30
+    assert {InvalidInput, vestibule.SettingsError, vestibule.verify.InvalidToken, vestibule.verify.Unavailable} <= set(OWN)
+
+
+def test_deep_copy_of_a_refusal_shares_nothing() -> None:
+    refusal = InvalidInput({"email": ["no email"]})
+    copy.deepcopy(refusal).errors["email"].append("too long")
+    assert refusal.errors == {"email": ["no email"]}
