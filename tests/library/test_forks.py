@@ -1,4 +1,4 @@
-"""Forked processes: each uses connections, threads and locks of its own, whoever built the use cases."""
+"""Forked processes: each uses connections, threads and locks of its own, also for use cases that its parent has built."""
 
 import ast
 import gc
@@ -90,7 +90,7 @@ def run(program: str, url: str, directory: Path, **environment: str) -> str:
     return ended.stdout
 
 
-# --- both doors -------------------------------------------------------------------------------------------------------
+# --- blocking and awaited calls ---------------------------------------------------------------------------------------
 
 
 def test_parent_and_child_each_authenticate_their_own_token(url: str, tmp_path: Path) -> None:

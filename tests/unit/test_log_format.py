@@ -113,3 +113,79 @@ def test_library_record_is_cut_to_its_first_line() -> None:
 
 def test_logger_with_a_similar_name_counts_as_a_library() -> None:
     assert "hunter2" not in Lines().format(record("it failed\nhunter2", name="vestibules"))
+
+
+# --- any exception ----------------------------------------------------------------------------------------------------
+
+
+class Unspeakable(Exception):
+    """An exception that raises at every look."""
+
+    def __str__(self) -> str:
+        raise RuntimeError(SECRET)
+
+    __repr__ = __str__
+
+    @property
+    def strerror(self) -> str:
+        raise RuntimeError(SECRET)
+
+
+def own_cause() -> BaseException:
+    error = ValueError(SECRET)
+    error.__cause__ = error
+    return error
+
+
+def cycle() -> BaseException:
+    first, second, third = ValueError(SECRET), TypeError(SECRET), KeyError(SECRET)
+    first.__cause__, second.__context__, third.__cause__ = second, third, first
+    return first
+
+
+def long_chain() -> BaseException:
+    error: BaseException = ValueError(SECRET)
+    for _ in range(5000):
+        following = TypeError(SECRET)
+        following.__cause__ = error
+        error = following
+    return error
+
+
+def recursion() -> BaseException:
+    def again() -> None:
+        again()
+
+    return raised(again)
+
+
+def group() -> BaseException:
+    inner = BaseExceptionGroup(SECRET, [KeyboardInterrupt(SECRET), cycle()])
+    inner.exceptions[1].__context__ = inner
+    return BaseExceptionGroup(SECRET, [inner, LookupError(SECRET)])
+
+
+@pytest.mark.parametrize("formatter", [Lines(), JsonLines()], ids=["text", "json"])
+@pytest.mark.parametrize(
+    ("made", "named"),
+    [
+        (own_cause, ["ValueError"]),
+        (cycle, ["KeyError", "which led to", "TypeError", "which led to", "ValueError"]),
+        (long_chain, ["TypeError"] + ["which led to", "TypeError"] * 19),
+        (recursion, ["RecursionError"]),
+        (Unspeakable, ["Unspeakable"]),
+        (group, ["KeyError", "TypeError", "ValueError", "KeyboardInterrupt", "BaseExceptionGroup", "LookupError"]),
+    ],
+)
+def test_any_exception_is_logged_once_and_in_bounds(
+    formatter: logging.Formatter, made: Callable[[], BaseException], named: list[str]
+) -> None:
+    line = formatter.format(record("request failed", fault=made()))
+    assert SECRET not in line
+    assert len(line) < 20_000
+    text = json.loads(line)["exception"] if line.startswith("{") else line
+    at = [one for one in text.split("\n") if one in named]
+    if made is group:
+        assert set(at) >= set(named)
+    else:
+        assert at == named

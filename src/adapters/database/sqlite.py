@@ -92,7 +92,7 @@ class Sqlite:
         self._writer: sqlite3.Connection | None = None
         self._lock = RLock()
         self._groups: dict[int, CommitGroup] = {}
-        self._transaction_at_hand: SqliteTransaction | None = None
+        self._open_transaction: SqliteTransaction | None = None
         self._opening = Lock()
         self._open: set[object] = set()
         self._is_paused = False
@@ -167,7 +167,7 @@ class Sqlite:
     @contextmanager
     def _transaction(self, group: CommitGroup, on_commit: Callable[[], None]) -> Iterator[SqliteTransaction]:
         writer = self._begin(group)
-        transaction = self._transaction_at_hand = SqliteTransaction(writer, self._statements)
+        transaction = self._open_transaction = SqliteTransaction(writer, self._statements)
         try:
             yield transaction
             if group.on_commit:
@@ -178,7 +178,7 @@ class Sqlite:
             raise
         finally:
             transaction.end()
-            self._transaction_at_hand = None
+            self._open_transaction = None
 
     def _begin(self, group: CommitGroup) -> sqlite3.Connection:
         """Takes the lock and begins; each further transaction of a group is a savepoint."""
@@ -333,8 +333,8 @@ class Sqlite:
         if self._open:
             forks.leave_open(*self._open)
             self._is_unusable = True
-            if self._transaction_at_hand is not None:
-                self._transaction_at_hand.end()
+            if self._open_transaction is not None:
+                self._open_transaction.end()
         self._start()
 
     def _check_usable(self) -> None:

@@ -1,12 +1,14 @@
 """Refusals as problem documents (RFC 9457), and the table of their HTTP statuses."""
 
 import logging
+from contextlib import suppress
 from functools import cache
 from math import ceil
 from typing import Annotated
 
 from litestar import Response
 from litestar.exceptions import HTTPException
+from litestar.types import HTTPScope
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ... import verify
@@ -171,7 +173,7 @@ def handle_error(request: HttpRequest, error: Exception) -> Response[Problem]:
     elif isinstance(error, HTTPException) and error.status_code in _LITESTAR_ERRORS:
         refusal, headers = _LITESTAR_ERRORS[error.status_code](), error.headers
     else:
-        refusal = _log_internal_error(request, error)
+        refusal = internal_error(request.scope, error)
     # The slug, not the exception: its traceback would keep the request's body alive in a reference cycle until the garbage
     # collector runs. Until then the server does not send the response to a body that has not ended.
     request.scope["state"]["refusal"] = refusal.slug
@@ -186,10 +188,15 @@ def name_setting_of_test_domains() -> None:
     _log.info("refused an email at a domain for tests; VESTIBULE_TEST_DOMAINS=on accepts such domains, for development")
 
 
-def _log_internal_error(request: HttpRequest, error: Exception) -> Internal:
-    request_id = request.scope["state"]["caller"].request_id
-    fields = {"request_id": request_id, "route": request.scope.get("path_template")}
-    _log.error("unhandled exception in request", extra={"fields": fields}, exc_info=error)
+def internal_error(scope: HTTPScope, error: BaseException) -> Internal:
+    """Logs an unexpected exception and returns its refusal. Raises nothing, whatever a handler of logs does with it."""
+    request_id = scope["state"]["caller"].request_id
+    fields = {"request_id": request_id, "route": scope.get("path_template")}
+    try:
+        _log.error("unhandled exception in request", extra={"fields": fields}, exc_info=error)
+    except Exception:  # noqa: BLE001 — `RecursionError` leaves handlers, as may any error of a handler of the host's
+        with suppress(Exception):
+            _log.error("unhandled exception in request", extra={"fields": {**fields, "exception": type(error).__qualname__}})
     return Internal(f"The error is logged under the request id {request_id}.")
 
 

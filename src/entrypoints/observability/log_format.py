@@ -8,8 +8,9 @@ import json
 import logging
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from logging.handlers import MemoryHandler
 from traceback import format_tb
@@ -21,6 +22,8 @@ ACCESS = "vestibule.access"
 
 _log = logging.getLogger("vestibule.server")
 _MAX_HELD = 1000
+_MAX_ERRORS = 20
+_MAX_FRAMES = 40
 _CODES = ("strerror", "sqlite_errorname", "sqlstate")
 """Attributes that identify an error without text of a caller."""
 
@@ -98,16 +101,38 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _traceback(error: BaseException | None) -> Iterator[str]:
-    """The frames and the class of an exception, after those of its cause."""
-    if error is None:
-        return
+    """The frames and the class of an exception, after those of its cause, and with those in a group.
+
+    Each exception is written once: causes may form a cycle, and an error may be its own cause. At most `_MAX_ERRORS` are
+    written, and the last `_MAX_FRAMES` frames of each.
+    """
+    found: deque[BaseException] = deque()
+    waiting = [] if error is None else [error]
+    while waiting and len(found) < _MAX_ERRORS:
+        error = waiting.pop()
+        if all(error is not other for other in found):
+            found.appendleft(error)
+            waiting += _causes(error)
+    for number, error in enumerate(found):
+        if number:
+            yield "which led to"
+        yield from (frame.rstrip() for frame in format_tb(error.__traceback__, limit=-_MAX_FRAMES))
+        code = _code(error)
+        yield type(error).__qualname__ + (f" ({code})" if code else "")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if cause is not None:
-        yield from _traceback(cause)
-        yield "which led to"
-    yield from (frame.rstrip() for frame in format_tb(error.__traceback__))
-    code = next((str(value) for name in _CODES if (value := getattr(error, name, None))), None)
-    yield type(error).__qualname__ + (f" ({code})" if code else "")
+        yield cause
+    if isinstance(error, BaseExceptionGroup):
+        yield from reversed(error.exceptions)
+
+
+def _code(error: BaseException) -> str | None:
+    with suppress(Exception):  # an exception's own code may raise
+        return next((str(value) for name in _CODES if (value := getattr(error, name, None))), None)
+    return None
 
 
 def _log_thread_error(args: threading.ExceptHookArgs) -> None:

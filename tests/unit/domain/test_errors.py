@@ -70,16 +70,19 @@ def test_outage_and_overload_have_a_retry_after() -> None:
 # --- pickle and copy --------------------------------------------------------------------------------------------------
 
 ARGUMENTS = {
-    "errors": {"email": ["no email"], "name": ["too long"]},
+    "errors": {"email": [FieldError(ErrorCode.MALFORMED, "no email")], "name": [FieldError(ErrorCode.TOO_LONG, "too long")]},
     "fields": "mobile",
     "retry_after": 17,
     "max_age": 3600,
     "proof": "a proof",
     "limit": RateLimit(3, 60.0),
     "policy": "failed-logins",
-    "is_outcome_unknown": True,
     "detail": "In other words.",
     "text": "a text",
+    "message": "a message",
+    "step": "RCPT",
+    "error": ValueError("a bug"),
+    "code": ErrorCode.TOO_LONG,
 }
 """A value for each parameter of an exception that takes other arguments than a text."""
 
@@ -99,8 +102,12 @@ def example(kind: type[Exception]) -> Exception:
     if not any("__init__" in vars(parent) for parent in parents):
         return kind("one", "two")
     parameters = inspect.signature(kind).parameters.values()
-    positional = [ARGUMENTS[one.name] for one in parameters if one.kind is not one.KEYWORD_ONLY]
-    return kind(*positional, **{one.name: ARGUMENTS[one.name] for one in parameters if one.kind is one.KEYWORD_ONLY})
+    positional = [argument_for(one) for one in parameters if one.kind is not one.KEYWORD_ONLY]
+    return kind(*positional, **{one.name: argument_for(one) for one in parameters if one.kind is one.KEYWORD_ONLY})
+
+
+def argument_for(parameter: inspect.Parameter) -> object:
+    return True if isinstance(parameter.default, bool) else ARGUMENTS[parameter.name]
 
 
 OWN = sorted(set(own_exceptions()), key=lambda kind: (kind.__module__, kind.__qualname__))
@@ -121,7 +128,7 @@ def test_exception_survives_pickle_and_copy_with_everything_that_it_says(
     error.add_note("a note")
     again = copied(error)
     assert type(again) is kind
-    assert (str(again), again.args, vars(again)) == (str(error), error.args, vars(error))
+    assert (str(again), repr(again.args), repr(vars(again))) == (str(error), repr(error.args), repr(vars(error)))
     for name in ("headers", "body"):
         assert getattr(again, name, None) == getattr(error, name, None)
 
@@ -132,6 +139,6 @@ def test_own_exceptions_are_found() -> None:
 
 
 def test_deep_copy_of_a_refusal_shares_nothing() -> None:
-    refusal = InvalidInput({"email": ["no email"]})
+    refusal = InvalidInput({"email": [FieldError(ErrorCode.MALFORMED, "no email")]})
     copy.deepcopy(refusal).errors["email"].append("too long")
     assert refusal.errors == {"email": ["no email"]}

@@ -3,6 +3,7 @@
 One plain ASGI callable around the app, for every request passes it.
 """
 
+from asyncio import CancelledError
 from math import inf
 from secrets import token_hex
 
@@ -16,7 +17,7 @@ from ...concurrency.executors import ThreadLane
 from ...concurrency.shares import Shares
 from ...observability import Instrumentation
 from ..dependencies import HttpRequest
-from ..problems import UnknownHost, problem_response
+from ..problems import UnknownHost, internal_error, problem_response
 from .allowed_hosts import has_allowed_host
 from .client_address import ClientAddress
 from .cors import Cors, Headers
@@ -27,6 +28,9 @@ UNLIMITED = frozenset({"/healthz", "/healthz/", "/readyz", "/readyz/"})
 
 MAX_CONCURRENT_CALLS_PER_NETWORK = 100
 """A tenth of the calls that a worker serves at once: half-sent bodies of one network leave the others to others."""
+
+_PASSED_ON = (CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
+"""Ends of the task or of the process; all other exceptions are faults."""
 
 _MAX_USER_AGENT = 256
 _COMMON_HEADERS = frozenset({b"content-type", b"content-length"})  # most responses have no others
@@ -60,30 +64,43 @@ class RequestMiddleware:
         headers = self._headers if self._cors is None else self._headers + self._cors.headers(scope)
         is_head = scope["method"] == "HEAD"
         request_id = (b"x-request-id", (caller.request_id or "").encode())
+        has_started = False
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal has_started
             if message["type"] == "http.response.start":
+                has_started = True
                 _add_headers(message, request_id, headers)
             elif is_head and message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)
 
+        try:
+            await self._limited(app, caller, scope, receive, send_with_headers)
+        except _PASSED_ON:
+            raise
+        except BaseException as error:
+            if has_started:  # the server then ends the connection
+                raise
+            await _refuse(internal_error(scope, error), scope, receive, send_with_headers)
+
+    async def _limited(self, app: ASGIApp, caller: Caller, scope: HTTPScope, receive: Receive, send: Send) -> None:
         if scope["path"] in UNLIMITED:
-            await app(scope, receive, send_with_headers)
+            await app(scope, receive, send)
             return
         try:
             self._shares.take(caller.ip_address)
         except RateLimited as too_many:
-            await _refuse(too_many, scope, receive, send_with_headers)
+            await _refuse(too_many, scope, receive, send)
             return
         try:
             refusal = None if self._revocation_clients.include(scope) else await self._rate_limited(caller)
             if refusal is None and self._allowed_hosts and not has_allowed_host(scope["headers"], self._allowed_hosts):
                 refusal = UnknownHost()
             if refusal is not None:
-                await _refuse(refusal, scope, receive, send_with_headers)
+                await _refuse(refusal, scope, receive, send)
                 return
-            await app(scope, receive, send_with_headers)
+            await app(scope, receive, send)
         finally:
             self._shares.give_back(caller.ip_address)
 
