@@ -7,7 +7,6 @@ from tests.support import spellings
 
 from vestibule.adapters.identifiers import LibraryIdentifiers
 from vestibule.application.ports import InvalidText
-from vestibule.domain.texts import code_digits
 
 PLAIN = LibraryIdentifiers()
 GERMAN = LibraryIdentifiers(default_region="DE")
@@ -63,11 +62,3 @@ def test_every_spelling_of_a_username_is_read(username: str, data: st.DataObject
 @given(spellings.names("Zoë Ångström \U0001fa77"))
 def test_every_spelling_of_a_name_is_read(text: str) -> None:
     assert PLAIN.name(text) == "Zoë Ångström \U0001fa77"
-
-
-@given(spellings.codes("012345"))
-@example("012 345")
-@example("012-345")
-@example("\u202a012\u200b345\u202c")
-def test_every_spelling_of_a_code_is_read(text: str) -> None:
-    assert code_digits(text) == "012345"
