@@ -437,7 +437,7 @@ def test_error_names_every_bad_field_and_repeats_no_secret(client: AppClient) ->
     answer = client.post("/register/", {"username": "1", "email": "nowhere", "mobile": "x", "password": "s3cr3t!", "proofs": 1})
     problem = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
-    assert set(problem) == {"type", "title", "status", "detail", "errors"}
+    assert set(problem) == {"type", "title", "status", "detail", "errors", "codes"}
     assert set(problem["errors"]) == {"username", "name", "email", "mobile", "password", "proofs"}
     assert all(isinstance(message, str) for messages in problem["errors"].values() for message in messages)
     assert "s3cr3t!" not in answer.text

@@ -298,7 +298,7 @@ def test_operator_frees_and_sets_addresses(tmp_path: Path) -> None:
     kept = vestibule("accounts", "release", "ann@example.com", **data)
 
     assert (freed.returncode, freed.stdout) == (0, "Account 1, eve, has that address no longer.\n")
-    assert (again.returncode, again.stderr) == (2, "vestibule: There is no such account.\n")
+    assert (again.returncode, again.stderr) == (2, "vestibule: No account has this username, email or mobile.\n")
     assert (put.returncode, put.stdout) == (0, "Account 2, ann, has that address, verified.\n")
     assert kept.returncode == 1
     assert kept.stderr.startswith("address: It is verified")
