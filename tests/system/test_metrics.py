@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -196,6 +196,14 @@ def test_scrape_works_without_the_database(tmp_path: Path) -> None:
         scrape = node.scrape
         assert scrape.value("outbox_due_messages") is None
         assert scrape.value("http_refusals_total", route="/readyz", problem="unavailable") == 1
+
+
+def test_metrics_answer_head(tmp_path: Path) -> None:
+    with measured(tmp_path / "data") as one:
+        with urlopen(Request(f"http://127.0.0.1:{one.port}/metrics", method="HEAD"), timeout=10) as answer:
+            assert (answer.status, answer.read()) == (200, b"")
+            assert int(answer.headers["Content-Length"]) > 1000
+        assert one.scrape.value("http_requests_in_progress") is not None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a server hides its open files from all users but root")

@@ -2,13 +2,13 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 from wsgiref.simple_server import WSGIServer
 
 from ...application import Unavailable
@@ -122,6 +122,7 @@ def _listening(settings: Settings, metrics: "Collector") -> Iterator[tuple[WSGIS
         server, thread = start_http_server(settings.metrics_port or 0, settings.metrics_host, registry)
     except OSError as error:
         raise SettingsError(f"VESTIBULE_METRICS_PORT: cannot listen on {address}: {error.strerror}.") from error
+    server.set_app(_answering_head(server.get_app()))
     server.handle_error = _log_abort  # type: ignore[method-assign,assignment]  # the default prints the traceback
     try:
         yield server, scrape.lock
@@ -129,6 +130,21 @@ def _listening(settings: Settings, metrics: "Collector") -> Iterator[tuple[WSGIS
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def _answering_head(app: Any) -> Any:
+    """Returns a WSGI app that answers HEAD as GET without a body; prometheus_client refuses HEAD, which probes send."""
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] != "HEAD":
+            return cast("Iterable[bytes]", app(environ, start_response))
+        started: list[Any] = []
+        body = b"".join(app({**environ, "REQUEST_METHOD": "GET"}, lambda *status: started.append(status)))
+        [(status, headers)] = started
+        start_response(status, [*headers, ("Content-Length", str(len(body)))])
+        return []
+
+    return answer
 
 
 def _log_abort(*_: object) -> None:
