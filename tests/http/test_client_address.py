@@ -27,8 +27,7 @@ def client_address(peer: str | None, *forwarded: str, trusted: Any = PROXIES) ->
 
 def found(peer: str | None, *lines: str, trusted: Any = PROXIES, header: str | None = None) -> str | None:
     """Returns the address by which limits count, from lines of headers."""
-    pairs = [line.partition(": ") for line in lines]
-    headers = [(name.lower().encode(), text.encode("latin-1", "replace")) for name, _, text in pairs]
+    headers = [(name, text.decode("utf-8").encode("latin-1", "replace")) for name, text in pairs(*lines)]
     return Caller(ClientAddress(trusted, header).find(peer, headers)).ip_address
 
 
@@ -183,21 +182,54 @@ def test_header_that_the_operator_names_is_the_only_one_read(name: str, text: st
     assert found("192.0.2.1", *lines, header=name) == "192.0.2.1"
 
 
-@pytest.mark.parametrize("written", ["X-Forwarded-For", "Forwarded"])
+def pairs(*lines: str) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), text.encode()) for name, _, text in (line.partition(": ") for line in lines)]
+
+
+WRITTEN = {"X-Forwarded-For": "X-Forwarded-For: {}", "Forwarded": "Forwarded: for={}"}
+
+
+@pytest.mark.parametrize("written", WRITTEN)
 def test_caller_gains_nothing_by_the_header_that_the_proxy_does_not_write(
     written: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    texts = {"X-Forwarded-For": "{}", "Forwarded": "for={}"}
-    (other,) = texts.keys() - {written}
-    own = f"{written}: {texts[written].format(CLIENT)}"
-    assert found("10.0.0.1", own, f"{other}: {texts[other].format(CLIENT)}") == CLIENT
-    assert found("10.0.0.1", own, f"{other}: ") == CLIENT
-    assert caplog.messages == []
-    assert found("10.0.0.1", own, f"{other}: {texts[other].format(FORGED)}") == UNKNOWN
-    assert found("10.0.0.1", own, f"{other}: garbage", header=written) == CLIENT
+    own, other = WRITTEN[written], next(line for name, line in WRITTEN.items() if name != written)
+    client_address = ClientAddress(PROXIES)
+
+    def address(*lines: str, peer: str = "10.0.0.1") -> str | None:
+        return Caller(client_address.find(peer, pairs(*lines))).ip_address
+
+    assert address(own.format(CLIENT), other.format(CLIENT)) == CLIENT
+    assert address(own.format(CLIENT), other.format(FORGED)) == UNKNOWN, "nothing tells yet which one the proxy wrote"
     (message,) = caplog.messages
     assert "10.0.0.1 forwards different addresses" in message
     assert "VESTIBULE_CLIENT_ADDRESS_HEADER" in message
+    assert address() == "10.0.0.1", "a call from the proxy itself tells nothing"
+    assert address(own.format("203.0.113.8"), "X-Other: a") == "203.0.113.8"
+    caplog.clear()
+    for forged in (FORGED, "garbage", '"', CLIENT, ""):
+        assert address(own.format(CLIENT), other.format(forged)) == CLIENT
+        assert address(other.format(forged), own.format(CLIENT)) == CLIENT
+    assert address(own.format(CLIENT), other.format(FORGED), peer="10.0.0.2") == UNKNOWN, "another proxy may write otherwise"
+    assert address(other.format(CLIENT), peer="10.0.0.3") == CLIENT
+    assert [message.partition(" ")[0] for message in caplog.messages] == ["10.0.0.2"]
+
+
+def test_header_of_the_setting_settles_which_one_counts(caplog: pytest.LogCaptureFixture) -> None:
+    for name, line in WRITTEN.items():
+        other = next(text for key, text in WRITTEN.items() if key != name)
+        assert found("10.0.0.1", line.format(CLIENT), other.format(FORGED), header=name) == CLIENT
+    assert caplog.messages == []
+
+
+def test_many_proxies_are_remembered_within_bounds() -> None:
+    client_address = ClientAddress((ip_network("10.0.0.0/8"),))
+    for number in range(3000):
+        peer = f"10.0.{number // 250}.{number % 250}"
+        assert client_address.find(peer, pairs(f"X-Forwarded-For: {CLIENT}")) == CLIENT
+        both = pairs(f"X-Forwarded-For: {CLIENT}", f"Forwarded: for={FORGED}")
+        assert client_address.find(peer, both) == CLIENT
+    assert len(client_address._written) <= 1000  # noqa: SLF001 — nothing else shows the bound
 
 
 @pytest.mark.parametrize(
@@ -224,9 +256,8 @@ def test_log_names_once_a_proxy_whose_callers_share_a_limit(
     peer: str, lines: list[str], address: str, warning: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     client_address = ClientAddress(PROXIES)
-    headers = [(name.lower().encode(), text.encode()) for name, _, text in (line.partition(": ") for line in lines)]
     for _ in range(3):
-        assert Caller(client_address.find(peer, headers)).ip_address == address
+        assert Caller(client_address.find(peer, pairs(*lines))).ip_address == address
     (message,) = caplog.messages
     assert warning in message
     assert "share one limit" in message

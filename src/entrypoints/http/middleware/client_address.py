@@ -20,6 +20,7 @@ _PAIR = rf"([!#$%&'*+.^_`|~0-9A-Za-z-]+)=({_VALUE})"
 _ELEMENT = re.compile(rf"\s*{_PAIR}(?:\s*;\s*{_PAIR})*\s*;?\s*")
 _MAX_COMMAS = 10
 _MAX_WARNINGS = 10
+_MAX_PROXIES = 1000
 _log = logging.getLogger("vestibule.http")
 
 
@@ -27,8 +28,8 @@ class ClientAddress:
     """Finds the caller's address: the peer of the connection, or the one that trusted proxies forward.
 
     Reads `header` from right to left over trusted hops; the first hop that is not trusted is the caller. Without `header`
-    it reads X-Forwarded-For or Forwarded, and both if they agree: a proxy that writes one of them may pass on the other, in
-    which the caller wrote whatever it likes.
+    it reads X-Forwarded-For or Forwarded. A proxy that writes one of them may pass on the other, in which the caller wrote
+    whatever it likes. The one that it writes came with every call: as soon as a call came without the other, that is known.
 
     A caller whose address cannot be read counts as unknown. All such callers share their limits, so the log says it once.
     """
@@ -36,6 +37,7 @@ class ClientAddress:
     def __init__(self, trusted: Sequence[Network], header: str | None = None) -> None:
         self._trusted = tuple(trusted)
         self._names = (header.lower().encode(),) if header else (_X_FORWARDED_FOR, _FORWARDED)
+        self._written: dict[Host, frozenset[bytes]] = {}
         self._given: set[tuple[str, str]] = set()
 
     def find(self, peer: str | None, headers: Iterable[tuple[bytes, bytes]], *, is_probe: bool = False) -> str:
@@ -56,11 +58,22 @@ class ClientAddress:
             if not is_probe:
                 self._warn("forwards no address of its caller: let it write %s", proxy, self._names)
             return peer
-        found = {self._first_untrusted(proxy, name, text) for name, text in forwarded.items()}
+        names = self._written_by(proxy, frozenset(forwarded))
+        found = {self._first_untrusted(proxy, name, forwarded[name]) for name in names}
         if len(found) > 1:
             self._warn("forwards different addresses in %s: name its own in VESTIBULE_CLIENT_ADDRESS_HEADER", proxy, forwarded)
             return ""
         return str(found.pop() or "")
+
+    def _written_by(self, proxy: Host, present: frozenset[bytes]) -> frozenset[bytes]:
+        """Returns those of the headers that came with every call from this proxy."""
+        known = self._written.get(proxy)
+        if known is None and len(present) == len(self._names):
+            return present
+        if known is None and len(self._written) >= _MAX_PROXIES:
+            self._written.clear()
+        self._written[proxy] = written = (known or present) & present or present
+        return written
 
     def _forwarded(self, headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
         """Returns the text of each header that may forward an address, its lines joined by commas."""
