@@ -1,8 +1,10 @@
 import os
 from base64 import b64encode, urlsafe_b64encode
+from dataclasses import fields
+from decimal import Decimal
 from pathlib import Path
 from secrets import token_bytes, token_urlsafe
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -354,6 +356,23 @@ def test_invalid_setting_is_refused_by_name_without_its_value(variable: str, val
         ("trusted_proxies", ("everybody",)),
         ("rate_limits", "perhaps"),
         ("default_region", "Germany"),
+        ("otp_length", 6.0),
+        ("otp_length", True),
+        ("workers", True),
+        ("email_rate", float("nan")),
+        ("email_rate", float("inf")),
+        ("email_rate", 0),
+        ("fresh_login", False),
+        ("fresh_login", 0),
+        ("delivery", None),
+        ("data_dir", None),
+        ("service_name", None),
+        ("service_name", b"Acme"),
+        ("host", 127),
+        ("allowed_hosts", {"accounts.example.org"}),
+        ("allowed_hosts", (None,)),
+        ("password_hash", (2, 19456, 1)),
+        ("limits", None),
     ],
 )
 def test_value_of_a_program_is_validated(name: str, value: Any) -> None:
@@ -361,6 +380,57 @@ def test_value_of_a_program_is_validated(name: str, value: Any) -> None:
         Settings(**{name: value})
     assert str(refusal.value).startswith(f"{name}: ")
     assert "secret" not in str(refusal.value)
+
+
+class Foreign:
+    """A value of a type that no setting has, whose text would be a valid one."""
+
+    def __str__(self) -> str:
+        return "1"
+
+
+FOREIGN: list[Any] = [
+    Foreign(), b"1", 1j, {1: 1}, {"1"}, frozenset({"1"}), object, (Foreign(),), [None], float("nan"), Decimal(1)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", FOREIGN, ids=[f"{number} {type(value).__name__}" for number, value in enumerate(FOREIGN)])
+@pytest.mark.parametrize("name", [item.name for item in fields(Settings)])
+def test_value_of_a_foreign_type_is_refused_for_every_setting(name: str, value: Any) -> None:
+    with pytest.raises(SettingsError, match=rf"^{name}: must be "):
+        Settings(**{name: value})
+
+
+@pytest.mark.parametrize("item", fields(Settings), ids=lambda item: item.name)
+def test_numbers_and_flags_have_exactly_their_type(item: Any) -> None:
+    kind = type(item.default)
+    others: dict[type, list[object]] = {
+        int: [True, 6.0, 1e3, -1, 10**9],
+        bool: [1, 0, 1.0],
+        float: [True],
+        str: [1, True, None],
+    }
+    for value in others.get(kind, []):
+        with pytest.raises(SettingsError, match=rf"^{item.name}: must be "):
+            Settings(**cast("dict[str, Any]", {item.name: value}))
+    assert type(getattr(Settings(**{item.name: item.default}), item.name)) is kind
+
+
+@pytest.mark.parametrize("item", fields(Limits), ids=lambda item: item.name)
+def test_limits_have_exactly_their_type(item: Any) -> None:
+    limits: list[Any] = [RateLimit(3, cast("float", "60")), RateLimit(True, 60), RateLimit(cast("int", 3.0), 60)]
+    wrong = [None, True, 5.0, b"5", Foreign(), (None,), *limits]
+    for value in wrong:
+        with pytest.raises(SettingsError, match=rf"^limits\.{item.name}: must be "):
+            Settings(limits=Limits(**{item.name: value}))
+
+
+def test_texts_lists_and_paths_of_a_program_are_read() -> None:
+    given: dict[str, Any] = {"port": "9000", "email_rate": 2, "data_dir": "here", "allowed_hosts": ["a.example"]}
+    settings = Settings(**given, fresh_login=None, delivery=cast("bool", "off"))
+    assert (settings.port, settings.email_rate, settings.data_dir) == (9000, 2.0, Path("here"))
+    assert (settings.allowed_hosts, settings.fresh_login, settings.delivery) == (("a.example",), None, False)
+    assert isinstance(settings.email_rate, float)
 
 
 def test_value_of_a_program_equals_that_of_the_environment() -> None:
@@ -530,7 +600,7 @@ def test_limits_of_a_program_are_validated(limit: Any) -> None:
 
 
 def test_limits_of_another_type_are_refused() -> None:
-    with pytest.raises(SettingsError, match=r"^limits: must be a Limits\.$"):
+    with pytest.raises(SettingsError, match=r"^limits: must be Limits, not dict\.$"):
         Settings(limits={"calls_per_network": 5})  # type: ignore[arg-type]
 
 

@@ -1,9 +1,9 @@
 """Every setting of the service: its default, its parser and its help text."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
 from ...domain.events import ACCOUNT_EVENTS, EventType
@@ -11,6 +11,7 @@ from ...domain.rate_limits import DAY, Limits
 from . import parsers as parse
 from .environment import PREFIX, SettingsError, given_texts
 from .parsers import COSTS, HashCost, Network
+from .types import is_of_type, name_of_type, type_hints
 
 
 def setting(default: Any, read: Callable[[str], Any], help: str, *, secret: bool = False) -> Any:  # noqa: A002 — click's word
@@ -26,7 +27,8 @@ def _not_a_text(_: str) -> Limits:
 class Settings:
     """All settings. `from_environment` reads `VESTIBULE_<NAME>` and `VESTIBULE_<NAME>_FILE`; an empty one is not set.
 
-    Values that a program passes are validated by the same rules. Raises `SettingsError`.
+    Values that a program passes have the type of their setting, or are texts as in the environment, and are validated by the
+    same rules. Raises `SettingsError`.
     """
 
     host: str = setting("127.0.0.1", parse.host, "The address to listen on.")
@@ -167,12 +169,17 @@ class Settings:
     limits: Limits = setting(Limits(), _not_a_text, "The rate limits, each a setting of its own.")
 
     def __post_init__(self) -> None:
+        types = type_hints(Settings)
         for item in fields(self):
             value = getattr(self, item.name)
-            if value != item.default and not isinstance(value, Limits):
-                object.__setattr__(self, item.name, _read(item.name, item.metadata["read"], value))
-        given = ((item.name, getattr(self.limits, item.name)) for item in fields(Limits))
-        limits = {name: _read(f"limits.{name}", _limit_parser(name), value) for name, value in given}
+            if type(value) is type(item.default) and value == item.default:  # `True` equals 1, and `6.0` equals 6
+                continue
+            read = _read_of_type(item.name, types[item.name], item.metadata["read"], value)
+            object.__setattr__(self, item.name, read)
+        limits = {
+            name: _read_of_type(f"limits.{name}", hint, _limit_parser(name), getattr(self.limits, name))
+            for name, hint in type_hints(Limits).items()
+        }
         object.__setattr__(self, "limits", Limits(**limits))
 
     @classmethod
@@ -252,9 +259,16 @@ def _read(name: str, read: Callable[[str], Any], value: object) -> Any:
         raise SettingsError(f"{name}: {error}.") from None
 
 
+def _read_of_type(name: str, hint: Any, read: Callable[[str], Any], value: object) -> Any:
+    """Reads a value of a program: a text as one of the environment, and a value of the setting's type by its text."""
+    if not isinstance(value, str) and not is_of_type(value, hint):
+        raise SettingsError(f"{name}: must be {name_of_type(hint)}, not {type(value).__name__}.")
+    return value if value is None or isinstance(value, Limits) else _read(name, read, value)
+
+
 def _text(value: object) -> str:
     if value is None or isinstance(value, bool):
         return "on" if value else "off"
-    if type(value) is tuple:
-        return ", ".join(map(str, value))
+    if type(value) in {tuple, list}:
+        return ", ".join(map(str, cast("Iterable[object]", value)))
     return str(value)
