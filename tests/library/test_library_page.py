@@ -11,6 +11,7 @@ from litestar.testing import TestClient
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "library.md"
 
 
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
 def test_every_snippet_of_the_page_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
