@@ -18,7 +18,7 @@ MAX_BYTES = 5 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadImage:
-    """Stores a PNG, JPEG, WebP or GIF as the image of the caller's account and deletes the previous one.
+    """Stores a PNG, JPEG, WebP, GIF, HEIC or AVIF as the image of the caller's account and deletes the previous one.
 
     Raises `InvalidInput` for other data, `ImageTooLarge` above 5 MiB, `RateLimited` if the account has uploaded too many, also
     refused ones; `InvalidToken` if the session was revoked meanwhile, `Overloaded`, `Unavailable`.

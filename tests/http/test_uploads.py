@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from tests.http.conftest import ADA, URN, AppClient, OpenClient, RawResponse, call_asgi
+from tests.support.odd_images import Odd, no_images, odd_images
 from tests.support.world import PASSWORD, PNG, World
 
 from vestibule.adapters.images import PillowImages
@@ -44,7 +45,7 @@ def upload(client: AppClient, token: str, data: bytes, name: str = "me.png", kin
     return client.call("POST", "/upload-image/", token=token, files={"profile_image": (name, data, kind)}, **more)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "AVIF", "HEIF"])
 def test_image_is_read_by_content_and_served_as_webp(kind: str, open_client: OpenClient, pillow: PillowImages) -> None:
     client = open_client(images=pillow, public_url="https://accounts.example.org", api_prefix="/api/user")
     assert client.post("/api/user/register/", ADA).status_code == 201
@@ -74,7 +75,7 @@ EXPECTED = {
 
 @pytest.mark.parametrize(
     "data",
-    [b"just text", SVG, image_file("PNG")[:60], bomb(), b"\x89PNG\r\n\x1a\n", b"GIF89a", b"%PDF-1.7", b"\0" * 1000],
+    [b"just text", SVG, image_file("PNG")[:40], bomb(), b"\x89PNG\r\n\x1a\n", b"GIF89a", b"%PDF-1.7", b"\0" * 1000],
     ids=["text", "svg", "truncated", "bomb", "head only", "gif head only", "pdf", "zeros"],
 )
 def test_file_that_is_no_image_is_400(data: bytes, open_client: OpenClient, pillow: PillowImages) -> None:
@@ -83,6 +84,18 @@ def test_file_that_is_no_image_is_400(data: bytes, open_client: OpenClient, pill
     answer = upload(client, token, data)
     assert (answer.status_code, set(answer.json()["errors"])) == (400, {"profile_image"})
     assert client.call("GET", "/account/", token=token).json()["profile_image"] is None
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(odd=odd_images())
+def test_image_that_browsers_show_is_201(odd: Odd, image_uploader: "Uploader") -> None:
+    assert image_uploader.upload_file(odd.data).status == 201, odd.description
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=no_images())
+def test_file_that_no_browser_shows_is_400(data: bytes, image_uploader: "Uploader") -> None:
+    assert image_uploader.upload_file(data).status == 400
 
 
 def test_replaced_image_is_deleted(client: AppClient) -> None:
@@ -224,8 +237,8 @@ def forms(draw: st.DrawFn) -> Form:
 class Uploader:
     """Uploads forms to the account of Ada, one after the other, without limits."""
 
-    def __init__(self) -> None:
-        self.world = World(rate_limits=False)
+    def __init__(self, **adapters: Any) -> None:
+        self.world = World(rate_limits=False, **adapters)
         self._app = create_app(self.world)
         self._account = self.world.create_account("ada")
         self._token = self.world.log_in(username="ada", password=PASSWORD).access_token
@@ -235,6 +248,9 @@ class Uploader:
         chunks = [form.body[at : at + form.chunk_size] for at in range(0, len(form.body), form.chunk_size)]
         return call_asgi(self._app, "POST", "/upload-image/", chunks, headers=headers)
 
+    def upload_file(self, data: bytes) -> RawResponse:
+        return self.upload(Form(FORM[1], HEAD + data + b"\r\n--x--\r\n", 1 << 16))
+
     def stored(self) -> bytes | None:
         return self.world.read_image(self.world.now(self._account).image or "")
 
@@ -242,6 +258,11 @@ class Uploader:
 @pytest.fixture(scope="module")
 def uploader() -> Uploader:
     return Uploader()
+
+
+@pytest.fixture(scope="module")
+def image_uploader(pillow: PillowImages) -> Uploader:
+    return Uploader(images=pillow)
 
 
 @settings(max_examples=150, deadline=None)

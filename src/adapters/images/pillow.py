@@ -13,8 +13,8 @@ from .process import IMAGE, WorkerProcess
 
 _DAMAGED = "The image is damaged, or its format is not as declared."
 _MESSAGES = {
-    b"kind": "The file is not a PNG, JPEG, WebP or GIF image, or its beginning is damaged.",
-    b"large": "The image has too many pixels: the limit is 16.8 million in all and 8192 on each side.",
+    b"kind": "The file is not a PNG, JPEG, WebP, GIF, HEIC or AVIF image, or its beginning is damaged.",
+    b"large": "The image has too many pixels: the limit is 50 million.",
     b"memory": "The image needs too much memory to decode.",
     b"slow": "The image takes too long to decode.",
 }
@@ -23,18 +23,19 @@ _MESSAGES = {
 class PillowImages:
     """An `Images` that decodes in `workers` child processes, each started at its first use and then kept.
 
-    `memory_bytes` limits the address space, `cpu_seconds` and `wall_seconds` the time for one image. At most `queue` calls
-    wait for a worker, for at most `wall_seconds`; the others raise `Overloaded`. Raises `Unavailable` if `executable` (a
+    `memory_bytes` limits the address space, `cpu_seconds` and `wall_seconds` the time for one image: the processor time of a
+    small one, and five times as much for one of 50 megapixels. At most `queue` calls wait for a worker, for at most
+    `wall_seconds`; the others raise `Overloaded`. Raises `Unavailable` if `executable` (a
     Python of this version) cannot be started. The workers end with `close`, or with the server.
     """
 
     def __init__(
         self,
         workers: int = 1,
-        memory_bytes: int = 512 << 20,
+        memory_bytes: int = 1 << 30,
         cpu_seconds: float = 1.0,
-        wall_seconds: float = 10.0,
-        queue: int = 8,
+        wall_seconds: float = 30.0,
+        queue: int = 24,
         executable: str = sys.executable,
     ) -> None:
         self._wait_seconds = wall_seconds

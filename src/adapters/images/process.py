@@ -19,7 +19,8 @@ _HEADER = struct.Struct("!cI")  # as in worker.py, which is not imported: the se
 _MAX_REPLY = 8 << 20
 _START_SECONDS = 10.0
 _WORKER = Path(__file__).with_name("worker.py")
-_BOOT = "import runpy, sys; sys.path.append(sys.argv.pop(1)); runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+_OPTIONS = ("-I", "-S", "-B", "-c")
+_BOOT = 'import runpy, sys; sys.path += sys.argv[1:3]; del sys.argv[1:3]; runpy.run_path(sys.argv.pop(1), run_name="__main__")'
 
 
 class WorkerProcess:
@@ -94,7 +95,7 @@ class WorkerProcess:
 
     def _spawn(self, channel: socket.socket) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603 - this interpreter, with fixed arguments
-            [self._executable, "-I", "-S", "-B", "-c", _BOOT, _pillow_directory(), str(_WORKER), *map(str, self._limits)],
+            [self._executable, *_OPTIONS, _BOOT, *_library_directories(), str(_WORKER), *map(str, self._limits)],
             stdin=channel.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -104,17 +105,25 @@ class WorkerProcess:
         )
 
 
-def _pillow_directory() -> str:
-    """Returns the only directory that the child imports from, apart from the standard library."""
-    spec = find_spec("PIL")
-    if spec is None or spec.origin is None:
+def _library_directories() -> list[str]:
+    """Returns the directories of Pillow and pillow-heif. The child imports only from them and from the standard library."""
+    pillow = _directory("PIL")
+    if pillow is None:
         raise OSError("Pillow is not installed")
-    return str(Path(spec.origin).resolve().parent.parent)
+    return [pillow, _directory("pillow_heif") or pillow]
+
+
+def _directory(package: str) -> str | None:
+    spec = find_spec(package)
+    return str(Path(spec.origin).resolve().parent.parent) if spec is not None and spec.origin is not None else None
 
 
 def _environment() -> dict[str, str]:
-    """Returns only the path that an interpreter may need to find its libraries: the server's environment holds secrets."""
-    return {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+    """Returns only the path that an interpreter may need to find its libraries: the server's environment holds secrets.
+
+    One arena of memory is enough: those of the threads of a decoder would be most of the address space that it may use.
+    """
+    return {"MALLOC_ARENA_MAX": "1"} | {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
 
 
 def _receive(channel: socket.socket) -> tuple[bytes, bytes]:

@@ -281,11 +281,11 @@ class TestConfinement:
             os.kill(fork, signal.SIGKILL)
             with pytest.raises(UnreadableImage):
                 call.result(timeout=20)
-        assert limits["Max address space"] == str(512 << 20)
-        assert (limits["Max cpu time"], limits["Max core file size"], limits["Max file size"]) == ("30", "0", "0")
-        assert (limits["Max open files"], limits["Max processes"]) == ("0", "0")
+        assert limits["Max address space"] == str(1 << 30)
+        assert (limits["Max cpu time"], limits["Max core file size"], limits["Max file size"]) == ("150", "0", "0")
+        assert limits["Max open files"] == "0"
         facts = dict(line.split(":\t", 1) for line in status if ":\t" in line)
-        assert facts["NoNewPrivs"] == "1"
+        assert (facts["NoNewPrivs"], facts["Seccomp"]) == ("1", "2")
         assert facts["Uid"].split() == [str(os.getuid() or 65_534)] * 4, "root becomes a user without rights"
         assert facts["Gid"].split() == [str(65_534 if os.getuid() == 0 else os.getgid())] * 4
 
@@ -298,7 +298,7 @@ class TestConfinement:
 HELD = """
 import os, runpy, stat, sys
 worker = runpy.run_path(sys.argv[1])
-def reply_to(data):  # runs in the fork, instead of a decoder
+def reply_to(data, allow):  # runs in the fork, instead of a decoder
     held = []
     for number in range(256):
         try:
@@ -307,6 +307,33 @@ def reply_to(data):  # runs in the fork, instead of a decoder
             pass
     return worker["IMAGE"], "\\n".join(held).encode()
 worker["reply_from_fork"].__globals__["reply_to"] = reply_to
+print(worker["reply_from_fork"](b"", 5, 5.0)[1].decode())
+"""
+
+
+def test_decoding_fork_starts_threads_and_no_processes() -> None:
+    command = [sys.executable, "-c", STARTED, str(WORKER)]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert found.stdout.splitlines() == ["thread", "PermissionError", "PermissionError", "PermissionError"]
+
+
+STARTED = """
+import os, runpy, sys, threading
+worker = runpy.run_path(sys.argv[1])
+def reply_to(data, allow):  # runs in the fork, instead of a decoder
+    found = []
+    thread = threading.Thread(target=found.append, args=("thread",))
+    thread.start()
+    thread.join()
+    for start in (os.fork, lambda: os.execv("/bin/true", ["true"]), lambda: os.posix_spawn("/bin/true", ["true"], {})):
+        try:
+            start()
+            found.append("started")
+        except OSError as error:
+            found.append(type(error).__name__)
+    return worker["IMAGE"], "\\n".join(found).encode()
+worker["reply_from_fork"].__globals__["reply_to"] = reply_to
+worker["protect"]()
 print(worker["reply_from_fork"](b"", 5, 5.0)[1].decode())
 """
 

@@ -24,7 +24,10 @@ class UploadBody(Struct):
 
     profile_image: Annotated[
         str,
-        Meta(description="PNG, JPEG, WebP or GIF, at most 5 MiB and 16.8 megapixels.", extra_json_schema={"format": "binary"}),
+        Meta(
+            description="PNG, JPEG, WebP, GIF, HEIC or AVIF, at most 5 MiB and 50 megapixels.",
+            extra_json_schema={"format": "binary"},
+        ),
     ]
 
 
