@@ -1,6 +1,6 @@
 """Access tokens, refresh tokens and the sessions behind them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..domain.account import Account
@@ -62,6 +62,17 @@ class CodeEffects:
     recovered: bool = False
 
 
+TOKEN_CLAIMS: Mapping[str, Callable[[Account], object]] = {
+    "username": lambda account: account.username.text,
+    "name": lambda account: account.name,
+    "email": lambda account: account.email.text if account.email else None,
+    "email_verified": lambda account: account.email_verified,
+    "mobile": lambda account: account.mobile.text if account.mobile else None,
+    "is_staff": lambda account: account.is_staff,
+    "is_superuser": lambda account: account.is_superuser,
+}
+"""The claims of an account that an access token can have. One whose value is None is left out (OpenID Connect Core § 5.3.2)."""
+
 NO_EFFECTS = CodeEffects()
 UNKNOWN_DEVICE = "an unknown device"
 
@@ -71,6 +82,7 @@ class StartedSession:
     """A session that a login has started, and what else the login did."""
 
     session: Session
+    account: Account
     effects: CodeEffects = NO_EFFECTS
     created: bool = False
     deletion_cancelled: bool = False
@@ -78,9 +90,13 @@ class StartedSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionIssuer:
-    """Starts sessions and issues their tokens, for the use cases that log in."""
+    """Starts sessions and issues their tokens, for the use cases that log in.
+
+    `token_claims` names those of `TOKEN_CLAIMS` that access tokens have.
+    """
 
     tokens: Tokens
+    token_claims: Sequence[str]
     clock: Clock
     new_id: NewId
     notices: Notices
@@ -112,21 +128,23 @@ class SessionIssuer:
             tx.accounts.save(replace(account, deletion_due_at=None))
             record(tx, EventType.DELETION_CANCELLED, now, caller, account_id=account.id, session_id=session.id)
             self.notices(tx, Notice.DELETION_CANCELLED, account, now, caller)
-        return StartedSession(session, deletion_cancelled=is_cancelled)
+        return StartedSession(session, account, deletion_cancelled=is_cancelled)
 
     def token_set(self, started: StartedSession) -> TokenSet:
         """Signs the tokens of a session, after its transaction; within a group commit, callers get them once that is stored."""
         return replace(
-            self.tokens_of(started.session),
+            self.tokens_of(started.session, started.account),
             created=started.created,
             cleared=started.effects.cleared,
             recovered=started.effects.recovered,
             deletion_cancelled=started.deletion_cancelled,
         )
 
-    def tokens_of(self, session: Session) -> TokenSet:
+    def tokens_of(self, session: Session, account: Account) -> TokenSet:
+        values = ((name, TOKEN_CLAIMS[name](account)) for name in self.token_claims)
+        claims = {name: value for name, value in values if value is not None}
         return TokenSet(
-            access_token=self.tokens.issue_access(session.account_id, session.id, self.clock()),
+            access_token=self.tokens.issue_access(account.id, session.id, self.clock(), claims),
             refresh_token=self.tokens.issue_refresh(session.id, session.generation),
             session=session.id,
             expires_in=self.tokens.access_seconds,
@@ -204,13 +222,13 @@ class Refresh:
         presented = self.tokens.verify_refresh(text)
         if presented is None:
             raise InvalidRefreshToken
-        session = self._rotate(*presented, caller)
-        if session is None:
+        rotated = self._rotate(*presented, caller)
+        if rotated is None:
             raise InvalidRefreshToken
-        return self.session_issuer.tokens_of(session)
+        return self.session_issuer.tokens_of(*rotated)
 
     @retry_on_conflict
-    def _rotate(self, session_id: str, generation: int, caller: Caller) -> Session | None:
+    def _rotate(self, session_id: str, generation: int, caller: Caller) -> tuple[Session, Account] | None:
         with self.database.begin() as tx:
             locked = tx.sessions.lock_with_account(session_id)
             now = self.clock()
@@ -226,4 +244,4 @@ class Refresh:
             record(tx, event, now, caller, account_id=account.id, session_id=session.id)
             if is_reuse:
                 self.session_issuer.notices(tx, Notice.REFRESH_REUSED, account, now, caller)
-        return None if is_reuse else after
+        return None if is_reuse else (after, account)

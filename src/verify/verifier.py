@@ -48,7 +48,7 @@ class _Verified:
 class Verifier:
     """Verifies access tokens (RFC 9068) of one issuer, offline. Call it, or await `verify` in a coroutine.
 
-    The checks, in this order: at most 4096 bytes of a JWT's alphabet, `typ`, `kid`, the signature by the algorithm of the key
+    The checks, in this order: at most 8192 bytes of a JWT's alphabet, `typ`, `kid`, the signature by the algorithm of the key
     itself, `iss`, `aud`, the account and the session, the time, and whether `revocations` lists the session.
 
     `audience` is the issuer by default, as Vestibule signs it. `leeway` (0 to 30 seconds) is how far ahead the issuer's clock

@@ -7,12 +7,13 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.http.conftest import ADA, BOB, URN, AppClient, call_asgi
+from tests.http.conftest import ADA, BOB, URN, AppClient, OpenClient, call_asgi
 from tests.support.world import OTHER_PASSWORD
 
 from vestibule.adapters.keys import JwtTokens, KeySet
 from vestibule.domain.events import EventType
 from vestibule.entrypoints.http import create_app
+from vestibule.verify import StaticKeys, Verifier
 
 CALLS = [("GET", "/account/", None), ("PUT", "/account/", ADA), ("PATCH", "/account/", {}), ("POST", "/upload-image/", None)]
 
@@ -142,6 +143,52 @@ def test_token_set_has_the_documented_fields(client: AppClient) -> None:
     tokens = client.tokens()
     assert list(tokens) == ["token", "refresh_token", "session", "token_type", "expires_in"]
     assert (tokens["token_type"], tokens["expires_in"]) == ("Bearer", 300)
+
+
+REGISTERED = {"iss", "aud", "sub", "iat", "nbf", "exp", "jti", "sid"}
+
+
+def claims_of(client: AppClient, tokens: Any) -> dict[str, Any]:
+    """The claims of an access token besides the registered ones, by PyJWT and by `vestibule.verify`."""
+    url, jwks = client.world.settings.url, client.call("GET", "/.well-known/jwks.json")
+    (key,) = jwt.PyJWKSet.from_dict(jwks.json()).keys
+    without_time = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}  # the clock of the world is another one
+    claims = jwt.decode(tokens["token"], key, algorithms=["EdDSA"], issuer=url, audience=url, options=without_time)  # type: ignore[arg-type]  # a part of the options
+    identity = Verifier(issuer=url, keys=StaticKeys(jwks.content), clock=client.world.clock)(tokens["token"])
+    assert dict(identity.claims) == claims
+    return {name: value for name, value in claims.items() if name not in REGISTERED}
+
+
+def test_access_token_has_no_claims_of_the_account_by_default(client: AppClient) -> None:
+    client.registered()
+    assert claims_of(client, client.tokens()) == {}
+
+
+def test_access_token_has_the_claims_of_the_setting_as_of_its_signing(open_client: OpenClient) -> None:
+    names = ("username", "name", "email", "email_verified", "mobile", "is_staff", "is_superuser")
+    client = open_client(token_claims=names)
+    account = client.registered(mobile="+442079460958")
+    tokens = client.tokens()
+    assert claims_of(client, tokens) == {name: account[name] for name in names}
+
+    changed = client.call("PATCH", "/account/", {"name": "Ada 🦄 King", "mobile": None}, token=tokens["token"]).json()
+    expected = {name: changed[name] for name in names if name != "mobile"}
+    tokens = client.post("/refresh-token/", {"refresh": tokens["refresh_token"]}).json()
+    assert claims_of(client, tokens) == expected, "a null one is left out"
+
+    code = client.code(ADA["email"], is_login=True)
+    tokens = client.post("/otp/", {"destination": ADA["email"], "verify_otp": code, "is_login": True}).json()
+    assert claims_of(client, tokens) == expected | {"email_verified": True}, "also what the login itself has changed"
+
+
+def test_registration_by_a_code_says_that_it_created_the_account(open_client: OpenClient) -> None:
+    client = open_client(token_claims=("mobile", "email_verified"))
+    body = {"name": "Bob", "email": "bob@example.org", "mobile": "+442079460959"}
+    for created in (True, None):
+        assert client.post("/otpreglogin/", body).status_code == 201
+        tokens = client.post("/otpreglogin/", {**body, "verify_otp": client.world.code_for("+442079460959")}).json()
+        assert (tokens.get("created"), claims_of(client, tokens)["mobile"]) == (created, "+442079460959")
+        client.world.clock.advance(61)
 
 
 def test_audit_log_has_the_user_agent_and_request_id(client: AppClient) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import runpy
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ class PlainTokens:
 
     access_seconds = 300
 
-    def issue_access(self, account_id: int, session_id: str, now: float) -> str:
+    def issue_access(self, account_id: int, session_id: str, now: float, claims: Mapping[str, object] | None = None) -> str:
         return f"{account_id} {session_id}"
 
     def verify_access(self, text: str, now: float) -> AccessClaims | None:

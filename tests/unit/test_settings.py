@@ -26,6 +26,7 @@ SAMPLES = {name: default for name, default, _ in Settings.table() if default} | 
     "VESTIBULE_DATABASE_URL": "postgresql://user:pass@host/name",
     "VESTIBULE_SECRET": "nVxTa7vsXaXQdh33rSZCRDiL0BJD8zLp15tP04e/wuo=",
     "VESTIBULE_EMAIL_HELO": "accounts.example.org",
+    "VESTIBULE_TOKEN_CLAIMS": "username, email_verified",
     "VESTIBULE_EMAIL_RATE": "0.5",
     "VESTIBULE_SMS_RATE": "12.125",
     "VESTIBULE_WEBHOOK_URL": "https://hooks.example.org",
@@ -280,7 +281,7 @@ def test_setting_is_read_from_a_file(tmp_path: Path) -> None:
 def test_webhook_secrets_are_hidden_and_its_events_are_parsed() -> None:
     settings = Settings.from_environment(
         {
-            "VESTIBULE_WEBHOOK_URL": "https://hooks.example.org/token",
+            "VESTIBULE_WEBHOOK_URL": "https://hooks.example.org/capability",
             "VESTIBULE_WEBHOOK_SECRET": "whsec_new  whsec_old",
             "VESTIBULE_WEBHOOK_EVENTS": "Registered, login_failed",
         }
@@ -288,7 +289,7 @@ def test_webhook_secrets_are_hidden_and_its_events_are_parsed() -> None:
     assert settings.webhook_secret == ("whsec_new", "whsec_old")
     assert settings.webhook_events == (EventType.REGISTERED, EventType.LOGIN_FAILED)
     assert "whsec" not in repr(settings)
-    assert "token" not in repr(settings)
+    assert "capability" not in repr(settings)
 
 
 @pytest.mark.parametrize("url", ["postgresql://user:secret@host:5432/name?sslmode=require", "postgres://user:secret@host/name"])
@@ -324,6 +325,8 @@ def test_database_url_is_hidden(url: str) -> None:
         ("VESTIBULE_EMAIL_HELO", "[192.0.2.256]"),
         ("VESTIBULE_EMAIL_HELO", "[2001:db8::1]"),
         ("VESTIBULE_OTP_LENGTH", "3"),
+        ("VESTIBULE_TOKEN_CLAIMS", "username, roles"),
+        ("VESTIBULE_TOKEN_CLAIMS", "sub"),
         ("VESTIBULE_PASSWORD_MIN_LENGTH", "7"),
         ("VESTIBULE_PUBLIC_URL", "accounts.example.org"),
         ("VESTIBULE_PUBLIC_URL", "https://user:secret@accounts.example.org"),

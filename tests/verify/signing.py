@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from vestibule.verify import StaticKeys, Verifier
+from vestibule.verify import StaticKeys, Unavailable, Verifier
 
 NOW = 1_800_000_000
 ISSUER = "https://accounts.example.org"
@@ -74,6 +74,18 @@ def jwks(*signers: Signer) -> bytes:
 def verifier_of(*signers: Signer, clock: Clock | None = None, **more: Any) -> Verifier:
     return Verifier(issuer=ISSUER, keys=StaticKeys(jwks(*signers)), clock=clock or Clock(), **more)
 
+
+class NoKeys:
+    """Keys that cannot be read now."""
+
+    def find(self, kid: str) -> None:
+        raise Unavailable(7)
+
+    async def find_async(self, kid: str) -> None:
+        raise Unavailable(7)
+
+
+DOWN = Verifier(issuer=ISSUER, keys=NoKeys(), clock=Clock())
 
 Respond = Callable[[BaseHTTPRequestHandler], None]
 

@@ -8,10 +8,8 @@ from types import ModuleType
 from typing import Annotated, Any
 from wsgiref.util import setup_testing_defaults
 
-import django
 import httpx
 import pytest
-from django.conf import settings
 from django.http import JsonResponse
 from django.test import AsyncClient, Client, override_settings
 from django.urls import path
@@ -19,9 +17,9 @@ from fastapi import Depends, FastAPI
 from litestar import Litestar, Request, get
 from litestar.di import NamedDependency, Provide
 from litestar.testing import TestClient
-from tests.verify.signing import ISSUER, Clock, Signer, verifier_of
+from tests.verify.signing import DOWN, Signer, verifier_of
 
-from vestibule.verify import Identity, Refusal, Unavailable, Verifier, asgi, wsgi
+from vestibule.verify import Identity, Refusal, Verifier, asgi, wsgi
 from vestibule.verify import django as of_django
 from vestibule.verify.fastapi import TokenIdentity, install_error_handlers
 from vestibule.verify.litestar import TokenGuard, identity_of, refused
@@ -30,16 +28,6 @@ SIGNER = Signer()
 VERIFIER = verifier_of(SIGNER)
 GOOD = f"Bearer {SIGNER.token()}"
 
-
-class NoKeys:
-    def find(self, kid: str) -> None:
-        raise Unavailable(7)
-
-    async def find_async(self, kid: str) -> None:
-        raise Unavailable(7)
-
-
-DOWN = Verifier(issuer=ISSUER, keys=NoKeys(), clock=Clock())
 
 Call = Callable[[Verifier, str | None], tuple[int, dict[str, str], Any]]
 
@@ -104,10 +92,6 @@ def litestar(verifier: Verifier, header: str | None) -> tuple[int, dict[str, str
     with TestClient(app) as client:
         response = client.get("/", headers={"authorization": header} if header else {})
     return response.status_code, dict(response.headers), response.json()
-
-
-settings.configure(ALLOWED_HOSTS=["*"], ROOT_URLCONF=ModuleType("urls"), SECRET_KEY="only a test", MIDDLEWARE=[])
-django.setup()
 
 
 def urls_of(verifier: Verifier, *, asynchronous: bool) -> Any:

@@ -1,7 +1,8 @@
 """Access tokens as JWT (RFC 7519, profile of RFC 9068) signed with Ed25519."""
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from math import floor
 from secrets import token_urlsafe
@@ -22,6 +23,7 @@ TYPE = "at+jwt"
 
 _SHAPE = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86}", re.ASCII)
 _JTI_BYTES = 16
+_JWS = jwt.PyJWS()
 
 
 class VerifiedToken(NamedTuple):
@@ -86,12 +88,13 @@ class JwtTokens:
         self._source = keys
         self._latest = self._ring_of(keys.current())
 
-    def issue_access(self, account_id: int, session_id: str, now: float) -> str:
+    def issue_access(self, account_id: int, session_id: str, now: float, claims: Mapping[str, object] | None = None) -> str:
         """Raises `ValueError` for an account id or a session id that no token can carry."""
         if not 1 <= account_id <= MAX_ACCOUNT_ID or not SESSION_ID.fullmatch(session_id):
             raise ValueError(f"account_id must be 1 to {MAX_ACCOUNT_ID}, session_id must match {SESSION_ID.pattern}")
         issued_at = floor(now)
-        claims = {
+        payload = {
+            **(claims or {}),
             "iss": self._issuer,
             "aud": self._audience,
             "sub": str(account_id),
@@ -101,7 +104,7 @@ class JwtTokens:
             "jti": token_urlsafe(_JTI_BYTES),
             "sid": session_id,
         }
-        return _signed(claims, active_key(self._ring().keys.signing, now))
+        return _signed(payload, active_key(self._ring().keys.signing, now))
 
     def verify_access(self, text: str, now: float) -> AccessClaims | None:
         try:
@@ -151,7 +154,8 @@ class JwtTokens:
 
 
 def _signed(claims: dict[str, Any], key: SigningKey) -> str:
-    return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"kid": key.kid, "typ": TYPE})
+    payload = json.dumps(claims, separators=(",", ":"), ensure_ascii=False).encode()  # names of any script stay short
+    return _JWS.encode(payload, key.private, algorithm=ALGORITHM, headers={"kid": key.kid, "typ": TYPE})
 
 
 def _header(key: SigningKey) -> str:

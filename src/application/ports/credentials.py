@@ -1,5 +1,6 @@
 """One-time codes, tokens and password hashes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,7 +37,8 @@ class Tokens(Protocol):
     @property
     def access_seconds(self) -> int: ...
 
-    def issue_access(self, account_id: int, session_id: str, now: float) -> str: ...
+    def issue_access(self, account_id: int, session_id: str, now: float, claims: Mapping[str, object] | None = None, /) -> str:
+        """A token with claims of its own and these of the account, whose values are texts and booleans."""
 
     def verify_access(self, text: str, now: float) -> AccessClaims | None:
         """The claims of a valid access token; None for any other text."""

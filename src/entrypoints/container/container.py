@@ -108,6 +108,7 @@ class Container(containers.DeclarativeContainer):
     mobile_required = settings.provided.mobile_required
     mobile_verification_required = settings.provided.mobile_validation
     service = settings.provided.service_name
+    token_claims = settings.provided.token_claims
     channels = providers.Singleton(factories.channels, settings)
     send_quota = providers.Singleton(factories.send_quota, settings, rate_limiter, clock, overrides)
     policy = providers.Singleton(

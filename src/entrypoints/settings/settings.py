@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
+from ...application.tokens import TOKEN_CLAIMS
 from ...domain.events import ACCOUNT_EVENTS, EventType
 from ...domain.rate_limits import DAY, Limits
 from . import parsers as parse
@@ -151,6 +152,11 @@ class Settings:
         parse.number_or_off(1, 30 * 86_400),
         "Seconds for which a login is fresh: later, changes of password, email or mobile, deletion and export want the current "
         "password; off lifts that.",
+    )
+    token_claims: tuple[str, ...] = setting(
+        (),
+        parse.several(parse.one_of(*TOKEN_CLAIMS)),
+        f"Claims of the account in access tokens: {', '.join(TOKEN_CLAIMS)}; none by default.",
     )
     recovery_days: int = setting(
         7,

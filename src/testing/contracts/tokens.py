@@ -31,6 +31,14 @@ class TokensContract:
             assert claims == AccessClaims(account_id=account_id, session_id=SESSION, expires_at=claims.expires_at)
             assert NOW + 1 < claims.expires_at <= NOW + 0.9 + tokens.access_seconds
 
+    def test_claims_of_an_account_change_nothing_of_the_token_itself(self, tokens: Tokens) -> None:
+        """Whatever they are called: the registered claims of JWT (RFC 7519 § 4.1) are the token's own."""
+        foreign: dict[str, object] = {"name": "Ada 🦄", "is_staff": True, "sub": "8", "sid": "other", "exp": NOW + 10**6}
+        claims = tokens.verify_access(tokens.issue_access(7, SESSION, NOW, foreign), NOW)
+        assert claims is not None
+        assert (claims.account_id, claims.session_id) == (7, SESSION)
+        assert claims.expires_at <= NOW + tokens.access_seconds
+
     def test_no_two_access_tokens_are_equal(self, tokens: Tokens) -> None:
         assert len({tokens.issue_access(7, SESSION, NOW) for _ in range(20)}) == 20
 

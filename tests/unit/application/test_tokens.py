@@ -5,6 +5,8 @@ import pytest
 from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, World, concurrently, outcome
 
 from vestibule.application import Identity, InvalidInput, InvalidRefreshToken, InvalidToken, NotAuthenticated, TokenSet
+from vestibule.application.tokens import TOKEN_CLAIMS
+from vestibule.domain.account import Username
 from vestibule.domain.events import EventType
 
 DAY = 86_400
@@ -27,6 +29,15 @@ def refresh(world: World, tokens: TokenSet) -> Any:
 def test_missing_token_differs_from_an_invalid_one(nothing: str | None) -> None:
     assert isinstance(outcome(lambda: World().authenticate(nothing)), NotAuthenticated)
     assert isinstance(outcome(lambda: World().authenticate("junk")), InvalidToken)
+
+
+def test_token_with_the_longest_claims_is_accepted() -> None:
+    world = World(token_claims=tuple(TOKEN_CLAIMS))
+    account = world.create_account("ann", email=f"{'a' * 64}@{'b' * 60}.example.org", mobile="+442079460958")
+    world.alter(account, name="\U0001d504" * 500, username=Username("\U0001d504" * 150, "ann"))
+    tokens = world.log_in(username="ann", password=PASSWORD)
+    assert len(tokens.access_token) > 4096
+    assert world.identity(tokens).account.id == account.id
 
 
 def test_authenticate_many_equals_authenticate_for_each() -> None:
