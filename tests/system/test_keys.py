@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 from tests.support.command_line import vestibule
+from tests.support.databases import rows
 from tests.support.server import Server
+
+from vestibule import Settings, build
+from vestibule.adapters.database import migrate
+from vestibule.entrypoints.settings import SettingsError
+from vestibule.errors import InvalidRefreshToken
 
 PASSWORD = "the engine weaves algebra"
 ADA = {"username": "ada", "name": "Ada Lovelace", "email": "ada@mail.example.com", "password": PASSWORD}
@@ -156,3 +162,49 @@ def test_emergency_revocation_does_not_wait_for_the_database(tmp_path: Path) -> 
     assert result.stdout.startswith("signing-1 is revoked.")
     (line,) = result.stderr.splitlines()
     assert "not in the audit log" in line
+
+
+@pytest.mark.parametrize("secret", ["", "eSrSnQ/T9hFYgbvBt3GFjL0yALcxQoJ8tYbU6kwmzXE="])
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_lost_keys_are_replaced_by_a_command_alone(
+    database: str, secret: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    file = tmp_path / "data" / "keys.json"
+    url = f"sqlite:///{file.with_name('vestibule.db')}" if database == "sqlite" else request.getfixturevalue("new_postgres")
+    migrate(url)
+    used = {"VESTIBULE_DATA_DIR": str(file.parent), "VESTIBULE_DATABASE_URL": url, "VESTIBULE_SECRET": secret}
+    settings = Settings.from_environment(used)
+    with build(settings, run_workers=False) as with_me:
+        with_me.register(username="ada", name="Ada", email=ADA["email"], password=PASSWORD)
+        refresh = with_me.log_in(username="ada", password=PASSWORD).refresh_token
+    if secret:
+        rows(url, "DELETE FROM keys")
+    else:
+        file.unlink()
+    way = "restore the keys from a backup, or run `vestibule keys create`, which makes new ones and ends all sessions"
+    for command in (("serve",), ("keys", "list"), ("keys", "rotate"), ("purge",), ("deliver", "--once")):
+        result = vestibule(*command, **used)
+        assert (result.returncode, result.stdout) == (2, ""), command
+        (line,) = result.stderr.splitlines()
+        assert line.startswith(f"vestibule: VESTIBULE_{'SECRET' if settings.secret else 'DATA_DIR'}: there are no keys in ")
+        assert line.endswith(f" accounts: {way}")
+    with pytest.raises(SettingsError, match=r"there are no keys in .*vestibule keys create"):
+        build(settings).open()
+    assert not file.exists()
+
+    result = vestibule("keys", "create", **used)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == "There are new keys. 1 sessions have ended; users have to log in again.\n"
+    with build(settings, run_workers=False) as with_me:
+        with pytest.raises(InvalidRefreshToken):
+            with_me.refresh(refresh=refresh)
+        with_me.log_in(username="ada", password=PASSWORD)
+    again = vestibule("keys", "create", **used)
+    assert again.returncode == 2
+    assert again.stderr.endswith("There are keys already; `vestibule keys rotate` replaces them.\n")
+
+
+def test_new_database_gets_keys_at_the_first_start(tmp_path: Path) -> None:
+    for _ in range(2):
+        result = vestibule("keys", "list", VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+        assert (result.returncode, result.stderr) == (0, "")

@@ -6,6 +6,8 @@ from functools import cached_property, partial
 from types import TracebackType
 from typing import Self
 
+from sqlalchemy import select
+
 from ... import forks
 from ...domain.errors import Unavailable
 from .accounts import SqlAccountReads, SqlAccounts
@@ -19,10 +21,13 @@ from .rate_limits import SqlSlidingWindowReads, SqlSlidingWindows
 from .records import SqlAccountRecords
 from .restoration import end_sessions_and_codes
 from .retention import purge
+from .schema import accounts
 from .sessions import SqlSessionReads, SqlSessions
 from .sql import ConnectionPool, OpenTransaction
 from .sqlite import Sqlite
 from .urls import is_postgres, path_of, require_driver
+
+_ANY_ACCOUNT = select(accounts.c.id).limit(1)
 
 
 @forks.watch_cached_properties
@@ -128,6 +133,9 @@ class SqlDatabase:
     def end_sessions_and_codes(self, now: float) -> int:
         """Ends every session, code and proof, and returns the number of sessions; for the operator."""
         return end_sessions_and_codes(self._sql, now)
+
+    def has_accounts(self) -> bool:
+        return bool(self._sql.query(_ANY_ACCOUNT))
 
     def connections(self) -> tuple[int, int] | None:
         """The numbers of connections in use and idle; None on SQLite."""

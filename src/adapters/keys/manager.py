@@ -56,13 +56,16 @@ class KeyManager:
     keys, `OSError` from the disk, and `Unavailable` from the database.
     """
 
-    def __init__(self, store: KeyStore, clock: Callable[[], float] = time) -> None:
+    def __init__(
+        self, store: KeyStore, clock: Callable[[], float] = time, *, before_first: Callable[[], object] = lambda: None
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._before_first = before_first
 
     def list_keys(self) -> list[KeyInfo]:
         """All keys, each kind oldest first."""
-        return self._infos(open_keys(self._store, self._clock))
+        return self._infos(self._open())
 
     def rotate(self, kind_name: str, *, at_once: bool = False) -> KeyInfo:
         """Adds a key of a kind: published now, active a day later (signing) or a minute later (secrets).
@@ -103,9 +106,12 @@ class KeyManager:
 
     @contextmanager
     def _changing(self) -> Iterator[KeyChange]:
-        open_keys(self._store, self._clock)
+        self._open()
         with self._store.changing() as change:
             yield change
+
+    def _open(self) -> KeySet:
+        return open_keys(self._store, self._clock, before_first=self._before_first)
 
     def _prune(self, change: KeyChange) -> list[KeyInfo]:
         expired = [info for info in self._infos(change.keys) if info.state is KeyState.EXPIRED]

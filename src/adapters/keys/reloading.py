@@ -17,9 +17,12 @@ MAX_WAIT = 0.25
 _log = logging.getLogger("vestibule.keys")
 
 
-def open_keys(store: KeyStore, clock: Callable[[], float] = time) -> KeySet:
+def open_keys(
+    store: KeyStore, clock: Callable[[], float] = time, *, before_first: Callable[[], object] = lambda: None
+) -> KeySet:
     """Returns the keys of the store. A kind without a key gets its first one, durably, before this returns.
 
+    Where there are no keys at all it calls `before_first`, which raises `ValueError` if there must be some.
     Processes that start at the same time end up with the same keys. Raises `ValueError`, one line that names the key, if one
     is invalid or readable for others than its owner; `OSError` from the disk, `Unavailable` from the database.
     """
@@ -27,6 +30,8 @@ def open_keys(store: KeyStore, clock: Callable[[], float] = time) -> KeySet:
     if all(keys.of(kind) for kind in KeyKind):
         return keys
     with store.changing() as change:
+        if change.keys == KeySet():
+            before_first()
         change.keys = change.keys.completed(clock())
         return change.keys
 
@@ -44,11 +49,13 @@ class ReloadingKeys:
     be read, the keys stay the same; the log reports the failure and the recovery once each.
     """
 
-    def __init__(self, store: KeyStore, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, store: KeyStore, clock: Callable[[], float] = monotonic, *, before_first: Callable[[], object] = lambda: None
+    ) -> None:
         self._store = store
         self._clock = clock
         self.renew()
-        self._keys = open_keys(store)
+        self._keys = open_keys(store, before_first=before_first)
         self._error: str | None = None
         self._next_reload = clock() + RELOAD_EVERY
         forks.watch(self)

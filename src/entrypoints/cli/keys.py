@@ -1,4 +1,4 @@
-"""`vestibule keys`: lists, rotates, revokes, prunes and re-encrypts keys."""
+"""`vestibule keys`: lists, creates, rotates, revokes, prunes and re-encrypts keys."""
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -46,6 +46,24 @@ def list_keys() -> None:
     with _key_manager() as (_, manager):
         for key in manager.list_keys():
             echo(f"{key.name:<12} {key.description:<54} {key.kid or ''}".rstrip())
+
+
+@keys.command()
+def create() -> None:
+    """Make new keys where all of them are lost, and end all sessions.
+
+    A start refuses to make keys for a database that has accounts, because everybody would be logged out. Restore the keys from
+    a backup if there is one.
+
+    \b
+    vestibule keys create
+    """
+    from ..container.maintenance import create_keys
+
+    with _settings() as settings:
+        ended = create_keys(settings)
+        _record(settings, "created")
+        echo(f"There are new keys. {ended} sessions have ended; users have to log in again.")
 
 
 @keys.command()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import fields
+from functools import partial
 from time import time
 from typing import Any
 
@@ -69,7 +70,11 @@ class Container(containers.DeclarativeContainer):
         SqlDatabase, settings.provided.resolved_database_url, on_message=on_message, on_event=subscriptions.provided.notify
     )
     database = providers.Singleton(Instrumentation.database, instrumentation, sql_database)  # observed; for the use cases
-    keys = providers.Singleton(ReloadingKeys, providers.Singleton(factories.key_store, settings, sql_database))
+    keys = providers.Singleton(
+        ReloadingKeys,
+        providers.Singleton(factories.key_store, settings, sql_database),
+        before_first=providers.Callable(partial, factories.refuse_first_keys, settings, sql_database),
+    )
     tokens = providers.Singleton(JwtTokens, keys, issuer=settings.provided.url, audience=settings.provided.url, clock=clock)
     codes = providers.Singleton(HmacCodes, keys, digits=settings.provided.otp_length, clock=clock)
     hasher = providers.Singleton(factories.argon2, settings.provided.password_hash, instrumentation)

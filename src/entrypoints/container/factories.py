@@ -55,6 +55,19 @@ def encrypted_key_store(settings: Settings, database: SqlDatabase) -> EncryptedK
     return EncryptedKeyStore(database.keys, secrets, earlier=FileKeyStore(keys_file(settings)))
 
 
+def refuse_first_keys(settings: Settings, database: Any) -> None:
+    """Raises `ValueError` if the database has accounts: new keys in place of lost ones would log everybody out.
+
+    A database of the host application cannot be asked.
+    """
+    if hasattr(database, "has_accounts") and database.has_accounts():
+        place = "the database, which has" if settings.secret else f"{keys_file(settings)}, but the database has"
+        raise ValueError(
+            f"there are no keys in {place} accounts: restore the keys from a backup, "
+            "or run `vestibule keys create`, which makes new ones and ends all sessions"
+        )
+
+
 def argon2(cost: HashCost, instrumentation: Instrumentation | None = None) -> Argon2Hasher:
     """Raises `ValueError` for a cost that is too low to be safe, or too high for a server."""
     pool = None if instrumentation is None else instrumentation.hashing(pool_for(cost.time_cost, cost.memory_kib))

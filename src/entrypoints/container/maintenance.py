@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from time import time
 
@@ -17,12 +18,12 @@ from ...adapters.database import (
     prepare,
     url_of_file,
 )
-from ...adapters.keys import EncryptedKeyStore, FileKeyStore, KeyManager, open_keys, read_keys
+from ...adapters.keys import EncryptedKeyStore, FileKeyStore, KeyManager, KeySet, open_keys, read_keys
 from ...domain.errors import Unavailable
 from ...domain.events import Event, EventType
 from ..settings import Settings, SettingsError
 from .checks import SECRET_NOT_SET, reported_as
-from .factories import encrypted_key_store, keys_file
+from .factories import encrypted_key_store, key_store, keys_file, refuse_first_keys
 
 
 def backlog(settings: Settings) -> Sequence[Backlog]:
@@ -35,10 +36,36 @@ def backlog(settings: Settings) -> Sequence[Backlog]:
 def key_manager(settings: Settings) -> Iterator[KeyManager]:
     """Changes keys for the command line; running servers reload them. Raises `SettingsError`."""
     if not settings.secret:
-        yield KeyManager(FileKeyStore(keys_file(settings)))
+        yield KeyManager(FileKeyStore(keys_file(settings)), before_first=partial(_refuse_first_keys, settings))
         return
     with _encrypted_key_store_at(settings) as store:
         yield KeyManager(store)
+
+
+def _refuse_first_keys(settings: Settings) -> None:
+    with _database(settings) as database, reported_as("DATA_DIR"):
+        refuse_first_keys(settings, database)
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[SqlDatabase]:
+    with reported_as("DATABASE_URL"):
+        prepare(settings.resolved_database_url)
+    with closing(SqlDatabase(settings.resolved_database_url)) as database:
+        yield database
+
+
+def create_keys(settings: Settings) -> int:
+    """Makes keys in place of lost ones, and ends all sessions; returns their number. Raises `SettingsError`."""
+    with _database(settings) as database, reported_as("SECRET" if settings.secret else "DATA_DIR"):
+        if not settings.secret and database.keys.read() is not None:
+            raise SettingsError(SECRET_NOT_SET)
+        store = key_store(settings, database)
+        if any(one.read() != KeySet() for one in (store, FileKeyStore(keys_file(settings)))):
+            raise SettingsError("There are keys already; `vestibule keys rotate` replaces them.")
+        ended = end_sessions(settings.resolved_database_url, by="keys create")
+        open_keys(store)
+    return ended
 
 
 def reencrypt_keys(settings: Settings) -> bool:
@@ -52,12 +79,10 @@ def reencrypt_keys(settings: Settings) -> bool:
 @contextmanager
 def _encrypted_key_store_at(settings: Settings) -> Iterator[EncryptedKeyStore]:
     """A store that has every kind of key."""
-    with reported_as("DATABASE_URL"):
-        prepare(settings.resolved_database_url)
-    with closing(SqlDatabase(settings.resolved_database_url)) as database:
+    with _database(settings) as database:
         store = encrypted_key_store(settings, database)
         with reported_as("SECRET"):
-            open_keys(store)
+            open_keys(store, before_first=partial(refuse_first_keys, settings, database))
         yield store
 
 
