@@ -155,6 +155,7 @@ def test_rotation_of_all_kinds_skips_a_kind_with_a_pending_key(tmp_path: Path) -
 
 
 def test_emergency_revocation_does_not_wait_for_the_database(tmp_path: Path) -> None:
+    assert vestibule("keys", "list", VESTIBULE_DATA_DIR=str(tmp_path)).returncode == 0
     (tmp_path / "vestibule.db").write_bytes(b"These bytes are longer than the header of a database.")
     (tmp_path / "vestibule.db").chmod(0o600)
     result = vestibule("keys", "revoke", "signing-1", VESTIBULE_DATA_DIR=str(tmp_path))

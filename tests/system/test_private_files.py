@@ -1,9 +1,14 @@
 """A server lets no other user of the machine read or change its files."""
 
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
+import pytest
 from tests.support.command_line import vestibule
-from tests.support.server import Server
+from tests.support.http_client import Client, random_png
+from tests.support.server import VESTIBULE, Server
 
 ADA = {"username": "ada", "name": "Ada", "email": "ada@example.com", "password": "the engine weaves algebra"}
 
@@ -50,3 +55,110 @@ def test_start_in_a_directory_of_other_programs_is_refused_in_one_line(tmp_path:
         f"run chmod 0700 {tmp_path}, or name another directory"
     )
     assert {path.name for path in tmp_path.iterdir()} == {"index.html"}
+
+
+# --- another user -----------------------------------------------------------------------------------------------------
+
+USER = 12_345
+"""A user without a name and a home, as in a container. It may read all files, as the interpreter may be root's own."""
+
+as_root = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root starts processes of others")
+
+
+def as_user(*arguments: str) -> list[str]:
+    rights = ("--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search")
+    user = ("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", *rights)
+    return [*user, str(Path(VESTIBULE).with_name("python")), "-m", "vestibule.entrypoints.cli", *arguments]
+
+
+def purged_by_user(data: Path) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "VESTIBULE_DATA_DIR": str(data), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(as_user("purge"), env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+@as_root
+def test_volume_of_root_is_refused_and_a_directory_in_it_is_used(tmp_path: Path) -> None:
+    """Such are the volumes of Kubernetes with `fsGroup`, which gives the group access again at each start."""
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    os.chown(volume, 0, USER)
+    volume.chmod(0o2770)
+    refused = purged_by_user(volume)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == (
+        f"vestibule: VESTIBULE_DATA_DIR: {volume} belongs to another user and is open to others (mode 2770): "
+        f"run chown {USER} {volume} as root, or name a directory in it, such as {volume}/vestibule\n"
+    )
+    assert list(volume.iterdir()) == []
+    for warnings in (0, 5):
+        started = purged_by_user(volume / "vestibule")
+        assert started.returncode == 0, started.stderr
+        assert started.stderr.count("open to other users") == warnings
+        assert open_paths(volume / "vestibule") <= {".keys.json.lock"}
+        for path in (volume / "vestibule").rglob("*"):
+            path.chmod(path.stat().st_mode | 0o060)
+        (volume / "vestibule").chmod(0o2770)
+
+
+@as_root
+def test_read_only_data_directory_is_refused_in_one_line(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    os.chown(data, USER, USER)
+    data.chmod(0o500)
+    refused = purged_by_user(data)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == f"vestibule: VESTIBULE_DATA_DIR: this user cannot write to {data}.\n"
+
+
+class BareServer(Server):
+    """A server of a user without name, home, time zone, locale, temporary directory and standard streams."""
+
+    def start(self) -> None:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "VESTIBULE_DATA_DIR": str(self.data_dir),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONOPTIMIZE": "2",
+            "TZ": "garbage",
+            "LANG": "xx",
+            "TMPDIR": "/does/not/exist",
+        }
+        command = as_user("serve", "--port", str(self.port))
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                ["/bin/sh", "-c", 'ulimit -n 64; exec "$@" <&- >&-', "sh", *command],
+                env=environment,
+                stderr=log,
+                start_new_session=True,
+            )
+
+
+@as_root
+def test_server_needs_no_home_locale_time_zone_temporary_directory_and_streams(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    os.chown(data, USER, USER)
+    with BareServer(data) as server, Client(server.port) as client:
+        tokens = client.tokens("user1x")
+        assert client.upload(tokens["token"], random_png()).status == 201
+        reference = client.send_code("user1x@example.com").json["reference"]
+        assert len(server.code("user1x@example.com", reference)) == 6
+        assert server.stop() == 0
+        assert [line.split()[1] for line in server.output.splitlines()] in (["INFO"], ["INFO", "WARNING"]), "SQLite's, if any"
+
+
+def test_output_that_cannot_be_written_does_not_stop_a_server(tmp_path: Path) -> None:
+    class Deaf(Server):
+        def command(self) -> list[str]:
+            return ["/bin/sh", "-c", '"$@" > /dev/full', "sh", *super().command()]
+
+    with Deaf(tmp_path / "data") as server, Client(server.port) as client:
+        client.register("user1x")
+        reference = client.send_code("user1x@example.com").json["reference"]
+        assert len(server.code("user1x@example.com", reference)) == 6
+        assert "Traceback" not in server.output
+    result = subprocess.run(
+        ["/bin/sh", "-c", '"$0" settings > /dev/full', VESTIBULE], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (result.returncode, result.stderr) == (2, "vestibule: [Errno 28] No space left on device\n")

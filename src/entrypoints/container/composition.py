@@ -1,5 +1,6 @@
 """Opens the use cases on given settings, with adapters of Vestibule's own or of the host application, which imports it."""
 
+import os
 from asyncio import CancelledError, create_task, shield, to_thread
 from collections.abc import Collection
 from contextlib import ExitStack, suppress
@@ -218,6 +219,8 @@ def _build_adapters(
         with reported_as("DATA_DIR"):
             settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             make_data_directory_private(settings.data_dir)
+            if not os.access(settings.data_dir, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+                raise SettingsError(f"VESTIBULE_DATA_DIR: this user cannot write to {settings.data_dir}.")
     check_values(settings, overrides)
     for port, provider, setting in _BUILT:
         if port not in overrides:
