@@ -21,6 +21,7 @@ _SCHEME = "mailto:"
 _WIDTHS = str.maketrans({0xFEE0 + number: number for number in range(0x21, 0x7F)} | {0xFE6B: 0x40})
 """Full-width forms of ASCII, which input methods of East Asia produce, and the small `@`."""
 
+_AT_SIGNS = "@\uff20\ufe6b"
 _NO_PART = re.compile(f"(?![\u200c\u200d])[{INVISIBLE}]")
 """Invisible characters that no address contains. Joiners tell some international domains apart, so none is dropped."""
 
@@ -48,7 +49,7 @@ def read_email(text: str, *, special_use_domains: bool) -> Address:
 
 
 def looks_like_email(text: str) -> bool:
-    return "@" in text or (not text.isascii() and "@" in text.translate(_WIDTHS))
+    return any(at in text for at in _AT_SIGNS)
 
 
 def _as_pasted(text: str) -> str:
