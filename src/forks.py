@@ -72,8 +72,8 @@ if hasattr(os, "register_at_fork"):
 
 def watch(watched: Renewable) -> None:
     """Renews the object in each child process, for as long as it exists."""
-    key = id(watched)
-    _forks.watched[key] = ref(watched, lambda _: _forks.watched.pop(key, None))
+    key, known = id(watched), _forks.watched  # a local name, because modules are emptied before the last objects
+    known[key] = ref(watched, lambda _: known.pop(key, None))
 
 
 def watch_cached_properties(owner: Class) -> Class:

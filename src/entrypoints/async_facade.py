@@ -26,4 +26,5 @@ class AsyncVestibule(UseCases):
         self.subscribe = vestibule.subscribe  # returns at once: the handler has a thread of its own
         self.jwks = lanes.point_reads.wrap(vestibule.jwks)
         self.check = lanes.reads.wrap(vestibule.check)
+        vars(vestibule)["awaited"].add(self)
         vars(self).update({name: use_case.awaited(vestibule, lanes) for name, use_case in USE_CASES.items()})

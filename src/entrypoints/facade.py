@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
+from weakref import WeakSet
 
 from ..application import (
     account,
@@ -78,8 +79,12 @@ class UseCases:
         vars(self).update(dict.fromkeys((*USE_CASES, "check", "jwks"), _raise_closed))
 
 
+class Closed(RuntimeError):
+    """A call after the build was closed."""
+
+
 def _raise_closed(*_: object, **__: object) -> NoReturn:
-    raise RuntimeError("This Vestibule is closed.")
+    raise Closed("This Vestibule is closed.")
 
 
 USE_CASES: Mapping[str, UseCaseDescriptor[Any]] = {
@@ -108,7 +113,13 @@ class Vestibule(UseCases):
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
 
     def __post_init__(self) -> None:
-        vars(self).update(self.use_cases)
+        vars(self).update(self.use_cases, awaited=WeakSet[UseCases]())
+
+    def refuse_calls(self) -> None:
+        """Refuses those of the awaited facades as well."""
+        super().refuse_calls()
+        for facade in vars(self)["awaited"]:
+            facade.refuse_calls()
 
     def subscribe(self, name: str, handler: Handler) -> None:
         """Calls `handler(position, event)`, in a thread of its own, for each event that no handler of that name has handled.

@@ -71,10 +71,12 @@ def test_opened_use_cases_outlive_the_collection_of_their_build(tmp_path: Path) 
 def test_call_after_close_says_that_it_is_closed(tmp_path: Path) -> None:
     build = build_in(tmp_path)
     accounts = build.open()
+    awaited = vestibule.AsyncVestibule(accounts)
     build.close()
     build.close()
     calls = (lambda: accounts.log_in(username="ada", password="p"), accounts.purge, accounts.check, accounts.jwks)
-    for call in (*calls, lambda: accounts.subscribe("crm", print)):
+    awaited_calls = (awaited.purge, awaited.list_messages, awaited.check)
+    for call in (*calls, *awaited_calls, lambda: accounts.subscribe("crm", print)):
         with pytest.raises(RuntimeError, match="closed"):
             call()
 

@@ -28,7 +28,7 @@ from ...application.ports import (
     Tokens,
 )
 from ..async_facade import AsyncVestibule
-from ..facade import UseCases, Vestibule
+from ..facade import Vestibule
 from ..observability import Instrumentation
 from ..settings import Settings, SettingsError
 from ..workers.delivery import DeliveryWorkers
@@ -85,7 +85,7 @@ class Build:
         self._echo = echo
         self._is_open = False
         self._closing = ExitStack()
-        self._facades: list[UseCases] = []
+        self._vestibule: Vestibule | None = None
 
     def open(self) -> Vestibule:
         """Raises `SettingsError` for settings that cannot work, `RuntimeError` if this build is open."""
@@ -95,7 +95,7 @@ class Build:
         with ExitStack() as stack:  # closes what was built, if a later part fails
             stack.callback(setattr, self, "_is_open", False)
             vestibule = self._open(stack)
-            self._facades.append(vestibule)
+            self._vestibule = vestibule
             self._closing = stack.pop_all()
         return vestibule
 
@@ -106,13 +106,11 @@ class Build:
     async def aopen(self) -> AsyncVestibule:
         opening = create_task(to_thread(self.open))
         try:
-            vestibule = AsyncVestibule(await shield(opening))
+            return AsyncVestibule(await shield(opening))
         except CancelledError:
             await opening  # a migration cannot be interrupted
             await to_thread(self.close)
             raise
-        self._facades.append(vestibule)
-        return vestibule
 
     async def aclose(self) -> None:
         await shield(create_task(to_thread(self.close)))
@@ -129,9 +127,10 @@ class Build:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def _close_facades(self) -> None:
-        while self._facades:
-            self._facades.pop().refuse_calls()
+    def _refuse_calls(self) -> None:
+        vestibule, self._vestibule = self._vestibule, None
+        if vestibule is not None:
+            vestibule.refuse_calls()
 
     def _open(self, stack: ExitStack) -> Vestibule:
         if unknown := sorted(self._overrides.keys() - Adapters.__annotations__.keys()):
@@ -151,7 +150,7 @@ class Build:
         vestibule = container.vestibule()
         if isinstance(vestibule.rate_limiter, RedisRateLimiter) and "rate_limiter" not in self._overrides:
             vestibule.rate_limiter.probe()
-        stack.callback(self._close_facades)  # after the threads below have stopped, which may be in a call
+        stack.callback(self._refuse_calls)  # after the threads below have stopped, which may be in a call
         if (enqueue_webhooks := container.enqueue_webhooks()) is not None:
             with suppress(Unavailable):  # then the delivery worker repeats it
                 enqueue_webhooks.start()

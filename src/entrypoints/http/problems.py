@@ -15,6 +15,7 @@ from ... import verify
 from ...domain import errors
 from ...domain.errors import ErrorCode, InvalidInput, Refusal
 from ...verify.refusals import MEDIA_TYPE, PROBLEM_URN, www_authenticate
+from ..facade import Closed
 from .dependencies import HttpRequest
 
 REALM = "vestibule"
@@ -170,6 +171,8 @@ def handle_error(request: HttpRequest, error: Exception) -> Response[Problem]:
     headers = None
     if isinstance(error, Refusal):
         refusal = error
+    elif isinstance(error, Closed):  # the process is about to end
+        refusal = errors.Unavailable()
     elif isinstance(error, HTTPException) and error.status_code in _LITESTAR_ERRORS:
         refusal, headers = _LITESTAR_ERRORS[error.status_code](), error.headers
     else:
