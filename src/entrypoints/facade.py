@@ -1,6 +1,6 @@
 """The use cases, each declared once, and `Vestibule`: all of them on given settings."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 from weakref import WeakSet
@@ -111,6 +111,8 @@ class Vestibule(UseCases):
     hashing_share: int | None = None
     """The number of awaited calls with a password hash that one network may have at once; None does not limit them."""
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
+    read_outbox_files: Callable[[], Sequence[Any]] = field(default=tuple)
+    """Reads the latest messages that became files, the newest first."""
 
     def __post_init__(self) -> None:
         vars(self).update(self.use_cases, awaited=WeakSet[UseCases]())

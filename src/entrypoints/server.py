@@ -172,6 +172,8 @@ def serve(settings: Settings) -> None:
         )
     if settings.url.startswith("https:") and settings.email_url == "outbox:":
         _log.warning("mail is written to files, and not sent: set VESTIBULE_EMAIL_URL")
+    if settings.dev:
+        _log.warning("development mode: no limits, and a page that shows every code; only this machine may call")
     with ExitStack() as stack:
         if settings.metrics_port is not None:
             from .observability.prometheus import worker_metrics_served  # noqa: PLC0415 — an extra, imported only if it is on

@@ -85,12 +85,16 @@ def test_rate_limited_request_is_logged(open_client: OpenClient, lines: Lines) -
     assert [(line["route"], line["status"]) for line in lines] == [(None, 429)]
 
 
-def test_access_log_is_on_by_default_only_with_json(client: AppClient, open_client: OpenClient, lines: Lines) -> None:
+def test_access_log_is_on_by_default_only_with_json_and_in_development(
+    client: AppClient, open_client: OpenClient, lines: Lines
+) -> None:
     for settings, wanted in (
         ({}, False),
         ({"VESTIBULE_LOG_FORMAT": "json"}, True),
         ({"VESTIBULE_LOG_FORMAT": "json", "VESTIBULE_ACCESS_LOG": "off"}, False),
         ({"VESTIBULE_ACCESS_LOG": "on"}, True),
+        ({"VESTIBULE_DEV": "on"}, True),
+        ({"VESTIBULE_DEV": "on", "VESTIBULE_ACCESS_LOG": "off"}, False),
     ):
         assert Settings.from_environment(settings).has_access_log is wanted
     open_client().registered()

@@ -189,3 +189,26 @@ def test_any_exception_is_logged_once_and_in_bounds(
         assert set(at) >= set(named)
     else:
         assert at == named
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/account/", "/account/"),
+        ("/hunter%0a2", "/hunter%0a2"),
+        ("/a b\n\x1b[2J\u202e 200 0.1 ms", "/a%20b%0A%1B%5B2J%E2%80%AE%20200%200.1%20ms"),
+        ("/" + "x" * 500, "/" + "x" * 199 + "…"),
+    ],
+)
+def test_call_at_a_terminal_is_one_line_without_its_query_or_a_control_character(path: str, shown: str) -> None:
+    fields = {"method": "GET", "route": "/account", "status": 200, "ms": 0.6, "request_id": "9f0eafcf883c3407eb46d6bb715a2f69"}
+    call = record("request", name="vestibule.access", fields=fields, path=path)
+    assert Lines(short_calls=True).format(call) == f"2027-01-15T08:00:00Z GET {shown} 200 0.6 ms 9f0eafcf"
+    for line in (Lines().format(call), JsonLines().format(call)):
+        assert "/account" in line
+        assert path == "/account/" or path not in line
+
+
+def test_call_of_a_caller_who_hung_up_has_no_status() -> None:
+    call = record("request", name="vestibule.access", fields={"method": "GET", "status": None, "ms": 9}, path="/")
+    assert Lines(short_calls=True).format(call) == "2027-01-15T08:00:00Z GET / - 9 ms -"

@@ -1,7 +1,7 @@
 """Delivery of messages (port `Notifier`): by SMTP, as SMS by Apprise, to a webhook, into a directory, or into memory."""
 
 from .channels import ChannelNotifier
-from .file import FileNotifier
+from .file import FileNotifier, StoredMessage, read_files
 from .mail import read_sender
 from .memory import MemoryNotifier
 from .rate_limited import RateLimitedNotifier
@@ -19,8 +19,10 @@ __all__ = [
     "RateLimitedNotifier",
     "SmtpNotifier",
     "SmtpServer",
+    "StoredMessage",
     "Templates",
     "WebhookNotifier",
+    "read_files",
     "read_secrets",
     "read_sender",
 ]

@@ -3,8 +3,13 @@
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import SMTPUTF8
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -15,11 +20,66 @@ from .templates import Templates
 from .text import one_line
 
 RETENTION_SECONDS = 7 * 86400
+MAX_SHOWN = 50
 _TIME = "%Y-%m-%dT%H-%M-%S.%f"
 _ID = re.compile(r"[\w-]{1,100}", re.ASCII)
 _NAME = re.compile(
     r"\.?(?P<time>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{6})Z-(?P<id>[\w-]+)\.(eml|txt)(?P<unfinished>\.\w+\.unfinished)?", re.ASCII
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredMessage:
+    """A message that became a file. `code` is empty for a notice, `subject` for an SMS."""
+
+    kind: str
+    at: str
+    recipient: str
+    subject: str
+    code: str
+    text: str
+    file: str
+
+
+def read_files(directory: Path, digits: int, limit: int = MAX_SHOWN) -> Sequence[StoredMessage]:
+    """Reads the latest messages in the directory, the newest first. Files that disappear meanwhile are left out.
+
+    The code is the first number in the text that has so many digits, and is no part of a date, a time or an address.
+    """
+    code = re.compile(rf"(?<![\w.:+-])[0-9]{{{digits}}}(?![\w:-]|\.\d)")
+    try:
+        names = sorted((name for name in os.listdir(directory) if _is_message(name)), reverse=True)  # noqa: PTH208
+    except OSError:
+        return ()
+    found = []
+    for name in names[:limit]:
+        with suppress(OSError):
+            found.append(_stored(directory / name, code))
+    return found
+
+
+def _is_message(name: str) -> bool:
+    match = _NAME.fullmatch(name)
+    return match is not None and not match["unfinished"]
+
+
+def _stored(file: Path, code: re.Pattern[str]) -> StoredMessage:
+    is_mail = file.suffix == ".eml"
+    message = message_from_bytes(file.read_bytes(), policy=SMTPUTF8)
+    assert isinstance(message, EmailMessage)  # noqa: S101 — by its policy
+    body = message.get_body(("plain",)) if is_mail else None
+    raw = message.get_payload(decode=True)
+    text = body.get_content() if body else raw.decode("utf-8", "replace") if isinstance(raw, bytes) else ""
+    date, _, time_of_day = file.name.partition("T")
+    return StoredMessage(
+        kind="Mail" if is_mail else "SMS",
+        at=f"{date} {time_of_day[:8].replace('-', ':')} UTC",
+        recipient=str(message["To"]),
+        subject=str(message["Subject"] or ""),
+        code=found[0] if (found := code.search(text)) else "",
+        text=text.strip(),
+        file=str(file),
+    )
 
 
 class FileNotifier:

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,9 @@ _log = logging.getLogger("vestibule.server")
 @click.option("--port", type=click.IntRange(1, 65_535), help="The port to listen on [VESTIBULE_PORT].")
 @click.option("--workers", type=click.IntRange(1, 64), help="The number of server processes [VESTIBULE_WORKERS].")
 @click.option("--data-dir", type=click.Path(file_okay=False), help="The directory of all data [VESTIBULE_DATA_DIR].")
+@click.option(
+    "--dev", is_flag=True, default=None, help="Development mode, for this machine alone: no limits, and a page with all codes."
+)
 @click.option("--migrate", is_flag=True, help="Migrate a PostgreSQL database first.")
 def serve(*, migrate: bool, **options: object) -> None:
     """Start the server.
@@ -45,6 +49,8 @@ def serve(*, migrate: bool, **options: object) -> None:
         if value is not None:
             os.environ[f"VESTIBULE_{name.upper()}"] = str(value)
             os.environ.pop(f"VESTIBULE_{name.upper()}_FILE", None)
+    if sys.stderr.isatty():
+        log_calls_by_default()
     settings = load_settings()
     from ..observability.log_format import records_after
 
@@ -78,8 +84,17 @@ def _announce(settings: "Settings") -> None:
     _log.info("listening", extra={"fields": fields})
 
 
+def log_calls_by_default() -> None:
+    """Turns the access log on for the workers too, unless the operator has decided about it."""
+    if not {"VESTIBULE_ACCESS_LOG", "VESTIBULE_ACCESS_LOG_FILE"}.intersection(os.environ):
+        os.environ["VESTIBULE_ACCESS_LOG"] = "on"
+
+
 def _greet(settings: "Settings") -> None:
     echo(f"Vestibule listens on  {settings.url}{settings.api_prefix}/")
+    if settings.dev:
+        echo("DEVELOPMENT MODE      not for the Internet: no limits, and a page that shows every code")
+        echo(f"Mails and codes are   {settings.url}{settings.api_prefix}/dev/outbox")
     if settings.has_docs:
         echo(f"Try it on             {settings.url}{settings.api_prefix}/docs")
     echo(f"Accounts are kept in  {without_secrets(settings.resolved_database_url)}")

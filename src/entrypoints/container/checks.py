@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from ...adapters.database import SchemaTooNew, SchemaTooOld
 from ...adapters.identifiers import LibraryIdentifiers
 from ...adapters.notifier import read_secrets, read_sender
+from ...adapters.notifier.hosts import is_loopback
 from ...domain.errors import Unavailable
 from ..observability import check_extra
 from ..settings import Settings, SettingsError
@@ -25,8 +26,22 @@ def reported_as(setting: str) -> Iterator[None]:
         raise error if isinstance(error, SettingsError) else SettingsError(f"VESTIBULE_{setting}: {error}") from error
 
 
+def check_development(settings: Settings) -> None:
+    """Raises `SettingsError` if development mode is on where another machine could reach the page that shows all codes."""
+    if not settings.dev:
+        return
+    mode = "VESTIBULE_DEV: the development mode is for this machine alone"
+    if not is_loopback(settings.host):
+        raise SettingsError(f"{mode}: VESTIBULE_HOST must be 127.0.0.1, ::1 or localhost.")
+    if settings.url.startswith("https:"):
+        raise SettingsError(f"{mode}: VESTIBULE_PUBLIC_URL must not begin with https.")
+    if settings.trusted_proxies:
+        raise SettingsError(f"{mode}: there must be no proxy, so unset VESTIBULE_TRUSTED_PROXIES.")
+
+
 def check_values(settings: Settings, overrides: Collection[str]) -> None:
     """Raises `SettingsError`. Settings that only an overridden adapter would read are not checked."""
+    check_development(settings)
     if settings.metrics_port is not None:
         with reported_as("METRICS_PORT"):
             check_extra("metrics", "prometheus_client")

@@ -81,7 +81,7 @@ class Container(containers.DeclarativeContainer):
     identifiers = providers.Singleton(
         LibraryIdentifiers,
         settings.provided.default_region,
-        special_use_domains=settings.provided.test_domains,
+        special_use_domains=settings.provided.accepts_test_domains,
         mobile_regions=settings.provided.mobile_regions,
     )
     devices = providers.Singleton(UaParserDevices)
@@ -103,8 +103,8 @@ class Container(containers.DeclarativeContainer):
     storage = providers.Singleton(factories.storage, settings)
     rate_limiter = providers.Singleton(factories.rate_limiter, settings)
 
-    cooldown = settings.provided.otp_cooldown
-    limits = settings.provided.limits
+    cooldown = settings.provided.code_cooldown
+    limits = settings.provided.effective_limits
     fresh_login_seconds = settings.provided.fresh_login
     deletion_seconds = settings.provided.deletion_seconds
     recovery_seconds = settings.provided.recovery_seconds
@@ -149,4 +149,5 @@ class Container(containers.DeclarativeContainer):
         group_commit=providers.Callable(factories.group_commit, sql_database, rate_limiter, overrides),
         hashing_share=providers.Callable(factories.hashing_share, settings, hasher),
         subscriptions=subscriptions,
+        read_outbox_files=providers.Callable(factories.outbox_files, settings),
     )

@@ -1,13 +1,23 @@
 """Factories of adapters and of the small collaborators that depend on settings."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...adapters.database import SqlDatabase
 from ...adapters.hasher import Argon2Hasher, build_of_argon2, pool_for
 from ...adapters.keys import EncryptedKeyStore, FileKeyStore, KeyStore
-from ...adapters.notifier import AppriseNotifier, FileNotifier, RateLimitedNotifier, SmtpNotifier, Templates, WebhookNotifier
+from ...adapters.notifier import (
+    AppriseNotifier,
+    FileNotifier,
+    RateLimitedNotifier,
+    SmtpNotifier,
+    StoredMessage,
+    Templates,
+    WebhookNotifier,
+    read_files,
+)
 from ...adapters.rate_limiter import MemoryRateLimiter, NodeRateLimiter, RedisRateLimiter, node_limits_file, remove_node_limits
 from ...adapters.storage import FileStorage, S3Storage
 from ...application.event_consumer import ReadEvents
@@ -98,6 +108,11 @@ def sms_notifier(settings: Settings, templates: Templates, echo: Echo | None) ->
     if settings.sms_url.startswith("outbox:"):
         return FileNotifier(settings.data_dir / "outbox", templates, settings.email_from, echo=echo)
     return AppriseNotifier(settings.sms_url, templates)
+
+
+def outbox_files(settings: Settings) -> Callable[[], Sequence[StoredMessage]]:
+    """A function that reads the latest messages that became files."""
+    return partial(read_files, settings.data_dir / "outbox", settings.otp_length)
 
 
 def webhook_notifier(settings: Settings, instrumentation: Instrumentation) -> Notifier | None:

@@ -22,7 +22,7 @@ from .docs import docs_handlers
 from .middleware.access_log import log_call
 from .middleware.request_context import RequestMiddleware
 from .problems import handle_error
-from .routes import account, codes, export, image, login, password, registration, revocations, service, sessions
+from .routes import account, codes, development, export, image, login, password, registration, revocations, service, sessions
 
 API: tuple[HTTPRouteHandler, ...] = (
     registration.register,
@@ -77,6 +77,8 @@ def create_app(vestibule: Vestibule | AsyncVestibule, *, lifespan: Sequence[Life
     settings = vestibule.settings
     service_handlers = (*SERVICE, *REVOCATIONS) if settings.revocations_secret else SERVICE
     handlers = [*API, *service_handlers, *docs_handlers(settings, (*API, *service_handlers))]
+    if settings.dev:
+        handlers += development.handlers_of(awaited.blocking)
     under_prefix, at_root = (_with_head_and_options(these) for these in (handlers, service_handlers))
     uploads = UploadPlaces(MAX_UPLOADS, are_shared=settings.rate_limits)
     app = App(

@@ -22,6 +22,11 @@ _CSP = (
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 
+_BANNER = """\
+<p class="development" role="note">Development mode, not for the Internet: no limits, and
+<a href="{root}/dev/outbox">a page with every mail and code</a>.</p>
+"""
+
 
 def docs_handlers(settings: Settings, handlers: Sequence[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
     """Returns no handler if the settings turn the documentation off."""
@@ -32,15 +37,15 @@ def docs_handlers(settings: Settings, handlers: Sequence[HTTPRouteHandler]) -> l
         _start(settings),
         _page(settings),
         _serve("/openapi.json", AsgiResponse(200, document, JSON)),
-        _serve("/docs/page.js", AsgiResponse(200, _static("page.js").encode(), "text/javascript; charset=utf-8")),
-        _serve("/docs/page.css", AsgiResponse(200, _static("page.css").encode(), "text/css; charset=utf-8")),
+        static_file("/docs/page.js", "page.js", "text/javascript; charset=utf-8"),
+        static_file("/docs/page.css", "page.css", "text/css; charset=utf-8"),
     ]
 
 
 def _start(settings: Settings) -> HTTPRouteHandler:
     """Returns the handler of the URL that the program prints: a page for browsers, JSON for others."""
     url = settings.url + settings.api_prefix
-    template = _template(settings, "start.html").replace("{url}", escape(url))
+    template = template_of(settings, "start.html").replace("{url}", escape(url))
     links = {"service": settings.service_name, "docs": f"{url}/docs", "openapi": f"{url}/openapi.json"}
     as_json = AsgiResponse(200, links, JSON)
 
@@ -48,23 +53,27 @@ def _start(settings: Settings) -> HTTPRouteHandler:
         if "text/html" not in request.headers.get("accept", "").lower():
             return as_json
         path = requested_path(request)
-        return _html(template, root="." if path.endswith("/") else f"./{path.rpartition('/')[2]}")
+        return html_page(template, root="." if path.endswith("/") else f"./{path.rpartition('/')[2]}")
 
     return get("/", sync_to_thread=False)(start)
 
 
 def _page(settings: Settings) -> HTTPRouteHandler:
-    template = _template(settings, "page.html")
+    template = template_of(settings, "page.html")
 
     def page(request: HttpRequest) -> AsgiResponse:
-        return _html(template, root=".." if requested_path(request).endswith("/") else ".")
+        return html_page(template, root=".." if requested_path(request).endswith("/") else ".")
 
     return get("/docs", sync_to_thread=False)(page)
 
 
-def _html(template: str, *, root: str) -> AsgiResponse:
+def html_page(template: str, *, root: str) -> AsgiResponse:
     """`root` leads from the page's URL, which ends in a slash or not, to the root of the API."""
     return AsgiResponse(200, template.replace("{root}", escape(root)).encode(), _HTML, content_security_policy=_CSP)
+
+
+def static_file(path: str, name: str, media_type: str) -> HTTPRouteHandler:
+    return _serve(path, AsgiResponse(200, _static(name).encode(), media_type))
 
 
 def _serve(path: str, response: AsgiResponse) -> HTTPRouteHandler:
@@ -74,8 +83,10 @@ def _serve(path: str, response: AsgiResponse) -> HTTPRouteHandler:
     return get(path, sync_to_thread=False)(serve)
 
 
-def _template(settings: Settings, name: str) -> str:
-    return _static(name).replace("{title}", escape(settings.service_name))
+def template_of(settings: Settings, name: str) -> str:
+    """Returns the text of a page, in development mode with a line that says so."""
+    page = _static(name).replace("{title}", escape(settings.service_name))
+    return page.replace("{banner}\n", _BANNER if settings.dev else "")
 
 
 def _static(name: str) -> str:

@@ -45,6 +45,13 @@ class UnknownHost(Refusal):
     title = "The host name is not allowed."
 
 
+class DevelopmentOnly(Refusal):
+    """The server runs in development mode, and the call comes from another machine or through https."""
+
+    slug = "development-only"
+    title = "This server is for development on its own machine."
+
+
 class BodyTooSlow(Refusal):
     """The body did not arrive in time."""
 
@@ -101,6 +108,7 @@ STATUS: dict[type[Refusal], int] = {
     errors.InvalidToken: 401,
     errors.InvalidRefreshToken: 401,
     errors.InvalidCode: 403,
+    DevelopmentOnly: 403,
     NotFound: 404,
     errors.NoSuchAccount: 404,
     errors.NoSuchSession: 404,

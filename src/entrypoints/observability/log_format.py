@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from logging.handlers import MemoryHandler
 from traceback import format_tb
+from urllib.parse import quote
 
 from ..settings import Settings
 
@@ -24,6 +25,8 @@ _log = logging.getLogger("vestibule.server")
 _MAX_HELD = 1000
 _MAX_ERRORS = 20
 _MAX_FRAMES = 40
+_PATH = "/%:@!$&'()*+,;=~"
+_MAX_PATH = 200
 _CODES = ("strerror", "sqlite_errorname", "sqlstate")
 """Attributes that identify an error without text of a caller."""
 
@@ -31,7 +34,8 @@ _CODES = ("strerror", "sqlite_errorname", "sqlstate")
 def configure_logs(settings: Settings) -> None:
     """Configures the root logger of Vestibule's own processes."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if settings.log_format == "json" else Lines())
+    is_watched = settings.dev or sys.stderr.isatty()
+    handler.setFormatter(JsonLines() if settings.log_format == "json" else Lines(short_calls=is_watched))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
@@ -59,12 +63,30 @@ def records_after(announce: Callable[[], None]) -> Iterator[None]:
 
 
 class Lines(logging.Formatter):
-    """Formats for people: time in UTC, level, logger and message, then the record's fields as name=value."""
+    """Formats for people: time in UTC, level, logger and message, then the record's fields as name=value.
+
+    With `short_calls`, for a terminal, a call is its method, path, status, duration and the beginning of its request id.
+    """
+
+    def __init__(self, *, short_calls: bool = False) -> None:
+        super().__init__()
+        self._short_calls = short_calls
 
     def format(self, record: logging.LogRecord) -> str:
+        if self._short_calls and record.name == ACCESS:
+            return _call(record)
         fields = (f" {name}={'-' if value is None else value}" for name, value in _fields(record).items())
         line = f"{_time(record, 'seconds')} {record.levelname} {record.name}: {_message(record)}{''.join(fields)}"
         return "\n".join([line, *_traceback(record.exc_info[1] if record.exc_info else None)])
+
+
+def _call(record: logging.LogRecord) -> str:
+    fields = _fields(record)
+    path = quote(str(getattr(record, "path", "")), safe=_PATH)  # so that no path can look like more than one word
+    shown = path if len(path) <= _MAX_PATH else f"{path[:_MAX_PATH]}…"
+    status = fields.get("status") or "-"
+    request_id = str(fields.get("request_id", "-"))[:8]
+    return f"{_time(record, 'seconds')} {fields.get('method')} {shown} {status} {fields.get('ms')} ms {request_id}"
 
 
 class JsonLines(logging.Formatter):

@@ -14,6 +14,8 @@ from .environment import PREFIX, SettingsError, given_texts
 from .parsers import COSTS, HashCost, Network
 from .types import is_of_type, name_of_type, type_hints
 
+DEFAULT_COOLDOWN = 60
+
 
 def setting(default: Any, read: Callable[[str], Any], help: str, *, secret: bool = False) -> Any:  # noqa: A002 — click's word
     """Declares a setting. `read` parses its text, and raises `ValueError` with the reason if it is invalid."""
@@ -34,6 +36,11 @@ class Settings:
 
     host: str = setting("127.0.0.1", parse.host, "The address to listen on.")
     port: int = setting(8000, parse.number(0, 65_535), "The port to listen on.")
+    dev: bool = setting(
+        False,
+        parse.flag,
+        "A development mode, for this machine alone: no limits in one's way, and a page that shows mails and codes.",
+    )
     workers: int = setting(1, parse.number(1, 64), "The number of server processes.")
     send_timeout: int = setting(
         30, parse.number(1, 600), "Seconds until a connection is closed whose client reads nothing of a response; on Linux."
@@ -128,7 +135,9 @@ class Settings:
     docs: bool | None = setting(None, parse.flag, "The OpenAPI page; on by default, unless PUBLIC_URL is https.")
     log_format: str = setting("text", parse.one_of("text", "json"), "text for people, or json for machines: one object a line.")
     log_level: str = setting("info", parse.one_of("debug", "info", "warning", "error"), "The lowest level that is logged.")
-    access_log: bool | None = setting(None, parse.flag, "A log line for each call; on by default if LOG_FORMAT is json.")
+    access_log: bool | None = setting(
+        None, parse.flag, "A log line for each call; on by default at a terminal, with DEV, and if LOG_FORMAT is json."
+    )
     metrics_port: int | None = setting(
         None, parse.number(1, 65_535), "The port that Prometheus scrapes; no metrics by default."
     )
@@ -146,7 +155,7 @@ class Settings:
         False, parse.flag, "Whether emails at .test, .localhost and the like are accepted, for development."
     )
     otp_length: int = setting(6, parse.number(4, 10), "Digits of a one-time code.")
-    otp_cooldown: int = setting(60, parse.number(1, 86_400), "Seconds between two codes to the same address.")
+    otp_cooldown: int = setting(DEFAULT_COOLDOWN, parse.number(1, 86_400), "Seconds between two codes to the same address.")
     fresh_login: int | None = setting(
         3600,
         parse.number_or_off(1, 30 * 86_400),
@@ -204,6 +213,20 @@ class Settings:
         return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
+    def effective_limits(self) -> Limits:
+        """The limits that hold: in development only those that were changed."""
+        return self.limits.lifted() if self.dev else self.limits
+
+    @property
+    def code_cooldown(self) -> float:
+        """Seconds between two codes to one address; in development 0, unless the setting was changed."""
+        return 0.0 if self.dev and self.otp_cooldown == DEFAULT_COOLDOWN else float(self.otp_cooldown)
+
+    @property
+    def accepts_test_domains(self) -> bool:
+        return self.test_domains or self.dev
+
+    @property
     def recovery_seconds(self) -> float:
         return self.recovery_days * DAY
 
@@ -217,7 +240,7 @@ class Settings:
 
     @property
     def has_access_log(self) -> bool:
-        return self.access_log if self.access_log is not None else self.log_format == "json"
+        return self.access_log if self.access_log is not None else self.log_format == "json" or self.dev
 
     @property
     def resolved_database_url(self) -> str:

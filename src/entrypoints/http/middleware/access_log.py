@@ -15,8 +15,10 @@ _log = logging.getLogger(ACCESS)
 
 
 def log_call(scope: HTTPScope, status: int | None, seconds: float) -> None:
-    """Logs the route, never the path or the query: callers may put a secret into either."""
+    """Logs the route, never the query: callers may put a secret there. The path is for a terminal alone (`Lines`)."""
     state = scope["state"]
+    if "is_unlogged" in state:
+        return
     caller: Caller = state["caller"]
     identity: Identity | None = state.get("identity")
     fields = {
@@ -28,4 +30,5 @@ def log_call(scope: HTTPScope, status: int | None, seconds: float) -> None:
         "request_id": caller.request_id,
         **({"user_id": identity.account.id, "sid": identity.session_id} if identity else {}),
     }
-    _log.info("request", extra={"fields": fields})
+    path = scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1") or scope["path"]
+    _log.info("request", extra={"fields": fields, "path": path})

@@ -17,10 +17,11 @@ from ...concurrency.executors import ThreadLane
 from ...concurrency.shares import Shares
 from ...observability import Instrumentation
 from ..dependencies import HttpRequest
-from ..problems import UnknownHost, internal_error, problem_response
+from ..problems import DevelopmentOnly, UnknownHost, internal_error, problem_response
 from .allowed_hosts import has_allowed_host
 from .client_address import ClientAddress
 from .cors import Cors, Headers
+from .development import is_from_elsewhere
 from .revocation_clients import RevocationClients
 
 UNLIMITED = frozenset({"/healthz", "/healthz/", "/readyz", "/readyz/"})
@@ -46,7 +47,7 @@ class RequestMiddleware:
         self._awaited = awaited
         self._rate_limiter = vestibule.rate_limiter
         self._may_block = vestibule.rate_limiter.may_block
-        self._limits = vestibule.settings.limits.calls_per_network
+        self._limits = vestibule.settings.effective_limits.calls_per_network
         self._lane = instrumentation.lane("limits", ThreadLane(_THREADS, _MAX_WAITING))
         self._clock = vestibule.clock
         share = MAX_CONCURRENT_CALLS_PER_NETWORK if vestibule.settings.rate_limits else inf
@@ -54,6 +55,7 @@ class RequestMiddleware:
         self._revocation_clients = RevocationClients(vestibule.settings)
         self._client_address = ClientAddress(vestibule.settings.trusted_proxies, vestibule.settings.client_address_header)
         self._headers = _common_headers(https=vestibule.settings.url.startswith("https:"))
+        self._is_development = vestibule.settings.dev
         self._allowed_hosts = frozenset(host.encode() for host in vestibule.settings.allowed_hosts)
         origins, cors_headers = vestibule.settings.cors_origins, vestibule.settings.cors_headers
         self._cors = Cors(origins, cors_headers) if origins else None
@@ -94,15 +96,21 @@ class RequestMiddleware:
             await _refuse(too_many, scope, receive, send)
             return
         try:
-            refusal = None if self._revocation_clients.include(scope) else await self._rate_limited(caller)
-            if refusal is None and self._allowed_hosts and not has_allowed_host(scope["headers"], self._allowed_hosts):
-                refusal = UnknownHost()
-            if refusal is not None:
+            if (refusal := await self._refusal(scope, caller)) is not None:
                 await _refuse(refusal, scope, receive, send)
                 return
             await app(scope, receive, send)
         finally:
             self._shares.give_back(caller.ip_address)
+
+    async def _refusal(self, scope: HTTPScope, caller: Caller) -> Refusal | None:
+        if self._is_development and is_from_elsewhere(scope):
+            return DevelopmentOnly()
+        if not self._revocation_clients.include(scope) and (refusal := await self._rate_limited(caller)):
+            return refusal
+        if self._allowed_hosts and not has_allowed_host(scope["headers"], self._allowed_hosts):
+            return UnknownHost()
+        return None
 
     async def _rate_limited(self, caller: Caller) -> Refusal | None:
         """Calls a rate limiter that may block in threads of its own; any other one here, where the call costs least."""
