@@ -146,7 +146,7 @@ def test_small_install_runs_the_use_cases_and_imports_no_framework(small_python:
     imported = set(run.stdout.split())
     assert {"vestibule", "sqlalchemy", "argon2"} <= imported
     assert not imported & {
-        *("litestar", "starlette", "fastapi", "django", "flask", "msgspec", "multipart", "granian", "uvicorn", "click", "rich"),
+        *("litestar", "starlette", "fastapi", "django", "flask", "multipart", "granian", "uvicorn", "click", "rich"),
         *("psycopg", "redis", "obstore", "apprise", "requests", "httpx", "prometheus_client", "opentelemetry"),
     }
 
