@@ -1,6 +1,6 @@
 """Authentication by access tokens for Django REST framework."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed
@@ -30,7 +30,7 @@ class TokenAuthentication(BaseAuthentication):  # type: ignore[misc]  # the fram
         except NotAuthenticated:
             return None
         except Unavailable as refusal:
-            raise _ServiceUnavailable(refusal) from None
+            raise _service_unavailable(refusal) from None
         except Refusal as refusal:
             request.vestibule_refusal = refusal
             raise AuthenticationFailed(refusal.detail) from None
@@ -42,10 +42,8 @@ class TokenAuthentication(BaseAuthentication):  # type: ignore[misc]  # the fram
         return refusal.headers["WWW-Authenticate"]
 
 
-class _ServiceUnavailable(APIException):  # type: ignore[misc]  # as above
-    status_code = 503
-    default_code = Unavailable.slug
-
-    def __init__(self, refusal: Unavailable) -> None:
-        super().__init__(refusal.detail)
-        self.wait: Any = refusal.retry_after  # the framework makes the header Retry-After of it
+def _service_unavailable(refusal: Unavailable) -> APIException:
+    error = APIException(refusal.detail, refusal.slug)
+    error.status_code = 503
+    error.wait = refusal.retry_after  # the framework makes the header Retry-After of it
+    return error

@@ -1,7 +1,9 @@
+from dataclasses import fields
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vestibule.domain.rate_limits import RateLimit, SlidingWindow, network_windows, refusing_limit
+from vestibule.domain.rate_limits import HOUR, Limits, RateLimit, SlidingWindow, network_windows, refusing_limit
 
 LIMITS = (RateLimit(2, 60), RateLimit(3, 3600))
 
@@ -187,3 +189,14 @@ def test_site_of_ipv6_has_sixteen_times_the_limit_of_a_network() -> None:
         ("calls:2001:db8:1:2::/64", LIMITS),
         ("calls:2001:db8:1::/48", (RateLimit(32, 60), RateLimit(48, 3600))),
     )
+
+
+def test_limits_at_their_default_are_lifted_for_development_but_those_of_a_codes_guesses() -> None:
+    changed = (RateLimit(7, HOUR),)
+    lifted = Limits(exports_per_account=changed).lifted()
+    assert lifted.wrong_codes_per_code == Limits().wrong_codes_per_code
+    assert lifted.exports_per_account == changed
+    others = [limit for limit in fields(Limits) if limit.name not in {"wrong_codes_per_code", "exports_per_account"}]
+    for limit in others:
+        value = getattr(lifted, limit.name)
+        assert (value if isinstance(value, int) else value[0].count) >= 100_000
