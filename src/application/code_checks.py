@@ -161,9 +161,13 @@ class CodeVerifier:
 
 @dataclass(frozen=True, slots=True)
 class IssuedProof:
-    """The result of a verification: `proof` marks the address as verified in a registration or a change within the hour."""
+    """The result of a verification: `proof` marks the address as verified in a registration or a change within the hour.
+
+    `kind` is that of the address that the code was sent to, which differs from the destination for a code to its email.
+    """
 
     proof: str = field(repr=False)
+    kind: AddressKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,14 +210,14 @@ class VerifyCode:
             )
             if check.matched is not None:
                 address = check.consume(tx).address
-                proof = self.proof_issuer(tx, address, check.now, caller)
+                issued = IssuedProof(self.proof_issuer(tx, address, check.now, caller), address.kind)
                 if identity is not None:
                     self._verify(tx, address, identity, check.now, caller)
             else:
                 check.record_failure(tx)
         if check.matched is None:
             raise check.refusal()
-        return IssuedProof(proof)
+        return issued
 
     def _verify(self, tx: Transaction, address: Address, identity: Identity, now: float, caller: Caller) -> None:
         account = tx.accounts.lock_by_active_session(identity.account.id, identity.session_id, lambda: now)

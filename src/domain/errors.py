@@ -109,7 +109,7 @@ class AlreadyTaken(InvalidInput):
     """A username, email or mobile that another account has."""
 
     slug = "already-taken"
-    title = "Another account has this value."
+    title = "Another account has this already."
 
     def __init__(self, *fields: str) -> None:
         self.fields = fields
@@ -135,7 +135,7 @@ class InvalidCredentials(Refusal):
     """The same for a wrong password, and for an account that is unknown, inactive or has no password."""
 
     slug = "invalid-credentials"
-    title = "The username or the password is not right."
+    title = "The password is not right, or there is no such account."
 
 
 class LoginNotFresh(Refusal):
@@ -145,7 +145,7 @@ class LoginNotFresh(Refusal):
     """
 
     slug = "login-not-fresh"
-    title = "This call needs a fresh login."
+    title = "Log in again to do this."
 
     def __init__(self, max_age: int) -> None:
         self.max_age = max_age
@@ -226,7 +226,7 @@ class InvalidCode(Refusal):
     """The same for a code that was never sent, is wrong, expired, used or exhausted, or has another purpose."""
 
     slug = "invalid-code"
-    title = "The code is wrong, expired or used."
+    title = "The code is wrong, expired or used: check it, or ask for a new one."
 
 
 class ImageTooLarge(Refusal):
@@ -234,6 +234,14 @@ class ImageTooLarge(Refusal):
 
     slug = "image-too-large"
     title = "The image file is too large."
+
+
+def _in_words(seconds: int) -> str:
+    """A waiting time for people: in seconds, from two minutes on in minutes, from two hours on in hours, rounded up."""
+    for unit, size in (("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{-(-seconds // size)} {unit}"
+    return "1 second" if seconds == 1 else f"{seconds} seconds"
 
 
 class RateLimited(Refusal):
@@ -251,7 +259,7 @@ class RateLimited(Refusal):
         self.retry_after = retry_after
         self.policy = policy
         self.limit = limit
-        super().__init__(f"Try again in {retry_after} seconds.")
+        super().__init__(f"Try again in {_in_words(retry_after)}.")
 
 
 class Unavailable(Refusal):

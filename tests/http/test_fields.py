@@ -156,3 +156,11 @@ def stored_rows(client: AppClient) -> Any:
     """Returns the accounts, the messages and the events."""
     database = client.world.database
     return database.accounts.get(1), database.accounts.get(2), client.world.messages, client.world.events()
+
+
+@pytest.mark.parametrize(("read_at", "kind"), [("ada@mail.example.com", "email"), (ADA["mobile"], "mobile")])
+def test_verification_names_the_kind_of_address_that_it_verified(client: AppClient, read_at: str, kind: str) -> None:
+    """A code to a mobile goes to an email too, and verifies that alone."""
+    code = client.code(ADA["mobile"], email="ada@mail.example.com", read_at=read_at)
+    answer = client.post("/otp/", {"destination": ADA["mobile"], "verify_otp": code})
+    assert (answer.status_code, answer.json()["detail"]) == (201, f"This {kind} is verified.")

@@ -4,7 +4,7 @@ Columns are exported unless they are left out by name, so that a new column is i
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,8 +24,6 @@ LEFT_OUT: Mapping[Table, frozenset[str]] = {
     outbox: frozenset({"challenge"}),
 }
 """Hashes and digests of secrets, that from which codes are derived, and the network and the mobile of a code's requester."""
-
-_JSON = frozenset({"parameters", "recovery"})
 
 
 def _select(table: Table, condition: ColumnElement[bool], key: str = "") -> Select[Any]:
@@ -87,11 +85,26 @@ def _value(column: Any, value: Any) -> object:
         return datetime.fromtimestamp(value, UTC)
     if isinstance(column.type, Boolean):  # SQLite returns numbers
         return bool(value)
-    return _parsed(value) if column.name in _JSON else value
-
-
-def _parsed(text: str) -> object:
+    read = _READERS.get(column.name)
     try:
-        return json.loads(text)
-    except ValueError:  # a damaged row is exported as it is
-        return text
+        return read(value) if read else value
+    except (ValueError, TypeError, LookupError, OverflowError):  # a damaged row is exported as it is
+        return value
+
+
+def _recovery_addresses(text: str) -> list[dict[str, object]]:
+    """The addresses that can recover the account; `other_address` is that of the other kind, which comes back with it."""
+    return [
+        {
+            "address": address[1],
+            "replaced_at": datetime.fromtimestamp(replaced_at, UTC),
+            "expires_at": None if expires_at is None else datetime.fromtimestamp(expires_at, UTC),
+            "other_address": other and other[1],
+            "other_address_verified": other_verified,
+        }
+        for address, replaced_at, expires_at, other, other_verified in json.loads(text)
+    ]
+
+
+_READERS: Mapping[str, Callable[[str], object]] = {"parameters": json.loads, "recovery": _recovery_addresses}
+"""The readers of columns of JSON text, by name; the same name in two tables means the same."""

@@ -27,7 +27,7 @@ _NO_PART = re.compile(f"(?![\u200c\u200d])[{INVISIBLE}]")
 
 _TEST_DOMAIN = re.compile(r"(?:^|\.)(?:test|localhost|local|invalid)$", re.IGNORECASE)
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")
-_UNDELIVERABLE = "This is not a deliverable email address, such as name@example.com."
+_UNDELIVERABLE = "This is not a valid email address. A valid one looks like name@example.com."
 _FOR_TESTS = "No mail reaches this domain, which is reserved for tests."
 _INNER_UNDERSCORE = re.compile(r"(?<=[a-z0-9])_(?=[a-z0-9][^.]*\.)", re.IGNORECASE)
 _SPECIAL_USE = re.compile(r"(?:(?<=\.)|^)(?:localhost|local|invalid)$", re.IGNORECASE)

@@ -215,4 +215,4 @@ def token_response(status: int, tokens: TokenSet) -> AsgiResponse:
 
 
 def code_sent_response(sent: RequestedCode) -> AsgiResponse:
-    return AsgiResponse(201, CodeSentResponse("A code is sent if this destination can receive one.", sent.reference))
+    return AsgiResponse(201, CodeSentResponse("A code is sent if this email or mobile can receive one.", sent.reference))

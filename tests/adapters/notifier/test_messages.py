@@ -74,6 +74,7 @@ def test_both_parts_of_a_mail_have_code_purpose_and_expiry(tmp_path: Path, purpo
         assert text.count(CODE) == 1
         assert f"Your Vestibule code, {words}:" in " ".join(text.split())
         assert "Reference K7P2" in text
+        assert "If you have several codes, use the one with the reference that you were shown." in text
         assert "expires in 5 minutes" in text
         assert "If you did not request it, ignore this message. Do not share the code with anyone." in text
     assert not page.elements & {"a", "img", "script", "link", "style", "iframe"}
@@ -275,8 +276,23 @@ def test_notice_of_a_changed_address_says_how_to_undo_it(what: Notice) -> None:
     assert undo in PageText(mail.html).text
     assert "log in with a code to this number within 7 d." in sms
     assert "within 1 day and" in notice_texts(what, {**NOTICE, "recovery_days": "1"})[0].text
+    for values in (PLAIN_NOTICE, {**PLAIN_NOTICE, "network": "192.0.2.1"}):
+        mail, sms = notice_texts(what, values)
+        assert "within" not in mail.text + sms
+
+
+@pytest.mark.parametrize("what", [Notice.EMAIL_CHANGED, Notice.MOBILE_CHANGED])
+def test_notice_of_a_changed_address_helps_a_stranger_who_got_it_by_mistake(what: Notice) -> None:
+    """A notice names the caller to a verified address alone: the reader of another one may have no account."""
     mail, sms = notice_texts(what, PLAIN_NOTICE)
-    assert "within" not in mail.text + sms
+    for text in (mail.text, PageText(mail.html).text):
+        assert "If you have no account at Vestibule, someone gave your address by mistake" in text
+    assert sms.endswith("No account? Ignore this.")
+    mail, sms = notice_texts(what, {**PLAIN_NOTICE, "network": "192.0.2.1"})
+    for text in (mail.text, PageText(mail.html).text):
+        assert "by mistake" not in text
+        assert "reset your password at Vestibule: this signs you out on all devices. Then change the " in text
+    assert "No account?" not in sms
 
 
 def test_notice_of_a_deletion_says_until_when_it_can_be_cancelled() -> None:

@@ -6,6 +6,7 @@ import pytest
 from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, PNG, World, concurrently, outcome, wrong
 
 from vestibule.application import AddressNotVerified, Caller, InvalidCode, InvalidInput, IssuedProof, RequestedCode, TokenSet
+from vestibule.domain.account import AddressKind
 from vestibule.domain.events import EventType
 from vestibule.domain.rate_limits import Limits
 
@@ -57,6 +58,16 @@ def test_code_expires_after_five_minutes(after: int, right: bool) -> None:
     world.clock.advance(after)
 
     assert isinstance(verify(world, ANN, code), IssuedProof) is right
+
+
+def test_verification_says_which_kind_of_address_the_code_was_sent_to() -> None:
+    world = World()
+    world.request_code(destination=MOBILE, email=ANN)
+
+    by_mail, by_sms = world.verify_code(destination=MOBILE, verify_otp=world.code_for(ANN)), world.code_for(MOBILE)
+
+    assert by_mail.kind is AddressKind.EMAIL
+    assert world.verify_code(destination=MOBILE, verify_otp=by_sms).kind is AddressKind.MOBILE
 
 
 def test_used_code_is_refused() -> None:

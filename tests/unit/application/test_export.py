@@ -54,6 +54,19 @@ def test_files_are_indented_utf_8_with_times_in_utc() -> None:
     assert "Änn Sömebödy" in archive.read("account.json").decode()
 
 
+def test_recovery_address_is_exported_by_name_with_times_in_utc() -> None:
+    world = World()
+    world.create_account("ann")
+    identity = world.log_in_as("ann")
+    world.verify_address(ANN, identity)
+    replaced_at = datetime.fromtimestamp(world.clock(), UTC).isoformat().replace("+00:00", "Z")
+    world.change_account(identity=identity, email="new@mail.example.com")
+    shown = json.loads(exported(world, identity).read("account.json"))["recovery"]
+    assert shown == [
+        {"address": ANN, "replaced_at": replaced_at, "expires_at": None, "other_address": None, "other_address_verified": False}
+    ]
+
+
 def test_line_breaks_in_values_stay_as_they_are() -> None:
     world = World()
     account, identity = world.create_account("ann"), world.log_in_as("ann")

@@ -37,7 +37,25 @@ def test_every_refusal_has_a_unique_slug_and_a_title() -> None:
 
 def test_refusal_detail_defaults_to_its_title() -> None:
     assert InvalidCode().detail == str(InvalidCode()) == InvalidCode.title
-    assert RateLimited(17).detail == "Try again in 17 seconds."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (1, "1 second"),
+        (17, "17 seconds"),
+        (119, "119 seconds"),
+        (120, "2 minutes"),
+        (121, "3 minutes"),
+        (7199, "120 minutes"),
+        (7200, "2 hours"),
+        (86_399, "24 hours"),
+    ],
+)
+def test_rate_limit_says_the_wait_in_units_that_people_use(seconds: int, words: str) -> None:
+    refusal = RateLimited(seconds)
+    assert refusal.detail == f"Try again in {words}."
+    assert refusal.retry_after == seconds
 
 
 def test_invalid_input_names_every_field() -> None:

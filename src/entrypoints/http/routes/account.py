@@ -74,5 +74,5 @@ async def delete_account(request: HttpRequest) -> AsgiResponse:
     body = await read_optional_body(request, CurrentPasswordBody)
     deletion = await use_cases(request).delete_account(identity=identity, caller=caller_of(request), **asdict(body))
     waits = use_cases(request).settings.deletion_days
-    detail = "The account will be deleted, unless you log in before." if waits else "The account is deleted."
+    detail = "The account will be deleted, unless you log in before then." if waits else "The account is deleted."
     return AsgiResponse(202, DeletionResponse(detail, datetime.fromtimestamp(int(deletion.deleted_at), UTC)))
