@@ -34,7 +34,7 @@ from .problems import (
     problem_document,
     problem_headers,
 )
-from .request_schemas import ACCEPTED_TYPES, NEW_PASSWORD, metas
+from .request_schemas import NEW_PASSWORD, metas
 from .responses import JSON
 
 _ALWAYS: tuple[type[Refusal], ...] = (errors.RateLimited, Internal, errors.Overloaded, errors.Unavailable)
@@ -137,8 +137,8 @@ def _schema(made: Json, settings: Settings) -> Json:
 
 
 def _with_types(schema: Json, parts: Sequence[Json]) -> Json:
-    """Returns the schema with the JSON types of its parts, and those that the lenient reader of the field accepts."""
-    types = [*schema.pop(ACCEPTED_TYPES, [])]
+    """Returns the schema with the JSON types of its parts: its one type and null."""
+    types: list[str] = []
     for part in parts:
         types += [part.pop("type")] if isinstance(part["type"], str) else part.pop("type")
         schema |= part
@@ -215,7 +215,7 @@ def _success(declared: Operation) -> Json:
     if declared.status == HTTPStatus.NO_CONTENT:
         return {"description": "Done."}
     references = [_reference(response) for response in declared.responses] or [{"type": "string", "format": "binary"}]
-    schema = references[0] if len(references) == 1 else {"anyOf": references}
+    schema = references[0] if len(references) == 1 else {"oneOf": references}
     text = " ".join((response.__doc__ or "").strip() for response in declared.responses) or "The file."
     return {"description": text, "content": {declared.media_type: {"schema": schema}}}
 

@@ -1,6 +1,8 @@
 """Schemas of JSON bodies: for the OpenAPI document, for lenient reading and for the type checker.
 
-A field has the type that the use case takes. `read_body` does not enforce it: use cases name every bad field at once.
+A field has the type that the use case takes, and the document shows no other: generators of Kotlin, Swift and Dart make an
+empty class of a field with several types. `read_body` does not enforce it: it converts some other types, and use cases name
+every bad field at once.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,9 +16,6 @@ from ...domain.texts import trimmed, with_ascii_digits
 
 Converter = Callable[[Any, int], Any]
 """Converts a value that is not absent; the second argument is the length of a code. Returns None for an absent value."""
-
-ACCEPTED_TYPES = "x-accepted-types"
-"""Key in a field's JSON schema: the JSON types that its converter accepts. The OpenAPI document shows them as `type`."""
 
 NEW_PASSWORD = "x-new-password"  # noqa: S105 — no secret
 """Key in a field's JSON schema. The OpenAPI document shows the minimum length of new passwords instead, which is a setting."""
@@ -48,19 +47,16 @@ def _is_number(value: Any) -> bool:
     return type(value) is int and 0 <= value < _MAX_NUMBER
 
 
-def _field(
-    description: str, example: object, converter: Converter | None = None, types: tuple[str, ...] = (), **keywords: object
-) -> Meta:
+def _field(description: str, example: object, converter: Converter | None = None, **keywords: object) -> Meta:
     """`keywords` are further keywords of the JSON schema."""
     return Meta(
         description=description,
         examples=[example],
         extra={"converter": converter} if converter else None,
-        extra_json_schema=keywords | ({ACCEPTED_TYPES: list(types)} if types else {}),
+        extra_json_schema=keywords,
     )
 
 
-_TEXT_OR_NUMBER = ("string", "integer")
 _SAMPLE_PASSWORD = "correct horse battery staple"  # noqa: S105 — an example
 
 UsernameText = Annotated[
@@ -75,9 +71,7 @@ UsernameText = Annotated[
 ]
 NameText = Annotated[str, _field("At least one character that is visible.", "Ada Lovelace", minLength=1, maxLength=500)]
 EmailText = Annotated[str, _field("Unique.", "ada@example.org", format="email", maxLength=254)]
-MobileText = Annotated[
-    str, _field("Unique; 7–15 digits, with an optional `+` and separators.", "+442079460958", _read_mobile, _TEXT_OR_NUMBER)
-]
+MobileText = Annotated[str, _field("Unique; 7–15 digits, with an optional `+` and separators.", "+442079460958", _read_mobile)]
 PasswordText = Annotated[
     str,
     _field(
@@ -88,14 +82,10 @@ PasswordText = Annotated[
         **{NEW_PASSWORD: True},
     ),
 ]
-CodeText = Annotated[str, _field("The code that came by mail or SMS.", "123456", _read_code, _TEXT_OR_NUMBER)]
-Flag = Annotated[
-    bool, _field("A boolean, or text such as `true` or `0`.", False, _read_flag, ("boolean", "string", "integer", "null"))
-]
-Destination = Annotated[str, _field("An email or a mobile.", "ada@example.org", _read_mobile, _TEXT_OR_NUMBER, minLength=1)]
-Proofs = Annotated[
-    tuple[str, ...], _field("Proofs that `/otp/` returned within the last hour.", [], types=("array", "null"), maxItems=4)
-]
+CodeText = Annotated[str, _field("The code that came by mail or SMS.", "123456", _read_code)]
+Flag = Annotated[bool, _field("Whether the code is for a login.", False, _read_flag)]
+Destination = Annotated[str, _field("An email or a mobile.", "ada@example.org", _read_mobile, minLength=1)]
+Proofs = Annotated[tuple[str, ...], _field("Proofs that `/otp/` returned within the last hour.", [], maxItems=4)]
 CurrentPassword = Annotated[
     str, _field("For a session that is not fresh; a wrong one is refused.", _SAMPLE_PASSWORD, format="password")
 ]
@@ -115,7 +105,7 @@ class RegisterBody(Struct):
 class LoginBody(Struct):
     """A login with a password."""
 
-    username: Annotated[str, _field("A username, an email or a mobile.", "ada", _read_mobile, _TEXT_OR_NUMBER, minLength=1)]
+    username: Annotated[str, _field("A username, an email or a mobile.", "ada", _read_mobile, minLength=1)]
     password: Annotated[str, _field("The password of the account.", _SAMPLE_PASSWORD, format="password", minLength=1)]
 
 
@@ -184,7 +174,7 @@ class CheckUniqueBody(Struct):
     """A value that a registration might use."""
 
     prop: Annotated[Literal["username", "email", "mobile"], Meta(examples=["email"])]
-    value: Annotated[str, _field("The value.", "ada@example.org", _read_mobile, _TEXT_OR_NUMBER)]
+    value: Annotated[str, _field("The value.", "ada@example.org", _read_mobile)]
 
 
 class RefreshBody(Struct):
