@@ -141,7 +141,8 @@ class Environment:
         return target / "bin" / "uv"
 
     def pip(self, *arguments: str) -> None:
-        options = ("--quiet", "--no-input", "--disable-pip-version-check")
+        # Errors alone: some versions of pip warn of their own plans for the cache.
+        options = ("--quiet", "--quiet", "--no-input", "--disable-pip-version-check")
         run(str(self.python), "-I", "-m", "pip", "install", *options, *arguments)
 
 
@@ -197,7 +198,8 @@ def built_argon2() -> Path:
         tools.install(ARGON2_BUILD)
         source = ("--no-deps", "--no-binary", ARGON2, "--require-hashes", "--requirement", str(pin))
         # Without pip's cache, which would return a wheel that was built with other flags.
-        options = ("--quiet", "--no-input", "--no-cache-dir", "--no-build-isolation", "--wheel-dir", str(directory))
+        # Errors alone: some versions of pip warn of their own plans for the cache.
+        options = ("--quiet", "--quiet", "--no-input", "--no-cache-dir", "--no-build-isolation", "--wheel-dir", str(directory))
         run(str(tools.python), "-I", "-m", "pip", "wheel", *options, *source, **FLAGS)
         shutil.rmtree(ROOT / tools.directory)
         found = sorted(directory.glob("*.whl"))

@@ -42,6 +42,11 @@ def test_help_is_shown(command: tuple[str, ...]) -> None:
     assert f"Usage: vestibule {' '.join(command)}".strip() in result.stdout
 
 
+def test_help_of_a_group_has_the_whole_first_sentence_of_each_command() -> None:
+    text = " ".join(vestibule("--help").stdout.split())
+    assert " restore Restore the backup FILE into the data directory, which must be empty or absent. serve " in text
+
+
 _HEAVY = {"sqlalchemy", "litestar", "alembic", "msgspec", "argon2", "granian", "psycopg", "rich"}
 
 

@@ -100,6 +100,13 @@ def test_volume_of_root_is_refused_and_a_directory_in_it_is_used(tmp_path: Path)
         (volume / "vestibule").chmod(0o2770)
 
 
+def test_file_in_place_of_the_data_directory_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    result = vestibule("serve", VESTIBULE_DATA_DIR=str(tmp_path / "data"))
+    line = f"vestibule: VESTIBULE_DATA_DIR: {tmp_path}/data is not a directory.\n"
+    assert (result.returncode, result.stdout, result.stderr) == (2, "", line)
+
+
 @as_root
 def test_read_only_data_directory_is_refused_in_one_line(tmp_path: Path) -> None:
     data = tmp_path / "data"

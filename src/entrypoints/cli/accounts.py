@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import DashArgumentCommand, echo, use_cases
+from .common import CommandGroup, DashArgumentCommand, echo, use_cases
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -64,7 +64,7 @@ def _set_active(identifier: str, *, active: bool) -> None:
     echo(f"Account {account.id}, {account.username.text}, is {'active' if active else 'deactivated'}.")
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def accounts() -> None:
     """Mend the addresses of accounts."""
 

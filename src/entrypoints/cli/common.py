@@ -95,6 +95,14 @@ class DashArgumentCommand(click.Command):
         return super().parse_args(ctx, args)
 
 
+class CommandGroup(click.Group):
+    """A group whose help has the whole first sentence of each command, which click would cut off at the end of a line."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.commands[name].get_short_help_str(1000)) for name in self.list_commands(ctx)])
+
+
 @contextmanager
 def broken_pipe_ignored(error: type[OSError] = BrokenPipeError) -> "Iterator[None]":
     """Lets `vestibule … | head` end without an error, and with `OSError` goes on without any output that can be written."""

@@ -4,6 +4,7 @@ import click
 
 from .accounts import accounts, activate, create_superuser, deactivate
 from .audit_log import audit_log
+from .common import CommandGroup
 from .database import backup, copy, end_sessions, migrate, restore
 from .deliver import deliver
 from .keys import keys
@@ -15,6 +16,7 @@ from .timing import timing
 
 
 @click.group(
+    cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with `vestibule serve`, then open http://127.0.0.1:8000/docs.",
 )

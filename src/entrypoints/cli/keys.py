@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import DashArgumentCommand, echo, errors_in_one_line, load_settings, stop
+from .common import CommandGroup, DashArgumentCommand, echo, errors_in_one_line, load_settings, stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ _REVOKED = {
 }
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def keys() -> None:
     """List and rotate the keys, and revoke a leaked one.
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import broken_pipe_ignored, echo, new_table, print_json, printable, use_cases
+from .common import CommandGroup, broken_pipe_ignored, echo, new_table, print_json, printable, use_cases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Row = dict[str, str | int | None]
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def outbox() -> None:
     """List, retry and drop messages that wait or have failed.
 

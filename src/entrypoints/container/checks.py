@@ -22,6 +22,8 @@ def reported_as(setting: str) -> Iterator[None]:
     except Unavailable as error:
         why = str(error.__cause__ or "no answer").partition("\n")[0]
         raise SettingsError(f"VESTIBULE_DATABASE_URL: the database is unavailable ({why}).") from error
+    except FileExistsError as error:
+        raise SettingsError(f"VESTIBULE_{setting}: {error.filename} is not a directory.") from error
     except (ValueError, OSError, ImportError, SchemaTooNew, SchemaTooOld) as error:
         raise error if isinstance(error, SettingsError) else SettingsError(f"VESTIBULE_{setting}: {error}") from error
 

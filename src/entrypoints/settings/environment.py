@@ -45,7 +45,7 @@ def given_texts(environ: Mapping[str, str], settings: Collection[str]) -> Iterat
         if setting not in settings:
             raise SettingsError(_unknown(variable, settings))
         if setting in found:
-            raise SettingsError(f"{setting} and {setting}{_IN_FILE} are both set.")
+            raise SettingsError(f"{setting} and {setting}{_IN_FILE} are both set: remove one of them.")
         found.add(setting)
         if setting != variable:
             text = _text_of_file(variable, text)
