@@ -48,3 +48,7 @@ else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         globals()[name] = value
         return value
+
+    def __dir__() -> list[str]:
+        """The public names, so that a console completes them."""
+        return sorted({*globals(), *_MODULES, "errors", "__version__", *import_module(".application", __name__).__all__})

@@ -104,6 +104,10 @@ class InvalidInput(Refusal):
         self.codes = {field: [error.code for error in of_field] for field, of_field in found.items()}
         super().__init__()
 
+    def __str__(self) -> str:
+        """The detail and each field with its messages, for logs and stack traces."""
+        return " ".join((self.detail, *(f"{field}: {' '.join(messages)}" for field, messages in self.errors.items())))
+
 
 class AlreadyTaken(InvalidInput):
     """A username, email or mobile that another account has."""

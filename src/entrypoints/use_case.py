@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from asyncio import create_task, shield
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from .concurrency.batching import Batcher
@@ -67,7 +68,7 @@ class PlainUseCase(UseCaseDescriptor[Class_co]):
         self: "PlainUseCase[Callable[P, T]]", instance: "AsyncVestibule", _: type
     ) -> Callable[P, Coroutine[Any, Any, T]]: ...
     def __get__(self, instance: object, _: type) -> Any:
-        return _descriptor_or_raise(self, instance)
+        return _function_or_raise(self, instance)
 
     def awaited(self, vestibule: "Vestibule", lanes: Lanes) -> object:
         call, executor = getattr(vestibule, self.name), self.executor(lanes)
@@ -88,7 +89,7 @@ class StreamingUseCase(UseCaseDescriptor[Class_co]):
         self: "StreamingUseCase[Callable[P, Iterator[T]]]", instance: "AsyncVestibule", _: type
     ) -> Callable[P, Coroutine[Any, Any, list[T]]]: ...
     def __get__(self, instance: object, _: type) -> Any:
-        return _descriptor_or_raise(self, instance)
+        return _function_or_raise(self, instance)
 
     def awaited(self, vestibule: "Vestibule", lanes: Lanes) -> object:
         call = getattr(vestibule, self.name)
@@ -110,7 +111,7 @@ class PiecewiseUseCase(UseCaseDescriptor[Class_co]):
         self: "PiecewiseUseCase[Callable[P, Iterator[bytes]]]", instance: "AsyncVestibule", _: type
     ) -> Callable[P, Coroutine[Any, Any, AsyncIterator[bytes]]]: ...
     def __get__(self, instance: object, _: type) -> Any:
-        return _descriptor_or_raise(self, instance)
+        return _function_or_raise(self, instance)
 
     def awaited(self, vestibule: "Vestibule", lanes: Lanes) -> object:
         call, executor = getattr(vestibule, self.name), self.executor(lanes)
@@ -135,7 +136,7 @@ class ContextManagerUseCase(UseCaseDescriptor[Class_co]):
         self: "ContextManagerUseCase[Callable[P, AbstractContextManager[T]]]", instance: "AsyncVestibule", _: type
     ) -> Callable[P, AbstractAsyncContextManager[T]]: ...
     def __get__(self, instance: object, _: type) -> Any:
-        return _descriptor_or_raise(self, instance)
+        return _function_or_raise(self, instance)
 
     def awaited(self, vestibule: "Vestibule", lanes: Lanes) -> object:
         call, executor = getattr(vestibule, self.name), self.executor(lanes)
@@ -154,11 +155,22 @@ class ContextManagerUseCase(UseCaseDescriptor[Class_co]):
         return entered
 
 
-def _descriptor_or_raise(declared: UseCaseDescriptor[Any], instance: object) -> UseCaseDescriptor[Any]:
-    """Returns the descriptor of the class. A facade's use cases are in its own dictionary, which precedes descriptors."""
-    if instance is None:
-        return declared
-    raise AttributeError(declared.name)
+def _function_or_raise(declared: UseCaseDescriptor[Any], instance: object) -> Callable[..., Any]:
+    """Returns, for the class, a method with the parameters and the docstring of the use case, so that `help` shows them.
+
+    A facade's use cases are in its own dictionary, which precedes descriptors.
+    """
+    if instance is not None:
+        raise AttributeError(declared.name)
+
+    def method(self: object, /, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self, declared.name)(*args, **kwargs)
+
+    use_case: Any = declared.use_case
+    method.__name__, method.__doc__ = declared.name, use_case.__doc__
+    method.__qualname__ = f"UseCases.{declared.name}"
+    vars(method)["__signature__"] = signature(use_case.__call__)
+    return method
 
 
 def _batched(executor: Executor, many: Callable[..., Any]) -> object:

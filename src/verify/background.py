@@ -45,7 +45,7 @@ class BackgroundClient:
     def _note_failure(self, error: BaseException) -> None:
         if not self._failures:
             reason = str(error) if isinstance(error, FetchFailed | ValueError) else type(error).__name__
-            _log.warning("cannot fetch %s: %s", self._subject, reason)
+            _log.warning("cannot fetch %s from %s: %s", self._subject, self._url.partition("?")[0], reason)
         self._failures += 1
 
     def _pause(self, first: float, longest: float) -> float:

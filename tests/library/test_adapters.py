@@ -130,6 +130,22 @@ def test_unknown_port_is_refused_by_name(tmp_path: Path) -> None:
         pass
 
 
+def test_adapter_without_a_method_of_its_port_is_refused() -> None:
+    for wrong, text in (
+        ({"notifier": object()}, "an adapter with send, send_decoy as 'notifier'; object has no such method"),
+        ({"clock": 5.0}, "an adapter with __call__ as 'clock'; float"),
+    ):
+        adapters: Any = wrong
+        with pytest.raises(TypeError, match=text), build(Settings(), run_workers=False, **adapters):
+            pass
+
+
+def test_settings_of_another_type_are_refused() -> None:
+    settings: Any = {"otp_length": 6}
+    with pytest.raises(TypeError, match=r"takes vestibule\.Settings\(…\), not dict"):
+        build(settings)
+
+
 def test_host_applications_notifier_counts_towards_the_hourly_quota(tmp_path: Path) -> None:
     notifier = MemoryNotifier()
     settings = Settings(data_dir=tmp_path, emails_per_hour=1)

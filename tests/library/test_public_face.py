@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import inspect
 import subprocess
 import sys
 from importlib.metadata import version
@@ -14,6 +15,7 @@ import vestibule
 from vestibule import application
 from vestibule.domain import errors
 from vestibule.entrypoints.facade import USE_CASES
+from vestibule.testing import World
 
 ADA: dict[str, Any] = {
     "username": "ada",
@@ -31,6 +33,31 @@ def test_every_public_name_of_the_use_cases_is_at_the_top() -> None:
     assert all(getattr(vestibule, name) is getattr(application, name) for name in application.__all__)
     assert {declared.use_case.__name__ for declared in USE_CASES.values()} <= set(application.__all__)
     assert vestibule.__version__ == version("vestibule-accounts")
+
+
+def test_console_completes_the_public_names() -> None:
+    assert {*application.__all__, "build", "Settings", "Limits", "errors", "__version__"} <= set(dir(vestibule))
+
+
+@pytest.mark.parametrize("facade", [vestibule.Vestibule, vestibule.AsyncVestibule], ids=["blocking", "awaited"])
+def test_help_shows_the_parameters_of_each_use_case(facade: type) -> None:
+    for name, declared in USE_CASES.items():
+        method = getattr(facade, name)
+        assert (inspect.isfunction(method), inspect.getdoc(method)) == (True, inspect.getdoc(declared.use_case)), name
+    log_in: Any = facade.log_in  # type: ignore[attr-defined]
+    assert ["self", "username", "password", "caller"] == list(inspect.signature(log_in).parameters)
+
+
+def test_use_case_can_be_called_on_the_class() -> None:
+    call: Any = vestibule.Vestibule
+    assert call.check_unique(World(), prop="username", value="ada") is True
+
+
+def test_text_of_invalid_input_names_the_fields() -> None:
+    with pytest.raises(vestibule.InvalidInput) as raised:
+        World().request_code(destination="nowhere")
+    (message,) = raised.value.errors["destination"]
+    assert str(raised.value) == f"{raised.value.detail} destination: {message}"
 
 
 def test_errors_are_a_module_of_their_own() -> None:

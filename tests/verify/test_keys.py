@@ -167,14 +167,14 @@ def test_any_failure_of_fetch_is_logged_and_tried_again_after_a_pause(
         return issuer.fetch(url, headers)
 
     clock = Clock(1000.0)
-    keys = JwksClient("https://accounts.example.org/jwks", fetch=fetch, clock=clock)
+    keys = JwksClient("https://accounts.example.org/jwks?key=secret", fetch=fetch, clock=clock)
     for _ in range(2):
         with pytest.raises(Unavailable):
             keys.find("one")
     assert issuer.requests == 0, "the pause holds"
     clock.now += 60
     assert keys.find("one") is not None
-    assert f"cannot fetch the keys that verify tokens: {type(failure).__name__}" in caplog.text
+    assert f"cannot fetch the keys that verify tokens from https://accounts.example.org/jwks: {type(failure).__name__}" in caplog.text
 
 
 def test_pauses_grow_while_fetches_fail() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from contextlib import ExitStack, suppress
 from functools import partial
 from threading import Thread
-from typing import TypedDict, Unpack
+from typing import TypedDict, Unpack, get_type_hints
 
 from ...adapters.database import migrate as migrate_database
 from ...adapters.database import prepare
@@ -135,6 +135,8 @@ class Build:
     def _open(self, stack: ExitStack) -> Vestibule:
         if unknown := sorted(self._overrides.keys() - Adapters.__annotations__.keys()):
             raise TypeError(f"build() takes no {unknown[0]!r}; the ports are {', '.join(Adapters.__annotations__)}.")
+        for port, adapter in self._overrides.items():
+            _check_adapter(port, adapter)
         workers = DeliveryWorkers()
         subscriptions = Subscriptions(on_event=workers.notify if self.settings.webhook_url else None)
         container = Container(
@@ -174,9 +176,19 @@ def build(
     Opening migrates the embedded database. With `run_workers`, threads purge expired rows, and deliver messages unless the
     setting `delivery` is off. Without it the caller runs `deliver_messages` and `purge`. `echo` is called with the text of each
     message put in the outbox directory. Opening raises `SettingsError` for settings that cannot work, and `TypeError` for a
-    port that does not exist.
+    port that does not exist or an adapter that lacks a method of its port. Raises `TypeError` for settings of another type.
     """
+    if not isinstance(settings, Settings | None):
+        raise TypeError(f"build() takes vestibule.Settings(…), not {type(settings).__name__}.")
     return Build(settings or Settings(), adapters, run_workers=run_workers, echo=echo)
+
+
+def _check_adapter(port: str, adapter: object) -> None:
+    """Raises `TypeError` for an adapter without a method of its port: else its first call would fail, in some other thread."""
+    interface = get_type_hints(Adapters)[port]
+    names = [name for name in dir(interface) if not name.startswith("_")] or ["__call__"]
+    if missing := [name for name in names if not hasattr(adapter, name)]:
+        raise TypeError(f"build() takes an adapter with {', '.join(missing)} as {port!r}; {type(adapter).__name__} has no such method.")
 
 
 def check_settings(settings: Settings, *, migrate: bool = False) -> None:
