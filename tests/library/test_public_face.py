@@ -45,7 +45,7 @@ def test_help_shows_the_parameters_of_each_use_case(facade: type) -> None:
         method = getattr(facade, name)
         assert (inspect.isfunction(method), inspect.getdoc(method)) == (True, inspect.getdoc(declared.use_case)), name
     log_in: Any = facade.log_in  # type: ignore[attr-defined]
-    assert ["self", "username", "password", "caller"] == list(inspect.signature(log_in).parameters)
+    assert list(inspect.signature(log_in).parameters) == ["self", "username", "password", "caller"]
 
 
 def test_use_case_can_be_called_on_the_class() -> None:

@@ -174,7 +174,8 @@ def test_any_failure_of_fetch_is_logged_and_tried_again_after_a_pause(
     assert issuer.requests == 0, "the pause holds"
     clock.now += 60
     assert keys.find("one") is not None
-    assert f"cannot fetch the keys that verify tokens from https://accounts.example.org/jwks: {type(failure).__name__}" in caplog.text
+    logged = f"cannot fetch the keys that verify tokens from https://accounts.example.org/jwks: {type(failure).__name__}"
+    assert logged in caplog.text
 
 
 def test_pauses_grow_while_fetches_fail() -> None:

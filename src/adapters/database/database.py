@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import cached_property, partial
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import select
 
@@ -26,6 +26,11 @@ from .sessions import SqlSessionReads, SqlSessions
 from .sql import ConnectionPool, OpenTransaction
 from .sqlite import Sqlite
 from .urls import is_postgres, path_of, require_driver
+
+if TYPE_CHECKING:
+    cached_property = property  # pyright takes no cached property for one of a protocol
+else:
+    from functools import cached_property
 
 _ANY_ACCOUNT = select(accounts.c.id).limit(1)
 

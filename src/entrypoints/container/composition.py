@@ -188,7 +188,8 @@ def _check_adapter(port: str, adapter: object) -> None:
     interface = get_type_hints(Adapters)[port]
     names = [name for name in dir(interface) if not name.startswith("_")] or ["__call__"]
     if missing := [name for name in names if not hasattr(adapter, name)]:
-        raise TypeError(f"build() takes an adapter with {', '.join(missing)} as {port!r}; {type(adapter).__name__} has no such method.")
+        kind = type(adapter).__name__
+        raise TypeError(f"build() takes an adapter with {', '.join(missing)} as {port!r}; {kind} has no such method.")
 
 
 def check_settings(settings: Settings, *, migrate: bool = False) -> None:
