@@ -237,7 +237,7 @@ class ImageTooLarge(Refusal):
     """The image file exceeds the limit."""
 
     slug = "image-too-large"
-    title = "The image file is too large."
+    title = "The image file is larger than 5 MiB."
 
 
 def _in_words(seconds: int) -> str:

@@ -31,6 +31,8 @@ async def read_file(request: HttpRequest, field: str) -> bytes | None:
             async for chunk in chunks(request, _MAX_FORM_BYTES, bytes_per_second=_BYTES_PER_SECOND):
                 for event in parser.parse(chunk) if chunk else ():  # an empty chunk would end the form
                     file.handle(event)
+    except BodyTooLarge:  # only a file is as large as this
+        raise ImageTooLarge from None
     except ParserLimitReached:
         raise BodyTooLarge from None
     except MultipartError:
