@@ -126,13 +126,16 @@ def taken(field: str) -> FieldError:
 
 
 class AccountMismatch(Refusal):
-    """The code is right, but the email and the mobile belong to different accounts."""
+    """The code is right, but the email and the mobile do not open the same account.
+
+    They belong to different ones, or the address of the code is not verified on the account of the other.
+    """
 
     slug = "account-mismatch"
-    title = "This email and this mobile do not belong to the same account."
+    title = "This email and this mobile do not open the same account."
 
     def __init__(self) -> None:
-        super().__init__("Log in with a code sent to one of them alone.")
+        super().__init__("Enter the code that came to the other one, or log in with a code sent to one of them alone.")
 
 
 class InvalidCredentials(Refusal):

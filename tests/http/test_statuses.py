@@ -334,6 +334,34 @@ def test_problem_without_bad_fields_has_no_errors() -> None:
     assert problem_document(Internal()).errors == problem_document(Internal()).codes == {}
 
 
+def test_code_of_the_verified_address_logs_in_after_a_mismatch(client: AppClient) -> None:
+    """As the refusal of the other address's code says."""
+    both = {"name": "Ada", "email": ADA["email"], "mobile": BOB["mobile"]}
+    client.post("/otpreglogin/", both)
+    code = client.world.code_for(ADA["email"])
+    assert client.post("/otpreglogin/", both | {"verify_otp": code}).json()["created"]
+    client.world.clock.advance(60)
+    client.post("/otpreglogin/", both)
+    answer = client.post("/otpreglogin/", both | {"verify_otp": client.world.code_for(BOB["mobile"])})
+    assert (answer.status_code, answer.json()["type"]) == (400, f"{URN}account-mismatch")
+    code = client.world.code_for(ADA["email"])
+    assert client.post("/otpreglogin/", both | {"verify_otp": code}).json()["token_type"] == "Bearer"
+
+
+def test_verification_without_a_login_says_that_no_account_changed(client: AppClient) -> None:
+    token, texts = client.token(), []
+    for given in (None, token):
+        client.world.clock.advance(60)
+        client.post("/otp/", {"destination": ADA["email"]})
+        answer = client.post(
+            "/otp/", {"destination": ADA["email"], "verify_otp": client.world.code_for(ADA["email"])}, token=given
+        )
+        texts.append(answer.json()["detail"])
+        verified = client.call("GET", "/account/", token=token).json()["email_verified"]
+        assert verified is ("on no account" not in texts[-1])
+    assert "on no account" in texts[0]
+
+
 def test_account_mismatch_is_reported_only_after_right_code(client: AppClient) -> None:
     client.registered(proofs=[client.world.verify_address(ADA["email"])])
     client.registered(**BOB, proofs=[client.world.verify_address(BOB["mobile"])])
@@ -344,4 +372,5 @@ def test_account_mismatch_is_reported_only_after_right_code(client: AppClient) -
     assert client.post("/otpreglogin/", mixed | {"verify_otp": wrong(code)}).status_code == 403
     answer = client.post("/otpreglogin/", mixed | {"verify_otp": code})
     assert (answer.status_code, answer.json()["type"]) == (400, f"{URN}account-mismatch")
+    assert "that came to the other one" in answer.json()["detail"]
     assert not any(text in answer.text for text in (ADA["email"], BOB["mobile"], "ada", "bob"))

@@ -77,7 +77,7 @@ class CodeVerifiedResponse(Struct):
     """The address is verified."""
 
     detail: Detail
-    proof: Annotated[str, Meta(description="A registration within the hour may send this in `proofs`.")]
+    proof: Annotated[str, Meta(description="A registration or a change within the hour may send this in `proofs`.")]
 
 
 class DetailResponse(Struct):

@@ -45,7 +45,8 @@ async def otp(request: HttpRequest) -> AsgiResponse:
         tokens = await vestibule.log_in_by_code(destination=destination, verify_otp=code, identity=identity, caller=caller)
         return token_response(201, tokens)
     verified = await vestibule.verify_code(destination=destination, verify_otp=code, identity=identity, caller=caller)
-    return AsgiResponse(201, CodeVerifiedResponse(f"This {verified.kind} is verified.", verified.proof))
+    where = "" if identity else ", without a login on no account: a registration or a change within the hour takes the proof"
+    return AsgiResponse(201, CodeVerifiedResponse(f"This {verified.kind} is verified{where}.", verified.proof))
 
 
 @post(
