@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from traceback import extract_tb
 from zlib import crc32
 
 from ..domain.errors import Unavailable
@@ -170,6 +171,9 @@ def _scheduled_delay(message: Message, failure: BaseException | None) -> float |
 
 
 def _description(failure: BaseException) -> str:
-    """The text to log: a notifier's own message, but only the class of any other exception."""
+    """The text to log: a notifier's own message; of any other exception, which may quote a code, only its class and place."""
     name = type(failure).__name__
-    return f"{name}: {failure}" if isinstance(failure, PermanentFailure | TemporaryFailure) else name
+    if isinstance(failure, PermanentFailure | TemporaryFailure):
+        return f"{name}: {failure}"
+    frames = extract_tb(failure.__traceback__)
+    return f"{name} in {frames[-1].filename}:{frames[-1].lineno}" if frames else name

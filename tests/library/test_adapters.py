@@ -19,7 +19,7 @@ from vestibule.adapters.notifier import MemoryNotifier
 from vestibule.adapters.rate_limiter import MemoryRateLimiter
 from vestibule.adapters.storage import MemoryStorage
 from vestibule.application import AuditQuery, Caller, EventType, InvalidCredentials, Overloaded, RateLimited
-from vestibule.application.ports import AccessClaims
+from vestibule.application.ports import AccessClaims, OutgoingMessage
 
 if TYPE_CHECKING:
     from vestibule import Adapters
@@ -128,6 +128,22 @@ def test_unknown_port_is_refused_by_name(tmp_path: Path) -> None:
     wrong: Any = {"hash": InsecureHasher()}
     with pytest.raises(TypeError, match=r"takes no 'hash'; the ports are database, tokens"), build(Settings(), **wrong):
         pass
+
+
+class BrokenNotifier:
+    def send(self, message: OutgoingMessage) -> None:
+        raise ValueError(message.values["code"])
+
+    def send_decoy(self, message: OutgoingMessage) -> None: ...
+
+
+def test_log_shows_where_an_adapter_failed_and_no_code(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with build(Settings(data_dir=tmp_path), run_workers=False, notifier=BrokenNotifier()) as vestibule:
+        vestibule.request_code(destination="ada@example.com")
+        vestibule.deliver_messages()
+    (failure,) = [record.getMessage() for record in caplog.records if record.name == "vestibule.delivery"]
+    line = BrokenNotifier.send.__code__.co_firstlineno + 1
+    assert failure.endswith(f"retrying in 5 s: ValueError in {__file__}:{line}")
 
 
 def test_adapter_without_a_method_of_its_port_is_refused() -> None:
