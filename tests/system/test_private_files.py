@@ -105,6 +105,9 @@ def test_file_in_place_of_the_data_directory_is_refused_in_one_line(tmp_path: Pa
     result = vestibule("serve", VESTIBULE_DATA_DIR=str(tmp_path / "data"))
     line = f"vestibule: VESTIBULE_DATA_DIR: {tmp_path}/data is not a directory.\n"
     assert (result.returncode, result.stdout, result.stderr) == (2, "", line)
+    below = vestibule("serve", VESTIBULE_DATA_DIR=str(tmp_path / "data" / "below"))
+    line = f"vestibule: VESTIBULE_DATA_DIR: cannot use {tmp_path}/data/below (Not a directory).\n"
+    assert (below.returncode, below.stdout, below.stderr) == (2, "", line)
 
 
 @as_root

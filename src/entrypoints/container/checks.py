@@ -24,6 +24,8 @@ def reported_as(setting: str) -> Iterator[None]:
         raise SettingsError(f"VESTIBULE_DATABASE_URL: the database is unavailable ({why}).") from error
     except FileExistsError as error:
         raise SettingsError(f"VESTIBULE_{setting}: {error.filename} is not a directory.") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SettingsError(f"VESTIBULE_{setting}: cannot use {error.filename} ({error.strerror}).") from error
     except (ValueError, OSError, ImportError, SchemaTooNew, SchemaTooOld) as error:
         raise error if isinstance(error, SettingsError) else SettingsError(f"VESTIBULE_{setting}: {error}") from error
 
