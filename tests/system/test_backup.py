@@ -212,6 +212,8 @@ def test_failed_backup_leaves_nothing_behind(data: Path, tmp_path: Path) -> None
     assert "There is no database" in one_line(back_up(tmp_path / "absent", file))
     assert list(tmp_path.iterdir()) == []
     assert vestibule("keys", "list", VESTIBULE_DATA_DIR=str(tmp_path / "empty")).returncode == 0
+    for database in (tmp_path / "empty").glob("vestibule.db*"):
+        database.unlink()
     assert "There is no database" in one_line(back_up(tmp_path / "empty", file))
     assert vestibule("migrate", VESTIBULE_DATA_DIR=str(tmp_path / "empty")).returncode == 0
     forget_codes(tmp_path / "empty" / "keys.json")

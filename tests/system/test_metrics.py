@@ -236,7 +236,8 @@ def test_metrics_port_in_use_stops_the_start_in_one_line(command: str, tmp_path:
         variables = {"VESTIBULE_DATA_DIR": str(tmp_path / "data"), "VESTIBULE_METRICS_PORT": str(port)}
         result = vestibule(command, **variables, VESTIBULE_PORT=str(free_port()))
     assert result.returncode == 2
-    assert result.stderr == f"vestibule: VESTIBULE_METRICS_PORT: cannot listen on 127.0.0.1:{port}: Address already in use.\n"
+    fault = f"cannot listen on 127.0.0.1, port {port}: Address already in use."
+    assert result.stderr == f"vestibule: VESTIBULE_METRICS_PORT: {fault}\n"
 
 
 def test_metrics_port_must_differ_from_the_service_port(tmp_path: Path) -> None:
