@@ -42,7 +42,9 @@ _KILL_SECONDS = 14
 _MAX_HEADER_BYTES = 64 * 1024
 _POLL_SECONDS = 0.5
 _FIXED_IN = ((3, 44, 6), (3, 50, 7))
-_WAL_RESET_BUG = "SQLite %s has a rare bug that damages databases (WAL-reset): keep backups, and use 3.51.3 or newer"
+_WAL_RESET_BUG = (
+    "SQLite %s has a bug that can, very rarely, damage a database (WAL-reset): keep backups, or use 3.51.3 or newer"
+)
 
 _log = logging.getLogger("vestibule.server")
 

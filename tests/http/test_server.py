@@ -108,5 +108,5 @@ def test_sqlite_versions_with_wal_reset_bug_are_known(version: tuple[int, ...], 
 
 
 def test_start_warns_of_sqlite_with_wal_reset_bug(server: Server) -> None:
-    versions = re.findall(r"WARNING vestibule\.server: SQLite ([\d.]+) may", server.output)
+    versions = re.findall(r"WARNING vestibule\.server: SQLite ([\d.]+) has", server.output)
     assert versions == [sqlite3.sqlite_version] * has_wal_reset_bug(sqlite3.sqlite_version_info)
