@@ -8,6 +8,9 @@ from tempfile import TemporaryDirectory
 import pytest
 from tests.support.postgres_server import USUAL_URLS, PostgresServer, accepts_queries, new_database, run
 
+from vestibule import Settings, build
+from vestibule.adapters.database import migrate
+
 from . import seed
 from .calls import Subject, opened
 from .measure import Progress
@@ -58,6 +61,9 @@ class Places:
         else:
             assert self._postgres is not None
             url = self._stack.enter_context(new_database(self._postgres))
+        migrate(url)
+        with build(Settings(data_dir=directory, database_url=url), run_workers=False):
+            pass  # makes the keys: a server on a database with accounts takes missing ones for lost ones
         seed.seed(url, accounts)
         return directory, url
 

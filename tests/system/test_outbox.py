@@ -102,7 +102,7 @@ def test_failed_message_shows_its_reason_and_is_sent_after_a_retry(variables: di
     message_id = refused_mail(variables, mail_server)
     [failed] = listed(variables)
     assert (failed["state"], failed["to"]) == ("failed", "a***@m***.org")
-    assert "refuses the recipient: 550 5.1.1" in str(failed["reason"])
+    assert "answers RCPT with 550 5.1.1" in str(failed["reason"])
     assert "failed: " in vestibule("outbox", "list", **variables).stdout
 
     assert outcome(vestibule("outbox", "retry", message_id, **variables)) == (0, "Due now: 1 message.\n", "")
