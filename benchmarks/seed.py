@@ -16,7 +16,7 @@ from sqlalchemy import Table
 
 from vestibule.adapters.database import migrate
 from vestibule.adapters.database.schema import accounts, audit_log, sessions
-from vestibule.domain.session import IDLE_SECONDS
+from vestibule.domain.session import DEFAULT_LIFETIME
 
 from .servers import COST, PASSWORD
 
@@ -115,7 +115,7 @@ def _session(number: int, now: float) -> dict[str, Any]:
         "account_id": number,
         "created_at": now,
         "refreshed_at": now,
-        "expires_at": now + IDLE_SECONDS,
+        "expires_at": now + DEFAULT_LIFETIME.idle,
         "generation": 0,
         "previous_generation": -1,
         "revoked_at": None,

@@ -59,7 +59,7 @@ class CodeIssuer:
 
     Each address has two kinds of windows. `code-requests:` counts requests for it, whose refusal callers may see; `codes-sent:`
     and `companion-mails:` count messages to it, whose refusal would reveal whose email belongs to a mobile. Requests from
-    networks that the account of the address knows have windows of their own. `cooldown` and `lifetime` are in seconds.
+    networks that the account of the address knows have windows of their own. `cooldown` and `code_lifetime` are in seconds.
     """
 
     database: Database
@@ -68,7 +68,7 @@ class CodeIssuer:
     new_id: NewId
     limits: Limits
     cooldown: float = 60.0
-    lifetime: float = 300.0
+    code_lifetime: float = 300.0
     limits_by_ip_address: bool = True
     send_quota: SendQuota | None = None
 
@@ -160,7 +160,7 @@ class CodeIssuer:
             reference=reference,
             is_decoy=recipient.is_decoy,
             sent_at=now,
-            expires_at=now + self.lifetime,
+            expires_at=now + self.code_lifetime,
         )
         message = Message(
             id=self.new_id(),
@@ -168,7 +168,7 @@ class CodeIssuer:
             recipient=None if recipient.is_decoy else address.recipient,
             template="code",
             challenge=(challenge.id, purpose, address.canonical),
-            values={"reference": reference, "purpose": purpose.value, "minutes": f"{self.lifetime / 60:.0f}"},
+            values={"reference": reference, "purpose": purpose.value, "minutes": f"{self.code_lifetime // 60:.0f}"},
             not_before=now,
             expires_at=challenge.expires_at,
         )

@@ -7,6 +7,7 @@ from ..domain.account import Account, Address
 from ..domain.errors import ClockAhead, NoSuchAccount
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.rate_limits import DAY
+from ..domain.session import SessionLifetime
 from .audit import record
 from .deletion import DeleteDueAccounts
 from .ownership import revoke_codes_of_added_addresses
@@ -70,6 +71,7 @@ class Purge:
     database: Database
     clock: Clock
     delete_due_accounts: DeleteDueAccounts
+    session_lifetime: SessionLifetime
 
     def __call__(self, *, clock_confirmed: bool = False) -> int:
         now, last = self.clock(), self.last_seen()
@@ -78,7 +80,7 @@ class Purge:
         with self.database.begin() as tx:
             tx.cursors.save(replace(tx.cursors.lock(CURSOR_NAME), moved_at=now))
         deleted = self.delete_due_accounts()
-        while batch := self.database.purge(now, limit=BATCH):
+        while batch := self.database.purge(now, limit=BATCH, session_lifetime=self.session_lifetime.longest):
             deleted += batch
         return deleted
 

@@ -7,7 +7,7 @@ from ..domain.account import Account
 from ..domain.errors import InvalidRefreshToken, InvalidToken, NotAuthenticated
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.networks import UNKNOWN_NETWORK
-from ..domain.session import MAX_SESSIONS, RefreshOutcome, Session
+from ..domain.session import RefreshOutcome, Session, SessionLifetime
 from .audit import record
 from .notifications import Notice, Notices
 from .ports import AccessClaims, Clock, Database, Devices, NewId, Tokens, Transaction
@@ -92,18 +92,20 @@ class StartedSession:
 class SessionIssuer:
     """Starts sessions and issues their tokens, for the use cases that log in.
 
-    `token_claims` names those of `TOKEN_CLAIMS` that access tokens have.
+    `token_claims` names those of `TOKEN_CLAIMS` that access tokens have. An account has at most `max_sessions`.
     """
 
     tokens: Tokens
     token_claims: Sequence[str]
+    session_lifetime: SessionLifetime
+    max_sessions: int
     clock: Clock
     new_id: NewId
     notices: Notices
     devices: Devices
 
     def start(self, tx: Transaction, account: Account, now: float, caller: Caller, method: str) -> StartedSession:
-        """Stores a new session of a locked account, and revokes the account's oldest ones beyond `MAX_SESSIONS`.
+        """Stores a new session of a locked account, and revokes the account's oldest ones beyond `max_sessions`.
 
         Notifies the owner if the account has had sessions, and none on this device. Cancels the deletion of the account.
         """
@@ -113,13 +115,14 @@ class SessionIssuer:
             account_id=account.id,
             created_at=now,
             refreshed_at=now,
+            expires_at=self.session_lifetime.end_of(now, now),
             ip_address=caller.ip_address,
             user_agent=caller.user_agent,
             device=device,
             network=None if caller.ip_address == UNKNOWN_NETWORK else caller.ip_address,
         )
         is_new_device = device is not None and tx.sessions.is_new_device(account.id, device, now)
-        for revoked in tx.sessions.add(session, keep=MAX_SESSIONS):
+        for revoked in tx.sessions.add(session, keep=self.max_sessions):
             record(tx, EventType.SESSION_REVOKED, now, caller, account_id=account.id, session_id=revoked, detail="oldest")
         record(tx, EventType.LOGGED_IN, now, caller, account_id=account.id, session_id=session.id, detail=method)
         if is_new_device:
@@ -235,7 +238,7 @@ class Refresh:
             if locked is None or not locked[1].is_active:
                 return None
             session, account = locked
-            outcome, after = session.refresh(generation, now)
+            outcome, after = session.refresh(generation, now, self.session_issuer.session_lifetime)
             if outcome in (RefreshOutcome.SESSION_INACTIVE, RefreshOutcome.RETIRED):
                 return None
             tx.sessions.save(after)

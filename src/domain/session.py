@@ -3,13 +3,32 @@
 from dataclasses import dataclass, replace
 from enum import Enum
 
-IDLE_SECONDS = 14 * 86_400.0
-MAX_LIFETIME_SECONDS = 30 * 86_400.0
 REUSE_GRACE_SECONDS = 30.0
 MAX_SESSIONS = 100
 MAX_ENDED_SESSIONS = 1000
 KNOWN_NETWORK_SECONDS = 30 * 86_400.0
 """The time for which the network in which a session began is known to its account."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLifetime:
+    """The seconds for which a session lives: `idle` after its last refresh, and `longest` after its start.
+
+    The defaults are those of NIST SP 800-63B, AAL1, and stricter.
+    """
+
+    idle: float = 14 * 86_400.0
+    longest: float = 30 * 86_400.0
+
+    def end_of(self, created_at: float, refreshed_at: float) -> float:
+        return min(refreshed_at + self.idle, created_at + self.longest)
+
+
+DEFAULT_LIFETIME = SessionLifetime()
+LONGEST_LIFETIME_DAYS = 365
+"""No session can be set to live longer."""
+MAX_ACCESS_SECONDS = 3600
+"""No access token can be set to live longer."""
 
 
 class RefreshOutcome(Enum):
@@ -35,6 +54,7 @@ class Session:
     account_id: int
     created_at: float
     refreshed_at: float
+    expires_at: float
     generation: int = 0
     previous_generation: int = -1
     revoked_at: float | None = None
@@ -44,20 +64,21 @@ class Session:
     network: str | None = None
 
     def is_active(self, now: float) -> bool:
-        """Returns whether it is not revoked, was used within 14 days and started within 30 (NIST SP 800-63B, AAL1)."""
         return self.revoked_at is None and now < self.expires_at
 
-    @property
-    def expires_at(self) -> float:
-        return min(self.refreshed_at + IDLE_SECONDS, self.created_at + MAX_LIFETIME_SECONDS)
+    def refresh(
+        self, generation: int, now: float, lifetime: SessionLifetime = DEFAULT_LIFETIME
+    ) -> tuple[RefreshOutcome, "Session"]:
+        """The outcome for a refresh token of that number, and the session after it.
 
-    def refresh(self, generation: int, now: float) -> tuple[RefreshOutcome, "Session"]:
-        """The outcome for a refresh token of that number, and the session after it."""
-        if not self.is_active(now):
+        The session ends by the given lifetime, also if it started under a longer one.
+        """
+        if not self.is_active(now) or now >= lifetime.end_of(self.created_at, self.refreshed_at):
             return RefreshOutcome.SESSION_INACTIVE, self
         if generation == self.generation:
-            following = replace(self, generation=generation + 1, previous_generation=generation)
-            return RefreshOutcome.ROTATED, replace(following, refreshed_at=max(now, self.refreshed_at))
+            at = max(now, self.refreshed_at)
+            following = replace(self, generation=generation + 1, previous_generation=generation, refreshed_at=at)
+            return RefreshOutcome.ROTATED, replace(following, expires_at=lifetime.end_of(self.created_at, at))
         if self.previous_generation < generation < self.generation:
             return RefreshOutcome.RETIRED, self
         if generation == self.previous_generation and abs(now - self.refreshed_at) <= REUSE_GRACE_SECONDS:

@@ -63,7 +63,13 @@ class World(Vestibule):
             "storage": storage or MemoryStorage(clock),
             "codes": codes or HmacCodes(_CODE_KEYS, configured.otp_length, clock),
             "notifier": notifier or MemoryNotifier(),
-            "tokens": JwtTokens(_token_keys(), issuer=configured.url, audience=configured.url, clock=clock),
+            "tokens": JwtTokens(
+                _token_keys(),
+                issuer=configured.url,
+                audience=configured.url,
+                clock=clock,
+                access_seconds=configured.access_seconds,
+            ),
         }
         optional = (("rate_limiter", rate_limiter), ("devices", devices), ("new_id", new_id))
         ports |= {name: port for name, port in optional if port is not None}

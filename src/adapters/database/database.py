@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from ... import forks
 from ...domain.errors import Unavailable
+from ...domain.session import DEFAULT_LIFETIME
 from .accounts import SqlAccountReads, SqlAccounts
 from .audit_log import SqlAuditLog, SqlAuditLogReads, SqlCursorReads, SqlCursors
 from .codes import SqlChallenges, SqlProofs
@@ -130,10 +131,10 @@ class SqlDatabase:
         if not present or present[0][0] < HEAD:
             raise Unavailable
 
-    def purge(self, now: float, *, limit: int) -> int:
+    def purge(self, now: float, *, limit: int, session_lifetime: float = DEFAULT_LIFETIME.longest) -> int:
         """Deletes up to `limit` expired rows of each table; returns how many. Call it until it returns 0."""
         with self._sql.begin() as sql:
-            return purge(sql, now, limit)
+            return purge(sql, now, limit, session_lifetime)
 
     def end_sessions_and_codes(self, now: float) -> int:
         """Ends every session, code and proof, and returns the number of sessions; for the operator."""

@@ -4,7 +4,6 @@ from typing import Any
 
 from sqlalchemy import ClauseElement, Column, ColumnElement, Table, bindparam, delete, select
 
-from ...domain.session import MAX_LIFETIME_SECONDS
 from .schema import audit_log, challenges, outbox, proofs, rate_limits, sessions
 from .sql import OpenTransaction
 
@@ -24,10 +23,10 @@ def _before(moment: Column[Any]) -> ColumnElement[bool]:
 _oldest = (
     select(audit_log.c.position, audit_log.c.occurred_at).order_by(audit_log.c.position).limit(bindparam("limit")).subquery()
 )
+_PURGE_SESSIONS = _delete(sessions, sessions.c.id, _before(sessions.c.created_at))
 _PURGES = (
     (_DAY, _delete(challenges, challenges.c.id, _before(challenges.c.expires_at))),
     (_DAY, _delete(proofs, proofs.c.digest, _before(proofs.c.verified_at))),
-    (MAX_LIFETIME_SECONDS + 30 * _DAY, _delete(sessions, sessions.c.id, _before(sessions.c.created_at))),
     (0.0, _delete(rate_limits, rate_limits.c.key, _before(rate_limits.c.expires_at))),
     (7 * _DAY, _delete(outbox, outbox.c.position, outbox.c.due_at.is_(None), _before(outbox.c.expires_at))),
     (
@@ -39,10 +38,11 @@ _PURGES = (
 )
 
 
-def purge(sql: OpenTransaction, now: float, limit: int) -> int:
+def purge(sql: OpenTransaction, now: float, limit: int, session_lifetime: float) -> int:
     """Deletes up to `limit` expired rows of each table; returns how many.
 
     Codes are deleted a day after they expire, proofs a day after the verification, sessions 30 days after they expire at the
     latest, failed messages a week after they expire, events after 400 days.
     """
-    return sum(len(sql.run(statement, cutoff=now - age, limit=limit)) for age, statement in _PURGES)
+    purges = ((session_lifetime + 30 * _DAY, _PURGE_SESSIONS), *_PURGES)
+    return sum(len(sql.run(statement, cutoff=now - age, limit=limit)) for age, statement in purges)

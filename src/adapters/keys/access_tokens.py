@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import jwt
 
 from ...application.ports import AccessClaims
+from ...domain.session import MAX_ACCESS_SECONDS
 from ...verify.claims import MAX_ACCOUNT_ID, MAX_LEEWAY, MAX_TOKEN_LENGTH, SESSION_ID, claims_decoder, read_claims
-from .keyset import KeySet, KeySource, SigningKey
-from .lifecycle import ACCESS_SECONDS, active_key, lifetimes
+from .keyset import KeyKind, KeySet, KeySource, SigningKey
+from .lifecycle import ACCESS_SECONDS, VALUE_LIFETIME, active_key, lifetimes
 from .refresh_tokens import RefreshTokens
 
-MAX_ACCESS_SECONDS = 3600
 ALGORITHM = "EdDSA"
 TYPE = "at+jwt"
 
@@ -41,11 +41,10 @@ class KeyRing:
     costs hundreds of times a look-up. Exceptions are not kept: no invalid token takes the place of a valid one.
     """
 
-    def __init__(
-        self, keys: KeySet, verify: Callable[["KeyRing", str], VerifiedToken], *, cache_size: int, value_lifetime: float
-    ) -> None:
+    def __init__(self, keys: KeySet, verify: Callable[["KeyRing", str], VerifiedToken], *, cache_size: int) -> None:
         self.keys = keys.require_complete()
-        self.by_header = {_header(life.key): (life.key, life.expires_at(value_lifetime)) for life in lifetimes(keys.signing)}
+        lifetime = VALUE_LIFETIME[KeyKind.SIGNING]
+        self.by_header = {_header(life.key): (life.key, life.expires_at(lifetime)) for life in lifetimes(keys.signing)}
         self.verified = lru_cache(cache_size)(partial(verify, self))
         self.refresh = RefreshTokens(keys.refresh)
 
@@ -132,7 +131,7 @@ class JwtTokens:
         return ring
 
     def _ring_of(self, keys: KeySet) -> KeyRing:
-        return KeyRing(keys, self._verify, cache_size=self._cache_size, value_lifetime=self.access_seconds + self._leeway)
+        return KeyRing(keys, self._verify, cache_size=self._cache_size)
 
     def _verify(self, ring: KeyRing, text: str) -> VerifiedToken:
         """Verifies everything but the time. Raises `ValueError`."""

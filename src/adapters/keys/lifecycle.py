@@ -6,7 +6,7 @@ from enum import Enum, auto
 from math import inf
 from typing import Generic, TypeVar
 
-from ...domain.session import MAX_LIFETIME_SECONDS
+from ...domain.session import LONGEST_LIFETIME_DAYS, MAX_ACCESS_SECONDS
 from ...verify.claims import MAX_LEEWAY
 from .keyset import ALWAYS, KeyKind, SigningKey, SymmetricKey
 
@@ -26,12 +26,16 @@ deployment has reloaded the keys: they do every few seconds.
 """
 
 VALUE_LIFETIME: Mapping[KeyKind, float] = {
-    KeyKind.SIGNING: ACCESS_SECONDS + MAX_LEEWAY,
+    KeyKind.SIGNING: MAX_ACCESS_SECONDS + MAX_LEEWAY,
     KeyKind.CODES: 3600.0,
-    KeyKind.REFRESH: MAX_LIFETIME_SECONDS,
+    KeyKind.REFRESH: LONGEST_LIFETIME_DAYS * 86_400.0,
     KeyKind.DIGESTS: inf,
 }
-"""The longest lifetime, in seconds, of the values that a key of each kind makes. No code is valid for longer than an hour."""
+"""The longest lifetime, in seconds, of the values that a key of each kind makes.
+
+It is that of the settings' bounds: a shorter lifetime must not end values that were made under a longer one. No code is valid
+for longer than an hour.
+"""
 
 _Key = TypeVar("_Key", SigningKey, SymmetricKey, SigningKey | SymmetricKey)
 

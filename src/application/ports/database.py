@@ -9,7 +9,7 @@ from ...domain.account import Account, Address, Username
 from ...domain.code import Challenge, CodePurpose, Proof
 from ...domain.events import Event, EventType
 from ...domain.ownership import AddressState, state_of
-from ...domain.session import Session
+from ...domain.session import DEFAULT_LIFETIME, Session
 from .identifiers import LoginIdentifier
 from .messages import Channel, Message, OutboxEntry
 from .rate_limits import SlidingWindowReads, SlidingWindows
@@ -406,5 +406,8 @@ class Database(Protocol):
     def check(self) -> None:
         """Raises `Unavailable` unless the database answers with the schema that this program needs."""
 
-    def purge(self, now: float, *, limit: int) -> int:
-        """Deletes up to `limit` rows of each kind whose time of retention is over, and returns how many; 0 if none is left."""
+    def purge(self, now: float, *, limit: int, session_lifetime: float = DEFAULT_LIFETIME.longest) -> int:
+        """Deletes up to `limit` rows of each kind whose time of retention is over, and returns how many; 0 if none is left.
+
+        No session lives longer than `session_lifetime` seconds.
+        """

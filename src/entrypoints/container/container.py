@@ -75,7 +75,14 @@ class Container(containers.DeclarativeContainer):
         providers.Singleton(factories.key_store, settings, sql_database),
         before_first=providers.Callable(partial, factories.refuse_first_keys, settings, sql_database),
     )
-    tokens = providers.Singleton(JwtTokens, keys, issuer=settings.provided.url, audience=settings.provided.url, clock=clock)
+    tokens = providers.Singleton(
+        JwtTokens,
+        keys,
+        issuer=settings.provided.url,
+        audience=settings.provided.url,
+        clock=clock,
+        access_seconds=settings.provided.access_seconds,
+    )
     codes = providers.Singleton(HmacCodes, keys, digits=settings.provided.otp_length, clock=clock)
     hasher = providers.Singleton(factories.argon2, settings.provided.password_hash, instrumentation)
     identifiers = providers.Singleton(
@@ -103,6 +110,7 @@ class Container(containers.DeclarativeContainer):
     storage = providers.Singleton(factories.storage, settings)
     rate_limiter = providers.Singleton(factories.rate_limiter, settings)
 
+    code_lifetime = settings.provided.otp_seconds
     cooldown = settings.provided.code_cooldown
     limits = settings.provided.effective_limits
     fresh_login_seconds = settings.provided.fresh_login
@@ -114,6 +122,8 @@ class Container(containers.DeclarativeContainer):
     mobile_verification_required = settings.provided.mobile_validation
     service = settings.provided.service_name
     token_claims = settings.provided.token_claims
+    session_lifetime = settings.provided.session_lifetime
+    max_sessions = settings.provided.max_sessions
     channels = providers.Singleton(factories.channels, settings)
     send_quota = providers.Singleton(factories.send_quota, settings, rate_limiter, clock, overrides)
     policy = providers.Singleton(
@@ -131,7 +141,7 @@ class Container(containers.DeclarativeContainer):
     account_opener = providers.Singleton(build_from_providers, AccountOpener, container)
     address_releaser = providers.Singleton(build_from_providers, AddressReleaser, container)
     proof_issuer = providers.Singleton(build_from_providers, ProofIssuer, container)
-    code_issuer = providers.Singleton(build_from_providers, CodeIssuer, container, keep_defaults={"lifetime"})
+    code_issuer = providers.Singleton(build_from_providers, CodeIssuer, container)
     code_verifier = providers.Singleton(build_from_providers, CodeVerifier, container)
 
     read_events = providers.Singleton(build_from_providers, ReadEvents, container)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from ...application.tokens import TOKEN_CLAIMS
 from ...domain.events import ACCOUNT_EVENTS, EventType
 from ...domain.rate_limits import DAY, Limits
+from ...domain.session import LONGEST_LIFETIME_DAYS, MAX_ACCESS_SECONDS, MAX_SESSIONS, SessionLifetime
 from . import parsers as parse
 from .environment import PREFIX, SettingsError, given_texts
 from .parsers import COSTS, HashCost, Network
@@ -155,12 +156,27 @@ class Settings:
         False, parse.flag, "Whether emails at .test, .localhost and the like are accepted, for development."
     )
     otp_length: int = setting(6, parse.number(4, 10), "Digits of a one-time code.")
+    otp_seconds: int = setting(300, parse.number(60, 600), "Seconds until a one-time code expires.")
     otp_cooldown: int = setting(DEFAULT_COOLDOWN, parse.number(1, 86_400), "Seconds between two codes to the same address.")
     fresh_login: int | None = setting(
         3600,
         parse.number_or_off(1, 30 * 86_400),
         "Seconds for which a login is fresh: later, changes of password, email or mobile, deletion and export want the current "
         "password; off lifts that.",
+    )
+    access_seconds: int = setting(
+        300,
+        parse.number(60, MAX_ACCESS_SECONDS),
+        "Seconds until an access token expires, and other services learn of a log-out at the latest.",
+    )
+    session_idle_days: int = setting(
+        14, parse.number(1, LONGEST_LIFETIME_DAYS), "Days until a session ends whose refresh token is not used."
+    )
+    session_days: int = setting(
+        30, parse.number(1, LONGEST_LIFETIME_DAYS), "Days until a session ends, however much it is used."
+    )
+    max_sessions: int = setting(
+        MAX_SESSIONS, parse.number(1, MAX_SESSIONS), "The most sessions of an account; one more login ends the oldest."
     )
     token_claims: tuple[str, ...] = setting(
         (),
@@ -225,6 +241,10 @@ class Settings:
     @property
     def accepts_test_domains(self) -> bool:
         return self.test_domains or self.dev
+
+    @property
+    def session_lifetime(self) -> SessionLifetime:
+        return SessionLifetime(self.session_idle_days * DAY, self.session_days * DAY)
 
     @property
     def recovery_seconds(self) -> float:

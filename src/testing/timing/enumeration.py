@@ -192,7 +192,14 @@ class Service:
         now = self._clock()
         account = self._database.accounts.by_login(self._rules.identifiers.login(known["username"]))
         assert account is not None  # noqa: S101 — it was added before
-        session = Session(id=known["username"], account_id=account.id, created_at=now, refreshed_at=now, network=network)
+        session = Session(
+            id=known["username"],
+            account_id=account.id,
+            created_at=now,
+            refreshed_at=now,
+            expires_at=now + 86_400.0,
+            network=network,
+        )
         with self._database.begin() as tx:
             tx.sessions.add(session, keep=1)
 

@@ -259,7 +259,10 @@ def test_all_sessions_end_beyond_one_batch(database: SqlDatabase, url: str) -> N
     account = stored(database, "ada")
     with database.begin() as tx:
         for number in range(1001):
-            tx.sessions.add(Session(id=f"s{number:04}", account_id=account.id, created_at=NOW, refreshed_at=NOW), keep=5000)
+            tx.sessions.add(
+                Session(id=f"s{number:04}", account_id=account.id, created_at=NOW, refreshed_at=NOW, expires_at=NOW + 2),
+                keep=5000,
+            )
     assert database.end_sessions_and_codes(NOW + 1) == 1001
     assert database.end_sessions_and_codes(NOW + 1) == 0
     assert rows(url, "SELECT count(*) FROM sessions WHERE revoked_at IS NULL") == [(0,)]
@@ -282,7 +285,10 @@ def add_expiring_rows(database: SqlDatabase, at: float, name: str) -> None:
             [Challenge(id=name, purpose=CodePurpose.GENERAL, address=to, reference="", sent_at=at - 300, expires_at=at)]
         )
         tx.proofs.add(Proof(digest=name, address=to, verified_at=at))
-        tx.sessions.add(Session(id=name, account_id=owner.id, created_at=at - 30 * DAY, refreshed_at=at - 30 * DAY), keep=9)
+        began_at = at - 30 * DAY
+        tx.sessions.add(
+            Session(id=name, account_id=owner.id, created_at=began_at, refreshed_at=began_at, expires_at=at), keep=9
+        )
         tx.rate_limits.lock([name])
         tx.rate_limits.save([SlidingWindow(name, (at,))], at)
         tx.outbox.add(Message(id=name, channel=Channel.EMAIL, recipient=None, template="", not_before=at, expires_at=at))
@@ -309,6 +315,14 @@ def test_rows_are_purged_after_their_retention(database: SqlDatabase, url: str, 
     assert database.purge(NOW + days * DAY, limit=500) == len(purged)
     assert remaining_rows(url) == {name: 1 if name in purged else 2 for name in remaining_rows(url)}
     assert database.accounts.get(1) is not None
+
+
+def test_sessions_that_may_live_longer_are_purged_later(database: SqlDatabase, url: str) -> None:
+    add_expiring_rows(database, NOW, "old")
+    for days, left in ((29.9, 1), (30.1, 1), (89.9, 1), (90.1, 0)):
+        while database.purge(NOW + days * DAY, limit=500, session_lifetime=90 * DAY):
+            pass
+        assert remaining_rows(url)["sessions"] == left
 
 
 def test_purge_deletes_in_batches_until_nothing_is_left(database: SqlDatabase, url: str) -> None:

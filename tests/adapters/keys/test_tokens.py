@@ -443,8 +443,8 @@ def test_token_survives_a_rotation() -> None:
     assert tokens.verify_access(text, NOW + DAY + 299) is None
 
 
-def test_retired_key_verifies_for_a_token_lifetime_and_the_leeway_and_is_then_unpublished() -> None:
-    end = NOW + DAY + 330
+def test_retired_key_verifies_for_the_longest_token_lifetime_and_the_leeway_and_is_then_unpublished() -> None:
+    end = NOW + DAY + 3630
     forged = _signed(_claims(exp=int(NOW + 10 * DAY)), OLD)
     tokens = _tokens(ROTATED)
     assert tokens.verify_access(forged, end - 0.001) is not None
@@ -490,7 +490,7 @@ def test_key_changes_apply_without_a_restart_even_to_cached_tokens() -> None:
     assert [key["kid"] for key in tokens.jwks()["keys"]] == [NEW.kid]
 
 
-def test_retired_refresh_secret_verifies_for_the_lifetime_of_a_session() -> None:
+def test_retired_refresh_secret_verifies_for_the_longest_lifetime_of_a_session() -> None:
     def at(now: float, keys: KeySet = ROTATED) -> JwtTokens:
         return _tokens(keys, clock=lambda: now)
 
@@ -499,5 +499,5 @@ def test_retired_refresh_secret_verifies_for_the_lifetime_of_a_session() -> None
     assert at(NOW, replace(KEYS, refresh=(OLD_SECRET,))).verify_refresh(old) == (SESSION, 3)
     assert at(begins).issue_refresh(SESSION, 3) != old
     assert at(begins).verify_refresh(at(begins).issue_refresh(SESSION, 3)) == (SESSION, 3)
-    assert at(begins + 30 * DAY - 1).verify_refresh(old) == (SESSION, 3)
-    assert at(begins + 30 * DAY).verify_refresh(old) is None
+    assert at(begins + 365 * DAY - 1).verify_refresh(old) == (SESSION, 3)
+    assert at(begins + 365 * DAY).verify_refresh(old) is None

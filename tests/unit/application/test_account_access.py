@@ -18,7 +18,7 @@ from tests.support.world import PNG, World, outcome, wrong
 
 from vestibule.application import Account, AlreadyTaken, CodeEffects, Identity, InvalidInput, IssuedProof, Refusal, TokenSet
 from vestibule.domain.ownership import AddressState, state_of
-from vestibule.domain.session import IDLE_SECONDS
+from vestibule.domain.session import DEFAULT_LIFETIME
 
 PEOPLE = ("ann", "bob", "eve")
 READS = {
@@ -115,7 +115,7 @@ class AccountModel(RuleBasedStateMachine):
     def request_registration_code(self, email: str, mobile: str) -> None:
         outcome(lambda: self.world.request_registration_code(name="Somebody", email=email, mobile=mobile))
 
-    @rule(seconds=st.sampled_from((1.0, 29.0, 31.0, 301.0, 3601.0, 3601.0, DAY, 7 * DAY, IDLE_SECONDS)))
+    @rule(seconds=st.sampled_from((1.0, 29.0, 31.0, 301.0, 3601.0, 3601.0, DAY, 7 * DAY, DEFAULT_LIFETIME.idle)))
     def wait(self, seconds: float) -> None:
         self.world.clock.advance(seconds)
 

@@ -50,6 +50,19 @@ def test_code_length_is_configurable() -> None:
     assert len(world.code_for(ANN)) == 10
 
 
+@pytest.mark.parametrize(("seconds", "minutes"), [(60, "1"), (119, "1"), (600, "10")])
+def test_lifetime_of_a_code_is_a_setting_and_its_message_promises_no_more(seconds: int, minutes: str) -> None:
+    world = World(otp_seconds=seconds)
+    first = world.send(ANN)
+    assert world.messages_to(ANN)[0].values["minutes"] == minutes
+    world.clock.advance(seconds - 1)
+    assert isinstance(verify(world, ANN, first), IssuedProof)
+    world.clock.advance(60)
+    second = world.send(ANN)
+    world.clock.advance(seconds)
+    assert isinstance(verify(world, ANN, second), InvalidCode)
+
+
 @pytest.mark.parametrize(("after", "right"), [(299, True), (300, False)])
 def test_code_expires_after_five_minutes(after: int, right: bool) -> None:
     world = World()

@@ -67,6 +67,20 @@ def test_purge_continues_until_nothing_is_past_its_retention(tmp_path: Path) -> 
         assert len(world.events()) == 1
 
 
+def test_sessions_are_kept_for_30_days_after_the_end_that_the_settings_give_them(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'vestibule.db'}"
+    migrate(url)
+    with SqlDatabase(url) as database:
+        world = World(database=database, session_days=90, session_idle_days=90)
+        world.create_account()
+        session = world.log_in(username="ann", password=PASSWORD).session
+        for days, is_kept in ((119, True), (2, False)):
+            world.clock.advance(days * 86_400)
+            world.purge(clock_confirmed=True)
+            with database.begin() as tx:
+                assert (tx.sessions.lock(session) is not None) is is_kept
+
+
 @pytest.fixture
 def stored(tmp_path: Path) -> Iterator[World]:
     """A world whose database is a file: that in memory purges nothing."""

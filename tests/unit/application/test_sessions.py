@@ -130,7 +130,14 @@ def revoked_at(world: World, *offsets: float) -> list[str]:
     """Stores sessions revoked at these offsets, in seconds, from the world's clock; returns their ids."""
     account, now = world.create_account(f"somebody{world.new_id()}"), world.clock()
     sessions = [
-        Session(id=world.new_id(), account_id=account.id, created_at=now, refreshed_at=now, revoked_at=now + offset)
+        Session(
+            id=world.new_id(),
+            account_id=account.id,
+            created_at=now,
+            refreshed_at=now,
+            expires_at=now + 1,
+            revoked_at=now + offset,
+        )
         for offset in offsets
     ]
     with world.database.begin() as tx:

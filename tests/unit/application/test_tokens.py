@@ -12,8 +12,8 @@ from vestibule.domain.events import EventType
 DAY = 86_400
 
 
-def world_with_tokens() -> tuple[World, TokenSet]:
-    world = World()
+def world_with_tokens(**settings: int) -> tuple[World, TokenSet]:
+    world = World(**settings)
     world.create_account("ann")
     return world, world.log_in(username="ann", password=PASSWORD)
 
@@ -217,6 +217,25 @@ def test_session_expires_after_30_days() -> None:
     assert not world.is_signed_in(tokens)
 
 
+def test_lifetimes_of_tokens_and_sessions_are_settings() -> None:
+    world, tokens = world_with_tokens(access_seconds=600, session_idle_days=2, session_days=3)
+    assert tokens.expires_in == 600
+    world.clock.advance(599)
+    assert world.is_signed_in(tokens)
+    world.clock.advance(1)
+    assert not world.is_signed_in(tokens)
+
+    world.clock.advance(2 * DAY - 601)
+    tokens = refresh(world, tokens)
+    assert isinstance(tokens, TokenSet)
+    world.clock.advance(DAY + 1)
+    assert isinstance(refresh(world, tokens), InvalidRefreshToken)
+
+    tokens = world.log_in(username="ann", password=PASSWORD)
+    world.clock.advance(2 * DAY)
+    assert isinstance(refresh(world, tokens), InvalidRefreshToken)
+
+
 @pytest.mark.parametrize("text", ["junk", "vst_rt_", "vst_rt_AAAA"])
 def test_malformed_refresh_token_is_refused(text: str) -> None:
     world, _ = world_with_tokens()
@@ -270,6 +289,15 @@ def test_session_101_revokes_the_oldest() -> None:
     assert world.is_signed_in(second)
     [event] = world.events(EventType.SESSION_REVOKED)
     assert (event.session_id, event.detail, event.occurred_at) == (oldest.session, "oldest", world.clock())
+
+
+def test_with_one_session_at_most_a_login_ends_the_one_before() -> None:
+    world, first = world_with_tokens(max_sessions=1)
+    second = world.log_in(username="ann", password=PASSWORD)
+
+    assert not world.is_signed_in(first)
+    assert isinstance(refresh(world, first), InvalidRefreshToken)
+    assert isinstance(refresh(world, second), TokenSet)
 
 
 def test_change_of_password_revokes_all_other_sessions() -> None:

@@ -2,10 +2,12 @@ from dataclasses import replace
 
 import pytest
 
-from vestibule.domain.session import RefreshOutcome, Session
+from vestibule.domain.session import DEFAULT_LIFETIME, RefreshOutcome, Session, SessionLifetime
 
 DAY = 86_400.0
-SESSION = Session(id="1", account_id=1, created_at=1000.0, refreshed_at=1000.0)
+SESSION = Session(
+    id="1", account_id=1, created_at=1000.0, refreshed_at=1000.0, expires_at=DEFAULT_LIFETIME.end_of(1000.0, 1000.0)
+)
 
 
 def rotated(session: Session, *generations: int, now: float = 2000.0) -> Session:
@@ -20,7 +22,7 @@ def test_current_refresh_token_is_rotated() -> None:
     turn, after = SESSION.refresh(0, 2000.0)
 
     assert turn is RefreshOutcome.ROTATED
-    assert after == replace(SESSION, generation=1, previous_generation=0, refreshed_at=2000.0)
+    assert after == replace(SESSION, generation=1, previous_generation=0, refreshed_at=2000.0, expires_at=2000.0 + 14 * DAY)
 
 
 def test_clock_that_stepped_back_does_not_shorten_a_session() -> None:
@@ -94,7 +96,23 @@ def test_session_expires_after_14_idle_days() -> None:
 
 
 def test_session_expires_30_days_after_it_started() -> None:
-    busy = replace(SESSION, refreshed_at=1000.0 + 29 * DAY)
+    busy = SESSION
+    for days in range(13, 30, 4):
+        _, busy = busy.refresh(busy.generation, 1000.0 + days * DAY)
 
     assert busy.is_active(1000.0 + 30 * DAY - 1)
     assert not busy.is_active(1000.0 + 30 * DAY)
+
+
+def test_lifetime_is_a_setting() -> None:
+    lifetime = SessionLifetime(idle=2 * DAY, longest=3 * DAY)
+    _, after = SESSION.refresh(0, 1000.0 + DAY - 1, lifetime)
+    assert after.expires_at == 1000.0 + 3 * DAY - 1
+    _, after = after.refresh(1, 1000.0 + 2 * DAY, lifetime)
+    assert after.expires_at == 1000.0 + 3 * DAY
+
+
+@pytest.mark.parametrize("shorter", [SessionLifetime(idle=DAY), SessionLifetime(longest=DAY)])
+def test_shorter_lifetime_ends_a_session_that_began_under_a_longer_one(shorter: SessionLifetime) -> None:
+    assert SESSION.refresh(0, 1000.0 + DAY - 1, shorter)[0] is RefreshOutcome.ROTATED
+    assert SESSION.refresh(0, 1000.0 + DAY, shorter) == (RefreshOutcome.SESSION_INACTIVE, SESSION)

@@ -7,7 +7,7 @@ from ....application.ports import AuditQuery, Channel, Database, Message
 from ....domain.account import Account, Address, AddressKind, RecoveryAddress, Username
 from ....domain.code import Challenge, CodePurpose
 from ....domain.events import Event, EventType
-from ....domain.session import Session
+from ....domain.session import DEFAULT_LIFETIME, Session
 
 NOW = 1_750_000_000.25
 MAIL = Address(AddressKind.EMAIL, "Ada@Example.org", "ada@example.org")
@@ -48,7 +48,13 @@ def save_account(database: Database, account: Account) -> None:
 
 
 def session(account: Account, number: int, created_at: float = NOW, **changed: Any) -> Session:
-    active_session = Session(id=f"session-{number}", account_id=account.id, created_at=created_at, refreshed_at=created_at)
+    active_session = Session(
+        id=f"session-{number}",
+        account_id=account.id,
+        created_at=created_at,
+        refreshed_at=created_at,
+        expires_at=DEFAULT_LIFETIME.end_of(created_at, created_at),
+    )
     return replace(active_session, **changed)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ....application.ports import Database
-from ....domain.session import IDLE_SECONDS, MAX_ENDED_SESSIONS, MAX_LIFETIME_SECONDS, MAX_SESSIONS
+from ....domain.session import DEFAULT_LIFETIME, MAX_ENDED_SESSIONS, MAX_SESSIONS
 from .builders import (
     NOW,
     active,
@@ -62,12 +62,12 @@ class SessionsContract:
         assert identified(database, account.id, stored_session.id) == account
         assert identified(database, other.id, stored_session.id) is None
         assert identified(database, account.id, "no-session") is None
-        assert identified(database, account.id, stored_session.id, NOW + IDLE_SECONDS - 1) == account
-        assert identified(database, account.id, stored_session.id, NOW + IDLE_SECONDS) is None
-        _, refreshed = stored_session.refresh(0, NOW + IDLE_SECONDS - 1)
+        assert identified(database, account.id, stored_session.id, NOW + DEFAULT_LIFETIME.idle - 1) == account
+        assert identified(database, account.id, stored_session.id, NOW + DEFAULT_LIFETIME.idle) is None
+        _, refreshed = stored_session.refresh(0, NOW + DEFAULT_LIFETIME.idle - 1)
         save_session(database, refreshed)
-        assert identified(database, account.id, stored_session.id, NOW + IDLE_SECONDS) == account
-        assert identified(database, account.id, stored_session.id, NOW + MAX_LIFETIME_SECONDS) is None
+        assert identified(database, account.id, stored_session.id, NOW + DEFAULT_LIFETIME.idle) == account
+        assert identified(database, account.id, stored_session.id, NOW + DEFAULT_LIFETIME.longest) is None
         save_account(database, replace(account, is_active=False))
         assert identified(database, account.id, stored_session.id) is None
         save_account(database, account)
@@ -84,7 +84,7 @@ class SessionsContract:
         found = database.accounts.by_active_sessions([*strange, *asked, (other.id, theirs.id), asked[0]], NOW)
         ours = [(account, NOW + number) for number in range(1, 41)]
         assert found == [*[None] * 4, ours[0], None, *ours[2:], (other, NOW), ours[0]]
-        assert database.accounts.by_active_sessions(asked[:3], NOW + MAX_LIFETIME_SECONDS) == [None] * 3
+        assert database.accounts.by_active_sessions(asked[:3], NOW + DEFAULT_LIFETIME.longest) == [None] * 3
         assert database.accounts.by_active_sessions([], NOW) == []
 
     def test_oldest_active_sessions_end_beyond_the_limit(self, database: Database) -> None:
@@ -101,7 +101,7 @@ class SessionsContract:
 
     def test_inactive_sessions_do_not_count_towards_the_limit(self, database: Database) -> None:
         account = stored(database, ada())
-        logged_in(database, account, 1, NOW - IDLE_SECONDS)
+        logged_in(database, account, 1, NOW - DEFAULT_LIFETIME.idle)
         logged_in(database, account, 2)
         save_session(database, logged_in(database, account, 3).revoked(NOW))
         logged_in(database, account, 4, NOW + 1, keep=2)
@@ -116,7 +116,7 @@ class SessionsContract:
     def test_revoke_all_spares_the_excepted_session_and_counts_active_ones(self, database: Database) -> None:
         account, other = stored(database, ada()), stored(database, bob())
         logged_in(database, other, 9)
-        logged_in(database, account, 1, NOW - IDLE_SECONDS)
+        logged_in(database, account, 1, NOW - DEFAULT_LIFETIME.idle)
         for number in (2, 3, 4):
             logged_in(database, account, number)
         with database.begin() as tx:
@@ -138,7 +138,7 @@ class SessionsContract:
             tx.sessions.add(session(other, 6, user_agent="nul \0 and half a pair \ud800"), keep=100)
         save_session(database, sessions[1].revoked(NOW + 6))
         assert list(database.sessions.active(ann.id, NOW + 7)) == [named, sessions[2], sessions[0]]
-        assert list(database.sessions.active(ann.id, NOW + 7 + IDLE_SECONDS)) == []
+        assert list(database.sessions.active(ann.id, NOW + 7 + DEFAULT_LIFETIME.idle)) == []
         assert list(database.sessions.active(2**70, NOW)) == []
         assert active(database, other) == [4, 6]
 
