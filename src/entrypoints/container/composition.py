@@ -145,25 +145,22 @@ class Build:
             subscriptions=subscriptions,
             echo=self._echo,
             overrides=frozenset(self._overrides),
+            **{_ATTRIBUTES.get(port, port): adapter for port, adapter in self._overrides.items()},
         )
-        for port, adapter in self._overrides.items():
-            getattr(container, _PROVIDERS.get(port, port)).override(adapter)
         _build_adapters(container, self.settings, self._overrides, stack)
-        vestibule = container.vestibule()
+        vestibule = container.vestibule
         if isinstance(vestibule.rate_limiter, RedisRateLimiter) and "rate_limiter" not in self._overrides:
             vestibule.rate_limiter.probe()
         stack.callback(self._refuse_calls)  # after the threads below have stopped, which may be in a call
-        if (enqueue_webhooks := container.enqueue_webhooks()) is not None:
+        if (enqueue_webhooks := container.enqueue_webhooks) is not None:
             with suppress(Unavailable):  # then the delivery worker repeats it
                 enqueue_webhooks.start()
         stack.callback(workers.stop)
         stack.callback(subscriptions.stop)
         if self._run_workers:
             workers.start(vestibule.deliver_messages if self.settings.delivery else None, vestibule.purge)
-            Thread(
-                target=partial(container.devices().name, "-"), name="devices"
-            ).start()  # so that no login waits for the rules
-            if "storage" not in self._overrides and isinstance(storage := container.storage(), S3Storage):
+            Thread(target=partial(container.devices.name, "-"), name="devices").start()  # so that no login waits for the rules
+            if "storage" not in self._overrides and isinstance(storage := container.storage, S3Storage):
                 Thread(target=storage.probe, name="images").start()  # a bucket that is slow or down does not delay the start
         return vestibule
 
@@ -205,8 +202,8 @@ def check_settings(settings: Settings, *, migrate: bool = False) -> None:
         _build_adapters(container, settings, (), stack, migrate=migrate)
 
 
-_PROVIDERS = {"database": "sql_database", "notifier": "mail_and_sms_notifier"}
-"""The providers that a port overrides, where their names differ."""
+_ATTRIBUTES = {"database": "sql_database", "notifier": "mail_and_sms_notifier"}
+"""The attributes of the container that a port's adapter replaces, where their names differ."""
 
 _BUILT = (
     ("database", "sql_database", "DATABASE_URL"),
@@ -220,7 +217,7 @@ _BUILT = (
     ("images", "pillow", "IMAGES_URL"),
     ("identifiers", "identifiers", "MOBILE_REGIONS"),
 )
-"""Port, provider, and the setting that an error is reported as. The first one is closed last."""
+"""Port, attribute of the container, and the setting that an error is reported as. The first one is closed last."""
 
 
 def _build_adapters(
@@ -234,10 +231,10 @@ def _build_adapters(
             if not os.access(settings.data_dir, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
                 raise SettingsError(f"VESTIBULE_DATA_DIR: this user cannot write to {settings.data_dir}.")
     check_values(settings, overrides)
-    for port, provider, setting in _BUILT:
+    for port, attribute, setting in _BUILT:
         if port not in overrides:
             with reported_as(setting):
-                adapter = getattr(container, provider)()
+                adapter = getattr(container, attribute)
             if hasattr(adapter, "close"):
                 stack.callback(adapter.close)
     if "database" not in overrides:
@@ -250,7 +247,7 @@ def _build_adapters(
 def _load_keys(container: Container, settings: Settings, overrides: Collection[str]) -> None:
     if not settings.secret and "database" not in overrides:
         with reported_as("DATABASE_URL"):
-            if container.sql_database().keys.read() is not None:  # other servers would refuse tokens of other keys
+            if container.sql_database.keys.read() is not None:  # other servers would refuse tokens of other keys
                 raise SettingsError(SECRET_NOT_SET)
     with reported_as("SECRET" if settings.secret else "DATA_DIR"):
-        container.keys()
+        container.keys  # noqa: B018 — builds it

@@ -1,12 +1,11 @@
-"""The dependency injection container: every adapter and use case, each built once."""
+"""The composition of a Vestibule: every adapter and use case, each built once."""
 
 from collections.abc import Callable, Collection
 from dataclasses import fields
-from functools import partial
+from functools import cached_property, partial
+from operator import attrgetter
 from time import time
 from typing import Any
-
-from dependency_injector import containers, providers
 
 from ...adapters import ids
 from ...adapters.database import SqlDatabase
@@ -23,8 +22,24 @@ from ...application.login import FreshLogin
 from ...application.notifications import Notices
 from ...application.ownership import AccountOpener, AddressReleaser
 from ...application.password_attempts import PasswordAttempts
+from ...application.ports import (
+    Clock,
+    Codes,
+    Database,
+    Devices,
+    Hasher,
+    Identifiers,
+    Images,
+    NewId,
+    Notifier,
+    RateLimiter,
+    Storage,
+    Tokens,
+)
+from ...application.send_quota import SendQuota
 from ...application.tokens import SessionIssuer
 from ...application.validation import AccountRules
+from ...application.webhooks import EnqueueWebhooks
 from ...domain.password import PasswordPolicy
 from ..common_passwords import common_passwords
 from ..facade import USE_CASES, Vestibule
@@ -34,130 +49,180 @@ from ..workers.subscriptions import Subscriptions
 from . import factories
 
 
-def build_from_providers(
-    kind: Callable[..., Any], container: containers.Container, *, keep_defaults: Collection[str] = ()
-) -> Any:
-    """Makes an object of a dataclass; each field takes the value of the container's provider of its name.
+def build_from_attributes(kind: Callable[..., Any], container: "Container") -> Any:
+    """Makes an object of a dataclass; each field takes the value of the container's attribute of its name.
 
-    Fields in `keep_defaults` keep their default values. Raises `AttributeError` for any other field without a provider.
+    Raises `AttributeError` for a field without an attribute.
     """
-    names = [field.name for field in fields(kind) if field.name not in keep_defaults]  # type: ignore[arg-type]  # a dataclass
-    return kind(**{name: getattr(container, name)() for name in names})
+    return kind(**{field.name: getattr(container, field.name) for field in fields(kind)})  # type: ignore[arg-type]  # a dataclass
 
 
-def use_cases(container: containers.Container) -> dict[str, object]:
-    return {name: build_from_providers(declared.use_case, container) for name, declared in USE_CASES.items()}
+class Container:
+    """Builds each attribute when it is first read, and keeps it.
 
-
-class Container(containers.DeclarativeContainer):
-    """The caller gives `settings` and may override any provider.
-
-    `overrides` names the ports whose adapters the host application provides. `build_from_providers` gives each
-    field of a use case the value of the provider of that name, so a provider is named like the fields that take its value.
+    `given` are values of attributes that are not to be built: the adapters of the host application, whose ports
+    `overrides` names. A use case gets the attributes that are named like its fields (`build_from_attributes`).
     """
 
-    container: providers.Provider[containers.Container] = providers.Self()
-    settings = providers.Dependency(instance_of=Settings)
-    on_message: providers.Provider[Callable[[], object]] = providers.Object(lambda: None)
-    subscriptions = providers.Singleton(Subscriptions)
-    echo: providers.Provider[factories.Echo | None] = providers.Object(None)
-    overrides: providers.Provider[Collection[str]] = providers.Object(frozenset())
+    clock: Clock = time
+    new_id: NewId = staticmethod(ids.new_id)
+    echo: factories.Echo | None = None
+    overrides: Collection[str] = frozenset()
 
-    clock = providers.Object(time)
-    new_id = providers.Object(ids.new_id)
-    instrumentation = providers.Singleton(instrumentation_for, settings)
-    sql_database = providers.Singleton(  # the port `database`, whose adapter the host application may provide
-        SqlDatabase, settings.provided.resolved_database_url, on_message=on_message, on_event=subscriptions.provided.notify
-    )
-    database = providers.Singleton(Instrumentation.database, instrumentation, sql_database)  # observed; for the use cases
-    keys = providers.Singleton(
-        ReloadingKeys,
-        providers.Singleton(factories.key_store, settings, sql_database),
-        before_first=providers.Callable(partial, factories.refuse_first_keys, settings, sql_database),
-    )
-    tokens = providers.Singleton(
-        JwtTokens,
-        keys,
-        issuer=settings.provided.url,
-        audience=settings.provided.url,
-        clock=clock,
-        access_seconds=settings.provided.access_seconds,
-    )
-    codes = providers.Singleton(HmacCodes, keys, digits=settings.provided.otp_length, clock=clock)
-    hasher = providers.Singleton(factories.argon2, settings.provided.password_hash, instrumentation)
-    identifiers = providers.Singleton(
-        LibraryIdentifiers,
-        settings.provided.default_region,
-        special_use_domains=settings.provided.accepts_test_domains,
-        mobile_regions=settings.provided.mobile_regions,
-    )
-    devices = providers.Singleton(UaParserDevices)
-    records = sql_database.provided.records
-    templates = providers.Singleton(Templates, settings.provided.templates_dir)
-    email_notifier = providers.Singleton(factories.email_notifier, settings, templates, echo)
-    sms_notifier = providers.Singleton(factories.sms_notifier, settings, templates, echo)
-    mail_and_sms_notifier = providers.Singleton(  # the port `notifier`, whose adapter the host application may provide
-        ChannelNotifier,
-        email=providers.Singleton(factories.at_rate, instrumentation, email_notifier, settings.provided.email_rate),
-        mobile=providers.Singleton(factories.at_rate, instrumentation, sms_notifier, settings.provided.sms_rate),
-    )
-    webhook_notifier = providers.Singleton(factories.webhook_notifier, settings, instrumentation)
-    notifier = providers.Singleton(  # for the use cases; adds the webhooks
-        ChannelNotifier, email=mail_and_sms_notifier, mobile=mail_and_sms_notifier, webhook=webhook_notifier
-    )
-    pillow = providers.Singleton(PillowImages)
-    images = providers.Singleton(Instrumentation.images, instrumentation, pillow)
-    storage = providers.Singleton(factories.storage, settings)
-    rate_limiter = providers.Singleton(factories.rate_limiter, settings)
+    def __init__(self, settings: Settings, **given: Any) -> None:
+        if unknown := [name for name in given if not hasattr(type(self), name)]:
+            raise TypeError(f"A container has no {unknown[0]!r}.")
+        self.settings = settings
+        vars(self).update(given)  # a cached property takes the value that is there
 
-    code_lifetime = settings.provided.otp_seconds
-    cooldown = settings.provided.code_cooldown
-    limits = settings.provided.effective_limits
-    fresh_login_seconds = settings.provided.fresh_login
-    deletion_seconds = settings.provided.deletion_seconds
-    recovery_seconds = settings.provided.recovery_seconds
-    email_verification_required = settings.provided.email_validation
-    limits_by_ip_address = settings.provided.rate_limits  # off lifts these; limits by identifier remain
-    mobile_required = settings.provided.mobile_required
-    mobile_verification_required = settings.provided.mobile_validation
-    service = settings.provided.service_name
-    token_claims = settings.provided.token_claims
-    session_lifetime = settings.provided.session_lifetime
-    max_sessions = settings.provided.max_sessions
-    channels = providers.Singleton(factories.channels, settings)
-    send_quota = providers.Singleton(factories.send_quota, settings, rate_limiter, clock, overrides)
-    policy = providers.Singleton(
-        PasswordPolicy,
-        common=providers.Callable(common_passwords),
-        service=service,
-        min_length=settings.provided.password_min_length,
-    )
-    rules = providers.Singleton(build_from_providers, AccountRules, container)
-    notices = providers.Singleton(build_from_providers, Notices, container)
-    password_attempts = providers.Singleton(build_from_providers, PasswordAttempts, container)
-    fresh_login = providers.Singleton(build_from_providers, FreshLogin, container)
-    delete_due_accounts = providers.Singleton(build_from_providers, DeleteDueAccounts, container)
-    session_issuer = providers.Singleton(build_from_providers, SessionIssuer, container)
-    account_opener = providers.Singleton(build_from_providers, AccountOpener, container)
-    address_releaser = providers.Singleton(build_from_providers, AddressReleaser, container)
-    proof_issuer = providers.Singleton(build_from_providers, ProofIssuer, container)
-    code_issuer = providers.Singleton(build_from_providers, CodeIssuer, container)
-    code_verifier = providers.Singleton(build_from_providers, CodeVerifier, container)
+    @staticmethod
+    def on_message() -> None:
+        """Called after each commit that added a message."""
 
-    read_events = providers.Singleton(build_from_providers, ReadEvents, container)
-    enqueue_webhooks = providers.Singleton(factories.enqueue_webhooks, settings, database, read_events, clock)
+    @cached_property
+    def subscriptions(self) -> Subscriptions:
+        return Subscriptions()
 
-    vestibule = providers.Singleton(
-        Vestibule,
-        settings=settings,
-        use_cases=providers.Callable(use_cases, container),
-        rate_limiter=rate_limiter,
-        clock=clock,
-        jwks=providers.Callable(factories.jwks_of, tokens),
-        check=database.provided.check,
-        database_may_block=sql_database.provided.may_block,
-        group_commit=providers.Callable(factories.group_commit, sql_database, rate_limiter, overrides),
-        hashing_share=providers.Callable(factories.hashing_share, settings, hasher),
-        subscriptions=subscriptions,
-        read_outbox_files=providers.Callable(factories.outbox_files, settings),
-    )
+    @cached_property
+    def instrumentation(self) -> Instrumentation:
+        return instrumentation_for(self.settings)
+
+    @cached_property
+    def sql_database(self) -> SqlDatabase:  # the port `database`, whose adapter the host application may provide
+        return SqlDatabase(self.settings.resolved_database_url, on_message=self.on_message, on_event=self.subscriptions.notify)
+
+    @cached_property
+    def database(self) -> Database:  # observed; for the use cases
+        return self.instrumentation.database(self.sql_database)
+
+    @cached_property
+    def keys(self) -> ReloadingKeys:
+        store = factories.key_store(self.settings, self.sql_database)
+        return ReloadingKeys(store, before_first=partial(factories.refuse_first_keys, self.settings, self.sql_database))
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        url, seconds = self.settings.url, self.settings.access_seconds
+        return JwtTokens(self.keys, issuer=url, audience=url, clock=self.clock, access_seconds=seconds)
+
+    @cached_property
+    def codes(self) -> Codes:
+        return HmacCodes(self.keys, digits=self.settings.otp_length, clock=self.clock)
+
+    @cached_property
+    def hasher(self) -> Hasher:
+        return factories.argon2(self.settings.password_hash, self.instrumentation)
+
+    @cached_property
+    def identifiers(self) -> Identifiers:
+        return LibraryIdentifiers(
+            self.settings.default_region,
+            special_use_domains=self.settings.accepts_test_domains,
+            mobile_regions=self.settings.mobile_regions,
+        )
+
+    @cached_property
+    def devices(self) -> Devices:
+        return UaParserDevices()
+
+    @cached_property
+    def templates(self) -> Templates:
+        return Templates(self.settings.templates_dir)
+
+    @cached_property
+    def email_notifier(self) -> Notifier:
+        return factories.email_notifier(self.settings, self.templates, self.echo)
+
+    @cached_property
+    def sms_notifier(self) -> Notifier:
+        return factories.sms_notifier(self.settings, self.templates, self.echo)
+
+    @cached_property
+    def mail_and_sms_notifier(self) -> Notifier:  # the port `notifier`, whose adapter the host application may provide
+        return ChannelNotifier(
+            email=factories.at_rate(self.instrumentation, self.email_notifier, self.settings.email_rate),
+            mobile=factories.at_rate(self.instrumentation, self.sms_notifier, self.settings.sms_rate),
+        )
+
+    @cached_property
+    def webhook_notifier(self) -> Notifier | None:
+        return factories.webhook_notifier(self.settings, self.instrumentation)
+
+    @cached_property
+    def notifier(self) -> Notifier:  # for the use cases; adds the webhooks
+        both = self.mail_and_sms_notifier
+        return ChannelNotifier(email=both, mobile=both, webhook=self.webhook_notifier)
+
+    @cached_property
+    def pillow(self) -> Images:
+        return PillowImages()
+
+    @cached_property
+    def images(self) -> Images:
+        return self.instrumentation.images(self.pillow)
+
+    @cached_property
+    def storage(self) -> Storage:
+        return factories.storage(self.settings)
+
+    @cached_property
+    def rate_limiter(self) -> RateLimiter:
+        return factories.rate_limiter(self.settings)
+
+    @cached_property
+    def send_quota(self) -> SendQuota | None:
+        return factories.send_quota(self.settings, self.rate_limiter, self.clock, self.overrides)
+
+    @cached_property
+    def policy(self) -> PasswordPolicy:
+        return PasswordPolicy(common=common_passwords(), service=self.service, min_length=self.settings.password_min_length)
+
+    @cached_property
+    def enqueue_webhooks(self) -> EnqueueWebhooks | None:
+        return factories.enqueue_webhooks(self.settings, self.database, self.read_events, self.clock)
+
+    records = property(attrgetter("sql_database.records"))
+    code_lifetime = property(attrgetter("settings.otp_seconds"))
+    cooldown = property(attrgetter("settings.code_cooldown"))
+    limits = property(attrgetter("settings.effective_limits"))
+    fresh_login_seconds = property(attrgetter("settings.fresh_login"))
+    deletion_seconds = property(attrgetter("settings.deletion_seconds"))
+    recovery_seconds = property(attrgetter("settings.recovery_seconds"))
+    email_verification_required = property(attrgetter("settings.email_validation"))
+    limits_by_ip_address = property(attrgetter("settings.rate_limits"))  # off lifts these; limits by identifier remain
+    mobile_required = property(attrgetter("settings.mobile_required"))
+    mobile_verification_required = property(attrgetter("settings.mobile_validation"))
+    service = property(attrgetter("settings.service_name"))
+    token_claims = property(attrgetter("settings.token_claims"))
+    session_lifetime = property(attrgetter("settings.session_lifetime"))
+    max_sessions = property(attrgetter("settings.max_sessions"))
+    channels = cached_property(lambda self: factories.channels(self.settings))
+
+    rules = cached_property(partial(build_from_attributes, AccountRules))
+    notices = cached_property(partial(build_from_attributes, Notices))
+    password_attempts = cached_property(partial(build_from_attributes, PasswordAttempts))
+    fresh_login = cached_property(partial(build_from_attributes, FreshLogin))
+    delete_due_accounts = cached_property(partial(build_from_attributes, DeleteDueAccounts))
+    session_issuer = cached_property(partial(build_from_attributes, SessionIssuer))
+    account_opener = cached_property(partial(build_from_attributes, AccountOpener))
+    address_releaser = cached_property(partial(build_from_attributes, AddressReleaser))
+    proof_issuer = cached_property(partial(build_from_attributes, ProofIssuer))
+    code_issuer = cached_property(partial(build_from_attributes, CodeIssuer))
+    code_verifier = cached_property(partial(build_from_attributes, CodeVerifier))
+    read_events = cached_property(partial(build_from_attributes, ReadEvents))
+
+    @cached_property
+    def vestibule(self) -> Vestibule:
+        return Vestibule(
+            settings=self.settings,
+            use_cases={name: build_from_attributes(declared.use_case, self) for name, declared in USE_CASES.items()},
+            rate_limiter=self.rate_limiter,
+            clock=self.clock,
+            jwks=factories.jwks_of(self.tokens),
+            check=self.database.check,
+            database_may_block=self.sql_database.may_block,
+            group_commit=factories.group_commit(self.sql_database, self.rate_limiter, self.overrides),
+            hashing_share=factories.hashing_share(self.settings, self.hasher),
+            subscriptions=self.subscriptions,
+            read_outbox_files=factories.outbox_files(self.settings),
+        )
