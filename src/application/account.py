@@ -96,6 +96,7 @@ class AccountUpdate:
         self.rules.check_password(validator, password, personal_data_of(after))
         new = [address for address in after.addresses if not account.has(address)]
         to_prove = [address for address in new if state_of(account, address, now) is not AddressState.RECOVERY]
+        self.rules.check_addresses(validator, to_prove)
         proved = self.rules.proved_addresses(validator, self.database, after.addresses, to_prove, proofs, caller)
         self._check_taken(validator, identity, after, new, proved, caller)
         changes = replace(changes, proved=proved)

@@ -14,27 +14,29 @@ from .audit import record
 from .code_checks import CodeCheck, CodeVerifier
 from .code_requests import CodeIssuer, RequestedCode, recipient_for
 from .ownership import AccountOpener, AddressReleaser, Opening
-from .ports import Database, Holder, Identifiers, NewId, Transaction
+from .ports import Admission, Applicant, Database, Holder, Identifiers, NewId, Transaction
 from .retry import retry_on_conflict
 from .tokens import Identity, SessionIssuer, StartedSession, TokenSet
-from .validation import Validator
+from .validation import Validator, add_inadmissible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRegistrationCode:
     """Issues a code to the email and another to the mobile; either is accepted.
 
-    An existing account affects only the spelling of the recipients' addresses, never whether a code is sent.
+    An existing account affects only the spelling of the recipients' addresses, never whether a code is sent. An address that no
+    account may get is refused at once, also if one has it; whether new accounts are accepted is asked after the code.
     Raises `InvalidInput`, `RateLimited`, `Overloaded`, `Unavailable`.
     """
 
     identifiers: Identifiers
+    admission: Admission
     code_issuer: CodeIssuer
     code_verifier: CodeVerifier
 
     def __call__(self, *, name: str, email: str, mobile: str, caller: Caller = TRUSTED_CALLER) -> RequestedCode:
         validator = Validator()
-        _, *addresses = validator.valid(*_read(validator, self.identifiers, name, email, mobile))
+        _, *addresses = validator.valid(*_read(validator, self.identifiers, self.admission, name, email, mobile))
         holders = self.code_verifier.holders(addresses, caller)
         now = self.code_issuer.clock()
         recipients = [recipient_for(address, holder, now) for address, holder in holders.items()]
@@ -85,12 +87,13 @@ class RegisterOrLogIn:
 
     An address that is unverified on another account counts as free: the code takes it. A new account has the mobile as its
     username, no password, and only the address verified whose code came back; the other one is left out where another account
-    has it, or where such addresses must be verified. Raises `InvalidInput`, `InvalidCode`, `AccountMismatch` (after a right
-    code only), `RateLimited`, `Unavailable`.
+    has it, or where such addresses must be verified. Raises `InvalidInput`, `InvalidCode`, `RateLimited`, `Unavailable`, and
+    after a right code only `AccountMismatch`, and the refusals of the admission for a new account: `RegistrationClosed`.
     """
 
     database: Database
     identifiers: Identifiers
+    admission: Admission
     code_verifier: CodeVerifier
     account_opener: AccountOpener
     address_releaser: AddressReleaser
@@ -111,20 +114,28 @@ class RegisterOrLogIn:
         caller: Caller = TRUSTED_CALLER,
     ) -> TokenSet:
         validator = Validator()
-        fields = _read(validator, self.identifiers, name, email, mobile)
+        fields = _read(validator, self.identifiers, self.admission, name, email, mobile)
         valid_name, valid_email, valid_mobile, code = validator.valid(
             *fields, validator.text("verify_otp", verify_otp, code_digits)
         )
+        applicant = Applicant(name=valid_name, email=valid_email, mobile=valid_mobile, caller=caller)
+        unwanted = self.admission.refusal(applicant)  # alike for every caller: the code may log in
         holders = self.code_verifier.holders([valid_email, valid_mobile], caller)
         with self.database.begin() as tx:
             check = self.code_verifier(tx, CodePurpose.REGISTER_OR_LOGIN, holders, code, caller)
-            result = self._start_session(tx, check, valid_name, holders, identity)
+            result = self._start_session(tx, check, valid_name, holders, identity, unwanted)
         if isinstance(result, Refusal):
             raise result
         return self.session_issuer.token_set(result)
 
     def _start_session(
-        self, tx: Transaction, check: CodeCheck, name: str, holders: Mapping[Address, Holder], identity: Identity | None
+        self,
+        tx: Transaction,
+        check: CodeCheck,
+        name: str,
+        holders: Mapping[Address, Holder],
+        identity: Identity | None,
+        unwanted: Refusal | None,
     ) -> StartedSession | Refusal:
         if check.matched is None:
             check.record_failure(tx)
@@ -138,7 +149,7 @@ class RegisterOrLogIn:
             return AccountMismatch()
         if not pair.opens:
             check.consume(tx)
-            return self._register(tx, check, name, pair)
+            return unwanted or self._register(tx, check, name, pair)
         if opening is None:  # the account is inactive
             check.record_failure(tx)
             return check.refusal()
@@ -203,10 +214,9 @@ class RegisterOrLogIn:
 
 
 def _read(
-    validator: Validator, identifiers: Identifiers, name: str, email: str, mobile: str
+    validator: Validator, identifiers: Identifiers, admission: Admission, name: str, email: str, mobile: str
 ) -> tuple[str | None, Address | None, Address | None]:
-    return (
-        validator.text("name", name, identifiers.name),
-        validator.text("email", email, identifiers.email),
-        validator.text("mobile", mobile, identifiers.mobile),
-    )
+    valid_name = validator.text("name", name, identifiers.name)
+    addresses = validator.text("email", email, identifiers.email), validator.text("mobile", mobile, identifiers.mobile)
+    add_inadmissible(validator, admission, filter(None, addresses))
+    return valid_name, *addresses

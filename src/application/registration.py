@@ -13,9 +13,9 @@ from ..domain.texts import trimmed
 from .audit import record, record_verified_addresses
 from .network_limits import network_refusal
 from .ownership import AddressReleaser
-from .ports import Clock, Database, Hasher, InvalidText, RateLimiter, Transaction
+from .ports import Applicant, Clock, Database, Hasher, InvalidText, RateLimiter, Transaction
 from .retry import retry_on_conflict
-from .validation import AccountRules, ProvedAddresses, Validator, personal_data
+from .validation import ADMIT_ALL, AccountRules, ProvedAddresses, Validator, personal_data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,8 @@ class Register:
 
     A proved address leaves the account on which it is unverified.
 
-    Raises `InvalidInput`, `AlreadyTaken`, `RateLimited`, `Overloaded`, `Unavailable`.
+    Raises `InvalidInput`, `AlreadyTaken`, `RateLimited`, `Overloaded`, `Unavailable`, and the refusals of the admission:
+    `RegistrationClosed`.
     """
 
     database: Database
@@ -75,7 +76,11 @@ class CreateSuperuser:
 
     def __call__(self, *, username: str, name: str, email: str, password: str) -> Account:
         rules = replace(
-            self.rules, mobile_required=False, email_verification_required=False, mobile_verification_required=False
+            self.rules,
+            admission=ADMIT_ALL,
+            mobile_required=False,
+            email_verification_required=False,
+            mobile_verification_required=False,
         )
         fields = {"username": username, "name": name, "email": email, "mobile": None, "password": password}
         account, _ = _validated(rules, self.database, fields, (), TRUSTED_CALLER, vouches=True)
@@ -112,6 +117,10 @@ def _validated(
     password = validator.password("password", fields["password"])
     rules.check_password(validator, password, personal_data(username.text if username else None, name, email, mobile))
     addresses = [address for address in (email, mobile) if address]
+    rules.check_addresses(validator, addresses)
+    applicant = Applicant(username=username, name=name, email=email, mobile=mobile, caller=caller)
+    if refusal := rules.admission.refusal(applicant):  # before any account is looked up
+        raise refusal
     proved, now = rules.proved_addresses(validator, database, addresses, addresses, proofs, caller), rules.clock()
     free = addresses if vouches else proved.addresses
     validator.add_taken(database.accounts.taken_fields(username, addresses, now, proved=free))
@@ -161,6 +170,8 @@ class CheckUnique:
             username = validator.text("value", value, identifiers.username)
         elif wanted is not None:
             address = validator.text("value", value, identifiers.email if wanted == "email" else identifiers.mobile)
+            if address and (error := self.rules.admission.address_error(address)):
+                validator.add_error("value", error)
         else:
             validator.text("value", value, str)
         validator.raise_if_invalid()

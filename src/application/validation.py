@@ -7,12 +7,12 @@ from typing import Any, TypeVar, overload
 
 from ..domain.account import Account, Address, AddressKind
 from ..domain.code import MAX_PROOFS, PROOF_LIFETIME, Proof
-from ..domain.errors import AlreadyTaken, ErrorCode, FieldError, InvalidInput, taken
+from ..domain.errors import AlreadyTaken, ErrorCode, FieldError, InvalidInput, Refusal, taken
 from ..domain.events import Caller
 from ..domain.networks import UNKNOWN_NETWORK
 from ..domain.password import PasswordPolicy
 from ..domain.texts import is_storable, trimmed
-from .ports import Clock, Codes, Database, Identifiers, InvalidText, Transaction
+from .ports import Admission, Applicant, Clock, Codes, Database, Identifiers, InvalidText, Transaction
 
 T1 = TypeVar("T1")
 T2 = TypeVar("T2")
@@ -127,6 +127,7 @@ class AccountRules:
 
     identifiers: Identifiers
     policy: PasswordPolicy
+    admission: Admission
     codes: Codes
     clock: Clock
     mobile_required: bool = False
@@ -137,6 +138,10 @@ class AccountRules:
         if password is not None:
             violations = self.policy.violations(password) or self.policy.personal_data_violations(password, personal)
             validator.add_error("password", *violations)
+
+    def check_addresses(self, validator: Validator, addresses: Iterable[Address]) -> None:
+        """Adds an error for each address that no account may get."""
+        add_inadmissible(validator, self.admission, addresses)
 
     def proved_addresses(
         self,
@@ -197,6 +202,28 @@ NO_PROOFS = ProvedAddresses()
 
 def _proved_by(proof: Proof | None, addresses: Sequence[Address]) -> Address | None:
     return next((address for address in addresses if proof and address.key == proof.address.key), None)
+
+
+class AdmitAll:
+    """The admission of the operator, who decides alone."""
+
+    may_block = False
+
+    def address_error(self, address: Address) -> FieldError | None:  # noqa: ARG002 — the port's names
+        return None
+
+    def refusal(self, applicant: Applicant) -> Refusal | None:  # noqa: ARG002 — the port's names
+        return None
+
+
+ADMIT_ALL = AdmitAll()
+
+
+def add_inadmissible(validator: Validator, admission: Admission, addresses: Iterable[Address]) -> None:
+    """Adds an error for each address that no account may get, under the name of its kind."""
+    for address in addresses:
+        if (error := admission.address_error(address)) is not None:
+            validator.add_error(address.kind, error)
 
 
 def personal_data(

@@ -35,6 +35,7 @@ __all__ = [
     "Overloaded",
     "RateLimited",
     "Refusal",
+    "RegistrationClosed",
     "Unavailable",
 ]
 
@@ -71,6 +72,8 @@ class ErrorCode(StrEnum):
     TOO_COMMON = "too-common"
     PERSONAL_DATA = "personal-data"
     TEST_DOMAIN = "test-domain"
+    DOMAIN_NOT_ACCEPTED = "domain-not-accepted"
+    DISPOSABLE_DOMAIN = "disposable-domain"
     UNKNOWN_COUNTRY = "unknown-country"
     COUNTRY_NOT_ACCEPTED = "country-not-accepted"
     PREMIUM_RATE = "premium-rate"
@@ -136,6 +139,13 @@ class AccountMismatch(Refusal):
 
     def __init__(self) -> None:
         super().__init__("Enter the code that came to the other one, or log in with a code sent to one of them alone.")
+
+
+class RegistrationClosed(Refusal):
+    """New accounts are not accepted. Where a code is sent, the refusal follows the right one only."""
+
+    slug = "registration-closed"
+    title = "Registration is closed."
 
 
 class InvalidCredentials(Refusal):

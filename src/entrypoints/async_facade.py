@@ -17,7 +17,7 @@ class AsyncVestibule(UseCases):
             instrumentation_for(vestibule.settings),
             group_commit=vestibule.group_commit,
             database_may_block=vestibule.database_may_block,
-            limiter_may_block=vestibule.rate_limiter.may_block,
+            limiter_may_block=vestibule.rate_limiter.may_block or vestibule.admission.may_block,
             hashing_share=vestibule.hashing_share,
         )
         self.blocking = vestibule

@@ -25,7 +25,7 @@ from ..application import (
     sessions,
     tokens,
 )
-from ..application.ports import Clock, RateLimiter
+from ..application.ports import Admission, Clock, RateLimiter
 from .concurrency.executors import GroupCommit
 from .settings import Settings
 from .use_case import ContextManagerUseCase, PiecewiseUseCase, PlainUseCase, StreamingUseCase, UseCaseDescriptor
@@ -100,6 +100,7 @@ class Vestibule(UseCases):
     use_cases: Mapping[str, object] = field(repr=False)
     """Those of `USE_CASES`, by name; each is an attribute of its own too."""
     rate_limiter: RateLimiter
+    admission: Admission
     clock: Clock
     jwks: Callable[[], dict[str, object]]
     check: Callable[[], None]

@@ -12,7 +12,18 @@ from ..adapters.keys import HmacCodes, JwtTokens, KeySet, SymmetricKey
 from ..adapters.notifier import MemoryNotifier
 from ..adapters.storage import MemoryStorage
 from ..application import TRUSTED_CALLER, Account, AuditQuery, Caller, Event, EventType, Identity, TokenSet
-from ..application.ports import Codes, Devices, Hasher, Images, NewId, OutgoingMessage, RateLimiter, RecordedDatabase, Storage
+from ..application.ports import (
+    Admission,
+    Codes,
+    Devices,
+    Hasher,
+    Images,
+    NewId,
+    OutgoingMessage,
+    RateLimiter,
+    RecordedDatabase,
+    Storage,
+)
 from ..entrypoints.container import Container
 from ..entrypoints.facade import Vestibule
 from ..entrypoints.settings import Settings
@@ -50,6 +61,7 @@ class World(Vestibule):
         rate_limiter: RateLimiter | None = None,
         codes: Codes | None = None,
         devices: Devices | None = None,
+        admission: Admission | None = None,
         notifier: MemoryNotifier | None = None,
         new_id: NewId | None = None,
         **settings: Any,
@@ -71,7 +83,7 @@ class World(Vestibule):
                 access_seconds=configured.access_seconds,
             ),
         }
-        optional = (("rate_limiter", rate_limiter), ("devices", devices), ("new_id", new_id))
+        optional = (("rate_limiter", rate_limiter), ("devices", devices), ("admission", admission), ("new_id", new_id))
         ports |= {name: port for name, port in optional if port is not None}
         built = Container(configured, **ports).vestibule
         super().__init__(**{one.name: getattr(built, one.name) for one in fields(Vestibule)})

@@ -15,6 +15,7 @@ from ...adapters.rate_limiter import RedisRateLimiter
 from ...adapters.storage import S3Storage
 from ...application import Unavailable
 from ...application.ports import (
+    Admission,
     Clock,
     Codes,
     Devices,
@@ -57,6 +58,8 @@ class Adapters(TypedDict, total=False):
     them."""
     identifiers: Identifiers
     """Rules for usernames, emails, mobiles and names."""
+    admission: Admission
+    """Decides who may register, and with which addresses."""
     devices: Devices
     """Names the devices of user agents, for notices and to tell a new device from a known one."""
     notifier: Notifier
@@ -216,6 +219,7 @@ _BUILT = (
     ("storage", "storage", "IMAGES_URL"),
     ("images", "pillow", "IMAGES_URL"),
     ("identifiers", "identifiers", "MOBILE_REGIONS"),
+    ("admission", "admission", "EMAIL_DOMAINS"),
 )
 """Port, attribute of the container, and the setting that an error is reported as. The first one is closed last."""
 

@@ -8,6 +8,7 @@ from time import time
 from typing import Any
 
 from ...adapters import ids
+from ...adapters.admission import ConfiguredAdmission, EmailDomains
 from ...adapters.database import SqlDatabase
 from ...adapters.devices import UaParserDevices
 from ...adapters.identifiers import LibraryIdentifiers
@@ -23,6 +24,7 @@ from ...application.notifications import Notices
 from ...application.ownership import AccountOpener, AddressReleaser
 from ...application.password_attempts import PasswordAttempts
 from ...application.ports import (
+    Admission,
     Clock,
     Codes,
     Database,
@@ -122,6 +124,11 @@ class Container:
         )
 
     @cached_property
+    def admission(self) -> Admission:
+        domains = EmailDomains(self.settings.email_domains, refuses_disposable=not self.settings.disposable_domains)
+        return ConfiguredAdmission(self.settings.registration, domains)
+
+    @cached_property
     def devices(self) -> Devices:
         return UaParserDevices()
 
@@ -217,11 +224,12 @@ class Container:
             settings=self.settings,
             use_cases={name: build_from_attributes(declared.use_case, self) for name, declared in USE_CASES.items()},
             rate_limiter=self.rate_limiter,
+            admission=self.admission,
             clock=self.clock,
             jwks=factories.jwks_of(self.tokens),
             check=self.database.check,
             database_may_block=self.sql_database.may_block,
-            group_commit=factories.group_commit(self.sql_database, self.rate_limiter, self.overrides),
+            group_commit=factories.group_commit(self.sql_database, self.rate_limiter, self.admission, self.overrides),
             hashing_share=factories.hashing_share(self.settings, self.hasher),
             subscriptions=self.subscriptions,
             read_outbox_files=factories.outbox_files(self.settings),

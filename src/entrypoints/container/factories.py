@@ -21,7 +21,7 @@ from ...adapters.notifier import (
 from ...adapters.rate_limiter import MemoryRateLimiter, NodeRateLimiter, RedisRateLimiter, node_limits_file, remove_node_limits
 from ...adapters.storage import FileStorage, S3Storage
 from ...application.event_consumer import ReadEvents
-from ...application.ports import Channel, Clock, Database, Hasher, Notifier, RateLimiter, Storage
+from ...application.ports import Admission, Channel, Clock, Database, Hasher, Notifier, RateLimiter, Storage
 from ...application.send_quota import SendQuota
 from ...application.webhooks import EnqueueWebhooks
 from ...domain.account import AddressKind
@@ -180,7 +180,10 @@ def jwks_of(tokens: Any) -> Callable[[], dict[str, object]]:
     return jwks
 
 
-def group_commit(database: Database, rate_limiter: RateLimiter, overrides: Collection[str]) -> GroupCommit | None:
+def group_commit(
+    database: Database, rate_limiter: RateLimiter, admission: Admission, overrides: Collection[str]
+) -> GroupCommit | None:
     """None if a call may wait for another machine: all calls of its batch would wait as well."""
-    may_wait = database.may_block or rate_limiter.may_block or not {"tokens", "codes", "identifiers"}.isdisjoint(overrides)
+    may_block = database.may_block or rate_limiter.may_block or admission.may_block
+    may_wait = may_block or not {"tokens", "codes", "identifiers"}.isdisjoint(overrides)
     return None if may_wait else database.group_commit

@@ -99,6 +99,7 @@ STATUS: dict[type[Refusal], int] = {
     errors.AlreadyTaken: 400,
     errors.AccountMismatch: 400,
     errors.AddressNotVerified: 400,
+    errors.RegistrationClosed: 400,
     MalformedBody: 400,
     MalformedRequest: 400,
     UnknownHost: 400,

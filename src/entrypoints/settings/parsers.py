@@ -228,6 +228,18 @@ origins = several(
 """Origins in the spelling of browsers, which omit a default port, because they are compared literally."""
 
 
+_EMAIL_DOMAIN = re.compile(r"!?(?:\*\.)?(?=.{1,253}\Z)(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_][\w-]*[^\W_]")
+
+
+def _email_domain(text: str) -> str:
+    if not _EMAIL_DOMAIN.fullmatch(text):
+        raise ValueError("must be domains such as example.com, *.example.org or !spam.example, separated by commas")
+    return text.lower()
+
+
+email_domains = several(_email_domain)
+
+
 header_name = matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", "be the name of a header, such as X-Forwarded-For")
 header_names = several(matching(r"[A-Za-z0-9!#$%&'+.^_`|~-]+", "be names of headers, separated by commas"))
 """Without `*`, which CORS would take for every header."""

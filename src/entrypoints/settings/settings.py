@@ -155,6 +155,15 @@ class Settings:
     test_domains: bool = setting(
         False, parse.flag, "Whether emails at .test, .localhost and the like are accepted, for development."
     )
+    registration: str = setting(
+        "open", parse.one_of("open", "closed"), "Who may register: everybody (open), or no one (closed)."
+    )
+    email_domains: tuple[str, ...] = setting(
+        (),
+        parse.email_domains,
+        "Domains of accepted emails: example.com, *.example.org (below it), !spam.example (refused); all by default.",
+    )
+    disposable_domains: bool = setting(True, parse.flag, "off refuses emails at domains of throw-away mail, from a list.")
     otp_length: int = setting(6, parse.number(4, 10), "Digits of a one-time code.")
     otp_seconds: int = setting(300, parse.number(60, 600), "Seconds until a one-time code expires.")
     otp_cooldown: int = setting(DEFAULT_COOLDOWN, parse.number(1, 86_400), "Seconds between two codes to the same address.")

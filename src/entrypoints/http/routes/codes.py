@@ -57,7 +57,7 @@ async def otp(request: HttpRequest) -> AsgiResponse:
         (CodeSentResponse, TokenSetResponse),
         status=201,
         body=RegisterOrLogInBody,
-        refusals=(errors.InvalidInput, errors.InvalidCode, errors.AccountMismatch),
+        refusals=(errors.InvalidInput, errors.InvalidCode, errors.AccountMismatch, errors.RegistrationClosed),
         auth=Auth.OPTIONAL,
         detail="Without `verify_otp` the call sends one code to the email and one to the mobile; either registers or logs in.",
     ),
