@@ -5,7 +5,6 @@ they raise. Every name is imported on first use, so that `vestibule --help` does
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ else:
     def __getattr__(name: str) -> object:
         """Classes that are not listed above come from `application`; lower-case names may be submodules, not loaded yet."""
         if name == "__version__":
-            value = version("vestibule-accounts")
+            value = import_module("importlib.metadata").version("vestibule-accounts")
         elif name == "errors":
             value = import_module(".errors", __name__)
         elif name in _MODULES or name[0].isupper():

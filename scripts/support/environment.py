@@ -126,8 +126,9 @@ class Environment:
         # The lock file is complete, so no dependencies are resolved: for coverage[toml] of pytest-cov, pip before 23.3 would
         # take the newest coverage, which has another version than the file and no hash.
         arguments = ("--require-hashes", "--no-deps", "--requirement", lock)
+        options = ("--quiet", "--system-certs", "--compile-bytecode")  # as pip does; else the first start compiles for 2 s
         try:
-            run(str(self.uv()), "pip", "install", "--quiet", "--system-certs", "--python", str(self.python), *arguments)
+            run(str(self.uv()), "pip", "install", *options, "--python", str(self.python), *arguments)
         except (OSError, subprocess.CalledProcessError):
             report("uv could not install the packages; trying pip ...")
             self.pip(*arguments)

@@ -1,5 +1,6 @@
 """`vestibule serve`: the server."""
 
+import gc
 import logging
 import os
 import signal
@@ -45,6 +46,7 @@ def serve(*, migrate: bool, **options: object) -> None:
     vestibule serve --port 8080 --data-dir /var/lib/vestibule
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a KeyboardInterrupt during imports may be lost
+    gc.disable()  # imports leave no garbage, and each collection reads all that they have made
     for name, value in options.items():
         if value is not None:
             os.environ[f"VESTIBULE_{name.upper()}"] = str(value)
@@ -60,6 +62,8 @@ def serve(*, migrate: bool, **options: object) -> None:
         check_settings_or_stop(settings)
         check_ports_or_stop(settings)
         from ..server import serve as run_server
+    gc.freeze()  # collections in the workers do not copy the pages that they share with this process
+    gc.enable()
     run_server(settings)
 
 
