@@ -51,6 +51,7 @@ class CodeCheck:
         """Marks the matched challenge as used."""
         assert self.matched  # noqa: S101 — the caller has checked it
         tx.challenges.save([self.matched.as_used(self.now)])
+        record(tx, EventType.CODE_ACCEPTED, self.now, self.caller, detail=self.matched.purpose)
         return self.matched
 
     def clear_failed_logins(self, tx: Transaction, account_id: int) -> None:

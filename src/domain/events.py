@@ -14,6 +14,7 @@ class EventType(StrEnum):
     LOGIN_FAILED = "login_failed"
     CODE_SENT = "code_sent"
     CODE_REFUSED = "code_refused"
+    CODE_ACCEPTED = "code_accepted"
     ADDRESS_VERIFIED = "address_verified"
     ACCOUNT_CLAIMED = "account_claimed"
     ACCOUNT_RECOVERED = "account_recovered"
@@ -45,6 +46,7 @@ class EventType(StrEnum):
 ACCOUNT_EVENTS = frozenset(EventType) - {
     EventType.CODE_SENT,
     EventType.CODE_REFUSED,
+    EventType.CODE_ACCEPTED,
     EventType.KEYS_CHANGED,
     EventType.OUTBOX_CHANGED,
     EventType.ALL_SESSIONS_ENDED,

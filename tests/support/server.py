@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from http.client import HTTPConnection
@@ -114,7 +115,7 @@ class Server(AbstractContextManager["Server"]):
 
 
 def free_port() -> int:
-    """Returns a TCP port that is not in use. Each pytest-xdist process has a range of its own.
+    """Returns a TCP port that is not in use, and another one each time. Each pytest-xdist process has a range of its own.
 
     The ranges are below the ports that Linux uses for outgoing connections.
     """
@@ -123,5 +124,12 @@ def free_port() -> int:
         port = 12_000 + worker % 8 * 2_000 + randbelow(2_000)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            if port in _given:  # its server may not listen yet
+                continue
+            _given.append(port)
             return port
     raise RuntimeError("100 random ports were all in use")
+
+
+_given = deque[int](maxlen=100)
+"""The ports that were returned last."""

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import Any, Protocol
 
 from ...application.ports import Database, Images, Notifier
+from ...domain.events import Event
 from ..concurrency.executors import Executor
 from ..settings import Settings
 from . import wrappers
@@ -22,6 +23,7 @@ class Layer(Protocol):
     def hashing(self) -> wrappers.Observer: ...
     def images(self) -> wrappers.Observer: ...
     def database(self, database: Database) -> wrappers.NamedObserver: ...
+    def event(self, event: Event) -> object: ...
     def notifier(self) -> wrappers.NamedObserver: ...
 
 
@@ -48,8 +50,8 @@ class Instrumentation:
         return pool
 
     def database(self, database: Database) -> Database:
-        for observer in [layer.database(database) for layer in self._layers]:
-            database = wrappers.ObservedDatabase(database, observer)
+        for layer, observer in [(layer, layer.database(database)) for layer in self._layers]:
+            database = wrappers.ObservedDatabase(database, observer, layer.event)
         return database
 
     def images(self, images: Images) -> Images:

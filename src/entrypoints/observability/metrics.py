@@ -7,6 +7,7 @@ module is imported. Gauges count running workers only.
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache, partial
+from importlib.metadata import version
 from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from prometheus_client import Counter, Gauge, Histogram
 from ... import forks
 from ...application import AddressKind, Overloaded
 from ...application.ports import Database, PermanentFailure
+from ...domain.code import CodePurpose
+from ...domain.events import Event, EventType
 from . import Middleware
 from .http_calls import method_of, observe
 from .wrappers import NamedObserver, Observer, OnStart
@@ -52,12 +55,33 @@ CONNECTIONS = Gauge(
     "vestibule_database_connections", "Connections to PostgreSQL, in use or idle.", ("state",), multiprocess_mode="livesum"
 )
 
+EVENTS = Counter("vestibule_events_total", "Events of the audit log, by their type and its public detail.", ("type", "detail"))
+WORKERS = Gauge(
+    "vestibule_workers", "Processes that run the program, by its version.", ("version",), multiprocess_mode="livesum"
+)
+
 DELIVERIES = Counter("vestibule_deliveries_total", "Attempts to deliver a message.", ("channel", "outcome"))
 DELIVERY_SECONDS = Histogram("vestibule_delivery_duration_seconds", "Duration of one attempt.", ("channel",), buckets=_LONG)
 
 
+_DETAILS = {
+    EventType.LOGGED_IN: ("password", *(f"code:{kind}" for kind in AddressKind)),
+    EventType.CODE_SENT: tuple(CodePurpose),
+    EventType.CODE_ACCEPTED: tuple(CodePurpose),
+    EventType.RATE_LIMITED: ("login", "codes"),
+}
+"""The details that metrics show. Those of other types may tell whether an account exists, as that of a failed login does."""
+
+
 class Metrics:
     """Counts and times."""
+
+    def __init__(self) -> None:
+        """Series of events exist from the start, at zero: of one that begins with its first event, `increase` misses that."""
+        WORKERS.labels(version("vestibule-accounts")).set(1)
+        for type_ in EventType:
+            for detail in _DETAILS.get(type_, ("",)):
+                EVENTS.labels(type_.value, detail)
 
     def call(
         self, middleware: Middleware, app: "ASGIApp", scope: "HTTPScope", receive: "Receive", send: "Send"
@@ -77,6 +101,9 @@ class Metrics:
 
     def database(self, database: Database) -> NamedObserver:
         return DatabaseTimer(getattr(database, "connections", lambda: None)).observer
+
+    def event(self, event: Event) -> None:
+        EVENTS.labels(event.type.value, event.detail if event.detail in _DETAILS.get(event.type, ()) else "").inc()
 
     def notifier(self) -> NamedObserver:
         for kind in AddressKind:

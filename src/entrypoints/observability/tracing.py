@@ -29,6 +29,7 @@ from opentelemetry.util.types import Attributes
 
 from ...application import Refusal, Unavailable
 from ...application.ports import Database
+from ...domain.events import Event
 from . import Middleware
 from .http_calls import METHODS, observe
 from .wrappers import NamedObserver, Observer, OnStart
@@ -77,6 +78,9 @@ class Traces:
 
     def database(self, _: Database) -> NamedObserver:
         return self._operation
+
+    def event(self, _: Event) -> None:
+        """An event of the audit log is not a part of a trace: it may concern an account."""
 
     def notifier(self) -> NamedObserver:
         return self._delivery

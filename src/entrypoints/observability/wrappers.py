@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
-from ...application.ports import Database, Images, Notifier, OutgoingMessage, Transaction
+from ...application.ports import AuditLog, Database, Images, Notifier, OutgoingMessage, Transaction
+from ...domain.events import Event
 from ..concurrency.executors import Executor
 
 P = ParamSpec("P")
@@ -16,6 +17,7 @@ Observer = Callable[[], AbstractContextManager[OnStart]]
 """Returns a context manager for a call. It yields a callback to invoke when the wait ends and the call starts to run."""
 NamedObserver = Callable[[str], AbstractContextManager[OnStart]]
 """The same for a part with several kinds of calls; takes the name of the kind."""
+OnEvent = Callable[[Event], object]
 
 
 class JobPool(Protocol):
@@ -83,11 +85,15 @@ class ObservedNotifier:
 
 
 class ObservedDatabase:
-    """Transactions are observed as `transaction`, reads by port and method: `accounts.by_active_session`."""
+    """Transactions are observed as `transaction`, reads by port and method: `accounts.by_active_session`.
 
-    def __init__(self, database: Database, observer: NamedObserver) -> None:
+    After a commit `on_event` receives each event that the transaction added to the audit log.
+    """
+
+    def __init__(self, database: Database, observer: NamedObserver, on_event: OnEvent) -> None:
         self._database = database
         self._observer = observer
+        self._on_event = on_event
         self.accounts: Any = ObservedReads("accounts", database.accounts, observer)
         self.sessions: Any = ObservedReads("sessions", database.sessions, observer)
         self.rate_limits: Any = ObservedReads("rate_limits", database.rate_limits, observer)
@@ -101,9 +107,40 @@ class ObservedDatabase:
 
     @contextmanager
     def begin(self) -> Iterator[Transaction]:
+        events: list[Event] = []
         with self._observer("transaction") as started, self._database.begin() as transaction:
             started()
-            yield transaction
+            yield cast("Transaction", ObservedTransaction(transaction, events.append))
+        for event in events:
+            self._on_event(event)
+
+
+class ObservedTransaction:
+    """A transaction that passes each event of the audit log to `on_add` as well."""
+
+    def __init__(self, transaction: Transaction, on_add: OnEvent) -> None:
+        self._transaction = transaction
+        self._on_add = on_add
+
+    @property
+    def audit_log(self) -> "ObservedAuditLog":
+        return ObservedAuditLog(self._transaction.audit_log, self._on_add)
+
+    def __getattr__(self, part: str) -> Any:
+        return getattr(self._transaction, part)
+
+
+class ObservedAuditLog:
+    """The audit log of an observed transaction."""
+
+    def __init__(self, audit_log: AuditLog, on_add: OnEvent) -> None:
+        self._audit_log = audit_log
+        self._on_add = on_add
+        self.anonymise = audit_log.anonymise
+
+    def add(self, event: Event) -> None:
+        self._audit_log.add(event)
+        self._on_add(event)
 
 
 class ObservedReads:

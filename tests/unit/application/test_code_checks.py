@@ -560,6 +560,7 @@ def test_code_events_are_recorded() -> None:
     assert happened == [
         EventType.CODE_SENT,
         EventType.CODE_REFUSED,
+        EventType.CODE_ACCEPTED,
         EventType.ACCOUNT_CLAIMED,
         EventType.ADDRESS_VERIFIED,
         EventType.LOGGED_IN,

@@ -65,6 +65,7 @@ def test_new_account_has_only_the_address_of_the_code_verified(verified: str) ->
     )
     assert [event.type for event in world.events()] == [
         EventType.CODE_SENT,
+        EventType.CODE_ACCEPTED,
         EventType.REGISTERED,
         EventType.ADDRESS_VERIFIED,
         EventType.LOGGED_IN,
