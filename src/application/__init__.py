@@ -11,6 +11,7 @@ from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
 from ..domain.session import Session
 from .account import ChangeAccount, ReplaceAccount
 from .addresses import ReleaseAddress, SetAddress
+from .alarms import WatchFailures
 from .audit import ReadAuditLog
 from .code_checks import IssuedProof, LogInByCode, VerifyCode
 from .code_requests import RequestCode, RequestedCode
@@ -93,5 +94,6 @@ __all__ = [
     "UploadImage",
     "Username",
     "VerifyCode",
+    "WatchFailures",
 ]
 __all__ += _errors.__all__

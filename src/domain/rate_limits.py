@@ -205,6 +205,12 @@ class Limits:
     )
     uploads_per_account: RateLimits = _limit("Images uploaded by one account.", RateLimit(10, HOUR))
     exports_per_account: RateLimits = _limit("Exports of one account.", RateLimit(5, DAY))
+    failed_logins_before_alarm: RateLimits = _limit(
+        "Failed logins of the whole service that put an error in the log; none are refused for it.", RateLimit(1000, 5 * MINUTE)
+    )
+    wrong_codes_before_alarm: RateLimits = _limit(
+        "Wrong codes of the whole service that put an error in the log; none are refused for it.", RateLimit(1000, HOUR)
+    )
 
     def lifted(self) -> "Limits":
         """Limits for development: those that have their default are out of one's way, but for the guesses of a code."""

@@ -8,6 +8,7 @@ from weakref import WeakSet
 from ..application import (
     account,
     addresses,
+    alarms,
     audit,
     code_checks,
     code_requests,
@@ -73,6 +74,7 @@ class UseCases:
     read_audit_log = StreamingUseCase(audit.ReadAuditLog, "background")
     read_events = ContextManagerUseCase(event_consumer.ReadEvents, "background")
     purge = PlainUseCase(maintenance.Purge, "background")
+    watch_failures = PlainUseCase(alarms.WatchFailures, "background")
 
     def refuse_calls(self) -> None:
         """Makes every later call raise `RuntimeError`, instead of an error of a closed adapter."""

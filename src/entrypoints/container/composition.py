@@ -160,7 +160,8 @@ class Build:
         stack.callback(workers.stop)
         stack.callback(subscriptions.stop)
         if self._run_workers:
-            workers.start(vestibule.deliver_messages if self.settings.delivery else None, vestibule.purge)
+            deliver = vestibule.deliver_messages if self.settings.delivery else None
+            workers.start(deliver, vestibule.purge, vestibule.watch_failures)
             loading = Timer(_DEVICES_AFTER, container.devices.name, ["-"])
             loading.daemon = True
             loading.start()
@@ -176,7 +177,8 @@ def build(
     """Prepares the use cases on these settings (`Settings()` by default), to be opened by `with` or `async with`.
 
     Opening migrates the embedded database. With `run_workers`, threads purge expired rows, and deliver messages unless the
-    setting `delivery` is off. Without it the caller runs `deliver_messages` and `purge`. `echo` is called with the text of each
+    setting `delivery` is off, and watch the failures of the service. Without it the caller runs `deliver_messages`, `purge` and
+    `watch_failures`. `echo` is called with the text of each
     message put in the outbox directory. Opening raises `SettingsError` for settings that cannot work, and `TypeError` for a
     port that does not exist or an adapter that lacks a method of its port. Raises `TypeError` for settings of another type.
     """

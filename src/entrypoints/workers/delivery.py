@@ -1,4 +1,4 @@
-"""Delivery workers: threads that deliver messages from the outbox, and purge expired rows."""
+"""Delivery workers: threads that deliver messages from the outbox, purge expired rows, and watch for guessing."""
 
 import logging
 from collections.abc import Callable
@@ -7,10 +7,11 @@ from threading import Event, Thread
 from time import monotonic
 
 from ... import forks
-from ...application import Channel, ClockAhead, DeliverMessages, Purge, Unavailable
+from ...application import Channel, ClockAhead, DeliverMessages, Purge, Unavailable, WatchFailures
 
 POLL_SECONDS = 5.0
 PURGE_SECONDS = 3600.0
+WATCH_SECONDS = 60.0
 _TOLERANCE = 60.0
 """Seconds by which a clock may be corrected in an hour."""
 
@@ -49,7 +50,7 @@ class DeliveryWorkers:
     """Delivers when `notify` is called, and polls every `pause` seconds for messages of other processes and for retries.
 
     Each channel has a thread of its own, so that a mail server that hangs delays no SMS. One more thread purges expired rows
-    every hour, the first time an hour after the start.
+    every hour, the first time an hour after the start, and one watches the failures of the whole service every minute.
 
     The threads stay in the process that started them: its forks have none, and leave the work to it.
     """
@@ -72,7 +73,7 @@ class DeliveryWorkers:
         for due in self._due.values():
             due.set()
 
-    def start(self, deliver: DeliverMessages | None, purge: Purge | None) -> None:
+    def start(self, deliver: DeliverMessages | None, purge: Purge | None, watch_failures: WatchFailures | None = None) -> None:
         """Starts the threads of those that are not None; other processes do the rest."""
         if deliver is not None:
             for channel in deliver.channels:
@@ -80,6 +81,8 @@ class DeliveryWorkers:
                 self._start_thread(f"delivery of {channel}", work, self._pause, self._due[channel])
         if purge is not None:
             self._start_thread("purge", HourlyPurge(purge), PURGE_SECONDS, self._stopped, first_pause=PURGE_SECONDS)
+        if watch_failures is not None:
+            self._start_thread("alarms", watch_failures, WATCH_SECONDS, self._stopped, first_pause=WATCH_SECONDS)
 
     def stop(self, timeout: float = 8.0) -> None:
         """Stops after the messages in progress, or after `timeout` seconds."""
