@@ -618,5 +618,5 @@ def test_limits_of_another_type_are_refused() -> None:
 
 def test_defaults_of_limits_are_written_as_they_are_read() -> None:
     defaults = {name: default for name, default, _ in Settings.table() if name.startswith("VESTIBULE_LIMIT_")}
-    assert len(defaults) == 23
+    assert len(defaults) == 25
     assert Settings.from_environment(defaults) == Settings()
