@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .entrypoints.container import Adapters as Adapters
     from .entrypoints.container import Build as Build
     from .entrypoints.container import build as build
+    from .entrypoints.doctor.diagnosis import diagnose as diagnose
+    from .entrypoints.doctor.findings import Finding as Finding
     from .entrypoints.facade import Vestibule as Vestibule
     from .entrypoints.settings import Settings as Settings
     from .entrypoints.settings import SettingsError as SettingsError
@@ -28,6 +30,8 @@ else:
         "Adapters": "entrypoints.container",
         "Build": "entrypoints.container",
         "build": "entrypoints.container",
+        "Finding": "entrypoints.doctor.findings",
+        "diagnose": "entrypoints.doctor.diagnosis",
         "Limits": "domain.rate_limits",
         "RateLimit": "domain.rate_limits",
         "Vestibule": "entrypoints.facade",

@@ -14,6 +14,8 @@ class Availability:
         self._name = name
         self._meanwhile = meanwhile
         self.is_down = False
+        self.reason = ""
+        """The reason of the last failure, as it is logged; it holds no secret."""
         self.renew()
         forks.watch(self)
 
@@ -22,7 +24,7 @@ class Availability:
 
     def mark_down(self, reason: str) -> None:
         with self._lock:
-            was_down, self.is_down = self.is_down, True
+            was_down, self.is_down, self.reason = self.is_down, True, reason
         if not was_down:
             self._log.warning("%s is unavailable (%s): %s", self._name, reason, self._meanwhile)
 

@@ -43,6 +43,11 @@ def make_private(path: Path) -> None:
     _log.warning("%s was open to other users (mode %04o); only its owner has access now", path, mode)
 
 
+def is_private(path: Path) -> bool:
+    """Returns whether group and others have no permission for `path`. Raises `OSError`."""
+    return not path.stat().st_mode & _OTHER_USERS
+
+
 def private_directory(path: Path) -> None:
     """Creates the directory if it is missing, and makes it private otherwise. Raises `ValueError` and `OSError`."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)

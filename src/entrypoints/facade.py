@@ -107,6 +107,8 @@ class Vestibule(UseCases):
     jwks: Callable[[], dict[str, object]]
     check: Callable[[], None]
     """Raises `Unavailable` unless the database is reachable and has the schema that this program needs."""
+    is_operator: Callable[[str], bool]
+    """Returns whether the bearer of this token has the keys, as `vestibule doctor` does."""
     database_may_block: bool = False
     """Returns whether a database call may wait for another machine, and so does not belong in an event loop."""
     group_commit: GroupCommit | None = None

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 import socket
-import sqlite3
 import sys
 import threading
 import time
@@ -25,6 +24,7 @@ from litestar import Litestar
 
 from .container import build
 from .container.factories import remove_earlier_limits
+from .doctor.startup import warnings_at_start
 from .http.app import create_app
 from .inspection import forbid_inspection
 from .listening import numeric_address
@@ -41,10 +41,6 @@ _MAX_BACKLOG = 1024
 _KILL_SECONDS = 14
 _MAX_HEADER_BYTES = 64 * 1024
 _POLL_SECONDS = 0.5
-_FIXED_IN = ((3, 44, 6), (3, 50, 7))
-_WAL_RESET_BUG = (
-    "SQLite %s has a bug that can, very rarely, damage a database (WAL-reset): keep backups, or use 3.51.3 or newer"
-)
 
 _log = logging.getLogger("vestibule.server")
 
@@ -164,18 +160,9 @@ def _run_worker(send_timeout: int, number: int, name: str, load_app: Any, socket
 def serve(settings: Settings) -> None:
     """Serves until SIGINT or SIGTERM, then finishes requests in progress, for 10 seconds at most."""
     forbid_inspection()
-    is_embedded = settings.resolved_database_url.startswith("sqlite")
-    if is_embedded and has_wal_reset_bug(sqlite3.sqlite_version_info):
-        _log.warning(_WAL_RESET_BUG, sqlite3.sqlite_version)
     remove_earlier_limits(settings)
-    if settings.rate_limits and settings.redis_url is None and not is_embedded:
-        _log.warning(  # there may be nodes of which this process does not know
-            "limits per network are counted for this node alone: several nodes share them by VESTIBULE_REDIS_URL"
-        )
-    if settings.url.startswith("https:") and settings.email_url == "outbox:":
-        _log.warning("mail is written to files, and not sent: set VESTIBULE_EMAIL_URL")
-    if settings.dev:
-        _log.warning("development mode: no limits, and a page that shows every code; only this machine may call")
+    for finding in warnings_at_start(settings):
+        _log.warning("%s", finding)
     with ExitStack() as stack:
         if settings.metrics_port is not None:
             from .observability.prometheus import worker_metrics_served  # noqa: PLC0415 — an extra, imported only if it is on
@@ -205,11 +192,3 @@ def _server(settings: Settings) -> Server:
         log_level=LogLevels.warning,
         log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}},
     )
-
-
-def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
-    """Returns whether two concurrent writers may, very rarely, corrupt the database with this SQLite.
-
-    https://sqlite.org/wal.html#walresetbug: fixed in 3.51.3, and in later versions of 3.50 and 3.44.
-    """
-    return version < (3, 51, 3) and not any(version[:2] == fixed[:2] and version >= fixed for fixed in _FIXED_IN)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.support.server import Server
 
-from vestibule.entrypoints.server import has_wal_reset_bug
+from vestibule.entrypoints.doctor.startup import has_wal_reset_bug
 
 pytestmark = pytest.mark.slow
 

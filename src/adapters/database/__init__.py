@@ -2,6 +2,7 @@
 
 from .backup import Contents, back_up, inspect_copy
 from .database import SqlDatabase
+from .inspection import DatabaseFacts, PostgresFacts, SqliteFacts, inspect
 from .memory import MemoryDatabase
 from .migration import SchemaTooNew, SchemaTooOld, migrate, prepare
 from .outbox import Backlog
@@ -13,12 +14,16 @@ __all__ = [
     "CannotCopy",
     "Contents",
     "Copied",
+    "DatabaseFacts",
     "MemoryDatabase",
+    "PostgresFacts",
     "SchemaTooNew",
     "SchemaTooOld",
     "SqlDatabase",
+    "SqliteFacts",
     "back_up",
     "copy",
+    "inspect",
     "inspect_copy",
     "migrate",
     "prepare",

@@ -35,6 +35,9 @@ RESPONSE_TIMEOUT = 3.0
 
 _POOL_SIZE = 10
 _MAX_OVERFLOW = 5
+MAX_CONNECTIONS = _POOL_SIZE + _MAX_OVERFLOW
+"""Connections that a process opens at most."""
+
 _RECYCLE_SECONDS = 1800
 _MAX_PREPARED = 500
 _SESSION = {"statement_timeout": "5s", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "15s"}
@@ -92,6 +95,11 @@ def connect(text: str) -> TimeoutConnection:
 def connect_to_migrate(url: str) -> Connection[Row]:
     """A connection without the short timeouts, for migrations."""
     return psycopg.connect(connection_string(url, _MIGRATION))
+
+
+def connect_to_inspect(url: str) -> TimeoutConnection:
+    """A connection in autocommit mode with the timeouts of the service, outside of any pool."""
+    return connect(connection_string(url, _SESSION))
 
 
 class PostgresTransaction:

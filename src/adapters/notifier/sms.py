@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from ...application.ports import OutgoingMessage, PermanentFailure, TemporaryFailure
 from ..extras import import_extra
@@ -59,6 +59,18 @@ class AppriseNotifier:
         """Renders the text, and takes as long as the last delivery."""
         with self._timing.imitated():
             self._templates.sms(message)
+
+    def gateway_url(self) -> str | None:
+        """The scheme, host and port that messages go to, as Apprise knows them; None where it does not say."""
+        gateway = self._gateway(self._url, _EXAMPLE)
+        url = getattr(gateway, "notify_url", None) or getattr(gateway, "notify_sms_url", None)
+        if url is not None:
+            parts = urlsplit(url)
+            return None if "{" in parts.netloc else f"{parts.scheme}://{parts.netloc}"
+        if not hasattr(gateway, "payload_extras"):
+            return None
+        port = f":{gateway.port}" if gateway.port else ""
+        return f"{'https' if gateway.secure else 'http'}://{gateway.host}{port}"
 
     def _gateway(self, url: str, number: str) -> Any:
         asset = self._apprise.AppriseAsset(app_id="Vestibule")

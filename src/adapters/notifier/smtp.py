@@ -65,6 +65,16 @@ class SmtpNotifier:
             connection.begin_mail(self._sender.addr_spec)
             connection.client.rset()
 
+    def probe(self) -> str:
+        """Begins a mail and takes it back, so that nothing is sent; returns how the server was reached. Raises as `send`."""
+        with self._connection() as connection:
+            connection.begin_mail(self._sender.addr_spec)
+            connection.client.rset()
+            tls = connection.client.sock
+            encryption = f"over {tls.version()}" if isinstance(tls, ssl.SSLSocket) else "without TLS"
+        login = "" if self._server.user is None else ", after a login"
+        return f"{self._server} accepts the sender {encryption}{login}"
+
     @contextmanager
     def _connection(self) -> Iterator[SmtpConnection]:
         try:

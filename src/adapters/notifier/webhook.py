@@ -86,6 +86,10 @@ class WebhookNotifier:
         if not 200 <= status < 300:  # noqa: PLR2004 — success, RFC 9110
             raise TemporaryFailure(f"{self._url.hostname} answers {status}", retry_after=wait)
 
+    def probe(self) -> str | None:
+        """Asks for the head of the URL, without an event; returns the answer's `Date`. Raises `OSError` and `HTTPException`."""
+        return self._call("HEAD", None, {"User-Agent": "Vestibule", "Connection": "close"}).getheader("Date")
+
     def send_decoy(self, message: OutgoingMessage) -> None:
         """Does nothing: events of accounts are no secret to the receiver, so webhooks have no decoys."""
 
@@ -103,7 +107,12 @@ class WebhookNotifier:
         }
 
     def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, float]:
-        """Returns the status and the seconds of `Retry-After`. Only the head of the answer is read."""
+        """Returns the status and the seconds of `Retry-After`."""
+        answer = self._call("POST", body, headers)
+        return answer.status, _seconds(answer)
+
+    def _call(self, method: str, body: bytes | None, headers: dict[str, str]) -> HTTPResponse:
+        """Returns the answer, of which only the head is read."""
         target = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
         expires_at = time.monotonic() + self._timeout
         with closing(self._connection()) as connection:
@@ -111,9 +120,8 @@ class WebhookNotifier:
             with deadline(connected, expires_at):
                 if self._context is not None:
                     connection.sock = self._context.wrap_socket(connected, server_hostname=connection.host)
-                connection.request("POST", target, body, headers)
-                answer = connection.getresponse()
-                return answer.status, _seconds(answer)
+                connection.request(method, target, body, headers)
+                return connection.getresponse()
 
     def _connection(self) -> HTTPConnection:
         host, port = self._url.hostname or "", self._url.port

@@ -5,6 +5,6 @@ They are in the memory of one process, in a file for the processes of one machin
 
 from .memory import MemoryRateLimiter
 from .node import NodeRateLimiter, node_limits_file, remove_node_limits
-from .redis import RedisRateLimiter
+from .redis import RedisFacts, RedisRateLimiter
 
-__all__ = ["MemoryRateLimiter", "NodeRateLimiter", "RedisRateLimiter", "node_limits_file", "remove_node_limits"]
+__all__ = ["MemoryRateLimiter", "NodeRateLimiter", "RedisFacts", "RedisRateLimiter", "node_limits_file", "remove_node_limits"]

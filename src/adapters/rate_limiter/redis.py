@@ -8,11 +8,12 @@ import logging
 import re
 from collections.abc import Callable
 from hashlib import blake2b
-from time import monotonic
-from typing import Any
+from time import monotonic, time
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ...application.ports import RateLimiter
+from ...domain.errors import Unavailable
 from ...domain.rate_limits import RateLimit, RateLimits
 from ..availability import Availability
 from ..extras import import_extra
@@ -58,6 +59,15 @@ return 0
 """
 
 _log = logging.getLogger("vestibule.rate_limiter")
+
+
+class RedisFacts(NamedTuple):
+    """The server's address without credentials, its version, its policy where memory ends, and its clock; None: not told."""
+
+    where: str
+    version: str | None
+    eviction: str | None
+    time: float | None
 
 
 class RedisRateLimiter(SharedRateLimiter):
@@ -107,6 +117,20 @@ class RedisRateLimiter(SharedRateLimiter):
     def probe(self) -> None:
         """Calls Redis, so that an outage is logged before the first request finds it."""
         self.hit("probe", (RateLimit(1, 1),), 0.0)
+
+    def inspect(self) -> RedisFacts:
+        """Counts once, as a call does, and asks for what the operator has to know. Raises `Unavailable`, from its cause."""
+        try:
+            client = self._redis.Redis(connection_pool=self._pool)
+            self._hit("inspection", (RateLimit(1000, 1),), time())
+            try:
+                seconds, microseconds = client.time()
+                facts = client.info()
+            except self._redis.exceptions.NoPermissionError:  # a user that may run the script alone is enough
+                return RedisFacts(self._where, None, None, None)
+        except (self._redis.RedisError, OSError) as error:
+            raise Unavailable from error
+        return RedisFacts(self._where, facts.get("redis_version"), facts.get("maxmemory_policy"), seconds + microseconds / 1e6)
 
     def close(self) -> None:
         self._pool.disconnect()

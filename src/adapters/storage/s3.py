@@ -104,6 +104,16 @@ class S3Storage:
         with suppress(Unavailable):
             self.get(new_name())
 
+    @property
+    def failure(self) -> str:
+        """Why the last call that failed did: an HTTP status and the code of S3, without any part of the request."""
+        return self._availability.reason
+
+    @property
+    def endpoint(self) -> str:
+        """The URL of the server, as the variables name it; empty for that of AWS."""
+        return _endpoint(os.environ)
+
     def _call(self, call: Callable[[], T], *, contacts_s3: bool = True) -> T | None:
         """Returns None if S3 has no object of that name. Success shows that S3 is up only if the call `contacts_s3`."""
         if not self._is_usable:

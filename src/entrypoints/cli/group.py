@@ -7,6 +7,7 @@ from .audit_log import audit_log
 from .common import CommandGroup
 from .database import backup, copy, end_sessions, migrate, restore
 from .deliver import deliver
+from .doctor import doctor
 from .keys import keys
 from .maintenance import purge, sweep_images
 from .outbox import outbox
@@ -30,6 +31,6 @@ def vestibule() -> None:
 
 for _command in (
     *(serve, deliver, migrate, copy, backup, restore, end_sessions, create_superuser, accounts, activate, deactivate),
-    *(audit_log, outbox, keys, purge, sweep_images, list_settings, hash_calibrate, timing),
+    *(audit_log, outbox, keys, purge, sweep_images, list_settings, hash_calibrate, doctor, timing),
 ):
     vestibule.add_command(_command)

@@ -77,16 +77,7 @@ def _costs_with_times(target_ms: float) -> "Iterator[tuple[HashCost, float]]":
 def _milliseconds(cost: "HashCost") -> float:
     """Returns the median of several verifications, one at a time."""
     from statistics import median
-    from time import perf_counter
 
-    from ..container.factories import argon2
+    from ..container.inspection import seconds_of_hash
 
-    hasher = argon2(cost)
-    stored = hasher.hash("calibration")
-    times = []
-    for _ in range(_ROUNDS):
-        started = perf_counter()
-        hasher.verify(stored, "calibration")
-        times.append(perf_counter() - started)
-    hasher.close()
-    return median(times) * 1000
+    return median(seconds_of_hash(cost, _ROUNDS)) * 1000

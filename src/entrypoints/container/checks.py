@@ -30,7 +30,13 @@ def reported_as(setting: str) -> Iterator[None]:
         raise error if isinstance(error, SettingsError) else SettingsError(f"VESTIBULE_{setting}: {error}") from error
 
 
-def check_development(settings: Settings) -> None:
+def check_values(settings: Settings, overrides: Collection[str]) -> None:
+    """Raises `SettingsError`. Settings that only an overridden adapter would read are not checked."""
+    for check in CHECKS:
+        check(settings, overrides)
+
+
+def check_development(settings: Settings, _: Collection[str] = ()) -> None:
     """Raises `SettingsError` if development mode is on where another machine could reach the page that shows all codes."""
     if not settings.dev:
         return
@@ -43,26 +49,44 @@ def check_development(settings: Settings) -> None:
         raise SettingsError(f"{mode}: there must be no proxy, so unset VESTIBULE_TRUSTED_PROXIES.")
 
 
-def check_values(settings: Settings, overrides: Collection[str]) -> None:
-    """Raises `SettingsError`. Settings that only an overridden adapter would read are not checked."""
-    check_development(settings)
-    if settings.metrics_port is not None:
-        with reported_as("METRICS_PORT"):
-            check_extra("metrics", "prometheus_client")
-        if settings.metrics_port == settings.port:
-            raise SettingsError("VESTIBULE_METRICS_PORT must differ from VESTIBULE_PORT.")
+def _check_metrics(settings: Settings, _: Collection[str]) -> None:
+    if settings.metrics_port is None:
+        return
+    with reported_as("METRICS_PORT"):
+        check_extra("metrics", "prometheus_client")
+    if settings.metrics_port == settings.port:
+        raise SettingsError("VESTIBULE_METRICS_PORT must differ from VESTIBULE_PORT.")
+
+
+def _check_traces(settings: Settings, _: Collection[str]) -> None:
     if settings.traces:
         with reported_as("TRACES"):
             check_extra("traces", "opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+
+
+def _check_webhook(settings: Settings, _: Collection[str]) -> None:
     with reported_as("WEBHOOK_SECRET"):
         read_secrets(settings.webhook_secret)
     if (settings.webhook_url is None) is not (settings.webhook_secret == ()):
         raise SettingsError("VESTIBULE_WEBHOOK_SECRET and VESTIBULE_WEBHOOK_URL: set both or neither.")
+
+
+def _check_sender(settings: Settings, overrides: Collection[str]) -> None:
     if "notifier" not in overrides:
         with reported_as("EMAIL_FROM"):
             read_sender(settings.email_from)
+
+
+def _check_redirect(settings: Settings, overrides: Collection[str]) -> None:
     if "storage" not in overrides and settings.images_redirect and not settings.images_url.startswith("s3:"):
         raise SettingsError("VESTIBULE_IMAGES_REDIRECT: clients can be redirected only if VESTIBULE_IMAGES_URL names S3.")
+
+
+def _check_region(settings: Settings, overrides: Collection[str]) -> None:
     if "identifiers" not in overrides:
         with reported_as("DEFAULT_REGION"):
             LibraryIdentifiers(settings.default_region)
+
+
+CHECKS = (check_development, _check_metrics, _check_traces, _check_webhook, _check_sender, _check_redirect, _check_region)
+"""Each takes the settings and the ports with an adapter of the host application, and raises `SettingsError`."""

@@ -49,6 +49,7 @@ from ..observability import Instrumentation, instrumentation_for
 from ..settings import Settings
 from ..workers.subscriptions import Subscriptions
 from . import factories
+from .operator import is_token
 
 
 def build_from_attributes(kind: Callable[..., Any], container: "Container") -> Any:
@@ -228,6 +229,7 @@ class Container:
             clock=self.clock,
             jwks=factories.jwks_of(self.tokens),
             check=self.database.check,
+            is_operator=partial(is_token, self.codes, self.clock),
             database_may_block=self.sql_database.may_block,
             group_commit=factories.group_commit(self.sql_database, self.rate_limiter, self.admission, self.overrides),
             hashing_share=factories.hashing_share(self.settings, self.hasher),

@@ -34,6 +34,9 @@ from ..observability import Instrumentation
 from ..settings import Settings, SettingsError
 from ..settings.parsers import HashCost, secret_bytes
 
+SMTP_TIMEOUT = 10.0
+"""Seconds for an answer of the mail server."""
+
 
 class Unlimited:
     """A rate limiter without limits, for load tests."""
@@ -101,7 +104,11 @@ def hashing_share(settings: Settings, hasher: Hasher) -> int | None:
 def email_notifier(settings: Settings, templates: Templates, echo: Echo | None) -> Notifier:
     if settings.email_url.startswith("outbox:"):
         return FileNotifier(settings.data_dir / "outbox", templates, settings.email_from, echo=echo)
-    return SmtpNotifier(settings.email_url, settings.email_from, templates, helo=settings.email_helo)
+    return smtp_notifier(settings, templates)
+
+
+def smtp_notifier(settings: Settings, templates: Templates, timeout: float = SMTP_TIMEOUT) -> SmtpNotifier:
+    return SmtpNotifier(settings.email_url, settings.email_from, templates, timeout, helo=settings.email_helo)
 
 
 def sms_notifier(settings: Settings, templates: Templates, echo: Echo | None) -> Notifier:

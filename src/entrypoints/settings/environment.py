@@ -8,8 +8,9 @@ from stat import S_ISREG
 from typing import NamedTuple
 
 PREFIX = "VESTIBULE_"
+IN_FILE = "_FILE"
+"""The end of a variable that names the file with the text of a setting."""
 
-_IN_FILE = "_FILE"
 _MAX_FILE_BYTES = 64 * 1024
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _LINK = re.compile(r"(?:tcp|udp|sctp)://\S+", re.ASCII)
@@ -41,11 +42,11 @@ def given_texts(environ: Mapping[str, str], settings: Collection[str]) -> Iterat
         text = _stripped(environ[variable])
         if not variable.startswith(PREFIX) or not text or _is_of_kubernetes(variable, text, settings):
             continue
-        setting = variable if variable in settings else variable.removesuffix(_IN_FILE)
+        setting = variable if variable in settings else variable.removesuffix(IN_FILE)
         if setting not in settings:
             raise SettingsError(_unknown(variable, settings))
         if setting in found:
-            raise SettingsError(f"{setting} and {setting}{_IN_FILE} are both set: remove one of them.")
+            raise SettingsError(f"{setting} and {setting}{IN_FILE} are both set: remove one of them.")
         found.add(setting)
         if setting != variable:
             text = _text_of_file(variable, text)
@@ -73,7 +74,7 @@ def _is_of_kubernetes(variable: str, text: str, settings: Collection[str]) -> bo
 
 def _unknown(variable: str, settings: Collection[str]) -> str:
     shown = variable if variable.isprintable() else ascii(variable)
-    name = variable.removeprefix(PREFIX).removesuffix(_IN_FILE).upper()
+    name = variable.removeprefix(PREFIX).removesuffix(IN_FILE).upper()
     nearest = get_close_matches(name, [setting.removeprefix(PREFIX) for setting in settings], 1)
     hint = f"did you mean {PREFIX}{nearest[0]}? " if nearest else ""
     return f"{shown} is not a setting; {hint}`vestibule settings` lists them."

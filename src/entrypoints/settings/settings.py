@@ -11,7 +11,7 @@ from ...domain.events import ACCOUNT_EVENTS, EventType
 from ...domain.rate_limits import DAY, Limits
 from ...domain.session import LONGEST_LIFETIME_DAYS, MAX_ACCESS_SECONDS, MAX_SESSIONS, SessionLifetime
 from . import parsers as parse
-from .environment import PREFIX, SettingsError, given_texts
+from .environment import IN_FILE, PREFIX, SettingsError, given_texts
 from .parsers import COSTS, HashCost, Network
 from .types import is_of_type, name_of_type, type_hints
 
@@ -230,6 +230,21 @@ class Settings:
         limits = {known[name].field: value for name, value in values.items() if known[name].is_limit}
         settings = {known[name].field: value for name, value in values.items() if not known[name].is_limit}
         return cls(**settings, limits=Limits(**limits))
+
+    @classmethod
+    def read_valid(cls, environ: Mapping[str, str]) -> tuple["Settings", dict[str, str]]:
+        """Returns the settings of the valid variables, and why each of the others is invalid, by the name of its field."""
+        fields_of = {variable.name: variable.field for variable in _variables()}
+        valid, faults = {}, {}
+        for name in filter(lambda name: name.startswith(PREFIX), environ):
+            setting = name if name in fields_of else name.removesuffix(IN_FILE)
+            try:
+                cls.from_environment({one: environ[one] for one in (setting, setting + IN_FILE) if one in environ})
+            except SettingsError as error:
+                faults[fields_of.get(setting, name)] = str(error)
+            else:
+                valid[name] = environ[name]
+        return cls.from_environment(valid), faults
 
     @property
     def url(self) -> str:

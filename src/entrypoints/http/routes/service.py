@@ -5,11 +5,14 @@ from typing import Annotated, Any
 from litestar import get
 from msgspec import Meta, Struct
 
-from ..dependencies import HttpRequest, use_cases
+from ....domain.networks import read_host
+from ...container.operator import HEADER
+from ..dependencies import HttpRequest, caller_of, use_cases
 from ..openapi import Operation
 from ..responses import AsgiResponse, StatusResponse
 
 _OK = StatusResponse("ok")
+_FORWARDED = (b"x-forwarded-for", b"forwarded")
 
 
 class JwksResponse(Struct):
@@ -19,8 +22,28 @@ class JwksResponse(Struct):
 
 
 @get("/healthz", operation=Operation("Service", "Check liveness", (StatusResponse,)), sync_to_thread=False)
-def healthz() -> AsgiResponse:
+def healthz(request: HttpRequest) -> AsgiResponse:
+    token = request.headers.get(HEADER)
+    if token is not None and use_cases(request).blocking.is_operator(token):
+        return AsgiResponse(200, _seen(request))
     return AsgiResponse(200, _OK)
+
+
+def _seen(request: HttpRequest) -> dict[str, object]:
+    """What the server sees of this call, for `vestibule doctor`: strangers have no key to make the token with."""
+    client, settings = request.scope["client"], use_cases(request).blocking.settings
+    peer = client[0] if client else ""
+    host, header = read_host(peer), settings.client_address_header
+    names = _FORWARDED if header is None else (header.lower().encode(),)
+    return {
+        "status": "ok",
+        "client": caller_of(request).ip_address,
+        "peer": peer,
+        "trusted": host is not None and any(host in network for network in settings.trusted_proxies),
+        "host": request.headers.get("host", ""),
+        "forwarded": [name.decode() for name, _ in request.scope["headers"] if name in names],
+        "url": settings.url,
+    }
 
 
 @get(

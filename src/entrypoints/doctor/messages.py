@@ -1,0 +1,76 @@
+"""Checks of the servers that messages go to, by conversations without a message."""
+
+import os
+from collections.abc import Iterator
+from http.client import HTTPException
+from time import time
+
+from ..container.inspection import PermanentFailure, TemporaryFailure, probe_mail, probe_webhook, sms_gateway
+from ..settings import Settings, SettingsError
+from .conversation import SECONDS, ask, read_date, reason
+from .findings import Check, Finding, check, clock_of, error, ok
+from .startup import sends_mail, sends_sms
+
+
+def _mail(settings: Settings) -> Iterator[Finding]:
+    if not sends_mail(settings):
+        yield from _files(settings, "mail")
+        return
+    try:
+        yield ok(probe_mail(settings, SECONDS))
+    except (TemporaryFailure, PermanentFailure) as failure:
+        text, _, advice = str(failure).partition("; this is about the service, not the recipient: ")
+        yield error(text, advice or "look whether the mail server runs, and whether a firewall is between")
+
+
+def _sms(settings: Settings) -> Iterator[Finding]:
+    if not sends_sms(settings):
+        yield from _files(settings, "SMS")
+        return
+    try:
+        url = sms_gateway(settings)
+    except SettingsError as fault:
+        yield error(str(fault), "mend VESTIBULE_SMS_URL")
+        return
+    if url is None:
+        yield ok("the gateway cannot be asked without sending: watch the first SMS")
+        return
+    try:
+        answer = ask(url, method="HEAD")
+    except (OSError, HTTPException) as failure:
+        yield error(f"{url} does not answer ({reason(failure)})", "check VESTIBULE_SMS_URL, and the firewall")
+        return
+    yield ok(f"{url} answers; only an SMS shows whether it accepts the credentials")
+    if answer.time is not None:
+        yield from clock_of("the SMS gateway", answer.time, time())
+
+
+def _files(settings: Settings, kind: str) -> Iterator[Finding]:
+    directory = settings.data_dir.absolute() / "outbox"
+    if directory.exists() and not os.access(directory, os.W_OK | os.X_OK):
+        yield error(f"{kind} cannot be written to {directory}", "give that directory to the user of the service")
+    else:
+        yield ok(f"{kind} goes to files in {directory}")
+
+
+def _webhook(settings: Settings) -> Iterator[Finding]:
+    if settings.webhook_url is None or not settings.webhook_secret:
+        yield ok("not used")
+        return
+    try:
+        date = probe_webhook(settings, SECONDS)
+    except SettingsError as fault:
+        yield error(str(fault), "mend it")
+    except (OSError, HTTPException) as failure:
+        yield error(f"the receiver does not answer ({reason(failure)})", "check VESTIBULE_WEBHOOK_URL, and the firewall")
+    else:
+        yield ok("the receiver answers; only an event shows whether it accepts the signature")
+        if (theirs := read_date(date)) is not None:
+            yield from clock_of("the receiver", theirs, time())
+
+
+CHECKS: tuple[Check, ...] = (
+    check("mail", _mail, "email_url", "email_from", "email_helo", "data_dir"),
+    check("sms", _sms, "sms_url", "data_dir"),
+    check("webhook", _webhook, "webhook_url", "webhook_secret"),
+)
