@@ -34,7 +34,8 @@ SLOW = ("hashing", "public-url")
 
 NEEDS_NO_CHECK = {
     *("send_timeout", "service_name", "log_format", "docs", "fresh_login", "token_claims", "recovery_days", "deletion_days"),
-    *("password_min_length", "email_validation", "otp_cooldown", "revocations_secret", "limits"),
+    *("password_min_length", "email_validation", "revocations_secret", "limits"),
+    *("access_seconds", "max_sessions"),
 }
 """Settings whose every valid value works with every other setting and every machine."""
 
@@ -129,6 +130,8 @@ def test_each_setting_is_read_by_a_check_or_needs_none() -> None:
         ({"default_region": "DE", "mobile_regions": "AT"}, "excludes"),
         ({"access_log": True, "log_level": "error"}, "is not logged"),
         ({"rate_limits": False, "redis_url": "redis://127.0.0.1"}, "not used while limits are off"),
+        ({"otp_seconds": 60, "otp_cooldown": 120}, "expires after 60 seconds"),
+        ({"session_idle_days": 90, "session_days": 30}, "SESSION_IDLE_DAYS ends no session"),
         ({"dev": True}, "development mode"),
     ],
 )

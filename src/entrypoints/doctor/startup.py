@@ -152,6 +152,18 @@ def _code_length(settings: Settings) -> Iterator[Finding]:
         yield warning(f"codes of {settings.otp_length} digits are guessed too easily", "set VESTIBULE_OTP_LENGTH to 6 or more")
 
 
+def _code_lives(settings: Settings) -> Iterator[Finding]:
+    if settings.code_cooldown > settings.otp_seconds:
+        text = f"a code expires after {settings.otp_seconds} seconds, and the next one is sent after {settings.otp_cooldown}"
+        yield warning(text, "raise VESTIBULE_OTP_SECONDS, or lower VESTIBULE_OTP_COOLDOWN")
+
+
+def _session_lives(settings: Settings) -> Iterator[Finding]:
+    if settings.session_idle_days > settings.session_days:
+        text = "VESTIBULE_SESSION_IDLE_DAYS ends no session, since VESTIBULE_SESSION_DAYS ends it first"
+        yield warning(text, "lower the first, or raise the second")
+
+
 def _regions(settings: Settings) -> Iterator[Finding]:
     region, accepted = settings.default_region, settings.mobile_regions
     if region is not None and accepted and region not in accepted:
@@ -186,6 +198,8 @@ CHECKS: tuple[Check, ...] = (
     check("settings", _webhook_events, "webhook_url", "webhook_events"),
     check("settings", _test_domains, "public_url", "test_domains"),
     check("settings", _code_length, "public_url", "otp_length"),
+    check("settings", _code_lives, "otp_seconds", "otp_cooldown", "dev"),
+    check("settings", _session_lives, "session_idle_days", "session_days"),
     check("settings", _regions, "default_region", "mobile_regions"),
     check("settings", _access_log, "access_log", "log_level"),
     check("settings", _metrics, "metrics_port", "metrics_host", "public_url"),
