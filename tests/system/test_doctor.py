@@ -1,4 +1,4 @@
-"""`vestibule doctor` beside real servers, whole and broken."""
+"""`vestibule doctor` with real servers, whole and broken."""
 
 import json
 import os
@@ -114,7 +114,7 @@ def test_each_setting_is_read_by_a_check_or_needs_none() -> None:
         ({"public_url": "http://a.example"}, "without encryption"),
         ({"public_url": "https://a.example", "mobile_required": True}, "SMS are written to files"),
         ({"public_url": "https://a.example", "rate_limits": False}, "limits per network are off"),
-        ({"public_url": "https://a.example", "test_domains": True}, "belong to nobody"),
+        ({"public_url": "https://a.example", "test_domains": True}, "no person can have"),
         ({"public_url": "https://a.example", "otp_length": 4}, "codes of 4 digits"),
         ({"public_url": "https://a.example:8443/x", "allowed_hosts": "b.example"}, "refuses a.example"),
         ({"public_url": "https://a.example", "cors_origins": "http://b.example"}, "pages of http://b.example"),
@@ -267,7 +267,7 @@ def test_damaged_and_foreign_databases_are_errors(data: Path) -> None:
     assert "the database is unavailable (file is not a database)" in Diagnosis(data_dir=data).of("database", "error")
 
 
-def test_messages_that_wait_or_failed_are_told(data: Path) -> None:
+def test_waiting_and_failed_messages_are_counted(data: Path) -> None:
     with relay() as mail:
         mail.answers["RCPT"] = "550 5.1.1 no such user"
         url = f"smtp://127.0.0.1:{mail.port}?starttls=off"
@@ -381,5 +381,5 @@ def test_check_that_raises_hides_no_other(data: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("difference", "level"), [(0, None), (5, None), (-5, None), (6, Level.WARNING), (-61, Level.ERROR), (3600, Level.ERROR)]
 )
-def test_clocks_that_differ_are_told_by_how_much_they_do(difference: float, level: Level | None) -> None:
+def test_clocks_may_differ_by_seconds(difference: float, level: Level | None) -> None:
     assert next((one.level for one in clock_of("PostgreSQL", 1000.0 + difference, 1000.0)), None) is level

@@ -46,7 +46,7 @@ class DatabaseFacts:
 class SqliteFacts(DatabaseFacts):
     """`damage` is the first fault that SQLite's quick check found, empty if none, None if the check took too long."""
 
-    journal_mode: str
+    has_wal: bool
     damage: str | None
 
 
@@ -79,7 +79,7 @@ def _inspect_sqlite(path: Path, seconds: float) -> SqliteFacts:
         with closing(connect(path, ("PRAGMA query_only = ON",))) as connection:
             return SqliteFacts(
                 version=sqlite3.sqlite_version,
-                journal_mode=connection.execute("PRAGMA journal_mode").fetchone()[0],
+                has_wal=connection.execute("PRAGMA journal_mode").fetchone() == ("wal",),
                 schema=_first(connection, _SCHEMA),
                 latest_event=_first(connection, _LATEST),
                 damage=_damage(connection, seconds),

@@ -106,7 +106,7 @@ class S3Storage:
 
     @property
     def failure(self) -> str:
-        """Why the last call that failed did: an HTTP status and the code of S3, without any part of the request."""
+        """The reason of the last failure: an HTTP status and the code of S3, without any part of the request."""
         return self._availability.reason
 
     @property

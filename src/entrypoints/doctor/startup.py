@@ -144,7 +144,7 @@ def _webhook_events(settings: Settings) -> Iterator[Finding]:
 
 def _test_domains(settings: Settings) -> Iterator[Finding]:
     if settings.test_domains and is_public(settings):
-        yield warning("emails at .test and the like are accepted, which belong to nobody", "unset VESTIBULE_TEST_DOMAINS")
+        yield warning("emails at .test and the like are accepted, which no person can have", "unset VESTIBULE_TEST_DOMAINS")
 
 
 def _code_length(settings: Settings) -> Iterator[Finding]:

@@ -68,8 +68,8 @@ def _schema(settings: Settings, facts: DatabaseFacts) -> Iterator[Finding]:
 def _sqlite(facts: SqliteFacts) -> Iterator[Finding]:
     if facts.damage:
         yield error("the database is damaged", "stop the server, and restore the latest backup: `vestibule restore`")
-    if facts.journal_mode != "wal" and facts.schema is not None:
-        yield warning(f"the journal mode is {facts.journal_mode}: readers wait for writers", "use a local file system")
+    if not facts.has_wal and facts.schema is not None:
+        yield warning("write-ahead logging is off: readers wait for writers", "use a local file system")
     how = "is too large for a quick check here" if facts.damage is None else "is in order"
     if not facts.damage:
         yield ok(f"SQLite {facts.version}: the file {how}")
@@ -93,7 +93,7 @@ def _postgres(settings: Settings, facts: PostgresFacts) -> Iterator[Finding]:
 def _durability(facts: PostgresFacts) -> Iterator[Finding]:
     for name, level in _DURABLE.items():
         if facts.settings[name] == "off":
-            yield level(f"PostgreSQL has {name} off: a power cut loses what was acknowledged", f"set {name} = on")
+            yield level(f"PostgreSQL has {name} off: a power cut loses acknowledged changes", f"set {name} = on")
 
 
 def _connections(settings: Settings, facts: PostgresFacts) -> Iterator[Finding]:
