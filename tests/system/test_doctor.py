@@ -6,11 +6,13 @@ import pty
 import socket
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import fields
 from pathlib import Path
 from secrets import token_hex
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -35,7 +37,7 @@ SLOW = ("hashing", "public-url")
 NEEDS_NO_CHECK = {
     *("send_timeout", "service_name", "log_format", "docs", "fresh_login", "token_claims", "recovery_days", "deletion_days"),
     *("password_min_length", "email_validation", "revocations_secret", "limits"),
-    *("access_seconds", "max_sessions"),
+    *("access_seconds", "max_sessions", "registration", "email_domains", "disposable_domains"),
 }
 """Settings whose every valid value works with every other setting and every machine."""
 
@@ -265,6 +267,32 @@ def test_damaged_and_foreign_databases_are_errors(data: Path) -> None:
     assert "newer than this program's" in Diagnosis(data_dir=data).of("database", "error")
     file.write_bytes(b"no database" * 1000)
     assert "the database is unavailable (file is not a database)" in Diagnosis(data_dir=data).of("database", "error")
+
+
+_AS_ANOTHER_USER = """
+import os, sys, vestibule
+settings = vestibule.Settings(data_dir=sys.argv[1])
+vestibule.diagnose(settings)  # imports, for which another user may lack permission
+if os.geteuid() == 0:
+    os.setgroups([]), os.setgid(65534), os.setuid(65534)
+for finding in vestibule.diagnose(settings, without=("hashing", "sqlite")):
+    print(finding.check, finding.level.name, finding)
+"""
+
+
+def test_another_user_learns_to_run_it_as_the_right_one() -> None:
+    with TemporaryDirectory() as name:  # not below pytest's, which other users cannot enter
+        Path(name).chmod(0o755)
+        data = Path(name) / "data"
+        with Server(data):
+            pass
+        data.chmod(0o700 if os.geteuid() == 0 else 0)
+        result = subprocess.run([sys.executable, "-c", _AS_ANOTHER_USER, data], capture_output=True, text=True, check=True)
+        data.chmod(0o700)
+    lines = result.stdout.splitlines()
+    for check_name in ("data", "database", "keys"):
+        assert any(line.startswith(f"{check_name} ERROR ") and "the user of the service" in line for line in lines), lines
+    assert not any("report this" in line for line in lines)
 
 
 def test_waiting_and_failed_messages_are_counted(data: Path) -> None:

@@ -1,5 +1,6 @@
 """Access to the adapters for `vestibule doctor`: asks one at a time, sends no message, makes no file and no key."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -173,6 +174,7 @@ def probe_storage(settings: Settings) -> str:
     return storage.endpoint
 
 
-def writable(directory: Path) -> Path:
-    """Returns the directory, or the nearest one above it that exists."""
-    return next(path for path in (directory.absolute(), *directory.absolute().parents) if path.exists())
+def nearest(directory: Path) -> Path:
+    """Returns the directory, or the nearest one above it that exists and may be seen."""
+    paths = (directory.absolute(), *directory.absolute().parents)
+    return next(path for path in paths if os.path.exists(path))  # noqa: PTH110 — `Path.exists` raises without permission

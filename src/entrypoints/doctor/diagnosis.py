@@ -116,6 +116,8 @@ def _run(each: Check, settings: Settings) -> list[Finding]:
     findings: list[Finding] = []
     try:
         findings.extend(each.run(settings))
+    except PermissionError as fault:
+        findings.append(error(f"this user may not use {fault.filename}", "run the doctor as the user of the service"))
     except Exception as fault:  # noqa: BLE001 — one failure must not hide the findings of other checks
         findings.append(error(f"the check failed ({type(fault).__name__})", "report this with the version and the system"))
     return findings

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from ..container.factories import argon2_build
-from ..container.inspection import cores, is_private, seconds_of_hash, writable
+from ..container.inspection import cores, is_private, nearest, seconds_of_hash
 from ..settings import Settings
 from .findings import Check, Finding, check, error, ok, warning
 
@@ -81,7 +81,7 @@ def _clock(_: Settings) -> Iterator[Finding]:
 
 def _data_directory(settings: Settings) -> Iterator[Finding]:
 
-    directory = writable(settings.data_dir)
+    directory = nearest(settings.data_dir)
     if not directory.is_dir():
         yield error(f"{directory} is not a directory", "name another one in VESTIBULE_DATA_DIR")
         return
@@ -90,7 +90,7 @@ def _data_directory(settings: Settings) -> Iterator[Finding]:
     elif os.access(directory, os.W_OK | os.X_OK):
         yield ok(f"{settings.data_dir.absolute()} does not exist yet; the first start makes it")
     else:
-        yield error(f"{settings.data_dir.absolute()} does not exist, and {_me()} cannot make it", _as_owner(directory))
+        yield error(f"{settings.data_dir.absolute()} cannot be seen or made by {_me()}", _as_owner(directory))
     yield from _space(directory)
     yield from _file_system(directory)
 

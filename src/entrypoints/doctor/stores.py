@@ -30,6 +30,8 @@ from .conversation import clock_at
 from .findings import MAX_CLOCK_DIFFERENCE, Check, Finding, check, clock_of, error, ok, warning
 from .startup import is_embedded, is_loopback
 
+_SERVER_ADVICE = "start the database, or mend the URL; check the network between, and the password"
+_FILE_ADVICE = "name the right file, or stop the server and restore a backup: `vestibule restore`"
 _DURABLE = {"fsync": error, "full_page_writes": error, "synchronous_commit": warning}
 _OLD_MESSAGE, _OLD_KEY = timedelta(minutes=5), timedelta(days=366)
 _KEEPS_KEYS = frozenset({"noeviction", "volatile-ttl"})
@@ -40,7 +42,9 @@ def _database(settings: Settings) -> Iterator[Finding]:
     try:
         facts = database_facts(settings)
     except SettingsError as fault:
-        yield error(str(fault), "start the database, or mend the URL; check the network between, and the password")
+        if isinstance(fault.__cause__, PermissionError):
+            raise fault.__cause__ from None
+        yield error(str(fault), _FILE_ADVICE if is_embedded(settings) else _SERVER_ADVICE)
         return
     if facts is None:
         yield ok("there is no database yet; the first start makes it")
