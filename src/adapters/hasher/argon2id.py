@@ -1,14 +1,16 @@
 """Password hashing by Argon2id (RFC 9106)."""
 
+import hmac
 import logging
+import re
 import secrets
-from base64 import b64encode
+from base64 import b64decode, b64encode
+from typing import NamedTuple
 
-from argon2 import PasswordHasher, extract_parameters
-from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
-from argon2.low_level import ARGON2_VERSION
+from argon2 import Type
 
 from ...domain.password import normalised
+from .arenas import Arenas, Cost
 from .build import check_known_answers
 from .pool import HashingPool, Pool, cores
 
@@ -19,6 +21,7 @@ _MAX_TIME_COST = 10
 _MAX_MEMORY_KIB = 1024 * 1024
 _MAX_PARALLELISM = 16
 _MAX_CHARACTERS = 512
+_MIN_SALT_BYTES, _MIN_TAG_BYTES = 8, 4
 _DEFAULT_TIME_COST = 2
 _DEFAULT_MEMORY_KIB = 19 * 1024
 _QUEUE_PER_THREAD = 16
@@ -43,44 +46,84 @@ class Argon2Hasher:
     ) -> None:
         _check(time_cost, memory_kib, parallelism)
         check_known_answers()
-        self._argon2 = PasswordHasher(time_cost, memory_kib, parallelism, hash_len=_TAG_BYTES, salt_len=_SALT_BYTES)
-        self._dummy = _dummy_hash(time_cost, memory_kib, parallelism)
+        self._cost = Cost(time_cost, memory_kib, parallelism)
+        self._arenas = Arenas(memory_kib)
+        self._dummy = Stored(self._cost, secrets.token_bytes(_SALT_BYTES), secrets.token_bytes(_TAG_BYTES))
         self._pool = pool or pool_for(time_cost, memory_kib)
         self.capacity = self._pool.capacity
         """The number of hashes that may be computed or wait at once."""
 
     def hash(self, password: str) -> str:
-        return self._pool.run(self._argon2.hash, _secret(password))
+        salt = secrets.token_bytes(_SALT_BYTES)
+        tag = self._pool.run(self._arenas.tag, _secret(password), salt, _TAG_BYTES, self._cost)
+        return Stored(self._cost, salt, tag).encoded()
 
     def verify(self, password_hash: str | None, password: str) -> bool:
-        """A malformed hash, or one whose cost would exhaust this machine, is logged and treated as None."""
-        if password_hash is not None and _is_within_limits(password_hash):
-            return self._pool.run(self._matches, password_hash, _secret(password))
-        if password_hash is not None:
+        """A malformed hash, or one whose cost would exhaust this machine, is logged and treated as None.
+
+        For None it verifies random bytes, which no known password matches, but which take as long as any other hash.
+        """
+        stored = None if password_hash is None else Stored.read(password_hash)
+        if stored is None and password_hash is not None:
             _logger.warning("a stored password hash is malformed or exceeds the limits; its account cannot log in by password")
-        self._pool.run(self._matches, self._dummy, _secret(password))
-        return False
+        is_right = self._pool.run(self._matches, stored or self._dummy, _secret(password))
+        return is_right and stored is not None
 
     def needs_rehash(self, password_hash: str) -> bool:
-        try:
-            return self._argon2.check_needs_rehash(password_hash)
-        except InvalidHashError:
-            return True
+        stored = Stored.read(password_hash)
+        return stored is None or (stored.cost, len(stored.salt), len(stored.tag)) != (self._cost, _SALT_BYTES, _TAG_BYTES)
 
     def close(self) -> None:
         """Finishes the accepted jobs; accepts no more."""
         self._pool.close()
 
-    def _matches(self, password_hash: str, secret: bytes) -> bool:
-        try:
-            return self._argon2.verify(password_hash, secret)
-        except VerifyMismatchError:
-            return False
-        except (VerificationError, InvalidHashError):
-            _logger.warning("a stored password hash cannot be read; its account cannot log in by password")
-        if password_hash != self._dummy:
-            self._matches(self._dummy, secret)
-        return False
+    def _matches(self, stored: "Stored", secret: bytes) -> bool:
+        return hmac.compare_digest(self._arenas.tag(secret, stored.salt, len(stored.tag), stored.cost), stored.tag)
+
+
+class Stored(NamedTuple):
+    """A hash as it is stored, in the form of the PHC: `$argon2id$v=19$m=19456,t=2,p=1$salt$tag`."""
+
+    cost: Cost
+    salt: bytes
+    tag: bytes
+
+    @classmethod
+    def read(cls, text: str) -> "Stored | None":
+        """Returns None for a text that is no hash, and for one that costs more time or memory than a login may take."""
+        found = _STORED.fullmatch(text) if len(text) <= _MAX_CHARACTERS else None
+        if found is None:
+            return None
+        variant, version, memory_kib, time_cost, parallelism, salt, tag = found.groups()
+        cost = Cost(int(time_cost), int(memory_kib), int(parallelism), _TYPES[variant], int(version or 16))
+        stored = cls(cost, _decoded(salt), _decoded(tag))
+        return stored if stored._is_within_limits() else None
+
+    def encoded(self) -> str:
+        cost, salt, tag = self.cost, _encoded(self.salt), _encoded(self.tag)
+        return f"$argon2id$v={cost.version}$m={cost.memory_kib},t={cost.time_cost},p={cost.parallelism}${salt}${tag}"
+
+    def _is_within_limits(self) -> bool:
+        time_cost, memory_kib, parallelism, *_ = self.cost
+        is_bearable = time_cost <= _MAX_TIME_COST and memory_kib <= _MAX_MEMORY_KIB and parallelism <= _MAX_PARALLELISM
+        is_valid = memory_kib >= 8 * parallelism and len(self.salt) >= _MIN_SALT_BYTES and len(self.tag) >= _MIN_TAG_BYTES
+        return is_bearable and is_valid
+
+
+_TYPES = {"id": Type.ID, "i": Type.I, "d": Type.D}
+_STORED = re.compile(
+    r"\$argon2(id|i|d)\$(?:v=(16|19)\$)?m=([1-9]\d{0,9}),t=([1-9]\d{0,9}),p=([1-9]\d{0,7})"
+    r"\$((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2,3})?)\$((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2,3})?)",
+    re.ASCII,
+)
+
+
+def _encoded(value: bytes) -> str:
+    return b64encode(value).decode().rstrip("=")
+
+
+def _decoded(text: str) -> bytes:
+    return b64decode(text + "=" * (-len(text) % 4))
 
 
 def _check(time_cost: int, memory_kib: int, parallelism: int) -> None:
@@ -92,15 +135,6 @@ def _check(time_cost: int, memory_kib: int, parallelism: int) -> None:
     minimum = _MIN_MEMORY_KIB[min(time_cost, max(_MIN_MEMORY_KIB))]
     if memory_kib < minimum:
         raise ValueError(f"Argon2 with {time_cost} passes needs at least {minimum} KiB of memory, not {memory_kib}.")
-
-
-def _dummy_hash(time_cost: int, memory_kib: int, parallelism: int) -> str:
-    """Returns a random hash that no known password matches, but that takes as long to verify as any other.
-
-    Salt and tag are random bytes: computing a real hash at startup would keep its memory allocated.
-    """
-    salt, tag = (b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (_SALT_BYTES, _TAG_BYTES))
-    return f"$argon2id$v={ARGON2_VERSION}$m={memory_kib},t={time_cost},p={parallelism}${salt}${tag}"
 
 
 def pool_for(time_cost: int, memory_kib: int) -> HashingPool:
@@ -115,18 +149,3 @@ def pool_for(time_cost: int, memory_kib: int) -> HashingPool:
 def _secret(password: str) -> bytes:
     """Accepts lone surrogates, which no stored password contains, so that every wrong password takes as long."""
     return normalised(password).encode("utf-8", "surrogatepass")
-
-
-def _is_within_limits(password_hash: str) -> bool:
-    """True if verifying the hash costs no more time and memory than a login may take."""
-    if len(password_hash) > _MAX_CHARACTERS or not password_hash.isascii() or "\0" in password_hash:
-        return False
-    try:
-        parameters = extract_parameters(password_hash)
-    except InvalidHashError:
-        return False
-    return (
-        parameters.time_cost <= _MAX_TIME_COST
-        and parameters.memory_cost <= _MAX_MEMORY_KIB
-        and parameters.parallelism <= _MAX_PARALLELISM
-    )

@@ -1,18 +1,22 @@
 """The contract of `Hasher`, and further promises of Argon2id and its thread pool."""
 
 import os
+import resource
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from argon2 import Type, extract_parameters
+from argon2 import PasswordHasher, Type, extract_parameters
+from argon2.low_level import hash_secret
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vestibule.adapters.hasher import Argon2Hasher, HashingPool, InsecureHasher
+from vestibule.adapters.hasher.arenas import Arenas, Cost
 from vestibule.application.ports import Hasher
 from vestibule.domain.errors import Overloaded, Unavailable
 from vestibule.testing.contracts import HasherContract
@@ -128,8 +132,10 @@ def test_missing_hash_costs_as_much_as_a_stored_one(pool: RecordingPool) -> None
     (real_job, real_hash, real_secret), (dummy_job, dummy_hash, dummy_secret) = pool.jobs
     assert real_job == dummy_job
     assert real_secret == dummy_secret
-    assert extract_parameters(real_hash) == extract_parameters(dummy_hash)
-    assert real_hash != dummy_hash
+    assert real_hash.encoded() == password_hash
+    assert extract_parameters(password_hash) == extract_parameters(dummy_hash.encoded())
+    assert real_hash.salt != dummy_hash.salt
+    assert real_hash.tag != dummy_hash.tag
 
 
 TAG = "$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g"
@@ -152,7 +158,7 @@ def test_hash_above_the_limits_is_replaced_by_the_dummy(
     hasher = Argon2Hasher(*CHEAP, pool=pool)
     assert not hasher.verify(password_hash, PASSWORD)
     ((_, tried, _),) = pool.jobs
-    assert extract_parameters(tried).memory_cost == CHEAP[1]
+    assert tried.cost[:2] == CHEAP
     assert "password hash" in caplog.text
     assert TAG not in caplog.text
     assert PASSWORD not in caplog.text
@@ -166,6 +172,88 @@ def test_hash_that_argon2_rejects_verifies_no_password_and_is_logged(
 ) -> None:
     assert not argon2.verify(f"$argon2id$v=19${parameters}{TAG}", PASSWORD)
     assert "cannot log in by password" in caplog.text
+
+
+@given(
+    variant=st.sampled_from(Type), salt=st.binary(min_size=8, max_size=32), length=st.integers(4, 64), lanes=st.integers(1, 3)
+)
+def test_hash_is_the_one_that_argon2_computes(
+    argon2: Argon2Hasher, variant: Type, salt: bytes, length: int, lanes: int
+) -> None:
+    password_hash = hash_secret(PASSWORD.encode(), salt, 1, 8 * lanes, lanes, length, variant).decode()
+    assert argon2.verify(password_hash, PASSWORD)
+    assert not argon2.verify(password_hash, PASSWORD + "!")
+
+
+def test_argon2_verifies_a_new_hash(argon2: Argon2Hasher) -> None:
+    assert PasswordHasher().verify(argon2.hash(PASSWORD), PASSWORD)
+
+
+def test_hash_of_the_former_version_verifies(argon2: Argon2Hasher) -> None:
+    encoded = hash_secret(PASSWORD.encode(), b"somesalt", 1, 64, 1, 32, Type.ID, version=16).decode()
+    assert argon2.verify(encoded, PASSWORD)
+    assert argon2.verify(encoded.replace("$v=16", ""), PASSWORD)
+
+
+def test_hash_that_needs_more_memory_than_is_kept_verifies(argon2: Argon2Hasher) -> None:
+    password_hash = PasswordHasher(1, 46 * 1024, 1).hash(PASSWORD)
+    assert argon2.verify(password_hash, PASSWORD)
+
+
+# --- the memory of Argon2 ---------------------------------------------------------------------------------------------
+
+
+def tag(arenas: Arenas) -> bytes:
+    return arenas.tag(b"password", b"somesalt", 32, Cost(1, 4096, 1))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the page faults of a thread")
+def test_second_hash_takes_no_memory_from_the_system() -> None:
+    arenas = Arenas(4096)
+    tag(arenas)
+    before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
+    tag(arenas)
+    assert resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before < 100  # of 1024 pages
+
+
+def test_memory_is_kept_once_for_each_hash_at_a_time_and_wiped() -> None:
+    arenas = Arenas(4096)
+    with ThreadPoolExecutor(2) as threads:
+        tags = set(threads.map(lambda _: tag(arenas), range(20)))
+    assert len(tags) == 1
+    kept = [arena.memory for arena in arenas.free]
+    assert len(kept) in {1, 2}
+    assert not any(any(memory[:]) for memory in kept)
+
+
+@pytest.mark.parametrize(("salt", "length"), [(b"short", 32), (b"somesalt", 3)])
+def test_memory_is_kept_after_a_hash_that_argon2_rejects(salt: bytes, length: int) -> None:
+    arenas = Arenas(4096)
+    with pytest.raises(ValueError, match="short"):
+        arenas.tag(b"password", salt, length, Cost(1, 4096, 1))
+    assert len(arenas.free) == 1
+
+
+def test_lack_of_memory_is_an_overload() -> None:
+    with pytest.raises(Overloaded):
+        Arenas(1024).tag(b"password", b"somesalt", 32, Cost(1, 2**40, 1))
+
+
+NO_EXECUTABLE_MEMORY = """
+import ctypes
+from vestibule.adapters.hasher import check_known_answers
+PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN = 65, 1
+print(ctypes.CDLL(None).prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0))
+check_known_answers()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a restriction of Linux, which systemd calls MemoryDenyWriteExecute")
+def test_hashes_where_no_memory_may_be_executable() -> None:
+    done = subprocess.run([sys.executable, "-c", NO_EXECUTABLE_MEMORY], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    if done.stdout != "0\n":
+        pytest.skip("this kernel is older than 6.3 and has no such restriction")
 
 
 # --- the pool ---------------------------------------------------------------------------------------------------------
