@@ -3,19 +3,27 @@
 import json
 import os
 import pty
+import re
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import fields
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import Any
 
 import pytest
+from apprise.plugins.twilio import NotifyTwilio
+from redis import Redis
 from tests.support.command_line import vestibule as run
 from tests.support.next_hops import Relay, gateway_server, relay
 from tests.support.postgres_server import PostgresServer
@@ -176,6 +184,94 @@ def test_sms_gateway_is_asked_without_an_sms(data: Path) -> None:
         assert gateway.received == []
     found = Diagnosis(data_dir=data, sms_url=f"json://127.0.0.1:{free_port()}/hunter2")
     assert "does not answer (Connection refused)" in found.of("sms", "error")
+
+
+@contextmanager
+def http_server(answers: Mapping[str, int], tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[str]]]:
+    """Yields the URL of a server that answers GET by path, and the credentials that it has got."""
+    credentials: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            credentials.append(self.headers.get("Authorization", ""))
+            self.send_response(answers.get(self.path, 404))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string(time.time() + 30 if timestamp is None else timestamp)
+
+        def log_message(self, *_: object) -> None:
+            """Logs nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        try:
+            yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}", credentials
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")  # Apprise's import
+@pytest.mark.parametrize(
+    ("status", "text"), [(200, "accepts the credentials"), (401, "answers 401 to the credentials -> check VESTIBULE_SMS_URL")]
+)
+def test_twilio_is_asked_whether_it_accepts_the_credentials(
+    data: Path, status: int, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account, secret = "AC" + "1" * 32, "2" * 32
+    path = f"/2010-04-01/Accounts/{account}/IncomingPhoneNumbers.json?PageSize=1"
+    with http_server({path: status}) as (url, credentials):
+        real = NotifyTwilio.notify_sms_url.removeprefix("https://api.twilio.com")
+        monkeypatch.setattr(NotifyTwilio, "notify_sms_url", url + real)
+        settings = Settings(data_dir=data, sms_url=f"twilio://{account}:{secret}@+12025550100")
+        found = diagnose(settings, without=[name for name in NAMES if name != "sms"])
+    texts = [f"{one.text} -> {one.remedy}" for one in found if one.check == "sms"]
+    assert any(text in one for one in texts), texts
+    assert any("the clock of the SMS gateway is " in one for one in texts)
+    assert [b64decode(one.removeprefix("Basic ")).decode() for one in credentials] == [f"{account}:{secret}"]
+    assert not any(secret in one for one in texts)
+
+
+def test_certificate_and_clock_of_the_public_url_are_checked(
+    data: Path, tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with http_server({"/healthz": 200}, tls) as (url, _):
+        found = Diagnosis("--url", url, without=("hashing",), data_dir=data)
+        assert "its certificate is not accepted: self-signed certificate" in found.of("public-url", "error")
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        found = Diagnosis("--url", url, without=("hashing",), data_dir=data)
+        assert "the certificate ends in 1 days" in found.of("public-url", "warning")
+        assert "ahead of this machine's" in found.of("public-url", "warning")
+    with http_server({"/healthz": 502}, tls) as (url, _):
+        found = Diagnosis("--url", url, without=("hashing",), data_dir=data)
+        assert "/healthz answers 502" in found.of("public-url", "error")
+
+
+def test_redis_with_the_documented_rights_alone_is_enough(data: Path, tmp_path: Path) -> None:
+    documented = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
+    (rights,) = re.findall(r"ACL SETUSER vestibule on >password (.*)", documented)
+    with RedisServer(tmp_path) as redis, closing(Redis.from_url(redis.url)) as opened:
+        client: Any = opened
+        client.execute_command("ACL", "SETUSER", "vestibule", "on", ">password", *rights.split())
+        user = redis.url.replace("//", "//vestibule:password@")
+        found = Diagnosis(data_dir=data, redis_url=user)
+        assert f"Redis at 127.0.0.1:{redis.port} counts" in found.of("redis", "ok")
+        client.execute_command("ACL", "SETUSER", "vestibule", "-evalsha")
+        assert "NoPermissionError" in Diagnosis(data_dir=data, redis_url=user).of("redis", "error")
+
+
+def test_keys_in_the_database_want_their_secret(data: Path) -> None:
+    secret, other = token_hex(32), token_hex(32)
+    with Server(data, secret=secret):
+        pass
+    assert "signing-1 signs" in Diagnosis(data_dir=data, secret=secret).of("keys", "ok")
+    found = Diagnosis(data_dir=data, secret=other)
+    assert "encrypted with another secret" in found.of("keys", "error")
+    assert (secret in found.output, other in found.output) == (False, False)
+    assert "VESTIBULE_SECRET is not set" in Diagnosis(data_dir=data).of("keys", "error")
 
 
 def test_receiver_of_webhooks_is_asked_without_an_event(data: Path) -> None:

@@ -27,6 +27,7 @@ _COLLATION = "SELECT datcollversion IS DISTINCT FROM pg_database_collation_actua
 _COLLATION += "WHERE datname = current_database()"
 _HAS_COLLATION_VERSION = 150_000
 _STEPS = 10_000
+_OPTIONS = ("THREADSAFE", "SECURE_DELETE", "DEFAULT_SYNCHRONOUS", "OMIT_LOOKASIDE", "OMIT_WAL", "TEMP_STORE=0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +45,13 @@ class DatabaseFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class SqliteFacts(DatabaseFacts):
-    """`damage` is the first fault that SQLite's quick check found, empty if none, None if the check took too long."""
+    """`build` are the compile options that change what the database does, such as THREADSAFE=1.
+
+    `damage` is the first fault that SQLite's quick check found, empty if none, None if the check took too long.
+    """
 
     has_wal: bool
+    build: tuple[str, ...]
     damage: str | None
 
 
@@ -82,6 +87,7 @@ def _inspect_sqlite(path: Path, seconds: float) -> SqliteFacts:
                 has_wal=connection.execute("PRAGMA journal_mode").fetchone() == ("wal",),
                 schema=_first(connection, _SCHEMA),
                 latest_event=_first(connection, _LATEST),
+                build=tuple(name for (name,) in connection.execute("PRAGMA compile_options") if name.startswith(_OPTIONS)),
                 damage=_damage(connection, seconds),
             )
     except sqlite3.Error as error:

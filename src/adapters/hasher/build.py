@@ -12,6 +12,10 @@ _KNOWN_ANSWERS = {
 reference implementation (phc-winner-argon2, src/test.c)."""
 
 
+PUBLISHED_WHEEL = "the wheel for all processors"
+"""The name of a build that makes no use of newer processors."""
+
+
 def check_known_answers() -> None:
     """Raises `RuntimeError` if the library computes a wrong hash: with it, no stored password would match again."""
     arenas = Arenas(256)
@@ -26,7 +30,7 @@ def build_of_argon2() -> str:
         tags = distribution("argon2-cffi-bindings").read_text("WHEEL") or ""
     except PackageNotFoundError:
         return "of unknown origin"
-    return "the wheel for all processors" if any(each in tags for each in _PUBLISHED) else "compiled for this machine"
+    return PUBLISHED_WHEEL if any(each in tags for each in _PUBLISHED) else "compiled for this machine"
 
 
 _PUBLISHED = ("manylinux", "musllinux", "macosx", "win")

@@ -5,7 +5,7 @@ from .file import FileNotifier, StoredMessage, read_files
 from .mail import read_sender
 from .memory import MemoryNotifier
 from .rate_limited import RateLimitedNotifier
-from .sms import AppriseNotifier
+from .sms import AppriseNotifier, ProbeRequest
 from .smtp import SmtpNotifier
 from .smtp_url import SmtpServer
 from .templates import Templates
@@ -16,6 +16,7 @@ __all__ = [
     "ChannelNotifier",
     "FileNotifier",
     "MemoryNotifier",
+    "ProbeRequest",
     "RateLimitedNotifier",
     "SmtpNotifier",
     "SmtpServer",

@@ -3,10 +3,11 @@
 import logging
 import re
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from ...application.ports import OutgoingMessage, PermanentFailure, TemporaryFailure
@@ -23,6 +24,14 @@ Answer = int | BaseException
 """How a gateway answered: an HTTP status, or the exception of a call without an answer."""
 
 _answers: ContextVar[list[Answer] | None] = ContextVar("answers", default=None)
+
+
+class ProbeRequest(NamedTuple):
+    """A question to a gateway. With `authorization`, the value of that header, the answer shows whether it is accepted."""
+
+    method: str
+    url: str
+    authorization: str | None
 
 
 class AppriseNotifier:
@@ -60,17 +69,20 @@ class AppriseNotifier:
         with self._timing.imitated():
             self._templates.sms(message)
 
-    def gateway_url(self) -> str | None:
-        """The scheme, host and port that messages go to, as Apprise knows them; None where it does not say."""
+    def probe_request(self) -> ProbeRequest | None:
+        """Returns the question that a gateway answers without sending anything; None where Apprise does not name its host."""
         gateway = self._gateway(self._url, _EXAMPLE)
-        url = getattr(gateway, "notify_url", None) or getattr(gateway, "notify_sms_url", None)
-        if url is not None:
+        if (twilio := getattr(gateway, "notify_sms_url", None)) is not None:
+            url = twilio.format(sid=gateway.account_sid).replace("Messages.json", "IncomingPhoneNumbers.json?PageSize=1")
+            credentials = f"{gateway.apikey or gateway.account_sid}:{gateway.auth_token}"
+            return ProbeRequest("GET", url, f"Basic {b64encode(credentials.encode()).decode()}")
+        if (url := getattr(gateway, "notify_url", None)) is not None:
             parts = urlsplit(url)
-            return None if "{" in parts.netloc else f"{parts.scheme}://{parts.netloc}"
+            return None if "{" in parts.netloc else ProbeRequest("HEAD", f"{parts.scheme}://{parts.netloc}/", None)
         if not hasattr(gateway, "payload_extras"):
             return None
         port = f":{gateway.port}" if gateway.port else ""
-        return f"{'https' if gateway.secure else 'http'}://{gateway.host}{port}"
+        return ProbeRequest("HEAD", f"{'https' if gateway.secure else 'http'}://{gateway.host}{port}/", None)
 
     def _gateway(self, url: str, number: str) -> Any:
         asset = self._apprise.AppriseAsset(app_id="Vestibule")

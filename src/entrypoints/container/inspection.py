@@ -8,10 +8,11 @@ from time import time
 
 from ...adapters.database import DatabaseFacts, PostgresFacts, SqlDatabase, SqliteFacts, inspect
 from ...adapters.files import is_private
+from ...adapters.hasher import PUBLISHED_WHEEL
 from ...adapters.hasher.pool import cores
 from ...adapters.identifiers import LibraryIdentifiers
 from ...adapters.keys import HmacCodes, KeyInfo, KeyKind, KeyManager, KeySet, KeyState, KeyStore, read_keys
-from ...adapters.notifier import AppriseNotifier, Templates, WebhookNotifier
+from ...adapters.notifier import AppriseNotifier, ProbeRequest, Templates, WebhookNotifier
 from ...adapters.rate_limiter import MemoryRateLimiter, RedisFacts, RedisRateLimiter
 from ...adapters.storage import S3Storage
 from ...application.ports import PermanentFailure, TemporaryFailure
@@ -24,12 +25,14 @@ from .maintenance import backlog
 from .operator import new_token
 
 __all__ = [
+    "PUBLISHED_WHEEL",
     "DatabaseFacts",
     "KeyInfo",
     "KeyKind",
     "KeyState",
     "PermanentFailure",
     "PostgresFacts",
+    "ProbeRequest",
     "RedisFacts",
     "SqliteFacts",
     "TemporaryFailure",
@@ -134,10 +137,10 @@ def probe_mail(settings: Settings, seconds: float) -> str:
         return notifier.probe()
 
 
-def sms_gateway(settings: Settings) -> str | None:
-    """Returns the URL of the gateway's host, None where Apprise does not tell it. Raises `SettingsError`."""
+def sms_probe(settings: Settings) -> ProbeRequest | None:
+    """Returns the question to the gateway, None where Apprise does not name its host. Raises `SettingsError`."""
     with reported_as("SMS_URL"):
-        return AppriseNotifier(settings.sms_url, Templates()).gateway_url()
+        return AppriseNotifier(settings.sms_url, Templates()).probe_request()
 
 
 def probe_webhook(settings: Settings, seconds: float) -> str | None:

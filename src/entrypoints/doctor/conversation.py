@@ -55,7 +55,8 @@ def ask(url: str, *, method: str = "GET", headers: Mapping[str, str] | None = No
                 certificate = secured.getpeercert() or {}
                 ends = ssl.cert_time_to_seconds(str(certificate["notAfter"])) if "notAfter" in certificate else None
             own_headers = {"Host": parts.netloc, "User-Agent": "Vestibule", "Connection": "close"}
-            connection.request(method, parts.path or "/", headers={**own_headers, **(headers or {})})
+            target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+            connection.request(method, target, headers={**own_headers, **(headers or {})})
             answer = connection.getresponse()
             return Answer(
                 status=answer.status,
@@ -75,5 +76,7 @@ def clock_at(owner: str, url: str) -> Iterator[Finding]:
 
 def reason(error: OSError | HTTPException) -> str:
     """Returns why a conversation failed, without anything that was sent."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {error.verify_message}"
     text = str(error.strerror if isinstance(error, OSError) and error.strerror else error)
     return text or type(error).__name__

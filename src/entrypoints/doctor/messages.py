@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Iterator
+from http import HTTPStatus
 from http.client import HTTPException
 from time import time
+from urllib.parse import urlsplit
 
-from ..container.inspection import PermanentFailure, TemporaryFailure, probe_mail, probe_webhook, sms_gateway
+from ..container.inspection import PermanentFailure, TemporaryFailure, probe_mail, probe_webhook, sms_probe
 from ..settings import Settings, SettingsError
 from .conversation import SECONDS, ask, read_date, reason
 from .findings import Check, Finding, check, clock_of, error, ok
@@ -28,19 +30,26 @@ def _sms(settings: Settings) -> Iterator[Finding]:
         yield from _files(settings, "SMS")
         return
     try:
-        url = sms_gateway(settings)
+        probe = sms_probe(settings)
     except SettingsError as fault:
         yield error(str(fault), "mend VESTIBULE_SMS_URL")
         return
-    if url is None:
+    if probe is None:
         yield ok("the gateway cannot be asked without sending: watch the first SMS")
         return
+    gateway = "{0.scheme}://{0.netloc}".format(urlsplit(probe.url))
+    headers = {} if probe.authorization is None else {"Authorization": probe.authorization}
     try:
-        answer = ask(url, method="HEAD")
+        answer = ask(probe.url, method=probe.method, headers=headers)
     except (OSError, HTTPException) as failure:
-        yield error(f"{url} does not answer ({reason(failure)})", "check VESTIBULE_SMS_URL, and the firewall")
+        yield error(f"{gateway} does not answer ({reason(failure)})", "check VESTIBULE_SMS_URL, and the firewall")
         return
-    yield ok(f"{url} answers; only an SMS shows whether it accepts the credentials")
+    if probe.authorization is None:
+        yield ok(f"{gateway} answers; only an SMS shows whether it accepts the credentials")
+    elif answer.status == HTTPStatus.OK:
+        yield ok(f"{gateway} accepts the credentials")
+    else:
+        yield error(f"{gateway} answers {answer.status} to the credentials", "check VESTIBULE_SMS_URL: account, key, secret")
     if answer.time is not None:
         yield from clock_of("the SMS gateway", answer.time, time())
 

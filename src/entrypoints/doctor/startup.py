@@ -52,6 +52,8 @@ def _sqlite(settings: Settings) -> Iterator[Finding]:
             f"SQLite {sqlite3.sqlite_version} has a bug that can, very rarely, damage a database (WAL-reset)",
             "keep backups, or use 3.51.3 or newer",
         )
+    if is_embedded(settings) and sqlite3.threadsafety == 0:
+        yield error("SQLite was compiled for programs with one thread (THREADSAFE=0)", "use another build of Python or SQLite")
 
 
 def _counting(settings: Settings) -> Iterator[Finding]:

@@ -76,7 +76,7 @@ def _sqlite(facts: SqliteFacts) -> Iterator[Finding]:
         yield warning("write-ahead logging is off: readers wait for writers", "use a local file system")
     how = "is too large for a quick check here" if facts.damage is None else "is in order"
     if not facts.damage:
-        yield ok(f"SQLite {facts.version}: the file {how}")
+        yield ok(f"SQLite {facts.version} ({', '.join(facts.build)}): the file {how}")
 
 
 def _postgres(settings: Settings, facts: PostgresFacts) -> Iterator[Finding]:
