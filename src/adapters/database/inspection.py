@@ -45,7 +45,7 @@ class DatabaseFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class SqliteFacts(DatabaseFacts):
-    """`build` are the compile options that change what the database does, such as THREADSAFE=1.
+    """An SQLite file. `build` are the compile options that change what the database does, such as THREADSAFE=1.
 
     `damage` is the first fault that SQLite's quick check found, empty if none, None if the check took too long.
     """

@@ -33,7 +33,9 @@ def _hashing(settings: Settings) -> Iterator[Finding]:
     build = argon2_build()
     yield ok(f"a hash costs {1000 * seconds:.0f} ms ({cost}); Argon2 is {build}; {cores() / seconds:.0f} logins/s at most")
     if build == PUBLISHED_WHEEL and _has_avx2():
-        yield ok("compiled for this processor, Argon2 takes about 0.6 of that: see Operating Vestibule")
+        yield ok(
+            "compiled for this processor, Argon2 takes about 0.6 of that: see “Argon2 for your processor” in docs/operating.md"
+        )
 
 
 def _has_avx2() -> bool:
