@@ -34,6 +34,8 @@ from tests.support.server import VESTIBULE, Server, free_port
 from tests.support.webhook_receiver import SECRET, Receiver
 
 import vestibule
+from vestibule.adapters.keys import HmacCodes, KeySet
+from vestibule.entrypoints.container.operator import is_token, new_token
 from vestibule.entrypoints.doctor.diagnosis import CHECKS, NAMES, diagnose
 from vestibule.entrypoints.doctor.findings import Level, check, clock_of
 from vestibule.entrypoints.settings import Settings
@@ -450,6 +452,16 @@ def test_server_answers_what_it_sees_to_the_bearer_of_the_keys_alone(tmp_path: P
         assert "names itself http://127.0.0.1" in found.of("public-url", "warning")
     found = Diagnosis("--url", url, without=("hashing",), data_dir=tmp_path / "data")
     assert "does not answer (Connection refused)" in found.of("public-url", "error")
+
+
+def test_token_of_the_operator_is_valid_for_a_minute_and_for_its_keys() -> None:
+    codes = HmacCodes(KeySet.generate())
+    token = new_token(codes, 1000.9)
+    assert new_token(codes, 1000.9) != token
+    accepted = {now: is_token(codes, lambda now=now: now, token) for now in (939.0, 940.0, 1000.0, 1060.0, 1061.0)}  # type: ignore[misc]  # a default
+    assert accepted == {939.0: False, 940.0: True, 1000.0: True, 1060.0: True, 1061.0: False}
+    assert not is_token(HmacCodes(KeySet.generate()), lambda: 1000.0, token)
+    assert not is_token(codes, lambda: 1000.0, "1001" + token[4:])
 
 
 def test_terminal_of_80_columns_shows_every_line_whole(data: Path) -> None:
