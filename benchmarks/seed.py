@@ -16,6 +16,7 @@ from sqlalchemy import Table
 
 from vestibule.adapters.database import migrate
 from vestibule.adapters.database.schema import accounts, audit_log, sessions
+from vestibule.application.tokens import UNKNOWN_DEVICE
 from vestibule.domain.session import DEFAULT_LIFETIME
 
 from .servers import COST, PASSWORD
@@ -121,7 +122,7 @@ def _session(number: int, now: float) -> dict[str, Any]:
         "revoked_at": None,
         "ip_address": "127.0.0.1",
         "user_agent": None,
-        "device": None,
+        "device": UNKNOWN_DEVICE,  # that of the load generator: a login on a new device also stores a notice
         "network": "127.0.0.1",
     }
 

@@ -85,8 +85,9 @@ async def chunks(request: HttpRequest, limit: int, *, bytes_per_second: float = 
                 size += len(chunk)
                 if size > limit:
                     raise BodyTooLarge
-                end = min(end + len(chunk) / bytes_per_second, now() + MAX_SECONDS)
-                deadline.reschedule(end)
+                if more:
+                    end = min(end + len(chunk) / bytes_per_second, now() + MAX_SECONDS)
+                    deadline.reschedule(end)
                 yield chunk
     except TimeoutError:
         raise BodyTooSlow from None

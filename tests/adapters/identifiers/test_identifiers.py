@@ -1,5 +1,6 @@
 """The contract of `Identifiers`, and the rules for each kind of identifier."""
 
+import string
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from precis_i18n import get_profile
 
 from vestibule.adapters.identifiers import LibraryIdentifiers
 from vestibule.application.ports import Identifiers, InvalidText
@@ -176,6 +178,11 @@ def test_username_that_accounts_get_without_their_mobile_is_reserved(text: str) 
         with pytest.raises(InvalidText):
             PLAIN.username(text, reserved=reserved)
     assert PLAIN.username("user-one").text == "user-one"
+
+
+@given(text=st.text(string.ascii_letters + string.digits + "._+-", min_size=1, max_size=150))
+def test_plain_username_has_the_canonical_form_of_precis(text: str) -> None:
+    assert PLAIN.login(text).canonical_username == get_profile("UsernameCaseMapped").enforce(text)
 
 
 def test_username_is_trimmed_and_in_nfc() -> None:
