@@ -17,7 +17,7 @@ GAP_TIMEOUT = 60.0
 """Seconds after which a missing position counts as rolled back: longer than a transaction lives, and clocks differ."""
 
 _columns = audit_log.columns
-_ADD = insert(audit_log).values(binds([column for column in _columns if not column.primary_key]))
+_ADD = insert(audit_log).values(binds([column for column in _columns if not column.primary_key])).inline()
 _PLAIN = ("occurred_at", "account_id", "session_id", "detail")
 _FIND = (
     select(*_columns["position", "type", "caller_ip_address", "caller_user_agent", "request_id", *_PLAIN])

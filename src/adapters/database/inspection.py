@@ -117,11 +117,11 @@ def _damage(connection: sqlite3.Connection, seconds: float) -> str | None:
 def _inspect_postgres(url: str) -> PostgresFacts:
     import psycopg  # noqa: PLC0415 — its driver is an extra
 
-    from .postgres import connect_to_inspect  # noqa: PLC0415
+    from .postgres_connection import connect_to_inspect  # noqa: PLC0415
 
     try:
         with closing(connect_to_inspect(url)) as connection:
-            execute = connection.statement_cursor.execute
+            execute = connection.execute
             version, number, time, is_standby, connections, is_encrypted, *settings = execute(_POSTGRES).fetchall()[0]
             facts = {}
             for name, query in {"schema": _SCHEMA, "latest_event": _LATEST}.items():

@@ -97,7 +97,7 @@ def transaction(
     """A transaction on a connection of its own, for long statements, with its first statement. Raises `Unavailable`."""
     if is_postgres(url):
         require_driver()
-        from .postgres import connect_to_migrate  # noqa: PLC0415 — its driver is an extra
+        from .postgres_connection import connect_to_migrate  # noqa: PLC0415 — its driver is an extra
 
         begin = postgres_begin
         engine = create_engine("postgresql+psycopg://", creator=lambda: connect_to_migrate(url), poolclass=NullPool)

@@ -37,7 +37,7 @@ _next_turn = select(func.max(_columns.turn) + TURN_SECONDS).where(
 )
 _turns = union_all(select(bindparam("not_before", type_=Double).label("turn")), _next_turn).subquery()
 _turn = select(func.max(_turns.c.turn)).scalar_subquery()
-_ADD = insert(outbox).values({**binds([*_message, _columns.due_at]), "turn": _turn})
+_ADD = insert(outbox).values({**binds([*_message, _columns.due_at]), "turn": _turn}).inline()
 _DUE = (
     select(*_message)
     .where(_columns.due_at <= bindparam("now"))

@@ -1,37 +1,33 @@
-"""The PostgreSQL connection pool, by psycopg; each statement is prepared once on each connection.
+"""The PostgreSQL connection pool, and transactions of as few round trips as possible.
 
 A query outside of a transaction is one statement in autocommit mode. A pooled connection may have died with its server or on
-the network, so the first statement on it is retried on another connection.
+the network, so the first round trip on it is repeated on another connection; it never holds a COMMIT.
 """
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from threading import Condition, get_ident
 from time import monotonic
-from typing import Any, NoReturn, cast
+from typing import cast
 from weakref import WeakSet
 
 import psycopg
-from psycopg import Connection, Cursor, conninfo, errors
-from psycopg.abc import RV, PQGen
-from psycopg.adapt import AdaptersMap
 from psycopg.pq import TransactionStatus
-from psycopg.types.numeric import Int8BinaryDumper
-from sqlalchemy import ClauseElement, make_url
+from psycopg.pq.abc import PGresult
+from sqlalchemy import ClauseElement
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from ... import forks
-from ...domain.errors import Conflict, Unavailable
+from ...domain.errors import Unavailable
+from .postgres_connection import UNSTORABLE, PipelinedConnection, TripStep, connect, connection_string
 from .sql import Row, StatementCache, UniqueViolation, do_nothing
 
 MAX_WAIT = 1.0
 """Seconds to wait for a free connection. With two more to connect, a call fails within three if the database is down."""
-
-RESPONSE_TIMEOUT = 3.0
-"""Seconds to wait for a response. A slower server counts as down, though it may still carry out the statement."""
 
 _POOL_SIZE = 10
 _MAX_OVERFLOW = 5
@@ -39,104 +35,104 @@ MAX_CONNECTIONS = _POOL_SIZE + _MAX_OVERFLOW
 """Connections that a process opens at most."""
 
 _RECYCLE_SECONDS = 1800
-_MAX_PREPARED = 500
-_SESSION = {"statement_timeout": "5s", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "15s"}
-_MIGRATION = {"statement_timeout": "0", "lock_timeout": "60s", "idle_in_transaction_session_timeout": "0"}
-_NETWORK = {
-    "connect_timeout": 2,
-    "tcp_user_timeout": 2000,
-    "keepalives_idle": 5,
-    "keepalives_interval": 1,
-    "keepalives_count": 2,
-}
-_RETRYABLE = (errors.DeadlockDetected, errors.SerializationFailure)
-_DOWN = (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError)
-_NOT_READY = (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName, errors.InsufficientPrivilege)
-_UNSTORABLE = (psycopg.DataError, UnicodeEncodeError, OverflowError)
-
-_adapters = AdaptersMap(psycopg.adapters)
-_adapters.register_dumper(int, Int8BinaryDumper)  # else a statement is prepared once for each size of integer
-
-
-def connection_string(url: str, settings: Mapping[str, str]) -> str:
-    """The URL with our settings as defaults for libpq. Raises `ValueError`, whose text leaves out the URL and its password."""
-    try:
-        parts = conninfo.conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        raise ValueError(
-            "The database URL is invalid: it should look like postgresql://user:password@host:5432/name, with special "
-            "characters as %XX."
-        ) from None
-    defaults = " ".join(f"-c {name}={value}" for name, value in settings.items())
-    options = f"{defaults} {parts.pop('options', '')}".rstrip()
-    return conninfo.make_conninfo("", **{"application_name": "vestibule", **_NETWORK, **parts, "options": options})
-
-
-class TimeoutConnection(Connection[Row]):
-    """A connection that closes when a reachable server does not respond, for example because it is frozen."""
-
-    statement_cursor: Cursor[Row]
-    """The cursor of every statement: creating one costs a tenth of a statement."""
-
-    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
-        return super().wait(gen, interval, RESPONSE_TIMEOUT if timeout is None else timeout)
-
-
-def connect(text: str) -> TimeoutConnection:
-    """A connection in autocommit mode."""
-    connection = TimeoutConnection.connect(
-        text, autocommit=True, context=_adapters, prepare_threshold=0, client_encoding="utf-8"
-    )
-    connection.prepared_max = _MAX_PREPARED
-    connection.statement_cursor = connection.cursor()
-    return connection
-
-
-def connect_to_migrate(url: str) -> Connection[Row]:
-    """A connection without the short timeouts, for migrations."""
-    return psycopg.connect(connection_string(url, _MIGRATION))
-
-
-def connect_to_inspect(url: str) -> TimeoutConnection:
-    """A connection in autocommit mode with the timeouts of the service, outside of any pool."""
-    return connect(connection_string(url, _SESSION))
+_BEGIN, _COMMIT, _ROLLBACK = TripStep("BEGIN ISOLATION LEVEL READ COMMITTED"), TripStep("COMMIT"), TripStep("ROLLBACK")
+_SAVEPOINT, _ROLLBACK_TO_SAVEPOINT = TripStep("SAVEPOINT attempt"), TripStep("ROLLBACK TO SAVEPOINT attempt")
 
 
 class PostgresTransaction:
-    """One open transaction."""
+    """One open transaction, or with no `first` step a single query.
+
+    BEGIN, and each change without RETURNING, travel with the next statement that has rows, or with the COMMIT.
+    """
 
     is_only_writer = False
 
-    def __init__(self, connection: TimeoutConnection, statements: StatementCache) -> None:
-        self._connection: TimeoutConnection | None = connection
-        self._statements = statements
+    def __init__(self, pool: "Postgres", *first: TripStep) -> None:
+        self._pool = pool
+        self._steps = list(first)
+        self._pooled: PoolProxiedConnection | None = None
+        self._is_on_server = False
+
+    def connect(self) -> None:
+        """Raises `Unavailable` if no connection gets free in time."""
+        self._pooled = self._pool.take()
 
     def query(self, statement: ClauseElement, /, **values: object) -> list[Row]:
         try:
             return self.run(statement, **values)
-        except _UNSTORABLE:
+        except UNSTORABLE:
             return []
 
     def run(self, statement: ClauseElement, /, **values: object) -> list[Row]:
-        text, constants = self._statements[statement]
-        return _execute(self._open_connection(), text, {**constants, **values} if constants else values)
+        compiled = self._pool.statements[statement]
+        self._steps.append(self._connection().step(compiled, values))
+        return self._rows(self._make_trip()) if compiled.has_rows else []
 
     def run_in_savepoint(self, statement: ClauseElement, /, **values: object) -> list[Row]:
-        connection = self._open_connection()
-        _command(connection, "SAVEPOINT attempt")
+        compiled = self._pool.statements[statement]
+        self._steps += [_SAVEPOINT, self._connection().step(compiled, values)]
         try:
-            return self.run(statement, **values)
+            return self._rows(self._make_trip())
         except UniqueViolation:
-            _command(connection, "ROLLBACK TO SAVEPOINT attempt")
+            self._steps.append(_ROLLBACK_TO_SAVEPOINT)
             raise
 
-    def end(self) -> None:
-        self._connection = None
+    def commit(self) -> None:
+        if not self._is_on_server:
+            if self._steps == [_BEGIN]:
+                return
+            self._make_trip()  # by itself: it may be repeated, and a COMMIT must not be
+        self._steps.append(_COMMIT)
+        try:
+            result = self._make_trip()
+        except Unavailable as lost:
+            if self._status() in (TransactionStatus.ACTIVE, TransactionStatus.UNKNOWN):
+                raise Unavailable(is_outcome_unknown=True) from lost.__cause__
+            raise
+        if result.command_status != b"COMMIT":  # for a failed transaction the server reports ROLLBACK, and no error
+            raise Unavailable
 
-    def _open_connection(self) -> TimeoutConnection:
-        if self._connection is None:
+    def roll_back(self) -> None:
+        if self._pooled is not None and self._status() in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+            self._steps = [_ROLLBACK]
+            with suppress(Unavailable):
+                self._make_trip()
+
+    def end(self) -> None:
+        pooled, self._pooled = self._pooled, None
+        if pooled is not None:
+            self._pool.give_back(pooled)
+
+    def abandon(self) -> None:
+        """Ends the transaction in this process alone, a child of the one that began it."""
+        self._pooled = None
+
+    def _make_trip(self) -> PGresult:
+        steps, self._steps = self._steps, []
+        deadline = monotonic() + self._pool.max_wait
+        while True:
+            connection = self._connection()
+            try:
+                result = connection.run(steps)
+            except Unavailable:
+                if self._is_on_server or not connection.closed or monotonic() >= deadline:
+                    raise
+                self.end()
+                self.connect()
+            else:
+                self._is_on_server = True
+                return result
+
+    def _rows(self, result: PGresult) -> list[Row]:
+        return self._connection().rows(result)
+
+    def _status(self) -> TransactionStatus:
+        return TransactionStatus(self._connection().pgconn.transaction_status)
+
+    def _connection(self) -> PipelinedConnection:
+        if self._pooled is None:
             raise RuntimeError("The transaction has ended.")
-        return self._connection
+        return _connection(self._pooled)
 
 
 class Postgres:
@@ -146,12 +142,13 @@ class Postgres:
     """
 
     def __init__(self, url: str, max_wait: float = MAX_WAIT) -> None:
-        text = connection_string(url, _SESSION)
-        self._statements = StatementCache(make_url("postgresql+psycopg://").get_dialect()())
-        self._max_wait = max_wait
-        self._opened: WeakSet[TimeoutConnection] = WeakSet()
+        text = connection_string(url)
+        dialect = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+        self.statements = StatementCache(dialect)
+        self.max_wait = max_wait
+        self._opened: WeakSet[PipelinedConnection] = WeakSet()
 
-        def connect_and_note() -> TimeoutConnection:
+        def connect_and_note() -> PipelinedConnection:
             connection = connect(text)
             self._opened.add(connection)
             return connection
@@ -170,29 +167,32 @@ class Postgres:
         forks.watch(self)
 
     def _start(self) -> None:
-        self._threads_in_transaction: set[int] = set()
+        self._transactions: dict[int, PostgresTransaction] = {}
         self._changed = Condition()
 
     def query(self, statement: ClauseElement, /, **values: object) -> list[Row]:
         """Reads committed rows without waiting for a writer."""
-        text, constants = self._statements[statement]
+        alone = PostgresTransaction(self)
         try:
-            pooled, rows = self._run_first(text, {**constants, **values} if constants else values)
-        except _UNSTORABLE:
-            return []
-        self._give_back(pooled)
-        return rows
+            alone.connect()
+            return alone.query(statement, **values)
+        finally:
+            alone.end()
 
     @contextmanager
     def begin(self, on_commit: Callable[[], None] = do_nothing) -> Iterator[PostgresTransaction]:
         """A transaction; `on_commit` is called after the commit. Raises `Unavailable` if no connection gets free in time."""
-        with self._in_this_thread():
-            pooled, _ = self._run_first("BEGIN ISOLATION LEVEL READ COMMITTED", None)
+        transaction = PostgresTransaction(self, _BEGIN)
+        with self._in_this_thread(transaction):
             try:
-                with self._transaction(_connection(pooled)) as transaction:
-                    yield transaction
+                transaction.connect()
+                yield transaction
+                transaction.commit()
+            except BaseException:
+                transaction.roll_back()
+                raise
             finally:
-                self._give_back(pooled)
+                transaction.end()
         on_commit()
 
     def group_commit(self) -> AbstractContextManager[object]:
@@ -200,52 +200,23 @@ class Postgres:
         return nullcontext()
 
     @contextmanager
-    def _transaction(self, connection: TimeoutConnection) -> Iterator[PostgresTransaction]:
-        transaction = PostgresTransaction(connection, self._statements)
-        try:
-            yield transaction
-            _commit(connection)
-        except BaseException:
-            with suppress(Unavailable):
-                _command(connection, "ROLLBACK")
-            raise
-        finally:
-            transaction.end()
-
-    @contextmanager
-    def _in_this_thread(self) -> Iterator[None]:
+    def _in_this_thread(self, transaction: PostgresTransaction) -> Iterator[None]:
         thread = get_ident()
         with self._changed:
-            if thread in self._threads_in_transaction:
+            if thread in self._transactions:
                 raise RuntimeError("A transaction is open in this thread already.")
             if self._is_closed:
                 raise Unavailable
-            self._threads_in_transaction.add(thread)
+            self._transactions[thread] = transaction
         try:
             yield
         finally:
             with self._changed:
-                self._threads_in_transaction.discard(thread)
+                self._transactions.pop(thread, None)
                 self._changed.notify_all()
 
-    def _run_first(self, text: str, values: Mapping[str, Any] | None) -> tuple[PoolProxiedConnection, list[Row]]:
-        """A connection and the rows of the first statement on it. Skips connections that turn out to be dead."""
-        deadline = monotonic() + self._max_wait
-        while True:
-            pooled = self._take()
-            connection = _connection(pooled)
-            try:
-                return pooled, _execute(connection, text, values)
-            except Unavailable:
-                is_lost = connection.closed
-                self._give_back(pooled)
-                if not is_lost or monotonic() >= deadline:
-                    raise
-            except BaseException:
-                self._give_back(pooled)
-                raise
-
-    def _take(self) -> PoolProxiedConnection:
+    def take(self) -> PoolProxiedConnection:
+        """A connection from the pool. Raises `Unavailable` if none gets free in time, or a new one cannot be made."""
         if self._is_closed:
             raise Unavailable
         try:
@@ -253,7 +224,7 @@ class Postgres:
         except (PoolTimeoutError, psycopg.Error) as error:
             raise Unavailable from error
 
-    def _give_back(self, pooled: PoolProxiedConnection) -> None:
+    def give_back(self, pooled: PoolProxiedConnection) -> None:
         """Discards a connection that is dead, or in the middle of a transaction."""
         if _connection(pooled).pgconn.transaction_status == TransactionStatus.IDLE:
             pooled.close()
@@ -270,11 +241,13 @@ class Postgres:
         """Waits for open transactions; later calls raise `Unavailable`."""
         with self._changed:
             self._is_closed = True
-            self._changed.wait_for(lambda: not self._threads_in_transaction)
+            self._changed.wait_for(lambda: not self._transactions)
         self._pool.dispose()
 
     def renew(self) -> None:
-        """Starts without connections, those of the parent being cut off in this process alone."""
+        """Starts without connections and transactions: those of the parent are cut off in this process alone."""
+        for transaction in self._transactions.values():
+            transaction.abandon()
         for connection in self._opened:
             _cut_off(connection)
         forks.leave_open(self._pool, *self._opened)  # closing takes locks, which another thread may have held
@@ -283,7 +256,7 @@ class Postgres:
         self._start()
 
 
-def _cut_off(connection: TimeoutConnection) -> None:
+def _cut_off(connection: PipelinedConnection) -> None:
     """Puts an unconnected socket in place of this process's copy of the connection's socket, which stays open in the parent.
 
     So nothing in the child can send on it, such as a transaction around the fork, and the server sees the end of the parent.
@@ -293,42 +266,5 @@ def _cut_off(connection: TimeoutConnection) -> None:
             os.dup2(unconnected.fileno(), connection.fileno(), inheritable=False)
 
 
-def _connection(pooled: PoolProxiedConnection) -> TimeoutConnection:
-    return cast("TimeoutConnection", pooled.dbapi_connection)
-
-
-def _execute(connection: TimeoutConnection, text: str, values: Mapping[str, Any] | None) -> list[Row]:
-    try:
-        cursor = connection.statement_cursor.execute(text, values)
-        result = cursor.pgresult  # `description` would make an object for each column
-        return cursor.fetchall() if result is not None and result.nfields else []
-    except psycopg.Error as error:
-        _raise_in_terms_of_the_domain(error)
-
-
-def _command(connection: TimeoutConnection, command: str) -> str | None:
-    """Runs a command without rows; returns its status."""
-    try:
-        return connection.statement_cursor.execute(command, prepare=False).statusmessage
-    except psycopg.Error as error:
-        _raise_in_terms_of_the_domain(error)
-
-
-def _commit(connection: TimeoutConnection) -> None:
-    try:
-        status = _command(connection, "COMMIT")
-    except Unavailable as lost:
-        raise Unavailable(is_outcome_unknown=connection.closed) from lost.__cause__
-    if status != "COMMIT":  # for a failed transaction the server reports ROLLBACK, and no error
-        raise Unavailable
-
-
-def _raise_in_terms_of_the_domain(error: psycopg.Error) -> NoReturn:
-    """Raises `Unavailable` for a server that is down, full, busy or not migrated, and programming errors as they are."""
-    if isinstance(error, errors.UniqueViolation):
-        raise UniqueViolation from error
-    if isinstance(error, _RETRYABLE):
-        raise Conflict from error
-    if isinstance(error, (*_DOWN, *_NOT_READY)):
-        raise Unavailable from error
-    raise error
+def _connection(pooled: PoolProxiedConnection) -> PipelinedConnection:
+    return cast("PipelinedConnection", pooled.dbapi_connection)

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from sqlalchemy import ClauseElement, Column, Dialect, Table, bindparam
 from sqlalchemy.dialects.postgresql import Insert, insert  # its ON CONFLICT compiles for SQLite too, not the reverse
 from sqlalchemy.sql.expression import BindParameter
+
+if TYPE_CHECKING:
+    from sqlalchemy.sql.compiler import SQLCompiler
 
 Row = tuple[Any, ...]
 
@@ -37,7 +40,10 @@ class OpenTransaction(Protocol):
     def query(self, statement: ClauseElement, /, **values: object) -> list[Row]: ...
 
     def run(self, statement: ClauseElement, /, **values: object) -> list[Row]:
-        """Changes rows and returns those of RETURNING. After `UniqueViolation` the transaction may be lost."""
+        """Changes rows and returns those of RETURNING. After `UniqueViolation` the transaction may be lost.
+
+        An error of a change without RETURNING may be raised by a later statement, or at the end of the transaction.
+        """
         ...
 
     def run_in_savepoint(self, statement: ClauseElement, /, **values: object) -> list[Row]:
@@ -70,17 +76,29 @@ class ConnectionPool(Protocol):
     def close(self) -> None: ...
 
 
-class StatementCache(dict[ClauseElement, tuple[str, dict[str, object]]]):
-    """The text of each statement in one dialect, and its constant values. A missing statement is compiled."""
+class Compiled(NamedTuple):
+    """A statement in one dialect. `has_rows` is false for a change without RETURNING."""
+
+    text: str
+    constants: Mapping[str, object]
+    names: Sequence[str]
+    """The names of the parameters in the order of their numbers, where the dialect numbers them."""
+    has_rows: bool
+
+
+class StatementCache(dict[ClauseElement, Compiled]):
+    """Each statement in one dialect. A missing one is compiled."""
 
     def __init__(self, dialect: Dialect) -> None:
         super().__init__()
         self._dialect = dialect
 
-    def __missing__(self, statement: ClauseElement) -> tuple[str, dict[str, object]]:
-        compiled = statement.compile(dialect=self._dialect)
+    def __missing__(self, statement: ClauseElement) -> Compiled:
+        compiled = cast("SQLCompiler", statement.compile(dialect=self._dialect))
         constants = {name: value for name, value in compiled.params.items() if value is not None}
-        self[statement] = entry = str(compiled), constants
+        is_change = compiled.isinsert or compiled.isupdate or compiled.isdelete
+        has_rows = not is_change or bool(compiled.effective_returning)
+        self[statement] = entry = Compiled(str(compiled), constants, tuple(compiled.positiontup or ()), has_rows)
         return entry
 
 

@@ -354,7 +354,7 @@ def query(
 def run(
     connection: sqlite3.Connection, statements: StatementCache, statement: ClauseElement, values: dict[str, object]
 ) -> list[Row]:
-    text, constants = statements[statement]
+    text, constants, _, _ = statements[statement]
     try:
         return connection.execute(text, {**constants, **values} if constants else values).fetchall()
     except sqlite3.DatabaseError as error:

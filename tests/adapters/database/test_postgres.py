@@ -19,7 +19,8 @@ from tests.support.databases import NOW, STATEMENTS, named, program, rows, store
 from tests.support.postgres_server import PostgresServer
 
 from vestibule.adapters.database import SqlDatabase, audit_log, migrate, prepare, rate_limits
-from vestibule.adapters.database.postgres import RESPONSE_TIMEOUT, Postgres
+from vestibule.adapters.database.postgres import Postgres
+from vestibule.adapters.database.postgres_connection import RESPONSE_TIMEOUT
 from vestibule.application.ports import AuditQuery, Channel, Message, Transaction
 from vestibule.domain.account import Account, Username
 from vestibule.domain.errors import AlreadyTaken, Unavailable
@@ -213,6 +214,30 @@ def test_transaction_that_loses_its_connection_changes_nothing(database: SqlData
     stored(database, "half")
 
 
+def test_transaction_of_changes_alone_is_repeated_on_another_connection(database: SqlDatabase, postgres: str) -> None:
+    stored(database, "ada")
+    rows(postgres, TERMINATE)
+    with database.begin() as tx:
+        tx.audit_log.add(registered(1))
+    assert [event.account_id for _, event in database.audit_log.find(AuditQuery(), limit=9)] == [1]
+
+
+def test_transaction_whose_last_change_fails_stores_nothing(database: SqlDatabase) -> None:
+    """Changes whose rows are not read travel with the COMMIT, and so fail there."""
+
+    def change() -> None:
+        with database.begin() as tx:
+            tx.accounts.add(named("half"))
+            tx.outbox.add(replace(message(1), failed_attempts=2**40))
+            tx.audit_log.add(registered(1))
+
+    with pytest.raises(RuntimeError, match="An earlier change"):
+        change()
+    assert database.accounts.taken_fields(Username("half", "half"), [], NOW) == set()
+    assert database.audit_log.find(AuditQuery(), limit=9) == []
+    stored(database, "half")
+
+
 class CommitCuttingProxy:
     """A proxy in front of PostgreSQL that closes the connection instead of passing the response to COMMIT."""
 
@@ -365,6 +390,23 @@ def test_frozen_server_is_unavailable_until_it_resumes() -> None:
 
 
 @pytest.mark.slow
+def test_outcome_of_a_commit_to_a_frozen_server_is_unknown() -> None:
+    with PostgresServer() as server:
+        migrate(server.url)
+        with SqlDatabase(server.url) as database:
+
+            def freeze_before_commit() -> None:
+                with database.begin() as tx:
+                    tx.accounts.add(named("ada"))
+                    [(backend,)] = rows(server.url, "SELECT pid FROM pg_stat_activity WHERE application_name = 'vestibule'")
+                    server.signal(backend, signal.SIGSTOP)
+
+            with pytest.raises(Unavailable) as refused:
+                freeze_before_commit()
+            assert refused.value.is_outcome_unknown
+
+
+@pytest.mark.slow
 def test_server_that_accepts_connections_and_never_responds_is_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         database = SqlDatabase(f"postgresql://127.0.0.1:{mute.getsockname()[1]}/name")
@@ -466,6 +508,7 @@ def test_event_committed_after_a_later_one_is_not_missed(database: SqlDatabase) 
     def slow() -> None:
         with database.begin() as tx:
             tx.audit_log.add(registered(2))
+            tx.accounts.get(1)  # sends the event too
             wrote.set()
             assert go_on.wait(10)
 
@@ -506,6 +549,7 @@ def test_reader_among_many_writers_sees_each_event_once(database: SqlDatabase) -
 def test_rolled_back_event_delays_readers_for_a_minute(database: SqlDatabase) -> None:
     with suppress(KeyError), database.begin() as tx:
         tx.audit_log.add(registered(1))
+        tx.accounts.get(1)  # sends the event too
         raise KeyError
     with database.begin() as tx:
         tx.audit_log.add(registered(2))

@@ -1,15 +1,15 @@
-"""The numbers of transactions and statements of each use case, which, unlike seconds, are reproducible."""
+"""The numbers of transactions, statements and round trips of each use case, which, unlike seconds, are reproducible."""
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-import psycopg
 import pytest
+from tests.support.postgres_proxy import CountingProxy
 
 from vestibule import Settings, build
 from vestibule.adapters.database import migrate
@@ -19,27 +19,41 @@ from vestibule.entrypoints.facade import Vestibule
 PASSWORD, OTHER_PASSWORD = "nine quiet orange boats", "seven loud purple trains"
 CALLER = Caller("198.51.100.7", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
 BEGINS = ("BEGIN IMMEDIATE", "BEGIN ISOLATION LEVEL READ COMMITTED")
-ENDS = ("COMMIT", "ROLLBACK", "SAVEPOINT attempt", "RELEASE part", "SAVEPOINT part")
+ENDS = ("COMMIT", "ROLLBACK", "SAVEPOINT attempt", "ROLLBACK TO SAVEPOINT attempt", "RELEASE part", "SAVEPOINT part")
 
-COSTS: Mapping[str, tuple[int, int]] = {
-    "authenticate": (0, 1),
-    "authenticate_many of 20": (0, 1),
-    "check_unique": (0, 1),
-    "refresh": (1, 3),
-    "log_in": (1, 8),
-    "log_in refused": (1, 5),
-    "log_in_by_code": (1, 10),
-    "log_in_by_code that claims": (1, 21),
-    "register": (1, 5),
-    "register_or_log_in": (1, 21),
-    "request_code": (1, 6),
-    "request_code by mobile": (1, 10),
-    "request_registration_code": (1, 8),
-    "reset_password": (2, 18),
-    "verify_code": (1, 6),
-    "verify_code refused": (1, 6),
+
+class Cost(NamedTuple):
+    """The cost of a call: its transactions and statements, equal on both databases, and its round trips to PostgreSQL.
+
+    BEGIN, COMMIT and savepoints do not count as statements.
+    """
+
+    transactions: int
+    statements: int
+    trips: int
+
+
+Counting = Callable[[], AbstractContextManager[list[Cost]]]
+"""Opens a block, and fills the list with its cost at its end."""
+
+COSTS: Mapping[str, Cost] = {
+    "authenticate": Cost(0, 1, 1),
+    "authenticate_many of 20": Cost(0, 1, 1),
+    "check_unique": Cost(0, 1, 1),
+    "refresh": Cost(1, 3, 2),
+    "log_in": Cost(1, 8, 7),
+    "log_in refused": Cost(1, 5, 4),
+    "log_in_by_code": Cost(1, 10, 7),
+    "log_in_by_code that claims": Cost(1, 21, 10),
+    "register": Cost(1, 5, 5),
+    "register_or_log_in": Cost(1, 21, 16),
+    "request_code": Cost(1, 6, 3),
+    "request_code by mobile": Cost(1, 10, 4),
+    "request_registration_code": Cost(1, 8, 4),
+    "reset_password": Cost(2, 18, 12),
+    "verify_code": Cost(1, 6, 4),
+    "verify_code refused": Cost(1, 6, 4),
 }
-"""The transactions and statements of each call, equal on both databases. BEGIN, COMMIT and savepoints do not count."""
 
 
 class CountingConnection(sqlite3.Connection):
@@ -52,36 +66,25 @@ class CountingConnection(sqlite3.Connection):
         return super().execute(text, *values)
 
 
-class Counting:
-    """A counter of the statements that the database executes."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._executed = CountingConnection.executed
-        monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=CountingConnection))
-        monkeypatch.setattr(psycopg.Cursor, "execute", self._counting(psycopg.Cursor.execute))
-
-    def _counting(self, execute: Any) -> Any:
-        def counted(cursor: Any, text: Any, *values: Any, **options: Any) -> Any:
-            self._executed[str(text)] += 1
-            return execute(cursor, text, *values, **options)
-
-        return counted
-
+def counting_statements(executed: Counter[str], trips: Callable[[], int]) -> Counting:
     @contextmanager
-    def __call__(self) -> Iterator[list[tuple[int, int]]]:
-        """Yields a list that gets the counts of the block at its end."""
-        self._executed.clear()
-        counts: list[tuple[int, int]] = []
+    def count() -> Iterator[list[Cost]]:
+        executed.clear()
+        costs: list[Cost] = []
+        before = trips()
         try:
-            yield counts
+            yield costs
         finally:
-            begins = sum(self._executed[command] for command in BEGINS)
-            counts.append((begins, self._executed.total() - begins - sum(self._executed[command] for command in ENDS)))
+            begins = sum(executed[command] for command in BEGINS)
+            statements = executed.total() - begins - sum(executed[command] for command in ENDS)
+            costs.append(Cost(begins, statements, trips() - before))
+
+    return count
 
 
-def calls(vestibule: Vestibule, counting: Counting) -> dict[str, tuple[int, int]]:
+def calls(vestibule: Vestibule, counting: Counting) -> dict[str, Cost]:
     """Makes each call twice and returns the counts of the second one: the first may load caches."""
-    counts: dict[str, tuple[int, int]] = {}
+    counts: dict[str, Cost] = {}
 
     def count(name: str, call: Any, /, **arguments: Any) -> Any:
         answer = None
@@ -136,13 +139,15 @@ def code(vestibule: Vestibule, number: int = -1) -> str:
 
 
 def test_statement_counts_on_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    counting = Counting(monkeypatch)
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=CountingConnection))
+    counting = counting_statements(CountingConnection.executed, lambda: 0)
     with build(Settings(data_dir=tmp_path), run_workers=False) as vestibule:
-        assert calls(vestibule, counting) == COSTS
+        assert calls(vestibule, counting) == {call: cost._replace(trips=0) for call, cost in COSTS.items()}
 
 
-def test_statement_counts_on_postgres(postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    counting = Counting(monkeypatch)
+def test_statement_counts_and_round_trips_on_postgres(postgres: str, tmp_path: Path) -> None:
     migrate(postgres)
-    with build(Settings(data_dir=tmp_path, database_url=postgres), run_workers=False) as vestibule:
-        assert calls(vestibule, counting) == COSTS
+    with CountingProxy(postgres) as proxy:
+        counting = counting_statements(proxy.statements, lambda: proxy.trips)
+        with build(Settings(data_dir=tmp_path, database_url=proxy.url), run_workers=False) as vestibule:
+            assert calls(vestibule, counting) == COSTS
