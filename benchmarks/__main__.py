@@ -11,26 +11,28 @@ from typing import Any
 import click
 from rich.console import Console
 
-from . import page, profile, report, scale, storms, table
+from . import page, profile, report, scale, storms, table, workers
 from . import peers as other
+from . import start as starts
 from .calls import CONNECTIONS
 from .check import check
 from .measure import Run
-from .places import DATABASES
+from .places import DATABASES, POSTGRES, SQLITE
 from .targets import Target
 
 LENGTHS = {
-    "calls": ((1.0, 3), (4.0, 7)),
-    "scale": ((1.0, 3), (3.0, 5)),
-    "storms": ((5.0, 1), (20.0, 1)),
+    "calls": ((1.0, 3), (2.0, 5)),
+    "scale": ((1.0, 3), (2.0, 3)),
+    "storms": ((5.0, 1), (10.0, 1)),
     "memory": ((10.0, 1), (10.0, 1)),
-    "workers": ((2.0, 3), (5.0, 5)),
-    "profile": ((2.0, 1), (8.0, 1)),
+    "workers": ((1.0, 3), (2.0, 5)),
+    "start": ((0.0, 5), (0.0, 9)),
+    "profile": ((2.0, 1), (4.0, 1)),
 }
 """Seconds of a run and number of rounds: short, and long."""
 
-REQUESTS = {False: 100_000, True: 1_000_000}
-SIZES = {False: (1_000, 100_000), True: (1_000, 100_000, 1_000_000)}
+REQUESTS = {False: {SQLITE: 100_000, POSTGRES: 50_000}, True: {SQLITE: 1_000_000, POSTGRES: 200_000}}
+SIZES = {False: (1_000, 100_000), True: (1_000, 1_000_000)}
 
 _HELP = """Measures every call next to a baseline: the least work that any implementation needs.
 
@@ -39,16 +41,17 @@ calls      (default) every call on each database, next to a bare handler on the 
            and the same rows written directly; with --peers also other account services
 scale      the same calls with a thousand accounts and with a hundred thousand, with --long a million
 storms     64 clients that log in, 32 that upload, 32 that request codes, and clients that read meanwhile
-memory     a hundred thousand requests, with --long a million: memory, open files, connections
-workers    two workers compared with one
+memory     a hundred thousand requests, with --long a million (fewer on PostgreSQL): memory, open files, connections
+workers    servers of one, two and four workers
+start      the start of a server, and imports, next to the import of Litestar; memory at rest
 profile    processor time of each call by library; needs `perf`
 
 The servers run on one core, with the same cost of passwords, and the load generator on another. Only .build/
 remains. Seconds do not carry over to another machine or day: compare ratios within a run.
 
 \b
-scripts/bench                          three minutes, SQLite, and PostgreSQL if available
-scripts/bench --long --json benchmarks/results calls scale storms memory workers profile
+scripts/bench                          five minutes, SQLite, and PostgreSQL if available
+scripts/bench --long --peers --json benchmarks/results calls scale storms memory workers start profile
                                        new figures, in half an hour
 scripts/bench --page                   docs/performance.md with the figures in benchmarks/results
 scripts/bench --only 'account read' --database SQLite
@@ -72,7 +75,7 @@ scripts/bench --check                  fails if a ratio has fallen below its bou
 )
 @click.option("--json", "directory", type=click.Path(file_okay=False, path_type=Path), help="Also writes KIND.json there.")
 @click.option("--page", "is_page", is_flag=True, help="Generates the tables of docs/performance.md; alone, without a run.")
-@click.option("--check", "is_check", is_flag=True, help="Compares ratios with their bounds; two minutes.")
+@click.option("--check", "is_check", is_flag=True, help="Compares ratios with their bounds; four minutes.")
 def main(
     kinds: Sequence[str],
     *,
@@ -148,19 +151,22 @@ class Options:
         return report.document(kind, setting, found=found, targets=[one.as_json() for one in targets])
 
     def _at(self, kind: str, stack: ExitStack, run: Run, database: str) -> tuple[list[dict[str, Any]], list[Target]]:
-        if kind == "scale":
-            calls = [call for call in scale.CALLS if call in self.calls]
-            rows, targets = scale.scale(stack, run, calls, database, SIZES[self.is_long])
+        if kind in {"scale", "workers"}:
+            calls = [call for call in (scale if kind == "scale" else workers).CALLS if call in self.calls]
+            if kind == "scale":
+                rows, targets = scale.scale(stack, run, calls, database, SIZES[self.is_long])
+            else:
+                rows, targets = workers.workers(stack, run, calls, database)
             report.show_rows(self.console, rows)
             return [row.as_json() for row in rows], targets
         if kind == "storms":
             found, targets = storms.storms(stack, run, database, self.peers(run))
         elif kind == "memory":
-            found, targets = storms.memory(stack, run, database, REQUESTS[self.is_long])
+            found, targets = storms.memory(stack, run, database, REQUESTS[self.is_long][database])
         elif kind == "profile":
             found, targets = profile.profile(stack, run, self.calls, [database]), []
         else:
-            found, targets = storms.workers(stack, run, database)
+            found, targets = starts.start(stack, run, database)
         report.show_lines(self.console, f"{kind}, {database}", found)
         return found, targets
 

@@ -41,6 +41,11 @@ class Subject:
     calls: Mapping[str, Scripts]
     prepare: Callable[[str, float], None] | None = None
     """Called before each run, with the call and the seconds of the run."""
+    workers: int = 1
+
+    def clients(self, call: str) -> int:
+        """As many for each worker, so that each has as many calls at once to share a commit or a query."""
+        return CONNECTIONS.get(call, 32) * self.workers
 
 
 @dataclass

@@ -9,7 +9,6 @@ from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PROC = Path("/proc")
-_IDLE = {3, 4}  # "idle" and "iowait", proc(5)
 
 
 def cores() -> tuple[set[int], set[int]]:
@@ -37,12 +36,6 @@ def processes(root: int) -> Iterator[int]:
 def cpu_seconds(root: int) -> float:
     """Processor time of a process, its descendants, and its children that have ended; 0 without /proc."""
     return sum(_ticks(one) for one in processes(root)) / _TICKS
-
-
-def busy_seconds() -> float:
-    """Processor time of all processes of this machine; 0 without /proc."""
-    fields = _read(_PROC / "stat").partition("\n")[0].split()[1:]
-    return sum(int(field) for number, field in enumerate(fields[:7]) if number not in _IDLE) / _TICKS
 
 
 def memory_mib(root: int) -> float:

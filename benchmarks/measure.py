@@ -1,17 +1,17 @@
 """Interleaved runs: every call at every server in turn, in several rounds, so that other load affects all alike."""
 
 import json
+import os
 import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from .calls import CONNECTIONS, Subject
 from .load import Outcome, drive
-from .servers import ROOT
+from .servers import ROOT, program
 
 Progress = Callable[[str], None]
 
@@ -70,6 +70,7 @@ class Baseline:
     call: str
     cores: frozenset[int]
     url: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -84,7 +85,7 @@ class Run:
     def calls(self, calls: Iterable[str], subjects: Sequence[Subject], baselines: Sequence[Baseline] = ()) -> list[Row]:
         """Every call at every subject that has it, and the baselines."""
         rows: list[tuple[Row, Subject | Baseline]] = [
-            (Row(call, subject.name, CONNECTIONS.get(call, 32)), subject)
+            (Row(call, subject.name, subject.clients(call)), subject)
             for call in calls
             for subject in subjects
             if call in subject.calls
@@ -103,8 +104,10 @@ class Run:
 
     def _baseline(self, row: Row, baseline: Baseline) -> None:
         words = [baseline.which, str(self.seconds), ",".join(map(str, sorted(baseline.cores))), *baseline.url]
-        program = [sys.executable, "-m", "benchmarks.baselines", *words]
-        measured = json.loads(subprocess.run(program, check=True, capture_output=True, cwd=ROOT, text=True).stdout)
+        command = [str(program("python")), "-m", "benchmarks.baselines", *words]
+        environment = os.environ | baseline.environment
+        ended = subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=environment, text=True)
+        measured = json.loads(ended.stdout)
         row.rates.append(measured["rate"])
         row.cpu.append(measured["cpu"])
 
@@ -113,7 +116,7 @@ class Run:
         if subject.prepare is not None:
             subject.prepare(call, seconds)
         before = subject.server.cpu()
-        result = drive(subject.server.port, {"": subject.calls[call](CONNECTIONS[call])}, seconds)[""]
+        result = drive(subject.server.port, {"": subject.calls[call](subject.clients(call))}, seconds)[""]
         return result, (subject.server.cpu() - before) / max(1, len(result.durations)) * 1e6
 
 

@@ -8,15 +8,18 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from .calls import CONNECTIONS
+from . import workers
+from .calls import CONNECTIONS, LOGIN
 from .places import DATABASES, SQLITE
-from .targets import GET, POST
+from .scale import name_of
+from .table import SQLITE_WHEEL
+from .targets import ARGON2, GET, POST, WHEEL
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, RESULTS = ROOT / "docs" / "performance.md", ROOT / "benchmarks" / "results"
 PEERS = ("fastapi-users, SQLite", "drf-user, SQLite", "better-auth, SQLite")
 
-_BASELINES = (GET, POST, "Argon2 alone", "Pillow alone")
+_BASELINES = (GET, POST, ARGON2, "Pillow alone")
 _GENERATED = re.compile(r"(<!-- generated: (\w+) -->\n\n).*?(?=\n<!-- end -->)", re.DOTALL)
 
 
@@ -49,7 +52,15 @@ def _setting() -> str:
 def _calls() -> str:
     """Responses a second of each call, at its baseline, on each database and at each peer."""
     rows = {(row["call"], row["name"]): row for row in _results("calls")["rows"]}
-    heads = ["call", "clients", "baseline", *DATABASES, *(f"p99 ms, {one}" for one in DATABASES), *map(_short, PEERS)]
+    heads = [
+        "call",
+        "clients",
+        "baseline",
+        *DATABASES,
+        "SQLite, wheel",
+        *(f"p99 ms, {one}" for one in DATABASES),
+        *map(_short, PEERS),
+    ]
     return _table(
         heads,
         (
@@ -57,6 +68,7 @@ def _calls() -> str:
                 call,
                 str(clients),
                 *(_rate(_first(rows, call, names)) for names in (_BASELINES, *([one] for one in DATABASES))),
+                _of_baseline(rows.get((call, SQLITE_WHEEL)), rows.get((LOGIN, WHEEL))),
                 *(f"{rows[call, one]['p99_ms']:.0f}" for one in DATABASES),
                 *(_rate(rows.get((call, peer))) for peer in PEERS),
             ]
@@ -73,27 +85,33 @@ def _rate(row: dict[str, Any] | None) -> str:
     return f"{row['rate']:,.0f}" if row else ""
 
 
+def _of_baseline(row: dict[str, Any] | None, baseline: dict[str, Any] | None) -> str:
+    return f"{_rate(row)} of {_rate(baseline)}" if row else ""
+
+
 def _short(peer: str) -> str:
     return peer.partition(",")[0]
 
 
 def _ratios() -> str:
-    """How the cost of a call grows with the accounts, and its rate with the workers."""
-    scale = {_names(one["target"]): one["found"] for one in _results("scale")["targets"]}
-    workers = {_names(one["target"]): one["found"] for one in _results("workers")["targets"]}
-    return _table(
-        ["call", *(f"a million accounts, {one}" for one in DATABASES), *(f"two workers, {one}" for one in DATABASES)],
-        (
-            [call, *(_ratio(found.get((call, one))) for found in (scale, workers) for one in DATABASES)]
-            for call in dict.fromkeys(call for call, _ in scale)
-        ),
-    )
+    """How the cost of a call grows with the accounts and the workers."""
+    found = {
+        _names(one["target"]): one["found"]
+        for kind in ("scale", "workers")
+        for one in _results(kind)["targets"]
+        if ": " in one["target"]
+    }
+    names = [name_of(one, 1_000_000) for one in DATABASES] + [
+        workers.name_of(one, number) for number in workers.WORKERS[1:] for one in DATABASES
+    ]
+    calls = dict.fromkeys(call for call, _ in found)
+    return _table(["call", *names], ([call, *(_ratio(found.get((call, name))) for name in names)] for call in calls))
 
 
 def _names(target: str) -> tuple[str, str]:
-    """The call and the database that a target begins with."""
-    call, database = re.split("[,:] ?", target)[:2]
-    return call, database
+    """The call and the server that a target begins with."""
+    call, _, server = target.partition(" : ")[0].partition(", ")
+    return call, server
 
 
 def _ratio(found: float | None) -> str:
@@ -140,10 +158,31 @@ def _grown(some: Sequence[dict[str, Any]]) -> str:
     )
 
 
+def _start() -> str:
+    """Starts and imports, with their processor time as a multiple of that of the first one."""
+    found = _results("start")["found"]
+    first = {one["database"]: one["cpu_seconds"] for one in reversed(found)}
+    return _table(
+        ["", "seconds", "seconds of processor", "ratio", "MiB at rest"],
+        (
+            [
+                one["start"] if one["mib_at_rest"] == 0 else f"server, {one['start']}",
+                f"{one['seconds']:.2f}",
+                f"{one['cpu_seconds']:.2f}",
+                _ratio(one["cpu_seconds"] / first[one["database"]]),
+                f"{one['mib_at_rest']:.0f}" if one["mib_at_rest"] else "",
+            ]
+            for one in found
+            if one["mib_at_rest"] or one["database"] == SQLITE
+        ),
+    )
+
+
 def _profile() -> str:
-    """Microseconds of processor for each response on SQLite, by library."""
-    rows = [one for one in _results("profile")["found"] if one["at"] in {SQLITE, GET}]
-    parts = [name for name in rows[0] if name not in {"call", "at", "us", "psycopg", "database"}]
+    """Microseconds of processor for each response, by library; of two profiles of a bare handler the first."""
+    found = {(one["call"], one["at"]): one for one in reversed(_results("profile")["found"])}
+    rows = [one for call in CONNECTIONS for one in reversed(found.values()) if one["call"] == call]
+    parts = [name for name in rows[0] if name not in {"call", "at", "us", "database"}]
     return _table(
         ["call", "at", "in all", *parts],
         (
@@ -155,10 +194,12 @@ def _profile() -> str:
 
 def _unmet() -> str:
     """The targets that are not met, those with one reason in one line."""
-    targets = [one for name in ("calls", "scale", "storms", "memory", "workers") for one in _results(name)["targets"]]
+    targets = _targets()
     unmet = [one for one in targets if not one["met"]]
     lines = [
-        (reason, [one for one in unmet if one["target"] in reason["targets"]]) for reason in _results("reasons")["reasons"]
+        (reason, some)
+        for reason in _results("reasons")["reasons"]
+        if (some := [one for one in unmet if one["target"] in reason["targets"]])
     ]
     table = _table(
         ["target", "bound", "found", "reason"],
@@ -171,15 +212,13 @@ def _unmet() -> str:
 
 
 def unexplained() -> list[str]:
-    """Targets without a reason that are not met, and reasons of targets that are met."""
+    """Targets that are not met and have no reason. Reasons of those that are met wait for a worse run."""
     explained = {target for reason in _results("reasons")["reasons"] for target in reason["targets"]}
-    unmet = {
-        one["target"]
-        for name in ("calls", "scale", "storms", "memory", "workers")
-        for one in _results(name)["targets"]
-        if not one["met"]
-    }
-    return sorted(explained ^ unmet)
+    return [one["target"] for one in _targets() if not one["met"] and one["target"] not in explained]
+
+
+def _targets() -> list[dict[str, Any]]:
+    return [one for name in ("calls", "scale", "storms", "memory", "workers", "start") for one in _results(name)["targets"]]
 
 
 def _range(targets: Sequence[dict[str, Any]]) -> str:
@@ -202,6 +241,7 @@ _PARTS = {
     "ratios": _ratios,
     "storms": _storms,
     "memory": _memory,
+    "start": _start,
     "profile": _profile,
     "unmet": _unmet,
 }

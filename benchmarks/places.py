@@ -1,9 +1,10 @@
 """Databases for the measured servers: a temporary directory, and a PostgreSQL with durable commits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 import pytest
 from tests.support.postgres_server import USUAL_URLS, PostgresServer, accepts_queries, new_database, run
@@ -67,11 +68,13 @@ class Places:
         seed.seed(url, accounts)
         return directory, url
 
-    def subject(self, name: str, database: str, accounts: int, **settings: str) -> Subject:
+    def subject(
+        self, name: str, database: str, accounts: int, environment: Mapping[str, str] = MappingProxyType({}), **settings: str
+    ) -> Subject:
         """A running Vestibule."""
         directory, url = self.filled(database, accounts)
         self._show_progress(f"{name}: starting")
-        server = self._stack.enter_context(vestibule(name, directory, self.cores, database_url=url, **settings))
+        server = self._stack.enter_context(vestibule(name, directory, self.cores, environment, database_url=url, **settings))
         return self._stack.enter_context(opened(server, accounts))
 
     def postgres_version(self) -> str:

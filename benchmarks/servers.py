@@ -4,15 +4,14 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import packages_distributions
+from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from .load import call_once, get
@@ -101,14 +100,16 @@ class Server(AbstractContextManager["Server"]):
             time.sleep(0.002)
 
 
-def vestibule(name: str, directory: Path, cores: set[int], **settings: str) -> Server:
+def vestibule(
+    name: str, directory: Path, cores: set[int], environment: Mapping[str, str] = MappingProxyType({}), **settings: str
+) -> Server:
     """Vestibule with default settings, but without limits per address, because all load has one address."""
     port = free_port()
     given = {"data_dir": str(directory), "port": str(port), "rate_limits": "off", **settings}
     return Server(
         name=name,
         command=[program("vestibule"), "serve"],
-        environment=_as_installed() | {f"VESTIBULE_{key.upper()}": value for key, value in given.items()},
+        environment={**environment, **{f"VESTIBULE_{key.upper()}": value for key, value in given.items()}},
         port=port,
         log=directory.with_suffix(".log"),
         cores=cores,
@@ -119,29 +120,32 @@ def vestibule(name: str, directory: Path, cores: set[int], **settings: str) -> S
 def bare(directory: Path, cores: set[int]) -> Server:
     """The baseline: a bare handler of the same framework on the same server."""
     port = free_port()
-    command = [sys.executable, "-m", "benchmarks.bare", str(port)]
-    return Server("bare", command, _as_installed(), port, directory / "bare.log", cores, ready="/static")
+    command: list[str | Path] = [program("python"), "-m", "benchmarks.bare", str(port)]
+    return Server("bare", command, {}, port, directory / "bare.log", cores, ready="/static")
 
 
 @cache
-def _as_installed() -> dict[str, str]:
-    """The environment that hides development packages: those in `requirements-dev.lock` alone."""
-    served, developed = (_locked(ROOT / name) for name in ("requirements.lock", "requirements-dev.lock"))
-    modules = packages_distributions()
-    hidden = {module for module, names in modules.items() if {_plain(name) for name in names} <= developed - served}
-    return {"PYTHONPATH": str(Path(__file__).parent / "installed"), "HIDDEN": ",".join(sorted(hidden))}
+def wheel_of_argon2() -> Mapping[str, str]:
+    """The environment in which Python uses the published wheel of Argon2, for all processors; installs that on demand."""
+    directory = ROOT / ".build" / f"argon2-wheel-{version('argon2-cffi-bindings')}"
+    if not (directory / "_argon2_cffi_bindings").is_dir():
+        wheel = f"argon2-cffi-bindings=={version('argon2-cffi-bindings')}"
+        options = ("--quiet", "--quiet", "--no-deps", "--only-binary", ":all:", "--target", str(directory))
+        subprocess.run([str(program("python")), "-m", "pip", "install", *options, wheel], check=True)
+    return {"PYTHONPATH": str(directory)}
 
 
-def _locked(file: Path) -> set[str]:
-    return {_plain(line.partition("==")[0]) for line in file.read_text().splitlines() if "==" in line and line[0].isalnum()}
-
-
-def _plain(name: str) -> str:
-    return name.partition("[")[0].lower().replace("_", "-").replace(".", "-")
+@cache
+def has_built_argon2() -> bool:
+    """Whether the servers' Argon2 is compiled for this processor."""
+    code = "from vestibule.adapters.hasher import build_of_argon2; print(build_of_argon2())"
+    built = subprocess.run([str(program("python")), "-c", code], check=True, capture_output=True, text=True)
+    return built.stdout.startswith("compiled")
 
 
 def program(name: str) -> Path:
-    return Path(sys.executable).with_name(name)
+    """A program of the environment that has what users install, and no packages of developers."""
+    return ROOT / ".build" / "release" / "bin" / name
 
 
 def free_port() -> int:

@@ -1,6 +1,5 @@
 """Many clients that repeat one call without a pause, and clients that read accounts meanwhile."""
 
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Any
 from . import peers as other
 from .calls import ACCOUNT, LOGIN, SEND, UPLOAD, Subject
 from .load import Outcome, drive
-from .machine import busy_seconds, cores, open_files, pin
+from .machine import cores, open_files, pin
 from .measure import Run
 from .places import SQLITE, Places
 from .targets import Target, at_least, at_most
@@ -105,36 +104,3 @@ def memory(stack: ExitStack, run: Run, database: str, requests: int) -> tuple[li
         at_most(f"{database}: files and connections more than after the first part", seen[-1]["open"] - seen[0]["open"], 0),
     ]
     return seen, targets
-
-
-def workers(stack: ExitStack, run: Run, database: str) -> tuple[list[dict[str, Any]], list[Target]]:
-    """One worker and two, on two cores that they share with the database and the load."""
-    places = Places(stack, set(), run.progress)
-    if not places.is_available(database):
-        return [], []
-    subjects = {number: places.subject(f"{number}", database, 1_000, workers=str(number), delivery="off") for number in (1, 2)}
-    came: dict[tuple[str, int], Outcome] = {}
-    busy: Counter[tuple[str, int]] = Counter()
-    for call in (ACCOUNT, "refresh", "uniqueness check"):
-        for _ in range(run.rounds):
-            for number, subject in subjects.items():
-                run.progress(f"{call}, {number} workers")
-                before = busy_seconds()
-                outcome = drive(subject.server.port, {"": subject.calls[call](64)}, run.seconds)[""]
-                busy[call, number] += busy_seconds() - before  # type: ignore[assignment]
-                came.setdefault((call, number), Outcome()).add(outcome)
-    targets = [
-        at_least(f"{call}, {database}: two workers : one", came[call, 2].rate / came[call, 1].rate, 1.6)
-        for call in dict.fromkeys(call for call, _ in came)
-    ]
-    found = [
-        {
-            "call": call,
-            "workers": number,
-            "responses_per_second": round(outcome.rate, 1),
-            "p99_ms": round(outcome.quantile(0.99) * 1e3, 2),
-            "cores_busy": round(busy[call, number] / outcome.seconds, 2),
-        }
-        for (call, number), outcome in came.items()
-    ]
-    return found, targets

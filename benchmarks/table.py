@@ -2,20 +2,21 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import peers as other
-from .calls import ACCOUNT, LOGIN, REFRESH, SEND, UNIQUE, UPLOAD, VERIFY, Subject, same
+from .calls import ACCOUNT, LOGIN, REFRESH, REGISTER, SEND, UNIQUE, UPLOAD, VERIFY, Subject, same
 from .load import get, post
 from .machine import cores, pin
 from .measure import Baseline, Row, Run
 from .places import POSTGRES, SQLITE, Places
 from .report import document, server_json
-from .servers import Server, bare
-from .targets import ARGON2, DIRECT, GET, POST, Target, evaluate
+from .servers import Server, bare, has_built_argon2, wheel_of_argon2
+from .targets import ARGON2, DIRECT, GET, POST, WHEEL, Target, evaluate
 
 ACCOUNTS = 1_000
+SQLITE_WHEEL = f"{SQLITE}, wheel of Argon2"
 
 _BASELINES = (
     ("argon2", ARGON2, LOGIN, None),
@@ -52,13 +53,17 @@ def measure(stack: ExitStack, run: Run, calls: Sequence[str], databases: Sequenc
     ours, load = cores()
     places = Places(stack, ours, run.progress)
     subjects = started(stack, places, databases, peers)
+    baselines = _baselines(calls, ours, subjects)
+    if has_built_argon2() and SQLITE in databases and {LOGIN, REGISTER} & {*calls}:
+        subjects.append(_with_wheel(places))
+        baselines.append(Baseline("argon2", WHEEL, LOGIN, frozenset(ours), environment=wheel_of_argon2()))
     pin(load)
-    rows = run.calls(calls, subjects, _baselines(calls, ours, subjects))
+    rows = run.calls(calls, subjects, baselines)
     servers = [subject.server for subject in subjects if subject.name not in {GET, POST}]
     setting: dict[str, Any] = {"accounts": ACCOUNTS, "seconds": run.seconds, "rounds": run.rounds}
     if POSTGRES in {subject.name for subject in subjects}:
         setting["postgresql"] = places.postgres_version()
-    return Results(rows, servers, evaluate(rows, servers, peers), setting)
+    return Results(rows, servers, evaluate(rows, peers), setting)
 
 
 def started(stack: ExitStack, places: Places, databases: Sequence[str], peers: Sequence[str]) -> list[Subject]:
@@ -70,6 +75,12 @@ def started(stack: ExitStack, places: Places, databases: Sequence[str], peers: S
         *(places.subject(one, one, ACCOUNTS, delivery="off") for one in databases if places.is_available(one)),
         *(stack.enter_context(other.opened(peer, places, places.cores)) for peer in peers),
     ]
+
+
+def _with_wheel(places: Places) -> Subject:
+    """The server with the Argon2 that pip installs; its other calls are those of the server that uses a compiled one."""
+    subject = places.subject(SQLITE_WHEEL, SQLITE, ACCOUNTS, wheel_of_argon2(), delivery="off")
+    return replace(subject, calls={call: subject.calls[call] for call in (LOGIN, REGISTER)})
 
 
 def _posts(clients: int) -> list[Any]:
