@@ -27,7 +27,18 @@ settings.register_profile("untimed", deadline=None)  # the time of an example de
 settings.load_profile("untimed")
 
 TESTS = Path(__file__).parent
-TABLES = ("sessions", "accounts", "challenges", "proofs", "rate_limits", "outbox", "audit_log", "keys", "cursors")
+TABLES = (
+    "sessions",
+    "account_words",
+    "accounts",
+    "challenges",
+    "proofs",
+    "rate_limits",
+    "outbox",
+    "audit_log",
+    "keys",
+    "cursors",
+)
 SEQUENCES = ("accounts_id_seq", "outbox_position_seq", "audit_log_position_seq")
 SERVERS = {"running", "postgres", "new_postgres", "postgres_server", "redis", "redis_server", "s3", "s3_server"}
 """Names of fixtures, and values of parameters, that need a server process."""

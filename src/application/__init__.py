@@ -5,12 +5,25 @@ from settings.
 """
 
 from ..domain import errors as _errors
-from ..domain.account import Account, Address, AddressKind, Username
+from ..domain.account import Account, Address, AddressKind, Suspension, Username
 from ..domain.errors import *  # noqa: F403
 from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
 from ..domain.session import Session
 from .account import ChangeAccount, ReplaceAccount
+from .account_limits import LimitInForce
 from .addresses import ReleaseAddress, SetAddress
+from .administration import (
+    AccountDetails,
+    EditAccount,
+    ReadAccount,
+    Reinstate,
+    RemoveAccount,
+    SendReset,
+    SetRoles,
+    SignOut,
+    SuspendAccount,
+    UnlockAccount,
+)
 from .alarms import WatchFailures
 from .audit import ReadAuditLog
 from .code_checks import IssuedProof, LogInByCode, VerifyCode
@@ -18,28 +31,38 @@ from .code_requests import RequestCode, RequestedCode
 from .deletion import DeleteAccount, DeleteDueAccounts, ScheduledDeletion
 from .delivery import DeliverMessages
 from .event_consumer import Batch, ReadEvents
-from .export import ExportAccount
+from .event_pages import EventPage, FindEvents
+from .export import ExportAccount, ExportAnyAccount
 from .image import GetImageUrl, ReadImage, RemoveImage, UploadImage
 from .login import LogIn
 from .maintenance import Purge, SetActive, SweepImages, SweepReport
-from .outbox import DropMessages, ListMessages, RetryMessages
+from .operators import PERMISSIONS, PROGRAM, Operator, Permission, Role
+from .outbox import DropMessages, FindMessages, ListMessages, MessagePage, RetryMessages
 from .password import ResetPassword
-from .ports import AuditQuery, Channel, Cursor, OutboxEntry, PresignedUrl
+from .ports import AccountState, AuditQuery, Backlog, Channel, Cursor, OutboxEntry, PresignedUrl
 from .register_or_login import RegisterOrLogIn, RequestRegistrationCode
 from .registration import CheckUnique, CreateSuperuser, Register
+from .search import AccountPage, FindAccounts
 from .sessions import ListRevokedSessions, ListSessions, LogOut, RevokedSessions, RevokeOtherSessions, RevokeSession
+from .summary import DayOfSummary, ServiceSummary, Summarize
 from .tokens import Authenticate, AuthenticateMany, CodeEffects, Identity, Refresh, TokenSet
 from .validation import MISSING
 
 __all__ = [
     "MISSING",
+    "PERMISSIONS",
+    "PROGRAM",
     "TRUSTED_CALLER",
     "Account",
+    "AccountDetails",
+    "AccountPage",
+    "AccountState",
     "Address",
     "AddressKind",
     "AuditQuery",
     "Authenticate",
     "AuthenticateMany",
+    "Backlog",
     "Batch",
     "Caller",
     "ChangeAccount",
@@ -48,32 +71,46 @@ __all__ = [
     "CodeEffects",
     "CreateSuperuser",
     "Cursor",
+    "DayOfSummary",
     "DeleteAccount",
     "DeleteDueAccounts",
     "DeliverMessages",
     "DropMessages",
+    "EditAccount",
     "Event",
+    "EventPage",
     "EventType",
     "ExportAccount",
+    "ExportAnyAccount",
+    "FindAccounts",
+    "FindEvents",
+    "FindMessages",
     "GetImageUrl",
     "Identity",
     "IssuedProof",
+    "LimitInForce",
     "ListMessages",
     "ListRevokedSessions",
     "ListSessions",
     "LogIn",
     "LogInByCode",
     "LogOut",
+    "MessagePage",
+    "Operator",
     "OutboxEntry",
+    "Permission",
     "PresignedUrl",
     "Purge",
+    "ReadAccount",
     "ReadAuditLog",
     "ReadEvents",
     "ReadImage",
     "Refresh",
     "Register",
     "RegisterOrLogIn",
+    "Reinstate",
     "ReleaseAddress",
+    "RemoveAccount",
     "RemoveImage",
     "ReplaceAccount",
     "RequestCode",
@@ -84,13 +121,22 @@ __all__ = [
     "RevokeOtherSessions",
     "RevokeSession",
     "RevokedSessions",
+    "Role",
     "ScheduledDeletion",
+    "SendReset",
+    "ServiceSummary",
     "Session",
     "SetActive",
     "SetAddress",
+    "SetRoles",
+    "SignOut",
+    "Summarize",
+    "SuspendAccount",
+    "Suspension",
     "SweepImages",
     "SweepReport",
     "TokenSet",
+    "UnlockAccount",
     "UploadImage",
     "Username",
     "VerifyCode",

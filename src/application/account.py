@@ -101,7 +101,7 @@ class AccountUpdate:
         self._check_taken(validator, identity, after, new, proved, caller)
         changes = replace(changes, proved=proved)
         after = changes.apply(account, now, self.recovery_seconds)
-        if _loses_last_verified(account, after):
+        if loses_last_verified(account, after):
             validator.add_error("mobile", LAST_VERIFIED)
         validator.raise_if_invalid()
         if after == account and not password and not proved.addresses:
@@ -152,23 +152,23 @@ class AccountUpdate:
         mobile = validator.text(
             "mobile",
             None if fields["mobile"] is MISSING and not is_complete else fields["mobile"],
-            _or_same(account.mobile, identifiers.mobile),
+            or_same(account.mobile, identifiers.mobile),
             required=self.rules.mobile_required and (is_complete or removes_mobile),
         )
         username = validator.text(
-            "username", fields["username"], _or_same(account.username, identifiers.username), required=is_complete
+            "username", fields["username"], or_same(account.username, identifiers.username), required=is_complete
         )
         changes = Changes(
             username=None if username == account.username else username,  # it goes with the mobile, if it is that
             name=validator.text("name", fields["name"], identifiers.name, required=is_complete),
-            email=validator.text("email", fields["email"], _or_same(account.email, identifiers.email), required=is_complete),
+            email=validator.text("email", fields["email"], or_same(account.email, identifiers.email), required=is_complete),
             mobile=mobile if is_complete or mobile or removes_mobile else MISSING,
         )
         return changes, validator.password("password", fields["password"], required=is_complete)
 
     def _lock(self, tx: Transaction, identity: Identity, expected: Account, changes: Changes, caller: Caller) -> Account:
         """Spends the proofs, revokes the codes that the change ends, and returns the account, locked, as it is now."""
-        revokes_codes = changes.password_hash or _REVOKES_CODES.intersection(_differences(identity.account, expected))
+        revokes_codes = changes.password_hash or _REVOKES_CODES.intersection(differences(identity.account, expected))
         if revokes_codes:
             revoke_open_codes(tx, identity.account, caller)
         changes.proved.spend(tx)
@@ -180,7 +180,7 @@ class AccountUpdate:
     def _store(self, tx: Transaction, identity: Identity, before: Account, changes: Changes, caller: Caller) -> Account:
         now, session_id = self.clock(), identity.session_id
         after = changes.apply(before, now, self.recovery_seconds)
-        if _loses_last_verified(before, after):
+        if loses_last_verified(before, after):
             raise InvalidInput({"mobile": [LAST_VERIFIED]})
         new = [address for address in after.addresses if not before.has(address)]
         taken = new and tx.accounts.taken_fields(None, new, now, proved=changes.proved.addresses, excluding=before.id)
@@ -191,25 +191,25 @@ class AccountUpdate:
         if after.password_hash != before.password_hash:
             tx.sessions.revoke_all(after.id, now, except_id=session_id)
             tx.sessions.forget_networks(after.id, except_network=caller.ip_address)
-        differences = _differences(before, after)
-        for event in differences:
+        changed = differences(before, after)
+        for event in changed:
             record(tx, event, now, caller, account_id=after.id, session_id=session_id)
         for address in after.addresses:
             if after.has_verified(address) and not before.has_verified(address):
                 event = EventType.ADDRESS_VERIFIED
                 record(tx, event, now, caller, account_id=after.id, session_id=session_id, detail=address.kind)
-        self._notify(tx, before, after, differences, now, caller)
+        self._notify(tx, before, after, changed, now, caller)
         return after
 
     def _notify(
-        self, tx: Transaction, before: Account, after: Account, differences: list[EventType], now: float, caller: Caller
+        self, tx: Transaction, before: Account, after: Account, changed: list[EventType], now: float, caller: Caller
     ) -> None:
         """Notifies the previous address and the new one: the change may have been made by an attacker, or by mistake.
 
         Where the previous one is not verified, or there was none, a verified address is notified too.
         """
         for kind, (event, notice) in ADDRESS_CHANGES.items():
-            if event in differences:
+            if event in changed:
                 if not before.is_verified(kind):
                     self.notices(tx, notice, before, now, caller)
                 if (old := before.address(kind)) is not None:
@@ -217,7 +217,7 @@ class AccountUpdate:
                 new = after.address(kind)
                 if new is not None and (kind is AddressKind.EMAIL or after.is_verified(kind)):  # SMS to strangers cost money
                     self.notices(tx, notice, after, now, caller, to=new)
-        if EventType.PASSWORD_CHANGED in differences:
+        if EventType.PASSWORD_CHANGED in changed:
             self.notices(tx, Notice.PASSWORD_CHANGED, before, now, caller)
 
     def _notify_former(
@@ -297,18 +297,18 @@ def _is_given(value: object) -> bool:
     return value is not MISSING and not is_blank(value)
 
 
-def _loses_last_verified(before: Account, after: Account) -> bool:
+def loses_last_verified(before: Account, after: Account) -> bool:
     return before.mobile_verified and after.mobile is None and not after.email_verified
 
 
-def _or_same(current: T | None, parse: Callable[[str], T]) -> Callable[[str], T]:
+def or_same(current: T | None, parse: Callable[[str], T]) -> Callable[[str], T]:
     return lambda text: current if current is not None and trimmed(text) == current.text else parse(text)
 
 
 _REVOKES_CODES = frozenset({EventType.PASSWORD_CHANGED, EventType.EMAIL_CHANGED, EventType.MOBILE_CHANGED})
 
 
-def _differences(before: Account, after: Account) -> list[EventType]:
+def differences(before: Account, after: Account) -> list[EventType]:
     differs = {
         EventType.USERNAME_CHANGED: before.username != after.username,
         EventType.NAME_CHANGED: before.name != after.name,

@@ -6,8 +6,8 @@ from ..domain.account import Account
 from ..domain.errors import AlreadyTaken, ErrorCode, FieldError, InvalidInput, NoSuchAccount
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.ownership import HOLDS_NOTHING, state_of, verified, with_addresses
-from .audit import record
 from .notifications import ADDRESS_CHANGES, Notices
+from .operators import PROGRAM, Operator, Operators
 from .ownership import AddressReleaser, opening_addresses, revoke_codes_of_added_addresses
 from .ports import Clock, Database, Identifiers
 from .retry import retry_on_conflict
@@ -22,26 +22,39 @@ _STILL_VERIFIED = FieldError(
 class ReleaseAddress:
     """Removes an unverified email or mobile from the account that has it, and returns the account.
 
-    Raises `InvalidInput` for a text that is no address and for an address that is verified, `NoSuchAccount`, `Unavailable`.
+    Raises `InvalidInput` for a text that is no address and for an address that is verified, `NoSuchAccount`, `Unavailable`, and
+    the refusals of an operator who is a person, as `EditAccount` does.
     """
 
     database: Database
     identifiers: Identifiers
     address_releaser: AddressReleaser
+    operators: Operators
     clock: Clock
 
     @retry_on_conflict
-    def __call__(self, *, address: str) -> Account:
+    def __call__(
+        self,
+        *,
+        address: str,
+        operator: Operator = PROGRAM,
+        reason: str | None = None,
+        current_password: str | None = None,
+        caller: Caller = TRUSTED_CALLER,
+    ) -> Account:
         validator = Validator()
-        (wanted,) = validator.valid(validator.text("address", address, self.identifiers.destination))
+        read = validator.text("address", address, self.identifiers.destination)
+        action = self.operators.admit_change(operator, self, validator, reason, current_password, caller)
+        (wanted,) = validator.valid(read)
         with self.database.begin() as tx:
             now = self.clock()
             account = tx.accounts.lock_by_address(wanted, now)
             if account is None:
                 raise NoSuchAccount
+            self.operators.check_target(tx, operator, self, account)
             if state_of(account, wanted, now) not in HOLDS_NOTHING:
                 raise InvalidInput({"address": [_STILL_VERIFIED]})
-            self.address_releaser(tx, [wanted], now)
+            self.address_releaser(tx, [wanted], now, actor=action.actor, reason=action.reason)
         return account
 
 
@@ -51,19 +64,31 @@ class SetAddress:
 
     `identifier` is a username, an email or a mobile. An address that is unverified on another account leaves it. The address
     that is replaced does not recover the account, for its owner may have lost it. Raises `InvalidInput`, `AlreadyTaken`,
-    `NoSuchAccount`, `Unavailable`.
+    `NoSuchAccount`, `Unavailable`, and the refusals of an operator who is a person, as `EditAccount` does.
     """
 
     database: Database
     identifiers: Identifiers
     address_releaser: AddressReleaser
+    operators: Operators
     notices: Notices
     clock: Clock
 
     @retry_on_conflict
-    def __call__(self, *, identifier: str, address: str, caller: Caller = TRUSTED_CALLER) -> Account:
+    def __call__(
+        self,
+        *,
+        identifier: str,
+        address: str,
+        operator: Operator = PROGRAM,
+        reason: str | None = None,
+        current_password: str | None = None,
+        caller: Caller = TRUSTED_CALLER,
+    ) -> Account:
         validator = Validator()
-        (wanted,) = validator.valid(validator.text("address", address, self.identifiers.destination))
+        read = validator.text("address", address, self.identifiers.destination)
+        action = self.operators.admit_change(operator, self, validator, reason, current_password, caller)
+        (wanted,) = validator.valid(read)
         known = self.database.accounts.by_login(self.identifiers.login(identifier))
         if known is None:
             raise NoSuchAccount
@@ -75,14 +100,15 @@ class SetAddress:
             before, now = tx.accounts.lock(known.id), self.clock()
             if before is None:
                 raise NoSuchAccount
-            self.address_releaser(tx, [wanted], now, new_owner=before.id)
+            self.operators.check_target(tx, operator, self, before)
+            self.address_releaser(tx, [wanted], now, new_owner=before.id, actor=action.actor, reason=action.reason)
             after = verified(with_addresses(before, {wanted.kind: wanted}, now, 0.0), wanted.kind, now, 0.0)
             tx.accounts.save(after)
             revoke_codes_of_added_addresses(tx, opening_addresses(before), revoked)
-            record(tx, EventType.ADDRESS_VERIFIED, now, caller, account_id=after.id, detail=wanted.kind)
+            action.record(tx, EventType.ADDRESS_VERIFIED, now, after, wanted.kind)
             old = before.address(wanted.kind)
             if old is not None and not after.has(old):
                 event, notice = ADDRESS_CHANGES[wanted.kind]
-                record(tx, event, now, caller, account_id=after.id)
+                action.record(tx, event, now, after)
                 self.notices(tx, notice, before, now, caller, to=old)
         return after

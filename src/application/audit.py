@@ -19,10 +19,21 @@ def record(
     account_id: int | None = None,
     session_id: str | None = None,
     detail: str = "",
+    actor: str | None = None,
+    reason: str | None = None,
 ) -> None:
     """Adds an event to the audit log of the transaction that it describes."""
     tx.audit_log.add(
-        Event(type=event, occurred_at=now, account_id=account_id, session_id=session_id, caller=caller, detail=detail)
+        Event(
+            type=event,
+            occurred_at=now,
+            account_id=account_id,
+            session_id=session_id,
+            caller=caller,
+            detail=detail,
+            actor=actor,
+            reason=reason,
+        )
     )
 
 

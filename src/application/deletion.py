@@ -12,6 +12,7 @@ from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from .audit import record
 from .login import FreshLogin
 from .notifications import Notice, Notices, verified_address
+from .operators import require_another_superuser
 from .ownership import opening_addresses, revoke_codes_of_added_addresses
 from .ports import Clock, Database, Storage, Transaction
 from .retry import retry_on_conflict
@@ -60,12 +61,15 @@ class DeleteDueAccounts:
             _log.exception("account %d cannot be deleted now", account.id)
             return False
 
-    def delete(self, account: Account) -> bool:
-        """Returns False if a login has cancelled the deletion since `account` was read."""
+    def delete(self, account: Account, *, actor: str | None = None, reason: str | None = None) -> bool:
+        """Returns False if a login has cancelled the deletion since `account` was read.
+
+        An operator who removes it is the `actor` of the event.
+        """
         after = 0
         while last := self._anonymise(account.id, after):  # in batches: there may be a hundred thousand events
             after = last
-        deleted = self._delete(account, after)
+        deleted = self._delete(account, after, actor, reason)
         if deleted is not None and deleted.image is not None:
             try:
                 self.storage.delete(deleted.image)
@@ -79,7 +83,7 @@ class DeleteDueAccounts:
             return tx.audit_log.anonymise(account_id, after=after, limit=BATCH)
 
     @retry_on_conflict
-    def _delete(self, account: Account, after: int) -> Account | None:
+    def _delete(self, account: Account, after: int, actor: str | None, reason: str | None) -> Account | None:
         with self.database.begin() as tx:
             tx.challenges.revoke(opening_addresses(account))  # before the account is locked: the order of locks
             locked, now = tx.accounts.lock(account.id), self.clock()
@@ -93,7 +97,8 @@ class DeleteDueAccounts:
             tx.accounts.delete(locked.id)
             while last := tx.audit_log.anonymise(locked.id, after=after, limit=BATCH):
                 after = last
-            record(tx, EventType.ACCOUNT_DELETED, now, TRUSTED_CALLER, account_id=locked.id)
+            event = EventType.ACCOUNT_DELETED
+            record(tx, event, now, TRUSTED_CALLER, account_id=locked.id, actor=actor, reason=reason)
             for address in _addresses_to_tell(locked, now):
                 self.notices(tx, Notice.ACCOUNT_DELETED, locked, now, TRUSTED_CALLER, to=address)
         return locked
@@ -105,7 +110,7 @@ class DeleteAccount:
 
     Wants a fresh login or `current_password`. The owner gets a notice with the time, at recovery addresses too; until then a
     login cancels the deletion. Raises `InvalidInput`, `LoginNotFresh`, `InvalidCredentials` and `RateLimited` for a wrong
-    password, `InvalidToken` if the session was revoked meanwhile, `Overloaded`, `Unavailable`.
+    password, `InvalidToken` if the session was revoked meanwhile, `LastSuperuser`, `Overloaded`, `Unavailable`.
     """
 
     database: Database
@@ -133,6 +138,7 @@ class DeleteAccount:
         with self.database.begin() as tx:
             revoked = opening_addresses(identity.account)
             tx.challenges.revoke(revoked)  # before the account is locked: the order of locks
+            require_another_superuser(tx, identity.account)
             account = identity.lock_account(tx, self.clock)
             now = self.clock()
             due_at = now + self.deletion_seconds

@@ -9,12 +9,14 @@ from operator import itemgetter
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from ..domain.account import Account
+from ..domain.errors import NoSuchAccount
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.rate_limits import Limits
 from . import rate_limits
 from .audit import record
 from .login import FreshLogin
 from .notifications import Notice, Notices
+from .operators import Action, Operator, Operators
 from .ports import AccountRecords, Clock, Database, Storage
 from .rate_limits import Counter
 from .retry import retry_on_conflict
@@ -27,7 +29,31 @@ _PRIVATE_FILE = 0o600 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExportAccount:
+class AccountExport:
+    """The common part of both exports: the zip with everything that is kept about an account."""
+
+    database: Database
+    records: AccountRecords
+    storage: Storage
+    notices: Notices
+    clock: Clock
+
+    def _pieces(self, account: Account) -> Iterator[bytes]:
+        made, made_at = _Pieces(), datetime.fromtimestamp(self.clock(), UTC)
+        with ZipFile(made, "w") as archive:
+            for kind, rows in groupby(self.records.read(account), key=itemgetter(0)):
+                with archive.open(_entry(f"{kind}.json", made_at), "w", force_zip64=True) as file:
+                    for text in _json(kind, (row for _, row in rows)):
+                        file.write(text.encode())
+                        yield from made.taken(PIECE_BYTES)
+            image = self.storage.get(account.image) if account.image else None
+            if image is not None:
+                archive.writestr(_entry("image.webp", made_at), image)
+        yield from made.taken(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportAccount(AccountExport):
     """Everything that is kept about the caller's account, as a zip of JSON files and the image.
 
     Returns the zip in pieces, which are made as they are taken: `b"".join(…)` is the whole file. The export is recorded, and
@@ -37,13 +63,8 @@ class ExportAccount:
     if the session was revoked meanwhile, `Unavailable`, also while pieces are taken.
     """
 
-    database: Database
-    records: AccountRecords
-    storage: Storage
-    notices: Notices
     fresh_login: FreshLogin
     limits: Limits
-    clock: Clock
 
     def __call__(
         self, *, identity: Identity, current_password: str | None = None, caller: Caller = TRUSTED_CALLER
@@ -67,18 +88,39 @@ class ExportAccount:
             self.notices(tx, Notice.EXPORT_MADE, account, now, caller)
         return account
 
-    def _pieces(self, account: Account) -> Iterator[bytes]:
-        made, made_at = _Pieces(), datetime.fromtimestamp(self.clock(), UTC)
-        with ZipFile(made, "w") as archive:
-            for kind, rows in groupby(self.records.read(account), key=itemgetter(0)):
-                with archive.open(_entry(f"{kind}.json", made_at), "w", force_zip64=True) as file:
-                    for text in _json(kind, (row for _, row in rows)):
-                        file.write(text.encode())
-                        yield from made.taken(PIECE_BYTES)
-            image = self.storage.get(account.image) if account.image else None
-            if image is not None:
-                archive.writestr(_entry("image.webp", made_at), image)
-        yield from made.taken(1)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportAnyAccount(AccountExport):
+    """The export of an account for an operator, in the form of `ExportAccount`; its owner is notified.
+
+    Raises `InvalidInput`, `NoSuchAccount`, `NotPermitted`, `LoginNotFresh`, `InvalidCredentials` and `RateLimited` for a wrong
+    password, `InvalidToken` if the operator's session was revoked meanwhile, `Unavailable`, also while pieces are taken.
+    """
+
+    operators: Operators
+
+    def __call__(
+        self,
+        *,
+        operator: Operator,
+        account_id: int,
+        reason: str | None = None,
+        current_password: str | None = None,
+        caller: Caller = TRUSTED_CALLER,
+    ) -> Iterator[bytes]:
+        action = self.operators.admit_change(operator, self, Validator(), reason, current_password, caller)
+        return self._pieces(self._record(operator, account_id, action))
+
+    @retry_on_conflict
+    def _record(self, operator: Operator, account_id: int, action: Action) -> Account:
+        with self.database.begin() as tx:
+            account, now = tx.accounts.lock(account_id), self.clock()
+            if account is None:
+                raise NoSuchAccount("There is no account with this id.")
+            self.operators.check_target(tx, operator, self, account)
+            action.record(tx, EventType.EXPORTED, now, account)
+            self.notices(tx, Notice.EXPORT_MADE, account, now, TRUSTED_CALLER)
+        return account
 
 
 @dataclass(slots=True)

@@ -40,7 +40,8 @@ class LogIn:
         attempt, is_paused = self.password_attempts.begin(identifier, caller)
         account = attempt.holder.account
         for _ in range(1 + _MAX_RECHECKS):
-            is_right = self.hasher.verify(account.password_hash if account and account.is_active else None, password)
+            may_log_in = account is not None and account.may_log_in(self.clock())
+            is_right = self.hasher.verify(account.password_hash if account and may_log_in else None, password)
             if account and is_right and not is_paused:
                 self._count_login(account)
             account, started = self._start_session_or_count_failure(account, password, attempt, is_right=is_right)
@@ -66,7 +67,7 @@ class LogIn:
             locked = self.password_attempts.lock(tx, attempt)
             refusal, is_right = locked.refusal(), is_right and not attempt.is_paused(locked)
             current = tx.accounts.lock(known.id) if known and is_right and not refusal else None
-            if known and current and current.is_active:
+            if known and current and current.may_log_in(locked.now):
                 if current.password_hash != known.password_hash:
                     return current, None
                 if rehashed:

@@ -10,9 +10,11 @@ from ..domain.rate_limits import DAY
 from ..domain.session import SessionLifetime
 from .audit import record
 from .deletion import DeleteDueAccounts
+from .operators import PROGRAM, Operator, Operators, lock_keeping_a_superuser
 from .ownership import revoke_codes_of_added_addresses
 from .ports import AuditQuery, Clock, Database, Identifiers, Storage
 from .retry import retry_on_conflict
+from .validation import Validator
 
 BATCH = 500
 CURSOR_NAME = "vestibule-purge"
@@ -25,33 +27,46 @@ _UPLOAD_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetActive:
-    """Deactivates an account, which revokes its sessions and open codes, or activates it again.
+    """Deactivates an account, which revokes its sessions and open codes, or activates it again; either ends a suspension.
 
-    `identifier` is a username, an email or a mobile. Raises `NoSuchAccount`, `Unavailable`.
+    `identifier` is a username, an email or a mobile. Raises `NoSuchAccount`, `LastSuperuser`, `Unavailable`, and the refusals
+    of an operator who is a person, as `SuspendAccount` does.
     """
 
     database: Database
     identifiers: Identifiers
+    operators: Operators
     clock: Clock
 
     @retry_on_conflict
-    def __call__(self, *, identifier: str, active: bool, caller: Caller = TRUSTED_CALLER) -> Account:
+    def __call__(
+        self,
+        *,
+        identifier: str,
+        active: bool,
+        operator: Operator = PROGRAM,
+        reason: str | None = None,
+        current_password: str | None = None,
+        caller: Caller = TRUSTED_CALLER,
+    ) -> Account:
+        action = self.operators.admit_change(operator, self, Validator(), reason, current_password, caller)
         unlocked = self.database.accounts.by_login(self.identifiers.login(identifier))
         if unlocked is None:
             raise NoSuchAccount
         with self.database.begin() as tx:
             if changes := unlocked.is_active is not active:
                 tx.challenges.revoke(_addresses(unlocked))  # before the account is locked: the order of locks
-            account = tx.accounts.lock(unlocked.id)
+            account = tx.accounts.lock(unlocked.id) if active else lock_keeping_a_superuser(tx, unlocked)
             now = self.clock()
-            if account is None or account.is_active is active:
+            if account is None or (account.is_active is active and account.suspension is None):
                 return unlocked
-            after = replace(account, is_active=active)
+            self.operators.check_target(tx, operator, self, account)
+            after = replace(account, is_active=active, suspension=None)
             tx.accounts.save(after)
             tx.sessions.revoke_all(account.id, now)
             revoke_codes_of_added_addresses(tx, _addresses(account), _addresses(unlocked) if changes else ())
             event = EventType.ACTIVATED if active else EventType.DEACTIVATED
-            record(tx, event, now, caller, account_id=account.id)
+            action.record(tx, event, now, account)
         return after
 
 
@@ -62,6 +77,8 @@ def _addresses(account: Account) -> tuple[Address, ...]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purge:
     """Deletes accounts whose deletion is due, and rows whose time of retention is over; returns the number of both.
+
+    Lifts suspensions that are over.
 
     Codes and proofs go after a day, sessions 30 days after their latest possible end, permanently failed messages after a
     week, events after 400 days. Raises `ClockAhead`, unless `clock_confirmed`, if the clock is more than two days ahead of
@@ -80,9 +97,24 @@ class Purge:
         with self.database.begin() as tx:
             tx.cursors.save(replace(tx.cursors.lock(CURSOR_NAME), moved_at=now))
         deleted = self.delete_due_accounts()
+        self._lift_suspensions(now)
         while batch := self.database.purge(now, limit=BATCH, session_lifetime=self.session_lifetime.longest):
             deleted += batch
         return deleted
+
+    def _lift_suspensions(self, now: float) -> None:
+        after = 0
+        while batch := self.database.accounts.due_for_reinstatement(now, after=after, limit=BATCH):
+            for account_id in batch:
+                self._lift(account_id, now)
+            after = batch[-1]
+
+    def _lift(self, account_id: int, now: float) -> None:
+        with self.database.begin() as tx:
+            account = tx.accounts.lock(account_id)
+            if account is not None and not account.is_active and account.may_log_in(now):
+                tx.accounts.save(account.reinstated())
+                record(tx, EventType.SUSPENSION_LIFTED, now, TRUSTED_CALLER, account_id=account.id)
 
     def last_seen(self) -> float | None:
         """The time of the last purge, or of the newest event if there was none; None if there is no event either."""

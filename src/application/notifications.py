@@ -30,6 +30,8 @@ class Notice(StrEnum):
     ACCOUNT_DELETED = "account_deleted"
     PASSWORD_LOGINS_PAUSED = "password_logins_paused"  # noqa: S105 — the name of a notice
     EXPORT_MADE = "export_made"
+    ACCOUNT_SUSPENDED = "account_suspended"
+    ACCOUNT_REINSTATED = "account_reinstated"
 
 
 POLICY = "notices"

@@ -1,15 +1,19 @@
-"""The operator's use cases for messages in the outbox: list, retry, drop."""
+"""The operator's use cases for messages in the outbox: list, find, retry, drop."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..domain.errors import NoSuchMessage, NotRetryable
-from ..domain.events import TRUSTED_CALLER, EventType
+from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from .audit import record
 from .delivery import is_deliverable
+from .operators import PROGRAM, Operator, Operators
 from .ports import Clock, Database, OutboxEntry, Transaction
+from .validation import Validator
 
 BATCH = 500
+MAX_PAGE = 100
+_LAST_POSITION = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,26 +30,68 @@ class ListMessages:
             yield from batch
 
 
+@dataclass(frozen=True, slots=True)
+class MessagePage:
+    """Messages in the outbox, the oldest first, and the `after` of the next page; None after the last one."""
+
+    entries: Sequence[OutboxEntry]
+    after: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindMessages:
+    """A page of the outbox for an operator: of all messages, or with `failed` of those that failed permanently.
+
+    `limit` is up to 100. Raises `InvalidInput`, `NotPermitted`, `Unavailable`.
+    """
+
+    database: Database
+    operators: Operators
+
+    def __call__(
+        self, *, operator: Operator, failed: bool = False, after: int = 0, limit: int = 50, caller: Caller = TRUSTED_CALLER
+    ) -> MessagePage:
+        self.operators.admit(operator, self, None, caller)
+        validator = Validator()
+        only_failed = validator.flag("failed", failed)
+        begin, size = validator.number("after", after, 0, _LAST_POSITION), validator.number("limit", limit, 1, MAX_PAGE)
+        validator.raise_if_invalid()
+        found = self.database.outbox.find(failed=only_failed, after=begin, limit=size + 1)
+        page = found[:size]
+        return MessagePage(page, page[-1].position if len(found) > size else None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryMessages:
     """Makes messages due at once with no attempts counted, and returns how many.
 
     With ids, all of them or none: raises `NoSuchMessage`, and `NotRetryable` for one that is being sent or has expired.
-    Without ids, all that failed at least once, except such. Raises `Unavailable`.
+    Without ids, all that failed at least once, except such. Raises `Unavailable`, and `NotPermitted`, `LoginNotFresh`,
+    `InvalidCredentials`, `RateLimited` for an operator who is a person.
     """
 
     database: Database
+    operators: Operators
     clock: Clock
 
-    def __call__(self, ids: Collection[str] | None = None) -> int:
+    def __call__(
+        self,
+        ids: Collection[str] | None = None,
+        *,
+        operator: Operator = PROGRAM,
+        current_password: str | None = None,
+        caller: Caller = TRUSTED_CALLER,
+    ) -> int:
+        self.operators.admit(operator, self, current_password, caller)
         if ids is not None:
-            return self._retry(ids, strict=True)
+            return self._retry(ids, operator, caller, strict=True)
         batches = _batches(self.database, failed=False)
         return sum(
-            self._retry([entry.message.id for entry in batch if _has_failed_attempt(entry)], strict=False) for batch in batches
+            self._retry([entry.message.id for entry in batch if _has_failed_attempt(entry)], operator, caller, strict=False)
+            for batch in batches
         )
 
-    def _retry(self, ids: Collection[str], *, strict: bool) -> int:
+    def _retry(self, ids: Collection[str], operator: Operator, caller: Caller, *, strict: bool) -> int:
         retried = []
         with self.database.begin() as tx:
             now = self.clock()
@@ -56,7 +102,7 @@ class RetryMessages:
                 if not obstacle and (strict or _has_failed_attempt(entry)):
                     tx.outbox.requeue(entry.message.id, now)
                     retried.append(entry)
-            _record(tx, "retried", retried, now)
+            _record(tx, "retried", retried, now, operator, caller)
         return len(retried)
 
 
@@ -75,24 +121,34 @@ def _obstacle(tx: Transaction, entry: OutboxEntry, now: float) -> str | None:
 class DropMessages:
     """Deletes messages, and returns how many: those with the ids, all or none, or without ids all that failed permanently.
 
-    A message that a delivery worker holds may still be sent. Raises `NoSuchMessage`, `Unavailable`.
+    A message that a delivery worker holds may still be sent. Raises `NoSuchMessage`, `Unavailable`, and the
+    refusals of an operator who is a person, as `RetryMessages` does.
     """
 
     database: Database
+    operators: Operators
     clock: Clock
 
-    def __call__(self, ids: Collection[str] | None = None) -> int:
+    def __call__(
+        self,
+        ids: Collection[str] | None = None,
+        *,
+        operator: Operator = PROGRAM,
+        current_password: str | None = None,
+        caller: Caller = TRUSTED_CALLER,
+    ) -> int:
+        self.operators.admit(operator, self, current_password, caller)
         if ids is not None:
-            return self._drop(ids, strict=True)
+            return self._drop(ids, operator, caller, strict=True)
         batches = _batches(self.database, failed=True)
-        return sum(self._drop([entry.message.id for entry in batch], strict=False) for batch in batches)
+        return sum(self._drop([entry.message.id for entry in batch], operator, caller, strict=False) for batch in batches)
 
-    def _drop(self, ids: Collection[str], *, strict: bool) -> int:
+    def _drop(self, ids: Collection[str], operator: Operator, caller: Caller, *, strict: bool) -> int:
         with self.database.begin() as tx:
             dropped = [entry for entry in _lock(tx, ids, strict=strict) if strict or entry.has_failed_permanently]
             for entry in dropped:
                 tx.outbox.delete(entry.message.id)
-            _record(tx, "dropped", dropped, self.clock())
+            _record(tx, "dropped", dropped, self.clock(), operator, caller)
         return len(dropped)
 
 
@@ -118,7 +174,9 @@ def _has_failed_attempt(entry: OutboxEntry) -> bool:
     return entry.has_failed_permanently or entry.message.failed_attempts > 0
 
 
-def _record(tx: Transaction, action: str, entries: Sequence[OutboxEntry], now: float) -> None:
+def _record(
+    tx: Transaction, action: str, entries: Sequence[OutboxEntry], now: float, operator: Operator, caller: Caller
+) -> None:
     if entries:
         which = entries[0].message.id if len(entries) == 1 else f"{len(entries)} messages"
-        record(tx, EventType.OUTBOX_CHANGED, now, TRUSTED_CALLER, detail=f"{action} {which}")
+        record(tx, EventType.OUTBOX_CHANGED, now, caller, detail=f"{action} {which}", actor=operator.actor)

@@ -47,7 +47,7 @@ class AccountOpener:
         before = holder.account
         state = state_of(before, address, now) if before else None
         changes = always or state in (AddressState.CLAIMABLE, AddressState.RECOVERY)
-        if before is None or not before.is_active or not changes:
+        if before is None or not before.may_log_in(now) or not changes:
             return self.find(tx, to, address, now)
         revoked = {*opening_addresses(before), address}
         tx.challenges.revoke(revoked)
@@ -63,8 +63,9 @@ class AccountOpener:
         """
         account = tx.accounts.lock_by_address(to, now)
         state = state_of(account, address, now) if account else None
-        is_companion = address.key != to.key
-        if account is None or state is None or not account.is_active or (is_companion and state is not AddressState.VERIFIED):
+        if account is None or state is None or not account.may_log_in(now):
+            return None
+        if address.key != to.key and state is not AddressState.VERIFIED:  # of a companion mail
             return None
         return Opening(account, address, state)
 
@@ -151,7 +152,16 @@ class AddressReleaser:
 
     notices: Notices
 
-    def __call__(self, tx: Transaction, addresses: Iterable[Address], now: float, *, new_owner: int = 0) -> None:
+    def __call__(
+        self,
+        tx: Transaction,
+        addresses: Iterable[Address],
+        now: float,
+        *,
+        new_owner: int = 0,
+        actor: str | None = None,
+        reason: str | None = None,
+    ) -> None:
         """Removes each of the addresses from its account, unless that is `new_owner`, and notifies the account's owner.
 
         Neither event nor notice tells who the new owner is. Accounts are locked before the windows of notices.
@@ -162,7 +172,16 @@ class AddressReleaser:
             if account is None or account.id == new_owner or state_of(account, address, now) not in HOLDS_NOTHING:
                 continue
             tx.accounts.save(without(account, address.kind))
-            record(tx, EventType.ADDRESS_RELEASED, now, TRUSTED_CALLER, account_id=account.id, detail=address.kind)
+            record(
+                tx,
+                EventType.ADDRESS_RELEASED,
+                now,
+                TRUSTED_CALLER,
+                account_id=account.id,
+                detail=address.kind,
+                actor=actor,
+                reason=reason,
+            )
             released.append(account)
         for account in released:
             self.notices(tx, Notice.ADDRESS_RELEASED, account, now, TRUSTED_CALLER)

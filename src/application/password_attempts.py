@@ -67,7 +67,7 @@ class PasswordAttempts:
         counted.save(tx.rate_limits)
         account, now, caller = attempt.holder.account, locked.now, attempt.caller
         account_id = account.id if account else None
-        record(tx, EventType.LOGIN_FAILED, now, caller, account_id=account_id, detail=_reason(account))
+        record(tx, EventType.LOGIN_FAILED, now, caller, account_id=account_id, detail=_reason(account, now))
         if counted.refusal():
             record(tx, EventType.RATE_LIMITED, now, caller, account_id=account_id, detail="login")
         is_new = counted.is_full(attempt.key_in_a_row) and not locked.is_full(attempt.key_in_a_row)
@@ -106,10 +106,10 @@ def key_in_a_row(account_id: int) -> str:
     return f"logins-in-a-row:account:{account_id}"
 
 
-def _reason(known: Account | None) -> str:
+def _reason(known: Account | None, now: float) -> str:
     """The reason of a failure, for the audit log alone."""
     if known is None:
         return "unknown"
-    if not known.is_active:
-        return "inactive"
+    if not known.may_log_in(now):
+        return "suspended" if known.suspension else "inactive"
     return "wrong" if known.password_hash else "passwordless"

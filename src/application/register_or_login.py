@@ -57,11 +57,12 @@ class _Pair:
     other_account: Account | None
     other_state: AddressState | None
     taken: Collection[str]
+    now: float
 
     @property
     def opens(self) -> bool:
         """Returns whether the verified address belongs to its account; an unverified one counts as free."""
-        return self.account is not None and _opens(self.account, self.state)
+        return self.account is not None and _opens(self.account, self.state, self.now)
 
     @property
     def is_mismatch(self) -> bool:
@@ -77,8 +78,8 @@ class _Pair:
         return is_held or (self.state is AddressState.VERIFIED and has_another)
 
 
-def _opens(account: Account, state: AddressState | None) -> bool:
-    return state is not AddressState.UNVERIFIED and (account.is_active or state is not AddressState.CLAIMABLE)
+def _opens(account: Account, state: AddressState | None, now: float) -> bool:
+    return state is not AddressState.UNVERIFIED and (account.may_log_in(now) or state is not AddressState.CLAIMABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +163,9 @@ class RegisterOrLogIn:
         other_account = account if account and account.has(other) else tx.accounts.lock_by_address(other, now)
         state = state_of(account, verified, now) if account else None
         other_state = state_of(other_account, other, now) if other_account else None
-        opened = account.id if account and _opens(account, state) else 0
+        opened = account.id if account and _opens(account, state, now) else 0
         taken = tx.accounts.taken_fields(None, [verified, other], now, proved=[verified], excluding=opened)
-        return _Pair(verified, other, account, state, other_account, other_state, taken)
+        return _Pair(verified, other, account, state, other_account, other_state, taken, now)
 
     def _log_in(
         self, tx: Transaction, check: CodeCheck, name: str, pair: _Pair, opening: Opening, identity: Identity | None

@@ -70,6 +70,7 @@ TOKEN_CLAIMS: Mapping[str, Callable[[Account], object]] = {
     "mobile": lambda account: account.mobile.text if account.mobile else None,
     "is_staff": lambda account: account.is_staff,
     "is_superuser": lambda account: account.is_superuser,
+    "roles": lambda account: list(account.roles),
 }
 """The claims of an account that an access token can have. One whose value is None is left out (OpenID Connect Core § 5.3.2)."""
 
@@ -107,7 +108,8 @@ class SessionIssuer:
     def start(self, tx: Transaction, account: Account, now: float, caller: Caller, method: str) -> StartedSession:
         """Stores a new session of a locked account, and revokes the account's oldest ones beyond `max_sessions`.
 
-        Notifies the owner if the account has had sessions, and none on this device. Cancels the deletion of the account.
+        Notifies the owner if the account has had sessions, and none on this device. Cancels the deletion of the account, and
+        lifts a suspension that is over: the caller has checked `may_log_in`.
         """
         device = self.devices.name(caller.user_agent) or (UNKNOWN_DEVICE if caller.ip_address is not None else None)
         session = Session(
@@ -127,8 +129,13 @@ class SessionIssuer:
         record(tx, EventType.LOGGED_IN, now, caller, account_id=account.id, session_id=session.id, detail=method)
         if is_new_device:
             self.notices(tx, Notice.NEW_LOGIN, account, now, caller)
-        if is_cancelled := account.deletion_due_at is not None:
-            tx.accounts.save(replace(account, deletion_due_at=None))
+        is_lifted, is_cancelled = not account.is_active, account.deletion_due_at is not None
+        if is_lifted or is_cancelled:
+            account = replace(account.reinstated(), deletion_due_at=None)
+            tx.accounts.save(account)
+        if is_lifted:
+            record(tx, EventType.SUSPENSION_LIFTED, now, caller, account_id=account.id, session_id=session.id)
+        if is_cancelled:
             record(tx, EventType.DELETION_CANCELLED, now, caller, account_id=account.id, session_id=session.id)
             self.notices(tx, Notice.DELETION_CANCELLED, account, now, caller)
         return StartedSession(session, account, deletion_cancelled=is_cancelled)

@@ -74,6 +74,13 @@ class Validator:
             return ()
         return tuple(text for item in value if (text := self.text(field, item, str)) is not None)
 
+    def number(self, field: str, value: object, lowest: int, highest: int) -> int:
+        """The whole number, if it is one within the bounds; the lowest one if it is not."""
+        if isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest:
+            return value
+        self.add_error(field, FieldError(ErrorCode.MALFORMED, f"This must be a whole number from {lowest} to {highest}."))
+        return lowest
+
     def add_error(self, field: str, *errors: FieldError) -> None:
         for error in errors:
             known = self._errors.setdefault(field, [])

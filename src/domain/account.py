@@ -1,6 +1,6 @@
 """The account and its addresses. The rules for whose an address is are in `ownership`."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -58,11 +58,27 @@ class RecoveryAddress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Suspension:
+    """The suspension of an account by an operator, since `since`, for `reason`. It ends at `until`, or never if that is None.
+
+    Times are seconds since the epoch.
+    """
+
+    since: float
+    until: float | None
+    reason: str
+
+    def is_over(self, now: float) -> bool:
+        return self.until is not None and now >= self.until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """An account; a superuser is staff too. `id` is 0 until it is stored; times are seconds since the epoch.
 
     `ever_verified` is true once an address of it was verified. `recovery_addresses` holds at most one of each kind. An account
-    with `deletion_due_at` is deleted then, unless its owner logs in before.
+    with `deletion_due_at` is deleted then, unless its owner logs in before. One with a `suspension` is not `is_active`; the
+    first login after its end lifts it. `roles` are names of the operator's choice, which tokens can carry.
     """
 
     id: int = 0
@@ -78,6 +94,8 @@ class Account:
     is_active: bool = True
     is_staff: bool = False
     is_superuser: bool = False
+    roles: tuple[str, ...] = ()
+    suspension: Suspension | None = None
     image: str | None = None
     created_at: float
     deletion_due_at: float | None = None
@@ -85,6 +103,13 @@ class Account:
     def __post_init__(self) -> None:
         if self.is_superuser and not self.is_staff:
             object.__setattr__(self, "is_staff", True)
+
+    def may_log_in(self, now: float) -> bool:
+        """Returns whether it is active, or its suspension is over, which the next login lifts."""
+        return self.is_active or (self.suspension is not None and self.suspension.is_over(now))
+
+    def reinstated(self) -> "Account":
+        return replace(self, is_active=True, suspension=None)
 
     @property
     def addresses(self) -> tuple[Address, ...]:

@@ -26,11 +26,13 @@ __all__ = [
     "InvalidInput",
     "InvalidRefreshToken",
     "InvalidToken",
+    "LastSuperuser",
     "LoginNotFresh",
     "NoSuchAccount",
     "NoSuchMessage",
     "NoSuchSession",
     "NotAuthenticated",
+    "NotPermitted",
     "NotRetryable",
     "Overloaded",
     "RateLimited",
@@ -216,6 +218,20 @@ class NoSuchSession(Refusal):
 
     slug = "no-such-session"
     title = "There is no such session."
+
+
+class NotPermitted(Refusal):
+    """An operator's call that the operator's role does not allow, or not for this account."""
+
+    slug = "not-permitted"
+    title = "This account may not do this."
+
+
+class LastSuperuser(Refusal):
+    """A change after which no superuser could log in."""
+
+    slug = "last-superuser"
+    title = "This is the last superuser: make another one first."
 
 
 class NoSuchMessage(Refusal):

@@ -33,6 +33,13 @@ class EventType(StrEnum):
     ACCOUNT_DELETED = "account_deleted"
     ACTIVATED = "activated"
     DEACTIVATED = "deactivated"
+    SUSPENDED = "suspended"
+    REINSTATED = "reinstated"
+    SUSPENSION_LIFTED = "suspension_lifted"
+    UNLOCKED = "unlocked"
+    SIGNED_OUT = "signed_out"
+    ROLES_CHANGED = "roles_changed"
+    RESET_SENT = "reset_sent"
     REFRESHED = "refreshed"
     REFRESH_REUSED = "refresh_reused"
     SESSION_REVOKED = "session_revoked"
@@ -66,6 +73,8 @@ ENDS_ACCESS = frozenset(
         EventType.DELETION_SCHEDULED,
         EventType.ACCOUNT_DELETED,
         EventType.DEACTIVATED,
+        EventType.SUSPENDED,
+        EventType.SIGNED_OUT,
         EventType.REFRESH_REUSED,
         EventType.SESSION_REVOKED,
         EventType.LOGGED_OUT,
@@ -98,7 +107,11 @@ TRUSTED_CALLER = Caller()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """An event of an account, or of none (`account_id` None). `occurred_at` is in seconds since the epoch."""
+    """An event of an account, or of none (`account_id` None). `occurred_at` is in seconds since the epoch.
+
+    `actor` is the operator who caused it, for `reason`: `account 17`, or `command line (ada)`; None for callers, and for what
+    the service does by itself.
+    """
 
     type: EventType
     occurred_at: float
@@ -106,3 +119,5 @@ class Event:
     session_id: str | None = None
     caller: Caller = TRUSTED_CALLER
     detail: str = ""
+    actor: str | None = None
+    reason: str | None = None

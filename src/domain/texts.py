@@ -45,6 +45,30 @@ def without_invisible(text: str) -> str:
     return text if text.isascii() else _INVISIBLE.sub("", text)
 
 
+MAX_WORDS = 12
+_MAX_WORD = 40
+_APOSTROPHES = re.compile("['\u02bc\u2018\u2019\uff07]")
+_NO_MARKS = str.maketrans("\u00f8\u0142\u0111\u00f0\u0127\u0131\u0167", "olddhit")  # letters that have no decomposition
+
+
+def search_words(text: str) -> tuple[str, ...]:
+    """The distinct words of a text as they are stored and searched: case and accents are folded, apostrophes are left out.
+
+    Of a text the first 12 words count, and of a word its first 40 characters.
+    """
+    folded = _APOSTROPHES.sub("", text).casefold()
+    if not folded.isascii():
+        decomposed = unicodedata.normalize("NFKD", folded).casefold().translate(_NO_MARKS)
+        folded = "".join(mark for mark in decomposed if not unicodedata.combining(mark))
+    words = "".join(mark if mark.isalnum() or _is_mark(mark) else " " for mark in folded).split()
+    return tuple(dict.fromkeys(word[:_MAX_WORD] for word in words[:MAX_WORDS]))
+
+
+def _is_mark(character: str) -> bool:
+    """Returns whether it is a vowel sign or the like, which no word ends at."""
+    return not character.isascii() and unicodedata.category(character)[0] == "M"
+
+
 def trimmed(text: str) -> str:
     """Removes white space and invisible characters at both ends. Takes linear time for any text."""
     if text.isascii():

@@ -8,6 +8,7 @@ from weakref import WeakSet
 from ..application import (
     account,
     addresses,
+    administration,
     alarms,
     audit,
     code_checks,
@@ -15,6 +16,7 @@ from ..application import (
     deletion,
     delivery,
     event_consumer,
+    event_pages,
     export,
     image,
     login,
@@ -23,7 +25,9 @@ from ..application import (
     password,
     register_or_login,
     registration,
+    search,
     sessions,
+    summary,
     tokens,
 )
 from ..application.ports import Admission, Clock, RateLimiter
@@ -61,6 +65,20 @@ class UseCases:
     set_active = PlainUseCase(maintenance.SetActive, "writes")
     release_address = PlainUseCase(addresses.ReleaseAddress, "writes")
     set_address = PlainUseCase(addresses.SetAddress, "writes")
+    find_accounts = PlainUseCase(search.FindAccounts, "reads")
+    read_account = PlainUseCase(administration.ReadAccount, "reads")
+    edit_account = PlainUseCase(administration.EditAccount, "writes", hashed_arguments=("current_password",))
+    suspend_account = PlainUseCase(administration.SuspendAccount, "writes", hashed_arguments=("current_password",))
+    reinstate = PlainUseCase(administration.Reinstate, "writes", hashed_arguments=("current_password",))
+    unlock_account = PlainUseCase(administration.UnlockAccount, "writes", hashed_arguments=("current_password",))
+    sign_out = PlainUseCase(administration.SignOut, "writes", hashed_arguments=("current_password",))
+    set_roles = PlainUseCase(administration.SetRoles, "writes", hashed_arguments=("current_password",))
+    send_reset = PlainUseCase(administration.SendReset, "writes", hashed_arguments=("current_password",))
+    remove_account = PlainUseCase(administration.RemoveAccount, "images", hashed_arguments=("current_password",))
+    find_events = PlainUseCase(event_pages.FindEvents, "reads")
+    find_messages = PlainUseCase(outbox.FindMessages, "reads")
+    summarize = PlainUseCase(summary.Summarize, "background")
+    export_any_account = PiecewiseUseCase(export.ExportAnyAccount, "background")
     export_account = PiecewiseUseCase(export.ExportAccount, "background")
     upload_image = PlainUseCase(image.UploadImage, "images")
     remove_image = PlainUseCase(image.RemoveImage, "images")

@@ -5,12 +5,10 @@ from .database import SqlDatabase
 from .inspection import DatabaseFacts, PostgresFacts, SqliteFacts, inspect
 from .memory import MemoryDatabase
 from .migration import SchemaTooNew, SchemaTooOld, migrate, prepare
-from .outbox import Backlog
 from .transfer import CannotCopy, Copied, copy
 from .urls import url_of_file
 
 __all__ = [
-    "Backlog",
     "CannotCopy",
     "Contents",
     "Copied",

@@ -5,16 +5,33 @@ from dataclasses import astuple, replace
 from typing import Any
 
 from msgspec import json
-from sqlalchemy import BindParameter, ColumnElement, Select, Text, bindparam, delete, exists, func, literal, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ClauseElement,
+    ColumnElement,
+    Select,
+    Text,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite too, not the reverse
 
-from ...application.ports import Clock, Holder, LoginIdentifier
-from ...domain.account import Account, Address, AddressKind, RecoveryAddress, Username
+from ...application.ports import AccountFilters, Candidate, Clock, Holder, LoginIdentifier, SearchPath, SearchPosition
+from ...domain.account import Account, Address, AddressKind, RecoveryAddress, Suspension, Username
 from ...domain.errors import AlreadyTaken, Conflict
 from ...domain.ownership import is_taken, state_of
 from ...domain.session import KNOWN_NETWORK_SECONDS
+from ...domain.texts import MAX_WORDS, search_words
 from .locked_rows import LockedRows
-from .schema import accounts, sessions
+from .schema import account_words, accounts, sessions
+from .search import search
 from .sql import OpenTransaction, Query, Row, UniqueViolation, binds
 
 _SIZES = (2, 4, 8, 16, 32)  # of a query for several sessions: a statement for each number would be prepared 31 times
@@ -41,7 +58,7 @@ def _holder(condition: ColumnElement[bool]) -> Select[Any]:
     return select(*COLUMNS, _knows_network).select_from(_one_row.outerjoin(accounts, condition))
 
 
-_NO_ACCOUNT: Row = (0, *("",) * 7, False, False, False, None, None, False, False, False, None, 0.0, None)
+_NO_ACCOUNT: Row = (0, *("",) * 7, *(False,) * 3, None, None, *(False,) * 3, *(None,) * 5, 0.0, None)
 
 
 def _session_ids(size: int) -> list[BindParameter[Any]]:
@@ -53,6 +70,8 @@ def _has_address(kind: AddressKind) -> ColumnElement[bool]:
 
 
 _GET = _account.where(_columns.id == bindparam("account_id"))
+_MANY = 25
+_GET_MANY = _account.where(_columns.id.in_([bindparam(f"id{number}", type_=BigInteger) for number in range(_MANY)]))
 _LOCK = _GET.with_for_update()
 _BY_ADDRESS = {kind: _account.where(_has_address(kind)) for kind in AddressKind}
 _LOCK_BY_ADDRESS = {kind: statement.with_for_update() for kind, statement in _BY_ADDRESS.items()}
@@ -85,8 +104,35 @@ _DUE_FOR_DELETION = (
     .order_by(_columns.id)
     .limit(bindparam("limit"))
 )
+_LOCK_SUPERUSERS = (
+    select(_columns.id)
+    .where(_columns.is_staff, _columns.is_superuser, _columns.is_active, _columns.deletion_due_at.is_(None))
+    .order_by(_columns.created_at, _columns.id)  # as in the index of staff
+    .with_for_update()
+)
+_DUE_FOR_REINSTATEMENT = (
+    select(_columns.id)
+    .where(_columns.suspended_until <= bindparam("now"), _columns.id > bindparam("after"))
+    .order_by(_columns.id)
+    .limit(bindparam("limit"))
+)
+_COUNT = select(func.count()).select_from(accounts)
+_COUNT_CREATED = select(func.count()).where(_columns.created_at >= bindparam("since"), _columns.created_at < bindparam("until"))
 _DELETE = delete(accounts).where(_columns.id == bindparam("account_id"))
 _ADD = insert(accounts).values(_values_of).on_conflict_do_nothing().returning(_columns.id)
+_ADD_WORDS = [  # by their number: one statement for all words of a name
+    insert(account_words).values(
+        [{"word": bindparam(f"word{number}"), "account_id": bindparam("account_id")} for number in range(count)]
+    )
+    for count in range(1, MAX_WORDS + 1)
+]
+_DELETE_WORDS = [
+    delete(account_words).where(
+        account_words.c.word.in_([bindparam(f"word{number}", type_=Text) for number in range(count)]),
+        account_words.c.account_id == bindparam("account_id"),
+    )
+    for count in range(1, MAX_WORDS + 1)
+]
 _SAVE = update(accounts).where(_columns.id == bindparam("account_id")).values(_values_of)
 
 
@@ -163,6 +209,36 @@ class SqlAccountReads:
     def due_for_deletion(self, now: float, *, after: int, limit: int) -> Sequence[Account]:
         return [account_of(row) for row in self._query(_DUE_FOR_DELETION, now=now, after=after, limit=limit)]
 
+    def due_for_reinstatement(self, now: float, *, after: int, limit: int) -> Sequence[int]:
+        return [row[0] for row in self._query(_DUE_FOR_REINSTATEMENT, now=now, after=after, limit=limit)]
+
+    def many(self, ids: Sequence[int]) -> Sequence[Account]:
+        by_id: dict[int, Account] = {}
+        for start in range(0, len(ids), _MANY):
+            wanted = ids[start : start + _MANY]
+            padded = {f"id{number}": wanted[min(number, len(wanted) - 1)] for number in range(_MANY)}
+            by_id |= {row[0]: account_of(row) for row in self._query(_GET_MANY, **padded)}
+        return [by_id[account_id] for account_id in ids if account_id in by_id]
+
+    def count(self) -> int:
+        [(count,)] = self._query(_COUNT)
+        return int(count)
+
+    def count_created(self, since: float, until: float) -> int:
+        [(count,)] = self._query(_COUNT_CREATED, since=since, until=until)
+        return int(count)
+
+    def search(
+        self,
+        path: SearchPath,
+        filters: AccountFilters,
+        *,
+        after: SearchPosition | None,
+        excluding: Sequence[SearchPath],
+        limit: int,
+    ) -> Sequence[Candidate]:
+        return search(self._query, path, filters, after, excluding, limit)
+
 
 class SqlAccounts(SqlAccountReads):
     """Reads, locks and changes accounts in one transaction."""
@@ -171,6 +247,8 @@ class SqlAccounts(SqlAccountReads):
         super().__init__(sql.query)
         self._sql = sql
         self._locked = locked
+        self._names: dict[int, str] = {}
+        """The names of locked accounts, as they are stored."""
 
     def lock(self, account_id: int) -> Account | None:
         return self._mark_locked(_first(self._query(_LOCK, account_id=account_id)))
@@ -191,8 +269,10 @@ class SqlAccounts(SqlAccountReads):
         if not added:
             raise self._already_taken(account)
         [(account_id,)] = added
-        self._locked.add("accounts", account_id)
-        return replace(account, id=account_id)
+        self._run_for_words(_ADD_WORDS, account_id, search_words(account.name))
+        stored = replace(account, id=account_id)
+        self._mark_locked(stored)
+        return stored
 
     def save(self, account: Account) -> None:
         self._locked.require("accounts", account.id)
@@ -200,14 +280,32 @@ class SqlAccounts(SqlAccountReads):
             self._sql.run_in_savepoint(_SAVE, account_id=account.id, **_values(account))
         except UniqueViolation:
             raise self._already_taken(account) from None
+        if account.name != self._names[account.id]:
+            self._replace_words(account.id, account.name)
 
     def delete(self, account_id: int) -> None:
         self._locked.require("accounts", account_id)
+        self._replace_words(account_id, "")
         self._sql.run(_DELETE, account_id=account_id)
+
+    def lock_superusers(self) -> Sequence[int]:
+        return [row[0] for row in self._sql.query(_LOCK_SUPERUSERS)]
+
+    def _replace_words(self, account_id: int, name: str) -> None:
+        old, new = search_words(self._names[account_id]), search_words(name)
+        self._run_for_words(_DELETE_WORDS, account_id, [word for word in old if word not in new])
+        self._run_for_words(_ADD_WORDS, account_id, [word for word in new if word not in old])
+        self._names[account_id] = name
+
+    def _run_for_words(self, statements: Sequence[ClauseElement], account_id: int, words: Sequence[str]) -> None:
+        if words:
+            numbered = {f"word{number}": word for number, word in enumerate(words)}
+            self._sql.run(statements[len(words) - 1], account_id=account_id, **numbered)
 
     def _mark_locked(self, account: Account | None) -> Account | None:
         if account is not None:
             self._locked.add("accounts", account.id)
+            self._names[account.id] = account.name
         return account
 
     def _already_taken(self, account: Account) -> AlreadyTaken:
@@ -253,8 +351,8 @@ def _holder_of(account: Account | None, rows: list[Row]) -> Holder:
 
 def account_of(row: Row) -> Account:
     (account_id, username, canonical_username, name, email, canonical_email, mobile, canonical_mobile, email_verified,
-     mobile_verified, ever_verified, recovery, password_hash, is_active, is_staff, is_superuser, image, created_at,
-     deletion_due_at) = row  # fmt: skip
+     mobile_verified, ever_verified, recovery, password_hash, is_active, is_staff, is_superuser, roles, suspended_at,
+     suspended_until, suspension_reason, image, created_at, deletion_due_at) = row  # fmt: skip
     return Account(
         id=account_id,
         username=Username(username, canonical_username),
@@ -269,6 +367,12 @@ def account_of(row: Row) -> Account:
         is_active=bool(is_active),
         is_staff=bool(is_staff),
         is_superuser=bool(is_superuser),
+        roles=() if roles is None else tuple(json.decode(roles)),
+        suspension=(
+            None
+            if suspended_at is None
+            else Suspension(since=suspended_at, until=suspended_until, reason=suspension_reason or "")
+        ),
         image=image,
         created_at=created_at,
         deletion_due_at=deletion_due_at,
@@ -316,6 +420,10 @@ def _values(account: Account) -> dict[str, object]:
         "is_active": account.is_active,
         "is_staff": account.is_staff,
         "is_superuser": account.is_superuser,
+        "roles": json.encode(account.roles).decode() if account.roles else None,
+        "suspended_at": account.suspension and account.suspension.since,
+        "suspended_until": account.suspension and account.suspension.until,
+        "suspension_reason": account.suspension and account.suspension.reason,
         "image": account.image,
         "created_at": account.created_at,
         "deletion_due_at": account.deletion_due_at,

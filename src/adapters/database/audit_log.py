@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, null, select, update
+from sqlalchemy import Select, bindparam, func, literal_column, null, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite too, not the reverse
 
 from ...application.ports import AuditQuery, Cursor
@@ -18,11 +18,17 @@ GAP_TIMEOUT = 60.0
 
 _columns = audit_log.columns
 _ADD = insert(audit_log).values(binds([column for column in _columns if not column.primary_key])).inline()
-_PLAIN = ("occurred_at", "account_id", "session_id", "detail")
+_PLAIN = ("occurred_at", "account_id", "session_id", "detail", "actor", "reason")
 _FIND = (
     select(*_columns["position", "type", "caller_ip_address", "caller_user_agent", "request_id", *_PLAIN])
     .where(_columns.position > bindparam("after"))
     .order_by(_columns.position)
+    .limit(bindparam("limit"))
+)
+_FIND_LATEST = (
+    select(*_FIND.selected_columns)
+    .where(_columns.position > bindparam("after"), _columns.position < bindparam("before"))
+    .order_by(_columns.position.desc())
     .limit(bindparam("limit"))
 )
 _of_account = (
@@ -31,7 +37,7 @@ _of_account = (
     .order_by(_columns.position)
     .limit(bindparam("limit"))
 )
-_PERSONAL = ("session_id", "caller_ip_address", "caller_user_agent", "request_id")
+_PERSONAL = ("session_id", "caller_ip_address", "caller_user_agent", "request_id", "reason")
 _ANONYMISE = (
     update(audit_log)
     .where(_columns.position.in_(_of_account))
@@ -39,6 +45,11 @@ _ANONYMISE = (
     .returning(_columns.position)
 )
 _LAST = select(func.max(_columns.position))
+_COUNT_FAILED_LOGINS = select(func.count()).where(
+    _columns.type == literal_column(f"'{EventType.LOGIN_FAILED}'"),  # as in the condition of the index
+    _columns.occurred_at >= bindparam("since"),
+    _columns.occurred_at < bindparam("until"),
+)
 _FILTERS = {
     "account_id": _columns.account_id.__eq__,
     "type": _columns.type.__eq__,
@@ -61,9 +72,10 @@ _SAVE_CURSOR = (
 
 
 @cache
-def filtered(*names: str) -> Select[Any]:
+def filtered(*names: str, latest: bool = False) -> Select[Any]:
     """One statement for each set of filters, so that it is compiled once."""
-    return _FIND.where(*(_FILTERS[name](bindparam(name)) for name in names))
+    statement = _FIND_LATEST if latest else _FIND
+    return statement.where(*(_FILTERS[name](bindparam(name)) for name in names))
 
 
 class SqlAuditLogReads:
@@ -74,9 +86,18 @@ class SqlAuditLogReads:
         self._in_order = in_order
 
     def find(self, query: AuditQuery, *, limit: int) -> Sequence[tuple[int, Event]]:
-        filters = {name: value for name in _FILTERS if (value := getattr(query, name)) is not None}
+        filters = _filters(query)
         rows = self._query(filtered(*filters), after=query.after, limit=limit, **filters)
         return [(position, _event(*row)) for position, *row in rows]
+
+    def find_latest(self, query: AuditQuery, *, before: int, limit: int) -> Sequence[tuple[int, Event]]:
+        filters = _filters(query)
+        rows = self._query(filtered(*filters, latest=True), after=query.after, before=before, limit=limit, **filters)
+        return [(position, _event(*row)) for position, *row in rows]
+
+    def count_failed_logins(self, since: float, until: float) -> int:
+        [(count,)] = self._query(_COUNT_FAILED_LOGINS, since=since, until=until)
+        return int(count)
 
     def last_position(self) -> int:
         [(position,)] = self._query(_LAST)
@@ -85,6 +106,10 @@ class SqlAuditLogReads:
     def read_stable_after(self, after: int, now: float, *, limit: int) -> Sequence[tuple[int, Event]]:
         events = self.find(AuditQuery(after=after), limit=limit)
         return events if self._in_order else list(_until_gap(events, after, now))
+
+
+def _filters(query: AuditQuery) -> dict[str, Any]:
+    return {name: value for name in _FILTERS if (value := getattr(query, name)) is not None}
 
 
 def _until_gap(events: Sequence[tuple[int, Event]], after: int, now: float) -> Iterator[tuple[int, Event]]:
@@ -119,6 +144,8 @@ class SqlAuditLog:
             caller_user_agent=storable(event.caller.user_agent),
             request_id=storable(event.caller.request_id),
             detail=storable(event.detail),
+            actor=storable(event.actor),
+            reason=storable(event.reason),
         )
         self._on_add()
 

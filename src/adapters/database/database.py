@@ -1,6 +1,6 @@
 """The SQL database: the port `Database` over SQLite or PostgreSQL."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from types import TracebackType
@@ -17,7 +17,7 @@ from .codes import SqlChallenges, SqlProofs
 from .keys import SqlKeys
 from .locked_rows import LockedRows
 from .migration import HEAD, VERSION
-from .outbox import Backlog, SqlOutbox, SqlOutboxReads, backlog
+from .outbox import SqlOutbox, SqlOutboxReads
 from .rate_limits import SqlSlidingWindowReads, SqlSlidingWindows
 from .records import SqlAccountRecords
 from .restoration import end_sessions_and_codes
@@ -146,10 +146,6 @@ class SqlDatabase:
     def connections(self) -> tuple[int, int] | None:
         """The numbers of connections in use and idle; None on SQLite."""
         return self._sql.connections()
-
-    def backlog(self, now: float) -> Sequence[Backlog]:
-        """The backlog of the outbox, by channel."""
-        return backlog(self._sql.query, now)
 
     def close(self) -> None:
         """Waits for open transactions; later calls raise `Unavailable`."""

@@ -2,12 +2,12 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import json
 from sqlalchemy import Double, bindparam, case, delete, func, insert, null, select, union_all, update
 
-from ...application.ports import TURN_SECONDS, Channel, Message, OutboxEntry
+from ...application.ports import TURN_SECONDS, Backlog, Channel, Message, OutboxEntry
 from ...domain.account import Address
 from ...domain.code import CodePurpose
 from .schema import outbox
@@ -79,30 +79,19 @@ _BACKLOG = union_all(
 _log = logging.getLogger("vestibule.delivery")
 
 
-class Backlog(NamedTuple):
-    """The messages of one channel: how many are due, since when the oldest is due, and how many have failed permanently."""
-
-    channel: Channel
-    due: int
-    due_since: float | None
-    failed: int
-
-
-def backlog(query: Query, now: float) -> list[Backlog]:
-    """The backlog of every channel. Leased messages and those that wait for a retry are not due."""
-    rows = {(channel, since is None): (count, since) for channel, count, since in query(_BACKLOG, now=now)}
-    empty = (0, None)
-    return [
-        Backlog(channel, *rows.get((channel.value, False), empty), rows.get((channel.value, True), empty)[0])
-        for channel in Channel
-    ]
-
-
 class SqlOutboxReads:
     """Reads committed messages."""
 
     def __init__(self, query: Query) -> None:
         self._query = query
+
+    def backlog(self, now: float) -> Sequence[Backlog]:
+        rows = {(channel, since is None): (count, since) for channel, count, since in self._query(_BACKLOG, now=now)}
+        empty = (0, None)
+        return [
+            Backlog(channel, *rows.get((channel.value, False), empty), rows.get((channel.value, True), empty)[0])
+            for channel in Channel
+        ]
 
     def find(self, *, failed: bool, after: int, limit: int) -> Sequence[OutboxEntry]:
         return [_entry_of(row) for row in self._query(_FIND_FAILED if failed else _FIND, after=after, limit=limit)]

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles fo
 from ...domain.rate_limits import SlidingWindow
 from .locked_rows import LockedRows
 from .schema import rate_limits
-from .sql import OpenTransaction, Query, numbered, upsert_rows
+from .sql import HIGHEST, OpenTransaction, Query, numbered, upsert_rows
 
 
 @cache
@@ -30,6 +30,14 @@ def lock_windows(count: int) -> ClauseElement:
     return locked.returning(rate_limits.c.key, rate_limits.c.timestamps)
 
 
+_MAX_FOUND = 1000
+_BEGINNING_WITH = (
+    select(rate_limits.c.key, rate_limits.c.timestamps)
+    .where(rate_limits.c.key >= bindparam("prefix"), rate_limits.c.key < bindparam("end"))
+    .limit(_MAX_FOUND)
+)
+
+
 class SqlSlidingWindowReads:
     """Reads windows by `query`: committed ones, or those that one transaction sees."""
 
@@ -40,6 +48,10 @@ class SqlSlidingWindowReads:
         wanted = {f"key{number}": key for number, key in enumerate(keys)}
         timestamps: dict[str, str] = dict(self._query(select_windows(len(keys)), **wanted)) if wanted else {}
         return [_window(key, timestamps.get(key, "[]")) for key in keys]
+
+    def beginning_with(self, prefix: str) -> Sequence[SlidingWindow]:
+        rows = self._query(_BEGINNING_WITH, prefix=prefix, end=prefix + HIGHEST)
+        return [_window(key, timestamps) for key, timestamps in rows]
 
 
 class SqlSlidingWindows(SqlSlidingWindowReads):

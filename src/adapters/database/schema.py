@@ -13,6 +13,9 @@ metadata = MetaData(
     }
 )
 
+_Key = Text().with_variant(Text(collation="C"), "postgresql")
+"""A text that is ordered by its bytes on both databases, so that an index finds the texts that begin with another one."""
+
 _Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite generates numbers for INTEGER only
 
 
@@ -26,29 +29,50 @@ accounts = Table(
     metadata,
     Column("id", _Number, primary_key=True, autoincrement=True),
     Column("username", Text, nullable=False),
-    Column("canonical_username", Text, nullable=False, unique=True),
+    Column("canonical_username", _Key, nullable=False, unique=True),
     Column("name", Text, nullable=False),
     Column("email", Text),
-    Column("canonical_email", Text, unique=True),
+    Column("canonical_email", _Key, unique=True),
     Column("mobile", Text),
-    Column("canonical_mobile", Text, unique=True),
+    Column("canonical_mobile", _Key, unique=True),
     Column("email_verified", Boolean, nullable=False),
     Column("mobile_verified", Boolean, nullable=False),
     Column("ever_verified", Boolean, nullable=False),
-    Column("recovery_email", Text),  # the canonical forms of those in `recovery`, for look-ups
-    Column("recovery_mobile", Text),
+    Column("recovery_email", _Key),  # the canonical forms of those in `recovery`, for look-ups
+    Column("recovery_mobile", _Key),
     Column("recovery", Text),  # JSON; null without a recovery address
     Column("password_hash", Text),
     Column("is_active", Boolean, nullable=False),
     Column("is_staff", Boolean, nullable=False),
     Column("is_superuser", Boolean, nullable=False),
+    Column("roles", Text),  # JSON; null without roles
+    Column("suspended_at", Double),
+    Column("suspended_until", Double),
+    Column("suspension_reason", Text),
     Column("image", Text),
     Column("created_at", Double, nullable=False),
     Column("deletion_due_at", Double),
     Index(None, "recovery_email", **_where("recovery_email IS NOT NULL")),
     Index(None, "recovery_mobile", **_where("recovery_mobile IS NOT NULL")),
     Index(None, "deletion_due_at", **_where("deletion_due_at IS NOT NULL")),
+    Index(None, "created_at", "id"),
+    Index(None, "ever_verified", "created_at", "id"),
+    Index("ix_accounts_staff", "created_at", "id", postgresql_where=text("is_staff"), sqlite_where=text("is_staff = 1")),
+    Index(
+        "ix_accounts_inactive", "created_at", "id", postgresql_where=text("NOT is_active"), sqlite_where=text("is_active = 0")
+    ),
+    Index(None, "suspended_until", **_where("suspended_until IS NOT NULL")),
+    Index("ix_accounts_suspended", "created_at", "id", **_where("suspended_at IS NOT NULL")),
+    Index("ix_accounts_to_delete", "created_at", "id", **_where("deletion_due_at IS NOT NULL")),
     sqlite_autoincrement=True,
+)
+
+account_words = Table(
+    "account_words",  # the words of each account's name, as they are searched
+    metadata,
+    Column("word", _Key, primary_key=True),
+    Column("account_id", _Number, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
 )
 
 challenges = Table(
@@ -89,7 +113,7 @@ sessions = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("account_id", _Number, ForeignKey(accounts.c.id), nullable=False),
-    Column("created_at", Double, nullable=False, index=True),
+    Column("created_at", Double, nullable=False),
     Column("refreshed_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
     Column("generation", Integer, nullable=False),
@@ -99,6 +123,7 @@ sessions = Table(
     Column("user_agent", Text),
     Column("device", Text),
     Column("network", Text),  # null once it is forgotten
+    Index(None, "created_at", "account_id"),
     Index(None, "account_id", "created_at"),
     Index(None, "account_id", "network"),
     Index(None, "revoked_at", "id", **_where("revoked_at IS NOT NULL")),
@@ -107,7 +132,7 @@ sessions = Table(
 rate_limits = Table(
     "rate_limits",
     metadata,
-    Column("key", Text, primary_key=True),
+    Column("key", _Key, primary_key=True),
     Column("timestamps", Text, nullable=False),
     Column("expires_at", Double, nullable=False, index=True),
 )
@@ -147,7 +172,10 @@ audit_log = Table(
     Column("caller_user_agent", Text),
     Column("request_id", Text),
     Column("detail", Text, nullable=False),
+    Column("actor", Text),
+    Column("reason", Text),
     Index(None, "account_id", "position"),
+    Index("ix_audit_log_failed_logins", "occurred_at", **_where("type = 'login_failed'")),
     sqlite_autoincrement=True,
 )
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import fields
 
-from sqlalchemy import bindparam, delete, insert, null, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, null, or_, select, update
 
 from ...domain.account import Account
 from ...domain.session import MAX_ENDED_SESSIONS, MAX_SESSIONS, Session
@@ -32,6 +32,10 @@ _LOCK_WITH_ACCOUNT = (
     .with_for_update(of=sessions)
 )
 _ACTIVE = select(*_session).where(*_active).order_by(*_newest_first)
+_LATEST = (
+    select(*_session).where(_columns.account_id == bindparam("account_id")).order_by(*_newest_first).limit(bindparam("limit"))
+)
+_COUNT_STARTED = select(func.count()).where(_columns.created_at >= bindparam("since"), _columns.created_at < bindparam("until"))
 _REVOKED = (
     select(_columns.revoked_at, _columns.id)
     .where(
@@ -98,6 +102,13 @@ class SqlSessionReads:
 
     def active(self, account_id: int, now: float) -> Sequence[Session]:
         return [_session_of(row) for row in self._query(_ACTIVE, account_id=account_id, now=now)]
+
+    def latest(self, account_id: int, *, limit: int) -> Sequence[Session]:
+        return [_session_of(row) for row in self._query(_LATEST, account_id=account_id, limit=limit)]
+
+    def count_started(self, since: float, until: float) -> int:
+        [(count,)] = self._query(_COUNT_STARTED, since=since, until=until)
+        return int(count)
 
     def revoked(self, after: tuple[float, str], *, limit: int) -> Sequence[tuple[float, str]]:
         return [(row[0], row[1]) for row in self._query(_REVOKED, moment=after[0], session_id=after[1], limit=limit)]

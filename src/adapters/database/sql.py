@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Row = tuple[Any, ...]
 
+HIGHEST = "\U0010ffff"
+"""A character that is ordered behind every other one: `key < prefix + HIGHEST` ends the keys that begin with the prefix."""
+
 
 def do_nothing() -> None:
     """The callback of a commit that has no subscriber."""

@@ -11,8 +11,9 @@ from ...domain.events import Event, EventType
 from ...domain.ownership import AddressState, state_of
 from ...domain.session import DEFAULT_LIFETIME, Session
 from .identifiers import LoginIdentifier
-from .messages import Channel, Message, OutboxEntry
+from .messages import Backlog, Channel, Message, OutboxEntry
 from .rate_limits import SlidingWindowReads, SlidingWindows
+from .search import AccountFilters, Candidate, SearchPath, SearchPosition
 from .sources import Clock
 
 __all__ = [
@@ -105,6 +106,31 @@ class AccountReads(Protocol):
     def due_for_deletion(self, now: float, *, after: int, limit: int) -> Sequence[Account]:
         """Accounts whose `deletion_due_at` has come, in the order of ids, from the first id above `after`."""
 
+    def due_for_reinstatement(self, now: float, *, after: int, limit: int) -> Sequence[int]:
+        """Ids of accounts whose suspension is over, in order, from the first id above `after`."""
+
+    def search(
+        self,
+        path: SearchPath,
+        filters: AccountFilters,
+        *,
+        after: SearchPosition | None,
+        excluding: Sequence[SearchPath],
+        limit: int,
+    ) -> Sequence[Candidate]:
+        """The next candidates on the path, at most `limit`, in its order; those that do not match are among them.
+
+        A candidate on a path of `excluding` does not match; these are paths by a text, but for that by a word of the name.
+        """
+
+    def many(self, ids: Sequence[int]) -> Sequence[Account]:
+        """The accounts with these ids, in their order, without those that do not exist."""
+
+    def count(self) -> int: ...
+
+    def count_created(self, since: float, until: float) -> int:
+        """The number of accounts created from `since` on, before `until`, which were not deleted."""
+
 
 class Accounts(AccountReads, Protocol):
     """Accounts inside a transaction, whose reads also see its own changes.
@@ -134,6 +160,12 @@ class Accounts(AccountReads, Protocol):
         """Deletes a locked account without sessions; its id is never used again.
 
         Raises `LookupError` if this transaction has not locked it.
+        """
+
+    def lock_superusers(self) -> Sequence[int]:
+        """Locks the active superusers whose deletion is not scheduled, in one order, and returns their ids.
+
+        None of them can cease to be one until the transaction ends.
         """
 
 
@@ -190,6 +222,12 @@ class SessionReads(Protocol):
     def active(self, account_id: int, now: float) -> Sequence[Session]:
         """The account's active sessions, the newest first."""
 
+    def latest(self, account_id: int, *, limit: int) -> Sequence[Session]:
+        """The account's sessions, ended ones included, the newest first."""
+
+    def count_started(self, since: float, until: float) -> int:
+        """The number of sessions on record that began from `since` on, before `until`."""
+
     def revoked(self, after: tuple[float, str], *, limit: int) -> Sequence[tuple[float, str]]:
         """Times and ids of revoked sessions beyond `after`, ordered by both; expired sessions are not among them.
 
@@ -238,6 +276,9 @@ class OutboxReads(Protocol):
 
     def find(self, *, failed: bool, after: int, limit: int) -> Sequence[OutboxEntry]:
         """Entries beyond the position `after`, in order: all of them, or only those that failed permanently."""
+
+    def backlog(self, now: float) -> Sequence[Backlog]:
+        """The backlog of every channel. Leased messages and those that wait for a retry are not due."""
 
 
 TURN_SECONDS = 60.0
@@ -313,6 +354,12 @@ class AuditLogReads(Protocol):
 
     def find(self, query: AuditQuery, *, limit: int) -> Sequence[tuple[int, Event]]:
         """Events with their positions, which grow, the oldest first."""
+
+    def find_latest(self, query: AuditQuery, *, before: int, limit: int) -> Sequence[tuple[int, Event]]:
+        """Events with their positions, between `after` of the query and `before`, the newest first."""
+
+    def count_failed_logins(self, since: float, until: float) -> int:
+        """The number of failed logins from `since` on, before `until`."""
 
     def read_stable_after(self, after: int, now: float, *, limit: int) -> Sequence[tuple[int, Event]]:
         """Events beyond the position `after`, the oldest first, up to where an earlier one could still appear.

@@ -3,11 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ...domain.code import CodePurpose
 
-__all__ = ["Channel", "Message", "Notifier", "OutboxEntry", "OutgoingMessage", "PermanentFailure", "TemporaryFailure"]
+__all__ = [
+    "Backlog",
+    "Channel",
+    "Message",
+    "Notifier",
+    "OutboxEntry",
+    "OutgoingMessage",
+    "PermanentFailure",
+    "TemporaryFailure",
+]
 
 
 class Channel(StrEnum):
@@ -66,6 +75,15 @@ class OutboxEntry:
     def is_leased(self, now: float) -> bool:
         """Returns whether a delivery worker holds it."""
         return self.due_at is not None and self.due_at > max(now, self.message.not_before)
+
+
+class Backlog(NamedTuple):
+    """The messages of one channel: how many are due, since when the oldest is due, and how many have failed permanently."""
+
+    channel: Channel
+    due: int
+    due_since: float | None
+    failed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

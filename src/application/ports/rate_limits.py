@@ -17,6 +17,9 @@ class SlidingWindowReads(Protocol):
     def get(self, keys: Sequence[str]) -> Sequence[SlidingWindow]:
         """The windows in the order of their keys, empty where none is stored."""
 
+    def beginning_with(self, prefix: str) -> Sequence[SlidingWindow]:
+        """The stored windows whose keys begin with the prefix, at most 1000."""
+
 
 class SlidingWindows(SlidingWindowReads, Protocol):
     """Windows inside a transaction; they survive a restart. Lock, then save."""

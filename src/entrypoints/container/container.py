@@ -15,12 +15,14 @@ from ...adapters.identifiers import LibraryIdentifiers
 from ...adapters.images import PillowImages
 from ...adapters.keys import HmacCodes, JwtTokens, ReloadingKeys
 from ...adapters.notifier import ChannelNotifier, Templates
+from ...application.account_limits import AccountLimits
 from ...application.code_checks import CodeVerifier, ProofIssuer
 from ...application.code_requests import CodeIssuer
 from ...application.deletion import DeleteDueAccounts
 from ...application.event_consumer import ReadEvents
 from ...application.login import FreshLogin
 from ...application.notifications import Notices
+from ...application.operators import Operators
 from ...application.ownership import AccountOpener, AddressReleaser
 from ...application.password_attempts import PasswordAttempts
 from ...application.ports import (
@@ -210,6 +212,8 @@ class Container:
     notices = cached_property(partial(build_from_attributes, Notices))
     password_attempts = cached_property(partial(build_from_attributes, PasswordAttempts))
     fresh_login = cached_property(partial(build_from_attributes, FreshLogin))
+    operators = cached_property(partial(build_from_attributes, Operators))
+    account_limits = cached_property(partial(build_from_attributes, AccountLimits))
     delete_due_accounts = cached_property(partial(build_from_attributes, DeleteDueAccounts))
     session_issuer = cached_property(partial(build_from_attributes, SessionIssuer))
     account_opener = cached_property(partial(build_from_attributes, AccountOpener))

@@ -6,19 +6,9 @@ from functools import partial
 from pathlib import Path
 from time import time
 
-from ...adapters.database import (
-    Backlog,
-    Contents,
-    SchemaTooNew,
-    SqlDatabase,
-    back_up,
-    copy,
-    inspect_copy,
-    migrate,
-    prepare,
-    url_of_file,
-)
+from ...adapters.database import Contents, SchemaTooNew, SqlDatabase, back_up, copy, inspect_copy, migrate, prepare, url_of_file
 from ...adapters.keys import EncryptedKeyStore, FileKeyStore, KeyManager, KeySet, open_keys, read_keys
+from ...application.ports import Backlog
 from ...domain.errors import Unavailable
 from ...domain.events import Event, EventType
 from ..settings import Settings, SettingsError
@@ -29,7 +19,7 @@ from .factories import encrypted_key_store, key_store, keys_file, refuse_first_k
 def backlog(settings: Settings) -> Sequence[Backlog]:
     """Returns, for each channel, the numbers of due and of failed messages, and since when the oldest is due."""
     with closing(SqlDatabase(settings.resolved_database_url)) as database:
-        return database.backlog(time())
+        return database.outbox.backlog(time())
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from tests.support.databases import NOW, named, program, rows, stored
 
-from vestibule.adapters.database import Backlog, SchemaTooNew, SchemaTooOld, SqlDatabase, migrate, migration, prepare
+from vestibule.adapters.database import SchemaTooNew, SchemaTooOld, SqlDatabase, migrate, migration, prepare
 from vestibule.adapters.database.schema import metadata
-from vestibule.application.ports import Channel, Message
+from vestibule.application.ports import Backlog, Channel, Message
 from vestibule.domain.account import Address as To
 from vestibule.domain.account import AddressKind, Username
 from vestibule.domain.code import Challenge, CodePurpose, Proof
@@ -398,13 +398,13 @@ def check_damaged_messages(database: SqlDatabase, url: str, damage: str, caplog:
 
 def test_backlog_counts_due_and_failed_messages_by_channel(database: SqlDatabase) -> None:
     nothing = [Backlog(channel, 0, None, 0) for channel in Channel]
-    assert list(database.backlog(NOW)) == nothing
+    assert list(database.outbox.backlog(NOW)) == nothing
     with database.begin() as tx:
         for name, due in (("late", -30.0), ("now", 0.0), ("failed", -60.0), ("leased", -90.0), ("future", 1.0)):
             tx.outbox.add(_posted(name, NOW + due))
         tx.outbox.mark_failed("failed", "refused")
         tx.outbox.count_failure("leased", NOW + 60)
-    assert list(database.backlog(NOW)) == [Backlog(Channel.EMAIL, 2, NOW - 30, 1), *nothing[1:]]
+    assert list(database.outbox.backlog(NOW)) == [Backlog(Channel.EMAIL, 2, NOW - 30, 1), *nothing[1:]]
 
 
 def _posted(name: str, due: float) -> Message:

@@ -183,7 +183,8 @@ def test_all_failed_messages_are_retried_and_waiting_ones_keep_their_time() -> N
 @pytest.mark.parametrize("change", ["sent", "retried"])
 def test_message_sent_or_retried_meanwhile_is_neither_retried_nor_dropped(change: str) -> None:
     database = InterleavingDatabase()
-    drop, retry = (make(database=database, clock=ManualClock()) for make in (DropMessages, RetryMessages))
+    operators, clock = World().drop_messages.operators, ManualClock()
+    drop, retry = (make(database=database, operators=operators, clock=clock) for make in (DropMessages, RetryMessages))
     now = retry.clock()
     message = Message(id="a", channel=Channel.EMAIL, recipient=ANN, template="notice", not_before=now, expires_at=now + 9_000)
 

@@ -8,6 +8,7 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+_key = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -20,29 +21,54 @@ def upgrade() -> None:
         "accounts",
         sa.Column("id", _number, primary_key=True, autoincrement=True),
         sa.Column("username", sa.Text, nullable=False),
-        sa.Column("canonical_username", sa.Text, nullable=False, unique=True),
+        sa.Column("canonical_username", _key, nullable=False, unique=True),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("email", sa.Text),
-        sa.Column("canonical_email", sa.Text, unique=True),
+        sa.Column("canonical_email", _key, unique=True),
         sa.Column("mobile", sa.Text),
-        sa.Column("canonical_mobile", sa.Text, unique=True),
+        sa.Column("canonical_mobile", _key, unique=True),
         sa.Column("email_verified", sa.Boolean, nullable=False),
         sa.Column("mobile_verified", sa.Boolean, nullable=False),
         sa.Column("ever_verified", sa.Boolean, nullable=False),
-        sa.Column("recovery_email", sa.Text),
-        sa.Column("recovery_mobile", sa.Text),
+        sa.Column("recovery_email", _key),
+        sa.Column("recovery_mobile", _key),
         sa.Column("recovery", sa.Text),
         sa.Column("password_hash", sa.Text),
         sa.Column("is_active", sa.Boolean, nullable=False),
         sa.Column("is_staff", sa.Boolean, nullable=False),
         sa.Column("is_superuser", sa.Boolean, nullable=False),
+        sa.Column("roles", sa.Text),
+        sa.Column("suspended_at", sa.Double),
+        sa.Column("suspended_until", sa.Double),
+        sa.Column("suspension_reason", sa.Text),
         sa.Column("image", sa.Text),
         sa.Column("created_at", sa.Double, nullable=False),
         sa.Column("deletion_due_at", sa.Double),
         sqlite_autoincrement=True,
     )
-    for column in ("recovery_email", "recovery_mobile", "deletion_due_at"):
+    for column in ("recovery_email", "recovery_mobile", "deletion_due_at", "suspended_until"):
         op.create_index(op.f(f"ix_accounts_{column}"), "accounts", [column], **_where(f"{column} IS NOT NULL"))
+    op.create_index(op.f("ix_accounts_created_at_id"), "accounts", ["created_at", "id"])
+    op.create_index(op.f("ix_accounts_ever_verified_created_at_id"), "accounts", ["ever_verified", "created_at", "id"])
+    for name, on_postgres, on_sqlite in (
+        ("staff", "is_staff", "is_staff = 1"),
+        ("inactive", "NOT is_active", "is_active = 0"),
+        ("suspended", "suspended_at IS NOT NULL", "suspended_at IS NOT NULL"),
+        ("to_delete", "deletion_due_at IS NOT NULL", "deletion_due_at IS NOT NULL"),
+    ):
+        op.create_index(
+            op.f(f"ix_accounts_{name}"),
+            "accounts",
+            ["created_at", "id"],
+            postgresql_where=sa.text(on_postgres),
+            sqlite_where=sa.text(on_sqlite),
+        )
+    op.create_table(
+        "account_words",
+        sa.Column("word", _key, primary_key=True),
+        sa.Column("account_id", _number, primary_key=True, autoincrement=False),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "challenges",
         sa.Column("address_kind", sa.String(8), primary_key=True),
@@ -75,7 +101,7 @@ def upgrade() -> None:
         "sessions",
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("account_id", _number, sa.ForeignKey("accounts.id"), nullable=False),
-        sa.Column("created_at", sa.Double, nullable=False, index=True),
+        sa.Column("created_at", sa.Double, nullable=False),
         sa.Column("refreshed_at", sa.Double, nullable=False),
         sa.Column("expires_at", sa.Double, nullable=False),
         sa.Column("generation", sa.Integer, nullable=False),
@@ -86,12 +112,13 @@ def upgrade() -> None:
         sa.Column("device", sa.Text),
         sa.Column("network", sa.Text),
     )
+    op.create_index(op.f("ix_sessions_created_at_account_id"), "sessions", ["created_at", "account_id"])
     op.create_index(op.f("ix_sessions_account_id_created_at"), "sessions", ["account_id", "created_at"])
     op.create_index(op.f("ix_sessions_account_id_network"), "sessions", ["account_id", "network"])
     op.create_index(op.f("ix_sessions_revoked_at_id"), "sessions", ["revoked_at", "id"], **_where("revoked_at IS NOT NULL"))
     op.create_table(
         "rate_limits",
-        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("key", _key, primary_key=True),
         sa.Column("timestamps", sa.Text, nullable=False),
         sa.Column("expires_at", sa.Double, nullable=False, index=True),
     )
@@ -134,9 +161,12 @@ def upgrade() -> None:
         sa.Column("caller_user_agent", sa.Text),
         sa.Column("request_id", sa.Text),
         sa.Column("detail", sa.Text, nullable=False),
+        sa.Column("actor", sa.Text),
+        sa.Column("reason", sa.Text),
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_audit_log_account_id_position"), "audit_log", ["account_id", "position"])
+    op.create_index(op.f("ix_audit_log_failed_logins"), "audit_log", ["occurred_at"], **_where("type = 'login_failed'"))
     op.create_table(
         "keys",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
@@ -152,5 +182,17 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("cursors", "keys", "audit_log", "outbox", "rate_limits", "sessions", "proofs", "challenges", "accounts"):
+    tables = (
+        "cursors",
+        "keys",
+        "audit_log",
+        "outbox",
+        "rate_limits",
+        "sessions",
+        "proofs",
+        "challenges",
+        "account_words",
+        "accounts",
+    )
+    for table in tables:
         op.drop_table(table)
