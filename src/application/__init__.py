@@ -35,7 +35,7 @@ from .event_pages import EventPage, FindEvents
 from .export import ExportAccount, ExportAnyAccount
 from .image import GetImageUrl, ReadImage, RemoveImage, UploadImage
 from .login import LogIn
-from .maintenance import Purge, SetActive, SweepImages, SweepReport
+from .maintenance import Purge, RotateKeys, SetActive, SweepImages, SweepReport
 from .operators import PERMISSIONS, PROGRAM, Operator, Permission, Role
 from .outbox import DropMessages, FindMessages, ListMessages, MessagePage, RetryMessages
 from .password import ResetPassword
@@ -122,6 +122,7 @@ __all__ = [
     "RevokeSession",
     "RevokedSessions",
     "Role",
+    "RotateKeys",
     "ScheduledDeletion",
     "SendReset",
     "ServiceSummary",

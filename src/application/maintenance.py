@@ -1,5 +1,6 @@
-"""Use cases of the operator: deactivating accounts, purging old rows, sweeping unreferenced images."""
+"""Use cases of the operator: deactivating accounts, purging old rows, rotating keys, sweeping unreferenced images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -12,7 +13,7 @@ from .audit import record
 from .deletion import DeleteDueAccounts
 from .operators import PROGRAM, Operator, Operators, lock_keeping_a_superuser
 from .ownership import revoke_codes_of_added_addresses
-from .ports import AuditQuery, Clock, Database, Identifiers, Storage
+from .ports import AuditQuery, Clock, Database, Identifiers, KeyRotation, Storage
 from .retry import retry_on_conflict
 from .validation import Validator
 
@@ -118,10 +119,38 @@ class Purge:
 
     def last_seen(self) -> float | None:
         """The time of the last purge, or of the newest event if there was none; None if there is no event either."""
-        if moved_at := self.database.cursors.get(CURSOR_NAME).moved_at:
-            return moved_at
-        newest = AuditQuery(after=self.database.audit_log.last_position() - 1)
-        return next((event.occurred_at for _, event in self.database.audit_log.find(newest, limit=1)), None)
+        return _last_seen(self.database)
+
+
+def _last_seen(database: Database) -> float | None:
+    if moved_at := database.cursors.get(CURSOR_NAME).moved_at:
+        return moved_at
+    newest = AuditQuery(after=database.audit_log.last_position() - 1)
+    return next((event.occurred_at for _, event in database.audit_log.find(newest, limit=1)), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotateKeys:
+    """Adds the next key of each kind that is due, by its age or by a change of the algorithm; returns a text for each change.
+
+    Nothing is due by its age while the clock is more than two days ahead of the last purge: it may be wrong. Does nothing with
+    `key_rotation` None: where the keys are not Vestibule's, or servers may have copies of them. Raises `Unavailable`.
+    """
+
+    database: Database
+    clock: Clock
+    key_rotation: KeyRotation | None
+
+    def __call__(self) -> Sequence[str]:
+        if self.key_rotation is None:
+            return ()
+        now, last = self.clock(), _last_seen(self.database)
+        changes = self.key_rotation.rotate_due(by_age=last is not None and now - last <= MAX_CLOCK_STEP)
+        if changes:
+            with self.database.begin() as tx:
+                for change in changes:
+                    record(tx, EventType.KEYS_CHANGED, now, TRUSTED_CALLER, detail=change)
+        return changes
 
 
 def _day(at: float) -> str:

@@ -93,6 +93,7 @@ class UseCases:
     read_events = ContextManagerUseCase(event_consumer.ReadEvents, "background")
     purge = PlainUseCase(maintenance.Purge, "background")
     watch_failures = PlainUseCase(alarms.WatchFailures, "background")
+    rotate_keys = PlainUseCase(maintenance.RotateKeys, "background")
 
     def refuse_calls(self) -> None:
         """Makes every later call raise `RuntimeError`, instead of an error of a closed adapter."""

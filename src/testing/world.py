@@ -75,8 +75,9 @@ class World(Vestibule):
             "storage": storage or MemoryStorage(clock),
             "codes": codes or HmacCodes(_CODE_KEYS, configured.otp_length, clock),
             "notifier": notifier or MemoryNotifier(),
+            "key_rotation": None,  # all worlds have the same keys
             "tokens": JwtTokens(
-                _token_keys(),
+                _token_keys(algorithm=configured.token_algorithm),
                 issuer=configured.url,
                 audience=configured.url,
                 clock=clock,

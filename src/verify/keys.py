@@ -10,10 +10,10 @@ from .claims import json_object
 
 MAX_BYTES = 64 * 1024
 MAX_KEYS = 100
-_MIN_RSA_BITS = 2048
+MIN_RSA_BITS = 2048
 
-_ALGORITHMS = {("OKP", "Ed25519"): "EdDSA", ("EC", "P-256"): "ES256", ("RSA", None): "RS256"}
-
+ALGORITHMS = {("OKP", "Ed25519"): "EdDSA", ("EC", "P-256"): "ES256", ("RSA", None): "RS256"}
+"""The one algorithm of each type of key (`kty`) and curve (`crv`)."""
 
 Keys = Mapping[str, PyJWK]
 """Public keys by their ids. The type of a key determines its one algorithm; a token with another `alg` is invalid."""
@@ -74,7 +74,7 @@ def _key(jwk: dict[str, object]) -> PyJWK | None:
     kid, kty, crv, use = jwk.get("kid"), jwk.get("kty"), jwk.get("crv"), jwk.get("use", "sig")
     if not isinstance(kid, str) or not isinstance(kty, str) or not (crv is None or isinstance(crv, str)):
         return None
-    algorithm = _ALGORITHMS.get((kty, crv))
+    algorithm = ALGORITHMS.get((kty, crv))
     operations = jwk.get("key_ops", ["verify"])
     may_verify = use == "sig" and isinstance(operations, list) and "verify" in operations
     if algorithm is None or jwk.get("alg", algorithm) != algorithm or not may_verify or "d" in jwk:
@@ -83,4 +83,4 @@ def _key(jwk: dict[str, object]) -> PyJWK | None:
         key = PyJWK(jwk, algorithm)
     except Exception:  # noqa: BLE001 — any error of the library means that the key is unusable
         return None
-    return None if isinstance(key.key, RSAPublicKey) and key.key.key_size < _MIN_RSA_BITS else key
+    return None if isinstance(key.key, RSAPublicKey) and key.key.key_size < MIN_RSA_BITS else key

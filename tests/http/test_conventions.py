@@ -8,6 +8,7 @@ import weakref
 from typing import Any
 from urllib.parse import urlsplit
 
+import jwt
 import pytest
 from litestar.routes import HTTPRoute
 from tests.http.conftest import ADA, URN, AppClient, OpenClient, RawResponse, call_asgi
@@ -71,6 +72,23 @@ def test_key_set_is_publicly_cacheable(open_client: OpenClient) -> None:
         answer = client.call("GET", path)
         assert answer.json() == client.world.jwks()
         assert answer.headers["cache-control"] == "public, max-age=3600"
+
+
+def test_discovery_names_issuer_key_set_and_algorithms_and_is_publicly_cacheable(open_client: OpenClient) -> None:
+    client = open_client(api_prefix="/api/user", public_url="https://accounts.example.org", token_algorithm="ES256")
+    for path in ("/.well-known/openid-configuration", "/api/user/.well-known/openid-configuration"):
+        answer = client.call("GET", path)
+        assert answer.json() == {
+            "issuer": "https://accounts.example.org",
+            "jwks_uri": "https://accounts.example.org/api/user/.well-known/jwks.json",
+            "id_token_signing_alg_values_supported": ["ES256"],
+            "subject_types_supported": ["public"],
+        }
+        assert answer.headers["cache-control"] == "public, max-age=3600"
+        assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+    client.world.create_account("ann")
+    token = client.world.log_in(username="ann", password=PASSWORD).access_token
+    assert jwt.get_unverified_header(token)["alg"] == "ES256"
 
 
 class FaultyHasher(InsecureHasher):

@@ -216,6 +216,7 @@ CASES: list[Case] = [
     ("GET", "/healthz", 200, "", no_preparation, lambda _: {}),
     ("GET", "/readyz", 200, "", no_preparation, lambda _: {}),
     ("GET", "/.well-known/jwks.json", 200, "", no_preparation, lambda _: {}),
+    ("GET", "/.well-known/openid-configuration", 200, "", no_preparation, lambda _: {}),
     ("GET", "/openapi.json", 200, "", no_preparation, lambda _: {}),
     ("GET", "/docs/", 200, "", no_preparation, lambda _: {}),
     ("GET", "/nowhere/", 404, "not-found", no_preparation, lambda _: {}),

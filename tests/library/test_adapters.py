@@ -5,6 +5,8 @@ import runpy
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_urlsafe
+from time import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,12 +16,14 @@ from vestibule.adapters.database import MemoryDatabase
 from vestibule.adapters.hasher import InsecureHasher
 from vestibule.adapters.identifiers import LibraryIdentifiers
 from vestibule.adapters.images import PassThroughImages
-from vestibule.adapters.keys import HmacCodes, KeySet
+from vestibule.adapters.keys import HmacCodes, KeyManager, KeySet
 from vestibule.adapters.notifier import MemoryNotifier
 from vestibule.adapters.rate_limiter import MemoryRateLimiter
 from vestibule.adapters.storage import MemoryStorage
 from vestibule.application import AuditQuery, Caller, EventType, InvalidCredentials, Overloaded, RateLimited
 from vestibule.application.ports import AccessClaims, OutgoingMessage
+from vestibule.entrypoints.container import Container
+from vestibule.entrypoints.container.factories import rotates_keys
 
 if TYPE_CHECKING:
     from vestibule import Adapters
@@ -92,6 +96,34 @@ def test_overridden_ports_are_not_built_checked_or_closed(tmp_path: Path) -> Non
         assert not vestibule.database_may_block
     assert not database.closed
     assert list(tmp_path.iterdir()) == [place]
+
+
+ELSEWHERE = "postgresql://accounts.example.org/accounts"
+
+
+def test_keys_are_rotated_by_themselves_where_all_servers_have_the_same(tmp_path: Path) -> None:
+    def days(**given: Any) -> int | None:
+        manager = Container(Settings(data_dir=tmp_path, **given)).key_rotation
+        if manager is None:
+            return None
+        assert isinstance(manager, KeyManager)
+        return next((round((key.active_from - time()) / 86_400) for key in manager.next_keys()), None)
+
+    assert days() == 90
+    assert days(keys_rotate_days=30) == 30
+    assert days(keys_rotate_days=0) is None
+    assert days(database_url=ELSEWHERE) is None
+    assert rotates_keys(Settings(keys_rotate_days=0), ()), "another algorithm is followed"
+    assert rotates_keys(Settings(database_url=ELSEWHERE, secret=(token_urlsafe(32),)), ())
+    assert not rotates_keys(Settings(database_url=ELSEWHERE), ())
+    assert not rotates_keys(Settings(), {"database"})
+    assert rotates_keys(Settings(keys_rotate_days=30), {"database"})
+    assert not rotates_keys(Settings(), {"tokens", "codes"})
+
+
+def test_days_of_rotation_need_keys_that_all_servers_share(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^VESTIBULE_KEYS_ROTATE_DAYS: needs VESTIBULE_SECRET, .*keys\.json\.$"):
+        build(Settings(data_dir=tmp_path, database_url=ELSEWHERE, keys_rotate_days=30)).open()
 
 
 class RemoteLimiter(MemoryRateLimiter):

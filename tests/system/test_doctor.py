@@ -346,6 +346,8 @@ def test_keys_are_described_and_their_loss_is_an_error(data: Path) -> None:
         found = Diagnosis(data_dir=data)
         assert "signing-1 signs" in found.of("keys", "ok")
         assert "SQLite" in found.of("database", "ok")
+    another = Diagnosis(data_dir=data, token_algorithm="ES256").of("keys", "warning")
+    assert another.startswith("signing-1 is a key for EdDSA, and VESTIBULE_TOKEN_ALGORITHM is ES256 -> start the server")
     (data / "keys.json").rename(data / "elsewhere")
     found = Diagnosis(data_dir=data)
     assert "there are accounts, but no keys" in found.of("keys", "error")

@@ -2,10 +2,12 @@
 
 import base64
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import jwt
 import pytest
 from tests.support.command_line import vestibule
 from tests.support.databases import rows
@@ -13,8 +15,10 @@ from tests.support.server import Server
 
 from vestibule import Settings, build
 from vestibule.adapters.database import migrate
+from vestibule.adapters.keys import FileKeyStore, KeyManager
 from vestibule.entrypoints.settings import SettingsError
 from vestibule.errors import InvalidRefreshToken
+from vestibule.verify import JwksClient, Verifier
 
 PASSWORD = "the engine weaves algebra"
 ADA = {"username": "ada", "name": "Ada Lovelace", "email": "ada@mail.example.com", "password": PASSWORD}
@@ -84,7 +88,8 @@ def test_running_server_reloads_new_keys_and_refuses_revoked_ones(server: Server
     assert server.call("GET", "/account/", token=newer)[0] == 200
 
     listed = _keys(server, "list")
-    assert [line.split()[0] for line in listed] == ["signing-1", "signing-2", "codes-1", "refresh-1", "digests-1"]
+    names = ["signing-1", "signing-2", "codes-1", "refresh-1", "digests-1", "next", "next", "next"]
+    assert [line.split()[0] for line in listed] == names
     assert "retired, verifies until" in listed[0]
     assert listed[0].endswith(first)
     assert "signs since" in listed[1]
@@ -103,6 +108,64 @@ def test_running_server_reloads_new_keys_and_refuses_revoked_ones(server: Server
         "rotated signing-2",
         "revoked signing-1",
     ]
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
+def test_change_of_the_algorithm_is_followed_by_clients_and_other_services_without_a_break(
+    algorithm: str, tmp_path: Path
+) -> None:
+    with Server(tmp_path / "data") as server:
+        assert server.call("POST", "/register/", ADA)[0] == 201
+        old, refresh = _log_in(server)
+        url = f"http://127.0.0.1:{server.port}"
+        verifier = Verifier(issuer=url, keys=JwksClient(f"{url}/.well-known/jwks.json", unknown_key_interval=0))
+        assert verifier(old).account_id == 1
+        assert server.stop() == 0
+    changed = Server(tmp_path / "data", token_algorithm=algorithm)
+    changed.port = server.port
+    with changed:
+        _soon(lambda: len(_published(changed)) == 2)
+        assert changed.call("GET", "/.well-known/openid-configuration")[1] == {
+            "issuer": url,
+            "jwks_uri": f"{url}/.well-known/jwks.json",
+            "id_token_signing_alg_values_supported": sorted(["EdDSA", algorithm]),
+            "subject_types_supported": ["public"],
+        }
+        signed = [old]
+
+        def refreshed() -> str:
+            nonlocal refresh
+            status, tokens = changed.call("POST", "/refresh-token/", {"refresh": refresh})
+            assert status == 200
+            refresh = tokens["refresh_token"]
+            signed.append(tokens["token"])
+            assert all(changed.call("GET", "/account/", token=token)[0] == 200 for token in signed)
+            return str(jwt.get_unverified_header(signed[-1])["alg"])
+
+        assert refreshed() == "EdDSA"
+        given = {"VESTIBULE_DATA_DIR": str(changed.data_dir), "VESTIBULE_TOKEN_ALGORITHM": algorithm}
+        assert vestibule("keys", "rotate", "--now", **given).stdout.startswith("signing-2: signs since ")
+        _soon(lambda: refreshed() == algorithm)
+        keys = jwt.PyJWKClient(f"{url}/.well-known/jwks.json")
+        for token in signed:
+            assert verifier(token).account_id == 1
+            key = keys.get_signing_key_from_jwt(token)
+            assert jwt.decode(token, key, algorithms=["EdDSA", algorithm], audience=url, issuer=url)["sub"] == "1"
+
+
+def test_server_rotates_keys_by_itself_and_records_it(tmp_path: Path) -> None:
+    KeyManager(FileKeyStore(tmp_path / "data" / "keys.json"), lambda: time.time() - 89.5 * 86_400).list_keys()
+    with Server(tmp_path / "data") as server:
+        assert server.call("POST", "/register/", ADA)[0] == 201
+        assert server.stop() == 0
+    with Server(tmp_path / "data", workers="2") as server:
+        _soon(lambda: len(_published(server)) == 2)
+        listed = _keys(server, "list")
+        assert [line.split()[0] for line in listed[:2]] == ["signing-1", "signing-2"]
+        assert re.fullmatch(r"signing-1 +signs since .* UTC until .* UTC +EdDSA \S{43}", listed[0])
+        assert re.fullmatch(r"next signing +published by itself from .* UTC, signs from .* UTC", listed[5])
+        audit_log = vestibule("audit-log", "--type", "keys_changed", VESTIBULE_DATA_DIR=str(server.data_dir))
+        assert [json.loads(line)["detail"] for line in audit_log.stdout.splitlines()] == ["rotated signing-2"]
 
 
 def test_sent_code_and_refresh_token_survive_the_rotation_of_their_secrets(server: Server) -> None:

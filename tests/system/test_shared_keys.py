@@ -15,7 +15,7 @@ from tests.support.databases import rows
 from tests.support.server import Server, free_port
 from tests.system.test_keys import ADA, PASSWORD, RELOAD_SECONDS
 
-from vestibule.adapters.database import MemoryDatabase
+from vestibule.adapters.database import MemoryDatabase, migrate
 from vestibule.entrypoints.container import build
 from vestibule.entrypoints.settings import Settings, SettingsError
 
@@ -52,6 +52,21 @@ def refused(node: Path, settings: ServerSettings, *arguments: str) -> str:
     (line,) = result.stderr.splitlines()
     assert not {secret for secret in (SECRET, NEWER) if secret in line}
     return line
+
+
+def test_node_with_a_file_of_keys_of_its_own_follows_no_algorithm_and_says_so(
+    new_postgres: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = {"database_url": new_postgres, "data_dir": tmp_path}
+    migrate(new_postgres)
+    with build(Settings(**given)) as node:  # type: ignore[arg-type]  # by name
+        kids = node.jwks()
+    assert caplog.messages == []
+    with build(Settings(**given, token_algorithm="ES256")) as node:  # type: ignore[arg-type]  # as above
+        assert node.rotate_keys() == ()
+        assert node.jwks() == kids
+    hint = "VESTIBULE_TOKEN_ALGORITHM: run `vestibule keys rotate`, and copy keys.json to every server"
+    assert caplog.messages == [hint]
 
 
 def published(server: Server) -> list[str]:

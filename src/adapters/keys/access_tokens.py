@@ -1,4 +1,4 @@
-"""Access tokens as JWT (RFC 7519, profile of RFC 9068) signed with Ed25519."""
+"""Access tokens as JWT (RFC 7519, profile of RFC 9068), signed by EdDSA, ES256 or RS256."""
 
 import json
 import re
@@ -18,10 +18,9 @@ from .keyset import KeyKind, KeySet, KeySource, SigningKey
 from .lifecycle import ACCESS_SECONDS, VALUE_LIFETIME, active_key, lifetimes
 from .refresh_tokens import RefreshTokens
 
-ALGORITHM = "EdDSA"
 TYPE = "at+jwt"
 
-_SHAPE = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86}", re.ASCII)
+_SHAPE = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 _JTI_BYTES = 16
 _JWS = jwt.PyJWS()
 
@@ -136,13 +135,13 @@ class JwtTokens:
     def _verify(self, ring: KeyRing, text: str) -> VerifiedToken:
         """Verifies everything but the time. Raises `ValueError`."""
         shape = _SHAPE.fullmatch(text) if len(text) <= MAX_TOKEN_LENGTH else None
-        # The header is looked up by its exact spelling: type, algorithm and key id are ours, or nothing is even parsed.
+        # The header is looked up by its exact spelling: type, algorithm and key id belong together, or nothing is parsed.
         if shape is None or shape[1] not in ring.by_header:
             raise ValueError
         key, expires_at = ring.by_header[shape[1]]
         try:
             payload = self._decoder.decode(
-                text, key.public, algorithms=[ALGORITHM], issuer=self._issuer, audience=self._audience
+                text, key.public, algorithms=[key.algorithm], issuer=self._issuer, audience=self._audience
             )
             claims = read_claims(payload)
             end = float(claims.expires_at)
@@ -154,7 +153,7 @@ class JwtTokens:
 
 def _signed(claims: dict[str, Any], key: SigningKey) -> str:
     payload = json.dumps(claims, separators=(",", ":"), ensure_ascii=False).encode()  # names of any script stay short
-    return _JWS.encode(payload, key.private, algorithm=ALGORITHM, headers={"kid": key.kid, "typ": TYPE})
+    return _JWS.encode(payload, key.private, algorithm=key.algorithm, headers={"kid": key.kid, "typ": TYPE})
 
 
 def _header(key: SigningKey) -> str:

@@ -1,4 +1,4 @@
-"""Key rotation, revocation and pruning."""
+"""Key rotation, manually and when due; revocation and pruning."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from math import inf
 from time import time
 
-from .keyset import ALWAYS, MAX_NUMBER, KeyKind, KeySet, SigningKey
+from .keyset import ALWAYS, DEFAULT_ALGORITHM, MAX_NUMBER, KeyKind, KeySet, SigningKey
 from .lifecycle import ACTIVATION_DELAY, VALUE_LIFETIME, KeyState, active_key, lifetimes
 from .reloading import open_keys
 from .store import KeyChange, KeyStore
 
 MAX_SIGNING_KEYS = 3
+_ROTATED = (KeyKind.SIGNING, KeyKind.CODES, KeyKind.REFRESH)
+_DAY = 86_400.0
 
 
 class KeyChangeRefused(ValueError):
@@ -21,13 +23,18 @@ class KeyChangeRefused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class KeyInfo:
-    """A key as it is listed. `expires_at` is `inf` while no later key replaces it."""
+    """A key as it is listed. `retired_at` and `expires_at` are `inf` while no later key replaces it.
+
+    `kid` and `algorithm` are those of a signing key.
+    """
 
     kind: KeyKind
     number: int
     kid: str | None
+    algorithm: str | None
     state: KeyState
     active_from: float
+    retired_at: float
     expires_at: float
 
     @property
@@ -42,11 +49,27 @@ class KeyInfo:
             case KeyState.PENDING:
                 return f"published, {activity} from {_format_time(self.active_from)}"
             case KeyState.ACTIVE:
-                return activity if self.active_from == ALWAYS else f"{activity} since {_format_time(self.active_from)}"
+                since = "" if self.active_from == ALWAYS else f" since {_format_time(self.active_from)}"
+                until = "" if self.retired_at == inf else f" until {_format_time(self.retired_at)}"
+                return f"{activity}{since}{until}"
             case KeyState.RETIRED:
                 return f"retired, verifies until {_format_time(self.expires_at)}"
             case KeyState.EXPIRED:
                 return f"expired since {_format_time(self.expires_at)}"
+
+
+@dataclass(frozen=True, slots=True)
+class NextKey:
+    """A key that will be added by itself, and used from `active_from` on; both times may have passed."""
+
+    kind: KeyKind
+    published_at: float
+    active_from: float
+
+    @property
+    def description(self) -> str:
+        published, begins = _format_time(self.published_at), _format_time(self.active_from)
+        return f"published by itself from {published}, {'signs' if self.kind is KeyKind.SIGNING else 'active'} from {begins}"
 
 
 class KeyManager:
@@ -54,14 +77,25 @@ class KeyManager:
 
     Of two concurrent changes the second waits and sees the result of the first. Every method raises `ValueError` for invalid
     keys, `OSError` from the disk, and `Unavailable` from the database.
+
+    New signing keys are for `algorithm`. Each key but that of digests is replaced `rotation_days` after its first use, or never
+    by itself if that is 0. A key without `nbf`, which somebody wrote into the file, is not replaced by itself.
     """
 
     def __init__(
-        self, store: KeyStore, clock: Callable[[], float] = time, *, before_first: Callable[[], object] = lambda: None
+        self,
+        store: KeyStore,
+        clock: Callable[[], float] = time,
+        *,
+        before_first: Callable[[], object] = lambda: None,
+        algorithm: str = DEFAULT_ALGORITHM,
+        rotation_days: int = 0,
     ) -> None:
         self._store = store
         self._clock = clock
         self._before_first = before_first
+        self._algorithm = algorithm
+        self._rotation_days = rotation_days
 
     def list_keys(self) -> list[KeyInfo]:
         """All keys, each kind oldest first."""
@@ -70,6 +104,22 @@ class KeyManager:
     def inspect(self) -> list[KeyInfo]:
         """All keys, as `list_keys`, but makes none: the list is empty where there are no keys."""
         return self._infos(self._store.read())
+
+    def next_keys(self) -> list[NextKey]:
+        """The keys that will be added by themselves because of the age of the present ones."""
+        return self._next_of(self._open())
+
+    def rotate_due(self, *, by_age: bool = True) -> list[str]:
+        """Adds each key that is due, as `rotate` does, and removes those that are of no use; returns a text for each change.
+
+        A key is due if the newest signing key is of another algorithm, and with `by_age` if `next_keys` lists it for now. Of no
+        use are expired keys, and a pending signing key of another algorithm. Of several servers that find the same to do one
+        does it.
+        """
+        if not self._do_due(KeyChange(self._open()), by_age=by_age):  # most times, and then the store is not locked
+            return []
+        with self._changing() as change:
+            return self._do_due(change, by_age=by_age)
 
     def rotate(self, kind_name: str, *, at_once: bool = False) -> KeyInfo:
         """Adds a key of a kind: published now, active a day later (signing) or a minute later (secrets).
@@ -80,6 +130,7 @@ class KeyManager:
         kind = KeyKind(kind_name)
         with self._changing() as change:
             self._prune(change)
+            self._remove_unsuitable(change)
             infos = [info for info in self._infos(change.keys) if info.kind is kind]
             is_pending = any(info.state is KeyState.PENDING for info in infos)
             if is_pending and not at_once:
@@ -115,13 +166,45 @@ class KeyManager:
             yield change
 
     def _open(self) -> KeySet:
-        return open_keys(self._store, self._clock, before_first=self._before_first)
+        return open_keys(self._store, self._clock, before_first=self._before_first, algorithm=self._algorithm)
+
+    def _next_of(self, keys: KeySet) -> list[NextKey]:
+        newest = [(kind, keys.of(kind)[-1].active_from) for kind in _ROTATED]
+        return [
+            NextKey(kind, since + self._rotation_days * _DAY - ACTIVATION_DELAY[kind], since + self._rotation_days * _DAY)
+            for kind, since in newest
+            if self._rotation_days and since != ALWAYS
+        ]
+
+    def _do_due(self, change: KeyChange, *, by_age: bool) -> list[str]:
+        done = [f"pruned {key.name}" for key in self._prune(change)]
+        done += [f"removed {key.name}, {key.algorithm}" for key in self._remove_unsuitable(change)]
+        for kind in self._due(change.keys, by_age=by_age):
+            added = self._next(change, kind, self._clock() + ACTIVATION_DELAY[kind])
+            done.append(f"rotated {added.name}")
+        return done
+
+    def _due(self, keys: KeySet, *, by_age: bool) -> list[KeyKind]:
+        now = self._clock()
+        due = {key.kind for key in self._next_of(keys) if by_age and now >= key.published_at}
+        if keys.signing[-1].algorithm != self._algorithm:
+            due.add(KeyKind.SIGNING)
+        if len(keys.signing) >= MAX_SIGNING_KEYS:
+            due.discard(KeyKind.SIGNING)
+        return [kind for kind in _ROTATED if kind in due]
+
+    def _remove_unsuitable(self, change: KeyChange) -> list[KeyInfo]:
+        """Removes a pending signing key of another algorithm; nothing was signed by it yet."""
+        pending = [info for info in self._infos(change.keys) if info.state is KeyState.PENDING and info.algorithm]
+        return self._remove(change, [info for info in pending if info.algorithm != self._algorithm])
 
     def _prune(self, change: KeyChange) -> list[KeyInfo]:
-        expired = [info for info in self._infos(change.keys) if info.state is KeyState.EXPIRED]
-        for info in expired:
+        return self._remove(change, [info for info in self._infos(change.keys) if info.state is KeyState.EXPIRED])
+
+    def _remove(self, change: KeyChange, infos: list[KeyInfo]) -> list[KeyInfo]:
+        for info in infos:
             change.keys = change.keys.without(info.kind, info.number)
-        return expired
+        return infos
 
     def _next(self, change: KeyChange, kind: KeyKind, active_from: float) -> KeyInfo:
         """Activates the pending key of that kind, or a new one, at that time."""
@@ -129,7 +212,7 @@ class KeyManager:
         number = newest.number if newest.state is KeyState.PENDING else newest.number + 1
         if number > MAX_NUMBER:
             raise KeyChangeRefused(f"{newest.name} has the highest possible number.")
-        change.keys = change.keys.activated(kind, number, active_from)
+        change.keys = change.keys.activated(kind, number, active_from, self._algorithm)
         return next(info for info in self._infos(change.keys) if (info.kind, info.number) == (kind, number))
 
     def _infos(self, keys: KeySet) -> list[KeyInfo]:
@@ -139,8 +222,10 @@ class KeyManager:
                 kind=kind,
                 number=lifetime.key.number,
                 kid=lifetime.key.kid if isinstance(lifetime.key, SigningKey) else None,
+                algorithm=lifetime.key.algorithm if isinstance(lifetime.key, SigningKey) else None,
                 state=lifetime.state(active_key(keys.of(kind), now), now, VALUE_LIFETIME[kind]),
                 active_from=lifetime.key.active_from,
+                retired_at=lifetime.retired_at,
                 expires_at=lifetime.expires_at(VALUE_LIFETIME[kind]),
             )
             for kind in KeyKind

@@ -7,7 +7,7 @@ from time import monotonic, time
 
 from ... import forks
 from ...domain.errors import Unavailable
-from .keyset import KeyKind, KeySet
+from .keyset import DEFAULT_ALGORITHM, KeyKind, KeySet
 from .store import KeyStore
 
 RELOAD_EVERY = 2.0
@@ -18,11 +18,16 @@ _log = logging.getLogger("vestibule.keys")
 
 
 def open_keys(
-    store: KeyStore, clock: Callable[[], float] = time, *, before_first: Callable[[], object] = lambda: None
+    store: KeyStore,
+    clock: Callable[[], float] = time,
+    *,
+    before_first: Callable[[], object] = lambda: None,
+    algorithm: str = DEFAULT_ALGORITHM,
 ) -> KeySet:
     """Returns the keys of the store. A kind without a key gets its first one, durably, before this returns.
 
-    Where there are no keys at all it calls `before_first`, which raises `ValueError` if there must be some.
+    `algorithm` is that of a first signing key. Where there are no keys at all it calls `before_first`, which raises
+    `ValueError` if there must be some.
     Processes that start at the same time end up with the same keys. Raises `ValueError`, one line that names the key, if one
     is invalid or readable for others than its owner; `OSError` from the disk, `Unavailable` from the database.
     """
@@ -32,7 +37,7 @@ def open_keys(
     with store.changing() as change:
         if change.keys == KeySet():
             before_first()
-        change.keys = change.keys.completed(clock())
+        change.keys = change.keys.completed(clock(), algorithm)
         return change.keys
 
 
@@ -50,12 +55,17 @@ class ReloadingKeys:
     """
 
     def __init__(
-        self, store: KeyStore, clock: Callable[[], float] = monotonic, *, before_first: Callable[[], object] = lambda: None
+        self,
+        store: KeyStore,
+        clock: Callable[[], float] = monotonic,
+        *,
+        before_first: Callable[[], object] = lambda: None,
+        algorithm: str = DEFAULT_ALGORITHM,
     ) -> None:
         self._store = store
         self._clock = clock
         self.renew()
-        self._keys = open_keys(store, before_first=before_first)
+        self._keys = open_keys(store, before_first=before_first, algorithm=algorithm)
         self._error: str | None = None
         self._next_reload = clock() + RELOAD_EVERY
         forks.watch(self)

@@ -1,12 +1,15 @@
 """One-time codes, tokens and password hashes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from ...domain.code import CodePurpose
 
-__all__ = ["AccessClaims", "Codes", "Hasher", "Tokens"]
+__all__ = ["SIGNING_ALGORITHMS", "AccessClaims", "Codes", "Hasher", "KeyRotation", "Tokens"]
+
+SIGNING_ALGORITHMS = ("EdDSA", "ES256", "RS256")
+"""The algorithms that access tokens can be signed by (RFC 7518 § 3.1, RFC 8037): by Ed25519, P-256, or RSA of 2048 bits."""
 
 
 class Codes(Protocol):
@@ -47,6 +50,16 @@ class Tokens(Protocol):
 
     def verify_refresh(self, text: str) -> tuple[str, int] | None:
         """The session id and generation of a refresh token that was issued here; None for any other text."""
+
+
+class KeyRotation(Protocol):
+    """Replaces the keys of codes and tokens."""
+
+    def rotate_due(self, *, by_age: bool) -> Sequence[str]:
+        """Adds each key that is due, to be used once others can know it, and returns a text for each change.
+
+        With `by_age` keys are due by their age too, otherwise only by the settings. Raises `Unavailable`.
+        """
 
 
 class Hasher(Protocol):

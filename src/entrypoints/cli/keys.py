@@ -38,14 +38,18 @@ def keys() -> None:
 
 @keys.command("list")
 def list_keys() -> None:
-    """List every key with its state, and the key ids of the published ones.
+    """List every key with its state, the key ids of the published ones, and the keys that come by themselves.
 
     \b
     vestibule keys list
     """
     with _key_manager() as (_, manager):
         for key in manager.list_keys():
-            echo(f"{key.name:<12} {key.description:<54} {key.kid or ''}".rstrip())
+            echo(f"{key.name:<12} {key.description:<66} {key.algorithm or '':<6}{key.kid or ''}".rstrip())
+        for following in manager.next_keys():
+            echo(f"{f'next {following.kind}':<12} {following.description}")
+        if not manager.next_keys():
+            echo("No key is rotated by itself.")
 
 
 @keys.command()

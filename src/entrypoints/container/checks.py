@@ -10,6 +10,7 @@ from ...adapters.notifier.hosts import is_loopback
 from ...domain.errors import Unavailable
 from ..observability import check_extra
 from ..settings import Settings, SettingsError
+from .factories import shares_keys
 
 SECRET_NOT_SET = "VESTIBULE_SECRET is not set, but the keys in the database are encrypted with it."  # noqa: S105 — a message
 
@@ -47,6 +48,14 @@ def check_development(settings: Settings, _: Collection[str] = ()) -> None:
         raise SettingsError(f"{mode}: VESTIBULE_PUBLIC_URL must not begin with https.")
     if settings.trusted_proxies:
         raise SettingsError(f"{mode}: there must be no proxy, so unset VESTIBULE_TRUSTED_PROXIES.")
+
+
+def _check_rotation(settings: Settings, overrides: Collection[str]) -> None:
+    """Several servers must not each rotate their own copy of the keys."""
+    if settings.keys_rotate_days and "database" not in overrides and not shares_keys(settings):
+        raise SettingsError(
+            "VESTIBULE_KEYS_ROTATE_DAYS: needs VESTIBULE_SECRET, because servers on PostgreSQL would each rotate a keys.json."
+        )
 
 
 def _check_metrics(settings: Settings, _: Collection[str]) -> None:
@@ -88,5 +97,14 @@ def _check_region(settings: Settings, overrides: Collection[str]) -> None:
             LibraryIdentifiers(settings.default_region)
 
 
-CHECKS = (check_development, _check_metrics, _check_traces, _check_webhook, _check_sender, _check_redirect, _check_region)
+CHECKS = (
+    check_development,
+    _check_rotation,
+    _check_metrics,
+    _check_traces,
+    _check_webhook,
+    _check_sender,
+    _check_redirect,
+    _check_region,
+)
 """Each takes the settings and the ports with an adapter of the host application, and raises `SettingsError`."""

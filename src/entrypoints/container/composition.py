@@ -1,5 +1,6 @@
 """Opens the use cases on given settings, with adapters of Vestibule's own or of the host application, which imports it."""
 
+import logging
 import os
 from asyncio import CancelledError, create_task, shield, to_thread
 from collections.abc import Collection
@@ -36,6 +37,8 @@ from ..workers.subscriptions import Subscriptions
 from .checks import SECRET_NOT_SET, check_values, reported_as
 from .container import Container
 from .factories import Echo
+
+_log = logging.getLogger("vestibule.keys")
 
 
 class Adapters(TypedDict, total=False):
@@ -161,7 +164,7 @@ class Build:
         stack.callback(subscriptions.stop)
         if self._run_workers:
             deliver = vestibule.deliver_messages if self.settings.delivery else None
-            workers.start(deliver, vestibule.purge, vestibule.watch_failures)
+            workers.start(deliver, vestibule.purge, vestibule.watch_failures, vestibule.rotate_keys)
             loading = Timer(_DEVICES_AFTER, container.devices.name, ["-"])
             loading.daemon = True
             loading.start()
@@ -176,11 +179,11 @@ def build(
 ) -> Build:
     """Prepares the use cases on these settings (`Settings()` by default), to be opened by `with` or `async with`.
 
-    Opening migrates the embedded database. With `run_workers`, threads purge expired rows, and deliver messages unless the
-    setting `delivery` is off, and watch the failures of the service. Without it the caller runs `deliver_messages`, `purge` and
-    `watch_failures`. `echo` is called with the text of each
-    message put in the outbox directory. Opening raises `SettingsError` for settings that cannot work, and `TypeError` for a
-    port that does not exist or an adapter that lacks a method of its port. Raises `TypeError` for settings of another type.
+    Opening migrates the embedded database. With `run_workers`, threads purge expired rows, rotate the keys that are due, watch
+    the failures of the service, and deliver messages unless the setting `delivery` is off. Without it the caller runs
+    `deliver_messages`, `purge`, `rotate_keys` and `watch_failures`. `echo` is called with the text of each message put in the
+    outbox directory. Opening raises `SettingsError` for settings that cannot work, and `TypeError` for a port that does not
+    exist or an adapter that lacks a method of its port. Raises `TypeError` for settings of another type.
     """
     if not isinstance(settings, Settings | None):
         raise TypeError(f"build() takes vestibule.Settings(…), not {type(settings).__name__}.")
@@ -261,4 +264,6 @@ def _load_keys(container: Container, settings: Settings, overrides: Collection[s
             if container.sql_database.keys.read() is not None:  # other servers would refuse tokens of other keys
                 raise SettingsError(SECRET_NOT_SET)
     with reported_as("SECRET" if settings.secret else "DATA_DIR"):
-        container.keys  # noqa: B018 — builds it
+        keys = container.keys.current()
+    if container.key_rotation is None and keys.signing[-1].algorithm != settings.token_algorithm:
+        _log.warning("VESTIBULE_TOKEN_ALGORITHM: run `vestibule keys rotate`, and copy keys.json to every server")

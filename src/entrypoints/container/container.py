@@ -13,7 +13,7 @@ from ...adapters.database import SqlDatabase
 from ...adapters.devices import UaParserDevices
 from ...adapters.identifiers import LibraryIdentifiers
 from ...adapters.images import PillowImages
-from ...adapters.keys import HmacCodes, JwtTokens, ReloadingKeys
+from ...adapters.keys import HmacCodes, JwtTokens, KeyManager, KeyStore, ReloadingKeys
 from ...adapters.notifier import ChannelNotifier, Templates
 from ...application.account_limits import AccountLimits
 from ...application.code_checks import CodeVerifier, ProofIssuer
@@ -34,6 +34,7 @@ from ...application.ports import (
     Hasher,
     Identifiers,
     Images,
+    KeyRotation,
     NewId,
     Notifier,
     RateLimiter,
@@ -101,9 +102,20 @@ class Container:
         return self.instrumentation.database(self.sql_database)
 
     @cached_property
+    def key_store(self) -> KeyStore:
+        return factories.key_store(self.settings, self.sql_database)
+
+    @cached_property
     def keys(self) -> ReloadingKeys:
-        store = factories.key_store(self.settings, self.sql_database)
-        return ReloadingKeys(store, before_first=partial(factories.refuse_first_keys, self.settings, self.sql_database))
+        before_first = partial(factories.refuse_first_keys, self.settings, self.sql_database)
+        return ReloadingKeys(self.key_store, before_first=before_first, algorithm=self.settings.token_algorithm)
+
+    @cached_property
+    def key_rotation(self) -> KeyRotation | None:
+        if not factories.rotates_keys(self.settings, self.overrides):
+            return None
+        days = factories.rotation_days(self.settings, self.overrides)
+        return KeyManager(self.key_store, self.clock, algorithm=self.settings.token_algorithm, rotation_days=days)
 
     @cached_property
     def tokens(self) -> Tokens:

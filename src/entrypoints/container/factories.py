@@ -68,6 +68,27 @@ def encrypted_key_store(settings: Settings, database: SqlDatabase) -> EncryptedK
     return EncryptedKeyStore(database.keys, secrets, earlier=FileKeyStore(keys_file(settings)))
 
 
+_ROTATION_DAYS = 90
+
+
+def rotation_days(settings: Settings, overrides: Collection[str] = ()) -> int:
+    """The age at which a key is replaced by itself; 0 for never, where servers may have copies of `keys.json`."""
+    if settings.keys_rotate_days is not None:
+        return settings.keys_rotate_days
+    return _ROTATION_DAYS if shares_keys(settings, overrides) else 0
+
+
+def shares_keys(settings: Settings, overrides: Collection[str] = ()) -> bool:
+    """Returns whether all servers surely have the same keys: in the database, or next to the embedded one."""
+    return bool(settings.secret) or ("database" not in overrides and settings.resolved_database_url.startswith("sqlite:"))
+
+
+def rotates_keys(settings: Settings, overrides: Collection[str]) -> bool:
+    """Returns whether keys are added by themselves: by their age, or because of another algorithm."""
+    has_keys = not {"tokens", "codes"} <= set(overrides)
+    return has_keys and (shares_keys(settings, overrides) or rotation_days(settings, overrides) > 0)
+
+
 def refuse_first_keys(settings: Settings, database: Any) -> None:
     """Raises `ValueError` if the database has accounts: new keys in place of lost ones would log everybody out.
 

@@ -13,7 +13,7 @@ from ...domain.errors import Unavailable
 from ...domain.events import Event, EventType
 from ..settings import Settings, SettingsError
 from .checks import SECRET_NOT_SET, reported_as
-from .factories import encrypted_key_store, key_store, keys_file, refuse_first_keys
+from .factories import encrypted_key_store, key_store, keys_file, refuse_first_keys, rotation_days
 
 
 def backlog(settings: Settings) -> Sequence[Backlog]:
@@ -25,11 +25,12 @@ def backlog(settings: Settings) -> Sequence[Backlog]:
 @contextmanager
 def key_manager(settings: Settings) -> Iterator[KeyManager]:
     """Changes keys for the command line; running servers reload them. Raises `SettingsError`."""
+    managed = partial(KeyManager, algorithm=settings.token_algorithm, rotation_days=rotation_days(settings))
     if not settings.secret:
-        yield KeyManager(FileKeyStore(keys_file(settings)), before_first=partial(_refuse_first_keys, settings))
+        yield managed(FileKeyStore(keys_file(settings)), before_first=partial(_refuse_first_keys, settings))
         return
     with _encrypted_key_store_at(settings) as store:
-        yield KeyManager(store)
+        yield managed(store)
 
 
 def _refuse_first_keys(settings: Settings) -> None:
@@ -54,7 +55,7 @@ def create_keys(settings: Settings) -> int:
         if any(one.read() != KeySet() for one in (store, FileKeyStore(keys_file(settings)))):
             raise SettingsError("There are keys already; `vestibule keys rotate` replaces them.")
         ended = end_sessions(settings.resolved_database_url, by="keys create")
-        open_keys(store)
+        open_keys(store, algorithm=settings.token_algorithm)
     return ended
 
 
@@ -72,7 +73,7 @@ def _encrypted_key_store_at(settings: Settings) -> Iterator[EncryptedKeyStore]:
     with _database(settings) as database:
         store = encrypted_key_store(settings, database)
         with reported_as("SECRET"):
-            open_keys(store, before_first=partial(refuse_first_keys, settings, database))
+            open_keys(store, before_first=partial(refuse_first_keys, settings, database), algorithm=settings.token_algorithm)
         yield store
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from time import time
 from urllib.parse import urlsplit
 
-from ..container.factories import keys_file
+from ..container.factories import keys_file, rotates_keys
 from ..container.inspection import (
     DatabaseFacts,
     KeyInfo,
@@ -130,6 +130,7 @@ def _keys(settings: Settings) -> Iterator[Finding]:
     missing = list(_missing(settings, keys))
     yield from missing
     yield from _lives(keys)
+    yield from _algorithm(settings, keys)
     if not keys and not missing:
         yield ok("there are no keys yet; where there are no accounts, the first start makes them")
     if keys and not settings.secret and not is_embedded(settings):
@@ -142,6 +143,15 @@ def _missing(settings: Settings, keys: Sequence[KeyInfo]) -> Iterator[Finding]:
             yield error("the keys in the database are encrypted, and VESTIBULE_SECRET is not set", "set VESTIBULE_SECRET")
         elif not keys and has_accounts(settings):
             yield error("there are accounts, but no keys", "restore the keys from a backup, or run `vestibule keys create`")
+
+
+def _algorithm(settings: Settings, keys: Sequence[KeyInfo]) -> Iterator[Finding]:
+    newest = next((key for key in reversed(keys) if key.kind is KeyKind.SIGNING), None)
+    if newest is not None and newest.algorithm != settings.token_algorithm:
+        text = f"{newest.name} is a key for {newest.algorithm}, and VESTIBULE_TOKEN_ALGORITHM is {settings.token_algorithm}"
+        is_due = rotates_keys(settings, ())
+        remedy = "run `vestibule keys rotate`, and copy keys.json to every server"
+        yield warning(text, "start the server, which then adds the next key" if is_due else remedy)
 
 
 def _lives(keys: Sequence[KeyInfo]) -> Iterator[Finding]:
@@ -222,7 +232,7 @@ def _storage(settings: Settings) -> Iterator[Finding]:
 
 CHECKS: tuple[Check, ...] = (
     check("database", _database, "database_url", "data_dir", "workers"),
-    check("keys", _keys, "database_url", "data_dir", "secret"),
+    check("keys", _keys, "database_url", "data_dir", "secret", "token_algorithm", "keys_rotate_days"),
     check("outbox", _outbox, "database_url", "data_dir", "delivery"),
     check("redis", _redis, "redis_url"),
     check("images", _storage, "images_url", "images_redirect", "database_url"),

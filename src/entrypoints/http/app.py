@@ -46,7 +46,7 @@ API: tuple[HTTPRouteHandler, ...] = (
     sessions.revoke_session,
     sessions.logout,
 )
-SERVICE: tuple[HTTPRouteHandler, ...] = (service.healthz, service.readyz, service.jwks)
+SERVICE: tuple[HTTPRouteHandler, ...] = (service.healthz, service.readyz, service.jwks, service.issuer)
 REVOCATIONS: tuple[HTTPRouteHandler, ...] = (revocations.list_revocations,)
 """Served if the settings have a secret for the services that read revoked sessions."""
 

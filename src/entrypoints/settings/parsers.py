@@ -45,10 +45,12 @@ def flag(text: str) -> bool:
 
 
 def one_of(*known: str) -> Callable[[str], str]:
+    by_lower = {name.lower(): name for name in known}
+
     def read(text: str) -> str:
-        if text.lower() not in known:
+        if text.lower() not in by_lower:
             raise ValueError("must be " + " or ".join(known))
-        return text.lower()
+        return by_lower[text.lower()]
 
     return read
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
+from ...application.ports import SIGNING_ALGORITHMS
 from ...application.tokens import TOKEN_CLAIMS
 from ...domain.events import ACCOUNT_EVENTS, EventType
 from ...domain.rate_limits import DAY, Limits
@@ -191,6 +192,16 @@ class Settings:
         (),
         parse.several(parse.one_of(*TOKEN_CLAIMS)),
         f"Claims of the account in access tokens: {', '.join(TOKEN_CLAIMS)}; none by default.",
+    )
+    token_algorithm: str = setting(
+        SIGNING_ALGORITHMS[0],
+        parse.one_of(*SIGNING_ALGORITHMS),
+        "The algorithm that signs access tokens: EdDSA, or ES256 or RS256 for gateways that know no EdDSA.",
+    )
+    keys_rotate_days: int | None = setting(
+        None,
+        parse.number(0, 3650),
+        "Days after which keys are replaced by themselves; 90 by default, 0 for never, as with PostgreSQL and a keys.json.",
     )
     recovery_days: int = setting(
         7,

@@ -1,4 +1,4 @@
-"""Delivery workers: threads that deliver messages from the outbox, purge expired rows, and watch for guessing."""
+"""Delivery workers: threads that deliver messages, purge expired rows, rotate keys, and watch for guessing."""
 
 import logging
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from threading import Event, Thread
 from time import monotonic
 
 from ... import forks
-from ...application import Channel, ClockAhead, DeliverMessages, Purge, Unavailable, WatchFailures
+from ...application import Channel, ClockAhead, DeliverMessages, Purge, RotateKeys, Unavailable, WatchFailures
 
 POLL_SECONDS = 5.0
 PURGE_SECONDS = 3600.0
@@ -22,6 +22,11 @@ def deliver_all(deliver: DeliverMessages, channel: Channel, should_stop: Callabl
     """Delivers until no message of the channel is due, or `should_stop` returns True."""
     while not should_stop() and deliver(channel, should_stop=should_stop):
         pass
+
+
+def _rotate(rotate_keys: RotateKeys) -> None:
+    for change in rotate_keys():
+        _log.warning("keys: %s, see `vestibule keys list`", change)
 
 
 class HourlyPurge:
@@ -49,8 +54,9 @@ class HourlyPurge:
 class DeliveryWorkers:
     """Delivers when `notify` is called, and polls every `pause` seconds for messages of other processes and for retries.
 
-    Each channel has a thread of its own, so that a mail server that hangs delays no SMS. One more thread purges expired rows
-    every hour, the first time an hour after the start, and one watches the failures of the whole service every minute.
+    Each channel has a thread of its own, so that a mail server that hangs delays no SMS. Two more purge expired rows and rotate
+    the keys that are due, every hour; the first purge is an hour after the start. One watches the failures of the whole service
+    every minute.
 
     The threads stay in the process that started them: its forks have none, and leave the work to it.
     """
@@ -73,7 +79,13 @@ class DeliveryWorkers:
         for due in self._due.values():
             due.set()
 
-    def start(self, deliver: DeliverMessages | None, purge: Purge | None, watch_failures: WatchFailures | None = None) -> None:
+    def start(
+        self,
+        deliver: DeliverMessages | None,
+        purge: Purge | None,
+        watch_failures: WatchFailures | None = None,
+        rotate_keys: RotateKeys | None = None,
+    ) -> None:
         """Starts the threads of those that are not None; other processes do the rest."""
         if deliver is not None:
             for channel in deliver.channels:
@@ -83,6 +95,8 @@ class DeliveryWorkers:
             self._start_thread("purge", HourlyPurge(purge), PURGE_SECONDS, self._stopped, first_pause=PURGE_SECONDS)
         if watch_failures is not None:
             self._start_thread("alarms", watch_failures, WATCH_SECONDS, self._stopped, first_pause=WATCH_SECONDS)
+        if rotate_keys is not None:
+            self._start_thread("key rotation", partial(_rotate, rotate_keys), PURGE_SECONDS, self._stopped)
 
     def stop(self, timeout: float = 8.0) -> None:
         """Stops after the messages in progress, or after `timeout` seconds."""

@@ -294,7 +294,7 @@ _OTHER = _entries(KeySet.generate())[0]
 )
 def test_invalid_signing_key_is_refused_in_one_line_that_names_it(file: Path, members: dict[str, Any]) -> None:
     _write(file, _changed("signing", **members))
-    with pytest.raises(ValueError, match=r"keys\.json: signing-1: not a private Ed25519 key") as refusal:
+    with pytest.raises(ValueError, match=r"keys\.json: signing-1: not a private key for EdDSA") as refusal:
         _opened(file)
     assert "\n" not in str(refusal.value)
     assert refusal.value.__suppress_context__

@@ -53,6 +53,10 @@ class Deployment:
         self.manager.list_keys()
         self.tokens = JwtTokens(ReloadingKeys(store, self.clock), issuer=URL, audience=URL, clock=self.clock)
 
+    def node(self, algorithm: str = "EdDSA", days: int = 0) -> KeyManager:
+        """The part of a server that rotates keys when they are due."""
+        return KeyManager(self.store, self.clock, algorithm=algorithm, rotation_days=days)
+
     def advance(self, seconds: float) -> None:
         self.clock.now += seconds
 
@@ -170,6 +174,109 @@ def test_fourth_signing_key_is_refused(deployment: Deployment) -> None:
     deployment.advance(3628)
     assert deployment.manager.rotate(KeyKind.SIGNING, at_once=True).number == 4
     assert [number for number, _ in deployment.states()] == [2, 3, 4]
+
+
+# --- rotating when due ------------------------------------------------------------------------------------------------
+
+
+def test_keys_are_replaced_at_their_age_and_the_signing_key_is_published_a_day_before(deployment: Deployment) -> None:
+    node = deployment.node(days=90)
+    old = deployment.sign()
+    assert [(key.kind, key.published_at, key.active_from) for key in node.next_keys()] == [
+        ("signing", NOW + 89 * DAY, NOW + 90 * DAY),
+        ("codes", NOW + 90 * DAY - MINUTE, NOW + 90 * DAY),
+        ("refresh", NOW + 90 * DAY - MINUTE, NOW + 90 * DAY),
+    ]
+    deployment.advance(89 * DAY - 1)
+    assert node.rotate_due() == []
+    deployment.advance(1)
+    assert node.rotate_due() == ["rotated signing-2"]
+    assert node.rotate_due() == []
+    assert deployment.states() == [(1, KeyState.ACTIVE), (2, KeyState.PENDING)]
+    assert node.list_keys()[0].description == "signs since 2027-01-15 08:00:00 UTC until 2027-04-15 08:00:00 UTC"
+
+    deployment.advance(DAY - MINUTE)
+    assert node.rotate_due() == ["rotated codes-2", "rotated refresh-2"]
+    assert _kid(deployment.sign()) == _kid(old)
+    deployment.advance(MINUTE)
+    assert _kid(deployment.sign()) == deployment.published()[1]
+    assert [deployment.states(kind)[1] for kind in ("signing", "codes", "refresh")] == [(2, KeyState.ACTIVE)] * 3
+
+    deployment.advance(3630)
+    assert node.rotate_due() == ["pruned signing-1", "pruned codes-1"]
+    assert node.next_keys()[0].active_from == NOW + 180 * DAY
+
+
+def test_nothing_is_replaced_by_its_age_without_days_or_while_the_clock_may_be_wrong(deployment: Deployment) -> None:
+    deployment.advance(1000 * DAY)
+    assert deployment.node().next_keys() == []
+    assert deployment.node().rotate_due() == []
+    assert deployment.node(days=90).rotate_due(by_age=False) == []
+    assert deployment.node(days=90).rotate_due() == ["rotated signing-2", "rotated codes-2", "rotated refresh-2"]
+
+
+def test_key_that_somebody_wrote_without_a_time_is_not_replaced_by_itself(deployment: Deployment) -> None:
+    with deployment.store.changing() as change:
+        change.keys = replace(change.keys, signing=(SigningKey.generate(1),))
+    deployment.advance(1000 * DAY)
+    assert deployment.node(days=90).rotate_due() == ["rotated codes-2", "rotated refresh-2"]
+
+
+def test_late_node_replaces_a_key_with_the_same_day_of_notice(deployment: Deployment) -> None:
+    deployment.advance(200 * DAY)
+    assert deployment.node(days=90).rotate_due()[0] == "rotated signing-2"
+    first = deployment.published()[0]
+    deployment.advance(DAY - 1)
+    assert _kid(deployment.sign()) == first
+    deployment.advance(1)
+    assert _kid(deployment.sign()) != first
+
+
+@pytest.mark.parametrize("days", [0, 90])
+def test_another_algorithm_comes_by_a_rotation_in_which_no_token_is_rejected(deployment: Deployment, days: int) -> None:
+    node = deployment.node("ES256", days)
+    assert node.rotate_due() == ["rotated signing-2"]
+    assert node.rotate_due() == []
+    deployment.advance(DAY - 1)
+    last = deployment.sign()
+    assert jwt.get_unverified_header(last)["alg"] == "EdDSA"
+    assert [key["alg"] for key in deployment.tokens.jwks()["keys"]] == ["EdDSA", "ES256"]
+    deployment.advance(1)
+    assert jwt.get_unverified_header(deployment.sign())["alg"] == "ES256"
+    deployment.advance(298)
+    assert deployment.accepts(last)
+    assert node.rotate_due() == []
+    deployment.advance(3630)
+    assert node.rotate_due() == ["pruned signing-1"]
+    assert [key["alg"] for key in deployment.tokens.jwks()["keys"]] == ["ES256"]
+
+
+def test_algorithm_that_is_taken_back_before_it_signed_leaves_nothing(deployment: Deployment) -> None:
+    deployment.node("RS256").rotate_due()
+    deployment.advance(DAY / 2)
+    assert deployment.node("EdDSA").rotate_due() == ["removed signing-2, RS256"]
+    assert deployment.states() == [(1, KeyState.ACTIVE)]
+    deployment.node("RS256").rotate_due()
+    assert deployment.node("ES256").rotate_due() == ["removed signing-2, RS256", "rotated signing-2"]
+
+
+def test_manual_rotation_makes_a_key_of_the_algorithm(deployment: Deployment) -> None:
+    deployment.manager.rotate(KeyKind.SIGNING)
+    added = deployment.node("ES256").rotate(KeyKind.SIGNING, at_once=True)
+    assert (added.name, added.algorithm, added.state) == ("signing-2", "ES256", KeyState.ACTIVE)
+    _, successor = deployment.node("RS256").revoke("signing-2")
+    assert successor is not None
+    assert (successor.algorithm, successor.state) == ("RS256", KeyState.ACTIVE)
+
+
+def test_due_signing_key_waits_while_there_are_three(deployment: Deployment) -> None:
+    for _ in range(2):
+        deployment.manager.rotate(KeyKind.SIGNING, at_once=True)
+        deployment.advance(1)
+    node = deployment.node("ES256")
+    assert node.rotate_due() == []
+    deployment.advance(3630)
+    assert node.rotate_due() == ["pruned signing-1", "pruned signing-2", "rotated signing-4"]
 
 
 # --- revoking ---------------------------------------------------------------------------------------------------------
@@ -358,7 +465,8 @@ def test_reload_finds_a_replaced_secret(file: Path) -> None:
 # --- any sequence of changes ------------------------------------------------------------------------------------------
 
 pauses = st.sampled_from([1.0, 30.0, 3631.0, 3 * 3600.0, DAY, 2 * DAY])
-steps = st.lists(st.one_of(pauses, st.sampled_from(["rotate", "rotate now", "revoke", "prune", "sign"])), max_size=14)
+changes = st.sampled_from(["rotate", "rotate now", "revoke", "prune", "sign", "due EdDSA", "due ES256"])
+steps = st.lists(st.one_of(pauses, changes), max_size=14)
 
 
 @given(steps)
@@ -382,6 +490,7 @@ def test_any_sequence_of_changes_leaves_one_active_key_at_most_three_published_a
             assert _kid(text) in kids
             assert _kid(text) in emergencies or deployment.clock.now - published[_kid(text)] >= DAY - 2
             assert [state for _, state in deployment.states()].count(KeyState.ACTIVE) == 1
+            published = {kid: since for kid, since in published.items() if kid in kids}
             assert all(deployment.accepts(text) for text, end in tokens if deployment.clock.now < end)
 
 
@@ -400,6 +509,8 @@ def _apply(deployment: Deployment, step: str | float, tokens: list[tuple[str, fl
             tokens[:] = [(text, end) for text, end in tokens if _kid(text) != revoked.kid]
         case "prune":
             deployment.manager.prune()
+        case "due EdDSA" | "due ES256":
+            deployment.node(str(step).removeprefix("due "), days=2).rotate_due()
         case "sign":
             tokens.append((deployment.sign(), deployment.clock.now + 298))
         case _:

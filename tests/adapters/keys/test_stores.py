@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from secrets import token_bytes
 from threading import Barrier, Event
+from time import time
 from typing import TypeVar
 
 import pytest
@@ -120,6 +121,17 @@ def test_one_of_concurrent_rotations_adds_the_next_key(open_store: Open) -> None
         assert len(refused) == 2
         assert all(text.startswith("codes-2 is already pending") for text in refused)
         assert [key.number for key in managers[0].list_keys() if key.kind == "codes"] == [1, 2]
+        remove_keys(open_store())
+
+
+def test_one_of_several_nodes_rotates_the_keys_that_are_due(open_store: Open) -> None:
+    later = time() + 200 * 86_400
+    nodes = [KeyManager(open_store(), lambda: later, algorithm="ES256", rotation_days=90) for _ in range(3)]
+    for _ in range(ROUNDS):
+        open_keys(open_store())
+        results = at_once([node.rotate_due for node in nodes])
+        assert sorted(map(str, results)) == ["['rotated signing-2', 'rotated codes-2', 'rotated refresh-2']", "[]", "[]"]
+        assert [key.number for key in nodes[0].list_keys() if key.kind == "signing"] == [1, 2]
         remove_keys(open_store())
 
 

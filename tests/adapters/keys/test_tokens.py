@@ -10,6 +10,7 @@ from typing import Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -343,7 +344,9 @@ def test_arbitrary_body_with_a_known_header_is_rejected(body: bytes) -> None:
     tokens = _tokens()
     head = tokens.issue_access(7, SESSION, NOW).split(".")[0]
     assert tokens.verify_access(f"{head}.{_base64url(body)}.{_base64url(bytes(64))}", NOW) is None
-    signature = KEYS.signing[0].private.sign(f"{head}.{_base64url(body)}".encode())
+    private = KEYS.signing[0].private
+    assert isinstance(private, Ed25519PrivateKey)
+    signature = private.sign(f"{head}.{_base64url(body)}".encode())
     assert tokens.verify_access(f"{head}.{_base64url(body)}.{_base64url(signature)}", NOW) is None
 
 

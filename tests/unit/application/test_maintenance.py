@@ -1,12 +1,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 from tests.support.world import PASSWORD, World
 
 from vestibule.adapters.database import SqlDatabase, migrate
-from vestibule.application import ClockAhead, InvalidCode, NoSuchAccount
+from vestibule.adapters.keys import FileKeyStore, KeyManager
+from vestibule.application import ClockAhead, InvalidCode, NoSuchAccount, RotateKeys
 from vestibule.application.maintenance import BATCH
 from vestibule.domain.events import Event as AuditEvent
 from vestibule.domain.events import EventType
@@ -157,3 +159,45 @@ def test_nothing_is_purged_in_the_first_hour_of_a_process(stored: World, monkeyp
 
 def test_database_in_memory_purges_nothing() -> None:
     assert World().purge() == 0
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+def rotation_of(world: World, directory: Path, **settings: Any) -> RotateKeys:
+    """The use case on the world's database and clock, with keys of their own in a file."""
+    keys = KeyManager(FileKeyStore(directory / "keys.json"), world.clock, **settings)
+    keys.list_keys()
+    return RotateKeys(database=world.database, clock=world.clock, key_rotation=keys)
+
+
+def test_keys_that_are_due_are_rotated_and_recorded(stored: World, tmp_path: Path) -> None:
+    rotate_keys = rotation_of(stored, tmp_path / "keys", rotation_days=90)
+    assert rotate_keys() == []
+    for _ in range(89):
+        stored.clock.advance(DAY)
+        stored.purge()
+    assert rotate_keys() == ["rotated signing-2"]
+    assert rotate_keys() == []
+    [event] = stored.events(EventType.KEYS_CHANGED)
+    assert (event.detail, event.occurred_at) == ("rotated signing-2", stored.clock())
+
+
+def test_keys_are_not_rotated_by_their_age_while_the_clock_may_be_wrong(stored: World, tmp_path: Path) -> None:
+    rotate_keys = rotation_of(stored, tmp_path / "keys", rotation_days=90)
+    stored.purge()
+    stored.clock.advance(1000 * DAY)
+    assert rotate_keys() == []
+    stored.purge(clock_confirmed=True)
+    assert rotate_keys() == ["rotated signing-2", "rotated codes-2", "rotated refresh-2"]
+
+
+def test_another_algorithm_is_followed_whatever_the_clock_says(tmp_path: Path) -> None:
+    world = World()
+    rotation_of(world, tmp_path)
+    world.clock.advance(1000 * DAY)
+    assert rotation_of(world, tmp_path, algorithm="ES256", rotation_days=90)() == ["rotated signing-2"]
+
+
+def test_keys_that_are_not_ours_to_rotate_are_left_alone() -> None:
+    assert World().rotate_keys() == ()

@@ -1,9 +1,9 @@
-"""Endpoints for infrastructure: liveness, readiness, public keys."""
+"""Endpoints for infrastructure: liveness, readiness, public keys and where they are."""
 
 from typing import Annotated, Any
 
 from litestar import get
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from ....domain.networks import read_host
 from ...container.operator import HEADER
@@ -19,6 +19,24 @@ class JwksResponse(Struct):
     """Public keys (RFC 7517)."""
 
     keys: Annotated[list[dict[str, Any]], Meta(description="Each is a JWK; `kid` in a token names the one that signed it.")]
+
+
+class IssuerResponse(Struct):
+    """The issuer and its keys, for services that verify access tokens (OpenID Connect Discovery 1.0)."""
+
+    issuer: Annotated[
+        str, Meta(description="The issuer and the audience of every access token.", examples=["https://accounts.example.org"])
+    ]
+    jwks_uri: Annotated[str, Meta(description="The public keys.", extra_json_schema={"format": "uri"})]
+    id_token_signing_alg_values_supported: Annotated[
+        list[str], Meta(description="The algorithms of the public keys: EdDSA, ES256 or RS256.", examples=[["EdDSA"]])
+    ]
+    subject_types_supported: Annotated[list[str], Meta(description="All services see the same ids of accounts.")] = field(
+        default_factory=lambda: ["public"]
+    )
+
+
+_PUBLIC: dict[str, Any] = {"cache_control": "public, max-age=3600", "cross_origin_resource_policy": "cross-origin"}
 
 
 @get("/healthz", operation=Operation("Service", "Check liveness", (StatusResponse,)), sync_to_thread=False)
@@ -59,5 +77,22 @@ async def readyz(request: HttpRequest) -> AsgiResponse:
 
 @get("/.well-known/jwks.json", operation=Operation("Service", "Read the keys that verify access tokens", (JwksResponse,)))
 async def jwks(request: HttpRequest) -> AsgiResponse:
-    keys = await use_cases(request).jwks()
-    return AsgiResponse(200, keys, cache_control="public, max-age=3600", cross_origin_resource_policy="cross-origin")
+    return AsgiResponse(200, await use_cases(request).jwks(), **_PUBLIC)
+
+
+@get(
+    "/.well-known/openid-configuration",
+    operation=Operation("Service", "Read the issuer, and where the keys are that verify access tokens", (IssuerResponse,)),
+)
+async def issuer(request: HttpRequest) -> AsgiResponse:
+    called = use_cases(request)
+    keys: Any = (await called.jwks())["keys"]
+    return AsgiResponse(
+        200,
+        IssuerResponse(
+            issuer=called.settings.url,
+            jwks_uri=f"{called.settings.url}{called.settings.api_prefix}/.well-known/jwks.json",
+            id_token_signing_alg_values_supported=sorted({key["alg"] for key in keys if "alg" in key}),
+        ),
+        **_PUBLIC,
+    )
