@@ -423,24 +423,38 @@ def behind(proxy: str, directory: Path, changes: dict[str, str] | None = None, *
         yield f"http://127.0.0.1:{port}", server
 
 
+PASS = "proxy_pass http://accounts;"
+FROM_ANOTHER_ADDRESS = {PASS: f"proxy_bind 127.0.3.1; {PASS}"}
+"""Lets nginx call the server from an address that is not the doctor's."""
+
+
+def of_public_url(directory: Path, changes: dict[str, str], **settings: str) -> Diagnosis:
+    with behind("nginx", directory, changes, **settings) as (url, server):
+        return Diagnosis("--url", url, without=("hashing",), data_dir=directory / "data", port=server.port)
+
+
 def test_running_server_tells_how_a_call_came_through_the_proxy(tmp_path: Path) -> None:
-    with behind("nginx", tmp_path, trusted_proxies="127.0.0.0/8") as (url, _):
-        found = Diagnosis("--url", url, without=("hashing",), data_dir=tmp_path / "data")
-        assert "was seen to come from 127.0.0.1" in found.of("public-url", "ok")
-        assert "invent" not in found.output
+    found = of_public_url(tmp_path, FROM_ANOTHER_ADDRESS, trusted_proxies="127.0.3.1")
+    assert "was seen to come from 127.0.0.1, forwarded by 127.0.3.1" in found.of("public-url", "ok")
+    assert found.of("public-url") == ""
 
 
 def test_proxy_that_is_not_trusted_is_named(tmp_path: Path) -> None:
-    with behind("nginx", tmp_path) as (url, _):
-        found = Diagnosis("--url", url, without=("hashing",), data_dir=tmp_path / "data")
-        assert "add 127.0.0.1 to VESTIBULE_TRUSTED_PROXIES" in found.of("public-url", "error")
+    found = of_public_url(tmp_path, FROM_ANOTHER_ADDRESS)
+    assert "add 127.0.3.1 to VESTIBULE_TRUSTED_PROXIES" in found.of("public-url", "error")
 
 
 def test_proxy_that_passes_on_invented_addresses_is_an_error(tmp_path: Path) -> None:
-    changes = {"proxy_set_header X-Forwarded-For $remote_addr;": "proxy_set_header X-Forwarded-For $http_x_forwarded_for;"}
-    with behind("nginx", tmp_path, changes, trusted_proxies="127.0.0.0/8") as (url, _):
-        found = Diagnosis("--url", url, without=("hashing",), data_dir=tmp_path / "data")
-        assert "callers can invent their address" in found.of("public-url", "error")
+    replaced = "proxy_set_header X-Forwarded-For $remote_addr;"
+    changes = FROM_ANOTHER_ADDRESS | {replaced: "proxy_set_header X-Forwarded-For $http_x_forwarded_for;"}
+    found = of_public_url(tmp_path, changes, trusted_proxies="127.0.3.1")
+    assert "callers can invent their address" in found.of("public-url", "error")
+
+
+def test_doctor_on_a_trusted_machine_accuses_no_proxy(tmp_path: Path) -> None:
+    found = of_public_url(tmp_path, {}, trusted_proxies="127.0.0.0/8")
+    assert "another machine shows whether callers can invent an address" in found.of("public-url", "ok")
+    assert found.of("public-url") == ""
 
 
 def test_server_answers_what_it_sees_to_the_bearer_of_the_keys_alone(tmp_path: Path) -> None:

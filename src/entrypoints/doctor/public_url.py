@@ -53,7 +53,7 @@ def check_url(settings: Settings, url: str) -> Iterator[Finding]:
         yield warning(text, "run the doctor with the settings of the server")
     else:
         invented = _FORWARDED | ({settings.client_address_header: _INVENTED} if settings.client_address_header else {})
-        yield from _address(url, seen, _seen(ask(f"{base}/healthz", headers=headers | invented)))
+        yield from _address(url, answer.own_address, seen, _seen(ask(f"{base}/healthz", headers=headers | invented)))
         yield from _host(settings, url, seen)
         yield from _same_settings(settings, url, seen)
 
@@ -75,20 +75,22 @@ def _certificate(answer: Answer) -> Iterator[Finding]:
             yield ok(f"the certificate is valid for {days:.0f} days")
 
 
-def _address(url: str, seen: dict[str, Any], invented: dict[str, Any] | None) -> Iterator[Finding]:
+def _address(url: str, own_address: str, seen: dict[str, Any], invented: dict[str, Any] | None) -> Iterator[Finding]:
     client, peer, forwarded = seen["client"], seen["peer"], seen["forwarded"]
     names = " and ".join(forwarded)
-    if invented is not None and invented["client"] == _INVENTED:
+    if not forwarded and url.startswith("https:"):
+        text = f"{peer}, which terminates TLS, forwards no address: all callers share its limits"
+        yield error(text, "let the proxy write X-Forwarded-For")
+    elif client in seen["trusted"] and (forwarded or peer == own_address):
+        yield ok(f"this call came from {client}, a trusted proxy; another machine shows whether callers can invent an address")
+    elif invented is not None and invented["client"] == _INVENTED:
         text = f"callers can invent their address: {peer} passes on what they write"
         yield error(text, "let the proxy replace X-Forwarded-For, or append to it, and remove Forwarded")
     elif not client:
         yield error(f"the address of a caller is unreadable in {names} from {peer}", _HEADER_ADVICE)
-    elif forwarded and not seen["trusted"]:
+    elif forwarded and peer not in seen["trusted"]:
         text = f"{peer} forwards {names} without being trusted: all callers share its limits"
         yield error(text, f"add {peer} to VESTIBULE_TRUSTED_PROXIES")
-    elif not forwarded and url.startswith("https:"):
-        text = f"{peer}, which terminates TLS, forwards no address: all callers share its limits"
-        yield error(text, "let the proxy write X-Forwarded-For")
     elif invented is not None and not invented["client"]:
         text = "a caller that writes both X-Forwarded-For and Forwarded becomes unknown"
         yield warning(text, "set VESTIBULE_CLIENT_ADDRESS_HEADER to the one that the proxy writes")

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct, field
 
 from ....domain.networks import read_host
 from ...container.operator import HEADER
+from ...settings import Settings
 from ..dependencies import HttpRequest, caller_of, use_cases
 from ..openapi import Operation
 from ..responses import AsgiResponse, StatusResponse
@@ -49,19 +50,24 @@ def healthz(request: HttpRequest) -> AsgiResponse:
 
 def _seen(request: HttpRequest) -> dict[str, object]:
     """What the server sees of this call, for `vestibule doctor`: strangers have no key to make the token with."""
-    client, settings = request.scope["client"], use_cases(request).blocking.settings
-    peer = client[0] if client else ""
-    host, header = read_host(peer), settings.client_address_header
+    settings, client = use_cases(request).blocking.settings, caller_of(request).ip_address or ""
+    peer = request.scope["client"][0] if request.scope["client"] else ""
+    header = settings.client_address_header
     names = _FORWARDED if header is None else (header.lower().encode(),)
     return {
         "status": "ok",
-        "client": caller_of(request).ip_address,
+        "client": client,
         "peer": peer,
-        "trusted": host is not None and any(host in network for network in settings.trusted_proxies),
+        "trusted": [address for address in (peer, client) if _is_trusted(address, settings)],
         "host": request.headers.get("host", ""),
         "forwarded": [name.decode() for name, _ in request.scope["headers"] if name in names],
         "url": settings.url,
     }
+
+
+def _is_trusted(address: str, settings: Settings) -> bool:
+    host = read_host(address)
+    return host is not None and any(host in network for network in settings.trusted_proxies)
 
 
 @get(
