@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jwt
 
 MAX_TOKEN_LENGTH = 8192
-"""More than a token with every claim of an account has, however long its names are: some 5,500 bytes."""
+"""More than a token with every claim of an account has, however long its names are: some 6,000 bytes."""
 MAX_LEEWAY = 30
 MAX_ACCOUNT_ID = 2**63 - 1
 SESSION_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)

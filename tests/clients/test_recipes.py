@@ -9,6 +9,8 @@ import pytest
 from tests.support import node
 from tests.support.server import Server
 
+from vestibule.application.ports import SIGNING_ALGORITHMS
+
 pytestmark = pytest.mark.slow
 
 PAGE = (node.ROOT / "docs" / "clients.md").read_text()
@@ -32,11 +34,16 @@ def test_recipe_for_browsers_refreshes_once_for_all_calls_and_tabs(server: Serve
     node.call(["node", "browser_recipe.mjs"], project, {"SERVER": url})
 
 
-def test_recipe_for_node_verifies_a_token_with_its_claims(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("algorithm", SIGNING_ALGORITHMS)
+def test_recipe_for_node_verifies_a_token_with_its_claims(algorithm: str, tmp_path: Path) -> None:
     project = node.project(tmp_path / "project", "jose_recipe.mjs")
-    url = f"http://127.0.0.1:{server.port}"
-    (project / "identify.js").write_text(blocks("js")[1].replace(SERVICE, url))
-    node.call(["node", "jose_recipe.mjs"], project, {"SERVER": url})
+    recipe = blocks("js")[1]
+    assert '["EdDSA"]' in recipe
+    claims = "email_verified, username"
+    with Server(tmp_path / "data", token_claims=claims, token_algorithm=algorithm, rate_limits="off") as server:
+        url = f"http://127.0.0.1:{server.port}"
+        (project / "identify.js").write_text(recipe.replace(SERVICE, url).replace('["EdDSA"]', f'["{algorithm}"]'))
+        node.call(["node", "jose_recipe.mjs"], project, {"SERVER": url})
 
 
 def test_recipe_for_django_identifies_the_caller(server: Server, tmp_path: Path) -> None:
