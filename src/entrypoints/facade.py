@@ -38,7 +38,7 @@ from .workers.subscriptions import Handler, Subscriptions
 
 
 class UseCases:
-    """Every use case with the lane of its awaited calls. The container builds each from its attributes of the fields' names."""
+    """Every use case with the lane of its awaited calls. The container builds each from the providers of its fields' names."""
 
     register = PlainUseCase(registration.Register, "hashing")
     create_superuser = PlainUseCase(registration.CreateSuperuser, "hashing")

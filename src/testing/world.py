@@ -86,7 +86,7 @@ class World(Vestibule):
         }
         optional = (("rate_limiter", rate_limiter), ("devices", devices), ("admission", admission), ("new_id", new_id))
         ports |= {name: port for name, port in optional if port is not None}
-        built = Container(configured, **ports).vestibule
+        built = Container(configured, **ports).vestibule()
         super().__init__(**{one.name: getattr(built, one.name) for one in fields(Vestibule)})
         vars(self).update(database=ports["sql_database"], notifier=ports["notifier"])
 

@@ -150,14 +150,14 @@ class Build:
             subscriptions=subscriptions,
             echo=self._echo,
             overrides=frozenset(self._overrides),
-            **{_ATTRIBUTES.get(port, port): adapter for port, adapter in self._overrides.items()},
+            **{_PROVIDERS.get(port, port): adapter for port, adapter in self._overrides.items()},
         )
         _build_adapters(container, self.settings, self._overrides, stack)
-        vestibule = container.vestibule
+        vestibule = container.vestibule()
         if isinstance(vestibule.rate_limiter, RedisRateLimiter) and "rate_limiter" not in self._overrides:
             vestibule.rate_limiter.probe()
         stack.callback(self._refuse_calls)  # after the threads below have stopped, which may be in a call
-        if (enqueue_webhooks := container.enqueue_webhooks) is not None:
+        if (enqueue_webhooks := container.enqueue_webhooks()) is not None:
             with suppress(Unavailable):  # then the delivery worker repeats it
                 enqueue_webhooks.start()
         stack.callback(workers.stop)
@@ -165,11 +165,11 @@ class Build:
         if self._run_workers:
             deliver = vestibule.deliver_messages if self.settings.delivery else None
             workers.start(deliver, vestibule.purge, vestibule.watch_failures, vestibule.rotate_keys)
-            loading = Timer(_DEVICES_AFTER, container.devices.name, ["-"])
+            loading = Timer(_DEVICES_AFTER, container.devices().name, ["-"])
             loading.daemon = True
             loading.start()
             stack.callback(loading.cancel)
-            if "storage" not in self._overrides and isinstance(storage := container.storage, S3Storage):
+            if "storage" not in self._overrides and isinstance(storage := container.storage(), S3Storage):
                 Thread(target=storage.probe, name="images").start()  # a bucket that is slow or down does not delay the start
         return vestibule
 
@@ -215,8 +215,8 @@ def check_settings(settings: Settings, *, migrate: bool = False) -> None:
 _DEVICES_AFTER = 1.0
 """Seconds after which the rules for devices are loaded: before most logins, without delaying the first response by 0.1 s."""
 
-_ATTRIBUTES = {"database": "sql_database", "notifier": "mail_and_sms_notifier"}
-"""The attributes of the container that a port's adapter replaces, where their names differ."""
+_PROVIDERS = {"database": "sql_database", "notifier": "mail_and_sms_notifier"}
+"""The providers that a port's adapter replaces, where their names differ."""
 
 _BUILT = (
     ("database", "sql_database", "DATABASE_URL"),
@@ -231,7 +231,7 @@ _BUILT = (
     ("identifiers", "identifiers", "MOBILE_REGIONS"),
     ("admission", "admission", "EMAIL_DOMAINS"),
 )
-"""Port, attribute of the container, and the setting that an error is reported as. The first one is closed last."""
+"""Port, provider, and the setting that an error is reported as. The first one is closed last."""
 
 
 def _build_adapters(
@@ -245,10 +245,10 @@ def _build_adapters(
             if not os.access(settings.data_dir, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
                 raise SettingsError(f"VESTIBULE_DATA_DIR: this user cannot write to {settings.data_dir}.")
     check_values(settings, overrides)
-    for port, attribute, setting in _BUILT:
+    for port, provider, setting in _BUILT:
         if port not in overrides:
             with reported_as(setting):
-                adapter = getattr(container, attribute)
+                adapter = getattr(container, provider)()
             if hasattr(adapter, "close"):
                 stack.callback(adapter.close)
     if "database" not in overrides:
@@ -261,9 +261,9 @@ def _build_adapters(
 def _load_keys(container: Container, settings: Settings, overrides: Collection[str]) -> None:
     if not settings.secret and "database" not in overrides:
         with reported_as("DATABASE_URL"):
-            if container.sql_database.keys.read() is not None:  # other servers would refuse tokens of other keys
+            if container.sql_database().keys.read() is not None:  # other servers would refuse tokens of other keys
                 raise SettingsError(SECRET_NOT_SET)
     with reported_as("SECRET" if settings.secret else "DATA_DIR"):
-        keys = container.keys.current()
-    if container.key_rotation is None and keys.signing[-1].algorithm != settings.token_algorithm:
+        keys = container.keys().current()
+    if container.key_rotation() is None and keys.signing[-1].algorithm != settings.token_algorithm:
         _log.warning("VESTIBULE_TOKEN_ALGORITHM: run `vestibule keys rotate`, and copy keys.json to every server")

@@ -1,19 +1,19 @@
-"""The composition of a Vestibule: every adapter and use case, each built once."""
+"""The dependency injection container: every adapter and use case, each built once."""
 
 from collections.abc import Callable, Collection
 from dataclasses import fields
-from functools import cached_property, partial
-from operator import attrgetter
+from functools import partial
 from time import time
 from typing import Any
 
+from dependency_injector import providers  # `containers` would import every web framework that is installed
+
 from ...adapters import ids
-from ...adapters.admission import ConfiguredAdmission, EmailDomains
 from ...adapters.database import SqlDatabase
 from ...adapters.devices import UaParserDevices
 from ...adapters.identifiers import LibraryIdentifiers
 from ...adapters.images import PillowImages
-from ...adapters.keys import HmacCodes, JwtTokens, KeyManager, KeyStore, ReloadingKeys
+from ...adapters.keys import HmacCodes, JwtTokens, ReloadingKeys
 from ...adapters.notifier import ChannelNotifier, Templates
 from ...application.account_limits import AccountLimits
 from ...application.code_checks import CodeVerifier, ProofIssuer
@@ -25,26 +25,8 @@ from ...application.notifications import Notices
 from ...application.operators import Operators
 from ...application.ownership import AccountOpener, AddressReleaser
 from ...application.password_attempts import PasswordAttempts
-from ...application.ports import (
-    Admission,
-    Clock,
-    Codes,
-    Database,
-    Devices,
-    Hasher,
-    Identifiers,
-    Images,
-    KeyRotation,
-    NewId,
-    Notifier,
-    RateLimiter,
-    Storage,
-    Tokens,
-)
-from ...application.send_quota import SendQuota
 from ...application.tokens import SessionIssuer
 from ...application.validation import AccountRules
-from ...application.webhooks import EnqueueWebhooks
 from ...domain.password import PasswordPolicy
 from ..common_passwords import common_passwords
 from ..facade import USE_CASES, Vestibule
@@ -55,200 +37,148 @@ from . import factories
 from .operator import is_token
 
 
-def build_from_attributes(kind: Callable[..., Any], container: "Container") -> Any:
-    """Makes an object of a dataclass; each field takes the value of the container's attribute of its name.
+def build_from_providers(kind: Callable[..., Any], container: "Container") -> Any:
+    """Makes an object of a dataclass; each field takes the value of the container's provider of its name.
 
-    Raises `AttributeError` for a field without an attribute.
+    Raises `AttributeError` for a field without a provider.
     """
-    return kind(**{field.name: getattr(container, field.name) for field in fields(kind)})  # type: ignore[arg-type]  # a dataclass
+    return kind(**{field.name: getattr(container, field.name)() for field in fields(kind)})  # type: ignore[arg-type]  # a dataclass
 
 
 class Container:
-    """Builds each attribute when it is first read, and keeps it.
+    """The providers of adapters and use cases. Each builds its object when it is first called, and keeps it.
 
-    `given` are values of attributes that are not to be built: the adapters of the host application, whose ports
-    `overrides` names. A use case gets the attributes that are named like its fields (`build_from_attributes`).
+    `given` are objects in place of those that a provider would build: the adapters of the host application, whose ports
+    `overrides` names. `build_from_providers` gives each field of a use case the value of the provider of that name, so a
+    provider is named like the fields that take its value.
     """
 
-    clock: Clock = time
-    new_id: NewId = staticmethod(ids.new_id)
-    echo: factories.Echo | None = None
-    overrides: Collection[str] = frozenset()
+    def __init__(self, settings: Settings, **given: Any) -> None:  # noqa: PLR0915 — a list
+        self.settings = providers.Object(settings)
+        provided = self.settings.provided
+        self.on_message: providers.Provider[Callable[[], object]] = providers.Object(lambda: None)
+        self.subscriptions = providers.Singleton(Subscriptions)
+        self.echo: providers.Provider[factories.Echo | None] = providers.Object(None)
+        self.overrides: providers.Provider[Collection[str]] = providers.Object(frozenset())
 
-    def __init__(self, settings: Settings, **given: Any) -> None:
-        if unknown := [name for name in given if not hasattr(type(self), name)]:
-            raise TypeError(f"A container has no {unknown[0]!r}.")
-        self.settings = settings
-        vars(self).update(given)  # a cached property takes the value that is there
-
-    @staticmethod
-    def on_message() -> None:
-        """Called after each commit that added a message."""
-
-    @cached_property
-    def subscriptions(self) -> Subscriptions:
-        return Subscriptions()
-
-    @cached_property
-    def instrumentation(self) -> Instrumentation:
-        return instrumentation_for(self.settings)
-
-    @cached_property
-    def sql_database(self) -> SqlDatabase:  # the port `database`, whose adapter the host application may provide
-        return SqlDatabase(self.settings.resolved_database_url, on_message=self.on_message, on_event=self.subscriptions.notify)
-
-    @cached_property
-    def database(self) -> Database:  # observed; for the use cases
-        return self.instrumentation.database(self.sql_database)
-
-    @cached_property
-    def key_store(self) -> KeyStore:
-        return factories.key_store(self.settings, self.sql_database)
-
-    @cached_property
-    def keys(self) -> ReloadingKeys:
-        before_first = partial(factories.refuse_first_keys, self.settings, self.sql_database)
-        return ReloadingKeys(self.key_store, before_first=before_first, algorithm=self.settings.token_algorithm)
-
-    @cached_property
-    def key_rotation(self) -> KeyRotation | None:
-        if not factories.rotates_keys(self.settings, self.overrides):
-            return None
-        days = factories.rotation_days(self.settings, self.overrides)
-        return KeyManager(self.key_store, self.clock, algorithm=self.settings.token_algorithm, rotation_days=days)
-
-    @cached_property
-    def tokens(self) -> Tokens:
-        url, seconds = self.settings.url, self.settings.access_seconds
-        return JwtTokens(self.keys, issuer=url, audience=url, clock=self.clock, access_seconds=seconds)
-
-    @cached_property
-    def codes(self) -> Codes:
-        return HmacCodes(self.keys, digits=self.settings.otp_length, clock=self.clock)
-
-    @cached_property
-    def hasher(self) -> Hasher:
-        return factories.argon2(self.settings.password_hash, self.instrumentation)
-
-    @cached_property
-    def identifiers(self) -> Identifiers:
-        return LibraryIdentifiers(
-            self.settings.default_region,
-            special_use_domains=self.settings.accepts_test_domains,
-            mobile_regions=self.settings.mobile_regions,
+        self.clock = providers.Object(time)
+        self.new_id = providers.Object(ids.new_id)
+        self.instrumentation = providers.Singleton(instrumentation_for, self.settings)
+        self.sql_database = providers.Singleton(  # the port `database`, whose adapter the host application may provide
+            SqlDatabase, provided.resolved_database_url, on_message=self.on_message, on_event=self.subscriptions.provided.notify
         )
-
-    @cached_property
-    def admission(self) -> Admission:
-        domains = EmailDomains(self.settings.email_domains, refuses_disposable=not self.settings.disposable_domains)
-        return ConfiguredAdmission(self.settings.registration, domains)
-
-    @cached_property
-    def devices(self) -> Devices:
-        return UaParserDevices()
-
-    @cached_property
-    def templates(self) -> Templates:
-        return Templates(self.settings.templates_dir)
-
-    @cached_property
-    def email_notifier(self) -> Notifier:
-        return factories.email_notifier(self.settings, self.templates, self.echo)
-
-    @cached_property
-    def sms_notifier(self) -> Notifier:
-        return factories.sms_notifier(self.settings, self.templates, self.echo)
-
-    @cached_property
-    def mail_and_sms_notifier(self) -> Notifier:  # the port `notifier`, whose adapter the host application may provide
-        return ChannelNotifier(
-            email=factories.at_rate(self.instrumentation, self.email_notifier, self.settings.email_rate),
-            mobile=factories.at_rate(self.instrumentation, self.sms_notifier, self.settings.sms_rate),
+        # Observed, for the use cases:
+        self.database = providers.Singleton(Instrumentation.database, self.instrumentation, self.sql_database)
+        self.key_store = providers.Singleton(factories.key_store, self.settings, self.sql_database)
+        self.keys = providers.Singleton(
+            ReloadingKeys,
+            self.key_store,
+            before_first=providers.Callable(partial, factories.refuse_first_keys, self.settings, self.sql_database),
+            algorithm=provided.token_algorithm,
         )
+        self.key_rotation = providers.Singleton(
+            factories.key_rotation, self.settings, self.overrides, self.key_store, self.clock
+        )
+        self.tokens = providers.Singleton(
+            JwtTokens,
+            self.keys,
+            issuer=provided.url,
+            audience=provided.url,
+            clock=self.clock,
+            access_seconds=provided.access_seconds,
+        )
+        self.codes = providers.Singleton(HmacCodes, self.keys, digits=provided.otp_length, clock=self.clock)
+        self.hasher = providers.Singleton(factories.argon2, provided.password_hash, self.instrumentation)
+        self.identifiers = providers.Singleton(
+            LibraryIdentifiers,
+            provided.default_region,
+            special_use_domains=provided.accepts_test_domains,
+            mobile_regions=provided.mobile_regions,
+        )
+        self.admission = providers.Singleton(factories.admission, self.settings)
+        self.devices = providers.Singleton(UaParserDevices)
+        self.templates = providers.Singleton(Templates, provided.templates_dir)
+        self.email_notifier = providers.Singleton(factories.email_notifier, self.settings, self.templates, self.echo)
+        self.sms_notifier = providers.Singleton(factories.sms_notifier, self.settings, self.templates, self.echo)
+        self.mail_and_sms_notifier = providers.Singleton(  # the port `notifier`, whose adapter the host application may provide
+            ChannelNotifier,
+            email=providers.Singleton(factories.at_rate, self.instrumentation, self.email_notifier, provided.email_rate),
+            mobile=providers.Singleton(factories.at_rate, self.instrumentation, self.sms_notifier, provided.sms_rate),
+        )
+        self.webhook_notifier = providers.Singleton(factories.webhook_notifier, self.settings, self.instrumentation)
+        self.notifier = providers.Singleton(  # for the use cases; adds the webhooks
+            ChannelNotifier, email=self.mail_and_sms_notifier, mobile=self.mail_and_sms_notifier, webhook=self.webhook_notifier
+        )
+        self.pillow = providers.Singleton(PillowImages)
+        self.images = providers.Singleton(Instrumentation.images, self.instrumentation, self.pillow)
+        self.storage = providers.Singleton(factories.storage, self.settings)
+        self.rate_limiter = providers.Singleton(factories.rate_limiter, self.settings)
 
-    @cached_property
-    def webhook_notifier(self) -> Notifier | None:
-        return factories.webhook_notifier(self.settings, self.instrumentation)
-
-    @cached_property
-    def notifier(self) -> Notifier:  # for the use cases; adds the webhooks
-        both = self.mail_and_sms_notifier
-        return ChannelNotifier(email=both, mobile=both, webhook=self.webhook_notifier)
-
-    @cached_property
-    def pillow(self) -> Images:
-        return PillowImages()
-
-    @cached_property
-    def images(self) -> Images:
-        return self.instrumentation.images(self.pillow)
-
-    @cached_property
-    def storage(self) -> Storage:
-        return factories.storage(self.settings)
-
-    @cached_property
-    def rate_limiter(self) -> RateLimiter:
-        return factories.rate_limiter(self.settings)
-
-    @cached_property
-    def send_quota(self) -> SendQuota | None:
-        return factories.send_quota(self.settings, self.rate_limiter, self.clock, self.overrides)
-
-    @cached_property
-    def policy(self) -> PasswordPolicy:
-        return PasswordPolicy(common=common_passwords(), service=self.service, min_length=self.settings.password_min_length)
-
-    @cached_property
-    def enqueue_webhooks(self) -> EnqueueWebhooks | None:
-        return factories.enqueue_webhooks(self.settings, self.database, self.read_events, self.clock)
-
-    records = property(attrgetter("sql_database.records"))
-    code_lifetime = property(attrgetter("settings.otp_seconds"))
-    cooldown = property(attrgetter("settings.code_cooldown"))
-    limits = property(attrgetter("settings.effective_limits"))
-    fresh_login_seconds = property(attrgetter("settings.fresh_login"))
-    deletion_seconds = property(attrgetter("settings.deletion_seconds"))
-    recovery_seconds = property(attrgetter("settings.recovery_seconds"))
-    email_verification_required = property(attrgetter("settings.email_validation"))
-    limits_by_ip_address = property(attrgetter("settings.rate_limits"))  # off lifts these; limits by identifier remain
-    mobile_required = property(attrgetter("settings.mobile_required"))
-    mobile_verification_required = property(attrgetter("settings.mobile_validation"))
-    service = property(attrgetter("settings.service_name"))
-    token_claims = property(attrgetter("settings.token_claims"))
-    session_lifetime = property(attrgetter("settings.session_lifetime"))
-    max_sessions = property(attrgetter("settings.max_sessions"))
-    channels = cached_property(lambda self: factories.channels(self.settings))
-
-    rules = cached_property(partial(build_from_attributes, AccountRules))
-    notices = cached_property(partial(build_from_attributes, Notices))
-    password_attempts = cached_property(partial(build_from_attributes, PasswordAttempts))
-    fresh_login = cached_property(partial(build_from_attributes, FreshLogin))
-    operators = cached_property(partial(build_from_attributes, Operators))
-    account_limits = cached_property(partial(build_from_attributes, AccountLimits))
-    delete_due_accounts = cached_property(partial(build_from_attributes, DeleteDueAccounts))
-    session_issuer = cached_property(partial(build_from_attributes, SessionIssuer))
-    account_opener = cached_property(partial(build_from_attributes, AccountOpener))
-    address_releaser = cached_property(partial(build_from_attributes, AddressReleaser))
-    proof_issuer = cached_property(partial(build_from_attributes, ProofIssuer))
-    code_issuer = cached_property(partial(build_from_attributes, CodeIssuer))
-    code_verifier = cached_property(partial(build_from_attributes, CodeVerifier))
-    read_events = cached_property(partial(build_from_attributes, ReadEvents))
-
-    @cached_property
-    def vestibule(self) -> Vestibule:
-        return Vestibule(
+        self.records = self.sql_database.provided.records
+        self.code_lifetime = provided.otp_seconds
+        self.cooldown = provided.code_cooldown
+        self.limits = provided.effective_limits
+        self.fresh_login_seconds = provided.fresh_login
+        self.deletion_seconds = provided.deletion_seconds
+        self.recovery_seconds = provided.recovery_seconds
+        self.email_verification_required = provided.email_validation
+        self.limits_by_ip_address = provided.rate_limits  # off lifts these; limits by identifier remain
+        self.mobile_required = provided.mobile_required
+        self.mobile_verification_required = provided.mobile_validation
+        self.service = provided.service_name
+        self.token_claims = provided.token_claims
+        self.session_lifetime = provided.session_lifetime
+        self.max_sessions = provided.max_sessions
+        self.channels = providers.Singleton(factories.channels, self.settings)
+        self.send_quota = providers.Singleton(
+            factories.send_quota, self.settings, self.rate_limiter, self.clock, self.overrides
+        )
+        self.policy = providers.Singleton(
+            PasswordPolicy,
+            common=providers.Callable(common_passwords),
+            service=self.service,
+            min_length=provided.password_min_length,
+        )
+        self.rules = self._singleton(AccountRules)
+        self.notices = self._singleton(Notices)
+        self.password_attempts = self._singleton(PasswordAttempts)
+        self.fresh_login = self._singleton(FreshLogin)
+        self.operators = self._singleton(Operators)
+        self.account_limits = self._singleton(AccountLimits)
+        self.delete_due_accounts = self._singleton(DeleteDueAccounts)
+        self.session_issuer = self._singleton(SessionIssuer)
+        self.account_opener = self._singleton(AccountOpener)
+        self.address_releaser = self._singleton(AddressReleaser)
+        self.proof_issuer = self._singleton(ProofIssuer)
+        self.code_issuer = self._singleton(CodeIssuer)
+        self.code_verifier = self._singleton(CodeVerifier)
+        self.read_events = self._singleton(ReadEvents)
+        self.enqueue_webhooks = providers.Singleton(
+            factories.enqueue_webhooks, self.settings, self.database, self.read_events, self.clock
+        )
+        self.vestibule = providers.Singleton(
+            Vestibule,
             settings=self.settings,
-            use_cases={name: build_from_attributes(declared.use_case, self) for name, declared in USE_CASES.items()},
+            use_cases=providers.Callable(self._use_cases),
             rate_limiter=self.rate_limiter,
             admission=self.admission,
             clock=self.clock,
-            jwks=factories.jwks_of(self.tokens),
-            check=self.database.check,
-            is_operator=partial(is_token, self.codes, self.clock),
-            database_may_block=self.sql_database.may_block,
-            group_commit=factories.group_commit(self.sql_database, self.rate_limiter, self.admission, self.overrides),
-            hashing_share=factories.hashing_share(self.settings, self.hasher),
+            jwks=providers.Callable(factories.jwks_of, self.tokens),
+            check=self.database.provided.check,
+            is_operator=providers.Callable(partial, is_token, self.codes, self.clock),
+            database_may_block=self.sql_database.provided.may_block,
+            group_commit=providers.Callable(
+                factories.group_commit, self.sql_database, self.rate_limiter, self.admission, self.overrides
+            ),
+            hashing_share=providers.Callable(factories.hashing_share, self.settings, self.hasher),
             subscriptions=self.subscriptions,
-            read_outbox_files=factories.outbox_files(self.settings),
+            read_outbox_files=providers.Callable(factories.outbox_files, self.settings),
         )
+        for name, value in given.items():
+            getattr(self, name).override(providers.Object(value))
+
+    def _singleton(self, kind: Callable[..., Any]) -> providers.Singleton[Any]:
+        return providers.Singleton(build_from_providers, kind, providers.Object(self))
+
+    def _use_cases(self) -> dict[str, object]:
+        return {name: build_from_providers(declared.use_case, self) for name, declared in USE_CASES.items()}

@@ -5,9 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ...adapters.admission import ConfiguredAdmission, EmailDomains
 from ...adapters.database import SqlDatabase
 from ...adapters.hasher import Argon2Hasher, build_of_argon2, pool_for
-from ...adapters.keys import EncryptedKeyStore, FileKeyStore, KeyStore
+from ...adapters.keys import EncryptedKeyStore, FileKeyStore, KeyManager, KeyStore
 from ...adapters.notifier import (
     AppriseNotifier,
     FileNotifier,
@@ -87,6 +88,13 @@ def rotates_keys(settings: Settings, overrides: Collection[str]) -> bool:
     """Returns whether keys are added by themselves: by their age, or because of another algorithm."""
     has_keys = not {"tokens", "codes"} <= set(overrides)
     return has_keys and (shares_keys(settings, overrides) or rotation_days(settings, overrides) > 0)
+
+
+def key_rotation(settings: Settings, overrides: Collection[str], store: KeyStore, clock: Clock) -> KeyManager | None:
+    """Returns None where keys stay until the operator rotates them."""
+    if not rotates_keys(settings, overrides):
+        return None
+    return KeyManager(store, clock, algorithm=settings.token_algorithm, rotation_days=rotation_days(settings, overrides))
 
 
 def refuse_first_keys(settings: Settings, database: Any) -> None:
@@ -206,6 +214,11 @@ def jwks_of(tokens: Any) -> Callable[[], dict[str, object]]:
     """Tokens of the host application need not have public keys."""
     jwks: Callable[[], dict[str, object]] = getattr(tokens, "jwks", lambda: {"keys": []})
     return jwks
+
+
+def admission(settings: Settings) -> Admission:
+    domains = EmailDomains(settings.email_domains, refuses_disposable=not settings.disposable_domains)
+    return ConfiguredAdmission(settings.registration, domains)
 
 
 def group_commit(
