@@ -103,7 +103,7 @@ ELSEWHERE = "postgresql://accounts.example.org/accounts"
 
 def test_keys_are_rotated_by_themselves_where_all_servers_have_the_same(tmp_path: Path) -> None:
     def days(**given: Any) -> int | None:
-        manager = Container(Settings(data_dir=tmp_path, **given)).key_rotation
+        manager = Container(Settings(data_dir=tmp_path, **given)).key_rotation()
         if manager is None:
             return None
         assert isinstance(manager, KeyManager)
