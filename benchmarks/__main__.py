@@ -13,6 +13,7 @@ from rich.console import Console
 
 from . import page, profile, report, scale, storms, table, workers
 from . import peers as other
+from . import search as searches
 from . import start as starts
 from .calls import CONNECTIONS
 from .check import check
@@ -28,6 +29,7 @@ LENGTHS = {
     "workers": ((1.0, 3), (2.0, 5)),
     "start": ((0.0, 5), (0.0, 9)),
     "profile": ((2.0, 1), (4.0, 1)),
+    "search": ((0.0, 9), (0.0, 25)),
 }
 """Seconds of a run and number of rounds: short, and long."""
 
@@ -44,6 +46,7 @@ storms     64 clients that log in, 32 that upload, 32 that request codes, and cl
 memory     a hundred thousand requests, with --long a million (fewer on PostgreSQL): memory, open files, connections
 workers    servers of one, two and four workers
 start      the start of a server, and imports, next to the import of Litestar; memory at rest
+search     pages of the operators' search among a hundred thousand accounts, with --long a million
 profile    processor time of each call by library; needs `perf`
 
 The servers run on one core, with the same cost of passwords, and the load generator on another. Only .build/
@@ -163,6 +166,8 @@ class Options:
             found, targets = storms.storms(stack, run, database, self.peers(run))
         elif kind == "memory":
             found, targets = storms.memory(stack, run, database, REQUESTS[self.is_long][database])
+        elif kind == "search":
+            found, targets = searches.search(stack, run, database, SIZES[self.is_long][1])
         elif kind == "profile":
             found, targets = profile.profile(stack, run, self.calls, [database]), []
         else:

@@ -15,17 +15,22 @@ from argon2 import PasswordHasher
 from sqlalchemy import Table
 
 from vestibule.adapters.database import migrate
-from vestibule.adapters.database.schema import accounts, audit_log, sessions
+from vestibule.adapters.database.schema import account_words, accounts, audit_log, sessions
 from vestibule.application.tokens import UNKNOWN_DEVICE
 from vestibule.domain.session import DEFAULT_LIFETIME
+from vestibule.domain.texts import search_words
 
 from .servers import COST, PASSWORD
 
-_TABLES = (accounts, sessions, audit_log)
+_TABLES = (accounts, account_words, sessions, audit_log)
 
 
 def username(number: int) -> str:
     return f"testuser{number}"
+
+
+def name(number: int) -> str:
+    return f"Testuser {number}"
 
 
 def email(number: int) -> str:
@@ -79,6 +84,7 @@ def _rows(count: int) -> tuple[Iterator[dict[str, Any]], ...]:
     secret = PasswordHasher(*COST).hash(PASSWORD)
     return (
         (_account(number, now, secret) for number in range(1, count + 1)),
+        (word for number in range(1, count + 1) for word in _words(number)),
         (_session(number, now) for number in range(1, count + 1)),
         (_event(number, now) for number in range(1, count + 1)),
     )
@@ -89,7 +95,7 @@ def _account(number: int, now: float, secret: str) -> dict[str, Any]:
         "id": number,
         "username": username(number),
         "canonical_username": username(number),
-        "name": f"Testuser {number}",
+        "name": name(number),
         "email": email(number),
         "canonical_email": email(number),
         "mobile": mobile(number),
@@ -104,10 +110,18 @@ def _account(number: int, now: float, secret: str) -> dict[str, Any]:
         "is_active": True,
         "is_staff": False,
         "is_superuser": False,
+        "roles": None,
+        "suspended_at": None,
+        "suspended_until": None,
+        "suspension_reason": None,
         "image": None,
-        "created_at": now,
+        "created_at": now - 1_000_000 + number,  # one a second
         "deletion_due_at": None,
     }
+
+
+def _words(number: int) -> list[dict[str, Any]]:
+    return [{"word": word, "account_id": number} for word in search_words(name(number))]
 
 
 def _session(number: int, now: float) -> dict[str, Any]:
@@ -138,6 +152,8 @@ def _event(number: int, now: float) -> dict[str, Any]:
         "caller_user_agent": None,
         "request_id": f"{number:032x}",
         "detail": "",
+        "actor": None,
+        "reason": None,
     }
 
 

@@ -27,7 +27,7 @@ from .validation import Validator
 
 MAX_PAGE = 100
 MAX_QUERY = 254
-CANDIDATES = 1000
+CANDIDATES = 500
 """The entries of indexes that one page reads at most: so it takes a bounded time, however rare the matching accounts are."""
 
 _SEPARATORS = str.maketrans(dict.fromkeys("+ -./()\u00a0"))
@@ -125,23 +125,29 @@ class FindAccounts:
             yield SearchPath(SearchOrder.WORD, " ".join(words))
 
     def _page(self, paths: Sequence[SearchPath], filters: AccountFilters, position: _Position, size: int) -> AccountPage:
-        """Goes through the paths until the page is full, or has read as many candidates as a page may."""
+        """Goes through the paths until the page is full, or has read as many candidates as a page may.
+
+        Batches grow: mostly the first has enough, and where few match the whole budget takes a few queries.
+        """
         found: list[_Position] = []
-        budget, is_filtered = CANDIDATES, filters != AccountFilters(now=filters.now)
-        path, after = position.path, position.on_path
-        for number in range(path, len(paths)):
-            all_match = not is_filtered and number == 0 and paths[0].order is not SearchOrder.WORD
-            wanted = min(budget, size + 1) if all_match else budget
-            batch = self.database.accounts.search(paths[number], filters, after=after, excluding=paths[:number], limit=wanted)
-            for candidate in batch:
-                if candidate.matches and len(found) == size:
-                    return self._page_of(found, found[-1])
-                if candidate.matches:
-                    found.append(_Position(number, candidate.position))
-            budget -= len(batch)
-            if len(batch) == wanted:
-                return self._page_of(found, _Position(number, batch[-1].position))
-            after = None
+        budget, batch_size, after = CANDIDATES, size + 1, position.on_path
+        for number in range(position.path, len(paths)):
+            while True:
+                wanted = min(budget, batch_size)
+                batch = self.database.accounts.search(
+                    paths[number], filters, after=after, excluding=paths[:number], limit=wanted
+                )
+                for candidate in batch:
+                    if candidate.matches and len(found) == size:
+                        return self._page_of(found, found[-1])
+                    if candidate.matches:
+                        found.append(_Position(number, candidate.position))
+                if len(batch) < wanted:
+                    break
+                after, budget, batch_size = batch[-1].position, budget - wanted, 2 * batch_size
+                if not budget:
+                    return self._page_of(found, _Position(number, after))
+            budget, after = budget - len(batch), None
         return self._page_of(found, None)
 
     def _page_of(self, found: Sequence[_Position], last: _Position | None) -> AccountPage:

@@ -47,6 +47,7 @@ def without_invisible(text: str) -> str:
 
 MAX_WORDS = 12
 _MAX_WORD = 40
+_ASCII_WORD = re.compile("[a-z0-9]+")
 _APOSTROPHES = re.compile("['\u02bc\u2018\u2019\uff07]")
 _NO_MARKS = str.maketrans("\u00f8\u0142\u0111\u00f0\u0127\u0131\u0167", "olddhit")  # letters that have no decomposition
 
@@ -60,13 +61,16 @@ def search_words(text: str) -> tuple[str, ...]:
     if not folded.isascii():
         decomposed = unicodedata.normalize("NFKD", folded).casefold().translate(_NO_MARKS)
         folded = "".join(mark for mark in decomposed if not unicodedata.combining(mark))
-    words = "".join(mark if mark.isalnum() or _is_mark(mark) else " " for mark in folded).split()
+    if folded.isascii():
+        words = _ASCII_WORD.findall(folded)
+    else:
+        words = "".join(mark if mark.isalnum() or _is_mark(mark) else " " for mark in folded).split()
     return tuple(dict.fromkeys(word[:_MAX_WORD] for word in words[:MAX_WORDS]))
 
 
 def _is_mark(character: str) -> bool:
     """Returns whether it is a vowel sign or the like, which no word ends at."""
-    return not character.isascii() and unicodedata.category(character)[0] == "M"
+    return unicodedata.category(character)[0] == "M"
 
 
 def trimmed(text: str) -> str:

@@ -24,6 +24,8 @@ from vestibule.adapters.database import (
     retention,
     sessions,
 )
+from vestibule.adapters.database.search import candidates
+from vestibule.application.ports import SearchOrder
 from vestibule.domain.account import Account, Username
 
 NOW = 1_750_000_000.25
@@ -80,3 +82,33 @@ def _statements() -> dict[str, ClauseElement]:
 
 STATEMENTS = _statements()
 """Every statement constant of the adapter, by module and name."""
+
+_PATHS = [order for order in SearchOrder if order not in (SearchOrder.CREATED, SearchOrder.LAST_LOGIN)]
+SEARCH_INDEXES = {
+    "staff": "ix_accounts_staff",
+    "suspended": "ix_accounts_suspended",
+    "deactivated": "ix_accounts_inactive",
+    "deletion_scheduled": "ix_accounts_to_delete",
+    "verified": "ix_accounts_ever_verified_created_at_id",
+    "unverified": "ix_accounts_ever_verified_created_at_id",
+    "active": "ix_accounts_created_at_id",
+    "logged_in_until": "ix_accounts_created_at_id",
+    "not staff": "ix_accounts_created_at_id",
+}
+"""The index that each filter of the search takes without a query."""
+
+SEARCHES: dict[str, ClauseElement] = {
+    "search by created": candidates(SearchOrder.CREATED, (), ()),
+    "search by last_login": candidates(SearchOrder.LAST_LOGIN, ("active", "latest session", "staff"), ()),
+    **{f"search by created, {name}": candidates(SearchOrder.CREATED, (name,), ()) for name in SEARCH_INDEXES},
+    **{f"search by {order}": candidates(order, (), ()) for order in _PATHS},
+    **{
+        f"search by {order}, filtered": candidates(
+            order,
+            ("active", "created_from", "logged_in_from", "logged_in_until", "not staff", "unverified"),
+            (SearchOrder.EMAIL,),
+        )
+        for order in _PATHS
+    },
+}
+"""The statements of the search for accounts, by order and filter."""

@@ -120,19 +120,19 @@ _COUNT = select(func.count()).select_from(accounts)
 _COUNT_CREATED = select(func.count()).where(_columns.created_at >= bindparam("since"), _columns.created_at < bindparam("until"))
 _DELETE = delete(accounts).where(_columns.id == bindparam("account_id"))
 _ADD = insert(accounts).values(_values_of).on_conflict_do_nothing().returning(_columns.id)
-_ADD_WORDS = [  # by their number: one statement for all words of a name
+_ADD_WORDS = tuple(  # by their number: one statement for all words of a name
     insert(account_words).values(
         [{"word": bindparam(f"word{number}"), "account_id": bindparam("account_id")} for number in range(count)]
     )
     for count in range(1, MAX_WORDS + 1)
-]
-_DELETE_WORDS = [
+)
+_DELETE_WORDS = tuple(
     delete(account_words).where(
         account_words.c.word.in_([bindparam(f"word{number}", type_=Text) for number in range(count)]),
         account_words.c.account_id == bindparam("account_id"),
     )
     for count in range(1, MAX_WORDS + 1)
-]
+)
 _SAVE = update(accounts).where(_columns.id == bindparam("account_id")).values(_values_of)
 
 

@@ -64,7 +64,7 @@ class SqlAccountRecords:
                 rows = self._query(statement, kind=address.kind.value, canonical=address.canonical)
                 yield from ((kind, _record(statement, row)) for row in rows)
         yield from (("messages", one) for one in self._paged(_MESSAGES, "position", 0, own))
-        yield from (("audit_log", one) for one in self._paged(_EVENTS, "position", 0, own))
+        yield from (("audit_log", _without_operator(one)) for one in self._paged(_EVENTS, "position", 0, own))
 
     def _paged(self, statement: Select[Any], key: str, after: Any, values: Mapping[str, Any]) -> Iterator[dict[str, object]]:
         while rows := self._query(statement, after=after, **values):
@@ -72,6 +72,13 @@ class SqlAccountRecords:
                 record = _record(statement, row)
                 after = record[key]
                 yield record
+
+
+def _without_operator(event: dict[str, object]) -> dict[str, object]:
+    """The event without the operator's name, network and device, which are another person's: an operator is just `operator`."""
+    if event["actor"] is None:
+        return event
+    return event | {"actor": "operator", "caller_ip_address": None, "caller_user_agent": None, "request_id": None}
 
 
 def _record(statement: Select[Any], row: tuple[Any, ...]) -> dict[str, object]:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 from sqlalchemy import ClauseElement, make_url, text
-from tests.support.databases import NOW, STATEMENTS, named, program, rows, stored
+from tests.support.databases import NOW, SEARCH_INDEXES, SEARCHES, STATEMENTS, named, program, rows, stored
 from tests.support.postgres_server import PostgresServer
 
 from vestibule.adapters.database import SqlDatabase, audit_log, migrate, prepare, rate_limits
@@ -454,6 +454,7 @@ for call in (migrate, SqlDatabase):
 
 ALL = {
     **STATEMENTS,
+    **SEARCHES,
     "rate_limits.lock_windows(3)": rate_limits.lock_windows(3),
     "rate_limits.select_windows(3)": rate_limits.select_windows(3),
     "audit_log.filtered(…)": audit_log.filtered("account_id", "since"),
@@ -491,6 +492,17 @@ def test_every_statement_finds_its_rows_by_an_index(postgres: str, name: str) ->
     through = [step for step in steps if step["Node Type"] == "Seq Scan"]
     through += [step for step in steps if "Index" in step["Node Type"] and "Index Cond" not in step]
     assert bool(through) == (name in WHOLE), steps
+
+
+@pytest.mark.parametrize("name", SEARCH_INDEXES)
+def test_each_filter_of_the_search_has_an_index_in_its_order(postgres: str, name: str) -> None:
+    """Among many accounts of which few match. The index of all accounts is the one to take where most match."""
+    with psycopg.connect(postgres) as connection:
+        connection.execute("SET enable_seqscan = off")
+        steps = plan(connection, SEARCHES[f"search by created, {name}"])
+    indexes = {step["Index Name"] for step in steps if "Index Name" in step}
+    assert SEARCH_INDEXES[name] in indexes or name in {"verified", "unverified"}
+    assert "Sort" not in {step["Node Type"] for step in steps}
 
 
 # --- audit log --------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from threading import Barrier
 import pytest
 from sqlalchemy import text
 from sqlalchemy.dialects import sqlite as sqlite_dialect
-from tests.support.databases import NOW, STATEMENTS, named, program, stored
+from tests.support.databases import NOW, SEARCH_INDEXES, SEARCHES, STATEMENTS, named, program, stored
 
 from vestibule.adapters.database import SqlDatabase, migrate, rate_limits
 from vestibule.adapters.database.schema import alembic_version, metadata
@@ -169,14 +169,32 @@ def test_statements_are_collected() -> None:
 
 
 TABLES = {*metadata.tables, alembic_version.name}
-ALL = {**STATEMENTS, "rate_limits.select_windows(3)": rate_limits.select_windows(3)}
+ALL = {**STATEMENTS, **SEARCHES, "rate_limits.select_windows(3)": rate_limits.select_windows(3)}
+
+
+def plan_of(path: Path, name: str) -> list[str]:
+    compiled = str(ALL[name].compile(dialect=sqlite_dialect.dialect(paramstyle="named")))
+    with closing(sqlite3.connect(path)) as plain:
+        return [row[3] for row in plain.execute(f"EXPLAIN QUERY PLAN {compiled}", defaultdict(lambda: 1))]
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_every_statement_finds_its_rows_by_an_index(database: SqlDatabase, path: Path, name: str) -> None:
     database.check()
-    compiled = str(ALL[name].compile(dialect=sqlite_dialect.dialect(paramstyle="named")))
-    with closing(sqlite3.connect(path)) as plain:
-        plan = [row[3] for row in plain.execute(f"EXPLAIN QUERY PLAN {compiled}", defaultdict(lambda: 1))]
+    plan = plan_of(path, name)
     scans = [step for step in plan if step.startswith("SCAN") and step.split()[1] in TABLES]
     assert bool(scans) == (name in SHORT_SCANS), plan
+
+
+@pytest.mark.parametrize("name", SEARCH_INDEXES)
+def test_each_filter_of_the_search_has_an_index_in_its_order(database: SqlDatabase, path: Path, name: str) -> None:
+    database.check()
+    plan = plan_of(path, f"search by created, {name}")
+    assert f"USING INDEX {SEARCH_INDEXES[name]} " in plan[0]
+    assert not any("TEMP B-TREE" in step for step in plan)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_no_search_sorts(database: SqlDatabase, path: Path, name: str) -> None:
+    database.check()
+    assert not any("TEMP B-TREE" in step for step in plan_of(path, name))

@@ -8,6 +8,7 @@ from .keyed_rows import KeyedRowsContract
 from .outbox import OutboxContract
 from .races import RacesContract
 from .records import RecordsContract
+from .search import SearchContract
 from .sessions import SessionsContract
 from .transactions import TransactionsContract
 
@@ -21,6 +22,7 @@ class DatabaseContract(
     OutboxContract,
     AuditLogContract,
     RecordsContract,
+    SearchContract,
     DeletionContract,
     RacesContract,
 ):

@@ -8,7 +8,7 @@ from typing import Any
 from ....application.ports import RecordedDatabase
 from ....domain.account import Account
 from ....domain.code import Proof
-from ....domain.events import Event, EventType
+from ....domain.events import Caller, Event, EventType
 from .builders import MAIL, MOBILE, NOW, ada, bob, challenge, logged_in, message, post, put, registered, stored, with_events
 
 
@@ -68,6 +68,19 @@ class RecordsContract:
         text = repr(records(database, account))
         for secret in (str(account.password_hash), "challenge-1", "challenge-2", "digest of a proof"):
             assert secret not in text
+
+    def test_operators_are_not_named(self, database: RecordedDatabase) -> None:
+        account, caller = stored(database, ada()), Caller("192.0.2.1", "a browser", "request-1")
+        by_operator = Event(
+            type=EventType.SUSPENDED, occurred_at=NOW, account_id=account.id, caller=caller, actor="account 7", reason="spam"
+        )
+        with_events(
+            database, by_operator, Event(type=EventType.LOGGED_IN, occurred_at=NOW, account_id=account.id, caller=caller)
+        )
+        operators, own = records(database, account)["audit_log"]
+        assert (operators["actor"], operators["reason"], operators["caller_ip_address"]) == ("operator", "spam", None)
+        assert (operators["caller_user_agent"], operators["request_id"]) == (None, None)
+        assert (own["actor"], own["caller_ip_address"]) == (None, "192.0.2.1")
 
     def test_any_number_of_rows_is_read_in_order(self, database: RecordedDatabase) -> None:
         account = stored(database, ada())
