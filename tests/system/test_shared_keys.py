@@ -121,7 +121,7 @@ def test_nodes_accept_each_others_tokens_and_codes_and_reload_changed_keys(
     assert all(accepts(node, newer) for node in (one, other))
     assert published(one) == published(other) == [second]
     listed = command(operator, shared, "keys", "list")
-    assert [line.split()[0] for line in listed] == ["signing-2", "codes-1", "refresh-1", "digests-1"]
+    assert [line.split()[0] for line in listed] == ["signing-2", "codes-1", "refresh-1", "digests-1", "next", "next", "next"]
     assert command(operator, shared, "keys", "prune") == ["No key has expired."]
     assert not (operator / "keys.json").exists()
     details = [json.loads(line)["detail"] for line in command(operator, shared, "audit-log", "--type", "keys_changed")]
