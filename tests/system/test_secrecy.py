@@ -96,7 +96,15 @@ def visit(visitor: Visitor) -> None:
     call("DELETE", "/account/", {"current_password": MARKED}, token=tokens["token"])
     call("POST", "/logout/", {"refresh": MARKED})
     call("POST", "/logout/", token=tokens["token"])
-    for path in ("/healthz", "/readyz", "/.well-known/jwks.json", f"/{MARKED}", f"/images/{MARKED}", f"/%{MARKED}?{MARKED}"):
+    for path in (
+        "/healthz",
+        "/readyz",
+        "/.well-known/jwks.json",
+        "/.well-known/openid-configuration",
+        f"/{MARKED}",
+        f"/images/{MARKED}",
+        f"/%{MARKED}?{MARKED}",
+    ):
         call("GET", path)
 
 
