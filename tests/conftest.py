@@ -32,6 +32,7 @@ TABLES = (
     "account_words",
     "accounts",
     "challenges",
+    "invitations",
     "proofs",
     "rate_limits",
     "outbox",

@@ -8,6 +8,7 @@ from ..domain import errors as _errors
 from ..domain.account import Account, Address, AddressKind, Suspension, Username
 from ..domain.errors import *  # noqa: F403
 from ..domain.events import TRUSTED_CALLER, Caller, Event, EventType
+from ..domain.invitation import Invitation
 from ..domain.session import Session
 from .account import ChangeAccount, ReplaceAccount
 from .account_limits import LimitInForce
@@ -34,6 +35,7 @@ from .event_consumer import Batch, ReadEvents
 from .event_pages import EventPage, FindEvents
 from .export import ExportAccount, ExportAnyAccount
 from .image import GetImageUrl, ReadImage, RemoveImage, UploadImage
+from .invitations import Invite, ListInvitations, RevokeInvitation
 from .login import LogIn
 from .maintenance import Purge, RotateKeys, SetActive, SweepImages, SweepReport
 from .operators import PERMISSIONS, PROGRAM, Operator, Permission, Role
@@ -87,8 +89,11 @@ __all__ = [
     "FindMessages",
     "GetImageUrl",
     "Identity",
+    "Invitation",
+    "Invite",
     "IssuedProof",
     "LimitInForce",
+    "ListInvitations",
     "ListMessages",
     "ListRevokedSessions",
     "ListSessions",
@@ -118,6 +123,7 @@ __all__ = [
     "RequestedCode",
     "ResetPassword",
     "RetryMessages",
+    "RevokeInvitation",
     "RevokeOtherSessions",
     "RevokeSession",
     "RevokedSessions",

@@ -199,6 +199,7 @@ class AccountUpdate:
                 event = EventType.ADDRESS_VERIFIED
                 record(tx, event, now, caller, account_id=after.id, session_id=session_id, detail=address.kind)
         self._notify(tx, before, after, changed, now, caller)
+        changes.proved.use_invitations(tx, now)
         return after
 
     def _notify(

@@ -19,7 +19,7 @@ from .ports import Clock, Codes, Database, Holder, Identifiers, NewId, Transacti
 from .rate_limits import Counter, Counters, key_by_knower, per_network
 from .retry import retry_on_conflict
 from .tokens import Identity, SessionIssuer, StartedSession, TokenSet
-from .validation import Validator
+from .validation import Validator, digest_of_proof
 
 POLICY = "wrong-codes"
 
@@ -180,7 +180,7 @@ class ProofIssuer:
 
     def __call__(self, tx: Transaction, address: Address, now: float, caller: Caller) -> str:
         proof = self.new_id()
-        digest = self.codes.keyed_digest(f"proof:{proof}")
+        digest = digest_of_proof(self.codes, proof)
         tx.proofs.add(Proof(digest=digest, address=address, verified_at=now, network=caller.ip_address))
         return proof
 

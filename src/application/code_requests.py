@@ -1,7 +1,7 @@
 """Requests for one-time codes: challenges and messages are stored within the limits of their addresses.
 
 Lock order, the same everywhere: windows of requested and sent codes, challenges (emails before mobiles), windows of wrong
-codes or logins, accounts, sessions, windows of notifications.
+codes or logins, accounts, sessions, windows of notifications. Invitations come after accounts.
 """
 
 from collections.abc import Mapping, Sequence

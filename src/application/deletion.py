@@ -35,9 +35,10 @@ class ScheduledDeletion:
 class DeleteDueAccounts:
     """Deletes the accounts whose time has come, and returns how many.
 
-    Of an account goes everything: row, sessions, image, messages but the last notice, and codes and proofs of its verified
-    addresses. Its events keep type, time and account id, and lose session, caller and detail. One account that cannot be
-    deleted is logged, and stays for the next time. Raises `Unavailable`; accounts that were deleted before stay so.
+    Of an account goes everything: row, sessions, image, messages but the last notice, the invitations that it sent, and codes,
+    proofs and invitations of its verified addresses. Its events keep type, time and account id, and lose session, caller and
+    detail. One account that cannot be deleted is logged, and stays for the next time. Raises `Unavailable`; accounts that were
+    deleted before stay so.
     """
 
     database: Database
@@ -101,6 +102,7 @@ class DeleteDueAccounts:
             record(tx, event, now, TRUSTED_CALLER, account_id=locked.id, actor=actor, reason=reason)
             for address in _addresses_to_tell(locked, now):
                 self.notices(tx, Notice.ACCOUNT_DELETED, locked, now, TRUSTED_CALLER, to=address)
+            tx.invitations.delete_of(locked.id, addresses)
         return locked
 
 

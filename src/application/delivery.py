@@ -8,6 +8,8 @@ from zlib import crc32
 
 from ..domain.errors import Unavailable
 from ..domain.rate_limits import DAY, HOUR, MINUTE
+from .invitations import TEMPLATE as INVITATION
+from .invitations import token_of
 from .ports import (
     Channel,
     Clock,
@@ -65,6 +67,7 @@ class DeliverMessages:
     service: str = "Vestibule"
     channels: Sequence[Channel] = (Channel.EMAIL, Channel.MOBILE)
     enqueue_webhooks: EnqueueWebhooks | None = None
+    invitation_url: str | None = None
 
     def __call__(self, channel: Channel | None = None, *, should_stop: Callable[[], bool] = lambda: False) -> int:
         """Delivers one channel alone if given, so that a worker per channel never waits for another channel's server.
@@ -122,6 +125,10 @@ class DeliverMessages:
         values = {**message.values, "service": self.service}
         if message.challenge is not None:
             values["code"] = self.codes.code(*message.challenge)
+        if message.template == INVITATION:
+            values["token"] = token_of(self.codes, values["invitation"])
+            if self.invitation_url is not None:
+                values["link"] = self.invitation_url.replace("{token}", values["token"])
         recipient = message.recipient or DECOY_RECIPIENTS[message.channel]
         return OutgoingMessage(
             id=message.id, channel=message.channel, recipient=recipient, template=message.template, values=values
@@ -143,8 +150,12 @@ class DeliverMessages:
 
 
 def is_deliverable(tx: Transaction, message: Message, now: float) -> bool:
-    """Returns whether it is unexpired, and its code, if it has one, is current: not replaced, used or revoked."""
-    return now < message.expires_at and (message.challenge is None or tx.challenges.is_current(message.challenge[0], now))
+    """Returns whether it is unexpired, and its code or invitation is current: not replaced, used or revoked."""
+    if now >= message.expires_at:
+        return False
+    if message.template == INVITATION:
+        return tx.invitations.is_open(message.values["invitation"], now)
+    return message.challenge is None or tx.challenges.is_current(message.challenge[0], now)
 
 
 def _retry_delay(message: Message, failure: BaseException | None) -> float | None:

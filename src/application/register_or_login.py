@@ -6,8 +6,9 @@ from itertools import count
 
 from ..domain.account import Account, Address, AddressKind, Username
 from ..domain.code import CodePurpose
-from ..domain.errors import AccountMismatch, Refusal
+from ..domain.errors import AccountMismatch, InvitationRequired, Refusal
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
+from ..domain.invitation import invited_by
 from ..domain.ownership import AddressState, state_of, username_without_mobile
 from ..domain.texts import code_digits
 from .audit import record
@@ -89,7 +90,8 @@ class RegisterOrLogIn:
     An address that is unverified on another account counts as free: the code takes it. A new account has the mobile as its
     username, no password, and only the address verified whose code came back; the other one is left out where another account
     has it, or where such addresses must be verified. Raises `InvalidInput`, `InvalidCode`, `RateLimited`, `Unavailable`, and
-    after a right code only `AccountMismatch`, and the refusals of the admission for a new account: `RegistrationClosed`.
+    after a right code only `AccountMismatch`, and the refusals of the admission for a new account: `RegistrationClosed`, or
+    `InvitationRequired` unless the address of the code has an open invitation.
     """
 
     database: Database
@@ -150,7 +152,7 @@ class RegisterOrLogIn:
             return AccountMismatch()
         if not pair.opens:
             check.consume(tx)
-            return unwanted or self._register(tx, check, name, pair)
+            return self._register(tx, check, name, pair, unwanted)
         if opening is None:  # the account is inactive
             check.record_failure(tx)
             return check.refusal()
@@ -175,8 +177,13 @@ class RegisterOrLogIn:
         started = self.session_issuer.start(tx, account, now, caller, f"code:{pair.verified.kind}")
         return replace(started, effects=effects)
 
-    def _register(self, tx: Transaction, check: CodeCheck, name: str, pair: _Pair) -> StartedSession:
+    def _register(
+        self, tx: Transaction, check: CodeCheck, name: str, pair: _Pair, unwanted: Refusal | None
+    ) -> StartedSession | Refusal:
         now, caller, verified = check.now, check.caller, pair.verified
+        invitation = tx.invitations.use(verified, now) if isinstance(unwanted, InvitationRequired) else None
+        if unwanted is not None and invitation is None:
+            return unwanted
         self.address_releaser(tx, [verified], now)
         addresses = {verified.kind: verified, verified.kind.other: self._storable(pair)}
         mobile = addresses[AddressKind.MOBILE]
@@ -195,7 +202,8 @@ class RegisterOrLogIn:
         if mobile is None:
             account = replace(account, username=username_without_mobile(account.id))
             tx.accounts.save(account)
-        record(tx, EventType.REGISTERED, now, caller, account_id=account.id)
+        detail = invited_by([invitation] if invitation else ())
+        record(tx, EventType.REGISTERED, now, caller, account_id=account.id, detail=detail)
         record(tx, EventType.ADDRESS_VERIFIED, now, caller, account_id=account.id, detail=verified.kind)
         started = self.session_issuer.start(tx, account, now, caller, f"code:{verified.kind}")
         return replace(started, created=True)

@@ -1,13 +1,14 @@
 """Registration, and the check of a value's uniqueness before it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-from ..domain.account import Account
-from ..domain.errors import AlreadyTaken
+from ..domain.account import Account, Address
+from ..domain.errors import AlreadyTaken, InvitationRequired
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
+from ..domain.invitation import Invitation, invited_by
 from ..domain.rate_limits import Limits, RateLimits
 from ..domain.texts import trimmed
 from .audit import record, record_verified_addresses
@@ -22,10 +23,10 @@ from .validation import ADMIT_ALL, AccountRules, ProvedAddresses, Validator, per
 class Register:
     """Creates an account. Its addresses are unverified, except those with one of `proofs` (from `VerifyCode`).
 
-    A proved address leaves the account on which it is unverified.
+    A proved address leaves the account on which it is unverified. The token of an invitation is the proof of its address.
 
     Raises `InvalidInput`, `AlreadyTaken`, `RateLimited`, `Overloaded`, `Unavailable`, and the refusals of the admission:
-    `RegistrationClosed`.
+    `RegistrationClosed`, and `InvitationRequired` unless one of the proved addresses has an open invitation.
     """
 
     database: Database
@@ -59,7 +60,7 @@ class Register:
             if taken := tx.accounts.taken_fields(None, new.addresses, new.created_at, proved=proved.addresses):
                 raise AlreadyTaken(*sorted(taken))  # since the check before the hashing
             self.address_releaser(tx, proved.addresses, new.created_at)
-            return _add(tx, new, caller)
+            return _add(tx, new, caller, proved.use_invitations(tx, new.created_at))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,9 +120,7 @@ def _validated(
     addresses = [address for address in (email, mobile) if address]
     rules.check_addresses(validator, addresses)
     applicant = Applicant(username=username, name=name, email=email, mobile=mobile, caller=caller)
-    if refusal := rules.admission.refusal(applicant):  # before any account is looked up
-        raise refusal
-    proved, now = rules.proved_addresses(validator, database, addresses, addresses, proofs, caller), rules.clock()
+    proved, now = _admitted(rules, validator, database, applicant, addresses, proofs), rules.clock()
     free = addresses if vouches else proved.addresses
     validator.add_taken(database.accounts.taken_fields(username, addresses, now, proved=free))
     valid_username, valid_name, valid_email = validator.valid(username, name, email)
@@ -138,9 +137,32 @@ def _validated(
     return account, proved
 
 
-def _add(tx: Transaction, new: Account, caller: Caller) -> Account:
+def _admitted(
+    rules: AccountRules,
+    validator: Validator,
+    database: Database,
+    applicant: Applicant,
+    addresses: Sequence[Address],
+    proofs: tuple[str, ...],
+) -> ProvedAddresses:
+    """Returns the addresses that the proofs verify. Raises the refusal of the admission before any account is looked up."""
+    refusal = rules.admission.refusal(applicant)
+    wants_invitation = isinstance(refusal, InvitationRequired)
+    if refusal is not None and not wants_invitation:
+        raise refusal
+    proved = rules.proved_addresses(
+        validator, database, addresses, addresses, proofs, applicant.caller, wants_invitation=wants_invitation
+    )
+    if refusal is not None and not proved.invited:
+        validator.raise_if_invalid()
+        raise refusal
+    return proved
+
+
+def _add(tx: Transaction, new: Account, caller: Caller, invitations: Sequence[Invitation] = ()) -> Account:
     account = tx.accounts.add(new)
-    record(tx, EventType.REGISTERED, account.created_at, caller, account_id=account.id)
+    detail = invited_by(invitations)
+    record(tx, EventType.REGISTERED, account.created_at, caller, account_id=account.id, detail=detail)
     record_verified_addresses(tx, None, account, account.created_at, caller)
     return account
 

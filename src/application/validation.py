@@ -1,7 +1,7 @@
 """Validation of use-case arguments: errors are collected by field, so that one refusal names all of them."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, TypeVar, overload
 
@@ -9,6 +9,7 @@ from ..domain.account import Account, Address, AddressKind
 from ..domain.code import MAX_PROOFS, PROOF_LIFETIME, Proof
 from ..domain.errors import AlreadyTaken, ErrorCode, FieldError, InvalidInput, Refusal, taken
 from ..domain.events import Caller
+from ..domain.invitation import Invitation
 from ..domain.networks import UNKNOWN_NETWORK
 from ..domain.password import PasswordPolicy
 from ..domain.texts import is_storable, trimmed
@@ -29,7 +30,7 @@ class Missing(Enum):
 MISSING = Missing.MISSING
 REQUIRED = FieldError(ErrorCode.REQUIRED, "This field is required.")
 WRONG_PROOF = FieldError(
-    ErrorCode.INVALID_PROOF, "This proof is not valid, is older than an hour, was used, or belongs to another address."
+    ErrorCode.INVALID_PROOF, "This proof is not valid, has expired, was used, or belongs to another address."
 )
 
 
@@ -158,11 +159,15 @@ class AccountRules:
         new: Sequence[Address],
         proofs: object,
         caller: Caller,
+        *,
+        wants_invitation: bool = False,
     ) -> "ProvedAddresses":
-        """Returns those of `addresses` that the proofs verify.
+        """Returns those of `addresses` that the proofs verify, and which of these are invited.
 
-        Adds an error for a wrong proof, for too many, and for a new address without a required verification. A new address that
-        was verified within the hour from the caller's network needs no proof here, but only its own proof marks it as verified.
+        An invitation is the proof of its address. With `wants_invitation`, an address with another proof counts as invited too
+        if it has an open invitation. Adds an error for a wrong proof, for too many, and for a new address without a required
+        verification. A new address that was verified within the hour from the caller's network needs no proof here, but only
+        its own proof marks it as verified.
         """
         texts = validator.texts("proofs", proofs)
         if len(texts) > MAX_PROOFS:
@@ -172,30 +177,45 @@ class AccountRules:
         required = [address for address in new if validated[address.kind]]
         if not texts and not required:
             return NO_PROOFS
-        since = self.clock() - PROOF_LIFETIME
-        proved: dict[str, Address] = {}
+        now = self.clock()
         with database.begin() as tx:
-            for digest in dict.fromkeys(self.codes.keyed_digest(f"proof:{text}") for text in texts):
-                if (address := _proved_by(tx.proofs.find(digest, since), addresses)) is None:
-                    validator.add_error("proofs", WRONG_PROOF)
-                else:
-                    proved[digest] = address
+            found = self._find(tx, validator, texts, addresses, now)
             has_network = caller.ip_address != UNKNOWN_NETWORK
             for address in required:
-                is_verified = has_network and tx.proofs.is_verified(address, since, caller.ip_address)
-                if address not in proved.values() and not is_verified:
+                is_verified = has_network and tx.proofs.is_verified(address, found.since, caller.ip_address)
+                if address not in found.addresses and not is_verified:
                     message = f"This {address.kind} must be verified by a code first."
                     validator.add_error(address.kind, FieldError(ErrorCode.NOT_VERIFIED, message))
-        return ProvedAddresses(tuple(dict.fromkeys(proved.values())), tuple(proved), since)
+            if wants_invitation:
+                found = replace(found, invited=tuple(one for one in found.addresses if tx.invitations.of(one, now)))
+        return found
+
+    def _find(
+        self, tx: Transaction, validator: Validator, texts: Sequence[str], addresses: Sequence[Address], now: float
+    ) -> "ProvedAddresses":
+        since, digests, proved, invited = now - PROOF_LIFETIME, [], [], []
+        for digest in dict.fromkeys(digest_of_proof(self.codes, text) for text in texts):
+            proof = tx.proofs.find(digest, since)
+            address = _proved_by(proof or tx.invitations.find(digest, now), addresses)
+            if address is None:
+                validator.add_error("proofs", WRONG_PROOF)
+            elif proof is None:
+                invited.append(address)
+            else:
+                proved.append(address)
+                digests.append(digest)
+        return ProvedAddresses(tuple(dict.fromkeys((*proved, *invited))), tuple(digests), since, tuple(invited))
 
 
 @dataclass(frozen=True, slots=True)
 class ProvedAddresses:
-    """Addresses that a call has proved, and the digests of its proofs, which it is to spend."""
+    """Addresses that a call has proved, the digests of its proofs, which it is to spend, and the addresses of invitations,
+    which it is to use."""
 
     addresses: tuple[Address, ...] = ()
     digests: tuple[str, ...] = ()
     since: float = 0.0
+    invited: tuple[Address, ...] = ()
 
     def spend(self, tx: Transaction) -> None:
         """Raises `InvalidInput` if another call has spent one of the proofs meanwhile."""
@@ -203,11 +223,25 @@ class ProvedAddresses:
             if not tx.proofs.spend(digest, self.since):
                 raise InvalidInput({"proofs": [WRONG_PROOF]})
 
+    def use_invitations(self, tx: Transaction, now: float) -> Sequence[Invitation]:
+        """Returns the invitations. Raises `InvalidInput` if one of them was used or revoked meanwhile.
+
+        This takes the last locks of a transaction but for those of new accounts.
+        """
+        used = [invitation for address in self.invited if (invitation := tx.invitations.use(address, now))]
+        if len(used) < len(self.invited):
+            raise InvalidInput({"proofs": [WRONG_PROOF]})
+        return used
+
 
 NO_PROOFS = ProvedAddresses()
 
 
-def _proved_by(proof: Proof | None, addresses: Sequence[Address]) -> Address | None:
+def digest_of_proof(codes: Codes, text: str) -> str:
+    return codes.keyed_digest(f"proof:{text}")
+
+
+def _proved_by(proof: Proof | Invitation | None, addresses: Sequence[Address]) -> Address | None:
     return next((address for address in addresses if proof and address.key == proof.address.key), None)
 
 

@@ -26,9 +26,11 @@ __all__ = [
     "InvalidInput",
     "InvalidRefreshToken",
     "InvalidToken",
+    "InvitationRequired",
     "LastSuperuser",
     "LoginNotFresh",
     "NoSuchAccount",
+    "NoSuchInvitation",
     "NoSuchMessage",
     "NoSuchSession",
     "NotAuthenticated",
@@ -150,6 +152,19 @@ class RegistrationClosed(Refusal):
     title = "Registration is closed."
 
 
+class InvitationRequired(Refusal):
+    """New accounts need an open invitation of an address that the call proves.
+
+    Where a code is sent, the refusal follows the right one only.
+    """
+
+    slug = "invitation-required"
+    title = "Registration is by invitation."
+
+    def __init__(self, detail: str = "Use the invitation that came to your address: once, and before it expires.") -> None:
+        super().__init__(detail)
+
+
 class InvalidCredentials(Refusal):
     """The same for a wrong password, and for an account that is unknown, inactive or has no password."""
 
@@ -211,6 +226,13 @@ class NoSuchAccount(Refusal):
 
     slug = "no-such-account"
     title = "No account has this username, email or mobile."
+
+
+class NoSuchInvitation(Refusal):
+    """The address has no open invitation; shown to those who invite alone."""
+
+    slug = "no-such-invitation"
+    title = "There is no open invitation of this address."
 
 
 class NoSuchSession(Refusal):

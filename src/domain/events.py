@@ -47,6 +47,8 @@ class EventType(StrEnum):
     RATE_LIMITED = "rate_limited"
     KEYS_CHANGED = "keys_changed"
     OUTBOX_CHANGED = "outbox_changed"
+    INVITED = "invited"
+    INVITATION_REVOKED = "invitation_revoked"
     ALL_SESSIONS_ENDED = "all_sessions_ended"
 
 
@@ -56,6 +58,8 @@ ACCOUNT_EVENTS = frozenset(EventType) - {
     EventType.CODE_ACCEPTED,
     EventType.KEYS_CHANGED,
     EventType.OUTBOX_CHANGED,
+    EventType.INVITED,
+    EventType.INVITATION_REVOKED,
     EventType.ALL_SESSIONS_ENDED,
 }
 """Events that may concern an account."""

@@ -19,6 +19,7 @@ from ..application import (
     event_pages,
     export,
     image,
+    invitations,
     login,
     maintenance,
     outbox,
@@ -43,6 +44,9 @@ class UseCases:
     register = PlainUseCase(registration.Register, "hashing")
     create_superuser = PlainUseCase(registration.CreateSuperuser, "hashing")
     check_unique = PlainUseCase(registration.CheckUnique, "limited_point_reads")
+    invite = PlainUseCase(invitations.Invite, "writes")
+    list_invitations = StreamingUseCase(invitations.ListInvitations, "background")
+    revoke_invitation = PlainUseCase(invitations.RevokeInvitation, "writes")
     log_in = PlainUseCase(login.LogIn, "hashing")
     authenticate = PlainUseCase(tokens.Authenticate, "point_reads", batch="authenticate_many")  # 98 µs a call; 122 unbatched
     authenticate_many = PlainUseCase(tokens.AuthenticateMany, "point_reads")

@@ -250,7 +250,7 @@ def test_every_declared_refusal_has_a_case(handler: HTTPRouteHandler) -> None:
     (method,) = handler.http_methods
     path = path_of(handler).replace("{name}", "unheard-of.webp").replace("{session_id}/", "unheard-of")
     listed = {slug for called, where, _, slug, *_ in CASES if (called, where) == (method, path)}
-    elsewhere = {"account-mismatch", "image-too-large", "registration-closed"} | (
+    elsewhere = {"account-mismatch", "image-too-large", "registration-closed", "invitation-required"} | (
         {"already-taken"} if path == "/account/" else set()
     )
     assert {refusal.slug for refusal in operation_of(handler).refusals} <= listed | elsewhere

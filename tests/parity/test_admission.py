@@ -5,7 +5,7 @@ from tests.support.account_builders import ANN, CODE_REGISTRATION, EVE, REGISTRA
 from tests.support.interfaces import Interface, Refused, Tokens
 from tests.support.world import wrong
 
-CLOSED = Refused("registration-closed")
+CLOSED, UNINVITED = Refused("registration-closed"), Refused("invitation-required")
 NO_DOMAIN = {"email": ["domain-not-accepted"]}
 
 
@@ -58,3 +58,32 @@ def test_email_at_a_domain_that_is_not_accepted_is_refused_everywhere(open_inter
     assert unknown.codes == {"value": ["domain-not-accepted"]}
     assert interface.change(token, email=EVE)["email"] == EVE
     assert isinstance(code(interface, elsewhere), str), "a code that verifies an address makes no account"
+
+
+def test_invited_address_registers_once(open_interface: Open) -> None:
+    interface = open_interface(registration="invited")
+    interface.world.invite(address=ANN)
+    [message] = interface.world.messages_to(ANN)
+
+    assert interface.register(**REGISTRATION) == UNINVITED
+    account = interface.register(**REGISTRATION, proofs=[message.values["token"]])
+    assert (account["email_verified"], account["mobile_verified"]) == (True, False)
+    other = REGISTRATION | {"username": "eve", "mobile": None}
+    assert interface.register(**other, proofs=[message.values["token"]]) == Refused("invalid-input", frozenset({"proofs"}))
+    assert interface.register(**other) == UNINVITED, "and not that the email is taken"
+
+
+def test_code_to_an_invited_address_registers(open_interface: Open) -> None:
+    interface = open_interface(registration="invited")
+    sent, after_wrong, after_right = register_by_code(interface)
+    assert isinstance(sent, str)
+    assert (after_wrong, after_right) == (WRONG_CODE, UNINVITED)
+
+    interface.world.invite(address=ANN)
+    interface.world.clock.advance(60)
+    sent, after_wrong, after_right = register_by_code(interface)
+
+    assert isinstance(sent, str)
+    assert after_wrong == WRONG_CODE
+    assert isinstance(after_right, Tokens)
+    assert after_right.created

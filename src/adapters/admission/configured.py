@@ -2,12 +2,12 @@
 
 from ...application.ports import Applicant
 from ...domain.account import Address, AddressKind
-from ...domain.errors import FieldError, Refusal, RegistrationClosed
+from ...domain.errors import FieldError, InvitationRequired, Refusal, RegistrationClosed
 from .domains import EmailDomains
 
 
 class ConfiguredAdmission:
-    """Accepts every applicant unless `registration` is `closed`, and emails at `domains` alone; all by default."""
+    """Accepts every applicant, only invited ones or none (`open`, `invited`, `closed`), and emails at `domains` alone."""
 
     may_block = False
 
@@ -21,4 +21,10 @@ class ConfiguredAdmission:
         return self._domains.error(address.canonical.rpartition("@")[2])
 
     def refusal(self, applicant: Applicant) -> Refusal | None:  # noqa: ARG002 — all applicants are alike
-        return RegistrationClosed() if self._registration == "closed" else None
+        match self._registration:
+            case "closed":
+                return RegistrationClosed()
+            case "invited":
+                return InvitationRequired()
+            case _:
+                return None

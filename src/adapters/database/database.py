@@ -14,6 +14,7 @@ from ...domain.session import DEFAULT_LIFETIME
 from .accounts import SqlAccountReads, SqlAccounts
 from .audit_log import SqlAuditLog, SqlAuditLogReads, SqlCursorReads, SqlCursors
 from .codes import SqlChallenges, SqlProofs
+from .invitations import SqlInvitationReads, SqlInvitations
 from .keys import SqlKeys
 from .locked_rows import LockedRows
 from .migration import HEAD, VERSION
@@ -59,6 +60,10 @@ class SqlTransaction:
         return SqlProofs(self._sql)
 
     @cached_property
+    def invitations(self) -> SqlInvitations:
+        return SqlInvitations(self._sql)
+
+    @cached_property
     def sessions(self) -> SqlSessions:
         return SqlSessions(self._sql, self._locked)
 
@@ -101,6 +106,7 @@ class SqlDatabase:
         self._on_message = on_message
         self._on_event = on_event
         self.accounts = SqlAccountReads(self._sql.query)
+        self.invitations = SqlInvitationReads(self._sql.query)
         self.sessions = SqlSessionReads(self._sql.query)
         self.rate_limits = SqlSlidingWindowReads(self._sql.query)
         self.outbox = SqlOutboxReads(self._sql.query)
@@ -137,7 +143,7 @@ class SqlDatabase:
             return purge(sql, now, limit, session_lifetime)
 
     def end_sessions_and_codes(self, now: float) -> int:
-        """Ends every session, code and proof, and returns the number of sessions; for the operator."""
+        """Ends every session, code, proof and invitation, and returns the number of sessions; for the operator."""
         return end_sessions_and_codes(self._sql, now)
 
     def has_accounts(self) -> bool:

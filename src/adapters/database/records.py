@@ -12,7 +12,7 @@ from sqlalchemy import Boolean, ColumnElement, Double, Select, Table, bindparam,
 
 from ...application.ports import Channel
 from ...domain.account import Account
-from .schema import accounts, audit_log, challenges, outbox, proofs, sessions
+from .schema import accounts, audit_log, challenges, invitations, outbox, proofs, sessions
 from .sql import Query
 
 PAGE = 500
@@ -21,9 +21,11 @@ LEFT_OUT: Mapping[Table, frozenset[str]] = {
     accounts: frozenset({"password_hash"}),
     challenges: frozenset({"id", "on_behalf_of", "network"}),
     proofs: frozenset({"digest"}),
+    invitations: frozenset({"id", "digest"}),
     outbox: frozenset({"challenge"}),
 }
-"""Hashes and digests of secrets, that from which codes are derived, and the network and the mobile of a code's requester."""
+"""Hashes and digests of secrets, that from which codes and tokens are derived, and the network and the mobile of a
+code's requester."""
 
 
 def _select(table: Table, condition: ColumnElement[bool], key: str = "") -> Select[Any]:
@@ -37,10 +39,11 @@ def _select(table: Table, condition: ColumnElement[bool], key: str = "") -> Sele
 
 _ACCOUNT = _select(accounts, accounts.c.id == bindparam("account_id"))
 _SESSIONS = _select(sessions, sessions.c.account_id == bindparam("account_id"), "id")
-_CODES, _PROOFS = (
+_CODES, _PROOFS, _INVITATIONS = (
     _select(table, (table.c.address_kind == bindparam("kind")) & (table.c.canonical_address == bindparam("canonical")))
-    for table in (challenges, proofs)
+    for table in (challenges, proofs, invitations)
 )
+_SENT_INVITATIONS = _select(invitations, invitations.c.invited_by == bindparam("account_id"))
 _MESSAGES = _select(
     outbox, (outbox.c.account_id == bindparam("account_id")) & (outbox.c.channel != Channel.WEBHOOK.value), "position"
 )
@@ -59,10 +62,11 @@ class SqlAccountRecords:
         for row in self._query(_ACCOUNT, **own):
             yield "account", _record(_ACCOUNT, row)
         yield from (("sessions", one) for one in self._paged(_SESSIONS, "id", "", own))
-        for kind, statement in (("codes", _CODES), ("proofs", _PROOFS)):
+        for kind, statement in (("codes", _CODES), ("proofs", _PROOFS), ("invitations", _INVITATIONS)):
             for address in verified:
                 rows = self._query(statement, kind=address.kind.value, canonical=address.canonical)
                 yield from ((kind, _record(statement, row)) for row in rows)
+        yield from (("invitations", _record(_SENT_INVITATIONS, row)) for row in self._query(_SENT_INVITATIONS, **own))
         yield from (("messages", one) for one in self._paged(_MESSAGES, "position", 0, own))
         yield from (("audit_log", _without_operator(one)) for one in self._paged(_EVENTS, "position", 0, own))
 

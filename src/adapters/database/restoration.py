@@ -2,7 +2,7 @@
 
 from sqlalchemy import bindparam, delete, func, select, update
 
-from .schema import challenges, proofs, sessions
+from .schema import challenges, invitations, proofs, sessions
 from .sql import ConnectionPool
 
 _BATCH = 1000
@@ -22,18 +22,17 @@ _END = (
     .values(revoked_at=bindparam("now"))
     .returning(sessions.c.id)
 )
-_every_code, _every_proof = delete(challenges), delete(proofs)
+_codes_and_proofs = delete(challenges), delete(proofs), delete(invitations)
 
 
 def end_sessions_and_codes(pool: ConnectionPool, now: float) -> int:
-    """Revokes all active sessions, in batches of a transaction each, and deletes all codes and proofs.
-
-    Returns how many sessions it revoked. Raises `Unavailable`; batches before that stay.
+    """Revokes all active sessions, in batches of a transaction each, and deletes all codes, proofs and
+    invitations. Returns how many sessions it revoked. Raises `Unavailable`; batches before that stay.
     """
     ended, after = 0, ""
     with pool.begin() as sql:
-        sql.run(_every_code)
-        sql.run(_every_proof)
+        for statement in _codes_and_proofs:
+            sql.run(statement)
     while last := pool.query(_LAST_OF_BATCH, after=after, limit=_BATCH)[0][0]:
         with pool.begin() as sql:
             ended += len(sql.run(_END, after=after, last=last, now=now))

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import ClauseElement, Column, ColumnElement, Table, bindparam, delete, select
 
-from .schema import audit_log, challenges, outbox, proofs, rate_limits, sessions
+from .schema import audit_log, challenges, invitations, outbox, proofs, rate_limits, sessions
 from .sql import OpenTransaction
 
 _DAY = 86_400.0
@@ -27,6 +27,7 @@ _PURGE_SESSIONS = _delete(sessions, sessions.c.id, _before(sessions.c.created_at
 _PURGES = (
     (_DAY, _delete(challenges, challenges.c.id, _before(challenges.c.expires_at))),
     (_DAY, _delete(proofs, proofs.c.digest, _before(proofs.c.verified_at))),
+    (_DAY, _delete(invitations, invitations.c.id, _before(invitations.c.expires_at))),
     (0.0, _delete(rate_limits, rate_limits.c.key, _before(rate_limits.c.expires_at))),
     (7 * _DAY, _delete(outbox, outbox.c.position, outbox.c.due_at.is_(None), _before(outbox.c.expires_at))),
     (
@@ -41,8 +42,8 @@ _PURGES = (
 def purge(sql: OpenTransaction, now: float, limit: int, session_lifetime: float) -> int:
     """Deletes up to `limit` expired rows of each table; returns how many.
 
-    Codes are deleted a day after they expire, proofs a day after the verification, sessions 30 days after they expire at the
-    latest, failed messages a week after they expire, events after 400 days.
+    Codes and invitations are deleted a day after they expire, proofs a day after the verification, sessions 30 days after they
+    expire at the latest, failed messages a week after they expire, events after 400 days.
     """
     purges = ((session_lifetime + 30 * _DAY, _PURGE_SESSIONS), *_PURGES)
     return sum(len(sql.run(statement, cutoff=now - age, limit=limit)) for age, statement in purges)

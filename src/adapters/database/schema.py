@@ -108,6 +108,20 @@ proofs = Table(
     Index(None, "canonical_address", "verified_at"),
 )
 
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("address_kind", String(8), primary_key=True),
+    Column("canonical_address", Text, primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("id", Text, nullable=False, unique=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("invited_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False, index=True),
+    Column("invited_by", _Number),
+    Index(None, "invited_by", **_where("invited_by IS NOT NULL")),
+)
+
 sessions = Table(
     "sessions",
     metadata,

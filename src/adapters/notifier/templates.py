@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _BUILT_IN = Path(__file__).parent / "templates"
 _CODE = "482193"
+_TOKEN = "q3Xn0bJ1kZ5vT8wYcL2m4A"  # noqa: S105 — an example
 _EXAMPLES: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "code": tuple(
         {"service": "Vestibule", "code": _CODE, "reference": "K7P2", "minutes": minutes, "purpose": purpose}
@@ -35,10 +36,14 @@ _EXAMPLES: Mapping[str, tuple[Mapping[str, str], ...]] = {
             ),
         )
     ),
+    "invitation": tuple(
+        {"service": "Vestibule", "token": _TOKEN, "until": "2026-11-30 16:05 UTC", **link}
+        for link in ({}, {"link": f"https://app.example.org/join?invitation={_TOKEN}"})
+    ),
 }
 """Every template, with examples of its values."""
 
-_OPTIONAL: Mapping[str, str] = dict.fromkeys(("device", "network", "until", "recovery_days"), "")
+_OPTIONAL: Mapping[str, str] = dict.fromkeys(("device", "network", "until", "recovery_days", "link"), "")
 """Values that a message need not have; a template may ask for them all the same."""
 
 
@@ -103,7 +108,7 @@ class Templates:
                 raise ValueError(f"the template {file} is invalid: {_position(error, file)}{error}") from error
             if not rendered.strip():
                 raise ValueError(f"the template {file} is empty")
-            if file.endswith(".subject.txt") and _CODE in "".join(filter(str.isdigit, rendered)):
+            if file.endswith(".subject.txt") and (_CODE in "".join(filter(str.isdigit, rendered)) or _TOKEN in rendered):
                 raise ValueError(f"the template {file} contains the code: subjects appear on lock screens and in logs")
 
 

@@ -42,7 +42,7 @@ class Admission(Protocol):
         """
 
     def refusal(self, applicant: Applicant) -> Refusal | None:
-        """The refusal of a new account, or None.
+        """The refusal of a new account, or None. `InvitationRequired` refuses only those without an invitation.
 
         Also asked before a code that turns out to log in, where it has no effect.
         """

@@ -8,6 +8,7 @@ from typing import Protocol
 from ...domain.account import Account, Address, Username
 from ...domain.code import Challenge, CodePurpose, Proof
 from ...domain.events import Event, EventType
+from ...domain.invitation import Invitation
 from ...domain.ownership import AddressState, state_of
 from ...domain.session import DEFAULT_LIFETIME, Session
 from .identifiers import LoginIdentifier
@@ -29,6 +30,8 @@ __all__ = [
     "Cursors",
     "Database",
     "Holder",
+    "InvitationReads",
+    "Invitations",
     "Outbox",
     "OutboxReads",
     "Proofs",
@@ -214,6 +217,34 @@ class Proofs(Protocol):
 
     def delete_of(self, addresses: Iterable[Address]) -> None:
         """Deletes every proof of these addresses."""
+
+
+class InvitationReads(Protocol):
+    """Committed invitations."""
+
+    def find(self, after: Address | None, now: float, *, limit: int) -> Sequence[Invitation]:
+        """Invitations that are open, in the order of the kinds and canonical forms of their addresses, beyond `after`."""
+
+
+class Invitations(Protocol):
+    """Invitations inside a transaction, one for each address. An open one is neither used nor expired."""
+
+    def add(self, invitation: Invitation) -> None:
+        """Stores it in place of an earlier one of its address."""
+
+    def find(self, digest: str, now: float) -> Invitation | None:
+        """The open invitation with that digest."""
+
+    def of(self, address: Address, now: float) -> Invitation | None:
+        """The open invitation of the address."""
+
+    def use(self, address: Address, now: float) -> Invitation | None:
+        """Deletes the open invitation of the address and returns it; of several transactions one gets it."""
+
+    def is_open(self, invitation_id: str, now: float) -> bool: ...
+
+    def delete_of(self, account_id: int, addresses: Iterable[Address]) -> None:
+        """Deletes the invitations that the account sent, and those of these addresses."""
 
 
 class SessionReads(Protocol):
@@ -409,6 +440,8 @@ class Transaction(Protocol):
     @property
     def proofs(self) -> Proofs: ...
     @property
+    def invitations(self) -> Invitations: ...
+    @property
     def sessions(self) -> Sessions: ...
     @property
     def rate_limits(self) -> SlidingWindows: ...  # windows; `RateLimiter` is another port
@@ -427,6 +460,8 @@ class Database(Protocol):
     def may_block(self) -> bool: ...
     @property
     def accounts(self) -> AccountReads: ...
+    @property
+    def invitations(self) -> InvitationReads: ...
     @property
     def sessions(self) -> SessionReads: ...
     @property

@@ -126,6 +126,7 @@ class Container:
         self.mobile_required = provided.mobile_required
         self.mobile_verification_required = provided.mobile_validation
         self.service = provided.service_name
+        self.invitation_url = provided.invitation_url
         self.token_claims = provided.token_claims
         self.session_lifetime = provided.session_lifetime
         self.max_sessions = provided.max_sessions

@@ -85,7 +85,9 @@ PasswordText = Annotated[
 CodeText = Annotated[str, _field("The code that came by mail or SMS.", "123456", _read_code)]
 Flag = Annotated[bool, _field("Whether the code is for a login.", False, _read_flag)]
 Destination = Annotated[str, _field("An email or a mobile.", "ada@example.org", _read_mobile, minLength=1)]
-Proofs = Annotated[tuple[str, ...], _field("Proofs that `/otp/` returned within the last hour.", [], maxItems=4)]
+Proofs = Annotated[
+    tuple[str, ...], _field("Proofs that `/otp/` returned within the last hour, or the token of an invitation.", [], maxItems=4)
+]
 CurrentPassword = Annotated[
     str, _field("For a session that is not fresh; a wrong one is refused.", _SAMPLE_PASSWORD, format="password")
 ]

@@ -95,6 +95,7 @@ class ObservedDatabase:
         self._observer = observer
         self._on_event = on_event
         self.accounts: Any = ObservedReads("accounts", database.accounts, observer)
+        self.invitations: Any = ObservedReads("invitations", database.invitations, observer)
         self.sessions: Any = ObservedReads("sessions", database.sessions, observer)
         self.rate_limits: Any = ObservedReads("rate_limits", database.rate_limits, observer)
         self.outbox: Any = ObservedReads("outbox", database.outbox, observer)

@@ -187,6 +187,12 @@ def public_url(text: str) -> str:
     raise ValueError("must be http:// or https:// and a host, without a user, blanks or a query")
 
 
+invitation_url = matching(
+    r"https?://[A-Za-z0-9.:\[\]-]+[/?#][!-z|~]*\{token\}[!-z|~]*",
+    "be a URL such as https://app.example.org/join?invitation={token}, with {token} once after the host",
+)
+
+
 def path_prefix(text: str) -> str:
     path = "/" + text.strip("/")
     if not re.fullmatch(r"/|(?:/[_-]*[A-Za-z0-9][A-Za-z0-9_-]*)+", path, re.ASCII):

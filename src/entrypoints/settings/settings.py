@@ -157,7 +157,14 @@ class Settings:
         False, parse.flag, "Whether emails at .test, .localhost and the like are accepted, for development."
     )
     registration: str = setting(
-        "open", parse.one_of("open", "closed"), "Who may register: everybody (open), or no one (closed)."
+        "open",
+        parse.one_of("open", "invited", "closed"),
+        "Who may register: everybody (open), who was invited (invited), or no one (closed).",
+    )
+    invitation_url: str | None = setting(
+        None,
+        parse.invitation_url,
+        "The page to register at, as invitations link to it: https://app.example.org/join?invitation={token}.",
     )
     email_domains: tuple[str, ...] = setting(
         (),

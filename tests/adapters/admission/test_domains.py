@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vestibule import Settings, SettingsError, build
 from vestibule.adapters.admission import ConfiguredAdmission, EmailDomains
-from vestibule.application import AddressKind, ErrorCode, RegistrationClosed
+from vestibule.application import AddressKind, ErrorCode, InvitationRequired, RegistrationClosed
 from vestibule.application.ports import Applicant
 from vestibule.domain.account import Address
 from vestibule.domain.events import TRUSTED_CALLER
@@ -123,6 +123,7 @@ def test_mobile_has_no_domain() -> None:
     assert admission.address_error(Address(AddressKind.EMAIL, "a@example.org", "a@example.org")) is not None
 
 
-def test_registration_is_open_unless_it_is_closed() -> None:
+def test_registration_is_open_unless_the_setting_says_else() -> None:
     assert ConfiguredAdmission().refusal(_applicant()) is None
+    assert isinstance(ConfiguredAdmission("invited").refusal(_applicant()), InvitationRequired)
     assert isinstance(ConfiguredAdmission("closed").refusal(_applicant()), RegistrationClosed)

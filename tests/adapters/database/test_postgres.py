@@ -463,7 +463,7 @@ WHOLE = {
     "migration.VERSION0": "has one row",
     "keys._LOCK0": "has one row",
     "keys._GET0": "has one row",
-    "retention._PURGES4": "reads no more than the oldest few",
+    "retention._PURGES5": "reads no more than the oldest few",
     "accounts._COUNT0": "counts all rows, for the operator",
     "accounts._LOCK_SUPERUSERS0": "reads the index of staff",
 }

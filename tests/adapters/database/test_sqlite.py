@@ -158,7 +158,7 @@ SHORT_SCANS = {
     "migration.VERSION0": "has one row",
     "keys._LOCK0": "has one row",
     "keys._GET0": "has one row",
-    "retention._PURGES4": "reads the oldest few rows only",
+    "retention._PURGES5": "reads the oldest few rows only",
     "accounts._COUNT0": "counts all rows, for the operator",
     "accounts._LOCK_SUPERUSERS0": "reads the index of staff",
 }

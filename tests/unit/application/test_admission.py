@@ -137,7 +137,7 @@ def test_no_other_use_case_is_given_the_admission(world: World, door: Doorkeeper
         for field in fields(getattr(world, name))
         if door in (value := getattr(getattr(world, name), field.name), getattr(value, "admission", None))
     }
-    assert given == {*ASKS, "create_superuser", "reset_password"}, "the last two set passwords by the same rules"
+    assert given == {*ASKS, "invite", "create_superuser", "reset_password"}, "the last two set passwords by the same rules"
 
 
 # --- addresses --------------------------------------------------------------------------------------------------------

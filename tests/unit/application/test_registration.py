@@ -12,7 +12,7 @@ from vestibule.domain.rate_limits import DAY, RateLimit
 ALL_FIELDS: dict[str, Any] = {"username": "ann", "name": "Ann Somebody", "email": "ann@mail.example.com", "password": PASSWORD}
 EMAIL_FIRST = "This email must be verified by a code first."
 MOBILE_FIRST = "This mobile must be verified by a code first."
-BAD_PROOF = "This proof is not valid, is older than an hour, was used, or belongs to another address."
+BAD_PROOF = "This proof is not valid, has expired, was used, or belongs to another address."
 
 
 def refused(call: Any, **fields: Any) -> dict[str, list[str]]:

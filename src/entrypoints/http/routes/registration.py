@@ -19,7 +19,7 @@ from ..responses import AccountResponse, AsgiResponse, UniquenessResponse, accou
         (AccountResponse,),
         status=201,
         body=RegisterBody,
-        refusals=(errors.InvalidInput, errors.AlreadyTaken, errors.RegistrationClosed),
+        refusals=(errors.InvalidInput, errors.AlreadyTaken, errors.RegistrationClosed, errors.InvitationRequired),
     ),
 )
 async def register(request: HttpRequest) -> AsgiResponse:

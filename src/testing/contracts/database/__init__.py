@@ -4,6 +4,7 @@ from .accounts import AccountsContract
 from .audit_log import AuditLogContract
 from .codes import ChallengesContract
 from .deletion import DeletionContract
+from .invitations import InvitationsContract
 from .keyed_rows import KeyedRowsContract
 from .outbox import OutboxContract
 from .races import RacesContract
@@ -17,6 +18,7 @@ class DatabaseContract(
     TransactionsContract,
     AccountsContract,
     ChallengesContract,
+    InvitationsContract,
     SessionsContract,
     KeyedRowsContract,
     OutboxContract,

@@ -98,6 +98,18 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_proofs_canonical_address_verified_at"), "proofs", ["canonical_address", "verified_at"])
     op.create_table(
+        "invitations",
+        sa.Column("address_kind", sa.String(8), primary_key=True),
+        sa.Column("canonical_address", sa.Text, primary_key=True),
+        sa.Column("address", sa.Text, nullable=False),
+        sa.Column("id", sa.Text, nullable=False, unique=True),
+        sa.Column("digest", sa.Text, nullable=False, unique=True),
+        sa.Column("invited_at", sa.Double, nullable=False),
+        sa.Column("expires_at", sa.Double, nullable=False, index=True),
+        sa.Column("invited_by", _number),
+    )
+    op.create_index(op.f("ix_invitations_invited_by"), "invitations", ["invited_by"], **_where("invited_by IS NOT NULL"))
+    op.create_table(
         "sessions",
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("account_id", _number, sa.ForeignKey("accounts.id"), nullable=False),
@@ -189,6 +201,7 @@ def downgrade() -> None:
         "outbox",
         "rate_limits",
         "sessions",
+        "invitations",
         "proofs",
         "challenges",
         "account_words",
