@@ -57,6 +57,12 @@ def with_old_login(client: AppClient) -> str:
     return token
 
 
+def only_superuser(client: AppClient) -> str:
+    token = client.token()
+    client.world.alter(client.world.authenticate(token).account, is_superuser=True)
+    return token
+
+
 def code_by_mail(client: AppClient) -> str:
     client.registered()
     return client.code(EMAIL)
@@ -155,6 +161,7 @@ CASES: list[Case] = [
     ("DELETE", "/account/", 400, "invalid-input", AppClient.token, with_token(json={"current_password": "\0"})),
     ("DELETE", "/account/", 401, "invalid-credentials", AppClient.token, with_token(json={"current_password": OTHER_PASSWORD})),
     ("DELETE", "/account/", 401, "login-not-fresh", with_old_login, with_token()),
+    ("DELETE", "/account/", 409, "last-superuser", only_superuser, with_token()),
     ("DELETE", "/account/", 401, "not-authenticated", no_preparation, lambda _: {}),
     ("DELETE", "/account/", 401, "invalid-token", expired, with_token()),
     ("POST", "/otp/", 201, "", no_preparation, body({"destination": EMAIL})),

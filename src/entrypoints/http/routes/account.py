@@ -62,7 +62,7 @@ async def _change(
         status=202,
         body=CurrentPasswordBody,
         is_body_optional=True,
-        refusals=(errors.InvalidInput, errors.InvalidCredentials, errors.LoginNotFresh),
+        refusals=(errors.InvalidInput, errors.InvalidCredentials, errors.LoginNotFresh, errors.LastSuperuser),
         auth=Auth.REQUIRED,
         detail="Wants a fresh login or `current_password`. All sessions end at once. Until `deleted_at` a login cancels the "
         "deletion; then everything that is kept about the account goes.",
