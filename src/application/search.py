@@ -113,8 +113,7 @@ class FindAccounts:
     def _paths(self, text: str) -> Iterator[SearchPath]:
         login = self.identifiers.login(text)
         address = login.address
-        if login.canonical_username:
-            yield SearchPath(SearchOrder.USERNAME, login.canonical_username)
+        yield SearchPath(SearchOrder.USERNAME, login.canonical_username)
         email = address.canonical if address and address.kind is AddressKind.EMAIL else text.lower()
         yield SearchPath(SearchOrder.EMAIL, email)
         mobiles = [address.canonical] if address and address.kind is AddressKind.MOBILE else _mobiles(text)

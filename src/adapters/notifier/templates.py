@@ -32,7 +32,13 @@ _EXAMPLES: Mapping[str, tuple[Mapping[str, str], ...]] = {
             Notice,
             (
                 {"until": "2026-11-30 16:05 UTC"},
-                {"device": "Firefox on Linux", "network": "203.0.113.7", "until": "2026-11-30 16:05 UTC", "recovery_days": "7"},
+                {
+                    "device": "Firefox on Linux",
+                    "network": "203.0.113.7",
+                    "until": "2026-11-30 16:05 UTC",
+                    "recovery_days": "7",
+                    "reason": "spam",
+                },
             ),
         )
     ),
@@ -43,7 +49,7 @@ _EXAMPLES: Mapping[str, tuple[Mapping[str, str], ...]] = {
 }
 """Every template, with examples of its values."""
 
-_OPTIONAL: Mapping[str, str] = dict.fromkeys(("device", "network", "until", "recovery_days", "link"), "")
+_OPTIONAL: Mapping[str, str] = dict.fromkeys(("device", "network", "until", "recovery_days", "reason", "link"), "")
 """Values that a message need not have; a template may ask for them all the same."""
 
 
