@@ -121,10 +121,11 @@ class SuspendAccount(Administration):
         caller: Caller = TRUSTED_CALLER,
     ) -> Account:
         validator = Validator()
-        if until is not None and not (isinstance(until, int | float) and until > self.clock()):
+        end = validator.time("until", until)
+        if end is not None and end <= self.clock():
             validator.add_error("until", FieldError(ErrorCode.MALFORMED, "This must be a time in the future."))
         action = self.operators.admit_change(operator, self, validator, reason, current_password, caller, reason_required=True)
-        suspension = Suspension(since=self.clock(), until=until, reason=action.reason or "")
+        suspension = Suspension(since=self.clock(), until=end, reason=action.reason or "")
         return self._suspend(operator, account_id, suspension, action, notifies=notifies, tells_reason=tells_reason)
 
     @retry_on_conflict

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 from ..domain.errors import NoSuchMessage, NotRetryable
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
+from ..domain.texts import is_storable
 from .audit import record
 from .delivery import is_deliverable
-from .operators import PROGRAM, Operator, Operators
+from .operators import PROGRAM, Action, Operator, Operators
 from .ports import Clock, Database, OutboxEntry, Transaction
-from .validation import Validator
+from .validation import MAX_ID, Validator
 
 BATCH = 500
 MAX_PAGE = 100
-_LAST_POSITION = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +32,10 @@ class ListMessages:
 
 @dataclass(frozen=True, slots=True)
 class MessagePage:
-    """Messages in the outbox, the oldest first, and the `after` of the next page; None after the last one."""
+    """Messages in the outbox, the oldest first, and the cursor of the next page; None after the last one."""
 
     entries: Sequence[OutboxEntry]
-    after: int | None
+    cursor: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +49,12 @@ class FindMessages:
     operators: Operators
 
     def __call__(
-        self, *, operator: Operator, failed: bool = False, after: int = 0, limit: int = 50, caller: Caller = TRUSTED_CALLER
+        self, *, operator: Operator, failed: bool = False, cursor: int = 0, limit: int = 50, caller: Caller = TRUSTED_CALLER
     ) -> MessagePage:
         self.operators.admit(operator, self, None, caller)
         validator = Validator()
         only_failed = validator.flag("failed", failed)
-        begin, size = validator.number("after", after, 0, _LAST_POSITION), validator.number("limit", limit, 1, MAX_PAGE)
+        begin, size = validator.number("cursor", cursor, 0, MAX_ID), validator.number("limit", limit, 1, MAX_PAGE)
         validator.raise_if_invalid()
         found = self.database.outbox.find(failed=only_failed, after=begin, limit=size + 1)
         page = found[:size]
@@ -66,8 +66,8 @@ class RetryMessages:
     """Makes messages due at once with no attempts counted, and returns how many.
 
     With ids, all of them or none: raises `NoSuchMessage`, and `NotRetryable` for one that is being sent or has expired.
-    Without ids, all that failed at least once, except such. Raises `Unavailable`, and `NotPermitted`, `LoginNotFresh`,
-    `InvalidCredentials`, `RateLimited` for an operator who is a person.
+    Without ids, all that failed at least once, except such. `reason` is for the audit log. Raises `InvalidInput`, `Unavailable`,
+    and `NotPermitted`, `LoginNotFresh`, `InvalidCredentials`, `RateLimited` for an operator who is a person.
     """
 
     database: Database
@@ -79,19 +79,20 @@ class RetryMessages:
         ids: Collection[str] | None = None,
         *,
         operator: Operator = PROGRAM,
+        reason: str | None = None,
         current_password: str | None = None,
         caller: Caller = TRUSTED_CALLER,
     ) -> int:
-        self.operators.admit(operator, self, current_password, caller)
+        action = self.operators.admit_change(operator, self, Validator(), reason, current_password, caller)
         if ids is not None:
-            return self._retry(ids, operator, caller, strict=True)
+            return self._retry(ids, action, strict=True)
         batches = _batches(self.database, failed=False)
         return sum(
-            self._retry([entry.message.id for entry in batch if _has_failed_attempt(entry)], operator, caller, strict=False)
+            self._retry([entry.message.id for entry in batch if _has_failed_attempt(entry)], action, strict=False)
             for batch in batches
         )
 
-    def _retry(self, ids: Collection[str], operator: Operator, caller: Caller, *, strict: bool) -> int:
+    def _retry(self, ids: Collection[str], action: Action, *, strict: bool) -> int:
         retried = []
         with self.database.begin() as tx:
             now = self.clock()
@@ -102,7 +103,7 @@ class RetryMessages:
                 if not obstacle and (strict or _has_failed_attempt(entry)):
                     tx.outbox.requeue(entry.message.id, now)
                     retried.append(entry)
-            _record(tx, "retried", retried, now, operator, caller)
+            _record(tx, "retried", retried, now, action)
         return len(retried)
 
 
@@ -121,8 +122,8 @@ def _obstacle(tx: Transaction, entry: OutboxEntry, now: float) -> str | None:
 class DropMessages:
     """Deletes messages, and returns how many: those with the ids, all or none, or without ids all that failed permanently.
 
-    A message that a delivery worker holds may still be sent. Raises `NoSuchMessage`, `Unavailable`, and the
-    refusals of an operator who is a person, as `RetryMessages` does.
+    A message that a delivery worker holds may still be sent. Raises `InvalidInput`, `NoSuchMessage`,
+    `Unavailable`, and the refusals of an operator who is a person, as `RetryMessages` does.
     """
 
     database: Database
@@ -134,21 +135,22 @@ class DropMessages:
         ids: Collection[str] | None = None,
         *,
         operator: Operator = PROGRAM,
+        reason: str | None = None,
         current_password: str | None = None,
         caller: Caller = TRUSTED_CALLER,
     ) -> int:
-        self.operators.admit(operator, self, current_password, caller)
+        action = self.operators.admit_change(operator, self, Validator(), reason, current_password, caller)
         if ids is not None:
-            return self._drop(ids, operator, caller, strict=True)
+            return self._drop(ids, action, strict=True)
         batches = _batches(self.database, failed=True)
-        return sum(self._drop([entry.message.id for entry in batch], operator, caller, strict=False) for batch in batches)
+        return sum(self._drop([entry.message.id for entry in batch], action, strict=False) for batch in batches)
 
-    def _drop(self, ids: Collection[str], operator: Operator, caller: Caller, *, strict: bool) -> int:
+    def _drop(self, ids: Collection[str], action: Action, *, strict: bool) -> int:
         with self.database.begin() as tx:
             dropped = [entry for entry in _lock(tx, ids, strict=strict) if strict or entry.has_failed_permanently]
             for entry in dropped:
                 tx.outbox.delete(entry.message.id)
-            _record(tx, "dropped", dropped, self.clock(), operator, caller)
+            _record(tx, "dropped", dropped, self.clock(), action)
         return len(dropped)
 
 
@@ -162,7 +164,7 @@ def _batches(database: Database, *, failed: bool) -> Iterator[Sequence[OutboxEnt
 def _lock(tx: Transaction, ids: Collection[str], *, strict: bool) -> list[OutboxEntry]:
     locked = []
     for message_id in dict.fromkeys(ids):
-        entry = tx.outbox.lock(message_id)
+        entry = tx.outbox.lock(message_id) if is_storable(message_id) else None
         if entry is not None:
             locked.append(entry)
         elif strict:
@@ -174,9 +176,8 @@ def _has_failed_attempt(entry: OutboxEntry) -> bool:
     return entry.has_failed_permanently or entry.message.failed_attempts > 0
 
 
-def _record(
-    tx: Transaction, action: str, entries: Sequence[OutboxEntry], now: float, operator: Operator, caller: Caller
-) -> None:
+def _record(tx: Transaction, what: str, entries: Sequence[OutboxEntry], now: float, action: Action) -> None:
     if entries:
         which = entries[0].message.id if len(entries) == 1 else f"{len(entries)} messages"
-        record(tx, EventType.OUTBOX_CHANGED, now, caller, detail=f"{action} {which}", actor=operator.actor)
+        detail = f"{what} {which}"
+        record(tx, EventType.OUTBOX_CHANGED, now, action.caller, detail=detail, actor=action.actor, reason=action.reason)

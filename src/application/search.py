@@ -96,10 +96,10 @@ class FindAccounts:
             state=validator.text("state", state, _state, required=False),
             staff=None if staff is None else validator.flag("staff", staff),
             verified=None if verified is None else validator.flag("verified", verified),
-            created_from=_time(validator, "created_from", created_from),
-            created_until=_time(validator, "created_until", created_until),
-            logged_in_from=_time(validator, "logged_in_from", logged_in_from),
-            logged_in_until=_time(validator, "logged_in_until", logged_in_until),
+            created_from=validator.time("created_from", created_from),
+            created_until=validator.time("created_until", created_until),
+            logged_in_from=validator.time("logged_in_from", logged_in_from),
+            logged_in_until=validator.time("logged_in_until", logged_in_until),
         )
         text = validator.text("query", query, _query, required=False)
         position = validator.text("cursor", cursor, _read_cursor, required=False)
@@ -155,6 +155,15 @@ class FindAccounts:
         return AccountPage(accounts, None if last is None else _write_cursor(last))
 
 
+def account_state(account: Account, now: float) -> AccountState:
+    """The state that explains why the account cannot log in; of a deletion that a login would cancel, the deletion."""
+    if account.suspension is not None and not account.suspension.is_over(now):
+        return AccountState.SUSPENDED
+    if not account.may_log_in(now):
+        return AccountState.DEACTIVATED
+    return AccountState.ACTIVE if account.deletion_due_at is None else AccountState.DELETION_SCHEDULED
+
+
 def _unsearched(filters: AccountFilters) -> SearchPath:
     return SearchPath(SearchOrder.CREATED if filters.logged_in_from is None else SearchOrder.LAST_LOGIN)
 
@@ -182,15 +191,6 @@ def _state(text: str) -> AccountState:
         return AccountState(text)
     except ValueError:
         raise InvalidText(f"This must be one of {', '.join(AccountState)}.") from None
-
-
-def _time(validator: Validator, name: str, value: object) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
-        return float(value)
-    validator.add_error(name, FieldError(ErrorCode.WRONG_TYPE, "This must be a time, in seconds since the epoch."))
-    return None
 
 
 def _write_cursor(position: _Position) -> str:

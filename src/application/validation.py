@@ -28,6 +28,9 @@ class Missing(Enum):
 
 
 MISSING = Missing.MISSING
+_LAST_TIME = 253_402_300_799
+MAX_ID = 2**63 - 1
+"""The largest id and position that a database stores."""
 REQUIRED = FieldError(ErrorCode.REQUIRED, "This field is required.")
 WRONG_PROOF = FieldError(
     ErrorCode.INVALID_PROOF, "This proof is not valid, has expired, was used, or belongs to another address."
@@ -81,6 +84,15 @@ class Validator:
             return value
         self.add_error(field, FieldError(ErrorCode.MALFORMED, f"This must be a whole number from {lowest} to {highest}."))
         return lowest
+
+    def time(self, field: str, value: object) -> float | None:
+        """A time in seconds since the epoch, before the year 10,000; None if it is absent or invalid."""
+        if value is None:
+            return None
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LAST_TIME:
+            return float(value)
+        self.add_error(field, FieldError(ErrorCode.MALFORMED, "This must be a time."))
+        return None
 
     def add_error(self, field: str, *errors: FieldError) -> None:
         for error in errors:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from tests.support.world import World, outcome
 
-from vestibule.application import Account, AccountPage, AuditQuery, EventType, InvalidInput, Operator, search
+from vestibule.application import Account, AccountPage, Caller, EventType, InvalidInput, Operator, Suspension, search
 from vestibule.application.event_pages import SPAN
+from vestibule.application.search import account_state
 from vestibule.domain.texts import search_words
 
 OPERATOR = Operator(name="command line (ada)")
@@ -245,10 +246,10 @@ def test_events_come_from_the_newest_page_by_page(world: World) -> None:
         world.create_account(name)
     first = world.find_events(operator=OPERATOR, limit=2)
     assert [event.account_id for _, event in first.events] == [3, 2]
-    second = world.find_events(operator=OPERATOR, limit=2, before=first.before)
-    assert ([event.account_id for _, event in second.events], second.before) == ([1], None)
-    of_bob = world.find_events(operator=OPERATOR, query=AuditQuery(account_id=2, type=EventType.REGISTERED))
-    assert ([event.account_id for _, event in of_bob.events], of_bob.before) == ([2], None)
+    second = world.find_events(operator=OPERATOR, limit=2, cursor=first.cursor)
+    assert ([event.account_id for _, event in second.events], second.cursor) == ([1], None)
+    of_bob = world.find_events(operator=OPERATOR, account_id=2, type=EventType.REGISTERED)
+    assert ([event.account_id for _, event in of_bob.events], of_bob.cursor) == ([2], None)
 
 
 def test_page_of_events_looks_at_a_bounded_number(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,33 +257,45 @@ def test_page_of_events_looks_at_a_bounded_number(world: World, monkeypatch: pyt
     monkeypatch.setattr("vestibule.application.event_pages.SPAN", 2)
     for name in ("ann", "bob", "eve", "joe", "kim"):
         world.create_account(name)
-    before, pages = None, []
+    cursor, pages = None, []
     while True:
-        page = world.find_events(operator=OPERATOR, query=AuditQuery(since=0.0), before=before)
+        page = world.find_events(operator=OPERATOR, since=0.0, cursor=cursor)
         pages.append([event.account_id for _, event in page.events])
-        before = page.before
-        if before is None:
+        cursor = page.cursor
+        if cursor is None:
             break
     assert pages == [[5, 4], [3, 2], [1]]
 
 
-@pytest.mark.parametrize("given", [{"before": 0}, {"before": "x"}, {"limit": 101}])
+@pytest.mark.parametrize("given", [{"cursor": -1}, {"cursor": "x"}, {"limit": 101}])
 def test_bad_arguments_of_pages_are_refused(world: World, given: dict[str, Any]) -> None:
     assert isinstance(outcome(lambda: world.find_events(operator=OPERATOR, **given)), InvalidInput)
-    after: dict[str, Any] = {
-        "after" if name == "before" else name: -1 if value == 0 else value for name, value in given.items()
-    }
-    assert isinstance(outcome(lambda: world.find_messages(operator=OPERATOR, **after)), InvalidInput)
+    assert isinstance(outcome(lambda: world.find_messages(operator=OPERATOR, **given)), InvalidInput)
+
+
+def test_bad_filters_of_events_are_named_all_at_once(world: World) -> None:
+    given: dict[str, Any] = {"account_id": 0, "type": "lunch", "ip_address": 7, "since": "today", "until": -1.0}
+    refusal = outcome(lambda: world.find_events(operator=OPERATOR, **given))
+    assert isinstance(refusal, InvalidInput)
+    assert set(refusal.errors) == set(given)
+
+
+def test_events_are_found_by_the_network_of_an_address(world: World) -> None:
+    caller = Caller("2001:db8:1:2::7")
+    world.create_account("ann")
+    outcome(lambda: world.log_in(username="ann", password="wrong", caller=caller))
+    found = world.find_events(operator=OPERATOR, ip_address="2001:db8:1:2::9")
+    assert [event.type for _, event in found.events] == [EventType.LOGIN_FAILED]
 
 
 def test_messages_come_page_by_page(world: World) -> None:
     for name in ("ann", "bob", "eve"):
         world.request_code(destination=f"{name}@mail.example.com")
     first = world.find_messages(operator=OPERATOR, limit=2)
-    second = world.find_messages(operator=OPERATOR, limit=2, after=first.after or 0)
+    second = world.find_messages(operator=OPERATOR, limit=2, cursor=first.cursor or 0)
     recipients = [entry.message.recipient for entry in (*first.entries, *second.entries)]
     assert recipients == [f"{name}@mail.example.com" for name in ("ann", "bob", "eve")]
-    assert second.after is None
+    assert second.cursor is None
     assert world.find_messages(operator=OPERATOR, failed=True).entries == []
 
 
@@ -298,3 +311,20 @@ def test_summary_counts_by_day(world: World) -> None:
     assert [tuple(day)[1:] for day in summary.days] == [(1, 0, 1), (1, 1, 0), *[(0, 0, 0)] * 5]
     assert [day.begins_at % DAY for day in summary.days] == [0.0] * 7
     assert (summary.outbox[0].channel.value, *summary.outbox[0][1:3]) == ("email", 1, world.clock())
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, "active"),
+        ({"is_active": False}, "deactivated"),
+        ({"is_active": False, "suspension": Suspension(since=0.0, until=None, reason="spam")}, "suspended"),
+        ({"is_active": False, "suspension": Suspension(since=0.0, until=1.0, reason="spam")}, "active"),
+        ({"deletion_due_at": 4_000_000_000.0}, "deletion_scheduled"),
+        ({"deletion_due_at": 4_000_000_000.0, "is_active": False}, "deactivated"),
+    ],
+)
+def test_state_of_an_account_is_one_by_which_it_is_found(world: World, fields: dict[str, Any], expected: str) -> None:
+    account = world.alter(world.create_account("ann"), **fields)
+    assert account_state(account, world.clock()) == expected
+    assert found(world, "ann", state=expected) == ["ann"]
