@@ -27,8 +27,8 @@ class EventPage:
 class FindEvents:
     """The latest events that match all filters: of an account, a type, a network, or a time.
 
-    `since` is inclusive, `until` exclusive. A page has at most `limit` events, up to 100. It may have fewer, and even none, where few of the latest match: the next one,
-    by its `cursor`, goes on. Raises `InvalidInput`, `NotPermitted`, `Unavailable`.
+    `since` is inclusive, `until` exclusive. A page has at most `limit` events, up to 100. It may have fewer, and even none,
+    where few of the latest match: the search goes on with its `cursor`. Raises `InvalidInput`, `NotPermitted`, `Unavailable`.
     """
 
     database: Database

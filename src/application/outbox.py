@@ -49,12 +49,19 @@ class FindMessages:
     operators: Operators
 
     def __call__(
-        self, *, operator: Operator, failed: bool = False, cursor: int = 0, limit: int = 50, caller: Caller = TRUSTED_CALLER
+        self,
+        *,
+        operator: Operator,
+        failed: bool = False,
+        cursor: int | None = None,
+        limit: int = 50,
+        caller: Caller = TRUSTED_CALLER,
     ) -> MessagePage:
         self.operators.admit(operator, self, None, caller)
         validator = Validator()
         only_failed = validator.flag("failed", failed)
-        begin, size = validator.number("cursor", cursor, 0, MAX_ID), validator.number("limit", limit, 1, MAX_PAGE)
+        begin = 0 if cursor is None else validator.number("cursor", cursor, 0, MAX_ID)
+        size = validator.number("limit", limit, 1, MAX_PAGE)
         validator.raise_if_invalid()
         found = self.database.outbox.find(failed=only_failed, after=begin, limit=size + 1)
         page = found[:size]
@@ -66,8 +73,10 @@ class RetryMessages:
     """Makes messages due at once with no attempts counted, and returns how many.
 
     With ids, all of them or none: raises `NoSuchMessage`, and `NotRetryable` for one that is being sent or has expired.
-    Without ids, all that failed at least once, except such. `reason` is for the audit log. Raises `InvalidInput`, `Unavailable`,
-    and `NotPermitted`, `LoginNotFresh`, `InvalidCredentials`, `RateLimited` for an operator who is a person.
+    Without ids, all that failed at least once, except such. `reason` is for the audit log.
+
+    Raises `InvalidInput`, `Unavailable`, and `NotPermitted`, `LoginNotFresh`,
+    `InvalidCredentials`, `RateLimited` for an operator who is a person.
     """
 
     database: Database

@@ -72,6 +72,16 @@ class OutboxEntry:
     def has_failed_permanently(self) -> bool:
         return self.due_at is None
 
+    def state(self, now: float) -> str:
+        """Returns `failed`, `damaged`, `sending`, `due` or `waiting`."""
+        if self.due_at is None:
+            return "failed"
+        if not self.is_readable:
+            return "damaged"
+        if self.is_leased(now):
+            return "sending"
+        return "due" if self.due_at <= now else "waiting"
+
     def is_leased(self, now: float) -> bool:
         """Returns whether a delivery worker holds it."""
         return self.due_at is not None and self.due_at > max(now, self.message.not_before)

@@ -86,13 +86,13 @@ def _row(entry: "OutboxEntry", now: float, *, in_full: bool) -> Row:
     message = entry.message
     if not entry.is_readable:
         unknown = dict.fromkeys(("channel", "to", "template", "attempts", "due_at", "expires_at"))
-        return {"id": message.id, **unknown, "state": _state(entry, now), "reason": entry.failure_reason}
+        return {"id": message.id, **unknown, "state": entry.state(now), "reason": entry.failure_reason}
     return {
         "id": message.id,
         "channel": message.channel.value,
         "to": message.recipient if in_full or message.recipient is None else masked(message.channel, message.recipient),
         "template": message.template,
-        "state": _state(entry, now),
+        "state": entry.state(now),
         "attempts": message.failed_attempts,
         "due_at": _time(entry.due_at),
         "expires_at": _time(message.expires_at),
@@ -108,16 +108,6 @@ def masked(channel: "Channel", recipient: str) -> str:
         return f"***{recipient[-2:]}"
     mailbox, _, domain = recipient.rpartition("@")
     return f"{mailbox[:1]}***@{domain[:1]}***.{domain.rpartition('.')[2]}"
-
-
-def _state(entry: "OutboxEntry", now: float) -> str:
-    if entry.due_at is None:
-        return "failed"
-    if not entry.is_readable:
-        return "damaged"
-    if entry.is_leased(now):
-        return "sending"
-    return "due" if entry.due_at <= now else "waiting"
 
 
 def _time(at: float | None) -> str | None:

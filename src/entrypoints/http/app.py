@@ -20,9 +20,24 @@ from ..facade import Vestibule
 from ..observability.http_calls import observe
 from .docs import docs_handlers
 from .middleware.access_log import log_call
+from .middleware.operators_only import OperatorsOnly
 from .middleware.request_context import RequestMiddleware
 from .problems import handle_error
-from .routes import account, codes, development, export, image, login, password, registration, revocations, service, sessions
+from .routes import (
+    account,
+    administration,
+    codes,
+    development,
+    export,
+    image,
+    login,
+    operation,
+    password,
+    registration,
+    revocations,
+    service,
+    sessions,
+)
 
 API: tuple[HTTPRouteHandler, ...] = (
     registration.register,
@@ -50,19 +65,45 @@ SERVICE: tuple[HTTPRouteHandler, ...] = (service.healthz, service.readyz, servic
 REVOCATIONS: tuple[HTTPRouteHandler, ...] = (revocations.list_revocations,)
 """Served if the settings have a secret for the services that read revoked sessions."""
 
+ADMINISTRATION: tuple[HTTPRouteHandler, ...] = (
+    administration.find_accounts,
+    administration.read_account_details,
+    administration.edit_account,
+    administration.remove_account,
+    administration.suspend_account,
+    administration.reinstate_account,
+    administration.unlock_account,
+    administration.sign_out_account,
+    administration.send_reset,
+    administration.set_roles,
+    administration.export_any_account,
+    administration.release_address,
+    operation.find_events,
+    operation.find_messages,
+    operation.retry_messages,
+    operation.drop_failed_messages,
+    operation.retry_message,
+    operation.drop_message,
+    operation.summarize,
+)
+"""Served to operators, unless the settings turn it off."""
+
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
 class App(Litestar):
-    """Litestar behind the middleware that every HTTP request passes."""
+    """Litestar behind the middleware that every HTTP request passes, and beside the app for operators, if there is one."""
 
     request_middleware: observability.Middleware
+    for_operators: OperatorsOnly | None
 
     async def __call__(
         self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
     ) -> None:
         inner = super().__call__
         if scope["type"] == ScopeType.HTTP:
+            if self.for_operators is not None and self.for_operators.includes(cast("HTTPScope", scope)):
+                inner = partial(self.for_operators, inner)
             await self.request_middleware(inner, cast("HTTPScope", scope), cast("Receive", receive), cast("Send", send))
         else:
             await inner(scope, receive, send)
@@ -76,7 +117,8 @@ def create_app(vestibule: Vestibule | AsyncVestibule, *, lifespan: Sequence[Life
     awaited = vestibule if isinstance(vestibule, AsyncVestibule) else AsyncVestibule(vestibule)
     settings = vestibule.settings
     service_handlers = (*SERVICE, *REVOCATIONS) if settings.revocations_secret else SERVICE
-    handlers = [*API, *service_handlers, *docs_handlers(settings, (*API, *service_handlers))]
+    documented = (*API, *service_handlers, *(ADMINISTRATION if settings.admin else ()))
+    handlers = [*API, *service_handlers, *docs_handlers(settings, documented)]
     if settings.dev:
         handlers += development.handlers_of(awaited.blocking)
     under_prefix, at_root = (_with_head_and_options(these) for these in (handlers, service_handlers))
@@ -90,12 +132,26 @@ def create_app(vestibule: Vestibule | AsyncVestibule, *, lifespan: Sequence[Life
         logging_config=None,
         debug=False,
     )
+    app.for_operators = _for_operators(settings.api_prefix) if settings.admin else None
     instrumentation = observability.instrumentation_for(settings)
     middleware: observability.Middleware = RequestMiddleware(awaited, instrumentation)
     app.request_middleware = instrumentation.http(
         partial(observe, middleware, log_call) if settings.has_access_log else middleware
     )
     return app
+
+
+def _for_operators(prefix: str) -> OperatorsOnly:
+    def make_app() -> Litestar:
+        return Litestar(
+            [Router(prefix or "/", route_handlers=_with_head_and_options(ADMINISTRATION))],
+            exception_handlers={Exception: handle_error},
+            openapi_config=None,
+            logging_config=None,
+            debug=False,
+        )
+
+    return OperatorsOnly(f"{prefix}/admin/", make_app)
 
 
 def _with_head_and_options(handlers: Sequence[HTTPRouteHandler]) -> list[HTTPRouteHandler]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from ... import verify
-from ...application import Identity, InvalidToken, NotAuthenticated
+from ...application import Identity, InvalidToken, NotAuthenticated, Operator
 from ...verify.bearer import bearer_token as parse_bearer_token
 from .dependencies import HttpRequest, use_cases
 
@@ -22,6 +22,11 @@ async def authenticate_optional(request: HttpRequest) -> Identity | None:
         return await authenticate(request)
     except (NotAuthenticated, InvalidToken):
         return None
+
+
+def operator_of(request: HttpRequest) -> Operator:
+    """Returns the operator whom `OperatorsOnly` has let in."""
+    return Operator(identity=request.scope["state"]["identity"])
 
 
 def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str | None:

@@ -29,6 +29,7 @@ from .problems import (
     BodyTooSlow,
     Internal,
     MalformedBody,
+    NotFound,
     Problem,
     UnsupportedMediaType,
     problem_document,
@@ -39,7 +40,6 @@ from .responses import JSON
 
 _ALWAYS: tuple[type[Refusal], ...] = (errors.RateLimited, Internal, errors.Overloaded, errors.Unavailable)
 _WITH_BODY: tuple[type[Refusal], ...] = (MalformedBody, BodyTooSlow, BodyTooLarge, UnsupportedMediaType)
-_WITH_AUTH: tuple[type[Refusal], ...] = (errors.NotAuthenticated, errors.InvalidToken)
 _SAMPLES: dict[type[Refusal], Refusal] = {
     errors.InvalidInput: errors.InvalidInput({"email": [REQUIRED]}),
     errors.AlreadyTaken: errors.AlreadyTaken("email"),
@@ -61,7 +61,16 @@ class Auth(Enum):
     NONE = "none"
     OPTIONAL = "optional"
     REQUIRED = "required"
+    OPERATOR = "required, of an operator; to others the call does not exist"
     REVOCATIONS_SECRET = "the secret of services that read revoked sessions"  # noqa: S105 — no secret
+
+
+_WITHOUT_TOKEN: tuple[type[Refusal], ...] = (errors.NotAuthenticated, errors.InvalidToken)
+_BY_AUTH: dict[Auth, tuple[type[Refusal], ...]] = {
+    Auth.REQUIRED: _WITHOUT_TOKEN,
+    Auth.REVOCATIONS_SECRET: _WITHOUT_TOKEN,
+    Auth.OPERATOR: (NotFound,),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,7 @@ class Operation:
     refusals: tuple[type[Refusal], ...] = ()
     auth: Auth = Auth.NONE
     redirects: bool = False
-    query: tuple[tuple[str, str], ...] = ()
+    query: type[Struct] | None = None
 
 
 def openapi_document(settings: Settings, handlers: Sequence[HTTPRouteHandler], version: str) -> Json:
@@ -92,7 +101,7 @@ def openapi_document(settings: Settings, handlers: Sequence[HTTPRouteHandler], v
         declared = operation_of(handler)
         shapes.update(declared.responses, [declared.body] if declared.body else [])
         for method in handler.http_methods:
-            paths.setdefault(path_of(handler), {})[method.lower()] = _operation_object(handler, declared)
+            paths.setdefault(path_of(handler), {})[method.lower()] = _operation_object(handler, declared, settings)
     _, schemas = schema_components(sorted(shapes, key=lambda shape: shape.__name__), ref_template=_REFERENCES + "{name}")
     return {
         "openapi": "3.1.0",
@@ -162,11 +171,10 @@ def path_of(handler: HTTPRouteHandler) -> str:
 
 def refusals_of(declared: Operation) -> list[type[Refusal]]:
     """Returns every refusal of a call."""
-    with_auth = _WITH_AUTH if declared.auth in {Auth.REQUIRED, Auth.REVOCATIONS_SECRET} else ()
-    return [*declared.refusals, *(_WITH_BODY if declared.body else ()), *with_auth, *_ALWAYS]
+    return [*declared.refusals, *(_WITH_BODY if declared.body else ()), *_BY_AUTH.get(declared.auth, ()), *_ALWAYS]
 
 
-def _operation_object(handler: HTTPRouteHandler, declared: Operation) -> Json:
+def _operation_object(handler: HTTPRouteHandler, declared: Operation, settings: Settings) -> Json:
     described: Json = {
         "operationId": re.sub("_(.)", lambda match: match[1].upper(), handler.handler_name),
         "tags": [declared.tag],
@@ -175,7 +183,7 @@ def _operation_object(handler: HTTPRouteHandler, declared: Operation) -> Json:
     }
     if declared.detail:
         described["description"] = declared.detail
-    if parameters := _parameters(handler, declared):
+    if parameters := _parameters(handler, declared, settings):
         described["parameters"] = parameters
     if declared.body is not None:
         described["requestBody"] = _request_body(declared, declared.body)
@@ -186,10 +194,20 @@ def _operation_object(handler: HTTPRouteHandler, declared: Operation) -> Json:
     return described
 
 
-def _parameters(handler: HTTPRouteHandler, declared: Operation) -> list[Json]:
+def _parameters(handler: HTTPRouteHandler, declared: Operation, settings: Settings) -> list[Json]:
     text = {"schema": {"type": "string"}}
     in_path = [{"name": name, "in": "path", "required": True, **text} for name in _PARAMETERS.findall(path_of(handler))]
-    return in_path + [{"name": name, "in": "query", "description": meaning, **text} for name, meaning in declared.query]
+    return in_path + list(_query_parameters(declared.query, settings) if declared.query else ())
+
+
+def _query_parameters(query: type[Struct], settings: Settings) -> Iterator[Json]:
+    """Yields the fields of the struct, each an optional parameter: null is none of its values."""
+    (_,), schemas = schema_components([query], ref_template=_REFERENCES + "{name}")
+    for name, field in schemas[query.__name__]["properties"].items():
+        schema = _schema(field, settings)
+        if isinstance(schema["type"], list):
+            (schema["type"],) = (kind for kind in schema["type"] if kind != "null")
+        yield {"name": name, "in": "query", "description": schema.pop("description"), "schema": schema}
 
 
 def _request_body(declared: Operation, body: type[Struct]) -> Json:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from litestar import Response
 from litestar.exceptions import HTTPException
-from litestar.types import HTTPScope
+from litestar.types import HTTPScope, Receive, Send
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ... import verify
@@ -177,6 +177,13 @@ def problem_response(refusal: Refusal, **headers: str) -> Response[Problem]:
         media_type=MEDIA_TYPE,
         headers={**problem_headers(refusal), **{name.replace("_", "-"): value for name, value in headers.items()}},
     )
+
+
+async def refuse(refusal: Refusal, scope: HTTPScope, receive: Receive, send: Send) -> None:
+    """Sends the response to a refusal outside of a handler."""
+    scope["state"]["refusal"] = refusal.slug
+    response = problem_response(refusal).to_asgi_response(app=None, request=HttpRequest(scope, receive, send))
+    await response(scope, receive, send)
 
 
 def handle_error(request: HttpRequest, error: Exception) -> Response[Problem]:

@@ -1,11 +1,12 @@
-"""Reads JSON bodies within limits of size and time, and converts them to typed structs."""
+"""Reads JSON bodies within limits of size and time, and query parameters, and converts them to typed structs."""
 
 import re
 from asyncio import get_running_loop, timeout
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import cache, lru_cache
 from math import inf
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 from msgspec import UNSET, DecodeError, Struct
 from msgspec.json import decode
@@ -48,6 +49,11 @@ async def read_optional_body(request: HttpRequest, body: type[Body]) -> Body:
         return _converted(b"{}", body)
     _require_json(media_type)
     return _converted(data, body)
+
+
+def read_query(request: HttpRequest, query: type[Body]) -> Body:
+    """Returns the parameters that `query` declares, as `read_body` does; of one that is repeated the last counts."""
+    return _of_members(dict(parse_qsl(request.scope["query_string"].decode("latin-1"))), query)
 
 
 def content_type(request: HttpRequest) -> bytes:
@@ -98,7 +104,10 @@ async def _read(request: HttpRequest) -> bytes:
 
 
 def _converted(data: bytes, body: type[Body], code_length: int = 0) -> Body:
-    members = _object(data)
+    return _of_members(_object(data), body, code_length)
+
+
+def _of_members(members: Mapping[str, Any], body: type[Body], code_length: int = 0) -> Body:
     return body(
         *[
             absent if name not in members else _value(members[name], null, empty, converter, code_length)

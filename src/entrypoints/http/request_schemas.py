@@ -6,11 +6,15 @@ every bad field at once.
 """
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, get_args
 from unicodedata import normalize
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from ...application import AccountState
+from ...application.administration import MAX_ROLES
+from ...application.operators import MAX_REASON
 from ...application.validation import is_blank
 from ...domain.texts import trimmed, with_ascii_digits
 
@@ -22,6 +26,7 @@ NEW_PASSWORD = "x-new-password"  # noqa: S105 — no secret
 
 _FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 _MAX_NUMBER = 10**15
+_MAX_DIGITS = 19
 
 
 def _read_mobile(value: Any, code_length: int) -> Any:  # noqa: ARG001 — a `Converter`
@@ -41,6 +46,21 @@ def _read_flag(value: Any, code_length: int) -> Any:  # noqa: ARG001 — a `Conv
     if isinstance(value, str | int) and not isinstance(value, bool):
         return _FLAGS.get(with_ascii_digits(normalize("NFKC", trimmed(str(value)))).lower(), value)
     return value
+
+
+def _read_time(value: Any, code_length: int) -> Any:  # noqa: ARG001 — a `Converter`
+    """Converts a date, or a time in ISO 8601, in UTC unless it says otherwise, to seconds since the epoch."""
+    try:
+        read = datetime.fromisoformat(trimmed(value)) if isinstance(value, str) else None
+    except ValueError:
+        return value
+    return value if read is None else (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+
+
+def _read_number(value: Any, code_length: int) -> Any:  # noqa: ARG001 — a `Converter`
+    """Converts the digits of a whole number."""
+    is_digits = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS
+    return int(value) if is_digits else value
 
 
 def _is_number(value: Any) -> bool:
@@ -189,6 +209,118 @@ class LogOutBody(Struct):
     """The session to end, for a client without a valid access token."""
 
     refresh: Annotated[str | None, _field("Any refresh token of the session.", "text")] = None
+
+
+# --- calls of operators -----------------------------------------------------------------------------------------------
+
+
+def _time(description: str) -> Meta:
+    return _field(description, "2026-12-08T00:00:00Z", _read_time, format="date-time")
+
+
+Reason = Annotated[str, _field("For the audit log.", "Reported by the owner.", maxLength=MAX_REASON)]
+PageCursor = Annotated[str, _field("The `cursor` of the page before.", "text")]
+NumberedCursor = Annotated[str, _field("The `cursor` of the page before.", "17", _read_number)]
+PageSize = Annotated[int, _field("How many at most.", 50, _read_number, minimum=1, maximum=100)]
+
+
+class ActionBody(Struct):
+    """A change by an operator."""
+
+    reason: Reason | None = None
+    current_password: CurrentPassword | None = None
+
+
+class SuspendAccountBody(Struct):
+    """A suspension."""
+
+    reason: Reason
+    until: Annotated[str | None, _time("The end of the suspension; without it the account stays suspended.")] = None
+    notifies: Annotated[bool, _field("Whether the owner gets a notice.", True, _read_flag)] = True
+    tells_reason: Annotated[bool, _field("Whether the notice has the reason.", False, _read_flag)] = False
+    current_password: CurrentPassword | None = None
+
+
+class EditAccountBody(Struct):
+    """Some fields of an account; a field that is absent, null or empty does not change, but a null mobile is removed."""
+
+    username: UsernameText | None = None
+    name: NameText | None = None
+    email: EmailText | None = None
+    mobile: MobileText | UnsetType | None = UNSET
+    vouches: Annotated[
+        bool,
+        _field("Whether the given email and mobile are known to be the owner's: they are verified then.", False, _read_flag),
+    ] = False
+    reason: Reason | None = None
+    current_password: CurrentPassword | None = None
+
+
+class SetRolesBody(Struct):
+    """The flags and roles of an account; one that is absent or null does not change."""
+
+    is_staff: Annotated[bool | None, _field("Whether the account may do what staff may.", True, _read_flag)] = None
+    is_superuser: Annotated[bool | None, _field("Whether it may do everything, as staff too.", False, _read_flag)] = None
+    roles: Annotated[
+        tuple[str, ...] | None,
+        _field("Names of your own choice, which access tokens can carry.", ["editor"], maxItems=MAX_ROLES),
+    ] = None
+    reason: Reason | None = None
+    current_password: CurrentPassword | None = None
+
+
+class ReleaseAddressBody(Struct):
+    """An address that no account has verified."""
+
+    address: Destination
+    reason: Reason | None = None
+    current_password: CurrentPassword | None = None
+
+
+class FindAccountsQuery(Struct):
+    """Filters for accounts, all of which must match."""
+
+    query: Annotated[
+        str | None,
+        _field("The beginning of a username, an email, a mobile, or of words of the name.", "love ada", maxLength=254),
+    ] = None
+    state: Annotated[str | None, _field("The state.", "suspended", enum=[state.value for state in AccountState])] = None
+    staff: Annotated[bool | None, _field("Whether it is an account of staff.", True, _read_flag)] = None
+    verified: Annotated[bool | None, _field("Whether an address of it was ever verified.", True, _read_flag)] = None
+    created_from: Annotated[str | None, _time("Created then or later.")] = None
+    created_until: Annotated[str | None, _time("Created before then.")] = None
+    logged_in_from: Annotated[str | None, _time("Last logged in then or later.")] = None
+    logged_in_until: Annotated[str | None, _time("Last logged in before then, or not within 60 days.")] = None
+    cursor: PageCursor | None = None
+    limit: PageSize = 50
+
+
+class FindEventsQuery(Struct):
+    """Filters for events, all of which must match."""
+
+    account_id: Annotated[int | None, _field("Of this account.", 1, _read_number, minimum=1)] = None
+    type: Annotated[str | None, _field("Of this type.", "login_failed")] = None
+    ip_address: Annotated[str | None, _field("Of callers in the network of this address.", "192.0.2.7")] = None
+    since: Annotated[str | None, _time("Occurred then or later.")] = None
+    until: Annotated[str | None, _time("Occurred before then.")] = None
+    cursor: NumberedCursor | None = None
+    limit: PageSize = 50
+
+
+class FindMessagesQuery(Struct):
+    """Which messages of the outbox."""
+
+    failed: Annotated[bool, _field("Whether only those that failed permanently.", True, _read_flag)] = False
+    cursor: NumberedCursor | None = None
+    limit: PageSize = 50
+
+
+class RevocationsQuery(Struct):
+    """Where the list begins."""
+
+    after: Annotated[
+        str | None, _field("`after` of an earlier response; without it the list begins with the oldest.", "text")
+    ] = None
 
 
 def metas(annotation: Any) -> Iterator[Meta]:

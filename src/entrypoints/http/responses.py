@@ -1,7 +1,7 @@
 """Schemas of response bodies, and the ASGI response that carries them."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ from ...application import Account, RequestedCode, TokenSet
 from ..settings import Settings
 
 JSON = "application/json"
+ZIP = "application/zip"
 
 _URI = {"format": "uri"}
 
@@ -186,24 +187,38 @@ class AsgiPieces:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+async def zip_file(pieces: AsyncIterator[bytes], name: str) -> AsgiPieces:
+    """Returns a file to download. Its first piece is made before the status is sent: a fault by then is refused like any."""
+    first = await anext(pieces)
+    return AsgiPieces(200, first, pieces, ZIP, content_disposition=f'attachment; filename="{name}"')
+
+
 NO_CONTENT = AsgiResponse(204, b"")
 
 
+def utc(timestamp: float) -> datetime:
+    """Returns the time to the second."""
+    return datetime.fromtimestamp(round(timestamp), UTC)
+
+
 def account_response(status: int, account: Account, settings: Settings) -> AsgiResponse:
-    body = AccountResponse(
-        id=account.id,
-        username=account.username.text,
-        name=account.name,
-        email=account.email.text if account.email else None,
-        mobile=account.mobile.text if account.mobile else None,
-        is_superuser=account.is_superuser,
-        is_staff=account.is_staff,
-        profile_image=image_url(account, settings),
-        email_verified=account.email_verified,
-        mobile_verified=account.mobile_verified,
-        has_password=account.password_hash is not None,
-    )
-    return AsgiResponse(status, body)
+    return AsgiResponse(status, AccountResponse(**account_fields(account, settings)))
+
+
+def account_fields(account: Account, settings: Settings) -> dict[str, Any]:
+    return {
+        "id": account.id,
+        "username": account.username.text,
+        "name": account.name,
+        "email": account.email.text if account.email else None,
+        "mobile": account.mobile.text if account.mobile else None,
+        "is_superuser": account.is_superuser,
+        "is_staff": account.is_staff,
+        "profile_image": image_url(account, settings),
+        "email_verified": account.email_verified,
+        "mobile_verified": account.mobile_verified,
+        "has_password": account.password_hash is not None,
+    }
 
 
 def image_url(account: Account, settings: Settings) -> str | None:

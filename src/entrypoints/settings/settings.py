@@ -134,6 +134,7 @@ class Settings:
     rate_limits: bool = setting(
         True, parse.flag, "off lifts the limits per network, of uploads and of logins, for a load test."
     )
+    admin: bool = setting(True, parse.flag, "The calls of operators (/admin/); off takes them away.")
     docs: bool | None = setting(None, parse.flag, "The OpenAPI page; on by default, unless PUBLIC_URL is https.")
     log_format: str = setting("text", parse.one_of("text", "json"), "text for people, or json for machines: one object a line.")
     log_level: str = setting("info", parse.one_of("debug", "info", "warning", "error"), "The lowest level that is logged.")

@@ -16,8 +16,7 @@ from ...async_facade import AsyncVestibule
 from ...concurrency.executors import ThreadLane
 from ...concurrency.shares import Shares
 from ...observability import Instrumentation
-from ..dependencies import HttpRequest
-from ..problems import DevelopmentOnly, UnknownHost, internal_error, problem_response
+from ..problems import DevelopmentOnly, UnknownHost, internal_error, refuse
 from .allowed_hosts import has_allowed_host
 from .client_address import ClientAddress
 from .cors import Cors, Headers
@@ -84,7 +83,7 @@ class RequestMiddleware:
         except BaseException as error:
             if has_started:  # the server then ends the connection
                 raise
-            await _refuse(internal_error(scope, error), scope, receive, send_with_headers)
+            await refuse(internal_error(scope, error), scope, receive, send_with_headers)
 
     async def _limited(self, app: ASGIApp, caller: Caller, scope: HTTPScope, receive: Receive, send: Send) -> None:
         if scope["path"] in UNLIMITED:
@@ -93,11 +92,11 @@ class RequestMiddleware:
         try:
             self._shares.take(caller.ip_address)
         except RateLimited as too_many:
-            await _refuse(too_many, scope, receive, send)
+            await refuse(too_many, scope, receive, send)
             return
         try:
             if (refusal := await self._refusal(scope, caller)) is not None:
-                await _refuse(refusal, scope, receive, send)
+                await refuse(refusal, scope, receive, send)
                 return
             await app(scope, receive, send)
         finally:
@@ -137,13 +136,6 @@ def _add_headers(message: HTTPResponseStartEvent, request_id: tuple[bytes, bytes
     names = {name for name, _ in own}
     added = headers if names <= _COMMON_HEADERS else [header for header in headers if header[0] not in names]
     message["headers"] = [*own, request_id, *added]
-
-
-async def _refuse(refusal: Refusal, scope: HTTPScope, receive: Receive, send: Send) -> None:
-    scope["state"]["refusal"] = refusal.slug
-    request = HttpRequest(scope, receive, send)
-    response = problem_response(refusal).to_asgi_response(app=None, request=request)
-    await response(scope, receive, send)
 
 
 def _common_headers(*, https: bool) -> Headers:

@@ -10,12 +10,10 @@ from ..dependencies import HttpRequest, caller_of, use_cases
 from ..openapi import Auth, Operation
 from ..request_body import read_optional_body
 from ..request_schemas import CurrentPasswordBody
-from ..responses import AsgiPieces
-
-_ZIP = "application/zip"
+from ..responses import ZIP, AsgiPieces, zip_file
 
 _operation = partial(
-    Operation, "Account", media_type=_ZIP, auth=Auth.REQUIRED, detail="A zip of JSON files and the image; five exports a day."
+    Operation, "Account", media_type=ZIP, auth=Auth.REQUIRED, detail="A zip of JSON files and the image; five exports a day."
 )
 
 
@@ -46,6 +44,4 @@ async def _export(request: HttpRequest, current_password: str | None) -> AsgiPie
     pieces = await use_cases(request).export_account(
         identity=identity, current_password=current_password, caller=caller_of(request)
     )
-    first = await anext(pieces)  # before the status is sent: an export that fails at once is refused like any call
-    file = f'attachment; filename="account-{identity.account.id}.zip"'
-    return AsgiPieces(200, first, pieces, _ZIP, content_disposition=file)
+    return await zip_file(pieces, f"account-{identity.account.id}.zip")

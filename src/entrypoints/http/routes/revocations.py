@@ -1,7 +1,5 @@
 """Lists revoked sessions, for services that verify access tokens offline."""
 
-from urllib.parse import parse_qs
-
 from litestar import get
 
 from ....domain import errors
@@ -9,6 +7,8 @@ from ..authentication import bearer_token
 from ..dependencies import HttpRequest, use_cases
 from ..middleware.revocation_clients import PATH, sends_secret
 from ..openapi import Auth, Operation
+from ..request_body import read_query
+from ..request_schemas import RevocationsQuery
 from ..responses import AsgiResponse, RevocationsResponse
 
 
@@ -21,7 +21,7 @@ from ..responses import AsgiResponse, RevocationsResponse
         detail="Those whose access tokens may not have expired yet, revoked by log-out, a changed or reset password, …",
         refusals=(errors.InvalidInput,),
         auth=Auth.REVOCATIONS_SECRET,
-        query=(("after", "`after` of an earlier response; without it the list begins with the oldest."),),
+        query=RevocationsQuery,
     ),
 )
 async def list_revocations(request: HttpRequest) -> AsgiResponse:
@@ -30,7 +30,6 @@ async def list_revocations(request: HttpRequest) -> AsgiResponse:
         raise errors.NotAuthenticated
     if not sends_secret(request.scope, vestibule.settings.revocations_secret):
         raise errors.InvalidToken
-    after = parse_qs(request.scope["query_string"].decode("latin-1")).get("after")
-    ended = await vestibule.list_revoked_sessions(after=after[-1] if after else None)
+    ended = await vestibule.list_revoked_sessions(after=read_query(request, RevocationsQuery).after)
     body = RevocationsResponse(sessions=list(ended.session_ids), after=ended.after, more=ended.has_more, seconds=ended.seconds)
     return AsgiResponse(200, body)

@@ -1,7 +1,5 @@
 """The caller's own sessions: lists and revokes them."""
 
-from datetime import UTC, datetime
-
 from litestar import delete, get, post
 from litestar.params import FromPath
 
@@ -12,7 +10,7 @@ from ..dependencies import HttpRequest, caller_of, use_cases
 from ..openapi import Auth, Operation
 from ..request_body import read_optional_body
 from ..request_schemas import LogOutBody
-from ..responses import NO_CONTENT, AsgiResponse, DetailResponse, SessionListResponse, SessionResponse
+from ..responses import NO_CONTENT, AsgiResponse, DetailResponse, SessionListResponse, SessionResponse, utc
 
 
 @get("/sessions", operation=Operation("Sessions", "List the caller's own sessions", (SessionListResponse,), auth=Auth.REQUIRED))
@@ -73,14 +71,10 @@ async def logout(request: HttpRequest) -> AsgiResponse:
 def _session_response(session: Session, identity: Identity) -> SessionResponse:
     return SessionResponse(
         id=session.id,
-        created_at=_time(session.created_at),
-        refreshed_at=_time(session.refreshed_at),
-        expires_at=_time(session.expires_at),
+        created_at=utc(session.created_at),
+        refreshed_at=utc(session.refreshed_at),
+        expires_at=utc(session.expires_at),
         address=session.ip_address,
         agent=session.user_agent,
         current=session.id == identity.session_id,
     )
-
-
-def _time(timestamp: float) -> datetime:
-    return datetime.fromtimestamp(round(timestamp), UTC)
