@@ -21,7 +21,7 @@ from tests.support.world import PASSWORD, World
 
 from vestibule.domain.errors import ErrorCode
 from vestibule.entrypoints.http import create_app
-from vestibule.entrypoints.http.app import API, SERVICE
+from vestibule.entrypoints.http.app import ADMINISTRATION, API, SERVICE
 
 DOCS = Path(__file__).parents[2] / "docs"
 DOCUMENTED = {
@@ -46,7 +46,11 @@ def operations(document: Any) -> list[tuple[str, str, Any]]:
 def test_every_operation_is_documented_with_a_unique_id(client: AppClient) -> None:
     documented = operations(client.call("GET", "/openapi.json").json())
     assert {(method, path, status) for method, path, operation in documented for status in operation["responses"]} >= DOCUMENTED
-    assert len({operation["operationId"] for _, _, operation in documented}) == len(documented) == len((*API, *SERVICE))
+    assert (
+        len({operation["operationId"] for _, _, operation in documented})
+        == len(documented)
+        == len((*API, *SERVICE, *ADMINISTRATION))
+    )
 
 
 IDS = {
@@ -69,12 +73,34 @@ IDS = {
     "revokeOtherSessions": ("delete", "/sessions/"),
     "revokeSession": ("delete", "/sessions/{session_id}/"),
     "logout": ("post", "/logout/"),
+    "findAccounts": ("get", "/admin/accounts/"),
+    "readAccountDetails": ("get", "/admin/accounts/{account_id}/"),
+    "editAccount": ("patch", "/admin/accounts/{account_id}/"),
+    "removeAccount": ("delete", "/admin/accounts/{account_id}/"),
+    "suspendAccount": ("post", "/admin/accounts/{account_id}/suspend/"),
+    "reinstateAccount": ("post", "/admin/accounts/{account_id}/reinstate/"),
+    "unlockAccount": ("post", "/admin/accounts/{account_id}/unlock/"),
+    "signOutAccount": ("post", "/admin/accounts/{account_id}/sign-out/"),
+    "sendReset": ("post", "/admin/accounts/{account_id}/reset/"),
+    "setRoles": ("patch", "/admin/accounts/{account_id}/roles/"),
+    "exportAnyAccount": ("post", "/admin/accounts/{account_id}/export/"),
+    "releaseAddress": ("post", "/admin/addresses/release/"),
+    "findEvents": ("get", "/admin/audit/"),
+    "findMessages": ("get", "/admin/outbox/"),
+    "retryMessages": ("post", "/admin/outbox/retry/"),
+    "dropFailedMessages": ("delete", "/admin/outbox/"),
+    "retryMessage": ("post", "/admin/outbox/{message_id}/retry/"),
+    "dropMessage": ("delete", "/admin/outbox/{message_id}/"),
+    "summarize": ("get", "/admin/summary/"),
 }
 SCHEMAS = {
     *("Account", "CodeSent", "CodeVerified", "Deletion", "Detail", "PasswordReset", "Problem", "Session", "SessionList"),
     *("TokenSet", "Uniqueness", "UploadedImage", "RegisterRequest", "LoginRequest", "ReplaceAccountRequest", "CodeRequest"),
     *("ChangeAccountRequest", "CheckUniqueRequest", "CurrentPasswordRequest", "LogOutRequest", "RefreshRequest"),
     *("RegisterOrLogInRequest", "ResetPasswordRequest", "UploadRequest"),
+    *("ManagedAccount", "ManagedAccountList", "ManagedAccountDetails", "RecoveryAddress", "StartedSession", "LimitInForce"),
+    *("Event", "EventList", "Message", "MessageList", "Summary", "SummaryDay", "Backlog"),
+    *("ActionRequest", "SuspendAccountRequest", "EditAccountRequest", "SetRolesRequest", "ReleaseAddressRequest"),
 }
 
 
@@ -188,6 +214,7 @@ def test_texts_have_no_words_of_python(client: AppClient) -> None:
     fields = {field for schema in document["components"]["schemas"].values() for field in schema.get("properties", {})}
     slugs = set(re.findall(r"urn:vestibule:problem:([a-z-]+)", json.dumps(document)))
     known = fields | slugs | set(document["paths"]) | {"Location", "Authorization: Bearer <token>", "kid", "sid", "after"}
+    known |= {one["name"] for _, _, operation in operations(document) for one in operation.get("parameters", ())}
     known |= {"+", ". _ - +", "application/problem+json", "error", "invalid_token"}
     for text in texts_in(document):
         assert not re.search(r"\b(None|True|False|dict|tuple|str|int|bool|self)\b|[a-z](Body|Response)\b", text), text
@@ -224,9 +251,14 @@ def test_every_operation_documents_the_headers_of_rate_limits(client: AppClient)
 
 def test_operations_that_require_login_declare_it(client: AppClient) -> None:
     for method, path, operation in operations(client.call("GET", "/openapi.json").json()):
+        is_for_operators = path.startswith("/admin/")
         needs = path.startswith(("/account/", "/upload-image/", "/sessions/"))
-        assert (operation.get("security") == [{"bearer": []}]) is needs, (method, path)
-        assert ("401" in operation["responses"]) is (needs or path in {"/login/", "/logout/", "/refresh-token/"})
+        assert (operation.get("security") == [{"bearer": []}]) is (needs or is_for_operators), (method, path)
+        if is_for_operators:
+            assert "urn:vestibule:problem:not-found" in json.dumps(operation["responses"]["404"])
+            assert ("401" in operation["responses"]) is (method != "get")
+        else:
+            assert ("401" in operation["responses"]) is (needs or path in {"/login/", "/logout/", "/refresh-token/"})
 
 
 def test_examples_of_bodies_are_accepted(client: AppClient) -> None:
@@ -330,10 +362,10 @@ _people = count(1)
 schema = schemathesis.openapi.from_asgi("/openapi.json", _app)
 
 
-def _new_token() -> str:
+def _new_token(*, is_superuser: bool) -> str:
     """Returns an access token of a new account: a generated call may end the session or change the password."""
     name = f"person{next(_people)}"
-    _world.create_account(name)
+    _world.alter(_world.create_account(name), is_superuser=is_superuser)
     return _world.log_in(username=name, password=PASSWORD).access_token
 
 
@@ -353,5 +385,5 @@ _LEFT_OUT = CHECKS.get_by_names(["positive_data_acceptance", "negative_data_reje
 )
 def test_responses_match_the_document(case: Any) -> None:
     _world.clock.advance(61)
-    token = _new_token()
+    token = _new_token(is_superuser=case.path.startswith("/admin/") and next(_people) % 2 == 0)
     case.call_and_validate(headers={"Authorization": f"Bearer {token}"}, excluded_checks=_LEFT_OUT)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.support.world import CALLER, OTHER_PASSWORD, World, concurrently, outcome
 
-from vestibule.application import Account, AuditQuery, EventType, InvalidCredentials, LastSuperuser, Operator
+from vestibule.application import Account, EventType, InvalidCredentials, LastSuperuser, Operator
 from vestibule.application.ports import Database
 
 OPERATOR = Operator(name="command line (ada)")
@@ -92,7 +92,7 @@ def test_day_of_an_operator(empty_database: Callable[[], Database]) -> None:
     world.remove_account(operator=OPERATOR, account_id=ann.id, reason="asked by letter")
     assert world.find_accounts(operator=OPERATOR, query="lovel").accounts == []
 
-    events = world.find_events(operator=OPERATOR, query=AuditQuery(account_id=ann.id), limit=100).events
+    events = world.find_events(operator=OPERATOR, account_id=ann.id, limit=100).events
     by_operator = {event.type for _, event in events if event.actor == OPERATOR.actor}
     assert by_operator >= {
         EventType.UNLOCKED,

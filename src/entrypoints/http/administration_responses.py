@@ -14,8 +14,8 @@ from ...application import (
     EventPage,
     MessagePage,
     OutboxEntry,
+    ServiceSummary,
     Session,
-    Summary,
 )
 from ...application.search import account_state
 from ..settings import Settings
@@ -75,7 +75,7 @@ class StartedSessionResponse(Struct):
 class LimitInForceResponse(Struct):
     """A limit that refuses calls now."""
 
-    policy: Annotated[str, Meta(description="As in `RateLimit-Policy`.", examples=["failed-logins"])]
+    policy: Annotated[str, Meta(description="The name of the limit.", examples=["failed-logins"])]
     limit: Annotated[str, Meta(examples=["5/5min"])]
     retry_after: Annotated[int, Meta(description="Seconds until it lets a call pass.")]
     network: Annotated[
@@ -199,7 +199,7 @@ def messages(page: MessagePage, now: float) -> MessageListResponse:
     )
 
 
-def summary(made: Summary) -> SummaryResponse:
+def summary(made: ServiceSummary) -> SummaryResponse:
     days = [SummaryDayResponse(utc(begin).date(), *counts) for begin, *counts in made.days]
     outbox = [BacklogResponse(one.channel.value, one.due, _utc(one.due_since), one.failed) for one in made.outbox]
     return SummaryResponse(made.accounts, days, outbox)

@@ -19,7 +19,8 @@ async def authenticate(request: HttpRequest) -> Identity:
 async def authenticate_optional(request: HttpRequest) -> Identity | None:
     """Returns None without a valid token, for calls that need no login."""
     try:
-        return await authenticate(request)
+        has_token = bearer_token(request.scope["headers"]) is not None
+        return await authenticate(request) if has_token else None
     except (NotAuthenticated, InvalidToken):
         return None
 

@@ -50,6 +50,8 @@ _SAMPLES: dict[type[Refusal], Refusal] = {
 """Examples of the refusals that need arguments."""
 _OPTIONAL_HEADERS = {"ratelimit", "ratelimit-policy"}
 _REFERENCES = "#/components/schemas/"
+_TEXT = {"type": "string"}
+_PATH_TYPES = {"account_id": {"type": "integer", "format": "int64", "minimum": 1}}
 _PARAMETERS = re.compile(r"\{(\w+)\}")
 
 Json = dict[str, Any]
@@ -195,8 +197,8 @@ def _operation_object(handler: HTTPRouteHandler, declared: Operation, settings: 
 
 
 def _parameters(handler: HTTPRouteHandler, declared: Operation, settings: Settings) -> list[Json]:
-    text = {"schema": {"type": "string"}}
-    in_path = [{"name": name, "in": "path", "required": True, **text} for name in _PARAMETERS.findall(path_of(handler))]
+    names = _PARAMETERS.findall(path_of(handler))
+    in_path = [{"name": name, "in": "path", "required": True, "schema": _PATH_TYPES.get(name, _TEXT)} for name in names]
     return in_path + list(_query_parameters(declared.query, settings) if declared.query else ())
 
 
