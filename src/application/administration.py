@@ -124,10 +124,10 @@ class SuspendAccount(Administration):
         end = validator.time("until", until)
         if end is not None and end <= self.clock():
             validator.add_error("until", FieldError(ErrorCode.MALFORMED, "This must be a time in the future."))
-        is_told, learns_reason = validator.flag("notifies", notifies), validator.flag("tells_reason", tells_reason)
+        is_notified, learns_reason = validator.flag("notifies", notifies), validator.flag("tells_reason", tells_reason)
         action = self.operators.admit_change(operator, self, validator, reason, current_password, caller, reason_required=True)
         suspension = Suspension(since=self.clock(), until=end, reason=action.reason or "")
-        return self._suspend(operator, account_id, suspension, action, notifies=is_told, tells_reason=learns_reason)
+        return self._suspend(operator, account_id, suspension, action, notifies=is_notified, tells_reason=learns_reason)
 
     @retry_on_conflict
     def _suspend(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 from zipfile import ZipFile
@@ -231,8 +232,8 @@ def test_reads_change_nothing_and_no_answer_has_a_secret(route: Route, call: Cal
     client = office.client
     ann = client.tokens("ann")
     client.post("/upload-image/", token=ann["token"], files={"profile_image": ("me.png", PNG, "image/png")})
-    codes = [client.code("ann@mail.example.com"), client.code("nobody@mail.example.com")]
-    proof = client.post("/otp/", {"destination": "nobody@mail.example.com", "verify_otp": codes[1]}).json()["proof"]
+    codes = [client.code("ann@mail.example.com"), client.code("stranger@mail.example.com")]
+    proof = client.post("/otp/", {"destination": "stranger@mail.example.com", "verify_otp": codes[1]}).json()["proof"]
     client.world.clock.advance(61)
     tokens = client.tokens("sue")
     secrets = [PASSWORD, OTHER_PASSWORD, proof, *codes]
@@ -281,7 +282,7 @@ def by_staff_for_superuser(office: Office, route: Route, call: Call) -> Any:
 
 
 def with_unknown_account(office: Office, route: Route, call: Call) -> Any:
-    body = call.body if is_of_an_account(route) else {"address": "nobody@mail.example.com"}
+    body = call.body if is_of_an_account(route) else {"address": "stranger@mail.example.com"}
     return as_superuser(office, route, call, target="999", body=body)
 
 
@@ -432,7 +433,7 @@ def test_calls_of_operators_count_like_any_other(office: Office) -> None:
     assert statuses == sorted(statuses)
 
 
-def test_outage_is_told_to_whoever_sends_a_token(office: Office) -> None:
+def test_outage_is_shown_to_callers_with_a_token_alone(office: Office) -> None:
     def unavailable(_: object) -> Any:
         raise Unavailable
 
@@ -487,3 +488,61 @@ def test_pages_follow_one_another(office: Office) -> None:
     assert len(messages) == len(set(messages)) == len(list(office.world.list_messages()))
     (failed,) = office.client.call("GET", "/admin/outbox/?failed=1", token=token).json()["messages"]
     assert (failed["id"], failed["state"], failed["failure_reason"]) == ("hopeless", "failed", "The mail server refused it.")
+
+
+# --- an operator's day ------------------------------------------------------------------------------------------------
+
+
+def test_day_of_an_operator(office: Office) -> None:
+    """Finds a person, sees why they cannot log in, unlocks, puts an address back, suspends for a week, exports, removes."""
+    client, world = office.client, office.world
+
+    def call(method: str, path: str, body: Any = None) -> Any:
+        answer = client.call(method, path, body, token=client.tokens("sue")["token"])
+        assert answer.status_code < 300, answer.text
+        return answer
+
+    grace = world.create_account("grace", name="Grace Brewster Hopper", email="grace@mail.example.com")
+    for _ in range(5):
+        client.post("/login/", {"username": "grace", "password": OTHER_PASSWORD})
+    assert client.post("/login/", {"username": "grace", "password": PASSWORD}).status_code == 429
+
+    (found,) = call("GET", "/admin/accounts/?query=hopp").json()["accounts"]
+    path = f"/admin/accounts/{found['id']}/"
+    assert found["id"] == grace.id
+    seen = call("GET", path).json()
+    assert [(one["policy"], one["limit"]) for one in seen["limits"]] == [("failed-logins", "5/5min")]
+    failures = call("GET", f"/admin/audit/?account_id={grace.id}&type=login_failed").json()["events"]
+    assert len(failures) == 5
+    call("POST", f"{path}unlock/", {"reason": "She called."})
+    assert call("GET", path).json()["limits"] == []
+    client.tokens("grace")
+
+    call("PATCH", path, {"email": "thief@mail.example.com", "vouches": True, "reason": "a mistake"})
+    mended = call(
+        "PATCH", path, {"email": "grace@mail.example.com", "vouches": True, "reason": "Her address was stolen."}
+    ).json()
+    assert (mended["email"], mended["email_verified"]) == ("grace@mail.example.com", True)
+    call("POST", f"{path}reset/", {"reason": "She asked for it."})
+    code = world.code_for("grace@mail.example.com")
+    reset = {"email": "grace@mail.example.com", "otp": code, "password": "seven calm violet rivers"}
+    assert client.post("/password/reset/", reset).status_code == 202
+
+    week = world.clock() + 7 * DAY
+    until = datetime.fromtimestamp(week, UTC).isoformat()
+    suspended = call("POST", f"{path}suspend/", {"reason": "Spam.", "until": until}).json()
+    assert (suspended["state"], suspended["suspension_reason"]) == ("suspended", "Spam.")
+    assert [one["id"] for one in call("GET", "/admin/accounts/?state=suspended").json()["accounts"]] == [grace.id]
+    login = {"username": "grace", "password": "seven calm violet rivers"}
+    assert client.post("/login/", login).status_code == 401
+    world.clock.advance(7 * DAY)
+    assert call("GET", path).json()["state"] == "active"
+    assert client.post("/login/", login).status_code == 200
+
+    with ZipFile(BytesIO(call("POST", f"{path}export/", {"reason": "She asked for it."}).content)) as archive:
+        assert json.loads(archive.read("account.json"))["name"] == "Grace Brewster Hopper"
+    assert call("DELETE", path, {"reason": "Asked for by its owner."}).content == b""
+    assert client.call("GET", path, token=client.tokens("sue")["token"]).status_code == 404
+    (last, *_) = call("GET", f"/admin/audit/?account_id={grace.id}").json()["events"]
+    actor = f"account {office.accounts['superuser'].id}"
+    assert (last["type"], last["actor"], last["reason"]) == ("account_deleted", actor, "Asked for by its owner.")

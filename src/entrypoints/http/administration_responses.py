@@ -118,7 +118,7 @@ class EventListResponse(Struct):
 
 
 class MessageResponse(Struct):
-    """A message that waits or has failed, without its text. What is unknown of a damaged one is null."""
+    """A message that waits or has failed, without its text. Of a damaged one the unknown fields are null."""
 
     id: str
     state: Annotated[str, Meta(extra_json_schema={"enum": ["waiting", "due", "sending", "failed", "damaged"]})]

@@ -92,7 +92,7 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
 class App(Litestar):
-    """Litestar behind the middleware that every HTTP request passes, and beside the app for operators, if there is one."""
+    """Litestar behind the middleware that every HTTP request passes, along with the app for operators, if there is one."""
 
     request_middleware: observability.Middleware
     for_operators: OperatorsOnly | None

@@ -308,7 +308,7 @@ class FindEventsQuery(Struct):
 
 
 class FindMessagesQuery(Struct):
-    """Which messages of the outbox."""
+    """A filter for messages of the outbox."""
 
     failed: Annotated[bool, _field("Whether only those that failed permanently.", True, _read_flag)] = False
     cursor: NumberedCursor | None = None
@@ -316,7 +316,7 @@ class FindMessagesQuery(Struct):
 
 
 class RevocationsQuery(Struct):
-    """Where the list begins."""
+    """The beginning of the list."""
 
     after: Annotated[
         str | None, _field("`after` of an earlier response; without it the list begins with the oldest.", "text")
