@@ -65,7 +65,8 @@ class ResetPassword:
                 check.consume(tx)
                 refusal = AddressNotVerified(self.proof_issuer(tx, address, check.now, caller))
             else:
-                self.rules.check_password(validator, password, (*personal_data_of(opening.account), address.text))
+                personal = (*personal_data_of(opening.account), address.text)
+                validator.add_error("password", *self.rules.policy.personal_data_violations(password, personal))
         validator.raise_if_invalid()
         if refusal is not None:
             raise refusal

@@ -11,9 +11,9 @@ from ..domain.errors import AlreadyTaken, ErrorCode, FieldError, InvalidInput, R
 from ..domain.events import Caller
 from ..domain.invitation import Invitation
 from ..domain.networks import UNKNOWN_NETWORK
-from ..domain.password import PasswordPolicy
+from ..domain.password import PasswordPolicy, normalised
 from ..domain.texts import is_storable, trimmed
-from .ports import Admission, Applicant, Clock, Codes, Database, Identifiers, InvalidText, Transaction
+from .ports import Admission, Applicant, Clock, Codes, Database, Identifiers, InvalidText, PasswordRules, Transaction
 
 T1 = TypeVar("T1")
 T2 = TypeVar("T2")
@@ -148,6 +148,7 @@ class AccountRules:
     identifiers: Identifiers
     policy: PasswordPolicy
     admission: Admission
+    password_rules: PasswordRules
     codes: Codes
     clock: Clock
     mobile_required: bool = False
@@ -155,9 +156,11 @@ class AccountRules:
     mobile_verification_required: bool = False
 
     def check_password(self, validator: Validator, password: str | None, personal: Iterable[str | None]) -> None:
+        """Adds the errors of a new password. This may wait for another machine, so it belongs outside of transactions."""
         if password is not None:
-            violations = self.policy.violations(password) or self.policy.personal_data_violations(password, personal)
-            validator.add_error("password", *violations)
+            policy = self.policy
+            violations = policy.violations(password) or policy.personal_data_violations(password, personal)
+            validator.add_error("password", *(violations or self.password_rules(normalised(password))))
 
     def check_addresses(self, validator: Validator, addresses: Iterable[Address]) -> None:
         """Adds an error for each address that no account may get."""

@@ -75,6 +75,7 @@ class ErrorCode(StrEnum):
     TAKEN = "taken"
     TOO_COMMON = "too-common"
     PERSONAL_DATA = "personal-data"
+    BREACHED = "breached"
     TEST_DOMAIN = "test-domain"
     DOMAIN_NOT_ACCEPTED = "domain-not-accepted"
     DISPOSABLE_DOMAIN = "disposable-domain"

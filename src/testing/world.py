@@ -20,6 +20,7 @@ from ..application.ports import (
     Images,
     NewId,
     OutgoingMessage,
+    PasswordRules,
     RateLimiter,
     RecordedDatabase,
     Storage,
@@ -62,6 +63,7 @@ class World(Vestibule):
         codes: Codes | None = None,
         devices: Devices | None = None,
         admission: Admission | None = None,
+        password_rules: PasswordRules | None = None,
         notifier: MemoryNotifier | None = None,
         new_id: NewId | None = None,
         **settings: Any,
@@ -84,7 +86,13 @@ class World(Vestibule):
                 access_seconds=configured.access_seconds,
             ),
         }
-        optional = (("rate_limiter", rate_limiter), ("devices", devices), ("admission", admission), ("new_id", new_id))
+        optional = (
+            ("rate_limiter", rate_limiter),
+            ("devices", devices),
+            ("admission", admission),
+            ("password_rules", password_rules),
+            ("new_id", new_id),
+        )
         ports |= {name: port for name, port in optional if port is not None}
         built = Container(configured, **ports).vestibule()
         super().__init__(**{one.name: getattr(built, one.name) for one in fields(Vestibule)})

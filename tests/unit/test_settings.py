@@ -48,6 +48,7 @@ SAMPLES = {name: default for name, default, _ in Settings.table() if default} | 
     "VESTIBULE_METRICS_PORT": "9100",
     "VESTIBULE_DEFAULT_REGION": "DE",
     "VESTIBULE_MOBILE_REGIONS": "DE, AT",
+    "VESTIBULE_PWNED_PASSWORDS": "https://pwned.example.org/range",
     "VESTIBULE_INVITATION_URL": "https://app.example.org/join?invitation={token}",
     "VESTIBULE_EMAIL_DOMAINS": "example.com, *.example.org, !spam.example",
 }

@@ -23,6 +23,7 @@ from ...application.ports import (
     Identifiers,
     Images,
     Notifier,
+    PasswordRules,
     RateLimiter,
     RecordedDatabase,
     Storage,
@@ -62,6 +63,8 @@ class Adapters(TypedDict, total=False):
     """Rules for usernames, emails, mobiles and names."""
     admission: Admission
     """Decides who may register, and with which addresses."""
+    password_rules: PasswordRules
+    """Judges new passwords, after the rules of the settings."""
     devices: Devices
     """Names the devices of user agents, for notices and to tell a new device from a known one."""
     notifier: Notifier

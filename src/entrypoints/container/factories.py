@@ -22,7 +22,7 @@ from ...adapters.notifier import (
 from ...adapters.rate_limiter import MemoryRateLimiter, NodeRateLimiter, RedisRateLimiter, node_limits_file, remove_node_limits
 from ...adapters.storage import FileStorage, S3Storage
 from ...application.event_consumer import ReadEvents
-from ...application.ports import Admission, Channel, Clock, Database, Hasher, Notifier, RateLimiter, Storage
+from ...application.ports import Admission, Channel, Clock, Database, Hasher, Notifier, PasswordRules, RateLimiter, Storage
 from ...application.send_quota import SendQuota
 from ...application.webhooks import EnqueueWebhooks
 from ...domain.account import AddressKind
@@ -219,6 +219,12 @@ def jwks_of(tokens: Any) -> Callable[[], dict[str, object]]:
 def admission(settings: Settings) -> Admission:
     domains = EmailDomains(settings.email_domains, refuses_disposable=not settings.disposable_domains)
     return ConfiguredAdmission(settings.registration, domains)
+
+
+def password_rules(settings: Settings) -> PasswordRules:
+    from ...adapters.password_rules import PwnedPasswords, no_further_rules  # noqa: PLC0415 — loads ssl, if it is used
+
+    return no_further_rules if settings.pwned_passwords is None else PwnedPasswords(settings.pwned_passwords)
 
 
 def group_commit(

@@ -193,6 +193,16 @@ invitation_url = matching(
 )
 
 
+def pwned_passwords(text: str) -> str | None:
+    if text.lower() in {"on", "off"}:
+        return "https://api.pwnedpasswords.com/range" if text.lower() == "on" else None
+    if not re.fullmatch(
+        r"(?:https://[A-Za-z0-9.-]+|http://(?:localhost|127\.0\.0\.1))(?::[0-9]{1,5})?(?:/[!-~]*)?", text, re.ASCII
+    ):
+        raise ValueError("must be on, off or a URL of https")
+    return text
+
+
 def path_prefix(text: str) -> str:
     path = "/" + text.strip("/")
     if not re.fullmatch(r"/|(?:/[_-]*[A-Za-z0-9][A-Za-z0-9_-]*)+", path, re.ASCII):

@@ -221,6 +221,11 @@ class Settings:
     )
     password_min_length: int = setting(8, parse.number(8, 64), "The minimum length of a new password; 15 is recommended.")
 
+    pwned_passwords: str | None = setting(
+        None,
+        parse.pwned_passwords,
+        "on refuses passwords of known breaches, by Have I Been Pwned, or by the URL of a service with its ranges.",
+    )
     password_hash: HashCost = setting(
         COSTS["default"], parse.hash_cost, "default, strong (three passes over 64 MiB), or t=3,m=65536,p=1 and the like."
     )

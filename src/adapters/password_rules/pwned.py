@@ -1,0 +1,84 @@
+"""Passwords of known breaches, by the range protocol of Have I Been Pwned (k-anonymity)."""
+
+import logging
+import ssl
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import cached_property
+from hashlib import sha1
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from time import monotonic
+from urllib.parse import urlsplit
+
+from ...domain.errors import ErrorCode, FieldError
+from ..availability import Availability
+from ..deadline import connect, deadline
+
+_log = logging.getLogger("vestibule.passwords")
+_PREFIX = 5
+_OK = 200
+_MAX_BYTES = 1024 * 1024
+_PAUSE = 30.0
+_BREACHED = FieldError(ErrorCode.BREACHED, "This password is in a published collection of stolen ones. Choose another one.")
+
+
+def no_further_rules(_: str) -> Sequence[FieldError]:
+    return ()
+
+
+class PwnedPasswords:
+    """Refuses passwords that the service at `url` knows from breaches.
+
+    The service gets the first five of the 40 hexadecimal digits of the SHA-1 hash, and answers all that begin so, padded to
+    hide their number. Without a good answer within `timeout` seconds every password is accepted, with a warning in the log, and
+    for half a minute no other is asked for. The DNS look-up has the time of the system's resolver. No proxy is used and no
+    redirect followed.
+    """
+
+    def __init__(self, url: str, timeout: float = 2.0, *, clock: Callable[[], float] = monotonic) -> None:
+        self._url = urlsplit(url)
+        self._timeout = timeout
+        self._clock = clock
+        self._asks_again_at = float("-inf")
+        self._availability = Availability(_log, "the list of breached passwords", "new passwords are not compared with it")
+
+    def __call__(self, password: str, /) -> Sequence[FieldError]:
+        if self._clock() < self._asks_again_at:
+            return ()
+        digest = sha1(password.encode(), usedforsecurity=False).hexdigest().upper()
+        try:
+            found = self._suffixes(digest[:_PREFIX])
+        except (OSError, HTTPException, ValueError) as error:
+            self._asks_again_at = self._clock() + _PAUSE
+            self._availability.mark_down(type(error).__name__)
+            return ()
+        self._availability.mark_up()
+        return (_BREACHED,) if digest[_PREFIX:] in found else ()
+
+    def _suffixes(self, prefix: str) -> set[str]:
+        """The rests of the hashes with that prefix. Padding has the count 0. Raises `ValueError` for any other answer."""
+        lines = [line.partition(":") for line in self._get(prefix).decode("ascii").split()]
+        return {suffix.upper() for suffix, _, count in lines if int(count) > 0}
+
+    def _get(self, prefix: str) -> bytes:
+        expires_at = monotonic() + self._timeout
+        with closing(self._connection()) as connection:
+            connected = connection.sock = connect(connection.host, connection.port, self._timeout / 2)
+            with deadline(connected, expires_at):
+                if isinstance(connection, HTTPSConnection):
+                    connection.sock = self._tls.wrap_socket(connected, server_hostname=connection.host)
+                headers = {"Add-Padding": "true", "User-Agent": "Vestibule", "Connection": "close"}
+                connection.request("GET", f"{self._url.path.rstrip('/')}/{prefix}", headers=headers)
+                answer = connection.getresponse()
+                body = answer.read(_MAX_BYTES + 1)
+        if answer.status != _OK or len(body) > _MAX_BYTES:
+            raise ValueError(f"status {answer.status}")
+        return body
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context()
+
+    def _connection(self) -> HTTPConnection:
+        host, port = self._url.hostname or "", self._url.port
+        return HTTPConnection(host, port) if self._url.scheme == "http" else HTTPSConnection(host, port)
