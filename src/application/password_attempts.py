@@ -9,7 +9,7 @@ from ..domain.rate_limits import DAY, Limits, RateLimit
 from . import rate_limits
 from .audit import record
 from .notifications import Notice, Notices
-from .ports import Clock, Codes, Database, Holder, LoginIdentifier, Transaction
+from .ports import Clock, Codes, Database, Holder, KeyOfHolder, LoginIdentifier, Transaction
 from .rate_limits import Counter, Counters
 
 POLICY = "failed-logins"
@@ -52,12 +52,28 @@ class PasswordAttempts:
 
     def begin(self, identifier: LoginIdentifier, caller: Caller) -> tuple[PasswordAttempt, bool]:
         """Returns the attempt and whether it is paused. Raises `RateLimited`."""
-        holder = self.database.accounts.holder_by_login(identifier, caller.ip_address, self.clock())
-        attempt = self._attempt(identifier, holder, caller)
-        counters = rate_limits.read(self.database.rate_limits, attempt.counters, self.clock)
-        if refusal := counters.refusal():
+        name = identifier.address.key if identifier.address else f"username:{identifier.canonical_username}"
+        digest = self.codes.keyed_digest(name)
+        network = caller.ip_address if self.limits_by_ip_address else None
+        of_caller = rate_limits.per_network(
+            f"login:{digest}", network, self.limits.failed_logins_per_identity_and_network, POLICY
+        )[:1]
+        of_identity = Counter(f"login:{digest}", self.limits.failed_logins_per_identity, POLICY)
+        of_network = rate_limits.per_network("logins", network, self.limits.failed_logins_per_network, POLICY)
+        keys = [counter.key for counter in (*of_caller, of_identity, *of_network)]
+        holder, windows = self.database.accounts.holder_by_login(
+            identifier, caller.ip_address, self.clock(), keys, _key_in_a_row(digest)
+        )
+        if holder.knows_network:
+            of_identity = of_identity._replace(limits=())
+        limits = (RateLimit(self.limits.failed_logins_in_a_row, _ROW_SECONDS),)
+        of_account = in_a_row(holder.account, digest)._replace(limits=limits, hits=1)
+        counters = [*of_caller, of_identity, *of_network, of_account]
+        read = Counters(list(zip(counters, windows, strict=True)), self.clock())
+        if refusal := read.refusal():
             raise refusal
-        return attempt, attempt.is_paused(counters)
+        attempt = PasswordAttempt(holder, caller, counters, of_caller[0].key if of_caller else "", of_account.key)
+        return attempt, attempt.is_paused(read)
 
     def lock(self, tx: Transaction, attempt: PasswordAttempt) -> Counters:
         return rate_limits.lock(tx.rate_limits, attempt.counters, self.clock)
@@ -74,36 +90,21 @@ class PasswordAttempts:
         if account is not None and is_new:
             self.notices(tx, Notice.PASSWORD_LOGINS_PAUSED, account, now, caller)
 
-    def _attempt(self, identifier: LoginIdentifier, holder: Holder, caller: Caller) -> PasswordAttempt:
-        name = identifier.address.key if identifier.address else f"username:{identifier.canonical_username}"
-        digest = self.codes.keyed_digest(name)
-        limits = (RateLimit(self.limits.failed_logins_in_a_row, _ROW_SECONDS),)
-        of_account = in_a_row(holder.account, digest)._replace(limits=limits, hits=1)
-        network = caller.ip_address if self.limits_by_ip_address else None
-        of_caller = rate_limits.per_network(
-            f"login:{digest}", network, self.limits.failed_logins_per_identity_and_network, POLICY
-        )
-        of_identity = () if holder.knows_network else self.limits.failed_logins_per_identity
-        counters = [
-            *of_caller[:1],
-            Counter(f"login:{digest}", of_identity, POLICY),
-            *rate_limits.per_network("logins", network, self.limits.failed_logins_per_network, POLICY),
-            of_account,
-        ]
-        return PasswordAttempt(holder, caller, counters, of_caller[0].key if of_caller else "", of_account.key)
-
 
 def in_a_row(account: Account | None, digest: str) -> Counter:
     """The counter of wrong passwords in a row, over all names of an account; here only to be cleared.
 
     `digest` is that of an identifier that no account has.
     """
-    key = key_in_a_row(account.id) if account else f"logins-in-a-row:{digest}"
-    return Counter(key, (), POLICY, hits=0, refuses=False)
+    return Counter(_key_in_a_row(digest).of(account.id if account else None), (), POLICY, hits=0, refuses=False)
 
 
 def key_in_a_row(account_id: int) -> str:
-    return f"logins-in-a-row:account:{account_id}"
+    return _key_in_a_row("").of(account_id)
+
+
+def _key_in_a_row(digest: str) -> KeyOfHolder:
+    return KeyOfHolder("logins-in-a-row:account:", digest)
 
 
 def _reason(known: Account | None, now: float) -> str:

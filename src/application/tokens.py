@@ -123,11 +123,11 @@ class SessionIssuer:
             device=device,
             network=None if caller.ip_address == UNKNOWN_NETWORK else caller.ip_address,
         )
-        is_new_device = device is not None and tx.sessions.is_new_device(account.id, device, now)
-        for revoked in tx.sessions.add(session, keep=self.max_sessions):
+        added = tx.sessions.add(session, keep=self.max_sessions)
+        for revoked in added.revoked:
             record(tx, EventType.SESSION_REVOKED, now, caller, account_id=account.id, session_id=revoked, detail="oldest")
         record(tx, EventType.LOGGED_IN, now, caller, account_id=account.id, session_id=session.id, detail=method)
-        if is_new_device:
+        if added.is_new_device:
             self.notices(tx, Notice.NEW_LOGIN, account, now, caller)
         is_lifted, is_cancelled = not account.is_active, account.deletion_due_at is not None
         if is_lifted or is_cancelled:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple, replace
+from functools import cache
 from typing import Any
 
 from msgspec import json
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Select,
     Text,
     bindparam,
+    cast,
     delete,
     exists,
     func,
@@ -23,14 +25,25 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite too, not the reverse
 
-from ...application.ports import AccountFilters, Candidate, Clock, Holder, LoginIdentifier, SearchPath, SearchPosition
+from ...application.ports import (
+    AccountFilters,
+    Candidate,
+    Clock,
+    Holder,
+    KeyOfHolder,
+    LoginIdentifier,
+    SearchPath,
+    SearchPosition,
+)
 from ...domain.account import Account, Address, AddressKind, RecoveryAddress, Suspension, Username
 from ...domain.errors import AlreadyTaken, Conflict
 from ...domain.ownership import is_taken, state_of
+from ...domain.rate_limits import SlidingWindow
 from ...domain.session import KNOWN_NETWORK_SECONDS
 from ...domain.texts import MAX_WORDS, search_words
 from .locked_rows import LockedRows
-from .schema import account_words, accounts, sessions
+from .rate_limits import window_of
+from .schema import account_words, accounts, rate_limits, sessions
 from .search import search
 from .sql import OpenTransaction, Query, Row, UniqueViolation, binds
 
@@ -58,11 +71,24 @@ def _holder(condition: ColumnElement[bool]) -> Select[Any]:
     return select(*COLUMNS, _knows_network).select_from(_one_row.outerjoin(accounts, condition))
 
 
+@cache
+def _holder_by_login(count: int) -> Select[Any]:
+    """Reads each account with the name, as `_holder` does, and a row of it for each of `count` windows that is stored."""
+    named = _one_row.outerjoin(accounts, _has_name)
+    key_of_holder = bindparam("prefix", type_=Text) + func.coalesce(cast(_columns.id, Text), bindparam("otherwise"))
+    keys = [*(bindparam(f"key{number}", type_=Text) for number in range(count - 1)), key_of_holder]
+    windows = named.outerjoin(rate_limits, rate_limits.c.key.in_(keys))
+    return select(*COLUMNS, _knows_network, rate_limits.c.key, rate_limits.c.timestamps).select_from(windows)
+
+
 _NO_ACCOUNT: Row = (0, *("",) * 7, *(False,) * 3, None, None, *(False,) * 3, *(None,) * 5, 0.0, None)
 
 
 def _session_ids(size: int) -> list[BindParameter[Any]]:
     return [bindparam(f"session{number}", type_=Text) for number in range(size)]
+
+
+_has_name = or_(*(column == bindparam(field) for field, column in _canonical.items()))
 
 
 def _has_address(kind: AddressKind) -> ColumnElement[bool]:
@@ -76,7 +102,7 @@ _LOCK = _GET.with_for_update()
 _BY_ADDRESS = {kind: _account.where(_has_address(kind)) for kind in AddressKind}
 _LOCK_BY_ADDRESS = {kind: statement.with_for_update() for kind, statement in _BY_ADDRESS.items()}
 _HOLDER = {kind: _holder(_has_address(kind)) for kind in AddressKind}
-_HOLDER_BY_LOGIN = _holder(or_(*(column == bindparam(field) for field, column in _canonical.items())))
+_BY_LOGIN = _account.where(_has_name)
 _OWNER = {field: select(_columns.id).where(column == bindparam("canonical")) for field, column in _canonical.items()}
 _names = [bindparam(name, type_=Text) for name in ("canonical", "text")]
 _WITH_NAME = {kind: _account.where(or_(_has_address(kind), _columns.canonical_username.in_(_names))) for kind in AddressKind}
@@ -149,16 +175,24 @@ class SqlAccountReads:
         return _having(address, now, self._query(_BY_ADDRESS[address.kind], canonical=address.canonical))
 
     def by_login(self, login: LoginIdentifier) -> Account | None:
-        return self.holder_by_login(login, None, 0.0).account
+        return _best(login, self._query(_BY_LOGIN, **_login_values(login)))
 
     def holder(self, address: Address, network: str | None, now: float) -> Holder:
         values = {"canonical": address.canonical, "network": network, "since": now - KNOWN_NETWORK_SECONDS}
         rows = self._query(_HOLDER[address.kind], **values)
         return _holder_of(_having(address, now, [row[:-1] for row in rows]), rows)
 
-    def holder_by_login(self, login: LoginIdentifier, network: str | None, now: float) -> Holder:
-        rows = self._query(_HOLDER_BY_LOGIN, **_login_values(login), network=network, since=now - KNOWN_NETWORK_SECONDS)
-        return _holder_of(_best(login, [row[:-1] for row in rows]), rows)
+    def holder_by_login(
+        self, login: LoginIdentifier, network: str | None, now: float, keys: Sequence[str], key_of_holder: KeyOfHolder
+    ) -> tuple[Holder, Sequence[SlidingWindow]]:
+        values = {"network": network, "since": now - KNOWN_NETWORK_SECONDS, **key_of_holder._asdict()}
+        wanted = {f"key{number}": key for number, key in enumerate(keys)}
+        joined = self._query(_holder_by_login(len(keys) + 1), **_login_values(login), **values, **wanted)
+        rows = list({row[0]: row[:-2] for row in joined}.values())  # one for each account
+        timestamps = {row[-2]: row[-1] for row in joined}
+        holder = _holder_of(_best(login, [row[:-1] for row in rows]), rows)
+        own = key_of_holder.of(holder.account.id if holder.account else None)
+        return holder, [window_of(key, timestamps.get(key, "[]")) for key in (*keys, own)]
 
     def by_active_session(self, account_id: int, session_id: str, now: float) -> tuple[Account, float] | None:
         for row in self._query(_BY_ACTIVE_SESSION, account_id=account_id, session_id=session_id, now=now):

@@ -1,6 +1,6 @@
 """Connections to PostgreSQL: several statements in one round trip, the wait for a server, and the translation of errors.
 
-psycopg connects, waits, and converts values. Its cursors would cost half of a statement's time, and one round trip for each.
+psycopg connects, waits, and converts values. Its cursors would cost a third more of the processor, and a round trip for each.
 """
 
 from collections.abc import Mapping, Sequence

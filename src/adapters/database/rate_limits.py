@@ -47,11 +47,11 @@ class SqlSlidingWindowReads:
     def get(self, keys: Sequence[str]) -> Sequence[SlidingWindow]:
         wanted = {f"key{number}": key for number, key in enumerate(keys)}
         timestamps: dict[str, str] = dict(self._query(select_windows(len(keys)), **wanted)) if wanted else {}
-        return [_window(key, timestamps.get(key, "[]")) for key in keys]
+        return [window_of(key, timestamps.get(key, "[]")) for key in keys]
 
     def beginning_with(self, prefix: str) -> Sequence[SlidingWindow]:
         rows = self._query(_BEGINNING_WITH, prefix=prefix, end=prefix + HIGHEST)
-        return [_window(key, timestamps) for key, timestamps in rows]
+        return [window_of(key, timestamps) for key, timestamps in rows]
 
 
 class SqlSlidingWindows(SqlSlidingWindowReads):
@@ -71,7 +71,7 @@ class SqlSlidingWindows(SqlSlidingWindowReads):
         """Adds missing rows, because an absent row cannot be locked, and locks in the order of keys, against deadlocks."""
         wanted = {f"key{number}": key for number, key in enumerate(sorted(set(keys)))}
         timestamps: dict[str, str] = dict(self._sql.run(lock_windows(len(wanted)), **wanted)) if wanted else {}
-        return [_window(key, timestamps[key]) for key in keys]
+        return [window_of(key, timestamps[key]) for key in keys]
 
     def save(self, windows: Iterable[SlidingWindow], expires_at: float) -> None:
         rows = []
@@ -88,7 +88,7 @@ def _json(window: SlidingWindow) -> str:
     return json.encode([*zip(window.timestamps[:merged], window.counts, strict=True), *window.timestamps[merged:]]).decode()
 
 
-def _window(key: str, text: str) -> SlidingWindow:
+def window_of(key: str, text: str) -> SlidingWindow:
     hits = json.decode(text)
     counts = tuple(count for _, count in takewhile(lambda hit: isinstance(hit, list), hits))
     return SlidingWindow(key, (*(timestamp for timestamp, _ in hits[: len(counts)]), *hits[len(counts) :]), counts)

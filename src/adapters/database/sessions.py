@@ -5,6 +5,7 @@ from dataclasses import fields
 
 from sqlalchemy import bindparam, delete, func, insert, null, or_, select, update
 
+from ...application.ports import AddedSession
 from ...domain.account import Account
 from ...domain.session import MAX_ENDED_SESSIONS, MAX_SESSIONS, Session
 from .accounts import COLUMNS, account_of
@@ -49,9 +50,10 @@ _latest = _of_account.add_columns(_columns.device).order_by(*_newest_first).limi
 _HISTORY = select(
     select(_latest.c.id).exists(),
     select(_latest.c.id).where(_latest.c.device == bindparam("device")).exists(),
+    _surplus.limit(1).exists(),
     _of_account.order_by(*_newest_first).offset(MAX_SESSIONS + MAX_ENDED_SESSIONS).limit(1).exists(),
 )
-"""Whether the account has sessions, whether one of the latest is of that device, and whether it has too many."""
+"""Whether the account has sessions, whether one of the latest is of that device, and whether too many are active, or stored."""
 
 _oldest_kept = (
     select(_columns.created_at)
@@ -133,14 +135,21 @@ class SqlSessions:
             return _session_of(row[: len(_NAMES)]), account_of(row[len(_NAMES) :])
         return None
 
-    def add(self, session: Session, *, keep: int) -> Sequence[str]:
+    def add(self, session: Session, *, keep: int) -> AddedSession:
+        """Reads the history first: changes that are seldom needed would each cost a statement of every login."""
         if not self._locked.contains("accounts", session.account_id) and not self._account_exists(session.account_id):
             raise LookupError("The account of this session does not exist.")
-        revoked = self._sql.run(_REVOKE_SURPLUS, account_id=session.account_id, now=session.created_at, keep=keep - 1)
         texts = {name: storable(getattr(session, name)) for name in ("ip_address", "user_agent", "device", "network")}
+        of_account = {"account_id": session.account_id, "now": session.created_at}
+        [history] = self._sql.query(_HISTORY, **of_account, keep=keep - 1, device=texts["device"])
+        has_sessions, knows_device, has_surplus, has_too_many = history
+        revoked = self._sql.run(_REVOKE_SURPLUS, **of_account, keep=keep - 1) if has_surplus else []
+        if has_too_many:
+            self._sql.run(_DELETE_OLDEST, **of_account)
         self._sql.run(_ADD, **values_of(session, _columns.keys()) | texts)
         self._locked.add("sessions", session.id)
-        return [row[0] for row in revoked]
+        is_new_device = bool(has_sessions) and session.device is not None and not knows_device
+        return AddedSession([row[0] for row in revoked], is_new_device)
 
     def save(self, session: Session) -> None:
         self._locked.require("sessions", session.id)
@@ -155,12 +164,6 @@ class SqlSessions:
 
     def delete_of(self, account_id: int) -> None:
         self._sql.run(_DELETE_OF, account_id=account_id)
-
-    def is_new_device(self, account_id: int, device: str, now: float) -> bool:
-        [(has_sessions, is_known, has_too_many)] = self._sql.query(_HISTORY, account_id=account_id, device=storable(device))
-        if has_too_many:
-            self._sql.run(_DELETE_OLDEST, account_id=account_id, now=now)
-        return bool(has_sessions) and not is_known
 
     def forget_networks(self, account_id: int, *, except_network: str | None) -> None:
         self._sql.run(_FORGET_NETWORKS, account_id=account_id, except_network=except_network or "")

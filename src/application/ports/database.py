@@ -3,13 +3,14 @@
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ...domain.account import Account, Address, Username
 from ...domain.code import Challenge, CodePurpose, Proof
 from ...domain.events import Event, EventType
 from ...domain.invitation import Invitation
 from ...domain.ownership import AddressState, state_of
+from ...domain.rate_limits import SlidingWindow
 from ...domain.session import DEFAULT_LIFETIME, Session
 from .identifiers import LoginIdentifier
 from .messages import Backlog, Channel, Message, OutboxEntry
@@ -21,6 +22,7 @@ __all__ = [
     "TURN_SECONDS",
     "AccountReads",
     "Accounts",
+    "AddedSession",
     "AuditLog",
     "AuditLogReads",
     "AuditQuery",
@@ -32,6 +34,7 @@ __all__ = [
     "Holder",
     "InvitationReads",
     "Invitations",
+    "KeyOfHolder",
     "Outbox",
     "OutboxReads",
     "Proofs",
@@ -63,6 +66,16 @@ class Holder:
         return self.account.id if is_own else None
 
 
+class KeyOfHolder(NamedTuple):
+    """The key of a window of each account: `prefix` and the account's id; without an account, `prefix` and `otherwise`."""
+
+    prefix: str
+    otherwise: str
+
+    def of(self, account_id: int | None) -> str:
+        return f"{self.prefix}{self.otherwise if account_id is None else account_id}"
+
+
 class AccountReads(Protocol):
     """Committed accounts; queries wait for no writer."""
 
@@ -77,8 +90,13 @@ class AccountReads(Protocol):
     def holder(self, address: Address, network: str | None, now: float) -> Holder:
         """The holder of the address, as `by_address` finds it; the same work for known and unknown addresses."""
 
-    def holder_by_login(self, login: LoginIdentifier, network: str | None, now: float) -> Holder:
-        """The holder of the identifier, as `by_login` finds it; the same work for known and unknown identifiers."""
+    def holder_by_login(
+        self, login: LoginIdentifier, network: str | None, now: float, keys: Sequence[str], key_of_holder: KeyOfHolder
+    ) -> tuple[Holder, Sequence[SlidingWindow]]:
+        """The holder of the identifier, as `by_login` finds it, and the windows of `keys` and of the holder, in this order.
+
+        One query, and the same work for known and unknown identifiers.
+        """
 
     def by_active_session(self, account_id: int, session_id: str, now: float) -> tuple[Account, float] | None:
         """The account and the time at which that session of it began, if both are active."""
@@ -266,6 +284,17 @@ class SessionReads(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class AddedSession:
+    """The effects of a new session: the ids of the sessions that it revoked, and whether its device is new to the account.
+
+    A device is new if the account had sessions on record, ended ones included, and none of the latest was of it.
+    """
+
+    revoked: Sequence[str]
+    is_new_device: bool
+
+
 class Sessions(Protocol):
     """Sessions inside a transaction. Lock, then save."""
 
@@ -274,10 +303,10 @@ class Sessions(Protocol):
     def lock_with_account(self, session_id: str) -> tuple[Session, Account] | None:
         """The locked session and its account, which is not locked; None if either does not exist."""
 
-    def add(self, session: Session, *, keep: int) -> Sequence[str]:
-        """Stores a new session and revokes the account's oldest ones beyond `keep`; returns the ids of the revoked sessions.
+    def add(self, session: Session, *, keep: int) -> AddedSession:
+        """Stores a new session, and revokes the account's oldest ones beyond `keep`.
 
-        Raises `LookupError` if the account does not exist.
+        Deletes the oldest ended sessions beyond `MAX_ENDED_SESSIONS`. Raises `LookupError` if the account does not exist.
         """
 
     def save(self, session: Session) -> None:
@@ -291,12 +320,6 @@ class Sessions(Protocol):
 
     def delete_of(self, account_id: int) -> None:
         """Deletes every session of the account, ended ones included."""
-
-    def is_new_device(self, account_id: int, device: str, now: float) -> bool:
-        """Returns whether the account has sessions on record, ended ones included, and none of the latest is of this device.
-
-        Deletes the oldest ended sessions beyond `MAX_ENDED_SESSIONS`.
-        """
 
     def forget_networks(self, account_id: int, *, except_network: str | None) -> None:
         """Makes every network but that one unknown to the account."""

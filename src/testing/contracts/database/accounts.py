@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from ....application.ports import Database, Holder, LoginIdentifier
+from ....application.ports import Database, Holder, KeyOfHolder, LoginIdentifier
 from ....domain.account import Account, Address, AddressKind, Username
 from ....domain.errors import AlreadyTaken
+from ....domain.rate_limits import SlidingWindow
 from ....domain.session import KNOWN_NETWORK_SECONDS
 from .builders import (
     MAIL,
@@ -29,11 +30,18 @@ NETWORK, ELSEWHERE = "192.0.2.1", "2001:db8::/64"
 OLD_MAIL = Address(AddressKind.EMAIL, "Old@Example.org", "old@example.org")
 OLD_MOBILE = Address(AddressKind.MOBILE, "0171 7654321", "+491717654321")
 
+KEYS, KEY_OF_HOLDER = ("first", "second"), KeyOfHolder("of:", "none")
+
+
+def by_login(database: Database, login: LoginIdentifier, network: str | None, now: float) -> Holder:
+    return database.accounts.holder_by_login(login, network, now, KEYS, KEY_OF_HOLDER)[0]
+
+
 HOLDERS: list[Callable[[Database, str | None, float], Holder]] = [
     lambda database, network, now: database.accounts.holder(MAIL, network, now),
     lambda database, network, now: database.accounts.holder(MOBILE, network, now),
-    lambda database, network, now: database.accounts.holder_by_login(LoginIdentifier(None, "ada"), network, now),
-    lambda database, network, now: database.accounts.holder_by_login(LoginIdentifier(MOBILE, "no"), network, now),
+    lambda database, network, now: by_login(database, LoginIdentifier(None, "ada"), network, now),
+    lambda database, network, now: by_login(database, LoginIdentifier(MOBILE, "no"), network, now),
 ]
 """Look-ups that find Ada."""
 
@@ -138,9 +146,9 @@ class AccountsContract:
         assert accounts.holder(OLD_MAIL, NETWORK, NOW) == Holder(account, True)
         assert accounts.holder(OLD_MAIL, NETWORK, NOW + 60) == Holder(None)
         assert accounts.holder(bob().addresses[0], NETWORK, NOW) == Holder(None)
-        assert accounts.holder_by_login(LoginIdentifier(OLD_MAIL, OLD_MAIL.canonical), NETWORK, NOW) == Holder(None)
-        assert accounts.holder_by_login(LoginIdentifier(None, "unknown"), NETWORK, NOW) == Holder(None)
-        assert accounts.holder_by_login(LoginIdentifier(None, "\ud800"), NETWORK, NOW) == Holder(None)
+        assert by_login(database, LoginIdentifier(OLD_MAIL, OLD_MAIL.canonical), NETWORK, NOW) == Holder(None)
+        assert by_login(database, LoginIdentifier(None, "unknown"), NETWORK, NOW) == Holder(None)
+        assert by_login(database, LoginIdentifier(None, "\ud800"), NETWORK, NOW) == Holder(None)
 
     def test_login_by_an_address_prefers_its_owner_and_the_networks_of_the_owner(self, database: Database) -> None:
         imported = stored(database, bob(username=Username(MAIL.canonical, MAIL.canonical)))
@@ -148,10 +156,28 @@ class AccountsContract:
         with database.begin() as tx:
             tx.sessions.add(session(imported, 1, network=NETWORK), keep=100)
             tx.sessions.add(session(owner, 2, network=ELSEWHERE), keep=100)
-        by_login = database.accounts.holder_by_login
-        assert by_login(LoginIdentifier(MAIL, MAIL.canonical), NETWORK, NOW) == Holder(owner, False)
-        assert by_login(LoginIdentifier(MAIL, MAIL.canonical), ELSEWHERE, NOW) == Holder(owner, True)
-        assert by_login(LoginIdentifier(None, MAIL.canonical), NETWORK, NOW) == Holder(imported, True)
+        assert by_login(database, LoginIdentifier(MAIL, MAIL.canonical), NETWORK, NOW) == Holder(owner, False)
+        assert by_login(database, LoginIdentifier(MAIL, MAIL.canonical), ELSEWHERE, NOW) == Holder(owner, True)
+        assert by_login(database, LoginIdentifier(None, MAIL.canonical), NETWORK, NOW) == Holder(imported, True)
+
+    def test_holder_by_login_is_read_along_with_windows_and_that_of_the_holder(self, database: Database) -> None:
+        imported = stored(database, bob(username=Username(MAIL.canonical, MAIL.canonical)))
+        owner = stored(database, ada())
+        texts = ["first", "other", "of:none", f"of:{imported.id}", f"of:{owner.id}"]
+        with database.begin() as tx:
+            tx.sessions.add(session(owner, 1, network=NETWORK), keep=100)
+            tx.rate_limits.lock(texts)
+            windows = {key: SlidingWindow(key, (NOW - at, NOW)) for at, key in enumerate(texts)}
+            tx.rate_limits.save(windows.values(), NOW + 60)
+        read, both = database.accounts.holder_by_login, LoginIdentifier(MAIL, MAIL.canonical)
+        first, second = windows["first"], SlidingWindow("second")
+        expected = Holder(owner, True), [first, second, windows[f"of:{owner.id}"]]
+        assert read(both, NETWORK, NOW, KEYS, KEY_OF_HOLDER) == expected
+        expected = Holder(imported, False), [first, windows[f"of:{imported.id}"]]
+        assert read(LoginIdentifier(None, MAIL.canonical), NETWORK, NOW, KEYS[:1], KEY_OF_HOLDER) == expected
+        unknown = LoginIdentifier(None, "unknown")
+        assert read(unknown, NETWORK, NOW, KEYS, KEY_OF_HOLDER) == (Holder(None), [first, second, windows["of:none"]])
+        assert read(unknown, NETWORK, NOW, (), KeyOfHolder("no:", "one")) == (Holder(None), [SlidingWindow("no:one")])
 
     @pytest.mark.parametrize("account_id", [0, -1, 999, 2**63 - 1, 2**63, -(2**63) - 1, 10**30])
     def test_unknown_account_ids_find_nothing(self, database: Database, account_id: int) -> None:

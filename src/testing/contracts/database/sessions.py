@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from ....application.ports import Database
+from ....application.ports import Database, Transaction
+from ....domain.account import Account
 from ....domain.session import DEFAULT_LIFETIME, MAX_ENDED_SESSIONS, MAX_SESSIONS
 from .builders import (
     NOW,
@@ -93,7 +94,7 @@ class SessionsContract:
         answers = []
         for number in range(1, 6):
             with database.begin() as tx:
-                answers.append([*tx.sessions.add(session(account, number, NOW + number), keep=3)])
+                answers.append(tx.sessions.add(session(account, number, NOW + number), keep=3).revoked)
         assert answers == [[], [], [], ["session-1"], ["session-2"]]
         assert list(database.sessions.revoked((0.0, ""), limit=9)) == [(NOW + 4, "session-1"), (NOW + 5, "session-2")]
         assert active(database, account, NOW + 6) == [3, 4, 5]
@@ -167,28 +168,28 @@ class SessionsContract:
 
     def test_device_is_new_if_none_of_the_sessions_of_the_account_is_of_it(self, database: Database) -> None:
         ann, other = stored(database, ada()), stored(database, bob())
+        strange = "nul \0 and half a pair \ud800"
         with database.begin() as tx:
-            assert not tx.sessions.is_new_device(ann.id, PHONE, NOW), "the first login is no news"
-            tx.sessions.add(session(ann, 1), keep=100)
-            assert tx.sessions.is_new_device(ann.id, PHONE, NOW)
-            tx.sessions.add(session(ann, 2, device=PHONE), keep=100)
-            tx.sessions.add(session(other, 3, device=LAPTOP), keep=100)
+            assert not is_new_device(tx, ann, 1, LAPTOP), "the first login is no news"
+            assert is_new_device(tx, ann, 2, PHONE)
+            assert not is_new_device(tx, ann, 3, None)
+            assert not is_new_device(tx, other, 4, "a tablet")
             tx.sessions.revoke_all(ann.id, NOW)
         with database.begin() as tx:
-            assert not tx.sessions.is_new_device(ann.id, PHONE, NOW), "ended sessions count"
-            assert tx.sessions.is_new_device(ann.id, LAPTOP, NOW)
-            assert tx.sessions.is_new_device(ann.id, PHONE.upper(), NOW)
-            assert tx.sessions.is_new_device(ann.id, "nul \0 and half a pair \ud800", NOW)
+            assert not is_new_device(tx, ann, 5, PHONE), "ended sessions count"
+            assert is_new_device(tx, ann, 6, "a tablet")
+            assert is_new_device(tx, ann, 7, PHONE.upper())
+            assert [is_new_device(tx, ann, number, strange) for number in (8, 9)] == [True, False]
 
     def test_device_is_looked_for_among_the_latest_sessions(self, database: Database) -> None:
         account = stored(database, ada())
         with database.begin() as tx:
             tx.sessions.add(session(account, 0, NOW - 1, device=PHONE), keep=1000)
-            for number in range(1, MAX_SESSIONS):
+            tx.sessions.add(session(account, 1, device="a tablet"), keep=1000)
+            for number in range(2, MAX_SESSIONS + 1):
                 tx.sessions.add(session(account, number, NOW + number, device=LAPTOP), keep=1000)
-            assert not tx.sessions.is_new_device(account.id, PHONE, NOW)
-            tx.sessions.add(session(account, MAX_SESSIONS, NOW + MAX_SESSIONS, device=LAPTOP), keep=1000)
-            assert tx.sessions.is_new_device(account.id, PHONE, NOW)
+            assert is_new_device(tx, account, -1, PHONE)
+            assert not is_new_device(tx, account, -2, "a tablet")
 
     def test_oldest_ended_sessions_are_deleted_beyond_their_number(self, database: Database) -> None:
         account, other = stored(database, ada()), stored(database, bob())
@@ -196,13 +197,12 @@ class SessionsContract:
         with database.begin() as tx:
             tx.sessions.add(session(other, -2, NOW - 9), keep=1)
             tx.sessions.add(session(account, -1, NOW - 9), keep=10_000)
-            for number in range(kept + 2):
+            for number in range(kept + 3):
                 tx.sessions.add(session(account, number, NOW + number / 8, revoked_at=NOW), keep=10_000)
-            tx.sessions.is_new_device(account.id, PHONE, NOW)
         with database.begin() as tx:
-            present = [number for number in range(-2, kept + 2) if tx.sessions.lock(f"session-{number}")]
+            present = [number for number in range(-2, kept + 3) if tx.sessions.lock(f"session-{number}")]
         assert present[:2] == [-2, -1], "the active session stays, however old, and so do those of others"
-        assert present[2:] == list(range(2, kept + 2))
+        assert present[2:] == list(range(2, kept + 3))
 
     def test_session_is_locked_together_with_its_account(self, database: Database) -> None:
         ann, _ = stored(database, ada()), stored(database, bob())
@@ -214,3 +214,7 @@ class SessionsContract:
             assert tx.sessions.lock_with_account(stored_session.id) == (stored_session.revoked(NOW + 1), ann)
             with pytest.raises(LookupError):
                 tx.accounts.save(ann)
+
+
+def is_new_device(tx: Transaction, account: Account, number: int, device: str | None) -> bool:
+    return tx.sessions.add(session(account, number, device=device), keep=1000).is_new_device
