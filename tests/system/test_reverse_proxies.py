@@ -10,7 +10,9 @@ from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import pytest
-from tests.support.http_client import Client, random_png
+from tests.support.command_line import vestibule
+from tests.support.documents import DOCS
+from tests.support.http_client import PASSWORD, Client, random_png
 from tests.support.processes import eventually
 from tests.support.reverse_proxies import PROGRAMS, reverse_proxy
 from tests.support.server import Server, free_port
@@ -120,6 +122,33 @@ def test_nginx_bounds_the_calls_of_a_network_and_the_size_of_bodies(tmp_path: Pa
             assert eventually(lambda: is_refused(port))
             assert client.call("GET", "/healthz").status == 200
         assert eventually(lambda: not is_refused(port))
+
+
+_ANCHORS = {
+    "nginx": "    client_max_body_size 6m;",
+    "caddy": '\theader Strict-Transport-Security "max-age=63072000"',
+    "haproxy": "    http-request del-header Forwarded",
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_documented_lines_keep_the_calls_of_operators_from_the_public(program: str, tmp_path: Path) -> None:
+    page = (DOCS / "operating.md").read_text().partition(f"<!-- tested: {program} -->")[2]
+    lines, anchor = page.split("```")[1].partition("\n")[2].rstrip("\n"), _ANCHORS[program]
+    with (
+        Server(tmp_path / "data", trusted_proxies="127.0.0.1/32") as server,
+        reverse_proxy(program, tmp_path / program, [server.port], changes={anchor: f"{anchor}\n{lines}"}) as port,
+        Client(port, source="127.0.4.11") as public,
+        Client(server.port) as direct,
+    ):
+        arguments = ("--username", "ada", "--email", "ada@example.org", "--name", "Ada", "--password-file", "-")
+        vestibule("create-superuser", *arguments, stdin=f"{PASSWORD}\n", VESTIBULE_DATA_DIR=str(server.data_dir))
+        token = direct.log_in("ada").json["token"]
+        spellings = ("/%61dmin/summary/", "/./admin/summary", "//admin/summary/", "/admin", "/x/../admin/summary/")
+        for path in ("/admin/summary/", *spellings):
+            assert public.call("GET", path, token=token).status == 404, path
+        assert public.call("GET", "/account/", token=token).status == 200
+        assert direct.call("GET", "/admin/summary/", token=token).status == 200
 
 
 def is_refused(port: int) -> bool:
