@@ -1,16 +1,20 @@
 """The calls of operators: who may make each of them, and what they answer."""
 
 import json
+import re
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
+from itertools import pairwise
 from typing import Any
 from zipfile import ZipFile
 
 import pytest
 from litestar.handlers import HTTPRouteHandler
 from tests.http.conftest import URN, AppClient, OpenClient, call_asgi, vestibule_of
+from tests.support.documents import DOCS
 from tests.support.world import OTHER_PASSWORD, PASSWORD, PNG, BusyDatabase
 
 from vestibule.application import PERMISSIONS, PROGRAM, Refusal, Unavailable
@@ -136,6 +140,13 @@ def is_of_an_account(route: Route) -> bool:
 
 def test_table_has_every_route() -> None:
     assert sorted(CALLS) == sorted((method, path_of(handler)) for handler in ADMINISTRATION for method in handler.http_methods)
+
+
+def test_documentation_lists_every_route_with_its_role() -> None:
+    section = (DOCS / "api.md").read_text().partition("## Administration\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `([A-Z]+) (/\S+)`[^|]*\| (\w+) \| (\d+)", section, re.MULTILINE)
+    listed = {(method, path): (role, int(status)) for method, path, role, status in rows}
+    assert listed == {route: (call.role, call.status) for route, call in CALLS.items()}
 
 
 def test_every_use_case_of_operators_has_a_route_or_is_part_of_one() -> None:
@@ -546,3 +557,16 @@ def test_day_of_an_operator(office: Office) -> None:
     (last, *_) = call("GET", f"/admin/audit/?account_id={grace.id}").json()["events"]
     actor = f"account {office.accounts['superuser'].id}"
     assert (last["type"], last["actor"], last["reason"]) == ("account_deleted", actor, "Asked for by its owner.")
+
+
+def test_documented_commands_are_calls_that_work(office: Office) -> None:
+    section = (DOCS / "api.md").read_text().partition("## Administration\n")[2]
+    commands = section.partition("```sh\n")[2].partition("```")[0].replace("\\\n", "").splitlines()
+    assert len(commands) == 3
+    for command in commands:
+        words = shlex.split(command.replace("$TOKEN", office.token("superuser")))
+        given = dict(pairwise(words))
+        headers = dict(word.split(": ") for option, word in pairwise(words) if option == "-H")
+        url = words[-1].removeprefix("http://127.0.0.1:8000").replace("/2/", f"/{office.accounts['ordinary'].id}/")
+        answer = office.client.call(given.get("-X", "GET"), url, headers=headers, content=given.get("-d", ""))
+        assert answer.status_code == 200, answer.text

@@ -43,6 +43,10 @@ RUN = {
     ("README.md", "python"),
     ("docs/library.md", "python"),
     ("docs/operating.md", "python"),  # tests/system/test_webhooks.py
+    ("docs/operating.md", "nginx"),  # tests/system/test_reverse_proxies.py
+    ("docs/operating.md", "caddy"),
+    ("docs/operating.md", "haproxy"),
+    ("docs/api.md", "sh"),  # tests/http/test_administration.py
     ("CONTRIBUTING.md", "sh"),  # .ci/run
     ("docs/clients.md", "js"),  # tests/clients
     ("docs/clients.md", "python"),

@@ -133,8 +133,8 @@ _ANCHORS = {
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_documented_lines_keep_the_calls_of_operators_from_the_public(program: str, tmp_path: Path) -> None:
-    page = (DOCS / "operating.md").read_text().partition(f"<!-- tested: {program} -->")[2]
-    lines, anchor = page.split("```")[1].partition("\n")[2].rstrip("\n"), _ANCHORS[program]
+    block = (DOCS / "operating.md").read_text().partition(f"```{program}\n")[2].partition("```")[0]
+    lines, anchor = block.rstrip("\n"), _ANCHORS[program]
     with (
         Server(tmp_path / "data", trusted_proxies="127.0.0.1/32") as server,
         reverse_proxy(program, tmp_path / program, [server.port], changes={anchor: f"{anchor}\n{lines}"}) as port,
