@@ -357,6 +357,22 @@ def test_call_cancelled_before_it_begins_does_not_run() -> None:
     assert counter.committed[-1] == [4]
 
 
+def test_call_cancelled_while_it_waits_for_a_thread_ends_as_cancelled_and_does_not_run() -> None:
+    async def run_calls() -> tuple[bool, int]:
+        lane = ThreadLane(threads=1, limit=2)
+        first, waiting = asyncio.create_task(lane(gate.wait, 10)), asyncio.create_task(lane(counter.do, 1))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        gate.set()
+        await first
+        return waiting.cancelled(), await lane(counter.do, 4)
+
+    counter, gate = CommitCounter(), Event()
+    assert asyncio.run(run_calls()) == (True, 4)
+    assert counter.done == [4]
+
+
 class Panic(BaseException):
     """An exception as libraries in Rust raise."""
 

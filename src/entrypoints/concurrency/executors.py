@@ -1,7 +1,7 @@
 """Executors for awaited calls: bounded thread pools, or the event loop itself."""
 
 from abc import ABC, abstractmethod
-from asyncio import wait, wrap_future
+from asyncio import CancelledError, current_task, get_running_loop, wrap_future
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -109,12 +109,16 @@ class ThreadLane(Executor):
         with self._capacity:
             job = self._threads.submit(copy_context().run, _run, partial(call, *args, **kwargs))
             result = wrap_future(job)
+            expiry = get_running_loop().call_later(MAX_WAIT, job.cancel)  # which cancels only a job that has not begun
             try:
-                await wait([result], timeout=MAX_WAIT)
-                if job.cancel():  # only a job that has not begun can be cancelled
-                    raise Overloaded
                 return await result
+            except CancelledError:
+                task = current_task()
+                if job.cancelled() and not (task and task.cancelling()):
+                    raise Overloaded from None
+                raise
             finally:
+                expiry.cancel()
                 result.cancel()
                 del job, result  # avoids a reference cycle through an exception's traceback
 
