@@ -34,6 +34,7 @@ from .delivery import DeliverMessages
 from .event_consumer import Batch, ReadEvents
 from .event_pages import EventPage, FindEvents
 from .export import ExportAccount, ExportAnyAccount
+from .identification import IdentifyAccount
 from .image import GetImageUrl, ReadImage, RemoveImage, UploadImage
 from .invitations import Invite, ListInvitations, RevokeInvitation
 from .login import LogIn
@@ -88,6 +89,7 @@ __all__ = [
     "FindEvents",
     "FindMessages",
     "GetImageUrl",
+    "IdentifyAccount",
     "Identity",
     "Invitation",
     "Invite",

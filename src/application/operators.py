@@ -34,6 +34,7 @@ class Permission:
 
 PERMISSIONS: Mapping[str, Permission] = {
     "FindAccounts": Permission(role=Role.STAFF, changes=False),
+    "IdentifyAccount": Permission(role=Role.STAFF, changes=False),
     "ReadAccount": Permission(role=Role.STAFF, changes=False),
     "FindEvents": Permission(role=Role.STAFF, changes=False),
     "FindMessages": Permission(role=Role.STAFF, changes=False),

@@ -18,6 +18,7 @@ from ..application import (
     event_consumer,
     event_pages,
     export,
+    identification,
     image,
     invitations,
     login,
@@ -70,6 +71,7 @@ class UseCases:
     release_address = PlainUseCase(addresses.ReleaseAddress, "writes")
     set_address = PlainUseCase(addresses.SetAddress, "writes")
     find_accounts = PlainUseCase(search.FindAccounts, "reads")
+    identify_account = PlainUseCase(identification.IdentifyAccount, "reads")
     read_account = PlainUseCase(administration.ReadAccount, "reads")
     edit_account = PlainUseCase(administration.EditAccount, "writes", hashed_arguments=("current_password",))
     suspend_account = PlainUseCase(administration.SuspendAccount, "writes", hashed_arguments=("current_password",))

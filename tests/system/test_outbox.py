@@ -82,7 +82,7 @@ def test_damaged_message_is_listed_and_can_be_dropped(variables: dict[str, str],
     assert "damaged" in vestibule("outbox", "list", **variables).stdout
     message_id = str(damaged["id"])
     refused = vestibule("outbox", "retry", message_id, **variables)
-    assert (refused.returncode, refused.stderr) == (2, f"vestibule: {message_id}: Its row is damaged: drop it.\n")
+    assert (refused.returncode, refused.stderr) == (1, f"vestibule: {message_id}: Its row is damaged: drop it.\n")
     assert vestibule("outbox", "retry", "--all", **variables).stdout == "Due now: 0 messages.\n"
     assert vestibule("deliver", "--once", **variables).returncode == 0
     assert [one["state"] for one in listed(variables)] == ["failed"]
@@ -149,7 +149,7 @@ def test_no_code_is_ever_shown(variables: dict[str, str], tmp_path: Path) -> Non
 @pytest.mark.parametrize("act", ["retry", "drop"])
 def test_invalid_arguments_are_refused_and_change_nothing(variables: dict[str, str], act: str) -> None:
     unknown = vestibule("outbox", act, str(listed(variables)[0]["id"]), "nonsense", **variables)
-    assert outcome(unknown) == (2, "", "vestibule: There is no message nonsense.\n")
+    assert outcome(unknown) == (1, "", "vestibule: There is no message nonsense.\n")
     option = "--all" if act == "retry" else "--all-failed"
     for arguments in ([], ["nonsense", option]):
         refused = vestibule("outbox", act, *arguments, **variables)

@@ -1,117 +1,128 @@
-"""`vestibule create-superuser`, `activate`, `deactivate`, and the group `accounts`."""
+"""`vestibule accounts`: finds and shows accounts. What changes one is in `account_changes`."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
-from .common import CommandGroup, DashArgumentCommand, echo, use_cases
+from .account_changes import CHANGES
+from .common import CommandGroup, broken_pipe_ignored, echo, operator, print_document, progress_bars, use_cases
+from .times import AGO
 
 if TYPE_CHECKING:
-    from typing import TextIO
+    from collections.abc import Callable, Sequence
 
+    from ...application import Account
+    from ..facade import Vestibule
 
-@click.command("create-superuser")
-@click.option("--username", prompt=True)
-@click.option("--email", prompt=True)
-@click.option("--name", prompt="Full name")
-@click.option("--password-file", type=click.File(), help="A file with the password; - is standard input.")
-def create_superuser(username: str, email: str, name: str, password_file: "TextIO | None") -> None:
-    """Create an account with all permissions. The command prompts for missing values.
-
-    \b
-    vestibule create-superuser --username ada --email ada@example.com --name "Ada Lovelace"
-    """
-    password = (
-        password_file.read().rstrip("\r\n")
-        if password_file is not None
-        else click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    )
-    with use_cases() as vestibule, _invalid_fields_shown():
-        account = vestibule.create_superuser(username=username, name=name, email=email, password=password)
-    echo(f"Created the superuser {account.username.text}, account {account.id}.")
-
-
-@click.command(cls=DashArgumentCommand)
-@click.argument("identifier")
-def deactivate(identifier: str) -> None:
-    """Deactivate the account with this username, email or mobile.
-
-    All sessions and open codes of the account are revoked. Its owner cannot log in until it is activated again.
-
-    \b
-    vestibule deactivate ada@example.com
-    """
-    _set_active(identifier, active=False)
-
-
-@click.command(cls=DashArgumentCommand)
-@click.argument("identifier")
-def activate(identifier: str) -> None:
-    """Activate a deactivated account, by its username, email or mobile.
-
-    \b
-    vestibule activate ada@example.com
-    """
-    _set_active(identifier, active=True)
-
-
-def _set_active(identifier: str, *, active: bool) -> None:
-    with use_cases() as vestibule:
-        account = vestibule.set_active(identifier=identifier, active=active)
-    echo(f"Account {account.id}, {account.username.text}, is {'active' if active else 'deactivated'}.")
+STATES = ("active", "suspended", "deactivated", "deletion_scheduled")
+_PAGE = 100
 
 
 @click.group(cls=CommandGroup)
 def accounts() -> None:
-    """Mend the addresses of accounts."""
+    """Find, show and mend accounts.
+
+    ACCOUNT is an id, a username, an email, a mobile or a recovery address. Changes are in the audit log, with the user of the
+    operating system and the reason.
+    """
 
 
-@accounts.command(cls=DashArgumentCommand)
-@click.argument("address")
-def release(address: str) -> None:
-    """Free an unverified email or mobile: it leaves the account that has it.
+@accounts.command("list")
+@click.argument("query", required=False)
+@click.option("--state", type=click.Choice(STATES), help="Only accounts in this state.")
+@click.option("--staff/--not-staff", default=None, help="Only staff, or only others.")
+@click.option("--verified/--unverified", default=None, help="Only accounts that ever had a verified address, or only others.")
+@click.option("--created-from", type=AGO, help="Only accounts made from then on: 2026-11-23, 2026-11-23T16:05, 7d ago.")
+@click.option("--created-until", type=AGO, help="Only accounts made before.")
+@click.option("--logged-in-from", type=AGO, help="Only accounts with a login from then on; known for 60 days.")
+@click.option("--logged-in-until", type=AGO, help="Only accounts without a login from then on.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="The most accounts to list.")
+@click.option("--all", "everything", is_flag=True, help="List all that match.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+def list_accounts(query: str | None, *, limit: int, everything: bool, as_json: bool, **filters: object) -> None:
+    """List accounts, the youngest first, or those that QUERY finds.
 
-    The owner of that account is notified at its verified address. A verified address cannot be freed; `set-address` replaces
-    one.
+    QUERY is the beginning of a username, an email, a mobile, or of words of the name. An address with "?" is not verified.
 
     \b
-    vestibule accounts release ada@example.com
+    vestibule accounts list lovel
+    vestibule accounts list --state suspended
+    vestibule accounts list --unverified --created-until 30d --all --json
     """
-    with use_cases() as vestibule, _invalid_fields_shown():
-        account = vestibule.release_address(address=address)
-    echo(f"Account {account.id}, {account.username.text}, has that address no longer.")
+    from rich.console import Console
+
+    from ..administration_responses import managed_account
+    from .account_tables import AccountList
+
+    with broken_pipe_ignored(), use_cases() as vestibule, progress_bars() as progress:
+        table = AccountList(Console())
+        wanted = None if everything else limit
+
+        def show(page: "Sequence[Account]") -> None:
+            shown = [managed_account(account, vestibule.settings, vestibule.clock()) for account in page]
+            if not as_json:
+                table.print(shown)
+            else:
+                for account in shown:
+                    print_document(account)
+
+        task = progress.add_task("Accounts", total=wanted, visible=everything)
+        found, has_more = _list(vestibule, query, filters, wanted, show, lambda count: progress.update(task, completed=count))
+    if not found and not as_json:
+        echo("No account matches.")
+    if has_more:
+        echo(f"There are more than {limit}: use --all, or another --limit.", err=True)
 
 
-@accounts.command("set-address", cls=DashArgumentCommand)
-@click.argument("identifier")
-@click.argument("address")
-def set_address(identifier: str, address: str) -> None:
-    """Give the account with this username, email or mobile another verified email or mobile.
+def _list(
+    vestibule: "Vestibule",
+    query: str | None,
+    filters: dict[str, object],
+    wanted: int | None,
+    show: "Callable[[Sequence[Account]], None]",
+    advance: "Callable[[int], None]",
+) -> tuple[int, bool]:
+    """Shows the accounts page by page; returns how many, and whether there are more."""
+    found, cursor = 0, None
+    while True:
+        size = _PAGE if wanted is None else min(_PAGE, wanted - found)
+        page = vestibule.find_accounts(operator=operator(), query=query, cursor=cursor, limit=size, **filters)  # type: ignore[arg-type]  # the options are named like the arguments
+        show(page.accounts)
+        found, cursor = found + len(page.accounts), page.cursor
+        advance(found)
+        if cursor is None or found == wanted:
+            return found, cursor is not None
 
-    For an owner who has lost the present one and has shown who they are. Codes to the address then open the account. The
-    address that it replaces is notified, and does not open the account any more.
+
+@accounts.command()
+@click.argument("account")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(account: str, as_json: bool) -> None:
+    """Show an account, why its owner cannot log in, and the latest logins. Times are in UTC.
 
     \b
-    vestibule accounts set-address ada ada@example.org
+    vestibule accounts show ada@example.com
+    vestibule accounts show 17 --json
     """
-    with use_cases() as vestibule, _invalid_fields_shown():
-        account = vestibule.set_address(identifier=identifier, address=address)
-    echo(f"Account {account.id}, {account.username.text}, has that address, verified.")
+    from rich.console import Console
+
+    from ..administration_responses import account_details
+    from .account_tables import account_table, logins_table
+
+    with broken_pipe_ignored(), use_cases() as vestibule:
+        found = vestibule.identify_account(operator=operator(), identifier=account)
+        details = vestibule.read_account(operator=operator(), account_id=found.id)
+        shown = account_details(details, vestibule.settings, vestibule.clock())
+        if as_json:
+            print_document(shown)
+            return
+        console = Console()
+        console.print(account_table(shown))
+        if shown["logins"]:
+            console.print(logins_table(shown))
+        if shown["limits"]:
+            echo(f"`vestibule accounts unlock {found.id}` lifts the limits.")
 
 
-@contextmanager
-def _invalid_fields_shown() -> Iterator[None]:
-    """Prints a line for each invalid field and exits with 1."""
-    from ...application import ErrorCode, InvalidInput
-
-    try:
-        yield
-    except InvalidInput as refusal:
-        for field, messages in refusal.errors.items():
-            echo(f"{field}: {' '.join(messages)}", err=True)
-        if any(ErrorCode.TEST_DOMAIN in codes for codes in refusal.codes.values()):
-            echo("VESTIBULE_TEST_DOMAINS=on accepts such domains, for development.", err=True)
-        sys.exit(1)
+for _command in CHANGES:
+    accounts.add_command(_command)

@@ -1,31 +1,34 @@
 """`vestibule audit-log`: security events as JSON."""
 
-from datetime import UTC, datetime
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from .common import broken_pipe_ignored, print_json, use_cases
+from .common import broken_pipe_ignored, operator, print_document, use_cases
+from .times import AGO
 
 if TYPE_CHECKING:
-    from ...application import Event, EventType
+    from ...application import EventType
+    from ..facade import Vestibule
 
 
 @click.command("audit-log")
-@click.option("--account", type=int, help="Only events of this account.")
+@click.option("--account", help="Only events of this account: its id, also of a deleted one, username, email or mobile.")
 @click.option("--type", "event_type", help="Only events of this type, such as login_failed.")
 @click.option("--ip-address", help="Only events of callers at this IP address.")
-@click.option("--since", help="Only events from this time on: 2026-11-23 or 2026-11-23T16:05, UTC.")
-@click.option("--until", help="Only events before this time.")
-@click.option("--after", type=click.IntRange(0), default=0, help="Only events after this position, to continue a listing.")
+@click.option("--since", type=AGO, help="Only events from this time on: 2026-11-23, 2026-11-23T16:05, in UTC, or 2h ago.")
+@click.option("--until", type=AGO, help="Only events before this time.")
+@click.option("--after", type=click.IntRange(0), default=0, help="Only events after the one with this id, to go on.")
 @click.option("--limit", type=click.IntRange(1), help="The number of events to show.")
 def audit_log(
     *,
-    account: int | None,
+    account: str | None,
     event_type: str | None,
     ip_address: str | None,
-    since: str | None,
-    until: str | None,
+    since: float | None,
+    until: float | None,
     after: int,
     limit: int | None,
 ) -> None:
@@ -34,37 +37,26 @@ def audit_log(
     An event says who did what, when and from where; refused attempts are included. Events are kept for 400 days.
 
     \b
+    vestibule audit-log --account ada --since 7d
     vestibule audit-log --type login_failed --since 2026-11-23
     """
     from ...application import AuditQuery, Caller
+    from ..administration_responses import event as members_of
 
-    query = AuditQuery(
-        account_id=account,
-        type=_type(event_type),
-        ip_address=Caller(ip_address).ip_address,
-        since=_time(since, "--since"),
-        until=_time(until, "--until"),
-        after=after,
-    )
+    wanted = AuditQuery(type=_type(event_type), ip_address=Caller(ip_address).ip_address, since=since, until=until, after=after)
     with use_cases() as vestibule, broken_pipe_ignored():
+        query = replace(wanted, account_id=None if account is None else _account_id(vestibule, account))
         for count, (position, event) in enumerate(vestibule.read_audit_log(query)):
             if count == limit:
                 break
-            print_json(_members(position, event))
+            print_document(members_of(position, event))
 
 
-def _members(position: int, event: "Event") -> dict[str, object]:
-    return {
-        "position": position,
-        "at": datetime.fromtimestamp(event.occurred_at, UTC).isoformat(timespec="milliseconds"),
-        "type": event.type.value,
-        "account": event.account_id,
-        "session": event.session_id,
-        "address": event.caller.ip_address,
-        "user_agent": event.caller.user_agent,
-        "request_id": event.caller.request_id,
-        "detail": event.detail or None,
-    }
+def _account_id(vestibule: "Vestibule", identifier: str) -> int:
+    """Returns the id, which may be that of a deleted account."""
+    if re.fullmatch(r"[1-9][0-9]{0,17}", identifier, re.ASCII):
+        return int(identifier)
+    return vestibule.identify_account(operator=operator(), identifier=identifier).id
 
 
 def _type(text: str | None) -> "EventType | None":
@@ -75,14 +67,3 @@ def _type(text: str | None) -> "EventType | None":
     except ValueError:
         types = ", ".join(sorted(EventType))
         raise click.BadParameter(f"there is no such type; the types are {types}", param_hint="--type") from None
-
-
-def _time(text: str | None, option: str) -> float | None:
-    """Returns seconds since the epoch. `text` is a date or a time in ISO 8601, by default in UTC."""
-    if text is None:
-        return None
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter("the format is 2026-11-23 or 2026-11-23T16:05", param_hint=option) from None
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()

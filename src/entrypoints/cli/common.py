@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.table import Column, Table
 
+    from ...application import Operator, Refusal
     from ..facade import Vestibule
     from ..settings import Settings
 
@@ -35,10 +36,14 @@ def echo(text: str, *, err: bool = False) -> None:
     click.echo("\n".join(map(printable, text.split("\n"))), err=err)
 
 
-def stop(line: str) -> NoReturn:
-    """Ends the command with exit code 2 and one line."""
+REFUSED = 1
+"""The exit code of a command that was refused and changed nothing; 2 is for a wrong call, settings, and dependencies."""
+
+
+def stop(line: str, code: int = 2) -> NoReturn:
+    """Ends the command with one line."""
     echo(f"vestibule: {line}", err=True)
-    sys.exit(2)
+    sys.exit(code)
 
 
 def load_settings() -> "Settings":
@@ -72,7 +77,7 @@ def errors_in_one_line() -> "Iterator[None]":
 
 @contextmanager
 def use_cases() -> "Iterator[Vestibule]":
-    """Yields the use cases. A refusal ends the command with one line."""
+    """Yields the use cases. A refusal ends the command with a line, for invalid arguments with one for each field."""
     settings = load_settings()
     check_settings_or_stop(settings)
 
@@ -83,7 +88,36 @@ def use_cases() -> "Iterator[Vestibule]":
         try:
             yield vestibule
         except Refusal as refusal:
-            stop(refusal.detail)
+            _refuse(refusal)
+
+
+def _refuse(refusal: "Refusal") -> NoReturn:
+    """Ends the command: with exit code 2 if a dependency is down, else with 1."""
+    from ...application import ErrorCode, InvalidInput, Unavailable
+
+    if isinstance(refusal, Unavailable):
+        stop(refusal.detail)
+    if not isinstance(refusal, InvalidInput):
+        stop(refusal.detail, REFUSED)
+    for field, messages in refusal.errors.items():
+        echo(f"{field}: {' '.join(messages)}", err=True)
+    if any(ErrorCode.TEST_DOMAIN in codes for codes in refusal.codes.values()):
+        echo("VESTIBULE_TEST_DOMAINS=on accepts such domains, for development.", err=True)
+    sys.exit(REFUSED)
+
+
+def operator() -> "Operator":
+    """Returns the operator for the audit log: `command line (ada)`, and through sudo `command line (ada as vestibule)`."""
+    import pwd
+
+    from ...application import Operator
+
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # in a container a user needs no name
+        user = f"user {os.getuid()}"
+    person = printable(os.environ.get("SUDO_USER", user))[:64]
+    return Operator(name=f"command line ({user})" if person == user else f"command line ({person} as {user})")
 
 
 class DashArgumentCommand(click.Command):
@@ -164,6 +198,11 @@ def new_table(*columns: "Column | str", caption: str | None = None) -> "Table":
 def print_json(members: "Mapping[str, object]") -> None:
     """Prints one line, without members that are None. A reader of JSON sees invisible characters as they were."""
     echo(json.dumps({name: value for name, value in members.items() if value is not None}, ensure_ascii=False))
+
+
+def print_document(document: "Mapping[str, object]") -> None:
+    """Prints one line, with every member; those that are None too."""
+    echo(json.dumps(document, ensure_ascii=False))
 
 
 def without_secrets(url: str) -> str:

@@ -2,7 +2,7 @@
 
 import click
 
-from .accounts import accounts, activate, create_superuser, deactivate
+from .accounts import accounts
 from .audit_log import audit_log
 from .common import CommandGroup
 from .database import backup, copy, end_sessions, migrate, restore
@@ -14,6 +14,8 @@ from .maintenance import purge, sweep_images
 from .outbox import outbox
 from .serve import serve
 from .settings import hash_calibrate, list_settings
+from .summary import summary
+from .superuser import create_superuser
 from .timing import timing
 
 
@@ -31,7 +33,7 @@ def vestibule() -> None:
 
 
 for _command in (
-    *(serve, deliver, migrate, copy, backup, restore, end_sessions, create_superuser, accounts, activate, deactivate),
+    *(serve, deliver, migrate, copy, backup, restore, end_sessions, create_superuser, accounts, summary),
     *(invite, invitations),
     *(audit_log, outbox, keys, purge, sweep_images, list_settings, hash_calibrate, doctor, timing),
 ):
