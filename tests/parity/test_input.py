@@ -170,9 +170,18 @@ CODES_OF_FIELDS: dict[str, tuple[str, dict[str, Any], dict[str, list[str]]]] = {
         REGISTRATION | {"mobile": "+442079460958"},
         {"email": ["not-verified"], "mobile": ["country-not-accepted"]},
     ),
+    "domain": ("strict", REGISTRATION | {"email": "ann@spam.example.com"}, {"email": ["domain-not-accepted", "not-verified"]}),
+    "disposable": ("strict", REGISTRATION | {"email": "ann@mailinator.com"}, {"email": ["disposable-domain", "not-verified"]}),
 }
-ELSEWHERE = {ErrorCode.UNREADABLE_IMAGE, ErrorCode.STILL_VERIFIED}
-"""Codes with tests of their own: those of uploads and of operators."""
+STRICT = {
+    "email_validation": True,
+    "default_region": "IN",
+    "mobile_regions": ("IN",),
+    "email_domains": ("!spam.example.com",),
+    "disposable_domains": False,
+}
+ELSEWHERE = {ErrorCode.UNREADABLE_IMAGE, ErrorCode.STILL_VERIFIED, ErrorCode.BREACHED}
+"""Codes with tests of their own: those of uploads, of operators, and of Have I Been Pwned."""
 
 
 def test_every_code_of_an_error_is_tested() -> None:
@@ -183,8 +192,7 @@ def test_every_code_of_an_error_is_tested() -> None:
 @pytest.mark.parametrize("case", CODES_OF_FIELDS)
 def test_error_of_a_field_has_a_code(case: str, open_interface: Callable[..., Interface]) -> None:
     call, fields, codes = CODES_OF_FIELDS[case]
-    strict = {"email_validation": True, "default_region": "IN", "mobile_regions": ("IN",)} if call == "strict" else {}
-    interface = open_interface(**strict)
+    interface = open_interface(**STRICT if call == "strict" else {})
     if case == "taken":
         assert isinstance(interface.register(**REGISTRATION), dict)
     if call == "change":
