@@ -39,6 +39,7 @@ TABLES = (
     "audit_log",
     "keys",
     "cursors",
+    "mobile_region",
 )
 SEQUENCES = ("accounts_id_seq", "outbox_position_seq", "audit_log_position_seq")
 SERVERS = {"running", "postgres", "new_postgres", "postgres_server", "redis", "redis_server", "s3", "s3_server"}

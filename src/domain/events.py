@@ -50,6 +50,7 @@ class EventType(StrEnum):
     INVITED = "invited"
     INVITATION_REVOKED = "invitation_revoked"
     ALL_SESSIONS_ENDED = "all_sessions_ended"
+    MOBILES_REKEYED = "mobiles_rekeyed"
 
 
 ACCOUNT_EVENTS = frozenset(EventType) - {
@@ -61,6 +62,7 @@ ACCOUNT_EVENTS = frozenset(EventType) - {
     EventType.INVITED,
     EventType.INVITATION_REVOKED,
     EventType.ALL_SESSIONS_ENDED,
+    EventType.MOBILES_REKEYED,
 }
 """Events that may concern an account."""
 

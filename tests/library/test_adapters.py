@@ -268,3 +268,13 @@ def test_limits_and_notices_apply_to_a_named_caller_only(tmp_path: Path) -> None
         assert event.caller == caller
         vestibule.deliver_messages()
         assert [message.recipient for message in notifier.messages if "what" in message.values] == ["ada2@example.com"]
+
+
+def test_region_is_compared_unless_the_host_application_reads_mobiles(tmp_path: Path) -> None:
+    with build(Settings(data_dir=tmp_path), run_workers=False) as vestibule:
+        vestibule.register(username="ada", name="Ada", email="ada@example.com", mobile="9999999999", password=PASSWORD)
+    elsewhere = Settings(data_dir=tmp_path, default_region="IN")
+    with pytest.raises(SettingsError, match=r"^VESTIBULE_DEFAULT_REGION: .*vestibule accounts rekey"), build(elsewhere):
+        pass
+    with build(elsewhere, run_workers=False, identifiers=LibraryIdentifiers("IN")) as vestibule:
+        assert vestibule.log_in(username="ada", password=PASSWORD).session

@@ -12,7 +12,18 @@ from tests.support.http_client import Client, random_png
 from tests.support.server import VESTIBULE, Server, free_port
 from tests.system.test_command_line import with_password
 
-TABLES = {"accounts", "challenges", "proofs", "sessions", "rate_limits", "outbox", "audit_log", "keys", "cursors"}
+TABLES = {
+    "accounts",
+    "challenges",
+    "proofs",
+    "sessions",
+    "rate_limits",
+    "outbox",
+    "audit_log",
+    "keys",
+    "cursors",
+    "mobile_region",
+}
 
 
 def sqlite_in(data_dir: Path) -> str:

@@ -5,16 +5,20 @@ from .database import SqlDatabase
 from .inspection import DatabaseFacts, PostgresFacts, SqliteFacts, inspect
 from .memory import MemoryDatabase
 from .migration import SchemaTooNew, SchemaTooOld, migrate, prepare
+from .rekeying import CannotRekey, Obstacle, Rekeyed, rekey
 from .transfer import CannotCopy, Copied, copy
 from .urls import url_of_file
 
 __all__ = [
     "CannotCopy",
+    "CannotRekey",
     "Contents",
     "Copied",
     "DatabaseFacts",
     "MemoryDatabase",
+    "Obstacle",
     "PostgresFacts",
+    "Rekeyed",
     "SchemaTooNew",
     "SchemaTooOld",
     "SqlDatabase",
@@ -25,5 +29,6 @@ __all__ = [
     "inspect_copy",
     "migrate",
     "prepare",
+    "rekey",
     "url_of_file",
 ]

@@ -1,6 +1,6 @@
 """Accounts in SQL."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import astuple, replace
 from functools import cache
 from typing import Any
@@ -277,12 +277,15 @@ class SqlAccountReads:
 class SqlAccounts(SqlAccountReads):
     """Reads, locks and changes accounts in one transaction."""
 
-    def __init__(self, sql: OpenTransaction, locked: LockedRows) -> None:
+    def __init__(self, sql: OpenTransaction, locked: LockedRows, on_mobile: Callable[[], None]) -> None:
         super().__init__(sql.query)
         self._sql = sql
         self._locked = locked
+        self._on_mobile = on_mobile
         self._names: dict[int, str] = {}
         """The names of locked accounts, as they are stored."""
+        self._mobiles: dict[int, str | None] = {}
+        """Their mobiles, in the canonical form, as they were when they were locked."""
 
     def lock(self, account_id: int) -> Account | None:
         return self._mark_locked(_first(self._query(_LOCK, account_id=account_id)))
@@ -299,6 +302,7 @@ class SqlAccounts(SqlAccountReads):
         return self._mark_locked(found and found[0])
 
     def add(self, account: Account) -> Account:
+        self._note_mobile(account)
         added = self._sql.run(_ADD, **_values(account))
         if not added:
             raise self._already_taken(account)
@@ -310,6 +314,7 @@ class SqlAccounts(SqlAccountReads):
 
     def save(self, account: Account) -> None:
         self._locked.require("accounts", account.id)
+        self._note_mobile(account)
         try:
             self._sql.run_in_savepoint(_SAVE, account_id=account.id, **_values(account))
         except UniqueViolation:
@@ -324,6 +329,11 @@ class SqlAccounts(SqlAccountReads):
 
     def lock_superusers(self) -> Sequence[int]:
         return [row[0] for row in self._sql.query(_LOCK_SUPERUSERS)]
+
+    def _note_mobile(self, account: Account) -> None:
+        mobile = account.mobile and account.mobile.canonical
+        if mobile not in (None, self._mobiles.get(account.id)):
+            self._on_mobile()
 
     def _replace_words(self, account_id: int, name: str) -> None:
         old, new = search_words(self._names[account_id]), search_words(name)
@@ -340,6 +350,7 @@ class SqlAccounts(SqlAccountReads):
         if account is not None:
             self._locked.add("accounts", account.id)
             self._names[account.id] = account.name
+            self._mobiles[account.id] = None if account.mobile is None else account.mobile.canonical
         return account
 
     def _already_taken(self, account: Account) -> AlreadyTaken:
@@ -426,7 +437,7 @@ def _recovery_addresses(text: str) -> tuple[RecoveryAddress, ...]:
     )
 
 
-def _json(recovery_addresses: Iterable[RecoveryAddress]) -> str:
+def recovery_json(recovery_addresses: Iterable[RecoveryAddress]) -> str:
     return json.encode([astuple(kept) for kept in recovery_addresses]).decode()
 
 
@@ -449,7 +460,7 @@ def _values(account: Account) -> dict[str, object]:
         "mobile_verified": account.mobile_verified,
         "ever_verified": account.ever_verified,
         **{f"recovery_{kind}": (kept := account.recovery_address(kind)) and kept.address.canonical for kind in AddressKind},
-        "recovery": _json(account.recovery_addresses) if account.recovery_addresses else None,
+        "recovery": recovery_json(account.recovery_addresses) if account.recovery_addresses else None,
         "password_hash": account.password_hash,
         "is_active": account.is_active,
         "is_staff": account.is_staff,

@@ -18,6 +18,7 @@ from .invitations import SqlInvitationReads, SqlInvitations
 from .keys import SqlKeys
 from .locked_rows import LockedRows
 from .migration import HEAD, VERSION
+from .mobile_region import MobileRegion
 from .outbox import SqlOutbox, SqlOutboxReads
 from .rate_limits import SqlSlidingWindowReads, SqlSlidingWindows
 from .records import SqlAccountRecords
@@ -41,15 +42,21 @@ _ANY_ACCOUNT = select(accounts.c.id).limit(1)
 class SqlTransaction:
     """One unit of work. Its parts are built on first use: a use case needs three to five of them."""
 
-    def __init__(self, sql: OpenTransaction) -> None:
+    def __init__(self, sql: OpenTransaction, region: MobileRegion | None = None) -> None:
         self._sql = sql
+        self._region = region
         self._locked = LockedRows()
         self.changed: set[str] = set()
-        """Which of "outbox" and "audit_log" got new rows."""
+        """Which of "outbox" and "audit_log" got new rows, and "mobile_region" if that was found or kept."""
 
     @cached_property
     def accounts(self) -> SqlAccounts:
-        return SqlAccounts(self._sql, self._locked)
+        return SqlAccounts(self._sql, self._locked, self._keep_region)
+
+    def _keep_region(self) -> None:
+        if self._region is not None and not self._region.is_kept and "mobile_region" not in self.changed:
+            self._region.keep(self._sql)
+            self.changed.add("mobile_region")
 
     @cached_property
     def challenges(self) -> SqlChallenges:
@@ -90,7 +97,8 @@ class SqlDatabase:
     Raises `ValueError` for other URLs and `ImportError` if the driver is not installed; connects on first use.
     `on_message` is called after each commit that added to the outbox, `on_event` after each that added to the audit log,
     in the thread that committed. A transaction waits up to `max_wait` seconds to begin: 2 on SQLite, which has one writer,
-    and 1 on PostgreSQL. If `may_block` is true, a query may wait for another machine and must not run in an event loop.
+    and 1 on PostgreSQL. `mobile_region` is the region that mobiles are read with, "" for none; by None it is neither kept nor
+    compared. If `may_block` is true, a query may wait for another machine and must not run in an event loop.
     """
 
     def __init__(
@@ -100,6 +108,7 @@ class SqlDatabase:
         *,
         on_event: Callable[[], None] | None = None,
         max_wait: float | None = None,
+        mobile_region: str | None = None,
     ) -> None:
         self._sql = url if isinstance(url, Sqlite) else _pool(url, max_wait)
         self.may_block = not isinstance(self._sql, Sqlite)
@@ -114,6 +123,7 @@ class SqlDatabase:
         self.cursors = SqlCursorReads(self._sql.query)
         self.records = SqlAccountRecords(self._sql.query)
         self.keys = SqlKeys(self._sql)
+        self._region = None if mobile_region is None else MobileRegion(self._sql.query, mobile_region)
 
     @contextmanager
     def begin(self) -> Iterator[SqlTransaction]:
@@ -122,9 +132,12 @@ class SqlDatabase:
                 self._on_message()
             if "audit_log" in transaction.changed and self._on_event is not None:
                 self._on_event()
+            if "mobile_region" in transaction.changed and self._region is not None:
+                # On SQLite it is looked up for each mobile: `rekey` cannot see whether a server runs, and a look-up costs µs.
+                self._region.is_kept = self.may_block
 
         with self._sql.begin(on_commit) as sql:
-            transaction = SqlTransaction(sql)
+            transaction = SqlTransaction(sql, self._region)
             yield transaction
 
     def group_commit(self) -> AbstractContextManager[object]:
@@ -136,6 +149,11 @@ class SqlDatabase:
         present = self._sql.query(VERSION)
         if not present or present[0][0] < HEAD:
             raise Unavailable
+
+    def check_mobile_region(self) -> None:
+        """Raises `OtherRegion`, a `ValueError`, if accounts have mobiles that were read with another region."""
+        if self._region is not None:
+            self._region.check()
 
     def purge(self, now: float, *, limit: int, session_lifetime: float = DEFAULT_LIFETIME.longest) -> int:
         """Deletes up to `limit` expired rows of each table; returns how many. Call it until it returns 0."""

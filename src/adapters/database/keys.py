@@ -11,7 +11,7 @@ from .sql import ConnectionPool, Query, upsert
 _ID = 1
 _GET = select(keys.c.document)
 _SAVE = upsert(keys)
-_LOCK = select(alembic_version.c.version_num).with_for_update()
+LOCK = select(alembic_version.c.version_num).with_for_update()
 """Locks `alembic_version`: the row of the keys may not exist yet, and absent rows cannot be locked."""
 
 
@@ -28,7 +28,7 @@ class SqlKeys:
     def changing(self) -> Iterator[tuple[str | None, Callable[[str], object]]]:
         """The text, locked in a transaction, and a function that replaces it."""
         with self._sql.begin() as sql:
-            sql.run(_LOCK)
+            sql.run(LOCK)
             yield _read(sql.query), lambda text: sql.run(_SAVE, id=_ID, document=text)
 
 

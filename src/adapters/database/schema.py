@@ -206,4 +206,11 @@ cursors = Table(
     Column("leased_until", Double, nullable=False),
 )
 
+mobile_region = Table(
+    "mobile_region",  # the region that mobiles were read with; no row before the first mobile
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("region", Text, nullable=False),  # empty for none
+)
+
 alembic_version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))

@@ -12,6 +12,7 @@ from .invitations import invitations, invite
 from .keys import keys
 from .maintenance import purge, sweep_images
 from .outbox import outbox
+from .rekeying import rekey
 from .serve import serve
 from .settings import hash_calibrate, list_settings
 from .summary import summary
@@ -38,3 +39,4 @@ for _command in (
     *(audit_log, outbox, keys, purge, sweep_images, list_settings, hash_calibrate, doctor, timing),
 ):
     vestibule.add_command(_command)
+accounts.add_command(rekey)

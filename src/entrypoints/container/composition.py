@@ -257,6 +257,8 @@ def _build_adapters(
     if "database" not in overrides:
         with reported_as("DATABASE_URL"):
             (migrate_database if migrate else prepare)(settings.resolved_database_url)
+        with reported_as("DEFAULT_REGION"):
+            container.sql_database().check_mobile_region()
     if not {"tokens", "codes"} <= set(overrides) and not (migrate and settings.secret):
         _load_keys(container, settings, overrides)
 

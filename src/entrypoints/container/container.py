@@ -65,7 +65,11 @@ class Container:
         self.new_id = providers.Object(ids.new_id)
         self.instrumentation = providers.Singleton(instrumentation_for, self.settings)
         self.sql_database = providers.Singleton(  # the port `database`, whose adapter the host application may provide
-            SqlDatabase, provided.resolved_database_url, on_message=self.on_message, on_event=self.subscriptions.provided.notify
+            SqlDatabase,
+            provided.resolved_database_url,
+            on_message=self.on_message,
+            on_event=self.subscriptions.provided.notify,
+            mobile_region=providers.Callable(factories.mobile_region, self.settings, self.overrides),
         )
         # Observed, for the use cases:
         self.database = providers.Singleton(Instrumentation.database, self.instrumentation, self.sql_database)

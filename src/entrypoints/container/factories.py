@@ -69,6 +69,11 @@ def encrypted_key_store(settings: Settings, database: SqlDatabase) -> EncryptedK
     return EncryptedKeyStore(database.keys, secrets, earlier=FileKeyStore(keys_file(settings)))
 
 
+def mobile_region(settings: Settings, overrides: Collection[str] = ()) -> str | None:
+    """The region to keep with the mobiles, "" for none; None if the host application reads them by rules of its own."""
+    return None if "identifiers" in overrides else settings.default_region or ""
+
+
 _ROTATION_DAYS = 90
 
 

@@ -1,14 +1,30 @@
 """Maintenance of database and keys, for the command line."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from time import time
 
-from ...adapters.database import Contents, SchemaTooNew, SqlDatabase, back_up, copy, inspect_copy, migrate, prepare, url_of_file
+from ...adapters.database import (
+    Contents,
+    Obstacle,
+    Rekeyed,
+    SchemaTooNew,
+    SqlDatabase,
+    back_up,
+    copy,
+    inspect_copy,
+    migrate,
+    prepare,
+    rekey,
+    url_of_file,
+)
+from ...adapters.database.urls import is_postgres, path_of
+from ...adapters.identifiers import LibraryIdentifiers
 from ...adapters.keys import EncryptedKeyStore, FileKeyStore, KeyManager, KeySet, open_keys, read_keys
 from ...application.ports import Backlog
+from ...domain.account import Address
 from ...domain.errors import Unavailable
 from ...domain.events import Event, EventType
 from ..settings import Settings, SettingsError
@@ -87,6 +103,8 @@ def record_key_change(settings: Settings, detail: str) -> None:
 
 copy_database, back_up_database, inspect_accounts = copy, back_up, inspect_copy  # the command line imports no adapters
 DatabaseContents = Contents
+RekeyReport = Rekeyed
+RekeyObstacle = Obstacle
 Keys = KeyManager
 
 
@@ -96,6 +114,21 @@ def migrate_copy(file: Path) -> None:
         migrate(url_of_file(file))
     except (SchemaTooNew, Unavailable) as fault:
         raise ValueError(str(fault) or f"{file.name} cannot be used.") from fault
+
+
+def rekey_accounts(settings: Settings, on_progress: Callable[[int, int], None], *, dry_run: bool) -> Rekeyed:
+    """Reads all mobiles again with the region of the settings, or only says what that changes. Raises `ValueError`."""
+    with reported_as("DEFAULT_REGION"):
+        identifiers = LibraryIdentifiers(settings.default_region)
+
+    @lru_cache(maxsize=4096)  # an account is read several times in a row
+    def read(text: str) -> Address | None:
+        return identifiers.login(text).address  # also of countries that get no SMS: those accounts exist
+
+    url = settings.resolved_database_url
+    if not is_postgres(url) and not path_of(url).is_file():
+        raise SettingsError(f"VESTIBULE_DATABASE_URL: there is no database at {path_of(url)}.")
+    return rekey(url, settings.default_region or "", read, time(), on_progress, dry_run=dry_run)
 
 
 def end_sessions(url: str, *, by: str) -> int:

@@ -461,7 +461,7 @@ ALL = {
 }
 WHOLE = {
     "migration.VERSION0": "has one row",
-    "keys._LOCK0": "has one row",
+    "keys.LOCK0": "has one row",
     "keys._GET0": "has one row",
     "retention._PURGES5": "reads no more than the oldest few",
     "accounts._COUNT0": "counts all rows, for the operator",

@@ -156,7 +156,7 @@ print(stored(database, "last").id)
 
 SHORT_SCANS = {
     "migration.VERSION0": "has one row",
-    "keys._LOCK0": "has one row",
+    "keys.LOCK0": "has one row",
     "keys._GET0": "has one row",
     "retention._PURGES5": "reads the oldest few rows only",
     "accounts._COUNT0": "counts all rows, for the operator",

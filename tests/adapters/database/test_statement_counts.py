@@ -142,7 +142,10 @@ def test_statement_counts_on_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=CountingConnection))
     counting = counting_statements(CountingConnection.executed, lambda: 0)
     with build(Settings(data_dir=tmp_path), run_workers=False) as vestibule:
-        assert calls(vestibule, counting) == {call: cost._replace(trips=0) for call, cost in COSTS.items()}
+        costs = {call: cost._replace(trips=0) for call, cost in COSTS.items()}
+        registered = costs["register_or_log_in"]
+        costs["register_or_log_in"] = registered._replace(statements=registered.statements + 1)  # the region of mobiles
+        assert calls(vestibule, counting) == costs
 
 
 def test_statement_counts_and_round_trips_on_postgres(postgres: str, tmp_path: Path) -> None:

@@ -191,10 +191,16 @@ def upgrade() -> None:
         sa.Column("moved_at", sa.Double, nullable=False),
         sa.Column("leased_until", sa.Double, nullable=False),
     )
+    op.create_table(
+        "mobile_region",
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("region", sa.Text, nullable=False),
+    )
 
 
 def downgrade() -> None:
     tables = (
+        "mobile_region",
         "cursors",
         "keys",
         "audit_log",
