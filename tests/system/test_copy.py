@@ -12,18 +12,9 @@ from tests.support.http_client import Client, random_png
 from tests.support.server import VESTIBULE, Server, free_port
 from tests.system.test_command_line import with_password
 
-TABLES = {
-    "accounts",
-    "challenges",
-    "proofs",
-    "sessions",
-    "rate_limits",
-    "outbox",
-    "audit_log",
-    "keys",
-    "cursors",
-    "mobile_region",
-}
+from vestibule.adapters.database.schema import metadata
+
+TABLES = set(metadata.tables)
 
 
 def sqlite_in(data_dir: Path) -> str:
