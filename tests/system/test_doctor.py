@@ -24,9 +24,11 @@ from typing import Any
 import pytest
 from apprise.plugins.twilio import NotifyTwilio
 from redis import Redis
+from tests.support.breached_passwords import ranges_server
 from tests.support.command_line import vestibule as run
 from tests.support.next_hops import Relay, gateway_server, relay
 from tests.support.postgres_server import PostgresServer
+from tests.support.processes import eventually
 from tests.support.redis_server import RedisServer
 from tests.support.reverse_proxies import reverse_proxy
 from tests.support.s3_server import S3Server
@@ -49,7 +51,7 @@ OF_THE_MACHINE = ("sqlite", "hashing", "memory", "clock", "data")
 NEEDS_NO_CHECK = {
     *("send_timeout", "service_name", "log_format", "docs", "fresh_login", "token_claims", "recovery_days", "deletion_days"),
     *("password_min_length", "email_validation", "revocations_secret", "limits"),
-    *("access_seconds", "max_sessions", "registration", "email_domains", "disposable_domains"),
+    *("access_seconds", "max_sessions", "registration", "email_domains", "disposable_domains", "invitation_url", "admin"),
 }
 """Settings whose every valid value works with every other setting and every machine."""
 
@@ -279,6 +281,15 @@ def test_keys_in_the_database_want_their_secret(data: Path) -> None:
     assert "VESTIBULE_SECRET is not set" in Diagnosis(data_dir=data).of("keys", "error")
 
 
+def test_list_of_breached_passwords_is_asked_for_a_range(data: Path) -> None:
+    with ranges_server() as known:
+        settings: dict[str, Any] = {"data_dir": data, "pwned_passwords": known.url}
+        assert "the list of breached passwords answers" in Diagnosis(**settings).of("passwords", "ok")
+        known.answer = lambda _: (503, b"")
+        assert "every password is accepted" in Diagnosis(**settings).of("passwords", "warning")
+    assert "Connection refused" in Diagnosis(**settings).of("passwords", "warning")
+
+
 def test_receiver_of_webhooks_is_asked_without_an_event(data: Path) -> None:
     receiver = Receiver()
     try:
@@ -404,8 +415,8 @@ def test_waiting_and_failed_messages_are_counted(data: Path) -> None:
         url = f"smtp://127.0.0.1:{mail.port}?starttls=off"
         with Server(data, email_url=url, email_from="a@example.org") as server:
             assert server.call("POST", "/otp/", {"destination": "ada@example.com"})[0] == 201
-            while "failed permanently" not in server.output:
-                pass
+            assert eventually(lambda: "failed permanently" in server.output)
+            server.stop()  # the line is written before the commit
     found = Diagnosis(data_dir=data)
     assert "1 email message(s) have failed" in found.of("outbox", "warning")
     with closing(sqlite3.connect(data / "vestibule.db")) as connection:

@@ -16,13 +16,13 @@ from .urls import is_postgres, path_of, require_driver
 _SCHEMA = str(VERSION.compile())
 _LATEST = "SELECT max(occurred_at) FROM audit_log"
 _SETTINGS = ("synchronous_commit", "fsync", "full_page_writes", "max_connections", "server_encoding")
-_POSTGRES = f"""
+_POSTGRES = """
 SELECT current_setting('server_version'), current_setting('server_version_num')::int,
     extract(epoch FROM clock_timestamp())::float8, pg_is_in_recovery(),
     current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
     coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
-    {", ".join(f"current_setting('{name}')" for name in _SETTINGS)}
-"""  # noqa: S608 — our own names
+    array(SELECT current_setting(name) FROM unnest(%s::text[]) WITH ORDINALITY AS wanted (name, number) ORDER BY number)
+"""
 _COLLATION = "SELECT datcollversion IS DISTINCT FROM pg_database_collation_actual_version(oid) FROM pg_database "
 _COLLATION += "WHERE datname = current_database()"
 _HAS_COLLATION_VERSION = 150_000
@@ -122,7 +122,9 @@ def _inspect_postgres(url: str) -> PostgresFacts:
     try:
         with closing(connect_to_inspect(url)) as connection:
             execute = connection.execute
-            version, number, time, is_standby, connections, is_encrypted, *settings = execute(_POSTGRES).fetchall()[0]
+            version, number, time, is_standby, connections, is_encrypted, settings = execute(
+                _POSTGRES, [list(_SETTINGS)]
+            ).fetchall()[0]
             facts = {}
             for name, query in {"schema": _SCHEMA, "latest_event": _LATEST}.items():
                 with suppress(psycopg.errors.UndefinedTable):

@@ -55,6 +55,10 @@ class PwnedPasswords:
         self._availability.mark_up()
         return (_BREACHED,) if digest[_PREFIX:] in found else ()
 
+    def probe(self) -> None:
+        """Asks for one range. Raises `OSError` or `HTTPException` without an answer, and `ValueError` for another one."""
+        self._suffixes("0" * _PREFIX)
+
     def _suffixes(self, prefix: str) -> set[str]:
         """The rests of the hashes with that prefix. Padding has the count 0. Raises `ValueError` for any other answer."""
         lines = [line.partition(":") for line in self._get(prefix).decode("ascii").split()]

@@ -13,6 +13,7 @@ from ...adapters.hasher.pool import cores
 from ...adapters.identifiers import LibraryIdentifiers
 from ...adapters.keys import HmacCodes, KeyInfo, KeyKind, KeyManager, KeySet, KeyState, KeyStore, read_keys
 from ...adapters.notifier import AppriseNotifier, ProbeRequest, Templates, WebhookNotifier
+from ...adapters.password_rules import PwnedPasswords
 from ...adapters.rate_limiter import MemoryRateLimiter, RedisFacts, RedisRateLimiter
 from ...adapters.storage import S3Storage
 from ...application.ports import PermanentFailure, TemporaryFailure
@@ -141,6 +142,11 @@ def sms_probe(settings: Settings) -> ProbeRequest | None:
     """Returns the question to the gateway, None where Apprise does not name its host. Raises `SettingsError`."""
     with reported_as("SMS_URL"):
         return AppriseNotifier(settings.sms_url, Templates()).probe_request()
+
+
+def probe_passwords(settings: Settings) -> None:
+    """Raises `OSError`, `HTTPException` and `ValueError`."""
+    PwnedPasswords(settings.pwned_passwords or "").probe()
 
 
 def probe_webhook(settings: Settings, seconds: float) -> str | None:

@@ -74,7 +74,7 @@ def clock_at(owner: str, url: str) -> Iterator[Finding]:
         yield from clock_of(owner, theirs, time())
 
 
-def reason(error: OSError | HTTPException) -> str:
+def reason(error: OSError | HTTPException | ValueError) -> str:
     """Returns why a conversation failed, without anything that was sent."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted: {error.verify_message}"

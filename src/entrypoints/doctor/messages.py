@@ -1,4 +1,4 @@
-"""Checks of the servers that messages go to, by conversations without a message."""
+"""Checks of the servers that messages go to, and of the list of breached passwords, by conversations without a message."""
 
 import os
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from http.client import HTTPException
 from time import time
 from urllib.parse import urlsplit
 
-from ..container.inspection import PermanentFailure, TemporaryFailure, probe_mail, probe_webhook, sms_probe
+from ..container.inspection import PermanentFailure, TemporaryFailure, probe_mail, probe_passwords, probe_webhook, sms_probe
 from ..settings import Settings, SettingsError
 from .conversation import SECONDS, ask, read_date, reason
-from .findings import Check, Finding, check, clock_of, error, ok
+from .findings import Check, Finding, check, clock_of, error, ok, warning
 from .startup import sends_mail, sends_sms
 
 
@@ -62,6 +62,19 @@ def _files(settings: Settings, kind: str) -> Iterator[Finding]:
         yield ok(f"{kind} goes to files in {directory}")
 
 
+def _passwords(settings: Settings) -> Iterator[Finding]:
+    if settings.pwned_passwords is None:
+        yield ok("not compared with breached ones")
+        return
+    try:
+        probe_passwords(settings)
+    except (OSError, HTTPException, ValueError) as failure:
+        text = f"the list of breached passwords does not answer ({reason(failure)}): every password is accepted"
+        yield warning(text, "check VESTIBULE_PWNED_PASSWORDS, and the firewall")
+    else:
+        yield ok("the list of breached passwords answers")
+
+
 def _webhook(settings: Settings) -> Iterator[Finding]:
     if settings.webhook_url is None or not settings.webhook_secret:
         yield ok("not used")
@@ -81,5 +94,6 @@ def _webhook(settings: Settings) -> Iterator[Finding]:
 CHECKS: tuple[Check, ...] = (
     check("mail", _mail, "email_url", "email_from", "email_helo", "data_dir"),
     check("sms", _sms, "sms_url", "data_dir"),
+    check("passwords", _passwords, "pwned_passwords"),
     check("webhook", _webhook, "webhook_url", "webhook_secret"),
 )

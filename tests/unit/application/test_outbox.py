@@ -9,7 +9,7 @@ from vestibule.adapters.database import MemoryDatabase
 from vestibule.adapters.database.database import SqlTransaction
 from vestibule.application import DropMessages, NoSuchMessage, NotRetryable, RetryMessages
 from vestibule.application.outbox import BATCH
-from vestibule.application.ports import AuditQuery, Channel, Message, PermanentFailure
+from vestibule.application.ports import AuditQuery, Channel, Message, OutboxEntry, PermanentFailure
 from vestibule.domain.events import EventType
 from vestibule.testing import ManualClock
 
@@ -48,6 +48,19 @@ def mark_failed(world: World, *names: str) -> None:
     with world.database.begin() as tx:
         for name in names:
             tx.outbox.mark_failed(name, "PermanentFailure")
+
+
+def test_state_of_a_message_tells_why_it_has_not_gone() -> None:
+    message = Message(id="a", channel=Channel.EMAIL, recipient=ANN, template="notice", not_before=100, expires_at=900)
+
+    def state(due_at: float | None, *, now: float, is_readable: bool = True) -> str:
+        return OutboxEntry(position=1, message=message, due_at=due_at, is_readable=is_readable).state(now)
+
+    assert state(100, now=50) == "waiting"
+    assert state(100, now=100) == "due"
+    assert state(160, now=100) == "sending"
+    assert state(None, now=100) == "failed"
+    assert state(100, now=100, is_readable=False) == "damaged"
 
 
 def outbox_ids(world: World, *, failed: bool = False) -> list[str]:
