@@ -1,6 +1,7 @@
 """The region that the stored mobiles were read with: the same digits have another canonical form in another region."""
 
 import logging
+from typing import Self
 
 from sqlalchemy import literal, select
 
@@ -23,8 +24,9 @@ _log = logging.getLogger("vestibule.accounts")
 class OtherRegion(ValueError):
     """The database has mobiles that were read with another region; the text is one line."""
 
-    def __init__(self, kept: str, region: str) -> None:
-        super().__init__(
+    @classmethod
+    def between(cls, kept: str, region: str) -> Self:
+        return cls(
             f"the mobiles in the database were read with {region_name(kept)}, and the setting is {region_name(region)}. "
             "Put it back, or run `vestibule accounts rekey --dry-run`, which shows what another region changes"
         )
@@ -43,7 +45,7 @@ class MobileRegion:
         """Raises `OtherRegion`. A region without mobiles is replaced by that of the first mobile."""
         kept = _get(self._query)
         if kept not in (None, self._region) and _has_mobiles(self._query):
-            raise OtherRegion(str(kept), self._region)
+            raise OtherRegion.between(str(kept), self._region)
 
     def keep(self, sql: OpenTransaction) -> None:
         """Keeps the region in the transaction. Raises `Unavailable` if another server has stored a mobile with another one."""
@@ -53,7 +55,7 @@ class MobileRegion:
         if kept == self._region:
             return
         if kept is not None and _has_mobiles(sql.query):
-            _log.error("VESTIBULE_DEFAULT_REGION: %s", OtherRegion(kept, self._region))
+            _log.error("VESTIBULE_DEFAULT_REGION: %s", OtherRegion.between(kept, self._region))
             raise Unavailable
         sql.run(_KEEP, id=MOBILE_REGION_ID, region=self._region)
 

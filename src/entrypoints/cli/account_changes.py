@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import echo, operator, print_document, printable, progress_bars, stop, use_cases
+from .common import echo, members_of, operator, print_document, printable, progress_bars, stop, use_cases
 from .times import AHEAD
 
 if TYPE_CHECKING:
@@ -299,7 +299,7 @@ def _print(vestibule: "Vestibule", account: "Account", result: str, *, as_json: 
     from ..administration_responses import managed_account
     from .account_tables import minute
 
-    members = managed_account(account, vestibule.settings, vestibule.clock())
+    members = members_of(managed_account(account, vestibule.settings, vestibule.clock()))
     if as_json:
         print_document(members)
         return

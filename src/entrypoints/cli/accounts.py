@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .account_changes import CHANGES
-from .common import CommandGroup, broken_pipe_ignored, echo, operator, print_document, progress_bars, use_cases
+from .common import CommandGroup, broken_pipe_ignored, echo, members_of, operator, print_document, progress_bars, use_cases
 from .times import AGO
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def list_accounts(query: str | None, *, limit: int, everything: bool, as_json: b
         wanted = None if everything else limit
 
         def show(page: "Sequence[Account]") -> None:
-            shown = [managed_account(account, vestibule.settings, vestibule.clock()) for account in page]
+            shown = [members_of(managed_account(account, vestibule.settings, vestibule.clock())) for account in page]
             if not as_json:
                 table.print(shown)
             else:
@@ -112,7 +112,7 @@ def show(account: str, as_json: bool) -> None:
     with broken_pipe_ignored(), use_cases() as vestibule:
         found = vestibule.identify_account(operator=operator(), identifier=account)
         details = vestibule.read_account(operator=operator(), account_id=found.id)
-        shown = account_details(details, vestibule.settings, vestibule.clock())
+        shown = members_of(account_details(details, vestibule.settings, vestibule.clock()))
         if as_json:
             print_document(shown)
             return

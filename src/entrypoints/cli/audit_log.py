@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import broken_pipe_ignored, operator, print_document, use_cases
+from .common import broken_pipe_ignored, members_of, operator, print_document, use_cases
 from .times import AGO
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def audit_log(
     vestibule audit-log --type login_failed --since 2026-11-23
     """
     from ...application import AuditQuery, Caller
-    from ..administration_responses import event as members_of
+    from ..administration_responses import event_response
 
     wanted = AuditQuery(type=_type(event_type), ip_address=Caller(ip_address).ip_address, since=since, until=until, after=after)
     with use_cases() as vestibule, broken_pipe_ignored():
@@ -49,7 +49,7 @@ def audit_log(
         for count, (position, event) in enumerate(vestibule.read_audit_log(query)):
             if count == limit:
                 break
-            print_document(members_of(position, event))
+            print_document(members_of(event_response(position, event)))
 
 
 def _account_id(vestibule: "Vestibule", identifier: str) -> int:

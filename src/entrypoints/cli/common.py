@@ -8,13 +8,14 @@ import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from msgspec import Struct
     from rich.progress import Progress
     from rich.table import Column, Table
 
@@ -198,6 +199,13 @@ def new_table(*columns: "Column | str", caption: str | None = None) -> "Table":
 def print_json(members: "Mapping[str, object]") -> None:
     """Prints one line, without members that are None. A reader of JSON sees invisible characters as they were."""
     echo(json.dumps({name: value for name, value in members.items() if value is not None}, ensure_ascii=False))
+
+
+def members_of(response: "Struct") -> dict[str, Any]:
+    """Returns what the response body has over HTTP, with times as text."""
+    from msgspec import to_builtins
+
+    return cast("dict[str, Any]", to_builtins(response))
 
 
 def print_document(document: "Mapping[str, object]") -> None:

@@ -2,7 +2,7 @@
 
 import click
 
-from .common import echo, new_table, operator, print_document, use_cases
+from .common import echo, members_of, new_table, operator, print_document, use_cases
 
 
 @click.command()
@@ -17,11 +17,11 @@ def summary(as_json: bool) -> None:
     """
     from rich.console import Console
 
-    from ..administration_responses import summary as members_of
+    from ..administration_responses import summary as summary_response
     from .account_tables import minute
 
     with use_cases() as vestibule:
-        made = members_of(vestibule.summarize(operator=operator()))
+        made = members_of(summary_response(vestibule.summarize(operator=operator())))
     if as_json:
         print_document(made)
         return

@@ -1,7 +1,7 @@
 """Schemas of response bodies, and the ASGI response that carries them."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -10,12 +10,11 @@ from msgspec import Meta, Struct, convert, field
 from msgspec.json import encode
 
 from ...application import Account, RequestedCode, TokenSet
+from ..account_response import URI, AccountResponse, account_fields
 from ..settings import Settings
 
 JSON = "application/json"
 ZIP = "application/zip"
-
-_URI = {"format": "uri"}
 
 Detail = Annotated[str, Meta(description="The result, for people.", examples=["The password is changed."])]
 
@@ -24,33 +23,6 @@ _CLEARED = (
     "Those of password, sessions, email, mobile and image that the maker of an account without a verified address had left."
 )
 _RECOVERED = "Whether the code came from a recovery address and undid the change that had replaced or removed it."
-
-
-class AccountResponse(Struct):
-    """An account, as its owner sees it."""
-
-    id: Annotated[int, Meta(ge=1, extra_json_schema={"format": "int64"}, examples=[1])]
-    username: Annotated[str, Meta(description="In the owner's spelling.", examples=["ada"])]
-    name: Annotated[str, Meta(examples=["Ada Lovelace"])]
-    email: Annotated[
-        str | None,
-        Meta(
-            description="In the owner's spelling; null if the account has none.",
-            examples=["ada@example.org"],
-            extra_json_schema={"format": "email"},
-        ),
-    ]
-    mobile: Annotated[
-        str | None, Meta(description="In the owner's spelling; null if the account has none.", examples=["+442079460958"])
-    ]
-    is_superuser: Annotated[bool, Meta(description="Implies `is_staff`.")]
-    is_staff: bool
-    profile_image: Annotated[
-        str | None, Meta(description="The URL of the image; null if the account has none.", extra_json_schema=_URI)
-    ]
-    email_verified: bool
-    mobile_verified: bool
-    has_password: bool
 
 
 class TokenSetResponse(Struct, omit_defaults=True):
@@ -105,7 +77,7 @@ class UploadedImageResponse(Struct):
     """The image is stored."""
 
     detail: Detail
-    profile_image: Annotated[str, Meta(description="The URL of the image.", extra_json_schema=_URI)]
+    profile_image: Annotated[str, Meta(description="The URL of the image.", extra_json_schema=URI)]
 
 
 class DeletionResponse(Struct):
@@ -196,33 +168,8 @@ async def zip_file(pieces: AsyncIterator[bytes], name: str) -> AsgiPieces:
 NO_CONTENT = AsgiResponse(204, b"")
 
 
-def utc(timestamp: float) -> datetime:
-    """Returns the time to the second."""
-    return datetime.fromtimestamp(round(timestamp), UTC)
-
-
 def account_response(status: int, account: Account, settings: Settings) -> AsgiResponse:
     return AsgiResponse(status, AccountResponse(**account_fields(account, settings)))
-
-
-def account_fields(account: Account, settings: Settings) -> dict[str, Any]:
-    return {
-        "id": account.id,
-        "username": account.username.text,
-        "name": account.name,
-        "email": account.email.text if account.email else None,
-        "mobile": account.mobile.text if account.mobile else None,
-        "is_superuser": account.is_superuser,
-        "is_staff": account.is_staff,
-        "profile_image": image_url(account, settings),
-        "email_verified": account.email_verified,
-        "mobile_verified": account.mobile_verified,
-        "has_password": account.password_hash is not None,
-    }
-
-
-def image_url(account: Account, settings: Settings) -> str | None:
-    return f"{settings.url}{settings.api_prefix}/images/{account.image}" if account.image else None
 
 
 def token_response(status: int, tokens: TokenSet) -> AsgiResponse:

@@ -9,12 +9,13 @@ from msgspec.structs import asdict
 
 from ....application import Account
 from ....domain import errors
+from ...account_response import AccountResponse
 from ..authentication import authenticate
 from ..dependencies import HttpRequest, caller_of, use_cases
 from ..openapi import Auth, Operation
 from ..request_body import read_body, read_optional_body
 from ..request_schemas import ChangeAccountBody, CurrentPasswordBody, ReplaceAccountBody
-from ..responses import AccountResponse, AsgiResponse, DeletionResponse, account_response
+from ..responses import AsgiResponse, DeletionResponse, account_response
 
 
 @get("/account", operation=Operation("Account", "Read the caller's own account", (AccountResponse,), auth=Auth.REQUIRED))

@@ -29,7 +29,7 @@ from ....application import (
 from ....application.administration import no_such_account
 from ....application.validation import MAX_ID
 from ....domain import errors
-from ..administration_responses import (
+from ...administration_responses import (
     ManagedAccountDetailsResponse,
     ManagedAccountListResponse,
     ManagedAccountResponse,

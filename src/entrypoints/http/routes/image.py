@@ -8,12 +8,13 @@ from msgspec import Meta, Struct
 
 from ....application.ports import PresignedUrl
 from ....domain import errors
+from ...account_response import image_url
 from ..authentication import authenticate
 from ..dependencies import HttpRequest, Uploads, caller_of, use_cases
 from ..multipart import read_file
 from ..openapi import Auth, Operation
 from ..problems import NotFound
-from ..responses import NO_CONTENT, AsgiResponse, UploadedImageResponse, image_url
+from ..responses import NO_CONTENT, AsgiResponse, UploadedImageResponse
 
 _MARGIN_SECONDS = 60
 """Time that a URL must still be valid when a cache returns it for the last time."""

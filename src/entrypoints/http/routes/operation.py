@@ -6,7 +6,7 @@ from msgspec.structs import asdict
 
 from ....application import DropMessages, FindEvents, FindMessages, RetryMessages, Summarize
 from ....domain import errors
-from ..administration_responses import EventListResponse, MessageListResponse, SummaryResponse, events, messages, summary
+from ...administration_responses import EventListResponse, MessageListResponse, SummaryResponse, events, messages, summary
 from ..authentication import operator_of
 from ..dependencies import HttpRequest, caller_of, use_cases
 from ..request_body import read_optional_body, read_query

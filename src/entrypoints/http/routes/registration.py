@@ -4,11 +4,12 @@ from litestar import post
 from msgspec.structs import asdict
 
 from ....domain import errors
+from ...account_response import AccountResponse
 from ..dependencies import HttpRequest, caller_of, use_cases
 from ..openapi import Operation
 from ..request_body import read_body
 from ..request_schemas import CheckUniqueBody, RegisterBody
-from ..responses import AccountResponse, AsgiResponse, UniquenessResponse, account_response
+from ..responses import AsgiResponse, UniquenessResponse, account_response
 
 
 @post(

@@ -5,12 +5,13 @@ from litestar.params import FromPath
 
 from ....application import Identity, Session
 from ....domain import errors
+from ...account_response import utc
 from ..authentication import authenticate, authenticate_optional
 from ..dependencies import HttpRequest, caller_of, use_cases
 from ..openapi import Auth, Operation
 from ..request_body import read_optional_body
 from ..request_schemas import LogOutBody
-from ..responses import NO_CONTENT, AsgiResponse, DetailResponse, SessionListResponse, SessionResponse, utc
+from ..responses import NO_CONTENT, AsgiResponse, DetailResponse, SessionListResponse, SessionResponse
 
 
 @get("/sessions", operation=Operation("Sessions", "List the caller's own sessions", (SessionListResponse,), auth=Auth.REQUIRED))
