@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from tests.support.command_line import vestibule
 from tests.support.next_hops import Gateway, Relay, gateway_server, relay
 from tests.support.processes import below, eventually
 from tests.support.server import Server
@@ -106,6 +107,23 @@ def visit(visitor: Visitor) -> None:
         f"/%{MARKED}?{MARKED}",
     ):
         call("GET", path)
+    visit_as_operator(visitor)
+
+
+def visit_as_operator(visitor: Visitor) -> None:
+    """Makes every call of operators once, that which removes the account at the end."""
+    fields = {"username": "operator", "email": EMAILS[2], "name": "Operator"}
+    options = [word for name, value in fields.items() for word in (f"--{name}", value)]
+    environment = {"VESTIBULE_DATA_DIR": str(visitor.server.data_dir)}
+    made = vestibule("create-superuser", *options, "--password-file", "-", stdin=f"{PASSWORDS[0]}\n", **environment)
+    assert made.returncode == 0, made.stderr
+    token = visitor.call("POST", "/login/", {"username": "operator", "password": PASSWORDS[0]})["token"]
+    _, document = visitor.server.call("GET", "/openapi.json")
+    paths = [(method, path) for path, methods in document["paths"].items() for method in methods if path.startswith("/admin/")]
+    for method, path in sorted(paths, key=lambda call: call[0] == "delete"):
+        called = path.replace("{account_id}", "1").replace("{message_id}", MARKED)
+        body = {"reason": MARKED, "email": MARKED, "current_password": PASSWORDS[0]}
+        visitor.call(method.upper(), f"{called}?query={MARKED}", None if method == "get" else body, token=token)
 
 
 def upload(visitor: Visitor, token: str) -> None:
@@ -168,7 +186,11 @@ def test_each_endpoint_is_visited_and_each_call_logged(start_server: StartServer
     assert visited >= {(method, path.rstrip("/")) for path, methods in document["paths"].items() for method in methods}
     assert {line["status"] for line in lines if "status" in line} <= {200, 201, 202, 204, 400, 401, 403, 404, 415, 429}
     parameters = [
-        one for methods in document["paths"].values() for call in methods.values() for one in call.get("parameters", [])
+        one
+        for path, methods in document["paths"].items()
+        for call in methods.values()
+        for one in call.get("parameters", [])
+        if not path.startswith("/admin/")  # an address is no secret to operators, and their queries are not logged
     ]
     assert {one["in"] for one in parameters} == {"path"}, "no endpoint takes a secret in a query"
 

@@ -78,7 +78,11 @@ def value(column: Column[object], number: int) -> str:
         return str(number)
     if isinstance(column.type, Integer):
         return str(2**31 - number)
-    return f"'{number}: É 漢字 🗝 ''quoted'' %s :x \\'" if getattr(column.type, "length", None) is None else f"'{number}'"
+    return (
+        f"'{number}, {column.table.name}: É 漢字 🗝 ''quoted'' %s :x \\'"
+        if getattr(column.type, "length", None) is None
+        else f"'{number}'"
+    )
 
 
 def contents(url: str, table: Table) -> list[tuple[object, ...]]:
