@@ -138,15 +138,18 @@ class DeliverMessages:
         delay = _retry_delay(message, failure)
         retry_at = self.clock() + (delay or 0.0)
         level = logging.ERROR if isinstance(failure, TemporaryFailure) and failure.is_misconfiguration else logging.WARNING
+        is_last = delay is None or retry_at >= message.expires_at
         with self.database.begin() as tx:
             if failure is None:
                 tx.outbox.delete(message.id)
-            elif delay is None or retry_at >= message.expires_at:
-                _log.log(level, "message %s failed permanently: %s", message.id, _description(failure))
+            elif is_last:
                 tx.outbox.mark_failed(message.id, _description(failure))
             else:
-                _log.log(level, "message %s failed, retrying in %.0f s: %s", message.id, delay, _description(failure))
                 tx.outbox.count_failure(message.id, retry_at)
+        if failure is not None and is_last:
+            _log.log(level, "message %s failed permanently: %s", message.id, _description(failure))
+        elif failure is not None:
+            _log.log(level, "message %s failed, retrying in %.0f s: %s", message.id, delay, _description(failure))
 
 
 def is_deliverable(tx: Transaction, message: Message, now: float) -> bool:
