@@ -7,7 +7,7 @@ import json
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from io import BytesIO
 from itertools import count
 from tempfile import TemporaryDirectory
@@ -25,14 +25,24 @@ from .servers import COST, PASSWORD
 Operation = Callable[[], object]
 
 _CHALLENGE = """
-    INSERT INTO challenges
+    INSERT INTO challenges (
+        address_kind, canonical_address, purpose, from_known_network, id, address, on_behalf_of, reference, is_decoy, sent_at,
+        expires_at, failed_attempts, failed_attempts_elsewhere, network, used_at
+    )
     VALUES ('email', :n || '@example.com', 'otp', 0, :n, :n || '@example.com', NULL, '7K3D', 0, 1.0, 2.0, 0, 0,
             '127.0.0.1', NULL)
 """
 _MESSAGE = """
-    INSERT INTO outbox
+    INSERT INTO outbox (
+        position, id, channel, recipient, template, challenge, parameters, not_before, expires_at, failed_attempts, due_at,
+        failure_reason, account_id, priority, turn
+    )
     VALUES (NULL, :n, 'email', :n || '@example.com', 'code', '["id", "otp", "testuser@example.com"]',
             '{"reference": "7K3D", "purpose": "otp", "minutes": "5"}', 1.0, 2.0, 0, 1.0, NULL, NULL, 0, 1.0)
+"""
+_EVENT = """
+    INSERT INTO audit_log (occurred_at, type, account_id, session_id, caller_ip_address, request_id, detail)
+    VALUES (1.0, {}, '127.0.0.1', :n, {})
 """
 _WRITES = {
     "send": (
@@ -40,7 +50,7 @@ _WRITES = {
         "INSERT OR REPLACE INTO rate_limits VALUES ('codes-sent:' || :n, '[1800000000.25]', 1.0)",
         _CHALLENGE,
         _MESSAGE,
-        "INSERT INTO audit_log VALUES (NULL, 1.0, 'code_sent', NULL, NULL, '127.0.0.1', NULL, :n, 'otp')",
+        _EVENT.format("'code_sent', NULL, NULL", "'otp'"),
     ),
     "verify": (
         "UPDATE challenges SET used_at = 1.0 WHERE id = :n",
@@ -48,7 +58,7 @@ _WRITES = {
     ),
     "refresh": (
         "UPDATE sessions SET generation = generation + 1, refreshed_at = 2.0, expires_at = 3.0 WHERE id = 'one'",
-        "INSERT INTO audit_log VALUES (NULL, 1.0, 'refreshed', 1, 'one', '127.0.0.1', NULL, :n, '')",
+        _EVENT.format("'refreshed', 1, 'one'", "''"),
     ),
 }
 """The rows that a call writes, for one number `n`."""
@@ -70,7 +80,7 @@ def image() -> Iterator[Operation]:
     yield operation
 
 
-def sqlite_write(what: str) -> Iterator[Operation]:
+def sqlite_write(what: str) -> Generator[Operation, None, None]:
     """Durable transactions, one after another, on one connection."""
     with TemporaryDirectory(dir=".build") as directory:
         path = f"{directory}/baseline.db"
