@@ -137,13 +137,20 @@ def _check(time_cost: int, memory_kib: int, parallelism: int) -> None:
         raise ValueError(f"Argon2 with {time_cost} passes needs at least {minimum} KiB of memory, not {memory_kib}.")
 
 
-def pool_for(time_cost: int, memory_kib: int) -> HashingPool:
-    """Returns a pool of one thread per core, whose full queue takes about half a second.
+def pool_for(time_cost: int, memory_kib: int, *, workers: int = 1) -> HashingPool:
+    """Returns the pool of one of several workers, whose full queue takes about half a second.
 
     That is 16 hashes per thread at the default cost of some 30 ms, fewer at a higher cost.
     """
+    threads = hashing_threads(workers)
     relative_cost = (time_cost * memory_kib) / (_DEFAULT_TIME_COST * _DEFAULT_MEMORY_KIB)
-    return HashingPool(cores(), max(1, int(cores() * _QUEUE_PER_THREAD / relative_cost)))
+    return HashingPool(threads, max(1, int(threads * _QUEUE_PER_THREAD / relative_cost)))
+
+
+def hashing_threads(workers: int) -> int:
+    """Returns the threads of one worker. The workers together have one per core: more would evict one another's memory from the
+    processor's caches, at each turn, and hash no faster."""
+    return -(-cores() // workers)
 
 
 def _secret(password: str) -> bytes:

@@ -92,7 +92,7 @@ class Container:
             access_seconds=provided.access_seconds,
         )
         self.codes = providers.Singleton(HmacCodes, self.keys, digits=provided.otp_length, clock=self.clock)
-        self.hasher = providers.Singleton(factories.argon2, provided.password_hash, self.instrumentation)
+        self.hasher = providers.Singleton(factories.argon2, provided.password_hash, self.instrumentation, provided.workers)
         self.identifiers = providers.Singleton(
             LibraryIdentifiers,
             provided.default_region,

@@ -8,7 +8,7 @@ from time import time
 
 from ...adapters.database import DatabaseFacts, PostgresFacts, SqlDatabase, SqliteFacts, inspect
 from ...adapters.files import is_private
-from ...adapters.hasher import PUBLISHED_WHEEL
+from ...adapters.hasher import PUBLISHED_WHEEL, hashing_threads
 from ...adapters.hasher.pool import cores
 from ...adapters.identifiers import LibraryIdentifiers
 from ...adapters.keys import HmacCodes, KeyInfo, KeyKind, KeyManager, KeySet, KeyState, KeyStore, read_keys
@@ -40,6 +40,7 @@ __all__ = [
     "Unavailable",
     "backlog",
     "cores",
+    "hashing_threads",
     "is_private",
 ]
 

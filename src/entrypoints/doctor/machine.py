@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..container.factories import argon2_build
-from ..container.inspection import PUBLISHED_WHEEL, cores, is_private, nearest, seconds_of_hash
+from ..container.inspection import PUBLISHED_WHEEL, cores, hashing_threads, is_private, nearest, seconds_of_hash
 from ..settings import Settings
 from .findings import Check, Finding, check, error, ok, warning
 
@@ -45,7 +45,7 @@ def _has_avx2() -> bool:
 
 
 def _memory(settings: Settings) -> Iterator[Finding]:
-    threads = cores()
+    threads = hashing_threads(settings.workers)
     hashes = settings.workers * threads * settings.password_hash.memory_kib / 1024
     needed = settings.workers * _WORKER_MIB + hashes
     there = _memory_mib()
@@ -58,8 +58,8 @@ def _memory(settings: Settings) -> Iterator[Finding]:
         yield warning(f"{text} of {there:.0f} MiB", "leave more to the database and the system, or add memory")
     else:
         yield ok(f"{text} of {there:.0f} MiB")
-    if settings.workers > threads:
-        yield warning(f"{settings.workers} workers share {threads} processor(s)", f"set VESTIBULE_WORKERS to {threads}")
+    if settings.workers > cores():
+        yield warning(f"{settings.workers} workers share {cores()} processor(s)", f"set VESTIBULE_WORKERS to {cores()}")
 
 
 def _memory_mib() -> float | None:

@@ -15,7 +15,7 @@ from argon2.low_level import hash_secret
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vestibule.adapters.hasher import Argon2Hasher, HashingPool, InsecureHasher
+from vestibule.adapters.hasher import Argon2Hasher, HashingPool, InsecureHasher, hashing_threads, pool_for
 from vestibule.adapters.hasher.arenas import Arenas, Cost
 from vestibule.application.ports import Hasher
 from vestibule.domain.errors import Overloaded, Unavailable
@@ -276,6 +276,15 @@ def test_job_beyond_the_queue_raises_overloaded_at_once() -> None:
     assert not busy.done()
     gate.set()
     assert waiting.result() == "waited"
+    pool.close()
+
+
+@pytest.mark.parametrize(("workers", "threads"), [(1, 4), (2, 2), (3, 2), (4, 1), (9, 1)])
+def test_the_workers_together_have_a_thread_per_core(workers: int, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vestibule.adapters.hasher.argon2id.cores", lambda: 4)
+    assert hashing_threads(workers) == threads
+    pool = pool_for(2, 19 * 1024, workers=workers)
+    assert pool.capacity == threads * 17
     pool.close()
 
 
