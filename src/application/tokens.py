@@ -74,6 +74,16 @@ TOKEN_CLAIMS: Mapping[str, Callable[[Account], object]] = {
 }
 """The claims of an account that an access token can have. One whose value is None is left out (OpenID Connect Core § 5.3.2)."""
 
+DRF_USER_CLAIMS: Mapping[str, Callable[[Account], object]] = {
+    "token_type": lambda _: "access",
+    "user_id": lambda account: account.id,
+    **{name: TOKEN_CLAIMS[name] for name in ("username", "email", "mobile", "name")},
+    "is_admin": lambda account: account.is_staff,
+}
+"""The claims that clients of drf-user read, under the names that it gives them."""
+
+_CLAIMS = {**TOKEN_CLAIMS, **DRF_USER_CLAIMS}
+
 NO_EFFECTS = CodeEffects()
 UNKNOWN_DEVICE = "an unknown device"
 
@@ -93,7 +103,8 @@ class StartedSession:
 class SessionIssuer:
     """Starts sessions and issues their tokens, for the use cases that log in.
 
-    `token_claims` names those of `TOKEN_CLAIMS` that access tokens have. An account has at most `max_sessions`.
+    `token_claims` names those of `TOKEN_CLAIMS` and `DRF_USER_CLAIMS` that access tokens have. An account has at most
+    `max_sessions`.
     """
 
     tokens: Tokens
@@ -151,7 +162,7 @@ class SessionIssuer:
         )
 
     def tokens_of(self, session: Session, account: Account) -> TokenSet:
-        values = ((name, TOKEN_CLAIMS[name](account)) for name in self.token_claims)
+        values = ((name, _CLAIMS[name](account)) for name in self.token_claims)
         claims = {name: value for name, value in values if value is not None}
         return TokenSet(
             access_token=self.tokens.issue_access(account.id, session.id, self.clock(), claims),
@@ -217,14 +228,16 @@ class Refresh:
     """Exchanges a refresh token for a new token set, which holds the next refresh token.
 
     The previous token is accepted for 30 s, in case its response was lost, as long as no successor of it was used: each time
-    with a new successor, which retires the one before. Any other reuse revokes the session (RFC 9700 § 4.14.2). Raises
-    `InvalidInput` without a token, `InvalidRefreshToken`, `Unavailable`.
+    with a new successor, which retires the one before. Any other reuse revokes the session (RFC 9700 § 4.14.2). Unless it
+    `rotates_refresh_tokens`, the token set holds the same refresh token again, for clients that keep the first one: then its
+    use by somebody else goes unnoticed. Raises `InvalidInput` without a token, `InvalidRefreshToken`, `Unavailable`.
     """
 
     database: Database
     tokens: Tokens
     session_issuer: SessionIssuer
     clock: Clock
+    rotates_refresh_tokens: bool = True
 
     def __call__(self, *, refresh: str, caller: Caller = TRUSTED_CALLER) -> TokenSet:
         validator = Validator()
@@ -245,12 +258,13 @@ class Refresh:
             if locked is None or not locked[1].is_active:
                 return None
             session, account = locked
-            outcome, after = session.refresh(generation, now, self.session_issuer.session_lifetime)
+            lifetime, rotates = self.session_issuer.session_lifetime, self.rotates_refresh_tokens
+            outcome, after = session.refresh(generation, now, lifetime, rotates=rotates)
             if outcome in (RefreshOutcome.SESSION_INACTIVE, RefreshOutcome.RETIRED):
                 return None
             tx.sessions.save(after)
             is_reuse = outcome is RefreshOutcome.REUSE_DETECTED
-            event = EventType.REFRESH_REUSED if is_reuse else EventType.REFRESHED  # ROTATED and REISSUED alike
+            event = EventType.REFRESH_REUSED if is_reuse else EventType.REFRESHED  # the others alike
             record(tx, event, now, caller, account_id=account.id, session_id=session.id)
             if is_reuse:
                 self.session_issuer.notices(tx, Notice.REFRESH_REUSED, account, now, caller)

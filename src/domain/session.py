@@ -35,6 +35,7 @@ class RefreshOutcome(Enum):
     """The result of presenting a refresh token."""
 
     ROTATED = "current: it is used up and replaced by its successor"
+    EXTENDED = "current, where tokens are not rotated: it stays valid, and the session lives longer"
     REISSUED = "previous, its response may have been lost: another successor retires the one before"
     RETIRED = "a successor that another one replaced before either was used: it is refused"
     REUSE_DETECTED = "used before: the session is revoked"
@@ -67,18 +68,20 @@ class Session:
         return self.revoked_at is None and now < self.expires_at
 
     def refresh(
-        self, generation: int, now: float, lifetime: SessionLifetime = DEFAULT_LIFETIME
+        self, generation: int, now: float, lifetime: SessionLifetime = DEFAULT_LIFETIME, *, rotates: bool = True
     ) -> tuple[RefreshOutcome, "Session"]:
         """The outcome for a refresh token of that number, and the session after it.
 
-        The session ends by the given lifetime, also if it started under a longer one.
+        The session ends by the given lifetime, also if it started under a longer one. Unless it `rotates`, the current token
+        stays valid, and its use is the last moment at which an earlier one was of any use.
         """
         if not self.is_active(now) or now >= lifetime.end_of(self.created_at, self.refreshed_at):
             return RefreshOutcome.SESSION_INACTIVE, self
         if generation == self.generation:
             at = max(now, self.refreshed_at)
-            following = replace(self, generation=generation + 1, previous_generation=generation, refreshed_at=at)
-            return RefreshOutcome.ROTATED, replace(following, expires_at=lifetime.end_of(self.created_at, at))
+            outcome, following = (RefreshOutcome.ROTATED, generation + 1) if rotates else (RefreshOutcome.EXTENDED, generation)
+            after = replace(self, generation=following, previous_generation=generation)
+            return outcome, replace(after, refreshed_at=at, expires_at=lifetime.end_of(self.created_at, at))
         if self.previous_generation < generation < self.generation:
             return RefreshOutcome.RETIRED, self
         if generation == self.previous_generation and abs(now - self.refreshed_at) <= REUSE_GRACE_SECONDS:

@@ -75,7 +75,7 @@ class World(Vestibule):
             "hasher": hasher or InsecureHasher(),
             "images": images or PassThroughImages(),
             "storage": storage or MemoryStorage(clock),
-            "codes": codes or HmacCodes(_CODE_KEYS, configured.otp_length, clock),
+            "codes": codes or HmacCodes(_CODE_KEYS, configured.code_length, clock),
             "notifier": notifier or MemoryNotifier(),
             "key_rotation": None,  # all worlds have the same keys
             "tokens": JwtTokens(

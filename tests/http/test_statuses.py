@@ -12,7 +12,7 @@ from vestibule.application import Conflict, RateLimited, Refusal, Unavailable
 from vestibule.domain.rate_limits import RateLimit
 from vestibule.entrypoints.http.app import API
 from vestibule.entrypoints.http.openapi import operation_of, path_of
-from vestibule.entrypoints.http.problems import STATUS, Internal, problem_document, problem_response
+from vestibule.entrypoints.http.problems import STATUS, Internal, problem_document, problem_headers, status_of
 
 ALL_FIELDS = ADA | {"name": "Ada King", "password": OTHER_PASSWORD}
 FILE = {"profile_image": ("me.png", PNG, "image/png")}
@@ -322,19 +322,18 @@ def test_every_refusal_has_a_status_and_a_unique_slug(refusal: type[Refusal]) ->
 
 
 def test_conflict_is_answered_as_unavailable() -> None:
-    answer = problem_response(Conflict())
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "0")
+    assert (status_of(Conflict()), problem_headers(Conflict())["retry-after"]) == (503, "0")
     assert problem_document(Conflict()).type == problem_document(Unavailable()).type
 
 
 def test_rate_limited_has_retry_after() -> None:
-    headers = problem_response(RateLimited(17)).headers
+    headers = problem_headers(RateLimited(17))
     assert headers["retry-after"] == "17"
     assert not {"ratelimit", "ratelimit-policy"} & headers.keys()
 
 
 def test_rate_limited_says_which_limit_refused() -> None:
-    headers = problem_response(RateLimited(17, policy="failed-logins", limit=RateLimit(100, 3600.0))).headers
+    headers = problem_headers(RateLimited(17, policy="failed-logins", limit=RateLimit(100, 3600.0)))
     assert headers["retry-after"] == "17"
     assert headers["ratelimit-policy"] == '"failed-logins";q=100;w=3600'
     assert headers["ratelimit"] == '"failed-logins";r=0;t=17'

@@ -278,7 +278,7 @@ class HttpInterface(AbstractContextManager["HttpInterface"]):
     def __init__(self, world: World) -> None:
         self.world = world
         self.address, self.agent = "198.51.100.7", "a test"
-        self._client = TestClient(_with_client_address(create_app(world)))
+        self._client = TestClient(with_client_address(create_app(world)))
 
     def __enter__(self) -> Self:
         self._client.__enter__()
@@ -376,7 +376,7 @@ class HttpInterface(AbstractContextManager["HttpInterface"]):
 _STATUSES = {refusal.slug: status for refusal, status in STATUS.items()}
 
 
-def _with_client_address(app: ASGIApp) -> ASGIApp:
+def with_client_address(app: ASGIApp) -> ASGIApp:
     """Takes the caller's address from the header `X-From`, because there is no network connection."""
 
     async def app_with_address(scope: Scope, receive: Receive, send: Send) -> None:

@@ -81,7 +81,7 @@ class Server(AbstractContextManager["Server"]):
             for file in sorted((self.data_dir / "outbox").glob("[!.]*.*"), reverse=True):
                 text = file.read_text()
                 if destination in text and reference in text:
-                    return str(re.findall(r"(?<![\w.-])\d{6}(?![\w.-])", text.partition("\n\n")[2] or text)[0])
+                    return str(re.findall(r"(?<![\w.-])\d{5,6}(?![\w.-])", text.partition("\n\n")[2] or text)[0])
             time.sleep(0.02)
         raise TimeoutError(f"no message to {destination}:\n{self.output}")
 

@@ -133,6 +133,8 @@ def test_each_setting_is_read_by_a_check_or_needs_none() -> None:
         ({"public_url": "https://a.example", "rate_limits": False}, "limits per network are off"),
         ({"public_url": "https://a.example", "test_domains": True}, "no person can have"),
         ({"public_url": "https://a.example", "otp_length": 4}, "codes of 4 digits"),
+        ({"public_url": "https://a.example", "compatibility": "drf-user"}, "codes of 5 digits"),
+        ({"public_url": "https://a.example", "compatibility": "drf-user"}, "the theft of one goes unnoticed"),
         ({"public_url": "https://a.example:8443/x", "allowed_hosts": "b.example"}, "refuses a.example"),
         ({"public_url": "https://a.example", "cors_origins": "http://b.example"}, "pages of http://b.example"),
         ({"public_url": "https://a.example", "metrics_port": 9100, "metrics_host": "192.0.2.1"}, "metrics port"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from vestibule import Limits, RateLimit
 from vestibule.application import EventType
+from vestibule.application.tokens import DRF_USER_CLAIMS
 from vestibule.entrypoints.settings import Settings, SettingsError
 from vestibule.entrypoints.settings.parsers import COSTS, secret_bytes
 
@@ -28,6 +29,8 @@ SAMPLES = {name: default for name, default, _ in Settings.table() if default} | 
     "VESTIBULE_EMAIL_HELO": "accounts.example.org",
     "VESTIBULE_TOKEN_CLAIMS": "username, email_verified",
     "VESTIBULE_KEYS_ROTATE_DAYS": "30",
+    "VESTIBULE_COMPATIBILITY": "drf-user",
+    "VESTIBULE_OTP_LENGTH": "8",
     "VESTIBULE_EMAIL_RATE": "0.5",
     "VESTIBULE_SMS_RATE": "12.125",
     "VESTIBULE_WEBHOOK_URL": "https://hooks.example.org",
@@ -275,6 +278,14 @@ def test_each_setting_is_read_from_its_variable() -> None:
     assert (settings.default_region, settings.url, settings.has_docs) == ("DE", "https://accounts.example.org", False)
 
 
+def test_compatibility_sets_the_length_of_codes_the_claims_and_the_rotation() -> None:
+    plain, compatible = Settings(token_claims=("roles",)), Settings(compatibility="drf-user", token_claims=("roles", "name"))
+    assert (plain.code_length, plain.access_claims, plain.rotates_refresh_tokens) == (6, ("roles",), True)
+    assert (compatible.code_length, compatible.rotates_refresh_tokens) == (5, False)
+    assert compatible.access_claims == (*DRF_USER_CLAIMS, "roles")
+    assert Settings(compatibility="drf-user", otp_length=6).code_length == 6
+
+
 def test_setting_is_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "url").write_text("smtp://user:secret@mail.example.org\n")
     settings = Settings.from_environment({"VESTIBULE_EMAIL_URL_FILE": str(tmp_path / "url")})
@@ -328,6 +339,7 @@ def test_database_url_is_hidden(url: str) -> None:
         ("VESTIBULE_EMAIL_HELO", "192.0.2.1]"),
         ("VESTIBULE_EMAIL_HELO", "[192.0.2.256]"),
         ("VESTIBULE_EMAIL_HELO", "[2001:db8::1]"),
+        ("VESTIBULE_COMPATIBILITY", "drf-secret"),
         ("VESTIBULE_OTP_LENGTH", "3"),
         ("VESTIBULE_OTP_SECONDS", "59"),
         ("VESTIBULE_OTP_SECONDS", "601"),

@@ -91,7 +91,7 @@ class Container:
             clock=self.clock,
             access_seconds=provided.access_seconds,
         )
-        self.codes = providers.Singleton(HmacCodes, self.keys, digits=provided.otp_length, clock=self.clock)
+        self.codes = providers.Singleton(HmacCodes, self.keys, digits=provided.code_length, clock=self.clock)
         self.hasher = providers.Singleton(factories.argon2, provided.password_hash, self.instrumentation, provided.workers)
         self.identifiers = providers.Singleton(
             LibraryIdentifiers,
@@ -132,7 +132,8 @@ class Container:
         self.mobile_verification_required = provided.mobile_validation
         self.service = provided.service_name
         self.invitation_url = provided.invitation_url
-        self.token_claims = provided.token_claims
+        self.token_claims = provided.access_claims
+        self.rotates_refresh_tokens = provided.rotates_refresh_tokens
         self.session_lifetime = provided.session_lifetime
         self.max_sessions = provided.max_sessions
         self.channels = providers.Singleton(factories.channels, self.settings)

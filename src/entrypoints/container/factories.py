@@ -155,7 +155,7 @@ def sms_notifier(settings: Settings, templates: Templates, echo: Echo | None) ->
 
 def outbox_files(settings: Settings) -> Callable[[], Sequence[StoredMessage]]:
     """A function that reads the latest messages that became files."""
-    return partial(read_files, settings.data_dir / "outbox", settings.otp_length)
+    return partial(read_files, settings.data_dir / "outbox", settings.code_length)
 
 
 def webhook_notifier(settings: Settings, instrumentation: Instrumentation) -> Notifier | None:

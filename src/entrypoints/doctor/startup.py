@@ -150,8 +150,14 @@ def _test_domains(settings: Settings) -> Iterator[Finding]:
 
 
 def _code_length(settings: Settings) -> Iterator[Finding]:
-    if settings.otp_length < _RECOMMENDED_DIGITS and is_public(settings):
-        yield warning(f"codes of {settings.otp_length} digits are guessed too easily", "set VESTIBULE_OTP_LENGTH to 6 or more")
+    if settings.code_length < _RECOMMENDED_DIGITS and is_public(settings):
+        yield warning(f"codes of {settings.code_length} digits are guessed too easily", "set VESTIBULE_OTP_LENGTH to 6 or more")
+
+
+def _compatibility(settings: Settings) -> Iterator[Finding]:
+    if settings.compatibility is not None and is_public(settings):
+        text = f"for clients of {settings.compatibility} a refresh token stays valid, and the theft of one goes unnoticed"
+        yield warning(text, "unset VESTIBULE_COMPATIBILITY when none of these clients is left")
 
 
 def _code_lives(settings: Settings) -> Iterator[Finding]:
@@ -199,7 +205,8 @@ CHECKS: tuple[Check, ...] = (
     check("settings", _rates, "email_url", "email_rate", "emails_per_hour", "sms_url", "sms_rate", "sms_per_hour"),
     check("settings", _webhook_events, "webhook_url", "webhook_events"),
     check("settings", _test_domains, "public_url", "test_domains"),
-    check("settings", _code_length, "public_url", "otp_length"),
+    check("settings", _code_length, "public_url", "otp_length", "compatibility"),
+    check("settings", _compatibility, "public_url", "compatibility"),
     check("settings", _code_lives, "otp_seconds", "otp_cooldown", "dev"),
     check("settings", _session_lives, "session_idle_days", "session_days"),
     check("settings", _regions, "default_region", "mobile_regions"),

@@ -18,7 +18,9 @@ from ..concurrency.lanes import MAX_UPLOADS
 from ..concurrency.shares import UploadPlaces
 from ..facade import Vestibule
 from ..observability.http_calls import observe
+from . import drf_user
 from .docs import docs_handlers
+from .formats import DOCUMENTED
 from .middleware.access_log import log_call
 from .middleware.operators_only import OperatorsOnly
 from .middleware.request_context import RequestMiddleware
@@ -118,7 +120,8 @@ def create_app(vestibule: Vestibule | AsyncVestibule, *, lifespan: Sequence[Life
     settings = vestibule.settings
     service_handlers = (*SERVICE, *REVOCATIONS) if settings.revocations_secret else SERVICE
     documented = (*API, *service_handlers, *(ADMINISTRATION if settings.admin else ()))
-    handlers = [*API, *service_handlers, *docs_handlers(settings, documented)]
+    api, wire_format = (API, DOCUMENTED) if settings.compatibility is None else (drf_user.in_place_of(API), drf_user.FORMAT)
+    handlers = [*api, *service_handlers, *docs_handlers(settings, documented)]
     if settings.dev:
         handlers += development.handlers_of(awaited.blocking)
     under_prefix, at_root = (_with_head_and_options(these) for these in (handlers, service_handlers))
@@ -134,7 +137,7 @@ def create_app(vestibule: Vestibule | AsyncVestibule, *, lifespan: Sequence[Life
     )
     app.for_operators = _for_operators(settings.api_prefix) if settings.admin else None
     instrumentation = observability.instrumentation_for(settings)
-    middleware: observability.Middleware = RequestMiddleware(awaited, instrumentation)
+    middleware: observability.Middleware = RequestMiddleware(awaited, instrumentation, wire_format)
     app.request_middleware = instrumentation.http(
         partial(observe, middleware, log_call) if settings.has_access_log else middleware
     )

@@ -25,6 +25,12 @@ async def authenticate_optional(request: HttpRequest) -> Identity | None:
         return None
 
 
+def identity_of(request: HttpRequest) -> Identity | None:
+    """Returns the identity that `authenticate` or `authenticate_optional` has found, if any."""
+    identity: Identity | None = request.scope["state"].get("identity")
+    return identity
+
+
 def operator_of(request: HttpRequest) -> Operator:
     """Returns the operator whom `OperatorsOnly` has let in."""
     return Operator(identity=request.scope["state"]["identity"])

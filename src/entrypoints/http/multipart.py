@@ -1,4 +1,4 @@
-"""Reads a file from a `multipart/form-data` body (RFC 7578) into memory, within limits of size and rate."""
+"""Reads `multipart/form-data` bodies (RFC 7578): a file into memory, within limits of size and rate, or short fields."""
 
 from email.message import Message
 
@@ -12,7 +12,9 @@ from .request_body import chunks, content_type
 
 _MAX_FORM_BYTES = MAX_BYTES + 64 * 1024
 _MAX_PARTS = 8
+_MAX_FIELDS = 64
 _MAX_HEADERS = 16
+MULTIPART = b"multipart/form-data"
 _BYTES_PER_SECOND = 16 * 1024
 """The slowest upload that is accepted, whatever time it takes."""
 
@@ -22,7 +24,7 @@ async def read_file(request: HttpRequest, field: str) -> bytes | None:
 
     Raises `UnsupportedMediaType`, `ImageTooLarge`, `BodyTooLarge`, `BodyTooSlow`, `MalformedBody`.
     """
-    file, boundary = _File(field), _boundary(request)
+    file, boundary = _File(field), boundary_of(request)
     charset = "latin-1"  # it decodes any bytes: file names come in any charset, and are not used
     try:
         with PushMultipartParser(
@@ -38,6 +40,28 @@ async def read_file(request: HttpRequest, field: str) -> bytes | None:
     except MultipartError:
         raise MalformedBody("The multipart body is malformed or incomplete.") from None
     return bytes(file.content) or None
+
+
+def read_fields(data: bytes, boundary: bytes) -> list[tuple[str, str]]:
+    """Returns name and text of each part of a whole body. Raises `BodyTooLarge` for too many, `MalformedBody`."""
+    fields: list[tuple[str, bytearray]] = []
+    try:
+        with PushMultipartParser(
+            boundary, max_header_count=_MAX_HEADERS, max_segment_count=_MAX_FIELDS, header_charset="latin-1"
+        ) as parser:
+            for event in parser.parse(data) if data else ():
+                if isinstance(event, MultipartSegment):
+                    fields.append((event.name, bytearray()))
+                elif event:
+                    fields[-1][1].extend(event)
+    except ParserLimitReached:
+        raise BodyTooLarge from None
+    except MultipartError:
+        raise MalformedBody("The multipart body is malformed or incomplete.") from None
+    try:
+        return [(name, text.decode()) for name, text in fields]
+    except UnicodeDecodeError:
+        raise MalformedBody("The body is not UTF-8.") from None
 
 
 class _File:
@@ -60,8 +84,15 @@ class _File:
                 raise ImageTooLarge
 
 
-def _boundary(request: HttpRequest) -> bytes:
-    """Returns the boundary. Unquoted ones may hold characters that RFC 9110 allows in quotes only, as `=` and `/`."""
+def is_multipart(request: HttpRequest) -> bool:
+    return content_type(request).partition(b";")[0].strip().lower() == MULTIPART
+
+
+def boundary_of(request: HttpRequest) -> bytes:
+    """Returns the boundary. Raises `UnsupportedMediaType` for another content type, `MalformedBody` without one.
+
+    Unquoted boundaries may hold characters that RFC 9110 allows in quotes only, as `=` and `/`.
+    """
     header = Message()
     header["content-type"] = content_type(request).decode("latin-1")
     if header.get_content_type() != "multipart/form-data":

@@ -107,7 +107,7 @@ def openapi_document(settings: Settings, handlers: Sequence[HTTPRouteHandler], v
     _, schemas = schema_components(sorted(shapes, key=lambda shape: shape.__name__), ref_template=_REFERENCES + "{name}")
     return {
         "openapi": "3.1.0",
-        "info": {"title": settings.service_name, "version": version, "description": _DESCRIPTION},
+        "info": {"title": settings.service_name, "version": version, "description": _description(settings)},
         "servers": [{"url": settings.url + settings.api_prefix}],
         "tags": [{"name": tag} for tag in dict.fromkeys(operation_of(handler).tag for handler in handlers)],
         "paths": paths,
@@ -119,6 +119,10 @@ def openapi_document(settings: Settings, handlers: Sequence[HTTPRouteHandler], v
             },
         },
     }
+
+
+def _description(settings: Settings) -> str:
+    return _DESCRIPTION if settings.compatibility is None else f"{_DESCRIPTION}\n\n{_COMPATIBILITY}"
 
 
 def schema_name(shape: str) -> str:
@@ -287,3 +291,7 @@ User accounts: registration, login, one-time codes, password reset, sessions.
 
 Bodies are UTF-8 JSON objects of at most 16 KiB; unknown fields are ignored. An error is `application/problem+json`
 (RFC 9457): read its `type`. Paths work with and without the slash at their end."""
+
+_COMPATIBILITY = """\
+**This server gives clients of drf-user the answers that they know from it** (`VESTIBULE_COMPATIBILITY`). Where these differ,
+this document describes the default mode, and `docs/drf-user.md` the differences."""

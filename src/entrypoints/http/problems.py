@@ -4,7 +4,7 @@ import logging
 from contextlib import suppress
 from functools import cache
 from math import ceil
-from typing import Annotated
+from typing import Annotated, Any
 
 from litestar import Response
 from litestar.exceptions import HTTPException
@@ -14,9 +14,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from ... import verify
 from ...domain import errors
 from ...domain.errors import ErrorCode, InvalidInput, Refusal
-from ...verify.refusals import MEDIA_TYPE, PROBLEM_URN, www_authenticate
+from ...verify.refusals import PROBLEM_URN, www_authenticate
 from ..facade import Closed
-from .dependencies import HttpRequest
+from .dependencies import HttpRequest, format_of
 
 REALM = "vestibule"
 UNAUTHORIZED = 401
@@ -161,7 +161,7 @@ def problem_document(refusal: Refusal) -> Problem:
     return Problem(
         type=PROBLEM_URN + refusal.slug,
         title=refusal.title,
-        status=next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS),
+        status=status_of(refusal),
         detail=refusal.detail,
         errors=refusal.errors if isinstance(refusal, InvalidInput) else {},
         codes=refusal.codes if isinstance(refusal, InvalidInput) else {},
@@ -169,12 +169,17 @@ def problem_document(refusal: Refusal) -> Problem:
     )
 
 
-def problem_response(refusal: Refusal, **headers: str) -> Response[Problem]:
-    document = problem_document(refusal)
+def status_of(refusal: Refusal) -> int:
+    return next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
+
+
+def error_response(request: HttpRequest, refusal: Refusal, **headers: str) -> Response[Any]:
+    """Returns the response to a refusal, in the format of the call."""
+    form = format_of(request)
     return Response(
-        document,
-        status_code=document.status,
-        media_type=MEDIA_TYPE,
+        form.error_body(refusal, request),
+        status_code=status_of(refusal),
+        media_type=form.error_type,
         headers={**problem_headers(refusal), **{name.replace("_", "-"): value for name, value in headers.items()}},
     )
 
@@ -182,11 +187,12 @@ def problem_response(refusal: Refusal, **headers: str) -> Response[Problem]:
 async def refuse(refusal: Refusal, scope: HTTPScope, receive: Receive, send: Send) -> None:
     """Sends the response to a refusal outside of a handler."""
     scope["state"]["refusal"] = refusal.slug
-    response = problem_response(refusal).to_asgi_response(app=None, request=HttpRequest(scope, receive, send))
+    request = HttpRequest(scope, receive, send)
+    response = error_response(request, refusal).to_asgi_response(app=None, request=request)
     await response(scope, receive, send)
 
 
-def handle_error(request: HttpRequest, error: Exception) -> Response[Problem]:
+def handle_error(request: HttpRequest, error: Exception) -> Response[Any]:
     """Returns the response to any exception of a handler or the router."""
     headers = None
     if isinstance(error, Refusal):
@@ -202,7 +208,7 @@ def handle_error(request: HttpRequest, error: Exception) -> Response[Problem]:
     request.scope["state"]["refusal"] = refusal.slug
     if isinstance(refusal, InvalidInput) and any(ErrorCode.TEST_DOMAIN in codes for codes in refusal.codes.values()):
         name_setting_of_test_domains()
-    return problem_response(refusal, **(headers or {}))
+    return error_response(request, refusal, **(headers or {}))
 
 
 @cache
@@ -224,8 +230,7 @@ def internal_error(scope: HTTPScope, error: BaseException) -> Internal:
 
 
 def problem_headers(refusal: Refusal) -> dict[str, str]:
-    status = next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
-    if status == UNAUTHORIZED:
+    if status_of(refusal) == UNAUTHORIZED:
         return {"www-authenticate": www_authenticate(realm=REALM, **_challenge(refusal))}
     match refusal:
         case errors.RateLimited():

@@ -1,4 +1,4 @@
-"""Reads JSON bodies within limits of size and time, and query parameters, and converts them to typed structs."""
+"""Reads bodies within limits of size and time, and query parameters, and converts them to typed structs."""
 
 import re
 from asyncio import get_running_loop, timeout
@@ -13,7 +13,7 @@ from msgspec.json import decode
 from msgspec.structs import FieldInfo, fields
 
 from ...application import MISSING
-from .dependencies import HttpRequest
+from .dependencies import BodyReader, HttpRequest, format_of
 from .problems import BodyTooLarge, BodyTooSlow, MalformedBody, UnsupportedMediaType
 from .request_schemas import Converter, metas
 
@@ -37,23 +37,27 @@ async def read_body(request: HttpRequest, body: type[Body], *, code_length: int 
     `code_length`.
     Raises `UnsupportedMediaType`, `BodyTooLarge`, `BodyTooSlow`, `MalformedBody`.
     """
-    _require_json(content_type(request))
-    return _converted(await _read(request), body, code_length)
+    read = format_of(request).reader_of(request)
+    return _struct(read(await _read(request)), body, code_length)
 
 
 async def read_optional_body(request: HttpRequest, body: type[Body]) -> Body:
     """Returns the fields as `read_body` does, for a call that needs none: an empty body of any content type has no fields."""
-    media_type = content_type(request)
+    content_type(request)  # refuses a content encoding, whatever the length of the body is
     data = await _read(request)
-    if not data:
-        return _converted(b"{}", body)
-    _require_json(media_type)
-    return _converted(data, body)
+    return _struct(format_of(request).reader_of(request)(data) if data else {}, body)
 
 
 def read_query(request: HttpRequest, query: type[Body]) -> Body:
     """Returns the parameters that `query` declares, as `read_body` does; of one that is repeated the last counts."""
-    return _of_members(dict(parse_qsl(request.scope["query_string"].decode("latin-1"))), query)
+    return _struct(dict(parse_qsl(request.scope["query_string"].decode("latin-1"))), query)
+
+
+def json_reader(request: HttpRequest) -> BodyReader:
+    """Returns the reader of JSON objects. Raises `UnsupportedMediaType` for another content type."""
+    if not is_json(content_type(request)):
+        raise UnsupportedMediaType("This call takes application/json in UTF-8.")
+    return json_object
 
 
 def content_type(request: HttpRequest) -> bytes:
@@ -103,11 +107,7 @@ async def _read(request: HttpRequest) -> bytes:
     return b"".join([chunk async for chunk in chunks(request, MAX_JSON_BYTES)])
 
 
-def _converted(data: bytes, body: type[Body], code_length: int = 0) -> Body:
-    return _of_members(_object(data), body, code_length)
-
-
-def _of_members(members: Mapping[str, Any], body: type[Body], code_length: int = 0) -> Body:
+def _struct(members: Mapping[str, Any], body: type[Body], code_length: int = 0) -> Body:
     return body(
         *[
             absent if name not in members else _value(members[name], null, empty, converter, code_length)
@@ -116,18 +116,15 @@ def _of_members(members: Mapping[str, Any], body: type[Body], code_length: int =
     )
 
 
-def _require_json(media_type: bytes) -> None:
-    if not _is_json(media_type):
-        raise UnsupportedMediaType("This call takes application/json in UTF-8.")
-
-
 @lru_cache(64)
-def _is_json(value: bytes) -> bool:
+def is_json(value: bytes) -> bool:
+    """Returns whether a content type is that of JSON in UTF-8."""
     media_type, *parameters = (part.strip().lower() for part in value.split(b";"))
     return media_type == b"application/json" and all(part in {b"", b"charset=utf-8", b'charset="utf-8"'} for part in parameters)
 
 
-def _object(data: bytes) -> dict[str, Any]:
+def json_object(data: bytes) -> dict[str, Any]:
+    """Returns the members of a JSON object. Raises `MalformedBody`."""
     if _depth(data) > _MAX_DEPTH:
         raise MalformedBody("The JSON is nested too deeply.")
     try:

@@ -30,7 +30,11 @@ _MAX_DIGITS = 19
 
 
 def _read_mobile(value: Any, code_length: int) -> Any:  # noqa: ARG001 — a `Converter`
-    """Converts a number to the text of its digits."""
+    return number_as_text(value)
+
+
+def number_as_text(value: Any) -> Any:
+    """Converts a number to the text of its digits; returns anything else as it is."""
     return str(value) if _is_number(value) else value
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
 from ...application.ports import SIGNING_ALGORITHMS
-from ...application.tokens import TOKEN_CLAIMS
+from ...application.tokens import DRF_USER_CLAIMS, TOKEN_CLAIMS
 from ...domain.events import ACCOUNT_EVENTS, EventType
 from ...domain.rate_limits import DAY, Limits
 from ...domain.session import LONGEST_LIFETIME_DAYS, MAX_ACCESS_SECONDS, MAX_SESSIONS, SessionLifetime
@@ -17,6 +17,8 @@ from .parsers import COSTS, HashCost, Network
 from .types import is_of_type, name_of_type, type_hints
 
 DEFAULT_COOLDOWN = 60
+_DIGITS = 6
+_DRF_USER_DIGITS = 5
 
 
 def setting(default: Any, read: Callable[[str], Any], help: str, *, secret: bool = False) -> Any:  # noqa: A002 — click's word
@@ -110,6 +112,11 @@ class Settings:
     templates_dir: Path | None = setting(None, parse.path, "A directory of templates that replace those of the messages.")
     public_url: str | None = setting(None, parse.public_url, "The URL that clients use; http://host:port by default.")
     api_prefix: str = setting("", parse.path_prefix, "A path that all endpoints are mounted under, such as /api/user.")
+    compatibility: str | None = setting(
+        None,
+        parse.one_of("drf-user"),
+        "drf-user gives its clients the answers that they know from it; by default all get those of the API's description.",
+    )
     trusted_proxies: tuple[Network, ...] = setting(
         (), parse.networks, "Networks of proxies that are trusted to forward the caller's address: 10.0.0.0/8, …"
     )
@@ -173,7 +180,9 @@ class Settings:
         "Domains of accepted emails: example.com, *.example.org (below it), !spam.example (refused); all by default.",
     )
     disposable_domains: bool = setting(True, parse.flag, "off refuses emails at domains of throw-away mail, from a list.")
-    otp_length: int = setting(6, parse.number(4, 10), "Digits of a one-time code.")
+    otp_length: int | None = setting(
+        None, parse.number(4, 10), "Digits of a one-time code; 6 by default, and 5 with COMPATIBILITY."
+    )
     otp_seconds: int = setting(300, parse.number(60, 600), "Seconds until a one-time code expires.")
     otp_cooldown: int = setting(DEFAULT_COOLDOWN, parse.number(1, 86_400), "Seconds between two codes to the same address.")
     fresh_login: int | None = setting(
@@ -285,6 +294,21 @@ class Settings:
     def code_cooldown(self) -> float:
         """Seconds between two codes to one address; in development 0, unless the setting was changed."""
         return 0.0 if self.dev and self.otp_cooldown == DEFAULT_COOLDOWN else float(self.otp_cooldown)
+
+    @property
+    def code_length(self) -> int:
+        """Digits of a one-time code."""
+        return self.otp_length or (_DIGITS if self.compatibility is None else _DRF_USER_DIGITS)
+
+    @property
+    def access_claims(self) -> tuple[str, ...]:
+        """Names of the claims of the account in access tokens."""
+        return tuple(dict.fromkeys((*(() if self.compatibility is None else DRF_USER_CLAIMS), *self.token_claims)))
+
+    @property
+    def rotates_refresh_tokens(self) -> bool:
+        """Returns whether each refresh token is valid once; clients of drf-user keep the one of their login."""
+        return self.compatibility is None
 
     @property
     def accepts_test_domains(self) -> bool:

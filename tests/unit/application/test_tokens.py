@@ -1,11 +1,12 @@
 from dataclasses import replace
 from typing import Any
 
+import jwt
 import pytest
 from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, World, concurrently, outcome
 
 from vestibule.application import Identity, InvalidInput, InvalidRefreshToken, InvalidToken, NotAuthenticated, TokenSet
-from vestibule.application.tokens import TOKEN_CLAIMS
+from vestibule.application.tokens import DRF_USER_CLAIMS, TOKEN_CLAIMS
 from vestibule.domain.account import Username
 from vestibule.domain.events import EventType
 
@@ -39,6 +40,29 @@ def test_token_with_the_longest_claims_is_accepted() -> None:
     tokens = world.log_in(username="ann", password=PASSWORD)
     assert len(tokens.access_token) > 4096
     assert world.identity(tokens).account.id == account.id
+
+
+def test_clients_of_drf_user_get_its_claims_and_keep_their_refresh_token() -> None:
+    world = World(compatibility="drf-user", token_claims=("roles", "name"))
+    account = world.create_account("ann", mobile="+442079460958")
+    tokens = world.log_in(username="ann", password=PASSWORD)
+    claims = jwt.decode(tokens.access_token, options={"verify_signature": False})
+    assert {name: claims[name] for name in (*DRF_USER_CLAIMS, "roles")} == {
+        "token_type": "access",
+        "user_id": account.id,
+        "username": "ann",
+        "email": "ann@mail.example.com",
+        "mobile": "+442079460958",
+        "name": "Ann Somebody",
+        "is_admin": False,
+        "roles": [],
+    }
+    for _ in range(3):
+        world.clock.advance(60)
+        again = refresh(world, tokens)
+        assert world.is_signed_in(again)
+        assert world.tokens.verify_refresh(again.refresh_token) == world.tokens.verify_refresh(tokens.refresh_token)
+    assert [event.type for event in world.events(EventType.REFRESHED, EventType.REFRESH_REUSED)] == [EventType.REFRESHED] * 3
 
 
 def test_authenticate_many_equals_authenticate_for_each() -> None:

@@ -25,6 +25,31 @@ def test_current_refresh_token_is_rotated() -> None:
     assert after == replace(SESSION, generation=1, previous_generation=0, refreshed_at=2000.0, expires_at=2000.0 + 14 * DAY)
 
 
+def test_current_token_stays_valid_without_rotation() -> None:
+    outcome, after = SESSION.refresh(0, 2000.0, rotates=False)
+
+    assert outcome is RefreshOutcome.EXTENDED
+    assert after == replace(SESSION, previous_generation=0, refreshed_at=2000.0, expires_at=2000.0 + 14 * DAY)
+    assert after.refresh(0, 3000.0, rotates=False)[0] is RefreshOutcome.EXTENDED
+    assert after.refresh(0, 3000.0)[0] is RefreshOutcome.ROTATED
+
+
+def test_session_ends_without_rotation_too() -> None:
+    end = SESSION.created_at + DEFAULT_LIFETIME.longest
+    _, after = replace(SESSION, refreshed_at=end - 10, expires_at=end).refresh(0, end - 1, rotates=False)
+
+    assert after.expires_at == end
+    assert after.refresh(0, end, rotates=False)[0] is RefreshOutcome.SESSION_INACTIVE
+    assert SESSION.revoked(1500.0).refresh(0, 2000.0, rotates=False)[0] is RefreshOutcome.SESSION_INACTIVE
+
+
+def test_tokens_of_earlier_rotations_are_detected_without_rotation() -> None:
+    turned = rotated(SESSION, 0)
+    _, extended = turned.refresh(1, 2001.0, rotates=False)
+
+    assert extended.refresh(0, 2002.0, rotates=False)[0] is RefreshOutcome.REUSE_DETECTED
+
+
 def test_clock_that_stepped_back_does_not_shorten_a_session() -> None:
     _, after = SESSION.refresh(0, 900.0)
 

@@ -9,6 +9,7 @@ from ....application.operators import role_of
 from ....domain.errors import Refusal
 from ..authentication import authenticate_optional
 from ..dependencies import HttpRequest
+from ..formats import DOCUMENTED
 from ..problems import refuse
 
 
@@ -36,5 +37,8 @@ class OperatorsOnly:
         except Refusal as refusal:  # the service is overloaded, or the database is down
             await refuse(refusal, scope, receive, send)
             return
-        app = self._app if identity is not None and role_of(identity.account) else others
-        await app(scope, receive, send)
+        if identity is None or not role_of(identity.account):
+            await others(scope, receive, send)
+            return
+        scope["state"]["format"] = DOCUMENTED
+        await self._app(scope, receive, send)

@@ -16,6 +16,7 @@ from ...async_facade import AsyncVestibule
 from ...concurrency.executors import ThreadLane
 from ...concurrency.shares import Shares
 from ...observability import Instrumentation
+from ..dependencies import WireFormat
 from ..problems import DevelopmentOnly, UnknownHost, internal_error, refuse
 from .allowed_hosts import has_allowed_host
 from .client_address import ClientAddress
@@ -39,11 +40,12 @@ _MAX_WAITING = 1000
 
 
 class RequestMiddleware:
-    """Handles each request before the app does, and stores the values that `caller_of` and `use_cases` return to handlers."""
+    """Handles each request before the app does, and stores the values that `caller_of`, `use_cases` and `format_of` return."""
 
-    def __init__(self, awaited: AsyncVestibule, instrumentation: Instrumentation) -> None:
+    def __init__(self, awaited: AsyncVestibule, instrumentation: Instrumentation, wire_format: WireFormat) -> None:
         vestibule = awaited.blocking
         self._awaited = awaited
+        self._format = wire_format
         self._rate_limiter = vestibule.rate_limiter
         self._may_block = vestibule.rate_limiter.may_block
         self._limits = vestibule.settings.effective_limits.calls_per_network
@@ -61,7 +63,7 @@ class RequestMiddleware:
 
     async def __call__(self, app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> None:
         caller = self._caller(scope)
-        scope["state"] = {"caller": caller, "vestibule": self._awaited}
+        scope["state"] = {"caller": caller, "vestibule": self._awaited, "format": self._format}
         headers = self._headers if self._cors is None else self._headers + self._cors.headers(scope)
         is_head = scope["method"] == "HEAD"
         request_id = (b"x-request-id", (caller.request_id or "").encode())

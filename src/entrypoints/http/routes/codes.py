@@ -2,8 +2,9 @@
 
 from litestar import post
 
+from ....application import IssuedProof, RequestedCode, TokenSet
 from ....domain import errors
-from ..authentication import authenticate_optional
+from ..authentication import authenticate_optional, identity_of
 from ..dependencies import HttpRequest, caller_of, use_cases
 from ..openapi import Auth, Operation
 from ..request_body import read_body
@@ -34,19 +35,28 @@ from ..responses import (
     ),
 )
 async def otp(request: HttpRequest) -> AsgiResponse:
+    match await request_or_use_code(request):
+        case RequestedCode() as sent:
+            return code_sent_response(sent)
+        case TokenSet() as tokens:
+            return token_response(201, tokens)
+        case IssuedProof(proof, kind):
+            without = ", without a login on no account: a registration or a change within the hour takes the proof"
+            where = without if identity_of(request) is None else ""
+            return AsgiResponse(201, CodeVerifiedResponse(f"This {kind} is verified{where}.", proof))
+
+
+async def request_or_use_code(request: HttpRequest) -> RequestedCode | IssuedProof | TokenSet:
+    """Sends a code, verifies an address by it or logs in by it, as the body says."""
     vestibule, caller = use_cases(request), caller_of(request)
-    body = await read_body(request, CodeBody, code_length=vestibule.settings.otp_length)
+    body = await read_body(request, CodeBody, code_length=vestibule.settings.code_length)
     destination, code, is_login = body.destination, body.verify_otp, body.is_login
     if code is None or not isinstance(is_login, bool):  # a bad `is_login` is refused there, with all other bad fields
-        sent = await vestibule.request_code(destination=destination, email=body.email, is_login=is_login, caller=caller)
-        return code_sent_response(sent)
+        return await vestibule.request_code(destination=destination, email=body.email, is_login=is_login, caller=caller)
     identity = await authenticate_optional(request)
     if is_login:
-        tokens = await vestibule.log_in_by_code(destination=destination, verify_otp=code, identity=identity, caller=caller)
-        return token_response(201, tokens)
-    verified = await vestibule.verify_code(destination=destination, verify_otp=code, identity=identity, caller=caller)
-    where = "" if identity else ", without a login on no account: a registration or a change within the hour takes the proof"
-    return AsgiResponse(201, CodeVerifiedResponse(f"This {verified.kind} is verified{where}.", verified.proof))
+        return await vestibule.log_in_by_code(destination=destination, verify_otp=code, identity=identity, caller=caller)
+    return await vestibule.verify_code(destination=destination, verify_otp=code, identity=identity, caller=caller)
 
 
 @post(
@@ -69,12 +79,17 @@ async def otp(request: HttpRequest) -> AsgiResponse:
     ),
 )
 async def register_or_log_in(request: HttpRequest) -> AsgiResponse:
+    result = await request_or_use_registration_code(request)
+    return code_sent_response(result) if isinstance(result, RequestedCode) else token_response(201, result)
+
+
+async def request_or_use_registration_code(request: HttpRequest) -> RequestedCode | TokenSet:
+    """Sends a code to both addresses, or registers or logs in by one, as the body says."""
     vestibule, caller = use_cases(request), caller_of(request)
-    body = await read_body(request, RegisterOrLogInBody, code_length=vestibule.settings.otp_length)
+    body = await read_body(request, RegisterOrLogInBody, code_length=vestibule.settings.code_length)
     if body.verify_otp is None:
-        sent = await vestibule.request_registration_code(name=body.name, email=body.email, mobile=body.mobile, caller=caller)
-        return code_sent_response(sent)
-    tokens = await vestibule.register_or_log_in(
+        return await vestibule.request_registration_code(name=body.name, email=body.email, mobile=body.mobile, caller=caller)
+    return await vestibule.register_or_log_in(
         name=body.name,
         email=body.email,
         mobile=body.mobile,
@@ -82,4 +97,3 @@ async def register_or_log_in(request: HttpRequest) -> AsgiResponse:
         identity=await authenticate_optional(request),
         caller=caller,
     )
-    return token_response(201, tokens)

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from ....application.ports import PresignedUrl
 from ....domain import errors
 from ...account_response import image_url
+from ...concurrency.shares import UploadPlaces
 from ..authentication import authenticate
 from ..dependencies import HttpRequest, Uploads, caller_of, use_cases
 from ..multipart import read_file
@@ -46,13 +47,18 @@ class UploadBody(Struct):
     ),
 )
 async def upload_image(request: HttpRequest, uploads: Uploads) -> AsgiResponse:
+    return AsgiResponse(201, UploadedImageResponse("The image is stored.", await store_image(request, uploads)))
+
+
+async def store_image(request: HttpRequest, uploads: UploadPlaces) -> str:
+    """Stores the file of the body as the image of the caller's account, and returns its URL."""
     vestibule = use_cases(request)
     identity = await authenticate(request)
     caller = caller_of(request)
     with uploads.one(identity.account.id, caller.ip_address):
         file = await read_file(request, "profile_image")
         account = await vestibule.upload_image(identity=identity, profile_image=file, caller=caller)
-    return AsgiResponse(201, UploadedImageResponse("The image is stored.", image_url(account, vestibule.settings) or ""))
+    return image_url(account, vestibule.settings) or ""
 
 
 @delete(

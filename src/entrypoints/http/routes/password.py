@@ -2,6 +2,7 @@
 
 from litestar import post
 
+from ....application import CodeEffects
 from ....domain import errors
 from ..authentication import authenticate_optional
 from ..dependencies import HttpRequest, caller_of, use_cases
@@ -26,11 +27,15 @@ from ..responses import AsgiResponse, PasswordResetResponse
     ),
 )
 async def reset_password(request: HttpRequest) -> AsgiResponse:
+    effects = await reset_by_code(request)
+    return AsgiResponse(202, PasswordResetResponse("The password is changed.", effects.cleared, effects.recovered))
+
+
+async def reset_by_code(request: HttpRequest) -> CodeEffects:
+    """Sets the password of the body by its code."""
     vestibule = use_cases(request)
-    body = await read_body(request, ResetPasswordBody, code_length=vestibule.settings.otp_length)
+    body = await read_body(request, ResetPasswordBody, code_length=vestibule.settings.code_length)
     identity = await authenticate_optional(request)
-    effects = await vestibule.reset_password(
+    return await vestibule.reset_password(
         email=body.email, otp=body.otp, password=body.password, identity=identity, caller=caller_of(request)
     )
-    detail = "The password is changed."
-    return AsgiResponse(202, PasswordResetResponse(detail, effects.cleared, effects.recovered))

@@ -24,10 +24,9 @@ from ..responses import AsgiResponse, UniquenessResponse, account_response
     ),
 )
 async def register(request: HttpRequest) -> AsgiResponse:
-    vestibule = use_cases(request)
     body = await read_body(request, RegisterBody)
-    account = await vestibule.register(caller=caller_of(request), **asdict(body))
-    return account_response(201, account, vestibule.settings)
+    account = await use_cases(request).register(caller=caller_of(request), **asdict(body))
+    return account_response(201, account, use_cases(request).settings)
 
 
 @post(
