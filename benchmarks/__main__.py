@@ -11,6 +11,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from . import imports as moves
 from . import page, profile, report, scale, storms, table, workers
 from . import peers as other
 from . import search as searches
@@ -30,11 +31,13 @@ LENGTHS = {
     "start": ((0.0, 5), (0.0, 9)),
     "profile": ((2.0, 1), (4.0, 1)),
     "search": ((0.0, 9), (0.0, 25)),
+    "import": ((0.0, 1), (0.0, 1)),
 }
 """Seconds of a run and number of rounds: short, and long."""
 
 REQUESTS = {False: {SQLITE: 100_000, POSTGRES: 50_000}, True: {SQLITE: 1_000_000, POSTGRES: 200_000}}
 SIZES = {False: (1_000, 100_000), True: (1_000, 1_000_000)}
+IMPORTS = {False: (20_000, 100_000), True: (100_000, 1_000_000)}
 
 _HELP = """Measures every call next to a baseline: the least work that any implementation needs.
 
@@ -47,6 +50,7 @@ memory     a hundred thousand requests, with --long a million (fewer on PostgreS
 workers    servers of one, two and four workers
 start      the start of a server, and imports, next to the import of Litestar; memory at rest
 search     pages of the operators' search among a hundred thousand accounts, with --long a million
+import     `vestibule import` of 20,000 and of 100,000 rows, with --long 100,000 and a million: rows a second, memory
 profile    processor time of each call by library; needs `perf`
 
 The servers run on one core, with the same cost of passwords, and the load generator on another. Only .build/
@@ -168,6 +172,8 @@ class Options:
             found, targets = storms.memory(stack, run, database, REQUESTS[self.is_long][database])
         elif kind == "search":
             found, targets = searches.search(stack, run, database, SIZES[self.is_long][1])
+        elif kind == "import":
+            found, targets = moves.imports(stack, run, database, IMPORTS[self.is_long])
         elif kind == "profile":
             found, targets = profile.profile(stack, run, self.calls, [database]), []
         else:

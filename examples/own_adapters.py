@@ -11,7 +11,7 @@ from pathlib import Path
 
 import vestibule
 from vestibule.adapters.hasher import Argon2Hasher
-from vestibule.application.ports import Hasher, OutgoingMessage
+from vestibule.application.ports import Hasher, HashKind, OutgoingMessage
 
 
 class PrintingNotifier:
@@ -45,6 +45,9 @@ class OldHashes:
 
     def needs_rehash(self, password_hash: str) -> bool:
         return password_hash.startswith("sha256$") or self._current.needs_rehash(password_hash)
+
+    def kind_of(self, password_hash: str) -> HashKind:
+        return HashKind("old", is_usable=True) if password_hash.startswith("sha256$") else self._current.kind_of(password_hash)
 
 
 def main(directory: Path) -> None:

@@ -40,6 +40,7 @@ TABLES = (
     "keys",
     "cursors",
     "mobile_region",
+    "imports",
 )
 SEQUENCES = ("accounts_id_seq", "outbox_position_seq", "audit_log_position_seq")
 SERVERS = {"running", "postgres", "new_postgres", "postgres_server", "redis", "redis_server", "s3", "s3_server"}

@@ -36,13 +36,16 @@ from .event_pages import EventPage, FindEvents
 from .export import ExportAccount, ExportAnyAccount
 from .identification import IdentifyAccount
 from .image import GetImageUrl, ReadImage, RemoveImage, UploadImage
+from .import_batch import ImportOutcome, RowReport
+from .import_records import ImportCode, ImportRemark
+from .imports import ImportAccounts, ImportImages
 from .invitations import Invite, ListInvitations, RevokeInvitation
 from .login import LogIn
 from .maintenance import Purge, RotateKeys, SetActive, SweepImages, SweepReport
 from .operators import PERMISSIONS, PROGRAM, Operator, Permission, Role
 from .outbox import DropMessages, FindMessages, ListMessages, MessagePage, RetryMessages
 from .password import ResetPassword
-from .ports import AccountState, AuditQuery, Backlog, Channel, Cursor, OutboxEntry, PresignedUrl
+from .ports import AccountState, AuditQuery, Backlog, Channel, Cursor, OutboxEntry, PresignedUrl, SourceError
 from .register_or_login import RegisterOrLogIn, RequestRegistrationCode
 from .registration import CheckUnique, CreateSuperuser, Register
 from .search import AccountPage, FindAccounts
@@ -91,6 +94,11 @@ __all__ = [
     "GetImageUrl",
     "IdentifyAccount",
     "Identity",
+    "ImportAccounts",
+    "ImportCode",
+    "ImportImages",
+    "ImportOutcome",
+    "ImportRemark",
     "Invitation",
     "Invite",
     "IssuedProof",
@@ -131,6 +139,7 @@ __all__ = [
     "RevokedSessions",
     "Role",
     "RotateKeys",
+    "RowReport",
     "ScheduledDeletion",
     "SendReset",
     "ServiceSummary",
@@ -139,6 +148,7 @@ __all__ = [
     "SetAddress",
     "SetRoles",
     "SignOut",
+    "SourceError",
     "Summarize",
     "SuspendAccount",
     "Suspension",

@@ -96,6 +96,7 @@ class DeleteDueAccounts:
             tx.sessions.delete_of(locked.id)
             tx.outbox.delete_of(locked.id, addresses)
             tx.accounts.delete(locked.id)
+            tx.imports.forget(locked.id)
             while last := tx.audit_log.anonymise(locked.id, after=after, limit=BATCH):
                 after = last
             event = EventType.ACCOUNT_DELETED

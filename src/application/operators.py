@@ -53,6 +53,8 @@ PERMISSIONS: Mapping[str, Permission] = {
     "RemoveAccount": Permission(role=Role.SUPERUSER),
     "RetryMessages": Permission(role=Role.SUPERUSER),
     "DropMessages": Permission(role=Role.SUPERUSER),
+    "ImportAccounts": Permission(role=Role.SUPERUSER),
+    "ImportImages": Permission(role=Role.SUPERUSER),
 }
 """The permission that each use case of operators needs, by the name of its class; both interfaces read it here."""
 

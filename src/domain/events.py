@@ -51,6 +51,7 @@ class EventType(StrEnum):
     INVITATION_REVOKED = "invitation_revoked"
     ALL_SESSIONS_ENDED = "all_sessions_ended"
     MOBILES_REKEYED = "mobiles_rekeyed"
+    IMPORTED = "imported"
 
 
 ACCOUNT_EVENTS = frozenset(EventType) - {
@@ -66,8 +67,9 @@ ACCOUNT_EVENTS = frozenset(EventType) - {
 }
 """Events that may concern an account."""
 
-STATE_CHANGES = ACCOUNT_EVENTS - {EventType.LOGIN_FAILED, EventType.RATE_LIMITED, EventType.REFRESHED}
-"""Events that change an account or its sessions; frequent ones that change neither are left out."""
+STATE_CHANGES = ACCOUNT_EVENTS - {EventType.LOGIN_FAILED, EventType.RATE_LIMITED, EventType.REFRESHED, EventType.IMPORTED}
+"""Events that change an account or its sessions, without frequent ones that change neither, and without imports: a receiver
+would get a million at once."""
 
 
 ENDS_ACCESS = frozenset(

@@ -41,6 +41,20 @@ def has_control(text: str) -> bool:
     return bool(_CONTROL.search(text))
 
 
+_OTHER_LINES = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
+"""Bidi controls, line and paragraph separators."""
+
+
+def is_one_line(text: str) -> bool:
+    """Returns whether the text has no control character, no line break, and no mark that turns the direction of writing."""
+    return not has_control(text) and not _OTHER_LINES.search(text)
+
+
+def one_line(text: str) -> str:
+    """Replaces what `is_one_line` rejects, and what databases reject, by blanks."""
+    return _OTHER_LINES.sub(" ", _CONTROL.sub(" ", _UNSTORABLE.sub(" ", text)))
+
+
 def without_invisible(text: str) -> str:
     return text if text.isascii() else _INVISIBLE.sub("", text)
 

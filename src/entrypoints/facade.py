@@ -20,6 +20,7 @@ from ..application import (
     export,
     identification,
     image,
+    imports,
     invitations,
     login,
     maintenance,
@@ -84,6 +85,8 @@ class UseCases:
     find_events = PlainUseCase(event_pages.FindEvents, "reads")
     find_messages = PlainUseCase(outbox.FindMessages, "reads")
     summarize = PlainUseCase(summary.Summarize, "background")
+    import_accounts = StreamingUseCase(imports.ImportAccounts, "background")
+    import_images = StreamingUseCase(imports.ImportImages, "background")
     export_any_account = PiecewiseUseCase(export.ExportAnyAccount, "background")
     export_account = PiecewiseUseCase(export.ExportAccount, "background")
     upload_image = PlainUseCase(image.UploadImage, "images")

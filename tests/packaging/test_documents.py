@@ -42,6 +42,7 @@ RUN = {
     ("README.md", "sh"),  # tests/system/test_readme.py
     ("README.md", "python"),
     ("docs/library.md", "python"),
+    ("docs/import.md", "python"),  # tests/library/test_import_page.py
     ("docs/operating.md", "python"),  # tests/system/test_webhooks.py
     ("docs/operating.md", "nginx"),  # tests/system/test_reverse_proxies.py
     ("docs/operating.md", "caddy"),

@@ -5,6 +5,7 @@ from .database import SqlDatabase
 from .inspection import DatabaseFacts, PostgresFacts, SqliteFacts, inspect
 from .memory import MemoryDatabase
 from .migration import SchemaTooNew, SchemaTooOld, migrate, prepare
+from .rehearsal import rehearsal_database
 from .rekeying import CannotRekey, Obstacle, Rekeyed, rekey
 from .transfer import CannotCopy, Copied, copy
 from .urls import url_of_file
@@ -29,6 +30,7 @@ __all__ = [
     "inspect_copy",
     "migrate",
     "prepare",
+    "rehearsal_database",
     "rekey",
     "url_of_file",
 ]

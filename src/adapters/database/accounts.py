@@ -1,15 +1,16 @@
 """Accounts in SQL."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, replace
 from functools import cache
-from typing import Any
+from typing import Any, overload
 
 from msgspec import json
 from sqlalchemy import (
     BigInteger,
     BindParameter,
     ClauseElement,
+    Column,
     ColumnElement,
     Select,
     Text,
@@ -21,12 +22,14 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite too, not the reverse
 
 from ...application.ports import (
     AccountFilters,
+    AccountNames,
     Candidate,
     Clock,
     Holder,
@@ -45,7 +48,7 @@ from .locked_rows import LockedRows
 from .rate_limits import window_of
 from .schema import account_words, accounts, rate_limits, sessions
 from .search import search
-from .sql import OpenTransaction, Query, Row, UniqueViolation, binds
+from .sql import OpenTransaction, Query, Row, UniqueViolation, binds, in_parts, insert_rows, numbered, padded
 
 _SIZES = (2, 4, 8, 16, 32)  # of a query for several sessions: a statement for each number would be prepared 31 times
 
@@ -96,10 +99,14 @@ def _has_address(kind: AddressKind) -> ColumnElement[bool]:
 
 
 _GET = _account.where(_columns.id == bindparam("account_id"))
-_MANY = 25
-_GET_MANY = _account.where(_columns.id.in_([bindparam(f"id{number}", type_=BigInteger) for number in range(_MANY)]))
 _LOCK = _GET.with_for_update()
 _BY_ADDRESS = {kind: _account.where(_has_address(kind)) for kind in AddressKind}
+_HAVING: Mapping[AddressKind | None, Sequence[Column[Any]]] = {
+    None: [_columns.canonical_username],
+    **{kind: [_canonical[kind], _recovery[kind]] for kind in AddressKind},
+}
+"""The columns that hold a canonical username, or the canonical form of an address of that kind."""
+
 _LOCK_BY_ADDRESS = {kind: statement.with_for_update() for kind, statement in _BY_ADDRESS.items()}
 _HOLDER = {kind: _holder(_has_address(kind)) for kind in AddressKind}
 _BY_LOGIN = _account.where(_has_name)
@@ -159,7 +166,32 @@ _DELETE_WORDS = tuple(
     )
     for count in range(1, MAX_WORDS + 1)
 )
+_ADDED = tuple(_columns)
+_WORDS = tuple(account_words.columns)
+_NUMBERED_ANEW = tuple(column for column in _columns if not column.primary_key)
+_move_sequence = text(  # not undone by a rollback, which leaves a gap; SQLite moves its own
+    "SELECT setval(numbers.sequence, :highest) "
+    "FROM (SELECT CAST(pg_get_serial_sequence('accounts', 'id') AS regclass) AS sequence) AS numbers "
+    "WHERE coalesce(pg_sequence_last_value(numbers.sequence), 0) < :highest"
+).bindparams(bindparam("highest", type_=BigInteger))
 _SAVE = update(accounts).where(_columns.id == bindparam("account_id")).values(_values_of)
+
+
+@cache
+def _with_any(column: Column[Any], count: int) -> Select[Any]:
+    kind = BigInteger if column is _columns.id else Text
+    return _account.where(column.in_([bindparam(f"value{number}", type_=kind) for number in range(count)]))
+
+
+@cache
+def _add_rows(columns: tuple[Column[Any], ...], count: int) -> ClauseElement:
+    """Of a row whose id or name another account has nothing is returned."""
+    return insert_rows(columns, count).on_conflict_do_nothing().returning(_columns.id, _columns.canonical_username)
+
+
+@cache
+def _lock_any(count: int) -> Select[Any]:
+    return _with_any(_columns.id, count).order_by(_columns.id).with_for_update()
 
 
 class SqlAccountReads:
@@ -247,12 +279,21 @@ class SqlAccountReads:
         return [row[0] for row in self._query(_DUE_FOR_REINSTATEMENT, now=now, after=after, limit=limit)]
 
     def many(self, ids: Sequence[int]) -> Sequence[Account]:
-        by_id: dict[int, Account] = {}
-        for start in range(0, len(ids), _MANY):
-            wanted = ids[start : start + _MANY]
-            padded = {f"id{number}": wanted[min(number, len(wanted) - 1)] for number in range(_MANY)}
-            by_id |= {row[0]: account_of(row) for row in self._query(_GET_MANY, **padded)}
+        by_id = {account.id: account for account in self._read(_columns.id, ids)}
         return [by_id[account_id] for account_id in ids if account_id in by_id]
+
+    def having(self, names: AccountNames) -> Sequence[Account]:
+        texts: dict[AddressKind | None, list[str]] = {None: list(names.usernames)}
+        for kind, canonical in names.addresses:
+            texts.setdefault(kind, []).append(canonical)
+        columns = ((column, some) for kind, some in texts.items() for column in _HAVING[kind])
+        found = {account.id: account for column, some in columns for account in self._read(column, some)}
+        return list(found.values())
+
+    def _read(self, column: Column[Any], values: Collection[object]) -> Iterator[Account]:
+        for part in padded(values):
+            rows = self._query(_with_any(column, len(part)), **{f"value{number}": value for number, value in enumerate(part)})
+            yield from map(account_of, rows)
 
     def count(self) -> int:
         [(count,)] = self._query(_COUNT)
@@ -312,6 +353,38 @@ class SqlAccounts(SqlAccountReads):
         self._mark_locked(stored)
         return stored
 
+    def add_many(self, accounts: Sequence[Account]) -> Sequence[Account]:
+        for account in accounts:
+            self._note_mobile(account)
+        kept = [account for account in accounts if account.id]
+        if kept and not self._sql.is_only_writer:
+            self._sql.query(_move_sequence, highest=max(account.id for account in kept))
+        ids = self._insert(kept, _ADDED) | self._insert([account for account in accounts if not account.id], _NUMBERED_ANEW)
+        added = [replace(account, id=ids[account.username.canonical]) for account in accounts]
+        words = [{"word": word, "account_id": account.id} for account in added for word in search_words(account.name)]
+        for part in in_parts(words):
+            self._sql.run(insert_rows(_WORDS, len(part)), **numbered(part))
+        for account in added:
+            self._mark_locked(account)
+        return added
+
+    def _insert(self, accounts: Sequence[Account], columns: tuple[Column[Any], ...]) -> dict[str, int]:
+        """Returns the ids by canonical username. Raises `Conflict` if some were not inserted."""
+        ids: dict[str, int] = {}
+        for part in in_parts(accounts):
+            values = numbered([{"id": account.id, **_values(account)} for account in part])
+            ids |= {row[1]: row[0] for row in self._sql.run(_add_rows(columns, len(part)), **values)}
+        if len(ids) < len(accounts):
+            raise Conflict
+        return ids
+
+    def lock_many(self, ids: Collection[int]) -> Sequence[Account]:
+        found = []
+        for part in padded(sorted(ids)):
+            rows = self._query(_lock_any(len(part)), **{f"value{number}": value for number, value in enumerate(part)})
+            found += [self._mark_locked(account_of(row)) for row in rows]
+        return found
+
     def save(self, account: Account) -> None:
         self._locked.require("accounts", account.id)
         self._note_mobile(account)
@@ -346,6 +419,10 @@ class SqlAccounts(SqlAccountReads):
             numbered = {f"word{number}": word for number, word in enumerate(words)}
             self._sql.run(statements[len(words) - 1], account_id=account_id, **numbered)
 
+    @overload
+    def _mark_locked(self, account: Account) -> Account: ...
+    @overload
+    def _mark_locked(self, account: Account | None) -> Account | None: ...
     def _mark_locked(self, account: Account | None) -> Account | None:
         if account is not None:
             self._locked.add("accounts", account.id)

@@ -1,17 +1,17 @@
 """The audit log in SQL, and the cursors of its readers. Rows are only added, until they are purged or their account goes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, literal_column, null, select, update
+from sqlalchemy import BigInteger, Select, bindparam, func, literal_column, null, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles for SQLite too, not the reverse
 
 from ...application.ports import AuditQuery, Cursor
 from ...domain.events import Caller, Event, EventType
 from .locked_rows import LockedRows
 from .schema import audit_log, cursors
-from .sql import OpenTransaction, Query, binds, storable
+from .sql import OpenTransaction, Query, binds, padded, storable
 
 GAP_TIMEOUT = 60.0
 """Seconds after which a missing position counts as rolled back: longer than a transaction lives, and clocks differ."""
@@ -72,6 +72,12 @@ _SAVE_CURSOR = (
 
 
 @cache
+def _deleted(count: int) -> Select[Any]:
+    ids = [bindparam(f"id{number}", type_=BigInteger) for number in range(count)]
+    return select(_columns.account_id).where(_columns.account_id.in_(ids), _columns.type == EventType.ACCOUNT_DELETED.value)
+
+
+@cache
 def filtered(*names: str, latest: bool = False) -> Select[Any]:
     """One statement for each set of filters, so that it is compiled once."""
     statement = _FIND_LATEST if latest else _FIND
@@ -98,6 +104,13 @@ class SqlAuditLogReads:
     def count_failed_logins(self, since: float, until: float) -> int:
         [(count,)] = self._query(_COUNT_FAILED_LOGINS, since=since, until=until)
         return int(count)
+
+    def deleted_accounts(self, ids: Collection[int]) -> frozenset[int]:
+        found: set[int] = set()
+        for part in padded(ids):
+            values = {f"id{number}": account_id for number, account_id in enumerate(part)}
+            found.update(row[0] for row in self._query(_deleted(len(part)), **values))
+        return frozenset(found)
 
     def last_position(self) -> int:
         [(position,)] = self._query(_LAST)

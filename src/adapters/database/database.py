@@ -14,6 +14,7 @@ from ...domain.session import DEFAULT_LIFETIME
 from .accounts import SqlAccountReads, SqlAccounts
 from .audit_log import SqlAuditLog, SqlAuditLogReads, SqlCursorReads, SqlCursors
 from .codes import SqlChallenges, SqlProofs
+from .imports import SqlImportReads, SqlImports
 from .invitations import SqlInvitationReads, SqlInvitations
 from .keys import SqlKeys
 from .locked_rows import LockedRows
@@ -90,6 +91,10 @@ class SqlTransaction:
     def cursors(self) -> SqlCursors:
         return SqlCursors(self._sql, self._locked)
 
+    @cached_property
+    def imports(self) -> SqlImports:
+        return SqlImports(self._sql)
+
 
 class SqlDatabase:
     """The migrated database at a URL: `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://…`.
@@ -121,6 +126,7 @@ class SqlDatabase:
         self.outbox = SqlOutboxReads(self._sql.query)
         self.audit_log = SqlAuditLogReads(self._sql.query, in_order=not self.may_block)
         self.cursors = SqlCursorReads(self._sql.query)
+        self.imports = SqlImportReads(self._sql.query)
         self.records = SqlAccountRecords(self._sql.query)
         self.keys = SqlKeys(self._sql)
         self._region = None if mobile_region is None else MobileRegion(self._sql.query, mobile_region)

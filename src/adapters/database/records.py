@@ -12,7 +12,7 @@ from sqlalchemy import Boolean, ColumnElement, Double, Select, Table, bindparam,
 
 from ...application.ports import Channel
 from ...domain.account import Account
-from .schema import accounts, audit_log, challenges, invitations, outbox, proofs, sessions
+from .schema import accounts, audit_log, challenges, imports, invitations, outbox, proofs, sessions
 from .sql import Query
 
 PAGE = 500
@@ -23,6 +23,7 @@ LEFT_OUT: Mapping[Table, frozenset[str]] = {
     proofs: frozenset({"digest"}),
     invitations: frozenset({"id", "digest"}),
     outbox: frozenset({"challenge"}),
+    imports: frozenset({"digests"}),
 }
 """Hashes and digests of secrets, that from which codes and tokens are derived, and the network and the mobile of a
 code's requester."""
@@ -44,6 +45,7 @@ _CODES, _PROOFS, _INVITATIONS = (
     for table in (challenges, proofs, invitations)
 )
 _SENT_INVITATIONS = _select(invitations, invitations.c.invited_by == bindparam("account_id"))
+_IMPORTS = _select(imports, imports.c.account_id == bindparam("account_id"))
 _MESSAGES = _select(
     outbox, (outbox.c.account_id == bindparam("account_id")) & (outbox.c.channel != Channel.WEBHOOK.value), "position"
 )
@@ -67,6 +69,7 @@ class SqlAccountRecords:
                 rows = self._query(statement, kind=address.kind.value, canonical=address.canonical)
                 yield from ((kind, _record(statement, row)) for row in rows)
         yield from (("invitations", _record(_SENT_INVITATIONS, row)) for row in self._query(_SENT_INVITATIONS, **own))
+        yield from (("imports", _record(_IMPORTS, row)) for row in self._query(_IMPORTS, **own))
         yield from (("messages", one) for one in self._paged(_MESSAGES, "position", 0, own))
         yield from (("audit_log", _without_operator(one)) for one in self._paged(_EVENTS, "position", 0, own))
 

@@ -213,4 +213,17 @@ mobile_region = Table(
     Column("region", Text, nullable=False),  # empty for none
 )
 
+imports = Table(
+    "imports",  # the rows of other systems that became accounts
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("key", _Key, primary_key=True),
+    Column("account_id", _Number, nullable=False),  # no foreign key: the row outlives its account, which no import makes again
+    Column("digests", Text, nullable=False),
+    Column("imported_at", Double, nullable=False),
+    Column("image", Text),  # the name in the source of an image that is to be imported
+    Index(None, "account_id"),
+    Index("ix_imports_images", "source", "key", **_where("image IS NOT NULL")),
+)
+
 alembic_version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))

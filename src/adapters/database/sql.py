@@ -1,9 +1,9 @@
 """SQLAlchemy Core statements, compiled once and run on the driver's cursor: a third of the time of Core's own execution."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 from sqlalchemy import ClauseElement, Column, Dialect, Table, bindparam
 from sqlalchemy.dialects.postgresql import Insert, insert  # its ON CONFLICT compiles for SQLite too, not the reverse
@@ -12,7 +12,11 @@ from sqlalchemy.sql.expression import BindParameter
 if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import SQLCompiler
 
+T = TypeVar("T")
 Row = tuple[Any, ...]
+
+_PARTS = (100, 10, 1)  # of a list of rows: with 25 columns far from the 32,766 parameters that SQLite takes
+_LISTS = (25, 250)
 
 HIGHEST = "\U0010ffff"
 """A character that is ordered behind every other one: `key < prefix + HIGHEST` ends the keys that begin with the prefix."""
@@ -116,12 +120,36 @@ def values_of(record: object, names: Iterable[str]) -> dict[str, Any]:
 
 
 @cache
+def insert_rows(columns: tuple[Column[Any], ...], count: int) -> Insert:
+    """An INSERT of `count` rows with these columns of one table; `numbered` gives its values."""
+    rows: list[dict[str, object]] = [
+        {column.name: bindparam(f"{column.name}_{number}") for column in columns} for number in range(count)
+    ]
+    return insert(columns[0].table).values(rows)
+
+
+@cache
 def upsert_rows(table: Table, count: int) -> Insert:
     """An `upsert` of `count` rows; `numbered` gives its values."""
-    rows: list[dict[str, object]] = [
-        {column.name: bindparam(f"{column.name}_{number}") for column in table.columns} for number in range(count)
-    ]
-    return _replacing(insert(table).values(rows), table)
+    return _replacing(insert_rows(tuple(table.columns), count), table)
+
+
+def in_parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The rows in parts of a few sizes, so that a statement for several rows is prepared only once for each size."""
+    start = 0
+    while start < len(rows):
+        size = next(size for size in _PARTS if size <= len(rows) - start)
+        yield rows[start : start + size]
+        start += size
+
+
+def padded(values: Collection[T]) -> Iterator[Sequence[T]]:
+    """The values in parts of a few sizes; the last value is repeated until the part is full, which an IN list does not mind."""
+    rest = list(values)
+    while rest:
+        size = next((size for size in _LISTS if size >= len(rest)), _LISTS[-1])
+        part, rest = rest[:size], rest[size:]
+        yield [*part, *part[-1:] * (size - len(part))]
 
 
 def numbered(rows: Sequence[Mapping[str, object]]) -> dict[str, object]:

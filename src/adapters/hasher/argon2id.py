@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from argon2 import Type
 
+from ...application.ports import HashKind
 from ...domain.password import normalised
 from .arenas import Arenas, Cost
 from .build import check_known_answers
@@ -72,6 +73,13 @@ class Argon2Hasher:
     def needs_rehash(self, password_hash: str) -> bool:
         stored = Stored.read(password_hash)
         return stored is None or (stored.cost, len(stored.salt), len(stored.tag)) != (self._cost, _SALT_BYTES, _TAG_BYTES)
+
+    def kind_of(self, password_hash: str) -> HashKind:
+        if not password_hash or password_hash.startswith("!"):
+            return HashKind("unusable", is_usable=False, reason="marks an account without a password")
+        if Stored.read(password_hash) is None:
+            return HashKind("unknown", is_usable=False, reason="is in no known format, or above the limits")
+        return HashKind("argon2", is_usable=True)
 
     def close(self) -> None:
         """Finishes the accepted jobs; accepts no more."""

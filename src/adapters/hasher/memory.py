@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import secrets
 
+from ...application.ports import HashKind
 from ...domain.password import normalised
 
 _SEPARATORS = 3
@@ -28,6 +29,14 @@ class InsecureHasher:
                 return hmac.compare_digest(digest.encode("utf-8", "replace"), _digest(salt, password).encode())
             case _:
                 return False
+
+    def kind_of(self, password_hash: str) -> HashKind:
+        name = password_hash.partition("$")[0]
+        if password_hash.strip().startswith("!") or not password_hash.strip():
+            return HashKind("unusable", is_usable=False, reason="marks an account without a password")
+        if name == "md5":
+            return HashKind("md5", is_usable=True, is_weak=True)
+        return HashKind("quick", True) if name == "quick" else HashKind("unknown", False, reason="is in no known format")
 
     def needs_rehash(self, password_hash: str) -> bool:
         return password_hash.split("$")[:2] != ["quick", self._marker] or password_hash.count("$") != _SEPARATORS

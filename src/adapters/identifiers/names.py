@@ -1,18 +1,14 @@
 """People's names: any text without line breaks, control characters and marks that change the direction of writing."""
 
-import re
 import unicodedata
 
 from ...application.ports import InvalidText
 from ...domain.errors import ErrorCode
-from ...domain.texts import has_control, is_visible
+from ...domain.texts import is_one_line, is_visible
 from .texts import check_storable, too_long
 
 MAX_LENGTH = 500
 _MAX_INPUT_LENGTH = 4 * MAX_LENGTH
-_FORBIDDEN = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
-"""Bidi controls, line and paragraph separators."""
-
 _AT_ENDS = "".join(mark for mark in map(chr, range(0x3001)) if mark.isspace()) + "\u00ad\u200b\u2060\ufeff"
 """White space, and invisible characters without effect. Joiners and variation selectors at an end change the last letter."""
 
@@ -28,6 +24,6 @@ def read_name(text: str) -> str:
         raise InvalidText("A name must have at least one visible character.", ErrorCode.TOO_SHORT)
     if len(name) > MAX_LENGTH:
         raise too_long("A name", MAX_LENGTH)
-    if has_control(name) or _FORBIDDEN.search(name):
+    if not is_one_line(name):
         raise InvalidText("A name must not contain line breaks or control characters.", ErrorCode.FORBIDDEN_CHARACTER)
     return name

@@ -12,6 +12,7 @@ from . import (
     devices,
     identifiers,
     images,
+    imports,
     messages,
     password_rules,
     rate_limits,
@@ -25,6 +26,7 @@ from .database import *  # noqa: F403
 from .devices import *  # noqa: F403
 from .identifiers import *  # noqa: F403
 from .images import *  # noqa: F403
+from .imports import *  # noqa: F403
 from .messages import *  # noqa: F403
 from .password_rules import *  # noqa: F403
 from .rate_limits import *  # noqa: F403
@@ -39,6 +41,7 @@ _MODULES = (
     devices,
     identifiers,
     images,
+    imports,
     messages,
     password_rules,
     rate_limits,

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from ...domain.code import CodePurpose
 
-__all__ = ["SIGNING_ALGORITHMS", "AccessClaims", "Codes", "Hasher", "KeyRotation", "Tokens"]
+__all__ = ["SIGNING_ALGORITHMS", "AccessClaims", "Codes", "HashKind", "Hasher", "KeyRotation", "Tokens"]
 
 SIGNING_ALGORITHMS = ("EdDSA", "ES256", "RS256")
 """The algorithms that access tokens can be signed by (RFC 7518 § 3.1, RFC 8037): by Ed25519, P-256, or RSA of 2048 bits."""
@@ -62,10 +62,27 @@ class KeyRotation(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class HashKind:
+    """The kind of a text that another system has in the place of a password hash.
+
+    `name` is the name of its format, such as `pbkdf2_sha256`. It is `unusable` for a text that marks an account without a
+    password, such as the empty one, and `unknown` for a text in no known format, which may be the password itself. If no
+    password can be verified by it, `is_usable` is false, and `reason` says why; it continues "the hash …". A hash that
+    `is_weak` is computed so fast that an attacker who has it finds most passwords.
+    """
+
+    name: str
+    is_usable: bool
+    is_weak: bool = False
+    reason: str = ""
+
+
 class Hasher(Protocol):
     """Hashes passwords slowly (Argon2id, RFC 9106), a bounded number at a time; raises `Overloaded` above that.
 
-    All Unicode forms of a password are the same password (NFKC).
+    All Unicode forms of a password are the same password (NFKC). A hasher may verify the hashes of other systems too; these
+    were made from the password as it was typed, which is tried as well.
     """
 
     def hash(self, password: str) -> str: ...
@@ -74,4 +91,7 @@ class Hasher(Protocol):
         """Returns whether the password matches; False after the same time if the hash is None or malformed."""
 
     def needs_rehash(self, password_hash: str) -> bool:
-        """Returns whether the hash was made with other parameters than the current ones."""
+        """Returns whether the hash is in another format or was made with other parameters than the current ones."""
+
+    def kind_of(self, password_hash: str) -> HashKind:
+        """Tells what a text from another system is, in little time and without verifying a password by it."""

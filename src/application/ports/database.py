@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from ...domain.account import Account, Address, Username
+from ...domain.account import Account, Address, AddressKind, Username
 from ...domain.code import Challenge, CodePurpose, Proof
 from ...domain.events import Event, EventType
 from ...domain.invitation import Invitation
@@ -13,6 +13,7 @@ from ...domain.ownership import AddressState, state_of
 from ...domain.rate_limits import SlidingWindow
 from ...domain.session import DEFAULT_LIFETIME, Session
 from .identifiers import LoginIdentifier
+from .imports import ImportReads, Imports
 from .messages import Backlog, Channel, Message, OutboxEntry
 from .rate_limits import SlidingWindowReads, SlidingWindows
 from .search import AccountFilters, Candidate, SearchPath, SearchPosition
@@ -20,6 +21,7 @@ from .sources import Clock
 
 __all__ = [
     "TURN_SECONDS",
+    "AccountNames",
     "AccountReads",
     "Accounts",
     "AddedSession",
@@ -74,6 +76,14 @@ class KeyOfHolder(NamedTuple):
 
     def of(self, account_id: int | None) -> str:
         return f"{self.prefix}{self.otherwise if account_id is None else account_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountNames:
+    """Canonical forms of names of accounts, for a look-up of many at once."""
+
+    usernames: Collection[str] = ()
+    addresses: Collection[tuple[AddressKind, str]] = ()
 
 
 class AccountReads(Protocol):
@@ -147,6 +157,9 @@ class AccountReads(Protocol):
     def many(self, ids: Sequence[int]) -> Sequence[Account]:
         """The accounts with these ids, in their order, without those that do not exist."""
 
+    def having(self, names: AccountNames) -> Sequence[Account]:
+        """Each account with one of the names: as its username, its address, or its recovery address, expired ones included."""
+
     def count(self) -> int: ...
 
     def count_created(self, since: float, until: float) -> int:
@@ -173,6 +186,16 @@ class Accounts(AccountReads, Protocol):
 
     def add(self, account: Account) -> Account:
         """Stores a new account and returns it with its `id`. Raises `AlreadyTaken`, naming at least one field."""
+
+    def add_many(self, accounts: Sequence[Account]) -> Sequence[Account]:
+        """Stores new accounts and returns them, in their order; each keeps its `id`, or gets a new one if that is 0.
+
+        Later accounts get higher ids. Raises `Conflict` if an account has such an id or name, one of another transaction that
+        was committed meanwhile included: this transaction must end then.
+        """
+
+    def lock_many(self, ids: Collection[int]) -> Sequence[Account]:
+        """Locks the accounts with these ids, and returns those that exist, in the order of ids."""
 
     def save(self, account: Account) -> None:
         """Stores a locked account. Raises `AlreadyTaken`, and `LookupError` if this transaction has not locked it."""
@@ -415,6 +438,9 @@ class AuditLogReads(Protocol):
     def count_failed_logins(self, since: float, until: float) -> int:
         """The number of failed logins from `since` on, before `until`."""
 
+    def deleted_accounts(self, ids: Collection[int]) -> frozenset[int]:
+        """The ids among these whose accounts were deleted, as far back as events are kept."""
+
     def read_stable_after(self, after: int, now: float, *, limit: int) -> Sequence[tuple[int, Event]]:
         """Events beyond the position `after`, the oldest first, up to where an earlier one could still appear.
 
@@ -474,6 +500,8 @@ class Transaction(Protocol):
     def audit_log(self) -> AuditLog: ...
     @property
     def cursors(self) -> Cursors: ...
+    @property
+    def imports(self) -> Imports: ...
 
 
 class Database(Protocol):
@@ -495,6 +523,8 @@ class Database(Protocol):
     def audit_log(self) -> AuditLogReads: ...
     @property
     def cursors(self) -> CursorReads: ...
+    @property
+    def imports(self) -> ImportReads: ...
 
     def begin(self) -> AbstractContextManager[Transaction]:
         """A transaction: committed durably when the block is left, rolled back when an exception leaves it.

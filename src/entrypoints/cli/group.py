@@ -8,6 +8,7 @@ from .common import CommandGroup
 from .database import backup, copy, end_sessions, migrate, restore
 from .deliver import deliver
 from .doctor import doctor
+from .importing import import_accounts
 from .invitations import invitations, invite
 from .keys import keys
 from .maintenance import purge, sweep_images
@@ -35,7 +36,7 @@ def vestibule() -> None:
 
 for _command in (
     *(serve, deliver, migrate, copy, backup, restore, end_sessions, create_superuser, accounts, summary),
-    *(invite, invitations),
+    *(invite, invitations, import_accounts),
     *(audit_log, outbox, keys, purge, sweep_images, list_settings, hash_calibrate, doctor, timing),
 ):
     vestibule.add_command(_command)

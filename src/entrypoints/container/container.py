@@ -9,7 +9,7 @@ from typing import Any
 from dependency_injector import providers  # `containers` would import every web framework that is installed
 
 from ...adapters import ids
-from ...adapters.database import SqlDatabase
+from ...adapters.database import SqlDatabase, rehearsal_database
 from ...adapters.devices import UaParserDevices
 from ...adapters.identifiers import LibraryIdentifiers
 from ...adapters.images import PillowImages
@@ -119,6 +119,7 @@ class Container:
         self.storage = providers.Singleton(factories.storage, self.settings)
         self.rate_limiter = providers.Singleton(factories.rate_limiter, self.settings)
 
+        self.rehearsal_database = providers.Object(rehearsal_database)
         self.records = self.sql_database.provided.records
         self.code_lifetime = provided.otp_seconds
         self.cooldown = provided.code_cooldown

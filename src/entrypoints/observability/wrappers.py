@@ -101,6 +101,7 @@ class ObservedDatabase:
         self.outbox: Any = ObservedReads("outbox", database.outbox, observer)
         self.audit_log: Any = ObservedReads("audit_log", database.audit_log, observer)
         self.cursors: Any = ObservedReads("cursors", database.cursors, observer)
+        self.imports: Any = ObservedReads("imports", database.imports, observer)
         self.check = database.check
         self.purge = database.purge
         self.may_block = database.may_block

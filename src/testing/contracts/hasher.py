@@ -75,6 +75,12 @@ class HasherContract:
         assert not hasher.verify(password_hash, "")
         assert hasher.needs_rehash(password_hash)
 
+    def test_kind_of_a_text_tells_whether_a_password_can_be_verified_by_it(self, hasher: Hasher) -> None:
+        assert hasher.kind_of(hasher.hash(PASSWORD)).is_usable
+        assert hasher.kind_of("").name == hasher.kind_of("!" + 40 * "a").name == "unusable"
+        unknown = hasher.kind_of(PASSWORD)
+        assert (unknown.name, unknown.is_usable, bool(unknown.reason)) == ("unknown", False, True)
+
     def test_concurrent_hashing_is_correct_or_overloaded(self, hasher: Hasher) -> None:
         def is_correct(number: int) -> bool | None:
             try:

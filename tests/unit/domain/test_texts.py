@@ -72,3 +72,17 @@ def test_text_that_is_no_code_stays(text: str) -> None:
 @example("\u202a012\u200b345\u202c")
 def test_every_spelling_of_a_code_is_read(text: str) -> None:
     assert texts.code_digits(text) == "012345"
+
+
+@given(MIXED)
+def test_text_on_one_line_has_no_mark_that_breaks_or_turns_it(text: str) -> None:
+    line = texts.one_line(text)
+    assert len(line) == len(text)
+    assert texts.is_one_line(line)
+    assert texts.is_storable(line)
+    assert texts.one_line(line) == line
+
+
+@pytest.mark.parametrize("mark", "\0\n\x85\u2028\u2029\u061c\u200e\u202e\u2066")
+def test_mark_that_breaks_or_turns_a_line_is_found(mark: str) -> None:
+    assert not texts.is_one_line(f"a{mark}b")

@@ -4,6 +4,7 @@ from .accounts import AccountsContract
 from .audit_log import AuditLogContract
 from .codes import ChallengesContract
 from .deletion import DeletionContract
+from .imports import ImportsContract
 from .invitations import InvitationsContract
 from .keyed_rows import KeyedRowsContract
 from .outbox import OutboxContract
@@ -26,6 +27,7 @@ class DatabaseContract(
     RecordsContract,
     SearchContract,
     DeletionContract,
+    ImportsContract,
     RacesContract,
 ):
     """The promises of every `Database`: about a hundred tests, racing transactions among them.

@@ -196,10 +196,22 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("region", sa.Text, nullable=False),
     )
+    op.create_table(
+        "imports",
+        sa.Column("source", sa.Text, primary_key=True),
+        sa.Column("key", _key, primary_key=True),
+        sa.Column("account_id", _number, nullable=False),
+        sa.Column("digests", sa.Text, nullable=False),
+        sa.Column("imported_at", sa.Double, nullable=False),
+        sa.Column("image", sa.Text),
+    )
+    op.create_index(op.f("ix_imports_account_id"), "imports", ["account_id"])
+    op.create_index(op.f("ix_imports_images"), "imports", ["source", "key"], **_where("image IS NOT NULL"))
 
 
 def downgrade() -> None:
     tables = (
+        "imports",
         "mobile_region",
         "cursors",
         "keys",
