@@ -58,7 +58,7 @@ remains. Seconds do not carry over to another machine or day: compare ratios wit
 
 \b
 scripts/bench                          five minutes, SQLite, and PostgreSQL if available
-scripts/bench --long --peers --json benchmarks/results calls scale storms memory workers start profile
+scripts/bench --long --peers --json benchmarks/results calls scale storms memory workers start profile search
                                        new figures, in half an hour
 scripts/bench --page                   docs/performance.md with the figures in benchmarks/results
 scripts/bench --only 'account read' --database SQLite
