@@ -36,10 +36,10 @@ class Invite:
     """Sends an invitation to an email or a mobile: a token that `Register` takes as its proof, once, within `days`.
 
     A registration by a code that came to the address is invited as well. An invitation takes the place of an earlier one to the
-    same address, whose token is worth nothing then. `identity` is the account that invites; without one it is the operator.
-    Each counts as one of the notices to its address. Raises `InvalidInput` for a text that is no address, for an address that
-    no account may get or that one has verified, and the refusals of the admission for everybody, such as `RegistrationClosed`;
-    `RateLimited`, `Unavailable`.
+    same address, whose token is worth nothing then. `identity` is the account that invites; without one it is the operator,
+    whom `actor` names in the audit log. Each counts as one of the notices to its address. Raises `InvalidInput` for a text that
+    is no address, for an address that no account may get or that one has verified, and the refusals of the admission for
+    everybody, such as `RegistrationClosed`; `RateLimited`, `Unavailable`.
     """
 
     database: Database
@@ -52,7 +52,13 @@ class Invite:
 
     @retry_on_conflict
     def __call__(
-        self, *, address: str, days: int = DEFAULT_DAYS, identity: Identity | None = None, caller: Caller = TRUSTED_CALLER
+        self,
+        *,
+        address: str,
+        days: int = DEFAULT_DAYS,
+        identity: Identity | None = None,
+        actor: str | None = None,
+        caller: Caller = TRUSTED_CALLER,
     ) -> Invitation:
         invited = self._read(address, days, caller)
         invitation_id, digest = self.new_id(), self.codes.keyed_digest(invited.key)
@@ -73,7 +79,7 @@ class Invite:
             )
             tx.invitations.add(invitation)
             tx.outbox.add(_message(self.new_id(), invitation))
-            record(tx, EventType.INVITED, counters.now, caller, account_id=inviter, detail=invited.kind)
+            record(tx, EventType.INVITED, counters.now, caller, account_id=inviter, detail=invited.kind, actor=actor)
         return invitation
 
     def _read(self, address: str, days: int, caller: Caller) -> Address:
@@ -131,7 +137,8 @@ class ListInvitations:
 class RevokeInvitation:
     """Ends the open invitation of an address; one that waits in the outbox is not sent.
 
-    Raises `InvalidInput` for a text that is no address, `NoSuchInvitation`, `Unavailable`.
+    The audit log names `identity` and `actor`, as for `Invite`. Raises `InvalidInput` for a text that is no address,
+    `NoSuchInvitation`, `Unavailable`.
     """
 
     database: Database
@@ -139,7 +146,9 @@ class RevokeInvitation:
     clock: Clock
 
     @retry_on_conflict
-    def __call__(self, *, address: str, identity: Identity | None = None, caller: Caller = TRUSTED_CALLER) -> Invitation:
+    def __call__(
+        self, *, address: str, identity: Identity | None = None, actor: str | None = None, caller: Caller = TRUSTED_CALLER
+    ) -> Invitation:
         validator = Validator()
         (invited,) = validator.valid(validator.text("address", address, self.identifiers.destination))
         with self.database.begin() as tx:
@@ -148,5 +157,6 @@ class RevokeInvitation:
             if invitation is None:
                 raise NoSuchInvitation
             account_id = None if identity is None else identity.account.id
-            record(tx, EventType.INVITATION_REVOKED, now, caller, account_id=account_id, detail=invited.kind)
+            revoked = EventType.INVITATION_REVOKED
+            record(tx, revoked, now, caller, account_id=account_id, detail=invited.kind, actor=actor)
         return invitation

@@ -33,6 +33,7 @@ class Permission:
 
 
 PERMISSIONS: Mapping[str, Permission] = {
+    "CreateSuperuser": Permission(role=Role.SUPERUSER),
     "FindAccounts": Permission(role=Role.STAFF, changes=False),
     "IdentifyAccount": Permission(role=Role.STAFF, changes=False),
     "ReadAccount": Permission(role=Role.STAFF, changes=False),
@@ -138,23 +139,30 @@ class Operators:
         self.admit(operator, use_case, password, caller)
         return Action(actor=operator.actor, reason=read, caller=caller)
 
-    def check_target(self, tx: Transaction, operator: Operator, use_case: object, target: Account) -> None:
-        """Checks the operator again, as they are now, and whether they may change the locked `target`.
+    def check(self, tx: Transaction, operator: Operator, use_case: object) -> Account | None:
+        """Checks the operator again, as they are now, and returns their account; None for a program.
 
         Raises `NotPermitted`, `InvalidToken` if the operator's session was revoked meanwhile.
         """
         identity = operator.identity
         if identity is None:
-            return
+            return None
         found = tx.accounts.by_active_session(identity.account.id, identity.session_id, self.clock())
         if found is None:
             raise InvalidToken
-        role = role_of(found[0])
-        if role < PERMISSIONS[type(use_case).__name__].role:
+        account, _ = found
+        if role_of(account) < PERMISSIONS[type(use_case).__name__].role:
             raise NotPermitted
-        if target.id == identity.account.id:
+        return account
+
+    def check_target(self, tx: Transaction, operator: Operator, use_case: object, target: Account) -> None:
+        """Checks the operator as `check` does, and whether they may change the locked `target`. Raises the same."""
+        account = self.check(tx, operator, use_case)
+        if account is None:
+            return
+        if target.id == account.id:
             raise NotPermitted("An operator does not change the own account this way.")
-        if role < Role.SUPERUSER and role_of(target):
+        if role_of(account) < Role.SUPERUSER and role_of(target):
             raise NotPermitted("Only a superuser changes accounts of staff and of superusers.")
 
 

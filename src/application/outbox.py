@@ -75,8 +75,9 @@ class RetryMessages:
     With ids, all of them or none: raises `NoSuchMessage`, and `NotRetryable` for one that is being sent or has expired.
     Without ids, all that failed at least once, except such. `reason` is for the audit log.
 
-    Raises `InvalidInput`, `Unavailable`, and `NotPermitted`, `LoginNotFresh`,
-    `InvalidCredentials`, `RateLimited` for an operator who is a person.
+    Raises `InvalidInput`, `Unavailable`, and for an operator who is a person `NotPermitted`, `LoginNotFresh`,
+    `InvalidCredentials` and `RateLimited`, and `InvalidToken` if their session was revoked meanwhile: batches that were done
+    before stay done.
     """
 
     database: Database
@@ -94,16 +95,17 @@ class RetryMessages:
     ) -> int:
         action = self.operators.admit_change(operator, self, Validator(), reason, current_password, caller)
         if ids is not None:
-            return self._retry(ids, action, strict=True)
+            return self._retry(operator, ids, action, strict=True)
         batches = _batches(self.database, failed=False)
         return sum(
-            self._retry([entry.message.id for entry in batch if _has_failed_attempt(entry)], action, strict=False)
+            self._retry(operator, [entry.message.id for entry in batch if _has_failed_attempt(entry)], action, strict=False)
             for batch in batches
         )
 
-    def _retry(self, ids: Collection[str], action: Action, *, strict: bool) -> int:
+    def _retry(self, operator: Operator, ids: Collection[str], action: Action, *, strict: bool) -> int:
         retried = []
         with self.database.begin() as tx:
+            self.operators.check(tx, operator, self)
             now = self.clock()
             for entry in _lock(tx, ids, strict=strict):
                 obstacle = _obstacle(tx, entry, now)
@@ -150,12 +152,13 @@ class DropMessages:
     ) -> int:
         action = self.operators.admit_change(operator, self, Validator(), reason, current_password, caller)
         if ids is not None:
-            return self._drop(ids, action, strict=True)
+            return self._drop(operator, ids, action, strict=True)
         batches = _batches(self.database, failed=True)
-        return sum(self._drop([entry.message.id for entry in batch], action, strict=False) for batch in batches)
+        return sum(self._drop(operator, [entry.message.id for entry in batch], action, strict=False) for batch in batches)
 
-    def _drop(self, ids: Collection[str], action: Action, *, strict: bool) -> int:
+    def _drop(self, operator: Operator, ids: Collection[str], action: Action, *, strict: bool) -> int:
         with self.database.begin() as tx:
+            self.operators.check(tx, operator, self)
             dropped = [entry for entry in _lock(tx, ids, strict=strict) if strict or entry.has_failed_permanently]
             for entry in dropped:
                 tx.outbox.delete(entry.message.id)

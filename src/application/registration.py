@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-from ..domain.account import Account, Address
+from ..domain.account import Account, Address, AddressKind
 from ..domain.errors import AlreadyTaken, InvitationRequired
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.invitation import Invitation, invited_by
@@ -13,6 +13,7 @@ from ..domain.rate_limits import Limits, RateLimits
 from ..domain.texts import trimmed
 from .audit import record, record_verified_addresses
 from .network_limits import network_refusal
+from .operators import PROGRAM, Action, Operator, Operators
 from .ownership import AddressReleaser
 from .ports import Applicant, Clock, Database, Hasher, InvalidText, RateLimiter, Transaction
 from .retry import retry_on_conflict
@@ -67,15 +68,29 @@ class Register:
 class CreateSuperuser:
     """Creates an account with every permission, for the operator, who vouches for its email and may use a reserved username.
 
-    Raises `InvalidInput`, `AlreadyTaken`, `Overloaded`, `Unavailable`.
+    Raises `InvalidInput`, `AlreadyTaken`, `Overloaded`, `Unavailable`, and the refusals of an operator who is a person, as
+    `EditAccount` does.
     """
 
     database: Database
     hasher: Hasher
     rules: AccountRules
     address_releaser: AddressReleaser
+    operators: Operators
 
-    def __call__(self, *, username: str, name: str, email: str, password: str) -> Account:
+    def __call__(
+        self,
+        *,
+        username: str,
+        name: str,
+        email: str,
+        password: str,
+        operator: Operator = PROGRAM,
+        reason: str | None = None,
+        current_password: str | None = None,
+        caller: Caller = TRUSTED_CALLER,
+    ) -> Account:
+        action = self.operators.admit_change(operator, self, Validator(), reason, current_password, caller)
         rules = replace(
             self.rules,
             admission=ADMIT_ALL,
@@ -86,13 +101,17 @@ class CreateSuperuser:
         fields = {"username": username, "name": name, "email": email, "mobile": None, "password": password}
         account, _ = _validated(rules, self.database, fields, (), TRUSTED_CALLER, vouches=True)
         superuser = replace(account, is_superuser=True, email_verified=True, ever_verified=True)
-        return self._store(replace(superuser, password_hash=self.hasher.hash(password)))
+        return self._store(operator, replace(superuser, password_hash=self.hasher.hash(password)), action)
 
     @retry_on_conflict
-    def _store(self, new: Account) -> Account:
+    def _store(self, operator: Operator, new: Account, action: Action) -> Account:
         with self.database.begin() as tx:
-            self.address_releaser(tx, new.addresses, new.created_at)
-            return _add(tx, new, TRUSTED_CALLER)
+            self.operators.check(tx, operator, self)
+            self.address_releaser(tx, new.addresses, new.created_at, actor=action.actor, reason=action.reason)
+            account = tx.accounts.add(new)
+            action.record(tx, EventType.REGISTERED, account.created_at, account)
+            action.record(tx, EventType.ADDRESS_VERIFIED, account.created_at, account, AddressKind.EMAIL)
+        return account
 
 
 def _validated(

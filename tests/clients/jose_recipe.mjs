@@ -13,6 +13,7 @@ const { token, session } = await post("/login/", { username: "ada", password: ad
 const found = await identify(`Bearer ${token}`);
 assert.deepEqual([found.account, found.session], [id, session]);
 assert.deepEqual([found.claims.username, found.claims.email_verified, "email" in found.claims], ["ada", false, false]);
+assert.equal(found.claims.exp - found.claims.iat, Number(process.env.ACCESS_SECONDS));
 assert.equal(await identify(undefined), null);
 assert.equal(await identify("Basic YTpi"), null);
 

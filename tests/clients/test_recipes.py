@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support import node
@@ -39,11 +40,11 @@ def test_recipe_for_node_verifies_a_token_with_its_claims(algorithm: str, tmp_pa
     project = node.project(tmp_path / "project", "jose_recipe.mjs")
     recipe = blocks("js")[1]
     assert '["EdDSA"]' in recipe
-    claims = "email_verified, username"
-    with Server(tmp_path / "data", token_claims=claims, token_algorithm=algorithm, rate_limits="off") as server:
+    given: dict[str, Any] = {"token_claims": "email_verified, username", "token_algorithm": algorithm, "access_seconds": "600"}
+    with Server(tmp_path / "data", rate_limits="off", **given) as server:
         url = f"http://127.0.0.1:{server.port}"
         (project / "identify.js").write_text(recipe.replace(SERVICE, url).replace('["EdDSA"]', f'["{algorithm}"]'))
-        node.call(["node", "jose_recipe.mjs"], project, {"SERVER": url})
+        node.call(["node", "jose_recipe.mjs"], project, {"SERVER": url, "ACCESS_SECONDS": "600"})
 
 
 def test_recipe_for_django_identifies_the_caller(server: Server, tmp_path: Path) -> None:

@@ -86,8 +86,10 @@ def test_no_wrapper_exists_without_observability(tmp_path: Path) -> None:
     ids=["metrics", "traces"],
 )
 def test_every_part_is_wrapped_with_observability(settings: dict[str, Any], outermost: str, tmp_path: Path) -> None:
-    wrappers = wrappers_with(Settings(data_dir=tmp_path / "data", **settings))
+    pwned_passwords = "http://127.0.0.1:9/range"
+    wrappers = wrappers_with(Settings(data_dir=tmp_path / "data", pwned_passwords=pwned_passwords, **settings))
     assert wrappers >= {outermost, "ObservedDatabase", "ObservedPool", "ObservedImages", "ObservedNotifier", "ObservedReads"}
+    assert "ObservedPasswordRules" in wrappers
 
 
 @pytest.mark.slow

@@ -27,4 +27,5 @@ def test_every_snippet_of_the_page_runs(
             with TestClient(names["app"]) as client:
                 assert client.get("/accounts/healthz").json() == {"status": "ok"}
     assert mounted == 2
-    assert {"1", "Grace Hopper", "code to grace@example.com"} <= set(capsys.readouterr().out.splitlines())
+    printed = set(capsys.readouterr().out.splitlines())
+    assert {"1", "Grace Hopper", "code to grace@example.com", "['Please leave out the names of our products.']"} <= printed

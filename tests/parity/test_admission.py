@@ -1,5 +1,7 @@
 """Who may come in, through both interfaces."""
 
+from typing import Any
+
 from tests.parity.conftest import Open
 from tests.support.account_builders import ANN, CODE_REGISTRATION, EVE, REGISTRATION, WRONG_CODE, code, logged_in
 from tests.support.interfaces import Interface, Refused, Tokens
@@ -30,7 +32,8 @@ def test_closed_registration_refuses_at_once_and_after_a_right_code(open_interfa
 
 def test_code_to_an_account_logs_in_where_registration_is_closed(open_interface: Open) -> None:
     interface = open_interface(registration="closed")
-    interface.world.create_superuser(**{name: REGISTRATION[name] for name in ("username", "name", "email", "password")})
+    fields: dict[str, Any] = {name: REGISTRATION[name] for name in ("username", "name", "email", "password")}
+    interface.world.create_superuser(**fields)
     sent, after_wrong, after_right = register_by_code(interface)
 
     assert isinstance(sent, str)

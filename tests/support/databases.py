@@ -19,9 +19,11 @@ from vestibule.adapters.database import (
     invitations,
     keys,
     migration,
+    mobile_region,
     outbox,
     rate_limits,
     records,
+    rekeying,
     restoration,
     retention,
     sessions,
@@ -70,8 +72,8 @@ def stored(database: SqlDatabase, name: str) -> Account:
 
 def _statements() -> dict[str, ClauseElement]:
     found: dict[str, ClauseElement] = {}
-    modules = (accounts, audit_log, codes, imports, invitations, keys, migration, outbox, rate_limits, records, restoration)
-    for module in (*modules, retention, sessions):
+    modules = (accounts, audit_log, codes, imports, invitations, keys, migration, mobile_region, outbox, rate_limits)
+    for module in (*modules, records, rekeying, restoration, retention, sessions):
         for name, value in vars(module).items():
             parts = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else [value]
             flat = [part[1] if isinstance(part, tuple) and len(part) == 2 else part for part in parts]

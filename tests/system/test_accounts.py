@@ -392,22 +392,7 @@ def test_colours_are_for_terminals(operator: CommandLine, ada: None) -> None:
     assert "\x1b" not in operator.text("accounts", "list")
 
 
-# --- completion and the documents -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("words", "completions"),
-    [
-        ("vestibule acc", {"accounts"}),
-        ("vestibule accounts su", {"suspend"}),
-        ("vestibule accounts suspend ada --u", {"--until"}),
-        ("vestibule accounts list --state d", {"deactivated", "deletion_scheduled"}),
-    ],
-)
-def test_shells_complete_commands_options_and_values(words: str, completions: set[str]) -> None:
-    variables = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1), "_VESTIBULE_COMPLETE": "bash_complete"}
-    completed = vestibule(**variables)
-    assert {line.partition(",")[2] for line in completed.stdout.splitlines()} == completions
+# --- the documents -----------------------------------------------------------------------------------------------------
 
 
 def test_page_for_operators_lists_each_command() -> None:

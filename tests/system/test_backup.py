@@ -286,7 +286,7 @@ def complete(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def refusal(file: Path, data: Path) -> str:
     """Returns the error of the command, which is called in this process."""
     with pytest.raises((ValueError, OSError)) as refused:
-        restore_here(Settings(data_dir=data), file, lambda _done, _total: None)
+        restore_here(Settings(data_dir=data), file, lambda _done, _total: None, actor="ada")
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
@@ -378,7 +378,7 @@ def test_restore_of_wrong_contents_is_refused_and_the_data_directory_stays_empty
 
 def test_restore_accepts_a_backup_that_was_packed_again_with_compression(complete: Path, tmp_path: Path) -> None:
     file = rewritten(complete, lambda _contents, _scratch: None, tmp_path)
-    restore_here(Settings(data_dir=tmp_path / "new"), file, lambda _done, _total: None)
+    restore_here(Settings(data_dir=tmp_path / "new"), file, lambda _done, _total: None, actor="ada")
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"vestibule.db", "keys.json", "images"}
 
 

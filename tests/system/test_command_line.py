@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -172,6 +173,8 @@ def test_superuser_is_created_once_and_errors_name_the_field(tmp_path: Path) -> 
     assert (refused.returncode, refused.stderr.splitlines()) == (1, ["password: This password is among the most common ones."])
     made = create(PASSWORD)
     assert (made.returncode, made.stderr, made.stdout) == (0, "", "Created the superuser grace, account 1.\n")
+    log = vestibule("audit-log", "--type", "registered", VESTIBULE_DATA_DIR=str(tmp_path / "data")).stdout
+    assert re.fullmatch(r"command line \([^()]+\)", json.loads(log)["actor"])
     again = create(PASSWORD)
     assert again.returncode == 1
     assert "username:" in again.stderr

@@ -36,12 +36,14 @@ from tests.support.server import VESTIBULE, Server, free_port
 from tests.support.webhook_receiver import SECRET, Receiver
 
 import vestibule
+from vestibule.adapters.database import migrate
 from vestibule.adapters.keys import HmacCodes, KeySet
 from vestibule.entrypoints.container.operator import is_token, new_token
 from vestibule.entrypoints.doctor.diagnosis import CHECKS, NAMES, diagnose
 from vestibule.entrypoints.doctor.findings import Level, check, clock_of
 from vestibule.entrypoints.settings import Settings
 
+PHRASE = "the engine weaves algebra"
 PASSWORD = "p%40ss%2Fw%3Ard%23%3F%25"
 SECRETS = ("hunter2", "wr0ngp4ss", PASSWORD, "p@ss/w:rd#?%")
 SLOW = ("hashing", "public-url")
@@ -338,6 +340,28 @@ def test_postgresql_is_asked_for_schema_and_durability(data: Path, new_postgres:
     assert "no message waits" in found.of("outbox", "ok")
     found = Diagnosis(workers=64, **settings)
     assert "64 worker(s) open up to 960 connections" in found.of("database", "warning")
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_region_other_than_that_of_the_mobiles_is_an_error(data: Path, kind: str, request: pytest.FixtureRequest) -> None:
+    url = request.getfixturevalue("new_postgres") if kind == "postgres" else f"sqlite:///{data}/vestibule.db"
+    data.mkdir()
+    migrate(url)
+    stored: dict[str, Any] = {"data_dir": data, "database_url": url, "default_region": "IN"}
+
+    def found(**region: str) -> list[str]:
+        checked = diagnose(Settings(**stored | {"default_region": None} | region), without=set(NAMES) - {"database"})
+        return [str(finding) for finding in checked if finding.level is Level.ERROR]
+
+    assert found() == [], "there is no mobile yet"
+    with vestibule.build(Settings(**stored), run_workers=False) as accounts:
+        fields: dict[str, Any] = {"username": "ada", "name": "Ada", "email": "ada@example.com", "password": PHRASE}
+        accounts.register(**fields, mobile="9999999999")
+    assert found(default_region="IN") == []
+    rekey = "or see what another region changes: `vestibule accounts rekey --dry-run`"
+    start = "the mobiles were read with the region IN, and VESTIBULE_DEFAULT_REGION has"
+    assert found(default_region="DE") == [f"{start} the region DE: no server starts: set it to IN, {rekey}"]
+    assert found() == [f"{start} no region: no server starts: set it to IN, {rekey}"]
 
 
 def test_postgresql_that_loses_data_or_is_down_is_an_error(data: Path) -> None:

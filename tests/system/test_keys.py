@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
@@ -16,6 +17,7 @@ from tests.support.server import Server
 from vestibule import Settings, build
 from vestibule.adapters.database import migrate
 from vestibule.adapters.keys import FileKeyStore, KeyManager
+from vestibule.application.ports import SIGNING_ALGORITHMS
 from vestibule.entrypoints.settings import SettingsError
 from vestibule.errors import InvalidRefreshToken
 from vestibule.verify import JwksClient, Verifier
@@ -153,11 +155,42 @@ def test_change_of_the_algorithm_is_followed_by_clients_and_other_services_witho
             assert jwt.decode(token, key, algorithms=["EdDSA", algorithm], audience=url, issuer=url)["sub"] == "1"
 
 
+@pytest.mark.parametrize("algorithm", SIGNING_ALGORITHMS)
+def test_pyjwt_reads_the_settings_in_a_token_that_it_verifies_by_discovery(algorithm: str, tmp_path: Path) -> None:
+    claims = "username,name,email,email_verified,mobile,is_staff,is_superuser,roles"
+    given: dict[str, Any] = {"token_algorithm": algorithm, "token_claims": claims, "access_seconds": "60", "max_sessions": "1"}
+    with Server(tmp_path / "data", **given) as server:
+        assert server.call("POST", "/register/", ADA)[0] == 201
+        roles = vestibule("accounts", "roles", "ada", "--roles", "editor", VESTIBULE_DATA_DIR=str(server.data_dir))
+        assert roles.returncode == 0
+        first, _ = _log_in(server)
+        second, _ = _log_in(server)
+        assert [server.call("GET", "/account/", token=token)[0] for token in (first, second)] == [401, 200], "one session"
+        found = server.call("GET", "/.well-known/openid-configuration")[1]
+        key = jwt.PyJWKClient(found["jwks_uri"]).get_signing_key_from_jwt(second)
+        allowed = found["id_token_signing_alg_values_supported"]
+        read = jwt.decode(second, key, algorithms=allowed, audience=found["issuer"], issuer=found["issuer"])
+        assert allowed == [algorithm]
+        assert read["exp"] - read["iat"] == 60
+        assert {name: read.get(name) for name in claims.split(",")} == {
+            "username": "ada",
+            "name": "Ada Lovelace",
+            "email": "ada@mail.example.com",
+            "email_verified": False,
+            "mobile": None,
+            "is_staff": False,
+            "is_superuser": False,
+            "roles": ["editor"],
+        }
+
+
 def test_server_rotates_keys_by_itself_and_records_it(tmp_path: Path) -> None:
     KeyManager(FileKeyStore(tmp_path / "data" / "keys.json"), lambda: time.time() - 89.5 * 86_400).list_keys()
     with Server(tmp_path / "data") as server:
         assert server.call("POST", "/register/", ADA)[0] == 201
         assert server.stop() == 0
+        assert vestibule("purge", VESTIBULE_DATA_DIR=str(server.data_dir)).returncode == 0
+        assert _keys(server, "list")[1].startswith("codes-1"), "a purge adds no key"
     with Server(tmp_path / "data", workers="2") as server:
         _soon(lambda: len(_published(server)) == 2)
         listed = _keys(server, "list")

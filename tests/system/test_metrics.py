@@ -15,6 +15,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests.support.breached_passwords import ranges_server
 from tests.support.command_line import vestibule
 from tests.support.databases import rows
 from tests.support.server import VESTIBULE, Server, free_port
@@ -111,7 +112,10 @@ def visit(server: Server) -> None:
 
 def test_scrape_covers_all_workers_as_documented(tmp_path: Path, database_url_for: Callable[[Path], str]) -> None:
     data = tmp_path / "data"
-    with measured(data, "--workers", "2", database_url=database_url_for(data)) as node:
+    with (
+        ranges_server() as ranges,
+        measured(data, "--workers", "2", database_url=database_url_for(data), pwned_passwords=ranges.url) as node,
+    ):
         visit(node.server)
         assert eventually(lambda: node.scrape.value("deliveries_total", outcome="delivered") == 1)
         scrape = node.scrape
@@ -133,10 +137,23 @@ def test_scrape_covers_all_workers_as_documented(tmp_path: Path, database_url_fo
         assert scrape.value("http_refusals_total", route="", problem="not-found") == 1
         assert scrape.value("lane_duration_seconds_count", lane="argon2") == 7
         assert scrape.value("http_requests_in_progress") == 0
+        assert scrape.value("password_checks_total", outcome="compared") == 1
+        assert scrape.value("password_checks_total", outcome="unavailable") == 0
         assert "ada" not in scrape.text
         assert node.server.stop() == 0
     assert "Traceback" not in node.server.output
     assert not listens(node.port)
+
+
+def test_password_that_was_accepted_without_the_list_of_breached_ones_is_counted(tmp_path: Path) -> None:
+    with ranges_server() as ranges, measured(tmp_path / "data", pwned_passwords=ranges.url) as node:
+        ranges.answer = lambda _: (503, b"")
+        for name in ("ada", "bob"):  # the second one while the list is not asked
+            fields = {**ADA, "username": name, "email": f"{name}@mail.example.com"}
+            assert node.server.call("POST", "/register/", fields)[0] == 201
+        assert len(ranges.calls) == 1
+        assert node.scrape.value("password_checks_total", outcome="unavailable") == 2
+        assert node.scrape.value("password_checks_total", outcome="compared") == 0
 
 
 def test_killed_worker_leaves_its_counters_and_no_gauge(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from tests.support.breached_passwords import ranges_server
 from tests.support.documents import table
 from tests.support.prometheus_server import MONITORING, Prometheus, program, prometheus
 from tests.support.server import Server
@@ -134,8 +135,9 @@ def test_every_query_works_in_prometheus(tmp_path: Path, database_url_for: Calla
     no_data = {"Connections to PostgreSQL"} if "sqlite" in url else set()
     settings = {"limit_failed_logins_per_network": "100/min"}
     with (
-        measured(data, "--workers", "2", database_url=url, **settings) as one,
-        measured(tmp_path / "other", **settings) as other,
+        ranges_server() as ranges,
+        measured(data, "--workers", "2", database_url=url, pwned_passwords=ranges.url, **settings) as one,
+        measured(tmp_path / "other", pwned_passwords=ranges.url, **settings) as other,
         prometheus(tmp_path / "prometheus", [one.port, other.port]) as scraping,
     ):
         visit(one.server, "ada")  # the series exist, and the next visit increases them

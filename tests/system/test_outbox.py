@@ -66,19 +66,43 @@ def refused_mail(variables: dict[str, str], mail_server: Relay) -> str:
 
 def test_list_masks_addresses_without_the_option(variables: dict[str, str], tmp_path: Path) -> None:
     request_code(variables, PHONE, tmp_path)
-    assert [(one["channel"], one.get("to"), one["template"], one["state"], one["attempts"]) for one in listed(variables)] == [
+    assert [
+        (one["channel"], one["recipient"], one["template"], one["state"], one["failed_attempts"]) for one in listed(variables)
+    ] == [
         ("email", "a***@m***.org", "code", "due", 0),
         ("mobile", "***78", "code", "due", 0),
         ("email", None, "code", "due", 0),  # a decoy
     ]
-    assert [one.get("to") for one in listed(variables, "--show-addresses")] == [ADA, PHONE, None]
+    assert [one["recipient"] for one in listed(variables, "--show-addresses")] == [ADA, PHONE, None]
     assert listed(variables, "--failed") == []
+
+
+def test_list_has_the_documents_of_the_http_api(variables: dict[str, str], mail_server: Relay, tmp_path: Path) -> None:
+    refused_mail(variables, mail_server)
+    request_code(variables, PHONE, tmp_path)
+    rows(f"sqlite:///{tmp_path}/data/vestibule.db", "UPDATE outbox SET parameters = '{' WHERE recipient IS NULL")
+    superuser = {"username": "root", "email": "root@example.org", "name": "Root"}
+    options = [part for name, value in superuser.items() for part in (f"--{name}", value)]
+    password = "the engine weaves algebra"
+    created = vestibule("create-superuser", *options, "--password-file", "-", stdin=password, **variables)
+    assert created.returncode == 0
+    with Server(tmp_path / "data", delivery="off", email_url=variables["VESTIBULE_EMAIL_URL"]) as server:
+        token = server.call("POST", "/login/", {"username": "root", "password": password})[1]["token"]
+        status, page = server.call("GET", "/admin/outbox/", token=token)
+        assert status == 200
+        assert listed(variables, "--show-addresses") == page["messages"]
+        assert {one["state"] for one in page["messages"]} == {"failed", "due", "damaged"}
+        masked = [one | {"recipient": None} for one in listed(variables)]
+        assert masked == [one | {"recipient": None} for one in page["messages"]]
+        failed = server.call("GET", "/admin/outbox/?failed=true", token=token)[1]["messages"]
+        assert listed(variables, "--failed", "--show-addresses") == failed
 
 
 def test_damaged_message_is_listed_and_can_be_dropped(variables: dict[str, str], tmp_path: Path) -> None:
     rows(f"sqlite:///{tmp_path}/data/vestibule.db", "UPDATE outbox SET parameters = '{'")
     [damaged] = listed(variables)
-    assert damaged == {"id": damaged["id"], "state": "damaged"}
+    assert {name for name, value in damaged.items() if value is not None} == {"id", "state"}
+    assert damaged["state"] == "damaged"
     assert "damaged" in vestibule("outbox", "list", **variables).stdout
     message_id = str(damaged["id"])
     refused = vestibule("outbox", "retry", message_id, **variables)
@@ -101,29 +125,27 @@ def test_list_is_a_table_by_default(variables: dict[str, str]) -> None:
 def test_failed_message_shows_its_reason_and_is_sent_after_a_retry(variables: dict[str, str], mail_server: Relay) -> None:
     message_id = refused_mail(variables, mail_server)
     [failed] = listed(variables)
-    assert (failed["state"], failed["to"]) == ("failed", "a***@m***.org")
-    assert "answers RCPT with 550 5.1.1" in str(failed["reason"])
+    assert (failed["state"], failed["recipient"]) == ("failed", "a***@m***.org")
+    assert "answers RCPT with 550 5.1.1" in str(failed["failure_reason"])
     assert "failed: " in vestibule("outbox", "list", **variables).stdout
 
     assert outcome(vestibule("outbox", "retry", message_id, **variables)) == (0, "Due now: 1 message.\n", "")
     assert vestibule("deliver", "--once", **variables).returncode == 0
     assert [to for _, [to], _ in mail_server.received] == [ADA]
     assert listed(variables) == []
-    details = [
-        json.loads(line)["detail"]
-        for line in vestibule("audit-log", "--type", "outbox_changed", **variables).stdout.splitlines()
-    ]
-    assert details == [f"retried {message_id}"]
+    [event] = map(json.loads, vestibule("audit-log", "--type", "outbox_changed", **variables).stdout.splitlines())
+    assert event["detail"] == f"retried {message_id}"
+    assert event["actor"].startswith("command line (")
 
 
 def test_all_messages_can_be_retried_after_an_outage(variables: dict[str, str], mail_server: Relay) -> None:
     mail_server.close()
     assert vestibule("deliver", "--once", **variables).returncode == 0
     [waiting] = listed(variables)
-    assert (waiting["channel"], waiting["state"] in {"waiting", "due"}, waiting["attempts"]) == ("email", True, 1)
+    assert (waiting["channel"], waiting["state"] in {"waiting", "due"}, waiting["failed_attempts"]) == ("email", True, 1)
     mail_server.open()
     assert outcome(vestibule("outbox", "retry", "--all", **variables)) == (0, "Due now: 1 message.\n", "")
-    assert [(one["state"], one["attempts"]) for one in listed(variables)] == [("due", 0)]
+    assert [(one["state"], one["failed_attempts"]) for one in listed(variables)] == [("due", 0)]
 
 
 def test_messages_are_dropped_by_id_or_all_that_failed(variables: dict[str, str], mail_server: Relay, tmp_path: Path) -> None:

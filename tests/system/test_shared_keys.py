@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from secrets import token_urlsafe
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
@@ -16,6 +17,7 @@ from tests.support.server import Server, free_port
 from tests.system.test_keys import ADA, PASSWORD, RELOAD_SECONDS
 
 from vestibule.adapters.database import MemoryDatabase, migrate
+from vestibule.adapters.keys import FileKeyStore, KeyManager
 from vestibule.entrypoints.container import build
 from vestibule.entrypoints.settings import Settings, SettingsError
 
@@ -127,6 +129,28 @@ def test_nodes_accept_each_others_tokens_and_codes_and_reload_changed_keys(
     details = [json.loads(line)["detail"] for line in command(operator, shared, "audit-log", "--type", "keys_changed")]
     assert details == ["rotated signing-2", "revoked signing-1"]
     assert not {secret for secret in (SECRET, SECRET[:20]) if secret in one.output + other.output}
+
+
+def test_one_of_two_nodes_rotates_the_keys_for_both(
+    shared: ServerSettings, start: Callable[..., Server], tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = shared | {"keys_rotate_days": "90"}
+    KeyManager(FileKeyStore(tmp_path / "one" / "keys.json"), lambda: time.time() - 89.5 * 86_400).list_keys()
+    first = start("one", **settings)  # keeps the keys in the database
+    assert first.call("POST", "/register/", ADA)[0] == 201
+    assert first.stop() == 0
+    nodes = [Server(tmp_path / name, **settings) for name in ("one", "other")]
+    with ExitStack() as stack:
+        for node in nodes:
+            stack.callback(node.kill)
+            node.start()
+        for node in nodes:
+            node.wait()
+        soon(lambda: all(len(published(node)) == 2 for node in nodes))
+        assert published(nodes[0]) == published(nodes[1])
+        soon(lambda: command(tmp_path / "operator", shared, "audit-log", "--type", "keys_changed") != [])
+        [event] = map(json.loads, command(tmp_path / "operator", shared, "audit-log", "--type", "keys_changed"))
+        assert (event["detail"], event["actor"]) == ("rotated signing-2", None)
 
 
 def test_secret_is_replaced_while_the_nodes_are_restarted_one_by_one(

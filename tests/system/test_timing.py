@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
 from tests.support.command_line import vestibule
 
-from vestibule.testing.timing.enumeration import PROBES
+from vestibule.testing.timing.enumeration import PROBES, probes_for
 
 VERDICTS = {"alike", "unclear", "reveals"}
 
@@ -21,7 +22,7 @@ def test_all_endpoints_are_measured_and_no_file_is_left(tmp_path: Path) -> None:
 
     assert result.stderr == ""
     report = json.loads(result.stdout)
-    assert list(report) == [probe.name for probe in PROBES]
+    assert list(report) == [probe.name for probe in probes_for("open")]
     for found in report.values():
         assert set(found) == {"samples", "known", "unknown", "difference", "auc", "verdict"}
         assert found["samples"] == 10
@@ -55,6 +56,13 @@ def test_endpoints_are_measured_in_memory() -> None:
 def test_endpoints_are_measured_on_postgres(postgres: str) -> None:
     result = vestibule("timing", "--samples", "10", "--database", postgres, "--endpoint", "reset-recovery", "--json")
     assert list(json.loads(result.stdout)) == ["reset-recovery"]
+
+
+@pytest.mark.parametrize("registration", ["invited", "closed"])
+def test_registrations_are_measured_where_they_are_refused(registration: str) -> None:
+    options = ("--registration", registration, "--samples", "10", "--memory", "--json")
+    assert list(json.loads(vestibule("timing", *options).stdout)) == [probe.name for probe in PROBES]
+    assert "register" not in {probe.name for probe in probes_for("open")}
 
 
 def test_unknown_endpoint_is_refused_with_the_list_of_known_ones() -> None:

@@ -73,7 +73,7 @@ def test_failing_receiver_gets_every_event_at_least_once(hook: Receiver, tmp_pat
         assert eventually(lambda: len(list((data / "outbox").glob("*.eml"))) == 1), "mail does not wait for the receiver"
         listed = vestibule("outbox", "list", "--json", **variables(hook, data)).stdout.splitlines()
         assert {json.loads(line)["channel"] for line in listed} == {"webhook"}
-        assert {json.loads(line)["to"] for line in listed} == {"webhook"}
+        assert {json.loads(line)["recipient"] for line in listed} == {"webhook"}
         hook.open()
         vestibule("outbox", "retry", "--all", **variables(hook, data))
         assert eventually(lambda: len(hook.accepted) >= 7, 30)

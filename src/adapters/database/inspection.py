@@ -15,6 +15,10 @@ from .urls import is_postgres, path_of, require_driver
 
 _SCHEMA = str(VERSION.compile())
 _LATEST = "SELECT max(occurred_at) FROM audit_log"
+_REGION = """
+SELECT region FROM mobile_region WHERE EXISTS (SELECT 1 FROM accounts WHERE canonical_mobile >= '')
+    OR EXISTS (SELECT 1 FROM accounts WHERE recovery_mobile >= '')
+"""
 _SETTINGS = ("synchronous_commit", "fsync", "full_page_writes", "max_connections", "server_encoding")
 _POSTGRES = """
 SELECT current_setting('server_version'), current_setting('server_version_num')::int,
@@ -34,12 +38,14 @@ _OPTIONS = ("THREADSAFE", "SECURE_DELETE", "DEFAULT_SYNCHRONOUS", "OMIT_LOOKASID
 class DatabaseFacts:
     """`schema` is the latest migration of the database, None without one; `needed` that of this program.
 
-    `latest_event` is the time of the newest entry in the audit log, None without one.
+    `latest_event` is the time of the newest entry in the audit log, None without one. `mobile_region` is the region that the
+    stored mobiles were read with, "" for none; None without mobiles.
     """
 
     version: str
     schema: str | None
     latest_event: float | None
+    mobile_region: str | None
     needed: str = HEAD
 
 
@@ -87,6 +93,7 @@ def _inspect_sqlite(path: Path, seconds: float) -> SqliteFacts:
                 has_wal=connection.execute("PRAGMA journal_mode").fetchone() == ("wal",),
                 schema=_first(connection, _SCHEMA),
                 latest_event=_first(connection, _LATEST),
+                mobile_region=_first(connection, _REGION),
                 build=tuple(name for (name,) in connection.execute("PRAGMA compile_options") if name.startswith(_OPTIONS)),
                 damage=_damage(connection, seconds),
             )
@@ -126,7 +133,7 @@ def _inspect_postgres(url: str) -> PostgresFacts:
                 _POSTGRES, [list(_SETTINGS)]
             ).fetchall()[0]
             facts = {}
-            for name, query in {"schema": _SCHEMA, "latest_event": _LATEST}.items():
+            for name, query in {"schema": _SCHEMA, "latest_event": _LATEST, "mobile_region": _REGION}.items():
                 with suppress(psycopg.errors.UndefinedTable):
                     facts[name] = (execute(query).fetchone() or (None,))[0]
             has_collation_version = number >= _HAS_COLLATION_VERSION
@@ -141,6 +148,7 @@ def _inspect_postgres(url: str) -> PostgresFacts:
                 has_other_collation=has_collation_version and bool(execute(_COLLATION).fetchall()[0][0]),
                 schema=facts.get("schema"),
                 latest_event=facts.get("latest_event"),
+                mobile_region=facts.get("mobile_region"),
             )
     except psycopg.Error as error:
         raise Unavailable from error

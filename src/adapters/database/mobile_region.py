@@ -11,8 +11,8 @@ from .schema import accounts, mobile_region
 from .sql import OpenTransaction, Query, upsert
 
 MOBILE_REGION_ID = 1
-_GET = select(mobile_region.c.region)
-_KEEP = upsert(mobile_region)
+REGION = select(mobile_region.c.region)
+KEEP = upsert(mobile_region)
 _ANY_MOBILE = tuple(
     select(literal(1)).select_from(accounts).where(column >= "").limit(1)  # by an index each
     for column in (accounts.c.canonical_mobile, accounts.c.recovery_mobile)
@@ -57,7 +57,7 @@ class MobileRegion:
         if kept is not None and _has_mobiles(sql.query):
             _log.error("VESTIBULE_DEFAULT_REGION: %s", OtherRegion.between(kept, self._region))
             raise Unavailable
-        sql.run(_KEEP, id=MOBILE_REGION_ID, region=self._region)
+        sql.run(KEEP, id=MOBILE_REGION_ID, region=self._region)
 
 
 def region_name(region: str) -> str:
@@ -65,7 +65,7 @@ def region_name(region: str) -> str:
 
 
 def _get(query: Query) -> str | None:
-    rows = query(_GET)
+    rows = query(REGION)
     return str(rows[0][0]) if rows else None
 
 

@@ -5,26 +5,26 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Text, bindparam, delete, func, insert, or_, select, update
 
 from ...domain.account import Account, Address, AddressKind
 from ...domain.errors import Unavailable
 from ...domain.events import EventType
 from .accounts import COLUMNS, account_of, recovery_json
 from .migration import SchemaTooNew, SchemaTooOld, migrating, require_head, transaction
-from .mobile_region import MOBILE_REGION_ID, region_name
+from .mobile_region import KEEP, MOBILE_REGION_ID, REGION, region_name
 from .schema import accounts, audit_log, challenges, invitations, mobile_region, proofs
-from .sql import upsert
 from .sqlite_connection import READ_PRAGMAS, connect
 
 _BATCH = 1000
+_MANY = 500
 _LOCKED = (accounts, challenges, proofs, invitations, mobile_region)
 
 Read = Callable[[str], Address | None]
 """Reads a mobile as written; None if it has no form."""
 
-OnProgress = Callable[[int, int], None]
-"""Called with the number of accounts so far and their total."""
+OnProgress = Callable[[str, int, int], None]
+"""Called with the step (`read`, `freed` or `written`), the number of accounts so far and their total."""
 
 _has_mobile = or_(accounts.c.mobile.is_not(None), accounts.c.recovery.is_not(None))
 _BATCH_OF_ACCOUNTS = (
@@ -32,13 +32,29 @@ _BATCH_OF_ACCOUNTS = (
 )
 _COUNT = select(func.count()).select_from(accounts).where(_has_mobile)
 _by_id = accounts.c.id == bindparam("account_id")
-_CLEAR = update(accounts).where(_by_id).values(canonical_mobile=None)
+_SET_ASIDE = update(accounts).where(_by_id).values(canonical_mobile=accounts.c.canonical_mobile + "?")
+"""Frees the key of a mobile for another account, and leaves one that no mobile has."""
+
 _SET = (
     update(accounts)
     .where(_by_id)
     .values(
         canonical_mobile=bindparam("mobile_key"), recovery_mobile=bindparam("recovery_key"), recovery=bindparam("recovery_text")
     )
+)
+_USERNAMES = select(accounts.c.id, accounts.c.username, accounts.c.canonical_username).where(
+    accounts.c.canonical_username.in_([bindparam(f"name{number}", type_=Text) for number in range(_MANY)])
+)
+_BATCH_OF_INVITATIONS = (
+    select(invitations.c.canonical_address, invitations.c.address, invitations.c.id)
+    .where(invitations.c.address_kind == AddressKind.MOBILE.value, invitations.c.canonical_address > bindparam("after"))
+    .order_by(invitations.c.canonical_address)
+    .limit(_BATCH)
+)
+_DELETE_INVITATION = delete(invitations).where(invitations.c.id == bindparam("invitation_id"))
+_DELETE_PROOFS = delete(proofs).where(proofs.c.address_kind == AddressKind.MOBILE.value)
+_DELETE_CHALLENGES = delete(challenges).where(
+    or_(challenges.c.address_kind == AddressKind.MOBILE.value, challenges.c.on_behalf_of.is_not(None))
 )
 
 
@@ -71,11 +87,11 @@ class Rekeyed:
     obstacles: tuple[Obstacle, ...]
 
 
-def rekey(url: str, region: str, read: Read, now: float, on_progress: OnProgress, *, dry_run: bool) -> Rekeyed:
+def rekey(url: str, region: str, read: Read, now: float, on_progress: OnProgress, *, actor: str, dry_run: bool) -> Rekeyed:
     """Gives every mobile the canonical form that `read` finds, and keeps `region`; with `dry_run` it only reports.
 
     Ends the codes of mobiles and their proofs, and the invitations to mobiles whose form changes. The servers must be
-    stopped: on PostgreSQL it refuses while one is connected. Raises `CannotRekey`.
+    stopped: on PostgreSQL it refuses while one is connected. `actor` is for the audit log. Raises `CannotRekey`.
     """
     try:
         with _reading(url) if dry_run else migrating(url) as connection:
@@ -88,7 +104,7 @@ def rekey(url: str, region: str, read: Read, now: float, on_progress: OnProgress
             survey = _Survey(connection, read, now)
             report = survey.report(region, on_progress)
             if not dry_run and not report.obstacles:
-                _switch(connection, survey, report, now)
+                _switch(connection, survey, report, now, actor, on_progress)
             return report
     except Unavailable as fault:
         reason = str(fault.__cause__ or "no response").partition("\n")[0]
@@ -119,29 +135,32 @@ def _lock(connection: Connection) -> None:
 
 
 class _Survey:
-    """Reads the accounts in batches, and finds the obstacles."""
+    """Reads the accounts in batches, and finds the obstacles. It keeps a hash of each mobile, and the holders of obstacles."""
 
     def __init__(self, connection: Connection, read: Read, now: float) -> None:
         self._connection = connection
         self._read = read
         self._now = now
-        self._holders: dict[str, tuple[int, str]] = {}
+        self._hashes: set[int] = set()
+        self._repeated: set[int] = set()
         self._shared: dict[str, list[tuple[int, str]]] = {}
         self._without_form: list[Obstacle] = []
 
     def report(self, region: str, on_progress: OnProgress) -> Rekeyed:
         connection = self._connection
         total, done, changed = connection.scalar(_COUNT) or 0, 0, 0
-        on_progress(0, total)
+        on_progress("read", 0, total)
         for batch in self._batches():
             for account in batch:
                 changed += self.rekeyed(account) != account
                 self._note(account)
             self._note_usernames(batch)
             done += len(batch)
-            on_progress(done, total)
-        shared = (Obstacle(canonical, tuple(holders)) for canonical, holders in self._shared.items())
-        kept = connection.scalar(select(mobile_region.c.region)) or ""
+            on_progress("read", done, total)
+        if self._repeated:
+            self._find_shared()
+        shared = (Obstacle(canonical, tuple(holders)) for canonical, holders in sorted(self._shared.items()))
+        kept = connection.scalar(REGION) or ""
         return Rekeyed(kept, region, total, changed, (*self._without_form, *shared))
 
     def changes(self) -> Iterator[list[Account]]:
@@ -181,13 +200,25 @@ class _Survey:
         for text in mobiles:
             if self._read(text) is None:
                 self._without_form.append(Obstacle(None, ((account.id, text),)))
-        for address in _held(account, self._now):
-            if self._read(address.text) is None:
-                continue
-            canonical = self._again(address).canonical
-            first = self._holders.setdefault(canonical, (account.id, address.text))
-            if first[0] != account.id:
-                self._add_shared(canonical, first, (account.id, address.text))
+        hashes = set(map(hash, self._claims(account)))
+        self._repeated |= hashes & self._hashes
+        self._hashes |= hashes
+
+    def _claims(self, account: Account) -> dict[str, str]:
+        """The numbers that only this account may have, each with its text as written."""
+        addresses = [address for address in _held(account, self._now) if self._read(address.text) is not None]
+        return {self._again(address).canonical: address.text for address in addresses}
+
+    def _find_shared(self) -> None:
+        """Reads the accounts again, for the holders of each number whose hash was found twice."""
+        first: dict[str, tuple[int, str]] = {}
+        for batch in self._batches():
+            for account in batch:
+                for canonical, text in self._claims(account).items():
+                    if hash(canonical) in self._repeated:
+                        holder = (account.id, text)
+                        if (other := first.setdefault(canonical, holder)) != holder:
+                            self._add_shared(canonical, other, holder)
 
     def _note_usernames(self, batch: Iterable[Account]) -> None:
         """Usernames and addresses share one space of names: a number must not become the username of another account."""
@@ -196,12 +227,11 @@ class _Survey:
             for account in batch
             for address in _held(account, self._now)
         }
-        found = select(accounts.c.id, accounts.c.username, accounts.c.canonical_username)
-        for start in range(0, len(numbers), _BATCH):
-            some = list(numbers)[start : start + _BATCH]
-            for account_id, username, canonical in self._connection.execute(
-                found.where(accounts.c.canonical_username.in_(some))
-            ):
+        names = list(numbers)
+        for start in range(0, len(names), _MANY):
+            some = names[start : start + _MANY]
+            padded = {f"name{number}": some[min(number, len(some) - 1)] for number in range(_MANY)}
+            for account_id, username, canonical in self._connection.execute(_USERNAMES, padded):
                 if account_id != numbers[canonical][0]:
                     self._add_shared(canonical, numbers[canonical], (account_id, username))
 
@@ -227,17 +257,20 @@ def _held(account: Account, now: float) -> Iterator[Address]:
         yield kept.address
 
 
-def _switch(connection: Connection, survey: _Survey, report: Rekeyed, now: float) -> None:
-    """Writes what the survey has found."""
+def _switch(connection: Connection, survey: _Survey, report: Rekeyed, now: float, actor: str, on_progress: OnProgress) -> None:
+    """Writes what the survey has found, reading the accounts twice more: a million changes are not kept in memory."""
     _end_codes(connection, survey)
-    changes = list(survey.changes())
-    for changed in changes:  # all of them first: a new key may be what another account has until then
-        connection.execute(_CLEAR, [{"account_id": account.id} for account in changed])
-    for changed in changes:
-        connection.execute(_SET, [_values(account) for account in changed])
-    connection.execute(upsert(mobile_region), {"id": MOBILE_REGION_ID, "region": report.region})
+    free = ("freed", _SET_ASIDE, lambda account: {"account_id": account.id})  # a new key may be what another account has
+    for step, statement, values in (free, ("written", _SET, _values)):
+        done = 0
+        for changed in survey.changes():
+            connection.execute(statement, [values(account) for account in changed])
+            done += len(changed)
+            on_progress(step, done, report.changed)
+    connection.execute(KEEP, {"id": MOBILE_REGION_ID, "region": report.region})
     detail = f"{report.changed} of {report.accounts} from {region_name(report.kept)} to {region_name(report.region)}"
-    connection.execute(insert(audit_log), {"occurred_at": now, "type": EventType.MOBILES_REKEYED.value, "detail": detail})
+    event = {"occurred_at": now, "type": EventType.MOBILES_REKEYED.value, "detail": detail, "actor": actor}
+    connection.execute(insert(audit_log), event)
 
 
 def _values(account: Account) -> dict[str, object]:
@@ -252,15 +285,11 @@ def _values(account: Account) -> dict[str, object]:
 
 def _end_codes(connection: Connection, survey: _Survey) -> None:
     """Ends the codes and proofs of mobiles, and the companion mails of their codes: delivery drops those that wait."""
-    rows = select(invitations.c.id, invitations.c.address, invitations.c.canonical_address)
-    for invitation_id, text, canonical in connection.execute(
-        rows.where(invitations.c.address_kind == AddressKind.MOBILE.value)
-    ).fetchall():
-        if survey.changes_form(Address(AddressKind.MOBILE, text, canonical)):
-            connection.execute(delete(invitations).where(invitations.c.id == invitation_id))
-    connection.execute(delete(proofs).where(proofs.c.address_kind == AddressKind.MOBILE.value))
-    connection.execute(
-        delete(challenges).where(
-            or_(challenges.c.address_kind == AddressKind.MOBILE.value, challenges.c.on_behalf_of.is_not(None))
-        )
-    )
+    after = ""
+    while rows := connection.execute(_BATCH_OF_INVITATIONS, {"after": after}).fetchall():
+        for canonical, text, invitation_id in rows:
+            if survey.changes_form(Address(AddressKind.MOBILE, text, canonical)):
+                connection.execute(_DELETE_INVITATION, {"invitation_id": invitation_id})
+        after = rows[-1][0]
+    connection.execute(_DELETE_PROOFS)
+    connection.execute(_DELETE_CHALLENGES)

@@ -10,7 +10,8 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from time import monotonic
 from urllib.parse import urlsplit
 
-from ...domain.errors import ErrorCode, FieldError
+from ...application.ports import PasswordRules
+from ...domain.errors import ErrorCode, FieldError, Unavailable
 from ..availability import Availability
 from ..deadline import connect, deadline
 
@@ -26,13 +27,26 @@ def no_further_rules(_: str) -> Sequence[FieldError]:
     return ()
 
 
+class AcceptingWhenUnavailable:
+    """Rules that accept every password while the service that they ask is unavailable."""
+
+    def __init__(self, rules: PasswordRules) -> None:
+        self._rules = rules
+
+    def __call__(self, password: str, /) -> Sequence[FieldError]:
+        try:
+            return self._rules(password)
+        except Unavailable:
+            return ()
+
+
 class PwnedPasswords:
     """Refuses passwords that the service at `url` knows from breaches.
 
     The service gets the first five of the 40 hexadecimal digits of the SHA-1 hash, and answers all that begin so, padded to
-    hide their number. Without a good answer within `timeout` seconds every password is accepted, with a warning in the log, and
-    for half a minute no other is asked for. The DNS look-up has the time of the system's resolver. No proxy is used and no
-    redirect followed.
+    hide their number. Raises `Unavailable`, with a warning in the log, without a good answer within `timeout` seconds, and then
+    for half a minute without asking. The DNS look-up has the time of the system's resolver. No proxy is used and no redirect
+    followed.
     """
 
     def __init__(self, url: str, timeout: float = 2.0, *, clock: Callable[[], float] = monotonic) -> None:
@@ -44,14 +58,14 @@ class PwnedPasswords:
 
     def __call__(self, password: str, /) -> Sequence[FieldError]:
         if self._clock() < self._asks_again_at:
-            return ()
+            raise Unavailable
         digest = sha1(password.encode(), usedforsecurity=False).hexdigest().upper()
         try:
             found = self._suffixes(digest[:_PREFIX])
         except (OSError, HTTPException, ValueError) as error:
             self._asks_again_at = self._clock() + _PAUSE
             self._availability.mark_down(type(error).__name__)
-            return ()
+            raise Unavailable from error
         self._availability.mark_up()
         return (_BREACHED,) if digest[_PREFIX:] in found else ()
 

@@ -77,7 +77,7 @@ def back_up(settings: "Settings", path: Path, progress: Progress) -> Summary:
     return Summary(contents, not are_encrypted, None if directory is None else images)
 
 
-def restore(settings: "Settings", path: Path, progress: Progress, *, keep_sessions: bool = False) -> Summary:
+def restore(settings: "Settings", path: Path, progress: Progress, *, actor: str, keep_sessions: bool = False) -> Summary:
     """Ends all sessions and open codes, unless `keep_sessions`: those that were ended after the backup would be active again.
 
     Raises `ValueError` or `OSError`, one line each; the data directory stays empty then.
@@ -90,7 +90,7 @@ def restore(settings: "Settings", path: Path, progress: Progress, *, keep_sessio
         names = extract_archive(path, staging, progress)
         summary = _checked(settings, staging, names)
         if not keep_sessions:
-            summary = replace(summary, ended_sessions=end_sessions_of_copy(staging / DATABASE))
+            summary = replace(summary, ended_sessions=end_sessions_of_copy(staging / DATABASE, actor=actor))
         for part in (KEYS, IMAGES, DATABASE):
             if (staging / part).exists():
                 (staging / part).rename(data / part)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from .common import check_settings_or_stop, echo, errors_in_one_line, load_settings, progress_bars, without_secrets
+from .common import check_settings_or_stop, echo, errors_in_one_line, load_settings, operator, progress_bars, without_secrets
 
 TableProgress = Callable[[str, str, int, int], None]
 """Receives the step ("copied" or "compared"), the table, and the number of finished rows and of all rows."""
@@ -112,7 +112,7 @@ def restore(file: Path, keep_sessions: bool) -> None:
 
     settings = load_settings()
     with errors_in_one_line(), _file_progress("files restored") as progress:
-        summary = restore_backup(settings, file, progress, keep_sessions=keep_sessions)
+        summary = restore_backup(settings, file, progress, actor=operator().actor, keep_sessions=keep_sessions)
     echo(f"Restored in {settings.data_dir.absolute()}/")
     for line in summary.lines():
         echo(line)
@@ -136,7 +136,7 @@ def end_sessions() -> None:
     settings = load_settings()
     check_settings_or_stop(settings)
     with errors_in_one_line():
-        ended = end_all(settings.resolved_database_url, by="the operator")
+        ended = end_all(settings.resolved_database_url, by="the operator", actor=operator().actor)
     echo(f"Ended all sessions ({ended}) and open codes.")
 
 

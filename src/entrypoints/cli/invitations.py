@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import CommandGroup, DashArgumentCommand, broken_pipe_ignored, echo, new_table, print_json, printable, use_cases
+from .common import (
+    CommandGroup,
+    DashArgumentCommand,
+    broken_pipe_ignored,
+    echo,
+    new_table,
+    operator,
+    print_json,
+    printable,
+    use_cases,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,7 +38,8 @@ def invite(addresses: tuple[str, ...], days: int, as_json: bool) -> None:
     vestibule invite ada@example.com "+44 20 7946 0958"
     """
     with use_cases() as vestibule:
-        _each(addresses, lambda address: vestibule.invite(address=address, days=days), "Invited", as_json=as_json)
+        actor = operator().actor
+        _each(addresses, lambda address: vestibule.invite(address=address, days=days, actor=actor), "Invited", as_json=as_json)
 
 
 @click.group(cls=CommandGroup)
@@ -62,7 +73,8 @@ def revoke(addresses: tuple[str, ...]) -> None:
     vestibule invitations revoke ada@example.com
     """
     with use_cases() as vestibule:
-        _each(addresses, lambda address: vestibule.revoke_invitation(address=address), "Revoked", as_json=False)
+        actor = operator().actor
+        _each(addresses, lambda address: vestibule.revoke_invitation(address=address, actor=actor), "Revoked", as_json=False)
 
 
 def _each(addresses: "Iterable[str]", call: "Callable[[str], Invitation]", done: str, *, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import CommandGroup, DashArgumentCommand, echo, errors_in_one_line, load_settings, stop
+from .common import CommandGroup, DashArgumentCommand, echo, errors_in_one_line, load_settings, operator, stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ def create() -> None:
     from ..container.maintenance import create_keys
 
     with _settings() as settings:
-        ended = create_keys(settings)
+        ended = create_keys(settings, actor=operator().actor)
         _record(settings, "created")
         echo(f"There are new keys. {ended} sessions have ended; users have to log in again.")
 
@@ -181,6 +181,6 @@ def _record(settings: "Settings", detail: str) -> None:
     from ..container.maintenance import record_key_change
 
     try:
-        record_key_change(settings, detail)
+        record_key_change(settings, detail, actor=operator().actor)
     except ValueError as error:
         echo(f"vestibule: not in the audit log: {error}", err=True)

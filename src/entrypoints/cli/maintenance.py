@@ -11,8 +11,8 @@ def purge(clock_confirmed: bool) -> None:
     """Delete expired data.
 
     The server does so every hour. Codes are kept for a day, sessions for 30 days after their end, failed messages for a week,
-    and events of the audit log for 400 days. If the last purge was more than two days ago, the clock may be wrong, and the
-    command deletes nothing without --yes.
+    and events of the audit log for 400 days. Keys are left to the servers and to `vestibule keys`. If the last purge was more
+    than two days ago, the clock may be wrong, and the command deletes nothing without --yes.
 
     \b
     vestibule purge

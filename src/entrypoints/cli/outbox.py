@@ -1,18 +1,25 @@
 """`vestibule outbox`: lists, retries and drops messages that wait or have failed."""
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import CommandGroup, broken_pipe_ignored, echo, new_table, print_json, printable, use_cases
+from .common import (
+    CommandGroup,
+    broken_pipe_ignored,
+    echo,
+    members_of,
+    new_table,
+    operator,
+    print_document,
+    printable,
+    use_cases,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ...application import Channel, OutboxEntry
-
-Row = dict[str, str | int | None]
+Members = dict[str, Any]
 
 
 @click.group(cls=CommandGroup)
@@ -26,20 +33,24 @@ def outbox() -> None:
 @outbox.command("list")
 @click.option("--failed", is_flag=True, help="Only messages that failed permanently.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
-@click.option("--show-addresses", is_flag=True, help="Show the recipients in full.")
+@click.option("--show-addresses", is_flag=True, help="Show the recipients in full, also with --json.")
 def list_messages(failed: bool, as_json: bool, show_addresses: bool) -> None:
     """List the messages, the oldest first.
 
     \b
     vestibule outbox list --failed
     """
+    from ..administration_responses import message_response
+
     with broken_pipe_ignored(), use_cases() as vestibule:
-        rows = (_row(entry, vestibule.clock(), in_full=show_addresses) for entry in vestibule.list_messages(failed=failed))
+        listed = vestibule.list_messages(failed=failed)
+        messages = (members_of(message_response(entry, vestibule.clock())) for entry in listed)
+        shown = messages if show_addresses else map(_masked, messages)
         if as_json:
-            for row in rows:
-                print_json(row)
+            for message in shown:
+                print_document(message)
         else:
-            _print_table(rows)
+            _print_table(shown)
 
 
 @outbox.command()
@@ -55,7 +66,7 @@ def retry(ids: tuple[str, ...], everything: bool) -> None:
     """
     _require_one(ids, everything, "--all")
     with use_cases() as vestibule:
-        echo(f"Due now: {_messages(vestibule.retry_messages(ids or None))}.")
+        echo(f"Due now: {_messages(vestibule.retry_messages(ids or None, operator=operator()))}.")
 
 
 @outbox.command()
@@ -69,7 +80,7 @@ def drop(ids: tuple[str, ...], everything: bool) -> None:
     """
     _require_one(ids, everything, "--all-failed")
     with use_cases() as vestibule:
-        echo(f"Dropped: {_messages(vestibule.drop_messages(ids or None))}.")
+        echo(f"Dropped: {_messages(vestibule.drop_messages(ids or None, operator=operator()))}.")
 
 
 def _require_one(ids: tuple[str, ...], everything: bool, option: str) -> None:
@@ -81,48 +92,30 @@ def _messages(number: int) -> str:
     return "1 message" if number == 1 else f"{number} messages"
 
 
-def _row(entry: "OutboxEntry", now: float, *, in_full: bool) -> Row:
-    """Returns the public facts about a message."""
-    message = entry.message
-    if not entry.is_readable:
-        unknown = dict.fromkeys(("channel", "to", "template", "attempts", "due_at", "expires_at"))
-        return {"id": message.id, **unknown, "state": entry.state(now), "reason": entry.failure_reason}
-    return {
-        "id": message.id,
-        "channel": message.channel.value,
-        "to": message.recipient if in_full or message.recipient is None else masked(message.channel, message.recipient),
-        "template": message.template,
-        "state": entry.state(now),
-        "attempts": message.failed_attempts,
-        "due_at": _time(entry.due_at),
-        "expires_at": _time(message.expires_at),
-        "reason": entry.failure_reason,
-    }
+def _masked(message: Members) -> Members:
+    recipient = message["recipient"]
+    return message if recipient is None else message | {"recipient": masked(message["channel"], recipient)}
 
 
-def masked(channel: "Channel", recipient: str) -> str:
+def masked(channel: str, recipient: str) -> str:
     """Leaves enough to recognise a known address: `a***@e***.org`, `***78`. The URL of a webhook is not personal data."""
-    if channel.value == "webhook":
+    if channel == "webhook":
         return recipient
-    if channel.value == "mobile":
+    if channel == "mobile":
         return f"***{recipient[-2:]}"
     mailbox, _, domain = recipient.rpartition("@")
     return f"{mailbox[:1]}***@{domain[:1]}***.{domain.rpartition('.')[2]}"
 
 
-def _time(at: float | None) -> str | None:
-    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
-
-
-def _print_table(rows: "Iterable[Row]") -> None:
+def _print_table(messages: "Iterable[Members]") -> None:
     from rich.console import Console
     from rich.text import Text
 
     table = new_table("Message", "To", "Template", "Attempts", "State")
     table.columns[0].no_wrap = True
-    for row in rows:
-        to = row["to"] or ("(decoy)" if row["channel"] else None)  # a damaged row has no channel
-        cells = (row["id"], to, row["template"], row["attempts"], _described(row))
+    for message in messages:
+        to = message["recipient"] or ("(decoy)" if message["channel"] else None)  # a damaged row has no channel
+        cells = (message["id"], to, message["template"], message["failed_attempts"], _described(message))
         table.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in cells))
     if table.row_count:
         Console().print(table)
@@ -130,11 +123,11 @@ def _print_table(rows: "Iterable[Row]") -> None:
         echo("There are no messages.")
 
 
-def _described(row: Row) -> str:
-    match row["state"]:
+def _described(message: Members) -> str:
+    match message["state"]:
         case "failed":
-            return f"failed: {row['reason']}"
+            return f"failed: {message['failure_reason']}"
         case "waiting":
-            return f"next attempt at {row['due_at']}"
+            return f"next attempt at {message['due_at']}"
         case state:
             return str(state)

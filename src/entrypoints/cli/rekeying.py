@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import echo, errors_in_one_line, load_settings, print_json, progress_bars
+from .common import echo, errors_in_one_line, load_settings, operator, print_json, progress_bars
 
 if TYPE_CHECKING:
     from ..container.maintenance import RekeyObstacle, RekeyReport
@@ -30,7 +30,7 @@ def rekey(*, dry_run: bool, as_json: bool) -> None:
 
     settings = load_settings()
     with errors_in_one_line(), _progress() as progress:
-        report = rekey_accounts(settings, progress, dry_run=dry_run)
+        report = rekey_accounts(settings, progress, actor=operator().actor, dry_run=dry_run)
     if as_json:
         print_json(_members(report, dry_run=dry_run))
     else:
@@ -77,14 +77,18 @@ def _members(report: "RekeyReport", *, dry_run: bool) -> dict[str, object]:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """Shows a bar on a terminal; elsewhere a line for every hundred thousand accounts."""
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Shows a bar for each step on a terminal; elsewhere a line for every hundred thousand accounts."""
     with progress_bars() as bars:
-        task = bars.add_task("accounts read", total=None)
+        tasks = {}
+        reported: dict[str, int] = {}
 
-        def update(done: int, total: int) -> None:
-            bars.update(task, completed=done, total=total)
-            if bars.disable and done and done % 100_000 == 0:
-                echo(f"{done} of {total} accounts read", err=True)
+        def update(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = bars.add_task(f"accounts {step}", total=total)
+            bars.update(tasks[step], completed=done, total=total)
+            if bars.disable and done // 100_000 > reported.get(step, 0):
+                reported[step] = done // 100_000
+                echo(f"{done} of {total} accounts {step}", err=True)
 
         yield update

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import echo, use_cases
+from .common import echo, operator, use_cases
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -27,5 +27,5 @@ def create_superuser(username: str, email: str, name: str, password_file: "TextI
         else click.prompt("Password", hide_input=True, confirmation_prompt=True)
     )
     with use_cases() as vestibule:
-        account = vestibule.create_superuser(username=username, name=name, email=email, password=password)
+        account = vestibule.create_superuser(username=username, name=name, email=email, password=password, operator=operator())
     echo(f"Created the superuser {account.username.text}, account {account.id}.")

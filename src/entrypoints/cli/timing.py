@@ -35,9 +35,18 @@ _WIDTH = 132  # of a table that goes into a file
     metavar="URL",
     help="An empty PostgreSQL database for the accounts, which stay in it. [default: SQLite in a temporary directory]",
 )
+@click.option(
+    "--registration",
+    type=click.Choice(["open", "invited", "closed"]),
+    default="open",
+    show_default=True,
+    help="VESTIBULE_REGISTRATION of the service; unless it is open, registrations are measured too.",
+)
 @click.option("--memory", "in_memory", is_flag=True, help="Everything in memory, with a fast hasher: the finest view.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON, with times in seconds.")
-def timing(samples: int, prefixes: tuple[str, ...], database_url: str | None, in_memory: bool, as_json: bool) -> None:
+def timing(
+    samples: int, prefixes: tuple[str, ...], database_url: str | None, registration: str, in_memory: bool, as_json: bool
+) -> None:
     """Measure whether response times reveal the existence of an account, on this machine.
 
     The command starts a temporary service: SQLite on disk, and passwords hashed at full cost. It makes the same call for an
@@ -59,25 +68,29 @@ def timing(samples: int, prefixes: tuple[str, ...], database_url: str | None, in
     vestibule timing
     TMPDIR=/dev/shm vestibule timing --endpoint otp --endpoint reset --samples 1000
     vestibule timing --memory --samples 1000
+    vestibule timing --registration closed
     vestibule timing --database postgresql://localhost/throwaway
     """
-    from ...testing.timing.enumeration import PROBES, UnexpectedStatus
+    from ...testing.timing.enumeration import UnexpectedStatus, probes_for
     from ...testing.timing.statistics import Verdict
 
+    available = probes_for(registration)
     for prefix in prefixes:
-        if not any(probe.name.startswith(prefix) for probe in PROBES):
-            known = ", ".join(probe.name for probe in PROBES)
+        if not any(probe.name.startswith(prefix) for probe in available):
+            known = ", ".join(probe.name for probe in available)
             raise click.BadParameter(f"{prefix} is none of {known}.", param_hint="--endpoint")
-    probes = [probe for probe in PROBES if not prefixes or probe.name.startswith(prefixes)]
+    probes = [probe for probe in available if not prefixes or probe.name.startswith(prefixes)]
     try:
-        comparisons = _compare(probes, samples, database_url, in_memory=in_memory)
+        comparisons = _compare(probes, samples, database_url, registration, in_memory=in_memory)
     except UnexpectedStatus as error:
         stop(str(error))
     (_print_json if as_json else _print_table)(comparisons)
     sys.exit(any(comparison.verdict is Verdict.REVEALS for comparison in comparisons.values()))
 
 
-def _compare(probes: "list[Probe]", samples: int, database_url: str | None, *, in_memory: bool) -> "dict[str, Comparison]":
+def _compare(
+    probes: "list[Probe]", samples: int, database_url: str | None, registration: str, *, in_memory: bool
+) -> "dict[str, Comparison]":
     """Shows the progress on a terminal."""
     import asyncio
     from itertools import groupby
@@ -99,7 +112,9 @@ def _compare(probes: "list[Probe]", samples: int, database_url: str | None, *, i
 
         async def measure_all() -> None:
             for deliver, group in groupby(probes, lambda probe: probe.while_delivering):
-                with temporary_service(run_workers=deliver, database_url=database_url, in_memory=in_memory) as service:
+                with temporary_service(
+                    run_workers=deliver, database_url=database_url, in_memory=in_memory, registration=registration
+                ) as service:
                     for probe in group:
                         await measure(probe, service)
 

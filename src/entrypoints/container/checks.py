@@ -54,7 +54,8 @@ def _check_rotation(settings: Settings, overrides: Collection[str]) -> None:
     """Several servers must not each rotate their own copy of the keys."""
     if settings.keys_rotate_days and "database" not in overrides and not shares_keys(settings):
         raise SettingsError(
-            "VESTIBULE_KEYS_ROTATE_DAYS: needs VESTIBULE_SECRET, because servers on PostgreSQL would each rotate a keys.json."
+            "VESTIBULE_KEYS_ROTATE_DAYS: servers on PostgreSQL would each rotate a keys.json of their own. "
+            "Set VESTIBULE_SECRET: the keys are in the database then, and one server rotates them for all."
         )
 
 

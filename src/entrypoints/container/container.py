@@ -100,7 +100,7 @@ class Container:
             mobile_regions=provided.mobile_regions,
         )
         self.admission = providers.Singleton(factories.admission, self.settings)
-        self.password_rules = providers.Singleton(factories.password_rules, self.settings)
+        self.password_rules = providers.Singleton(factories.password_rules, self.settings, self.instrumentation)
         self.devices = providers.Singleton(UaParserDevices)
         self.templates = providers.Singleton(Templates, provided.templates_dir)
         self.email_notifier = providers.Singleton(factories.email_notifier, self.settings, self.templates, self.echo)

@@ -228,10 +228,12 @@ def admission(settings: Settings) -> Admission:
     return ConfiguredAdmission(settings.registration, domains)
 
 
-def password_rules(settings: Settings) -> PasswordRules:
-    from ...adapters.password_rules import PwnedPasswords, no_further_rules  # noqa: PLC0415 — loads ssl, if it is used
+def password_rules(settings: Settings, instrumentation: Instrumentation) -> PasswordRules:
+    from ...adapters.password_rules import AcceptingWhenUnavailable, PwnedPasswords, no_further_rules  # noqa: PLC0415 — loads ssl, if it is used
 
-    return no_further_rules if settings.pwned_passwords is None else PwnedPasswords(settings.pwned_passwords)
+    if settings.pwned_passwords is None:
+        return no_further_rules
+    return AcceptingWhenUnavailable(instrumentation.password_rules(PwnedPasswords(settings.pwned_passwords)))
 
 
 def group_commit(

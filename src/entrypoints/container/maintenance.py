@@ -62,7 +62,7 @@ def _database(settings: Settings) -> Iterator[SqlDatabase]:
         yield database
 
 
-def create_keys(settings: Settings) -> int:
+def create_keys(settings: Settings, *, actor: str) -> int:
     """Makes keys in place of lost ones, and ends all sessions; returns their number. Raises `SettingsError`."""
     with _database(settings) as database, reported_as("SECRET" if settings.secret else "DATA_DIR"):
         if not settings.secret and database.keys.read() is not None:
@@ -70,7 +70,7 @@ def create_keys(settings: Settings) -> int:
         store = key_store(settings, database)
         if any(one.read() != KeySet() for one in (store, FileKeyStore(keys_file(settings)))):
             raise SettingsError("There are keys already; `vestibule keys rotate` replaces them.")
-        ended = end_sessions(settings.resolved_database_url, by="keys create")
+        ended = end_sessions(settings.resolved_database_url, by="keys create", actor=actor)
         open_keys(store, algorithm=settings.token_algorithm)
     return ended
 
@@ -93,12 +93,12 @@ def _encrypted_key_store_at(settings: Settings) -> Iterator[EncryptedKeyStore]:
         yield store
 
 
-def record_key_change(settings: Settings, detail: str) -> None:
-    """Records the change of keys in the audit log. Raises `SettingsError` if the database is unavailable."""
+def record_key_change(settings: Settings, detail: str, *, actor: str) -> None:
+    """Records the change of keys, and who made it, in the audit log. Raises `SettingsError` if the database is unavailable."""
     with reported_as("DATABASE_URL"):
         prepare(settings.resolved_database_url)
         with closing(SqlDatabase(settings.resolved_database_url)) as database, database.begin() as tx:
-            tx.audit_log.add(Event(type=EventType.KEYS_CHANGED, occurred_at=time(), detail=detail))
+            tx.audit_log.add(Event(type=EventType.KEYS_CHANGED, occurred_at=time(), detail=detail, actor=actor))
 
 
 copy_database, back_up_database, inspect_accounts = copy, back_up, inspect_copy  # the command line imports no adapters
@@ -116,7 +116,7 @@ def migrate_copy(file: Path) -> None:
         raise ValueError(str(fault) or f"{file.name} cannot be used.") from fault
 
 
-def rekey_accounts(settings: Settings, on_progress: Callable[[int, int], None], *, dry_run: bool) -> Rekeyed:
+def rekey_accounts(settings: Settings, on_progress: Callable[[str, int, int], None], *, actor: str, dry_run: bool) -> Rekeyed:
     """Reads all mobiles again with the region of the settings, or only says what that changes. Raises `ValueError`."""
     with reported_as("DEFAULT_REGION"):
         identifiers = LibraryIdentifiers(settings.default_region)
@@ -128,22 +128,25 @@ def rekey_accounts(settings: Settings, on_progress: Callable[[int, int], None], 
     url = settings.resolved_database_url
     if not is_postgres(url) and not path_of(url).is_file():
         raise SettingsError(f"VESTIBULE_DATABASE_URL: there is no database at {path_of(url)}.")
-    return rekey(url, settings.default_region or "", read, time(), on_progress, dry_run=dry_run)
+    return rekey(url, settings.default_region or "", read, time(), on_progress, actor=actor, dry_run=dry_run)
 
 
-def end_sessions(url: str, *, by: str) -> int:
-    """Ends all sessions, codes and proofs in a database, and returns the number of sessions. Raises `SettingsError`."""
+def end_sessions(url: str, *, by: str, actor: str) -> int:
+    """Ends all sessions, codes and proofs in a database, and returns the number of sessions.
+
+    The audit log names the command, `by`, and its `actor`. Raises `SettingsError`.
+    """
     with reported_as("DATABASE_URL"), closing(SqlDatabase(url)) as database:
         now = time()
         ended = database.end_sessions_and_codes(now)
         with database.begin() as tx:
-            tx.audit_log.add(Event(type=EventType.ALL_SESSIONS_ENDED, occurred_at=now, detail=f"{ended} by {by}"))
+            tx.audit_log.add(Event(type=EventType.ALL_SESSIONS_ENDED, occurred_at=now, detail=f"{ended} by {by}", actor=actor))
     return ended
 
 
-def end_sessions_of_copy(file: Path) -> int:
+def end_sessions_of_copy(file: Path, *, actor: str) -> int:
     """Ends all sessions in the copy of an embedded database."""
-    return end_sessions(url_of_file(file), by="restore")
+    return end_sessions(url_of_file(file), by="restore", actor=actor)
 
 
 def check_keys(file: Path) -> None:

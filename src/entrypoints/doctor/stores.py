@@ -50,6 +50,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield ok("there is no database yet; the first start makes it")
         return
     yield from _schema(settings, facts)
+    yield from _region(settings, facts)
     if facts.latest_event is not None and facts.latest_event > now + MAX_CLOCK_DIFFERENCE:
         yield warning("the newest entry of the audit log is in the future: this clock was set back", "let NTP set the clock")
     if isinstance(facts, SqliteFacts):
@@ -67,6 +68,16 @@ def _schema(settings: Settings, facts: DatabaseFacts) -> Iterator[Finding]:
         yield error(f"the schema is {facts.schema or 'missing'}, and has to be {facts.needed}", "run `vestibule migrate`")
     elif facts.schema != facts.needed:
         yield ok(f"the schema is {facts.schema or 'missing'}; the next start migrates it to {facts.needed}")
+
+
+def _region(settings: Settings, facts: DatabaseFacts) -> Iterator[Finding]:
+    region = settings.default_region or ""
+    if facts.mobile_region in (None, region):
+        return
+    kept, now = (f"the region {one}" if one else "no region" for one in (facts.mobile_region, region))
+    text = f"the mobiles were read with {kept}, and VESTIBULE_DEFAULT_REGION has {now}: no server starts"
+    back = f"set it to {facts.mobile_region}" if facts.mobile_region else "unset it"
+    yield error(text, f"{back}, or see what another region changes: `vestibule accounts rekey --dry-run`")
 
 
 def _sqlite(facts: SqliteFacts) -> Iterator[Finding]:
@@ -231,7 +242,7 @@ def _storage(settings: Settings) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Check, ...] = (
-    check("database", _database, "database_url", "data_dir", "workers"),
+    check("database", _database, "database_url", "data_dir", "workers", "default_region"),
     check("keys", _keys, "database_url", "data_dir", "secret", "token_algorithm", "keys_rotate_days"),
     check("outbox", _outbox, "database_url", "data_dir", "delivery"),
     check("redis", _redis, "redis_url"),

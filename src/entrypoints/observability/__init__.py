@@ -5,7 +5,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from ...application.ports import Database, Images, Notifier
+from ...application.ports import Database, Images, Notifier, PasswordRules
 from ...domain.events import Event
 from ..concurrency.executors import Executor
 from ..settings import Settings
@@ -25,6 +25,7 @@ class Layer(Protocol):
     def database(self, database: Database) -> wrappers.NamedObserver: ...
     def event(self, event: Event) -> object: ...
     def notifier(self) -> wrappers.NamedObserver: ...
+    def password_rules(self) -> wrappers.Observer: ...
 
 
 class Instrumentation:
@@ -63,6 +64,11 @@ class Instrumentation:
         for layer in self._layers:
             notifier = wrappers.ObservedNotifier(notifier, layer.notifier())
         return notifier
+
+    def password_rules(self, rules: PasswordRules) -> PasswordRules:
+        for layer in self._layers:
+            rules = wrappers.ObservedPasswordRules(rules, layer.password_rules())
+        return rules
 
 
 def instrumentation_for(settings: Settings) -> Instrumentation:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import Counter, Gauge, Histogram
 
 from ... import forks
-from ...application import AddressKind, Overloaded
+from ...application import AddressKind, Overloaded, Unavailable
 from ...application.ports import Database, PermanentFailure
 from ...domain.code import CodePurpose
 from ...domain.events import Event, EventType
@@ -62,6 +62,10 @@ WORKERS = Gauge(
 
 DELIVERIES = Counter("vestibule_deliveries_total", "Attempts to deliver a message.", ("channel", "outcome"))
 DELIVERY_SECONDS = Histogram("vestibule_delivery_duration_seconds", "Duration of one attempt.", ("channel",), buckets=_LONG)
+
+PASSWORD_CHECKS = Counter(
+    "vestibule_password_checks_total", "New passwords to be compared with the list of breached ones.", ("outcome",)
+)
 
 
 _DETAILS = {
@@ -110,6 +114,11 @@ class Metrics:
             for outcome in ("delivered", "temporary_failure", "permanent_failure"):
                 DELIVERIES.labels(kind.value, outcome)
         return delivery
+
+    def password_rules(self) -> Observer:
+        for outcome in ("compared", "unavailable"):
+            PASSWORD_CHECKS.labels(outcome)
+        return password_check
 
 
 def _count_end(scope: "HTTPScope", status: int | None, seconds: float) -> None:
@@ -242,3 +251,15 @@ def delivery(channel: str) -> Iterator[OnStart]:
     finally:
         DELIVERIES.labels(channel, outcome).inc()
         DELIVERY_SECONDS.labels(channel).observe(perf_counter() - arrived)
+
+
+@contextmanager
+def password_check() -> Iterator[OnStart]:
+    outcome = "compared"
+    try:
+        yield lambda: None  # it does not wait
+    except Unavailable:
+        outcome = "unavailable"
+        raise
+    finally:
+        PASSWORD_CHECKS.labels(outcome).inc()

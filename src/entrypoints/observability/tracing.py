@@ -85,6 +85,9 @@ class Traces:
     def notifier(self) -> NamedObserver:
         return self._delivery
 
+    def password_rules(self) -> Observer:
+        return partial(self._child, "compare password", SpanKind.CLIENT)
+
     def _operation(self, name: str) -> AbstractContextManager[OnStart]:
         return self._child(name, SpanKind.CLIENT, {DB_SYSTEM_NAME: self._database, DB_OPERATION_NAME: name})
 

@@ -1,11 +1,12 @@
 """Wrappers of lanes and ports that pass each call through an observer. Metrics and traces each bring observers of their own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
-from ...application.ports import AuditLog, Database, Images, Notifier, OutgoingMessage, Transaction
+from ...application.ports import AuditLog, Database, Images, Notifier, OutgoingMessage, PasswordRules, Transaction
+from ...domain.errors import FieldError
 from ...domain.events import Event
 from ..concurrency.executors import Executor
 
@@ -82,6 +83,18 @@ class ObservedNotifier:
     def send_decoy(self, message: OutgoingMessage) -> None:
         with self._observer(message.channel.value):
             self._notifier.send_decoy(message)
+
+
+class ObservedPasswordRules:
+    """The comparison of new passwords with a list of breached ones."""
+
+    def __init__(self, rules: PasswordRules, observer: Observer) -> None:
+        self._rules = rules
+        self._observer = observer
+
+    def __call__(self, password: str, /) -> Sequence[FieldError]:
+        with self._observer():
+            return self._rules(password)
 
 
 class ObservedDatabase:

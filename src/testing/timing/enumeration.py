@@ -7,7 +7,7 @@ network, which is the most precise view that an attacker could have.
 
 import json
 from asyncio import sleep
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
@@ -19,7 +19,7 @@ from time import perf_counter, time
 from typing import Any
 
 from ...adapters.database import migrate
-from ...application import Account, AddressKind, Session
+from ...application import Account, AddressKind, Session, Suspension
 from ...domain.ownership import with_addresses
 from ...domain.rate_limits import DAY
 from ...entrypoints.container import build
@@ -46,7 +46,8 @@ class Probe:
     """A comparison: the timed call, its status, the call before it, and the properties of the known accounts.
 
     `account` has values that differ from those of an active account with two verified addresses. With `is_network_known` both
-    calls of a pair come from a network that the known account knows.
+    calls of a pair come from a network that the known account knows. With `is_for_closed` the call is alike only where
+    registration is closed or by invitation.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Probe:
     has_password: bool = True
     is_network_known: bool = False
     while_delivering: bool = False
+    is_for_closed: bool = False
 
 
 def _login(username: str) -> Call:
@@ -82,12 +84,15 @@ _RECOVERY = {"is_replaced": True}
 _UNVERIFIED = {"email_verified": False}
 _RELEASED = {"email": None, "email_verified": False}
 _TO_BE_DELETED = {"deletion_due_at": time() + DAY}
+_SUSPENDED = {"is_active": False, "suspension": Suspension(since=time(), until=time() + DAY, reason="spam")}
+_REGISTRATION = {"username": "{username}", "name": "Full Name", "email": "{email}", "mobile": "{mobile}", "password": PASSWORD}
 
 PROBES = (
     Probe("login-username", _login("{username}"), 401),
     Probe("login-email", _login("{email}"), 401),
     Probe("login-mobile", _login("{mobile}"), 401),
     Probe("login-inactive", _login("{username}"), 401, account={"is_active": False}),
+    Probe("login-suspended", _login("{username}"), 401, account=_SUSPENDED),
     Probe("login-without-password", _login("{username}"), 401, has_password=False),
     Probe("login-known-network", _login("{email}"), 401, is_network_known=True),
     Probe("login-to-be-deleted", _login("{email}"), 401, account=_TO_BE_DELETED),
@@ -120,9 +125,15 @@ PROBES = (
     Probe("reset-without-code", _RESET, 403),
     Probe("reset-known-network", _RESET, 403, before=_MAIL, is_network_known=True),
     Probe("reset-recovery", _RESET, 403, before=_MAIL, account=_RECOVERY),
+    Probe("register", ("/register/", _REGISTRATION), 400, is_for_closed=True),
     Probe("next-call-after-email", _UNRELATED_CHECK, 403, before=_MAIL_LOGIN, while_delivering=True),
     Probe("next-call-after-mobile", _UNRELATED_CHECK, 403, before=_TEXT, while_delivering=True),
 )
+
+
+def probes_for(registration: str) -> Sequence[Probe]:
+    """The probes of a service with that `VESTIBULE_REGISTRATION`."""
+    return [probe for probe in PROBES if not probe.is_for_closed or registration != "open"]
 
 
 class UnexpectedStatus(Exception):
@@ -233,20 +244,24 @@ class Service:
 
 
 @contextmanager
-def temporary_service(*, run_workers: bool, database_url: str | None = None, in_memory: bool = False) -> Iterator[Service]:
+def temporary_service(
+    *, run_workers: bool, database_url: str | None = None, in_memory: bool = False, registration: str = "open"
+) -> Iterator[Service]:
     """Yields a service on a temporary data directory. Messages become files in it, if they are delivered at all.
 
     The accounts stay in the PostgreSQL database of `database_url`, if one is given. `in_memory` is for
     the `World` of tests, which delivers no messages by itself.
     """
     if in_memory:
-        yield Service(World())
+        yield Service(World(registration=registration))
         return
     if database_url is not None:
         migrate(database_url)
     with (
         TemporaryDirectory(prefix="vestibule-") as directory,
-        build(Settings(data_dir=Path(directory), database_url=database_url), run_workers=run_workers) as vestibule,
+        build(
+            Settings(data_dir=Path(directory), database_url=database_url, registration=registration), run_workers=run_workers
+        ) as vestibule,
     ):
         yield Service(vestibule)
 

@@ -35,7 +35,8 @@ def store(url: str, *accounts: Account, region: str = "") -> list[int]:
 
 
 def run(url: str, region: str, *, dry_run: bool = False) -> Rekeyed:
-    return rekey(url, region, lambda text: read_in(region, text), NOW, lambda done, total: None, dry_run=dry_run)
+    actor = "command line (ada)"
+    return rekey(url, region, lambda text: read_in(region, text), NOW, lambda *_: None, actor=actor, dry_run=dry_run)
 
 
 def keys(url: str) -> list[tuple[str | None, str | None]]:
@@ -112,7 +113,8 @@ def test_rekey_reads_mobiles_as_written(url: str) -> None:
     assert run(url, "IN") == report
     assert keys(url) == [("9999999999", "+919999999999"), ("+49 170 1234567", "+491701234567"), (None, None)]
     assert kept(url) == [("IN",)]
-    assert rows(url, "SELECT type, detail FROM audit_log") == [("mobiles_rekeyed", "1 of 2 from no region to IN")]
+    event = ("mobiles_rekeyed", "1 of 2 from no region to IN", "command line (ada)")
+    assert rows(url, "SELECT type, detail, actor FROM audit_log") == [event]
     assert run(url, "IN").changed == 0
     with SqlDatabase(url, mobile_region="IN") as database:
         database.check_mobile_region()
@@ -178,9 +180,9 @@ def test_every_obstacle_is_named_and_nothing_is_changed(url: str) -> None:
         report = run(url, "IN", dry_run=dry_run)
         assert [(obstacle.canonical, obstacle.holders) for obstacle in report.obstacles] == [
             (None, ((3, "99999999999999"),)),
-            ("+919999999999", ((1, "9999999999"), (2, "+91 99999 99999"))),
             ("+919999999997", ((6, "+91 9999999997"), (7, "9999999997"))),
             ("+919999999998", ((5, "9999999998"), (4, "+919999999998"))),
+            ("+919999999999", ((1, "9999999999"), (2, "+91 99999 99999"))),
         ]
         assert rows(url, "SELECT * FROM accounts ORDER BY id") == before
         assert kept(url) == [("",)]
@@ -214,7 +216,7 @@ def killed(table):  # the audit log is written last
     print("at the end", flush=True)
     os.kill(os.getpid(), 9)
 rekeying.insert = killed
-module.rekey(url, "IN", lambda text: read(text).address, 1.0, lambda done, total: None, dry_run=False)
+module.rekey(url, "IN", lambda text: read(text).address, 1.0, lambda *_: None, actor="ada", dry_run=False)
 """
 
 
@@ -230,7 +232,14 @@ def test_killed_rekey_changes_nothing(url: str) -> None:
 
 def test_rekey_of_several_batches(url: str) -> None:
     store(url, *(with_mobile(f"user{number}", str(9_000_000_000 + number)) for number in range(2001)))
-    assert run(url, "IN").changed == 2001
+    steps: list[tuple[str, int, int]] = []
+    read = LibraryIdentifiers("IN").login
+    report = rekey(
+        url, "IN", lambda text: read(text).address, NOW, lambda *step: steps.append(step), actor="ada", dry_run=False
+    )
+    assert report.changed == 2001
+    read_accounts = [("read", 0, 2001)] + [("read", done, 2001) for done in (1000, 2000, 2001)]
+    assert steps == read_accounts + [(step, done, 2001) for step in ("freed", "written") for done in (1000, 2000, 2001)]
     assert keys(url)[2000] == ("9000002000", "+919000002000")
 
 

@@ -10,8 +10,8 @@ import pytest
 from tests.support.breached_passwords import SAFE, STOLEN, Ranges, digest, ranges_server
 from tests.support.world import World, outcome
 
-from vestibule.adapters.password_rules import PwnedPasswords
-from vestibule.application import ErrorCode, FieldError, InvalidInput
+from vestibule.adapters.password_rules import AcceptingWhenUnavailable, PwnedPasswords
+from vestibule.application import ErrorCode, FieldError, InvalidInput, Unavailable
 
 
 @pytest.fixture
@@ -37,14 +37,17 @@ BROKEN: dict[str, Callable[[str], tuple[int, bytes]]] = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_broken_service_accepts_passwords_and_is_not_asked_for_half_a_minute(
+def test_broken_service_is_reported_and_not_asked_for_half_a_minute(
     kind: str, ranges: Ranges, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = [0.0]
     rules = PwnedPasswords(ranges.url, clock=lambda: now[0])
     ranges.answer = BROKEN[kind]
 
-    assert (rules(STOLEN), rules(STOLEN), len(ranges.calls)) == ((), (), 1)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            rules(STOLEN)
+    assert (AcceptingWhenUnavailable(rules)(STOLEN), len(ranges.calls)) == ((), 1)
     [record] = caplog.records
     assert record.levelno == logging.WARNING
     assert "new passwords are not compared" in record.getMessage()
@@ -55,19 +58,21 @@ def test_broken_service_accepts_passwords_and_is_not_asked_for_half_a_minute(
     assert caplog.records[-1].getMessage().endswith("is available again")
 
 
-def test_slow_service_accepts_passwords(ranges: Ranges) -> None:
+def test_slow_service_is_reported(ranges: Ranges) -> None:
     def wait(prefix: str) -> tuple[int, bytes]:
         ranges.go_on.wait(20)
         return ranges.found(prefix)
 
     ranges.answer = wait
-    assert PwnedPasswords(ranges.url, timeout=0.2)(STOLEN) == ()
+    with pytest.raises(Unavailable):
+        PwnedPasswords(ranges.url, timeout=0.2)(STOLEN)
 
 
-def test_service_that_refuses_connections_accepts_passwords() -> None:
+def test_service_that_refuses_connections_is_reported() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
         port = listening.getsockname()[1]
-    assert PwnedPasswords(f"http://127.0.0.1:{port}/range", timeout=1)(STOLEN) == ()
+    with pytest.raises(Unavailable):
+        PwnedPasswords(f"http://127.0.0.1:{port}/range", timeout=1)(STOLEN)
 
 
 def test_setting_refuses_stolen_passwords_wherever_one_is_set(ranges: Ranges) -> None:
@@ -91,6 +96,13 @@ def test_setting_refuses_stolen_passwords_wherever_one_is_set(ranges: Ranges) ->
     asked = len(ranges.calls)
     world.log_in(username="ann", password=SAFE)
     assert len(ranges.calls) == asked, "a login does not ask"
+
+
+def test_setting_accepts_passwords_while_the_service_is_down(ranges: Ranges) -> None:
+    world = World(pwned_passwords=ranges.url)
+    ranges.answer = lambda _: (503, b"")
+    account = world.register(username="ann", name="Ann", email="ann@mail.example.com", password=STOLEN)
+    assert world.log_in_as("ann", STOLEN).account.id == account.id
 
 
 def test_rules_of_the_host_application_are_asked() -> None:

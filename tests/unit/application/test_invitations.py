@@ -218,6 +218,13 @@ def test_account_that_invites_is_recorded(world: World) -> None:
     assert details(world, EventType.REGISTERED)[-1] == (guest.id, f"invited by {ann.account.id}")
 
 
+def test_operator_who_invites_and_revokes_is_recorded(world: World) -> None:
+    world.invite(address=MOBILE, actor="command line (ada)")
+    world.revoke_invitation(address=MOBILE, actor="command line (bob)")
+    [sent], [ended] = world.events(EventType.INVITED), world.events(EventType.INVITATION_REVOKED)
+    assert (sent.actor, ended.actor) == ("command line (ada)", "command line (bob)")
+
+
 def test_newer_invitation_replaces_the_earlier_one(world: World) -> None:
     first = invited(world)
     second = invited(world)

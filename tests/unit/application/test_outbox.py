@@ -1,34 +1,25 @@
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 import pytest
-from tests.support.world import World
+from tests.support.world import BusyDatabase, World, outcome
 
-from vestibule.adapters.database import MemoryDatabase
-from vestibule.adapters.database.database import SqlTransaction
-from vestibule.application import DropMessages, NoSuchMessage, NotRetryable, RetryMessages
+from vestibule.application import (
+    Account,
+    DropMessages,
+    InvalidToken,
+    NoSuchMessage,
+    NotPermitted,
+    NotRetryable,
+    Operator,
+    RetryMessages,
+)
 from vestibule.application.outbox import BATCH
 from vestibule.application.ports import AuditQuery, Channel, Message, OutboxEntry, PermanentFailure
 from vestibule.domain.events import EventType
 from vestibule.testing import ManualClock
 
 ANN = "ann@mail.example.com"
-
-
-class InterleavingDatabase(MemoryDatabase):
-    """A database where another transaction commits between a read and the next transaction."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.meanwhile: list[Any] = []
-
-    @contextmanager
-    def begin(self) -> Iterator[SqlTransaction]:
-        while self.meanwhile:
-            self.meanwhile.pop()()
-        with super().begin() as tx:
-            yield tx
 
 
 def put(world: World, *names: str, attempts: int = 0) -> None:
@@ -195,7 +186,7 @@ def test_all_failed_messages_are_retried_and_waiting_ones_keep_their_time() -> N
 
 @pytest.mark.parametrize("change", ["sent", "retried"])
 def test_message_sent_or_retried_meanwhile_is_neither_retried_nor_dropped(change: str) -> None:
-    database = InterleavingDatabase()
+    database = BusyDatabase()
     operators, clock = World().drop_messages.operators, ManualClock()
     drop, retry = (make(database=database, operators=operators, clock=clock) for make in (DropMessages, RetryMessages))
     now = retry.clock()
@@ -249,3 +240,48 @@ def test_all_failed_messages_are_dropped_and_no_other() -> None:
     assert recorded_details(world) == [f"dropped {BATCH} messages", "dropped 0500"]
     assert world.drop_messages() == 0
     assert len(recorded_details(world)) == 2
+
+
+LOSSES: dict[str, tuple[Callable[[World, Operator], object], type[Exception]]] = {
+    "demoted": (lambda world, by: world.alter(world.now(account_of(by)), is_superuser=False, is_staff=True), NotPermitted),
+    "deactivated": (lambda world, by: world.alter(world.now(account_of(by)), is_active=False), InvalidToken),
+    "signed out": (lambda world, by: world.log_out(identity=by.identity), InvalidToken),
+}
+
+
+def account_of(operator: Operator) -> Account:
+    assert operator.identity
+    return operator.identity.account
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("ids", [["0000"], None], ids=["by id", "all"])
+@pytest.mark.parametrize("act", ["retry_messages", "drop_messages"])
+def test_operator_who_is_demoted_or_signed_out_meanwhile_changes_no_message(act: str, ids: list[str] | None, loss: str) -> None:
+    database = BusyDatabase()
+    world = World(database=database)
+    boss = world.alter(world.create_account("boss"), is_superuser=True)
+    operator = Operator(identity=world.log_in_as(boss.username.text))
+    mark_failed(world, "0000")
+    lose, refusal = LOSSES[loss]
+    database.meanwhile = [partial(lose, world, operator)]
+
+    assert isinstance(outcome(partial(getattr(world, act), ids, operator=operator)), refusal)
+
+    assert database.meanwhile == []
+    assert outbox_ids(world, failed=True) == ["0000"]
+    assert recorded_details(world) == []
+
+
+def test_operator_who_is_demoted_between_two_batches_changes_no_further_one() -> None:
+    database = BusyDatabase()
+    world = World(database=database)
+    boss = world.alter(world.create_account("boss"), is_superuser=True)
+    operator = Operator(identity=world.log_in_as(boss.username.text))
+    mark_failed(world, *[f"{number:04}" for number in range(BATCH + 1)])
+    database.meanwhile = [lambda: None, lambda: world.alter(boss, is_superuser=False)]
+
+    assert isinstance(outcome(partial(world.drop_messages, operator=operator)), NotPermitted)
+
+    assert outbox_ids(world) == ["0500"]
+    assert recorded_details(world) == [f"dropped {BATCH} messages"]

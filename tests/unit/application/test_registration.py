@@ -3,9 +3,18 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, SlowHasher, World, concurrently, outcome
+from tests.support.world import CALLER, OTHER_PASSWORD, PASSWORD, BusyDatabase, SlowHasher, World, concurrently, outcome
 
-from vestibule.application import TRUSTED_CALLER, AddressKind, AlreadyTaken, InvalidInput, RateLimited, Username
+from vestibule.application import (
+    TRUSTED_CALLER,
+    AddressKind,
+    AlreadyTaken,
+    InvalidInput,
+    NotPermitted,
+    Operator,
+    RateLimited,
+    Username,
+)
 from vestibule.domain.events import EventType
 from vestibule.domain.rate_limits import DAY, RateLimit
 
@@ -397,6 +406,39 @@ def test_superuser_is_staff_with_a_verified_email_and_needs_no_proof() -> None:
     assert account.ever_verified
     assert world.can_log_in("ann")
     assert world.events(EventType.REGISTERED)[0].caller == TRUSTED_CALLER
+
+
+def test_superuser_is_recorded_with_actor_and_reason() -> None:
+    world = World()
+    first = world.create_superuser(**ALL_FIELDS, operator=Operator(name="command line (ada)"), reason="the first")
+    assert [(event.type, event.account_id, event.detail, event.actor, event.reason) for event in world.events()] == [
+        ("registered", first.id, "", "command line (ada)", "the first"),
+        ("address_verified", first.id, "email", "command line (ada)", "the first"),
+    ]
+    boss = Operator(identity=world.log_in_as("ann"))
+    other = ALL_FIELDS | {"username": "bob", "email": "bob@mail.example.com"}
+    second = world.create_superuser(**other, operator=boss, caller=CALLER)
+    event = world.events(EventType.REGISTERED)[-1]
+    assert (event.account_id, event.actor, event.reason, event.caller) == (second.id, f"account {first.id}", None, CALLER)
+
+
+@pytest.mark.parametrize("flags", [{}, {"is_staff": True}])
+def test_superusers_are_created_by_superusers_alone(flags: dict[str, bool]) -> None:
+    world = World()
+    world.alter(world.create_account("sam"), **flags)
+    operator = Operator(identity=world.log_in_as("sam"))
+    assert isinstance(outcome(partial(world.create_superuser, **ALL_FIELDS, operator=operator)), NotPermitted)
+    assert len(world.events(EventType.REGISTERED)) == 1
+
+
+def test_operator_who_is_demoted_meanwhile_creates_no_superuser() -> None:
+    database = BusyDatabase()
+    world = World(database=database)
+    boss = world.alter(world.create_account("boss"), is_superuser=True)
+    operator = Operator(identity=world.log_in_as("boss"))
+    database.meanwhile = [lambda: world.alter(boss, is_superuser=False)]
+    assert isinstance(outcome(partial(world.create_superuser, **ALL_FIELDS, operator=operator)), NotPermitted)
+    assert len(world.events(EventType.REGISTERED)) == 1
 
 
 def test_fields_of_a_superuser_are_validated() -> None:
