@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import pytest
+from tests.support.imports import row, run_import
 from tests.support.postgres_proxy import CountingProxy
 
 from vestibule import Settings, build
@@ -136,6 +137,24 @@ def code(vestibule: Vestibule, number: int = -1) -> str:
     challenges = [entry.message.challenge for entry in deliver.database.outbox.find(failed=False, after=0, limit=99)]
     last = [challenge for challenge in challenges if challenge is not None][number]
     return deliver.codes.code(*last)
+
+
+def test_round_trips_of_an_import_do_not_grow_with_its_rows(postgres: str, tmp_path: Path) -> None:
+    migrate(postgres)
+    with CountingProxy(postgres) as proxy:
+        counting = counting_statements(proxy.statements, lambda: proxy.trips)
+        with build(Settings(data_dir=tmp_path, database_url=proxy.url), run_workers=False) as vestibule:
+
+            def trips(numbers: range) -> int:
+                rows = [row(number, email=f"user{number}@example.com", id=number) for number in numbers]
+                with counting() as costs:
+                    run_import(vestibule, *rows)
+                return costs[0].trips
+
+            trips(range(1, 101))  # which reads keys, and prepares statements
+            assert trips(range(101, 201)) <= 13
+            assert trips(range(201, 1201)) <= 40
+            assert trips(range(201, 1201)) <= 12  # nothing has changed
 
 
 def test_statement_counts_on_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
