@@ -40,14 +40,23 @@ class LogIn:
         attempt, is_paused = self.password_attempts.begin(identifier, caller)
         account = attempt.holder.account
         for _ in range(1 + _MAX_RECHECKS):
-            may_log_in = account is not None and account.may_log_in(self.clock())
-            is_right = self.hasher.verify(account.password_hash if account and may_log_in else None, password)
+            is_right = self._is_right(account, attempt.holder.decoy_hash, password)
             if account and is_right and not is_paused:
                 self._count_login(account)
             account, started = self._start_session_or_count_failure(account, password, attempt, is_right=is_right)
             if started is not None:
                 return self.session_issuer.token_set(started)
         raise InvalidCredentials
+
+    def _is_right(self, account: Account | None, decoy_hash: str | None, password: str) -> bool:
+        """Returns whether the password logs in to the account.
+
+        A hash is verified in any case, so that the time does not tell whether there is an account, and whether it may log in. A
+        password that matches the decoy is as wrong as any other.
+        """
+        own_hash = account.password_hash if account else None
+        matches = self.hasher.verify(own_hash or decoy_hash, password)
+        return matches and bool(own_hash) and account is not None and account.may_log_in(self.clock())
 
     def _count_login(self, account: Account) -> None:
         limits = self.limits.logins_per_account

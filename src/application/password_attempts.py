@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from ..domain.account import Account
 from ..domain.events import Caller, EventType
@@ -62,7 +63,7 @@ class PasswordAttempts:
         of_network = rate_limits.per_network("logins", network, self.limits.failed_logins_per_network, POLICY)
         keys = [counter.key for counter in (*of_caller, of_identity, *of_network)]
         holder, windows = self.database.accounts.holder_by_login(
-            identifier, caller.ip_address, self.clock(), keys, _key_in_a_row(digest)
+            identifier, caller.ip_address, self.clock(), keys, _key_in_a_row(digest), _decoy(digest)
         )
         if holder.knows_network:
             of_identity = of_identity._replace(limits=())
@@ -89,6 +90,11 @@ class PasswordAttempts:
         is_new = counted.is_full(attempt.key_in_a_row) and not locked.is_full(attempt.key_in_a_row)
         if account is not None and is_new:
             self.notices(tx, Notice.PASSWORD_LOGINS_PAUSED, account, now, caller)
+
+
+def _decoy(digest: str) -> int:
+    """The number that chooses a decoy hash for an identifier, of 62 bits."""
+    return int.from_bytes(sha256(digest.encode()).digest()[:8]) >> 2
 
 
 def in_a_row(account: Account | None, digest: str) -> Counter:

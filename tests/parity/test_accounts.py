@@ -18,6 +18,8 @@ from tests.support.account_builders import (
 from tests.support.interfaces import Interface, Refused, Tokens
 from tests.support.world import OTHER_PASSWORD, PASSWORD, PNG, World
 
+from vestibule.testing.timing.enumeration import django_hash
+
 NOT_AUTHENTICATED, INVALID_TOKEN = Refused("not-authenticated"), Refused("invalid-token")
 WRONG = Refused("invalid-credentials")
 SHOWN = {
@@ -197,3 +199,19 @@ def test_uniqueness_check_agrees_with_registration(interface: Interface) -> None
     assert interface.is_unique(prop="shoe size", value="43") == invalid("prop")
     assert interface.is_unique(prop="username", value="admin") == invalid("value")
     assert interface.is_unique() == invalid("prop", "value")
+
+
+@pytest.mark.parametrize("name", ["ann", ANN, MOBILE])
+def test_hash_of_another_system_logs_in_and_becomes_one_of_this_service(name: str, interface: Interface) -> None:
+    interface.register(**REGISTRATION)
+    world = interface.world
+    account = world.owner(ANN)
+    assert account is not None
+    world.alter(account, password_hash=django_hash(PASSWORD, iterations=2))
+    assert interface.log_in(username=name, password=OTHER_PASSWORD) == WRONG
+    assert world.now(account).password_hash == django_hash(PASSWORD, iterations=2)
+    assert isinstance(interface.log_in(username=name, password=PASSWORD), Tokens)
+    renewed = world.now(account).password_hash
+    assert renewed is not None
+    assert not world.hasher.needs_rehash(renewed)
+    assert isinstance(interface.log_in(username=name, password=PASSWORD), Tokens)

@@ -52,7 +52,7 @@ OF_THE_MACHINE = ("sqlite", "hashing", "memory", "clock", "data")
 
 NEEDS_NO_CHECK = {
     *("send_timeout", "service_name", "log_format", "docs", "fresh_login", "token_claims", "recovery_days", "deletion_days"),
-    *("password_min_length", "email_validation", "revocations_secret", "limits"),
+    *("password_min_length", "email_validation", "revocations_secret", "limits", "firebase_signer_key"),
     *("access_seconds", "max_sessions", "registration", "email_domains", "disposable_domains", "invitation_url", "admin"),
 }
 """Settings whose every valid value works with every other setting and every machine."""

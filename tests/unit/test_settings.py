@@ -26,6 +26,7 @@ def test_every_setting_has_a_default() -> None:
 SAMPLES = {name: default for name, default, _ in Settings.table() if default} | {
     "VESTIBULE_DATABASE_URL": "postgresql://user:pass@host/name",
     "VESTIBULE_SECRET": "nVxTa7vsXaXQdh33rSZCRDiL0BJD8zLp15tP04e/wuo=",
+    "VESTIBULE_FIREBASE_SIGNER_KEY": "jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==",
     "VESTIBULE_EMAIL_HELO": "accounts.example.org",
     "VESTIBULE_TOKEN_CLAIMS": "username, email_verified",
     "VESTIBULE_KEYS_ROTATE_DAYS": "30",
@@ -328,6 +329,7 @@ def test_database_url_is_hidden(url: str) -> None:
         ("VESTIBULE_SMS_URL", "secret"),
         ("VESTIBULE_WEBHOOK_URL", "pigeon:secret"),
         ("VESTIBULE_WEBHOOK_SECRET", "secret"),
+        ("VESTIBULE_FIREBASE_SIGNER_KEY", "secret"),
         ("VESTIBULE_WEBHOOK_EVENTS", "registered, secret"),
         ("VESTIBULE_WEBHOOK_EVENTS", "keys_changed"),
         ("VESTIBULE_IMAGES_URL", "file:///secret"),

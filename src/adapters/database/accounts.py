@@ -20,6 +20,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    literal_column,
     or_,
     select,
     text,
@@ -50,6 +51,10 @@ from .schema import account_words, accounts, rate_limits, sessions
 from .search import search
 from .sql import OpenTransaction, Query, Row, UniqueViolation, binds, in_parts, insert_rows, numbered, padded
 
+_ACCOUNTS_NEAR_DECOY: ColumnElement[int] = literal_column("16")
+_FIRST: ColumnElement[int] = literal_column("1")
+"""Limits that PostgreSQL knows when it plans: with unknown ones it would plan the statement anew each time."""
+_MAX_POWER = 2**61  # twice that is a number in SQL
 _SIZES = (2, 4, 8, 16, 32)  # of a query for several sessions: a statement for each number would be prepared 31 times
 
 _columns = accounts.columns
@@ -68,6 +73,29 @@ _knows_network = exists().where(
 )
 _one_row = select(literal(1).label("one")).subquery()
 
+_power = select(literal(1, BigInteger).label("value")).cte("power", recursive=True)
+_others = accounts.alias("others")
+_last_id = select(func.max(_others.c.id)).scalar_subquery().correlate(None)
+_power = _power.union_all(select(_power.c.value * 2).where(_power.c.value <= _last_id, _power.c.value < _MAX_POWER))
+_low_bits = bindparam("decoy", type_=BigInteger) % _power.c.value
+_id_of_decoy = select(func.max(_low_bits)).where(_low_bits <= _last_id).scalar_subquery()
+_near_decoy = (
+    select(_others.c.id, _others.c.password_hash)
+    .where(_others.c.id >= _id_of_decoy)
+    .order_by(_others.c.id)
+    .limit(_ACCOUNTS_NEAR_DECOY)
+    .subquery()
+)
+_decoy_hash = (
+    select(_near_decoy.c.password_hash)
+    .where(_near_decoy.c.password_hash.is_not(None))
+    .order_by(_near_decoy.c.id)
+    .limit(_FIRST)
+    .scalar_subquery()
+)
+"""The password hash of the first account from an id on: as many of the lowest bits of the number `decoy` as give an id up to
+the last one. So a number chooses another account only when accounts are deleted, or when their number doubles."""
+
 
 def _holder(condition: ColumnElement[bool]) -> Select[Any]:
     """Reads the account that meets the condition and whether it knows a network; a row of nulls if there is none."""
@@ -75,13 +103,17 @@ def _holder(condition: ColumnElement[bool]) -> Select[Any]:
 
 
 @cache
-def _holder_by_login(count: int) -> Select[Any]:
-    """Reads each account with the name, as `_holder` does, and a row of it for each of `count` windows that is stored."""
+def holder_by_login(count: int) -> Select[Any]:
+    """Reads each account with the name, as `_holder` does, and a row of it for each of `count` windows that is stored.
+
+    Each row ends with a decoy hash, and the key and times of the window.
+    """
     named = _one_row.outerjoin(accounts, _has_name)
-    key_of_holder = bindparam("prefix", type_=Text) + func.coalesce(cast(_columns.id, Text), bindparam("otherwise"))
+    key_of_holder = bindparam("prefix", type_=Text) + func.coalesce(cast(_columns.id, Text), bindparam("otherwise", type_=Text))
     keys = [*(bindparam(f"key{number}", type_=Text) for number in range(count - 1)), key_of_holder]
     windows = named.outerjoin(rate_limits, rate_limits.c.key.in_(keys))
-    return select(*COLUMNS, _knows_network, rate_limits.c.key, rate_limits.c.timestamps).select_from(windows)
+    values = (_knows_network, _decoy_hash, rate_limits.c.key, rate_limits.c.timestamps)
+    return select(*COLUMNS, *values).select_from(windows)
 
 
 _NO_ACCOUNT: Row = (0, *("",) * 7, *(False,) * 3, None, None, *(False,) * 3, *(None,) * 5, 0.0, None)
@@ -215,14 +247,22 @@ class SqlAccountReads:
         return _holder_of(_having(address, now, [row[:-1] for row in rows]), rows)
 
     def holder_by_login(
-        self, login: LoginIdentifier, network: str | None, now: float, keys: Sequence[str], key_of_holder: KeyOfHolder
+        self,
+        login: LoginIdentifier,
+        network: str | None,
+        now: float,
+        keys: Sequence[str],
+        key_of_holder: KeyOfHolder,
+        decoy: int = 0,
     ) -> tuple[Holder, Sequence[SlidingWindow]]:
-        values = {"network": network, "since": now - KNOWN_NETWORK_SECONDS, **key_of_holder._asdict()}
+        values = {"network": network, "since": now - KNOWN_NETWORK_SECONDS, "decoy": decoy, **key_of_holder._asdict()}
         wanted = {f"key{number}": key for number, key in enumerate(keys)}
-        joined = self._query(_holder_by_login(len(keys) + 1), **_login_values(login), **values, **wanted)
-        rows = list({row[0]: row[:-2] for row in joined}.values())  # one for each account
+        joined = self._query(holder_by_login(len(keys) + 1), **_login_values(login), **values, **wanted)
+        rows = list({row[0]: row[:-3] for row in joined}.values())  # one for each account
         timestamps = {row[-2]: row[-1] for row in joined}
-        holder = _holder_of(_best(login, [row[:-1] for row in rows]), rows)
+        holder = replace(
+            _holder_of(_best(login, [row[:-1] for row in rows]), rows), decoy_hash=joined[0][-3] if joined else None
+        )
         own = key_of_holder.of(holder.account.id if holder.account else None)
         return holder, [window_of(key, timestamps.get(key, "[]")) for key in (*keys, own)]
 

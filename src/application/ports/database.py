@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from ...domain.account import Account, Address, AddressKind, Username
@@ -51,11 +51,13 @@ class Holder:
     """The account that has an address or identifier, if there is one.
 
     `knows_network` is true if a session of it began in the caller's network within `KNOWN_NETWORK_SECONDS` and that was not
-    forgotten since.
+    forgotten since. `decoy_hash` is the password hash of another account, to be verified in vain where
+    there is no account or it has none.
     """
 
     account: Account | None
     knows_network: bool = False
+    decoy_hash: str | None = field(default=None, repr=False, compare=False)
 
     def knower_of(self, address: Address, now: float) -> int | None:
         """The id of the account, if it knows the caller's network and has the address verified, or for its recovery.
@@ -101,11 +103,19 @@ class AccountReads(Protocol):
         """The holder of the address, as `by_address` finds it; the same work for known and unknown addresses."""
 
     def holder_by_login(
-        self, login: LoginIdentifier, network: str | None, now: float, keys: Sequence[str], key_of_holder: KeyOfHolder
+        self,
+        login: LoginIdentifier,
+        network: str | None,
+        now: float,
+        keys: Sequence[str],
+        key_of_holder: KeyOfHolder,
+        decoy: int = 0,
     ) -> tuple[Holder, Sequence[SlidingWindow]]:
         """The holder of the identifier, as `by_login` finds it, and the windows of `keys` and of the holder, in this order.
 
-        One query, and the same work for known and unknown identifiers.
+        One query, and the same work for known and unknown identifiers. The number `decoy`, from 0 to 2^62, chooses the account
+        of the decoy hash: each alike over all numbers, and for one number always the same, as long as that account exists and
+        the number of accounts does not double.
         """
 
     def by_active_session(self, account_id: int, session_id: str, now: float) -> tuple[Account, float] | None:

@@ -111,7 +111,7 @@ def _compare(
             comparisons[probe.name] = compare(pairs)
 
         async def measure_all() -> None:
-            for deliver, group in groupby(probes, lambda probe: probe.while_delivering):
+            for (deliver, _), group in groupby(probes, lambda probe: (probe.while_delivering, probe.is_half_imported)):
                 with temporary_service(
                     run_workers=deliver, database_url=database_url, in_memory=in_memory, registration=registration
                 ) as service:

@@ -92,7 +92,13 @@ class Container:
             access_seconds=provided.access_seconds,
         )
         self.codes = providers.Singleton(HmacCodes, self.keys, digits=provided.code_length, clock=self.clock)
-        self.hasher = providers.Singleton(factories.argon2, provided.password_hash, self.instrumentation, provided.workers)
+        self.hasher = providers.Singleton(
+            factories.argon2,
+            provided.password_hash,
+            self.instrumentation,
+            workers=provided.workers,
+            firebase_signer_key=provided.firebase_signer_key,
+        )
         self.identifiers = providers.Singleton(
             LibraryIdentifiers,
             provided.default_region,

@@ -115,12 +115,15 @@ def refuse_first_keys(settings: Settings, database: Any) -> None:
         )
 
 
-def argon2(cost: HashCost, instrumentation: Instrumentation | None = None, workers: int = 1) -> Argon2Hasher:
+def argon2(
+    cost: HashCost, instrumentation: Instrumentation | None = None, *, workers: int = 1, firebase_signer_key: str | None = None
+) -> Argon2Hasher:
     """Raises `ValueError` for a cost that is too low to be safe, or too high for a server."""
     pool = None
     if instrumentation is not None:
         pool = instrumentation.hashing(pool_for(cost.time_cost, cost.memory_kib, workers=workers))
-    return Argon2Hasher(cost.time_cost, cost.memory_kib, cost.parallelism, pool=pool)
+    signer_key = None if firebase_signer_key is None else secret_bytes(firebase_signer_key)
+    return Argon2Hasher(cost.time_cost, cost.memory_kib, cost.parallelism, pool=pool, firebase_signer_key=signer_key)
 
 
 Echo = Callable[[str], None]

@@ -143,6 +143,12 @@ def secret_bytes(text: str) -> bytes:
     return b""
 
 
+def signer_key(text: str) -> str:
+    if len(secret_bytes(text)) < _MIN_SECRET_BYTES:
+        raise ValueError("must be the base64_signer_key of the Firebase project, as its console shows it")
+    return text
+
+
 def _secret(text: str) -> str:
     key = secret_bytes(text)
     if len(key) < _MIN_SECRET_BYTES:

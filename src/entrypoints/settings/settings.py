@@ -238,6 +238,12 @@ class Settings:
     password_hash: HashCost = setting(
         COSTS["default"], parse.hash_cost, "default, strong (three passes over 64 MiB), or t=3,m=65536,p=1 and the like."
     )
+    firebase_signer_key: str | None = setting(
+        None,
+        parse.signer_key,
+        "The base64_signer_key of the Firebase project that accounts came from, to verify their password hashes.",
+        secret=True,
+    )
 
     limits: Limits = setting(Limits(), _not_a_text, "The rate limits, each a setting of its own.")
 

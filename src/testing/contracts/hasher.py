@@ -75,11 +75,22 @@ class HasherContract:
         assert not hasher.verify(password_hash, "")
         assert hasher.needs_rehash(password_hash)
 
-    def test_kind_of_a_text_tells_whether_a_password_can_be_verified_by_it(self, hasher: Hasher) -> None:
-        assert hasher.kind_of(hasher.hash(PASSWORD)).is_usable
-        assert hasher.kind_of("").name == hasher.kind_of("!" + 40 * "a").name == "unusable"
-        unknown = hasher.kind_of(PASSWORD)
-        assert (unknown.name, unknown.is_usable, bool(unknown.reason)) == ("unknown", False, True)
+    def test_new_hash_is_of_a_usable_kind(self, hasher: Hasher) -> None:
+        kind = hasher.kind_of(hasher.hash(PASSWORD))
+        assert (kind.is_usable, kind.is_weak, kind.reason) == (True, False, "")
+        assert kind.name not in {"", "unusable", "unknown"}
+
+    @pytest.mark.parametrize("text", ["", "!", "!" + "aB3" * 13 + "x"])
+    def test_mark_of_an_account_without_a_password_is_unusable(self, hasher: Hasher, text: str) -> None:
+        kind = hasher.kind_of(text)
+        assert (kind.name, kind.is_usable) == ("unusable", False)
+
+    @pytest.mark.parametrize("text", [PASSWORD, "!" + PASSWORD, "x", "é\0", "\ud800", "$6$salt$hash", "x" * 100_000])
+    def test_text_in_no_known_format_is_unknown_and_not_repeated(self, hasher: Hasher, text: str) -> None:
+        kind = hasher.kind_of(text)
+        assert (kind.name, kind.is_usable) == ("unknown", False)
+        assert kind.reason
+        assert text == "x" or text not in kind.reason
 
     def test_concurrent_hashing_is_correct_or_overloaded(self, hasher: Hasher) -> None:
         def is_correct(number: int) -> bool | None:

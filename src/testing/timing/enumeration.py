@@ -7,9 +7,11 @@ network, which is the most precise view that an attacker could have.
 
 import json
 from asyncio import sleep
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from base64 import b64encode
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from hashlib import pbkdf2_hmac
 from ipaddress import ip_address
 from itertools import count
 from pathlib import Path
@@ -47,7 +49,8 @@ class Probe:
 
     `account` has values that differ from those of an active account with two verified addresses. With `is_network_known` both
     calls of a pair come from a network that the known account knows. With `is_for_closed` the call is alike only where
-    registration is closed or by invitation.
+    registration is closed or by invitation. With `is_half_imported` every second account has the password hash of another
+    system, which costs several times as much, and there are no other accounts.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Probe:
     is_network_known: bool = False
     while_delivering: bool = False
     is_for_closed: bool = False
+    is_half_imported: bool = False
 
 
 def _login(username: str) -> Call:
@@ -88,6 +92,7 @@ _SUSPENDED = {"is_active": False, "suspension": Suspension(since=time(), until=t
 _REGISTRATION = {"username": "{username}", "name": "Full Name", "email": "{email}", "mobile": "{mobile}", "password": PASSWORD}
 
 PROBES = (
+    Probe("login-half-imported", _login("{email}"), 401, is_half_imported=True),
     Probe("login-username", _login("{username}"), 401),
     Probe("login-email", _login("{email}"), 401),
     Probe("login-mobile", _login("{mobile}"), 401),
@@ -140,6 +145,12 @@ class UnexpectedStatus(Exception):
     """A call returned another status than the probe needs, so that its time means nothing."""
 
 
+def django_hash(password: str, iterations: int = 390_000) -> str:
+    """Returns a hash as Django 4.1 stores it."""
+    tag = pbkdf2_hmac("sha256", password.encode(), b"salt of a test", iterations)
+    return f"pbkdf2_sha256${iterations}$salt of a test${b64encode(tag).decode()}"
+
+
 _numbers = count()  # of subjects, over all services: they may share a database
 
 
@@ -152,6 +163,7 @@ class Service:
         self._app = create_app(vestibule)
         self._clock = vestibule.clock
         self._password_hash = vestibule.register.hasher.hash(PASSWORD)
+        self._imported_hash = django_hash(PASSWORD)
         self._random = Random(1)  # noqa: S311 — the order of calls is not a secret
         self._networks = map(_network, count())
 
@@ -161,7 +173,8 @@ class Service:
         Every call concerns a new subject and comes from an address of its own, so that no limit applies but the probed one. The
         order within a pair is random. The first pairs warm up and are not yielded. Raises `UnexpectedStatus`.
         """
-        for at, (known, unknown) in enumerate(self._new_pairs(probe, samples + WARM_UP)):
+        pairs = self._new_pairs(probe, samples + WARM_UP)
+        for at, (known, unknown) in enumerate(pairs):
             order = [known, unknown]
             self._random.shuffle(order)
             network = next(self._networks) if probe.is_network_known else None
@@ -170,17 +183,29 @@ class Service:
             seconds = {one["username"]: await self._timed(probe, one, network) for one in order}
             if at >= WARM_UP:
                 yield seconds[known["username"]], seconds[unknown["username"]]
+        if probe.is_half_imported:  # for the probes that follow in the same database
+            self._rehash(known for known, _ in pairs)
 
     def _new_pairs(self, probe: Probe, number: int) -> list[list[Subject]]:
         """Returns pairs of new subjects. The first of each pair, chosen at random, has an account."""
         pairs = [[_subject(next(_numbers)), _subject(next(_numbers))] for _ in range(number)]
         with self._database.begin() as tx:
-            for pair in pairs:
+            for at, pair in enumerate(pairs):
                 self._random.shuffle(pair)
-                tx.accounts.add(self._account(probe, pair[0]))
+                is_imported = probe.is_half_imported and at % 2 == 1
+                tx.accounts.add(self._account(probe, pair[0], self._imported_hash if is_imported else self._password_hash))
         return pairs
 
-    def _account(self, probe: Probe, one: Subject) -> Account:
+    def _rehash(self, subjects: Iterable[Subject]) -> None:
+        """Gives the accounts hashes of the service's own, as logins would."""
+        with self._database.begin() as tx:
+            for one in subjects:
+                found = tx.accounts.by_login(self._rules.identifiers.login(one["username"]))
+                account = found and tx.accounts.lock(found.id)
+                if account:
+                    tx.accounts.save(replace(account, password_hash=self._password_hash))
+
+    def _account(self, probe: Probe, one: Subject, password_hash: str) -> Account:
         identifiers, now, special = self._rules.identifiers, self._clock(), dict(probe.account)
         is_replaced = special.pop("is_replaced", False)
         account = Account(
@@ -191,7 +216,7 @@ class Service:
             email_verified=True,
             mobile_verified=True,
             ever_verified=True,
-            password_hash=self._password_hash if probe.has_password else None,
+            password_hash=password_hash if probe.has_password else None,
             created_at=now,
         )
         if is_replaced:

@@ -18,7 +18,7 @@ from sqlalchemy import ClauseElement, make_url, text
 from tests.support.databases import NOW, SEARCH_INDEXES, SEARCHES, STATEMENTS, named, program, rows, stored
 from tests.support.postgres_server import PostgresServer
 
-from vestibule.adapters.database import SqlDatabase, audit_log, migrate, prepare, rate_limits
+from vestibule.adapters.database import SqlDatabase, accounts, audit_log, migrate, prepare, rate_limits
 from vestibule.adapters.database.postgres import Postgres
 from vestibule.adapters.database.postgres_connection import RESPONSE_TIMEOUT
 from vestibule.application.ports import AuditQuery, Channel, Message, Transaction
@@ -457,6 +457,7 @@ ALL = {
     **SEARCHES,
     "rate_limits.lock_windows(3)": rate_limits.lock_windows(3),
     "rate_limits.select_windows(3)": rate_limits.select_windows(3),
+    "accounts.holder_by_login(3)": accounts.holder_by_login(3),
     "audit_log.filtered(…)": audit_log.filtered("account_id", "since"),
 }
 WHOLE = {

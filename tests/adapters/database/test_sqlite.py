@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from tests.support.databases import NOW, SEARCH_INDEXES, SEARCHES, STATEMENTS, named, program, stored
 
-from vestibule.adapters.database import SqlDatabase, migrate, rate_limits
+from vestibule.adapters.database import SqlDatabase, accounts, migrate, rate_limits
 from vestibule.adapters.database.schema import alembic_version, metadata
 from vestibule.adapters.database.sqlite import Sqlite
 from vestibule.adapters.database.sqlite_connection import connect, create
@@ -175,7 +175,12 @@ def test_statements_are_collected() -> None:
 
 
 TABLES = {*metadata.tables, alembic_version.name}
-ALL = {**STATEMENTS, **SEARCHES, "rate_limits.select_windows(3)": rate_limits.select_windows(3)}
+ALL = {
+    **STATEMENTS,
+    **SEARCHES,
+    "rate_limits.select_windows(3)": rate_limits.select_windows(3),
+    "accounts.holder_by_login(3)": accounts.holder_by_login(3),
+}
 
 
 def plan_of(path: Path, name: str) -> list[str]:

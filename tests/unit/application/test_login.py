@@ -1,3 +1,4 @@
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -9,6 +10,7 @@ from vestibule.adapters.hasher import InsecureHasher
 from vestibule.application import Caller, InvalidCredentials, InvalidInput, RateLimited, TokenSet
 from vestibule.domain.events import EventType
 from vestibule.domain.rate_limits import Limits, RateLimit
+from vestibule.testing.timing.enumeration import django_hash
 
 ELSEWHERE = replace(CALLER, ip_address="203.0.113.9")
 ANN = "ann@mail.example.com"
@@ -104,13 +106,76 @@ def test_wrong_unknown_inactive_and_passwordless_are_indistinguishable() -> None
     assert [event.detail for event in world.events(EventType.LOGIN_FAILED)] == ["wrong", "unknown", "inactive", "passwordless"]
 
 
-def test_password_of_an_inactive_account_is_not_compared() -> None:
+def test_inactive_account_costs_its_own_hash_and_an_unknown_or_passwordless_one_that_of_another() -> None:
     hasher = SlowHasher()
     world = World(hasher=hasher)
-    world.alter(world.create_account("ann"), is_active=False)
+    inactive = world.alter(world.create_account("inactive"), is_active=False)
+    world.alter(world.create_account("passwordless"), password_hash=None)
 
-    assert not world.can_log_in("ann")
+    for username in ("inactive", "passwordless", "unknown"):
+        assert not world.can_log_in(username)
+    assert hasher.verified == [inactive.password_hash] * 3
+
+
+def test_first_login_of_all_costs_a_hash() -> None:
+    hasher = SlowHasher()
+    world = World(hasher=hasher)
+
+    assert not world.can_log_in("unknown")
     assert hasher.verified == [None]
+
+
+def test_unknown_names_cost_the_hashes_of_all_accounts_alike_and_each_name_always_the_same() -> None:
+    hasher = SlowHasher()
+    world = World(hasher=hasher, rate_limits=False)
+    hashes = {world.create_account(f"account{number}").password_hash for number in range(8)}
+
+    def costs() -> list[str | None]:
+        hasher.verified.clear()
+        for number in range(200):
+            fail(world, 1, f"unknown{number}")
+        return [*hasher.verified]
+
+    first = costs()
+    assert set(first) == hashes
+    assert max(Counter(first).values()) < 3 * 200 / 8
+    assert costs() == first
+
+
+def test_password_of_another_account_opens_no_passwordless_one() -> None:
+    world = World()
+    world.create_account("ann", password=OTHER_PASSWORD)
+    bob = world.alter(world.create_account("bob"), password_hash=None)
+
+    assert not world.can_log_in("bob", OTHER_PASSWORD)
+    assert not world.can_log_in("unknown", OTHER_PASSWORD)
+    assert world.now(bob).password_hash is None
+    assert world.can_log_in("ann", OTHER_PASSWORD)
+
+
+def test_hash_of_another_system_is_replaced_at_the_first_right_login() -> None:
+    world = World()
+    account = world.alter(world.create_account("ann"), password_hash=django_hash(PASSWORD, iterations=2))
+
+    fail(world, 1)
+    assert world.now(account) == account
+    assert world.can_log_in("ann")
+
+    renewed = world.now(account).password_hash
+    assert renewed is not None
+    assert not world.hasher.needs_rehash(renewed)
+    assert world.can_log_in("ann")
+
+
+def test_password_that_was_changed_while_the_hash_of_another_system_was_verified_is_kept() -> None:
+    hasher = SlowHasher()
+    world = World(hasher=hasher)
+    account = world.alter(world.create_account("ann"), password_hash=django_hash(PASSWORD, iterations=2))
+    changed = InsecureHasher().hash(OTHER_PASSWORD)
+    hasher.meanwhile = [lambda: world.alter(account, password_hash=changed)]
+
+    assert isinstance(outcome(lambda: world.log_in(username="ann", password=PASSWORD)), InvalidCredentials)
+    assert world.now(account).password_hash == changed
 
 
 # --- limits -----------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Accounts: look-ups by address and username, known networks, and uniqueness."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import pytest
@@ -178,6 +178,25 @@ class AccountsContract:
         unknown = LoginIdentifier(None, "unknown")
         assert read(unknown, NETWORK, NOW, KEYS, KEY_OF_HOLDER) == (Holder(None), [first, second, windows["of:none"]])
         assert read(unknown, NETWORK, NOW, (), KeyOfHolder("no:", "one")) == (Holder(None), [SlidingWindow("no:one")])
+
+    def test_decoy_hash_is_that_of_an_account_which_the_number_chooses(self, database: Database) -> None:
+        def decoys(numbers: Iterable[int]) -> list[str | None]:
+            read, unknown = database.accounts.holder_by_login, LoginIdentifier(None, "unknown")
+            return [read(unknown, None, NOW, (), KEY_OF_HOLDER, number)[0].decoy_hash for number in numbers]
+
+        numbers = [*range(40), 2**62 - 1]
+        assert set(decoys(numbers)) == {None}
+        named = [bob(username=Username(f"bob{at}", f"bob{at}"), email=None, password_hash=f"hash {at}") for at in range(6)]
+        for account in named[:4]:
+            stored(database, account)
+        before = decoys(numbers)
+        assert set(before) == {f"hash {at}" for at in range(4)}
+        assert decoys(numbers) == before
+        stored(database, replace(named[4], password_hash=None))
+        stored(database, named[5])
+        after = decoys(numbers)
+        assert set(after) == {f"hash {at}" for at in range(6) if at != 4}
+        assert [two for one, two in zip(before, after, strict=True) if one != two].count("hash 5") > 0
 
     @pytest.mark.parametrize("account_id", [0, -1, 999, 2**63 - 1, 2**63, -(2**63) - 1, 10**30])
     def test_unknown_account_ids_find_nothing(self, database: Database, account_id: int) -> None:
