@@ -16,6 +16,7 @@ from ipaddress import ip_address
 from itertools import count
 from pathlib import Path
 from random import Random
+from secrets import token_urlsafe
 from tempfile import TemporaryDirectory
 from time import perf_counter, time
 from typing import Any
@@ -151,6 +152,9 @@ def django_hash(password: str, iterations: int = 390_000) -> str:
     return f"pbkdf2_sha256${iterations}$salt of a test${b64encode(tag).decode()}"
 
 
+_SECRET = token_urlsafe(32)
+"""Encrypts the keys in a database of PostgreSQL."""
+
 _numbers = count()  # of subjects, over all services: they may share a database
 
 
@@ -274,19 +278,19 @@ def temporary_service(
 ) -> Iterator[Service]:
     """Yields a service on a temporary data directory. Messages become files in it, if they are delivered at all.
 
-    The accounts stay in the PostgreSQL database of `database_url`, if one is given. `in_memory` is for
-    the `World` of tests, which delivers no messages by itself.
+    The accounts stay in the PostgreSQL database of `database_url`, if one is given, and so do the keys: later services of this
+    process on it need them. `in_memory` is for the `World` of tests, which delivers no messages by itself.
     """
     if in_memory:
         yield Service(World(registration=registration))
         return
+    settings = Settings(database_url=database_url, registration=registration)
     if database_url is not None:
         migrate(database_url)
+        settings = replace(settings, secret=(_SECRET,))
     with (
         TemporaryDirectory(prefix="vestibule-") as directory,
-        build(
-            Settings(data_dir=Path(directory), database_url=database_url, registration=registration), run_workers=run_workers
-        ) as vestibule,
+        build(replace(settings, data_dir=Path(directory)), run_workers=run_workers) as vestibule,
     ):
         yield Service(vestibule)
 
