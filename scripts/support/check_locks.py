@@ -86,6 +86,7 @@ def main() -> int:
         "requirements.lock": serving,
         "requirements-dev.lock": [*serving, *groups["dev"]],
         "requirements-argon2.lock": groups["argon2"],
+        **{f"tests/support/other_services/{name}.lock": groups[name] for name in ("drf-user", "fastapi-users")},
     }
     texts = {name: (ROOT / name).read_text() for name in files}
     found = [f"{name}: {problem}" for name, wanted in files.items() for problem in problems(texts[name], wanted)]

@@ -27,6 +27,7 @@ from .administration import (
 )
 from .alarms import WatchFailures
 from .audit import ReadAuditLog
+from .changes import ChangedAccount, ReadChanges
 from .code_checks import IssuedProof, LogInByCode, VerifyCode
 from .code_requests import RequestCode, RequestedCode
 from .deletion import DeleteAccount, DeleteDueAccounts, ScheduledDeletion
@@ -72,6 +73,7 @@ __all__ = [
     "Batch",
     "Caller",
     "ChangeAccount",
+    "ChangedAccount",
     "Channel",
     "CheckUnique",
     "CodeEffects",
@@ -118,6 +120,7 @@ __all__ = [
     "Purge",
     "ReadAccount",
     "ReadAuditLog",
+    "ReadChanges",
     "ReadEvents",
     "ReadImage",
     "Refresh",

@@ -11,6 +11,7 @@ from ..application import (
     administration,
     alarms,
     audit,
+    changes,
     code_checks,
     code_requests,
     deletion,
@@ -99,6 +100,7 @@ class UseCases:
     retry_messages = PlainUseCase(outbox.RetryMessages, "background")
     drop_messages = PlainUseCase(outbox.DropMessages, "background")
     read_audit_log = StreamingUseCase(audit.ReadAuditLog, "background")
+    read_changes = StreamingUseCase(changes.ReadChanges, "background")
     read_events = ContextManagerUseCase(event_consumer.ReadEvents, "background")
     purge = PlainUseCase(maintenance.Purge, "background")
     watch_failures = PlainUseCase(alarms.WatchFailures, "background")

@@ -1,5 +1,6 @@
 """The port `Database` over SQLite and PostgreSQL, by SQLAlchemy Core; or over SQLite in memory."""
 
+from ..database_urls import url_of_file
 from .backup import Contents, back_up, inspect_copy
 from .database import SqlDatabase
 from .inspection import DatabaseFacts, PostgresFacts, SqliteFacts, inspect
@@ -8,7 +9,6 @@ from .migration import SchemaTooNew, SchemaTooOld, migrate, prepare
 from .rehearsal import rehearsal_database
 from .rekeying import CannotRekey, Obstacle, Rekeyed, rekey
 from .transfer import CannotCopy, Copied, copy
-from .urls import url_of_file
 
 __all__ = [
     "CannotCopy",

@@ -181,6 +181,7 @@ _DUE_FOR_REINSTATEMENT = (
     .order_by(_columns.id)
     .limit(bindparam("limit"))
 )
+_AFTER = _account.where(_columns.id > bindparam("after")).order_by(_columns.id).limit(bindparam("limit"))
 _COUNT = select(func.count()).select_from(accounts)
 _COUNT_CREATED = select(func.count()).where(_columns.created_at >= bindparam("since"), _columns.created_at < bindparam("until"))
 _DELETE = delete(accounts).where(_columns.id == bindparam("account_id"))
@@ -334,6 +335,9 @@ class SqlAccountReads:
         for part in padded(values):
             rows = self._query(_with_any(column, len(part)), **{f"value{number}": value for number, value in enumerate(part)})
             yield from map(account_of, rows)
+
+    def after(self, account_id: int, *, limit: int) -> Sequence[Account]:
+        return [account_of(row) for row in self._query(_AFTER, after=account_id, limit=limit)]
 
     def count(self) -> int:
         [(count,)] = self._query(_COUNT)

@@ -8,8 +8,8 @@ from pathlib import Path
 from time import monotonic
 
 from ...domain.errors import Unavailable
+from ..database_urls import is_postgres, path_of
 from .sqlite_connection import READ_PRAGMAS, begin_immediate, connect
-from .urls import is_postgres, path_of
 
 _MAX_WAIT = 60.0
 _IMAGES = "SELECT image FROM accounts WHERE image IS NOT NULL"

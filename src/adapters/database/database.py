@@ -11,6 +11,7 @@ from sqlalchemy import select
 from ... import forks
 from ...domain.errors import Unavailable
 from ...domain.session import DEFAULT_LIFETIME
+from ..database_urls import is_postgres, path_of, require_driver
 from .accounts import SqlAccountReads, SqlAccounts
 from .audit_log import SqlAuditLog, SqlAuditLogReads, SqlCursorReads, SqlCursors
 from .codes import SqlChallenges, SqlProofs
@@ -29,7 +30,6 @@ from .schema import accounts
 from .sessions import SqlSessionReads, SqlSessions
 from .sql import ConnectionPool, OpenTransaction
 from .sqlite import Sqlite
-from .urls import is_postgres, path_of, require_driver
 
 if TYPE_CHECKING:
     cached_property = property  # pyright takes no cached property for one of a protocol

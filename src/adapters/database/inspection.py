@@ -9,9 +9,9 @@ from time import monotonic
 from typing import Any
 
 from ...domain.errors import Unavailable
+from ..database_urls import is_postgres, path_of, require_driver
 from .migration import HEAD, VERSION
 from .sqlite_connection import connect
-from .urls import is_postgres, path_of, require_driver
 
 _SCHEMA = str(VERSION.compile())
 _LATEST = "SELECT max(occurred_at) FROM audit_log"

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, NullPool, create_engine, event, inspect, sele
 from sqlalchemy.exc import DBAPIError
 
 from ...domain.errors import Unavailable
+from ..database_urls import is_postgres, path_of, require_driver
 from .schema import alembic_version, metadata
 from .sqlite_connection import connect, create
-from .urls import is_postgres, path_of, require_driver
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import Column, Connection, Table, case, column, exists, func, insert, select, text
 
 from ...domain.errors import Unavailable
+from ..database_urls import is_postgres, path_of
 from .migration import SchemaTooNew, SchemaTooOld, bring_to_head, migrating, require_head, transaction
 from .schema import metadata
 from .sqlite_connection import READ_PRAGMAS, connect
-from .urls import is_postgres, path_of
 
 _BATCH = 1000
 _SUFFIXES = ("", "-wal", "-shm", "-journal")

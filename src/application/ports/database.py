@@ -170,6 +170,9 @@ class AccountReads(Protocol):
     def having(self, names: AccountNames) -> Sequence[Account]:
         """Each account with one of the names: as its username, its address, or its recovery address, expired ones included."""
 
+    def after(self, account_id: int, *, limit: int) -> Sequence[Account]:
+        """Accounts in the order of ids, from the first id above `account_id`."""
+
     def count(self) -> int: ...
 
     def count_created(self, since: float, until: float) -> int:

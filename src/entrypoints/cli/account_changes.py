@@ -1,14 +1,12 @@
 """The commands of `vestibule accounts` that change an account, or hand out everything that is kept about it."""
 
-import os
 import sys
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import echo, members_of, operator, print_document, printable, progress_bars, stop, use_cases
+from .common import echo, members_of, new_file, operator, print_document, printable, progress_bars, stop, use_cases
 from .times import AHEAD
 
 if TYPE_CHECKING:
@@ -251,29 +249,10 @@ def export(account: str, *, output: str | None, reason: str | None) -> None:
         raise click.UsageError("The export is a zip: redirect the standard output, or name a file.")
     with _account_of(account) as (vestibule, found):
         target = output or f"account-{found.id}.zip"
-        with _new_file(target) as file:
+        with new_file(target) as file:
             _write(vestibule.export_any_account(**_by(found, reason)), file)
     if target != "-":
         echo(f"Account {found.id}, {found.username.text}, is exported to {target}.")
-
-
-@contextmanager
-def _new_file(target: str) -> "Iterator[BinaryIO]":
-    """Yields a private file that replaces none. After an error, or Ctrl-C, there is none."""
-    if target == "-":
-        yield sys.stdout.buffer
-        return
-    try:
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        stop(f"cannot make {target}: {error.strerror}")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-    except BaseException:
-        with suppress(OSError):
-            Path(target).unlink()
-        raise
 
 
 def _write(pieces: "Iterable[bytes]", file: "BinaryIO") -> None:

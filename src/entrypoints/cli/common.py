@@ -6,7 +6,7 @@ The commands import libraries when they run, so that help comes at once.
 import json
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -14,6 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import BinaryIO
 
     from msgspec import Struct
     from rich.progress import Progress
@@ -136,6 +137,25 @@ class CommandGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, self.commands[name].get_short_help_str(1000)) for name in self.list_commands(ctx)])
+
+
+@contextmanager
+def new_file(target: str) -> "Iterator[BinaryIO]":
+    """Yields a private file that replaces none. After an error, or Ctrl-C, there is none."""
+    if target == "-":
+        yield sys.stdout.buffer
+        return
+    try:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        stop(f"cannot make {target}: {error.strerror}")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+    except BaseException:
+        with suppress(OSError):
+            Path(target).unlink()
+        raise
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from .settings import hash_calibrate, list_settings
 from .summary import summary
 from .superuser import create_superuser
 from .timing import timing
+from .to_django import export_to_django
 
 
 @click.group(
@@ -36,7 +37,7 @@ def vestibule() -> None:
 
 for _command in (
     *(serve, deliver, migrate, copy, backup, restore, end_sessions, create_superuser, accounts, summary),
-    *(invite, invitations, import_accounts),
+    *(invite, invitations, import_accounts, export_to_django),
     *(audit_log, outbox, keys, purge, sweep_images, list_settings, hash_calibrate, doctor, timing),
 ):
     vestibule.add_command(_command)

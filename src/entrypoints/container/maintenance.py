@@ -20,7 +20,7 @@ from ...adapters.database import (
     rekey,
     url_of_file,
 )
-from ...adapters.database.urls import is_postgres, path_of
+from ...adapters.database_urls import is_postgres, path_of
 from ...adapters.identifiers import LibraryIdentifiers
 from ...adapters.keys import EncryptedKeyStore, FileKeyStore, KeyManager, KeySet, open_keys, read_keys
 from ...application.ports import Backlog

@@ -225,6 +225,15 @@ class AccountsContract:
         assert database.accounts.by_login(LoginIdentifier(None, text)) is None
         assert identified(database, account.id, text) is None
 
+    def test_accounts_are_listed_by_id_in_pages(self, database: Database) -> None:
+        eve = bob(username=Username("eve", "eve"), email=None)
+        first, second, third = (stored(database, one) for one in (ada(), bob(), eve))
+        assert database.accounts.after(0, limit=10) == [first, second, third]
+        assert database.accounts.after(first.id, limit=1) == [second]
+        assert database.accounts.after(third.id, limit=1) == []
+        with database.begin() as tx:
+            assert tx.accounts.after(second.id, limit=10) == [third]
+
     def test_accounts_with_images_are_listed_by_id_in_pages(self, database: Database) -> None:
         eve = bob(username=Username("eve", "eve"), email=None)
         first, second, third = (stored(database, one) for one in (ada(image="a.webp"), bob(), eve))

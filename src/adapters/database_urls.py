@@ -1,4 +1,4 @@
-"""Database URLs: which database they name."""
+"""Database URLs: which database they name. Shared by the adapter folders."""
 
 from pathlib import Path
 from urllib.parse import quote
@@ -6,7 +6,7 @@ from urllib.parse import quote
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from ..extras import import_extra
+from .extras import import_extra
 
 _FORM = "it should look like sqlite:////var/lib/vestibule/vestibule.db or postgresql://user:password@host:5432/name"
 
