@@ -5,6 +5,7 @@ The commands import libraries when they run, so that help comes at once.
 
 import json
 import os
+import re
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -244,3 +245,7 @@ def without_secrets(url: str) -> str:
         return f"{parts.scheme}:"
     name = parts.path if parts.scheme.startswith("postgres") else ""
     return f"{parts.scheme}://{parts.hostname or '…'}{name}"
+
+
+def has_password(url: str) -> bool:
+    return re.match(r"[^:/?#]+://[^/?#]*:[^/?#]*@", url) is not None or "password=" in url

@@ -1,6 +1,5 @@
 """`vestibule migrate`, `copy`, `backup`, `restore` and `end-sessions`."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -8,7 +7,16 @@ from pathlib import Path
 
 import click
 
-from .common import check_settings_or_stop, echo, errors_in_one_line, load_settings, operator, progress_bars, without_secrets
+from .common import (
+    check_settings_or_stop,
+    echo,
+    errors_in_one_line,
+    has_password,
+    load_settings,
+    operator,
+    progress_bars,
+    without_secrets,
+)
 
 TableProgress = Callable[[str, str, int, int], None]
 """Receives the step ("copied" or "compared"), the table, and the number of finished rows and of all rows."""
@@ -56,7 +64,7 @@ def copy(source: str | None, target: str | None) -> None:
 
     settings = load_settings()
     for option, url in (("--from", source), ("--to", target)):
-        if url is not None and _has_password(url):
+        if url is not None and has_password(url):
             echo(f"Warning: others can read the password in {option}; use VESTIBULE_DATABASE_URL instead.", err=True)
     started = datetime.now(UTC)
     with errors_in_one_line(), _table_progress() as progress:
@@ -138,10 +146,6 @@ def end_sessions() -> None:
     with errors_in_one_line():
         ended = end_all(settings.resolved_database_url, by="the operator", actor=operator().actor)
     echo(f"Ended all sessions ({ended}) and open codes.")
-
-
-def _has_password(url: str) -> bool:
-    return re.match(r"[^:/?#]+://[^/?#]*:[^/?#]*@", url) is not None or "password=" in url
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import REFUSED, echo, new_table, operator, print_json, progress_bars, stop, use_cases
+from .common import REFUSED, echo, has_password, new_table, operator, print_json, progress_bars, stop, use_cases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,12 @@ _GOES_ON = "The same command goes on from there."
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--from-drf-user", metavar="URL", help="Read the database of drf-user: postgresql://… or sqlite:///…")
+@click.option("--from-django", metavar="URL", help="Read the users of a Django project.")
+@click.option("--from-fastapi-users", metavar="URL", help="Read the users of fastapi-users.")
+@click.option("--table", metavar="NAME", help="The table of users.  [default: auth_user of Django, user of fastapi-users]")
+@click.option("--distrust-validation", is_flag=True, help="Take no address of drf-user as verified.")
 @click.option("--dry-run", is_flag=True, help="Store nothing; only say what an import would do. It looks at no images.")
 @click.option("--report", type=click.Path(path_type=Path), help="Append a JSON object for each row to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
@@ -41,11 +46,16 @@ _GOES_ON = "The same command goes on from there."
     help="Keep weak password hashes of this kind, such as md5, until the next login. Can be given several times.",
 )
 @click.option("--source-timezone", default="UTC", show_default=True, help="The time zone of times without an offset.")
-@click.option("--source-name", help="The name by which later runs know the source.  [default: file:NAME]")
+@click.option("--source-name", help="The name by which later runs know the source.  [default: file:NAME, drf-user:DATABASE …]")
 @click.option("--reason", help="The reason, for the audit log.")
 def import_accounts(
     *,
-    file: Path,
+    file: Path | None,
+    from_drf_user: str | None,
+    from_django: str | None,
+    from_fastapi_users: str | None,
+    table: str | None,
+    distrust_validation: bool,
     dry_run: bool,
     report: Path | None,
     as_json: bool,
@@ -57,7 +67,7 @@ def import_accounts(
     source_name: str | None,
     reason: str | None,
 ) -> None:
-    """Import accounts, with their passwords, from FILE: JSON Lines (.jsonl) or CSV (.csv).
+    """Import accounts, with their passwords, from FILE: JSON Lines (.jsonl) or CSV (.csv), or from a database.
 
     Every row is reported: taken in, changed, or refused and why. Names that another account has are changed (bob-2), and
     addresses that cannot be read or are taken are left out. The exit code is 1 if rows were refused.
@@ -70,14 +80,22 @@ def import_accounts(
     vestibule import users.jsonl --dry-run
     vestibule import users.jsonl --report report.jsonl
     vestibule import users.csv --media /srv/shop/media --source-timezone Asia/Kolkata
+    vestibule import --from-drf-user postgresql://shop@db/shop --media /srv/shop/media
     """
     from ...application import SourceError
-    from ..container.sources import SourceOptions, file_source
+    from ..container.sources import SourceOptions, database_source, file_source
 
-    options = SourceOptions(name=source_name, timezone=source_timezone, media=media)
+    databases = {"drf-user": from_drf_user, "django": from_django, "fastapi-users": from_fastapi_users}
+    [(kind, place), *more] = [(one, url) for one, url in {"file": file, **databases}.items() if url is not None] or [("", "")]
+    _check(kind, has_more=bool(more), has_table=table is not None, distrusts=distrust_validation)
+    if has_password(str(place)):
+        echo("Warning: others can read the password in the URL; use PGPASSWORD or ~/.pgpass instead.", err=True)
+    options = SourceOptions(
+        name=source_name, timezone=source_timezone, media=media, table=table, trust_validation=not distrust_validation
+    )
     with use_cases() as vestibule:
         try:
-            source = file_source(file, options)
+            source = file_source(place, options) if isinstance(place, Path) else database_source(kind, str(place), options)
             with _written_to(report) as rows:
                 done = _Import(rows, shows_lines=not as_json)
                 done.run(vestibule, source, reason, dry_run=dry_run, new_ids=new_ids, accept_hashes=accept_hashes)
@@ -93,6 +111,16 @@ def import_accounts(
         echo(f"Stopped. {_GOES_ON}", err=True)
         sys.exit(_INTERRUPTED)
     sys.exit(REFUSED if done.outcomes["refused"] else 0)
+
+
+def _check(kind: str, *, has_more: bool, has_table: bool, distrusts: bool) -> None:
+    """Raises `click.UsageError` for options that do not belong together."""
+    if not kind or has_more:
+        raise click.UsageError("Name a FILE, or one of --from-drf-user, --from-django and --from-fastapi-users.")
+    if has_table and kind not in ("django", "fastapi-users"):
+        raise click.UsageError("--table is for --from-django and --from-fastapi-users.")
+    if distrusts and kind != "drf-user":
+        raise click.UsageError("--distrust-validation is for --from-drf-user.")
 
 
 @contextmanager
