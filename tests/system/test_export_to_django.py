@@ -39,9 +39,9 @@ def service(data: Path) -> Iterator[Vestibule]:
         yield running
 
 
-def register(running: Vestibule, name: str, **fields: Any) -> Account:
-    given = {"username": name, "name": f"{name.title()} Some Body", "email": f"{name}@mail.example.com", "password": PASSWORD}
-    return running.register(**(given | fields))
+def register(running: Vestibule, name: str, /, **fields: Any) -> Account:
+    given = {"username": name, "name": f"{name.title()} Some Body", "email": f"{name}@mail.example.com"}
+    return running.register(**{**given, "password": PASSWORD, **fields})
 
 
 def exported(data: Path, file: Path, *options: str, code: int = 0) -> list[str]:
@@ -122,7 +122,8 @@ def add(running: Vestibule, **fields: Any) -> Account:
     """An account as an import makes it."""
     name = fields.pop("username", "ann")
     account = Account(username=Username(name, name), name="Ann", email=None, created_at=JOINED, **fields)
-    with running.use_cases["register"].database.begin() as tx:  # type: ignore[attr-defined] — every use case has the same one
+    use_case: Any = running.use_cases["register"]  # every use case has the same database
+    with use_case.database.begin() as tx:
         added: Account = tx.accounts.add(account)
     return added
 
@@ -146,15 +147,15 @@ def test_password_hash_is_written_as_django_spells_it(data: Path, tmp_path: Path
     assert row["fields"]["password"] == there
 
 
-def test_account_that_django_shows_otherwise_is_told(data: Path, tmp_path: Path, project: str) -> None:
+def test_account_that_django_shows_otherwise_is_remarked(data: Path, tmp_path: Path, project: str) -> None:
     with service(data) as running:
         add(running, username="ann", password_hash="pbkdf2_sha512$1000$salt$dGFn")
         add(running, username="bob", image="picture.webp", deletion_due_at=2_000_000_000.0)
     file = tmp_path / "users.json"
     assert exported(data, file) == [
-        "account 1: it has no email, which drf-user requires: no-email-1@example.invalid stands for it",
+        "account 1: it has no email, which drf-user requires; there it is no-email-1@example.invalid",
         "account 1: its password hash is of no kind that Django knows: it has to be reset",
-        "account 2: it has no email, which drf-user requires: no-email-2@example.invalid stands for it",
+        "account 2: it has no email, which drf-user requires; there it is no-email-2@example.invalid",
         "account 2: its image is left out",
         "account 2: its owner has asked for its deletion, due on 2033-05-18",
         "Accounts: 2 written, 0 left out, 0 deleted here.",

@@ -31,7 +31,7 @@ class Layout:
 
     `columns` has, for each field of a record, the names that its column may have: the first that exists is read. A table
     without a column for one of the `required` fields is none of this kind. `computed` returns further fields, from other
-    tables. `left_out` has tables whose rows an import does not take, with a word for these rows; `{table}` stands for the table
+    tables. `left_out` has tables whose rows an import does not take, with a word for these rows; `{table}` is the table
     of users.
     """
 

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ..database_urls import url_of_file
 from .database import SqlDatabase
 from .migration import migrate
-from .urls import url_of_file
 
 
 @contextmanager

@@ -21,7 +21,7 @@ MAX_LENGTHS: Mapping[str, Mapping[str, int]] = {
     DJANGO: {"username": 150, "email": 254, "first_name": 150, "last_name": 150, "password": 128},
 }
 NO_EMAIL = "no-email-{id}@example.invalid"
-"""Stands for the email that drf-user requires and an account without one lacks; no mail reaches it."""
+"""The email in drf-user, which requires one, of an account that has none; no mail reaches it."""
 
 _OF_DJANGO = ("argon2$", "bcrypt$", "bcrypt_sha256$", "pbkdf2_sha256$", "pbkdf2_sha1$", "scrypt$", "md5$")
 _PREFIXES = {"$argon2": "argon2", "$2": "bcrypt$"}
@@ -106,7 +106,7 @@ class DjangoFixture:
             self._remark(account, "its image is left out")
         if account.email is None:
             fields["email"] = NO_EMAIL.format(id=account.id)
-            self._remark(account, f"it has no email, which drf-user requires: {fields['email']} stands for it")
+            self._remark(account, f"it has no email, which drf-user requires; there it is {fields['email']}")
         return fields
 
     def _of_django(self, account: "Account") -> dict[str, Any]:

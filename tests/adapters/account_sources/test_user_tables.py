@@ -82,7 +82,7 @@ def test_whole_run_shows_one_state_of_sqlite_in_wal_mode(tmp_path: Path) -> None
     assert len(list(source)) == BATCH
 
 
-def test_time_that_cannot_be_read_is_told(url: str) -> None:
+def test_time_that_cannot_be_read_is_remarked(url: str) -> None:
     add(url, 1, is_active=True, date_joined="infinity" if url.startswith("postgres") else "yesterday")
     [record] = records(DjangoSource(url))
     assert record.created_at is None
@@ -171,8 +171,8 @@ def test_refused_connection_is_one_line_without_the_password() -> None:
 
 
 def test_wrong_user_is_one_line(new_postgres: str) -> None:
-    address = new_postgres.replace("postgres@", "nobody_here:s3cret@").replace("root@", "nobody_here:s3cret@")
-    with pytest.raises(SourceError, match='role "nobody_here" does not exist') as refusal:
+    address = new_postgres.replace("postgres@", "no_such_role:s3cret@").replace("root@", "no_such_role:s3cret@")
+    with pytest.raises(SourceError, match='role "no_such_role" does not exist') as refusal:
         DjangoSource(address).count()
     assert "\n" not in str(refusal.value)
     assert "s3cret" not in str(refusal.value)

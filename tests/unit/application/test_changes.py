@@ -50,7 +50,7 @@ def test_login_is_no_change() -> None:
     assert changed_ids(world, since) == []
 
 
-def test_new_roles_are_told_apart_from_other_changes() -> None:
+def test_new_roles_are_distinguished_from_other_changes() -> None:
     world = World()
     ann, bob = world.create_account("ann"), world.create_account("bob")
     world.set_roles(operator=PROGRAM, account_id=bob.id, roles=["editor"])
