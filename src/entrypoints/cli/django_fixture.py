@@ -5,6 +5,7 @@ import string
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from msgspec import json
@@ -101,7 +102,8 @@ class DjangoFixture:
     def _of_drf_user(self, account: "Account") -> dict[str, Any]:
         image = self.image_of(account)
         mobile = None if account.mobile is None else account.mobile.text
-        fields = {"name": account.name, "mobile": mobile, "profile_image": image or ""}
+        now = self._time(time())  # loaddata sets no column by itself
+        fields = {"name": account.name, "mobile": mobile, "profile_image": image or "", "update_date": now}
         if account.image is not None and image is None:
             self._remark(account, "its image is left out")
         if account.email is None:
@@ -127,8 +129,10 @@ class DjangoFixture:
         return "!" + "".join(secrets.choice(_RANDOM) for _ in range(40))  # as Django marks accounts without a password
 
     def _time(self, seconds: float) -> str:
-        time = datetime.fromtimestamp(seconds, UTC)
-        return time.isoformat() if self.timezone is None else time.astimezone(self.timezone).replace(tzinfo=None).isoformat()
+        moment = datetime.fromtimestamp(seconds, UTC)
+        if self.timezone is not None:
+            moment = moment.astimezone(self.timezone).replace(tzinfo=None)
+        return moment.isoformat()
 
     def _remark(self, account: "Account", text: str) -> None:
         self.remarks.append((account.id, text))
