@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from tests.support.command_line import vestibule
+from tests.support.http_client import random_png
 from tests.support.other_services.django_project import django
-from tests.support.world import PNG
 
 from vestibule import PROGRAM, Settings, Vestibule, build
 from vestibule.domain.account import Account, Username
@@ -153,10 +153,10 @@ def test_account_that_django_shows_otherwise_is_remarked(data: Path, tmp_path: P
         add(running, username="bob", image="picture.webp", deletion_due_at=2_000_000_000.0)
     file = tmp_path / "users.json"
     assert exported(data, file) == [
-        "account 1: it has no email, which drf-user requires; there it is no-email-1@example.invalid",
         "account 1: its password hash is of no kind that Django knows: it has to be reset",
-        "account 2: it has no email, which drf-user requires; there it is no-email-2@example.invalid",
+        "account 1: it has no email, which drf-user requires; there it is no-email-1@example.invalid",
         "account 2: its image is left out",
+        "account 2: it has no email, which drf-user requires; there it is no-email-2@example.invalid",
         "account 2: its owner has asked for its deletion, due on 2033-05-18",
         "Accounts: 2 written, 0 left out, 0 deleted here.",
     ]
@@ -183,7 +183,7 @@ def test_images_go_into_the_media_directory(data: Path, tmp_path: Path, project:
     with service(data) as running:
         register(running, "ann")
         identity = running.authenticate(running.log_in(username="ann", password=PASSWORD).access_token)
-        image = running.upload_image(identity=identity, profile_image=PNG).image
+        image = running.upload_image(identity=identity, profile_image=random_png()).image
     exported(data, tmp_path / "users.json", "--media", str(media))
     users = django("load", tmp_path / "users.json", database=project)
     assert users["1"]["profile_image"] == f"user_images/{image}"
