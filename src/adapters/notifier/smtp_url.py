@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from .hosts import is_loopback
+from ..http_client import is_loopback
 
 
 class Tls(StrEnum):

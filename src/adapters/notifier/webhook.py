@@ -3,16 +3,12 @@
 import base64
 import hashlib
 import hmac
-import ssl
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from urllib.parse import SplitResult, urlsplit
+from http.client import HTTPException
 
 from ...application.ports import OutgoingMessage, PermanentFailure, TemporaryFailure
-from ..deadline import connect, deadline
-from .hosts import is_loopback
+from ..http_client import HttpClient, HttpResponse, read_url, target_of
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 — not a secret
 _MIN_BYTES, _MAX_BYTES = 24, 64
@@ -36,39 +32,20 @@ def _secret(text: str) -> bytes:
     return secret
 
 
-def _url(text: str) -> SplitResult:
-    """Raises `ValueError` without the invalid part, which may be a token."""
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("the URL of a webhook must consist of visible ASCII characters; percent-encode the others")
-    try:
-        parts = urlsplit(text)
-        is_valid = bool((parts.hostname or "").encode("idna")) and parts.port != 0
-    except ValueError:
-        is_valid = False
-    if not is_valid or parts.scheme not in {"http", "https"} or parts.username is not None or parts.fragment:
-        raise ValueError("the URL of a webhook is https://host/path, without a user or a fragment")
-    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        raise ValueError("a webhook needs https; http is for this machine alone")
-    return parts
-
-
 class WebhookNotifier:
     """Posts the payload, signed with every secret, so that during a rotation the receiver may have either one.
 
-    An answer of 2xx is a success, 410 (Gone) is `PermanentFailure`, every other failure `TemporaryFailure`. Redirects are not
-    followed, proxies not used. `timeout` is the limit in seconds for the whole call, apart from the DNS look-up. The
-    certificate is verified against the system's authorities, or those in the file `SSL_CERT_FILE`. Raises `ValueError` for an
-    invalid URL or secret.
+    An answer of 2xx is a success, 410 (Gone) is `PermanentFailure`, every other failure `TemporaryFailure`. `timeout` is the
+    limit in seconds for the whole call; `HttpClient` says how it is made. Raises `ValueError` for an invalid URL or secret.
     """
 
     def __init__(
         self, url: str, secrets: Sequence[str], timeout: float = 20, *, clock: Callable[[], float] = time.time
     ) -> None:
-        self._url = _url(url)
+        self._url = read_url(url, "a webhook")
         self._secrets = read_secrets(secrets)
-        self._timeout = timeout
         self._clock = clock
-        self._context = ssl.create_default_context() if self._url.scheme == "https" else None
+        self._client = HttpClient(self._url, timeout)
 
     def __repr__(self) -> str:
         return f"WebhookNotifier({self._url.scheme}://{self._url.hostname}/…)"
@@ -88,7 +65,7 @@ class WebhookNotifier:
 
     def probe(self) -> str | None:
         """Asks for the head of the URL, without an event; returns the answer's `Date`. Raises `OSError` and `HTTPException`."""
-        return self._call("HEAD", None, {"User-Agent": "Vestibule", "Connection": "close"}).getheader("Date")
+        return self._client.call("HEAD", target_of(self._url), {}).headers.get("date")
 
     def send_decoy(self, message: OutgoingMessage) -> None:
         """Does nothing: events of accounts are no secret to the receiver, so webhooks have no decoys."""
@@ -99,8 +76,6 @@ class WebhookNotifier:
         signatures = (hmac.digest(secret, signed, hashlib.sha256) for secret in self._secrets)
         return {
             "Content-Type": "application/json",
-            "User-Agent": "Vestibule",
-            "Connection": "close",
             "webhook-id": message_id,
             "webhook-timestamp": timestamp,
             "webhook-signature": " ".join(f"v1,{base64.b64encode(signature).decode()}" for signature in signatures),
@@ -108,27 +83,11 @@ class WebhookNotifier:
 
     def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, float]:
         """Returns the status and the seconds of `Retry-After`."""
-        answer = self._call("POST", body, headers)
+        answer = self._client.call("POST", target_of(self._url), headers, body)
         return answer.status, _seconds(answer)
 
-    def _call(self, method: str, body: bytes | None, headers: dict[str, str]) -> HTTPResponse:
-        """Returns the answer, of which only the head is read."""
-        target = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
-        expires_at = time.monotonic() + self._timeout
-        with closing(self._connection()) as connection:
-            connected = connection.sock = connect(connection.host, connection.port, self._timeout / 2)
-            with deadline(connected, expires_at):
-                if self._context is not None:
-                    connection.sock = self._context.wrap_socket(connected, server_hostname=connection.host)
-                connection.request(method, target, body, headers)
-                return connection.getresponse()
 
-    def _connection(self) -> HTTPConnection:
-        host, port = self._url.hostname or "", self._url.port
-        return HTTPConnection(host, port) if self._context is None else HTTPSConnection(host, port, context=self._context)
-
-
-def _seconds(answer: HTTPResponse) -> float:
+def _seconds(answer: HttpResponse) -> float:
     """Ignores a `Retry-After` that is a date."""
-    seconds = answer.getheader("Retry-After", "")
+    seconds = answer.headers.get("retry-after", "")
     return float(seconds) if seconds.isascii() and seconds.isdigit() else 0.0

@@ -1,19 +1,16 @@
 """Passwords of known breaches, by the range protocol of Have I Been Pwned (k-anonymity)."""
 
 import logging
-import ssl
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from functools import cached_property
 from hashlib import sha1
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPException
 from time import monotonic
 from urllib.parse import urlsplit
 
 from ...application.ports import PasswordRules
 from ...domain.errors import ErrorCode, FieldError, Unavailable
 from ..availability import Availability
-from ..deadline import connect, deadline
+from ..http_client import HttpClient
 
 _log = logging.getLogger("vestibule.passwords")
 _PREFIX = 5
@@ -45,13 +42,13 @@ class PwnedPasswords:
 
     The service gets the first five of the 40 hexadecimal digits of the SHA-1 hash, and answers all that begin so, padded to
     hide their number. Raises `Unavailable`, with a warning in the log, without a good answer within `timeout` seconds, and then
-    for half a minute without asking. The DNS look-up has the time of the system's resolver. No proxy is used and no redirect
-    followed.
+    for half a minute without asking. `HttpClient` says how it is called.
     """
 
     def __init__(self, url: str, timeout: float = 2.0, *, clock: Callable[[], float] = monotonic) -> None:
-        self._url = urlsplit(url)
-        self._timeout = timeout
+        parts = urlsplit(url)
+        self._path = parts.path.rstrip("/")
+        self._client = HttpClient(parts, timeout, max_bytes=_MAX_BYTES)
         self._clock = clock
         self._asks_again_at = float("-inf")
         self._availability = Availability(_log, "the list of breached passwords", "new passwords are not compared with it")
@@ -79,24 +76,7 @@ class PwnedPasswords:
         return {suffix.upper() for suffix, _, count in lines if int(count) > 0}
 
     def _get(self, prefix: str) -> bytes:
-        expires_at = monotonic() + self._timeout
-        with closing(self._connection()) as connection:
-            connected = connection.sock = connect(connection.host, connection.port, self._timeout / 2)
-            with deadline(connected, expires_at):
-                if isinstance(connection, HTTPSConnection):
-                    connection.sock = self._tls.wrap_socket(connected, server_hostname=connection.host)
-                headers = {"Add-Padding": "true", "User-Agent": "Vestibule", "Connection": "close"}
-                connection.request("GET", f"{self._url.path.rstrip('/')}/{prefix}", headers=headers)
-                answer = connection.getresponse()
-                body = answer.read(_MAX_BYTES + 1)
-        if answer.status != _OK or len(body) > _MAX_BYTES:
+        answer = self._client.call("GET", f"{self._path}/{prefix}", {"Add-Padding": "true"})
+        if answer.status != _OK:
             raise ValueError(f"status {answer.status}")
-        return body
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        return ssl.create_default_context()
-
-    def _connection(self) -> HTTPConnection:
-        host, port = self._url.hostname or "", self._url.port
-        return HTTPConnection(host, port) if self._url.scheme == "http" else HTTPSConnection(host, port)
+        return answer.body

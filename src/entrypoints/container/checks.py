@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from ...adapters.database import SchemaTooNew, SchemaTooOld
+from ...adapters.http_client import is_loopback
 from ...adapters.identifiers import LibraryIdentifiers
 from ...adapters.notifier import read_secrets, read_sender
-from ...adapters.notifier.hosts import is_loopback
 from ...domain.errors import Unavailable
 from ..observability import check_extra
 from ..settings import Settings, SettingsError
