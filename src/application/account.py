@@ -12,7 +12,7 @@ from ..domain.rate_limits import DAY, Limits
 from ..domain.texts import trimmed
 from . import rate_limits
 from .audit import record
-from .login import FreshLogin
+from .fresh_login import FreshLogin
 from .notifications import ADDRESS_CHANGES, Notice, Notices
 from .ownership import AddressReleaser, opening_addresses, revoke_codes_of_added_addresses, revoke_open_codes
 from .ports import Clock, Database, Hasher, Transaction

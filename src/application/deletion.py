@@ -10,7 +10,7 @@ from ..domain.account import Account, Address
 from ..domain.errors import Unavailable
 from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from .audit import record
-from .login import FreshLogin
+from .fresh_login import FreshLogin
 from .notifications import Notice, Notices, verified_address
 from .operators import require_another_superuser
 from .ownership import opening_addresses, revoke_codes_of_added_addresses

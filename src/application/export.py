@@ -14,7 +14,7 @@ from ..domain.events import TRUSTED_CALLER, Caller, EventType
 from ..domain.rate_limits import Limits
 from . import rate_limits
 from .audit import record
-from .login import FreshLogin
+from .fresh_login import FreshLogin
 from .notifications import Notice, Notices
 from .operators import Action, Operator, Operators
 from .ports import AccountRecords, Clock, Database, Storage

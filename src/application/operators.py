@@ -9,7 +9,7 @@ from ..domain.errors import Conflict, ErrorCode, InvalidToken, LastSuperuser, No
 from ..domain.events import Caller, EventType
 from ..domain.texts import has_control, trimmed
 from .audit import record
-from .login import FreshLogin
+from .fresh_login import FreshLogin
 from .ports import Clock, InvalidText, Transaction
 from .tokens import Identity
 from .validation import Validator

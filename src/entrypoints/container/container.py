@@ -20,7 +20,7 @@ from ...application.code_checks import CodeVerifier, ProofIssuer
 from ...application.code_requests import CodeIssuer
 from ...application.deletion import DeleteDueAccounts
 from ...application.event_consumer import ReadEvents
-from ...application.login import FreshLogin
+from ...application.fresh_login import FreshLogin
 from ...application.notifications import Notices
 from ...application.operators import Operators
 from ...application.ownership import AccountOpener, AddressReleaser
