@@ -77,8 +77,8 @@ class HttpClient:
                     connection.sock = self._tls.wrap_socket(connected, server_hostname=connection.host)
                 own_headers = {"User-Agent": "Vestibule", "Connection": "close"}
                 connection.request(method, target, body, {**own_headers, **headers})
-                answer = connection.getresponse()
-                read = b"" if self._max_bytes is None else answer.read(self._max_bytes + 1)
+                with connection.getresponse() as answer:  # closes the socket if the body is not read to its end
+                    read = b"" if self._max_bytes is None else answer.read(self._max_bytes + 1)
         if self._max_bytes is not None and len(read) > self._max_bytes:
             raise ValueError(f"more than {self._max_bytes} bytes")
         return HttpResponse(answer.status, {name.lower(): value for name, value in answer.getheaders()}, read)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
 
-from ..domain.account import Account, Address, AddressKind
+from ..domain.account import Account, Address, AddressKind, in_legacy_directory
 from ..domain.texts import one_line, trimmed
 from .ports import Codes, Hasher, HashKind, Identifiers, ImportRecord, InvalidText
 from .validation import MAX_ID
@@ -24,6 +24,9 @@ assert LAST_ID < MAX_ID  # noqa: S101 — ids above it are free for rehearsals
 
 _SHOWN = 100
 _NOT_IN_ROLES = re.compile(r"[^a-z0-9._:-]+")
+_IN_LEGACY_DIRECTORY = "legacy"
+"""In place of a hash: the password stays in the old system, which is asked for it at the first login."""
+
 _NO_HASH = HashKind("unusable", is_usable=False)
 
 
@@ -257,6 +260,8 @@ class RecordReader:
 
     def _password_hash(self, record: ImportRecord, remarks: list[ImportRemark]) -> str | None:
         text = record.password_hash
+        if text == _IN_LEGACY_DIRECTORY:
+            return in_legacy_directory(record.key)
         kind = _NO_HASH if text is None else self.hasher.kind_of(text)
         if kind.name == _NO_HASH.name:
             said = "password: there is no usable one, so the owner logs in by a code"

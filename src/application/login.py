@@ -6,8 +6,9 @@ from ..domain.account import Account
 from ..domain.errors import InvalidCredentials, RateLimited
 from ..domain.events import TRUSTED_CALLER, Caller
 from ..domain.rate_limits import Limits, refusing_limit
+from .legacy_login import Arrival, LegacyLogin
 from .password_attempts import PasswordAttempt, PasswordAttempts
-from .ports import Clock, Database, Hasher, Identifiers, RateLimiter
+from .ports import Clock, Database, Hasher, Identifiers, LoginIdentifier, RateLimiter
 from .retry import retry_on_conflict
 from .tokens import SessionIssuer, StartedSession, TokenSet
 from .validation import Validator
@@ -21,7 +22,11 @@ class LogIn:
 
     A failure is counted before its response, so concurrent attempts cannot exceed the limits. Beyond a limit every attempt
     raises `RateLimited`, even with the right password. Unknown, inactive and passwordless accounts cost the same time and get
-    the same refusal. Raises `InvalidInput`, `InvalidCredentials`, `RateLimited`, `Overloaded`, `Unavailable`.
+    the same refusal.
+
+    With a legacy directory an unknown identifier, and an account whose password lies only there, cost a call to it as well. If
+    it finds the password right, its account is taken in. Without a sure answer from it the attempt is `Unavailable`, and not
+    counted. Raises `InvalidInput`, `InvalidCredentials`, `RateLimited`, `Overloaded`, `Unavailable`.
     """
 
     database: Database
@@ -29,6 +34,7 @@ class LogIn:
     identifiers: Identifiers
     password_attempts: PasswordAttempts
     session_issuer: SessionIssuer
+    legacy_login: LegacyLogin
     rate_limiter: RateLimiter
     limits: Limits
     clock: Clock
@@ -39,6 +45,11 @@ class LogIn:
         identifier, password = validator.valid(read, validator.password("password", password))
         attempt, is_paused = self.password_attempts.begin(identifier, caller)
         account = attempt.holder.account
+        arrival = None if is_paused else self.legacy_login.ask(account, username, password, self.clock())
+        if arrival is not None:
+            account, started = self._take_in(arrival, identifier, attempt)
+            if started is not None:
+                return self.session_issuer.token_set(started)
         for _ in range(1 + _MAX_RECHECKS):
             is_right = self._is_right(account, attempt.holder.decoy_hash, password)
             if account and is_right and not is_paused:
@@ -57,6 +68,26 @@ class LogIn:
         own_hash = account.password_hash if account else None
         matches = self.hasher.verify(own_hash or decoy_hash, password)
         return matches and bool(own_hash) and account is not None and account.may_log_in(self.clock())
+
+    @retry_on_conflict
+    def _take_in(
+        self, arrival: Arrival, identifier: LoginIdentifier, attempt: PasswordAttempt
+    ) -> tuple[Account | None, StartedSession | None]:
+        """Starts the session of the account that is taken in.
+
+        Returns no session, but the account whose own password decides, where a limit is reached by now or the directory decides
+        nothing any more.
+        """
+        known = attempt.holder.account
+        with self.database.begin() as tx:
+            locked = self.password_attempts.lock(tx, attempt)
+            if locked.refusal() is not None or attempt.is_paused(locked):
+                return known, None
+            account, is_right = self.legacy_login.take_in(tx, arrival, identifier, known, locked.now, attempt.caller)
+            if account is None or not is_right:
+                return account, None
+            attempt.clear(tx, locked)
+            return account, self.session_issuer.start(tx, account, locked.now, attempt.caller, "password")
 
     def _count_login(self, account: Account) -> None:
         limits = self.limits.logins_per_account

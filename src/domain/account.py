@@ -72,13 +72,22 @@ class Suspension:
         return self.until is not None and now >= self.until
 
 
+_IN_LEGACY_DIRECTORY = "legacy:"
+
+
+def in_legacy_directory(key: str) -> str:
+    """The `password_hash` of an account whose password only the legacy directory has, under that key; no password matches."""
+    return _IN_LEGACY_DIRECTORY + key
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """An account; a superuser is staff too. `id` is 0 until it is stored; times are seconds since the epoch.
 
-    `ever_verified` is true once an address of it was verified. `recovery_addresses` holds at most one of each kind. An account
-    with `deletion_due_at` is deleted then, unless its owner logs in before. One with a `suspension` is not `is_active`; the
-    first login after its end lifts it. `roles` are names of the operator's choice, which tokens can carry.
+    `ever_verified` is true once an address of it was verified. `recovery_addresses` holds at most one of each kind.
+    `password_hash` is a hash, or the text of `in_legacy_directory`. An account with `deletion_due_at` is deleted then, unless
+    its owner logs in before. One with a `suspension` is not `is_active`; the first login after its end lifts it. `roles` are
+    names of the operator's choice, which tokens can carry.
     """
 
     id: int = 0
@@ -107,6 +116,12 @@ class Account:
     def may_log_in(self, now: float) -> bool:
         """Returns whether it is active, or its suspension is over, which the next login lifts."""
         return self.is_active or (self.suspension is not None and self.suspension.is_over(now))
+
+    @property
+    def legacy_key(self) -> str | None:
+        """The key of the account in the legacy directory, if its password lies only there."""
+        text = self.password_hash or ""
+        return text.removeprefix(_IN_LEGACY_DIRECTORY) if text.startswith(_IN_LEGACY_DIRECTORY) else None
 
     def reinstated(self) -> "Account":
         return replace(self, is_active=True, suspension=None)

@@ -3,6 +3,7 @@
 from ..adapters.database import MemoryDatabase
 from ..adapters.hasher import InsecureHasher
 from ..adapters.images import PassThroughImages
+from ..adapters.legacy_directory import MemoryLegacyDirectory
 from ..adapters.notifier import MemoryNotifier
 from ..adapters.rate_limiter import MemoryRateLimiter
 from ..adapters.storage import MemoryStorage
@@ -14,6 +15,7 @@ __all__ = [
     "InsecureHasher",
     "ManualClock",
     "MemoryDatabase",
+    "MemoryLegacyDirectory",
     "MemoryNotifier",
     "MemoryRateLimiter",
     "MemoryStorage",

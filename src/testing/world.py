@@ -18,6 +18,7 @@ from ..application.ports import (
     Devices,
     Hasher,
     Images,
+    LegacyDirectory,
     NewId,
     OutgoingMessage,
     PasswordRules,
@@ -64,6 +65,7 @@ class World(Vestibule):
         devices: Devices | None = None,
         admission: Admission | None = None,
         password_rules: PasswordRules | None = None,
+        legacy_directory: LegacyDirectory | None = None,
         notifier: MemoryNotifier | None = None,
         new_id: NewId | None = None,
         **settings: Any,
@@ -91,6 +93,7 @@ class World(Vestibule):
             ("devices", devices),
             ("admission", admission),
             ("password_rules", password_rules),
+            ("configured_legacy_directory", legacy_directory),
             ("new_id", new_id),
         )
         ports |= {name: port for name, port in optional if port is not None}

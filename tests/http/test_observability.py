@@ -23,14 +23,22 @@ from vestibule.adapters.database import MemoryDatabase
 from vestibule.adapters.hasher import HashingPool
 from vestibule.adapters.images import PillowImages
 from vestibule.adapters.rate_limiter import MemoryRateLimiter
-from vestibule.application import Overloaded
-from vestibule.application.ports import Channel, OutgoingMessage, PermanentFailure, TemporaryFailure
+from vestibule.application import Overloaded, Unavailable
+from vestibule.application.ports import (
+    Channel,
+    ImportRecord,
+    LegacyRefusal,
+    OutgoingMessage,
+    PermanentFailure,
+    TemporaryFailure,
+)
 from vestibule.domain.rate_limits import RateLimit
 from vestibule.entrypoints.concurrency.executors import ThreadLane
 from vestibule.entrypoints.container import build
 from vestibule.entrypoints.http.app import create_app
 from vestibule.entrypoints.observability import Instrumentation, instrumentation_for
 from vestibule.entrypoints.settings import Settings
+from vestibule.testing import MemoryLegacyDirectory
 
 ON = Settings(metrics_port=9100)
 WRAPPERS = "vestibule.entrypoints.observability."
@@ -249,6 +257,45 @@ def test_message_and_decoy_are_counted_by_outcome(fault: type[Exception] | None,
         with pytest.raises(fault) if fault else nullcontext():
             send(message)
     assert counted() == 2
+
+
+ANSWERS: dict[str, ImportRecord | LegacyRefusal | Unavailable] = {
+    "right": ImportRecord(key="1", place="account 1", username="ada"),
+    "wrong": LegacyRefusal.WRONG,
+    "unknown": LegacyRefusal.UNKNOWN,
+    "unavailable": Unavailable(),
+    "overloaded": Overloaded(),
+}
+
+
+@pytest.mark.parametrize("outcome", ANSWERS)
+def test_question_to_the_legacy_directory_is_counted_by_its_answer(outcome: str, growth: Growth) -> None:
+    answer = ANSWERS[outcome]
+
+    class Directory:
+        name = "legacy"
+
+        def check(self, identifier: str, password: str, /) -> ImportRecord | LegacyRefusal:
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    directory = instrumentation_for(ON).legacy_directory(Directory())
+    counted = partial(growth, "legacy_directory_calls_total", outcome=outcome)
+    timed = partial(growth, "legacy_directory_duration_seconds_count")
+    assert (counted(), timed()) == (0, 0)
+    with pytest.raises(Unavailable) if isinstance(answer, Exception) else nullcontext():
+        assert directory.check("ada", OTHER_PASSWORD) == answer
+    assert (counted(), timed()) == (1, 1)
+    assert directory.name == "legacy"
+
+
+@pytest.mark.parametrize("seen", [{"metrics_port": 9100}, {"traces": True}])
+def test_observed_legacy_directory_lets_people_in(seen: dict[str, Any]) -> None:
+    directory = MemoryLegacyDirectory()
+    directory.add(ImportRecord(key="1", place="account 1", username="ada"), OTHER_PASSWORD)
+    world = World(legacy_directory=directory, **seen)
+    assert world.log_in_as("ada", OTHER_PASSWORD).account.username.text == "ada"
 
 
 def test_injected_database_is_measured(growth: Growth) -> None:

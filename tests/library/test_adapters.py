@@ -21,9 +21,10 @@ from vestibule.adapters.notifier import MemoryNotifier
 from vestibule.adapters.rate_limiter import MemoryRateLimiter
 from vestibule.adapters.storage import MemoryStorage
 from vestibule.application import AuditQuery, Caller, EventType, InvalidCredentials, Overloaded, RateLimited
-from vestibule.application.ports import AccessClaims, OutgoingMessage
+from vestibule.application.ports import AccessClaims, ImportRecord, OutgoingMessage
 from vestibule.entrypoints.container import Container
 from vestibule.entrypoints.container.factories import rotates_keys
+from vestibule.testing import MemoryLegacyDirectory
 
 if TYPE_CHECKING:
     from vestibule import Adapters
@@ -71,6 +72,7 @@ def test_overridden_ports_are_not_built_checked_or_closed(tmp_path: Path) -> Non
         images_url="s3://",
         templates_dir=place,
         default_region="QQ",
+        legacy_directory_url="http://old.example.org/",
     )
     with pytest.raises(SettingsError), build(invalid):
         pass
@@ -84,6 +86,7 @@ def test_overridden_ports_are_not_built_checked_or_closed(tmp_path: Path) -> Non
         "images": PassThroughImages(),
         "storage": MemoryStorage(),
         "rate_limiter": MemoryRateLimiter(),
+        "legacy_directory": MemoryLegacyDirectory(),
         "clock": lambda: 1_000_000.0,
     }
     settings = replace(invalid, default_region=None)
@@ -96,6 +99,21 @@ def test_overridden_ports_are_not_built_checked_or_closed(tmp_path: Path) -> Non
         assert not vestibule.database_may_block
     assert not database.closed
     assert list(tmp_path.iterdir()) == [place]
+
+
+def test_given_legacy_directory_is_asked_in_place_of_the_one_of_the_settings(tmp_path: Path) -> None:
+    directory = MemoryLegacyDirectory()
+    directory.add(ImportRecord(key="1", place="account 1", username="ada"), PASSWORD)
+    settings = Settings(data_dir=tmp_path, legacy_directory_url="http://old.example.org/")
+    with build(settings, run_workers=False, legacy_directory=directory) as vestibule:
+        tokens = vestibule.log_in(username="ada", password=PASSWORD)
+        assert vestibule.authenticate(tokens.access_token).account.username.text == "ada"
+    with pytest.raises(SettingsError, match="LEGACY_DIRECTORY_SECRET and VESTIBULE_LEGACY_DIRECTORY_URL"):
+        build(settings).open()
+    with pytest.raises(SettingsError, match=r"^VESTIBULE_LEGACY_DIRECTORY_URL: a legacy directory needs https"):
+        build(replace(settings, legacy_directory_secret=token_urlsafe(32))).open()
+    with pytest.raises(TypeError, match="check"):
+        build(Settings(data_dir=tmp_path), legacy_directory=object()).open()  # type: ignore[arg-type]
 
 
 ELSEWHERE = "postgresql://accounts.example.org/accounts"

@@ -5,13 +5,26 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
-from tests.support.account_builders import ANN, OTHER_REGISTRATION, REGISTRATION, WRONG_CODE, code, logged_in, taken, tokens
+from tests.parity.conftest import Open
+from tests.support.account_builders import (
+    ANN,
+    MOBILE,
+    OTHER_REGISTRATION,
+    REGISTRATION,
+    WRONG_CODE,
+    code,
+    logged_in,
+    taken,
+    tokens,
+)
 from tests.support.interfaces import Effects, Interface, Refused, Tokens
 from tests.support.world import OTHER_PASSWORD, PASSWORD, PNG, World, concurrently, wrong
 
-from vestibule.application.ports import Transaction
+from vestibule.application.ports import ImportRecord, Transaction
+from vestibule.domain.account import in_legacy_directory
 from vestibule.domain.code import CodePurpose
 from vestibule.domain.rate_limits import RateLimit
+from vestibule.testing import MemoryLegacyDirectory
 
 MANY = 8
 
@@ -72,6 +85,39 @@ def test_concurrent_changes_take_an_email_once(interface: Interface) -> None:
     results = at_once(lambda: interface.change(ann.token, email=new), lambda: interface.change(eve.token, email=new))
     assert results.count(taken("email")) == 1
     assert sum(isinstance(result, dict) for result in results) == 1
+
+
+@pytest.mark.parametrize("_time", range(3))
+def test_concurrent_first_logins_take_one_account_in(_time: int, open_interface: Open) -> None:
+    directory = MemoryLegacyDirectory()
+    mobile = f"+49 {MOBILE}"
+    old = ImportRecord(key="17", place="17", username="ann", email=ANN, mobile=mobile, email_verified=True)
+    directory.add(old, PASSWORD)
+    interface = open_interface(legacy_directory=directory)
+    names = ["ann", ANN, mobile, "Ann"]
+    results = at_once(*[lambda name=name: interface.log_in(username=name, password=PASSWORD) for name in names])
+    assert all(isinstance(result, Tokens) for result in results), results
+    assert interface.world.database.accounts.count() == 1
+    assert {interface.account(result.token)["username"] for result in results} == {"ann"}
+
+
+@pytest.mark.parametrize("_time", range(3))
+def test_concurrent_first_login_and_reset_leave_one_password(_time: int, open_interface: Open) -> None:
+    directory = MemoryLegacyDirectory()
+    directory.add(ImportRecord(key="17", place="account 17", username="ann", email=ANN), PASSWORD)
+    interface = open_interface(legacy_directory=directory)
+    world = interface.world
+    account = world.create_account("ann", email=ANN, proofs=(world.verify_address(ANN),))
+    world.alter(account, password_hash=in_legacy_directory("17"))
+    sent = code(interface, ANN)
+    reset, first = at_once(
+        lambda: interface.reset(email=ANN, otp=sent, password=OTHER_PASSWORD),
+        lambda: interface.log_in(username="ann", password=PASSWORD),
+    )
+    assert isinstance(reset, Effects)
+    assert isinstance(first, Tokens) or first == Refused("invalid-credentials")
+    assert isinstance(interface.log_in(username="ann", password=OTHER_PASSWORD), Tokens)
+    assert interface.log_in(username="ann", password=PASSWORD) == Refused("invalid-credentials")
 
 
 @pytest.mark.parametrize("_time", range(3))

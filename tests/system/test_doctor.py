@@ -26,6 +26,8 @@ from apprise.plugins.twilio import NotifyTwilio
 from redis import Redis
 from tests.support.breached_passwords import ranges_server
 from tests.support.command_line import vestibule as run
+from tests.support.legacy_system import SECRET as LEGACY_SECRET
+from tests.support.legacy_system import legacy_system
 from tests.support.next_hops import Relay, gateway_server, relay
 from tests.support.postgres_server import PostgresServer
 from tests.support.processes import eventually
@@ -51,6 +53,7 @@ OF_THE_MACHINE = ("sqlite", "hashing", "memory", "clock", "data")
 """Checks whose findings depend on the machine that runs the tests: a container loses its file system, for example."""
 
 NEEDS_NO_CHECK = {
+    "legacy_directory_name",
     *("send_timeout", "service_name", "log_format", "docs", "fresh_login", "token_claims", "recovery_days", "deletion_days"),
     *("password_min_length", "email_validation", "revocations_secret", "limits", "firebase_signer_key"),
     *("access_seconds", "max_sessions", "registration", "email_domains", "disposable_domains", "invitation_url", "admin"),
@@ -303,6 +306,22 @@ def test_receiver_of_webhooks_is_asked_without_an_event(data: Path) -> None:
     finally:
         receiver.close()
     assert "Connection refused" in Diagnosis(**settings).of("webhook", "error")
+
+
+def test_legacy_directory_is_asked_without_identifier_and_password(data: Path) -> None:
+    with legacy_system() as old:
+        settings: dict[str, Any] = {"data_dir": data, "legacy_directory_url": old.url, "legacy_directory_secret": LEGACY_SECRET}
+        assert "answers, and accepts the secret" in Diagnosis(**settings).of("legacy", "ok")
+        assert [(call["identifier"], call["password"]) for call in old.calls] == [("", "")]
+        denied = Diagnosis(**settings | {"legacy_directory_secret": LEGACY_SECRET[::-1]})
+        assert "(status 403): who is unknown here gets 503" in denied.of("legacy", "error")
+        assert LEGACY_SECRET[::-1] not in denied.output
+    assert "Connection refused" in Diagnosis(**settings).of("legacy", "error")
+    found = Diagnosis(data_dir=data, legacy_directory_url="http://old.example.org/hunter2")
+    assert "VESTIBULE_LEGACY_DIRECTORY_URL: set both or neither" in found.of("settings", "error")
+    found = Diagnosis(**settings | {"legacy_directory_url": "http://old.example.org/hunter2"})
+    assert "needs https" in found.of("settings", "error")
+    assert found.code == 2
 
 
 def test_redis_is_asked_to_count(data: Path, tmp_path: Path) -> None:

@@ -53,6 +53,8 @@ SAMPLES = {name: default for name, default, _ in Settings.table() if default} | 
     "VESTIBULE_DEFAULT_REGION": "DE",
     "VESTIBULE_MOBILE_REGIONS": "DE, AT",
     "VESTIBULE_PWNED_PASSWORDS": "https://pwned.example.org/range",
+    "VESTIBULE_LEGACY_DIRECTORY_URL": "https://old.example.org/check",
+    "VESTIBULE_LEGACY_DIRECTORY_SECRET": "0123456789abcdef0123456789abcdef",
     "VESTIBULE_INVITATION_URL": "https://app.example.org/join?invitation={token}",
     "VESTIBULE_EMAIL_DOMAINS": "example.com, *.example.org, !spam.example",
 }

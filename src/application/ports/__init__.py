@@ -13,6 +13,7 @@ from . import (
     identifiers,
     images,
     imports,
+    legacy_directory,
     messages,
     password_rules,
     rate_limits,
@@ -27,6 +28,7 @@ from .devices import *  # noqa: F403
 from .identifiers import *  # noqa: F403
 from .images import *  # noqa: F403
 from .imports import *  # noqa: F403
+from .legacy_directory import *  # noqa: F403
 from .messages import *  # noqa: F403
 from .password_rules import *  # noqa: F403
 from .rate_limits import *  # noqa: F403
@@ -42,6 +44,7 @@ _MODULES = (
     identifiers,
     images,
     imports,
+    legacy_directory,
     messages,
     password_rules,
     rate_limits,

@@ -81,6 +81,13 @@ def _check_webhook(settings: Settings, _: Collection[str]) -> None:
         raise SettingsError("VESTIBULE_WEBHOOK_SECRET and VESTIBULE_WEBHOOK_URL: set both or neither.")
 
 
+def _check_legacy_directory(settings: Settings, overrides: Collection[str]) -> None:
+    if "legacy_directory" in overrides:
+        return
+    if (settings.legacy_directory_url is None) is not (settings.legacy_directory_secret is None):
+        raise SettingsError("VESTIBULE_LEGACY_DIRECTORY_SECRET and VESTIBULE_LEGACY_DIRECTORY_URL: set both or neither.")
+
+
 def _check_sender(settings: Settings, overrides: Collection[str]) -> None:
     if "notifier" not in overrides:
         with reported_as("EMAIL_FROM"):
@@ -104,6 +111,7 @@ CHECKS = (
     _check_metrics,
     _check_traces,
     _check_webhook,
+    _check_legacy_directory,
     _check_sender,
     _check_redirect,
     _check_region,

@@ -22,6 +22,7 @@ from ...application.ports import (
     Hasher,
     Identifiers,
     Images,
+    LegacyDirectory,
     Notifier,
     PasswordRules,
     RateLimiter,
@@ -65,6 +66,8 @@ class Adapters(TypedDict, total=False):
     """Decides who may register, and with which addresses."""
     password_rules: PasswordRules
     """Judges new passwords, after the rules of the settings."""
+    legacy_directory: LegacyDirectory
+    """Checks passwords of people whose accounts another system has, at their first login."""
     devices: Devices
     """Names the devices of user agents, for notices and to tell a new device from a known one."""
     notifier: Notifier
@@ -218,7 +221,11 @@ def check_settings(settings: Settings, *, migrate: bool = False) -> None:
 _DEVICES_AFTER = 1.0
 """Seconds after which the rules for devices are loaded: before most logins, without delaying the first response by 0.1 s."""
 
-_PROVIDERS = {"database": "sql_database", "notifier": "mail_and_sms_notifier"}
+_PROVIDERS = {
+    "database": "sql_database",
+    "notifier": "mail_and_sms_notifier",
+    "legacy_directory": "configured_legacy_directory",
+}
 """The providers that a port's adapter replaces, where their names differ."""
 
 _BUILT = (
@@ -233,6 +240,7 @@ _BUILT = (
     ("images", "pillow", "IMAGES_URL"),
     ("identifiers", "identifiers", "MOBILE_REGIONS"),
     ("admission", "admission", "EMAIL_DOMAINS"),
+    ("legacy_directory", "configured_legacy_directory", "LEGACY_DIRECTORY_URL"),
 )
 """Port, provider, and the setting that an error is reported as. The first one is closed last."""
 

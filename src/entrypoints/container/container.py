@@ -21,6 +21,7 @@ from ...application.code_requests import CodeIssuer
 from ...application.deletion import DeleteDueAccounts
 from ...application.event_consumer import ReadEvents
 from ...application.fresh_login import FreshLogin
+from ...application.legacy_login import LegacyLogin
 from ...application.notifications import Notices
 from ...application.operators import Operators
 from ...application.ownership import AccountOpener, AddressReleaser
@@ -107,6 +108,12 @@ class Container:
         )
         self.admission = providers.Singleton(factories.admission, self.settings)
         self.password_rules = providers.Singleton(factories.password_rules, self.settings, self.instrumentation)
+        self.configured_legacy_directory = providers.Singleton(  # the port `legacy_directory`, which may be overridden
+            factories.legacy_directory, self.settings
+        )
+        self.legacy_directory = providers.Singleton(  # observed and bounded, for the use cases; None without one
+            factories.bounded_directory, self.instrumentation, self.configured_legacy_directory
+        )
         self.devices = providers.Singleton(UaParserDevices)
         self.templates = providers.Singleton(Templates, provided.templates_dir)
         self.email_notifier = providers.Singleton(factories.email_notifier, self.settings, self.templates, self.echo)
@@ -161,6 +168,7 @@ class Container:
         self.account_limits = self._singleton(AccountLimits)
         self.delete_due_accounts = self._singleton(DeleteDueAccounts)
         self.session_issuer = self._singleton(SessionIssuer)
+        self.legacy_login = self._singleton(LegacyLogin)
         self.account_opener = self._singleton(AccountOpener)
         self.address_releaser = self._singleton(AddressReleaser)
         self.proof_issuer = self._singleton(ProofIssuer)

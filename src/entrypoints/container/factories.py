@@ -9,6 +9,7 @@ from ...adapters.admission import ConfiguredAdmission, EmailDomains
 from ...adapters.database import SqlDatabase
 from ...adapters.hasher import Argon2Hasher, build_of_argon2, pool_for
 from ...adapters.keys import EncryptedKeyStore, FileKeyStore, KeyManager, KeyStore
+from ...adapters.legacy_directory import BoundedLegacyDirectory, HttpLegacyDirectory
 from ...adapters.notifier import (
     AppriseNotifier,
     FileNotifier,
@@ -22,7 +23,18 @@ from ...adapters.notifier import (
 from ...adapters.rate_limiter import MemoryRateLimiter, NodeRateLimiter, RedisRateLimiter, node_limits_file, remove_node_limits
 from ...adapters.storage import FileStorage, S3Storage
 from ...application.event_consumer import ReadEvents
-from ...application.ports import Admission, Channel, Clock, Database, Hasher, Notifier, PasswordRules, RateLimiter, Storage
+from ...application.ports import (
+    Admission,
+    Channel,
+    Clock,
+    Database,
+    Hasher,
+    LegacyDirectory,
+    Notifier,
+    PasswordRules,
+    RateLimiter,
+    Storage,
+)
 from ...application.send_quota import SendQuota
 from ...application.webhooks import EnqueueWebhooks
 from ...domain.account import AddressKind
@@ -237,6 +249,21 @@ def password_rules(settings: Settings, instrumentation: Instrumentation) -> Pass
     if settings.pwned_passwords is None:
         return no_further_rules
     return AcceptingWhenUnavailable(instrumentation.password_rules(PwnedPasswords(settings.pwned_passwords)))
+
+
+def legacy_directory(settings: Settings) -> HttpLegacyDirectory | None:
+    if settings.legacy_directory_url is None or settings.legacy_directory_secret is None:
+        return None
+    return HttpLegacyDirectory(
+        settings.legacy_directory_url,
+        settings.legacy_directory_secret,
+        name=settings.legacy_directory_name,
+        timeout=settings.legacy_directory_timeout,
+    )
+
+
+def bounded_directory(instrumentation: Instrumentation, directory: LegacyDirectory | None) -> LegacyDirectory | None:
+    return None if directory is None else instrumentation.legacy_directory(BoundedLegacyDirectory(directory))
 
 
 def group_commit(

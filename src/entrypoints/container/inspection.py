@@ -21,7 +21,7 @@ from ...domain.errors import Unavailable
 from ..settings import Settings, SettingsError
 from ..settings.parsers import HashCost
 from .checks import CHECKS, reported_as
-from .factories import argon2, key_store, smtp_notifier
+from .factories import argon2, key_store, legacy_directory, smtp_notifier
 from .maintenance import backlog
 from .operator import new_token
 
@@ -60,6 +60,7 @@ def faults(settings: Settings) -> Iterator[str]:
         "TEMPLATES_DIR": lambda: Templates(settings.templates_dir),
         "EMAIL_URL": lambda: None if _is_outbox(settings.email_url) else smtp_notifier(settings, Templates()),
         "SMS_URL": lambda: None if _is_outbox(settings.sms_url) else AppriseNotifier(settings.sms_url, Templates()),
+        "LEGACY_DIRECTORY_URL": lambda: legacy_directory(settings),
         "MOBILE_REGIONS": lambda: LibraryIdentifiers(mobile_regions=settings.mobile_regions),
     }
     for setting, build in builds.items():
@@ -148,6 +149,14 @@ def sms_probe(settings: Settings) -> ProbeRequest | None:
 def probe_passwords(settings: Settings) -> None:
     """Raises `OSError`, `HTTPException` and `ValueError`."""
     PwnedPasswords(settings.pwned_passwords or "").probe()
+
+
+def probe_legacy_directory(settings: Settings) -> None:
+    """Asks with an empty identifier and password. Raises `SettingsError`, `OSError`, `HTTPException`, and `ValueError`."""
+    with reported_as("LEGACY_DIRECTORY_URL"):
+        directory = legacy_directory(settings)
+    if directory is not None:
+        directory.probe()
 
 
 def probe_webhook(settings: Settings, seconds: float) -> str | None:

@@ -35,6 +35,7 @@ CHECKS: Sequence[Check] = (
         "settings",
         _faults,
         *("dev", "host", "port", "public_url", "trusted_proxies", "metrics_port", "traces", "webhook_url", "webhook_secret"),
+        *("legacy_directory_url", "legacy_directory_secret"),
         *("email_from", "images_url", "images_redirect", "default_region", "password_hash", "templates_dir", "email_url"),
         *("sms_url", "mobile_regions"),
     ),

@@ -1,4 +1,4 @@
-"""Checks of the servers that messages go to, and of the list of breached passwords, by conversations without a message."""
+"""Checks of the servers that messages go to or that know passwords, by conversations without a message or a password."""
 
 import os
 from collections.abc import Iterator
@@ -7,7 +7,15 @@ from http.client import HTTPException
 from time import time
 from urllib.parse import urlsplit
 
-from ..container.inspection import PermanentFailure, TemporaryFailure, probe_mail, probe_passwords, probe_webhook, sms_probe
+from ..container.inspection import (
+    PermanentFailure,
+    TemporaryFailure,
+    probe_legacy_directory,
+    probe_mail,
+    probe_passwords,
+    probe_webhook,
+    sms_probe,
+)
 from ..settings import Settings, SettingsError
 from .conversation import SECONDS, ask, read_date, reason
 from .findings import Check, Finding, check, clock_of, error, ok, warning
@@ -91,9 +99,25 @@ def _webhook(settings: Settings) -> Iterator[Finding]:
             yield from clock_of("the receiver", theirs, time())
 
 
+def _legacy_directory(settings: Settings) -> Iterator[Finding]:
+    if settings.legacy_directory_url is None or settings.legacy_directory_secret is None:
+        yield ok("not used")
+        return
+    try:
+        probe_legacy_directory(settings)
+    except SettingsError as fault:
+        yield error(str(fault), "mend it")
+    except (OSError, HTTPException, ValueError) as failure:
+        text = f"the legacy directory does not answer as it should ({reason(failure)}): who is unknown here gets 503"
+        yield error(text, "check VESTIBULE_LEGACY_DIRECTORY_URL and _SECRET, its log, and the firewall")
+    else:
+        yield ok("the legacy directory answers, and accepts the secret")
+
+
 CHECKS: tuple[Check, ...] = (
     check("mail", _mail, "email_url", "email_from", "email_helo", "data_dir"),
     check("sms", _sms, "sms_url", "data_dir"),
     check("passwords", _passwords, "pwned_passwords"),
     check("webhook", _webhook, "webhook_url", "webhook_secret"),
+    check("legacy", _legacy_directory, "legacy_directory_url", "legacy_directory_secret", "legacy_directory_timeout"),
 )

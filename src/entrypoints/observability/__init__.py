@@ -5,7 +5,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from ...application.ports import Database, Images, Notifier, PasswordRules
+from ...application.ports import Database, Images, LegacyDirectory, Notifier, PasswordRules
 from ...domain.events import Event
 from ..concurrency.executors import Executor
 from ..settings import Settings
@@ -26,6 +26,7 @@ class Layer(Protocol):
     def event(self, event: Event) -> object: ...
     def notifier(self) -> wrappers.NamedObserver: ...
     def password_rules(self) -> wrappers.Observer: ...
+    def legacy_directory(self) -> wrappers.OutcomeObserver: ...
 
 
 class Instrumentation:
@@ -69,6 +70,11 @@ class Instrumentation:
         for layer in self._layers:
             rules = wrappers.ObservedPasswordRules(rules, layer.password_rules())
         return rules
+
+    def legacy_directory(self, directory: LegacyDirectory) -> LegacyDirectory:
+        for layer in self._layers:
+            directory = wrappers.ObservedLegacyDirectory(directory, layer.legacy_directory())
+        return directory
 
 
 def instrumentation_for(settings: Settings) -> Instrumentation:

@@ -21,7 +21,7 @@ from ...domain.code import CodePurpose
 from ...domain.events import Event, EventType
 from . import Middleware
 from .http_calls import method_of, observe
-from .wrappers import NamedObserver, Observer, OnStart
+from .wrappers import NamedObserver, Observer, OnStart, OutcomeObserver
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, HTTPScope, Receive, Send
@@ -66,6 +66,10 @@ DELIVERY_SECONDS = Histogram("vestibule_delivery_duration_seconds", "Duration of
 PASSWORD_CHECKS = Counter(
     "vestibule_password_checks_total", "New passwords to be compared with the list of breached ones.", ("outcome",)
 )
+LEGACY_CALLS = Counter(
+    "vestibule_legacy_directory_calls_total", "Questions to the legacy directory, by its answer.", ("outcome",)
+)
+LEGACY_SECONDS = Histogram("vestibule_legacy_directory_duration_seconds", "Duration of one question.", buckets=_LONG)
 
 
 _DETAILS = {
@@ -81,11 +85,16 @@ class Metrics:
     """Counts and times."""
 
     def __init__(self) -> None:
-        """Series of events exist from the start, at zero: of one that begins with its first event, `increase` misses that."""
+        """Series of events and of the legacy directory exist from the start, at zero.
+
+        Of a series that begins with its first event, `increase` misses that.
+        """
         WORKERS.labels(version("vestibule-accounts")).set(1)
         for type_ in EventType:
             for detail in _DETAILS.get(type_, ("",)):
                 EVENTS.labels(type_.value, detail)
+        for outcome in ("right", "wrong", "unknown", "unavailable", "overloaded"):
+            LEGACY_CALLS.labels(outcome)
 
     def call(
         self, middleware: Middleware, app: "ASGIApp", scope: "HTTPScope", receive: "Receive", send: "Send"
@@ -119,6 +128,9 @@ class Metrics:
         for outcome in ("compared", "unavailable"):
             PASSWORD_CHECKS.labels(outcome)
         return password_check
+
+    def legacy_directory(self) -> OutcomeObserver:
+        return legacy_call
 
 
 def _count_end(scope: "HTTPScope", status: int | None, seconds: float) -> None:
@@ -263,3 +275,21 @@ def password_check() -> Iterator[OnStart]:
         raise
     finally:
         PASSWORD_CHECKS.labels(outcome).inc()
+
+
+@contextmanager
+def legacy_call() -> Iterator[Callable[[str], object]]:
+    arrived, outcome = perf_counter(), "unavailable"
+
+    def answered(kind: str) -> None:
+        nonlocal outcome
+        outcome = kind
+
+    try:
+        yield answered
+    except Overloaded:
+        outcome = "overloaded"
+        raise
+    finally:
+        LEGACY_CALLS.labels(outcome).inc()
+        LEGACY_SECONDS.observe(perf_counter() - arrived)

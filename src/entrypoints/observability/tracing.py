@@ -5,7 +5,7 @@ No span holds a path, an address, an account's id or the text of an exception.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from importlib.metadata import version
@@ -32,7 +32,7 @@ from ...application.ports import Database
 from ...domain.events import Event
 from . import Middleware
 from .http_calls import METHODS, observe
-from .wrappers import NamedObserver, Observer, OnStart
+from .wrappers import NamedObserver, Observer, OnStart, OutcomeObserver
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, HTTPScope, Receive, Send
@@ -88,6 +88,9 @@ class Traces:
     def password_rules(self) -> Observer:
         return partial(self._child, "compare password", SpanKind.CLIENT)
 
+    def legacy_directory(self) -> OutcomeObserver:
+        return self._legacy_call
+
     def _operation(self, name: str) -> AbstractContextManager[OnStart]:
         return self._child(name, SpanKind.CLIENT, {DB_SYSTEM_NAME: self._database, DB_OPERATION_NAME: name})
 
@@ -96,6 +99,12 @@ class Traces:
         """A trace of its own: the delivery worker does not know the call that sent a message."""
         with self._span(f"deliver {channel}", SpanKind.CLIENT, {CHANNEL: channel}):
             yield lambda: None
+
+    @contextmanager
+    def _legacy_call(self) -> Iterator[Callable[[str], object]]:
+        """The answer is no attribute: it tells whether a password is right."""
+        with self._child("ask legacy directory", SpanKind.CLIENT):
+            yield lambda _: None
 
     @contextmanager
     def _child(self, name: str, kind: SpanKind = SpanKind.INTERNAL, attributes: Attributes = None) -> Iterator[OnStart]:

@@ -5,7 +5,18 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
-from ...application.ports import AuditLog, Database, Images, Notifier, OutgoingMessage, PasswordRules, Transaction
+from ...application.ports import (
+    AuditLog,
+    Database,
+    Images,
+    ImportRecord,
+    LegacyDirectory,
+    LegacyRefusal,
+    Notifier,
+    OutgoingMessage,
+    PasswordRules,
+    Transaction,
+)
 from ...domain.errors import FieldError
 from ...domain.events import Event
 from ..concurrency.executors import Executor
@@ -18,6 +29,8 @@ Observer = Callable[[], AbstractContextManager[OnStart]]
 """Returns a context manager for a call. It yields a callback to invoke when the wait ends and the call starts to run."""
 NamedObserver = Callable[[str], AbstractContextManager[OnStart]]
 """The same for a part with several kinds of calls; takes the name of the kind."""
+OutcomeObserver = Callable[[], AbstractContextManager[Callable[[str], object]]]
+"""The same for a part whose answers differ: yields a callback to invoke with the kind of the answer."""
 OnEvent = Callable[[Event], object]
 
 
@@ -95,6 +108,21 @@ class ObservedPasswordRules:
     def __call__(self, password: str, /) -> Sequence[FieldError]:
         with self._observer():
             return self._rules(password)
+
+
+class ObservedLegacyDirectory:
+    """A legacy directory. The kinds of its answers are `right`, `wrong` and `unknown`."""
+
+    def __init__(self, directory: LegacyDirectory, observer: OutcomeObserver) -> None:
+        self._directory = directory
+        self._observer = observer
+        self.name = directory.name
+
+    def check(self, identifier: str, password: str, /) -> ImportRecord | LegacyRefusal:
+        with self._observer() as answered:
+            answer = self._directory.check(identifier, password)
+            answered(answer.value if isinstance(answer, LegacyRefusal) else "right")
+            return answer
 
 
 class ObservedDatabase:

@@ -245,6 +245,20 @@ class Settings:
         secret=True,
     )
 
+    legacy_directory_url: str | None = setting(
+        None,
+        parse.url_of("https", "http"),
+        "https://… of the system that had the accounts before: asked for passwords of people who are unknown here.",
+        secret=True,
+    )
+    legacy_directory_secret: str | None = setting(
+        None, parse.bearer_secret, "The bearer secret that LEGACY_DIRECTORY_URL gets with each question.", secret=True
+    )
+    legacy_directory_name: str = setting(
+        "legacy", parse.words, "The name of that system, the same as the source's name if its accounts are imported too."
+    )
+    legacy_directory_timeout: int = setting(5, parse.number(1, 30), "Seconds until a question there is abandoned, with 503.")
+
     limits: Limits = setting(Limits(), _not_a_text, "The rate limits, each a setting of its own.")
 
     def __post_init__(self) -> None:

@@ -5,7 +5,10 @@ This package imports pytest, and needs nothing else beside Vestibule; `vestibule
 
 from pytest import register_assert_rewrite
 
-_MODULES = ("codes", "database", "devices", "hasher", "identifiers", "images", "notifier", "rate_limiter", "storage", "tokens")
+_MODULES = (
+    *("codes", "database", "devices", "hasher", "identifiers", "images"),
+    *("legacy_directory", "notifier", "rate_limiter", "storage", "tokens"),
+)
 register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES))  # a broken promise shows what was answered instead
 
 from .codes import CodesContract
@@ -14,6 +17,7 @@ from .devices import DevicesContract
 from .hasher import HasherContract
 from .identifiers import IdentifiersContract
 from .images import ImagesContract
+from .legacy_directory import LegacyDirectoryContract
 from .notifier import NotifierContract
 from .rate_limiter import RateLimiterContract
 from .storage import StorageContract
@@ -26,6 +30,7 @@ __all__ = [
     "HasherContract",
     "IdentifiersContract",
     "ImagesContract",
+    "LegacyDirectoryContract",
     "NotifierContract",
     "RateLimiterContract",
     "StorageContract",
