@@ -176,7 +176,7 @@ def test_import_that_is_killed_goes_on_without_loss_or_twins(tmp_path: Path, dat
     file = written(tmp_path / "users.jsonl", users(1, 20_000))
     for reached in (1, 4_000, 9_000):
         running = Running(file, **settings)
-        assert eventually(partial(has_rows, url, reached))
+        assert eventually(partial(has_rows, url, reached), 60)
         running.end(signal.SIGKILL)
         done = count(url)
         assert done % 1000 == 0
@@ -196,7 +196,7 @@ def test_import_that_is_stopped_ends_after_the_batch_and_says_how_to_go_on(tmp_p
     migrate(url)
     file = written(tmp_path / "users.jsonl", users(1, 20_000))
     running = Running(file, **settings_of(tmp_path))
-    assert eventually(lambda: count(url) >= 1)
+    assert eventually(lambda: count(url) >= 1, 60)
     code, output, errors = running.end(number)
     assert code == 130, errors
     summary = json.loads(output)
