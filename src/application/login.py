@@ -65,7 +65,7 @@ class LogIn:
         A hash is verified in any case, so that the time does not tell whether there is an account, and whether it may log in. A
         password that matches the decoy is as wrong as any other.
         """
-        own_hash = account.password_hash if account and account.legacy_key is None else None
+        own_hash = account.password_hash if account else None
         matches = self.hasher.verify(own_hash or decoy_hash, password)
         return matches and bool(own_hash) and account is not None and account.may_log_in(self.clock())
 

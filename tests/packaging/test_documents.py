@@ -47,6 +47,8 @@ RUN = {
     ("docs/operating.md", "nginx"),  # tests/system/test_reverse_proxies.py
     ("docs/operating.md", "caddy"),
     ("docs/operating.md", "haproxy"),
+    ("docs/migrating.md", "nginx"),  # tests/system/test_migrating.py
+    ("docs/migrating.md", "caddy"),
     ("docs/api.md", "sh"),  # tests/http/test_administration.py
     ("CONTRIBUTING.md", "sh"),  # .ci/run
     ("docs/clients.md", "js"),  # tests/clients

@@ -39,10 +39,15 @@ def nginx(port: int, nodes: Sequence[int], *, path: str = "", strips: bool = Fal
         "location / {": f"location {path}/ {{",
         "proxy_pass http://accounts;": f"proxy_pass http://accounts{slash};",
     }
+    return _nginx_main(_with_nodes(_replaced(text, changes), nodes))
+
+
+def _nginx_main(text: str) -> str:
+    """The whole configuration, with what belongs into nginx's own file on other machines."""
     main = "daemon off; pid nginx.pid; error_log stderr; events {}"
     temporary = "".join(f"{name}_temp_path {name}; " for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     user = "user root; " if os.geteuid() == 0 else ""
-    return f"{user}{main}\nhttp {{ access_log off; {temporary}\n{_with_nodes(_replaced(text, changes), nodes)}\n}}\n"
+    return f"{user}{main}\nhttp {{ access_log off; {temporary}\n{text}\n}}\n"
 
 
 def caddy(port: int, nodes: Sequence[int], *, path: str = "", strips: bool = False) -> str:
@@ -79,13 +84,33 @@ def reverse_proxy(
 
     It serves `path`, and passes it on unless it strips it. `changes` are further ones of the configuration, text for text.
     """
-    configuration, name, command = _COMMANDS[program]
+    port = port or free_port()
+    text = _replaced(_COMMANDS[program][0](port, nodes, path=path, strips=strips), changes or {})
+    with _running(program, directory, text, port, f"{path}/readyz"):
+        yield port
+
+
+@contextmanager
+def proxy_of_a_site(program: str, directory: Path, block: str, site: int) -> Iterator[int]:
+    """Starts nginx or Caddy with this block, before the one for the rest of a site on that port; yields the proxy's port."""
+    port = free_port()
+    rest = f"127.0.0.1:{site}"
+    if program == "nginx":
+        text = _nginx_main(f"server {{ listen 127.0.0.1:{port};\n{block}\nlocation / {{ proxy_pass http://{rest}; }} }}")
+    else:
+        text = f"{{\nadmin off\n}}\nhttp://127.0.0.1:{port} {{\n{block}\nhandle {{\nreverse_proxy {rest}\n}}\n}}"
+    with _running(program, directory, text, port, "/"):
+        yield port
+
+
+@contextmanager
+def _running(program: str, directory: Path, text: str, port: int, path: str) -> Iterator[None]:
+    """Runs the program with that configuration, once the path responds 200. Skips the test without the program."""
+    _, name, command = _COMMANDS[program]
     executable = shutil.which(program, path=_PATH)
     if executable is None:
         pytest.skip(f"no {program} is installed: its configuration is not tested")
-    port = port or free_port()
     directory.mkdir(exist_ok=True)
-    text = _replaced(configuration(port, nodes, path=path, strips=strips), changes or {})
     (directory / name).write_text(f"{text}\n")
     log = directory / f"{program}.log"
     with log.open("wb") as file:
@@ -94,8 +119,8 @@ def reverse_proxy(
             [executable, *command[1:]], cwd=directory, env=environment, stdout=file, stderr=subprocess.STDOUT
         )
     try:
-        assert eventually(lambda: status(port, f"{path}/readyz") == 200), log.read_text()
-        yield port
+        assert eventually(lambda: status(port, path) == 200), log.read_text()
+        yield
     finally:
         process.terminate()
         try:

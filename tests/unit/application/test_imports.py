@@ -23,7 +23,6 @@ from vestibule.application.import_batch import StoredRows
 from vestibule.application.import_records import LAST_ID
 from vestibule.application.imports import BATCH
 from vestibule.application.ports import ImportRecord, UnreadableRecord
-from vestibule.domain.account import in_legacy_directory
 from vestibule.domain.errors import Conflict
 
 MD5 = "md5$salt$5f4dcc3b5aa765d61d8327deb882cf99"
@@ -636,11 +635,3 @@ def test_address_is_lost_to_a_registration_with_its_proof(world: World) -> None:
     proof = world.verify_address("ann@mail.example.com")
     account = world.create_account("ann", email="ann@mail.example.com", proofs=(proof,), caller=CALLER)
     assert account.email_verified
-
-
-def test_password_that_stays_in_the_old_system_is_marked_with_the_key() -> None:
-    world = World()
-    [report] = run_import(world, row(1, password_hash="legacy"))
-    assert stored(world, report).legacy_key == report.key
-    [report] = run_import(world, row(2, password_hash=in_legacy_directory(report.key)))
-    assert stored(world, report).password_hash is None, "a source names no key of another account"
