@@ -36,9 +36,12 @@ class UnusableHash(ValueError):
     """A text that no password can be verified by. `name` is that of its format; `reason` continues "the hash …"."""
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"the hash ({name}) {reason}")
+        super().__init__(name, reason)
         self.name = name
         self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the hash ({self.name}) {self.reason}"
 
 
 class PasswordHash(Protocol):

@@ -99,6 +99,8 @@ ARGUMENTS = {
     "text": "a text",
     "message": "a message",
     "step": "RCPT",
+    "name": "scrypt",
+    "reason": "has an invalid N",
     "error": ValueError("a bug"),
     "code": ErrorCode.TOO_LONG,
 }
