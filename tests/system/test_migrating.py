@@ -121,8 +121,14 @@ def test_users_of_drf_user_move_here_and_back_within_the_day(old_url: str, here:
             assert face.log_in("image", "Right password 17")
             assert face.change(name="Face") == 200
 
+            (gone_id,) = (key for key, name in there.items() if name == "null_mobile")
+            assert vestibule("accounts", "remove", "null_mobile", "--yes", **move.settings).returncode == 0
+
             done = back.run("export-to-django", **{"2026-12-02T09:30": switched_at})
-            assert done.stderr == "Accounts: 3 written, 0 left out, 0 deleted here.\n"
+            assert done.stderr.splitlines() == [
+                f"Deleted here, and to be deleted there: {gone_id}",
+                "Accounts: 3 written, 0 left out, 1 deleted here.",
+            ]
 
         # Loaded and switched back:
         assert "        python manage.py loaddata users.json\n" in PAGE
@@ -138,6 +144,9 @@ def test_users_of_drf_user_move_here_and_back_within_the_day(old_url: str, here:
         passwords |= {bob_id: OTHER, new_id: PASSWORD}
         there[new_id] = "new"
         assert log_ins_that_fail(old.port, there, passwords) == without
+        validate(old_url, "next@mail.example.com")
+        following = {"username": "next", "name": "Next", "email": "next@mail.example.com", "password": PASSWORD}
+        assert App(old.port).post("register/", **following)[0] == 201  # with an id of its own
 
 
 @pytest.mark.parametrize("program", ["nginx", "caddy"])
