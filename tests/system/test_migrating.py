@@ -111,6 +111,14 @@ def test_users_of_drf_user_move_here_and_back_within_the_day(old_url: str, here:
             assert log_ins_that_fail(server.port, there, passwords) == without | {"by_md5"}
             assert move.imported() == {}
 
+            # A code to an address that was validated there clears nothing:
+            email = "by_pbkdf2_sha256@example.com"
+            app = App(server.port)
+            status, sent = app.post("otp/", destination=email, is_login="true")
+            assert status == 201
+            assert app.enter("otp/", destination=email, is_login="true", verify_otp=server.code(email, sent["reference"]))
+            assert app.log_in(email, "Right password of pbkdf2_sha256")
+
             # Changes of a day:
             bob = App(server.port)
             assert bob.log_in("by_bcrypt", "Right password of bcrypt")
@@ -147,6 +155,12 @@ def test_users_of_drf_user_move_here_and_back_within_the_day(old_url: str, here:
         validate(old_url, "next@mail.example.com")
         following = {"username": "next", "name": "Next", "email": "next@mail.example.com", "password": PASSWORD}
         assert App(old.port).post("register/", **following)[0] == 201  # with an id of its own
+
+        # The next attempt, with an empty database:
+        again = Move("From drf-user", here / "again", **{"postgresql://shop@db/shop": old_url, f"{here}/again": str(here)})
+        imported = again.imported()
+        assert imported[new_id]["outcome"] == "imported"
+        assert imported.keys() == passwords.keys() | {str(int(new_id) + 1)}
 
 
 @pytest.mark.parametrize("program", ["nginx", "caddy"])
