@@ -405,6 +405,12 @@ def test_password_in_clear_text_is_neither_stored_nor_told(world: World) -> None
     assert "sea" not in repr(report)
 
 
+def test_password_that_only_the_old_system_has_is_marked(world: World) -> None:
+    [report] = run_import(world, row(17, password_hash="legacy"))
+    assert stored(world, report).legacy_key == "17"
+    assert not report.has_changes
+
+
 def test_weak_hash_is_kept_only_on_request(world: World) -> None:
     [report] = run_import(world, row(1, password_hash=MD5))
     assert stored(world, report).password_hash is None
