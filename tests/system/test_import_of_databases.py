@@ -104,8 +104,9 @@ def test_verified_addresses_are_those_with_a_validated_code_unless_they_are_dist
 def test_text_that_is_no_hash_is_neither_stored_nor_shown(url: str, tmp_path: Path) -> None:
     django("fill", "0008", database=url)
     done = run(tmp_path, "--from-drf-user", url, "--report", str(tmp_path / "report.jsonl"))
-    assert "Raw text" not in done.stdout + done.stderr + (tmp_path / "report.jsonl").read_text()
-    [raw] = [row for line in (tmp_path / "report.jsonl").open() if (row := json.loads(line))["username"] == "raw"]
+    report = (tmp_path / "report.jsonl").read_text()
+    assert "Raw text" not in done.stdout + done.stderr + report
+    [raw] = [row for line in report.splitlines() if (row := json.loads(line))["username"] == "raw"]
     assert [one["code"] for one in raw["remarks"]] == ["password_refused"]
     assert b"Raw text" not in (tmp_path / "data" / "vestibule.db").read_bytes()
 

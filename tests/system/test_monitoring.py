@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from tests.support.breached_passwords import ranges_server
+from tests.support.breached_passwords import Ranges, ranges_server
 from tests.support.documents import table
+from tests.support.legacy_system import SECRET, LegacySystem, legacy_system
 from tests.support.prometheus_server import MONITORING, Prometheus, program, prometheus
 from tests.support.server import Server
 from tests.system.test_deliver import eventually
@@ -109,6 +110,7 @@ def visit(server: Server, name: str) -> None:
     assert server.call("POST", "/refresh-token/", {"refresh": tokens["refresh_token"]})[0] == 200
     for status in (401, 401, 401, 401, 401, 429):
         assert server.call("POST", "/login/", {"username": name, "password": "not this one"})[0] == status
+    assert server.call("POST", "/login/", {"username": f"{name}s-friend", "password": PASSWORD})[0] == 401
     assert server.call("GET", "/nowhere/")[0] == 404
     status, sent = server.call("POST", "/otp/", {"destination": email})
     assert status == 201
@@ -117,6 +119,11 @@ def visit(server: Server, name: str) -> None:
     wrong = f"{(int(code) + 1) % 1_000_000:06}"
     assert server.call("POST", "/otp/", {"destination": email, "verify_otp": wrong})[0] == 403
     assert server.call("POST", "/otp/", {"destination": email, "verify_otp": code})[0] == 201
+
+
+def urls_of(ranges: Ranges, old: LegacySystem) -> dict[str, str]:
+    """The settings of the servers that are asked about passwords."""
+    return {"pwned_passwords": ranges.url, "legacy_directory_url": old.url, "legacy_directory_secret": SECRET}
 
 
 def selectors(rules: list[dict[str, Any]]) -> Iterator[str]:
@@ -136,8 +143,9 @@ def test_every_query_works_in_prometheus(tmp_path: Path, database_url_for: Calla
     settings = {"limit_failed_logins_per_network": "100/min"}
     with (
         ranges_server() as ranges,
-        measured(data, "--workers", "2", database_url=url, pwned_passwords=ranges.url, **settings) as one,
-        measured(tmp_path / "other", pwned_passwords=ranges.url, **settings) as other,
+        legacy_system() as old,
+        measured(data, "--workers", "2", database_url=url, **settings, **urls_of(ranges, old)) as one,
+        measured(tmp_path / "other", **settings, **urls_of(ranges, old)) as other,
         prometheus(tmp_path / "prometheus", [one.port, other.port]) as scraping,
     ):
         visit(one.server, "ada")  # the series exist, and the next visit increases them
@@ -158,7 +166,7 @@ def test_every_query_works_in_prometheus(tmp_path: Path, database_url_for: Calla
         for metric in ("vestibule_workers", 'vestibule_events_total{type="login_failed"}'):
             assert len(scraping.query(metric)) == 2, "one series for each server, whatever the number of its workers"
         assert sorted(scraping.values("vestibule_workers")) == [1, 2]
-        assert scraping.values('sum(vestibule_events_total{type="login_failed"})') == [15]
+        assert scraping.values('sum(vestibule_events_total{type="login_failed"})') == [18]
         assert {rule["name"] for rule in scraping.rules() if rule["state"] == "firing"} == set()
 
 

@@ -117,7 +117,7 @@ def test_receiver_that_answers_410_fails_permanently_with_a_log_line(hook: Recei
         assert eventually(lambda: "410 Gone" in server.output)
         assert "unset VESTIBULE_WEBHOOK_URL" in server.output
     [failed] = vestibule("outbox", "list", "--failed", "--json", **variables(hook, data)).stdout.splitlines()
-    assert json.loads(failed)["reason"].startswith("PermanentFailure: 127.0.0.1 answers 410 Gone")
+    assert json.loads(failed)["failure_reason"].startswith("PermanentFailure: 127.0.0.1 answers 410 Gone")
 
 
 def test_both_secrets_sign_during_a_rotation(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ _TAG_BYTES = 32
 _MIN_MEMORY_KIB = {1: 46 * 1024, 2: 19 * 1024, 3: 12 * 1024}
 _DEFAULT_TIME_COST = 2
 _DEFAULT_MEMORY_KIB = 19 * 1024
-_QUEUE_PER_THREAD = 16
+_QUEUE_PER_CORE = 16
 _logger = logging.getLogger(__name__)
 
 
@@ -109,13 +109,13 @@ def _check(time_cost: int, memory_kib: int, parallelism: int) -> None:
 
 
 def pool_for(time_cost: int, memory_kib: int, *, workers: int = 1) -> HashingPool:
-    """Returns the pool of one of several workers, whose full queue takes about half a second.
+    """Returns the pool of one of several workers, whose full queue takes about half a second while the others are idle.
 
-    That is 16 hashes per thread at the default cost of some 30 ms, fewer at a higher cost.
+    That is 16 hashes per core at the default cost of some 30 ms, fewer at a higher cost. Calls spread unevenly over workers, so
+    the queue of each is as long as that of a single one.
     """
-    threads = hashing_threads(workers)
     relative_cost = (time_cost * memory_kib) / (_DEFAULT_TIME_COST * _DEFAULT_MEMORY_KIB)
-    return HashingPool(threads, max(1, int(threads * _QUEUE_PER_THREAD / relative_cost)))
+    return HashingPool(hashing_threads(workers), max(1, int(cores() * _QUEUE_PER_CORE / relative_cost)))
 
 
 def hashing_threads(workers: int) -> int:

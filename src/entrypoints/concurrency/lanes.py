@@ -22,11 +22,11 @@ class Lanes:
     """`hashing` for calls that hash a password, `images` for calls that store or read an image, `writes` for other changes,
     `reads` for calls that change nothing and so never wait for a writer, `background` for calls that may take minutes.
 
-    The hasher has a thread and a queue of 16 for each core. The hashing lane is larger than that queue, whose limit matches the
-    hasher's speed, so that the hasher raises `Overloaded` first. As many images as may be in memory wait for a decoder or for
-    S3, and leave 8 threads to calls that read one. `point_reads` find rows by their key, and `limited_point_reads` count the
-    call in a rate limit and ask the admission first. Both run in the event loop itself if they wait for no other machine, else
-    in `reads`.
+    The hasher has at most a thread and a queue of 16 for each core. The hashing lane is larger than that queue, whose limit
+    matches the hasher's speed, so that the hasher raises `Overloaded` first. As many images as may be in memory wait for a
+    decoder or for S3, and leave 8 threads to calls that read one. `point_reads` find rows by their key, and
+    `limited_point_reads` count the call in a rate limit and ask the admission first. Both run in the event loop itself if they
+    wait for no other machine, else in `reads`.
     """
 
     def __init__(

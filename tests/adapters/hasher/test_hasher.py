@@ -284,7 +284,7 @@ def test_the_workers_together_have_a_thread_per_core(workers: int, threads: int,
     monkeypatch.setattr("vestibule.adapters.hasher.argon2id.cores", lambda: 4)
     assert hashing_threads(workers) == threads
     pool = pool_for(2, 19 * 1024, workers=workers)
-    assert pool.capacity == threads * 17
+    assert pool.capacity == threads + 4 * 16
     pool.close()
 
 
