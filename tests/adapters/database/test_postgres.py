@@ -142,6 +142,20 @@ def test_workers_skip_messages_that_another_worker_is_leasing(database: SqlDatab
         assert (mine, elsewhere.submit(lease).result(1)) == (["0", "1"], ["2", "3"])
 
 
+def test_statistics_follow_an_import_whose_rows_double_the_table(database: SqlDatabase, postgres: str) -> None:
+    known = []
+    for first in range(0, 8000, 1000):
+        names = [f"ada{number}" for number in range(first, first + 1000)]
+        with database.begin() as tx:
+            tx.accounts.add_many(
+                [Account(username=Username(name, name), name=name, email=None, created_at=NOW) for name in names]
+            )
+        [(number,)] = rows(postgres, "SELECT reltuples FROM pg_class WHERE relname = 'accounts'")
+        known.append(int(number))
+    assert all(there <= 2.2 * number for there, number in zip(range(1000, 9000, 1000), known, strict=True)), known
+    assert len(set(known)) < 8, known
+
+
 def test_windows_locked_in_opposite_orders_never_deadlock(database: SqlDatabase) -> None:
     def count(number: int) -> None:
         for _ in range(20):
