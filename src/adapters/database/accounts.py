@@ -207,11 +207,16 @@ _move_sequence = text(  # not undone by a rollback, which leaves a gap; SQLite m
     "FROM (SELECT CAST(pg_get_serial_sequence('accounts', 'id') AS regclass) AS sequence) AS numbers "
     "WHERE coalesce(pg_sequence_last_value(numbers.sequence), 0) < :highest"
 ).bindparams(bindparam("highest", type_=BigInteger))
-_OUTGROWN = text(  # rows that were inserted since the statistics were made take more than half of the table
-    "SELECT 1 FROM pg_class WHERE oid = CAST('accounts' AS regclass) "
-    "AND pg_relation_size(oid) > 2 * relpages * CAST(current_setting('block_size') AS bigint)"
-)
 _SAVE = update(accounts).where(_columns.id == bindparam("account_id")).values(_values_of)
+
+
+@cache
+def _has_outgrown_statistics() -> ClauseElement:
+    """Reads a row if the rows that were inserted since the statistics were made take more than half of the table."""
+    return text(
+        "SELECT 1 FROM pg_class WHERE oid = CAST('accounts' AS regclass) "
+        "AND pg_relation_size(oid) > 2 * relpages * CAST(current_setting('block_size') AS bigint)"
+    )
 
 
 @cache
@@ -428,7 +433,7 @@ class SqlAccounts(SqlAccountReads):
         It keeps the plans of prepared statements: those made for a few rows, which read the whole table, would otherwise last
         until autovacuum comes by, in every process that serves clients too. SQLite plans for an index anyway.
         """
-        if not self._sql.is_only_writer and self._sql.query(_OUTGROWN):
+        if not self._sql.is_only_writer and self._sql.query(_has_outgrown_statistics()):
             self._sql.run(_analyze())
 
     def _insert(self, accounts: Sequence[Account], columns: tuple[Column[Any], ...]) -> dict[str, int]:
